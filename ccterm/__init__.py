@@ -1,0 +1,23 @@
+"""Launch many Claude Code agents at once; each one's work comes back as a pushed branch.
+
+The public API: `AgentService`, and the values that it takes and gives.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ccterm.models import Draft, Run, State
+    from ccterm.service import AgentService, Service
+
+__version__ = "0.1.0"
+__all__ = ["AgentService", "Draft", "Run", "Service", "State", "__version__"]
+_HOMES = {"AgentService": "service", "Service": "service", "Draft": "models", "Run": "models", "State": "models"}
+
+
+def __getattr__(name: str) -> object:
+    """Import the public names when they are first asked for: `ccterm --help` needs none of them."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

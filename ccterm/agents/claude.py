@@ -1,0 +1,130 @@
+"""The Claude Code CLI as an agent: its launch line, and where it is found on this machine."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from ccterm.agents import verdict
+from ccterm.agents.base import Command, Launch, Outcome
+from ccterm.agents.claude_args import check_args
+from ccterm.agents.shapes import mapping, string
+from ccterm.agents.stream import StreamParser
+from ccterm.errors import PreflightError
+from ccterm.inside.protocol import Keep
+from ccterm.models import ExecutionMode
+
+CLAUDE_VERSION = "2.1.330"
+"""The version that all facts were measured with; containers get exactly this one."""
+INSTALL = f"npm install -g @anthropic-ai/claude-code@{CLAUDE_VERSION}"
+"""Names the version, because Node 20 silently gets an old one otherwise."""
+API = "https://api.anthropic.com"
+QUIET = {
+    "DISABLE_AUTOUPDATER": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # a command in the background would keep the process for 600 s after its result
+    "CLAUDE_CODE_STARTUP_FAILURE_RESULTS": "1",
+}
+
+
+class ClaudeAgent:
+    """Starts `claude` headless, with prompt and orders over stdin.
+
+    binary: the CLI's path or name for local runs, None = `claude`. path: where names are looked up, None = PATH.
+    user_settings: the user's own settings file, whose base URL holds when runs use the user's own login.
+    uid: who local runs run as; None = this process.
+    """
+
+    name = "claude"
+
+    def __init__(
+        self, binary: str | None = None, *, path: str | None = None, user_settings: Path | None = None, uid: int | None = None
+    ) -> None:
+        self._binary, self._path, self._user_settings = binary or "claude", path, user_settings
+        self._root = (os.geteuid() if uid is None else uid) == 0
+
+    def command(self, launch: Launch) -> Command:
+        """Return the launch line. Raises PreflightError when the CLI is not on this machine, UsageError for arguments that it cannot take."""
+        check_args(launch.agent_args)
+        local = launch.execution_mode is ExecutionMode.LOCAL
+        base_url = launch.base_url or (self._own_base_url() if local and launch.token is None else None)
+        env = {**QUIET, **({"ANTHROPIC_BASE_URL": base_url} if base_url else {})}
+        if local and launch.skip_permissions and self._root:
+            env["IS_SANDBOX"] = "1"  # as root the CLI refuses to skip permissions without it
+        return Command(
+            argv=(str(self.found()) if local else "claude", *_flags(launch, base_url or API), *launch.agent_args),
+            env=env,
+            secrets={"CLAUDE_CODE_OAUTH_TOKEN": launch.token} if launch.token else {},
+            private_home=not local or launch.token is not None,
+            keep=(Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session"),),
+        )
+
+    def parser(self) -> StreamParser:
+        """Return a fresh parser."""
+        return StreamParser()
+
+    def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
+        """Return what became of a run."""
+        return verdict.judge(parser, report)
+
+    def found(self) -> Path:
+        """Return the CLI's absolute path. Raises PreflightError with the line that installs it."""
+        place = shutil.which(os.path.expanduser(self._binary), path=self._path)  # noqa: PTH111 - a bare name must stay one
+        if place is None:
+            raise PreflightError(f"the Claude CLI is not there: {self._binary}", f"{INSTALL}, or name it in CCTERM_CLAUDE_BIN")
+        return Path(place).absolute()
+
+    async def version(self) -> str:
+        """Return what `claude --version` says, such as "2.1.330". Raises PreflightError when it is not there or does not answer."""
+        binary = self.found()
+        try:
+            async with asyncio.timeout(20):
+                process = await asyncio.create_subprocess_exec(
+                    binary, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+                )
+                try:
+                    said, _ = await process.communicate()
+                finally:
+                    if process.returncode is None:
+                        process.kill()
+        except (OSError, TimeoutError) as error:
+            raise PreflightError(f"{binary} --version did not answer", INSTALL) from error
+        match = re.search(rb"\d+\.\d+\.\d+", said)
+        if process.returncode or match is None:
+            raise PreflightError(f"{binary} is no working Claude CLI", INSTALL)
+        return match[0].decode()
+
+    def _own_base_url(self) -> str | None:
+        """Return the base URL of the user's own settings file: the pin must shut out a repository's, not the user's."""
+        try:
+            text = self._user_settings.read_text(encoding="utf-8") if self._user_settings else ""
+            settings: JsonValue = json.loads(text)
+        except (OSError, ValueError):
+            return None
+        return string(mapping(mapping(settings).get("env")).get("ANTHROPIC_BASE_URL")) or None
+
+
+def _flags(launch: Launch, base_url: str) -> Sequence[str]:
+    limits = launch.limits
+    flags = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose", "--include-partial-messages"]
+    flags += _permissions(launch)
+    flags += ["--model", launch.model] if launch.model else []
+    flags += ["--session-id", launch.session_id]
+    flags += ["--max-turns", str(limits.max_turns)] if limits.max_turns else []
+    flags += ["--max-budget-usd", f"{limits.budget_usd:.6f}".rstrip("0").rstrip(".")] if limits.budget_usd else []
+    # a repository's .claude/settings.json is obeyed without a question and could send the login to a server of its own
+    flags += ["--strict-mcp-config", "--settings", json.dumps({"env": {"ANTHROPIC_BASE_URL": base_url}})]
+    return flags
+
+
+def _permissions(launch: Launch) -> Sequence[str]:
+    if launch.execution_mode is ExecutionMode.DAGGER or launch.skip_permissions:
+        return ["--dangerously-skip-permissions"]
+    return ["--permission-mode", "acceptEdits"]

@@ -1,0 +1,211 @@
+"""Turns the stream-json lines of an agent into events, and remembers what the verdict needs.
+
+Everything in a line is optional and may have any shape: whatever is not understood is counted and passed over. The lines are cleaned
+(sanitised and masked) before they come here.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from ccterm.agents.shapes import items, mapping, moment, string
+from ccterm.agents.stream_result import Result, spent_after
+from ccterm.agents.stream_system import limits, system_events
+from ccterm.agents.stream_tools import answer, bounded, one_line, summary
+from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing, cut
+
+Line = Mapping[str, JsonValue]
+
+TYPING = 4_000
+"""Characters of a half-typed text that an event carries: its end. The whole text follows as `said`."""
+REMEMBERED = 256
+"""Sub-agents and unknown types that are remembered by name."""
+TAIL_LINES, TAIL_WIDTH = 20, 500
+
+
+class StreamParser:
+    """Reads one run's lines in order."""
+
+    def __init__(self) -> None:
+        self.session_id = ""
+        self.cli_version = ""
+        self.model = ""
+        self.api_key_source = ""
+        self.result: Result | None = None
+        """The last result, or None."""
+        self.results = 0
+        self.turn_open = False
+        """Whether a turn began that has no result yet."""
+        self.error = ""
+        """The kind of the last API error that the present turn showed: rate_limit, authentication_failed, …"""
+        self.rejected = ""
+        """The usage window that turned the agent away, or ""."""
+        self.resets_at: datetime | None = None
+        self.said = ""
+        """The agent's last words; a sub-agent's do not count."""
+        self.denials = 0
+        self.spent = Spent(cost_usd=0.0)
+        self.unknown: Counter[str] = Counter()
+        """Types that were passed over."""
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        """The last lines that were not part of the stream: where a start-up error is told."""
+        self._cwd = ""
+        self._typed = ""
+        self._subagents: dict[str, str] = {}
+
+    def feed(self, line: dict[str, JsonValue]) -> list[Event]:
+        """Return what a line says, as events without stamp. Never raises, whatever the line holds."""
+        self.session_id = self.session_id or string(line.get("session_id"))
+        match line.get("type"):
+            case "stream_event":
+                return self._stream_event(line)
+            case "assistant":
+                return self._assistant(line)
+            case "user":
+                return self._user(line)
+            case "system":
+                return self._system(line)
+            case "result":
+                return self._result(line)
+            case "rate_limit_event":
+                return self._limited(line)
+            case "command_lifecycle" | "control_response" | "control_request" | "keep_alive":
+                return []
+        return self._unknown("type", line.get("type"))
+
+    def overheard(self, text: str) -> None:
+        """Remember a line beside the stream: stderr, or stdout that is no JSON."""
+        if text.strip():
+            self.tail.append(text.rstrip()[:TAIL_WIDTH])
+
+    def _unknown(self, what: str, name: JsonValue) -> list[Event]:
+        key = f"{what} {one_line(string(name, '?'), 60)}"
+        if key in self.unknown or len(self.unknown) < REMEMBERED:
+            self.unknown[key] += 1
+        return []
+
+    def _system(self, line: Line) -> list[Event]:
+        events = system_events(line)
+        match line.get("subtype"):
+            case "init":
+                return [*self._init(line), *(events or [])]
+            case "permission_denied":
+                self.denials += 1
+        return self._unknown("system", line.get("subtype")) if events is None else events
+
+    def _init(self, line: Line) -> list[Event]:
+        source, known = string(line.get("apiKeySource"), "none"), self.api_key_source
+        self.cli_version = string(line.get("claude_code_version")) or self.cli_version
+        self.model = string(line.get("model")) or self.model
+        self._cwd = string(line.get("cwd"))
+        self.turn_open, self.error, self.api_key_source = True, "", source
+        if source in ("none", "oauth", known):
+            return []
+        return [
+            Notice(
+                level="warn",
+                text=f"The agent uses an API key ({one_line(source, 60)}): this run is billed to the API, not to a subscription",
+            )
+        ]
+
+    def _assistant(self, line: Line) -> list[Event]:
+        agent = self._agent(line)
+        if not agent:
+            self.turn_open = True
+            self.error = one_line(string(line.get("error")), 60) or self.error
+        content = mapping(line.get("message")).get("content")
+        blocks: Sequence[JsonValue] = [{"type": "text", "text": content}] if isinstance(content, str) else items(content)
+        broken = bool(line.get("is_api_error_message"))
+        return [event for block in blocks for event in self._block(mapping(block), agent, broken=broken)]
+
+    def _agent(self, line: Line) -> str:
+        """Return the sub-agent that a line belongs to, or "" for the agent itself."""
+        parent = string(line.get("parent_tool_use_id"))
+        if not parent:
+            return ""
+        name = string(line.get("task_description")) or self._subagents.get(parent) or string(line.get("subagent_type"))
+        return one_line(name, 80) or "sub-agent"
+
+    def _block(self, block: Line, agent: str, *, broken: bool) -> list[Event]:
+        match block.get("type"):
+            case "text":
+                return self._text(string(block.get("text")), agent, broken=broken)
+            case "thinking" | "redacted_thinking":
+                length = len(string(block.get("thinking")))
+                return [Thought(tokens=length // 4)] if length and not agent else []
+            case "tool_use" | "server_tool_use" | "mcp_tool_use":
+                return [self._called(block, agent)]
+            case str(kind) if kind.endswith("tool_result") and "tool_use_id" in block:
+                return [_returned(block)]
+        return self._unknown("block", block.get("type"))
+
+    def _text(self, text: str, agent: str, *, broken: bool) -> list[Event]:
+        if not agent:
+            self._typed = ""
+        if not text.strip():
+            return []
+        if broken:
+            return [Notice(level="error", text=cut(text.strip(), 2_000))]
+        if not agent:
+            self.said = text
+        return [Said(text=cut(text), agent=agent)]
+
+    def _called(self, block: Line, agent: str) -> ToolCalled:
+        key, name = string(block.get("id")), one_line(string(block.get("name"), "?"), 100)
+        given = mapping(block.get("input"))
+        if name in ("Task", "Agent") and len(self._subagents) < REMEMBERED:
+            self._subagents[key] = string(given.get("description"))
+        return ToolCalled(id=key[:200], name=name, summary=summary(name, given, self._cwd), input=bounded(given), agent=agent)
+
+    def _user(self, line: Line) -> list[Event]:
+        """Return the tools' answers; other words to the model are the CLI's own or the user's, shown where they were said."""
+        blocks = map(mapping, items(mapping(line.get("message")).get("content")))
+        return [_returned(block, line.get("tool_use_result")) for block in blocks if block.get("type") == "tool_result"]
+
+    def _limited(self, line: Line) -> list[Event]:
+        info, events = mapping(line.get("rate_limit_info")), limits(line)
+        if info.get("status") == "rejected":
+            self.rejected, self.resets_at = events[-1].limit, moment(info.get("resetsAt"))
+        else:
+            self.rejected, self.resets_at = "", None
+        return list(events)
+
+    def _result(self, line: Line) -> list[Event]:
+        self.result, self.results, self.turn_open = Result.of(line), self.results + 1, False
+        self.denials = max(self.denials, len(items(line.get("permission_denials"))))
+        self.spent = spent_after(line, self.spent)
+        return [*self._abandoned(), self.spent]
+
+    def _stream_event(self, line: Line) -> list[Event]:
+        if line.get("parent_tool_use_id"):
+            return []
+        event = mapping(line.get("event"))
+        match event.get("type"):
+            case "content_block_start":
+                return [*self._abandoned(), *self._type(mapping(event.get("content_block")))]
+            case "content_block_delta":
+                return self._type(mapping(event.get("delta")))
+            case "message_start" | "content_block_stop" | "message_stop":
+                return self._abandoned()
+        return []
+
+    def _type(self, piece: Line) -> list[Event]:
+        text = string(piece.get("text")) if piece.get("type") in ("text", "text_delta") else ""
+        if not text:
+            return []
+        self._typed = (self._typed + text)[-TYPING - 1 :]
+        return [Typing(text=self._typed if len(self._typed) <= TYPING else "…" + self._typed[2:])]
+
+    def _abandoned(self) -> list[Event]:
+        """Return what takes a half-typed text back that never became a whole one: the stream broke, and it will begin anew."""
+        if not self._typed:
+            return []
+        self._typed = ""
+        return [Typing(text="")]
+
+
+def _returned(block: Line, structured: JsonValue = None) -> ToolReturned:
+    text = answer(block.get("content"), structured if isinstance(structured, str) else None)
+    return ToolReturned(id=string(block.get("tool_use_id"))[:200], ok=block.get("is_error") is not True, text=cut(text))

@@ -1,0 +1,35 @@
+"""`ccterm check`: every preflight question with its answer and its fix."""
+
+import os
+
+from ccterm.causes import ExitCode
+from ccterm.cli import render
+from ccterm.cli.talk import carry_out, state_dir, tell, tell_json
+from ccterm.executors.base import CheckResult
+from ccterm.owner.build import checks_for
+from ccterm.preflight import run_checks as run_all
+
+_SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
+
+
+def run_checks(mode: str, *, as_json: bool) -> ExitCode:
+    """Answer all checks; exit 3 when one fails."""
+
+    async def work() -> list[CheckResult]:
+        found = []
+        async for result in run_all(checks_for(mode, state_dir(), os.environ)):
+            found.append(result)
+            if not as_json:
+                _show(result)
+        return found
+
+    results = carry_out(work())
+    if as_json:
+        tell_json([result.model_dump(mode="json") for result in results])
+    return ExitCode.PREFLIGHT if any(result.status == "fail" for result in results) else ExitCode.OK
+
+
+def _show(result: CheckResult) -> None:
+    tell(f"{_SIGNS[result.status]} {result.group:<12} {result.text}  ({render.seconds(result.seconds)})")
+    if result.fix and result.status != "pass":
+        tell(f"  {'':<12} {result.fix}")

@@ -1,0 +1,122 @@
+"""`ccterm demo`: the main job on a throwaway repository, with four scripted agents at once; needs nothing but git."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ccterm.causes import ExitCode
+from ccterm.cli import render
+from ccterm.cli.progress import follow_all
+from ccterm.cli.talk import carry_out, interruptible, say, tell, tell_runs
+from ccterm.errors import PreflightError
+from ccterm.models import Draft, ExecutionMode, Run, RunId, State
+from ccterm.service import AgentService
+
+_FILES = {
+    "README.md": "# Shop\n\nA small shop, made for a demonstration.\n",
+    "shop/__init__.py": '"""A small shop."""\n',
+    "shop/cart.py": "def total(prices: list[float]) -> float:\n    return sum(prices)\n",
+    "shop/login.py": "def login(name: str, password: str) -> bool:\n    return bool(name and password)\n",
+}
+_SCRIPTS: dict[str, list[dict[str, str | float]]] = {
+    "docs/install": [
+        {"say": "I'll add the missing install section to the README."},
+        {"append": "README.md", "text": "\n## Install\n\n    pip install shop\n"},
+        {"say": "The README now says how to install the shop."},
+    ],
+    "feature/rate-limit": [
+        {"type": "I'll start with the login module, then give every other module the same treatment.", "seconds": 1.0},
+        *[{"write": f"shop/limits/rule_{n:02}.py", "text": f'"""Rule {n}."""\n\nLIMIT = {n * 10}\n'} for n in range(1, 25)],
+        {"edit": "shop/login.py", "old": "return bool(name and password)", "new": "return bool(name and password)  # limited by shop.limits"},
+        {"bash": "ls shop/limits | wc -l"},
+        {"say": "Login is rate limited now; 24 rules, each in a module of its own."},
+    ],
+    "chore/audit": [
+        *[{"say": f"Looking at part {n} of 40: nothing suspicious here, going on with the next one."} for n in range(1, 41)],
+        {"write": "AUDIT.md", "text": "# Audit\n\nForty parts were looked at; all of them are fine.\n"},
+        {"say": "The audit is done; AUDIT.md has the result."},
+    ],
+    "fix/rounding": [
+        {"say": "The total is computed with floats; I'll look for the place where it is rounded."},
+        {"bash": "grep -n round shop/cart.py"},
+        {"fail": "overloaded", "text": "this one fails on purpose"},
+    ],
+}
+
+
+def demo(*, as_json: bool) -> ExitCode:
+    """Run the demonstration; exit 0 when three agents delivered and the fourth failed as it should."""
+    with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, _settled(Path(place)) as remote:
+        ended = carry_out(_play(remote, as_json=as_json))
+        proven = {run.id: _on_remote(remote, run) for run in ended}
+    if as_json:
+        tell_runs(ended)
+    else:
+        _tell(ended, proven)
+    delivered = sum(run.state is State.SUCCEEDED and proven[run.id] for run in ended)
+    return ExitCode.OK if delivered == len(ended) - 1 else ExitCode.FAILED
+
+
+@contextmanager
+def _settled(place: Path) -> Iterator[Path]:
+    """Make a bare repository with one commit."""
+    remote, tree = place / "shop.git", place / "tree"
+    _git("init", "--quiet", "--bare", "--initial-branch=main", str(remote))
+    for name, text in _FILES.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text, "utf-8")
+    here = (f"--git-dir={remote}", f"--work-tree={tree}")
+    _git(*here, "add", "--all")
+    _git("-c", "user.name=ccterm demo", "-c", "user.email=demo@localhost", *here, "commit", "--quiet", "-m", "A small shop")
+    yield remote
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise PreflightError("git is not installed", "install git, then try again") from error
+    except subprocess.CalledProcessError as error:
+        raise PreflightError(f"git {words[0]} failed: {error.stderr.strip()}", "ccterm check") from error
+    return done.stdout.strip()
+
+
+async def _play(remote: Path, *, as_json: bool) -> list[Run]:
+    drafts = [
+        Draft(task=json.dumps({"script": script}), repo=str(remote), branch=branch, agent="scripted", execution_mode=ExecutionMode.LOCAL)
+        for branch, script in _SCRIPTS.items()
+    ]
+    if not as_json:
+        say(f"four scripted agents on {remote}, each with a fresh clone; one of them fails on purpose")
+    async with AgentService.open() as service, interruptible(service):
+        queued = await service.submit(drafts, max_concurrent=len(drafts))
+        await follow_all(service, queued, as_json=as_json)
+        return [await service.find(run.id) for run in queued]
+
+
+def _on_remote(remote: Path, run: Run) -> bool:
+    """Ask the remote itself what the branch holds."""
+    if run.published is None:
+        return False
+    return _git("ls-remote", str(remote), run.published.ref).split("\t")[0] == run.published.sha
+
+
+def _tell(ended: Sequence[Run], proven: dict[RunId, bool]) -> None:
+    rows = [
+        [
+            render.sign(run),
+            run.task.target,
+            run.published.sha[:10] if run.published else "",
+            "proven" if proven[run.id] else render.outcome(run),
+            render.change_numbers(run),
+            render.seconds(run.seconds),
+            f"${run.cost_usd:.2f}",
+        ]
+        for run in ended
+    ]
+    for line in render.table(rows, ["", "BRANCH", "COMMIT", "ON THE REMOTE", "CHANGES", "TIME", "COST"], frozenset({5, 6})):
+        tell(line)
+    say("the repository is gone again; ccterm runs, ccterm show last and ccterm logs last have the records")

@@ -1,0 +1,247 @@
+"""The commands and their flags. Bodies are imported when a command runs, so that `--help` costs nothing."""
+
+# ruff: noqa: PLC0415 - the deferred imports are the point of this module
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from ccterm import __version__
+
+app = typer.Typer(
+    name="ccterm",
+    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Where(StrEnum):
+    """Where steps run."""
+
+    local = "local"
+    dagger = "dagger"
+
+
+RunRef = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ccterm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Launch many Claude Code agents at once; each one's work comes back as a pushed branch."""
+
+
+@app.command()
+def run(
+    task: Annotated[Optional[str], typer.Argument(metavar="TASK", help="What the agent should do; - reads it from stdin.")] = None,
+    file: Annotated[Optional[Path], typer.Option("-f", "--file", help="Read the task from a file.")] = None,
+    repo: Annotated[Optional[str], typer.Option(help="URL, or path of a working copy (its origin is used). [default: here]")] = None,
+    branch: Annotated[Optional[str], typer.Option(help="Branch to push to; continued when it exists.")] = None,
+    base: Annotated[Optional[str], typer.Option(help="Branch, tag or sha that a new branch starts from. [default: the remote's]")] = None,
+    mode: Annotated[Optional[Where], typer.Option(help="Where it runs. [default: dagger]")] = None,
+    agent: Annotated[Optional[str], typer.Option(help="claude or scripted. [default: claude]")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Model for the agent.")] = None,
+    agent_arg: Annotated[Optional[list[str]], typer.Option(help="One more argument for the agent's program; repeatable.")] = None,
+    message: Annotated[Optional[str], typer.Option(help="Subject of the commit.")] = None,
+    timeout: Annotated[Optional[str], typer.Option(help="Time limit, such as 90s, 45m, 2h. [default: 60m]")] = None,
+    budget: Annotated[Optional[float], typer.Option(help="Limit in dollars at list prices.")] = None,
+    max_turns: Annotated[Optional[int], typer.Option(help="Limit of the agent's turns.")] = None,
+    setup: Annotated[Optional[str], typer.Option(help="Command that prepares the tree before the agent.")] = None,
+    verify: Annotated[Optional[str], typer.Option(help="Command that must succeed on the new commit before it is pushed.")] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Wait for a word (ccterm steer) after each turn.")] = False,
+    allow_default_branch: Annotated[bool, typer.Option("--allow-default-branch", help="Allow pushing to the remote's default branch.")] = False,
+    skip_permissions: Annotated[
+        bool, typer.Option("--skip-permissions", help="Local mode: let the agent do everything that you may do.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run document.")] = False,
+) -> None:
+    """Run one task: clone, let the agent work, commit, push the branch."""
+    from ccterm.cli.launch import run_one
+
+    entry = {
+        "repo": repo,
+        "branch": branch,
+        "base": base,
+        "execution_mode": mode.value if mode else None,
+        "agent": agent,
+        "model": model,
+        "agent_args": agent_arg or None,
+        "message": message,
+        "timeout": timeout,
+        "budget": budget,
+        "max_turns": max_turns,
+        "setup": setup,
+        "verify": verify,
+        "hold": hold or None,
+        "allow_default_branch": allow_default_branch or None,
+        "skip_permissions": skip_permissions or None,
+    }
+    _exit(run_one(task, file, entry, as_json=json))
+
+
+@app.command()
+def batch(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Tasks as YAML or JSON Lines.")],
+    max_concurrent: Annotated[Optional[int], typer.Option(min=1, help="How many of them run at once. [default: 4]")] = None,
+    mode: Annotated[Optional[Where], typer.Option(help="Where they run, unless a task says so itself.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run documents.")] = False,
+) -> None:
+    """Run the tasks of a file, side by side."""
+    from ccterm.cli.launch import run_batch
+
+    _exit(run_batch(file, max_concurrent, mode.value if mode else None, as_json=json))
+
+
+@app.command()
+def demo(json: Json = False) -> None:
+    """Show the main job on a throwaway repository with four scripted agents; needs nothing but git."""
+    from ccterm.cli.demo import demo as play
+
+    _exit(play(as_json=json))
+
+
+@app.command()
+def runs(
+    failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed.")] = False,
+    since: Annotated[Optional[str], typer.Option(help="Only runs of the last 90m, 8h, 7d.")] = None,
+    limit: Annotated[int, typer.Option("-n", min=1, help="How many at most, newest last.")] = 50,
+    json: Json = False,
+) -> None:
+    """List runs."""
+    from ccterm.cli.look import list_runs
+
+    _exit(list_runs(failed=failed, since=since, limit=limit, as_json=json))
+
+
+@app.command()
+def show(run: RunRef, json: Json = False) -> None:
+    """Show one run: state, steps, numbers, what to do next."""
+    from ccterm.cli.look import show_run
+
+    _exit(show_run(run, as_json=json))
+
+
+@app.command()
+def logs(run: RunRef, follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False, json: Json = False) -> None:
+    """Print a run's transcript."""
+    from ccterm.cli.look import print_logs
+
+    _exit(print_logs(run, follow=follow, as_json=json))
+
+
+@app.command()
+def diff(run: RunRef, json: Json = False) -> None:
+    """Print what a run changed, as a patch."""
+    from ccterm.cli.look import print_diff
+
+    _exit(print_diff(run, as_json=json))
+
+
+@app.command()
+def cancel(
+    run: Annotated[Optional[str], typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every run that is queued or running.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Kill at once and keep nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Stop a run; what its agent has done so far is kept."""
+    from ccterm.cli.act import cancel_run
+
+    _exit(cancel_run(run, everything=all_, now=now, as_json=json))
+
+
+@app.command()
+def steer(run: RunRef, text: Annotated[str, typer.Argument(help="What to tell the agent.")], json: Json = False) -> None:
+    """Say something to a running agent."""
+    from ccterm.cli.act import steer_run
+
+    _exit(steer_run(run, text, as_json=json))
+
+
+@app.command()
+def hold(run: RunRef, json: Json = False) -> None:
+    """Let a running agent wait for a word when its turn ends."""
+    from ccterm.cli.act import hold_run
+
+    _exit(hold_run(run, as_json=json))
+
+
+@app.command()
+def release(run: RunRef, json: Json = False) -> None:
+    """Let a waiting agent end."""
+    from ccterm.cli.act import release_run
+
+    _exit(release_run(run, as_json=json))
+
+
+@app.command()
+def retry(run: RunRef, json: Json = False) -> None:
+    """Run the same task again."""
+    from ccterm.cli.act import retry_run
+
+    _exit(retry_run(run, as_json=json))
+
+
+@app.command()
+def push(run: RunRef, json: Json = False) -> None:
+    """Deliver work that was kept: push a run's salvaged commit to its branch."""
+    from ccterm.cli.act import push_run
+
+    _exit(push_run(run, as_json=json))
+
+
+@app.command()
+def fetch(
+    run: RunRef,
+    repo: Annotated[Path, typer.Option(help="The local repository.")] = Path(),
+    worktree: Annotated[Optional[Path], typer.Option(help="Also check it out in this new directory.")] = None,
+    json: Json = False,
+) -> None:
+    """Bring a run's pushed or kept work into the local repository as refs/ccterm/RUN."""
+    from ccterm.cli.act import fetch_run
+
+    _exit(fetch_run(run, repo, worktree, as_json=json))
+
+
+@app.command()
+def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccterm.toml.")] = Path(), json: Json = False) -> None:
+    """Allow the commands of a working copy's .ccterm.toml, as it is now, to run on this machine."""
+    from ccterm.cli.act import trust_directory
+
+    _exit(trust_directory(path, as_json=json))
+
+
+@app.command()
+def check(mode: Annotated[Where, typer.Option(help="Check what this place needs.")] = Where.local, json: Json = False) -> None:
+    """Check that everything a run needs is there, each with its fix."""
+    from ccterm.cli.check import run_checks
+
+    _exit(run_checks(mode.value, as_json=json))
+
+
+def _exit(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line; every expected fault is one sentence on stderr and an exit code."""
+    try:
+        app()
+    except (Exception, KeyboardInterrupt) as error:  # the door of the program: foreign faults become one line and a code here
+        from ccterm.cli.faults import explain
+
+        sys.exit(explain(error))

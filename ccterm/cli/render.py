@@ -1,0 +1,153 @@
+"""How runs and events read as lines of text, the same in `logs`, `show`, `runs` and the progress of `run`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ccterm.events import (
+    Event,
+    Finished,
+    Held,
+    Judged,
+    Limited,
+    Notice,
+    Printed,
+    Published,
+    Retrying,
+    Said,
+    Salvaged,
+    Started,
+    Steered,
+    StepFinished,
+    StepStarted,
+    ToolCalled,
+    ToolReturned,
+    Waiting,
+)
+from ccterm.models import Run, State
+
+SIGNS = {State.QUEUED: "○", State.RUNNING: "●", State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
+RETURNED_LINES = 3
+
+
+def sign(run: Run) -> str:
+    """Return the one-cell sign of a run's state."""
+    if run.state is State.QUEUED and run.held:
+        return "‖"
+    return "?" if run.waiting_until else "!" if run.cause == "policy" else SIGNS[run.state]
+
+
+def seconds(value: float | None) -> str:
+    """Return a length of time as people read it: 0.4 s, 12 s, 4:12, 1:02:03."""
+    if value is None:
+        return ""
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock(at: datetime | None) -> str:
+    """Return a local time of day."""
+    return at.astimezone().strftime("%H:%M:%S") if at else ""
+
+
+def lines(event: Event) -> list[str]:
+    """Return an event as lines of text for a person; none when it says nothing new."""
+    match event:
+        case Said(text=text, agent=agent):
+            return [f"[{agent}] {line}" if agent else line for line in text.split("\n")]
+        case Printed(text=text):
+            return [f"  {line}" for line in text.split("\n")]
+        case ToolCalled(name=name, summary=summary, agent=agent):
+            return [f"› {f'[{agent}] ' if agent else ''}{name}  {summary}".rstrip()]
+        case ToolReturned(ok=ok, text=text):
+            return _returned(text, ok=ok)
+        case StepFinished(step=step, ok=ok, seconds=took, detail=detail):
+            return [f"{'✓' if ok else '✗'} {step:<9}{seconds(took):>7}  {detail}".rstrip()]
+        case _:
+            return _state_lines(event)
+
+
+def _returned(text: str, *, ok: bool) -> list[str]:
+    shown = text.rstrip().split("\n")
+    more = [f"    … {len(shown) - RETURNED_LINES} lines more"] if len(shown) > RETURNED_LINES else []
+    return [f"  {' ' if ok else '✗'} {line}" for line in shown[:RETURNED_LINES] if line] + more
+
+
+def _state_lines(event: Event) -> list[str]:
+    match event:
+        case Held(reason=reason):
+            return [f"‖ held: {reason}" if reason else "○ no longer held"]
+        case Started():
+            return ["● started"]
+        case StepStarted(step="agent"):
+            return ["● agent"]
+        case Notice(level=level, text=text):
+            return [f"{'·' if level == 'info' else '!'} {line}" for line in text.split("\n")]
+        case Limited(limit=limit, status="rejected", resets_at=resets):
+            return [f"! usage limit {limit} reached" + (f", resets {clock(resets)}" if resets else "")]
+        case Retrying(attempt=attempt, of=of, wait=wait, why=why):
+            return [f"… try {attempt} of {of} in {wait:.1f} s: {why}"]
+        case Steered(text=text, taken=taken, detail=detail):
+            return [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
+        case Waiting(until=until):
+            return [f"? waits for a word until {clock(until)}" if until else "? waits no more"]
+        case Judged(verdict=verdict) if not verdict.ok:
+            return [f"! refused: {finding.text}" for finding in verdict.findings]
+        case _:
+            return _end_lines(event)
+
+
+def _end_lines(event: Event) -> list[str]:
+    match event:
+        case Published(remote=remote, ref=ref, sha=sha):
+            return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, proven"]
+        case Salvaged(directory=directory):
+            return [f"· work kept in {directory}"]
+        case Finished(state=state, cause=cause, reason=reason, summary=summary):
+            why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""
+            return [f"{SIGNS[state]} {state}{why}: {summary.splitlines()[0] if summary else ''}".rstrip(": ")]
+        case _:
+            return []
+
+
+def outcome(run: Run) -> str:
+    """Return how a run stands in one line."""
+    if run.published:
+        later = "" if run.state is State.SUCCEEDED else " later"
+        return f"pushed{later} {run.published.sha[:8]}, proven"
+    if run.state is State.SUCCEEDED:
+        return "nothing to publish"
+    if run.state is State.FAILED:
+        return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if run.salvage else "")
+    if run.state is State.QUEUED and run.held:
+        return f"held: {run.held}"
+    return f"{run.state}{', work kept' if run.salvage else ''}"
+
+
+def change_numbers(run: Run) -> str:
+    """Return what a run changed: 3 files +340 -41."""
+    if run.changes is None:
+        return ""
+    return f"{run.changes.files} file{'' if run.changes.files == 1 else 's'} +{run.changes.added} -{run.changes.removed}"
+
+
+def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), right: frozenset[int] = frozenset()) -> list[str]:
+    """Return rows as aligned columns; `right` numbers the columns that align to the right."""
+    everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))] if everything else []
+    return ["  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in everything]
+
+
+def run_rows(runs: Sequence[Run]) -> list[str]:
+    """Return runs as a table."""
+    rows = [
+        [sign(run), run.id[:26], run.task.target, outcome(run), change_numbers(run), seconds(run.seconds), f"${run.cost_usd:.2f}", _age(run)]
+        for run in runs
+    ]
+    return table(rows, ["", "RUN", "BRANCH", "OUTCOME", "CHANGES", "TIME", "COST", "WHEN"], frozenset({5, 6}))
+
+
+def _age(run: Run) -> str:
+    return run.created.astimezone().strftime("%Y-%m-%d %H:%M")

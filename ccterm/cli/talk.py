@@ -1,0 +1,87 @@
+"""What commands share: one event loop, the service, Ctrl-C, and where data and talk go."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from ccterm.causes import ExitCode, exit_code
+from ccterm.models import Run, State
+from ccterm.service import Service
+from ccterm.state_dir import StateDir
+
+T = TypeVar("T")
+
+
+def carry_out(work: Coroutine[None, None, T]) -> T:
+    """Run a command's coroutine to its end."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    return asyncio.run(work)
+
+
+def state_dir() -> StateDir:
+    """Return the state directory of this environment."""
+    return StateDir.from_environment(os.environ)
+
+
+def say(text: str) -> None:
+    """Talk to the person, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Put data out, on stdout."""
+    print(text, flush=True)
+
+
+def tell_json(value: object) -> None:
+    """Put one JSON value out on one line."""
+    tell(json.dumps(value, ensure_ascii=False))
+
+
+def tell_runs(runs: Iterable[Run]) -> None:
+    """Put run documents out, one a line, as the last lines of an event stream."""
+    for run in runs:
+        tell_json({"kind": "run", **run.document()})
+
+
+def code_for(runs: Iterable[Run]) -> ExitCode:
+    """Return the exit code of runs together: 130 when the user cancelled, else the one code that all failures share, else 1."""
+    codes = {_code(run) for run in runs} - {ExitCode.OK}
+    if ExitCode.CANCELLED in codes:
+        return ExitCode.CANCELLED
+    return codes.pop() if len(codes) == 1 else ExitCode.FAILED if codes else ExitCode.OK
+
+
+def _code(run: Run) -> ExitCode:
+    if run.state is State.CANCELLED:
+        return ExitCode.CANCELLED
+    return exit_code(run.cause) if run.cause else ExitCode.OK
+
+
+@asynccontextmanager
+async def interruptible(service: Service) -> AsyncIterator[None]:
+    """Let the first Ctrl-C stop all runs and keep their work, the second kill them."""
+    loop, orders = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    pressed = 0
+
+    def stop() -> None:
+        nonlocal pressed
+        pressed += 1
+        say("stopping; the work is kept. Again to kill at once" if pressed == 1 else "killing")
+        orders.add(asyncio.ensure_future(service.cancel_all(now=pressed > 1)))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        await asyncio.gather(*orders, return_exceptions=True)
+

@@ -1,0 +1,243 @@
+"""The facts of a run, as one discriminated union: what the transcript holds and everybody follows.
+
+An event is made bare (`Said(text="…")`); the transcript stamps it with its number, time and run.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+
+from ccterm.causes import Cause
+from ccterm.models import Changes, RunId, State, StepName, Verdict
+
+TEXT_CAP = 64 * 1024
+"""Longest text of an event, in characters; the rest is in agent.ndjson."""
+
+
+class Fact(BaseModel):
+    """Base of all events: the stamp."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seq: int = -1
+    """Number within the run, from 0 without gaps; -1 = not stamped yet."""
+    at: datetime | None = None
+    run: RunId = RunId("")
+
+    def stamped(self, *, seq: int, at: datetime, run: RunId) -> Self:
+        """Return this event as the run's number `seq`."""
+        return self.model_copy(update={"seq": seq, "at": at, "run": run})
+
+
+class Queued(Fact):
+    """The run was accepted. Always the first event."""
+
+    kind: Literal["queued"] = "queued"
+    target: str = ""
+    prompt: str = ""
+
+
+class Held(Fact):
+    """The run does not start yet, and why; an empty reason takes the hold back."""
+
+    kind: Literal["held"] = "held"
+    reason: str
+
+
+class Started(Fact):
+    """The run left the queue."""
+
+    kind: Literal["started"] = "started"
+
+
+class StepStarted(Fact):
+    """A step began."""
+
+    kind: Literal["step_started"] = "step_started"
+    step: StepName
+
+
+class StepFinished(Fact):
+    """A step ended; seconds of wall-clock time."""
+
+    kind: Literal["step_finished"] = "step_finished"
+    step: StepName
+    ok: bool
+    seconds: float
+    detail: str = ""
+
+
+class Said(Fact):
+    """A complete text block of the agent; `agent` names a sub-agent."""
+
+    kind: Literal["said"] = "said"
+    text: str
+    agent: str = ""
+
+
+class Typing(Fact):
+    """Text as it is typed so far; superseded by the next `typing` or `said`."""
+
+    kind: Literal["typing"] = "typing"
+    text: str
+
+
+class Thought(Fact):
+    """The agent thinks; tokens estimated so far in this block."""
+
+    kind: Literal["thought"] = "thought"
+    tokens: int
+
+
+class ToolCalled(Fact):
+    """The agent called a tool; `summary` is one line for a person."""
+
+    kind: Literal["tool_called"] = "tool_called"
+    id: str
+    name: str
+    summary: str
+    input: dict[str, JsonValue] = {}
+    agent: str = ""
+
+
+class ToolReturned(Fact):
+    """A tool answered."""
+
+    kind: Literal["tool_returned"] = "tool_returned"
+    id: str
+    ok: bool
+    text: str
+
+
+class Printed(Fact):
+    """Lines that are not part of the agent's protocol: stderr, setup and verify output, git's words."""
+
+    kind: Literal["printed"] = "printed"
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+class Notice(Fact):
+    """Something a person should know."""
+
+    kind: Literal["notice"] = "notice"
+    level: Literal["info", "warn", "error"]
+    text: str
+
+
+class Limited(Fact):
+    """What the service says of a usage window; utilization 0-1, resets_at in UTC."""
+
+    kind: Literal["limited"] = "limited"
+    limit: str
+    """The window: five_hour, seven_day, …"""
+    status: str
+    """allowed, allowed_warning or rejected."""
+    utilization: float | None = None
+    resets_at: datetime | None = None
+
+
+class Retrying(Fact):
+    """The agent's program tries a request again; wait in seconds."""
+
+    kind: Literal["retrying"] = "retrying"
+    attempt: int
+    of: int
+    wait: float
+    why: str
+
+
+class Spent(Fact):
+    """What the run has cost so far, in all."""
+
+    kind: Literal["spent"] = "spent"
+    cost_usd: float
+    input: int = 0
+    output: int = 0
+    cache: int = 0
+    turns: int = 0
+
+
+class Steered(Fact):
+    """The answer to a user's word to the running agent."""
+
+    kind: Literal["steered"] = "steered"
+    text: str
+    taken: bool
+    detail: str = ""
+
+
+class Waiting(Fact):
+    """The agent ended its turn and waits for a word until this time; None: it waits no more."""
+
+    kind: Literal["waiting"] = "waiting"
+    until: datetime | None
+
+
+class Judged(Fact):
+    """The policy's verdict on the commit."""
+
+    kind: Literal["verdict"] = "verdict"
+    verdict: Verdict
+    changes: Changes
+
+
+class Published(Fact):
+    """The commit is on the remote; proven = the remote was asked afterwards."""
+
+    kind: Literal["published"] = "published"
+    remote: str
+    ref: str
+    sha: str
+    proven: bool
+
+
+class Synced(Fact):
+    """The changes are in the working copy."""
+
+    kind: Literal["synced"] = "synced"
+    files: int
+
+
+class Salvaged(Fact):
+    """Work that was not delivered is kept in this directory."""
+
+    kind: Literal["salvaged"] = "salvaged"
+    directory: str
+    commit: str | None
+
+
+class Finished(Fact):
+    """The run ended. Always the last event, and exactly one."""
+
+    kind: Literal["finished"] = "finished"
+    state: State
+    cause: Cause | None = None
+    reason: str = ""
+    summary: str = ""
+
+
+AnyEvent = (
+    Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
+    | Limited | Retrying | Spent | Steered | Waiting | Judged | Published | Synced | Salvaged | Finished
+)
+Event = Annotated[AnyEvent, Field(discriminator="kind")]
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def to_line(event: Event) -> bytes:
+    """Return the event as one line of JSON, UTF-8, with its line break."""
+    return event.model_dump_json().encode() + b"\n"
+
+
+def from_line(line: bytes) -> Event:
+    """Read one line of a transcript. Raises pydantic.ValidationError when it is none."""
+    return _EVENT.validate_json(line)
+
+
+def cut(text: str, cap: int = TEXT_CAP) -> str:
+    """Return text of at most `cap` characters, saying how much was cut."""
+    if len(text) <= cap:
+        return text
+    return f"{text[:cap]}\n[{len(text) - cap} characters more in agent.ndjson]"

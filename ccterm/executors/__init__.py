@@ -1,0 +1,1 @@
+"""Where steps run: the seam, and one place after the other that fits it."""

@@ -1,0 +1,184 @@
+"""Copies and removes whole trees that a stranger made: links are never followed, special files never opened, odd modes no obstacle."""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import fnmatch
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_FICLONE = 0x40049409
+_SMALL = 128 * 1024
+_PIECE = 1 << 30
+
+
+def copy_tree(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> list[str]:
+    """Copy a directory to a new one: modes, times, links, fifos and sockets as they are, files shared where the file system can.
+
+    exclude: globs on the path relative to `source`. Returns what could not be copied, as relative paths with the reason.
+    Raises OSError when the top directory cannot be read or written, or the disk is full.
+    """
+    return _Copy(os.fsencode(source), os.fsencode(target), [os.fsencode(pattern) for pattern in exclude]).run()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a tree whatever its modes; a link is removed, never followed. What cannot be removed stays."""
+
+    def loosen(function: Callable[[str], object], name: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            _loosen(os.path.dirname(name))  # noqa: PTH120 - rmtree speaks in plain names
+            _loosen(name)
+            if function in (os.scandir, os.open, os.lstat):
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                function(name)
+
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, onerror=loosen)
+
+
+def _loosen(name: str) -> None:
+    if stat.S_ISDIR(os.lstat(name).st_mode):
+        os.chmod(name, 0o700)  # noqa: PTH101
+
+
+class _Copy:
+    """One copy under way. Names are bytes: they need not be text."""
+
+    def __init__(self, source: bytes, target: bytes, exclude: Sequence[bytes]) -> None:
+        self._source, self._target, self._exclude = source, target, exclude
+        self._left_out: list[str] = []
+        self._clone = _cloner()
+
+    def run(self) -> list[str]:
+        os.mkdir(self._target, 0o700)  # noqa: PTH102
+        directories = [b""]
+        for relative in directories:  # grows while we go: the tree from the top down
+            directories.extend(self._directory(relative))
+        for relative in reversed(directories):
+            self._finish(relative)
+        return self._left_out
+
+    def _directory(self, relative: bytes) -> list[bytes]:
+        """Copy what a directory holds but its directories, which are made and returned."""
+        inner = []
+        try:
+            entries = list(os.scandir(os.path.join(self._source, relative)))  # noqa: PTH118
+        except OSError as error:
+            if not relative:
+                raise
+            self._leave_out(relative, error)
+            return []
+        for entry in entries:
+            name = os.path.join(relative, entry.name)  # noqa: PTH118
+            if any(fnmatch.fnmatch(name, pattern) for pattern in self._exclude):
+                continue
+            try:
+                if self._entry(entry, os.path.join(self._target, name)):  # noqa: PTH118
+                    inner.append(name)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._leave_out(name, error)
+        return inner
+
+    def _entry(self, entry: "os.DirEntry[bytes]", target: bytes) -> bool:
+        if entry.is_dir(follow_symlinks=False):
+            os.mkdir(target, 0o700)  # noqa: PTH102
+            return True
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)  # noqa: PTH115, PTH211
+        elif entry.is_file(follow_symlinks=False):
+            self._file(entry.path, target)
+        else:
+            facts = entry.stat(follow_symlinks=False)
+            os.mknod(target, facts.st_mode, facts.st_rdev)  # nothing special is ever opened
+        return False
+
+    def _file(self, source: bytes, target: bytes) -> None:
+        if self._clone and self._clone(source, target):
+            return
+        reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            facts = os.fstat(reading)
+            writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                self._content(reading, writing, facts.st_size, facts.st_blocks)
+                os.fchmod(writing, stat.S_IMODE(facts.st_mode))
+                os.utime(writing, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            finally:
+                os.close(writing)
+        finally:
+            os.close(reading)
+
+    def _content(self, reading: int, writing: int, size: int, blocks: int) -> None:
+        if size <= _SMALL:
+            if size:
+                os.write(writing, os.read(reading, _SMALL))
+            return
+        if sys.platform == "linux" and _shares(reading, writing):
+            return
+        os.ftruncate(writing, size)
+        if blocks * 512 >= size:
+            _range(reading, writing, 0, size)
+            return
+        start = _seek(reading, 0, os.SEEK_DATA)
+        while start is not None and start < size:  # holes stay holes
+            end = _seek(reading, start, os.SEEK_HOLE) or size
+            _range(reading, writing, start, end)
+            start = _seek(reading, end, os.SEEK_DATA)
+
+    def _finish(self, relative: bytes) -> None:
+        try:
+            facts = os.lstat(os.path.join(self._source, relative))  # noqa: PTH118
+            target = os.path.join(self._target, relative)  # noqa: PTH118
+            os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            os.chmod(target, stat.S_IMODE(facts.st_mode))  # noqa: PTH101
+        except OSError as error:
+            self._leave_out(relative, error)
+
+    def _leave_out(self, relative: bytes, error: OSError) -> None:
+        self._left_out.append(f"{os.fsdecode(relative)}: {error.strerror}")
+
+
+def _shares(reading: int, writing: int) -> bool:
+    """Let two files share their blocks, where the file system can (Linux)."""
+    try:
+        fcntl.ioctl(writing, _FICLONE, reading)
+    except OSError:
+        return False
+    return True
+
+
+def _range(reading: int, writing: int, start: int, end: int) -> None:
+    os.lseek(reading, start, os.SEEK_SET)
+    os.lseek(writing, start, os.SEEK_SET)
+    while start < end:
+        if sys.platform == "linux":
+            done = os.sendfile(writing, reading, None, min(_PIECE, end - start))
+        else:
+            done = os.write(writing, os.read(reading, min(1 << 20, end - start)))
+        if not done:
+            return
+        start += done
+
+
+def _seek(descriptor: int, start: int, whence: int) -> int | None:
+    try:
+        return os.lseek(descriptor, start, whence)
+    except OSError:
+        return None
+
+
+def _cloner() -> Callable[[bytes, bytes], bool] | None:
+    """Return the system's way to clone a file by name, modes and times included (macOS)."""
+    clonefile = getattr(ctypes.CDLL(None), "clonefile", None)
+    no_follow = 1
+    return clonefile and (lambda source, target: clonefile(source, target, no_follow) == 0)

@@ -1,0 +1,51 @@
+"""Reads the frames that a step program prints, and proves that none is missing."""
+
+import json
+from collections.abc import Iterator
+
+from ccterm.inside.protocol import Frame
+
+_KINDS = ("line", "note", "report", "end")
+_SHOWN = 200
+
+
+class FrameError(Exception):
+    """What came is no frame, or not the next one."""
+
+
+class FrameReader:
+    """Feeds on chunks of a program's stdout, gives frames in order; frames of any length, without quadratic cost."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._next = 0
+        self.ended = False
+        """Whether the last frame was read."""
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that are complete now. Raises FrameError at the first thing that does not belong."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._pieces.append(line)
+            whole = b"".join(self._pieces)
+            self._pieces = []
+            yield self._read(whole)
+        if rest:
+            self._pieces.append(rest)
+
+    def close(self) -> None:
+        """Say that nothing more comes. Raises FrameError when the last line was cut."""
+        if self._pieces:
+            raise FrameError("the last frame is cut")
+
+    def _read(self, line: bytes) -> Frame:
+        try:
+            frame: Frame = json.loads(line)
+            number, kind = frame["n"], frame["k"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise FrameError(f"not a frame: {line[:_SHOWN]!r}") from error
+        if number != self._next or kind not in _KINDS or self.ended:
+            raise FrameError(f"frame {self._next} was expected, not {line[:_SHOWN]!r}")
+        self._next += 1
+        self.ended = kind == "end"
+        return frame

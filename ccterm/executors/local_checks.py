@@ -1,0 +1,63 @@
+"""What the local executor needs of this machine, as preflight questions."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from ccterm.executors.base import Check, CheckResult
+
+_GIT = (2, 25)
+
+
+def local_checks(environ: Mapping[str, str]) -> Sequence[Check]:
+    """Return the checks in the order in which they should be shown."""
+    return (GitCheck(environ), PythonCheck())
+
+
+class GitCheck:
+    """Git is there, and new enough."""
+
+    name, group = "git", "local"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    async def run(self) -> CheckResult:
+        """Ask git for its version."""
+        begin = time.monotonic()
+        version = await self._version()
+        seconds = time.monotonic() - begin
+        if version is None:
+            return self._answer("fail", "git is not on PATH", "install git", seconds)
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if numbers < _GIT:
+            return self._answer("fail", f"git {version} is too old", f"install git {_GIT[0]}.{_GIT[1]} or newer", seconds)
+        return self._answer("pass", f"git {version}", "", seconds)
+
+    def _answer(self, status: str, text: str, fix: str, seconds: float) -> CheckResult:
+        return CheckResult.model_validate(
+            {"name": self.name, "group": self.group, "status": status, "text": text, "fix": fix, "seconds": seconds}
+        )
+
+    async def _version(self) -> str | None:
+        program = shutil.which("git", path=self._environ.get("PATH"))
+        if program is None:
+            return None
+        null, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(program, "--version", stdin=null, stdout=pipe, stderr=null, env=dict(self._environ))
+        answer, _ = await process.communicate()
+        words = answer.decode("utf-8", "replace").split()
+        return words[2] if len(words) > 2 else None
+
+
+class PythonCheck:
+    """The interpreter that runs the step programs."""
+
+    name, group = "python", "local"
+
+    async def run(self) -> CheckResult:
+        """Say which one it is."""
+        version = ".".join(str(part) for part in sys.version_info[:3])
+        return CheckResult(name=self.name, group=self.group, status="pass", text=f"Python {version}")

@@ -1,0 +1,19 @@
+"""Starts one program of this package in a box: `python3 -I BOX_LIB PROGRAM request.json`, with the box's root as working directory."""
+
+import os
+import sys
+from importlib import import_module
+
+from ccterm.inside import lifeline
+from ccterm.inside.protocol import LIFELINE
+
+
+def main() -> None:
+    """Start the life line where there is one, then the program that the first argument names."""
+    if os.environ.pop(LIFELINE, "") == "stdin":
+        lifeline.start()
+    import_module(f"ccterm.inside.{sys.argv[1]}").main()
+
+
+if __name__ == "__main__":
+    main()

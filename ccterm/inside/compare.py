@@ -1,0 +1,99 @@
+"""Compares a tree with a commit by content alone: neither time stamps nor an index that an agent could write are believed."""
+
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from ccterm.inside.base import GITLINK, Base, Entry, parents
+from ccterm.inside.git import Git
+from ccterm.inside.rooted import Node, Root
+from ccterm.inside.walk import Found, Refused
+
+_BLOCK = 1 << 20
+
+
+@dataclass
+class Delta:
+    """How a tree differs from a commit."""
+
+    added: dict[bytes, Node] = field(default_factory=dict)
+    changed: dict[bytes, Node] = field(default_factory=dict)
+    missing: set[bytes] = field(default_factory=set)
+    raw: dict[bytes, str] = field(default_factory=dict)
+    """Object name that the bytes of a changed path have without any conversion."""
+    refused: list[Refused] = field(default_factory=list)
+
+    @property
+    def nodes(self) -> dict[bytes, Node]:
+        """Everything that is new or other than in the commit."""
+        return self.added | self.changed
+
+
+class Comparison:
+    """Compares the tree below `root` with `base`. A file larger than `largest` is read only when the base's has the same size."""
+
+    def __init__(self, git: Git, root: Root, base: Base, *, largest: int) -> None:
+        self._git, self._root, self._base, self._largest = git, root, base, largest
+
+    def delta(self, found: Found) -> Delta:
+        """Return how what was found differs. Raises GitError."""
+        delta = Delta(refused=list(found.refused))
+        for path in sorted(found.nodes):
+            if path not in self._base.entries:
+                delta.added[path] = found.nodes[path]
+            else:
+                self._sort_in(path, found.nodes[path], delta)
+        left_out = {refused.path for refused in delta.refused}
+        for path, entry in self._base.entries.items():
+            if path not in found.nodes and entry.mode != GITLINK and not covered(path, left_out):
+                delta.missing.add(path)
+        return delta
+
+    def _sort_in(self, path: bytes, node: Node, delta: Delta) -> None:
+        entry = self._base.entries[path]
+        try:
+            name = self._raw_name(path, node, entry)
+        except OSError as error:
+            delta.refused.append(Refused("unreadable", path, f"cannot be read: {error.strerror or error}"))
+            return
+        if (node.git_mode, name) != entry:
+            delta.changed[path] = node
+            delta.raw[path] = name
+
+    def _raw_name(self, path: bytes, node: Node, entry: Entry) -> str:
+        if not node.git_mode:
+            return ""
+        if node.size > self._largest and int(self._git.text("cat-file", "-s", entry.sha)) != node.size:
+            return ""
+        return raw_name(self._root, self._base, path, node)
+
+
+def raw_name(root: Root, base: Base, path: bytes, node: Node) -> str:
+    """Return the object name of the bytes at a path. Raises OSError."""
+    digest = base.hash()
+    if node.is_link:
+        target = root.link(path)
+        digest.update(b"blob %d\0%s" % (len(target), target))
+        return digest.hexdigest()
+    with os.fdopen(root.open(path), "rb", buffering=0) as file:
+        digest.update(b"blob %d\0" % os.fstat(file.fileno()).st_size)
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def covered(path: bytes, paths: Collection[bytes]) -> bool:
+    """Whether a path is one of these, or below one."""
+    return path in paths or any(above in paths for above in parents(path))
+
+
+def is_what_git_wrote(git: Git, base: Base, path: bytes, raw: str) -> bool:
+    """Whether the base's content, converted as .gitattributes asks at checkout, is just what lies in the tree."""
+    entry = base.entries[path]
+    if not stat.S_ISREG(entry.mode):
+        return False
+    code, content, _ = git.answer("cat-file", "--filters", b"--path=" + path, entry.sha)
+    digest = base.hash()
+    digest.update(b"blob %d\0%s" % (len(content), content))
+    return code == 0 and digest.hexdigest() == raw

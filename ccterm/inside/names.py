@@ -1,0 +1,74 @@
+"""The rules about names: what git or some file system takes for .git, what cannot be shown, and what differs only to the eye."""
+
+import re
+import unicodedata
+
+_HFS_IGNORES = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+_DOTGIT = re.compile(r"(\.git|git~[1-9])[. ]*", re.IGNORECASE)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+LONGEST_NAME = 255
+LONGEST_PATH = 4000
+DEEPEST = 64
+
+
+def is_dotgit(name: bytes) -> bool:
+    """Whether git, NTFS or HFS+ takes one component of a path, or what Windows would split off it, for .git."""
+    text = _HFS_IGNORES.sub("", name.decode("utf-8", "surrogateescape"))
+    pieces = re.split(r"[\\/]", text)
+    if len(pieces) > 1 and ".." in (piece.strip(" ") for piece in pieces):
+        return True
+    return any(_DOTGIT.fullmatch(piece.split(":", 1)[0]) for piece in pieces)
+
+
+def is_gitmodules(name: bytes) -> bool:
+    """Whether one component of a path may be taken for .gitmodules."""
+    text = _HFS_IGNORES.sub("", name.decode("utf-8", "surrogateescape")).split(":", 1)[0].rstrip(". ").lower()
+    return text == ".gitmodules" or re.fullmatch(r"gitmod~\d|gi7eba~\d", text) is not None
+
+
+def unfit(name: bytes) -> str:
+    """Return what is wrong with one component of a path, or ""."""
+    try:
+        text = name.decode("utf-8")
+    except UnicodeDecodeError:
+        return "the name is not UTF-8"
+    if _CONTROL.search(text):
+        return "the name holds control characters"
+    return f"the name is longer than {LONGEST_NAME} bytes" if len(name) > LONGEST_NAME else ""
+
+
+def too_deep(path: bytes) -> str:
+    """Return how a path is too deep or too long, or ""."""
+    if path.count(b"/") >= DEEPEST:
+        return f"more than {DEEPEST} directories deep"
+    return f"longer than {LONGEST_PATH} bytes" if len(path) > LONGEST_PATH else ""
+
+
+def folded(path: bytes) -> bytes:
+    """Return what two paths have in common that some file system takes for one."""
+    if path.isascii():
+        return path.lower()
+    text = unicodedata.normalize("NFC", path.decode("utf-8", "surrogateescape"))
+    return unicodedata.normalize("NFC", text.casefold()).encode("utf-8", "surrogateescape")
+
+
+def shown(path: bytes) -> str:
+    """Return a path for a report: what is not UTF-8 stands as an escape."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def link_leaves(path: bytes, target: bytes) -> str:
+    """Return why a symbolic link at `path` may not point to `target`, or "". The target is judged by its text alone."""
+    if target.startswith(b"/"):
+        return f"points to {shown(target)}, an absolute path"
+    where = path.split(b"/")[:-1]
+    for part in target.split(b"/"):
+        if part == b"..":
+            if not where:
+                return f"points to {shown(target)}, outside the repository"
+            where.pop()
+        elif part not in (b"", b"."):
+            where.append(part)
+            if is_dotgit(part):
+                return f"points to {shown(target)}, into a git directory"
+    return ""

@@ -1,0 +1,142 @@
+"""The ends of pipes that the loop serves: frames to the host, the child's stdin, the child's two output streams."""
+
+import contextlib
+import os
+import select
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from ccterm.inside.lines import Splitter
+from ccterm.inside.loop import Want, turn
+from ccterm.inside.protocol import Frames, Stream
+
+CHUNK = 64 * 1024
+BACKLOG = 1024 * 1024
+"""Bytes of frames that may wait for the host before nothing more is read from the child."""
+
+
+class QueuedFrames(Frames):
+    """Frames that never wait for the host: they queue up, and the loop writes them as the host takes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._queue = bytearray()
+        self.gone = False
+        """Whether nobody reads any more."""
+
+    @property
+    def full(self) -> bool:
+        """Whether more waits than should."""
+        return len(self._queue) > BACKLOG
+
+    def _write(self, data: bytes) -> None:
+        self._queue += data
+
+    def wants(self) -> Iterator[Want]:
+        """Wait for the host to take what is queued."""
+        if self._queue:
+            yield self._fd, select.POLLOUT, self._push
+
+    def _push(self) -> None:
+        os.set_blocking(self._fd, False)
+        try:
+            self._put()
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self.gone = True
+            self._queue.clear()
+        finally:
+            os.set_blocking(self._fd, True)  # others may hold the same pipe
+
+    def _put(self) -> None:
+        with memoryview(self._queue) as view:
+            written = os.write(self._fd, view[:CHUNK])
+        del self._queue[:written]
+
+    def finish(self) -> None:
+        """Write all that waits, however long the host takes."""
+        with contextlib.suppress(BrokenPipeError):
+            while self._queue:
+                self._put()
+
+
+class Inlet:
+    """The child's stdin: takes any amount at once, writes as the child reads, closes when all is written."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._queue = bytearray()
+        self.open = True
+        """Whether more may be written; what waits is still delivered after `close`."""
+        os.set_blocking(pipe.fileno(), False)
+
+    def write(self, data: bytes) -> None:
+        """Queue data for the child; dropped when the inlet is closed."""
+        if self.open:
+            self._queue += data
+
+    def close(self) -> None:
+        """Close the pipe as soon as all is written."""
+        self.open = False
+        if not self._queue:
+            self._pipe.close()
+
+    def wants(self) -> Iterator[Want]:
+        """Wait for the child to take what is queued."""
+        if self._queue:
+            yield self._pipe.fileno(), select.POLLOUT, self._push
+
+    def _push(self) -> None:
+        try:
+            with memoryview(self._queue) as view:
+                written = os.write(self._pipe.fileno(), view[:CHUNK])
+            del self._queue[:written]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self.open = False
+            self._queue.clear()
+        if not self.open and not self._queue:
+            self._pipe.close()
+
+
+class Outlet:
+    """One output stream of the child; every line goes to the host as a frame, and to `on_line`."""
+
+    def __init__(self, pipe: IO[bytes], stream: Stream, frames: QueuedFrames, on_line: Callable[[str, bool], None]) -> None:
+        self._pipe, self._stream, self._frames, self._on_line = pipe, stream, frames, on_line
+        self._splitter = Splitter()
+
+    @property
+    def open(self) -> bool:
+        """Whether more may come."""
+        return not self._pipe.closed
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the child has to wait because the host is slow."""
+        return self._frames.full
+
+    def wants(self) -> Iterator[Want]:
+        """Wait for output, unless the host is slow."""
+        if self.open and not self.held_up:
+            yield self._pipe.fileno(), select.POLLIN, self._pull
+
+    def _pull(self) -> None:
+        data = os.read(self._pipe.fileno(), CHUNK)
+        for text, part in self._splitter.feed(data) if data else self._splitter.close():
+            self._frames.line(self._stream, text, part=part)
+            self._on_line(text, part)
+        if not data:
+            self._pipe.close()
+
+
+def drain(frames: QueuedFrames, outlets: Sequence[Outlet], seconds: float) -> None:
+    """Read on until all outlets have ended, for at most so long; time that a slow host takes is not counted."""
+    left = seconds
+    while left > 0 and any(outlet.open for outlet in outlets):
+        begin, slow = time.monotonic(), frames.full
+        turn([frames, *outlets], min(left, 0.5))
+        left -= 0 if slow else time.monotonic() - begin

@@ -1,0 +1,326 @@
+"""What host and box say to each other: requests in, frames out, orders over the control socket.
+
+A step program prints nothing but frames on stdout: one ASCII JSON object a line, numbered from 0 without gaps. ASCII because a
+Dagger log stream drops any record that is cut inside a multi-byte character; numbered so that the host can prove that none is missing.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar
+
+PART = 256 * 1024
+"""Longest text of one frame, in characters; a longer line goes in parts."""
+GIT_HEADER = "CCTERM_GIT_HEADER"
+"""Environment name of the secret that resolve, checkout and publish send as an HTTP header: `Authorization: …`."""
+LIFELINE = "CCTERM_LIFELINE"
+"""Environment name; "stdin" = the program's stdin is a pipe held by the host, and its end means that the host is gone."""
+MARK = "CCTERM_MARK"
+"""Environment name by which every process of a box is found again."""
+
+Stream = Literal[1, 2]
+F = TypeVar("F", bound="Frames")
+
+
+class Frame(TypedDict):
+    """One line of a step program's stdout. Fields beside n, t, k depend on the kind."""
+
+    n: int
+    t: float
+    k: Literal["line", "note", "report", "end"]
+    s: NotRequired[Stream]
+    d: NotRequired[str]
+    part: NotRequired[bool]
+    what: NotRequired[str]
+    """Of a note: "text" (default), "steered", "waiting", "stopping"."""
+    taken: NotRequired[bool]
+    detail: NotRequired[str]
+    """Of "steered": why a word was not taken."""
+    until: NotRequired[float]
+    """Of "waiting": unix seconds; absent = it waits no more."""
+    report: NotRequired[Mapping[str, Any]]  # the report of the program, one of the TypedDicts below; the host validates it
+
+
+class Failure(TypedDict):
+    """Fields that every report has: ok, and when it is false a word for programs and a text for people."""
+
+    ok: bool
+    reason: NotRequired[str]
+    detail: NotRequired[str]
+
+
+class Ssh(TypedDict):
+    """How git reaches an ssh remote: a forwarded agent socket (relative path) and the only host keys that are believed."""
+
+    agent: str | None
+    known_hosts: str
+
+
+class ResolveRequest(TypedDict):
+    """Ask a remote what a run starts from. `remote` is a URL, a path, or a relative mount."""
+
+    remote: str
+    branch: str
+    base: str | None
+    ca: NotRequired[str | None]
+    """Certificates of the remote's authority as PEM text, or None."""
+    ssh: NotRequired[Ssh | None]
+
+
+class ResolveReport(Failure):
+    """reason: auth, network, not_found, no_base, protocol, git."""
+
+    base: NotRequired[str | None]
+    """Sha that the run starts from; None = the repository is empty."""
+    ref: NotRequired[str | None]
+    """Full name of the ref that `base` was read from; None when it was given as a sha."""
+    tip: NotRequired[str | None]
+    """Sha of the branch on the remote; None = it does not exist yet."""
+    default_branch: NotRequired[str | None]
+
+
+class CheckoutRequest(TypedDict):
+    """Make a clean bare git directory and a working tree with history at `base`."""
+
+    remote: str
+    branch: str
+    base: str | None
+    ref: str | None
+    mirror: str | None
+    """Relative path of the mirror kept between runs, or None."""
+    clean: str
+    tree: str
+    depth: NotRequired[int | None]
+    filter: NotRequired[str | None]
+    submodules: NotRequired[bool]
+    lfs: NotRequired[bool]
+    ca: NotRequired[str | None]
+    ssh: NotRequired[Ssh | None]
+
+
+class CheckoutReport(Failure):
+    """reason: auth, network, not_found, moved, disk, submodule, lfs, git."""
+
+    notes: NotRequired[list[str]]
+    fetched: NotRequired[bool]
+
+
+class Keep(TypedDict):
+    """Files of the agent's HOME to copy out when it ends: a glob relative to HOME, and a relative directory."""
+
+    glob: str
+    to: str
+
+
+class SuperviseRequest(TypedDict):
+    """Start an agent and see it through to its end."""
+
+    argv: list[str]
+    """["@inside", "scripted", …] names a program of this package."""
+    cwd: str
+    env: dict[str, str]
+    home: str | None
+    """Relative directory that becomes HOME, or None for the HOME of the box."""
+    prompt: str
+    hold: bool
+    """Whether the agent waits for a word after each turn."""
+    hold_seconds: float
+    wall_seconds: float
+    silence_seconds: float
+    mark: str
+    control: str | None
+    """Relative path of the control socket, or None."""
+    user: str | None
+    """User the agent is dropped to when the program runs as root, or None."""
+    keep: list[Keep]
+    grace_seconds: NotRequired[float]
+    """How long the agent may take to end after its last result; default 15."""
+    ladder_seconds: NotRequired[list[float]]
+    """How long each rung of a stop may take: interrupt, SIGTERM, SIGKILL; default 4, 3, 2."""
+
+
+StoppedBy = Literal["", "asked", "now", "timeout", "stalled", "host"]
+
+
+class SuperviseReport(Failure):
+    """How the agent ended. ok = it could be started. reason: not_found, not_executable, control."""
+
+    exit: NotRequired[int | None]
+    signal: NotRequired[int | None]
+    stopped_by: NotRequired[StoppedBy]
+    seconds: NotRequired[float]
+
+
+class ShellRequest(TypedDict):
+    """Run a user's command with bash -c (sh where there is none) in a tree."""
+
+    command: str
+    cwd: str
+    env: dict[str, str]
+    timeout_seconds: float
+    mark: str
+    overlay: NotRequired[str | None]
+    """Relative bare git directory whose `commit` is laid over the tree first."""
+    commit: NotRequired[str | None]
+    base: NotRequired[str | None]
+
+
+class ShellReport(Failure):
+    """ok = exit 0. reason: exit, signal, timeout, overlay."""
+
+    exit: NotRequired[int | None]
+    signal: NotRequired[int | None]
+    tail: NotRequired[str]
+
+
+class HarvestRequest(TypedDict):
+    """Make one commit of an agent's tree, read as data."""
+
+    tree: str
+    clean: str
+    out: str
+    """Relative directory for bundle, patch, changes.json, added.bin and refused/."""
+    base: str | None
+    subject: str | None
+    """The user's subject, or None: the agent's own last one, else `fallback`."""
+    fallback: str
+    body: str
+    author: str
+    """`Name <mail>`, also the committer."""
+    max_file_bytes: int
+    max_total_bytes: int
+
+
+class Refusal(TypedDict):
+    """A path that must not enter the commit. rule: dotgit, nested, gitlink, special, symlink, name, twin, size, total, depth."""
+
+    rule: str
+    path: str
+    detail: str
+
+
+class Change(TypedDict):
+    """One changed path in changes.json; modes as git writes them, None = absent on that side; added and removed are None for binaries."""
+
+    path: str
+    old_mode: str | None
+    new_mode: str | None
+    added: int | None
+    removed: int | None
+    size: int
+
+
+class HarvestReport(Failure):
+    """reason: git, disk, io, base. `commit` None = nothing changed."""
+
+    commit: NotRequired[str | None]
+    subject: NotRequired[str]
+    files: NotRequired[int]
+    added: NotRequired[int]
+    removed: NotRequired[int]
+    deleted: NotRequired[int]
+    refusals: NotRequired[list[Refusal]]
+    notes: NotRequired[list[str]]
+
+
+class PublishRequest(TypedDict):
+    """Push one commit, create-only or leased on `tip`, and prove it."""
+
+    remote: str
+    branch: str
+    clean: str
+    commit: str
+    tip: str | None
+    bundle: NotRequired[str | None]
+    """Relative bundle to take the commit from first."""
+    ca: NotRequired[str | None]
+    ssh: NotRequired[Ssh | None]
+
+
+class PublishReport(Failure):
+    """reason: refused, exists, non_fast_forward, auth, network, hook, size, git."""
+
+    remote_sha: NotRequired[str | None]
+    proven: NotRequired[bool]
+
+
+class Order(TypedDict):
+    """One line that the host writes to the control socket."""
+
+    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill"]
+    text: NotRequired[str]
+
+
+class Frames:
+    """Writes frames to the stdout that the program was started with; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._fd = os.dup(1)
+        os.dup2(2, 1)  # a stray print must not break the frames
+        self._lock = threading.Lock()
+        self._begin = time.monotonic()
+        self._next = 0
+
+    def _emit(self, kind: str, fields: str) -> None:
+        with self._lock:
+            passed = time.monotonic() - self._begin
+            head = f'{{"n":{self._next},"t":{passed:.3f},"k":"{kind}"'
+            self._next += 1
+            self._write(f"{head},{fields}}}\n".encode("ascii") if fields else f"{head}}}\n".encode("ascii"))
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def line(self, stream: Stream, text: str, *, part: bool = False) -> None:
+        """Emit one line of output, or a part of one."""
+        # written by hand: an agent may print a hundred thousand lines a second
+        self._emit("line", f'"s":{stream},"d":{encode_basestring_ascii(text)}' + (',"part":true' if part else ""))
+
+    def note(self, text: str, **fields: object) -> None:
+        """Emit a note; `what` says which kind."""
+        self._emit("note", _inner({"d": text, **fields}))
+
+    def report(self, report: Mapping[str, object]) -> None:
+        """Emit the program's result."""
+        self._emit("report", _inner({"report": report}))
+
+    def end(self) -> None:
+        """Emit the last frame."""
+        self._emit("end", "")
+
+
+def _inner(fields: Mapping[str, object]) -> str:
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))[1:-1]
+
+
+def read_request() -> dict[str, Any]:  # Any: JSON, typed by each program as its own TypedDict
+    """Read the JSON file named by the last argument."""
+    with open(sys.argv[-1], encoding="utf-8") as file:
+        request: dict[str, Any] = json.load(file)
+    return request
+
+
+def carry_out(program: Callable[[Frames, Any], Mapping[str, object]]) -> None:
+    """Run a program from its request to its last frame: `def main() -> None: carry_out(harvest)`.
+
+    Whatever escapes from the program becomes the report {ok: False, reason: "internal", detail: its last line}.
+    """
+    carry_out_with(Frames(), program)
+
+
+def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]]) -> None:
+    """Do the same with frames of the program's own kind."""
+    try:
+        report = program(frames, read_request())
+    except Exception as error:  # noqa: BLE001 - the net under every program: the host must hear of it as a report
+        traceback.print_exc()
+        report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".splitlines()[0]}
+    frames.report(report)
+    frames.end()

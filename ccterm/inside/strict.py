@@ -1,0 +1,43 @@
+"""Checks the objects that a run made as strictly as a server might, and only those: old history is not ours to judge."""
+
+import os
+import re
+import tempfile
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ccterm.inside.git import Git, GitError, init
+
+_COMPLAINT = re.compile(r"(?:error|fatal): (?:object |in )?(?:tree |blob |commit )?([0-9a-f]{40,64}): (\w+): (.*)")
+
+
+class Complaint(NamedTuple):
+    """What git finds wrong with one object."""
+
+    sha: str
+    kind: str
+    text: str
+
+
+def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[str] = ()) -> list[Complaint]:
+    """Return what is wrong with the objects of `commit` that `known` commits do not reach, except those in `skip`. Raises GitError."""
+    wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
+    with tempfile.TemporaryDirectory(dir=".") as directory, tempfile.TemporaryFile(dir=directory) as pack:
+        git.to_file(pack, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
+        pack.seek(0)
+        return _index(git, directory, commit, pack.read(), skip)
+
+
+def _index(git: Git, directory: str, commit: str, pack: bytes, skip: Collection[str]) -> list[Complaint]:
+    assert git.directory
+    empty = init(os.path.join(directory, "empty.git"), commit, "main")
+    skipped = os.path.abspath(os.path.join(directory, "skipped"))
+    with open(skipped, "w", encoding="ascii") as file:
+        file.writelines(f"{sha}\n" for sha in sorted(skip))
+    judge = empty.with_env({"GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.abspath(os.path.join(git.directory, "objects"))})
+    code, _, said = judge.answer("index-pack", f"--strict=skiplist={skipped}", "--stdin", stdin=pack)
+    if not code:
+        return []
+    if found := [Complaint(*match.groups()) for line in said.splitlines() if (match := _COMPLAINT.search(line))]:
+        return found
+    raise GitError("git", f"the new objects do not hold together: {said.strip()[-400:]}", said)

@@ -1,0 +1,149 @@
+"""Finds and kills every process of a box, however it hid: by parentage under a subreaper, and by the mark in its environment."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ccterm.inside.protocol import MARK
+
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+
+
+class Process(NamedTuple):
+    """One process of the machine; `start` tells it from a later one with the same pid."""
+
+    pid: int
+    parent: int
+    start: str
+    dead: bool
+    marked: bool
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies (Linux), so that none gets lost."""
+    _prctl(PR_SET_CHILD_SUBREAPER)
+
+
+def forbid_new_privileges() -> None:
+    """Take from this process and all that it starts the power to gain privileges by exec (Linux)."""
+    _prctl(PR_SET_NO_NEW_PRIVS)
+
+
+def kill(mark: str, seconds: float = 2.0) -> list[int]:
+    """Kill all descendants of this process and all that carry the mark; return the pids that are still there after `seconds`.
+
+    Everything is stopped before anything is killed: a stopped process cannot fork away.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        _freeze(mark, end)
+        alive = members(mark)
+        for process in alive:
+            send(process, signal.SIGKILL)
+        if not alive or time.monotonic() > end:
+            return [process.pid for process in alive]
+        time.sleep(0.002)
+
+
+def _freeze(mark: str, end: float) -> None:
+    stopped: set[tuple[int, str]] = set()
+    while time.monotonic() < end:
+        fresh = [process for process in members(mark) if (process.pid, process.start) not in stopped]
+        if not fresh:
+            return
+        for process in fresh:
+            send(process, signal.SIGSTOP)
+            stopped.add((process.pid, process.start))
+
+
+def members(mark: str) -> list[Process]:
+    """Return the living processes of the tree below this process, without itself."""
+    everybody = list(_listing(mark))
+    below = _descendants(os.getpid(), everybody)
+    return [each for each in everybody if (each.marked or each.pid in below) and not each.dead and each.pid != os.getpid()]
+
+
+def _descendants(root: int, everybody: Iterable[Process]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for process in everybody:
+        children.setdefault(process.parent, []).append(process.pid)
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        fresh = [pid for pid in children.get(waiting.pop(), []) if pid not in found]
+        found.update(fresh)
+        waiting.extend(fresh)
+    return found
+
+
+def reap(keep: int = 0) -> None:
+    """Bury the adopted children that are dead (Linux); the child with the pid `keep` is left to its owner."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(ChildProcessError):
+        while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and dead.si_pid != keep:
+            os.waitpid(dead.si_pid, 0)
+
+
+def send(process: Process, number: signal.Signals) -> None:
+    """Send a signal to exactly this process, never to a later one with its pid."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform != "linux":
+            os.kill(process.pid, number)
+            return
+        handle = os.pidfd_open(process.pid)
+        try:
+            if (now := _read(process.pid, b"")) and now.start == process.start:
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+
+
+def _listing(mark: str) -> Iterator[Process]:
+    wanted = f"{MARK}={mark}".encode() if mark else b""
+    if sys.platform != "linux":
+        yield from _from_ps(wanted)
+        return
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (process := _read(int(name), wanted)):
+            yield process
+
+
+def _read(pid: int, wanted: bytes) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    dead = fields[0] in b"ZX" and int(fields[17]) < 2  # a leader may be dead while its threads live
+    return Process(pid, int(fields[1]), fields[19].decode(), dead, not dead and bool(wanted) and _carries(pid, wanted))
+
+
+def _carries(pid: int, wanted: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return wanted in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _from_ps(wanted: bytes) -> Iterator[Process]:
+    """List processes with the environment behind each command, as ps of macOS and BSD does."""
+    listing = subprocess.run(
+        ["ps", "-axEww", "-o", "pid=,ppid=,stat=,command="], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    for line in listing.stdout.split(b"\n"):
+        if len(fields := line.split(None, 3)) >= 3:
+            yield Process(int(fields[0]), int(fields[1]), "", fields[2].startswith(b"Z"), wanted in fields[-1].split())
+
+
+def _prctl(option: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, 1, 0, 0, 0)

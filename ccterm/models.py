@@ -1,0 +1,289 @@
+"""The values that every layer speaks of: task, run and what belongs to them. Frozen; a change is a copy."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Literal, NewType, Required, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field
+from ulid import ULID
+
+from ccterm.causes import Cause
+
+RunId = NewType("RunId", str)
+BatchId = NewType("BatchId", str)
+StepName = Literal["resolve", "checkout", "setup", "agent", "harvest", "policy", "verify", "publish"]
+
+
+class Mode(StrEnum):
+    """What becomes of the work: a pushed branch, or changes in the working copy."""
+
+    PIPELINE = "pipeline"
+    TESTING = "testing"
+
+
+class ExecutionMode(StrEnum):
+    """Where the steps run."""
+
+    LOCAL = "local"
+    DAGGER = "dagger"
+
+
+class State(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to a run in this state."""
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+class Value(BaseModel):
+    """Base of all values: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(Value):
+    """How much one run may use."""
+
+    wall_seconds: float = Field(default=3600.0, gt=0)
+    """Wall-clock time of the agent, in seconds."""
+    silence_seconds: float = Field(default=900.0, gt=0)
+    """Longest time without a line from the agent, in seconds."""
+    budget_usd: float | None = Field(default=None, gt=0)
+    """What the agent may spend at list prices, in dollars; None = no limit."""
+    max_turns: int | None = Field(default=None, gt=0)
+    """How many turns the agent may take; None = no limit."""
+
+
+class CheckoutOptions(Value):
+    """How much of a repository is fetched."""
+
+    depth: int | None = Field(default=None, gt=0)
+    filter: str | None = Field(default=None, pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")
+    submodules: bool = False
+    lfs: bool = False
+
+
+class Draft(Value):
+    """A task as the user wrote it, through whichever door; what is None comes from the settings."""
+
+    task: str
+    """The prompt."""
+    repo: str | None = None
+    """URL or path; None = the current directory."""
+    branch: str | None = None
+    base: str | None = None
+    execution_mode: ExecutionMode | None = None
+    agent: str | None = None
+    model: str | None = None
+    agent_args: tuple[str, ...] = ()
+    message: str | None = None
+    timeout: str | float | None = None
+    """Such as "90s", "45m", "2h"; a number is minutes."""
+    budget: float | None = None
+    max_turns: int | None = None
+    setup: str | None = None
+    verify: str | None = None
+    hold: bool = False
+    allow_default_branch: bool = False
+    skip_permissions: bool = False
+
+
+class DraftFields(TypedDict, total=False):
+    """The fields of a Draft, for callers who give them by name."""
+
+    task: Required[str]
+    repo: str
+    branch: str
+    base: str
+    execution_mode: Literal["local", "dagger"]
+    agent: str
+    model: str
+    agent_args: Sequence[str]
+    message: str
+    timeout: str | float
+    budget: float
+    max_turns: int
+    setup: str
+    verify: str
+    hold: bool
+    allow_default_branch: bool
+    skip_permissions: bool
+
+
+class Task(Value):
+    """What the user asks for, once, with everything filled in."""
+
+    prompt: str
+    repo: str
+    """A URL, or the absolute path of a working copy or of a bare repository."""
+    remote: str | None = None
+    """The URL or path that is fetched and pushed, derived from `repo` when the task is submitted."""
+    remote_key: str | None = None
+    """Identity of the remote, equal for all spellings of its URL: what branch locks and mirrors go by."""
+    branch: str | None = None
+    base: str | None = None
+    mode: Mode = Mode.PIPELINE
+    execution_mode: ExecutionMode = ExecutionMode.DAGGER
+    agent: str = "claude"
+    model: str | None = None
+    agent_args: tuple[str, ...] = ()
+    message: str | None = None
+    """The commit's subject; None = the agent's own last subject, else the prompt's first line."""
+    limits: Limits = Limits()
+    setup: str | None = None
+    setup_inputs: tuple[str, ...] = ()
+    """Globs; a commit that touches one makes setup run again before verify."""
+    verify: str | None = None
+    checkout: CheckoutOptions = CheckoutOptions()
+    hold: bool = False
+    skip_permissions: bool = False
+    allow_default_branch: bool = False
+    notes: tuple[str, ...] = ()
+    """What the user should know before it starts."""
+
+    @property
+    def target(self) -> str:
+        """Name what this task works on, for a person: the branch, else the directory."""
+        return self.branch or PurePath(self.repo).name
+
+
+class StepRecord(Value):
+    """One step of a run as it went."""
+
+    name: StepName
+    ok: bool
+    seconds: float
+    detail: str = ""
+
+
+class Changes(Value):
+    """What a commit changes against its base, in numbers."""
+
+    files: int = 0
+    added: int = 0
+    """Lines added; binary files count none."""
+    removed: int = 0
+    """Lines removed; binary files count none."""
+    deleted: int = 0
+    """Files deleted."""
+
+
+class Finding(Value):
+    """One clause of a verdict: the rule, how bad, its numbers and the paths it speaks of."""
+
+    rule: str
+    severity: Literal["refuse", "warn"]
+    text: str
+    paths: tuple[str, ...] = ()
+
+
+class Verdict(Value):
+    """What the policy says of a commit."""
+
+    ok: bool
+    findings: tuple[Finding, ...] = ()
+
+
+class Publication(Value):
+    """A branch on a remote; proven means that the remote itself was asked afterwards."""
+
+    remote: str
+    ref: str
+    sha: str
+    proven: bool
+
+
+class Salvage(Value):
+    """Work kept on the host because it was not delivered."""
+
+    directory: str
+    commit: str | None
+    """None when the tree could not be made into a commit; the directory then holds the files."""
+    delivered: bool = False
+
+
+class Tokens(Value):
+    """Tokens that an agent used."""
+
+    input: int = 0
+    output: int = 0
+    cache: int = 0
+
+
+class Manifest(Value):
+    """What a run was made with, for the record."""
+
+    executor: ExecutionMode = ExecutionMode.LOCAL
+    image: str | None = None
+    cli_version: str | None = None
+    settings_hash: str = ""
+    egress: str = "open"
+    credential: str = "none"
+    """The kind of Claude login, never its value."""
+    skip_permissions: bool = False
+
+
+class Run(Value):
+    """One attempt at one task: the run document of `--json`, HTTP and `show`."""
+
+    id: RunId
+    batch: BatchId | None = None
+    task: Task
+    state: State = State.QUEUED
+    held: str | None = None
+    """Why a queued run does not start, or None."""
+    cause: Cause | None = None
+    reason: str = ""
+    summary: str = ""
+    action: str = ""
+    created: datetime
+    started: datetime | None = None
+    finished: datetime | None = None
+    seconds: float | None = None
+    steps: tuple[StepRecord, ...] = ()
+    base_sha: str | None = None
+    commit: str | None = None
+    published: Publication | None = None
+    changes: Changes | None = None
+    verdict: Verdict | None = None
+    cost_usd: float = 0.0
+    tokens: Tokens = Tokens()
+    turns: int = 0
+    session_id: str | None = None
+    salvage: Salvage | None = None
+    waiting_until: datetime | None = None
+    """The agent ended its turn and waits for a word until then; None = it does not wait."""
+    asked: bool = False
+    """The agent's last message ends in a question."""
+    secret_seen: bool = False
+    """A registered secret value was masked in the agent's output."""
+    reviewed: bool = False
+    pr: None = None
+    continues: RunId | None = None
+    attempts: tuple[RunId, ...] = ()
+    manifest: Manifest = Manifest()
+
+    def document(self) -> dict[str, object]:
+        """Return the JSON form that front doors print."""
+        return self.model_dump(mode="json")
+
+
+def now() -> datetime:
+    """Return the current time, UTC, cut to milliseconds."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def new_id() -> str:
+    """Return a fresh ULID: 26 characters, sorted by time."""
+    return str(ULID())

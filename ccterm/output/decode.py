@@ -1,0 +1,99 @@
+"""From frames to lines, and from lines to JSON: joins the parts of over-long lines and refuses what would cost too much."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from ccterm.events import TEXT_CAP
+
+JSON_CAP = 64 * 1024 * 1024
+"""Longest line that is read as JSON, in characters; a longer one is passed over to its end."""
+DEPTH = 200
+"""Deepest nesting of JSON that is read as such."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of output. `more`: how many characters were let go because it was too long."""
+
+    text: str
+    more: int = 0
+
+
+class Joiner:
+    """Joins the parts of one stream's lines in linear time, and holds no more of a line than will be used."""
+
+    def __init__(self, *, json_lines: bool) -> None:
+        self._json_lines = json_lines
+        self._parts: list[str] = []
+        self._held = 0
+        self._more = 0
+        self._cap = 0
+
+    def add(self, text: str, *, part: bool) -> Line | None:
+        """Take one frame's text; return the line when this was its last part."""
+        if not self._parts and not self._more:
+            if not part:
+                return Line(text)
+            self._cap = JSON_CAP if self._json_lines and looks_like_object(text) else TEXT_CAP
+        self._keep(text)
+        return None if part else self.rest()
+
+    def rest(self) -> Line | None:
+        """Return what there is of a line whose end never came, or None."""
+        if not self._parts and not self._more:
+            return None
+        line = Line("".join(self._parts), self._more)
+        self._parts, self._held, self._more = [], 0, 0
+        return line
+
+    def _keep(self, text: str) -> None:
+        taken = text[: max(self._cap - self._held, 0)]
+        if taken:
+            self._parts.append(taken)
+        self._held += len(taken)
+        self._more += len(text) - len(taken)
+        if self._more and self._cap == JSON_CAP:  # half an object is of no use
+            self._more += self._held
+            self._parts, self._held, self._cap = [], 0, 0
+
+
+def looks_like_object(text: str) -> bool:
+    """Whether a line begins as a JSON object does."""
+    return text[:64].lstrip()[:1] == "{"
+
+
+def parse_object(text: str) -> dict[str, JsonValue] | None:
+    """Return a line's JSON object, or None when it is none, or one nested too deeply."""
+    if not looks_like_object(text):
+        return None
+    try:
+        value: JsonValue = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or (text.count("{") + text.count("[") > DEPTH and _too_deep(value)):
+        return None
+    return value
+
+
+def _finite(number: str) -> float | None:
+    """Return a number, or None for those that JSON does not know, so that what is written again is JSON."""
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+def _too_deep(value: JsonValue) -> bool:
+    level: list[JsonValue] = [value]
+    for _ in range(DEPTH):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: JsonValue) -> Iterator[JsonValue]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (child for child in inner if isinstance(child, dict | list))

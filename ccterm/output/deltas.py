@@ -1,0 +1,67 @@
+"""Cleans text that an agent types piece by piece, so that a secret cut over pieces is masked as if it had come whole.
+
+Each content block has its own streaming cleaner, which holds back what may be the beginning of a secret or of an escape sequence.
+Pieces of anything else (a tool's input, thoughts, signatures) go nowhere: the whole block follows on a line of its own.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from ccterm.output.clean import Cleaner, CleanStream
+
+BLOCKS = 32
+"""Content blocks that may be open at a time."""
+
+
+class Deltas:
+    """Cleans the `stream_event` lines of one run."""
+
+    def __init__(self, cleaner: Cleaner) -> None:
+        self._cleaner = cleaner
+        self._open: dict[tuple[str, str], CleanStream] = {}
+
+    def clean(self, line: Mapping[str, JsonValue]) -> dict[str, JsonValue] | None:
+        """Return what the parser may see of a line, or None when that is nothing."""
+        event = line.get("event")
+        if not isinstance(event, dict):
+            return None
+        match event.get("type"):
+            case "content_block_start":
+                self._open.pop(_key(line, event), None)
+                return self._piece(line, event, "content_block", "text")
+            case "content_block_delta":
+                return self._piece(line, event, "delta", "text_delta")
+            case "content_block_stop":
+                self._open.pop(_key(line, event), None)
+                return _bare(line, {"type": "content_block_stop"})
+            case "message_start" | "message_stop" as kind:
+                self._open.clear()
+                return _bare(line, {"type": kind})
+        return None
+
+    def _piece(self, line: Mapping[str, JsonValue], event: Mapping[str, JsonValue], where: str, wanted: str) -> dict[str, JsonValue] | None:
+        piece, starts = event.get(where), where == "content_block"
+        text = piece.get("text") if isinstance(piece, dict) and piece.get("type") == wanted else None
+        if not isinstance(text, str):
+            return _bare(line, {"type": "content_block_start"}) if starts else None
+        stream = self._stream(_key(line, event))
+        return _bare(
+            line, {"type": "content_block_start" if starts else "content_block_delta", where: {"type": wanted, "text": stream.feed(text)}}
+        )
+
+    def _stream(self, key: tuple[str, str]) -> CleanStream:
+        if key not in self._open:
+            if len(self._open) >= BLOCKS:
+                self._open.clear()
+            self._open[key] = self._cleaner.stream()
+        return self._open[key]
+
+
+def _key(line: Mapping[str, JsonValue], event: Mapping[str, JsonValue]) -> tuple[str, str]:
+    return str(line.get("parent_tool_use_id"))[:100], str(event.get("index"))[:100]
+
+
+def _bare(line: Mapping[str, JsonValue], event: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a line that holds nothing of the agent's but the event; a sub-agent's is only marked as such."""
+    return {"type": "stream_event", "event": event, "parent_tool_use_id": "sub-agent" if line.get("parent_tool_use_id") else None}

@@ -1,0 +1,125 @@
+"""The service as another process has it: reads the record itself, gives orders to the owner."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ccterm.errors import OwnerError
+from ccterm.events import Event
+from ccterm.models import Draft, Run, RunId, State
+from ccterm.owner.lock import OwnerLock
+from ccterm.owner.orders import LINE_LIMIT, PROTOCOL, Cancel, CancelAll, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
+from ccterm.service import Service
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+from ccterm.submission import anchored
+from ccterm.transcript import follow
+
+GREETING_SECONDS = 10.0
+
+
+@contextmanager
+def attached(state: StateDir, lock: OwnerLock) -> Iterator["RemoteService"]:
+    """Read the record beside its owner. Raises StateError when it cannot be read."""
+    store = Store.open(state.db, readonly=True)
+    try:
+        yield RemoteService(state, store, lock)
+    finally:
+        store.close()
+
+
+class RemoteService(Service):
+    """Asks the owner of a state directory; what only reads goes to its files, whether the owner answers or not."""
+
+    def __init__(self, state: StateDir, store: Store, lock: OwnerLock) -> None:
+        self._state = state
+        self._store = store
+        self._lock = lock
+
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+        """Queue tasks as one batch."""
+        return await self._order(Submit(drafts=tuple(anchored(draft, Path.cwd()) for draft in drafts), max_concurrent=max_concurrent))
+
+    async def find(self, ref: str) -> Run:
+        """Return the run of an id, a unique prefix or `last`."""
+        return await asyncio.to_thread(self._store.find, ref)
+
+    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+        """Return runs, oldest first."""
+        return await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)
+
+    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+        """Yield a run's events as they happen; ends early when the owner dies."""
+        async for batch in follow(self._state.run(run), after, alive=lambda: live and self._lock.holder() is not None):
+            for event in batch:
+                yield event
+
+    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+        """Stop a run."""
+        await self._order(Cancel(run=run, now=now))
+
+    async def cancel_all(self, *, now: bool = False) -> None:
+        """Stop every queued and running run."""
+        await self._order(CancelAll(now=now))
+
+    async def steer(self, run: RunId, text: str) -> None:
+        """Say something to a running agent."""
+        await self._order(Steer(run=run, text=text))
+
+    async def hold(self, run: RunId) -> None:
+        """Let a running agent wait for a word when its turn ends."""
+        await self._order(Hold(run=run))
+
+    async def release(self, run: RunId) -> None:
+        """Let a waiting agent end."""
+        await self._order(Release(run=run))
+
+    async def retry(self, run: RunId) -> Run:
+        """Queue the same task again."""
+        return (await self._order(Retry(run=run)))[0]
+
+    async def push(self, run: RunId) -> Run:
+        """Deliver a run's salvaged commit."""
+        return (await self._order(Push(run=run)))[0]
+
+    async def _order(self, order: Order) -> list[Run]:
+        reader, writer = await self._connect()
+        try:
+            writer.write(order.model_dump_json().encode() + b"\n")
+            await writer.drain()
+            line = await reader.readline()
+            reply = Reply.model_validate_json(line)
+        except (OSError, ValueError) as error:
+            raise OwnerError("the owner of the state directory went away before it answered", "try again; ccterm runs shows what happened") from error
+        finally:
+            writer.close()
+        if reply.fault:
+            raise reply.fault.error()
+        return list(reply.runs)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(GREETING_SECONDS):
+                reader, writer = await self._reach()
+                hello = Hello.model_validate_json(await reader.readline())
+        except ValidationError as error:
+            raise OwnerError("the owner of the state directory answers nonsense", "end it, or use the same version of ccterm") from error
+        except (OSError, TimeoutError) as error:
+            raise OwnerError("the owner of the state directory does not answer", "try again; when it stays so, end that process") from error
+        if hello.protocol != PROTOCOL:
+            writer.close()
+            raise OwnerError(f"the owner (process {hello.pid}) is another version of ccterm", "let it end, or use its version")
+        return reader, writer
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the owner's socket; an owner that has just started is still recovering and has none yet."""
+        while True:
+            try:
+                socket = (await asyncio.to_thread(self._state.socket_line.read_text)).strip()
+                return await asyncio.open_unix_connection(socket, limit=LINE_LIMIT)
+            except (FileNotFoundError, ConnectionRefusedError):
+                await asyncio.sleep(0.05)

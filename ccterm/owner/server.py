@@ -1,0 +1,96 @@
+"""The owner's end of owner.sock: takes orders from other processes and carries them out on the service."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import ValidationError
+
+from ccterm.errors import CctermError, UsageError
+from ccterm.executors.control import socket_directory
+from ccterm.models import Run
+from ccterm.owner.orders import LINE_LIMIT, ORDER, Cancel, CancelAll, Fault, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
+from ccterm.service import Service
+from ccterm.state_dir import StateDir, write_private
+
+
+@asynccontextmanager
+async def listening(service: Service, state: StateDir) -> AsyncIterator[None]:
+    """Take orders for as long as the block lasts."""
+    directory = await asyncio.to_thread(socket_directory)
+    path = directory / "owner.sock"
+    desk = _Desk(service)
+    server = await asyncio.start_unix_server(desk.converse, path, limit=LINE_LIMIT)
+    try:
+        path.chmod(0o600)
+        await asyncio.to_thread(write_private, state.socket_line, f"{path}\n".encode())
+        yield
+    finally:
+        state.socket_line.unlink(missing_ok=True)
+        server.close()
+        await desk.finish()
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+class _Desk:
+    """Holds the conversations that are under way."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Greet, take one order, answer it."""
+        if (task := asyncio.current_task()) is not None:
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+        try:
+            with contextlib.suppress(OSError, ValueError):  # the other end went away, or its line is too long: nobody to answer
+                await _send(writer, Hello(pid=os.getpid()))
+                if line := await reader.readline():
+                    await _send(writer, await self._answer(line))
+        finally:
+            writer.close()
+
+    async def finish(self) -> None:
+        """Let the conversations that are under way end."""
+        if self._open:
+            await asyncio.wait(self._open, timeout=2)
+
+    async def _answer(self, line: bytes) -> Reply:
+        try:
+            return Reply(runs=tuple(await self._carry_out(ORDER.validate_json(line))))
+        except ValidationError as error:
+            refusal = UsageError(f"the owner does not understand this order: {error.errors()[0]['msg']}", "use the same version of ccterm")
+            return Reply(fault=Fault.of(refusal))
+        except CctermError as error:
+            return Reply(fault=Fault.of(error))
+
+    async def _carry_out(self, order: Order) -> list[Run]:
+        service = self._service
+        match order:
+            case Submit(drafts=drafts, max_concurrent=cap):
+                return await service.submit(drafts, max_concurrent=cap)
+            case Cancel(run=run, now=now):
+                await service.cancel(run, now=now)
+            case CancelAll(now=now):
+                await service.cancel_all(now=now)
+            case Steer(run=run, text=text):
+                await service.steer(run, text)
+            case Hold(run=run):
+                await service.hold(run)
+            case Release(run=run):
+                await service.release(run)
+            case Retry(run=run):
+                return [await service.retry(run)]
+            case Push(run=run):
+                return [await service.push(run)]
+        return []
+
+
+async def _send(writer: asyncio.StreamWriter, message: Hello | Reply) -> None:
+    writer.write(message.model_dump_json().encode() + b"\n")
+    await writer.drain()

@@ -1,0 +1,292 @@
+"""One run as a line of steps: resolve, checkout, setup, agent, harvest, policy, verify, publish."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from ccterm.agents.base import Agent, Command, Outcome
+from ccterm.agents.stream import StreamParser
+from ccterm.causes import Cause
+from ccterm.errors import StepError
+from ccterm.events import Judged, Published, StepFinished, StepStarted
+from ccterm.executors.base import Artifact, Boxes, Step, StepResult
+from ccterm.executors.control import Control
+from ccterm.inside.protocol import Frame
+from ccterm.models import Changes, Manifest, Run, StepName, Task, Verdict
+from ccterm.output.door import Door
+from ccterm.output.sanitise import sanitise
+from ccterm.pipeline import plan
+from ccterm.pipeline.live import Live
+from ccterm.pipeline.plan import Access, Surroundings
+from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Refused, Report, Resolved, ShellDone
+from ccterm.record import Recorder
+from ccterm.workspace import policy
+from ccterm.workspace.work import Work
+
+R = TypeVar("R", bound=Report)
+_CAUSES: dict[StepName, Cause] = {
+    "resolve": Cause.CHECKOUT,
+    "checkout": Cause.CHECKOUT,
+    "setup": Cause.SETUP,
+    "agent": Cause.AGENT,
+    "harvest": Cause.HARVEST,
+    "verify": Cause.VERIFY,
+    "publish": Cause.PUSH,
+}
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What one run is carried out with."""
+
+    task: Task
+    access: Access
+    around: Surroundings
+    agent: Agent
+    command: Command
+    author: str
+    sockets: Path
+    """A short private directory for the control socket."""
+    door: Callable[[StreamParser | None], Door]
+    start_gate: Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
+    """Limits how many agents start up at once; calling what it yields says that this one is up."""
+    secret_names: Callable[[Path], frozenset[str]]
+    """Which registered secrets stand in a file of added bytes."""
+    keep_session: Callable[[Path, Path], None]
+    """Copies a collected conversation, cleaned, and removes the raw one."""
+    manifest: Manifest
+    agent_reaches: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass
+class Progress:
+    """What the line has reached so far; what is None was not reached."""
+
+    base: str | None = None
+    tip: str | None = None
+    clean: Artifact | None = None
+    tree: Artifact | None = None
+    """The checked-out tree, before the agent."""
+    work: Artifact | None = None
+    """The agent's tree."""
+    kept: Work | None = None
+    """The commit on the host: bundle, patch, numbers."""
+    refusals: tuple[Refused, ...] = ()
+    harvested: Artifact | None = None
+    outcome: Outcome | None = None
+    changes: Changes = field(default_factory=Changes)
+
+
+class Line:
+    """Carries one run through its steps. Every method raises StepError, with the cause, when its step fails."""
+
+    def __init__(self, kit: Kit, boxes: Boxes, recorder: Recorder, live: Live, work_dir: Path) -> None:
+        self._kit = kit
+        self._boxes = boxes
+        self._recorder = recorder
+        self._live = live
+        self._work_dir = work_dir
+        self.at = Progress()
+
+    async def prepare(self) -> None:
+        """Resolve, check out and set up."""
+        task, access = self._kit.task, self._kit.access
+        found = await self._report(plan.resolve(task, access), Resolved)
+        self.at.base, self.at.tip = found.base, found.tip
+        self._refuse_default_branch(found.default_branch)
+        self._recorder.change(base_sha=self.at.base)
+        step = plan.checkout(task, access, base=self.at.base, ref=found.ref)
+        result, report = await self._step(step, CheckedOut)
+        self._warn(report.notes)
+        self.at.clean, self.at.tree = result.outputs[plan.CLEAN], result.outputs[plan.TREE]
+        if task.setup:
+            step = plan.shell("setup", task.setup, self.at.tree, self._kit.around, last_use=not task.verify)
+            result, _ = await self._step(step, ShellDone)
+            self.at.tree = result.outputs[plan.TREE]
+
+    def _warn(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self._recorder.notice(note, "warn")
+
+    def _refuse_default_branch(self, default: str | None) -> None:
+        task = self._kit.task
+        if task.branch == default and self.at.tip is not None and not task.allow_default_branch:
+            raise StepError(
+                Cause.POLICY,
+                f"{task.branch} is the default branch of the remote",
+                "choose another branch, or say --allow-default-branch",
+                reason="default_branch",
+            )
+
+    async def work(self) -> Outcome:
+        """Let the agent work. Never raises StepError for what the agent did: the outcome says it."""
+        tree = self.at.tree
+        assert tree is not None
+        parser = self._kit.agent.parser()
+        step = plan.agent(
+            self._kit.task, self._kit.command, tree, self._kit.around, reaches=self._kit.agent_reaches, last_use=not self._kit.task.verify
+        )
+        async with Control.listen(self._kit.sockets) as control, self._kit.start_gate() as started:
+            result, door = await self._execute(step, control=control, parser=parser, on_line=started)
+        self.at.work = result.outputs.get(plan.TREE)
+        outcome = self._kit.agent.judge(parser, door.report)
+        self._recorder.change(
+            session_id=parser.session_id or self._recorder.run.session_id, asked=outcome.asked, secret_seen=door.secret_seen
+        )
+        self._finished(step.name, result, ok=outcome.cause is None and not outcome.cancelled, detail=outcome.summary.split("\n", 1)[0][:120])
+        if plan.SESSION in result.outputs:
+            await self._keep_session(result.outputs[plan.SESSION])
+        self.at.outcome = outcome
+        return outcome
+
+    async def _keep_session(self, session: Artifact) -> None:
+        """Keep the agent's conversation, cleaned: a run can be gone on with later."""
+        raw = self._work_dir.with_name("session.raw")
+        await self._boxes.collect(session, raw)
+        await asyncio.to_thread(self._kit.keep_session, raw, self._work_dir.with_name("session.jsonl"))
+
+    async def harvest(self, body: str) -> Work | None:
+        """Make the commit and bring it to the host. Returns None when nothing changed."""
+        assert self.at.work is not None
+        assert self.at.clean is not None
+        step = plan.harvest(self._kit.task, self.at.work, self.at.clean, base=self.at.base, body=body, author=self._kit.author)
+        result, report = await self._step(step, Harvested, abortable=False)
+        self.at.work = result.outputs.get(plan.TREE, self.at.work)
+        self._warn(report.notes)
+        if report.commit is None and not report.refusals:
+            return None
+        self.at.harvested = result.outputs[plan.CLEAN]
+        await self._boxes.collect(result.outputs[plan.OUT], self._work_dir)
+        changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
+        self.at.kept = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
+        self.at.refusals = report.refusals
+        self._recorder.change(commit=self.at.kept.commit, changes=self.at.kept.changes)
+        return self.at.kept
+
+    async def judge(self) -> Verdict:
+        """Ask the policy about the kept work, and record the answer."""
+        kept = self.at.kept
+        assert kept is not None
+        begin = time.monotonic()
+        self._recorder.emit([StepStarted(step="policy")])
+        found = await asyncio.to_thread(self._kit.secret_names, kept.added)
+        kept.added.unlink(missing_ok=True)  # it served the scan; the bundle and the patch hold the work
+        verdict = policy.judge(((refusal.rule, refusal.path, refusal.detail) for refusal in self.at.refusals), found)
+        detail = "fine" if verdict.ok else verdict.findings[0].text
+        took = round(time.monotonic() - begin, 3)
+        self._recorder.emit([Judged(verdict=verdict, changes=kept.changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)])
+        return verdict
+
+    async def verify(self) -> None:
+        """Run the verify command on the new commit, over setup's tree."""
+        task, kept, tree = self._kit.task, self.at.kept, self.at.tree
+        if not task.verify or kept is None or kept.commit is None or tree is None:
+            return
+        clean, base = self.at.harvested, self.at.base
+        if task.setup and kept.touches(task.setup_inputs):
+            step = plan.shell("setup", task.setup, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
+            tree = (await self._step(step, ShellDone))[0].outputs[plan.TREE]
+        step = plan.shell("verify", task.verify, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
+        await self._step(step, ShellDone)
+
+    async def publish(self) -> None:
+        """Push the new commit and say what the remote then holds."""
+        assert self.at.kept is not None
+        assert self.at.harvested is not None
+        commit = self.at.kept.commit
+        assert commit is not None
+        await self._push(self.at.harvested, commit)
+
+    async def deliver(self, run: Run, work: Artifact) -> None:
+        """Push a commit that was kept, from its bundle, onto the base it was made on."""
+        task, access, commit = self._kit.task, self._kit.access, run.commit
+        assert commit is not None
+        found = await self._report(plan.resolve(task, access), Resolved)
+        self.at.tip = found.tip
+        self._refuse_default_branch(found.default_branch)
+        if self.at.tip not in (None, run.base_sha, commit):
+            raise StepError(Cause.PUSH, f"{task.branch} moved on since the run began", reason="non_fast_forward")
+        result, _ = await self._step(plan.checkout(task, access, base=run.base_sha, ref=found.ref), CheckedOut)
+        await self._push(result.outputs[plan.CLEAN], commit, work)
+
+    async def _push(self, clean: Artifact, commit: str, work: Artifact | None = None) -> None:
+        task = self._kit.task
+        step = plan.publish(task, self._kit.access, clean, commit=commit, tip=self.at.tip, work=work)
+        pushed = await self._report(step, Pushed, abortable=False)
+        if not pushed.proven or pushed.remote_sha != commit:
+            raise StepError(Cause.PUSH, "the remote does not show the commit after the push", reason="refused")
+        self._recorder.emit([Published(remote=task.remote or task.repo, ref=f"refs/heads/{task.branch}", sha=commit, proven=True)])
+
+    async def _report(self, step: Step, shape: type[R], *, abortable: bool = True) -> R:
+        return (await self._step(step, shape, abortable=abortable))[1]
+
+    async def _step(self, step: Step, shape: type[R], *, abortable: bool = True) -> tuple[StepResult, R]:
+        """Run a step that must succeed; return its result and its typed report."""
+        result, door = await self._execute(step, abortable=abortable)
+        report = door.report or {}
+        if not report.get("ok"):
+            message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
+            self._finished(step.name, result, ok=False, detail=message)
+            raise StepError(_CAUSES[step.name], message, reason=str(report.get("reason") or ""))
+        self._finished(step.name, result, ok=True, detail=_detail(step.name, report, result))
+        return result, _typed(step.name, report, shape)
+
+    async def _execute(
+        self,
+        step: Step,
+        *,
+        abortable: bool = True,
+        control: Control | None = None,
+        parser: StreamParser | None = None,
+        on_line: Callable[[], None] = lambda: None,
+    ) -> tuple[StepResult, Door]:
+        self._recorder.emit([StepStarted(step=step.name)])
+        door = self._kit.door(parser)
+
+        def sink(frame: Frame) -> None:
+            if frame["k"] == "line":
+                on_line()
+            door.frame(frame)
+
+        begin = time.monotonic()
+        try:
+            result = await self._live.guard(self._boxes.execute(step, sink, control), abortable=abortable, control=control)
+        except BaseException:
+            self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
+            raise
+        finally:
+            door.close()
+        return result, door
+
+    def _finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
+        self._recorder.emit([StepFinished(step=name, ok=ok, seconds=round(result.seconds, 3), detail=detail)])
+
+
+def _typed(name: StepName, report: Mapping[str, JsonValue], shape: type[R]) -> R:
+    try:
+        return shape.model_validate(report)
+    except ValidationError as error:
+        raise StepError(_CAUSES[name], f"the {name} step reported nonsense: {error.errors()[0]['msg']}", "please report this") from error
+
+
+def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult) -> str:
+    match name:
+        case "resolve":
+            base = report.get("base")
+            return str(base)[:12] if base else "empty repository"
+        case "checkout":
+            return "reused" if result.reused else "fetched" if report.get("fetched") else "from the mirror"
+        case "harvest":
+            if not report.get("files"):
+                return "no changes"
+            return f"{report['files']} files +{report['added']} -{report['removed']}"
+        case "publish":
+            return "proven"
+        case _:
+            return ""

@@ -1,0 +1,148 @@
+"""What one run needs before its first step: credentials, masker, the agent's launch line. Secrets are read here, once, and registered."""
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ccterm.agents import agent_by_name
+from ccterm.agents.base import Agent, Launch
+from ccterm.agents.stream import StreamParser
+from ccterm.credentials.claude import ClaudeLogin, claude_login
+from ccterm.credentials.git import GitAccess, git_access
+from ccterm.credentials.sources import user_secrets
+from ccterm.executors.base import Executor
+from ccterm.models import Manifest, Run
+from ccterm.output.archive import copy_cleaned
+from ccterm.output.clean import Cleaner
+from ccterm.output.door import Door
+from ccterm.output.mask import Masker
+from ccterm.pipeline.line import Kit
+from ccterm.pipeline.plan import Access, Surroundings
+from ccterm.record import Recorder
+from ccterm.remotes import Remote, is_loopback, parse_remote
+from ccterm.settings import Settings
+
+STEPS_WITH_SECRETS = ("setup", "agent", "verify")
+SCAN_CHUNK = 1024 * 1024
+Gate = Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
+
+
+class Outfitter:
+    """Makes kits. gate: limits how many agents start up at once. sockets: a short private directory for control sockets."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], *, agents: Mapping[str, Agent], executor: Executor, gate: Gate, sockets: Path
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._agents = agents
+        self._executor = executor
+        self._gate = gate
+        self._sockets = sockets
+
+    def __call__(self, run: Run, recorder: Recorder) -> Kit:
+        """Return the kit of one run. Blocks. Raises CctermError when a credential or a program cannot be had."""
+        task = run.task
+        agent = agent_by_name(task.agent, self._agents)
+        remote = parse_remote(task.remote or task.repo)
+        git = git_access(remote, self._settings, self._environ)
+        login = claude_login(self._environ) if task.agent == "claude" else None
+        secrets = {step: user_secrets(self._settings, step, self._environ) for step in STEPS_WITH_SECRETS}
+        masker = Masker(dict(_registered(git, login, secrets)))
+        launch = Launch(
+            prompt=task.prompt,
+            session_id=str(uuid.uuid4()),
+            execution_mode=task.execution_mode,
+            model=task.model,
+            agent_args=task.agent_args,
+            limits=task.limits,
+            skip_permissions=task.skip_permissions,
+            token=login.token if login else None,
+            base_url=self._settings.base_url,
+        )
+        loop = recorder.loop
+        return Kit(
+            task=task,
+            access=self._access(git),
+            around=Surroundings(env=dict(self._settings.env), secrets=secrets),
+            agent=agent,
+            command=agent.command(launch),
+            author=self._settings.author,
+            sockets=self._sockets,
+            door=lambda parser: _door(masker, recorder, parser, loop),
+            start_gate=self._gate,
+            secret_names=lambda path: _found(masker, path),
+            keep_session=lambda raw, to: _keep(masker, raw, to),
+            manifest=Manifest(
+                executor=task.execution_mode,
+                settings_hash=self._settings.settings_hash,
+                credential=login.kind if login else "user login" if task.agent == "claude" else "none",
+                skip_permissions=task.skip_permissions,
+            ),
+        )
+
+    def _access(self, git: GitAccess) -> Access:
+        remote, reaches = git.remote, tuple[tuple[str, int], ...]()
+        url = remote.url
+        if remote.kind in ("http", "https") and is_loopback(remote.host):
+            url, reaches = _reachable(remote, self._executor)
+        return Access(
+            url=url,
+            mirror_key="" if remote.kind == "path" else remote.cache_name,
+            header=git.header,
+            ca=git.ca,
+            ssh_agent=git.ssh_agent,
+            known_hosts=git.known_hosts,
+            reaches=reaches,
+        )
+
+
+def _reachable(remote: Remote, executor: Executor) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Return a loopback remote as a box sees it, and what must be let through for that."""
+    port = remote.port or (443 if remote.kind == "https" else 80)
+    host, seen = executor.address(remote.host, port)
+    if (host, seen) == (remote.host, port):
+        return remote.url, ((remote.host, port),)
+    return f"{remote.kind}://{host}:{seen}{remote.path}", ((remote.host, port),)
+
+
+def _registered(git: GitAccess, login: ClaudeLogin | None, secrets: Mapping[str, Mapping[str, SecretStr]]) -> Iterator[tuple[str, str]]:
+    """Yield every secret value of the run, by a name that may be shown."""
+    for name, value in git.secrets.items():
+        yield name, value.get_secret_value()
+    if login:
+        yield "the Claude login", login.token.get_secret_value()
+    for values in secrets.values():
+        for name, value in values.items():
+            yield name, value.get_secret_value()
+
+
+def _door(masker: Masker, recorder: Recorder, parser: StreamParser | None, loop: asyncio.AbstractEventLoop) -> Door:
+    archive = recorder.archive if parser else None
+    return Door(Cleaner(masker), recorder.emit, later=loop.call_later, parser=parser, archive=archive)
+
+
+def _found(masker: Masker, path: Path) -> frozenset[str]:
+    """Return which registered secrets stand in a file. Raises OSError."""
+    if not path.exists():
+        return frozenset()
+    scan = masker.scan()
+    with path.open("rb") as file:
+        while chunk := file.read(SCAN_CHUNK):
+            scan.feed(chunk)
+    return scan.names
+
+
+def _keep(masker: Masker, raw: Path, to: Path) -> None:
+    """Copy a collected conversation, cleaned, and remove the raw one. Raises OSError."""
+    try:
+        for source in sorted(raw.glob("*.jsonl"))[:1]:
+            to.unlink(missing_ok=True)
+            copy_cleaned(Cleaner(masker), source, to)
+    finally:
+        shutil.rmtree(raw, ignore_errors=True)

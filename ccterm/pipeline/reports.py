@@ -1,0 +1,61 @@
+"""What step programs report, as the host reads it: boxes are not believed, so every field is checked. The box's side is inside.protocol."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Report(BaseModel):
+    """Base of all reports of steps that succeeded."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Resolved(Report):
+    """resolve: what the run starts from."""
+
+    base: Sha | None = None
+    ref: str | None = None
+    tip: Sha | None = None
+    default_branch: str | None = None
+
+
+class CheckedOut(Report):
+    """checkout: how the tree came about."""
+
+    notes: tuple[str, ...] = ()
+    fetched: bool = False
+
+
+class ShellDone(Report):
+    """setup and verify: nothing but that they succeeded."""
+
+
+class Refused(Report):
+    """A path that stayed out of the commit."""
+
+    rule: str
+    path: str
+    detail: str = ""
+
+
+class Harvested(Report):
+    """harvest: the commit, None when nothing changed, and its numbers."""
+
+    commit: Sha | None = None
+    files: Count = 0
+    added: Count = 0
+    removed: Count = 0
+    deleted: Count = 0
+    refusals: tuple[Refused, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Pushed(Report):
+    """publish: what the remote said when it was asked afterwards."""
+
+    remote_sha: Sha | None = None
+    proven: bool = False

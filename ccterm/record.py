@@ -1,0 +1,115 @@
+"""A run's record: every event goes through here, into the transcript and, folded, into the run document of the store."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from ccterm import causes
+from ccterm.causes import Cause
+from ccterm.events import Event, Finished, Held, Judged, Notice, Published, Salvaged, Spent, Started, StepFinished, Waiting
+from ccterm.models import Publication, Run, Salvage, State, StepRecord, Tokens, now
+from ccterm.store import Store
+from ccterm.transcript import Transcript
+
+
+def fold(run: Run, event: Event) -> Run:
+    """Return the run document as it is after the event."""
+    match event:
+        case Held(reason=reason):
+            return run.model_copy(update={"held": reason or None})
+        case Started(at=at):
+            return run.model_copy(update={"state": State.RUNNING, "held": None, "started": at})
+        case StepFinished(step=step, ok=ok, seconds=seconds, detail=detail):
+            record = StepRecord(name=step, ok=ok, seconds=seconds, detail=detail)
+            return run.model_copy(update={"steps": (*run.steps, record)})
+        case Spent():
+            tokens = Tokens(input=event.input, output=event.output, cache=event.cache)
+            return run.model_copy(update={"cost_usd": event.cost_usd, "tokens": tokens, "turns": event.turns})
+        case Waiting(until=until):
+            return run.model_copy(update={"waiting_until": until})
+        case Judged(verdict=verdict, changes=changes):
+            return run.model_copy(update={"verdict": verdict, "changes": changes})
+        case Published():
+            published = Publication(remote=event.remote, ref=event.ref, sha=event.sha, proven=event.proven)
+            return run.model_copy(update={"published": published})
+        case Salvaged(directory=directory, commit=commit):
+            return run.model_copy(update={"salvage": Salvage(directory=directory, commit=commit)})
+        case Finished():
+            return _finished(run, event)
+        case _:
+            return run
+
+
+def _finished(run: Run, event: Finished) -> Run:
+    begin = run.started or run.created
+    return run.model_copy(
+        update={
+            "state": event.state,
+            "cause": event.cause,
+            "reason": event.reason,
+            "summary": event.summary,
+            "action": causes.advice(event.cause, event.reason).action.format(run=run.id) if event.cause else "",
+            "held": None,
+            "waiting_until": None,
+            "finished": event.at,
+            "seconds": round((event.at - begin).total_seconds(), 3) if event.at else None,
+        }
+    )
+
+
+class Recorder:
+    """The one writer of one run's record. store None: what is recorded has no document of its own, as a late delivery."""
+
+    def __init__(self, run: Run, transcript: Transcript, store: Store | None) -> None:
+        self.run = run
+        self.loop = asyncio.get_running_loop()
+        """The event loop that this record belongs to."""
+        self._transcript = transcript
+        self._store = store
+
+    @property
+    def fault(self) -> OSError | None:
+        """What keeps the transcript from being written, or None."""
+        return self._transcript.fault
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Append events to the transcript and fold them into the run document; never waits."""
+        for event in self._transcript.append(events):
+            self.run = fold(self.run, event)
+
+    def archive(self, line: str) -> None:
+        """Append one cleaned line of the agent to agent.ndjson."""
+        self._transcript.archive(line)
+
+    def notice(self, text: str, level: str = "info") -> None:
+        """Tell a person something."""
+        self.emit([Notice(level="warn" if level == "warn" else "error" if level == "error" else "info", text=text)])
+
+    def change(self, **fields: object) -> None:
+        """Change fields of the run document that no event carries."""
+        self.run = self.run.model_copy(update=fields)
+
+    async def save(self) -> None:
+        """Make everything so far durable: transcript first, then the store. Raises StateError."""
+        await self._transcript.sync()
+        await self._keep()
+
+    async def _keep(self) -> None:
+        if self._store is not None:
+            await asyncio.to_thread(self._store.save, self.run)
+
+    def follow(self, after: int = -1) -> AsyncGenerator[list[Event], None]:
+        """Yield batches of events behind number `after`; ends after `finished`."""
+        return self._transcript.follow(after)
+
+    async def close(self) -> None:
+        """Close the transcript without a last event."""
+        await self._transcript.close()
+
+    async def finish(self, state: State, cause: Cause | None = None, reason: str = "", summary: str = "") -> Run:
+        """Write the last event and the final document, and close the transcript."""
+        self.emit([Finished(state=state, cause=cause, reason=reason, summary=summary)])
+        await self._transcript.close()
+        if self.run.finished is None:  # the transcript could not take the event: the store still tells the truth
+            self.run = _finished(self.run, Finished(state=state, cause=cause, reason=reason, summary=summary, at=now()))
+        await self._keep()
+        return self.run

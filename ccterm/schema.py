@@ -1,0 +1,113 @@
+"""The tables of the store, how an older file becomes one of today, and how its connections are opened."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from ccterm.errors import StateError
+from ccterm.state_dir import make_private_file
+
+_BUSY_SECONDS = 5.0
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE runs (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            origin TEXT NOT NULL,
+            batch TEXT,
+            state TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            remote TEXT,
+            branch TEXT,
+            document TEXT NOT NULL
+        )"""
+    )
+    for name, columns in {"state": "state", "origin": "origin", "batch": "batch", "created": "created", "branch": "remote, branch"}.items():
+        connection.execute(f"CREATE INDEX runs_{name} ON runs ({columns})")
+
+
+Migration = Callable[[sqlite3.Connection], object]
+MIGRATIONS: Sequence[Migration] = (_create,)
+"""The function at place n brings a file from version n to n + 1; `user_version` says which it has."""
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open the file for its one writer; make it, or bring it to today's version. Raises StateError and sqlite3.Error."""
+    make_private_file(path)
+    connection = _connect(str(path))
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring a file to the version of the last migration, all or nothing. Raises StateError when it is newer than that."""
+    if _version(connection) == len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version > len(migrations):
+            raise _newer(path)
+        for step in migrations[version:]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open the file beside its writer; one that is not there reads as empty. Raises StateError and sqlite3.Error."""
+    if not path.exists():
+        return _empty()
+    try:
+        connection, version = _open_version(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        barred = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not barred or path.with_name(f"{path.name}-wal").exists():
+            raise
+        connection, version = _open_version(path, "immutable=1")  # nobody writes, and a read-only place takes no -shm file
+    if version == len(MIGRATIONS):
+        return connection
+    connection.close()
+    if version == 0:
+        return _empty()  # its writer is just making it
+    raise _newer(path) if version > len(MIGRATIONS) else StateError(f"{path} is in use by an older ccterm", "end that one first")
+
+
+def _open_version(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
+    connection = _connect(f"file:{quote(str(path))}?{how}")
+    try:
+        return connection, _version(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _empty() -> sqlite3.Connection:
+    connection = _connect(":memory:")
+    migrate(connection, Path(":memory:"))
+    return connection
+
+
+def _connect(name: str) -> sqlite3.Connection:
+    return sqlite3.connect(name, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=name.startswith("file:"))
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _newer(path: Path) -> StateError:
+    return StateError(f"{path} was written by a newer ccterm; this one does not touch it", "update ccterm")

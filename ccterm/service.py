@@ -1,0 +1,266 @@
+"""The front door to the core: everything that a user can ask for, one Protocol whoever carries it out.
+
+`AgentService` carries runs out in this process and owns the state directory; `owner.remote.RemoteService` asks the process that does.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Unpack
+
+from ccterm.errors import CctermError, UsageError
+from ccterm.events import Event, Held, Notice, Queued, cut
+from ccterm.pipeline.live import Live
+from ccterm.pipeline.run import Pipeline
+from ccterm.record import Recorder
+from ccterm.scheduler import Entry, Scheduler
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+from ccterm.submission import anchored
+from ccterm.models import BatchId, Draft, DraftFields, ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.transcript import Transcript, follow
+
+_log = logging.getLogger(__name__)
+
+
+class Service(ABC):
+    """What every front door speaks to. Every method raises CctermError and nothing else for an expected fault."""
+
+    @abstractmethod
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+        """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts."""
+
+    @abstractmethod
+    async def find(self, ref: str) -> Run:
+        """Return the run of an id, a unique prefix or `last`. Raises UnknownRun."""
+
+    @abstractmethod
+    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+        """Return runs, oldest first."""
+
+    @abstractmethod
+    def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+        """Yield a run's events from number `after` + 1 to its `finished`, as they happen; not live: those that are there."""
+
+    @abstractmethod
+    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+        """Stop a run; its work is kept unless `now`. Raises UsageError when it has ended."""
+
+    @abstractmethod
+    async def cancel_all(self, *, now: bool = False) -> None:
+        """Stop every queued and running run."""
+
+    @abstractmethod
+    async def steer(self, run: RunId, text: str) -> None:
+        """Say something to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
+
+    @abstractmethod
+    async def hold(self, run: RunId) -> None:
+        """Let a running agent wait for a word when its turn ends."""
+
+    @abstractmethod
+    async def release(self, run: RunId) -> None:
+        """Let a waiting agent end."""
+
+    @abstractmethod
+    async def retry(self, run: RunId) -> Run:
+        """Queue the same task again."""
+
+    @abstractmethod
+    async def push(self, run: RunId) -> Run:
+        """Deliver a run's salvaged commit. Raises StepError(push) when that fails, UsageError when there is nothing to deliver."""
+
+    async def wait(self, run: RunId) -> Run:
+        """Return a run once it has ended."""
+        async for _ in self.follow(run):
+            continue
+        return await self.find(run)
+
+    async def run(self, **draft: Unpack[DraftFields]) -> Run:
+        """Run one task to its end."""
+        return (await self.run_parallel([draft]))[0]
+
+    async def run_parallel(self, drafts: Sequence[DraftFields], *, max_concurrent: int | None = None) -> list[Run]:
+        """Run tasks side by side to their ends, in the order given."""
+        queued = await self.submit([Draft.model_validate(draft) for draft in drafts], max_concurrent=max_concurrent)
+        return [await self.wait(run.id) for run in queued]
+
+
+class AgentService(Service):
+    """Carries runs out in this process, which owns the state directory for as long."""
+
+    def __init__(
+        self,
+        *,
+        state: StateDir,
+        store: Store,
+        pipelines: Mapping[ExecutionMode, Pipeline],
+        plan: Callable[[Draft], Task],
+        max_concurrent: int = 4,
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._pipelines = pipelines
+        self._plan = plan
+        self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason)
+        self._open: dict[RunId, _Open] = {}
+
+    @staticmethod
+    def open(state_dir: Path | None = None) -> AbstractAsyncContextManager[Service]:
+        """Own the state directory, or attach to the process that does: the same Service either way."""
+        from ccterm.owner import open_service  # noqa: PLC0415 - the one look upwards: it hands out whichever of the two serves
+
+        return open_service(state_dir)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["AgentService"]:
+        """Recover what an earlier owner left, then carry out runs. Leaving waits for them; leaving by an exception stops them first."""
+        await self._recover()
+        async with self._scheduler.running():
+            try:
+                yield self
+            except BaseException:
+                await self.cancel_all()
+                raise
+            await self._scheduler.idle()
+
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+        """Queue tasks as one batch."""
+        tasks = await asyncio.gather(*(asyncio.to_thread(self._plan, anchored(draft, Path.cwd())) for draft in drafts))
+        batch = BatchId(new_id())
+        runs = [_fresh(task, batch) for task in tasks]
+        for run in runs:
+            await self._enqueue(run, max_concurrent)
+        return runs
+
+    async def _enqueue(self, run: Run, cap: int | None = None) -> None:
+        live = Live()
+        transcript = Transcript(self._state.run(run.id), run.id, reserve=self._state.reserve, on_fault=lambda _: live.alarm.set())
+        recorder = Recorder(run, transcript, self._store)
+        recorder.emit([Queued(target=run.task.target, prompt=cut(run.task.prompt)), *(Notice(level="info", text=note) for note in run.task.notes)])
+        await recorder.save()
+        self._open[run.id] = _Open(recorder, live)
+        self._scheduler.submit(Entry(run.id, run.batch or BatchId(run.id), _key(run.task)), cap=cap)
+
+    def _hold_reason(self, run: RunId, reason: str) -> None:
+        self._open[run].recorder.emit([Held(reason=reason)])
+
+    async def _carry_out(self, run: RunId) -> None:
+        recorder, live = self._open[run].recorder, self._open[run].live
+        try:
+            await self._pipelines[recorder.run.task.execution_mode].carry_out(recorder, live)
+        except (CctermError, OSError):  # the record itself could not be written; the next start finds the run unfinished
+            _log.exception("record of run %s", run)
+        finally:
+            self._open.pop(run, None)
+
+    async def _recover(self) -> None:
+        for run in await asyncio.to_thread(self._store.unfinished):
+            recorder = Recorder(run, Transcript(self._state.run(run.id), run.id, reserve=self._state.reserve), self._store)
+            await self._pipelines[run.task.execution_mode].recover(recorder)
+
+    async def find(self, ref: str) -> Run:
+        """Return the run of an id, a unique prefix or `last`."""
+        run = await asyncio.to_thread(self._store.find, ref)
+        return self._open[run.id].recorder.run if run.id in self._open else run
+
+    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+        """Return runs, oldest first."""
+        found = await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)
+        return [self._open[run.id].recorder.run if run.id in self._open else run for run in found]
+
+    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+        """Yield a run's events as they happen."""
+        if live and run in self._open:
+            batches = self._open[run].recorder.follow(after)
+        else:
+            batches = follow(self._state.run(run), after, alive=lambda: False)
+        async for batch in batches:
+            for event in batch:
+                yield event
+
+    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+        """Stop a run."""
+        if self._scheduler.withdraw(run):
+            await self._open.pop(run).recorder.finish(State.CANCELLED, summary="cancelled before it started")
+        elif run in self._open:
+            await self._open[run].live.cancel(now=now)
+        else:
+            raise UsageError(f"run {run} has ended already ({(await self.find(run)).state})", f"ccterm show {run}")
+
+    async def cancel_all(self, *, now: bool = False) -> None:
+        """Stop every queued and running run."""
+        for run in list(reversed(self._open)):  # the queue first, or each end would start the next
+            if run in self._open:
+                await self.cancel(run, now=now)
+
+    async def steer(self, run: RunId, text: str) -> None:
+        """Say something to a running agent."""
+        if not text.strip():
+            raise UsageError("there is nothing to say", "give some text")
+        await self._reach(run, lambda live: live.say(text))
+
+    async def hold(self, run: RunId) -> None:
+        """Let a running agent wait for a word when its turn ends."""
+        await self._reach(run, Live.hold)
+
+    async def release(self, run: RunId) -> None:
+        """Let a waiting agent end."""
+        await self._reach(run, Live.release)
+
+    async def _reach(self, run: RunId, order: Callable[[Live], Awaitable[bool]]) -> None:
+        if run in self._open and await order(self._open[run].live):
+            return
+        known = await self.find(run)
+        if known.state.final:
+            raise UsageError(f"run {run} has ended already ({known.state})", f"ccterm retry {run} starts it anew")
+        raise UsageError(f"the agent of run {run} takes no words now", f"ccterm show {run} says where it is")
+
+    async def retry(self, run: RunId) -> Run:
+        """Queue the same task again."""
+        old = await self.find(run)
+        if not old.state.final:
+            raise UsageError(f"run {run} has not ended yet ({old.state})", f"ccterm cancel {run} first")
+        fresh = _fresh(old.task, BatchId(new_id()), before=old.attempts or (old.id,))
+        await self._enqueue(fresh)
+        return fresh
+
+    async def push(self, run: RunId) -> Run:
+        """Deliver a run's salvaged commit."""
+        known = await self.find(run)
+        if not known.state.final:
+            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
+        key = _key(known.task)
+        if rival := self._scheduler.busy(key):
+            raise UsageError(f"run {rival} works on branch {known.task.branch} now", "try again when it has ended")
+        async with self._scheduler.alone(Entry(run, BatchId(run), key)):
+            place = self._state.run(run) / f"delivery-{new_id()}"
+            recorder = Recorder(known, Transcript(place, run, reserve=self._state.reserve), None)
+            try:
+                delivered = await self._pipelines[known.task.execution_mode].deliver(known, recorder)
+            finally:
+                await recorder.close()
+        await asyncio.to_thread(self._store.save, delivered)
+        return delivered
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A run that is queued or under way here."""
+
+    recorder: Recorder
+    live: Live
+
+
+def _fresh(task: Task, batch: BatchId, *, before: tuple[RunId, ...] = ()) -> Run:
+    run = RunId(new_id())
+    return Run(id=run, batch=batch, task=task, created=now(), attempts=(*before, run))
+
+
+def _key(task: Task) -> tuple[str, str]:
+    return (task.remote_key or task.repo, task.branch or "")

@@ -1,0 +1,34 @@
+"""The user's choices: one model over a TOML file, the environment and flags; and what a working copy says for itself."""
+
+from ccterm.settings.load import default_path, load_settings
+from ccterm.settings.model import (
+    SETUP_INPUTS,
+    HostSettings,
+    LimitSettings,
+    PolicySettings,
+    RepoSettings,
+    SecretSettings,
+    ServiceSettings,
+    Settings,
+)
+from ccterm.settings.project import Project, ProjectSettings, load_project
+from ccterm.settings.trust import PROJECT_FILE, Trust, trust_path
+
+__all__ = [
+    "PROJECT_FILE",
+    "SETUP_INPUTS",
+    "HostSettings",
+    "LimitSettings",
+    "PolicySettings",
+    "Project",
+    "ProjectSettings",
+    "RepoSettings",
+    "SecretSettings",
+    "ServiceSettings",
+    "Settings",
+    "Trust",
+    "default_path",
+    "load_project",
+    "load_settings",
+    "trust_path",
+]

@@ -1,0 +1,55 @@
+"""Where the settings come from: the file, then the environment, then flags; the later one wins."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ccterm.errors import SettingsError
+from ccterm.settings.model import Settings
+from ccterm.settings.problems import problem
+from ccterm.settings.toml_file import parse, read_bytes
+
+ENVIRONMENT = {
+    "CCTERM_STATE_DIR": "state_dir",
+    "CCTERM_MODE": "mode",
+    "CCTERM_ENGINE": "engines",
+    "CCTERM_DAGGER_CLI": "dagger_cli",
+    "CCTERM_BASE_IMAGE": "base_image",
+    "CCTERM_CLAUDE_BIN": "claude_bin",
+    "CCTERM_MAX_CONCURRENT": "max_concurrent",
+    "CCTERM_SKIP_PERMISSIONS": "skip_permissions",
+    "ANTHROPIC_BASE_URL": "base_url",
+}
+"""Environment name -> the setting that it overrides; an empty value counts as not set."""
+
+
+def default_path() -> Path:
+    """Return where the user's own settings file is."""
+    from platformdirs import user_config_path  # deferred: costs start-up time
+
+    return user_config_path("ccterm") / "config.toml"
+
+
+def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of a file (None = the user's own, which need not exist) with environment and overrides laid over it.
+
+    overrides: setting name -> value, as flags give them; None counts as not given. Raises SettingsError.
+    """
+    data = read_bytes(path or default_path())
+    if data is None and path:
+        raise SettingsError(f"{path} does not exist", "name a settings file that is there")
+    settings = parse(path or default_path(), data, Settings) if data else Settings()
+    given = {name: env[variable] for variable, name in ENVIRONMENT.items() if env.get(variable)}
+    settings = _over(settings, given, {name: variable for variable, name in ENVIRONMENT.items()})
+    flags = {name: value for name, value in (overrides or {}).items() if value is not None}
+    return _over(settings, flags, {name: f"--{name.replace('_', '-')}" for name in flags})
+
+
+def _over(settings: Settings, values: Mapping[str, object], names: Mapping[str, str]) -> Settings:
+    try:
+        chosen = Settings.model_validate(values)
+    except ValidationError as error:
+        found = problem(error, Settings)
+        raise SettingsError(found.text.replace(f'"{found.at[0]}"', names.get(str(found.at[0]), str(found.at[0]))), found.fix) from error
+    return settings.model_copy(update={name: getattr(chosen, name) for name in values})

@@ -1,0 +1,207 @@
+"""The user's choices as values. They name where secrets are and never hold one, so they may be shown, hashed and recorded."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from ccterm.errors import UsageError
+from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Value
+from ccterm.remotes import parse_remote
+from ccterm.settings.units import Base, Command, Duration, EnvName, InsidePath, PlacedPath, PlainValue, SecretSource, SecretStep, Words
+
+SETUP_INPUTS = (
+    "package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "pyproject.toml", "requirements*.txt",
+    "requirements*.lock", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "setup.py", "setup.cfg", "Cargo.toml", "Cargo.lock",
+    "go.mod", "go.sum", "Gemfile", "Gemfile.lock", "composer.json", "composer.lock", "pom.xml", "build.gradle*", "mix.exs",
+    "mix.lock",
+)  # fmt: skip
+"""Lock files and manifests: a commit that touches one makes setup run again before verify."""
+
+
+def _repo_key(name: str) -> str:
+    """Bring the name of a [repo] table to the key of its remote."""
+    try:
+        return parse_remote(name if "://" in name or name.startswith("/") or "@" in name else f"https://{name}").url_key
+    except UsageError as error:
+        raise ValueError('is no name of a repository; write it as [repo."github.com/OWNER/NAME"]') from error
+
+
+def _host_key(name: str) -> str:
+    """Bring the name of a [host] table to the key of its remotes."""
+    host = name.removeprefix("https://").removesuffix("/")
+    try:
+        if "/" not in host:
+            return parse_remote(f"https://{host}/any").host_key
+    except UsageError:
+        pass  # said below
+    raise ValueError('is no name of a host; write it as [host."HOST"] or [host."HOST:PORT"]')
+
+
+def _refuse_twins(tables: object, key: Callable[[str], str]) -> None:
+    seen: set[str] = set()
+    for name in tables if isinstance(tables, dict) else ():
+        try:
+            found = key(str(name))
+        except ValueError:
+            continue  # said with its place when the keys themselves are looked at
+        if found in seen:
+            raise ValueError(f"names {found} twice; keep one of the two tables")
+        seen.add(found)
+
+
+class Part(Value):
+    """Base of all parts of the settings: what is wrong is said without repeating the value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+
+class LimitSettings(Part):
+    """[limits]: how much one run may use, unless its task or repository says otherwise."""
+
+    timeout: Duration | None = None
+    """Wall-clock time of the agent; a bare number counts minutes."""
+    silence: Duration | None = None
+    """Longest time without a line from the agent; a bare number counts minutes."""
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Dollars at list prices."""
+    max_turns: Annotated[int, Field(gt=0)] | None = None
+
+    def limits(self) -> Limits:
+        """Return the limits as a run knows them."""
+        given = {
+            "wall_seconds": self.timeout.total_seconds() if self.timeout else None,
+            "silence_seconds": self.silence.total_seconds() if self.silence else None,
+            "budget_usd": self.budget,
+            "max_turns": self.max_turns,
+        }
+        return Limits.model_validate({name: value for name, value in given.items() if value is not None})
+
+
+class RepoSettings(LimitSettings):
+    """[repo."github.com/o/r"]: what holds for one repository."""
+
+    image: str | None = None
+    dockerfile: PlacedPath | None = None
+    setup: Command | None = None
+    setup_inputs: Words = SETUP_INPUTS
+    verify: Command | None = None
+    base: Base | None = None
+    model: str | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many runs on this repository go at once."""
+    depth: Annotated[int, Field(gt=0)] | None = None
+    filter: Annotated[str, Field(pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")] | None = None
+    submodules: bool = False
+    lfs: bool = False
+
+    @model_validator(mode="after")
+    def _one_image(self) -> Self:
+        if self.image and self.dockerfile:
+            raise ValueError("has both image and dockerfile; keep one of them")
+        return self
+
+    def checkout(self) -> CheckoutOptions:
+        """Return how much of the repository is fetched."""
+        return CheckoutOptions(depth=self.depth, filter=self.filter, submodules=self.submodules, lfs=self.lfs)
+
+
+class HostSettings(Part):
+    """[host."gitlab.corp:8443"]: a git host and where its token is."""
+
+    kind: Literal["github", "gitlab", "gitea", "generic"] | None = None
+    """None = told by the host's name."""
+    token: SecretSource | None = None
+    user: Annotated[str, Field(pattern=r"^[^\s:\x00-\x1f]{1,100}$")] | None = None
+    """User name that goes with the token; None = what the kind wants."""
+    ca: PlacedPath | None = None
+    """File with the certificates of the host's authority, PEM."""
+
+
+class SecretSettings(Part):
+    """[secrets.NAME]: where a secret is, and the steps that get it as environment variable NAME."""
+
+    source: SecretSource = Field(alias="from")
+    steps: tuple[SecretStep, ...] = ("setup",)
+
+
+class ServiceSettings(Part):
+    """[services.NAME]: a fresh helper beside the steps, reached by its name."""
+
+    image: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(gt=0, lt=65536)]
+    env: dict[EnvName, PlainValue] = {}
+    ready: Command | None = None
+    """Command that succeeds once the service answers; None = its port is open."""
+
+
+class PolicySettings(Part):
+    """[policy]: what may be published."""
+
+    strict: bool = False
+    """Whether what is only warned of in pipeline mode is refused there too."""
+    max_file_mb: Annotated[int, Field(gt=0)] = 50
+    max_total_mb: Annotated[int, Field(gt=0)] = 200
+    max_deletions: Annotated[int, Field(ge=0)] = 20
+
+
+class Settings(Part):
+    """Everything that a user can choose once for all runs."""
+
+    mode: ExecutionMode = ExecutionMode.DAGGER
+    max_concurrent: Annotated[int, Field(ge=1, le=256)] = 4
+    agent: Annotated[str, Field(min_length=1)] = "claude"
+    model: str | None = None
+    base_image: str | None = None
+    """Reference or tarball; None = ccterm's own."""
+    claude_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    """None = the version that ccterm was tested with."""
+    claude_bin: str = "claude"
+    """The Claude CLI of local mode: a name on PATH, or a path."""
+    author: Annotated[str, Field(pattern=r"^[^<>\x00-\x1f]+ <[^<>\s]+>$", max_length=200)] = "Claude Agent <agent@commandcenter.ai>"
+    state_dir: PlacedPath | None = None
+    skip_permissions: bool = False
+    notifications: bool = True
+    engines: Words = ()
+    """Dagger runner hosts; none = the one that the Dagger CLI finds."""
+    dagger_cli: PlacedPath | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] | None = None
+    """Another address for the Claude API."""
+    limits: LimitSettings = LimitSettings()
+    policy: PolicySettings = PolicySettings()
+    home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")
+    """What of ~/.claude is copied into the agent's home."""
+    mcp: PlacedPath | None = None
+    """File with the agent's MCP servers; None = none."""
+    repo: dict[Annotated[str, AfterValidator(_repo_key)], RepoSettings] = {}
+    host: dict[Annotated[str, AfterValidator(_host_key)], HostSettings] = {}
+    env: dict[EnvName, PlainValue] = {}
+    """Plain values for setup, agent and verify."""
+    secrets: dict[EnvName, SecretSettings] = {}
+    services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")], ServiceSettings] = {}
+
+    @field_validator("repo", "host", mode="before")
+    @classmethod
+    def _no_table_twice(cls, tables: object, info: ValidationInfo) -> object:
+        _refuse_twins(tables, _repo_key if info.field_name == "repo" else _host_key)
+        return tables
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> Self:
+        if both := sorted(set(self.env) & set(self.secrets)):
+            raise ValueError(f"has {both[0]} both in [env] and in [secrets]; keep one of them")
+        return self
+
+    def for_repo(self, url_key: str) -> RepoSettings:
+        """Return what holds for a repository: its own table, else the general choice."""
+        general = {"model": self.model, "image": self.base_image, **self.limits.model_dump()}
+        own = self.repo.get(url_key, RepoSettings())
+        if own.dockerfile:
+            del general["image"]
+        return own.model_copy(update={name: value for name, value in general.items() if getattr(own, name) is None})
+
+    @property
+    def settings_hash(self) -> str:
+        """Twelve characters that change when any choice changes."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()[:12]

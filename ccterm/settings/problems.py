@@ -1,0 +1,77 @@
+"""Says what is wrong with a value from a file in words a person can act on: which key, what it wants, which key was meant."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. at: the keys that lead to it. text: one clause that names the key. fix: what to write instead, or ""."""
+
+    at: Loc
+    text: str
+    fix: str
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean …" for the known word that is closest, else the list of all."""
+    names = sorted(known)
+    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}" if close else f"known keys are {', '.join(names)}"
+
+
+def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
+    """Return the first problem of a validation error, unknown keys before all others."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    at: Loc = tuple(part for part in first["loc"] if part != "[key]")
+    name = _quoted(".".join(str(part) for part in at)) if at else "the file"
+    if first["type"] == "extra_forbidden":
+        return Problem(at, f"unknown key {name}", nearest(str(at[-1]), keys(model_at(model, at[:-1]))))
+    if first["type"] == "missing":
+        return Problem(at, f"{name} is missing", "add it")
+    if first["type"] == "value_error":
+        text, _, fix = first["msg"].removeprefix("Value error, ").partition("; ")
+        return Problem(at, f"{name} {text}", fix)
+    return Problem(at, f"{name} does not fit", _lower(first["msg"]))
+
+
+def _lower(text: str) -> str:
+    return text.replace("Input should be", "it should be").replace("a valid string", "text").rstrip(".")
+
+
+def _quoted(name: str) -> str:
+    return '"' + "".join(char if char.isprintable() else "�" for char in name[:80]) + '"'
+
+
+def keys(model: type[BaseModel] | None) -> Sequence[str]:
+    """Return the keys of a model as they are written in files."""
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+
+
+def model_at(model: type[BaseModel], at: Loc) -> type[BaseModel] | None:
+    """Return the model that stands at a place inside another one."""
+    here: object = model
+    for part in at:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            fields = {field.alias or name: field for name, field in here.model_fields.items()}
+            here = fields[str(part)].annotation if str(part) in fields else None
+        else:  # a key of a table of tables, such as [repo."…"]
+            here = _inner(here)
+    return _model(here)
+
+
+def _inner(annotation: object) -> object:
+    return next((found for found in get_args(annotation) if _model(found)), None)
+
+
+def _model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in get_args(annotation) if isinstance(found, type) and issubclass(found, BaseModel)), None)

@@ -1,0 +1,108 @@
+"""Reads a TOML file into a model; every fault names the file, the line and what to write instead."""
+
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ccterm.errors import SettingsError
+from ccterm.settings.problems import Loc, problem
+
+M = TypeVar("M", bound=BaseModel)
+_LARGEST = 1024 * 1024
+_KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
+_HEADER = re.compile(r"\s*\[[^\[].*\]\s*(#.*)?")
+
+
+def read_bytes(path: Path, *, follow: bool = True, own: bool = True) -> bytes | None:
+    """Return the content of a small regular file, or None when there is none. Raises SettingsError.
+
+    follow: whether it may be a symbolic link. own: refuse what another user made or can change.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)  # NONBLOCK: a planted pipe must not hang us
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", "mend or remove it") from error
+    try:
+        _refuse_strange(path, os.fstat(descriptor), own=own)
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_strange(path: Path, info: os.stat_result, *, own: bool) -> None:
+    if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
+        raise SettingsError(f"{path} is no regular file of at most 1 MiB", "mend or remove it")
+    if own and (info.st_uid not in (0, os.geteuid()) or info.st_mode & 0o002):
+        raise SettingsError(f"{path} can be changed by other users, and it may name commands to run", f"own it, and chmod o-w {path}")
+
+
+def parse(path: Path, data: bytes, model: type[M]) -> M:
+    """Return the model that the content of a file describes. Raises SettingsError."""
+    text = _decoded(path, data)
+    try:
+        table = tomllib.loads(text + "\n")  # else a fault at the end has no line
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax(path, error) from error
+    except RecursionError as error:
+        raise SettingsError(f"{path} is nested too deeply", "write it flat") from error
+    try:
+        return model.model_validate(table, context={"base": str(path.parent)})
+    except ValidationError as error:
+        found = problem(error, model)
+        line = line_of(text, found.at)
+        raise SettingsError(f"{path}{f', line {line}' if line else ''}: {found.text}", found.fix) from error
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}, line {line}: not UTF-8", "save it as UTF-8") from error
+
+
+def _syntax(path: Path, error: tomllib.TOMLDecodeError) -> SettingsError:
+    words = str(error)
+    place = re.search(r" \(at (line \d+), (column \d+)\)$", words)
+    where, text = (f", {place[1]}, {place[2]}", words[: place.start()]) if place else ("", words)
+    return SettingsError(f"{path}{where}: {text}", "TOML wants key = value; texts in quotes, tables as [name]")
+
+
+def line_of(text: str, at: Loc) -> int | None:
+    """Return the line, from 1, on which the innermost of the keys stands that can be found."""
+    wanted = tuple(str(part) for part in at)
+    header: tuple[str, ...] = ()
+    best, line = 0, None
+    for number, content in enumerate(text.splitlines(), 1):
+        key: tuple[str, ...] = ()
+        if _HEADER.fullmatch(content):
+            header = _path(content)
+        elif match := _KEY.match(content):
+            key = _path(f"{match[1]} = 0")
+        else:
+            continue
+        here = header + key
+        shared = min(len(here), len(wanted))
+        if here[:shared] == wanted[:shared] and shared > best:
+            best, line = shared, number
+    return line
+
+
+def _path(text: str) -> tuple[str, ...]:
+    try:
+        table: object = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # a line of a longer text
+        return ("\0",)
+    keys: list[str] = []
+    while isinstance(table, dict) and table:
+        name, table = next(iter(table.items()))
+        keys.append(str(name))
+    return tuple(keys)

@@ -1,0 +1,114 @@
+"""Durations and names as people write them, as types that settings and task files share."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from ccterm.errors import UsageError
+from ccterm.remotes import check_base
+
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(d|h|min|m|sec|s)", re.IGNORECASE)
+_UNIT = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1, "sec": 1}
+_LONGEST = timedelta(days=7)
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_OURS = re.compile(r"(CCTERM_|GIT_|LD_|DYLD_|PYTHON).*|HOME|USER|SHELL|IFS|BASH_ENV|ENV", re.IGNORECASE)
+_SECRETIVE = re.compile(r"sk-ant-|gh[pousr]_[A-Za-z0-9]{20}|github_pat_|glpat-|-----BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}")
+_SOURCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S(.*\S)?|cmd:\s*\S.*)")
+
+
+def duration(value: object) -> timedelta:
+    """Return a duration: "90s", "45m", "2h", "1h30m"; a bare number counts minutes. At most seven days. Raises ValueError."""
+    if isinstance(value, timedelta):
+        length = value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        length = _minutes(value)
+    elif isinstance(value, str):
+        length = _from_text(value.strip())
+    else:
+        raise ValueError('is no duration; write it as "90s", "45m" or "2h"')  # noqa: TRY004 - pydantic catches ValueError alone
+    if not timedelta(0) < length <= _LONGEST:
+        raise ValueError("is a duration out of range; give more than nothing and at most seven days")
+    return length
+
+
+def _minutes(number: float) -> timedelta:
+    return timedelta(minutes=number) if 0 < number <= 60 * 24 * 7 else timedelta(0)
+
+
+def _from_text(text: str) -> timedelta:
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return _minutes(float(text))
+    parts = _PART.findall(text[:40])
+    if not parts or _PART.sub("", text).strip():
+        raise ValueError('is no duration; write it as "90s", "45m" or "2h"')
+    return timedelta(seconds=min(sum(float(number) * _UNIT[unit.lower()] for number, unit in parts), 1e9))
+
+
+def env_name(name: str) -> str:
+    """Return the name of an environment variable that a user may set for the agent. Raises ValueError."""
+    if not _ENV_NAME.fullmatch(name):
+        raise ValueError("is no name for an environment variable; use letters, digits and _")
+    if _OURS.fullmatch(name):
+        raise ValueError("is a variable that the box sets itself; choose another name")
+    return name
+
+
+def plain_value(value: object) -> str:
+    """Return the value of an environment variable as text; refuse one that looks like a secret. Raises ValueError."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError("is no text; put it in quotes")  # noqa: TRY004 - pydantic catches ValueError alone
+    text = str(value)
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    if _SECRETIVE.search(text):
+        raise ValueError("looks like a secret; settings never hold one: name where it is in a [secrets.NAME] table")
+    return text
+
+
+def source(text: str) -> str:
+    """Return where a secret is: env:NAME, keyring:NAME or cmd:COMMAND. Raises ValueError, without the text: it may be the secret itself."""
+    if not _SOURCE.fullmatch(text) or not text.isprintable():
+        raise ValueError('must say where the secret is: "env:NAME", "keyring:NAME" or "cmd:COMMAND"; settings never hold the secret itself')
+    return text
+
+
+def placed(path: Path, info: ValidationInfo) -> Path:
+    """Return a path with ~ expanded and, when the context names a directory as `base`, taken from there."""
+    base = info.context.get("base") if isinstance(info.context, dict) else None
+    path = path.expanduser()
+    return Path(base) / path if base else path
+
+
+def base_name(name: str) -> str:
+    """Return the name of what a new branch starts from. Raises ValueError."""
+    try:
+        return check_base(name)
+    except UsageError as error:
+        raise ValueError(f"is refused: {error}") from error
+
+
+def listed(value: object) -> object:
+    """Take a text with commas for a list."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def inside(name: str) -> str:
+    """Return a path, or a glob, that stays below its directory. Raises ValueError."""
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name or not name:
+        raise ValueError("must be a path below its directory; leave out / at the start and ..")
+    return name
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Command = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+Base = Annotated[str, AfterValidator(base_name)]
+InsidePath = Annotated[str, AfterValidator(inside)]
+PlacedPath = Annotated[Path, AfterValidator(placed)]
+EnvName = Annotated[str, AfterValidator(env_name)]
+PlainValue = Annotated[str, BeforeValidator(plain_value)]
+SecretSource = Annotated[str, AfterValidator(source)]
+SecretStep = Literal["setup", "agent", "verify"]

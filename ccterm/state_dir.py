@@ -1,0 +1,204 @@
+"""The state directory: everything that outlives a process, readable by its user alone from the moment it is made."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from ccterm.errors import StateError, UnknownRun
+from ccterm.models import RunId
+
+RESERVE_BYTES = 8 * 1024 * 1024
+
+
+def private_directory(path: Path) -> Path:
+    """Make a directory that only this user can enter, with its missing parents, or check the one that is there.
+
+    One that others may read is closed to them. Raises StateError, naming the path, for a symbolic link, a place of another
+    user, one that others may write to, and for whatever the system refuses.
+    """
+    try:
+        if not path.parent.exists():
+            private_directory(path.parent)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        info = path.lstat()
+        _refuse_strange(path, info)
+        if stat.S_IMODE(info.st_mode) != 0o700:  # readable by others, or an umask took our own bits
+            path.chmod(0o700)
+    except OSError as error:
+        raise _refused(path, "cannot be used", error) from error
+    return path
+
+
+def _refuse_strange(path: Path, info: os.stat_result) -> None:
+    if stat.S_ISLNK(info.st_mode):
+        raise StateError(f"{path} is a symbolic link", "name the directory itself, or remove the link")
+    if not stat.S_ISDIR(info.st_mode):
+        raise StateError(f"{path} is not a directory", "move it away")
+    if info.st_uid != os.geteuid():
+        raise StateError(f"{path} belongs to another user", "set CCTERM_STATE_DIR to a directory of your own")
+    if info.st_mode & 0o022:
+        raise StateError(f"{path} can be written to by others", f"chmod 700 {path}")
+
+
+def private_file(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """Open a regular file that only this user can read, 0600 from birth; returns its descriptor. Raises StateError."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)  # NONBLOCK: a planted pipe must not hang us
+    except OSError as error:
+        raise _refused(path, "is a symbolic link" if path.is_symlink() else "cannot be opened", error) from error
+    info = os.fstat(descriptor)
+    if stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid():
+        if stat.S_IMODE(info.st_mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
+        return descriptor
+    os.close(descriptor)
+    raise StateError(f"{path} is not a regular file of this user", "move it away")
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file that only this user can read, or check the one that is there without opening it. Raises StateError.
+
+    Opening and closing a file would drop the locks that SQLite holds on it in this process.
+    """
+    if not os.path.lexists(path):
+        os.close(private_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        return
+    info = path.lstat()
+    if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
+        raise StateError(f"{path} is not a regular file of this user", "move it away")
+    if info.st_mode & 0o177:
+        path.chmod(0o600)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file's content at once and for good: afterwards the path holds all of it, or what it held before. Raises StateError."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        unfinished = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            unfinished.rename(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        fsync_directory(path.parent)
+    except OSError as error:
+        raise _refused(path, "cannot be written", error) from error
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refused(path: Path, what: str, error: OSError) -> StateError:
+    return StateError(f"{path} {what}: {error.strerror}", "free some space, or set CCTERM_STATE_DIR to a directory that you can write to")
+
+
+class Reserve:
+    """A file that holds some space back, to be given up so that the last records of runs fit on a full disk."""
+
+    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+        self._path = path
+        self._size = size
+
+    def keep(self) -> bool:
+        """Take the space, unless it is held already. Returns False when there is no room for it."""
+        with suppress(OSError):
+            if self._path.lstat().st_size >= self._size:
+                return True
+        block = os.urandom(64 * 1024)  # a file system that compresses must not make it small
+        try:
+            write_private(self._path, block * (self._size // len(block)))
+        except StateError:
+            return False
+        return True
+
+    def release(self) -> bool:
+        """Give the space up. Returns False when none was held."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
+
+
+class StateDir:
+    """Names the places of a state directory; touches the disk only in `prepare`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.db = self.path / "ccterm.db"
+        self.backups = self.path / "backups"
+        self.runs = self.path / "runs"
+        self.salvages = self.path / "salvage"
+        self.mirrors = self.path / "mirrors"
+        self.journal = self.path / "journal"
+        self.lib = self.path / "lib"
+        """The programs that run in boxes."""
+        self.owner_lock = self.path / "owner.lock"
+        self.socket_line = self.path / "owner.socket"
+        """A file of one line: the path of the owner's socket, which must be short and so lies elsewhere."""
+        self.reserve = Reserve(self.path / "reserve")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Return the directory that CCTERM_STATE_DIR names, else this user's own."""
+        if named := environ.get("CCTERM_STATE_DIR"):
+            return cls(Path(named))
+        from platformdirs import user_state_path  # deferred: costs start-up time
+
+        return cls(user_state_path("ccterm"))
+
+    def run(self, run: RunId) -> Path:
+        """Return the directory of one run's record."""
+        return self._of(self.runs, run)
+
+    def boxes(self, run: RunId) -> Path:
+        """Return where a run's local boxes live."""
+        return self.run(run) / "boxes"
+
+    def work(self, run: RunId) -> Path:
+        """Return where a run's commit is brought to for judging."""
+        return self.run(run) / "work"
+
+    def salvage(self, run: RunId) -> Path:
+        """Return where a run's undelivered work is kept."""
+        return self._of(self.salvages, run)
+
+    def _of(self, parent: Path, run: RunId) -> Path:
+        if not run.isalnum():  # it becomes a path
+            raise UnknownRun(f"{run!r} is not the id of a run", "ccterm runs lists them")
+        return parent / run
+
+    def prepare(self) -> Self:
+        """Make the directory, private and writable, or check the one that is there. Raises StateError with the fix."""
+        self._refuse_foreign_content()
+        for place in (self.path, self.runs, self.salvages, self.mirrors, self.journal):
+            private_directory(place)
+            if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+                raise StateError(f"{place} cannot be written to", f"chmod u+rwx {place}, or set CCTERM_STATE_DIR to another directory")
+        return self
+
+    def _refuse_foreign_content(self) -> None:
+        """Closing a directory to others must not hit one that serves something else, such as a home directory."""
+        try:
+            names = {entry.name for entry in os.scandir(self.path)}
+            shared = bool(self.path.lstat().st_mode & 0o077)
+        except OSError:
+            return  # not there yet, or private_directory says what is wrong
+        if shared and names and not names & {self.db.name, self.runs.name, self.owner_lock.name}:
+            raise StateError(f"{self.path} holds other files and is open to others", "set CCTERM_STATE_DIR to an empty directory")

@@ -1,0 +1,206 @@
+"""The record of all runs: one SQLite file that survives kill -9 and power loss, written by the owner, read by anybody."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from ccterm.encoding import to_json
+from ccterm.errors import StateError, UnknownRun
+from ccterm.models import BatchId, Run, RunId, State
+from ccterm.schema import connect_to_read, connect_to_write
+from ccterm.state_dir import Reserve, make_private_file, private_directory
+
+_BACKUPS = 7
+_BACKUP_CAP = 64 * 1024 * 1024
+"""A larger record is not copied every day."""
+_SHOWN = 5
+"""How many candidates an ambiguous name is answered with."""
+_UNFINISHED = tuple(state for state in State if not state.final)
+_SAVE = """
+    INSERT INTO runs (id, origin, batch, state, created, remote, branch, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        origin = excluded.origin, batch = excluded.batch, state = excluded.state, created = excluded.created,
+        remote = excluded.remote, branch = excluded.branch, document = excluded.document
+"""
+
+_Values = Sequence[str | int | None]
+_Runs = list[Run]  # the class has a method of that name
+
+
+class Store:
+    """Keeps run documents. Its methods block: call them in a thread; any thread may. All raise StateError."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, reserve: Reserve | None = None) -> None:
+        self._connection = connection
+        self._path = path
+        self._reserve = reserve
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, readonly: bool = False, reserve: Reserve | None = None) -> Self:
+        """Open the record, making it when it is not there; to a reader one that is not there is empty.
+
+        reserve: what is given up so that the end of a run can be saved on a full disk.
+        """
+        with _mapped(path):
+            return cls(connect_to_read(path) if readonly else connect_to_write(path), path, reserve)
+
+    def close(self) -> None:
+        """Close the record."""
+        with self._lock, _mapped(self._path):
+            self._connection.close()
+
+    def save(self, run: Run) -> None:
+        """Keep a run as it is now; it is durable when this returns."""
+        origin = run.attempts[0] if run.attempts else run.id
+        task = run.task
+        row = (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
+        with self._lock, _mapped(self._path):
+            try:
+                self._connection.execute(_SAVE, row)
+            except sqlite3.OperationalError as error:
+                full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # an exceeded quota is the latter
+                if not (full and run.state.final and self._make_room()):
+                    raise
+                self._connection.execute(_SAVE, row)
+
+    def _make_room(self) -> bool:
+        return self._reserve is not None and self._reserve.release()
+
+    def get(self, run: RunId) -> Run:
+        """Return the run of this id. Raises UnknownRun."""
+        if not (found := self._runs("WHERE id = ?", (run,))):
+            raise UnknownRun(f"there is no run {run}", "ccterm runs lists them")
+        return found[0]
+
+    def find(self, name: str) -> Run:
+        """Return the run that a user means: an id, the beginning of one, or "last". Raises UnknownRun, naming the candidates."""
+        if name == "last":
+            found = self._runs("ORDER BY number DESC LIMIT 1")
+        elif not name.isalnum():
+            found = []
+        else:
+            begins = "id >= ? AND id < ? || '~'"
+            values = (name, name, name.upper(), name.upper(), name, _SHOWN + 1)
+            found = self._runs(f"WHERE ({begins}) OR ({begins}) ORDER BY id = ? DESC, number DESC LIMIT ?", values)
+        if len(found) == 1 or (found and found[0].id == name):
+            return found[0]
+        raise _unknown(name, found)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        states: Sequence[State] = (),
+        since: datetime | None = None,
+        batch: BatchId | None = None,
+    ) -> _Runs:
+        """Return runs, the oldest first: the last `limit` ones of these states, created at or after `since`, of this batch."""
+        clauses: dict[str, _Values] = {"1": ()}
+        if states:
+            clauses[f"state IN ({', '.join('?' * len(states))})"] = states
+        if since:
+            clauses["created >= ?"] = (_milliseconds(since),)
+        if batch:
+            clauses["batch = ?"] = (batch,)
+        values = [value for group in clauses.values() for value in group]
+        newest = self._runs(f"WHERE {' AND '.join(clauses)} ORDER BY number DESC LIMIT ?", (*values, _all_or(limit)))
+        return newest[::-1]
+
+    def unfinished(self) -> _Runs:
+        """Return the runs that have not ended, the oldest first."""
+        return self._runs("WHERE state IN (?, ?) ORDER BY number", _UNFINISHED)
+
+    def on_branch(self, remote: str, branch: str) -> _Runs:
+        """Return the runs on a branch of a remote that have not ended, the oldest first."""
+        return self._runs("WHERE remote = ? AND branch = ? AND state IN (?, ?) ORDER BY number", (remote, branch, *_UNFINISHED))
+
+    def batches(self, *, limit: int | None = None) -> tuple[BatchId, ...]:
+        """Return the batches, the newest first."""
+        query = "SELECT batch FROM runs WHERE batch IS NOT NULL GROUP BY batch ORDER BY min(number) DESC LIMIT ?"
+        return tuple(BatchId(batch) for batch in self._column(query, (_all_or(limit),)))
+
+    def attempts_of(self, run: RunId) -> tuple[RunId, ...]:
+        """Return all runs of the same task, the oldest first; none when there is no such run."""
+        query = "SELECT id FROM runs WHERE origin = (SELECT origin FROM runs WHERE id = ?) ORDER BY number"
+        return tuple(RunId(found) for found in self._column(query, (run,)))
+
+    def backup(self, directory: Path, day: date) -> Path | None:
+        """Copy the record, once a day, keeping the last seven copies. Returns None when that was done, or it is too large for it."""
+        target = directory / f"{self._path.stem}-{day.isoformat()}.db"
+        if target.exists() or self._path.stat().st_size > _BACKUP_CAP:
+            return None
+        unfinished = private_directory(directory) / f".{target.name}"
+        unfinished.unlink(missing_ok=True)
+        make_private_file(unfinished)
+        with _mapped(self._path), closing(connect_to_read(self._path)) as connection:
+            connection.execute("VACUUM INTO ?", (str(unfinished),))
+        unfinished.rename(target)
+        for old in _backups(directory, self._path)[:-_BACKUPS]:
+            old.unlink()
+        return target
+
+    def _runs(self, where: str, values: _Values = ()) -> _Runs:
+        return [self._run(document) for document in self._column(f"SELECT document FROM runs {where}", values)]
+
+    def _run(self, document: str) -> Run:
+        try:
+            return Run.model_validate_json(document)
+        except ValidationError as error:
+            message = f"{self._path} holds a run that this version cannot read: {error.errors()[0]['msg']}"
+            raise StateError(message, "use the version of ccterm that wrote it") from error
+
+    def _column(self, query: str, values: _Values) -> Iterator[str]:
+        with self._lock, _mapped(self._path):
+            rows: Sequence[tuple[str]] = self._connection.execute(query, values).fetchall()
+        return (value for (value,) in rows)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _all_or(limit: int | None) -> int:
+    return -1 if limit is None else limit
+
+
+def _backups(directory: Path, path: Path) -> Sequence[Path]:
+    return sorted(directory.glob(f"{path.stem}-*.db"))
+
+
+def _unknown(name: str, found: Sequence[Run]) -> UnknownRun:
+    if not found:
+        return UnknownRun("there is no run yet" if name == "last" else f"no run's id begins with {name!r}", "ccterm runs lists them")
+    shown = ", ".join(f"{run.id} ({run.task.target})" for run in found[:_SHOWN])
+    return UnknownRun(f"{name} may mean {shown}{', …' if len(found) > _SHOWN else ''}", "type more of the id")
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences that say what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _state_error(path, error, getattr(error, "sqlite_errorcode", 0) & 0xFF) from error
+
+
+def _state_error(path: Path, error: sqlite3.Error, code: int) -> StateError:
+    match code:
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            copies = _backups(path.with_name("backups"), path)
+            instead = f", and put {copies[-1]} in its place" if copies else ""
+            return StateError(f"{path} is damaged ({error}) and was left as it is", f"move {path}* to another directory{instead}")
+        case sqlite3.SQLITE_FULL:
+            return StateError(f"no space left for {path}", "free some space")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StateError(f"{path} is locked by another program", "end the program that has it open")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return StateError(f"{path} cannot be opened or written to ({error})", f"check who may write to {path.parent}")
+        case _:
+            return StateError(f"{path} cannot be used ({error})", "check the disk that it lies on")

@@ -1,0 +1,106 @@
+"""From a draft to a task that can run: everything filled in from the settings, or one clear refusal before anything starts."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from ccterm.errors import PreflightError, UsageError
+from ccterm.models import Draft, ExecutionMode, Limits, Task
+from ccterm.remotes import check_base, check_branch, looks_like_url
+from ccterm.settings import ProjectSettings, RepoSettings, Settings
+from ccterm.settings.units import duration
+from ccterm.workspace.origin import Origin, find_origin
+
+PROMPT_CAP = 10 * 1024 * 1024
+"""Longest prompt that the Claude CLI takes, in bytes."""
+
+
+def anchored(draft: Draft, here: Path) -> Draft:
+    """Return the draft with its repository named absolutely, so that any process can read it. `here` is the caller's directory."""
+    if draft.repo is not None and looks_like_url(draft.repo):
+        return draft
+    return draft.model_copy(update={"repo": str(here / Path(draft.repo or ".").expanduser())})
+
+
+class Planner:
+    """Fills drafts in. `project` reads the .ccterm.toml of a working copy; it raises SettingsError when that is not trusted."""
+
+    def __init__(self, settings: Settings, agents: Collection[str], project: Callable[[Path], ProjectSettings]) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._project = project
+
+    def plan(self, draft: Draft) -> Task:
+        """Return the task. Raises UsageError (and its children) or PreflightError."""
+        self._refuse_bad(draft)
+        origin = find_origin(draft.repo or ".")
+        repo = self._settings.for_repo(origin.remote.url_key)
+        project = self._project(origin.working_copy) if origin.working_copy else ProjectSettings()
+        base = draft.base or project.base or repo.base
+        return Task(
+            prompt=draft.task,
+            repo=origin.repo,
+            remote=origin.remote.url,
+            remote_key=origin.remote.url_key,
+            branch=check_branch(draft.branch or ""),
+            base=check_base(base) if base else None,
+            execution_mode=self._mode(draft),
+            agent=draft.agent or self._settings.agent,
+            model=draft.model or project.model or repo.model,
+            agent_args=draft.agent_args,
+            message=draft.message,
+            limits=_limits(draft, repo),
+            setup=draft.setup or project.setup or repo.setup,
+            setup_inputs=repo.setup_inputs,
+            verify=draft.verify or project.verify or repo.verify,
+            checkout=repo.checkout(),
+            hold=draft.hold,
+            skip_permissions=draft.skip_permissions or self._settings.skip_permissions,
+            allow_default_branch=draft.allow_default_branch,
+            notes=_notes(origin),
+        )
+
+    def _refuse_bad(self, draft: Draft) -> None:
+        if not draft.task.strip():
+            raise UsageError("the task is empty", "say what the agent should do")
+        if len(draft.task.encode(errors="replace")) > PROMPT_CAP:
+            raise UsageError("the task is longer than 10 MB", "put what it needs into the repository and name the file")
+        if not draft.branch:
+            raise UsageError("testing mode comes with a later version", "give --branch")
+        name = draft.agent or self._settings.agent
+        if name not in self._agents:
+            raise UsageError(f"there is no agent {name!r}", f"choose one of {', '.join(sorted(self._agents))}")
+        self._mode(draft)
+
+    def _mode(self, draft: Draft) -> ExecutionMode:
+        mode = draft.execution_mode or self._settings.mode
+        if mode is ExecutionMode.DAGGER:
+            raise PreflightError("the Dagger executor comes with a later version", "use --mode local")
+        return mode
+
+
+def _limits(draft: Draft, repo: RepoSettings) -> Limits:
+    limits = repo.limits()
+    given = {
+        "wall_seconds": _seconds(draft.timeout) if draft.timeout is not None else None,
+        "budget_usd": draft.budget,
+        "max_turns": draft.max_turns,
+    }
+    if draft.budget is not None and draft.budget <= 0:
+        raise UsageError(f"a budget of {draft.budget} is nothing", "give --budget more than 0, in dollars")
+    if draft.max_turns is not None and draft.max_turns <= 0:
+        raise UsageError(f"{draft.max_turns} turns are none", "give --max-turns more than 0")
+    return limits.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _seconds(text: str | float) -> float:
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise UsageError(f"the time limit {text!r} {error}", "") from error
+
+
+def _notes(origin: Origin) -> tuple[str, ...]:
+    if not origin.unpushed:
+        return ()
+    commits = "commit is" if origin.unpushed == 1 else "commits are"
+    return (f"{origin.unpushed} unpushed {commits} not included: the run starts from {origin.remote.display}",)

@@ -1,0 +1,90 @@
+"""One task as a user writes it, in a batch file or in flags: what is not said is None, and the settings fill it in."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ccterm.errors import UsageError
+from ccterm.models import ExecutionMode, Value
+from ccterm.remotes import check_branch, looks_like_url, parse_remote
+from ccterm.settings.problems import problem
+from ccterm.settings.units import Base, Command, Duration
+
+_PROMPT_LENGTH = 1_000_000
+
+
+def _prompt(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; say what the agent should do")
+    if len(text) > _PROMPT_LENGTH:
+        raise ValueError(f"is longer than {_PROMPT_LENGTH:,} characters; put the long part into a file of the repository")
+    return _no_nul(text)
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character; remove it")
+    return text
+
+
+def _repo(text: str) -> str:
+    try:
+        if looks_like_url(text):
+            parse_remote(text)
+    except UsageError as error:
+        raise ValueError(f"is refused: {error}") from error
+    return _no_nul(text)
+
+
+def _branch(name: str) -> str:
+    try:
+        return check_branch(name)
+    except UsageError as error:
+        raise ValueError(f"is refused: {error}") from error
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_no_nul)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_several)]
+
+
+class TaskEntry(Value):
+    """What a user asks for, as far as they said it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    prompt: Annotated[str, AfterValidator(_prompt)]
+    repo: Annotated[str, Field(min_length=1), AfterValidator(_repo)] | None = None
+    """URL, or path of a working copy or bare repository; None = the current directory."""
+    branch: Annotated[str, AfterValidator(_branch)] | None = None
+    base: Base | None = None
+    mode: ExecutionMode | None = None
+    agent: Text | None = None
+    model: Text | None = None
+    agent_args: Texts | None = None
+    message: Text | None = None
+    timeout: Duration | None = None
+    silence: Duration | None = None
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_turns: Annotated[int, Field(gt=0)] | None = None
+    setup: Command | None = None
+    verify: Command | None = None
+    hold: bool | None = None
+    skip_permissions: bool | None = None
+    allow_default_branch: bool | None = None
+    allow_deletions: Annotated[int, Field(ge=0)] | None = None
+    allow_paths: Texts | None = None
+
+
+def task_entry(values: Mapping[str, object]) -> TaskEntry:
+    """Return the entry that flags describe; None counts as not given. Raises UsageError."""
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return TaskEntry.model_validate(given)
+    except ValidationError as error:
+        found = problem(error, TaskEntry)
+        raise UsageError(found.text.replace('"', "", 2), found.fix) from error

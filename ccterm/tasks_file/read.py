@@ -1,0 +1,110 @@
+"""From the bytes of a batch file to its entries: size and encoding first, then YAML or JSON Lines, then each task by itself."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ccterm.errors import TaskFileError
+from ccterm.settings.problems import keys, nearest, problem
+from ccterm.tasks_file.entry import TaskEntry
+from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
+from ccterm.tasks_file.nodes import MAX_TASKS, Fault, Mark, Node, Pair, place, plain
+
+MAX_BYTES = 16 * 1024 * 1024
+_START = Mark(1, 1)
+_LIST = "write tasks as a list: - prompt: …"
+_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def read_tasks(path: Path) -> list[TaskEntry]:
+    """Return the entries of a batch file. Raises TaskFileError."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size  # 0 for a pipe, which is fine
+            data = b"" if size > MAX_BYTES else file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise TaskFileError(f"{path} cannot be read: {error.strerror}", "name a file of tasks, YAML or JSON Lines") from error
+    if max(size, len(data)) > MAX_BYTES:
+        raise TaskFileError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB", "split it")
+    return parse_tasks(data, str(path))
+
+
+def parse_tasks(data: bytes, name: str) -> list[TaskEntry]:
+    """Return the entries in the content of a batch file; `name` is what messages call it. Raises TaskFileError."""
+    from ccterm.tasks_file.yaml_nodes import read_yaml  # deferred: `ccterm run` needs no YAML
+
+    try:
+        text = _decoded(data)
+        lines = name.endswith((".jsonl", ".ndjson")) or looks_like_json_lines(text)
+        return _entries(read_json_lines(text) if lines else read_yaml(text))
+    except Fault as fault:
+        where = f"{name}, line {fault.mark.line}, column {fault.mark.column}"
+        raise TaskFileError(f"{where}: {fault.text}", fault.fix, line=fault.mark.line, column=fault.mark.column) from fault
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Fault(_START, "this is UTF-16", "save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Fault(Mark(line, error.start - data.rfind(b"\n", 0, error.start)), "bytes that are not UTF-8", "save it as UTF-8") from error
+    if strange := _STRANGE.search(text):
+        at = strange.start()
+        mark = Mark(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        raise Fault(mark, f"a control character (U+{ord(strange[0]):04X})", "remove it")
+    return text
+
+
+def _entries(root: Node) -> list[TaskEntry]:
+    defaults, tasks = _parts(root)
+    if not tasks:
+        raise Fault(root.mark, "the file holds no tasks", "add a list of them: - prompt: …")
+    if len(tasks) > MAX_TASKS:
+        raise Fault(tasks[MAX_TASKS].mark, f"more than {MAX_TASKS:,} tasks", "split the file")
+    return [_entry(node, defaults) for node in tasks]
+
+
+def _parts(root: Node) -> tuple[Mapping[str, Pair], Sequence[Node]]:
+    """Return defaults and tasks of the two shapes that a file may have."""
+    if not isinstance(root.value, Mapping):
+        return {}, _listed(root)
+    top = root.value
+    for key, pair in top.items():
+        if key not in ("defaults", "tasks"):
+            fix = "begin the task with - " if key in keys(TaskEntry) else nearest(key, ("defaults", "tasks"))
+            raise Fault(pair.key, f'unknown key "{key[:40]}" at the top', fix)
+    if "tasks" not in top:
+        raise Fault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
+    defaults = top["defaults"].node if "defaults" in top else None
+    if defaults is None or defaults.value is None:
+        return {}, _listed(top["tasks"].node)
+    if not isinstance(defaults.value, Mapping):
+        raise Fault(defaults.mark, "defaults is no mapping", "write key: value below it")
+    if "prompt" in defaults.value:
+        raise Fault(defaults.value["prompt"].key, "a prompt among the defaults", "every task has its own")
+    return defaults.value, _listed(top["tasks"].node)
+
+
+def _listed(node: Node) -> Sequence[Node]:
+    if node.value is None:
+        return ()
+    if not isinstance(node.value, Sequence) or isinstance(node.value, str):
+        raise Fault(node.mark, "the tasks are no list", _LIST)
+    return node.value
+
+
+def _entry(node: Node, defaults: Mapping[str, Pair]) -> TaskEntry:
+    if not isinstance(node.value, Mapping):
+        raise Fault(node.mark, "a task without keys", "write at least - prompt: …")
+    pairs = {**defaults, **node.value}
+    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in TaskEntry.model_fields}
+    try:
+        return TaskEntry.model_validate(given)
+    except ValidationError as error:
+        found = problem(error, TaskEntry)
+        raise Fault(place(pairs, found.at, node.mark), found.text, found.fix) from error

@@ -1,0 +1,138 @@
+"""Reads YAML into nodes from its event stream: texts stay texts, and what a hostile file could grow into is counted before it is built."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import yaml
+
+from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, Fault, Mark, Node, Pair
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML came without libyaml
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_WORDS = {
+    "tab": ("a tab in the indentation", "indent with spaces"),
+    "mapping values": ("a colon where none can be", "put the text in quotes, or write it below a |"),
+    "cannot start": ("a text begins with a character that means something in YAML", "put the text in quotes"),
+    "end of stream": ("a quote or a bracket is not closed", "close it"),
+    "expected": ("the indentation or a bracket does not fit", "line up the keys of a task, and close what was opened"),
+    "undefined alias": ("an alias names nothing above it", "write the value out"),
+}
+
+
+class _YamlMark(Protocol):
+    line: int
+    column: int
+
+
+def _mark(mark: _YamlMark | None) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+
+
+def read_yaml(text: str) -> Node:
+    """Return the one document of a YAML text. Raises Fault."""
+    try:
+        return _Composer(yaml.parse(text, Loader=_Loader)).document()
+    except yaml.MarkedYAMLError as error:
+        raise _explained(error) from error
+    except yaml.YAMLError as error:
+        raise Fault(Mark(1, 1), "this is no YAML", "write tasks as a list: - prompt: …") from error
+
+
+def _explained(error: yaml.MarkedYAMLError) -> Fault:
+    problem = error.problem or "this is no YAML"
+    text, fix = next((words for key, words in _WORDS.items() if key in problem), (problem, "check the quotes and the indentation"))
+    return Fault(_mark(error.problem_mark or error.context_mark), text, fix)
+
+
+class _Composer:
+    def __init__(self, events: Iterator[yaml.Event]) -> None:
+        self._events = events
+        self._anchors: dict[str, Node] = {}
+        self._count = 0
+
+    def document(self) -> Node:
+        event = self._next()
+        while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+            event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            raise Fault(Mark(1, 1), "the file holds no tasks", "add a list of them: - prompt: …")
+        node = self._node(event, 0)
+        self._next()
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise Fault(_mark(after.start_mark), "a second document begins", "keep one list of tasks, without ---")
+        return node
+
+    def _next(self) -> yaml.Event:
+        return next(self._events)
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        mark = _mark(event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event.anchor or "", mark)
+        self._grow(1, mark)
+        if depth > MAX_DEPTH:
+            raise Fault(mark, "nested too deeply", "a task is a flat list of keys")
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(mark, _scalar(event))
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(mark, depth)
+        else:
+            node = self._mapping(mark, depth)
+        if not isinstance(event, yaml.NodeEvent):
+            raise Fault(mark, "this is no YAML", "write tasks as a list: - prompt: …")
+        _refuse_tag(event, mark)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _grow(self, size: int, mark: Mark) -> None:
+        self._count += size
+        if self._count > MAX_NODES:
+            raise Fault(mark, f"more than {MAX_NODES:,} values", "split the file, and use fewer aliases")
+
+    def _alias(self, name: str, mark: Mark) -> Node:
+        if name not in self._anchors:
+            raise Fault(mark, f"the alias *{name[:40]} names nothing above it", "write the value out")
+        node = self._anchors[name]
+        self._grow(node.size, mark)
+        return Node(mark, node.value, node.size)
+
+    def _sequence(self, mark: Mark, depth: int) -> Node:
+        items = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return Node(mark, items, 1 + sum(item.size for item in items))
+
+    def _mapping(self, mark: Mark, depth: int) -> Node:
+        pairs: dict[str, Pair] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key, at = _key(event), _mark(event.start_mark)
+            if key in pairs:
+                raise Fault(
+                    at, f'the key "{key[:40]}" stands here for the second time (first in line {pairs[key].key.line})', "keep one of them"
+                )
+            pairs[key] = Pair(at, self._node(self._next(), depth + 1))
+        return Node(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
+
+
+def _key(event: yaml.Event) -> str:
+    mark = _mark(event.start_mark)
+    if not isinstance(event, yaml.ScalarEvent):
+        raise Fault(mark, "a key that is no plain word", "write it as key: value")
+    if event.value == "<<":
+        raise Fault(mark, "<< is not supported", "put what the tasks share under defaults:")
+    _refuse_tag(event, mark)
+    return str(event.value)
+
+
+def _scalar(event: yaml.ScalarEvent) -> str | None:
+    text = str(event.value)
+    unquoted = not event.style or event.style not in "'\"|>"
+    return None if unquoted and text in _NULL else text
+
+
+def _refuse_tag(event: yaml.NodeEvent, mark: Mark) -> None:
+    tag = getattr(event, "tag", None)
+    if tag and tag not in ("!", "tag:yaml.org,2002:str"):
+        raise Fault(mark, "tags are not supported", "write the plain value, in quotes if need be")

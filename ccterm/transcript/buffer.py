@@ -1,0 +1,183 @@
+"""What a transcript is about to write: numbers events, leaves out what was superseded, and keeps a run's record within its cap."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ccterm import events
+from ccterm.encoding import to_json
+from ccterm.events import Event, Finished, Notice, Said, Typing
+from ccterm.models import RunId, now
+
+CAP = 64 * 1024 * 1024
+"""Bytes of both files of one run."""
+_MARGIN = 1024 * 1024
+"""Bytes beyond the cap for what says how the run goes on."""
+_ARCHIVE_SHARE = 3 / 4
+"""How much of the cap the agent's own lines may fill, so that they never crowd out the events."""
+_TYPING_SHARE = 1 / 4
+"""How much of the cap text may fill that is only being typed: it comes again in full."""
+
+_ESSENTIAL = (
+    events.Queued,
+    events.Held,
+    events.Started,
+    events.StepStarted,
+    events.StepFinished,
+    events.Steered,
+    events.Waiting,
+    events.Judged,
+    events.Published,
+    events.Synced,
+    events.Salvaged,
+    events.Finished,
+)
+"""What says how a run stands. None of these can be produced at will by an agent."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line to be written; `event` only where it must survive a failed write."""
+
+    line: bytes
+    event: Event | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lines to be written: of events, and of the agent."""
+
+    entries: Sequence[Entry] = ()
+    archive: bytes = b""
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.archive)
+
+    @property
+    def lines(self) -> bytes:
+        """The events' lines in one piece."""
+        return b"".join(entry.line for entry in self.entries)
+
+
+class Buffer:
+    """Takes a run's events and hands them out as lines. Knows no disk.
+
+    last: number of the last event that is on the disk. used, archived: bytes that the files hold already.
+    """
+
+    def __init__(self, run: RunId, *, last: int = -1, used: int = 0, archived: int = 0, cap: int = CAP) -> None:
+        self._run = run
+        self._next = last + 1
+        self._used = used
+        self._archived = archived
+        self._cap = cap
+        self._entries: list[Entry] = []
+        self._archive: list[bytes] = []
+        self._typing: tuple[Typing, datetime] | None = None
+        self._typed = 0
+        self._full = False
+        self._archive_full = False
+        self._broken = ""
+        self._dropped = 0
+        self.over = False
+        """Whether the last event of the run was taken: nothing is written after it."""
+
+    def __bool__(self) -> bool:
+        return bool(self._entries or self._archive or self._typing)
+
+    def add(self, event: Event) -> Event:
+        """Take an event. Returns it with run, time and number; the number is -1 while it is not certain that it will be written."""
+        at = now()
+        if self.over:
+            return self._stamp(event, at)
+        if isinstance(event, Typing):
+            self._typing = (event, at)
+            return self._stamp(event, at)
+        self._settle(event)
+        if isinstance(event, Finished):
+            self._say_what_is_missing()
+            self.over = True
+        return self._put(event, at)
+
+    def add_line(self, line: str) -> None:
+        """Take one line of the agent."""
+        data = line.encode(errors="replace") + b"\n"
+        if self.over or self._broken or self._archive_full:
+            self._dropped += len(data)
+        elif self._archived + len(data) > self._cap * _ARCHIVE_SHARE or self._used + len(data) > self._cap:
+            self._archive_full = True
+            self._dropped += len(data)
+            self._put(Notice(level="warn", text="agent.ndjson is full: from here on the agent's own lines are not kept"), now())
+        else:
+            self._archive.append(data)
+            self._archived += len(data)
+            self._used += len(data)
+
+    def drain(self) -> Batch:
+        """Hand out what there is to write."""
+        if self._broken:
+            return Batch()
+        self._settle()
+        return self._take()
+
+    def give_back(self, batch: Batch, landed: int, why: str) -> None:
+        """Take back what the disk refused of a batch. From now on only what says how the run stands is kept, for `last_words`."""
+        again = [*batch.entries[landed:], *self._entries]
+        self._broken = why
+        self._next -= len(again)
+        self._used -= sum(len(entry.line) for entry in again)
+        self._dropped += len(batch.archive) + sum(map(len, self._archive))
+        self._dropped += sum(len(entry.line) for entry in again if entry.event is None)
+        self._entries, self._archive, self._typing = [], [], None
+        for event in [entry.event for entry in again if isinstance(entry.event, _ESSENTIAL)]:
+            if isinstance(event, Finished):
+                self._say_what_is_missing()
+            self._put(event, event.at or now())
+
+    def last_words(self) -> Batch:
+        """Hand out, after a failed write, what tells how the run ended; empty while it has not."""
+        return self._take() if self._broken and self.over else Batch()
+
+    def _take(self) -> Batch:
+        batch = Batch(self._entries, b"".join(self._archive))
+        self._entries, self._archive = [], []
+        return batch
+
+    def _settle(self, then: Event | None = None) -> None:
+        """Give the text that was being typed its place, unless the event that follows holds it in full."""
+        if self._typing and not (isinstance(then, Said) and not then.agent) and self._typed < self._cap * _TYPING_SHARE:
+            before = self._used
+            self._put(*self._typing)
+            self._typed += self._used - before
+        self._typing = None
+
+    def _say_what_is_missing(self) -> None:
+        if self._broken:
+            self._put(Notice(level="error", text=f"{self._dropped} bytes dropped: {self._broken}"), now(), essential=True)
+        elif self._dropped:
+            text = f"{self._dropped} bytes dropped: the record of a run holds {self._cap >> 20} MiB at most"
+            self._put(Notice(level="warn", text=text), now(), essential=True)
+
+    def _put(self, event: Event, at: datetime, *, essential: bool = False) -> Event:
+        essential = essential or isinstance(event, _ESSENTIAL)
+        stamped = event.stamped(seq=self._next, at=at, run=self._run)
+        line = to_json(stamped) + b"\n"
+        if not self._has_room(len(line), essential=essential) and not isinstance(event, Finished):
+            self._dropped += len(line)
+            return self._stamp(event, at)
+        self._entries.append(Entry(line, stamped if essential else None))
+        self._next += 1
+        self._used += len(line)
+        return stamped
+
+    def _has_room(self, size: int, *, essential: bool) -> bool:
+        if essential:
+            return self._used + size <= self._cap + _MARGIN
+        if not self._full and not self._broken and self._used + size > self._cap:
+            self._full = True
+            text = f"the record of this run is full ({self._cap >> 20} MiB): from here on only its state is kept"
+            self._put(Notice(level="warn", text=text), now(), essential=True)
+        return not self._full and not self._broken
+
+    def _stamp(self, event: Event, at: datetime) -> Event:
+        return event.stamped(seq=-1, at=at, run=self._run)

@@ -1,0 +1,88 @@
+"""A file that only ever grows by whole lines: whatever goes wrong, no reader meets a torn one."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ccterm.state_dir import private_file
+
+_BLOCK = 64 * 1024
+
+
+class LineFile:
+    """Appends whole lines to a private file. Opening it cuts off what an interrupted write left behind the last line break.
+
+    Methods may be called from several threads. Raises StateError when it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = private_file(path)
+        self._lock = threading.Lock()
+        self.size = behind_last_break(self._descriptor, os.fstat(self._descriptor).st_size)
+        """Bytes of whole lines."""
+        self._cut(self.size)
+
+    def write(self, data: bytes) -> OSError | None:
+        """Append whole lines. After an error, which is returned, the file ends with the last line that fitted; `size` says where."""
+        with self._lock:
+            begin, view = self.size, memoryview(data)
+            done, error = self._write(view)
+            if error:
+                done = data.rfind(b"\n", 0, done) + 1
+                self._cut(begin + done)
+            self.size = begin + done
+            return error
+
+    def _write(self, view: memoryview) -> tuple[int, OSError | None]:
+        done = 0
+        try:
+            while done < len(view):
+                done += os.pwrite(self._descriptor, view[done:], self.size + done)
+        except OSError as error:
+            return done, error
+        return done, None
+
+    def _cut(self, size: int) -> None:
+        with suppress(OSError):  # readers stop at the last line break, and the next write goes over the rest
+            os.ftruncate(self._descriptor, size)
+
+    def sync(self) -> OSError | None:
+        """Make everything written so far durable, without holding up writes."""
+        try:
+            with self._lock:
+                descriptor = os.dup(self._descriptor)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        """Close the file, after a write that is under way; a later write gets an error, and never somebody else's file."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def behind_last_break(descriptor: int, before: int) -> int:
+    """Return the offset behind the last line break that lies in front of an offset; 0 when there is none."""
+    while before > 0:
+        begin = max(0, before - _BLOCK)
+        if (at := os.pread(descriptor, before - begin, begin).rfind(b"\n")) >= 0:
+            return begin + at + 1
+        before = begin
+    return 0
+
+
+def lines_backwards(descriptor: int) -> Iterator[bytes]:
+    """Yield a file's whole lines, with their line breaks, from the last to the first."""
+    end = behind_last_break(descriptor, os.fstat(descriptor).st_size)
+    while end > 0:
+        begin = behind_last_break(descriptor, end - 1)
+        yield os.pread(descriptor, end - begin, begin)
+        end = begin

@@ -1,0 +1,126 @@
+"""Make the environment that ccterm runs in: python -I environment.py ROOT LOCK...
+
+Runs on whatever Python the user has, so it uses the standard library alone. One process at a time works on .venv. Its file
+`made-with` is removed first and written last: an environment that was left half-made is never taken for whole.
+"""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+NEEDS_VENV = "install it (apt install python3-venv on Debian and Ubuntu) and start again"
+NEEDS_NETWORK = "check the network, or your pip settings, and start again"
+
+
+class Trouble(Exception):
+    """The environment cannot be made: what happened, and what to do."""
+
+
+class Environment:
+    """The environment of one checkout. locks: names of the files that say what is in it, the runtime's first."""
+
+    def __init__(self, root: Path, locks: Sequence[str]) -> None:
+        self.root = root
+        self.venv = root / ".venv"
+        self.locks = locks
+        self.made_with = self.venv / "made-with"
+        self.python = self.venv / "bin" / "python"
+
+    def make(self) -> None:
+        """Make what is missing, alone. Raises Trouble."""
+        with ExitStack() as stack:
+            # children inherit the lock: while an orphaned pip still writes, nobody else begins
+            self._lock = stack.enter_context(self._locked())
+            if self._fits(self.locks):
+                return
+            if not self._fits(self.locks[:1]):
+                self._make_empty()
+            self.made_with.unlink(missing_ok=True)
+            self._install()
+            self._vouch()
+
+    def _locked(self) -> IO[bytes]:
+        lock = (self.root / ".venv.lock").open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _tell("another process makes the environment; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+
+    def _fits(self, locks: Sequence[str]) -> bool:
+        try:
+            python, home, *paths = self.made_with.read_text().splitlines()
+            same = all((self.venv / lock).read_bytes() == (self.root / lock).read_bytes() for lock in locks)
+        except (FileNotFoundError, ValueError):
+            return False
+        return same and os.access(python, os.X_OK) and home == str(self.root) and all((self.venv / path).exists() for path in paths)
+
+    def _make_empty(self) -> None:
+        _tell(f"making its environment in {self.venv} (once, some ten seconds)")
+        if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+            raise Trouble(f"this Python ({sys.executable}) comes without its venv module; {NEEDS_VENV}")
+        if self.venv.exists():
+            shutil.rmtree(self.venv)
+        self._run([sys.executable, "-I", "-m", "venv", str(self.venv)], "the environment could not be made", NEEDS_VENV)
+        (self._site() / "ccterm.pth").write_text(f"{self.root}\n")
+
+    def _install(self) -> None:
+        pip = [str(self.python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        files = [argument for lock in self.locks for argument in ("--requirement", str(self.root / lock))]
+        command = [*pip, "install", "--quiet", "--require-hashes", "--no-deps", *files]
+        self._run(command, "the packages it needs could not be installed", NEEDS_NETWORK)
+
+    def _run(self, command: Sequence[str], failure: str, fix: str) -> None:
+        dropped = ("PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "VIRTUAL_ENV")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | {"PIP_USER": "0"}
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=[self._lock.fileno()], check=False
+        )
+        if done.returncode:
+            words = (done.stderr or done.stdout).strip()
+            raise Trouble(f"{failure}; {fix}" + (f"\n{words}" if words else ""))
+
+    def _site(self) -> Path:
+        base = {"base": str(self.venv), "platbase": str(self.venv)}
+        return Path(sysconfig.get_path("purelib", "venv", base))
+
+    def _vouch(self) -> None:
+        for lock in self.locks:
+            shutil.copyfile(self.root / lock, self.venv / lock)
+        site = self._site()
+        paths = [str(path.relative_to(self.venv)) for path in (self.python, *sorted(site.iterdir())) if path.name != "__pycache__"]
+        draft = self.venv / "made-with.draft"
+        draft.write_text("\n".join([os.path.realpath(sys.executable), str(self.root), *paths, ""]))
+        draft.replace(self.made_with)
+
+
+def _tell(text: str) -> None:
+    print(f"ccterm: {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Make the environment, or say why not."""
+    try:
+        Environment(Path(sys.argv[1]), sys.argv[2:]).make()
+    except Trouble as trouble:
+        _tell(str(trouble))
+        return 3
+    except OSError as error:
+        _tell(f"its environment cannot be made: {error}")
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What the tests of the agents share: a recorded run read to its end."""
+
+from collections.abc import Iterable
+
+from pydantic import JsonValue
+
+from ccterm.agents.base import Outcome
+from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import judge
+from ccterm.events import Event
+from tests.captures.recorded import Capture
+
+
+def read(objects: Iterable[dict[str, JsonValue]]) -> tuple[StreamParser, list[Event]]:
+    """Feed lines to a fresh parser; return it and its events."""
+    parser = StreamParser()
+    return parser, [event for line in objects for event in parser.feed(line)]
+
+
+def report(exit_code: int = 0, stopped_by: str = "") -> dict[str, JsonValue]:
+    """Return what a supervisor reports; a negative exit code is a signal."""
+    died = exit_code < 0
+    return {
+        "ok": True,
+        "exit": None if died else exit_code,
+        "signal": -exit_code if died else None,
+        "stopped_by": stopped_by,
+        "seconds": 1.0,
+    }
+
+
+def outcome(capture: Capture, stopped_by: str = "") -> Outcome:
+    """Return the verdict on a recorded run."""
+    parser, _ = read(capture.objects)
+    for line in capture.stderr.split("\n"):
+        parser.overheard(line)
+    return judge(parser, report(capture.exit, stopped_by))

@@ -1,0 +1,29 @@
+"""Agents by name, and the scripted one's launch line."""
+
+import pytest
+
+from ccterm.agents import agent_by_name
+from ccterm.agents.base import Agent, Launch
+from ccterm.agents.claude import ClaudeAgent
+from ccterm.agents.scripted import ScriptedAgent
+from ccterm.errors import UsageError
+from ccterm.models import ExecutionMode
+
+AGENTS: dict[str, Agent] = {agent.name: agent for agent in (ClaudeAgent(), ScriptedAgent())}
+
+
+@pytest.mark.parametrize("name", ["claude", "scripted"])
+def test_an_agent_is_found_by_its_name(name: str) -> None:
+    assert agent_by_name(name, AGENTS).name == name
+
+
+def test_an_unknown_name_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no agent 'clod'; choose one of: claude, scripted"):
+        agent_by_name("clod", AGENTS)
+
+
+def test_the_scripted_agent_is_a_program_of_ours_in_a_home_of_its_own() -> None:
+    command = ScriptedAgent().command(Launch(prompt="say: hi", session_id="s-1", execution_mode=ExecutionMode.LOCAL))
+    assert command.argv[:2] == ("@inside", "scripted")
+    assert command.private_home
+    assert not command.secrets

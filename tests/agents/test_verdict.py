@@ -1,0 +1,119 @@
+"""The rules that the recorded runs do not show."""
+
+import pytest
+from pydantic import JsonValue
+
+from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import SUMMARY, is_question, judge
+from ccterm.causes import Cause
+from tests.agents.reading import read, report
+
+
+def result(**fields: JsonValue) -> dict[str, JsonValue]:
+    return {"type": "result", "subtype": "success", "is_error": False, "result": "Done.", **fields}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which one do you want?",
+        "Shall I go on? 🙂",
+        'Did you mean "main"?"',
+        "**Should I delete it?**",
+        "(or leave it?)",
+        "Sure?\n\n",
+        "これでよいですか？",
+        "هل أتابع؟",
+        "> Really?_ 👍🏽 `",
+    ],
+)
+def test_a_question_is_seen(text: str) -> None:
+    assert is_question(text)
+
+
+@pytest.mark.parametrize("text", ["", "Done.", "Is it? Yes.", "see https://example.org/?q=1", "?x", "Why not:\n- a", "🙂", "'''"])
+def test_a_statement_is_none(text: str) -> None:
+    assert not is_question(text)
+
+
+def test_a_run_that_ends_in_a_question_is_marked() -> None:
+    parser, _ = read([result(result="Postgres or SQLite?")])
+    assert judge(parser, report()).asked
+
+
+def test_the_summary_is_the_last_word_when_the_result_has_none() -> None:
+    parser, _ = read([{"type": "assistant", "message": {"content": "I wrote it."}}, result(result="")])
+    assert judge(parser, report()).summary == "I wrote it."
+
+
+def test_a_summary_has_an_end() -> None:
+    parser, _ = read([result(result="word " * 10_000)])
+    told = judge(parser, report()).summary
+    assert len(told) <= SUMMARY
+    assert told.endswith("…")
+
+
+def test_is_error_decides_though_the_subtype_says_success() -> None:
+    parser, _ = read([result(is_error=True)])
+    assert judge(parser, report()).cause is Cause.AGENT
+
+
+def test_without_is_error_the_subtype_decides() -> None:
+    parser, _ = read([{"type": "result", "subtype": "error_during_execution", "errors": ["broken"]}])
+    told = judge(parser, report())
+    assert (told.cause, told.reason, told.summary) == (Cause.AGENT, "error_during_execution", "broken")
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 143, -9, -15])
+def test_a_good_result_stands_whatever_the_exit_code(exit_code: int) -> None:
+    parser, _ = read([result()])
+    assert judge(parser, report(exit_code)).cause is None
+
+
+def test_a_second_turn_without_result_failed() -> None:
+    parser, _ = read([{"type": "system", "subtype": "init"}, result(), {"type": "system", "subtype": "init"}])
+    assert judge(parser, report(-9)).reason == "no_result"
+
+
+def test_an_error_of_an_earlier_turn_is_forgiven() -> None:
+    failure: dict[str, JsonValue] = {
+        "type": "assistant",
+        "error": "authentication_failed",
+        "message": {"content": "no"},
+        "is_api_error_message": True,
+    }
+    parser, _ = read([failure, result(is_error=True), {"type": "system", "subtype": "init"}, result(is_error=True, api_error_status=500)])
+    assert judge(parser, report(1)).cause is Cause.AGENT
+
+
+def test_a_sub_agent_s_error_is_not_the_run_s() -> None:
+    failure: dict[str, JsonValue] = {"type": "assistant", "error": "rate_limit", "message": {"content": "no"}, "parent_tool_use_id": "t1"}
+    parser, _ = read([failure, result(is_error=True)])
+    assert judge(parser, report(1)).cause is Cause.AGENT
+
+
+@pytest.mark.parametrize("reason", ["not_found", "not_executable", "control"])
+def test_an_agent_that_could_not_start_says_why(reason: str) -> None:
+    told = judge(StreamParser(), {"ok": False, "reason": reason, "detail": "claude: no such file"})
+    assert (told.cause, told.reason, told.summary) == (Cause.AGENT, reason, "claude: no such file")
+
+
+def test_a_missing_report_is_a_failure() -> None:
+    parser, _ = read([result()])
+    assert judge(parser, None).reason == "no_report"
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"ok": "yes"}, {"ok": True, "stopped_by": 7, "exit": "x", "signal": []}, {"ok": None, "reason": {}, "detail": 3}]
+)
+def test_a_report_of_wrong_shape_is_judged_all_the_same(broken: dict[str, JsonValue]) -> None:
+    assert judge(StreamParser(), broken).cause is Cause.AGENT
+
+
+def test_without_result_the_last_lines_beside_the_stream_are_shown() -> None:
+    parser = StreamParser()
+    for number in range(100):
+        parser.overheard(f"line {number}")
+    told = judge(parser, report(1)).summary
+    assert told.startswith("The agent ended without a result (exit 1)\nline 80")
+    assert told.endswith("line 99")

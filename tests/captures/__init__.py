@@ -1,0 +1,1 @@
+"""What the real Claude CLI printed, run by run; see README.md."""

@@ -1,0 +1,127 @@
+"""Bad input gets one clear sentence, the right exit code, and nothing half-done."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeRemote
+from tests.support.core import ccterm, local
+from tests.support.git import branches
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "state"
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
+    return path
+
+
+def one_sentence(stderr: str) -> str:
+    """Return the single line that was said; fail on a traceback or on more talk."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith("ccterm: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        pytest.param(["run", ""], 2, "the task is empty", id="empty prompt"),
+        pytest.param(["run", "  \n "], 2, "the task is empty", id="blank prompt"),
+        pytest.param(["run"], 2, "give the task once", id="no prompt"),
+        pytest.param(["run", "x", "-f", "y"], 2, "give the task once", id="two prompts"),
+        pytest.param(["run", "-f", "nowhere.md"], 2, "nowhere.md", id="missing file"),
+        pytest.param(["run", "x", "--mode", "local"], 2, "testing mode comes with a later version; give --branch", id="no branch"),
+        pytest.param(["run", "x", "--branch", "b"], 3, "the Dagger executor comes with a later version; use --mode local", id="dagger"),
+        pytest.param(["run", "x", "--branch", "--force", "--mode", "local"], 2, "--force", id="branch like an option"),
+        pytest.param(["run", "x", "--branch", "a..b", "--mode", "local"], 2, '"a..b"', id="bad branch"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--agent", "codex"], 2, "codex", id="unknown agent"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "soon", id="bad duration"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--budget", "-1"], 2, "budget", id="bad budget"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "ext::sh -c id"], 2, "remote helper", id="ext url"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "nowhere"], 2, "nowhere", id="missing repository"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "https://u:p@h/o/r"], 2, "password", id="userinfo"),
+        pytest.param(["show", "last"], 2, "no run", id="no run yet"),
+        pytest.param(["show", "01ARZ"], 2, "01ARZ", id="unknown run"),
+        pytest.param(["logs", "last"], 2, "no run", id="no logs yet"),
+        pytest.param(["cancel"], 2, "--all", id="cancel nothing"),
+        pytest.param(["steer", "last", "x"], 2, "no run", id="steer nothing"),
+        pytest.param(["push", "last"], 2, "no run", id="push nothing"),
+        pytest.param(["fetch", "last"], 2, "no run", id="fetch nothing"),
+        pytest.param(["runs", "--since", "soon"], 2, "soon", id="bad since"),
+        pytest.param(["batch", "nowhere.yaml"], 2, "nowhere.yaml", id="missing batch"),
+        pytest.param(["trust", "."], 2, ".ccterm.toml", id="nothing to trust"),
+        pytest.param(["check", "--mode", "dagger"], 3, "later version", id="check dagger"),
+    ],
+)
+def test_one_sentence_and_its_exit_code(args: list[str], code: int, said: str, state: Path, tmp_path: Path) -> None:
+    done = ccterm(*args, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in one_sentence(done.stderr)
+    assert done.stdout == ""
+
+
+def test_an_unknown_mode_is_refused_by_name(state: Path, tmp_path: Path) -> None:
+    done = ccterm("run", "x", "--branch", "b", "--mode", "cloud", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cloud" in done.stderr
+
+
+def test_an_unknown_key_of_the_settings_names_the_nearest(state: Path, tmp_path: Path, isolation: Path) -> None:
+    config = isolation / "config" / "ccterm"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text("max_concurent = 3\n")
+    done = ccterm("run", "x", "--branch", "b", "--mode", "local", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean max_concurrent" in one_sentence(done.stderr)
+
+
+def test_a_batch_file_with_an_error_starts_nothing(state: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
+    remote = make_remote({"a": "a\n"})
+    lines = ["defaults:", f"  repo: {remote}", "  mode: local", "  agent: scripted", "tasks:", "  - {task: one, branch: one}", "  - {task: two, brunch: two}"]
+    (tmp_path / "tasks.yaml").write_text("\n".join(lines) + "\n")
+    done = ccterm("batch", "tasks.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    said = one_sentence(done.stderr)
+    assert "tasks.yaml" in said
+    assert "line 7" in said
+    assert "branch" in said
+    assert set(branches(remote)) == {"main"}
+    assert ccterm("runs", "--json").stdout.strip() == "[]"
+
+
+def test_a_directory_that_is_no_repository_is_named(state: Path, tmp_path: Path) -> None:
+    done = ccterm(*local(tmp_path, "b"))
+    assert done.returncode == 2
+    assert str(tmp_path) in one_sentence(done.stderr)
+
+
+def test_an_unreachable_remote_is_a_failed_run_with_its_reason(state: Path, tmp_path: Path) -> None:
+    done = ccterm(*local("http://127.0.0.1:9/o/r.git", "b"))
+    assert done.returncode == 1
+    assert "checkout/network" in done.stdout
+
+
+def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = ccterm("runs", env={"CCTERM_STATE_DIR": str(tmp_path / "file")})
+    assert done.returncode == 3
+    assert str(tmp_path / "file") in one_sentence(done.stderr)
+
+
+def test_a_full_disk_ends_the_run_with_a_clear_sentence(tmp_path: Path, make_remote: MakeRemote) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can only be mounted by root")
+    remote = make_remote({"a": "a\n"})
+    from tests.support.disk import small_disk  # noqa: PLC0415 - needs root
+
+    with small_disk(tmp_path / "disk", megabytes=14) as disk:
+        flood = '[{"write": "n", "text": "n"}, {"flood": 400000}, {"say": "never told"}]'
+        done = ccterm(*local(remote, "b", flood), env={"CCTERM_STATE_DIR": str(disk / "state")}, timeout=120)
+        after = ccterm("runs", "--json", env={"CCTERM_STATE_DIR": str(disk / "state")})
+    assert done.returncode == 1
+    assert "No space left" in done.stderr + done.stdout + after.stdout
+    assert '"state": "failed"' in after.stdout
+    assert set(branches(remote)) == {"main"}

@@ -1,0 +1,108 @@
+"""kill -9 is a normal way to stop: the agent dies with its owner, and the next command finds the record and the work."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeRemote
+from tests.support.core import ccterm, local, script, start
+from tests.support.git import files_at, git, tip
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "state"
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
+    return path
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    return make_remote({"a.txt": "a\n"})
+
+
+def dead(pid: int) -> bool:
+    """Whether a process is gone, or only waits to be reaped by somebody else."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+POINTS = {
+    "queued": '"kind":"queued"',
+    "started": '"kind":"started"',
+    "resolved": '"step":"resolve","ok":true',
+    "checking out": '"kind":"step_started","step":"checkout"',
+    "setting up": '"text":"setting up"',
+    "agent started": '"kind":"step_started","step":"agent"',
+    "agent wrote": '"text":"written"',
+    "agent ended": '"kind":"step_finished","step":"agent"',
+    "harvested": '"kind":"step_finished","step":"harvest"',
+    "verifying": '"text":"verifying"',
+    "published": '"kind":"published"',
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str, state: Path, remote: Path) -> None:
+    task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 0.3}, {"say": "done"})
+    owner = start(*local(remote, "x", task), "--setup", "echo setting up; sleep 0.2", "--verify", "echo verifying; sleep 0.2")
+    try:
+        wait_until(lambda: POINTS[point] in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
+    finally:
+        owner.kill()
+        owner.communicate()
+    [run] = json.loads(ccterm("runs", "--json").stdout)
+    events = [json.loads(line) for line in next(state.glob("runs/*/transcript.ndjson")).read_text().splitlines()]
+    assert [event["kind"] for event in events].count("finished") == 1
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    if run["state"] == "succeeded":
+        assert point == "published"
+    else:
+        assert (run["state"], run["cause"]) == ("failed", "lost")
+    if point in ("agent wrote", "agent ended", "harvested", "verifying") and run["state"] == "failed":
+        assert ccterm("push", "last").returncode == 0
+        assert files_at(remote, "x")["half.txt"] == b"half\n"
+    assert not list(state.glob("runs/*/boxes"))
+    assert git(remote, "fsck", "--strict") == ""
+
+
+def test_the_agents_whole_tree_is_dead_at_once(state: Path, remote: Path, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = f"setsid sh -c 'echo $$ >> {pids}; exec sleep 60' & echo $$ >> {pids}; sleep 60"
+    owner = start(*local(remote, "x", script({"bash": command})))
+    wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.communicate()
+    wait_until(lambda: all(dead(int(pid)) for pid in pids.read_text().split()), limit=2)
+
+
+def test_a_run_that_was_only_queued_says_that_it_was_lost(state: Path, remote: Path) -> None:
+    owner = start(*local(remote, "x", script({"sleep": 60})))
+    wait_until(lambda: '"kind":"step_started","step":"agent"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
+    owner.kill()
+    owner.communicate()
+    [run] = json.loads(ccterm("runs", "--json").stdout)
+    assert (run["cause"], run["salvage"]) == ("lost", None)
+    assert f"ccterm retry {run['id']}" in run["action"]
+    assert tip(remote, "x") is None
+
+
+def test_nothing_is_reaped_when_the_store_cannot_be_read(state: Path, remote: Path) -> None:
+    owner = start(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 60})))
+    wait_until(lambda: '"text":"written"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
+    owner.kill()
+    owner.communicate()
+    before = sorted(state.glob("runs/*/boxes/**/half.txt"))
+    for name in ("ccterm.db-wal", "ccterm.db-shm"):
+        (state / name).unlink(missing_ok=True)
+    (state / "ccterm.db").write_bytes(b"this is no database, " * 1000)
+    done = ccterm("runs")
+    assert done.returncode == 3
+    assert "ccterm.db" in done.stderr
+    assert sorted(state.glob("runs/*/boxes/**/half.txt")) == before != []

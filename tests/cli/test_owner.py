@@ -1,0 +1,103 @@
+"""One process owns the state directory; the others look and give orders."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeRemote
+from tests.support.core import ccterm, documents, local, script, start
+from tests.support.git import files_at, tip
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "state"
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
+    return path
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    return make_remote({"a.txt": "a\n"})
+
+
+def transcript(state: Path) -> str:
+    """Return all transcripts of a state directory."""
+    return "".join(path.read_text() for path in state.glob("runs/*/transcript.ndjson"))
+
+
+@pytest.fixture
+def owner(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A `ccterm run` whose agent has said that it is ready and then does nothing for long."""
+    process = start(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, {"sleep": 60})), "--json")
+    try:
+        wait_until(lambda: '"text":"ready"' in transcript(state))
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_another_process_sees_the_live_run_and_marks_nothing_lost(owner: "subprocess.Popen[str]") -> None:
+    [seen] = json.loads(ccterm("runs", "--json").stdout)
+    assert seen["state"] == "running"
+    assert json.loads(ccterm("show", "last", "--json").stdout)["state"] == "running"
+    assert owner.poll() is None
+
+
+def test_another_process_reads_the_live_transcript(owner: "subprocess.Popen[str]") -> None:
+    assert "ready" in ccterm("logs", "last").stdout
+
+
+def test_another_process_follows_to_the_end(owner: "subprocess.Popen[str]") -> None:
+    follower = start("logs", "last", "-f")
+    assert follower.stdout is not None
+    assert "ready" in next(line for line in follower.stdout if "ready" in line)
+    assert ccterm("cancel", "last").returncode == 0
+    rest, _ = follower.communicate(timeout=30)
+    assert "cancelled" in rest
+
+
+def test_another_process_steers(owner: "subprocess.Popen[str]", remote: Path) -> None:
+    done = ccterm("steer", "last", "too vague to act on", "--json")
+    assert json.loads(done.stdout)["taken"] is True
+    ccterm("cancel", "last", "--now")
+
+
+def test_another_process_cancels_and_the_work_is_kept(owner: "subprocess.Popen[str]", remote: Path) -> None:
+    done = ccterm("cancel", "last", "--json")
+    [cancelled] = json.loads(done.stdout)
+    assert cancelled["state"] == "cancelled"
+    assert Path(cancelled["salvage"]["directory"], "work.bundle").exists()
+    stdout, _ = owner.communicate(timeout=30)
+    assert owner.returncode == 130
+    assert documents(stdout)[0]["state"] == "cancelled"
+
+
+def test_another_process_hands_its_task_to_the_owner(owner: "subprocess.Popen[str]", remote: Path) -> None:
+    done = ccterm(*local(remote, "y"), "--json")
+    [run] = documents(done.stdout)
+    assert run["state"] == "succeeded"
+    assert tip(remote, "y") == run["commit"]
+    assert owner.poll() is None
+
+
+def test_a_refusal_of_the_owner_reads_as_one_of_our_own(owner: "subprocess.Popen[str]", remote: Path) -> None:
+    done = ccterm("push", "last")
+    assert done.returncode == 2
+    assert "has not ended yet" in done.stderr
+
+
+def test_ctrl_c_stops_and_keeps_the_work(owner: "subprocess.Popen[str]", state: Path, remote: Path) -> None:
+    owner.send_signal(2)
+    stdout, _ = owner.communicate(timeout=30)
+    assert owner.returncode == 130
+    [run] = documents(stdout)
+    assert run["state"] == "cancelled"
+    assert run["salvage"] is not None
+    assert ccterm("push", "last").returncode == 0
+    assert files_at(remote, "x")["half.txt"] == b"half\n"

@@ -1,0 +1,95 @@
+"""Fixtures for all tests; above all, no test sees this user's logins, configuration or ccterm's own state."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.support import git as support
+
+CLAUDE_VERSION = "2.1.330"
+SLOW_TIMEOUT = 1500.0
+
+_LEAKS = re.compile(
+    r"CCTERM_(?!TEST_ROUNDS$|CLAUDE_BIN$|REQUIRE_CLAUDE$)|GIT_|GH_|GITHUB_|GITLAB_|ANTHROPIC_|CLAUDE|SSH_A|XDG_|EMAIL$|IS_SANDBOX$|(https?|all|no)_proxy$",
+    re.IGNORECASE,
+)
+
+hypothesis.settings.register_profile("ccterm", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("ccterm")
+
+MakeRemote = Callable[..., Path]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests the time that they need."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+
+
+@pytest.fixture(autouse=True)
+def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test an empty HOME of its own and an environment without logins; returns that HOME."""
+    for name in [name for name in os.environ if _LEAKS.match(name)]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_TERMINAL_PROMPT", "0")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return home
+
+
+@pytest.fixture
+def rounds() -> Callable[[int], int]:
+    """Scale the number of rounds of a slow battery by CCTERM_TEST_ROUNDS; at least one round is left."""
+    factor = float(os.environ.get("CCTERM_TEST_ROUNDS", "1"))
+    return lambda count: max(1, round(count * factor))
+
+
+@pytest.fixture
+def make_remote(tmp_path: Path) -> MakeRemote:
+    """Make bare repositories below tmp_path with one commit on their default branch."""
+
+    def make(files: Mapping[str, support.FileBody] | None = None, *, name: str = "remote.git", branch: str = "main") -> Path:
+        return support.make_remote(tmp_path / name, files or {"README.md": "# Example\n"}, branch)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def claude_bin() -> Path:
+    """Return the real Claude CLI of the pinned version; skip without it, or fail where it is required."""
+    named = os.environ.get("CCTERM_CLAUDE_BIN") or shutil.which("claude")
+    reason = _unfit(named)
+    if named and not reason:
+        return Path(named)
+    if os.environ.get("CCTERM_REQUIRE_CLAUDE") == "1":
+        pytest.fail(f"the Claude CLI is required: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _claude_at_hand(request: pytest.FixtureRequest) -> None:
+    """Skip or fail a test marked `claude` that did not ask for the CLI itself."""
+    if request.node.get_closest_marker("claude"):
+        request.getfixturevalue("claude_bin")
+
+
+def _unfit(named: str | None) -> str:
+    if not named:
+        return f"no Claude CLI {CLAUDE_VERSION}: set CCTERM_CLAUDE_BIN"
+    try:
+        answer = subprocess.run([named, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    except OSError as error:
+        return f"{named} does not start: {error}"
+    return "" if answer.split(" ")[0] == CLAUDE_VERSION else f"{named} is version {answer.strip()!r}, not {CLAUDE_VERSION}"

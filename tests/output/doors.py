@@ -1,0 +1,91 @@
+"""What the tests of the door share: a clock moved by hand, and a door whose events are kept."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from ccterm.agents.stream import StreamParser
+from ccterm.events import Event
+from ccterm.inside.protocol import Frame
+from ccterm.output.clean import Cleaner
+from ccterm.output.door import Door
+from ccterm.output.mask import Masker
+
+
+@dataclass
+class Call:
+    """A call that is due at a time, unless it was taken back."""
+
+    at: float
+    callback: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Take it back."""
+        self.cancelled = True
+
+
+@dataclass
+class HandClock:
+    """Stands still until it is moved."""
+
+    now: float = 0.0
+    calls: list[Call] = field(default_factory=list)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> Call:
+        """Remember a call."""
+        self.calls.append(Call(self.now + seconds, callback))
+        return self.calls[-1]
+
+    def move(self, seconds: float) -> None:
+        """Let time pass, and what is due happen."""
+        end = self.now + seconds
+        while due := [call for call in self.calls if call.at <= end + 1e-9 and not call.cancelled]:
+            first = min(due, key=lambda call: call.at)
+            self.calls.remove(first)
+            self.now = first.at
+            first.callback()
+        self.now = end
+
+
+class Watched:
+    """A door with everything around it."""
+
+    def __init__(self, *secrets: str, agent: bool = True) -> None:
+        self.clock = HandClock()
+        self.events: list[Event] = []
+        self.emits: list[int] = []
+        self.archived: list[str] = []
+        self.parser = StreamParser() if agent else None
+        self.cleaner = Cleaner(Masker(secrets))
+        self.door = Door(
+            self.cleaner, self._emit, later=self.clock.later, parser=self.parser, archive=self.archived.append if agent else None
+        )
+        self._next = 0
+
+    def _emit(self, events: Sequence[Event]) -> None:
+        self.events.extend(events)
+        self.emits.append(len(events))
+
+    def frame(self, kind: Literal["line", "note", "report", "end"], **fields: object) -> None:
+        """Bring in the next frame."""
+        frame: Frame = json.loads(json.dumps({"n": self._next, "t": 0.0, "k": kind, **fields}))
+        self._next += 1
+        self.door.frame(frame)
+
+    def line(self, text: str, stream: Literal[1, 2] = 1) -> None:
+        """Bring in a whole line."""
+        self.frame("line", s=stream, d=text)
+
+    def objects(self, objects: Iterable[dict[str, JsonValue]]) -> None:
+        """Bring in lines of the agent's stream."""
+        for each in objects:
+            self.line(json.dumps(each))
+
+    @property
+    def stored(self) -> str:
+        """Everything that left the door, as one text."""
+        return "\n".join([*(event.model_dump_json() for event in self.events), *self.archived])

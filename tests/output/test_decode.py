@@ -1,0 +1,99 @@
+"""Frames become lines and lines JSON, in linear time and bounded memory."""
+
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccterm.events import TEXT_CAP
+from ccterm.output.decode import DEPTH, JSON_CAP, Joiner, Line, looks_like_object, parse_object
+
+
+def joined(pieces: list[str], *, json_lines: bool = True) -> Line:
+    joiner = Joiner(json_lines=json_lines)
+    lines = [joiner.add(piece, part=number < len(pieces) - 1) for number, piece in enumerate(pieces)]
+    assert lines[:-1] == [None] * (len(pieces) - 1)
+    assert lines[-1] is not None
+    return lines[-1]
+
+
+@given(st.lists(st.text(max_size=50), min_size=1, max_size=20))
+def test_parts_make_the_line_again(pieces: list[str]) -> None:
+    assert joined(pieces) == Line("".join(pieces))
+
+
+def test_lines_follow_one_another() -> None:
+    joiner = Joiner(json_lines=True)
+    given_ = [("a", True), ("b", False), ("c", False), ("", False), ("{", True), ("}", False)]
+    assert [joiner.add(text, part=part) for text, part in given_] == [None, Line("ab"), Line("c"), Line(""), None, Line("{}")]
+
+
+def test_of_an_over_long_text_line_the_beginning_is_kept() -> None:
+    line = joined(["x" * 50_000] * 100, json_lines=False)
+    assert (len(line.text), line.more) == (TEXT_CAP, 5_000_000 - TEXT_CAP)
+
+
+def test_a_long_line_of_json_is_kept_whole() -> None:
+    line = joined(["{" + "x" * 99_999, *["x" * 100_000] * 30])
+    assert (len(line.text), line.more) == (3_100_000, 0)
+
+
+def test_an_endless_line_of_json_is_let_go_and_the_next_one_read() -> None:
+    joiner = Joiner(json_lines=True)
+    piece = "{" + "x" * (1024 * 1024 - 1)
+    tracemalloc.start()
+    for _ in range(JSON_CAP // len(piece) * 3):
+        joiner.add(piece, part=True)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert joiner.add("}", part=False) == Line("", JSON_CAP * 3 + 1)
+    assert joiner.add("{}", part=False) == Line("{}")
+    assert held < 1024 * 1024
+    assert peak < JSON_CAP
+
+
+def test_the_rest_of_a_line_that_never_ended_is_there() -> None:
+    joiner = Joiner(json_lines=True)
+    joiner.add("half a", part=True)
+    joiner.add(" line", part=True)
+    assert joiner.rest() == Line("half a line")
+    assert joiner.rest() is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain", "[1]", "7", '"x"', "null", "{", '{"a":', "{a:1}", '{"a":1}{"b":2}', '{"a": 1} rest', "\x00{}", "{" * 5_000]
+)
+def test_what_is_no_object_is_none(text: str) -> None:
+    assert parse_object(text) is None
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', '  {"a": 1}', '{"a": 1}\r'])
+def test_an_object_is_read(text: str) -> None:
+    assert parse_object(text) == {"a": 1}
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize(("depth", "read"), [(DEPTH - 1, True), (DEPTH + 1, False), (5_000, False), (200_000, False)])
+def test_json_may_be_deep_but_not_bottomless(opening: str, depth: int, read: bool) -> None:
+    closing = {"[": "]", '{"a":': "}"}[opening]
+    assert (parse_object('{"x":' + opening * (depth - 1) + "1" + closing * (depth - 1) + "}") is not None) is read
+
+
+def test_many_brackets_side_by_side_are_fine() -> None:
+    assert parse_object(json.dumps({"x": [[{}] for _ in range(10_000)]})) is not None
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_a_number_that_json_does_not_know_is_null(number: str) -> None:
+    assert parse_object('{"a": [' + number + ", 1.5]}") == {"a": [None, 1.5]}
+
+
+def test_a_huge_number_does_no_harm() -> None:
+    assert parse_object('{"a": ' + "9" * 100_000 + "}") is None
+
+
+@given(st.text(max_size=200))
+def test_only_what_looks_like_an_object_is_one(text: str) -> None:
+    assert parse_object(text) is None or looks_like_object(text)

@@ -1,0 +1,1 @@
+"""What tests share: small, typed and free of assertions about ccterm."""

@@ -1,0 +1,67 @@
+"""The whole core in a test: a service on a state directory of its own, scripted agents, and the command line as a subprocess."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ccterm.models import Draft, ExecutionMode
+
+Action = Mapping[str, object]
+
+
+def script(*actions: Action) -> str:
+    """Return the prompt that makes the scripted agent do these things."""
+    return json.dumps({"script": list(actions)})
+
+
+EDIT = script({"say": "I'll add a file."}, {"write": "new.txt", "text": "new\n"}, {"say": "Added new.txt."})
+"""A task that adds one file."""
+
+
+def draft(repo: Path | str, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Draft:
+    """Return a draft for the scripted agent on the local executor."""
+    given = {"task": task, "repo": str(repo), "branch": branch, "agent": "scripted", "execution_mode": ExecutionMode.LOCAL, **fields}
+    return Draft.model_validate(given)
+
+
+def start(*args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    """Start the command line; stdout and stderr are pipes."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ccterm", *args],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ccterm(
+    *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 60.0, stdin: str | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "ccterm", *args],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def documents(stdout: str) -> list[dict[str, object]]:
+    """Return the run documents at the end of a stream of JSON lines."""
+    lines = [json.loads(line) for line in stdout.splitlines()]
+    return [line for line in lines if line["kind"] == "run"]
+
+
+def local(repo: Path | str, branch: str, task: str = EDIT) -> Sequence[str]:
+    """Return the flags and the task of `ccterm run` for the scripted agent."""
+    return ("run", task, "--repo", str(repo), "--branch", branch, "--mode", "local", "--agent", "scripted")

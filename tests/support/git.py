@@ -1,0 +1,135 @@
+"""Real git for tests: repositories made and read with the git on PATH, with no configuration but our own."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+FileBody = str | bytes
+
+AUTHOR = "Test Author"
+EMAIL = "author@example.com"
+
+
+def git_environment() -> dict[str, str]:
+    """Return an environment in which git reads no configuration of this machine or user."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_AUTHOR_NAME": AUTHOR,
+        "GIT_AUTHOR_EMAIL": EMAIL,
+        "GIT_COMMITTER_NAME": AUTHOR,
+        "GIT_COMMITTER_EMAIL": EMAIL,
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def git_bytes(cwd: Path, *args: str, stdin: bytes = b"", timeout: float = 60.0) -> bytes:
+    """Run git in `cwd` and return its stdout. Raises CalledProcessError, whose stderr is in its notes."""
+    command = ["git", "-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main", *args]
+    try:
+        done = subprocess.run(command, cwd=cwd, env=git_environment(), input=stdin, capture_output=True, check=True, timeout=timeout)
+    except subprocess.CalledProcessError as error:
+        error.add_note(error.stderr.decode(errors="replace"))
+        raise
+    return done.stdout
+
+
+def git(cwd: Path, *args: str, stdin: bytes = b"", timeout: float = 60.0) -> str:
+    """Run git in `cwd` and return its stdout as text, stripped."""
+    return git_bytes(cwd, *args, stdin=stdin, timeout=timeout).decode(errors="surrogateescape").strip()
+
+
+def write_files(root: Path, files: Mapping[str, FileBody]) -> None:
+    """Write files below `root`, making their directories."""
+    for name, body in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body if isinstance(body, bytes) else body.encode())
+
+
+def commit_files(tree: Path, files: Mapping[str, FileBody], message: str = "Change files") -> str:
+    """Write files into a working tree, commit everything and return the sha."""
+    write_files(tree, files)
+    git(tree, "add", "--all")
+    git(tree, "commit", "--quiet", "--allow-empty", "-m", message)
+    return git(tree, "rev-parse", "HEAD")
+
+
+def make_bare(path: Path, branch: str = "main") -> Path:
+    """Make an empty bare repository whose default branch is `branch`."""
+    path.mkdir(parents=True)
+    git(path, "init", "--quiet", "--bare", f"--initial-branch={branch}", ".")
+    return path
+
+
+def make_repository(path: Path, files: Mapping[str, FileBody], branch: str = "main") -> Path:
+    """Make a working copy with one commit of `files`."""
+    path.mkdir(parents=True)
+    git(path, "init", "--quiet", f"--initial-branch={branch}", ".")
+    commit_files(path, files, "First commit")
+    return path
+
+
+def make_remote(path: Path, files: Mapping[str, FileBody], branch: str = "main") -> Path:
+    """Make a bare repository with one commit of `files` on `branch`."""
+    make_bare(path, branch)
+    add_commit(path, files, branch=branch, message="First commit")
+    return path
+
+
+def add_commit(remote: Path, files: Mapping[str, FileBody], *, branch: str = "main", message: str = "Change files") -> str:
+    """Put one commit with `files` changed on a branch of a bare repository, as a plumber does it, and return its sha."""
+    parent = tip(remote, branch)
+    index = remote / f"test-index-{os.getpid()}"
+    prefix = ("-c", "core.bare=false")
+    try:
+        environment = {"GIT_INDEX_FILE": str(index), "GIT_DIR": str(remote)}
+        _with(environment, remote, *prefix, "read-tree", parent or "--empty")
+        for name, body in files.items():
+            blob = git(remote, "hash-object", "-w", "--stdin", stdin=body if isinstance(body, bytes) else body.encode())
+            _with(environment, remote, *prefix, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+        tree = _with(environment, remote, *prefix, "write-tree")
+    finally:
+        index.unlink(missing_ok=True)
+    parents = ("-p", parent) if parent else ()
+    sha = git(remote, "commit-tree", tree, *parents, "-m", message)
+    git(remote, "update-ref", f"refs/heads/{branch}", sha)
+    return sha
+
+
+def _with(environment: Mapping[str, str], cwd: Path, *args: str) -> str:
+    done = subprocess.run(["git", *args], cwd=cwd, env=git_environment() | dict(environment), capture_output=True, check=True, timeout=60)
+    return done.stdout.decode().strip()
+
+
+def tip(repository: Path, branch: str) -> str | None:
+    """Return the sha of a branch, or None when there is no such branch."""
+    found = git(repository, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+    return found or None
+
+
+def files_at(repository: Path, revision: str) -> dict[str, bytes]:
+    """Return path -> content of every blob of a revision (symlinks: their target)."""
+    entries = [entry.split(b"\t", 1) for entry in git_bytes(repository, "ls-tree", "-r", "-z", revision).split(b"\0") if entry]
+    return {
+        path.decode(errors="surrogateescape"): git_bytes(repository, "cat-file", "blob", about.split()[2].decode())
+        for about, path in entries
+        if about.split()[1] == b"blob"
+    }
+
+
+def branches(repository: Path) -> dict[str, str]:
+    """Return branch -> sha of every branch."""
+    listed = git(repository, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+    return dict(line.split(" ", 1) for line in listed.splitlines())
+
+
+def install_hook(repository: Path, name: str, script: str) -> None:
+    """Install a shell script as a hook of a bare repository."""
+    path = repository / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)

@@ -1,0 +1,57 @@
+"""What a start loads: the heavy libraries stay out until somebody asks for what they do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"textual", "dagger", "fastapi", "keyring"}
+
+_HELP = """
+import sys
+sys.argv = {argv!r}
+from ccterm.cli.main import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+"""
+
+
+def loaded_by(program: str, shadows: Path) -> set[str]:
+    """Run a program and return the top-level modules that it loaded. Stand-ins make even a forgiven import of a heavy one count."""
+    for name in HEAVY:
+        (shadows / f"{name}.py").touch()
+    program += "\nimport sys; print(*sorted(sys.modules), file=sys.stderr)"
+    paths = os.pathsep.join([str(shadows), str(Path(__file__).parent.parent)])
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+def help_loads(shadows: Path, *argv: str) -> set[str]:
+    return loaded_by(_HELP.format(argv=["ccterm", *argv, "--help"]), shadows)
+
+
+@pytest.mark.parametrize("command", ["", "run"])
+def test_help_loads_no_front_door_or_engine(command: str, tmp_path: Path) -> None:
+    assert help_loads(tmp_path, *command.split()) & HEAVY == set()
+
+
+def test_the_first_help_page_loads_no_models(tmp_path: Path) -> None:
+    assert help_loads(tmp_path) & {"pydantic", "yaml", "psutil"} == set()
+
+
+def test_the_service_loads_no_front_door(tmp_path: Path) -> None:
+    loaded = loaded_by("import ccterm.service", tmp_path)
+    assert "pydantic" in loaded
+    assert loaded & HEAVY == set()

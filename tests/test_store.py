@@ -1,0 +1,450 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from ccterm.errors import StateError, UnknownRun
+from ccterm.models import BatchId, Run, RunId, State, Task, new_id, now
+from ccterm.schema import MIGRATIONS, migrate
+from ccterm.state_dir import Reserve
+from ccterm.store import Store
+from tests.support.machine import bound_by_permissions, small_disk
+
+ROOT = Path(__file__).parents[1]
+LIST = "import sys; from ccterm.store import *; print(len(Store.open(Path(sys.argv[1]), readonly=True).list()))"
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "ccterm.db"
+
+
+@pytest.fixture
+def store(db: Path) -> Iterator[Store]:
+    opened = Store.open(db)
+    yield opened
+    opened.close()
+
+
+def make(
+    id: str = "",
+    *,
+    state: State = State.QUEUED,
+    batch: str | None = None,
+    branch: str = "feature",
+    attempts: tuple[str, ...] = (),
+    prompt: str = "p",
+) -> Run:
+    task = Task(prompt=prompt, repo="/repo", remote="https://example.com/r", branch=branch)
+    return Run(
+        id=RunId(id or new_id()),
+        batch=BatchId(batch) if batch else None,
+        task=task,
+        state=state,
+        created=now(),
+        attempts=tuple(map(RunId, attempts)),
+    )
+
+
+def ids(runs: list[Run]) -> list[str]:
+    return [run.id for run in runs]
+
+
+def test_what_was_saved_is_what_is_got(store: Store) -> None:
+    run = make(prompt="a “quoted” \U0001f600 prompt\nof two lines")
+    store.save(run)
+    assert store.get(run.id) == run
+
+
+def test_saving_again_replaces(store: Store) -> None:
+    run = make()
+    store.save(run)
+    changed = run.model_copy(update={"state": State.FAILED, "summary": "x"})
+    store.save(changed)
+    assert store.list() == [changed]
+
+
+def test_text_that_utf8_cannot_hold_is_saved_all_the_same(store: Store) -> None:
+    run = make().model_copy(update={"summary": "a\udcffb"})
+    store.save(run)
+    assert store.get(run.id).summary == "a?b"
+
+
+def test_a_saved_run_outlives_the_store(store: Store, db: Path) -> None:
+    run = make()
+    store.save(run)
+    store.close()
+    again = Store.open(db)
+    assert again.get(run.id) == run
+    again.close()
+
+
+def test_the_files_are_private(store: Store, db: Path) -> None:
+    store.save(make())
+    Store.open(db, readonly=True).close()
+    assert sorted(path.name for path in db.parent.iterdir()) == ["ccterm.db", "ccterm.db-shm", "ccterm.db-wal"]
+    assert {path.stat().st_mode & 0o777 for path in db.parent.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("name", ["01ABCD", "01abcd", "01ABC"])
+def test_a_run_is_found_by_its_beginning(store: Store, name: str) -> None:
+    for id in ("01ABCD", "01ABDD", "02"):
+        store.save(make(id))
+    assert store.find(name).id == "01ABCD"
+
+
+def test_a_whole_id_is_found_though_another_begins_with_it(store: Store) -> None:
+    for id in ("01AB", "01ABC", "01ABCD"):
+        store.save(make(id))
+    assert store.find("01AB").id == "01AB"
+
+
+def test_last_is_the_run_submitted_last(store: Store) -> None:
+    first, second = make("01ZZ"), make("01AA")
+    for run in (first, second, first):
+        store.save(run)
+    assert store.find("last").id == second.id
+
+
+@pytest.mark.parametrize("name", ["02", "", "%", "_", "01ABC'", "01 ABC", "*", "ünknown"])
+def test_a_name_that_no_run_has_is_unknown(store: Store, name: str) -> None:
+    store.save(make("01ABC"))
+    with pytest.raises(UnknownRun, match="no run's id begins with"):
+        store.find(name)
+
+
+def test_there_is_no_last_run_at_first(store: Store) -> None:
+    with pytest.raises(UnknownRun, match="there is no run yet"):
+        store.find("last")
+
+
+def test_an_ambiguous_beginning_names_the_candidates(store: Store) -> None:
+    for id in ("01A", "01B", "02C"):
+        store.save(make(id, branch=f"feature/{id}"))
+    with pytest.raises(UnknownRun) as caught:
+        store.find("01")
+    assert caught.value.message == "01 may mean 01B (feature/01B), 01A (feature/01A)"
+    assert caught.value.fix == "type more of the id"
+
+
+def test_a_very_ambiguous_beginning_names_the_newest_candidates(store: Store) -> None:
+    for number in range(9):
+        store.save(make(f"01{number}"))
+    with pytest.raises(UnknownRun, match=r"^01 may mean 018.*, 017.*, 016.*, 015.*, 014 \(feature\), …;"):
+        store.find("01")
+
+
+def test_an_unknown_id_is_unknown(store: Store) -> None:
+    with pytest.raises(UnknownRun):
+        store.get(RunId("nothing"))
+
+
+def test_runs_are_listed_oldest_first_and_the_limit_keeps_the_newest(store: Store) -> None:
+    runs = [make() for _ in range(5)]
+    for run in runs:
+        store.save(run)
+    assert store.list() == runs
+    assert store.list(limit=2) == runs[-2:]
+
+
+def test_runs_are_listed_by_state_batch_and_time(store: Store) -> None:
+    old = make("01", state=State.FAILED, batch="b").model_copy(update={"created": now() - timedelta(days=2)})
+    runs = [old, make("02", state=State.FAILED), make("03", state=State.SUCCEEDED, batch="b")]
+    for run in runs:
+        store.save(run)
+    assert ids(store.list(states=[State.FAILED])) == ["01", "02"]
+    assert ids(store.list(states=[State.FAILED, State.SUCCEEDED], batch=BatchId("b"))) == ["01", "03"]
+    assert ids(store.list(since=now() - timedelta(days=1), limit=1)) == ["03"]
+    assert ids(store.list(since=old.created)) == ["01", "02", "03"]
+
+
+def test_the_unfinished_are_those_that_recovery_must_look_at(store: Store) -> None:
+    for number, state in enumerate(State):
+        store.save(make(f"0{number}", state=state))
+    assert {run.state for run in store.unfinished()} == {State.QUEUED, State.RUNNING}
+
+
+def test_the_runs_on_a_branch_are_those_that_hold_it(store: Store) -> None:
+    store.save(make("01", state=State.RUNNING))
+    store.save(make("02", state=State.FAILED))
+    store.save(make("03", branch="another"))
+    assert ids(store.on_branch("https://example.com/r", "feature")) == ["01"]
+    assert store.on_branch("https://example.com/other", "feature") == []
+
+
+def test_batches_come_newest_first(store: Store) -> None:
+    for batch in ("a", None, "b", "a"):
+        store.save(make(batch=batch))
+    assert store.batches() == ("b", "a")
+    assert store.batches(limit=1) == ("b",)
+
+
+def test_attempts_are_the_runs_of_one_task(store: Store) -> None:
+    store.save(make("01"))
+    store.save(make("02"))
+    store.save(make("03", attempts=("01", "03")))
+    store.save(make("04", attempts=("01", "03", "04")))
+    assert [store.attempts_of(RunId(id)) for id in ("01", "03")] == [("01", "03", "04")] * 2
+    assert store.attempts_of(RunId("02")) == ("02",)
+    assert store.attempts_of(RunId("05")) == ()
+
+
+def test_threads_may_share_a_store(store: Store) -> None:
+    def work() -> None:
+        for _ in range(50):
+            run = make()
+            store.save(run)
+            assert store.get(run.id) == run
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.list()) == 200
+
+
+def read_elsewhere(db: Path, *prefix: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*prefix, sys.executable, "-c", LIST, str(db)], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_another_process_reads_beside_the_writer(store: Store, db: Path) -> None:
+    store.save(make())
+    assert read_elsewhere(db).stdout == "1\n"
+
+
+def test_readers_see_each_save_and_hold_up_none(store: Store, db: Path) -> None:
+    readers = [Store.open(db, readonly=True) for _ in range(5)]
+    for number in range(1, 20):
+        store.save(make())
+        assert [len(reader.list()) for reader in readers] == [number] * 5
+    for reader in readers:
+        reader.close()
+
+
+def test_a_reader_needs_no_writer(store: Store, db: Path) -> None:
+    store.save(make())
+    store.close()
+    assert [path.name for path in db.parent.iterdir()] == ["ccterm.db"]
+    assert read_elsewhere(db).stdout == "1\n"
+
+
+def test_a_reader_cannot_write(store: Store, db: Path) -> None:
+    reader = Store.open(db, readonly=True)
+    with pytest.raises(StateError, match="cannot be opened or written to"):
+        reader.save(make())
+    reader.close()
+
+
+def test_what_is_not_there_reads_as_empty_and_is_not_made(db: Path) -> None:
+    reader = Store.open(db, readonly=True)
+    assert reader.list() == []
+    assert not db.exists()
+
+
+def test_what_is_just_being_made_reads_as_empty(db: Path) -> None:
+    db.touch()
+    assert Store.open(db, readonly=True).list() == []
+
+
+def test_a_reader_needs_no_right_to_write(store: Store, db: Path) -> None:
+    store.save(make())
+    store.close()
+    db.chmod(0o400)
+    db.parent.chmod(0o500)
+    done = read_elsewhere(db, *bound_by_permissions())
+    db.parent.chmod(0o700)
+    assert done.stdout == "1\n", done.stderr
+
+
+def version(db: Path) -> int:
+    connection = sqlite3.connect(db)
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return found
+
+
+def test_a_new_file_has_todays_version(store: Store, db: Path) -> None:
+    assert version(db) == len(MIGRATIONS)
+
+
+def test_an_older_file_is_migrated_with_what_it_holds(store: Store, db: Path) -> None:
+    store.save(make("01"))
+    store.close()
+    connection = sqlite3.connect(db, isolation_level=None)
+    migrate(connection, db, [*MIGRATIONS, lambda c: c.execute("ALTER TABLE runs ADD COLUMN extra TEXT DEFAULT 'new'")])
+    assert connection.execute("SELECT id, extra FROM runs").fetchall() == [("01", "new")]
+    connection.close()
+    assert version(db) == len(MIGRATIONS) + 1
+
+
+def test_a_migration_that_fails_changes_nothing(db: Path) -> None:
+    connection = sqlite3.connect(db, isolation_level=None)
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, db, [*MIGRATIONS, lambda c: c.execute("nonsense")])
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+    assert version(db) == 0
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_a_newer_file_is_not_touched(store: Store, db: Path, readonly: bool) -> None:
+    store.close()
+    connection = sqlite3.connect(db)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StateError) as caught:
+        Store.open(db, readonly=readonly)
+    assert str(caught.value) == f"{db} was written by a newer ccterm; this one does not touch it; update ccterm"
+    assert version(db) == 99
+
+
+def test_a_run_of_a_strange_shape_is_one_clear_sentence(store: Store, db: Path) -> None:
+    store.save(make())
+    connection = sqlite3.connect(db)
+    connection.execute("UPDATE runs SET document = '{}'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StateError, match="holds a run that this version cannot read"):
+        store.list()
+
+
+RUIN: dict[str, Callable[[bytes], bytes]] = {
+    "rubbish": lambda _: b"rubbish" * 1000,
+    "header": lambda data: b"\xff" * 100 + data[100:],
+    "pages": lambda data: data[:4096] + b"\xff" * (len(data) - 4096),
+    "truncated": lambda data: data[:5000],
+}
+
+
+@pytest.mark.parametrize("ruin", RUIN)
+@pytest.mark.parametrize("readonly", [False, True])
+def test_a_damaged_file_is_named_and_left_as_it_is(store: Store, db: Path, ruin: str, readonly: bool) -> None:
+    for _ in range(50):
+        store.save(make())
+    store.close()
+    ruined = RUIN[ruin](db.read_bytes())
+    db.write_bytes(ruined)
+    with pytest.raises(StateError) as caught:
+        Store.open(db, readonly=readonly).list()
+    assert f"{db} is damaged" in caught.value.message
+    assert f"move {db}*" in caught.value.fix
+    assert db.read_bytes()[100:] == ruined[100:]
+
+
+def test_a_damaged_file_names_the_copy_to_go_back_to(store: Store, db: Path) -> None:
+    copy = store.backup(db.parent / "backups", date(2025, 3, 1))
+    store.close()
+    db.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(StateError) as caught:
+        Store.open(db)
+    assert f"put {copy} in its place" in caught.value.fix
+
+
+def test_a_directory_in_its_place_is_one_clear_sentence(db: Path) -> None:
+    db.mkdir()
+    with pytest.raises(StateError, match="is not a regular file"):
+        Store.open(db)
+
+
+def test_a_copy_is_whole_private_and_made_once_a_day(store: Store, db: Path) -> None:
+    run = make()
+    store.save(run)
+    copy = store.backup(db.parent / "backups", date(2025, 3, 1))
+    assert copy is not None
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert Store.open(copy, readonly=True).list() == [run]
+    assert store.backup(db.parent / "backups", date(2025, 3, 1)) is None
+
+
+def test_seven_copies_are_kept(store: Store, db: Path) -> None:
+    for day in range(1, 10):
+        store.backup(db.parent / "backups", date(2025, 3, day))
+    assert sorted(path.name for path in (db.parent / "backups").iterdir()) == [f"ccterm-2025-03-0{day}.db" for day in range(3, 10)]
+
+
+def test_a_copy_that_was_interrupted_is_made_anew(store: Store, db: Path) -> None:
+    (db.parent / "backups").mkdir(mode=0o700)
+    (db.parent / "backups" / ".ccterm-2025-03-01.db").write_bytes(b"half")
+    assert store.backup(db.parent / "backups", date(2025, 3, 1))
+    assert [path.name for path in (db.parent / "backups").iterdir()] == ["ccterm-2025-03-01.db"]
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from tests.test_store import make
+from ccterm.store import Store
+store = Store.open(Path(sys.argv[1]))
+while True:
+    run = make()
+    store.save(run)
+    print(run.id, flush=True)
+"""
+
+
+def kill_while_saving(db: Path, after: int) -> set[str]:
+    """Kill a process that saves without a pause; return the ids that it was told are saved."""
+    with subprocess.Popen([sys.executable, "-c", WRITE, str(db)], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
+        assert child.stdout is not None
+        told = [child.stdout.readline() for _ in range(after)]
+        child.kill()
+        told += child.stdout.readlines()
+    return {line.strip() for line in told if line.endswith("\n")}
+
+
+def check_nothing_lost(db: Path, told: set[str]) -> None:
+    store = Store.open(db)
+    assert told <= set(ids(store.list()))
+    store.close()
+    connection = sqlite3.connect(db)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+@pytest.mark.parametrize("after", [1, 50, 300])
+def test_a_killed_writer_loses_no_saved_run(db: Path, after: int) -> None:
+    check_nothing_lost(db, kill_while_saving(db, after))
+
+
+@pytest.mark.slow
+def test_a_writer_killed_very_often_loses_no_saved_run(db: Path, rounds: Callable[[int], int]) -> None:
+    told: set[str] = set()
+    for number in range(rounds(60)):
+        told |= kill_while_saving(db, 1 + number * 7 % 60)
+        check_nothing_lost(db, told)
+
+
+FILL = """
+import sys
+from pathlib import Path
+from tests.test_store import fill
+fill(Path(sys.argv[1]))
+"""
+
+
+def fill(disk: Path) -> None:
+    """Save runs until the disk is full; then end one. Runs in a process of its own."""
+    reserve = Reserve(disk / "reserve", size=256 * 1024)
+    assert reserve.keep()
+    store = Store.open(disk / "ccterm.db", reserve=reserve)
+    first = make("01")
+    store.save(first)
+    try:
+        while True:
+            store.save(make(prompt="x" * 10_000))
+    except StateError as error:
+        print(error)
+    store.save(first.model_copy(update={"state": State.FAILED}))
+    print(store.get(first.id).state)
+
+
+def test_the_end_of_a_run_is_saved_on_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        done = subprocess.run([sys.executable, "-c", FILL, str(disk)], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert done.stdout.splitlines() == [f"no space left for {disk}/ccterm.db; free some space", "failed"], done.stderr
