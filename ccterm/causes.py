@@ -50,27 +50,48 @@ ADVICE = {
     Cause.AGENT: Advice("The agent ended with an error", "ccterm logs {run}, then ccterm retry {run}"),
     Cause.AUTH: Advice("Claude refused the login", "log in again (claude setup-token, or claude /login), then ccterm retry {run}"),
     Cause.USAGE_LIMIT: Advice("The usage limit of the subscription is reached", "wait for the reset, then ccterm retry {run}"),
-    Cause.RATE_LIMITED: Advice("The Claude service turned the agent away as too busy", "lower --max-concurrent or wait, then ccterm retry {run}"),
+    Cause.RATE_LIMITED: Advice(
+        "The Claude service turned the agent away as too busy", "lower --max-concurrent or wait, then ccterm retry {run}"
+    ),
     Cause.BUDGET: Advice("The run reached its budget, turn limit or credit", "raise --budget or --max-turns, then ccterm retry {run}"),
-    Cause.TIMEOUT: Advice("The run took longer than its time limit and was stopped", "raise --timeout, or ccterm push {run} to deliver what there is"),
-    Cause.STALLED: Advice("The agent was silent for too long and was stopped", "ccterm logs {run}, or ccterm push {run} to deliver what there is"),
-    Cause.CHECKOUT: Advice("The repository could not be fetched", "check the repository, the branch and your access, then ccterm retry {run}"),
+    Cause.TIMEOUT: Advice(
+        "The run took longer than its time limit and was stopped", "raise --timeout, or ccterm push {run} to deliver what there is"
+    ),
+    Cause.STALLED: Advice(
+        "The agent was silent for too long and was stopped", "ccterm logs {run}, or ccterm push {run} to deliver what there is"
+    ),
+    Cause.CHECKOUT: Advice(
+        "The repository could not be fetched", "check the repository, the branch and your access, then ccterm retry {run}"
+    ),
     Cause.SETUP: Advice("The setup command failed", "mend the setup command, then ccterm retry {run}"),
     Cause.HARVEST: Advice("The work could not be collected", "ccterm show {run} names the directory that was kept"),
-    Cause.POLICY: Advice("The work was not published because a rule forbids it", "ccterm diff {run}, then ccterm push {run} with the flag that the verdict names"),
-    Cause.VERIFY: Advice("The verify command failed on the new commit", "ccterm logs {run}, or ccterm push {run} to deliver it all the same"),
+    Cause.POLICY: Advice(
+        "The work was not published because a rule forbids it",
+        "ccterm diff {run}, then ccterm push {run} with the flag that the verdict names",
+    ),
+    Cause.VERIFY: Advice(
+        "The verify command failed on the new commit", "ccterm logs {run}, or ccterm push {run} to deliver it all the same"
+    ),
     Cause.PUSH: Advice("The push failed", "ccterm push {run} tries again; the work is kept"),
     Cause.CONFLICT: Advice("Files changed underneath the run", "ccterm diff {run}, then apply the kept patch by hand"),
     Cause.ENGINE: Advice("The engine that the run lived in went away", "ccterm check, then ccterm retry {run}"),
-    Cause.LOST: Advice("The ccterm process that carried out this run ended before the run did", "ccterm push {run} delivers what was kept, ccterm retry {run} starts anew"),
+    Cause.LOST: Advice(
+        "The ccterm process that carried out this run ended before the run did",
+        "ccterm push {run} delivers what was kept, ccterm retry {run} starts anew",
+    ),
     Cause.INTERNAL: Advice("ccterm itself failed; this is a defect", "ccterm show {run}, and please report it"),
 }
 
 PUSH_REASONS = {
     "refused": Advice("The remote refused the push", "read the remote's words above; ccterm push {run} tries again"),
-    "exists": Advice("The branch was created by somebody else meanwhile", "ccterm retry {run} continues from its tip, or choose another branch"),
+    "exists": Advice(
+        "The branch was created by somebody else meanwhile", "ccterm retry {run} continues from its tip, or choose another branch"
+    ),
     "non_fast_forward": Advice("The branch moved on meanwhile", "ccterm retry {run} starts from the new tip"),
-    "auth": Advice("The remote refused the credentials for pushing", "give a token that may write (GH_TOKEN, or [host] in the settings), then ccterm push {run}"),
+    "auth": Advice(
+        "The remote refused the credentials for pushing",
+        "give a token that may write (GH_TOKEN, or [host] in the settings), then ccterm push {run}",
+    ),
     "network": Advice("The remote could not be reached for the push", "ccterm push {run} when it is back; the work is kept"),
     "hook": Advice("A hook of the remote declined the push", "read the hook's words above; ccterm push {run} tries again"),
     "size": Advice("The remote refused the push as too large", "ccterm diff {run}; remove the large file and retry"),

@@ -219,8 +219,28 @@ class Finished(Fact):
 
 
 AnyEvent = (
-    Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
-    | Limited | Retrying | Spent | Steered | Waiting | Judged | Published | Synced | Salvaged | Finished
+    Queued
+    | Held
+    | Started
+    | StepStarted
+    | StepFinished
+    | Said
+    | Typing
+    | Thought
+    | ToolCalled
+    | ToolReturned
+    | Printed
+    | Notice
+    | Limited
+    | Retrying
+    | Spent
+    | Steered
+    | Waiting
+    | Judged
+    | Published
+    | Synced
+    | Salvaged
+    | Finished
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -13,30 +13,33 @@ from ccterm.transcript import Transcript
 
 def fold(run: Run, event: Event) -> Run:
     """Return the run document as it is after the event."""
+    if isinstance(event, Finished):
+        return _finished(run, event)
+    return run.model_copy(update=_changes(run, event))
+
+
+def _changes(run: Run, event: Event) -> dict[str, object]:
+    """Return the fields of the document that an event changes."""
+    changes: dict[str, object] = {}
     match event:
         case Held(reason=reason):
-            return run.model_copy(update={"held": reason or None})
+            changes = {"held": reason or None}
         case Started(at=at):
-            return run.model_copy(update={"state": State.RUNNING, "held": None, "started": at})
+            changes = {"state": State.RUNNING, "held": None, "started": at}
         case StepFinished(step=step, ok=ok, seconds=seconds, detail=detail):
-            record = StepRecord(name=step, ok=ok, seconds=seconds, detail=detail)
-            return run.model_copy(update={"steps": (*run.steps, record)})
+            changes = {"steps": (*run.steps, StepRecord(name=step, ok=ok, seconds=seconds, detail=detail))}
         case Spent():
             tokens = Tokens(input=event.input, output=event.output, cache=event.cache)
-            return run.model_copy(update={"cost_usd": event.cost_usd, "tokens": tokens, "turns": event.turns})
+            changes = {"cost_usd": event.cost_usd, "tokens": tokens, "turns": event.turns}
         case Waiting(until=until):
-            return run.model_copy(update={"waiting_until": until})
-        case Judged(verdict=verdict, changes=changes):
-            return run.model_copy(update={"verdict": verdict, "changes": changes})
-        case Published():
-            published = Publication(remote=event.remote, ref=event.ref, sha=event.sha, proven=event.proven)
-            return run.model_copy(update={"published": published})
+            changes = {"waiting_until": until}
+        case Judged(verdict=verdict, changes=numbers):
+            changes = {"verdict": verdict, "changes": numbers}
+        case Published(remote=remote, ref=ref, sha=sha, proven=proven):
+            changes = {"published": Publication(remote=remote, ref=ref, sha=sha, proven=proven)}
         case Salvaged(directory=directory, commit=commit):
-            return run.model_copy(update={"salvage": Salvage(directory=directory, commit=commit)})
-        case Finished():
-            return _finished(run, event)
-        case _:
-            return run
+            changes = {"salvage": Salvage(directory=directory, commit=commit)}
+    return changes
 
 
 def _finished(run: Run, event: Finished) -> Run:

@@ -66,10 +66,10 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
         raise
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the file beside its writer; one that is not there reads as empty. Raises StateError and sqlite3.Error."""
+def connect_to_read(path: Path) -> sqlite3.Connection | None:
+    """Open the file beside its writer; None while it is not there, or its writer is just making it. Raises StateError and sqlite3.Error."""
     if not path.exists():
-        return _empty()
+        return None
     try:
         connection, version = _open_version(path, "mode=ro")
     except sqlite3.OperationalError as error:
@@ -81,7 +81,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         return connection
     connection.close()
     if version == 0:
-        return _empty()  # its writer is just making it
+        return None
     raise _newer(path) if version > len(MIGRATIONS) else StateError(f"{path} is in use by an older ccterm", "end that one first")
 
 
@@ -92,12 +92,6 @@ def _open_version(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
     except BaseException:
         connection.close()
         raise
-
-
-def _empty() -> sqlite3.Connection:
-    connection = _connect(":memory:")
-    migrate(connection, Path(":memory:"))
-    return connection
 
 
 def _connect(name: str) -> sqlite3.Connection:

@@ -8,13 +8,14 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
 from ccterm.errors import CctermError, UsageError
 from ccterm.events import Event, Held, Notice, Queued, cut
+from ccterm.models import BatchId, Draft, DraftFields, ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.run import Pipeline
 from ccterm.record import Recorder
@@ -22,8 +23,7 @@ from ccterm.scheduler import Entry, Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.submission import anchored
-from ccterm.models import BatchId, Draft, DraftFields, ExecutionMode, Run, RunId, State, Task, new_id, now
-from ccterm.transcript import Transcript, follow
+from ccterm.transcript import EVENTS_FILE, Transcript, follow, read_events
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class AgentService(Service):
     @staticmethod
     def open(state_dir: Path | None = None) -> AbstractAsyncContextManager[Service]:
         """Own the state directory, or attach to the process that does: the same Service either way."""
-        from ccterm.owner import open_service  # noqa: PLC0415 - the one look upwards: it hands out whichever of the two serves
+        from ccterm.owner import open_service
 
         return open_service(state_dir)
 
@@ -142,7 +142,8 @@ class AgentService(Service):
         live = Live()
         transcript = Transcript(self._state.run(run.id), run.id, reserve=self._state.reserve, on_fault=lambda _: live.alarm.set())
         recorder = Recorder(run, transcript, self._store)
-        recorder.emit([Queued(target=run.task.target, prompt=cut(run.task.prompt)), *(Notice(level="info", text=note) for note in run.task.notes)])
+        await asyncio.to_thread(self._store.save, run)  # first the document: a transcript that nobody knows of would be lost
+        recorder.emit([_queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
         self._open[run.id] = _Open(recorder, live)
         self._scheduler.submit(Entry(run.id, run.batch or BatchId(run.id), _key(run.task)), cap=cap)
@@ -157,11 +158,13 @@ class AgentService(Service):
         except (CctermError, OSError):  # the record itself could not be written; the next start finds the run unfinished
             _log.exception("record of run %s", run)
         finally:
-            self._open.pop(run, None)
+            self._open.pop(run).closed.set()
 
     async def _recover(self) -> None:
         for run in await asyncio.to_thread(self._store.unfinished):
             recorder = Recorder(run, Transcript(self._state.run(run.id), run.id, reserve=self._state.reserve), self._store)
+            if not any(True for _ in read_events(self._state.run(run.id) / EVENTS_FILE)):
+                recorder.emit([_queued(run)])
             await self._pipelines[run.task.execution_mode].recover(recorder)
 
     async def find(self, ref: str) -> Run:
@@ -176,10 +179,11 @@ class AgentService(Service):
 
     async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen."""
-        if live and run in self._open:
-            batches = self._open[run].recorder.follow(after)
-        else:
-            batches = follow(self._state.run(run), after, alive=lambda: False)
+        batches = (
+            self._open[run].recorder.follow(after)
+            if live and run in self._open
+            else follow(self._state.run(run), after, alive=lambda: False)
+        )
         async for batch in batches:
             for event in batch:
                 yield event
@@ -235,6 +239,8 @@ class AgentService(Service):
         known = await self.find(run)
         if not known.state.final:
             raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
+        if run in self._open:  # its last event is out, its boxes are still being removed
+            await self._open[run].closed.wait()
         key = _key(known.task)
         if rival := self._scheduler.busy(key):
             raise UsageError(f"run {rival} works on branch {known.task.branch} now", "try again when it has ended")
@@ -255,6 +261,12 @@ class _Open:
 
     recorder: Recorder
     live: Live
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its last step, its boxes and its record are done with."""
+
+
+def _queued(run: Run) -> Queued:
+    return Queued(target=run.task.target, prompt=cut(run.task.prompt))
 
 
 def _fresh(task: Task, batch: BatchId, *, before: tuple[RunId, ...] = ()) -> Run:

@@ -36,8 +36,9 @@ _Runs = list[Run]  # the class has a method of that name
 class Store:
     """Keeps run documents. Its methods block: call them in a thread; any thread may. All raise StateError."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, reserve: Reserve | None = None) -> None:
+    def __init__(self, connection: sqlite3.Connection | None, path: Path, reserve: Reserve | None = None) -> None:
         self._connection = connection
+        """None: a reader came before the file was made."""
         self._path = path
         self._reserve = reserve
         self._lock = threading.Lock()
@@ -54,13 +55,16 @@ class Store:
     def close(self) -> None:
         """Close the record."""
         with self._lock, _mapped(self._path):
-            self._connection.close()
+            if self._connection:
+                self._connection.close()
 
     def save(self, run: Run) -> None:
         """Keep a run as it is now; it is durable when this returns."""
         origin = run.attempts[0] if run.attempts else run.id
         task = run.task
         row = (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
+        if self._connection is None:
+            raise StateError(f"{self._path} was opened for reading only")
         with self._lock, _mapped(self._path):
             try:
                 self._connection.execute(_SAVE, row)
@@ -134,17 +138,24 @@ class Store:
     def backup(self, directory: Path, day: date) -> Path | None:
         """Copy the record, once a day, keeping the last seven copies. Returns None when that was done, or it is too large for it."""
         target = directory / f"{self._path.stem}-{day.isoformat()}.db"
-        if target.exists() or self._path.stat().st_size > _BACKUP_CAP:
-            return None
-        unfinished = private_directory(directory) / f".{target.name}"
-        unfinished.unlink(missing_ok=True)
-        make_private_file(unfinished)
-        with _mapped(self._path), closing(connect_to_read(self._path)) as connection:
-            connection.execute("VACUUM INTO ?", (str(unfinished),))
-        unfinished.rename(target)
-        for old in _backups(directory, self._path)[:-_BACKUPS]:
-            old.unlink()
+        unfinished = directory / f".{target.name}"
+        with _mapped(self._path):
+            if target.exists() or self._path.stat().st_size > _BACKUP_CAP:
+                return None
+            private_directory(directory)
+            unfinished.unlink(missing_ok=True)
+            make_private_file(unfinished)
+            self._copy(unfinished)
+            unfinished.rename(target)
+            for old in _backups(directory, self._path)[:-_BACKUPS]:
+                old.unlink()
         return target
+
+    def _copy(self, target: Path) -> None:
+        """Copy over a connection of its own, so that nobody waits meanwhile."""
+        if connection := connect_to_read(self._path):
+            with closing(connection):
+                connection.execute("VACUUM INTO ?", (str(target),))
 
     def _runs(self, where: str, values: _Values = ()) -> _Runs:
         return [self._run(document) for document in self._column(f"SELECT document FROM runs {where}", values)]
@@ -158,7 +169,8 @@ class Store:
 
     def _column(self, query: str, values: _Values) -> Iterator[str]:
         with self._lock, _mapped(self._path):
-            rows: Sequence[tuple[str]] = self._connection.execute(query, values).fetchall()
+            self._connection = self._connection or connect_to_read(self._path)
+            rows: Sequence[tuple[str]] = self._connection.execute(query, values).fetchall() if self._connection else ()
         return (value for (value,) in rows)
 
 
@@ -188,6 +200,8 @@ def _mapped(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise _state_error(path, error, getattr(error, "sqlite_errorcode", 0) & 0xFF) from error
+    except OSError as error:
+        raise StateError(f"{error.filename or path} cannot be used: {error.strerror}", "check the disk that it lies on") from error
 
 
 def _state_error(path: Path, error: sqlite3.Error, code: int) -> StateError:

@@ -1,14 +1,16 @@
 """From a draft to a task that can run: everything filled in from the settings, or one clear refusal before anything starts."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ccterm.agents import agent_by_name
+from ccterm.agents.base import Agent, Launch
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import Draft, ExecutionMode, Limits, Task
 from ccterm.remotes import check_base, check_branch, looks_like_url
-from ccterm.settings import ProjectSettings, RepoSettings, Settings
+from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
 from ccterm.settings.units import duration
-from ccterm.workspace.origin import Origin, find_origin
+from ccterm.workspace.origin import find_origin
 
 PROMPT_CAP = 10 * 1024 * 1024
 """Longest prompt that the Claude CLI takes, in bytes."""
@@ -22,19 +24,22 @@ def anchored(draft: Draft, here: Path) -> Draft:
 
 
 class Planner:
-    """Fills drafts in. `project` reads the .ccterm.toml of a working copy; it raises SettingsError when that is not trusted."""
+    """Fills drafts in. `project` reads what a working copy says for itself."""
 
-    def __init__(self, settings: Settings, agents: Collection[str], project: Callable[[Path], ProjectSettings]) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], project: Callable[[Path], Project]
+    ) -> None:
         self._settings = settings
+        self._environ = environ
         self._agents = agents
         self._project = project
 
     def plan(self, draft: Draft) -> Task:
         """Return the task. Raises UsageError (and its children) or PreflightError."""
         self._refuse_bad(draft)
-        origin = find_origin(draft.repo or ".")
+        origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
         repo = self._settings.for_repo(origin.remote.url_key)
-        project = self._project(origin.working_copy) if origin.working_copy else ProjectSettings()
+        project = self._trusted(origin.root) if origin.root else ProjectSettings()
         base = draft.base or project.base or repo.base
         return Task(
             prompt=draft.task,
@@ -56,7 +61,7 @@ class Planner:
             hold=draft.hold,
             skip_permissions=draft.skip_permissions or self._settings.skip_permissions,
             allow_default_branch=draft.allow_default_branch,
-            notes=_notes(origin),
+            notes=(origin.sentence,) if origin.sentence else (),
         )
 
     def _refuse_bad(self, draft: Draft) -> None:
@@ -66,10 +71,15 @@ class Planner:
             raise UsageError("the task is longer than 10 MB", "put what it needs into the repository and name the file")
         if not draft.branch:
             raise UsageError("testing mode comes with a later version", "give --branch")
-        name = draft.agent or self._settings.agent
-        if name not in self._agents:
-            raise UsageError(f"there is no agent {name!r}", f"choose one of {', '.join(sorted(self._agents))}")
-        self._mode(draft)
+        mode = self._mode(draft)
+        agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
+        agent.command(Launch(prompt=draft.task, session_id="", execution_mode=mode, agent_args=draft.agent_args))
+
+    def _trusted(self, working_copy: Path) -> ProjectSettings:
+        """Return a working copy's own settings; their commands would run on this machine, so the user must have said yes to them."""
+        project = self._project(working_copy)
+        project.require_trust()
+        return project.settings
 
     def _mode(self, draft: Draft) -> ExecutionMode:
         mode = draft.execution_mode or self._settings.mode
@@ -97,10 +107,3 @@ def _seconds(text: str | float) -> float:
         return duration(text).total_seconds()
     except ValueError as error:
         raise UsageError(f"the time limit {text!r} {error}", "") from error
-
-
-def _notes(origin: Origin) -> tuple[str, ...]:
-    if not origin.unpushed:
-        return ()
-    commits = "commit is" if origin.unpushed == 1 else "commits are"
-    return (f"{origin.unpushed} unpushed {commits} not included: the run starts from {origin.remote.display}",)

@@ -2,7 +2,10 @@ import os
 import subprocess
 import sys
 
+import psutil
+
 from ccterm.processes import ProcessMark
+from tests.support.waiting import wait_until
 
 
 def test_this_process_is_alive() -> None:
@@ -21,7 +24,7 @@ def test_a_process_that_ended_is_not_alive_though_nobody_waited_for_it() -> None
         assert mark is not None
         assert is_alive(mark)
         child.kill()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+        wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
         assert not is_alive(mark)
     assert not is_alive(mark)
 

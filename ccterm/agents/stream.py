@@ -76,9 +76,10 @@ class StreamParser:
         return self._unknown("type", line.get("type"))
 
     def overheard(self, text: str) -> None:
-        """Remember a line beside the stream: stderr, or stdout that is no JSON."""
-        if text.strip():
-            self.tail.append(text.rstrip()[:TAIL_WIDTH])
+        """Remember the last lines of a text beside the stream: stderr, or stdout that is no JSON."""
+        for line in text.rsplit("\n", TAIL_LINES)[-TAIL_LINES:]:
+            if line.strip():
+                self.tail.append(line.rstrip()[:TAIL_WIDTH])
 
     def _unknown(self, what: str, name: JsonValue) -> list[Event]:
         key = f"{what} {one_line(string(name, '?'), 60)}"

@@ -1,6 +1,8 @@
 """The commands that change something: orders to runs, deliveries, trust."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ccterm.causes import ExitCode
@@ -11,8 +13,11 @@ from ccterm.errors import UsageError
 from ccterm.events import Steered
 from ccterm.models import Run, RunId
 from ccterm.service import AgentService, Service
-from ccterm.settings import trust_path
+from ccterm.settings import Trust, trust_path
 from ccterm.workspace.fetch import fetch
+
+STEER_SECONDS = 5.0
+"""How long `ccterm steer` waits for the agent's answer."""
 
 
 def cancel_run(ref: str | None, *, everything: bool, now: bool, as_json: bool) -> ExitCode:
@@ -42,25 +47,28 @@ def _show(runs: list[Run], *, as_json: bool) -> None:
 
 
 def steer_run(ref: str, text: str, *, as_json: bool) -> ExitCode:
-    """Say something to a running agent and tell whether it was taken."""
+    """Say something to a running agent and tell whether it was taken; an agent that is busy with a tool answers later."""
 
     async def work() -> Steered | None:
         async with AgentService.open() as service:
             run = await service.find(ref)
             seen = max([event.seq async for event in service.follow(run.id, live=False)], default=-1)
             await service.steer(run.id, text)
-            async for event in service.follow(run.id, after=seen):
-                if isinstance(event, Steered):
-                    return event
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STEER_SECONDS):
+                    async for event in service.follow(run.id, after=seen):
+                        if isinstance(event, Steered):
+                            return event
         return None
 
     answer = carry_out(work())
-    taken = answer is not None and answer.taken
     if as_json:
-        tell_json({"taken": taken, "detail": answer.detail if answer else "the run ended"})
+        tell_json({"taken": answer.taken if answer else None, "detail": answer.detail if answer else ""})
+    elif answer is None:
+        say("said; the agent takes it up when its running tool ends")
     else:
-        say("taken" if taken else f"not taken: {(answer.detail if answer else '') or f'the agent has ended; ccterm retry {ref} starts anew'}")
-    return ExitCode.OK if taken else ExitCode.FAILED
+        say("taken" if answer.taken else f"not taken: {answer.detail or f'the agent has ended; ccterm retry {ref} starts anew'}")
+    return ExitCode.OK if answer is None or answer.taken else ExitCode.FAILED
 
 
 def hold_run(ref: str, *, as_json: bool) -> ExitCode:
@@ -139,7 +147,7 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
 
 def trust_directory(path: Path, *, as_json: bool) -> ExitCode:
     """Trust the .ccterm.toml of a working copy as it is now."""
-    trusted = trust_path(path)
+    trusted = trust_path(path, Trust(state_dir().prepare().path))
     if as_json:
         tell_json({"trusted": str(trusted)})
     else:

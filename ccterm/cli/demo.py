@@ -3,7 +3,7 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,8 @@ _FILES = {
     "shop/cart.py": "def total(prices: list[float]) -> float:\n    return sum(prices)\n",
     "shop/login.py": "def login(name: str, password: str) -> bool:\n    return bool(name and password)\n",
 }
-_SCRIPTS: dict[str, list[dict[str, str | float]]] = {
+Action = Mapping[str, str | float]
+_SCRIPTS: Mapping[str, Sequence[Action]] = {
     "docs/install": [
         {"say": "I'll add the missing install section to the README."},
         {"append": "README.md", "text": "\n## Install\n\n    pip install shop\n"},
@@ -30,7 +31,11 @@ _SCRIPTS: dict[str, list[dict[str, str | float]]] = {
     "feature/rate-limit": [
         {"type": "I'll start with the login module, then give every other module the same treatment.", "seconds": 1.0},
         *[{"write": f"shop/limits/rule_{n:02}.py", "text": f'"""Rule {n}."""\n\nLIMIT = {n * 10}\n'} for n in range(1, 25)],
-        {"edit": "shop/login.py", "old": "return bool(name and password)", "new": "return bool(name and password)  # limited by shop.limits"},
+        {
+            "edit": "shop/login.py",
+            "old": "return bool(name and password)",
+            "new": "return bool(name and password)  # limited by shop.limits",
+        },
         {"bash": "ls shop/limits | wc -l"},
         {"say": "Login is rate limited now; 24 rules, each in a module of its own."},
     ],
@@ -44,6 +49,12 @@ _SCRIPTS: dict[str, list[dict[str, str | float]]] = {
         {"bash": "grep -n round shop/cart.py"},
         {"fail": "overloaded", "text": "this one fails on purpose"},
     ],
+}
+_SUBJECTS = {
+    "docs/install": "Say how to install the shop",
+    "feature/rate-limit": "Limit the rate of logins",
+    "chore/audit": "Add the result of the audit",
+    "fix/rounding": "Round the total in one place",
 }
 
 
@@ -86,7 +97,14 @@ def _git(*words: str) -> str:
 
 async def _play(remote: Path, *, as_json: bool) -> list[Run]:
     drafts = [
-        Draft(task=json.dumps({"script": script}), repo=str(remote), branch=branch, agent="scripted", execution_mode=ExecutionMode.LOCAL)
+        Draft(
+            task=json.dumps({"script": script}),
+            repo=str(remote),
+            branch=branch,
+            message=_SUBJECTS[branch],
+            agent="scripted",
+            execution_mode=ExecutionMode.LOCAL,
+        )
         for branch, script in _SCRIPTS.items()
     ]
     if not as_json:

@@ -3,27 +3,31 @@
 import logging
 import sys
 
+from ccterm import causes
 from ccterm.causes import ExitCode
 from ccterm.errors import CctermError, PreflightError, StateError, StepError, TaskFileError, UsageError
-from ccterm import causes
 
 _log = logging.getLogger(__name__)
 
 
 def explain(error: BaseException) -> ExitCode:
-    """Say what happened and return the exit code. Re-raises what nobody foresaw, after saying that it is a defect."""
+    """Say what happened and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        print("ccterm: cancelled", file=sys.stderr)
+        _say("cancelled")
         return ExitCode.CANCELLED
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # the reader of our stdout went away: nothing to say, and nobody to say it to
         return ExitCode.OK
     if isinstance(error, CctermError):
-        print(f"ccterm: {error}", file=sys.stderr)
+        _say(str(error))
         return code_of(error)
-    _log.exception("defect", exc_info=error)
-    print(f"ccterm: {type(error).__name__}: {error}; this is a defect of ccterm, please report it", file=sys.stderr)
+    _log.error("defect", exc_info=error)
+    _say(f"{type(error).__name__}: {error}; this is a defect of ccterm, please report it")
     return ExitCode.FAILED
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"ccterm: {text}\n")
 
 
 def code_of(error: CctermError) -> ExitCode:

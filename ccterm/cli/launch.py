@@ -13,7 +13,7 @@ from ccterm.cli.talk import carry_out, code_for, interruptible, say, tell, tell_
 from ccterm.errors import UsageError
 from ccterm.models import Draft, Run
 from ccterm.service import AgentService
-from ccterm.tasks_file import read_tasks
+from ccterm.tasks_file import TaskEntry, read_tasks
 
 
 def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, as_json: bool) -> ExitCode:
@@ -24,8 +24,15 @@ def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *
 
 def run_batch(file: Path, max_concurrent: int | None, mode: str | None, *, as_json: bool) -> ExitCode:
     """Run the tasks of a file; return the exit code that its failures share."""
-    drafts = [_draft({"execution_mode": mode, **draft.model_dump(exclude_none=True)}) for draft in read_tasks(file)]
+    drafts = [_from_file(entry, mode) for entry in read_tasks(file)]
     return carry_out(_run(drafts, max_concurrent, as_json=as_json))
+
+
+def _from_file(entry: TaskEntry, mode: str | None) -> Draft:
+    given = entry.model_dump(exclude_none=True, exclude={"prompt", "mode", "silence", "allow_deletions", "allow_paths"})
+    if entry.timeout:
+        given["timeout"] = f"{entry.timeout.total_seconds()}s"
+    return _draft({"execution_mode": mode, **given, "task": entry.prompt, **({"execution_mode": entry.mode} if entry.mode else {})})
 
 
 def _prompt(task: str | None, file: Path | None) -> str:

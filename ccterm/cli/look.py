@@ -1,6 +1,5 @@
 """The commands that look at runs and change nothing."""
 
-import asyncio
 import sys
 from datetime import datetime
 
@@ -10,7 +9,7 @@ from ccterm.cli.talk import carry_out, say, state_dir, tell, tell_json
 from ccterm.errors import UsageError
 from ccterm.events import to_line
 from ccterm.models import Run, State, now
-from ccterm.service import AgentService, Service
+from ccterm.service import AgentService
 from ccterm.settings.units import duration
 from ccterm.workspace.work import patch_of
 
@@ -119,6 +118,6 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
 
 def _for_terminal(patch: bytes) -> bytes:
     """Return a patch that cannot drive the terminal: an agent wrote those bytes."""
-    from ccterm.output.sanitise import sanitise  # noqa: PLC0415 - only where a terminal is
+    from ccterm.output.sanitise import sanitise
 
     return sanitise(patch.decode("utf-8", "replace")).encode()

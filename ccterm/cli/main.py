@@ -1,11 +1,9 @@
 """The commands and their flags. Bodies are imported when a command runs, so that `--help` costs nothing."""
 
-# ruff: noqa: PLC0415 - the deferred imports are the point of this module
-
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -47,23 +45,25 @@ def root(
 
 @app.command()
 def run(
-    task: Annotated[Optional[str], typer.Argument(metavar="TASK", help="What the agent should do; - reads it from stdin.")] = None,
-    file: Annotated[Optional[Path], typer.Option("-f", "--file", help="Read the task from a file.")] = None,
-    repo: Annotated[Optional[str], typer.Option(help="URL, or path of a working copy (its origin is used). [default: here]")] = None,
-    branch: Annotated[Optional[str], typer.Option(help="Branch to push to; continued when it exists.")] = None,
-    base: Annotated[Optional[str], typer.Option(help="Branch, tag or sha that a new branch starts from. [default: the remote's]")] = None,
-    mode: Annotated[Optional[Where], typer.Option(help="Where it runs. [default: dagger]")] = None,
-    agent: Annotated[Optional[str], typer.Option(help="claude or scripted. [default: claude]")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Model for the agent.")] = None,
-    agent_arg: Annotated[Optional[list[str]], typer.Option(help="One more argument for the agent's program; repeatable.")] = None,
-    message: Annotated[Optional[str], typer.Option(help="Subject of the commit.")] = None,
-    timeout: Annotated[Optional[str], typer.Option(help="Time limit, such as 90s, 45m, 2h. [default: 60m]")] = None,
-    budget: Annotated[Optional[float], typer.Option(help="Limit in dollars at list prices.")] = None,
-    max_turns: Annotated[Optional[int], typer.Option(help="Limit of the agent's turns.")] = None,
-    setup: Annotated[Optional[str], typer.Option(help="Command that prepares the tree before the agent.")] = None,
-    verify: Annotated[Optional[str], typer.Option(help="Command that must succeed on the new commit before it is pushed.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="What the agent should do; - reads it from stdin.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the task from a file.")] = None,
+    repo: Annotated[str | None, typer.Option(help="URL, or path of a working copy (its origin is used). [default: here]")] = None,
+    branch: Annotated[str | None, typer.Option(help="Branch to push to; continued when it exists.")] = None,
+    base: Annotated[str | None, typer.Option(help="Branch, tag or sha that a new branch starts from. [default: the remote's]")] = None,
+    mode: Annotated[Where | None, typer.Option(help="Where it runs. [default: dagger]")] = None,
+    agent: Annotated[str | None, typer.Option(help="claude or scripted. [default: claude]")] = None,
+    model: Annotated[str | None, typer.Option(help="Model for the agent.")] = None,
+    agent_arg: Annotated[list[str] | None, typer.Option(help="One more argument for the agent's program; repeatable.")] = None,
+    message: Annotated[str | None, typer.Option(help="Subject of the commit.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Time limit, such as 90s, 45m, 2h. [default: 60m]")] = None,
+    budget: Annotated[float | None, typer.Option(help="Limit in dollars at list prices.")] = None,
+    max_turns: Annotated[int | None, typer.Option(help="Limit of the agent's turns.")] = None,
+    setup: Annotated[str | None, typer.Option(help="Command that prepares the tree before the agent.")] = None,
+    verify: Annotated[str | None, typer.Option(help="Command that must succeed on the new commit before it is pushed.")] = None,
     hold: Annotated[bool, typer.Option("--hold", help="Wait for a word (ccterm steer) after each turn.")] = False,
-    allow_default_branch: Annotated[bool, typer.Option("--allow-default-branch", help="Allow pushing to the remote's default branch.")] = False,
+    allow_default_branch: Annotated[
+        bool, typer.Option("--allow-default-branch", help="Allow pushing to the remote's default branch.")
+    ] = False,
     skip_permissions: Annotated[
         bool, typer.Option("--skip-permissions", help="Local mode: let the agent do everything that you may do.")
     ] = False,
@@ -96,8 +96,8 @@ def run(
 @app.command()
 def batch(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Tasks as YAML or JSON Lines.")],
-    max_concurrent: Annotated[Optional[int], typer.Option(min=1, help="How many of them run at once. [default: 4]")] = None,
-    mode: Annotated[Optional[Where], typer.Option(help="Where they run, unless a task says so itself.")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, help="How many of them run at once. [default: 4]")] = None,
+    mode: Annotated[Where | None, typer.Option(help="Where they run, unless a task says so itself.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run documents.")] = False,
 ) -> None:
     """Run the tasks of a file, side by side."""
@@ -117,7 +117,7 @@ def demo(json: Json = False) -> None:
 @app.command()
 def runs(
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed.")] = False,
-    since: Annotated[Optional[str], typer.Option(help="Only runs of the last 90m, 8h, 7d.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only runs of the last 90m, 8h, 7d.")] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help="How many at most, newest last.")] = 50,
     json: Json = False,
 ) -> None:
@@ -136,7 +136,9 @@ def show(run: RunRef, json: Json = False) -> None:
 
 
 @app.command()
-def logs(run: RunRef, follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False, json: Json = False) -> None:
+def logs(
+    run: RunRef, follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False, json: Json = False
+) -> None:
     """Print a run's transcript."""
     from ccterm.cli.look import print_logs
 
@@ -153,7 +155,7 @@ def diff(run: RunRef, json: Json = False) -> None:
 
 @app.command()
 def cancel(
-    run: Annotated[Optional[str], typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run that is queued or running.")] = False,
     now: Annotated[bool, typer.Option("--now", help="Kill at once and keep nothing.")] = False,
     json: Json = False,
@@ -208,7 +210,7 @@ def push(run: RunRef, json: Json = False) -> None:
 def fetch(
     run: RunRef,
     repo: Annotated[Path, typer.Option(help="The local repository.")] = Path(),
-    worktree: Annotated[Optional[Path], typer.Option(help="Also check it out in this new directory.")] = None,
+    worktree: Annotated[Path | None, typer.Option(help="Also check it out in this new directory.")] = None,
     json: Json = False,
 ) -> None:
     """Bring a run's pushed or kept work into the local repository as refs/ccterm/RUN."""
@@ -241,7 +243,7 @@ def main() -> None:
     """Run the command line; every expected fault is one sentence on stderr and an exit code."""
     try:
         app()
-    except (Exception, KeyboardInterrupt) as error:  # the door of the program: foreign faults become one line and a code here
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the door of the program: foreign faults become one line and a code here
         from ccterm.cli.faults import explain
 
         sys.exit(explain(error))

@@ -76,27 +76,27 @@ def _returned(text: str, *, ok: bool) -> list[str]:
 
 
 def _state_lines(event: Event) -> list[str]:
+    found: list[str] = []
     match event:
         case Held(reason=reason):
-            return [f"‖ held: {reason}" if reason else "○ no longer held"]
+            found = [f"‖ held: {reason}" if reason else "○ no longer held"]
         case Started():
-            return ["● started"]
+            found = ["● started"]
         case StepStarted(step="agent"):
-            return ["● agent"]
+            found = ["● agent"]
         case Notice(level=level, text=text):
-            return [f"{'·' if level == 'info' else '!'} {line}" for line in text.split("\n")]
+            found = [f"{'·' if level == 'info' else '!'} {line}" for line in text.split("\n")]
         case Limited(limit=limit, status="rejected", resets_at=resets):
-            return [f"! usage limit {limit} reached" + (f", resets {clock(resets)}" if resets else "")]
+            found = [f"! usage limit {limit} reached" + (f", resets {clock(resets)}" if resets else "")]
         case Retrying(attempt=attempt, of=of, wait=wait, why=why):
-            return [f"… try {attempt} of {of} in {wait:.1f} s: {why}"]
+            found = [f"… try {attempt} of {of} in {wait:.1f} s: {why}"]
         case Steered(text=text, taken=taken, detail=detail):
-            return [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
+            found = [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
         case Waiting(until=until):
-            return [f"? waits for a word until {clock(until)}" if until else "? waits no more"]
+            found = [f"? waits for a word until {clock(until)}" if until else "? waits no more"]
         case Judged(verdict=verdict) if not verdict.ok:
-            return [f"! refused: {finding.text}" for finding in verdict.findings]
-        case _:
-            return _end_lines(event)
+            found = [f"! refused: {finding.text}" for finding in verdict.findings]
+    return found or _end_lines(event)
 
 
 def _end_lines(event: Event) -> list[str]:
@@ -137,13 +137,27 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), right: frozen
     """Return rows as aligned columns; `right` numbers the columns that align to the right."""
     everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]
     widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))] if everything else []
-    return ["  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in everything]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in everything
+    ]
 
 
 def run_rows(runs: Sequence[Run]) -> list[str]:
     """Return runs as a table."""
     rows = [
-        [sign(run), run.id[:26], run.task.target, outcome(run), change_numbers(run), seconds(run.seconds), f"${run.cost_usd:.2f}", _age(run)]
+        [
+            sign(run),
+            run.id[:26],
+            run.task.target,
+            outcome(run),
+            change_numbers(run),
+            seconds(run.seconds),
+            f"${run.cost_usd:.2f}",
+            _age(run),
+        ]
         for run in runs
     ]
     return table(rows, ["", "RUN", "BRANCH", "OUTCOME", "CHANGES", "TIME", "COST", "WHEN"], frozenset({5, 6}))

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from ccterm.causes import ExitCode, exit_code
+from ccterm.cli.log import log_to
 from ccterm.models import Run, State
 from ccterm.service import Service
 from ccterm.state_dir import StateDir
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def carry_out(work: Coroutine[None, None, T]) -> T:
     """Run a command's coroutine to its end."""
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    log_to(state_dir().path)
     return asyncio.run(work)
 
 
@@ -31,12 +31,14 @@ def state_dir() -> StateDir:
 
 def say(text: str) -> None:
     """Talk to the person, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def tell(text: str) -> None:
     """Put data out, on stdout."""
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def tell_json(value: object) -> None:
@@ -84,4 +86,3 @@ async def interruptible(service: Service) -> AsyncIterator[None]:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
         await asyncio.gather(*orders, return_exceptions=True)
-

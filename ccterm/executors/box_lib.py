@@ -1,8 +1,9 @@
 """The read-only copy of ccterm's own programs that every box gets: made once for each content, whoever else makes it at the same time."""
 
 import hashlib
+import importlib.util
+import marshal
 import os
-import py_compile
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from ccterm.errors import StateError
 
 _INSIDE = Path(__file__).parent.parent / "inside"
+_UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
 def box_lib(directory: Path) -> Path:
@@ -42,14 +44,23 @@ def _made(sources: dict[str, bytes], target: Path) -> Path:
 def _fill(root: Path, sources: dict[str, bytes]) -> None:
     inside = root / "ccterm" / "inside"
     inside.mkdir(parents=True)
-    (root / "__main__.py").write_bytes(sources["__main__.py"])
-    (root / "ccterm" / "__init__.py").touch()
+    _place(root / "__main__.py", sources["__main__.py"])
+    _place(root / "ccterm" / "__init__.py", b"")
     for name, content in sources.items():
-        (inside / name).write_bytes(content)
-    for path in root.rglob("*.py"):  # compiled beforehand: nothing may be written there later, and start-up time counts
-        py_compile.compile(str(path), doraise=True, dfile=path.name, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    for path in [*root.rglob("*"), root]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
+        _place(inside / name, content)
+    for directory, _, _ in os.walk(root, topdown=False):
+        Path(directory).chmod(0o555)
+
+
+def _place(path: Path, source: bytes) -> None:
+    """Write a module, and beside it what Python would compile it to: nothing may be written there later, and start-up time counts."""
+    compiled = compile(source, path.name, "exec", dont_inherit=True)
+    cached = Path(importlib.util.cache_from_source(str(path)))
+    cached.parent.mkdir(exist_ok=True)
+    header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)
+    for file, content in ((path, source), (cached, header + marshal.dumps(compiled))):
+        file.write_bytes(content)
+        file.chmod(0o444)
 
 
 def _remove(root: Path) -> None:

@@ -23,7 +23,8 @@ class Control:
         self._connected = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
-        self._lost = False
+        self.lost = False
+        """Whether the supervisor is gone, or nobody listens for it any more."""
 
     @classmethod
     @asynccontextmanager
@@ -47,7 +48,7 @@ class Control:
         with contextlib.suppress(OSError):
             while await reader.read(4096):
                 continue  # whatever a box says here is not believed; its end is
-        self._lost = True
+        self.lost = True
 
     def _stop_listening(self) -> None:
         if self._server is not None:
@@ -56,7 +57,7 @@ class Control:
 
     async def _close(self) -> None:
         self._stop_listening()
-        self._lost = True
+        self.lost = True
         self._connected.set()  # nobody waits any longer for a supervisor that never came
         if self._writer is not None:
             self._writer.close()
@@ -69,7 +70,7 @@ class Control:
         True means that the supervisor will read it: what was sent before it shut its end is read to the last byte.
         """
         await self._connected.wait()
-        if self._lost or self._writer is None:
+        if self.lost or self._writer is None:
             return False
         try:
             self._writer.write(json.dumps(order).encode() + b"\n")

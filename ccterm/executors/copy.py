@@ -1,12 +1,16 @@
-"""Copies and removes whole trees that a stranger made: links are never followed, special files never opened, odd modes no obstacle."""
+"""Copies and removes whole trees that a stranger made: links are never followed, special files never opened, odd modes no obstacle.
+
+Names are bytes here: they need not be text, and pathlib wants text.
+"""
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH115, PTH118, PTH211
 
 import contextlib
 import ctypes
 import errno
 import fcntl
 import fnmatch
+import itertools
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -27,30 +31,48 @@ def copy_tree(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> lis
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a tree whatever its modes; a link is removed, never followed. What cannot be removed stays."""
+    """Remove a tree whatever its modes and depth; a link is removed, never followed. What cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+    top, count = os.fsencode(path), itertools.count()
+    waiting = [top]
+    while waiting:  # each directory is brought to the top before it is emptied: no path gets long, no recursion deep
+        directory = waiting.pop()
+        for inner in _emptied(directory):
+            raised = b"%s/.removing-%d" % (top, next(count))
+            with contextlib.suppress(OSError):
+                os.rename(inner, raised)
+                waiting.append(raised)
+        if directory != top:
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+    with contextlib.suppress(OSError):
+        os.rmdir(top)
 
-    def loosen(function: Callable[[str], object], name: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            _loosen(os.path.dirname(name))  # noqa: PTH120 - rmtree speaks in plain names
-            _loosen(name)
-            if function in (os.scandir, os.open, os.lstat):
-                shutil.rmtree(name, ignore_errors=True)
+
+def _emptied(directory: bytes) -> list[bytes]:
+    """Remove what a directory holds but its directories; return those."""
+    inner = []
+    with contextlib.suppress(OSError):
+        os.chmod(directory, 0o700)
+        for entry in list(os.scandir(directory)):
+            if entry.is_dir(follow_symlinks=False):
+                os.chmod(entry.path, 0o700)  # what cannot be written cannot be moved either
+                inner.append(entry.path)
             else:
-                function(name)
-
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-        return
-    shutil.rmtree(path, onerror=loosen)
+                _unlink(entry.path)
+    return inner
 
 
-def _loosen(name: str) -> None:
-    if stat.S_ISDIR(os.lstat(name).st_mode):
-        os.chmod(name, 0o700)  # noqa: PTH101
+def _unlink(path: bytes) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 class _Copy:
-    """One copy under way. Names are bytes: they need not be text."""
+    """One copy under way."""
 
     def __init__(self, source: bytes, target: bytes, exclude: Sequence[bytes]) -> None:
         self._source, self._target, self._exclude = source, target, exclude
@@ -58,7 +80,7 @@ class _Copy:
         self._clone = _cloner()
 
     def run(self) -> list[str]:
-        os.mkdir(self._target, 0o700)  # noqa: PTH102
+        os.mkdir(self._target, 0o700)
         directories = [b""]
         for relative in directories:  # grows while we go: the tree from the top down
             directories.extend(self._directory(relative))
@@ -70,18 +92,18 @@ class _Copy:
         """Copy what a directory holds but its directories, which are made and returned."""
         inner = []
         try:
-            entries = list(os.scandir(os.path.join(self._source, relative)))  # noqa: PTH118
+            entries = list(os.scandir(os.path.join(self._source, relative)))
         except OSError as error:
             if not relative:
                 raise
             self._leave_out(relative, error)
             return []
         for entry in entries:
-            name = os.path.join(relative, entry.name)  # noqa: PTH118
+            name = os.path.join(relative, entry.name)
             if any(fnmatch.fnmatch(name, pattern) for pattern in self._exclude):
                 continue
             try:
-                if self._entry(entry, os.path.join(self._target, name)):  # noqa: PTH118
+                if self._entry(entry, os.path.join(self._target, name)):
                     inner.append(name)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -91,10 +113,10 @@ class _Copy:
 
     def _entry(self, entry: "os.DirEntry[bytes]", target: bytes) -> bool:
         if entry.is_dir(follow_symlinks=False):
-            os.mkdir(target, 0o700)  # noqa: PTH102
+            os.mkdir(target, 0o700)
             return True
         if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), target)  # noqa: PTH115, PTH211
+            os.symlink(os.readlink(entry.path), target)
         elif entry.is_file(follow_symlinks=False):
             self._file(entry.path, target)
         else:
@@ -137,10 +159,10 @@ class _Copy:
 
     def _finish(self, relative: bytes) -> None:
         try:
-            facts = os.lstat(os.path.join(self._source, relative))  # noqa: PTH118
-            target = os.path.join(self._target, relative)  # noqa: PTH118
+            facts = os.lstat(os.path.join(self._source, relative))
+            target = os.path.join(self._target, relative)
             os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-            os.chmod(target, stat.S_IMODE(facts.st_mode))  # noqa: PTH101
+            os.chmod(target, stat.S_IMODE(facts.st_mode))
         except OSError as error:
             self._leave_out(relative, error)
 

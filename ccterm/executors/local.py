@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ccterm.causes import Cause
-from ccterm.errors import PreflightError, StepError
+from ccterm.errors import PreflightError
 from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.box_lib import box_lib
 from ccterm.executors.control import Control
 from ccterm.executors.copy import copy_tree, remove_tree
-from ccterm.executors.local_box import Box, make_box
+from ccterm.executors.local_box import Box, box_fault, make_box
 from ccterm.executors.local_checks import local_checks
 from ccterm.executors.local_program import run_program, uninterrupted
 from ccterm.executors.local_records import Record, reap
@@ -92,7 +91,7 @@ class LocalBoxes:
         try:
             box = await uninterrupted(asyncio.to_thread(make_box, root, step, self._state_dir, control))
         except OSError as error:
-            raise _broken(f"the box of step {step.name} cannot be made", error) from error
+            raise box_fault(f"the box of step {step.name} cannot be made", error) from error
         if box.left_out:
             _log.warning("step %s: %d files could not be copied: %s", step.name, len(box.left_out), box.left_out[:10])
         try:
@@ -106,7 +105,7 @@ class LocalBoxes:
         try:
             await uninterrupted(asyncio.to_thread(copy_tree, path, target, exclude=exclude))
         except OSError as error:
-            raise _broken(f"{path} cannot be copied", error) from error
+            raise box_fault(f"{path} cannot be copied", error) from error
         return Artifact(str(target))
 
     async def collect(self, artifact: Artifact, to: Path) -> None:
@@ -115,12 +114,8 @@ class LocalBoxes:
             await uninterrupted(asyncio.to_thread(copy_tree, Path(artifact.handle), to))
             to.chmod(0o700)
         except OSError as error:
-            raise _broken(f"the work cannot be copied to {to}", error) from error
+            raise box_fault(f"the work cannot be copied to {to}", error) from error
 
     def _next(self, name: str) -> Path:
         self._count += 1
         return self._root / f"{self._count:02}-{name}"
-
-
-def _broken(what: str, error: OSError) -> StepError:
-    return StepError(Cause.ENGINE, f"{what}: {error.strerror or error}", "check the state directory and the free space on its disk")

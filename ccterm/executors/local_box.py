@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ccterm.causes import Cause
+from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Step
 from ccterm.executors.control import Control
 from ccterm.executors.copy import copy_tree
 
 _CACHE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-
-
 TMP_PREFIX = "ccterm-box-"
 
 
@@ -25,6 +25,13 @@ class Box:
     tmp: Path
     """Its private TMPDIR."""
     left_out: tuple[str, ...]
+    moves: tuple[tuple[Path, Path], ...] = ()
+    """Inputs that are handed over instead of copied: from, to."""
+
+    def take_over(self) -> None:
+        """Move in what is handed over: after the record is written, so that at no moment a dead owner's work is in no record's box."""
+        for source, target in self.moves:
+            source.rename(target)
 
     @property
     def outside(self) -> str | None:
@@ -51,13 +58,16 @@ def make_box(root: Path, step: Step, state_dir: Path, control: Control | None) -
     root.mkdir(mode=0o700, parents=True)
     left_out: list[str] = []
     for mount, artifact in step.inputs.items():
-        left_out += _bring(Path(artifact.handle), root / mount, move=mount in step.last_use)
+        (root / mount).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if mount not in step.last_use:
+            left_out += copy_tree(Path(artifact.handle), root / mount)
     for mount, name in step.caches.items():
         _link(root / mount, _cache(state_dir, "mirrors" if mount == "mirror" else "caches", name))
     for mount, path in _sockets(step, control).items():
         _link(root / mount, path)
     (root / "request.json").write_text(json.dumps(dict(step.request)), encoding="utf-8")
-    return Box(root, _tmp(root, step), tuple(left_out))
+    moves = tuple((Path(artifact.handle), root / mount) for mount, artifact in step.inputs.items() if mount in step.last_use)
+    return Box(root, _tmp(root, step), tuple(left_out), moves)
 
 
 def _tmp(root: Path, step: Step) -> Path:
@@ -66,14 +76,6 @@ def _tmp(root: Path, step: Step) -> Path:
         return Path(tempfile.mkdtemp(prefix=TMP_PREFIX))
     (root / "tmp").mkdir(mode=0o700)
     return root / "tmp"
-
-
-def _bring(source: Path, target: Path, *, move: bool) -> list[str]:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if move:
-        source.rename(target)
-        return []
-    return copy_tree(source, target)
 
 
 def _link(name: Path, target: Path) -> None:
@@ -97,3 +99,8 @@ def _sockets(step: Step, control: Control | None) -> Mapping[str, Path]:
 
 def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
+
+
+def box_fault(what: str, error: OSError) -> StepError:
+    """Return a fault of this machine as the error that ends a run."""
+    return StepError(Cause.ENGINE, f"{what}: {error.strerror or error}", "check the state directory and the free space on its disk")

@@ -1,6 +1,7 @@
 """Kills the process tree of a box from outside, for when the program inside cannot do it any more."""
 
 import contextlib
+import os
 import signal
 import time
 
@@ -12,28 +13,26 @@ from ccterm.inside.protocol import MARK
 def kill_tree(mark: str, leader: int | None, seconds: float = 1.0) -> list[int]:
     """Kill every process that carries the mark, and the leader with all below it; return the pids that are still there after `seconds`.
 
-    Everything is stopped before anything is killed: a stopped process cannot fork away.
+    Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it.
     """
     end = time.monotonic() + seconds
-    while True:
-        _freeze(mark, leader, end)
-        alive = _members(mark, leader)
+    while (alive := _members(mark, leader)) and time.monotonic() < end:
+        for group in {_group(process) for process in alive} - {0, os.getpgrp()}:
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
         for process in alive:
-            _send(process, signal.SIGKILL)
-        if not alive or time.monotonic() > end:
-            return [process.pid for process in alive]
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         time.sleep(0.005)
+    return [process.pid for process in alive]
 
 
-def _freeze(mark: str, leader: int | None, end: float) -> None:
-    stopped: set[psutil.Process] = set()
-    while time.monotonic() < end:
-        fresh = _members(mark, leader) - stopped
-        if not fresh:
-            return
-        for process in fresh:
-            _send(process, signal.SIGSTOP)
-        stopped |= fresh
+def _group(process: psutil.Process) -> int:
+    """Return the process's group, or 0 when it is gone."""
+    try:
+        return os.getpgid(process.pid) if process.is_running() else 0
+    except (OSError, psutil.Error):
+        return 0
 
 
 def _members(mark: str, leader: int | None) -> set[psutil.Process]:
@@ -48,7 +47,7 @@ def _members(mark: str, leader: int | None) -> set[psutil.Process]:
 
 def _carries(process: psutil.Process, mark: str) -> bool:
     try:
-        return process.environ().get(MARK) == mark
+        return bool(mark) and process.environ().get(MARK) == mark
     except (psutil.Error, OSError):
         return False
 
@@ -58,8 +57,3 @@ def _lives(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.send_signal(number)

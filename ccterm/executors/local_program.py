@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from ccterm.executors.base import FrameSink, Step
 from ccterm.executors.frames import FrameError, FrameReader
-from ccterm.executors.local_box import Box
+from ccterm.executors.local_box import Box, box_fault
 from ccterm.executors.local_env import environment
 from ccterm.executors.local_processes import kill_tree
 from ccterm.executors.local_records import Record
@@ -72,11 +72,18 @@ class _Program:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, lib: Path, user_env: Mapping[str, str]) -> None:
+        try:
+            await self._start(lib, user_env)
+        except OSError as error:
+            raise box_fault(f"step {self._step.name} cannot be started", error) from error
+
+    async def _start(self, lib: Path, user_env: Mapping[str, str]) -> None:
         mounts = tuple(dict.fromkeys([*self._step.inputs, *self._step.outputs]))
         owner = ProcessMark.of(os.getpid())
         assert owner is not None  # we live
         record = Record(mark=self._mark, owner=owner, mounts=mounts, tmp=self._box.outside)
         record.write(self._box.record)  # before the process: what is not recorded is never reaped
+        self._box.take_over()
         with self._box.complaints.open("wb") as complaints:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", str(lib), self._step.program, "request.json"),

@@ -96,4 +96,6 @@ def _dropped(user: str, env: dict[str, str]) -> dict[str, Any]:
     env |= {"USER": user, "LOGNAME": user}
     if env.get("HOME") == os.environ.get("HOME"):
         env["HOME"] = entry.pw_dir  # ours is root's
+    else:
+        os.chown(env["HOME"], entry.pw_uid, entry.pw_gid)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid)}

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ccterm.inside.base import Base
-from ccterm.inside.compare import Delta, is_what_git_wrote
+from ccterm.inside.compare import Delta, covered
 from ccterm.inside.git import Git, GitError
 from ccterm.inside.rooted import Root
 from ccterm.inside.walk import Refused
@@ -20,16 +20,15 @@ class Index:
         git.run("read-tree", base.tree)
 
     def take(self, delta: Delta, refused: Collection[bytes]) -> None:
-        """Bring in everything of a delta that is not refused."""
-        self._lines(f"0 {'0' * len(self._base.tree)}\t".encode() + path for path in delta.missing)
+        """Bring in everything of a delta that is not refused; what is missing below a refused path stays as the base has it."""
+        self._lines(self._removal(path) for path in delta.missing if not covered(path, refused))
         self._add(sorted(path for path in delta.nodes if path not in refused))
-        self._undo_conversions(delta)
 
     def drop(self, paths: Collection[bytes]) -> None:
         """Put paths back to what the base has."""
-        zero = "0" * len(self._base.tree)
-        self._lines(f"0 {zero}\t".encode() + path for path in paths)
-        self._lines(_line(self._base, path) for path in paths if path in self._base.entries)
+        self._lines(self._removal(path) for path in paths)
+        entries = self._base.entries
+        self._lines(f"{entries[path].mode:o} {entries[path].sha}\t".encode() + path for path in paths if path in entries)
 
     def tree(self) -> str:
         """Write and return the tree."""
@@ -68,25 +67,12 @@ class Index:
         self._lines([f"{'100755' if executable else '100644'} {sha}\t".encode() + path])
         self.notes.append(f"{path.decode('utf-8', 'backslashreplace')} cannot be converted as .gitattributes asks and was taken as it is")
 
-    def _undo_conversions(self, delta: Delta) -> None:
-        """Leave out files that differ from the base only because git would convert them: nobody changed those."""
-        for path, sha in self.changes():
-            raw = delta.raw.get(path)
-            if (
-                raw
-                and raw != sha
-                and delta.changed[path].git_mode == self._base.entries[path].mode
-                and is_what_git_wrote(self._git, self._base, path, raw)
-            ):
-                self._lines([_line(self._base, path)])
+    def _removal(self, path: bytes) -> bytes:
+        return b"0 %s\t%s" % (b"0" * len(self._base.tree), path)
 
     def _lines(self, lines: Iterable[bytes]) -> None:
-        self._git.run("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
-
-
-def _line(base: Base, path: bytes) -> bytes:
-    entry = base.entries[path]
-    return f"{entry.mode:o} {entry.sha}\t".encode() + path
+        if listing := b"".join(line + b"\0" for line in lines):
+            self._git.run("update-index", "-z", "--index-info", stdin=listing)
 
 
 def commit_tree(git: Git, tree: str, parent: str | None, message: str, author: str) -> str:

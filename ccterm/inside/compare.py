@@ -1,7 +1,6 @@
 """Compares a tree with a commit by content alone: neither time stamps nor an index that an agent could write are believed."""
 
 import os
-import stat
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -86,14 +85,3 @@ def raw_name(root: Root, base: Base, path: bytes, node: Node) -> str:
 def covered(path: bytes, paths: Collection[bytes]) -> bool:
     """Whether a path is one of these, or below one."""
     return path in paths or any(above in paths for above in parents(path))
-
-
-def is_what_git_wrote(git: Git, base: Base, path: bytes, raw: str) -> bool:
-    """Whether the base's content, converted as .gitattributes asks at checkout, is just what lies in the tree."""
-    entry = base.entries[path]
-    if not stat.S_ISREG(entry.mode):
-        return False
-    code, content, _ = git.answer("cat-file", "--filters", b"--path=" + path, entry.sha)
-    digest = base.hash()
-    digest.update(b"blob %d\0%s" % (len(content), content))
-    return code == 0 and digest.hexdigest() == raw

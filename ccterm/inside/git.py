@@ -5,9 +5,11 @@ So no program of ours ever runs git with a git directory that an agent could wri
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import IO
 
 from ccterm.inside.faults import fault_of, reason_of_system
@@ -134,6 +136,7 @@ def clean_environment() -> dict[str, str]:
         "GIT_ASKPASS": shutil.which("false") or "/bin/false",
         "GIT_ALLOW_PROTOCOL": "none",  # no transport at all, unless the remote brings its own
         "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_PAGER": "cat",
@@ -144,6 +147,23 @@ def clean_environment() -> dict[str, str]:
         "GIT_COMMITTER_NAME": "ccterm",
         "GIT_COMMITTER_EMAIL": "ccterm@localhost",
     }
+
+
+def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return configuration as environment: arguments are for every process of the machine to read."""
+    if settings and version() < (2, 31):
+        words = (f"{name}={value}".replace("'", "'\\''") for name, value in settings.items())
+        return {"GIT_CONFIG_PARAMETERS": " ".join(f"'{word}'" for word in words)}
+    names = {f"GIT_CONFIG_KEY_{n}": name for n, name in enumerate(settings)}
+    values = {f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(settings.values())}
+    return {**names, **values, "GIT_CONFIG_COUNT": str(len(settings))}
+
+
+@cache
+def version() -> tuple[int, int]:
+    """Return the first two numbers of git's version."""
+    numbers = re.search(r"(\d+)\.(\d+)", Git().text("version"))
+    return (int(numbers[1]), int(numbers[2])) if numbers else (99, 0)
 
 
 def init(directory: str, base: str | None, branch: str, *, bare: bool = True) -> Git:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ccterm.inside.base import Base, read_base
 from ccterm.inside.commit import Index, commit_tree
 from ccterm.inside.compare import Comparison, Delta
+from ccterm.inside.conversions import Conversions
 from ccterm.inside.git import Git, GitError, as_git_error
 from ccterm.inside.judge import Judge
 from ccterm.inside.leavings import WORK_REF, RefusedCopies, write_work
@@ -15,7 +16,7 @@ from ccterm.inside.protocol import Change, Frames, HarvestReport, HarvestRequest
 from ccterm.inside.rooted import Root
 from ccterm.inside.strict import check_objects
 from ccterm.inside.subject import own_commit, tidy
-from ccterm.inside.submodules_kept import check_submodules
+from ccterm.inside.submodules_kept import Submodules
 from ccterm.inside.walk import MOST, Refused, TooMany, Walk, ignored_by
 
 _MOST_REFUSALS = 500
@@ -51,6 +52,7 @@ class Harvest:
         self._bare = Git(request["clean"])
         self._index_path = index
         self._notes: list[str] = []
+        self._subject = self._find_subject()
 
     def run(self) -> HarvestReport:
         """Return the report. Raises GitError, OSError, TooMany."""
@@ -80,11 +82,14 @@ class Harvest:
 
     def _examine(self, base: Base) -> tuple[Delta, list[Refused]]:
         found = Walk(self._root, base, ignored_by(self._git)).run()
-        refused, notes = check_submodules(self._root, base, found, self._request["clean"], self._request["tree"])
-        self._notes += notes
+        submodules = Submodules(self._request["clean"], self._request["tree"], notes=self._notes)
+        submodules.check(self._root, base, found)
         delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)
         judge = Judge(self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"])
-        return delta, [*delta.refused, *refused, *judge.refusals(delta)]
+        with Conversions(self._request["clean"], self._root, base) as conversions:
+            conversions.settle(delta, lfs=self._request.get("lfs", False))
+        refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *judge.refusals(delta)])}
+        return delta, sorted(refused.values(), key=lambda refusal: refusal.path)
 
     def _commit(self, base: Base, delta: Delta, refused: list[Refused]) -> tuple[str | None, list[Refused]]:
         index = Index(self._git, self._root, base)
@@ -116,9 +121,9 @@ class Harvest:
         return []
 
     def _message(self) -> str:
-        return "\n\n".join(part for part in (self._subject(), self._request["body"].strip().replace("\0", "")) if part) + "\n"
+        return "\n\n".join(part for part in (self._subject, self._request["body"].strip().replace("\0", "")) if part) + "\n"
 
-    def _subject(self) -> str:
+    def _find_subject(self) -> str:
         request = self._request
         if request["subject"]:
             return tidy(request["subject"])
@@ -132,7 +137,7 @@ class Harvest:
         return {
             "ok": True,
             "commit": commit,
-            "subject": self._subject(),
+            "subject": self._subject,
             "files": len(changes),
             "added": sum(change["added"] or 0 for change in changes),
             "removed": sum(change["removed"] or 0 for change in changes),

@@ -23,8 +23,8 @@ def smudge(tree: str, base: str, remote: Remote) -> list[str]:
         config["lfs.url"] = f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs"  # before what .lfsconfig says
     git = Git(os.path.join(tree, ".git"), work_tree=tree, env=remote.environment(config))
     try:
-        git.run("lfs", "fetch", "origin", base)
-        git.run("lfs", "checkout")
+        git.run("-C", tree, "lfs", "fetch", "origin", base)
+        git.run("-C", tree, "lfs", "checkout")
     except GitError as error:
         raise GitError("lfs", f"the LFS files cannot be fetched: {error.detail}", error.stderr) from error
     for name, value in _FILTER.items():  # so that the agent's git knows the files for what they are

@@ -26,6 +26,8 @@ def start() -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         frozen.wait(0.2)
         tree.kill(os.environ.get(MARK, ""))
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
 
     tree.adopt_orphans()

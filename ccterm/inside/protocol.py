@@ -73,7 +73,7 @@ class ResolveRequest(TypedDict):
 
 
 class ResolveReport(Failure):
-    """reason: auth, network, not_found, no_base, protocol, git."""
+    """reason: auth, network, not_found, no_base, name (the branch's name collides with another's), protocol, git, io."""
 
     base: NotRequired[str | None]
     """Sha that the run starts from; None = the repository is empty."""
@@ -104,7 +104,7 @@ class CheckoutRequest(TypedDict):
 
 
 class CheckoutReport(Failure):
-    """reason: auth, network, not_found, moved, disk, submodule, lfs, git."""
+    """reason: auth, network, not_found, moved, disk, submodule, lfs, protocol, git, io."""
 
     notes: NotRequired[list[str]]
     fetched: NotRequired[bool]
@@ -194,10 +194,16 @@ class HarvestRequest(TypedDict):
     """`Name <mail>`, also the committer."""
     max_file_bytes: int
     max_total_bytes: int
+    lfs: NotRequired[bool]
+    """Whether checkout put LFS files in place of their pointers; a change of such a file is refused."""
 
 
 class Refusal(TypedDict):
-    """A path that must not enter the commit. rule: dotgit, nested, gitlink, special, symlink, name, twin, size, total, depth."""
+    """A path that must not enter the commit.
+
+    rule: dotgit, nested, gitlink, special, symlink, name, twin, size, total, depth, unreadable, content (git itself finds fault with
+    it), lfs. In `path`, bytes that are not UTF-8 stand as escapes.
+    """
 
     rule: str
     path: str
@@ -243,7 +249,7 @@ class PublishRequest(TypedDict):
 
 
 class PublishReport(Failure):
-    """reason: refused, exists, non_fast_forward, auth, network, hook, size, git."""
+    """reason: refused, exists, non_fast_forward, auth, network, hook, size, not_found, protocol, disk, git, io."""
 
     remote_sha: NotRequired[str | None]
     proven: NotRequired[bool]

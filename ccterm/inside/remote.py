@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ccterm.inside.git import Git, GitError
+from ccterm.inside.git import Git, GitError, as_environment
 from ccterm.inside.protocol import GIT_HEADER, Ssh
 
 _SCP = re.compile(r"[A-Za-z0-9._-]+@([A-Za-z0-9][A-Za-z0-9.-]*):(?!//).+")
@@ -46,12 +46,7 @@ class Remote:
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return what git needs in its environment; `more` is further configuration."""
         config = {**self._config, **(more or {})}
-        numbered = {
-            f"GIT_CONFIG_{kind}_{n}": word
-            for n, pair in enumerate(config.items())
-            for kind, word in zip(("KEY", "VALUE"), pair, strict=True)
-        }
-        return {**self._env, **numbered, "GIT_CONFIG_COUNT": str(len(config))}
+        return {**self._env, **as_environment(config)}
 
     def sibling(self, address: str) -> "Remote":
         """Return another repository on the same host. Raises GitError when it lies elsewhere: no host gets another's credential."""

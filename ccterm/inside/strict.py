@@ -2,7 +2,7 @@
 
 import os
 import re
-import tempfile
+import shutil
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -21,21 +21,27 @@ class Complaint(NamedTuple):
 
 def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[str] = ()) -> list[Complaint]:
     """Return what is wrong with the objects of `commit` that `known` commits do not reach, except those in `skip`. Raises GitError."""
-    wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
-    with tempfile.TemporaryDirectory(dir=".") as directory, tempfile.TemporaryFile(dir=directory) as pack:
-        git.to_file(pack, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
-        pack.seek(0)
-        return _index(git, directory, commit, pack.read(), skip)
+    assert git.directory
+    directory = os.path.abspath(os.path.join(git.directory, f"strict-check-{os.getpid()}"))
+    os.mkdir(directory)
+    try:
+        return _check(git, directory, commit, known, skip)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _index(git: Git, directory: str, commit: str, pack: bytes, skip: Collection[str]) -> list[Complaint]:
+def _check(git: Git, directory: str, commit: str, known: Sequence[str], skip: Collection[str]) -> list[Complaint]:
+    """Pack the new objects and have them indexed in an empty repository that can only look the old ones up."""
     assert git.directory
     empty = init(os.path.join(directory, "empty.git"), commit, "main")
-    skipped = os.path.abspath(os.path.join(directory, "skipped"))
+    skipped, pack = os.path.join(directory, "skipped"), os.path.join(directory, "new.pack")
     with open(skipped, "w", encoding="ascii") as file:
         file.writelines(f"{sha}\n" for sha in sorted(skip))
+    with open(pack, "wb") as packing:
+        wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
+        git.to_file(packing, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
     judge = empty.with_env({"GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.abspath(os.path.join(git.directory, "objects"))})
-    code, _, said = judge.answer("index-pack", f"--strict=skiplist={skipped}", "--stdin", stdin=pack)
+    code, _, said = judge.answer("index-pack", f"--strict=skiplist={skipped}", pack)
     if not code:
         return []
     if found := [Complaint(*match.groups()) for line in said.splitlines() if (match := _COMPLAINT.search(line))]:

@@ -36,8 +36,9 @@ def tidy(text: str) -> str:
     line = " ".join("".join(" " if c.isspace() else c for c in line if c.isspace() or not _hidden(c)).split())
     if len(line) <= LONGEST:
         return line
-    cut = line[:LONGEST].rsplit(" ", 1)[0] if " " in line[:LONGEST] else ""
-    return (cut if len(cut) >= LONGEST // 2 else line[: LONGEST - 1]).rstrip(" ,;:-") + "…"
+    cut = line[: LONGEST - 1]
+    at_word = cut.rpartition(" ")[0]
+    return (at_word if len(at_word) >= LONGEST // 2 else cut).rstrip(" ,;:-") + "…"
 
 
 def _hidden(character: str) -> bool:

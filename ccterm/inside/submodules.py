@@ -4,7 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 
-from ccterm.inside.base import Base, read_base
+from ccterm.inside.base import read_base
 from ccterm.inside.git import Git, GitError, init
 from ccterm.inside.gitmodules import Submodule, resolved, submodules_of
 from ccterm.inside.mirror import Mirror, fetch
@@ -38,12 +38,12 @@ class Submodules:
         for submodule in submodules_of(git, base):
             path = above + submodule.path
             try:
-                source = remote.sibling(resolved(submodule.url, remote.url))
+                source = _source(submodule, remote)
             except GitError as error:
-                self.notes.append(f"submodule {shown(path)} stays empty: {error.detail or 'it has no address'}")
+                self.notes.append(f"submodule {shown(path)} stays empty: {error.detail}")
                 continue
             module = self._fetch(submodule, path, source)
-            self._check_out(submodule, path, module, base)
+            self._check_out(submodule, path, module)
             self.bring(module, submodule.commit, source, path + b"/", depth + 1)
 
     def _fetch(self, submodule: Submodule, path: bytes, source: Remote) -> Git:
@@ -59,7 +59,7 @@ class Submodules:
         except GitError as error:
             raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}") from error
 
-    def _check_out(self, submodule: Submodule, path: bytes, module: Git, base: Base) -> None:
+    def _check_out(self, submodule: Submodule, path: bytes, module: Git) -> None:
         with Root(self.tree) as root:
             if root.list(path):  # opens without following links, so the path is what it seems
                 raise GitError("submodule", f"submodule {shown(path)}: its directory is not empty")
@@ -75,3 +75,9 @@ class Submodules:
         with open(os.path.join(where, ".git"), "w", encoding="utf-8") as file:
             file.write(f"gitdir: {os.path.relpath(private, where)}\n")
         git.run("read-tree", "--reset", "-u", "HEAD")
+
+
+def _source(submodule: Submodule, parent: Remote) -> Remote:
+    if not submodule.url:
+        raise GitError("submodule", ".gitmodules gives no address for it")
+    return parent.sibling(resolved(submodule.url, parent.url))

@@ -1,14 +1,73 @@
 """Sees to it that a run leaves submodules alone: their commits are the base's, and a change below one is refused by name."""
 
-from ccterm.inside.base import Base
+import os
+import re
+from dataclasses import dataclass, field
+
+from ccterm.inside.base import Base, read_base
+from ccterm.inside.compare import Comparison
+from ccterm.inside.conversions import Conversions
+from ccterm.inside.git import Git
+from ccterm.inside.names import shown
 from ccterm.inside.rooted import Root
-from ccterm.inside.walk import Found, Refused
+from ccterm.inside.subject import head_of
+from ccterm.inside.submodules import module_directory
+from ccterm.inside.walk import Found, Refused, Walk, ignored_by
+
+_GITDIR = re.compile(rb"gitdir: ([^\x00\n]+)\n?")
 
 
-def check_submodules(root: Root, base: Base, found: Found, clean: str, tree: str) -> tuple[list[Refused], list[str]]:
-    """Return refusals and notes about what lies where the base has submodules."""
-    refused = []
-    for path, node in sorted(found.submodules.items()):
-        if not node.is_directory or root.list(path):
-            refused.append(Refused("gitlink", path, "is a submodule; changes there are not taken"))
-    return refused, []
+@dataclass
+class Submodules:
+    """Looks at the submodules of one harvest, recursively."""
+
+    clean: str
+    tree: str
+    refused: list[Refused] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def check(self, root: Root, base: Base, found: Found, above: bytes = b"") -> None:
+        """Refuse what is not as the base says. `above` is where `root` lies in the tree, with a slash. Raises GitError, OSError."""
+        for relative, node in sorted(found.submodules.items()):
+            path = above + relative
+            if not node.is_directory:
+                self._refuse(path, "was replaced by something else")
+            elif not (names := root.list(relative)):
+                continue  # not asked for: git leaves it empty
+            elif os.path.isdir(module_directory(self.clean, path)):
+                self._compare(path, base.entries[relative].sha)
+            elif b".git" in names and self._head(path) == base.entries[relative].sha.encode():
+                self.notes.append(f"submodule {shown(path)} was fetched by the agent; what it changed in there is not taken")
+            else:
+                self._refuse(path, "is a submodule that the agent filled or moved to another commit")
+
+    def _compare(self, path: bytes, commit: str) -> None:
+        """Compare a submodule that checkout brought with the commit that it brought."""
+        directory = module_directory(self.clean, path)
+        where = os.path.join(os.fsencode(self.tree), path)
+        with Root(self.tree) as top:
+            top.directory(path)  # no component is a link
+        with Root(where) as root:
+            base = read_base(Git(directory), commit)
+            found = Walk(root, base, ignored_by(Git(directory, work_tree=os.fsdecode(where)))).run()
+            delta = Comparison(Git(directory), root, base, largest=1 << 62).delta(found)
+            with Conversions(directory, root, base) as conversions:
+                conversions.settle(delta, lfs=False)
+            for changed in sorted({*delta.nodes, *delta.missing, *(refused.path for refused in delta.refused)}):
+                self._refuse(path + b"/" + changed, f"lies in the submodule {shown(path)}")
+            self.check(root, base, found, path + b"/")
+
+    def _head(self, path: bytes) -> bytes | None:
+        """Return the commit that a submodule's own HEAD names, read as bytes."""
+        try:
+            with Root(self.tree) as top:
+                if top.node(path + b"/.git").is_directory:
+                    return head_of(top, path + b"/.git")
+                if match := _GITDIR.fullmatch(top.read(path + b"/.git", 4096)):
+                    return head_of(top, os.path.normpath(os.path.join(path, match[1])))
+        except (OSError, ValueError):
+            return None
+        return None
+
+    def _refuse(self, path: bytes, detail: str) -> None:
+        self.refused.append(Refused("gitlink", path, detail))

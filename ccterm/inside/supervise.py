@@ -1,5 +1,6 @@
 """Sees an agent through to its end: prompt and orders in, both streams out as frames, every limit kept, and nothing of it alive afterwards."""
 
+import os
 import time
 from collections.abc import Callable
 
@@ -151,6 +152,8 @@ def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseRepor
     except OSError as error:
         return {"ok": False, "reason": "control", "detail": f"the control socket cannot be reached: {error.strerror}"}
     mark = child.mark_of(request)
+    if request["home"]:
+        os.makedirs(request["home"], mode=0o700, exist_ok=True)
     env = child.environment(request["env"], mark, request["home"])
     try:
         agent = child.start(request["argv"], cwd=request["cwd"], env=env, mark=mark, user=request["user"])

@@ -21,6 +21,7 @@ class Process(NamedTuple):
 
     pid: int
     parent: int
+    group: int
     start: str
     dead: bool
     marked: bool
@@ -39,28 +40,17 @@ def forbid_new_privileges() -> None:
 def kill(mark: str, seconds: float = 2.0) -> list[int]:
     """Kill all descendants of this process and all that carry the mark; return the pids that are still there after `seconds`.
 
-    Everything is stopped before anything is killed: a stopped process cannot fork away.
+    Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it.
     """
     end = time.monotonic() + seconds
-    while True:
-        _freeze(mark, end)
-        alive = members(mark)
+    while (alive := members(mark)) and time.monotonic() < end:
+        for group in {process.group for process in alive} - {os.getpgrp()}:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
         for process in alive:
             send(process, signal.SIGKILL)
-        if not alive or time.monotonic() > end:
-            return [process.pid for process in alive]
         time.sleep(0.002)
-
-
-def _freeze(mark: str, end: float) -> None:
-    stopped: set[tuple[int, str]] = set()
-    while time.monotonic() < end:
-        fresh = [process for process in members(mark) if (process.pid, process.start) not in stopped]
-        if not fresh:
-            return
-        for process in fresh:
-            send(process, signal.SIGSTOP)
-            stopped.add((process.pid, process.start))
+    return [process.pid for process in alive]
 
 
 def members(mark: str) -> list[Process]:
@@ -123,7 +113,7 @@ def _read(pid: int, wanted: bytes) -> Process | None:
     except OSError:
         return None
     dead = fields[0] in b"ZX" and int(fields[17]) < 2  # a leader may be dead while its threads live
-    return Process(pid, int(fields[1]), fields[19].decode(), dead, not dead and bool(wanted) and _carries(pid, wanted))
+    return Process(pid, int(fields[1]), int(fields[2]), fields[19].decode(), dead, not dead and bool(wanted) and _carries(pid, wanted))
 
 
 def _carries(pid: int, wanted: bytes) -> bool:
@@ -137,11 +127,12 @@ def _carries(pid: int, wanted: bytes) -> bool:
 def _from_ps(wanted: bytes) -> Iterator[Process]:
     """List processes with the environment behind each command, as ps of macOS and BSD does."""
     listing = subprocess.run(
-        ["ps", "-axEww", "-o", "pid=,ppid=,stat=,command="], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        ["ps", "-axEww", "-o", "pid=,ppid=,pgid=,stat=,command="], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     for line in listing.stdout.split(b"\n"):
-        if len(fields := line.split(None, 3)) >= 3:
-            yield Process(int(fields[0]), int(fields[1]), "", fields[2].startswith(b"Z"), wanted in fields[-1].split())
+        if len(fields := line.split(None, 4)) >= 4:
+            pid, parent, group = (int(field) for field in fields[:3])
+            yield Process(pid, parent, group, "", fields[3].startswith(b"Z"), wanted in fields[-1].split())
 
 
 def _prctl(option: int) -> None:

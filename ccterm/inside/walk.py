@@ -130,6 +130,8 @@ class Walk:
 def ignored_by(git: Git) -> Ignored:
     """Return the question which of some paths git ignores, asked of the .gitignore files of git's work tree."""
 
+    git = git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore knows nothing of such
+
     def ignored(paths: list[bytes]) -> set[bytes]:
         listing = b"".join(b"./%s\0" % path for path in paths)  # "./": a name may begin like a pathspec
         return {name[2:] for name in git.fields("check-ignore", "--no-index", "-z", "--stdin", stdin=listing, codes=(0, 1))}

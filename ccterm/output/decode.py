@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -11,8 +10,6 @@ from ccterm.events import TEXT_CAP
 
 JSON_CAP = 64 * 1024 * 1024
 """Longest line that is read as JSON, in characters; a longer one is passed over to its end."""
-DEPTH = 200
-"""Deepest nesting of JSON that is read as such."""
 
 
 @dataclass(frozen=True)
@@ -67,33 +64,17 @@ def looks_like_object(text: str) -> bool:
 
 
 def parse_object(text: str) -> dict[str, JsonValue] | None:
-    """Return a line's JSON object, or None when it is none, or one nested too deeply."""
+    """Return a line's JSON object, or None when it is none, or one nested so deeply that it cannot be read."""
     if not looks_like_object(text):
         return None
     try:
         value: JsonValue = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict) or (text.count("{") + text.count("[") > DEPTH and _too_deep(value)):
-        return None
-    return value
+    return value if isinstance(value, dict) else None
 
 
 def _finite(number: str) -> float | None:
     """Return a number, or None for those that JSON does not know, so that what is written again is JSON."""
     value = float(number)
     return value if math.isfinite(value) else None
-
-
-def _too_deep(value: JsonValue) -> bool:
-    level: list[JsonValue] = [value]
-    for _ in range(DEPTH):
-        level = [child for each in level for child in _children(each)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: JsonValue) -> Iterator[JsonValue]:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return (child for child in inner if isinstance(child, dict | list))

@@ -5,20 +5,21 @@ Nothing behind it sees raw bytes: every text was sanitised and masked here, and 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 from pydantic import JsonValue
 
 from ccterm.agents.shapes import moment
 from ccterm.agents.stream import StreamParser
-from ccterm.events import TEXT_CAP, Event, Notice, Said, Steered, Typing, Waiting, cut
+from ccterm.events import TEXT_CAP, Event, Notice, Printed, Said, Steered, Typing, Waiting, cut
 from ccterm.inside.protocol import Frame
 from ccterm.output.clean import Cleaner
 from ccterm.output.decode import JSON_CAP, Joiner, Line, parse_object
 from ccterm.output.deltas import Deltas
-from ccterm.output.pace import Batch, Emit, Later, Pace
+from ccterm.output.pace import Batch, Emit, Later, Pace, StreamName
 
-_STREAMS: Mapping[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
+_STREAMS: Mapping[int, StreamName] = {1: "stdout", 2: "stderr"}
+LONG = TEXT_CAP - 100
+"""Longest line that is printed whole, in characters."""
 
 
 class Door:
@@ -44,7 +45,7 @@ class Door:
         self._cleaner, self._emit, self._parser, self._archive = cleaner, emit, parser, archive
         self._joiners = {"stdout": Joiner(json_lines=parser is not None), "stderr": Joiner(json_lines=False)}
         self._deltas = Deltas(cleaner)
-        self._batch, self._pace = Batch(emit, later), Pace(self._let_out, later)
+        self._batch, self._pace = Batch(self._printed, emit, later), Pace(self._let_out, later)
 
     @property
     def secret_seen(self) -> bool:
@@ -77,40 +78,44 @@ class Door:
         self._batch.flush()
         self._pace.close()
 
-    def _line(self, stream: Literal["stdout", "stderr"], line: Line) -> None:
+    def _line(self, stream: StreamName, line: Line) -> None:
         if stream == "stdout" and self._parser is not None:
             if line.more and not line.text:
                 self._say([Notice(level="warn", text=f"A line of {line.more:,} characters was passed over; {JSON_CAP:,} can be read")])
                 return
             value = parse_object(line.text)
             if value is not None:
-                self._object(value, self._parser)
+                self._object(value, line.text, self._parser)
                 return
             if not line.text.strip():
                 return
         self._plain(stream, line)
 
-    def _plain(self, stream: Literal["stdout", "stderr"], line: Line) -> None:
-        text = self._text(line)
+    def _plain(self, stream: StreamName, line: Line) -> None:
+        if len(line.text) > LONG or line.more:
+            self._let_out([Printed(stream=stream, text=self._beginning(line))])
+        else:
+            self._batch.add(stream, line.text)
+
+    def _printed(self, text: str) -> str:
+        """Return raw lines cleaned: together, so that a secret of several lines is seen."""
+        text = self._cleaner.text(text)
         if self._parser is not None:
             self._parser.overheard(text)
-        self._batch.add(stream, text)
+        return text
 
-    def _text(self, line: Line) -> str:
-        """Return a line cleaned. The end of a cut one is held back as far as it may be half of a secret."""
-        room = TEXT_CAP - 100
-        if len(line.text) <= room and not line.more:
-            return self._cleaner.text(line.text)
-        head = self._cleaner.stream().feed(line.text[:room])
-        return f"{head[:room]} [{len(line.text) - min(room, len(line.text)) + line.more} characters more]"
+    def _beginning(self, line: Line) -> str:
+        """Return the beginning of a long line, cleaned. What may be the first half of a secret is held back for ever."""
+        head = self._cleaner.stream().feed(line.text[:LONG])
+        return f"{head[:LONG]} [{max(len(line.text) - LONG, 0) + line.more:,} characters more]"
 
-    def _object(self, value: dict[str, JsonValue], parser: StreamParser) -> None:
+    def _object(self, value: dict[str, JsonValue], raw: str, parser: StreamParser) -> None:
         if value.get("type") == "stream_event":
             piece = self._deltas.clean(value)
             if piece is not None:
                 self._say(parser.feed(piece))
             return
-        cleaned = self._cleaner.value(value)
+        cleaned = self._cleaner.value(value, raw)
         if not isinstance(cleaned, dict):
             return
         if self._archive is not None:

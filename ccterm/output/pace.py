@@ -17,22 +17,23 @@ class Timer(Protocol):
         ...
 
 
+StreamName = Literal["stdout", "stderr"]
 Later = Callable[[float, Callable[[], None]], Timer]
 """Calls back after so many seconds, as `loop.call_later` does."""
 Emit = Callable[[Sequence[Event]], None]
 
 
 class Batch:
-    """Collects printed lines and lets them out together, no later than 50 ms after the first and never more than 64 KiB at once."""
+    """Collects printed lines, and cleans and lets them out together: no later than 50 ms after the first, no more than 64 KiB at once."""
 
-    def __init__(self, emit: Emit, later: Later) -> None:
-        self._emit, self._later = emit, later
-        self._lines: list[tuple[Literal["stdout", "stderr"], list[str]]] = []
+    def __init__(self, clean: Callable[[str], str], emit: Emit, later: Later) -> None:
+        self._clean, self._emit, self._later = clean, emit, later
+        self._lines: list[tuple[StreamName, list[str]]] = []
         self._size = 0
         self._timer: Timer | None = None
 
-    def add(self, stream: Literal["stdout", "stderr"], text: str) -> None:
-        """Take one line of at most TEXT_CAP characters."""
+    def add(self, stream: StreamName, text: str) -> None:
+        """Take one raw line of at most TEXT_CAP characters."""
         if self._size + len(text) + 1 > TEXT_CAP:
             self.flush()
         if not self._lines or self._lines[-1][0] != stream:
@@ -46,13 +47,13 @@ class Batch:
         """Let out what there is."""
         if self._timer is not None:
             self._timer.cancel()
-        self._due()
+            self._due()
 
     def _due(self) -> None:
         self._timer = None
         lines, self._lines, self._size = self._lines, [], 0
         if lines:
-            self._emit([Printed(stream=stream, text="\n".join(texts)) for stream, texts in lines])
+            self._emit([Printed(stream=stream, text=self._clean("\n".join(texts))) for stream, texts in lines])
 
 
 class Pace:

@@ -16,7 +16,7 @@ async def open_service(state_dir: Path | None = None) -> AsyncIterator[Service]:
     state = (StateDir(state_dir) if state_dir else StateDir.from_environment(os.environ)).prepare()
     lock = OwnerLock(state)
     if lock.try_acquire():
-        from ccterm.owner.build import owning  # noqa: PLC0415 - a process that only asks needs no pipeline
+        from ccterm.owner.build import owning
 
         try:
             async with owning(state, os.environ) as service:
@@ -24,7 +24,7 @@ async def open_service(state_dir: Path | None = None) -> AsyncIterator[Service]:
         finally:
             lock.release()
     else:
-        from ccterm.owner.remote import attached  # noqa: PLC0415 - as above
+        from ccterm.owner.remote import attached
 
         with attached(state, lock) as service:
             yield service

@@ -44,7 +44,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             state=state,
             store=store,
             pipelines={ExecutionMode.LOCAL: Pipeline(executor, outfit, state)},
-            plan=Planner(settings, agents, lambda directory: load_project(directory, trust)).plan,
+            plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
         )
         async with service.serving(), listening(service, state):

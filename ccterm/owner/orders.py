@@ -105,7 +105,9 @@ class Fault(Value):
         if self.cause is not None:
             return StepError(self.cause, self.message, self.fix, reason=self.reason)
         kind = getattr(errors, self.kind, OwnerError)
-        return kind(self.message, self.fix) if isinstance(kind, type) and issubclass(kind, CctermError) else OwnerError(self.message, self.fix)
+        return (
+            kind(self.message, self.fix) if isinstance(kind, type) and issubclass(kind, CctermError) else OwnerError(self.message, self.fix)
+        )
 
 
 class Reply(Value):

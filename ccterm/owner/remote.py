@@ -94,7 +94,9 @@ class RemoteService(Service):
             line = await reader.readline()
             reply = Reply.model_validate_json(line)
         except (OSError, ValueError) as error:
-            raise OwnerError("the owner of the state directory went away before it answered", "try again; ccterm runs shows what happened") from error
+            raise OwnerError(
+                "the owner of the state directory went away before it answered", "try again; ccterm runs shows what happened"
+            ) from error
         finally:
             writer.close()
         if reply.fault:

@@ -139,7 +139,9 @@ class Line:
         self._recorder.change(
             session_id=parser.session_id or self._recorder.run.session_id, asked=outcome.asked, secret_seen=door.secret_seen
         )
-        self._finished(step.name, result, ok=outcome.cause is None and not outcome.cancelled, detail=outcome.summary.split("\n", 1)[0][:120])
+        self._finished(
+            step.name, result, ok=outcome.cause is None and not outcome.cancelled, detail=outcome.summary.split("\n", 1)[0][:120]
+        )
         if plan.SESSION in result.outputs:
             await self._keep_session(result.outputs[plan.SESSION])
         self.at.outcome = outcome
@@ -180,7 +182,9 @@ class Line:
         verdict = policy.judge(((refusal.rule, refusal.path, refusal.detail) for refusal in self.at.refusals), found)
         detail = "fine" if verdict.ok else verdict.findings[0].text
         took = round(time.monotonic() - begin, 3)
-        self._recorder.emit([Judged(verdict=verdict, changes=kept.changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)])
+        self._recorder.emit(
+            [Judged(verdict=verdict, changes=kept.changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)]
+        )
         return verdict
 
     async def verify(self) -> None:
@@ -285,7 +289,7 @@ def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult)
         case "harvest":
             if not report.get("files"):
                 return "no changes"
-            return f"{report['files']} files +{report['added']} -{report['removed']}"
+            return f"{report['files']} file{'' if report['files'] == 1 else 's'} +{report['added']} -{report['removed']}"
         case "publish":
             return "proven"
         case _:

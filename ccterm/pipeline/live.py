@@ -11,7 +11,7 @@ T = TypeVar("T")
 Ask = Literal["", "stop", "now"]
 
 
-class StoppedEarly(Exception):  # noqa: N818 - not an error: the user's own word
+class StoppedEarly(Exception):
     """The user cancelled the run; `now` = keep nothing."""
 
     def __init__(self, *, now: bool) -> None:

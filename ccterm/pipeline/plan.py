@@ -139,7 +139,9 @@ def shell(
     )
 
 
-def agent(task: Task, command: Command, tree: Artifact, around: Surroundings, *, reaches: Sequence[tuple[str, int]] = (), last_use: bool) -> Step:
+def agent(
+    task: Task, command: Command, tree: Artifact, around: Surroundings, *, reaches: Sequence[tuple[str, int]] = (), last_use: bool
+) -> Step:
     """Start the agent under its supervisor."""
     limits = task.limits
     request: dict[str, JsonValue] = {

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from ccterm.agents.base import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, StepError, UsageError
 from ccterm.events import Salvaged, Started
-from ccterm.executors.base import Boxes, Executor
+from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.models import Run, State
-from ccterm.pipeline.line import Kit, Line
 from ccterm.pipeline import plan
+from ccterm.pipeline.line import Kit, Line
 from ccterm.pipeline.live import Live, StoppedEarly
 from ccterm.pipeline.message import commit_body
 from ccterm.record import Recorder
@@ -55,7 +55,7 @@ class Pipeline:
             ending = _failed(error)
         except CctermError as error:
             ending = Ending(State.FAILED, Cause.INTERNAL, type(error).__name__, str(error))
-        except Exception as error:  # where a run ends: an unforeseen fault must not take the other runs with it
+        except Exception as error:  # noqa: BLE001 - where a run ends: an unforeseen fault must not take the other runs with it
             _log.exception("run %s", recorder.run.id)
             ending = Ending(State.FAILED, Cause.INTERNAL, type(error).__name__, f"{type(error).__name__}: {error}")
         return await self._finish(recorder, ending)
@@ -105,22 +105,22 @@ class Pipeline:
 
     async def recover(self, recorder: Recorder) -> Run:
         """End a run whose owner died: harvest what its boxes still hold, and say that it was lost."""
-        live, work = Live(), self._state.work(recorder.run.id)
         ending = Ending(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
             left = await asyncio.to_thread(self._executor.leavings, recorder.run.id)
-            if plan.TREE in left and plan.CLEAN in left and _checked_out(recorder.run):
-                kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
-                async with self._executor.open_run(recorder.run.id) as boxes:
-                    await asyncio.to_thread(forget, work)  # what a harvest left behind half-way
-                    line = Line(kit, boxes, recorder, live, work)
-                    line.at.base, line.at.clean, line.at.work = recorder.run.base_sha, left[plan.CLEAN], left[plan.TREE]
-                    await self._harvest_lost(line, boxes, recorder)
+            async with self._executor.open_run(recorder.run.id) as boxes:  # leaving it removes what the dead owner left
+                if plan.TREE in left and plan.CLEAN in left and _checked_out(recorder.run):
+                    await self._harvest_lost(boxes, recorder, left)
         except CctermError as error:
             recorder.notice(f"what the lost run left could not be harvested: {error}", "error")
         return await self._finish(recorder, ending)
 
-    async def _harvest_lost(self, line: Line, boxes: Boxes, recorder: Recorder) -> None:
+    async def _harvest_lost(self, boxes: Boxes, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
+        kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
+        work = self._state.work(recorder.run.id)
+        await asyncio.to_thread(forget, work)  # what a harvest left behind half-way
+        line = Line(kit, boxes, recorder, Live(), work)
+        line.at.base, line.at.clean, line.at.work = recorder.run.base_sha, left[plan.CLEAN], left[plan.TREE]
         try:
             if await line.harvest(commit_body("", run=recorder.run.id, model=recorder.run.task.model)):
                 await line.judge()
@@ -135,7 +135,9 @@ class Pipeline:
             what = "was delivered already" if run.published else "kept no commit"
             raise UsageError(f"run {run.id} {what}, there is nothing to push", f"ccterm show {run.id}")
         if run.verdict and any(finding.rule == "secret" for finding in run.verdict.findings):
-            raise StepError(Cause.POLICY, policy.sentence(run.verdict), "take the secret out of the work before it goes anywhere", reason="secret")
+            raise StepError(
+                Cause.POLICY, policy.sentence(run.verdict), "take the secret out of the work before it goes anywhere", reason="secret"
+            )
         kit = await asyncio.to_thread(self._outfit, run, recorder)
         async with self._executor.open_run(run.id) as boxes:
             line = Line(kit, boxes, recorder, Live(), self._state.work(run.id))

@@ -22,7 +22,8 @@ class Problem:
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "did you mean …" for the known word that is closest, else the list of all."""
     names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    swapped = [name for name in names if sorted(name) == sorted(word)]
+    close = swapped or get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean {close[0]}" if close else f"known keys are {', '.join(names)}"
 
 
@@ -31,7 +32,7 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     at: Loc = tuple(part for part in first["loc"] if part != "[key]")
-    name = _quoted(".".join(str(part) for part in at)) if at else "the file"
+    name = quoted(".".join(str(part) for part in at)) if at else "the file"
     if first["type"] == "extra_forbidden":
         return Problem(at, f"unknown key {name}", nearest(str(at[-1]), keys(model_at(model, at[:-1]))))
     if first["type"] == "missing":
@@ -46,7 +47,8 @@ def _lower(text: str) -> str:
     return text.replace("Input should be", "it should be").replace("a valid string", "text").rstrip(".")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name from a file in quotes, cut and safe to print."""
     return '"' + "".join(char if char.isprintable() else "�" for char in name[:80]) + '"'
 
 

@@ -82,6 +82,15 @@ def placed(path: Path, info: ValidationInfo) -> Path:
     return Path(base) / path if base else path
 
 
+def whole_text(text: str) -> str:
+    """Return a text that can be stored and handed to programs. Raises ValueError."""
+    if "\0" in text:
+        raise ValueError("holds a NUL character; remove it")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("holds half a character (a lone surrogate); remove it")
+    return text
+
+
 def base_name(name: str) -> str:
     """Return the name of what a new branch starts from. Raises ValueError."""
     try:
@@ -104,7 +113,7 @@ def inside(name: str) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
-Command = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+Command = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(whole_text)]
 Base = Annotated[str, AfterValidator(base_name)]
 InsidePath = Annotated[str, AfterValidator(inside)]
 PlacedPath = Annotated[Path, AfterValidator(placed)]

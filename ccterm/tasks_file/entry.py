@@ -9,7 +9,7 @@ from ccterm.errors import UsageError
 from ccterm.models import ExecutionMode, Value
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.settings.problems import problem
-from ccterm.settings.units import Base, Command, Duration
+from ccterm.settings.units import Base, Command, Duration, whole_text
 
 _PROMPT_LENGTH = 1_000_000
 
@@ -19,13 +19,7 @@ def _prompt(text: str) -> str:
         raise ValueError("is empty; say what the agent should do")
     if len(text) > _PROMPT_LENGTH:
         raise ValueError(f"is longer than {_PROMPT_LENGTH:,} characters; put the long part into a file of the repository")
-    return _no_nul(text)
-
-
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("holds a NUL character; remove it")
-    return text
+    return whole_text(text)
 
 
 def _repo(text: str) -> str:
@@ -34,7 +28,7 @@ def _repo(text: str) -> str:
             parse_remote(text)
     except UsageError as error:
         raise ValueError(f"is refused: {error}") from error
-    return _no_nul(text)
+    return whole_text(text)
 
 
 def _branch(name: str) -> str:
@@ -48,7 +42,7 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_no_nul)]
+Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(whole_text)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_several)]
 
 

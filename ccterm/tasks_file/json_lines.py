@@ -3,20 +3,24 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import partial
 
+from ccterm.settings.problems import quoted
 from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, Fault, Mark, Node, Pair
 
 MAX_LINE = 2_000_000
-MAX_KEYS = 100
+MAX_KEYS = 40
 _REMEDY = 'each line is one task: an object such as {"prompt": "…", "branch": "…"}'
-_LINE = re.compile(r"[^\n]*[^\s][^\n]*")
+_LINE = re.compile(r"\S[^\n]*")
 
 
 def looks_like_json_lines(text: str) -> bool:
     """Whether the first line that holds anything is a whole JSON object."""
     first = _LINE.search(text)
+    if not first or len(first[0]) > MAX_LINE or not first[0].startswith("{"):
+        return False
     try:
-        return bool(first) and len(first[0]) <= MAX_LINE and first[0].lstrip().startswith("{") and isinstance(json.loads(first[0]), dict)
+        return isinstance(json.loads(first[0]), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -28,51 +32,51 @@ def read_json_lines(text: str) -> Node:
     for match in _LINE.finditer(text):
         number += text.count("\n", counted, match.start())
         counted = match.start()
-        tasks.append(_line(match[0], number))
+        tasks.append(_line(match[0], Mark(number, counted - text.rfind("\n", 0, counted))))
         if len(tasks) > MAX_TASKS:
             break  # one too many is enough to be told
     return Node(Mark(1, 1), tasks)
 
 
-def _line(line: str, number: int) -> Node:
-    start = Mark(number, len(line) - len(line.lstrip()) + 1)
+def _line(line: str, start: Mark) -> Node:
     if len(line) > MAX_LINE:
         raise Fault(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
-
-    def pairs(items: Iterable[tuple[str, object]]) -> object:
-        found: dict[str, object] = {}
-        for key, value in items:
-            if key in found:
-                raise Fault(
-                    _find(line, key, number, last=True), f'the key "{key[:40]}" stands here for the second time', "keep one of them"
-                )
-            found[key] = value
-        return found
-
-    def constant(word: str) -> object:
-        raise Fault(start, f"{word} is no JSON", "give a number")
-
     try:
-        value: object = json.loads(line, object_pairs_hook=pairs, parse_constant=constant)
+        value: object = json.loads(line, object_pairs_hook=partial(_once, line, start), parse_constant=partial(_no_constant, start))
     except json.JSONDecodeError as error:
-        raise Fault(Mark(number, error.colno), error.msg[:1].lower() + error.msg[1:], _REMEDY) from error
+        raise Fault(Mark(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _REMEDY) from error
     except (ValueError, RecursionError) as error:
         raise Fault(start, "nested too deeply, or a number with too many digits", _REMEDY) from error
     if not isinstance(value, dict):
         raise Fault(start, "this line is no object", _REMEDY)
     if len(value) > MAX_KEYS or any(isinstance(item, list | dict) and len(item) > MAX_NODES for item in value.values()):
         raise Fault(start, "an object with too many values", _REMEDY)
-    return Node(start, {key: Pair(_find(line, key, number), _node(item, start)) for key, item in value.items()})
+    return Node(start, {key: Pair(_find(line, key, start), _node(item, start)) for key, item in value.items()})
 
 
-def _find(line: str, key: str, number: int, *, last: bool = False) -> Mark:
-    places = [match.start() + 1 for match in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", line)]
-    return Mark(number, (places[-1] if last else places[0]) if places else 1)
+def _once(line: str, start: Mark, items: Iterable[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in items:
+        if key in found:
+            raise Fault(_find(line, key, start, last=True), f"the key {quoted(key)} stands here for the second time", "keep one of them")
+        found[key] = value
+    return found
 
 
-def _node(value: object, mark: Mark) -> Node:
+def _no_constant(start: Mark, word: str) -> object:
+    raise Fault(start, f"{word} is no JSON", "give a number")
+
+
+def _find(line: str, key: str, start: Mark, *, last: bool = False) -> Mark:
+    places = [match.start() for match in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", line)]
+    return Mark(start.line, start.column + places[-1 if last else 0]) if places else start
+
+
+def _node(value: object, mark: Mark, depth: int = 0) -> Node:
+    if isinstance(value, list | dict) and depth:
+        raise Fault(mark, "nested too deeply", "a task is a flat object")
     if isinstance(value, list):
-        return Node(mark, [_node(item, mark) for item in value])
+        return Node(mark, [_node(item, mark, 1) for item in value])
     if isinstance(value, dict):
-        return Node(mark, {str(key): Pair(mark, _node(item, mark)) for key, item in value.items()})
+        return Node(mark, {str(key): Pair(mark, _node(item, mark, 1)) for key, item in value.items()})
     return Node(mark, value if isinstance(value, str | int | float | bool) else None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ccterm.errors import TaskFileError
-from ccterm.settings.problems import keys, nearest, problem
+from ccterm.settings.problems import keys, nearest, problem, quoted
 from ccterm.tasks_file.entry import TaskEntry
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
 from ccterm.tasks_file.nodes import MAX_TASKS, Fault, Mark, Node, Pair, place, plain
@@ -77,7 +77,7 @@ def _parts(root: Node) -> tuple[Mapping[str, Pair], Sequence[Node]]:
     for key, pair in top.items():
         if key not in ("defaults", "tasks"):
             fix = "begin the task with - " if key in keys(TaskEntry) else nearest(key, ("defaults", "tasks"))
-            raise Fault(pair.key, f'unknown key "{key[:40]}" at the top', fix)
+            raise Fault(pair.key, f"unknown key {quoted(key)} at the top", fix)
     if "tasks" not in top:
         raise Fault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
     defaults = top["defaults"].node if "defaults" in top else None

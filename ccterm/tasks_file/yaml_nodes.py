@@ -5,6 +5,7 @@ from typing import Protocol
 
 import yaml
 
+from ccterm.settings.problems import quoted
 from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, Fault, Mark, Node, Pair
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML came without libyaml
@@ -93,7 +94,7 @@ class _Composer:
 
     def _alias(self, name: str, mark: Mark) -> Node:
         if name not in self._anchors:
-            raise Fault(mark, f"the alias *{name[:40]} names nothing above it", "write the value out")
+            raise Fault(mark, f"the alias {quoted(name)} names nothing above it", "write the value out")
         node = self._anchors[name]
         self._grow(node.size, mark)
         return Node(mark, node.value, node.size)
@@ -110,7 +111,7 @@ class _Composer:
             key, at = _key(event), _mark(event.start_mark)
             if key in pairs:
                 raise Fault(
-                    at, f'the key "{key[:40]}" stands here for the second time (first in line {pairs[key].key.line})', "keep one of them"
+                    at, f"the key {quoted(key)} stands here for the second time (first in line {pairs[key].key.line})", "keep one of them"
                 )
             pairs[key] = Pair(at, self._node(self._next(), depth + 1))
         return Node(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))

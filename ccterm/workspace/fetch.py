@@ -29,7 +29,9 @@ def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None = None) -
 def _has(repo: Path, commit: str | None) -> bool:
     if commit is None:
         return True
-    return subprocess.run(["git", "-C", str(repo), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(["git", "-C", str(repo), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def _git(repo: Path, *words: str, fix: str) -> None:

@@ -1,7 +1,9 @@
 """What the tests of the agents share: a recorded run read to its end."""
 
+import math
 from collections.abc import Iterable
 
+from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from ccterm.agents.base import Outcome
@@ -9,6 +11,19 @@ from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import judge
 from ccterm.events import Event
 from tests.captures.recorded import Capture
+
+_ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["\ud800x", "", 10**400, -1, math.inf, "text", "tool_use"]),
+)
+JSON: st.SearchStrategy[JsonValue] = st.recursive(
+    _ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4), max_leaves=8
+)
+"""Any JSON, odd strings and numbers among it."""
 
 
 def read(objects: Iterable[dict[str, JsonValue]]) -> tuple[StreamParser, list[Event]]:

@@ -1,7 +1,6 @@
 """What the parser makes of lines: of each kind, of wrong shapes, and of what nobody has seen yet."""
 
 import copy
-import math
 
 import pytest
 from hypothesis import given
@@ -9,23 +8,11 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from ccterm.agents.stream import TYPING, StreamParser
-from ccterm.agents.stream_tools import INPUT, LINE, answer, bounded, one_line, summary
 from ccterm.events import TEXT_CAP, Limited, Notice, Retrying, Said, ToolCalled, ToolReturned, Typing, from_line, to_line
-from tests.agents.reading import read
+from tests.agents.reading import JSON, read
 from tests.captures.recorded import captures, samples
 
 SAMPLES = samples()
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=20),
-    st.sampled_from(["\ud800x", "", 10**400, -1, math.inf, "text", "tool_use"]),
-)
-JSON: st.SearchStrategy[JsonValue] = st.recursive(
-    ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4), max_leaves=8
-)
 
 
 @st.composite
@@ -125,56 +112,6 @@ def test_tools_are_called_and_answer() -> None:
 def test_a_tool_s_failure_is_not_ok() -> None:
     _, events = read(captures()["e_bash_fail"].objects)
     assert [event.ok for event in events if isinstance(event, ToolReturned)] == [False]
-
-
-@pytest.mark.parametrize(
-    ("content", "structured", "text"),
-    [
-        ("words", None, "words"),
-        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], None, "a\nb"),
-        ([{"type": "image", "source": {}}], None, "[image]"),
-        (None, "Error: no", "Error: no"),
-        (None, None, ""),
-        ({"odd": 1}, None, ""),
-    ],
-)
-def test_an_answer_comes_in_three_shapes(content: JsonValue, structured: JsonValue, text: str) -> None:
-    assert answer(content, structured) == text
-
-
-@pytest.mark.parametrize(
-    ("name", "given_", "line"),
-    [
-        ("Read", {"file_path": "/box/tree/src/a.py"}, "src/a.py"),
-        ("Read", {"file_path": "/etc/hosts"}, "/etc/hosts"),
-        ("Edit", {"file_path": "/box/tree/a", "old_string": "1\n2\n", "new_string": "3"}, "a +1 −2"),
-        ("MultiEdit", {"file_path": "a", "edits": [{"old_string": "1", "new_string": "2\n3"}, {"new_string": "4"}]}, "a +3 −1"),
-        ("Write", {"file_path": "a", "content": "x\ny"}, "a +2"),
-        ("Bash", {"command": "make  all\n make test", "description": "Build"}, "make all make test"),
-        ("Grep", {"pattern": "def .*", "path": "/box/tree/src"}, "def .* in src"),
-        ("Grep", {"pattern": "x"}, "x"),
-        ("Task", {"description": "Look around", "prompt": "…"}, "Look around"),
-        ("WebFetch", {"prompt": "sum up", "url": "https://example.org"}, "https://example.org"),
-        ("TodoWrite", {"todos": [{"content": "a", "status": "completed"}, {"content": "b", "status": "in_progress"}]}, "1/2 b"),
-        ("mcp__echo__shout", {"count": 3, "text": "hi there"}, "hi there"),
-        ("Anything", {}, ""),
-        ("Edit", {"file_path": 7, "old_string": [], "new_string": None}, "+0 −0"),
-    ],
-)
-def test_a_call_is_told_in_one_line(name: str, given_: dict[str, JsonValue], line: str) -> None:
-    assert summary(name, given_, "/box/tree") == line
-
-
-def test_a_summary_is_short_and_on_one_line() -> None:
-    line = one_line("word\n" * 100_000)
-    assert len(line) == LINE
-    assert "\n" not in line
-
-
-@given(given_=st.dictionaries(st.text(max_size=5), JSON, max_size=5), size=st.integers(0, 200_000))
-def test_an_input_is_kept_within_bounds(given_: dict[str, JsonValue], size: int) -> None:
-    kept = bounded({**given_, "content": "x" * size, "more": ["y" * size] * 100})
-    assert sum(len(str(value)) for value in kept.values()) < 2 * INPUT
 
 
 def test_long_texts_are_cut_in_the_event() -> None:

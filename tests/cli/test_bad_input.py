@@ -80,7 +80,15 @@ def test_an_unknown_key_of_the_settings_names_the_nearest(state: Path, tmp_path:
 
 def test_a_batch_file_with_an_error_starts_nothing(state: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({"a": "a\n"})
-    lines = ["defaults:", f"  repo: {remote}", "  mode: local", "  agent: scripted", "tasks:", "  - {task: one, branch: one}", "  - {task: two, brunch: two}"]
+    lines = [
+        "defaults:",
+        f"  repo: {remote}",
+        "  mode: local",
+        "  agent: scripted",
+        "tasks:",
+        "  - {task: one, branch: one}",
+        "  - {task: two, brunch: two}",
+    ]
     (tmp_path / "tasks.yaml").write_text("\n".join(lines) + "\n")
     done = ccterm("batch", "tasks.yaml", cwd=tmp_path)
     assert done.returncode == 2
@@ -115,7 +123,7 @@ def test_a_full_disk_ends_the_run_with_a_clear_sentence(tmp_path: Path, make_rem
     if os.geteuid() != 0:
         pytest.skip("a small file system can only be mounted by root")
     remote = make_remote({"a": "a\n"})
-    from tests.support.disk import small_disk  # noqa: PLC0415 - needs root
+    from tests.support.disk import small_disk
 
     with small_disk(tmp_path / "disk", megabytes=14) as disk:
         flood = '[{"write": "n", "text": "n"}, {"flood": 400000}, {"say": "never told"}]'

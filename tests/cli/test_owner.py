@@ -33,7 +33,9 @@ def transcript(state: Path) -> str:
 @pytest.fixture
 def owner(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
     """A `ccterm run` whose agent has said that it is ready and then does nothing for long."""
-    process = start(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, {"sleep": 60})), "--json")
+    process = start(
+        *local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.2}] * 300)), "--json"
+    )
     try:
         wait_until(lambda: '"text":"ready"' in transcript(state))
         yield process

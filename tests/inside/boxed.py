@@ -18,12 +18,11 @@ from tests.support.waiting import LIMIT, wait_until
 class Running:
     """A step program under way. Leaving the block cuts its life line and waits for its end."""
 
-    def __init__(self, lib: Path, box: Path, program: str, request: Mapping[str, object], env: Mapping[str, str]) -> None:
+    def __init__(self, lib: Path, box: Path, program: str, request: Mapping[str, object], *, listen: bool = True, **env: str) -> None:
         (box / "request.json").write_text(json.dumps(request))
         self.frames: list[Frame] = []
-        self.raw = bytearray()
         self._host: socket.socket | None = None
-        self._listener = self._listen(box, request.get("control"))
+        self._listener = self._listen(box, request.get("control")) if listen else None
         self.process = subprocess.Popen(
             [sys.executable, "-I", str(lib), program, "request.json"],
             cwd=box,

@@ -1,6 +1,6 @@
 """Fixtures for the step programs that run a child."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ def box(tmp_path: Path) -> Path:
 def supervise(lib: Path, box: Path) -> Supervise:
     """Start the supervisor of a scripted agent: supervise(script, **fields of the request)."""
 
-    def start(prompt: object, *, box_env: Mapping[str, str] | None = None, **fields: object) -> Running:
-        return Running(lib, box, "supervise", supervise_request(prompt, **fields), box_env or {})
+    def start(prompt: object, **fields: object) -> Running:
+        return Running(lib, box, "supervise", supervise_request(prompt, **fields))
 
     return start

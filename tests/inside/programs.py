@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,12 @@ import ccterm.inside
 
 _INSIDE = Path(ccterm.inside.__file__).parent
 LIMIT = 120.0
+_HUMBLE = """
+import ctypes, os, sys
+for capability in (1, 2, 3):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @dataclass(frozen=True)
@@ -42,17 +49,18 @@ def box_lib(directory: Path) -> Path:
 
 
 def start_program(
-    program: str, request: Mapping[str, object], box: Path, *, env: Mapping[str, str] | None = None, user: int | None = None
+    program: str, request: Mapping[str, object], box: Path, *, env: Mapping[str, str] | None = None, humble: bool = False
 ) -> "subprocess.Popen[str]":
-    """Start a program in the box directory; its stdin is empty."""
+    """Start a program in the box directory; its stdin is empty. `humble`: as root, it has no more rights than an owner has."""
     box.mkdir(parents=True, exist_ok=True)
     lib = box_lib(box.parent)
     name = f"request-{program}.json"
     (box / name).write_text(json.dumps(request))
     command = [sys.executable, "-I", str(lib), program, name]
+    if humble and sys.platform == "linux":
+        command = [sys.executable, "-I", "-c", _HUMBLE, *command]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CCTERM_")}
-    options = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]  # mypy cannot see through the options
+    return subprocess.Popen(
         command,
         cwd=box,
         env=kept | dict(env or {}),
@@ -60,7 +68,6 @@ def start_program(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
@@ -85,8 +92,18 @@ def run_program(
     box: Path,
     *,
     env: Mapping[str, str] | None = None,
-    user: int | None = None,
+    humble: bool = False,
     limit: float = LIMIT,
 ) -> Ended:
     """Run a program to its end. It must print exactly one report and an end frame."""
-    return finish(start_program(program, request, box, env=env, user=user), limit)
+    return finish(start_program(program, request, box, env=env, humble=humble), limit)
+
+
+def wrap_git(directory: Path, script: str) -> Path:
+    """Put a shell script named git into a fresh directory; in it, "$git" is the real one."""
+    directory.mkdir()
+    real = shutil.which("git")
+    path = directory / "git"
+    path.write_text(f"#!/bin/sh\ngit={real}\n{script}\n")
+    path.chmod(0o755)
+    return directory

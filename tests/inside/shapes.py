@@ -33,8 +33,12 @@ def nothing() -> None:
 
 
 def double_fork() -> None:
-    if forked(lambda: (forked(nothing), os._exit(0))[1]):
-        os.wait()
+    def child() -> None:
+        forked(nothing)
+        os._exit(0)
+
+    forked(child)
+    os.wait()
 
 
 def setsid() -> None:
@@ -58,20 +62,39 @@ def stopped() -> None:
 
 
 def stdout_held() -> None:
-    forked(lambda: (os.setsid(), sleeper())[1])
+    def child() -> None:
+        os.setsid()
+        sleeper()
+
+    forked(child)
 
 
 def fork_storm() -> None:
+    def spark() -> None:
+        time.sleep(0.05)
+        os._exit(0)
+
     def storm() -> None:
         living = 0
         while True:
             living += 1
-            forked(lambda: (time.sleep(0.05), os._exit(0))[1])
+            forked(spark)
             while living > STORM:
                 os.wait()
                 living -= 1
 
     forked(storm)
+
+
+def runaway() -> None:
+    """No process of it lives longer than it takes to fork the next."""
+
+    def run() -> None:
+        while True:
+            if os.fork():
+                os._exit(0)
+
+    forked(run)
 
 
 def new_group() -> None:
@@ -93,7 +116,12 @@ def env_cleared() -> None:
 
 def zombie_parent() -> None:
     """The parent is dead and not buried by us; what it left lives on."""
-    forked(lambda: (forked(nothing), os._exit(0))[1])
+
+    def child() -> None:
+        forked(nothing)
+        os._exit(0)
+
+    forked(child)
 
 
 def uninterruptible() -> None:
@@ -109,7 +137,7 @@ def uninterruptible() -> None:
 SHAPES = {
     shape.__name__: shape
     for shape in (
-        double_fork, setsid, nohup, sigterm_ignored, stopped, stdout_held, fork_storm, new_group, renamed, env_cleared, zombie_parent,
+        double_fork, setsid, nohup, sigterm_ignored, stopped, stdout_held, fork_storm, runaway, new_group, renamed, env_cleared, zombie_parent,
         uninterruptible,
     )
 }  # fmt: skip

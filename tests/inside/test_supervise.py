@@ -1,13 +1,12 @@
 """The supervisor with the scripted agent."""
 
-import json
 import os
-import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.inside.boxed import Running, supervise_request
+from tests.inside.boxed import Running, alive, supervise_request
 from tests.inside.conftest import Supervise
 from tests.support.waiting import wait_until
 
@@ -49,7 +48,7 @@ def test_a_line_of_three_megabytes_comes_in_parts_and_whole(supervise: Supervise
 
 
 def test_frames_are_ascii(lib: Path, box: Path) -> None:
-    with Running(lib, box, "supervise", supervise_request([{"say": "ümlaut 🎈"}], control=None), {}) as run:
+    with Running(lib, box, "supervise", supervise_request([{"say": "ümlaut 🎈"}]), LANG="C") as run:
         run.report()
     assert "ümlaut 🎈" in run.messages("result")[0]["result"]
 
@@ -79,14 +78,8 @@ def test_a_program_that_cannot_be_executed_is_reported(supervise: Supervise, box
 
 
 def test_without_a_listener_the_agent_does_not_start(lib: Path, box: Path) -> None:
-    request = supervise_request([{"write": "a.txt"}])
-    with Running(lib, box, "supervise", request | {"control": None}, {}) as run:
-        run.report()
-    (box / "tree" / "a.txt").unlink()
-    (box / "request.json").write_text(json.dumps(request))
-    request["control"] = 7  # no path that the test listens on
-    with Running(lib, box, "supervise", request | {"control": 7}, {}) as run:
-        assert run.report()["ok"] is False
+    with Running(lib, box, "supervise", supervise_request([{"write": "a.txt"}]), listen=False) as run:
+        assert run.report()["reason"] == "control"
     assert not (box / "tree" / "a.txt").exists()
 
 
@@ -108,12 +101,22 @@ def test_a_word_before_the_agent_is_up_is_taken(supervise: Supervise) -> None:
     assert [note["taken"] for note in run.notes("steered")] == [True]
 
 
-def test_a_late_word_is_answered(supervise: Supervise) -> None:
-    with supervise([{"say": "bye"}, {"exit": 0}], argv=["@inside", "scripted"]) as run:
-        run.order("say", "0")
-        run.until(lambda frame: '"type":"result"' in frame.get("d", ""))
-        run.report()
-    assert len(run.notes("steered")) == 1
+def test_a_late_word_is_answered(supervise: Supervise, box: Path) -> None:
+    (box / "tree" / "agent.py").write_text(
+        """import os, time
+print('{"type":"result"}', flush=True)
+while os.read(0, 1000): pass
+print("no more is read", flush=True)
+while not os.path.exists("go"): time.sleep(0.01)
+"""
+    )
+    with supervise("", argv=["python3", "agent.py"]) as run:
+        run.until_said("no more is read")
+        run.order("say", "one more thing")
+        late = run.until(lambda frame: frame.get("what") == "steered")
+        (box / "tree" / "go").touch()
+        assert run.report()["exit"] == 0
+    assert (late["d"], late["taken"], "ccterm retry" in late["detail"]) == ("one more thing", False, True)
 
 
 def test_a_held_agent_waits_takes_a_word_and_ends_when_released(supervise: Supervise) -> None:
@@ -223,21 +226,35 @@ def test_a_grandchild_that_holds_stdout_holds_nobody_up(supervise: Supervise) ->
 
 
 def test_a_slow_host_holds_the_agent_up_and_orders_still_work(supervise: Supervise) -> None:
-    with supervise([{"say": "began"}, {"flood": 200_000, "bytes": 100, "raw": True}], silence_seconds=0.5) as run:
+    mark = os.urandom(8).hex()
+    with supervise([{"say": "began"}, {"flood": 10_000_000, "bytes": 100, "raw": True}], mark=mark) as run:
+        run.until_said("began")
         run.reading.clear()
         run.order("kill")
+        wait_until(lambda: not alive(mark))
         run.reading.set()
         assert run.report()["stopped_by"] == "now"
 
 
 def test_a_flood_arrives_whole_and_leaves_memory_flat(supervise: Supervise) -> None:
-    with supervise([{"flood": 200_000, "bytes": 100, "raw": True}, {"say": "Done."}]) as run:
-        peaks = []
-        while run.process.poll() is None:
-            peaks.append(resident(run.process.pid))
+    peaks: list[int] = []
+    with supervise([{"flood": 300_000, "bytes": 100, "raw": True}, {"say": "Done."}]) as run:
+        wait_until(lambda: ended(run, peaks))
         run.report()
-    assert sum(line == "x" * 99 for line in run.lines()) == 200_000
-    assert max(peaks) < 60_000_000
+    assert sum(line == "x" * 99 for line in run.lines()) == 300_000
+    assert max(peaks) < 40_000_000
+
+
+def ended(run: Running, peaks: list[int]) -> bool:
+    peaks.append(resident(run.process.pid))
+    return run.process.poll() is not None
+
+
+def resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def test_files_of_the_home_are_kept(supervise: Supervise, box: Path) -> None:
@@ -248,9 +265,9 @@ def test_files_of_the_home_are_kept(supervise: Supervise, box: Path) -> None:
     assert "noted" in (box / "session" / f"{session}.jsonl").read_text()
 
 
-def test_what_is_internal_does_not_reach_the_agent(supervise: Supervise, box: Path) -> None:
-    env = {"CCTERM_SECRET_SOCKET": "x", "OTEL_TRACES_EXPORTER": "x", "VISIBLE": "1"}
-    with supervise([{"env": "env.txt"}], box_env=env, env={"MINE": "2"}) as run:
+def test_what_is_internal_does_not_reach_the_agent(lib: Path, box: Path) -> None:
+    request = supervise_request([{"env": "env.txt"}], env={"MINE": "2"})
+    with Running(lib, box, "supervise", request, CCTERM_SECRET_SOCKET="x", OTEL_TRACES_EXPORTER="x", VISIBLE="1") as run:
         run.report()
     seen = dict(line.split("=", 1) for line in (box / "tree" / "env.txt").read_text().splitlines())
     assert {name for name in seen if name.startswith(("CCTERM_", "OTEL_"))} == {"CCTERM_MARK"}
@@ -258,42 +275,16 @@ def test_what_is_internal_does_not_reach_the_agent(supervise: Supervise, box: Pa
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can drop to another user")
-def test_as_root_the_agent_is_dropped_to_its_user(supervise: Supervise, box: Path) -> None:
-    for path in [box, *box.parents]:
-        if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
-            path.chmod(path.stat().st_mode | stat.S_IXOTH)
-    (box / "tree").chmod(0o777)
+def test_as_root_the_agent_is_dropped_to_its_user(lib: Path) -> None:
     script = "id -un; grep NoNewPrivs /proc/self/status; cat /proc/$PPID/environ | wc -c; echo $HOME; kill -9 $PPID; echo $?"
-    with supervise("", argv=["sh", "-c", script], user="nobody", home=None, keep=[]) as run:
-        run.report()
+    request = supervise_request("", argv=["sh", "-c", script], user="nobody", home=None, cwd=".")
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        with Running(lib, Path(directory), "supervise", request, HOME="/root") as run:
+            run.report()
     assert run.lines() == ["nobody", "NoNewPrivs:\t1", "0", "/nonexistent", "1"]
 
 
 def test_a_request_that_is_nonsense_is_reported(lib: Path, box: Path) -> None:
-    with Running(lib, box, "supervise", {"control": None}, {}) as run:
+    with Running(lib, box, "supervise", {"control": None}) as run:
         assert run.report() == {"ok": False, "reason": "internal", "detail": "KeyError: 'mark'"}
-
-
-def resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def test_the_end_of_the_run_is_the_end_of_its_processes(supervise: Supervise) -> None:
-    with supervise([{"fork": "daemon"}, {"say": "Done."}]) as run:
-        run.until_said("Done.")
-        run.report()
-    wait_until(lambda: not daemons(run.process.pid))
-
-
-def daemons(parent: int) -> list[str]:
-    return [path.name for path in Path("/proc").glob("[0-9]*") if f"PPid:\t{parent}\n" in _status(path)]
-
-
-def _status(path: Path) -> str:
-    try:
-        return (path / "status").read_text()
-    except OSError:
-        return ""

@@ -8,11 +8,13 @@ from typing import Literal
 from pydantic import JsonValue
 
 from ccterm.agents.stream import StreamParser
-from ccterm.events import Event
+from ccterm.events import Event, Notice, Printed, Said, Typing
 from ccterm.inside.protocol import Frame
 from ccterm.output.clean import Cleaner
 from ccterm.output.door import Door
 from ccterm.output.mask import Masker
+
+SECRET = "tok-7Q2mWx9Zr4Lk"
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Watched:
         self.emits: list[int] = []
         self.archived: list[str] = []
         self.parser = StreamParser() if agent else None
-        self.cleaner = Cleaner(Masker(secrets))
+        self.cleaner = Cleaner(Masker({f"secret {number}": secret for number, secret in enumerate(secrets)}))
         self.door = Door(
             self.cleaner, self._emit, later=self.clock.later, parser=self.parser, archive=self.archived.append if agent else None
         )
@@ -73,12 +75,15 @@ class Watched:
     def frame(self, kind: Literal["line", "note", "report", "end"], **fields: object) -> None:
         """Bring in the next frame."""
         frame: Frame = json.loads(json.dumps({"n": self._next, "t": 0.0, "k": kind, **fields}))
-        self._next += 1
-        self.door.frame(frame)
+        self._bring(frame)
 
     def line(self, text: str, stream: Literal[1, 2] = 1) -> None:
         """Bring in a whole line."""
-        self.frame("line", s=stream, d=text)
+        self._bring({"n": self._next, "t": 0.0, "k": "line", "s": stream, "d": text})
+
+    def _bring(self, frame: Frame) -> None:
+        self._next += 1
+        self.door.frame(frame)
 
     def objects(self, objects: Iterable[dict[str, JsonValue]]) -> None:
         """Bring in lines of the agent's stream."""
@@ -89,3 +94,23 @@ class Watched:
     def stored(self) -> str:
         """Everything that left the door, as one text."""
         return "\n".join([*(event.model_dump_json() for event in self.events), *self.archived])
+
+
+def delta(text: str, index: int = 0) -> dict[str, JsonValue]:
+    """Return a piece of typed text."""
+    return {"type": "stream_event", "event": {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}}
+
+
+def said(text: str) -> dict[str, JsonValue]:
+    """Return a whole text block."""
+    return {"type": "assistant", "message": {"content": [{"type": "text", "text": text}]}}
+
+
+def kinds(events: list[Event]) -> list[str]:
+    """Return the kinds of events."""
+    return [event.kind for event in events]
+
+
+def texts(events: list[Event], kind: type[Said] | type[Typing] | type[Notice] | type[Printed]) -> list[str]:
+    """Return the texts of the events of one kind."""
+    return [event.text for event in events if isinstance(event, kind)]

@@ -251,7 +251,7 @@ async def test_a_working_copy_stands_for_its_origin_and_is_not_touched(service: 
     assert run.published is not None
     assert run.published.remote == str(remote)
     notes = [event.text async for event in service.follow(run.id) if isinstance(event, Notice)]
-    assert any("1 unpushed commit" in note for note in notes)
+    assert any("1 unpushed commit not included" in note for note in notes)
     assert git(copy, "rev-parse", "HEAD") == before
     assert git(copy, "status", "--porcelain") == ""
 
@@ -267,7 +267,7 @@ async def test_nothing_but_the_record_stays_behind(service: Service, remote: Pat
 async def test_a_task_that_adds_a_registered_secret_is_not_published(
     remote: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch, isolation: Path
 ) -> None:
-    from ccterm.service import AgentService  # noqa: PLC0415 - the service reads its settings when it is opened
+    from ccterm.service import AgentService
 
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)

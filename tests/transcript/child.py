@@ -4,6 +4,7 @@ import asyncio
 import resource
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ccterm.events import Finished, Printed, Said, StepFinished
@@ -63,8 +64,16 @@ async def on_a_full_disk(directory: Path) -> None:
         transcript.append([Printed(stream="stdout", text="x" * 5000)])
         await asyncio.sleep(0)
     say(transcript.fault.strerror)
-    transcript.append([END])
+    with (directory.parent / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(b"f" * 100):
+            pass  # what the cut-off line left free
+    transcript.append([END.model_copy(update={"summary": "more than a block " * 1000})])
     await transcript.close()
+
+
+def most_memory() -> int:
+    """Return how large this process has been, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 
 async def many(directory: Path, count: int) -> None:
@@ -72,7 +81,7 @@ async def many(directory: Path, count: int) -> None:
     transcript = Transcript(directory, RunId(directory.name))
     transcript.append([Said(text="warm")])
     await transcript.sync()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_memory()
     seen = 0
 
     async def read() -> None:
@@ -90,7 +99,7 @@ async def many(directory: Path, count: int) -> None:
     async for batch in follow(directory):
         seen += len(batch)
     seen += sum(1 for _ in read_events(directory / EVENTS_FILE))
-    say(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    say(most_memory() - before)
     say(seen)
 
 

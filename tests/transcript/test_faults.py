@@ -65,7 +65,7 @@ async def test_a_killed_writer_loses_nothing_that_was_synced(directory: Path, se
 
 @pytest.mark.slow
 async def test_a_writer_killed_very_often_loses_nothing_that_was_synced(tmp_path: Path, rounds: Callable[[int], int]) -> None:
-    for seed in range(rounds(150)):
+    for seed in range(rounds(100)):
         directory = tmp_path / str(seed) / RUN
         await check_after_kill(directory, kill_at_random(directory, random.Random(seed)))
 

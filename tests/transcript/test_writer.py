@@ -176,6 +176,19 @@ async def test_a_disk_that_hangs_holds_up_nobody(directory: Path, stored: Stored
     assert len([event for event in stored() if event.kind == "printed"]) == 1000
 
 
+async def test_what_comes_while_the_disk_is_busy_is_written_by_itself(directory: Path, stored: Stored) -> None:
+    busy = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        transcript = Transcript(directory, RUN, pool=pool)
+        pool.submit(busy.wait, 30)
+        transcript.append([Said(text="handed to the disk")])
+        await asyncio.sleep(0.001)
+        transcript.append([Said(text="waits for it")])
+        busy.set()
+        await until(lambda: len(stored()) == 2)
+        await transcript.close()
+
+
 async def test_synced_means_on_the_disk(directory: Path, stored: Stored) -> None:
     transcript = Transcript(directory, RUN)
     stamped: list[Event] = []

@@ -1,0 +1,135 @@
+"""The token for a git host: each host gets its own and no other's, as an HTTP header that only resolve, checkout and publish see."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ccterm.credentials.sources import COMMAND_SECONDS, one_line, resolve_source, run_quietly
+from ccterm.credentials.ssh import ssh_access
+from ccterm.errors import SettingsError
+from ccterm.remotes import Remote
+from ccterm.settings import HostSettings, Settings
+
+_GITHUB = "github.com"
+_KINDS = {_GITHUB: "github", "gitlab.com": "gitlab", "codeberg.org": "gitea"}
+_USERS = {"gitlab": "oauth2"}
+_GITHUB_NAMES = ("GH_TOKEN", "GITHUB_TOKEN")
+_GH_OVERRIDES = (*_GITHUB_NAMES, "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_HOST")
+"""With these set, gh would answer with them for a host they are not meant for."""
+
+
+@dataclass(frozen=True)
+class GitCredential:
+    """A token in use. remote: the https form of the remote that it goes to. source: where it came from, for people."""
+
+    remote: Remote
+    user: str
+    token: SecretStr
+    source: str
+
+    @property
+    def header(self) -> SecretStr:
+        """The header that git sends: `Authorization: Basic …`."""
+        return SecretStr(f"Authorization: Basic {self._basic}")
+
+    @property
+    def secrets(self) -> dict[str, SecretStr]:
+        """Name and value of everything that must never be seen in an output."""
+        name = f"the token of {self.remote.host_key}"
+        return {name: self.token, f"{name} (as a header)": SecretStr(self._basic)}
+
+    @property
+    def _basic(self) -> str:
+        return base64.b64encode(f"{self.user}:{self.token.get_secret_value()}".encode()).decode()
+
+
+@dataclass(frozen=True)
+class GitAccess:
+    """How resolve, checkout and publish reach a remote. remote: the one that is really used; an ssh remote with a token became https.
+
+    header: what git sends, or None. ca: PEM text, or None. ssh_agent and known_hosts: for an ssh remote. secrets: name -> value, to be masked.
+    """
+
+    remote: Remote
+    header: SecretStr | None = None
+    ca: str | None = None
+    ssh_agent: Path | None = None
+    known_hosts: str | None = None
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+
+
+def git_access(remote: Remote, settings: Settings, env: Mapping[str, str]) -> GitAccess:
+    """Return the access to a remote: by token, else by ssh agent, else with nothing. Blocks.
+
+    Raises SettingsError when what [host] names cannot be had, PreflightError for an ssh remote without token, agent or known host key.
+    """
+    credential = git_credential(remote, settings, env)
+    if credential:
+        return GitAccess(credential.remote, credential.header, authority(remote, settings), secrets=credential.secrets)
+    if remote.kind == "ssh":
+        ssh = ssh_access(remote, env)
+        return GitAccess(remote, ssh_agent=ssh.agent, known_hosts=ssh.known_hosts)
+    return GitAccess(remote, ca=authority(remote, settings))
+
+
+def git_credential(remote: Remote, settings: Settings, env: Mapping[str, str]) -> GitCredential | None:
+    """Return the token for a remote's host, or None when there is none for it. Raises SettingsError when [host] names a source that has nothing."""
+    if remote.kind == "path":
+        return None
+    port, host = _host_settings(remote, settings)
+    target = remote.https(port)
+    kind = host.kind or _KINDS.get(target.host, "generic")
+    for source, token in _tokens(target, kind, host, env):
+        user = host.user or _USERS.get(kind, "x-access-token")
+        return GitCredential(target, user, one_line(token, f"what {source} gives for {target.host_key}"), source)
+    return None
+
+
+def authority(remote: Remote, settings: Settings) -> str | None:
+    """Return the certificates (PEM) that [host] names for a remote, or None. Raises SettingsError."""
+    ca = _host_settings(remote, settings)[1].ca
+    if ca is None:
+        return None
+    try:
+        text = ca.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the certificates {ca} cannot be read", "name a PEM file") from error
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise SettingsError(f"{ca} holds no certificate", "name a PEM file")
+    return text
+
+
+def _host_settings(remote: Remote, settings: Settings) -> tuple[int | None, HostSettings]:
+    """Return the [host] table of a remote, and the https port that it stands for."""
+    if remote.kind != "ssh":
+        return remote.port, settings.host.get(remote.host_key, HostSettings())
+    host = remote.https().host  # an ssh port says nothing about https: the one table with that host's name does
+    if host in settings.host:
+        return None, settings.host[host]
+    named = [key for key in settings.host if key.rpartition(":")[0] == remote.https().host_key]
+    if len(named) == 1:
+        return int(named[0].rpartition(":")[2]), settings.host[named[0]]
+    return None, HostSettings()
+
+
+def _tokens(remote: Remote, kind: str, host: HostSettings, env: Mapping[str, str]) -> Iterator[tuple[str, SecretStr]]:
+    """Yield source and token, best first; each one is asked only when it is wanted."""
+    if host.token:
+        yield host.token, resolve_source(host.token, env)
+    if remote.host_key == _GITHUB:
+        yield from ((name, SecretStr(env[name])) for name in _GITHUB_NAMES if env.get(name))
+    if kind == "github" and remote.kind == "https" and (token := _gh(remote.host_key, env)):
+        yield "gh auth token", token
+
+
+def _gh(host: str, env: Mapping[str, str]) -> SecretStr | None:
+    """Return the login of the GitHub CLI for a host, or None when there is none, or no such program."""
+    clean = {name: value for name, value in env.items() if name not in _GH_OVERRIDES}
+    try:
+        out = run_quietly(["gh", "auth", "token", "--hostname", host], clean, COMMAND_SECONDS, "gh")
+    except SettingsError:
+        return None  # not installed or not logged in: not having it is no fault
+    return SecretStr(out.decode("ascii", "replace")) if out.strip() else None

@@ -1,0 +1,100 @@
+"""Fetches secrets from where the settings say they are. A value is read when a run needs it and lives in a SecretStr from then on."""
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+
+from pydantic import SecretStr
+
+from ccterm.errors import SettingsError
+from ccterm.settings import Settings
+
+COMMAND_SECONDS = 10.0
+_LARGEST = 64 * 1024
+
+
+def resolve_source(source: str, env: Mapping[str, str], *, seconds: float = COMMAND_SECONDS) -> SecretStr:
+    """Return the secret behind "env:NAME" or "cmd:COMMAND". Raises SettingsError, whose text never holds what a command printed."""
+    kind, _, rest = source.partition(":")
+    if kind == "env":
+        return _from_environment(rest, env)
+    if kind == "cmd":
+        return _from_command(rest.strip(), env, seconds)
+    if kind == "keyring":
+        raise SettingsError(f"{source} cannot be read yet: the keyring comes with a later version", 'use "env:NAME" or "cmd:COMMAND"')
+    raise SettingsError("a secret has a source of an unknown kind", 'use "env:NAME" or "cmd:COMMAND"')
+
+
+def user_secrets(settings: Settings, step: str, env: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Return the [secrets] of one step by environment name. Raises SettingsError."""
+    return {name: _named(name, secret.source, env) for name, secret in settings.secrets.items() if step in secret.steps}
+
+
+def _named(name: str, source: str, env: Mapping[str, str]) -> SecretStr:
+    try:
+        return resolve_source(source, env)
+    except SettingsError as error:
+        raise SettingsError(f"[secrets.{name}]: {error.message}", error.fix) from error
+
+
+def one_line(secret: SecretStr, what: str) -> SecretStr:
+    """Return a token without the white space around it. Raises SettingsError when there is none, or more than one."""
+    token = secret.get_secret_value().strip()
+    if not token or len(token) > 8192 or not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingsError(f"{what} is no token", "it must be one word of plain characters on one line")
+    return SecretStr(token)
+
+
+def _from_environment(name: str, env: Mapping[str, str]) -> SecretStr:
+    if not env.get(name):
+        raise SettingsError(f"the environment variable {name} is not set", f"export {name}, or name another source")
+    return SecretStr(env[name])
+
+
+def _from_command(text: str, env: Mapping[str, str], seconds: float) -> SecretStr:
+    try:
+        argv = shlex.split(text)
+        name = shlex.quote(argv[0])
+    except (ValueError, IndexError) as error:
+        raise SettingsError("a cmd: source has a quote that is not closed, or is empty", "write it as on a command line") from error
+    out = run_quietly(argv, env, seconds, name)
+    if not out or len(out) > _LARGEST:
+        raise SettingsError(f"the command {name} printed {'nothing' if not out else 'more than 64 KiB'}", "it must print the secret alone")
+    try:
+        return SecretStr(out.decode())
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the command {name} printed bytes that are not UTF-8", "it must print the secret alone") from error
+
+
+def run_quietly(argv: list[str], env: Mapping[str, str], seconds: float, name: str) -> bytes:
+    """Return what a command prints, without the line's end. Raises SettingsError; neither it nor anything else repeats the output.
+
+    The command has no terminal and no input, and it is killed with all that it started when its time is over.
+    """
+    nothing = subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(argv, env=env, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, start_new_session=True)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the command {name} cannot be started", "is it installed, and on PATH?") from error
+    try:
+        out, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise SettingsError(f"the command {name} took longer than {seconds:g} s", "it must answer by itself, without asking you") from None
+    finally:
+        _end(process)
+    if process.returncode != 0:
+        raise SettingsError(f"the command {name} failed with exit code {process.returncode}", "try it in a terminal")
+    return out.rstrip(b"\r\n")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a command and its children."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.stdout:
+        process.stdout.close()  # a grandchild may hold the other end: we do not wait for it

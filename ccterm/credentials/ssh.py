@@ -1,0 +1,66 @@
+"""How an ssh remote is reached without a token: the user's agent, and only the host keys that the user already knows."""
+
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccterm.errors import PreflightError
+from ccterm.remotes import Remote
+
+_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class SshAccess:
+    """agent: the socket of the user's ssh agent. known_hosts: the lines that the box believes, and no other."""
+
+    agent: Path
+    known_hosts: str
+
+
+def ssh_access(remote: Remote, env: Mapping[str, str]) -> SshAccess:
+    """Return agent and host keys for an ssh remote. Raises PreflightError with what the user can do."""
+    token = f"or give ccterm a token for {remote.host} ([host] in the settings), which it prefers"
+    agent = Path(env.get("SSH_AUTH_SOCK") or "/nonexistent")
+    if not _is_socket(agent):
+        raise PreflightError(f"no ssh agent answers for {remote.display}", f'eval "$(ssh-agent)" and ssh-add, {token}')
+    name = remote.host if remote.port is None else f"[{remote.host}]:{remote.port}"
+    lines = [line for path in _files(env) for line in _known(path, name)]
+    if not lines:
+        port = f"-p {remote.port} " if remote.port else ""
+        raise PreflightError(
+            f"no host key of {name} is known",
+            f"ssh {port}{remote.user or 'git'}@{remote.host} once, compare the fingerprint and say yes; {token}",
+        )
+    return SshAccess(agent, "\n".join(lines) + "\n")
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _files(env: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(env.get("HOME") or "/nonexistent")
+    places = (home / ".ssh" / "known_hosts", home / ".ssh" / "known_hosts2", Path("/etc/ssh/ssh_known_hosts"))
+    return (path for path in places if path.is_file())
+
+
+def _known(path: Path, name: str) -> list[str]:
+    """Return the lines of a known_hosts file that speak of a host; ssh-keygen also finds hashed names, patterns and revoked keys."""
+    keygen = shutil.which("ssh-keygen")
+    if keygen is None:
+        raise PreflightError("ssh-keygen is not installed", "install OpenSSH, or use an https:// remote")
+    try:
+        done = subprocess.run(
+            [keygen, "-F", name, "-f", str(path)], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PreflightError(f"ssh-keygen does not answer for {path}", "try it in a terminal") from error
+    text = done.stdout.decode("utf-8", "replace")
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -1,0 +1,123 @@
+"""Finds many byte strings at once in a text, whole or in pieces, and tells how much of a cut text is decided.
+
+What counts is local: a needle stands somewhere whole, or some LEAST bytes in a row are made of the pieces of one. So the answer does not
+depend on how a text was cut, and no more of its end has to be held back than what a needle may go on with.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ccterm.output.sieve import Sieve
+
+WHOLE = 8192
+"""Pieces of a needle longer than this are not looked for: their index would be large."""
+
+Range = tuple[int, int, int]
+"""Begin, rank of the needle, end. Of two that begin at one place the smaller rank comes first."""
+
+
+@dataclass(frozen=True)
+class Needle:
+    """Bytes to look for. pieces: whether pieces of them are looked for, instead of the whole."""
+
+    data: bytes
+    rank: int
+    pieces: bool
+
+
+class Finder:
+    """Finds needles. least: how many bytes in a row make a piece."""
+
+    def __init__(self, needles: Sequence[Needle], *, least: int) -> None:
+        self._least = least
+        pieces = [needle for needle in needles if needle.pieces and least <= len(needle.data) <= WHOLE]
+        whole = [needle for needle in needles if not needle.pieces]
+        short = [needle for needle in whole if len(needle.data) < least]
+        long = [needle for needle in whole if len(needle.data) >= least]
+        shortest = min((len(needle.data) for needle in short), default=least)
+        self._layers = [_Layer(*layer) for layer in ((short, [], shortest), (long, pieces, least)) if layer[0] or layer[1]]
+        self._heads = frozenset(needle.data[:size] for needle in whole for size in range(1, min(len(needle.data), least)))
+        self._near = frozenset(n.data[at : at + size] for n in pieces for size in (1, 2, 3) for at in range(len(n.data) - size + 1))
+
+    def find(self, data: bytes) -> tuple[list[Range], int]:
+        """Return where needles stand, in no order, and from where on a long one may have begun that the end of the data cuts off."""
+        ranges: list[Range] = []
+        begun = [layer.find(data, ranges) for layer in self._layers]
+        return ranges, min(begun, default=len(data))
+
+    def undecided(self, data: bytes) -> int:
+        """Return from where on less than a piece may have begun that the end of the data cuts off."""
+        size = len(data)
+        first = max(size - self._least + 1, 0)
+        at = next((at for at in range(first, size) if data[at:] in self._heads), size)
+        near = size
+        while near > first and data[near - 1 : near + 2] in self._near:
+            near -= 1
+        return min(at, near)
+
+
+class _Layer:
+    """Finds needles that have at least `shortest` bytes, and pieces of that length."""
+
+    def __init__(self, whole: Sequence[Needle], pieces: Sequence[Needle], shortest: int) -> None:
+        self._width = 8 if shortest >= 12 else 4
+        self._stride = shortest - self._width + 1
+        self._starts: defaultdict[bytes, list[tuple[int, Needle]]] = defaultdict(list)
+        self._pieces: dict[bytes, int] = {}
+        for needle in whole:
+            for at in range(self._stride):
+                self._starts[needle.data[at : at + self._width]].append((at, needle))
+        for needle in pieces:
+            for at in range(len(needle.data) - self._width + 1):
+                self._pieces.setdefault(needle.data[at : at + self._width], needle.rank)
+        self._sieve = Sieve(self._starts.keys() | self._pieces.keys(), width=self._width, stride=self._stride)
+
+    def find(self, data: bytes, ranges: list[Range]) -> int:
+        """Add what is found to the ranges; return the first place where a cut needle may begin that the sieve can see."""
+        hits = self._sieve.hits(data)
+        if not hits:
+            return len(data)
+        self._find_pieces(data, hits, ranges)
+        return self._find_whole(data, hits, ranges)
+
+    def _find_whole(self, data: bytes, hits: Sequence[int], ranges: list[Range]) -> int:
+        begun = len(data)
+        for place in hits:
+            for at, needle in self._starts.get(data[place : place + self._width], ()):
+                begin, end = place - at, place - at + len(needle.data)
+                if begin < 0:
+                    continue
+                if data.startswith(needle.data, begin):
+                    ranges.append((begin, needle.rank, end))
+                elif end > len(data) and needle.data.startswith(data[begin:]):
+                    begun = min(begun, begin)
+        return begun
+
+    def _find_pieces(self, data: bytes, hits: Sequence[int], ranges: list[Range]) -> None:
+        last = -1
+        for place in sorted(hits):
+            if place <= last or data[place : place + self._width] not in self._pieces:
+                continue
+            first, last = self._run(data, place)
+            ranges += self._ranked(data, first, last - self._stride + 1)
+
+    def _ranked(self, data: bytes, first: int, last: int) -> Iterator[Range]:
+        """Yield the pieces that begin between two places; those of one needle that follow one another as one range.
+
+        The last gram of a piece tells whose it is: many tokens begin alike.
+        """
+        end = self._stride - 1 + self._width
+        for rank, places in groupby(range(first, last + 1), lambda at: self._pieces[data[at + self._stride - 1 : at + end]]):
+            begins = list(places)
+            yield begins[0], rank, begins[-1] + end
+
+    def _run(self, data: bytes, place: int) -> tuple[int, int]:
+        """Return the first and the last place of the known grams in a row around a place."""
+        first = last = place
+        while first > 0 and data[first - 1 : first - 1 + self._width] in self._pieces:
+            first -= 1
+        while data[last + 1 : last + 1 + self._width] in self._pieces:
+            last += 1
+        return first, last

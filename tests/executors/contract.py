@@ -1,0 +1,283 @@
+"""What every executor must do, as one suite: a module of tests subclasses it and says how its executor is opened."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue, SecretStr
+
+from ccterm.executors.base import Artifact, Boxes, Executor, Step, StepResult
+from ccterm.executors.control import Control, socket_directory
+from ccterm.inside.protocol import Frame
+from ccterm.models import RunId, new_id
+from tests.support.waiting import until
+
+TREE = "work"
+
+
+class Heard(list[Frame]):
+    """The frames of one step."""
+
+    def lines(self, stream: int = 1) -> list[str]:
+        """Return the lines of a stream, joined from their parts."""
+        pieces = [frame.get("d", "") + ("" if frame.get("part") else "\n") for frame in self if frame.get("s") == stream]
+        return "".join(pieces).split("\n")[:-1]
+
+    async def until_line(self, text: str) -> None:
+        """Wait for a line that holds a text."""
+        await until(lambda: any(text in frame.get("d", "") for frame in self))
+
+
+def shell_step(command: str, *, inputs: dict[str, Artifact] | None = None, **fields: object) -> Step:
+    """Return a step that runs a command in the box's root."""
+    request: dict[str, JsonValue] = {"command": command, "cwd": ".", "env": {}, "timeout_seconds": 60.0, "mark": "m" + new_id()}
+    values = {"name": "setup", "program": "shell", "request": request, "inputs": inputs or {}, "image": "agent"}
+    return Step.model_validate(values | fields)
+
+
+def agent_step(script: list[dict[str, JsonValue]], tree: Artifact, *, limits: dict[str, JsonValue] | None = None, **fields: object) -> Step:
+    """Return a step in which a scripted agent works in a tree."""
+    request: dict[str, JsonValue] = {
+        "argv": ["@inside", "scripted"],
+        "cwd": TREE,
+        "env": {},
+        "home": "home",
+        "prompt": json.dumps(script),
+        "hold": False,
+        "hold_seconds": 60.0,
+        "wall_seconds": 60.0,
+        "silence_seconds": 60.0,
+        "mark": "m" + new_id(),
+        "control": "control.sock",
+        "user": None,
+        "keep": [],
+    }
+    values = {"name": "agent", "program": "supervise", "request": request | (limits or {}), "inputs": {TREE: tree}, "outputs": [TREE]}
+    return Step.model_validate(values | {"image": "agent"} | fields)
+
+
+def snapshot(root: Path) -> dict[bytes, tuple[str, bytes]]:
+    """Return each path of a tree with its mode and its content or target, as bytes."""
+    found: dict[bytes, tuple[str, bytes]] = {}
+    for directory, directories, files in os.walk(os.fsencode(root)):
+        for name in [*directories, *files]:
+            path = os.path.join(directory, name)  # noqa: PTH118 - names are bytes here
+            found[os.path.relpath(path, os.fsencode(root))] = (stat.filemode(os.lstat(path).st_mode), _content(path))
+    return found
+
+
+def _content(path: bytes) -> bytes:
+    if os.path.islink(path):  # noqa: PTH114
+        return os.readlink(path)  # noqa: PTH115
+    return Path(os.fsdecode(path)).read_bytes() if os.path.isfile(path) else b""  # noqa: PTH113
+
+
+def odd_tree(root: Path) -> Path:
+    """Make a tree of everything that may honestly be in one."""
+    root.mkdir()
+    for name in ("plain", "-rf", "new\nline", "ESC\x1b[31m", "日本語", "a" * 255, " space ", "'\"`$(x)"):
+        (root / name).write_text(f"content of {name[:20]}")
+    (root / os.fsdecode(b"not utf-8 \xff\xfe")).write_bytes(b"\x00\xff")
+    (root / "script").write_text("#!/bin/sh\n")
+    (root / "script").chmod(0o755)
+    (root / "read-only").write_text("x")
+    (root / "read-only").chmod(0o444)
+    (root / "deep/er/and/deeper").mkdir(parents=True)
+    (root / "deep/er/file").write_text("deep")
+    (root / "to-file").symlink_to("plain")
+    (root / "to-nothing").symlink_to("no/such/file")
+    (root / "to-root").symlink_to("/etc/hostname")
+    (root / "to-directory").symlink_to("deep")
+    return root
+
+
+class ExecutorContract:
+    """The suite. A subclass gives the fixture `executor`, entered."""
+
+    @pytest.fixture
+    async def boxes(self, executor: Executor) -> AsyncIterator[Boxes]:
+        async with executor.open_run(RunId(new_id())) as boxes:
+            yield boxes
+
+    @pytest.fixture
+    async def tree(self, boxes: Boxes, tmp_path: Path) -> Artifact:
+        (tmp_path / "given").mkdir()
+        (tmp_path / "given" / "README.md").write_text("hello\n")
+        return await boxes.provide(tmp_path / "given")
+
+    @pytest.fixture
+    async def control(self) -> AsyncIterator[Control]:
+        directory = socket_directory()
+        async with Control.listen(directory) as control:
+            yield control
+        directory.rmdir()
+
+    async def test_output_comes_in_order_and_complete(self, boxes: Boxes) -> None:
+        heard = Heard()
+        result = await boxes.execute(shell_step("seq 1 2000; seq 1 20 >&2"), heard.append)
+        assert heard.lines() == [str(number) for number in range(1, 2001)]
+        assert heard.lines(2) == [str(number) for number in range(1, 21)]
+        assert [frame["n"] for frame in heard] == list(range(len(heard)))
+        assert (heard[-1]["k"], result.report and result.report["ok"], result.detail) == ("end", True, "")
+
+    async def test_a_command_that_fails_is_a_report_and_leaves_its_outputs(self, boxes: Boxes, tmp_path: Path) -> None:
+        step = shell_step("mkdir out; echo kept > out/file; echo oops >&2; exit 7", outputs=["out", "missing"])
+        result = await boxes.execute(step, Heard().append)
+        assert result.report is not None
+        assert (result.report["ok"], result.report["exit"], result.report["tail"]) == (False, 7, "oops\n")
+        assert set(result.outputs) == {"out"}
+        await boxes.collect(result.outputs["out"], tmp_path / "out")
+        assert (tmp_path / "out" / "file").read_text() == "kept\n"
+
+    async def test_a_step_program_that_dies_leaves_no_report_but_its_outputs(self, boxes: Boxes) -> None:
+        step = shell_step("mkdir out; touch out/file; kill -9 $PPID; sleep 60", outputs=["out"])
+        result = await boxes.execute(step, Heard().append)
+        assert result.report is None
+        assert result.detail
+        assert "out" in result.outputs
+
+    async def test_an_agent_that_crashes_is_a_report(self, boxes: Boxes, tree: Artifact, control: Control) -> None:
+        result = await boxes.execute(agent_step([{"write": "kept"}, {"crash": "SIGSEGV"}], tree), Heard().append, control)
+        assert result.report is not None
+        assert (result.report["exit"], result.report["signal"], result.report["stopped_by"]) == (None, 11, "")
+        assert TREE in result.outputs
+
+    async def test_a_step_that_outlives_its_time_is_killed(self, boxes: Boxes) -> None:
+        step = shell_step("mkdir out; sleep 60", outputs=["out"], timeout=timedelta(seconds=1))
+        result = await boxes.execute(step, Heard().append)
+        assert (result.report, "1 s" in result.detail) == (None, True)
+
+    async def test_a_cancelled_step_ends_and_the_next_one_runs(self, boxes: Boxes) -> None:
+        heard = Heard()
+        task = asyncio.ensure_future(boxes.execute(shell_step("echo began; sleep 60"), heard.append))
+        await heard.until_line("began")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 10)
+        result = await boxes.execute(shell_step("true"), Heard().append)
+        assert result.report
+        assert result.report["ok"]
+
+    async def test_a_step_cancelled_before_it_starts_never_runs(self, boxes: Boxes) -> None:
+        heard = Heard()
+        task = asyncio.ensure_future(boxes.execute(shell_step("echo began"), heard.append))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert heard == []
+
+    async def test_a_silent_agent_is_stopped_and_its_work_kept(
+        self, boxes: Boxes, tree: Artifact, control: Control, tmp_path: Path
+    ) -> None:
+        step = agent_step([{"write": "work.txt", "text": "kept"}, {"hang": True}], tree, limits={"silence_seconds": 0.5})
+        result = await boxes.execute(step, Heard().append, control)
+        assert result.report
+        assert result.report["stopped_by"] == "stalled"
+        await boxes.collect(result.outputs[TREE], tmp_path / "out")
+        assert (tmp_path / "out" / "work.txt").read_text() == "kept"
+
+    async def test_a_stop_keeps_the_work(self, boxes: Boxes, tree: Artifact, control: Control, tmp_path: Path) -> None:
+        heard = Heard()
+        step = agent_step([{"write": "work.txt", "text": "kept"}, {"say": "hanging"}, {"hang": True}], tree)
+        running = asyncio.ensure_future(boxes.execute(step, heard.append, control))
+        await heard.until_line("hanging")
+        assert await control.send({"do": "stop"})
+        result = await running
+        assert result.report
+        assert result.report["stopped_by"] == "asked"
+        await boxes.collect(result.outputs[TREE], tmp_path / "out")
+        assert (tmp_path / "out" / "work.txt").read_text() == "kept"
+
+    async def test_a_word_reaches_the_agent_and_is_answered(self, boxes: Boxes, tree: Artifact, control: Control) -> None:
+        heard = Heard()
+        running = asyncio.ensure_future(boxes.execute(agent_step([{"say": "one"}], tree, limits={"hold": True}), heard.append, control))
+        await until(lambda: any(frame.get("what") == "waiting" for frame in heard))
+        await control.send({"do": "say", "text": '[{"say": "two"}]'})
+        await heard.until_line('"result":"two"')
+        await control.send({"do": "end"})
+        await running
+        assert [frame["taken"] for frame in heard if frame.get("what") == "steered"] == [True]
+        assert not await control.send({"do": "say", "text": "too late"})
+
+    async def test_an_over_long_line_comes_whole(self, boxes: Boxes) -> None:
+        heard = Heard()
+        await boxes.execute(shell_step("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo next"), heard.append)
+        assert [len(line) for line in heard.lines()] == [3_000_000, 4]
+
+    async def test_text_of_many_scripts_comes_whole(self, boxes: Boxes) -> None:
+        line, heard = "日本語 🎈 ümlaut \u2028 \x1b[31m é", Heard()
+        await boxes.execute(shell_step(f"yes '{line}' | head -n 20000"), heard.append)
+        assert heard.lines() == [line] * 20_000
+
+    async def test_modes_links_and_odd_names_travel(self, boxes: Boxes, tmp_path: Path) -> None:
+        source = odd_tree(tmp_path / "odd")
+        step = shell_step("true", inputs={"deep/mount": await boxes.provide(source)}, outputs=["deep/mount"])
+        result = await boxes.execute(step, Heard().append)
+        await boxes.collect(result.outputs["deep/mount"], tmp_path / "out")
+        assert snapshot(tmp_path / "out") == snapshot(source)
+
+    async def test_what_is_excluded_does_not_travel(self, boxes: Boxes, tmp_path: Path) -> None:
+        (tmp_path / "given" / "node_modules" / "x").mkdir(parents=True)
+        (tmp_path / "given" / "kept").touch()
+        await boxes.collect(await boxes.provide(tmp_path / "given", exclude=["node_modules"]), tmp_path / "out")
+        assert set(snapshot(tmp_path / "out")) == {b"kept"}
+
+    async def test_what_is_collected_is_private_and_fresh(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
+        await boxes.collect(tree, tmp_path / "out")
+        assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
+
+    async def test_a_step_works_on_its_own_copy(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
+        step = shell_step(f"echo changed > {TREE}/README.md", inputs={TREE: tree}, outputs=[TREE])
+        changed = await boxes.execute(step, Heard().append)
+        await boxes.collect(tree, tmp_path / "before")
+        await boxes.collect(changed.outputs[TREE], tmp_path / "after")
+        assert [(tmp_path / name / "README.md").read_text() for name in ("before", "after")] == ["hello\n", "changed\n"]
+
+    async def test_an_artifact_that_is_handed_over_arrives_whole(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
+        step = shell_step("true", inputs={TREE: tree}, last_use=frozenset({TREE}), outputs=[TREE])
+        result = await boxes.execute(step, Heard().append)
+        await boxes.collect(result.outputs[TREE], tmp_path / "out")
+        assert set(snapshot(tmp_path / "out")) == {b"README.md"}
+
+    async def test_a_secret_is_in_its_own_step_alone(self, boxes: Boxes) -> None:
+        first, second = Heard(), Heard()
+        command = 'test "$MY_TOKEN" = s3cr3t-value && echo has; env | grep -c MY_TOKEN; grep -rc s3cr3t . --include=request.json'
+        await boxes.execute(shell_step(command, secrets={"MY_TOKEN": SecretStr("s3cr3t-value")}), first.append)
+        await boxes.execute(shell_step("env | grep -c MY_TOKEN; true"), second.append)
+        assert first.lines()[:2] == ["has", "1"]
+        assert second.lines() == ["0"]
+        assert "s3cr3t" not in json.dumps([*first, *second])
+
+    async def test_two_runs_do_not_see_each_other(self, executor: Executor, tmp_path: Path) -> None:
+        async def run(name: str) -> StepResult:
+            async with executor.open_run(RunId(new_id())) as boxes:
+                mark, heard = SecretStr(f"secret-of-{name}"), Heard()
+                await boxes.execute(shell_step(f"echo {name} > mine", secrets={"MY_TOKEN": mark}), heard.append)
+                return await boxes.execute(shell_step("ls; env"), heards[name].append)
+
+        heards = {"one": Heard(), "two": Heard()}
+        await asyncio.gather(*(run(name) for name in heards))
+        for name, other in (("one", "two"), ("two", "one")):
+            seen = "\n".join(heards[name].lines())
+            assert not any(word in seen for word in ("mine", f"secret-of-{name}", f"secret-of-{other}"))
+
+    async def test_a_store_is_kept_between_runs(self, executor: Executor) -> None:
+        seen = Heard()
+        for command in ("echo kept > store/file", "cat store/file"):
+            async with executor.open_run(RunId(new_id())) as boxes:
+                await boxes.execute(shell_step(command, caches={"store": "npm-cache"}), seen.append)
+        assert seen.lines() == ["kept"]
+
+    async def test_every_check_answers(self, executor: Executor) -> None:
+        results = [await check.run() for check in executor.checks()]
+        assert _failed(results) == []
+
+
+def _failed(results: Iterable[object]) -> list[object]:
+    return [result for result in results if getattr(result, "status", "") == "fail"]

@@ -1,0 +1,173 @@
+"""What only the local executor does: private directories, life lines, reaping by record."""
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError, StepError
+from ccterm.executors.base import Artifact, Boxes, Service
+from ccterm.executors.local import LocalExecutor
+from ccterm.executors.local_records import Record
+from ccterm.models import RunId
+from tests.executors.contract import Heard, shell_step
+from tests.inside.boxed import alive
+from tests.support.waiting import wait_until
+
+RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+HOST = Path(__file__).with_name("host.py")
+
+
+@pytest.fixture
+async def executor(state: Path) -> AsyncIterator[LocalExecutor]:
+    async with LocalExecutor(state) as executor:
+        yield executor
+
+
+@pytest.fixture
+async def boxes(executor: LocalExecutor) -> AsyncIterator[Boxes]:
+    async with executor.open_run(RUN) as boxes:
+        yield boxes
+
+
+def records(state: Path) -> list[Record]:
+    found = [Record.read(path) for path in sorted((state / "runs").glob("*/boxes/*.json"))]
+    return [record for record in found if record]
+
+
+async def test_a_box_is_private_and_goes_with_its_run(executor: LocalExecutor, state: Path) -> None:
+    async with executor.open_run(RUN) as boxes:
+        await boxes.execute(
+            shell_step("mkdir -p closed/in; touch closed/in/file; chmod 0 closed/in closed", outputs=["closed"]), Heard().append
+        )
+        root = state / "runs" / RUN / "boxes"
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (root, root / "01-setup")} == {0o700}
+    assert not root.exists()
+
+
+async def test_each_box_has_a_short_tmpdir_of_its_own_that_goes_with_the_step(boxes: Boxes) -> None:
+    heard = Heard()
+    for _ in range(2):
+        await boxes.execute(shell_step("echo $TMPDIR; touch $TMPDIR/file"), heard.append)
+    first, second = heard.lines()
+    assert first != second
+    assert len(first) < 40
+    assert not Path(first).exists()
+
+
+async def test_a_fifo_holds_nobody_up_and_is_still_there_for_the_next_step(boxes: Boxes) -> None:
+    made = await boxes.execute(shell_step("mkdir work; mkfifo work/fifo", outputs=["work"]), Heard().append)
+    heard = Heard()
+    await asyncio.wait_for(boxes.execute(shell_step("stat -c %F work/*", inputs=dict(made.outputs)), heard.append), 20)
+    assert heard.lines() == ["fifo"]
+
+
+async def test_the_box_is_where_git_stops_looking(boxes: Boxes, state: Path) -> None:
+    await (await asyncio.create_subprocess_exec("git", "init", "-q", state)).wait()
+    heard = Heard()
+    await boxes.execute(shell_step("mkdir sub; cd sub; git rev-parse --show-toplevel; echo $?"), heard.append)
+    assert heard.lines() == ["128"]
+
+
+async def test_services_are_refused(boxes: Boxes) -> None:
+    with pytest.raises(PreflightError, match="services"):
+        await boxes.execute(shell_step("true", services=[Service(alias="db", image="postgres", port=5432)]), Heard().append)
+
+
+async def test_a_mirror_lies_apart_from_other_stores(boxes: Boxes, state: Path) -> None:
+    await boxes.execute(shell_step("touch mirror/m npm/n", caches={"mirror": "abc", "npm": "npm"}), Heard().append)
+    assert (state / "mirrors" / "abc" / "m").exists()
+    assert (state / "caches" / "npm" / "n").exists()
+
+
+async def test_a_box_that_cannot_be_made_is_a_fault_of_the_engine(boxes: Boxes) -> None:
+    with pytest.raises(StepError) as error:
+        await boxes.execute(shell_step("true", inputs={"work": Artifact("/no/such/artifact")}), Heard().append)
+    assert error.value.cause is Cause.ENGINE
+
+
+async def test_collecting_to_a_place_that_is_there_is_refused(boxes: Boxes, tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="cannot be copied"):
+        await boxes.collect(Artifact(str(tmp_path)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command", ["sleep 600", "trap '' TERM INT; while :; do sleep 1; done", "setsid sleep 600 & sleep 600", "exec -c sleep 600"]
+)
+async def test_a_cancelled_step_is_dead_before_cancelling_returns(boxes: Boxes, state: Path, command: str) -> None:
+    heard = Heard()
+    task = asyncio.ensure_future(boxes.execute(shell_step(f"echo began; {command}"), heard.append))
+    await heard.until_line("began")
+    [record] = records(state)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert alive(record.mark) == []
+    assert record.process
+    assert not record.process.alive
+
+
+async def test_a_supervisor_that_was_killed_takes_its_tree_along(boxes: Boxes, state: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    step = shell_step("echo began; setsid sleep 600 & sleep 600")
+    task = asyncio.ensure_future(boxes.execute(step, heard.append))
+    await heard.until_line("began")
+    [record] = records(state)
+    assert record.process
+    os.kill(record.process.pid, signal.SIGKILL)
+    assert (await task).report is None
+    assert alive(record.mark) == []
+
+
+async def test_a_sink_that_fails_ends_the_step_and_its_tree(boxes: Boxes, state: Path) -> None:
+    def sink(frame: object) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises((OSError, StepError)):
+        await boxes.execute(shell_step("echo began; sleep 600"), sink)
+    assert [alive(record.mark) for record in records(state)] == [[]]
+
+
+async def test_what_a_dead_owner_left_can_be_taken_up_again(executor: LocalExecutor, state: Path, tmp_path: Path) -> None:
+    host = start_host(state, "hang")
+    os.kill(host.pid, signal.SIGKILL)
+    host.wait()
+    left = executor.leavings(RUN)
+    assert set(left) == {"work"}
+    async with executor.open_run(RUN) as boxes:
+        await boxes.collect(left["work"], tmp_path / "out")
+        result = await boxes.execute(
+            shell_step("cat work/file", inputs={"work": left["work"]}, last_use=frozenset({"work"})), Heard().append
+        )
+        assert result.report
+        assert result.report["tail"] == "kept\n"
+    assert (tmp_path / "out" / "file").read_text() == "kept\n"
+    assert executor.leavings(RUN) == {}
+
+
+def start_host(state: Path, what: str) -> "subprocess.Popen[str]":
+    """Start another process that runs a step, and wait until the step says so."""
+    env = {**os.environ, "TMPDIR": str(state.parent)}
+    host = subprocess.Popen([sys.executable, str(HOST), str(state), RUN, what], stdout=subprocess.PIPE, text=True, env=env)
+    assert host.stdout
+    while line := host.stdout.readline():
+        if "began" in line:
+            return host
+    raise AssertionError("the host did not come up")
+
+
+@pytest.mark.parametrize("what", ["hang", "deaf", "daemon"])
+def test_nothing_outlives_a_host_that_was_killed(state: Path, libs: Path, what: str) -> None:
+    host = start_host(state, what)
+    [record] = records(state)
+    assert alive(record.mark)
+    os.kill(host.pid, signal.SIGKILL)
+    host.wait()
+    wait_until(lambda: not alive(record.mark), 5)

@@ -1,0 +1,96 @@
+"""Reaping: by record, never by guess."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.executors.local_records import Record, reap
+from ccterm.processes import ProcessMark, boot_id
+from tests.support.waiting import wait_until
+
+NOBODY = ProcessMark(pid=2**22 - 1, started="1", boot=boot_id())
+Start = Callable[[str], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a process with a mark; it is killed when the test ends."""
+    started = []
+
+    def start(mark: str) -> "subprocess.Popen[bytes]":
+        started.append(subprocess.Popen(["sleep", "600"], env={"CCTERM_MARK": mark}, start_new_session=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "01-agent.json"
+
+
+def test_what_a_dead_owner_left_running_is_killed(start: Start, path: Path) -> None:
+    stray, other = start("of-the-record"), start("of-somebody-else")
+    Record(mark="of-the-record", owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
+    reap([path])
+    assert stray.wait(5) == -signal.SIGKILL
+    assert other.poll() is None
+
+
+def test_so_is_what_is_left_of_a_box_whose_own_process_is_dead(start: Start, path: Path) -> None:
+    stray = start("of-the-record")
+    Record(mark="of-the-record", owner=NOBODY, process=NOBODY).write(path)
+    reap([path])
+    assert stray.wait(5) == -signal.SIGKILL
+
+
+def test_and_what_lies_below_the_process_though_its_environment_is_cleared(path: Path) -> None:
+    stray = subprocess.Popen(["sh", "-c", "env -i sleep 600; :"], env={"CCTERM_MARK": "m", "PATH": os.defpath}, start_new_session=True)
+    children = Path(f"/proc/{stray.pid}/task/{stray.pid}/children")
+    wait_until(children.read_text)
+    child = ProcessMark.of(int(children.read_text().split()[0]))
+    Record(mark="m", owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
+    reap([path])
+    stray.wait(5)
+    assert child
+    assert not child.alive
+
+
+@pytest.mark.parametrize("fields", [{"owner": ProcessMark.of(os.getpid())}, {"mark": "another"}, {"process": None, "mark": ""}], ids=repr)
+def test_what_does_not_fit_its_record_is_left_alone(start: Start, path: Path, fields: dict[str, object]) -> None:
+    stray = start("of-the-record")
+    Record(mark="of-the-record", owner=NOBODY, process=ProcessMark.of(stray.pid)).model_copy(update=fields).write(path)
+    reap([path])
+    assert stray.poll() is None
+
+
+def test_after_a_restart_of_the_machine_no_process_is_touched(start: Start, path: Path) -> None:
+    stray = start("of-the-record")
+    before = NOBODY.model_copy(update={"boot": "another"})
+    Record(mark="of-the-record", owner=before, process=ProcessMark.of(stray.pid)).write(path)
+    reap([path])
+    assert stray.poll() is None
+
+
+def test_the_tmpdir_of_a_dead_box_is_removed_once(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "tmp" / "file").mkdir(parents=True)
+    Record(mark="m", owner=NOBODY, tmp=str(tmp_path / "tmp")).write(path)
+    reap([path])
+    assert not (tmp_path / "tmp").exists()
+    (tmp_path / "tmp").mkdir()
+    reap([path])
+    assert (tmp_path / "tmp").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"mark": "m"}'])
+def test_a_record_that_cannot_be_read_reaps_nothing(path: Path, content: str) -> None:
+    path.write_text(content)
+    reap([path, path.with_name("never-there.json")])
+    assert path.read_text() == content

@@ -1,0 +1,393 @@
+"""Batch files: both formats say the same, every fault names its place and remedy, and no file can grow in memory or time."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccterm.errors import TaskFileError, UsageError
+from ccterm.models import ExecutionMode
+from ccterm.tasks_file import MAX_BYTES, TaskEntry, parse_tasks, read_tasks, task_entry
+
+WHOLE = """
+defaults:
+  repo: https://github.com/o/r
+  mode: local
+  timeout: 45m
+  agent_args: [--one]
+tasks:
+  - prompt: Add a LICENSE
+    branch: feature/license
+  - prompt: |
+      Fix the tests.
+      All of them.
+    branch: fix/tests
+    base: develop
+    timeout: 90s
+    budget: 2.5
+    max_turns: 7
+    agent: scripted
+    model: opus
+    agent_args: [--a, "b c"]
+    message: "Fix: tests"
+    setup: npm ci
+    verify: npm test
+    hold: true
+    allow_default_branch: yes
+    allow_deletions: 30
+    allow_paths: ["docs/**"]
+"""
+
+
+def entries(text: str | bytes, name: str = "tasks.yaml") -> list[TaskEntry]:
+    return parse_tasks(text.encode() if isinstance(text, str) else text, name)
+
+
+def fault(text: str | bytes, name: str = "tasks.yaml") -> TaskFileError:
+    with pytest.raises(TaskFileError) as caught:
+        entries(text, name)
+    error = caught.value
+    assert str(error).startswith(f"{name}, line {error.line}, column {error.column}: ")
+    assert str(error).isprintable()
+    assert error.fix
+    return error
+
+
+def test_a_whole_yaml_file_is_understood() -> None:
+    one, two = entries(WHOLE)
+    assert (one.prompt, one.branch, one.mode, one.timeout) == (
+        "Add a LICENSE",
+        "feature/license",
+        ExecutionMode.LOCAL,
+        timedelta(minutes=45),
+    )
+    assert (two.prompt, two.base, two.timeout, two.budget, two.max_turns) == (
+        "Fix the tests.\nAll of them.\n",
+        "develop",
+        timedelta(seconds=90),
+        2.5,
+        7,
+    )
+    assert (two.agent_args, two.hold, two.allow_default_branch, two.allow_deletions) == (("--a", "b c"), True, True, 30)
+    assert (two.message, two.setup, two.verify, two.allow_paths) == ("Fix: tests", "npm ci", "npm test", ("docs/**",))
+
+
+def test_a_list_of_tasks_is_enough() -> None:
+    assert [entry.prompt for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
+
+
+def test_json_lines_say_the_same() -> None:
+    given = [{"prompt": "a", "branch": "x", "budget": 1.5, "agent_args": ["--y"]}, {"prompt": "ü\n😀", "timeout": "5m", "hold": False}]
+    text = "\n\n".join(json.dumps(line) for line in given) + "\n"
+    for name in ("tasks.jsonl", "tasks.txt"):
+        one, two = entries(text, name)
+        assert (one.branch, one.budget, one.agent_args) == ("x", 1.5, ("--y",))
+        assert (two.prompt, two.timeout, two.hold) == ("ü\n😀", timedelta(minutes=5), False)
+
+
+def test_a_task_may_take_back_a_default() -> None:
+    (entry,) = entries("defaults: {base: develop, model: opus}\ntasks: [{prompt: a, base: null, model: ~}]")
+    assert (entry.base, entry.model) == (None, None)
+
+
+@pytest.mark.parametrize("word", ["no", "yes", "on", "true", "1.10", "007", "0x1F", "1e3", "2024-01-01", "12:30:45", "nullish"])
+def test_a_text_stays_the_text_that_was_written(word: str) -> None:
+    (entry,) = entries(f"- prompt: {word}\n  branch: {word.replace(':', '-')}\n")
+    assert (entry.prompt, entry.branch) == (word, word.replace(":", "-"))
+
+
+def test_aliases_may_be_used_with_measure() -> None:
+    one, two = entries("- prompt: a\n  agent_args: &args [--x, --y]\n- prompt: b\n  agent_args: *args\n")
+    assert one.agent_args == two.agent_args == ("--x", "--y")
+
+
+def test_two_tasks_on_one_branch_are_allowed() -> None:
+    assert len(entries("- {prompt: a, branch: x}\n- {prompt: b, branch: x}\n")) == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf- prompt: a\r\n  branch: b\r\n",
+        b"- prompt: a\r\n  branch: b",
+        b'\xef\xbb\xbf{"prompt":"a","branch":"b"}\r\n',
+        b"--- \n- prompt: a\n  branch: b\n...\n",
+    ],
+)
+def test_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -> None:
+    assert [(entry.prompt, entry.branch) for entry in entries(data)] == [("a", "b")]
+
+
+PLACES = [
+    ("- prompt: a\n- prompt: b\n  brunch: x\n", 3, 3, 'unknown key "brunch"', "did you mean branch"),
+    ("- prompt: a\n\n\n\n\n\n  branch: 'a b'\n", 7, 3, "the branch name", "letters, digits"),
+    ("- prompt: a\n  base: '--all'\n", 2, 3, "the base", "main"),
+    ("- prompt: a\n  repo: https://u:p@h/r\n", 2, 3, "holds a user name or a password", "GH_TOKEN"),
+    ("- prompt: a\n  repo: ext::sh\n", 2, 3, "remote helper", "https://"),
+    ("- prompt: a\n  mode: docker\n", 2, 3, '"mode" does not fit', ""),
+    ("- prompt: a\n  mode: pipeline\n", 2, 3, '"mode" does not fit', ""),
+    ("- prompt: a\n  timeout: soon\n", 2, 3, '"timeout" is no duration', "45m"),
+    ("- prompt: a\n  timeout: -5m\n", 2, 3, '"timeout" is no duration', "45m"),
+    ("- prompt: a\n  budget: much\n", 2, 3, '"budget" does not fit', "number"),
+    ("- prompt: a\n  budget: -1\n", 2, 3, '"budget" does not fit', "greater than 0"),
+    ("- prompt: a\n  budget: .inf\n", 2, 3, '"budget" does not fit', ""),
+    ("- prompt: a\n  max_turns: 1.5\n", 2, 3, '"max_turns" does not fit', "integer"),
+    ("- prompt: a\n  hold: perhaps\n", 2, 3, '"hold" does not fit', "boolean"),
+    ("- prompt: a\n  agent_args:\n    - x\n    - [y]\n", 4, 7, '"agent_args.1" does not fit', "text"),
+    ("- prompt: a\n  branch: [x]\n", 2, 3, '"branch" does not fit', "text"),
+    ('- prompt: a\n  setup: "a\\0b"\n', 2, 3, '"setup" holds a NUL', "remove it"),
+    ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" does not fit', "at least 1"),
+    ("- branch: a\n", 1, 3, '"prompt" is missing', "add it"),
+    ("- prompt:\n", 1, 3, '"prompt" is missing', "add it"),
+    ("- prompt: '  '\n", 1, 3, '"prompt" is empty', "say what"),
+    ('- prompt: "a\\0b"\n', 1, 3, '"prompt" holds a NUL', "remove it"),
+    ("- prompt: a\n  prompt: b\n", 2, 3, "stands here for the second time (first in line 1)", "keep one"),
+    ("- prompt: a\n  ? [x]\n  : b\n", 2, 5, "a key that is no plain word", "key: value"),
+    ("- &x {prompt: a}\n- <<: *x\n  prompt: b\n", 2, 3, "<< is not supported", "defaults"),
+    ("- prompt: *nothing\n", 1, 11, 'the alias "nothing" names nothing', "write the value out"),
+    ("- &x [*x]\n", 1, 7, 'the alias "x" names nothing', "write the value out"),
+    ("- prompt: !!python/object/apply:os.system [id]\n", 1, 11, "tags are not supported", "plain value"),
+    ("- prompt: !!binary aGk=\n", 1, 11, "tags are not supported", "plain value"),
+    ("- !!map {prompt: a}\n", 1, 3, "tags are not supported", "plain value"),
+    ("- prompt: !x a\n", 1, 11, "tags are not supported", "plain value"),
+    ("- prompt: a\n\tbranch: b\n", 2, 1, "a tab in the indentation", "spaces"),
+    ("- prompt: fix: the tests\n", 1, 14, "a colon where none can be", "quotes"),
+    ("- prompt: @me\n", 1, 11, "means something in YAML", "quotes"),
+    ("- prompt: `x`\n", 1, 11, "means something in YAML", "quotes"),
+    ("- prompt: 'it\n", 2, 1, "not closed", "close it"),
+    ("- prompt: a\n branch: b\n", 2, 2, "does not fit", "line up"),
+    ("- {prompt: a\n", 2, 1, "does not fit", "close"),
+    ("- prompt: a\n--- \n- prompt: b\n", 2, 1, "a second document", "one list"),
+    ("", 1, 1, "holds no tasks", "- prompt"),
+    ("\n# nothing\n", 1, 1, "holds no tasks", "- prompt"),
+    ("[]", 1, 1, "holds no tasks", "- prompt"),
+    ("null", 1, 1, "holds no tasks", "- prompt"),
+    ("tasks: []", 1, 1, "holds no tasks", "- prompt"),
+    ("tasks:", 1, 1, "holds no tasks", "- prompt"),
+    ("defaults: {mode: local}", 1, 1, "holds no tasks", "tasks:"),
+    ("just words", 1, 1, "no list", "- prompt"),
+    ("tasks: words", 1, 8, "no list", "- prompt"),
+    ("tasks: {prompt: a}", 1, 8, "no list", "- prompt"),
+    ("- words", 1, 3, "a task without keys", "- prompt"),
+    ("- [a]", 1, 3, "a task without keys", "- prompt"),
+    ("-", 1, 2, "a task without keys", "- prompt"),
+    ("prompt: a\nbranch: b\n", 1, 1, 'unknown key "prompt" at the top', "begin the task with -"),
+    ("task:\n- prompt: a\n", 1, 1, 'unknown key "task" at the top', "did you mean tasks"),
+    ("defaults: [x]\ntasks: [{prompt: a}]", 1, 11, "defaults is no mapping", "key: value"),
+    ("defaults: {prompt: x}\ntasks: [{prompt: a}]", 1, 12, "a prompt among the defaults", "its own"),
+    ("defaults:\n  modle: x\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
+    ("defaults:\n  modle:\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
+    (b"- prompt: a\n- prompt: \xff\n", 2, 11, "not UTF-8", "UTF-8"),
+    (b"- prompt: a\n  x\x00: b\n", 2, 4, "a control character (U+0000)", "remove it"),
+    (b"- prompt: \x1b[31m\n", 1, 11, "a control character (U+001B)", "remove it"),
+    ("- prompt: a", 1, 1, "this is UTF-16", "UTF-8"),
+    ("%YAML 1.1\n%YAML 1.1\n---\n- a", 2, 1, "duplicate %YAML", "check"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "column", "words", "fix"), PLACES, ids=range(len(PLACES)))
+def test_a_fault_in_yaml_names_its_place_and_its_remedy(text: str | bytes, line: int, column: int, words: str, fix: str) -> None:
+    error = fault(str(text).encode("utf-16") if words == "this is UTF-16" else text)
+    assert (error.line, error.column) == (line, column), str(error)
+    assert words in error.message
+    assert fix in error.fix
+
+
+JSON_PLACES = [
+    ('{"prompt":"a"}\n{"prompt":"b","brunch":"x"}', 2, 15, 'unknown key "brunch"', "did you mean branch"),
+    ('{"prompt":"a"}\n\n  {"prompt":"b", "branch" : "a b"}', 3, 18, "the branch name", ""),
+    ('{"prompt":"a"}\n{"prompt":', 2, 11, "expecting value", "one task"),
+    ('{"prompt":"a"}\n{"prompt":"a",}', 2, 15, "", "one task"),
+    ('{"prompt":"a"}\n["a"]', 2, 1, "no object", "one task"),
+    ('{"prompt":"a"}\n{"prompt":"a"} x', 2, 16, "extra data", "one task"),
+    ('{"prompt":"a","prompt":"b"}', 1, 15, "second time", "keep one"),
+    ('{"prompt":"a"}\n{"prompt":"a","budget":NaN}', 2, 1, "NaN", "number"),
+    ('{"prompt":"a"}\n{"prompt":"a","budget":1e999}', 2, 15, '"budget" does not fit', ""),
+    ('{"prompt":"a"}\n{"prompt":"a","budget":' + "9" * 5000 + "}", 2, 1, "too many digits", "one task"),
+    ('{"prompt":"a"}\n' + '{"a":' * 3000, 2, 1, "", ""),
+    ('{"prompt":"a","agent_args":[["x"]]}', 1, 1, "nested too deeply", "flat"),
+    ('{"prompt":"a","branch":5}', 1, 15, '"branch" does not fit', "text"),
+    ('{"prompt":"a","hold":"x"}', 1, 15, '"hold" does not fit', ""),
+    ('{"prompt":"\\u0000"}', 1, 2, "NUL", "remove"),
+    ('{"prompt":"\\ud800"}', 1, 2, "half a character", "remove"),
+    ('{"\\u001b[31m":1,"prompt":"a"}', 1, 2, "unknown key", ""),
+    ("{}", 1, 1, '"prompt" is missing', "add it"),
+    ("{" + ",".join(f'"k{number}":1' for number in range(50)) + "}", 1, 1, "too many values", "one task"),
+    ('{"prompt":"' + "x" * 2_000_000 + '"}', 1, 1, "2,000,000 characters", "file"),
+    ('{"prompt":"' + "x" * 1_000_001 + '"}', 1, 2, "1,000,000 characters", "file"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "column", "words", "fix"), JSON_PLACES, ids=range(len(JSON_PLACES)))
+def test_a_fault_in_json_lines_names_its_place_and_its_remedy(text: str, line: int, column: int, words: str, fix: str) -> None:
+    error = fault(text, "tasks.jsonl")
+    assert error.line == line
+    assert error.column == column or not words
+    assert words in error.message
+    assert fix in error.fix
+
+
+def test_a_secret_in_a_refused_url_is_not_repeated() -> None:
+    error = fault("- prompt: a\n  repo: https://user:tokentoken@github.com/o/r\n")
+    shown: BaseException | None = error
+    while shown:
+        assert "tokentoken" not in str(shown)
+        shown = shown.__cause__
+
+
+HOSTILE = {
+    "flow_sequences": "b'[' * MIB",
+    "flow_mappings": "b'{' * MIB",
+    "dashes": "b'- ' * (8 * MIB)",
+    "block_nesting": "b''.join(b' ' * depth + b'-\\n' for depth in range(4000))",
+    "complex_keys": "b'? ' * (8 * MIB)",
+    "scalars": "b'- a\\n' * (4 * MIB)",
+    "tasks": "b'- prompt: x\\n' * MIB",
+    "keys": "b''.join(b'k%d: 1\\n' % number for number in range(MIB))",
+    "flow_keys": "b'{' + b''.join(b'k%d: 1, ' % number for number in range(MIB))",
+    "anchors": "b''.join(b'- &a%d x\\n' % number for number in range(MIB))",
+    "aliases": "b'- &a x\\n' + b'- *a\\n' * (3 * MIB)",
+    "laughs": "b'- &a [x, x, x, x, x, x, x, x, x]\\n' + b''.join(b'- &%c [%s]\\n' % (98 + n, b', '.join([b'*%c' % (97 + n)] * 9)) for n in range(20))",
+    "keyed_laughs": "b'a: &a {x: 1, y: 2}\\n' + b''.join(b'%c: &%c {x: *%c, y: *%c, z: *%c}\\n' % (98 + n, 98 + n, 97 + n, 97 + n, 97 + n) for n in range(24))",
+    "one_word": "b'a' * (16 * MIB)",
+    "words": "b'a ' * (8 * MIB)",
+    "open_quote": "b'\"' + b'a\\n' * (8 * MIB - 1)",
+    "quotes": "b\"'\" * (16 * MIB)",
+    "escapes": "b'\"' + b'\\\\x41' * (4 * MIB - 1)",
+    "comments": "b'#\\n' * (8 * MIB)",
+    "lines": "b'\\n' * (16 * MIB)",
+    "spaces": "b' ' * (16 * MIB)",
+    "tabs": "b'\\t' * (16 * MIB)",
+    "returns": "b'\\r' * (16 * MIB)",
+    "colons": "b':' * (16 * MIB)",
+    "commas": "b'[' + b',' * (16 * MIB - 1)",
+    "tags": "b'!' * (16 * MIB)",
+    "stars": "b'*' * (16 * MIB)",
+    "documents": "b'---\\n' * (4 * MIB)",
+    "directives": "b'%YAML 1.1\\n' * 1000000",
+    "block_text": "b'- prompt: |\\n' + b'   x\\n' * (3 * MIB) + b'- x: 1\\n'",
+    "folded_text": "b'- prompt: >\\n' + b'   x\\n\\n' * (2 * MIB) + b'- x: 1\\n'",
+    "separators": "chr(0x2028).encode() * (5 * MIB)",
+    "emoji": "chr(0x1F600).encode() * (4 * MIB)",
+    "json_lines": "b'{\"prompt\":\"x\"}\\n' * MIB",
+    "json_empty": "b'{}\\n' * (5 * MIB)",
+    "json_nesting": "b'{\"prompt\":\"x\"}\\n' + b'{\"a\":' * 400000",
+    "json_lists": "b'{\"prompt\":\"x\"}\\n' + b'[' * 1999999",
+    "json_items": "b'{\"prompt\":\"x\"}\\n{\"agent_args\":[' + b'1,' * 990000 + b'1]}'",
+    "json_keys": "b'{\"prompt\":\"x\"}\\n{' + b''.join(b'\"k%d\":1,' % n for n in range(160000)) + b'\"z\":1}'",
+    "json_same_keys": "b'{\"prompt\":\"x\"}\\n{' + b'\"a\":1,' * 300000 + b'\"a\":1}'",
+    "json_digits": "b'{\"prompt\":\"x\"}\\n{\"budget\":' + b'9' * 1900000 + b'}'",
+    "json_wide": "(b'{\"prompt\":\"x\"}\\n' + (b'{' + b''.join(b'\"k%d\":1,' % n for n in range(39)) + b'\"prompt\":\"' + b'x' * 900000 + b'\"}\\n') * 17)[:16 * MIB]",
+}  # fmt: skip
+
+PROBE = """
+import re, sys, time
+from pathlib import Path
+from ccterm.errors import TaskFileError
+from ccterm.tasks_file import read_tasks
+before = time.process_time()
+try:
+    read_tasks(Path(sys.argv[1]))
+    said = ""
+except TaskFileError as error:
+    said = str(error)
+status = Path("/proc/self/status")
+peak = int(re.search("VmHWM:[^0-9]*([0-9]+)", status.read_text())[1]) if status.exists() else 0
+print(time.process_time() - before, peak // 1024, said)
+"""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_sentence(name: str) -> None:
+    assert fault(hostile(name, 1024**2 // 16), "x").fix
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_takes_bounded_time_and_memory(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.txt"
+    path.write_bytes(hostile(name, 1024**2))
+    done = subprocess.run([sys.executable, "-c", PROBE, str(path)], capture_output=True, text=True, timeout=120, check=True)
+    seconds, peak, said = done.stdout.rstrip("\n").split(" ", 2)
+    assert said.startswith(str(path))
+    assert float(seconds) < 5  # of processor time: a net against quadratic work on a busy machine, not a measure of speed
+    assert int(peak) < 200  # MiB; measured on Linux alone
+
+
+def hostile(name: str, mib: int) -> bytes:
+    data = eval(HOSTILE[name], {"MIB": mib})  # built here because such contents are too large for the id of a test
+    assert isinstance(data, bytes)
+    return data
+
+
+def test_the_batteries_are_as_long_as_promised() -> None:
+    assert len(PLACES) + len(JSON_PLACES) + len(HOSTILE) >= 120
+
+
+def test_a_file_of_a_gibibyte_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.yaml"
+    with path.open("wb") as file:
+        file.truncate(1024**3)
+    with pytest.raises(TaskFileError, match="larger than 16 MiB"):
+        read_tasks(path)
+
+
+def test_an_endless_file_is_refused() -> None:
+    with pytest.raises(TaskFileError, match="larger than 16 MiB"):
+        read_tasks(Path("/dev/zero"))
+    assert MAX_BYTES == 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TaskFileError, match="cannot be read"):
+        read_tasks(tmp_path / name)
+
+
+def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"- prompt: a\n",))
+    writer.start()
+    assert [entry.prompt for entry in read_tasks(pipe)] == ["a"]
+    writer.join(10)
+
+
+def test_flags_make_the_same_entry() -> None:
+    entry = task_entry({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
+    assert entry == TaskEntry(prompt="a", branch="x", timeout=timedelta(minutes=5), mode=ExecutionMode.LOCAL, agent_args=("--x",))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"prompt": " "}, "prompt is empty"),
+        ({"prompt": "a", "branch": "--x"}, "branch is refused"),
+        ({"prompt": "a", "timeout": "x"}, "timeout is no duration"),
+    ],
+)
+def test_a_flag_that_does_not_fit_is_one_sentence(values: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        task_entry(values)
+
+
+pieces = st.sampled_from(
+    [*"-:?[]{},&*!|>'\"%@`#~ \n\t\r", "prompt", "- ", ": ", "\n  ", "a", "1", "tasks", "defaults", "{}", "<<", "---\n", "null", "\\u0041"]
+)
+
+
+@given(st.binary(max_size=60) | st.lists(pieces, max_size=24).map("".join).map(str.encode) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_tasks_or_a_task_file_error(data: bytes) -> None:
+    for name in ("tasks.yaml", "tasks.jsonl"):
+        try:
+            found = entries(data, name)
+        except TaskFileError:
+            continue
+        assert all(entry.prompt.strip() for entry in found)

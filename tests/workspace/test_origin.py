@@ -1,0 +1,192 @@
+"""What a repository named by the user stands for: URL, working copy, bare repository; and nothing of its configuration is carried out."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ccterm.errors import PreflightError, RemoteError
+from ccterm.workspace.origin import find_origin
+from tests.conftest import MakeRemote
+from tests.support.git import commit_files, git, write_files
+
+
+@pytest.fixture
+def tree(tmp_path: Path, make_remote: MakeRemote) -> Path:
+    """Clone a remote to tmp_path/tree."""
+    remote = make_remote()
+    git(tmp_path, "clone", "--quiet", str(remote), "tree")
+    return tmp_path / "tree"
+
+
+def said(repo: str, cwd: Path) -> str:
+    with pytest.raises(RemoteError) as caught:
+        find_origin(repo, os.environ, cwd)
+    assert caught.value.fix
+    return str(caught.value)
+
+
+def test_a_url_is_itself(tmp_path: Path) -> None:
+    origin = find_origin("git@github.com:o/r.git", os.environ, tmp_path)
+    assert (origin.repo, origin.root, origin.sentence) == ("git@github.com:o/r.git", None, "")
+
+
+def test_a_working_copy_stands_for_its_origin(tree: Path, tmp_path: Path) -> None:
+    origin = find_origin(str(tree), os.environ, tmp_path)
+    assert (origin.repo, origin.root, origin.remote.path, origin.unpushed) == (str(tree), tree, str(tmp_path / "remote.git"), 0)
+    assert origin.sentence == f"{tree} stands for its origin {tmp_path / 'remote.git'}"
+
+
+@pytest.mark.parametrize("repo", [".", "sub", "./sub/", "../tree", "sub/.."])
+def test_any_place_inside_a_working_copy_will_do(tree: Path, repo: str) -> None:
+    (tree / "sub").mkdir()
+    assert find_origin(repo, os.environ, tree).root == tree
+
+
+def test_a_home_directory_may_be_written_as_a_tilde(isolation: Path, tmp_path: Path) -> None:
+    git(isolation, "init", "--quiet", "--bare", "mine.git")
+    assert find_origin("~/mine.git", os.environ, tmp_path).repo == str(isolation / "mine.git")
+
+
+def test_commits_that_origin_has_not_seen_are_counted(tree: Path) -> None:
+    commit_files(tree, {"a": "1"})
+    assert "; 1 unpushed commit not included" in find_origin(".", os.environ, tree).sentence
+    commit_files(tree, {"b": "1"})
+    assert "; 2 unpushed commits not included" in find_origin(".", os.environ, tree).sentence
+
+
+def test_a_commit_pushed_to_any_branch_counts_as_pushed(tree: Path) -> None:
+    commit_files(tree, {"a": "1"})
+    git(tree, "push", "--quiet", "origin", "HEAD:other")
+    assert find_origin(".", os.environ, tree).unpushed == 0
+
+
+def test_a_linked_worktree_is_a_working_copy(tree: Path, tmp_path: Path) -> None:
+    git(tree, "worktree", "add", "--quiet", "-b", "x", str(tmp_path / "linked"))
+    origin = find_origin(str(tmp_path / "linked"), os.environ, tmp_path)
+    assert (origin.root, origin.remote.path) == (tmp_path / "linked", str(tmp_path / "remote.git"))
+
+
+@pytest.mark.parametrize("url", ["https://github.com/o/r.git", "git@github.com:o/r.git", "ssh://git@github.com/o/r"])
+def test_the_origin_is_read_as_it_was_written(tree: Path, url: str) -> None:
+    git(tree, "remote", "set-url", "origin", url)
+    git(tree, "config", "url.https://evil.example/.insteadOf", "https://github.com/")
+    git(tree, "config", "remote.origin.pushurl", "https://evil.example/o/r")
+    origin = find_origin(".", os.environ, tree)
+    assert (origin.remote.url, origin.remote.url_key) == (url, "github.com/o/r")
+
+
+def test_an_origin_by_relative_path_counts_from_the_top(tree: Path, tmp_path: Path) -> None:
+    git(tree, "remote", "set-url", "origin", "../remote.git")
+    (tree / "sub").mkdir()
+    assert find_origin("sub", os.environ, tree).remote.path == str(tmp_path / "remote.git")
+
+
+def test_a_bare_repository_is_itself(make_remote: MakeRemote, tmp_path: Path) -> None:
+    remote = make_remote(name="bare.git")
+    for repo in (str(remote), "bare.git", f"file://{remote}"):
+        origin = find_origin(repo, os.environ, tmp_path)
+        assert (origin.remote.path, origin.root, origin.sentence) == (str(remote), None, "")
+
+
+def test_a_bare_repository_is_itself_for_a_user_who_forbids_finding_them(isolation: Path, make_remote: MakeRemote, tmp_path: Path) -> None:
+    (isolation / ".gitconfig").write_text("[safe]\n\tbareRepository = explicit\n")
+    assert find_origin(str(make_remote()), os.environ, tmp_path).root is None
+
+
+def test_a_file_url_of_a_working_copy_means_that_very_repository(tree: Path, tmp_path: Path) -> None:
+    origin = find_origin(f"file://{tree}", os.environ, tmp_path)
+    assert (origin.remote.path, origin.root) == (str(tree), None)
+
+
+def test_a_link_and_what_it_points_to_have_one_key(make_remote: MakeRemote, tmp_path: Path) -> None:
+    remote = make_remote(name="bare.git")
+    (tmp_path / "link").symlink_to(remote)
+    assert find_origin("link", os.environ, tmp_path).remote.url_key == str(remote)
+
+
+def test_a_directory_with_a_colon_is_a_path_when_it_is_there(make_remote: MakeRemote, tmp_path: Path) -> None:
+    make_remote(name="host:repo")
+    assert find_origin("host:repo", os.environ, tmp_path).remote.kind == "path"
+
+
+def test_a_working_copy_without_origin_is_refused(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    assert "has no remote named origin; git remote add" in said(".", tmp_path)
+
+
+def test_an_origin_with_a_token_in_it_is_refused_without_repeating_it(tree: Path) -> None:
+    git(tree, "remote", "set-url", "origin", "https://user:tokentoken@github.com/o/r")
+    words = said(".", tree)
+    assert "the origin of" in words
+    assert "tokentoken" not in words
+
+
+def test_an_origin_that_runs_a_command_is_refused(tree: Path) -> None:
+    git(tree, "remote", "set-url", "origin", "ext::sh -c touch% pwned")
+    assert "remote helper" in said(".", tree)
+    assert not (tree / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("repo", "words"),
+    [
+        ("missing", "is no directory; name a working copy, or a URL"),
+        ("owner/name", "is no directory; name one, or a URL such as https://github.com/owner/name"),
+        ("/dev/null", "is no directory"),
+        (".", "is not a git repository"),
+        ("x" * 300, "is no directory"),
+        ("https://h/" + "x" * 3000, "longer than"),
+        ("file:///missing", "is no directory"),
+        ("", "is empty"),
+        ("a\0b", "control"),
+        ("a\nb", "control"),
+        ("\x1b[2J", "control"),
+        ("http://github.com/o/r", "not encrypted"),
+    ],
+    ids=range(12),
+)
+def test_what_stands_for_nothing_is_one_sentence(tmp_path: Path, repo: str, words: str) -> None:
+    assert words in said(repo, tmp_path)
+
+
+def test_git_must_be_installed(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match="git is not installed"):
+        find_origin(".", {"PATH": str(tmp_path)}, tmp_path)
+
+
+def test_nothing_that_the_repository_configures_is_run(tree: Path, tmp_path: Path) -> None:
+    trap = f"touch {tmp_path / 'ran'}; true"
+    for key in (
+        "core.fsmonitor",
+        "core.sshCommand",
+        "core.pager",
+        "core.editor",
+        "diff.external",
+        "credential.helper",
+        "core.alternateRefsCommand",
+    ):
+        git(tree, "config", key, trap)
+    git(tree, "config", "alias.config", f"!{trap}")
+    git(tree, "config", "alias.rev-parse", f"!{trap}")
+    git(tree, "config", "filter.x.clean", trap)
+    write_files(tree, {".gitattributes": "* filter=x\n", "README.md": "changed\n"})
+    for hook in ("post-index-change", "fsmonitor-watchman", "reference-transaction"):
+        path = tree / ".git" / "hooks" / hook
+        path.write_text(f"#!/bin/sh\n{trap}\n")
+        path.chmod(0o755)
+    assert find_origin(".", os.environ, tree).root == tree
+    assert not (tmp_path / "ran").exists()
+
+
+def test_git_variables_of_the_caller_do_not_lead_elsewhere(tree: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
+    other = make_remote(name="other.git")
+    env = {
+        **os.environ,
+        "GIT_DIR": str(other),
+        "GIT_WORK_TREE": str(tmp_path),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "remote.origin.url",
+        "GIT_CONFIG_VALUE_0": "https://evil.example/o/r",
+    }
+    assert find_origin(".", env, tree).remote.path == str(tmp_path / "remote.git")
