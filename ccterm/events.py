@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from ccterm.causes import Cause
+from ccterm.encoding import to_json
 from ccterm.models import Changes, RunId, State, StepName, Verdict
 
 TEXT_CAP = 64 * 1024
@@ -248,7 +249,7 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 def to_line(event: Event) -> bytes:
     """Return the event as one line of JSON, UTF-8, with its line break."""
-    return event.model_dump_json().encode() + b"\n"
+    return to_json(event) + b"\n"
 
 
 def from_line(line: bytes) -> Event:

@@ -1,10 +1,9 @@
 """The values that every layer speaks of: task, run and what belongs to them. Frozen; a change is a copy."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Literal, NewType, Required, TypedDict
+from typing import Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
@@ -71,53 +70,6 @@ class CheckoutOptions(Value):
     filter: str | None = Field(default=None, pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")
     submodules: bool = False
     lfs: bool = False
-
-
-class Draft(Value):
-    """A task as the user wrote it, through whichever door; what is None comes from the settings."""
-
-    task: str
-    """The prompt."""
-    repo: str | None = None
-    """URL or path; None = the current directory."""
-    branch: str | None = None
-    base: str | None = None
-    execution_mode: ExecutionMode | None = None
-    agent: str | None = None
-    model: str | None = None
-    agent_args: tuple[str, ...] = ()
-    message: str | None = None
-    timeout: str | float | None = None
-    """Such as "90s", "45m", "2h"; a number is minutes."""
-    budget: float | None = None
-    max_turns: int | None = None
-    setup: str | None = None
-    verify: str | None = None
-    hold: bool = False
-    allow_default_branch: bool = False
-    skip_permissions: bool = False
-
-
-class DraftFields(TypedDict, total=False):
-    """The fields of a Draft, for callers who give them by name."""
-
-    task: Required[str]
-    repo: str
-    branch: str
-    base: str
-    execution_mode: Literal["local", "dagger"]
-    agent: str
-    model: str
-    agent_args: Sequence[str]
-    message: str
-    timeout: str | float
-    budget: float
-    max_turns: int
-    setup: str
-    verify: str
-    hold: bool
-    allow_default_branch: bool
-    skip_permissions: bool
 
 
 class Task(Value):

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ Status = Literal["pass", "warn", "fail"]
 _LOG_IN = f"run claude and say /login, or export {TOKEN_NAME} (claude setup-token)"
 
 
-async def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> AsyncIterator[CheckResult]:
+async def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> AsyncGenerator[CheckResult, None]:
     """Run all checks at once and yield each answer when it is there; one that takes longer than `seconds` fails."""
     tasks = [asyncio.ensure_future(_bounded(check, seconds)) for check in checks]
     try:

@@ -1,7 +1,7 @@
 """A run's record: every event goes through here, into the transcript and, folded, into the run document of the store."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from ccterm import causes
 from ccterm.causes import Cause
@@ -16,6 +16,14 @@ def fold(run: Run, event: Event) -> Run:
     if isinstance(event, Finished):
         return _finished(run, event)
     return run.model_copy(update=_changes(run, event))
+
+
+def replay(run: Run, events: Iterable[Event]) -> Run:
+    """Return the document as it is after all events of the run's transcript."""
+    run = run.model_copy(update={"steps": ()})
+    for event in events:
+        run = fold(run, event)
+    return run
 
 
 def _changes(run: Run, event: Event) -> dict[str, object]:

@@ -7,18 +7,20 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
+from ccterm.draft import Draft, DraftFields, draft
 from ccterm.errors import CctermError, UsageError
 from ccterm.events import Event, Held, Notice, Queued, cut
-from ccterm.models import BatchId, Draft, DraftFields, ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.run import Pipeline
-from ccterm.record import Recorder
+from ccterm.record import Recorder, replay
 from ccterm.scheduler import Entry, Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
@@ -81,13 +83,13 @@ class Service(ABC):
             continue
         return await self.find(run)
 
-    async def run(self, **draft: Unpack[DraftFields]) -> Run:
+    async def run(self, **given: Unpack[DraftFields]) -> Run:
         """Run one task to its end."""
-        return (await self.run_parallel([draft]))[0]
+        return (await self.run_parallel([given]))[0]
 
     async def run_parallel(self, drafts: Sequence[DraftFields], *, max_concurrent: int | None = None) -> list[Run]:
         """Run tasks side by side to their ends, in the order given."""
-        queued = await self.submit([Draft.model_validate(draft) for draft in drafts], max_concurrent=max_concurrent)
+        queued = await self.submit([draft(given) for given in drafts], max_concurrent=max_concurrent)
         return [await self.wait(run.id) for run in queued]
 
 
@@ -101,12 +103,15 @@ class AgentService(Service):
         store: Store,
         pipelines: Mapping[ExecutionMode, Pipeline],
         plan: Callable[[Draft], Task],
+        writers: Executor | None = None,
         max_concurrent: int = 4,
     ) -> None:
+        """Take what runs need. writers: threads for transcripts; None = the loop's own."""
         self._state = state
         self._store = store
         self._pipelines = pipelines
         self._plan = plan
+        self._writers = writers
         self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason)
         self._open: dict[RunId, _Open] = {}
 
@@ -140,8 +145,7 @@ class AgentService(Service):
 
     async def _enqueue(self, run: Run, cap: int | None = None) -> None:
         live = Live()
-        transcript = Transcript(self._state.run(run.id), run.id, reserve=self._state.reserve, on_fault=lambda _: live.alarm.set())
-        recorder = Recorder(run, transcript, self._store)
+        recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, live.alarm.set), self._store)
         await asyncio.to_thread(self._store.save, run)  # first the document: a transcript that nobody knows of would be lost
         recorder.emit([_queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
@@ -160,11 +164,20 @@ class AgentService(Service):
         finally:
             self._open.pop(run).closed.set()
 
+    def _transcript(self, place: Path, run: RunId, on_fault: Callable[[], None] = lambda: None) -> Transcript:
+        return Transcript(place, run, reserve=self._state.reserve, pool=self._writers, on_fault=lambda _: on_fault())
+
     async def _recover(self) -> None:
         for run in await asyncio.to_thread(self._store.unfinished):
-            recorder = Recorder(run, Transcript(self._state.run(run.id), run.id, reserve=self._state.reserve), self._store)
-            if not any(True for _ in read_events(self._state.run(run.id) / EVENTS_FILE)):
-                recorder.emit([_queued(run)])
+            place = self._state.run(run.id)
+            transcript = self._transcript(place, run.id)
+            known = await asyncio.to_thread(_all_events, place / EVENTS_FILE)
+            if transcript.finished:  # the owner died between the transcript and the store
+                await transcript.close()
+                await asyncio.to_thread(self._store.save, replay(run, known))
+                continue
+            recorder = Recorder(run, transcript, self._store)
+            recorder.emit([] if known else [_queued(run)])
             await self._pipelines[run.task.execution_mode].recover(recorder)
 
     async def find(self, ref: str) -> Run:
@@ -246,7 +259,7 @@ class AgentService(Service):
             raise UsageError(f"run {rival} works on branch {known.task.branch} now", "try again when it has ended")
         async with self._scheduler.alone(Entry(run, BatchId(run), key)):
             place = self._state.run(run) / f"delivery-{new_id()}"
-            recorder = Recorder(known, Transcript(place, run, reserve=self._state.reserve), None)
+            recorder = Recorder(known, self._transcript(place, run), None)
             try:
                 delivered = await self._pipelines[known.task.execution_mode].deliver(known, recorder)
             finally:
@@ -263,6 +276,10 @@ class _Open:
     live: Live
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its last step, its boxes and its record are done with."""
+
+
+def _all_events(path: Path) -> list[Event]:
+    return list(read_events(path))
 
 
 def _queued(run: Run) -> Queued:

@@ -5,15 +5,12 @@ from pathlib import Path
 
 from ccterm.agents import agent_by_name
 from ccterm.agents.base import Agent, Launch
+from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
-from ccterm.models import Draft, ExecutionMode, Limits, Task
-from ccterm.remotes import check_base, check_branch, looks_like_url
+from ccterm.models import ExecutionMode, Limits, Task
+from ccterm.remotes import looks_like_url
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
-from ccterm.settings.units import duration
 from ccterm.workspace.origin import find_origin
-
-PROMPT_CAP = 10 * 1024 * 1024
-"""Longest prompt that the Claude CLI takes, in bytes."""
 
 
 def anchored(draft: Draft, here: Path) -> Draft:
@@ -42,38 +39,34 @@ class Planner:
         project = self._trusted(origin.root) if origin.root else ProjectSettings()
         base = draft.base or project.base or repo.base
         return Task(
-            prompt=draft.task,
+            prompt=draft.prompt,
             repo=origin.repo,
             remote=origin.remote.url,
             remote_key=origin.remote.url_key,
-            branch=check_branch(draft.branch or ""),
-            base=check_base(base) if base else None,
+            branch=draft.branch,
+            base=base,
             execution_mode=self._mode(draft),
             agent=draft.agent or self._settings.agent,
             model=draft.model or project.model or repo.model,
-            agent_args=draft.agent_args,
+            agent_args=draft.agent_args or (),
             message=draft.message,
             limits=_limits(draft, repo),
             setup=draft.setup or project.setup or repo.setup,
             setup_inputs=repo.setup_inputs,
             verify=draft.verify or project.verify or repo.verify,
             checkout=repo.checkout(),
-            hold=draft.hold,
-            skip_permissions=draft.skip_permissions or self._settings.skip_permissions,
-            allow_default_branch=draft.allow_default_branch,
+            hold=bool(draft.hold),
+            skip_permissions=bool(draft.skip_permissions) or self._settings.skip_permissions,
+            allow_default_branch=bool(draft.allow_default_branch),
             notes=(origin.sentence,) if origin.sentence else (),
         )
 
     def _refuse_bad(self, draft: Draft) -> None:
-        if not draft.task.strip():
-            raise UsageError("the task is empty", "say what the agent should do")
-        if len(draft.task.encode(errors="replace")) > PROMPT_CAP:
-            raise UsageError("the task is longer than 10 MB", "put what it needs into the repository and name the file")
         if not draft.branch:
             raise UsageError("testing mode comes with a later version", "give --branch")
         mode = self._mode(draft)
         agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
-        agent.command(Launch(prompt=draft.task, session_id="", execution_mode=mode, agent_args=draft.agent_args))
+        agent.command(Launch(prompt=draft.prompt, session_id="", execution_mode=mode, agent_args=draft.agent_args or ()))
 
     def _trusted(self, working_copy: Path) -> ProjectSettings:
         """Return a working copy's own settings; their commands would run on this machine, so the user must have said yes to them."""
@@ -82,7 +75,7 @@ class Planner:
         return project.settings
 
     def _mode(self, draft: Draft) -> ExecutionMode:
-        mode = draft.execution_mode or self._settings.mode
+        mode = draft.mode or self._settings.mode
         if mode is ExecutionMode.DAGGER:
             raise PreflightError("the Dagger executor comes with a later version", "use --mode local")
         return mode
@@ -91,19 +84,9 @@ class Planner:
 def _limits(draft: Draft, repo: RepoSettings) -> Limits:
     limits = repo.limits()
     given = {
-        "wall_seconds": _seconds(draft.timeout) if draft.timeout is not None else None,
+        "wall_seconds": draft.timeout.total_seconds() if draft.timeout else None,
+        "silence_seconds": draft.silence.total_seconds() if draft.silence else None,
         "budget_usd": draft.budget,
         "max_turns": draft.max_turns,
     }
-    if draft.budget is not None and draft.budget <= 0:
-        raise UsageError(f"a budget of {draft.budget} is nothing", "give --budget more than 0, in dollars")
-    if draft.max_turns is not None and draft.max_turns <= 0:
-        raise UsageError(f"{draft.max_turns} turns are none", "give --max-turns more than 0")
     return limits.model_copy(update={name: value for name, value in given.items() if value is not None})
-
-
-def _seconds(text: str | float) -> float:
-    try:
-        return duration(text).total_seconds()
-    except ValueError as error:
-        raise UsageError(f"the time limit {text!r} {error}", "") from error

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ccterm.errors import TaskFileError, UsageError
 from ccterm.models import ExecutionMode
-from ccterm.tasks_file import MAX_BYTES, TaskEntry, parse_tasks, read_tasks, task_entry
+from ccterm.tasks_file import MAX_BYTES, Draft, draft, parse_tasks, read_tasks
 
 WHOLE = """
 defaults:
@@ -41,12 +41,10 @@ tasks:
     verify: npm test
     hold: true
     allow_default_branch: yes
-    allow_deletions: 30
-    allow_paths: ["docs/**"]
 """
 
 
-def entries(text: str | bytes, name: str = "tasks.yaml") -> list[TaskEntry]:
+def entries(text: str | bytes, name: str = "tasks.yaml") -> list[Draft]:
     return parse_tasks(text.encode() if isinstance(text, str) else text, name)
 
 
@@ -75,8 +73,8 @@ def test_a_whole_yaml_file_is_understood() -> None:
         2.5,
         7,
     )
-    assert (two.agent_args, two.hold, two.allow_default_branch, two.allow_deletions) == (("--a", "b c"), True, True, 30)
-    assert (two.message, two.setup, two.verify, two.allow_paths) == ("Fix: tests", "npm ci", "npm test", ("docs/**",))
+    assert (two.agent_args, two.hold, two.allow_default_branch) == (("--a", "b c"), True, True)
+    assert (two.message, two.setup, two.verify) == ("Fix: tests", "npm ci", "npm test")
 
 
 def test_a_list_of_tasks_is_enough() -> None:
@@ -361,8 +359,8 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
 
 
 def test_flags_make_the_same_entry() -> None:
-    entry = task_entry({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
-    assert entry == TaskEntry(prompt="a", branch="x", timeout=timedelta(minutes=5), mode=ExecutionMode.LOCAL, agent_args=("--x",))
+    entry = draft({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
+    assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), mode=ExecutionMode.LOCAL, agent_args=("--x",))
 
 
 @pytest.mark.parametrize(
@@ -375,7 +373,7 @@ def test_flags_make_the_same_entry() -> None:
 )
 def test_a_flag_that_does_not_fit_is_one_sentence(values: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        task_entry(values)
+        draft(values)
 
 
 pieces = st.sampled_from(

@@ -11,8 +11,9 @@ from ccterm.causes import ExitCode
 from ccterm.cli import render
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, interruptible, say, tell, tell_runs
+from ccterm.draft import Draft
 from ccterm.errors import PreflightError
-from ccterm.models import Draft, ExecutionMode, Run, RunId, State
+from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.service import AgentService
 
 _FILES = {
@@ -98,12 +99,12 @@ def _git(*words: str) -> str:
 async def _play(remote: Path, *, as_json: bool) -> list[Run]:
     drafts = [
         Draft(
-            task=json.dumps({"script": script}),
+            prompt=json.dumps({"script": script}),
             repo=str(remote),
             branch=branch,
             message=_SUBJECTS[branch],
             agent="scripted",
-            execution_mode=ExecutionMode.LOCAL,
+            mode=ExecutionMode.LOCAL,
         )
         for branch, script in _SCRIPTS.items()
     ]

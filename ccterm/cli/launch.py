@@ -4,35 +4,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ccterm.causes import ExitCode
 from ccterm.cli import render
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, code_for, interruptible, say, tell, tell_runs
+from ccterm.draft import Draft, draft
 from ccterm.errors import UsageError
-from ccterm.models import Draft, Run
+from ccterm.models import ExecutionMode, Run
 from ccterm.service import AgentService
-from ccterm.tasks_file import TaskEntry, read_tasks
+from ccterm.tasks_file import read_tasks
 
 
 def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, as_json: bool) -> ExitCode:
     """Run one task; return the exit code of its cause."""
-    draft = _draft({"task": _prompt(task, file), **{key: value for key, value in fields.items() if value is not None}})
-    return carry_out(_run([draft], None, as_json=as_json))
+    return carry_out(_run([draft({"task": _prompt(task, file), **fields})], None, as_json=as_json))
 
 
 def run_batch(file: Path, max_concurrent: int | None, mode: str | None, *, as_json: bool) -> ExitCode:
     """Run the tasks of a file; return the exit code that its failures share."""
-    drafts = [_from_file(entry, mode) for entry in read_tasks(file)]
+    drafts = read_tasks(file)
+    if mode:
+        elsewhere = {"mode": ExecutionMode(mode)}
+        drafts = [given if given.mode else given.model_copy(update=elsewhere) for given in drafts]
     return carry_out(_run(drafts, max_concurrent, as_json=as_json))
-
-
-def _from_file(entry: TaskEntry, mode: str | None) -> Draft:
-    given = entry.model_dump(exclude_none=True, exclude={"prompt", "mode", "silence", "allow_deletions", "allow_paths"})
-    if entry.timeout:
-        given["timeout"] = f"{entry.timeout.total_seconds()}s"
-    return _draft({"execution_mode": mode, **given, "task": entry.prompt, **({"execution_mode": entry.mode} if entry.mode else {})})
 
 
 def _prompt(task: str | None, file: Path | None) -> str:
@@ -45,14 +39,6 @@ def _prompt(task: str | None, file: Path | None) -> str:
     if not text.strip():
         raise UsageError("the task is empty", "say what the agent should do")
     return text
-
-
-def _draft(fields: Mapping[str, object]) -> Draft:
-    try:
-        return Draft.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "see ccterm run --help") from error
 
 
 async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, as_json: bool) -> ExitCode:

@@ -1,6 +1,7 @@
 """The Claude login of a run. A box gets one token that needs no refresh; a copy of the user's own login would be burnt by its first refresh."""
 
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,7 +47,8 @@ def stored_login(env: Mapping[str, str]) -> StoredLogin | None:
     home = Path(env.get("HOME") or "/nonexistent")
     path = Path(env.get("CLAUDE_CONFIG_DIR") or home / ".claude") / ".credentials.json"
     try:
-        data = path.read_bytes() if path.stat().st_size <= _LARGEST else b""
+        info = path.stat()
+        data = path.read_bytes() if stat.S_ISREG(info.st_mode) and info.st_size <= _LARGEST else b""
     except FileNotFoundError:
         return None
     except OSError:

@@ -81,7 +81,7 @@ def git_credential(remote: Remote, settings: Settings, env: Mapping[str, str]) -
         return None
     port, host = _host_settings(remote, settings)
     target = remote.https(port)
-    kind = host.kind or _KINDS.get(target.host, "generic")
+    kind = host.kind or _KINDS.get(target.host_key, "generic")
     for source, token in _tokens(target, kind, host, env):
         user = host.user or _USERS.get(kind, "x-access-token")
         return GitCredential(target, user, one_line(token, f"what {source} gives for {target.host_key}"), source)

@@ -91,9 +91,9 @@ def run_quietly(argv: list[str], env: Mapping[str, str], seconds: float, name: s
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a command and its children."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
+    """Kill what is left of a command and its children, unless it was waited for; until then its group's number is its own."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group that is dead already
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stdout:

@@ -2,7 +2,6 @@
 
 Names are bytes here: they need not be text, and pathlib wants text.
 """
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH115, PTH118, PTH211
 
 import contextlib
 import ctypes

@@ -4,13 +4,14 @@ import os
 import sys
 from importlib import import_module
 
-from ccterm.inside import lifeline
 from ccterm.inside.protocol import LIFELINE
 
 
 def main() -> None:
     """Start the life line where there is one, then the program that the first argument names."""
     if os.environ.pop(LIFELINE, "") == "stdin":
+        from ccterm.inside import lifeline  # deferred: an agent of ours has none, and is to start at once
+
         lifeline.start()
     import_module(f"ccterm.inside.{sys.argv[1]}").main()
 

@@ -9,12 +9,11 @@ from typing import Self
 from ccterm.inside.base import Base
 from ccterm.inside.compare import Delta
 from ccterm.inside.git import Git
-from ccterm.inside.lfs import pointer
 from ccterm.inside.rooted import Node, Root
 from ccterm.inside.walk import Refused
 
 _ATTRIBUTES = ("eol", "ident", "working-tree-encoding", "filter")
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 _BLOCK = 1 << 20
 
 
@@ -66,7 +65,11 @@ class Conversions:
                 block = file.read(_BLOCK)
         if begin.startswith(_POINTER):
             return
-        if path in delta.changed and self._same_mode(path, node) and self._name(pointer(digest, node.size)) == self._base.entries[path].sha:
+        if (
+            path in delta.changed
+            and self._same_mode(path, node)
+            and self._name(_pointer(digest, node.size)) == self._base.entries[path].sha
+        ):
             del delta.changed[path]
         else:
             delta.refused.append(Refused("lfs", path, "belongs into LFS, and new LFS files are not uploaded"))
@@ -108,3 +111,8 @@ class Conversions:
 def _converts(asked: dict[str, bytes]) -> bool:
     encoding = asked.get("working-tree-encoding")
     return asked.get("eol") == b"crlf" or asked.get("ident") == b"set" or encoding not in (b"unspecified", b"unset", b"set")
+
+
+def _pointer(content: "hashlib._Hash", size: int) -> bytes:
+    """Return what stands in the repository for a file with this SHA-256 and size."""
+    return b"%soid sha256:%s\nsize %d\n" % (_POINTER, content.hexdigest().encode(), size)

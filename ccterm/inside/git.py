@@ -15,6 +15,8 @@ from typing import IO
 from ccterm.inside.faults import fault_of, reason_of_system
 
 Arg = str | bytes
+WORK_REF = "refs/ccterm/work"
+"""Where harvest leaves its commit, in the clean git directory and in bundles."""
 
 _SAFE = (
     "core.hooksPath=/dev/null",

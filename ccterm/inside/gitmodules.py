@@ -1,5 +1,7 @@
 """Reads which submodules a commit has: where they lie, at which commit, and where they come from."""
 
+import hashlib
+import os
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -56,3 +58,8 @@ def resolved(url: str, parent: str) -> str:
             above = above[:cut] if above[cut : cut + 1] == "/" else above[: cut + 1].rstrip(":")
         url = url.partition("/")[2]
     return f"{above}:{url}" if "/" not in above and "@" in above else f"{above}/{url}"
+
+
+def module_directory(clean: str, path: bytes) -> str:
+    """Return where the clean git directory of the submodule at a path lies."""
+    return os.path.join(clean, "modules", hashlib.sha256(path).hexdigest()[:24])

@@ -8,9 +8,9 @@ from ccterm.inside.base import Base, read_base
 from ccterm.inside.commit import Index, commit_tree
 from ccterm.inside.compare import Comparison, Delta
 from ccterm.inside.conversions import Conversions
-from ccterm.inside.git import Git, GitError, as_git_error
+from ccterm.inside.git import WORK_REF, Git, GitError, as_git_error
 from ccterm.inside.judge import Judge
-from ccterm.inside.leavings import WORK_REF, RefusedCopies, write_work
+from ccterm.inside.leavings import RefusedCopies, write_work
 from ccterm.inside.names import shown
 from ccterm.inside.protocol import Change, Frames, HarvestReport, HarvestRequest, carry_out
 from ccterm.inside.rooted import Root

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from ccterm.inside.base import Base
-from ccterm.inside.git import Git
+from ccterm.inside.git import WORK_REF, Git
 from ccterm.inside.names import shown
 from ccterm.inside.protocol import Change
 from ccterm.inside.rooted import Root
 from ccterm.inside.walk import Refused
 
-WORK_REF = "refs/ccterm/work"
 _FILE_CAP = 100 << 20
 _ALL_CAP = 500 << 20
 _MOST_FILES = 2000

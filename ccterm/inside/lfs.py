@@ -1,6 +1,5 @@
 """Turns LFS pointers in a fresh tree into the files they stand for, where git-lfs is installed."""
 
-import hashlib
 import os
 import shutil
 
@@ -30,8 +29,3 @@ def smudge(tree: str, base: str, remote: Remote) -> list[str]:
     for name, value in _FILTER.items():  # so that the agent's git knows the files for what they are
         Git(os.path.join(tree, ".git")).run("config", name, value)
     return []
-
-
-def pointer(content: "hashlib._Hash", size: int) -> bytes:
-    """Return the pointer that stands for a file with this SHA-256 and size."""
-    return b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (content.hexdigest().encode(), size)

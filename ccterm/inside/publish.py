@@ -4,12 +4,11 @@ import re
 import time
 
 from ccterm.inside.faults import Fault, detail_of, fault_of
-from ccterm.inside.git import Git, GitError, as_git_error
+from ccterm.inside.git import WORK_REF, Git, GitError, as_git_error
 from ccterm.inside.protocol import Frames, PublishReport, PublishRequest, carry_out
 from ccterm.inside.remote import Remote
 from ccterm.inside.strict import check_objects
 
-WORK_REF = "refs/ccterm/work"
 _PATIENCE = 90.0
 _PAUSES = (0.5, 1.5, 4.0)
 """Seconds before each further try to learn what the remote holds; the push itself is done by then."""
@@ -82,9 +81,15 @@ def import_bundle(git: Git, bundle: str, commit: str) -> None:
     Git(git.directory, env={"GIT_ALLOW_PROTOCOL": "file"}).run("fetch", "--quiet", "--no-tags", "--", bundle, f"+{WORK_REF}:{WORK_REF}")
     if git.text("rev-parse", "--verify", WORK_REF) != commit:
         raise GitError("git", f"the bundle does not hold commit {commit}")
-    parents = git.text("rev-list", "--parents", "-n", "1", commit).split()[1:]
-    if complaints := check_objects(git, commit, parents):
+    if complaints := check_objects(git, commit, _built_on(bundle)):
         raise GitError("git", f"the bundle holds objects that git finds faulty: {complaints[0].text}")
+
+
+def _built_on(bundle: str) -> list[str]:
+    """Return the commits that a bundle asks for; git has verified that they were there before."""
+    with open(bundle, "rb") as file:
+        header = iter(lambda: file.readline(4096).rstrip(b"\n"), b"")
+        return [line[1:].split(b" ")[0].decode() for line in header if line.startswith(b"-")]
 
 
 def _refused(said: str, tip: str | None, held: str | None) -> PublishReport:

@@ -44,7 +44,8 @@ from itertools import pairwise
 
 from ccterm.inside.scripted_actions import Action, Actions, BrokenOff, Ended
 from ccterm.inside.scripted_ear import Ear, Message
-from ccterm.inside.scripted_stream import Stream, fresh_uuid
+from ccterm.inside.scripted_parts import fresh_uuid
+from ccterm.inside.scripted_stream import Stream
 
 
 class Agent:

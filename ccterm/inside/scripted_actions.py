@@ -72,7 +72,7 @@ class Actions:
 
     def _speak(self, text: object, *, seconds: float = 0.0, deltas: bool = False) -> None:
         self.last_words = str(text)
-        self._stream.text(self.last_words, seconds=seconds, deltas=deltas)
+        self._stream.text(self.last_words, seconds=seconds, deltas=deltas, sleep=self._ear.sleep)
 
     def _edit(self, action: Action) -> None:
         old, new = str(action["old"]), str(action["new"])

@@ -1,35 +1,11 @@
 """Prints the stream-json of the Claude CLI 2.1.330, line by line as it was recorded from the real one, for the scripted agent."""
 
-import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-COST_USD, INPUT, OUTPUT = 0.0028, 1200, 40
-"""What one answer costs unless the script says otherwise."""
-
-
-class Spending:
-    """Money and tokens: of this turn, and of the session so far."""
-
-    def __init__(self) -> None:
-        self.cost_usd = 0.0
-        self.turn_input = self.turn_output = self.turn_answers = 0
-        self.input = self.output = 0
-
-    def begin_turn(self) -> None:
-        """Count from nought for a new turn."""
-        self.turn_input = self.turn_output = self.turn_answers = 0
-
-    def answer(self, cost_usd: float = COST_USD, input_tokens: int = INPUT, output_tokens: int = OUTPUT) -> None:
-        """Count one answer of the model."""
-        self.cost_usd += cost_usd
-        self.turn_answers += 1
-        self.turn_input += input_tokens
-        self.turn_output += output_tokens
-        self.input += input_tokens
-        self.output += output_tokens
+from ccterm.inside.scripted_parts import INPUT, OUTPUT, Conversation, Spending, fresh, fresh_uuid, line_of, pieces, timestamp, usage
 
 
 class Stream:
@@ -90,12 +66,12 @@ class Stream:
         if self.partial:
             self.emit({"type": "system", "subtype": "status", "status": "requesting"})
 
-    def text(self, text: str, *, seconds: float = 0.0, deltas: bool = False) -> None:
+    def text(self, text: str, *, seconds: float = 0.0, deltas: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
         """Say a text block; with deltas it is typed over `seconds`."""
         message = fresh("msg_")
         if self.partial or deltas:
-            pieces = [{"type": "text_delta", "text": piece} for piece in _pieces(text)]
-            self._typed(message, {"type": "text", "text": ""}, pieces, seconds)
+            typed = [{"type": "text_delta", "text": piece} for piece in pieces(text)]
+            self._typed(message, {"type": "text", "text": ""}, typed, lambda: sleep(seconds / len(typed)))
         self._assistant(message, {"type": "text", "text": text})
         self._closed(message, "end_turn", deltas)
 
@@ -110,8 +86,8 @@ class Stream:
         message, call = fresh("msg_"), fresh("toolu_")
         block = {"type": "tool_use", "id": call, "name": name, "input": given}
         if self.partial:
-            pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *_pieces(json.dumps(given))]]
-            self._typed(message, {**block, "input": {}}, pieces, 0.0)
+            typed = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *pieces(json.dumps(given))]]
+            self._typed(message, {**block, "input": {}}, typed)
         self._assistant(message, block)
         self._closed(message, "tool_use", deltas=False)
         return call
@@ -186,13 +162,14 @@ class Stream:
         body |= {"stop_reason": None, "stop_sequence": None, "usage": usage(INPUT, 1), "context_management": None}
         self.emit({"type": "assistant", "message": body, "parent_tool_use_id": None, "timestamp": timestamp(), "request_id": fresh("req_")})
 
-    def _typed(self, message: str, block: Mapping[str, object], deltas: Sequence[Mapping[str, object]], seconds: float) -> None:
+    def _typed(
+        self, message: str, block: Mapping[str, object], deltas: Sequence[Mapping[str, object]], pause: Callable[[], None] = lambda: None
+    ) -> None:
         start = {"id": message, "type": "message", "role": "assistant", "model": self.model, "content": [], "usage": usage(INPUT, 1)}
         self._event(message, {"type": "message_start", "message": start})
         self._event(message, {"type": "content_block_start", "index": 0, "content_block": block})
         for delta in deltas:
-            if seconds:
-                time.sleep(seconds / len(deltas))
+            pause()
             self._event(message, {"type": "content_block_delta", "index": 0, "delta": delta})
 
     def _closed(self, message: str, reason: str, deltas: bool) -> None:
@@ -205,52 +182,3 @@ class Stream:
 
     def _event(self, message: str, event: Mapping[str, object]) -> None:
         self.emit({"type": "stream_event", "event": event, "parent_tool_use_id": None, "api_message_id": message})
-
-
-class Conversation:
-    """The session's file below HOME, as the CLI keeps it; without a HOME that can be written there is none."""
-
-    def __init__(self, session: str) -> None:
-        self._file = -1
-        place = "".join(letter if letter.isalnum() else "-" for letter in os.getcwd())
-        directory = os.path.join(os.environ.get("HOME", "/nonexistent"), ".claude", "projects", place)
-        with contextlib.suppress(OSError):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            self._file = os.open(f"{directory}/{session}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def add(self, message: Mapping[str, object]) -> None:
-        """Write one message down."""
-        if self._file >= 0:
-            os.write(self._file, line_of(message))
-
-
-def line_of(message: Mapping[str, object]) -> bytes:
-    """Return a message as the CLI prints it: raw UTF-8, one line."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
-
-
-def usage(input_tokens: int, output_tokens: int) -> dict[str, object]:
-    """Return a usage block."""
-    cache = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
-    return {"input_tokens": input_tokens, **cache, "output_tokens": output_tokens, "service_tier": "standard"}
-
-
-def fresh(prefix: str) -> str:
-    """Return a fresh id of the API's kind."""
-    return prefix + os.urandom(12).hex()
-
-
-def fresh_uuid() -> str:
-    """Return a uuid4; the uuid module would cost start-up time."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-
-def timestamp() -> str:
-    """Return the time as the CLI writes it."""
-    now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
-
-
-def _pieces(text: str) -> list[str]:
-    return [text[start : start + 20] for start in range(0, len(text), 20)] or [""]

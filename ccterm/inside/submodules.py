@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ccterm.inside.base import read_base
 from ccterm.inside.git import Git, GitError, init
-from ccterm.inside.gitmodules import Submodule, resolved, submodules_of
+from ccterm.inside.gitmodules import Submodule, module_directory, resolved, submodules_of
 from ccterm.inside.mirror import Mirror, fetch
 from ccterm.inside.names import shown
 from ccterm.inside.remote import Remote
@@ -14,11 +14,6 @@ from ccterm.inside.rooted import Root
 from ccterm.inside.trees import configure, copy_objects, make_clean
 
 _DEEPEST = 8
-
-
-def module_directory(clean: str, path: bytes) -> str:
-    """Return where the clean git directory of the submodule at a path lies."""
-    return os.path.join(clean, "modules", hashlib.sha256(path).hexdigest()[:24])
 
 
 @dataclass

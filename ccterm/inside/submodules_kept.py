@@ -8,10 +8,10 @@ from ccterm.inside.base import Base, read_base
 from ccterm.inside.compare import Comparison
 from ccterm.inside.conversions import Conversions
 from ccterm.inside.git import Git
+from ccterm.inside.gitmodules import module_directory
 from ccterm.inside.names import shown
 from ccterm.inside.rooted import Root
 from ccterm.inside.subject import head_of
-from ccterm.inside.submodules import module_directory
 from ccterm.inside.walk import Found, Refused, Walk, ignored_by
 
 _GITDIR = re.compile(rb"gitdir: ([^\x00\n]+)\n?")

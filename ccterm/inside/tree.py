@@ -1,10 +1,8 @@
 """Finds and kills every process of a box, however it hid: by parentage under a subreaper, and by the mark in its environment."""
 
 import contextlib
-import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -126,15 +124,19 @@ def _carries(pid: int, wanted: bytes) -> bool:
 
 def _from_ps(wanted: bytes) -> Iterator[Process]:
     """List processes with the environment behind each command, as ps of macOS and BSD does."""
-    listing = subprocess.run(
-        ["ps", "-axEww", "-o", "pid=,ppid=,pgid=,stat=,command="], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    for line in listing.stdout.split(b"\n"):
-        if len(fields := line.split(None, 4)) >= 4:
+    import subprocess  # deferred: costs start-up time
+
+    command = ["ps", "-axEww", "-o", "pid=,ppid=,pgid=,stat=,command="]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as ps:
+        listing = ps.communicate()[0]
+    for line in listing.split(b"\n"):
+        if len(fields := line.split(None, 4)) >= 4 and int(fields[0]) != ps.pid:
             pid, parent, group = (int(field) for field in fields[:3])
             yield Process(pid, parent, group, "", fields[3].startswith(b"Z"), wanted in fields[-1].split())
 
 
 def _prctl(option: int) -> None:
+    import ctypes  # deferred: costs start-up time
+
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(option, 1, 0, 0, 0)

@@ -3,7 +3,9 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ccterm.agents.base import Agent
@@ -31,9 +33,12 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
     """Carry out runs in this process, which holds the owner lock, and take orders from others. Raises SettingsError and StateError."""
     state.socket_line.unlink(missing_ok=True)  # an owner that was killed leaves a line that names a dead socket
     settings = await asyncio.to_thread(load_settings, None, environ)
+    await asyncio.to_thread(state.reserve.keep)
     async with AsyncExitStack() as stack:
         store = await asyncio.to_thread(Store.open, state.db, reserve=state.reserve)
         stack.callback(store.close)
+        await asyncio.to_thread(store.backup, state.backups, datetime.now(UTC).date())
+        writers = stack.enter_context(ThreadPoolExecutor(2, "transcript"))  # of their own: a long copy must not delay what is seen
         sockets = await asyncio.to_thread(socket_directory)
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         executor = await stack.enter_async_context(LocalExecutor(state.path, environ=environ))
@@ -44,6 +49,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             state=state,
             store=store,
             pipelines={ExecutionMode.LOCAL: Pipeline(executor, outfit, state)},
+            writers=writers,
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
         )

@@ -6,8 +6,9 @@ from pydantic import Field, TypeAdapter
 
 from ccterm import errors
 from ccterm.causes import Cause
+from ccterm.draft import Draft
 from ccterm.errors import CctermError, OwnerError, StepError
-from ccterm.models import Draft, Run, RunId, Value
+from ccterm.models import Run, RunId, Value
 
 PROTOCOL = 1
 """Version of this conversation; both sides must speak the same."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ccterm.draft import Draft
 from ccterm.errors import OwnerError
 from ccterm.events import Event
-from ccterm.models import Draft, Run, RunId, State
+from ccterm.models import Run, RunId, State
 from ccterm.owner.lock import OwnerLock
 from ccterm.owner.orders import LINE_LIMIT, PROTOCOL, Cancel, CancelAll, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
 from ccterm.service import Service
@@ -54,9 +55,12 @@ class RemoteService(Service):
 
     async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen; ends early when the owner dies."""
-        async for batch in follow(self._state.run(run), after, alive=lambda: live and self._lock.holder() is not None):
+        async for batch in follow(self._state.run(run), after, alive=lambda: live and self._under_way(run)):
             for event in batch:
                 yield event
+
+    def _under_way(self, run: RunId) -> bool:
+        return self._lock.holder() is not None and not self._store.get(run).state.final
 
     async def cancel(self, run: RunId, *, now: bool = False) -> None:
         """Stop a run."""

@@ -55,7 +55,7 @@ class Pipeline:
             ending = _failed(error)
         except CctermError as error:
             ending = Ending(State.FAILED, Cause.INTERNAL, type(error).__name__, str(error))
-        except Exception as error:  # noqa: BLE001 - where a run ends: an unforeseen fault must not take the other runs with it
+        except Exception as error:
             _log.exception("run %s", recorder.run.id)
             ending = Ending(State.FAILED, Cause.INTERNAL, type(error).__name__, f"{type(error).__name__}: {error}")
         return await self._finish(recorder, ending)

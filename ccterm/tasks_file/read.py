@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ccterm.draft import Draft
 from ccterm.errors import TaskFileError
 from ccterm.settings.problems import keys, nearest, problem, quoted
-from ccterm.tasks_file.entry import TaskEntry
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
 from ccterm.tasks_file.nodes import MAX_TASKS, Fault, Mark, Node, Pair, place, plain
 
@@ -19,7 +19,7 @@ _LIST = "write tasks as a list: - prompt: …"
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def read_tasks(path: Path) -> list[TaskEntry]:
+def read_tasks(path: Path) -> list[Draft]:
     """Return the entries of a batch file. Raises TaskFileError."""
     try:
         with path.open("rb") as file:
@@ -32,7 +32,7 @@ def read_tasks(path: Path) -> list[TaskEntry]:
     return parse_tasks(data, str(path))
 
 
-def parse_tasks(data: bytes, name: str) -> list[TaskEntry]:
+def parse_tasks(data: bytes, name: str) -> list[Draft]:
     """Return the entries in the content of a batch file; `name` is what messages call it. Raises TaskFileError."""
     from ccterm.tasks_file.yaml_nodes import read_yaml  # deferred: `ccterm run` needs no YAML
 
@@ -60,7 +60,7 @@ def _decoded(data: bytes) -> str:
     return text
 
 
-def _entries(root: Node) -> list[TaskEntry]:
+def _entries(root: Node) -> list[Draft]:
     defaults, tasks = _parts(root)
     if not tasks:
         raise Fault(root.mark, "the file holds no tasks", "add a list of them: - prompt: …")
@@ -76,7 +76,7 @@ def _parts(root: Node) -> tuple[Mapping[str, Pair], Sequence[Node]]:
     top = root.value
     for key, pair in top.items():
         if key not in ("defaults", "tasks"):
-            fix = "begin the task with - " if key in keys(TaskEntry) else nearest(key, ("defaults", "tasks"))
+            fix = "begin the task with - " if key in keys(Draft) else nearest(key, ("defaults", "tasks"))
             raise Fault(pair.key, f"unknown key {quoted(key)} at the top", fix)
     if "tasks" not in top:
         raise Fault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
@@ -98,13 +98,13 @@ def _listed(node: Node) -> Sequence[Node]:
     return node.value
 
 
-def _entry(node: Node, defaults: Mapping[str, Pair]) -> TaskEntry:
+def _entry(node: Node, defaults: Mapping[str, Pair]) -> Draft:
     if not isinstance(node.value, Mapping):
         raise Fault(node.mark, "a task without keys", "write at least - prompt: …")
     pairs = {**defaults, **node.value}
-    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in TaskEntry.model_fields}
+    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in Draft.model_fields}
     try:
-        return TaskEntry.model_validate(given)
+        return Draft.model_validate(given)
     except ValidationError as error:
-        found = problem(error, TaskEntry)
+        found = problem(error, Draft)
         raise Fault(place(pairs, found.at, node.mark), found.text, found.fix) from error

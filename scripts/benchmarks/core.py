@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ccterm.agents.stream import StreamParser
+from ccterm.draft import DraftFields
 from ccterm.executors.box_lib import box_lib
-from ccterm.models import BatchId, DraftFields, RunId, State
+from ccterm.models import BatchId, RunId, State
 from ccterm.output.clean import Cleaner
 from ccterm.output.door import Door
 from ccterm.output.mask import Masker

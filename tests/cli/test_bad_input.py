@@ -86,8 +86,8 @@ def test_a_batch_file_with_an_error_starts_nothing(state: Path, tmp_path: Path, 
         "  mode: local",
         "  agent: scripted",
         "tasks:",
-        "  - {task: one, branch: one}",
-        "  - {task: two, brunch: two}",
+        "  - {prompt: one, branch: one}",
+        "  - {prompt: two, brunch: two}",
     ]
     (tmp_path / "tasks.yaml").write_text("\n".join(lines) + "\n")
     done = ccterm("batch", "tasks.yaml", cwd=tmp_path)

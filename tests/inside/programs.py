@@ -49,12 +49,21 @@ def box_lib(directory: Path) -> Path:
 
 
 def start_program(
-    program: str, request: Mapping[str, object], box: Path, *, env: Mapping[str, str] | None = None, humble: bool = False
+    program: str,
+    request: Mapping[str, object],
+    box: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    humble: bool = False,
+    name: str | None = None,
 ) -> "subprocess.Popen[str]":
-    """Start a program in the box directory; its stdin is empty. `humble`: as root, it has no more rights than an owner has."""
+    """Start a program in the box directory; its stdin is empty. `humble`: as root, it has no more rights than an owner has.
+
+    `name`: of the request file, for several at once in one box.
+    """
     box.mkdir(parents=True, exist_ok=True)
     lib = box_lib(box.parent)
-    name = f"request-{program}.json"
+    name = name or f"request-{program}.json"
     (box / name).write_text(json.dumps(request))
     command = [sys.executable, "-I", str(lib), program, name]
     if humble and sys.platform == "linux":

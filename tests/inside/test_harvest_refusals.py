@@ -74,7 +74,7 @@ def test_one_at_the_top_is_refused_too(start: Start) -> None:
 
 def test_names_that_only_begin_like_it_are_fine(start: Start) -> None:
     box = start()
-    names = {".gitignore", ".github/x", "git", "x.git", ".git-keep", "dev\\x2dsda.device", "git~x", "a:b"}
+    names = {".gitkeep", ".github/x", "git", "x.git", ".git-keep", "dev\\x2dsda.device", "git~x", "a:b"}
     write_all(box.tree, names)
     assert names < box.committed().keys()
 

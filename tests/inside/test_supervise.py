@@ -171,6 +171,13 @@ def test_a_stop_lets_the_agent_say_its_last(supervise: Supervise) -> None:
     assert len(run.notes("stopping")) == 1
 
 
+def test_a_stop_while_the_agent_types_is_heard(supervise: Supervise) -> None:
+    with supervise([{"type": "word " * 100, "seconds": 600}]) as run:
+        run.until_said("text_delta")
+        run.order("stop")
+        assert run.report(limit=10)["stopped_by"] == "asked"
+
+
 def test_a_word_after_the_stop_is_not_taken(supervise: Supervise) -> None:
     with supervise(DEAF, ladder_seconds=[0.5, 0.5, 2]) as run:
         run.until_said("hanging")

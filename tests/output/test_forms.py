@@ -125,7 +125,7 @@ def test_the_fields_of_a_file_are_masked_however_it_is_printed(printed: str) -> 
     assert not [token for token in tokens if str(token)[:12] in masked or str(token)[-12:] in masked]
 
 
-@pytest.mark.parametrize("value", ["{", "[1, 2", "[" * 100_000, '{"a": 12345678}', "[]", "{'a': 'python'}"])
+@pytest.mark.parametrize("value", ["{", "[1, 2", "[" * 5_000, '{"a": 12345678}', "[]", "{'a': 'python'}"])
 def test_what_only_looks_like_json_is_a_value_like_others(value: str) -> None:
     masker = Masker({"V": value})
     assert masker.mask(f"x {value} y") == ("x [masked:V] y" if len(value) >= 6 else f"x {value} y")

@@ -131,7 +131,7 @@ def test_harmless_text_is_let_out_at_once() -> None:
 def test_only_what_may_be_the_beginning_of_a_secret_is_held_back() -> None:
     stream = Masker({"PASSWORD": "correct horse battery staple"}).stream()
     assert stream.feed("so correct horse") == "so "
-    assert stream.feed(" race") == "correct horse race"
+    assert stream.feed(" race!") == "correct horse race!"
 
 
 @pytest.mark.parametrize("text", ["a" * 200_000, "sk-ant-" * 20_000, "-----BEGIN PRIVATE KEY-----\n" + "Ab1/" * 50_000, "://a:" * 20_000])
@@ -157,7 +157,9 @@ def test_a_secret_cut_short_is_masked_as_far_as_it_goes() -> None:
     assert Masker({"T": token}).mask(f"{token[:20]}... or ...{token[-25:]}") == "[masked:T]... or ...[masked:T]"
 
 
-@pytest.mark.parametrize("value", ["https://hooks.example.com/services/T0/B0", "correct horse battery staple", "/home/me/keys/Prod-2"])
+@pytest.mark.parametrize(
+    "value", ["https://hooks.example.com/services/T0/B0", "correct horse battery staple", "/home/me/keys/Prod-2/id_ed25519"]
+)
 def test_a_part_of_a_secret_made_of_words_is_no_secret(value: str) -> None:
     assert Masker({"S": value}).mask(value[:24]) == value[:24]
 

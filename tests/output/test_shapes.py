@@ -64,6 +64,21 @@ def test_a_private_key_with_headers_is_masked() -> None:
     assert NOBODY.mask(head + private_key(random.Random(9)).partition("\n")[2] + "\nend") == "[masked:token]\nend"
 
 
+@pytest.mark.parametrize(
+    "printed", [str, json.dumps, lambda key: json.dumps(json.dumps(key))], ids=["plainly", "as JSON", "as JSON in JSON"]
+)
+def test_quotes_in_a_header_of_a_private_key_do_not_save_it(printed: Callable[[str], str]) -> None:
+    key = (
+        private_key(random.Random(9), kind="PGP ")
+        .replace("PRIVATE KEY", "PRIVATE KEY BLOCK")
+        .replace("-----\n", '-----\nComment: "mine"\n\n', 1)
+    )
+    stream = NOBODY.stream()
+    masked = NOBODY.mask(f"<{printed(key)}>")
+    assert masked.strip('<>"\\') == "[masked:token]"
+    assert "".join([*map(stream.feed, printed(key)), stream.flush()]).strip('"\\') == "[masked:token]"
+
+
 def test_the_first_lines_of_a_private_key_are_masked_without_its_end() -> None:
     head = "\n".join(private_key(random.Random(9)).split("\n")[:4])
     assert NOBODY.mask(f"{head}\nand then some words") == "[masked:token]\nand then some words"

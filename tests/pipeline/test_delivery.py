@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from ccterm.causes import Cause
+from ccterm.draft import DraftFields
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Finished, Notice, Published, Queued, StepFinished
 from ccterm.models import Run, State
 from ccterm.service import Service
-from tests.support.core import draft, script
+from tests.support.core import EDIT, draft, script
 from tests.support.git import add_commit, files_at, git, install_hook, tip
 
 AUTHOR = "Claude Agent <agent@commandcenter.ai>"
@@ -64,7 +65,10 @@ async def test_runs_on_one_branch_wait_for_each_other(service: Service, remote: 
 
 
 async def test_eight_runs_at_once_deliver_eight_branches(service: Service, remote: Path) -> None:
-    runs = await service.run_parallel([draft(remote, f"agent/{n}").model_dump(exclude_none=True) for n in range(8)], max_concurrent=8)  # type: ignore[misc]  # fields of a draft
+    fields: list[DraftFields] = [
+        {"task": EDIT, "repo": str(remote), "branch": f"agent/{n}", "agent": "scripted", "execution_mode": "local"} for n in range(8)
+    ]
+    runs = await service.run_parallel(fields, max_concurrent=8)
     assert {run.state for run in runs} == {State.SUCCEEDED}
     assert all(run.published and run.published.sha == tip(remote, f"agent/{n}") for n, run in enumerate(runs))
 

@@ -1,7 +1,7 @@
-"""One task as a user writes it, in a batch file or in flags: what is not said is None, and the settings fill it in."""
+"""A task as the user wrote it, through whichever door: what is not said is None, and the settings fill it in."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Required, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -46,7 +46,7 @@ Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(who
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_several)]
 
 
-class TaskEntry(Value):
+class Draft(Value):
     """What a user asks for, as far as they said it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -57,6 +57,7 @@ class TaskEntry(Value):
     branch: Annotated[str, AfterValidator(_branch)] | None = None
     base: Base | None = None
     mode: ExecutionMode | None = None
+    """Where it runs."""
     agent: Text | None = None
     model: Text | None = None
     agent_args: Texts | None = None
@@ -70,15 +71,40 @@ class TaskEntry(Value):
     hold: bool | None = None
     skip_permissions: bool | None = None
     allow_default_branch: bool | None = None
-    allow_deletions: Annotated[int, Field(ge=0)] | None = None
-    allow_paths: Texts | None = None
 
 
-def task_entry(values: Mapping[str, object]) -> TaskEntry:
-    """Return the entry that flags describe; None counts as not given. Raises UsageError."""
-    given = {name: value for name, value in values.items() if value is not None}
+_SPOKEN = {"task": "prompt", "execution_mode": "mode"}
+"""Names that the Python API uses for two of the fields."""
+
+
+class DraftFields(TypedDict, total=False):
+    """The fields of a draft, for callers of the Python API."""
+
+    task: Required[str]
+    repo: str
+    branch: str
+    base: str
+    execution_mode: Literal["local", "dagger"]
+    agent: str
+    model: str
+    agent_args: Sequence[str]
+    message: str
+    timeout: str | float
+    silence: str | float
+    budget: float
+    max_turns: int
+    setup: str
+    verify: str
+    hold: bool
+    skip_permissions: bool
+    allow_default_branch: bool
+
+
+def draft(values: Mapping[str, object]) -> Draft:
+    """Return the draft that flags or arguments describe; None counts as not given. Raises UsageError."""
+    given = {_SPOKEN.get(name, name): value for name, value in values.items() if value is not None}
     try:
-        return TaskEntry.model_validate(given)
+        return Draft.model_validate(given)
     except ValidationError as error:
-        found = problem(error, TaskEntry)
+        found = problem(error, Draft)
         raise UsageError(found.text.replace('"', "", 2), found.fix) from error

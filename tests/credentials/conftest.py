@@ -1,0 +1,35 @@
+"""Programs and settings for tests of credentials; no login of this machine is ever seen."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccterm.settings import Settings
+
+MakeProgram = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> MakeProgram:
+    """Make shell scripts in a directory that comes first on the PATH of `env`."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+
+    def make(name: str, body: str) -> Path:
+        path = directory / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def env(tmp_path: Path, isolation: Path) -> dict[str, str]:
+    return {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(isolation)}
+
+
+def settings(**tables: object) -> Settings:
+    return Settings.model_validate(tables)

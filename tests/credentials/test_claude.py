@@ -1,0 +1,105 @@
+"""The Claude login of a run: one token from the environment; the CLI's own login is looked at, never copied."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ccterm.credentials.claude import claude_login, stored_login
+from ccterm.errors import SettingsError
+
+TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
+HOUR = 3_600_000
+
+
+def store(home: Path, oauth: object, *, whole: bool = False) -> Path:
+    path = home / ".claude" / ".credentials.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(oauth if whole else {"claudeAiOauth": oauth}))
+    return path
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def test_without_a_token_the_agent_uses_the_users_own_login() -> None:
+    assert claude_login({}) is None
+    assert claude_login({"CLAUDE_CODE_OAUTH_TOKEN": ""}) is None
+
+
+@pytest.mark.parametrize("value", [TOKEN, f" {TOKEN}\n", f"{TOKEN[:20]}\n{TOKEN[20:]}", f"{TOKEN[:20]}\r\n  {TOKEN[20:]}"])
+def test_a_token_may_be_pasted_over_two_lines(value: str) -> None:
+    login = claude_login({"CLAUDE_CODE_OAUTH_TOKEN": value})
+    assert login is not None
+    assert (login.kind, login.token.get_secret_value()) == ("env", TOKEN)
+    assert TOKEN not in repr(login)
+
+
+def test_a_stray_api_key_is_not_used() -> None:
+    assert claude_login({"ANTHROPIC_API_KEY": "sk-ant-api", "ANTHROPIC_AUTH_TOKEN": "x"}) is None
+
+
+@pytest.mark.parametrize("value", ["tökén", "a\x00b", "\x1b[31m", "x" * 9000])
+def test_what_is_no_token_is_refused_unseen(value: str) -> None:
+    with pytest.raises(SettingsError, match="CLAUDE_CODE_OAUTH_TOKEN is no token") as caught:
+        claude_login({"CLAUDE_CODE_OAUTH_TOKEN": value})
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("oauth", "state"),
+    [
+        ({"accessToken": TOKEN, "refreshToken": "r", "expiresAt": now() + HOUR}, "good"),
+        ({"accessToken": TOKEN, "refreshToken": "r", "expiresAt": (now() + HOUR) // 1000}, "good"),
+        ({"accessToken": TOKEN, "refreshToken": "r", "expiresAt": now() - HOUR}, "expired"),
+        ({"accessToken": TOKEN, "expiresAt": now() - HOUR}, "empty"),
+        ({"accessToken": TOKEN}, "good"),
+        ({"accessToken": TOKEN, "expiresAt": "soon"}, "good"),
+        ({"accessToken": TOKEN, "expiresAt": 1e300}, "good"),
+        ({"accessToken": "", "refreshToken": "", "expiresAt": 0}, "empty"),
+        ({"accessToken": None}, "empty"),
+        ({"accessToken": [TOKEN]}, "empty"),
+        ({}, "unreadable"),
+        ([], "unreadable"),
+        ("x", "unreadable"),
+        (None, "unreadable"),
+    ],
+    ids=range(14),
+)
+def test_a_stored_login_is_judged_without_showing_it(isolation: Path, oauth: object, state: str) -> None:
+    path = store(isolation, oauth)
+    stored = stored_login({"HOME": str(isolation)})
+    assert stored is not None
+    assert (stored.state, stored.place) == (state, str(path))
+    assert TOKEN not in repr(stored)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b"[" * 60_000, b" " * 70_000])
+def test_a_damaged_file_is_unreadable(isolation: Path, data: bytes) -> None:
+    store(isolation, {}).write_bytes(data)
+    stored = stored_login({"HOME": str(isolation)})
+    assert stored is not None
+    assert stored.state == "unreadable"
+
+
+def test_the_place_of_the_login_may_be_moved(isolation: Path, tmp_path: Path) -> None:
+    (tmp_path / ".credentials.json").write_text(json.dumps({"claudeAiOauth": {"accessToken": TOKEN}}))
+    stored = stored_login({"HOME": str(isolation), "CLAUDE_CONFIG_DIR": str(tmp_path)})
+    assert stored is not None
+    assert stored.state == "good"
+
+
+def test_no_file_is_no_login(isolation: Path) -> None:
+    assert stored_login({"HOME": str(isolation)}) is None
+    assert stored_login({}) is None
+
+
+def test_a_pipe_in_place_of_the_file_does_not_hang(isolation: Path) -> None:
+    (isolation / ".claude").mkdir()
+    os.mkfifo(isolation / ".claude" / ".credentials.json")
+    stored = stored_login({"HOME": str(isolation)})
+    assert stored is not None
+    assert stored.state == "unreadable"

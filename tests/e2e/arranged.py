@@ -1,0 +1,42 @@
+"""What the tests of whole runs against remotes share: settings for one test, and where to look for what must not be there."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+from ccterm.draft import Draft
+from ccterm.models import Run
+from ccterm.service import Service
+
+
+def configure(home: Path, text: str) -> None:
+    """Write the user's settings; `home` is what the fixture `isolation` gives."""
+    path = home / "config" / "ccterm" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+async def carried_out(service: Service, draft: Draft) -> Run:
+    """Submit one task and return its run when it has ended."""
+    [queued] = await service.submit([draft])
+    return await service.wait(queued.id)
+
+
+def forms(secret: str, user: str = "x-access-token") -> tuple[bytes, ...]:
+    """Return a token and how it stands in a header."""
+    return secret.encode(), base64.b64encode(secret.encode()).rstrip(b"="), base64.b64encode(f"{user}:{secret}".encode())
+
+
+def found_below(directory: Path, needles: tuple[bytes, ...]) -> list[Path]:
+    """Return the files whose name or bytes hold one of the needles."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return [path for path in files if any(needle in path.read_bytes() + str(path).encode() for needle in needles)]
+
+
+def command_lines() -> Iterator[bytes]:
+    """Yield the command line of every process of this machine."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile

@@ -1,0 +1,237 @@
+"""A token for a remote serves resolve, checkout and publish, reaches that one server, and stands nowhere where anybody else could read it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.credentials.git import git_access
+from ccterm.models import State
+from ccterm.remotes import parse_remote
+from ccterm.service import AgentService, Service
+from ccterm.settings import Settings
+from tests.conftest import MakeRemote
+from tests.e2e.arranged import carried_out, command_lines, configure, forms, found_below
+from tests.servers.git_http import Drop, GitServer, Hang, Kind, Redirect, Status
+from tests.servers.loopback import Gate
+from tests.support.core import ccterm, documents, draft, local, script
+from tests.support.git import branches, files_at, install_hook, tip
+
+TOKEN = "glpat-Zx81kQ0vLr5tYw2m"
+SOURCE = "CORP_LOGIN"
+"""A name that does not look like a secret's."""
+ENVIRONMENTS = "p=$PPID; for i in 1 2; do tr '\\0' '\\n' < /proc/$p/environ; p=$(cut -d' ' -f4 /proc/$p/stat); done > parents.txt"
+"""What the agent and its supervisor were started with, seen from a command of the agent."""
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    return make_remote({"README.md": "hello\n"})
+
+
+@pytest.fixture
+def server(remote: Path, isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
+    monkeypatch.setenv(SOURCE, TOKEN)
+    with GitServer(remote.parent, token=TOKEN) as server:
+        configure(isolation, f'[host."127.0.0.1:{server.port}"]\ntoken = "env:{SOURCE}"\n')
+        yield server
+
+
+@pytest.fixture
+def url(server: GitServer, remote: Path) -> str:
+    return server.url(remote.name)
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+async def service(state_dir: Path, server: GitServer) -> AsyncIterator[Service]:
+    async with AgentService.open(state_dir) as opened:
+        yield opened
+
+
+async def test_a_remote_that_wants_a_token_gets_the_work(service: Service, remote: Path, url: str) -> None:
+    run = await carried_out(service, draft(url))
+    assert run.state is State.SUCCEEDED, run.summary
+    assert run.published is not None
+    assert (run.published.remote, run.published.sha) == (url, tip(remote, "agent/x"))
+    assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
+
+
+async def test_no_command_line_holds_the_token(service: Service, server: GitServer, url: str) -> None:
+    gates = {kind: Gate() for kind in (Kind.DISCOVER_FETCH, Kind.FETCH, Kind.DISCOVER_PUSH, Kind.PUSH)}
+    for kind, gate in gates.items():
+        server.fail(kind, Hang(gate), times=1)
+    [queued] = await service.submit([draft(url)])
+    for kind, gate in gates.items():
+        assert await asyncio.to_thread(gate.reached), kind
+        lines = list(command_lines())
+        gate.open()
+        assert any(server.origin.encode() in line for line in lines), kind
+        assert not [line for line in lines if any(form in line for form in forms(TOKEN))], kind
+    assert (await service.wait(queued.id)).state is State.SUCCEEDED
+
+
+async def test_while_the_agent_works_no_file_below_the_state_directory_holds_the_token(service: Service, state_dir: Path, url: str) -> None:
+    [queued] = await service.submit([draft(url, hold=True)])
+    async for event in service.follow(queued.id):
+        if event.kind == "waiting" and event.until is not None:
+            assert list(state_dir.glob("runs/*/boxes/*-agent"))
+            assert found_below(state_dir, forms(TOKEN)) == []
+            await service.release(queued.id)
+    assert (await service.find(queued.id)).state is State.SUCCEEDED
+
+
+async def test_afterwards_neither_the_record_nor_the_mirror_holds_it(
+    service: Service, state_dir: Path, server: GitServer, url: str
+) -> None:
+    server.fail(Kind.PUSH, Status(403))
+    run = await carried_out(service, draft(url))
+    assert run.salvage is not None
+    assert list((state_dir / "mirrors").iterdir())
+    assert found_below(state_dir, forms(TOKEN)) == []
+    events = [event.model_dump_json() async for event in service.follow(run.id)]
+    told = "".join([json.dumps(run.document()), *events]).encode()
+    assert not [form for form in forms(TOKEN) if form in told]
+
+
+async def test_no_environment_of_the_agent_or_above_it_holds_the_token(service: Service, remote: Path, url: str) -> None:
+    task = script({"env": "env.txt"}, {"bash": ENVIRONMENTS}, {"say": "Looked around."})
+    run = await carried_out(service, draft(url, task=task))
+    assert run.state is State.SUCCEEDED, run.summary  # a commit with the token in it would have been refused
+    seen = files_at(remote, "agent/x")
+    assert b"PATH=" in seen["env.txt"]
+    assert seen["parents.txt"].count(b"PATH=") == 2
+    everything = b"".join(seen.values())
+    assert not [form for form in (*forms(TOKEN), SOURCE.encode(), b"Authorization") if form in everything]
+
+
+async def test_setup_and_verify_do_not_see_the_token(service: Service, remote: Path, url: str) -> None:
+    look = "env > seen-$STEP.txt; ! grep -q -e CORP_LOGIN -e Authorization seen-$STEP.txt"
+    run = await carried_out(service, draft(url, setup=f"STEP=setup; {look}", verify=f"STEP=verify; {look}"))
+    assert run.state is State.SUCCEEDED, run.summary
+    assert files_at(remote, "agent/x").keys() >= {"seen-setup.txt"}
+
+
+def test_what_the_command_line_prints_does_not_hold_it(url: str, state_dir: Path) -> None:
+    done = ccterm(*local(url, "x", script({"env": True}, {"write": "n", "text": "n\n"}, {"say": "ok"})), "--json")
+    [run] = documents(done.stdout)
+    assert run["state"] == "succeeded", run["summary"]
+    told = "".join(
+        [done.stdout, done.stderr, ccterm("logs", "last").stdout, ccterm("show", "last").stdout, ccterm("runs", "--json").stdout]
+    )
+    assert not [form for form in forms(TOKEN) if form in told.encode()]
+    assert found_below(state_dir, forms(TOKEN)) == []
+
+
+async def test_another_server_gets_no_header(service: Service, remote: Path, server: GitServer) -> None:
+    with GitServer(remote.parent) as other:
+        run = await carried_out(service, draft(other.url(remote.name)))
+        assert run.state is State.SUCCEEDED, run.summary
+        assert {request.authorization for request in other.requests} == {None}
+    assert server.requests == []
+
+
+async def test_every_request_to_the_server_brings_the_token_at_once(service: Service, server: GitServer, url: str) -> None:
+    await carried_out(service, draft(url))
+    assert {request.login for request in server.requests} == {("x-access-token", TOKEN)}
+
+
+@pytest.mark.parametrize("kind", [Kind.DISCOVER_FETCH, Kind.FETCH, Kind.DISCOVER_PUSH, Kind.PUSH])
+async def test_a_redirect_elsewhere_is_a_clear_failure_and_is_not_followed(
+    kind: Kind, service: Service, server: GitServer, remote: Path, url: str
+) -> None:
+    with GitServer(remote.parent) as other:
+        server.fail(kind, Redirect(other.origin))
+        run = await carried_out(service, draft(url))
+        assert other.requests == []
+    push = kind in (Kind.DISCOVER_PUSH, Kind.PUSH)
+    assert (run.state, run.cause) == (State.FAILED, Cause.PUSH if push else Cause.CHECKOUT)
+    assert "redirect" in run.summary
+    assert (run.salvage is not None) is push
+    assert branches(remote).keys() == {"main"}
+
+
+async def test_a_wrong_token_fails_the_run_before_any_agent_starts(service: Service, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SOURCE, "another-0123456789")
+    run = await carried_out(service, draft(url))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CHECKOUT, "auth")
+    assert [step.name for step in run.steps] == ["resolve"]
+
+
+async def test_a_token_that_may_only_read_keeps_the_work_for_one_that_may_write(
+    service: Service, server: GitServer, remote: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.public_read = True
+    monkeypatch.setenv(SOURCE, "readonly-0123456789")
+    run = await carried_out(service, draft(url))
+    assert (run.cause, run.reason) == (Cause.PUSH, "auth")
+    assert run.salvage is not None
+    monkeypatch.setenv(SOURCE, TOKEN)
+    delivered = await service.push(run.id)
+    assert delivered.published is not None
+    assert tip(remote, "agent/x") == run.commit
+
+
+async def test_a_push_whose_reply_is_lost_has_succeeded(service: Service, server: GitServer, remote: Path, url: str) -> None:
+    server.fail(Kind.PUSH, Drop("after"))
+    run = await carried_out(service, draft(url))
+    assert run.state is State.SUCCEEDED, run.summary
+    assert run.published is not None
+    assert run.published.proven
+    assert tip(remote, "agent/x") == run.commit
+
+
+async def test_a_push_that_never_arrived_keeps_the_work_and_is_delivered_later(
+    service: Service, server: GitServer, remote: Path, url: str
+) -> None:
+    server.fail(Kind.PUSH, Drop("before"))
+    run = await carried_out(service, draft(url))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.PUSH, "network")
+    assert tip(remote, "agent/x") is None
+    server.heal()
+    await service.push(run.id)
+    assert tip(remote, "agent/x") == run.commit
+
+
+@pytest.mark.parametrize(("code", "reason"), [(403, "auth"), (404, "not_found"), (500, "network")])
+async def test_a_server_that_refuses_to_be_read_says_why(code: int, reason: str, service: Service, server: GitServer, url: str) -> None:
+    server.fail(Kind.DISCOVER_FETCH, Status(code))
+    run = await carried_out(service, draft(url))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CHECKOUT, reason)
+    assert str(code) in run.summary or reason == "not_found"
+
+
+@pytest.mark.parametrize("kind", [Kind.DISCOVER_PUSH, Kind.PUSH])
+@pytest.mark.parametrize(("code", "reason"), [(403, "auth"), (500, "network")])
+async def test_a_server_that_refuses_the_push_leaves_work_that_can_be_pushed(
+    kind: Kind, code: int, reason: str, service: Service, server: GitServer, remote: Path, url: str
+) -> None:
+    server.fail(kind, Status(code))
+    run = await carried_out(service, draft(url))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.PUSH, reason)
+    server.heal()
+    await service.push(run.id)
+    assert tip(remote, "agent/x") == run.commit
+
+
+async def test_a_hook_of_the_server_is_quoted(service: Service, server: GitServer, remote: Path, url: str) -> None:
+    install_hook(remote, "pre-receive", "echo no pushes on Fridays >&2; exit 1")
+    run = await carried_out(service, draft(url))
+    assert (run.cause, run.reason) == (Cause.PUSH, "hook")
+    assert "no pushes on Fridays" in run.summary
+
+
+def test_an_ssh_address_with_a_token_for_its_host_is_reached_over_https() -> None:
+    settings = Settings.model_validate({"host": {"gitlab.corp:8443": {"token": "env:T"}}})
+    access = git_access(parse_remote("git@gitlab.corp:o/r.git"), settings, {"T": TOKEN})
+    assert access.remote.url == "https://gitlab.corp:8443/o/r.git"
+    assert access.header is not None
+    assert access.ssh_agent is None

@@ -1,0 +1,204 @@
+"""Preflight: every answer comes when it is there, none waits for ever, none shows a secret, and each fault has its fix."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
+from ccterm.executors.base import Check, CheckResult
+from ccterm.preflight import ClaudeCheck, DiskCheck, LoginCheck, StateCheck, core_checks, run_checks
+from ccterm.settings import Settings
+from ccterm.state_dir import StateDir
+
+TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
+MakeCli = Callable[[str], Path]
+
+
+class Answers:
+    """A check that answers once it is told to."""
+
+    group = "test"
+
+    def __init__(self, name: str, ready: asyncio.Event | None = None) -> None:
+        self.name = name
+        self.ready = ready
+        self.cancelled = False
+
+    async def run(self) -> CheckResult:
+        try:
+            if self.ready:
+                await self.ready.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return CheckResult(name=self.name, group=self.group, status="pass", text="here")
+
+
+async def answer(check: Check, seconds: float = 10.0) -> CheckResult:
+    (result,) = [result async for result in run_checks([check], seconds=seconds)]
+    assert TOKEN not in result.model_dump_json()
+    assert result.fix or result.status == "pass"
+    return result
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> MakeCli:
+    """Make a stand-in for the Claude CLI."""
+
+    def make(body: str) -> Path:
+        path = tmp_path / "claude"
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+async def test_answers_come_as_they_are_ready() -> None:
+    late = asyncio.Event()
+    seen = []
+    async for result in run_checks([Answers("late", late), Answers("early")]):
+        seen.append(result.name)
+        late.set()
+    assert seen == ["early", "late"]
+
+
+async def test_a_check_that_hangs_fails_in_time_and_holds_up_no_other() -> None:
+    hanging = Answers("hanging", asyncio.Event())
+    results = {result.name: result async for result in run_checks([hanging, Answers("fine")], seconds=0.2)}
+    assert results["fine"].status == "pass"
+    assert (results["hanging"].status, results["hanging"].text) == ("fail", "no answer within 0.2 s")
+    assert hanging.cancelled
+
+
+async def test_who_stops_listening_leaves_nothing_running() -> None:
+    hanging = Answers("hanging", asyncio.Event())
+    answers = run_checks([hanging, Answers("fine")])
+    assert (await anext(answers)).name == "fine"
+    await answers.aclose()
+    assert hanging.cancelled
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_no_checks_have_no_answers() -> None:
+    assert [result async for result in run_checks([])] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words", "fix"),
+    [
+        (f"echo '{CLAUDE_VERSION} (Claude Code)'", "pass", f"the Claude CLI {CLAUDE_VERSION}", ""),
+        ("echo '1.0.3 (Claude Code)'", "warn", f"is 1.0.3; ccterm was tested with {CLAUDE_VERSION}", f"claude-code@{CLAUDE_VERSION}"),
+        ("exit 1", "fail", "no working Claude CLI", "npm install"),
+        ("echo hello", "fail", "no working Claude CLI", "npm install"),
+    ],
+)
+async def test_the_claude_cli_is_asked_for_its_version(cli: MakeCli, body: str, status: str, words: str, fix: str) -> None:
+    result = await answer(ClaudeCheck(ClaudeAgent(str(cli(body))), CLAUDE_VERSION))
+    assert (result.status, result.group) == (status, "claude")
+    assert words in result.text
+    assert fix in result.fix
+
+
+async def test_a_missing_claude_cli_says_how_to_install_it(tmp_path: Path) -> None:
+    result = await answer(ClaudeCheck(ClaudeAgent(path=str(tmp_path)), CLAUDE_VERSION))
+    assert (result.status, "npm install" in result.fix, "CCTERM_CLAUDE_BIN" in result.fix) == ("fail", True, True)
+
+
+async def test_a_claude_cli_that_hangs_is_ended(cli: MakeCli, tmp_path: Path) -> None:
+    result = await answer(ClaudeCheck(ClaudeAgent(str(cli("exec sleep 300"))), CLAUDE_VERSION), seconds=0.5)
+    assert result.text == "no answer within 0.5 s"
+
+
+async def test_a_token_in_the_environment_is_a_login(isolation: Path) -> None:
+    result = await answer(LoginCheck({"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}))
+    assert (result.status, result.text) == ("pass", "CLAUDE_CODE_OAUTH_TOKEN is set")
+
+
+async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
+    result = await answer(LoginCheck({"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": f"{TOKEN}\x00"}))
+    assert (result.status, "is no token" in result.text) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    ("oauth", "status", "words"),
+    [
+        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 5 * 3600 + 60}, "pass", "good for 5 h"),
+        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 60}, "pass", "less than an hour"),
+        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": -60}, "warn", "has expired and will be renewed"),
+        ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or over"),
+        ({"accessToken": ""}, "fail", "is empty or over"),
+        ({}, "fail", "cannot be read"),
+    ],
+    ids=range(6),
+)
+async def test_the_clis_own_login_is_looked_at(isolation: Path, oauth: dict[str, object], status: str, words: str) -> None:
+    if isinstance(left := oauth.get("expiresAt"), int):
+        oauth = {**oauth, "expiresAt": int((time.time() + left) * 1000)}
+    (isolation / ".claude").mkdir()
+    (isolation / ".claude" / ".credentials.json").write_text(json.dumps({"claudeAiOauth": oauth}))
+    result = await answer(LoginCheck({"HOME": str(isolation)}))
+    assert result.status == status
+    assert words in result.text
+
+
+async def test_no_login_says_how_to_log_in(isolation: Path) -> None:
+    result = await answer(LoginCheck({"HOME": str(isolation), "PATH": os.environ["PATH"]}, platform="linux"))
+    assert (result.status, result.text) == ("fail", "no Claude login")
+    assert "claude setup-token" in result.fix
+
+
+async def test_an_api_key_is_no_login_and_that_is_said(isolation: Path) -> None:
+    result = await answer(LoginCheck({"HOME": str(isolation), "ANTHROPIC_API_KEY": TOKEN}, platform="linux"))
+    assert "ANTHROPIC_API_KEY is set but not used" in result.text
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, "pass"), (44, "fail")])
+async def test_on_a_mac_the_keychain_is_asked_whether_there_is_a_login(isolation: Path, tmp_path: Path, code: int, status: str) -> None:
+    program = tmp_path / "security"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "find-generic-password -s Claude Code-credentials" ] && exit {code}\nexit 99\n')
+    program.chmod(0o755)
+    result = await answer(LoginCheck({"HOME": str(isolation), "PATH": str(tmp_path)}, platform="darwin"))
+    assert result.status == status
+
+
+async def test_a_state_directory_that_can_be_used_is_made(tmp_path: Path) -> None:
+    result = await answer(StateCheck(StateDir(tmp_path / "state")))
+    assert (result.status, result.text) == ("pass", str(tmp_path / "state"))
+
+
+async def test_a_state_directory_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o777)
+    result = await answer(StateCheck(StateDir(tmp_path / "state")))
+    assert (result.status, "chmod 700" in result.fix) == ("fail", True)
+
+
+async def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    assert (await answer(StateCheck(StateDir(tmp_path / "state")))).status == "fail"
+
+
+async def test_the_free_room_is_measured_where_the_state_directory_will_be(tmp_path: Path) -> None:
+    result = await answer(DiskCheck(tmp_path / "not" / "yet", enough=1))
+    assert result.status == "pass"
+    assert result.text.endswith(f"GiB free at {tmp_path}")
+
+
+async def test_a_disk_that_is_nearly_full_fails(tmp_path: Path) -> None:
+    result = await answer(DiskCheck(tmp_path, enough=1024**6))
+    assert (result.status, "make room" in result.fix) == ("fail", True)
+
+
+async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Path, cli: MakeCli, isolation: Path) -> None:
+    settings = Settings(claude_bin=str(cli("echo 2.9.9")), claude_version="2.9.9")
+    environ = {"HOME": str(isolation), "PATH": os.environ["PATH"], "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}
+    checks = core_checks(settings, StateDir(tmp_path / "state"), environ)
+    results = {result.name: result async for result in run_checks(checks)}
+    assert set(results) == {"claude", "login", "state", "disk"}
+    assert [results[name].status for name in ("claude", "login", "state")] == ["pass", "pass", "pass"]
