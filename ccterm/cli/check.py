@@ -15,17 +15,18 @@ _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 def run_checks(mode: str, *, as_json: bool) -> ExitCode:
     """Answer all checks; exit 3 when one fails."""
 
+    checks = checks_for(mode, state_dir(), os.environ)
+
     async def work() -> list[CheckResult]:
-        found = []
-        async for result in run_all(checks_for(mode, state_dir(), os.environ)):
-            found.append(result)
-            if not as_json:
-                _show(result)
-        return found
+        answers = {result.name: result async for result in run_all(checks)}
+        return [answers[check.name] for check in checks]  # all are asked at once, and shown in the order of the list
 
     results = carry_out(work())
     if as_json:
         tell_json([result.model_dump(mode="json") for result in results])
+    else:
+        for result in results:
+            _show(result)
     return ExitCode.PREFLIGHT if any(result.status == "fail" for result in results) else ExitCode.OK
 
 

@@ -37,9 +37,11 @@ def sign(run: Run) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a length of time as people read it: 0.4 s, 12 s, 4:12, 1:02:03."""
+    """Return a length of time as people read it: 12 ms, 0.4 s, 12 s, 4:12, 1:02:03."""
     if value is None:
         return ""
+    if value < 0.1:
+        return f"{value * 1000:.0f} ms"
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)

@@ -33,6 +33,12 @@ def user_secrets(settings: Settings, step: str, env: Mapping[str, str]) -> dict[
     return {name: _named(name, secret.source, env) for name, secret in settings.secrets.items() if step in secret.steps}
 
 
+def source_variables(settings: Settings) -> frozenset[str]:
+    """Return the environment variables that settings name as sources of secrets, whatever they are called: no step inherits them."""
+    sources = [secret.source for secret in settings.secrets.values()] + [host.token for host in settings.host.values() if host.token]
+    return frozenset(source.removeprefix("env:") for source in sources if source.startswith("env:"))
+
+
 def _named(name: str, source: str, env: Mapping[str, str]) -> SecretStr:
     try:
         return resolve_source(source, env)

@@ -2,6 +2,7 @@
 
 Names are bytes here: they need not be text, and pathlib wants text.
 """
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH115, PTH118, PTH211
 
 import contextlib
 import ctypes
@@ -150,11 +151,11 @@ class _Copy:
         if blocks * 512 >= size:
             _range(reading, writing, 0, size)
             return
-        start = _seek(reading, 0, os.SEEK_DATA)
+        start = _next_data(reading, 0)
         while start is not None and start < size:  # holes stay holes
-            end = _seek(reading, start, os.SEEK_HOLE) or size
+            end = _next_hole(reading, start, size)
             _range(reading, writing, start, end)
-            start = _seek(reading, end, os.SEEK_DATA)
+            start = _next_data(reading, end)
 
     def _finish(self, relative: bytes) -> None:
         try:
@@ -191,11 +192,19 @@ def _range(reading: int, writing: int, start: int, end: int) -> None:
         start += done
 
 
-def _seek(descriptor: int, start: int, whence: int) -> int | None:
+def _next_data(reading: int, start: int) -> int | None:
+    """Return where data begins at or after `start`, None when there is only a hole; what cannot be asked for holes is all data."""
     try:
-        return os.lseek(descriptor, start, whence)
+        return os.lseek(reading, start, os.SEEK_DATA)
+    except OSError as error:
+        return None if error.errno == errno.ENXIO else start
+
+
+def _next_hole(reading: int, start: int, size: int) -> int:
+    try:
+        return os.lseek(reading, start, os.SEEK_HOLE)
     except OSError:
-        return None
+        return size
 
 
 def _cloner() -> Callable[[bytes, bytes], bool] | None:

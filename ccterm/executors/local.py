@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 class LocalExecutor:
-    """The executor of `--mode local`. environ: the user's environment, of which each step sees its part."""
+    """The executor of `--mode local`. environ: the user's environment, of which each step sees its part. withheld: names that none sees."""
 
-    def __init__(self, state_dir: Path, *, environ: Mapping[str, str] = os.environ) -> None:
-        self._state_dir, self._environ = state_dir, environ
+    def __init__(self, state_dir: Path, *, environ: Mapping[str, str] = os.environ, withheld: Collection[str] = ()) -> None:
+        self._state_dir, self._environ, self._withheld = state_dir, environ, withheld
 
     async def __aenter__(self) -> "LocalExecutor":
         """Kill what dead owners left running, and lay out the programs. Raises StateError when the state directory cannot be used."""
@@ -43,9 +43,12 @@ class LocalExecutor:
         root = self._boxes(run_id)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            yield LocalBoxes(root, self._state_dir, self._lib, self._environ)
+            yield LocalBoxes(root, self._state_dir, self._lib, self._seen())
         finally:
             await uninterrupted(asyncio.to_thread(remove_tree, root))
+
+    def _seen(self) -> Mapping[str, str]:
+        return {name: value for name, value in self._environ.items() if name not in self._withheld}
 
     def leavings(self, run_id: RunId) -> Mapping[str, Artifact]:
         """Return the newest directory of each name that the boxes of a run hold whose owner died."""

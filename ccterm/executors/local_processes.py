@@ -9,14 +9,19 @@ import psutil
 
 from ccterm.inside.protocol import MARK
 
+_SURE = 2
+"""How many listings in a row must be empty: a process may come and go while one is made."""
 
-def kill_tree(mark: str, leader: int | None, seconds: float = 1.0) -> list[int]:
-    """Kill every process that carries the mark, and the leader with all below it; return the pids that are still there after `seconds`.
+
+def kill_tree(mark: str, leader: int | None, seconds: float = 1.0) -> None:
+    """Kill every process that carries the mark, and the leader with all below it; try for at most so long.
 
     Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it.
     """
-    end = time.monotonic() + seconds
-    while (alive := _members(mark, leader)) and time.monotonic() < end:
+    end, quiet = time.monotonic() + seconds, 0
+    while quiet < _SURE and time.monotonic() < end:
+        alive = _members(mark, leader)
+        quiet = 0 if alive else quiet + 1
         for group in {_group(process) for process in alive} - {0, os.getpgrp()}:
             with contextlib.suppress(OSError):
                 os.killpg(group, signal.SIGKILL)
@@ -24,7 +29,6 @@ def kill_tree(mark: str, leader: int | None, seconds: float = 1.0) -> list[int]:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(0.005)
-    return [process.pid for process in alive]
 
 
 def _group(process: psutil.Process) -> int:

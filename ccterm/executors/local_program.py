@@ -59,7 +59,9 @@ async def uninterrupted(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):  # an impatient user cancels twice
+                await asyncio.wait([task])
         raise
 
 

@@ -1,13 +1,19 @@
 """Makes one commit with an index of our own: git is shown the paths that entered, one by one, and walks nothing by itself."""
 
 import os
+import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ccterm.inside.base import Base
 from ccterm.inside.compare import Delta, covered
 from ccterm.inside.git import Git, GitError
-from ccterm.inside.rooted import Root
+from ccterm.inside.names import shown
+from ccterm.inside.rooted import Node, Root
 from ccterm.inside.walk import Refused
+
+
+_TRIES = 200
+"""How often git is asked again about files that it cannot convert, before all that are left are taken as they are."""
 
 
 class Index:
@@ -15,6 +21,7 @@ class Index:
 
     def __init__(self, git: Git, root: Root, base: Base) -> None:
         self._git, self._root, self._base = git, root, base
+        self._tries = _TRIES
         self.notes: list[str] = []
         self.unreadable: list[Refused] = []
         git.run("read-tree", base.tree)
@@ -22,7 +29,8 @@ class Index:
     def take(self, delta: Delta, refused: Collection[bytes]) -> None:
         """Bring in everything of a delta that is not refused; what is missing below a refused path stays as the base has it."""
         self._lines(self._removal(path) for path in delta.missing if not covered(path, refused))
-        self._add(sorted(path for path in delta.nodes if path not in refused))
+        wanted = {path: node for path, node in delta.nodes.items() if path not in refused}
+        self._add(sorted(path for path, node in wanted.items() if self._readable(path, node)))
 
     def drop(self, paths: Collection[bytes]) -> None:
         """Put paths back to what the base has."""
@@ -40,32 +48,64 @@ class Index:
         pairs = ((about.split(b" "), next(fields)) for about in fields)
         return [(path, about[3].decode()) for about, path in pairs if not about[4].startswith(b"D")]
 
+    def _readable(self, path: bytes, node: Node) -> bool:
+        """Whether git will be able to read a path; what its owner closed is opened."""
+        if node.is_link or node.mode & stat.S_IRUSR:
+            return True
+        try:
+            os.close(self._root.open(path))
+        except OSError as error:
+            self._unreadable(path, error)
+            return False
+        return True
+
     def _add(self, paths: Sequence[bytes]) -> None:
         """Let git read files as it does for `git add`; halve the list until what git cannot convert stands alone."""
-        if not paths:
+        if not paths or self._git_adds(paths):
             return
-        listing = b"".join(path + b"\0" for path in paths)
-        code, _, said = self._git.answer("update-index", "--add", "--replace", "-z", "--stdin", stdin=listing)
-        if not code:
-            return
-        if "No space left" in said:
-            raise GitError("disk", "no space is left for the new objects", said)
-        if len(paths) > 1:
+        self._tries -= 1
+        if self._tries < 0:
+            self._add_unconverted(paths)
+        elif len(paths) == 1:
+            self._add_raw(paths[0])
+        else:
             self._add(paths[: len(paths) // 2])
             self._add(paths[len(paths) // 2 :])
-        else:
-            self._add_raw(paths[0])
+
+    def _git_adds(self, paths: Sequence[bytes]) -> bool:
+        listing = b"".join(path + b"\0" for path in paths)
+        code, _, said = self._git.answer("update-index", "--add", "--replace", "-z", "--stdin", stdin=listing)
+        if code and "No space left" in said:
+            raise GitError("disk", "no space is left for the new objects", said)
+        return code == 0
 
     def _add_raw(self, path: bytes) -> None:
         try:
             with os.fdopen(self._root.open(path), "rb") as file:
-                executable = os.fstat(file.fileno()).st_mode & 0o100
+                executable = os.fstat(file.fileno()).st_mode & stat.S_IXUSR
                 sha = self._git.text("hash-object", "-w", "--stdin", stdin=file.read())
         except OSError as error:
-            self.unreadable.append(Refused("unreadable", path, f"cannot be read: {error.strerror or error}"))
+            self._unreadable(path, error)
             return
         self._lines([f"{'100755' if executable else '100644'} {sha}\t".encode() + path])
-        self.notes.append(f"{path.decode('utf-8', 'backslashreplace')} cannot be converted as .gitattributes asks and was taken as it is")
+        self.notes.append(f"{shown(path)} cannot be converted as .gitattributes asks and was taken as it is")
+
+    def _add_unconverted(self, paths: Sequence[bytes]) -> None:
+        """Take very many files at once without changing their encoding."""
+        assert self._git.directory
+        attributes = os.path.join(self._git.directory, "info", "attributes")  # these win over those of the tree
+        os.makedirs(os.path.dirname(attributes), exist_ok=True)
+        with open(attributes, "w", encoding="ascii") as file:
+            file.write("* -working-tree-encoding\n")
+        try:
+            if not self._git_adds(paths):
+                raise GitError("git", f"git cannot take {len(paths):,} files, {shown(paths[0])} the first of them")
+        finally:
+            os.unlink(attributes)
+        self.notes.append(f"{len(paths):,} files cannot all be converted as .gitattributes asks and were taken as they are")
+
+    def _unreadable(self, path: bytes, error: OSError) -> None:
+        self.unreadable.append(Refused("unreadable", path, f"cannot be read: {error.strerror or error}"))
 
     def _removal(self, path: bytes) -> bytes:
         return b"0 %s\t%s" % (b"0" * len(self._base.tree), path)

@@ -31,6 +31,7 @@ _REASONS = (
     ),
 )
 _PATTERNS = tuple((reason, re.compile(pattern)) for reason, pattern in _REASONS)
+_REDIRECT = re.compile(r"returned error: 30[12378]")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -44,10 +45,7 @@ class Fault(NamedTuple):
 def fault_of(said: str, otherwise: str) -> Fault:
     """Return the fault that git's stderr speaks of; `otherwise` is the detail when it says nothing."""
     reason = next((reason for reason, pattern in _PATTERNS if pattern.search(said)), "git")
-    detail = detail_of(said) or otherwise
-    if re.search(r"returned error: 30[12378]", said):
-        detail = f"the remote answers with a redirect: give the address that it redirects to ({detail})"
-    return Fault(reason, detail)
+    return Fault(reason, detail_of(said) or otherwise)
 
 
 def reason_of_system(error: OSError) -> str:
@@ -56,7 +54,8 @@ def reason_of_system(error: OSError) -> str:
 
 
 def detail_of(said: str) -> str:
-    """Return the telling lines of git's stderr in one, without userinfo and not too long."""
+    """Return the telling lines of git's stderr in one, without userinfo and not too long, and what to do where they don't say it."""
     lines = [_PREFIX.sub("", line.strip()) for line in said.replace("\r", "\n").splitlines() if not _NOISE.match(line)]
     text = _HEADER.sub(r"\1 …", _USERINFO.sub(r"\1", "; ".join(dict.fromkeys(lines))))
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    return f"the remote answers with a redirect: give the address that it redirects to ({text})" if _REDIRECT.search(said) else text

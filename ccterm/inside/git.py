@@ -25,6 +25,7 @@ _SAFE = (
     "core.excludesFile=/dev/null",
     "core.safecrlf=false",
     "core.looseCompression=1",
+    "core.fsync=none",
     "credential.helper=",
     "http.followRedirects=false",
     "protocol.ext.allow=never",
@@ -173,7 +174,9 @@ def init(directory: str, base: str | None, branch: str, *, bare: bool = True) ->
     env = {"GIT_DEFAULT_HASH": hash_name(base)}
     git = Git(directory if bare else os.path.join(directory, ".git"), work_tree=None if bare else directory, env=env)
     Git(env=env).run("init", "--quiet", "--template=", *(["--bare"] if bare else []), os.path.abspath(directory))
-    git.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+    assert git.directory
+    with open(os.path.join(git.directory, "HEAD"), "w", encoding="utf-8") as head:
+        head.write(f"ref: refs/heads/{branch}\n")
     return git
 
 

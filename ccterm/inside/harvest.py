@@ -20,6 +20,8 @@ from ccterm.inside.submodules_kept import Submodules
 from ccterm.inside.walk import MOST, Refused, TooMany, Walk, ignored_by
 
 _MOST_REFUSALS = 500
+_MOST_NOTES = 20
+_LONGEST_PATH = 500
 _ROUNDS = 8
 
 
@@ -132,8 +134,11 @@ class Harvest:
         return (tidy(own[1]) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
 
     def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[Refused]) -> HarvestReport:
+        notes = self._notes[:_MOST_NOTES]
+        if len(self._notes) > _MOST_NOTES:
+            notes.append(f"and {len(self._notes) - _MOST_NOTES} more such notes")
         if len(refused) > _MOST_REFUSALS:
-            self._notes.append(f"{len(refused) - _MOST_REFUSALS} more refused paths are not listed here")
+            notes.append(f"{len(refused) - _MOST_REFUSALS} more refused paths are not listed here")
         return {
             "ok": True,
             "commit": commit,
@@ -142,8 +147,10 @@ class Harvest:
             "added": sum(change["added"] or 0 for change in changes),
             "removed": sum(change["removed"] or 0 for change in changes),
             "deleted": sum(change["new_mode"] is None for change in changes),
-            "refusals": [{"rule": rule, "path": shown(path), "detail": detail} for rule, path, detail in refused[:_MOST_REFUSALS]],
-            "notes": self._notes,
+            "refusals": [
+                {"rule": rule, "path": shown(path)[:_LONGEST_PATH], "detail": detail} for rule, path, detail in refused[:_MOST_REFUSALS]
+            ],
+            "notes": notes,
         }
 
 

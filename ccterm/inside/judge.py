@@ -1,6 +1,6 @@
 """Judges what would enter a commit: only what this run added or changed; a repository is not punished for what it already holds."""
 
-from ccterm.inside.base import Base, parents
+from ccterm.inside.base import GITLINK, Base, parents
 from ccterm.inside.compare import Delta, covered
 from ccterm.inside.names import folded, is_dotgit, is_gitmodules, link_leaves, too_deep, unfit
 from ccterm.inside.rooted import Node, Root
@@ -13,6 +13,7 @@ class Judge:
     def __init__(self, root: Root, base: Base, *, max_file: int, max_total: int) -> None:
         self._root, self._base = root, base
         self._max_file, self._max_total = max_file, max_total
+        self._above_submodules = {above for path, entry in base.entries.items() if entry.mode == GITLINK for above in parents(path)}
 
     def refusals(self, delta: Delta) -> list[Refused]:
         """Return what must stay out of the commit, beyond what the walk and the comparison refused already."""
@@ -30,6 +31,8 @@ class Judge:
             return Refused("symlink", path, why)
         if node.is_file and node.size > self._max_file:
             return Refused("size", path, f"{node.size:,} bytes; at most {self._max_file:,} are taken")
+        if path in self._above_submodules:
+            return Refused("gitlink", path, "takes the place of a submodule's directory")
         if b"/" in path and self._steers_repository(path):
             return Refused("nested", path, "configures a repository inside the repository")
         return None

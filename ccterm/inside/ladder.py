@@ -47,9 +47,9 @@ class Ladder:
     def kill(self) -> None:
         """Kill the whole tree now."""
         self._signal(signal.SIGKILL)
-        tree.kill(self._mark, self._seconds[-1])
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(self._seconds[-1])
+        tree.kill(self._mark, self._seconds[-1])
         self.spent = True
 
     def _ask(self) -> None:

@@ -42,11 +42,11 @@ class Mirror:
 
     def _bring(self, base: str) -> bool:
         git = Git(self._path)
+        if os.path.isdir(self._path) and holds(git, base):
+            return False
         if not self._sound(git):
             self._remove()
             init(self._path, base, "main")
-        elif holds(git, base):
-            return False
         self._clear_leavings()
         fetch(self._remote, self._path, base)
         self._pack(git)
@@ -79,7 +79,7 @@ class Mirror:
 def fetch(remote: Remote, directory: str, base: str) -> None:
     """Fetch branches and tags, and `base` itself when it is on none of them. Raises GitError(moved) when the remote does not have it."""
     git = remote.git(directory)
-    git.run("fetch", "--quiet", "--prune", "--no-auto-gc", "--", remote.url, *_REFS)
+    git.run("-c", "core.fsync=committed", "fetch", "--quiet", "--prune", "--no-auto-gc", "--", remote.url, *_REFS)
     if not holds(git, base):
         _, _, said = git.answer("fetch", "--quiet", "--no-tags", "--no-auto-gc", "--", remote.url, base)
         if not holds(git, base):

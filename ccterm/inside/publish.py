@@ -33,9 +33,6 @@ def _publish(request: PublishRequest, remote: Remote) -> PublishReport:
     commit, ref = request["commit"], f"refs/heads/{request['branch']}"
     if bundle := request.get("bundle"):
         import_bundle(Git(request["clean"]), bundle, commit)
-    held = remote_sha(remote, ref)
-    if held == commit:
-        return {"ok": True, "remote_sha": held, "proven": True}
     said = push(remote, request["clean"], commit, ref, request["tip"])
     try:
         held = _settled(remote, ref)

@@ -51,10 +51,21 @@ class Remote:
     def sibling(self, address: str) -> "Remote":
         """Return another repository on the same host. Raises GitError when it lies elsewhere: no host gets another's credential."""
         ca, ssh = self._sub
+        if self.protocol in ("https", "http"):
+            address = self._over_http(address)
         other = Remote(address, ca=ca, ssh=ssh, header=os.environ.get(GIT_HEADER))
         if (other.protocol, other.host) != (self.protocol, self.host):
             raise GitError("submodule", f"{address} is not on the host of the repository")
         return other
+
+    def _over_http(self, address: str) -> str:
+        """Return an ssh address of the same host as one that is reached as this remote is."""
+        if match := _SCP.fullmatch(address):
+            host, path = match[1], address.partition(":")[2]
+        else:
+            parts = urlsplit(address)
+            host, path = (parts.hostname or "", parts.path) if parts.scheme == "ssh" else ("", "")
+        return f"{self.protocol}://{urlsplit(self.url).netloc}/{path.lstrip('/')}" if host.lower() == self.host[0] else address
 
 
 def _protocol(address: str) -> str:

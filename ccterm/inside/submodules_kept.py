@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from ccterm.inside.base import Base, read_base
+from ccterm.inside.base import GITLINK, Base, read_base
 from ccterm.inside.compare import Comparison
 from ccterm.inside.conversions import Conversions
 from ccterm.inside.git import Git
@@ -28,6 +28,8 @@ class Submodules:
 
     def check(self, root: Root, base: Base, found: Found, above: bytes = b"") -> None:
         """Refuse what is not as the base says. `above` is where `root` lies in the tree, with a slash. Raises GitError, OSError."""
+        for relative in sorted(path for path, entry in base.entries.items() if entry.mode == GITLINK and path not in found.submodules):
+            self.notes.append(f"submodule {shown(above + relative)} was removed; the commit keeps it")
         for relative, node in sorted(found.submodules.items()):
             path = above + relative
             if not node.is_directory:

@@ -38,17 +38,57 @@ def forbid_new_privileges() -> None:
 def kill(mark: str, seconds: float = 2.0) -> list[int]:
     """Kill all descendants of this process and all that carry the mark; return the pids that are still there after `seconds`.
 
-    Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it.
+    Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it. All children are
+    buried on the way; whoever wants to know how one ended must have waited for it before.
     """
     end = time.monotonic() + seconds
-    while (alive := members(mark)) and time.monotonic() < end:
-        for group in {process.group for process in alive} - {os.getpgrp()}:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
+    while True:
+        _kill_children(end)
+        alive = members(mark)
+        if time.monotonic() > end or not (alive or _bury()):
+            return [process.pid for process in alive]
         for process in alive:
+            _strike(process.group)
             send(process, signal.SIGKILL)
         time.sleep(0.002)
-    return [process.pid for process in alive]
+
+
+def _kill_children(end: float) -> None:
+    """Kill child after child until there is none: what one leaves behind becomes our own child, so none is overlooked.
+
+    A listing of all processes would overlook those that come and go while it is made.
+    """
+    while time.monotonic() < end and _bury() and (children := _children()):
+        for child in children:  # dead or alive, the number stays its own until we bury it
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                _strike(os.getpgid(child))
+                os.kill(child, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def _bury() -> bool:
+    """Bury the children that are dead; return whether there are others."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _children() -> list[int]:
+    """Return our children at this moment; none where the system does not tell (other than Linux)."""
+    found: list[int] = []
+    for thread in os.listdir("/proc/self/task") if sys.platform == "linux" else []:
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
+            found.extend(int(pid) for pid in file.read().split())
+    return found
+
+
+def _strike(group: int) -> None:
+    if group != os.getpgrp():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def members(mark: str) -> list[Process]:

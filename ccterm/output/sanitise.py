@@ -59,7 +59,9 @@ class SanitiseStream:
     def feed(self, text: str) -> str:
         """Take the next piece; return what is certain."""
         text = self._held + text
-        cut = _certain(text) if suspicious(text) else len(text)
+        if not self._returned and not suspicious(text):
+            return text  # then nothing was held either
+        cut = _certain(text)
         self._held = text[cut:]
         return self._follow(_REMOVED.sub("", text[:cut]))
 

@@ -1,28 +1,26 @@
 """Knows secrets by their shape: tokens with a telling prefix, private keys, passwords in URLs. Nobody has to register them.
 
-Each shape has a literal that it cannot be without; only where that stands is the pattern tried. All lengths are bounded, so it is always
-known how much of a cut text may still become a match.
+Every shape begins with a literal, so that one search for all of them is fast, and is of bounded length, so that it is always known how
+much of a cut text may still become a match.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a kind of secret looks like, from its literal on.
+class Shape(NamedTuple):
+    """What a kind of secret looks like, as two patterns.
 
-    secret: matches all of it; its group 1, where it has one, is what to hide. begun: matches whatever may become a match.
+    secret: matches all of it; its only group, if there is one, is what to hide. begun: matches whatever may yet become a match.
     """
 
-    secret: re.Pattern[bytes]
-    begun: re.Pattern[bytes]
+    secret: str
+    begun: str
 
 
 def _token(prefix: str, first: str, least: int, rest: str, most: int) -> Shape:
-    begun = rf"{prefix[:-1]}(?:{prefix[-1]}{first}{{0,{least}}}+{rest}{{0,{most}}}+)?"
-    return Shape(re.compile(rf"{prefix}{first}{{{least}}}{rest}{{0,{most}}}".encode()), re.compile(begun.encode()))
+    return Shape(f"{prefix}{first}{{{least}}}{rest}{{0,{most}}}+", f"{prefix}{first}{{0,{least}}}+{rest}{{0,{most}}}+")
 
 
 def _private_key() -> Shape:
@@ -35,45 +33,39 @@ def _private_key() -> Shape:
     begun_head = rf"(?:{line}(?:{name}(?:: ?{value})?)?)?\\{{0,4}}"
     begun_body = rf"(?:{body})?(?:{gap}{code}{{0,200}})?{gap}\\{{0,4}}(?:-{{1,5}}|-----E(?:N(?:D(?: [A-Z0-9 ]{{0,80}}-{{0,5}})?)?)?)?"
     return Shape(
-        re.compile(rf"{head}{body}(?:(?:{gap}{code}{{1,200}}+)?{gap}{end})?".encode()),
-        re.compile(rf"-----BEGIN [A-Z0-9 ]{{0,80}}-{{0,5}}|{head}(?:{begun_head}|{begun_body})".encode()),
+        rf"{head}{body}(?:(?:{gap}{code}{{1,200}}+)?{gap}{end})?",
+        rf"(?:-----BEGIN [A-Z0-9 ]{{0,80}}-{{0,5}}|{head}(?:{begun_head}|{begun_body}))",
     )
 
 
 _IN_URL = r"""[^\s/?#"'<>\\]"""
-_SHAPES = {
-    b"sk-ant": _token("sk-ant-", "[A-Za-z0-9_-]", 20, "[A-Za-z0-9_-]", 500),
-    **{prefix.encode(): _token(prefix, "[A-Za-z0-9]", 20, "[A-Za-z0-9]", 500) for prefix in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")},
-    b"github_pat_": _token("github_pat_", "[A-Za-z0-9]", 16, "[A-Za-z0-9_]", 500),
-    b"glpat": _token("glpat-", "[A-Za-z0-9_-]", 20, "[A-Za-z0-9_-]", 500),
-    b"AKIA": _token("AKIA", "[A-Z0-9]", 16, "[A-Z0-9]", 0),
-    b"-----BEGIN ": _private_key(),
-    b"://": Shape(
-        re.compile(rf"://((?:(?![:@]){_IN_URL}){{0,200}}:{_IN_URL}{{1,500}})@".encode()), re.compile(rf"://{_IN_URL}{{0,701}}".encode())
-    ),
-}
-_LITERALS = re.compile(b"|".join(map(re.escape, _SHAPES)))
-_HEADS = frozenset(literal[:size] for literal in _SHAPES for size in range(1, len(literal)))
+_LITERALS = ("sk-ant-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "-----BEGIN ", "://")
+_SHAPES = (
+    _token("sk-ant-", "[A-Za-z0-9_-]", 20, "[A-Za-z0-9_-]", 500),
+    _token("gh[pousr]_", "[A-Za-z0-9]", 20, "[A-Za-z0-9]", 500),
+    _token("github_pat_", "[A-Za-z0-9]", 16, "[A-Za-z0-9_]", 500),
+    _token("glpat-", "[A-Za-z0-9_-]", 20, "[A-Za-z0-9_-]", 500),
+    _token("AKIA", "[A-Z0-9]", 16, "[A-Z0-9]", 0),
+    _private_key(),
+    Shape(rf"://((?:(?![:@]){_IN_URL}){{0,200}}:{_IN_URL}{{1,500}})@", rf"://{_IN_URL}{{0,701}}+"),
+)
+_SECRET = re.compile("|".join(shape.secret for shape in _SHAPES).encode())
+_BEGUN = re.compile(rf"(?:{'|'.join(shape.begun for shape in _SHAPES)})\Z".encode())
+_HEADS = frozenset(literal[:size].encode() for literal in _LITERALS for size in range(1, len(literal)))
 _LONGEST = max(map(len, _HEADS))
 
 
 def shaped(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where in some bytes something has the shape of a secret: begin and end."""
-    for begin, shape in _candidates(data):
-        match = shape.secret.match(data, begin)
-        if match:
-            yield match.span(match.lastindex or 0)
+    """Yield where in some bytes something has the shape of a secret: begin and end. They may overlap."""
+    match = _SECRET.search(data)
+    while match:
+        yield match.span(match.lastindex or 0)
+        match = _SECRET.search(data, match.start() + 1)
 
 
 def undecided(data: bytes) -> int:
     """Return from where on a shape may have begun that the end of the data cuts off."""
-    begun = (begin for begin, shape in _candidates(data) if shape.begun.fullmatch(data, begin))
-    head = (at for at in range(max(len(data) - _LONGEST, 0), len(data)) if data[at:] in _HEADS)
-    return min(next(begun, len(data)), next(head, len(data)))
-
-
-def _candidates(data: bytes) -> Iterator[tuple[int, Shape]]:
-    found = _LITERALS.search(data)
-    while found:
-        yield found.start(), _SHAPES[found[0]]
-        found = _LITERALS.search(data, found.start() + 1)
+    begun = _BEGUN.search(data)
+    if begun:
+        return begun.start()
+    return next((at for at in range(max(len(data) - _LONGEST, 0), len(data)) if data[at:] in _HEADS), len(data))

@@ -11,6 +11,7 @@ from pathlib import Path
 from ccterm.agents.base import Agent
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.agents.scripted import ScriptedAgent
+from ccterm.credentials.sources import source_variables
 from ccterm.errors import PreflightError
 from ccterm.executors.base import Check
 from ccterm.executors.control import socket_directory
@@ -41,7 +42,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
         writers = stack.enter_context(ThreadPoolExecutor(2, "transcript"))  # of their own: a long copy must not delay what is seen
         sockets = await asyncio.to_thread(socket_directory)
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        executor = await stack.enter_async_context(LocalExecutor(state.path, environ=environ))
+        executor = await stack.enter_async_context(LocalExecutor(state.path, environ=environ, withheld=source_variables(settings)))
         agents = _agents(settings, environ)
         outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=StartGate().passing, sockets=sockets)
         trust = Trust(state.path)

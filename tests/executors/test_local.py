@@ -171,3 +171,15 @@ def test_nothing_outlives_a_host_that_was_killed(state: Path, libs: Path, what: 
     os.kill(host.pid, signal.SIGKILL)
     host.wait()
     wait_until(lambda: not alive(record.mark), 5)
+
+
+async def test_cancelling_twice_is_cancelling(boxes: Boxes, state: Path) -> None:
+    heard = Heard()
+    task = asyncio.ensure_future(boxes.execute(shell_step("echo began; trap '' TERM; sleep 600"), heard.append))
+    await heard.until_line("began")
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [alive(record.mark) for record in records(state)] == [[]]

@@ -63,7 +63,9 @@ def test_and_what_lies_below_the_process_though_its_environment_is_cleared(path:
     assert not child.alive
 
 
-@pytest.mark.parametrize("fields", [{"owner": ProcessMark.of(os.getpid())}, {"mark": "another"}, {"process": None, "mark": ""}], ids=repr)
+@pytest.mark.parametrize(
+    "fields", [{"owner": ProcessMark.of(os.getpid())}, {"mark": "another"}, {"process": None, "mark": ""}], ids=["owner", "mark", "no mark"]
+)
 def test_what_does_not_fit_its_record_is_left_alone(start: Start, path: Path, fields: dict[str, object]) -> None:
     stray = start("of-the-record")
     Record(mark="of-the-record", owner=NOBODY, process=ProcessMark.of(stray.pid)).model_copy(update=fields).write(path)

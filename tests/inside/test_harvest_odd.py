@@ -65,6 +65,16 @@ def test_attributes_that_git_cannot_follow_are_a_note(start: Start) -> None:
     assert len(report["notes"]) == 2
 
 
+def test_very_many_such_files_are_taken_all_the_same(start: Start) -> None:
+    box = start({"README.md": b"x\n"})
+    (box.tree / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n")
+    for number in range(600):
+        (box.tree / f"{number}.txt").write_text("plain\n")
+    report = box.harvest()
+    assert (report["files"], len(report["notes"])) == (601, 21)
+    assert support.git_bytes(box.clean, "show", f"{report['commit']}:599.txt") == b"plain\n"
+
+
 HELLO = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 6\n" % hashlib.sha256(b"hello\n").hexdigest().encode()
 
 

@@ -1,5 +1,6 @@
 """Submodules: fetched at their recorded commits when asked for, and left alone by harvest."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,7 +128,8 @@ def test_a_filled_directory_is_refused_when_none_was_asked_for(box: GitBox) -> N
 def test_a_removed_empty_directory_keeps_the_link(box: GitBox) -> None:
     box.start()
     (box.tree / "vendor").rmdir()
-    assert box.harvest()["commit"] is None
+    report = box.harvest()
+    assert (report["commit"], report["notes"]) == (None, ["submodule vendor was removed; the commit keeps it"])
 
 
 def test_a_file_in_its_place_is_refused(box: GitBox) -> None:
@@ -135,6 +137,19 @@ def test_a_file_in_its_place_is_refused(box: GitBox) -> None:
     (box.tree / "vendor").rmdir()
     (box.tree / "vendor").write_text("x")
     assert box.refused() == [("gitlink", "vendor")]
+
+
+def test_a_file_in_place_of_the_directory_above_is_refused(tmp_path: Path, pinned: str) -> None:
+    remote = support.make_remote(tmp_path / "remote.git", {"libs/README.md": "x\n"})
+    tree = support.git_bytes(remote, "ls-tree", "-z", "main:libs") + f"160000 commit {pinned}\tvendor".encode() + b"\0"
+    libs = support.git(remote, "mktree", "-z", stdin=tree)
+    root = support.git(remote, "mktree", stdin=f"040000 tree {libs}\tlibs\n".encode())
+    support.git(remote, "update-ref", "refs/heads/main", support.git(remote, "commit-tree", root, "-m", "libs"))
+    box = GitBox(tmp_path / "box", remote).start()
+    shutil.rmtree(box.tree / "libs")
+    (box.tree / "libs").write_text("x\n")
+    assert box.refused() == [("gitlink", "libs")]
+    assert box.harvest()["commit"] is None
 
 
 def test_a_submodule_that_the_agent_fetched_itself_is_a_note(box: GitBox, library: Path, pinned: str) -> None:
@@ -190,3 +205,13 @@ def test_the_token_serves_submodules_of_the_same_host_and_is_kept_nowhere(tmp_pa
     secrets = (TOKEN.encode(), AUTHORIZATION.split(" ")[2].encode())
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
+
+
+@pytest.mark.parametrize("address", ["git@127.0.0.1:library.git", "ssh://git@127.0.0.1/library.git"])
+def test_an_ssh_address_of_the_same_host_is_reached_as_the_repository_is(tmp_path: Path, box: GitBox, pinned: str, address: str) -> None:
+    remote = support.make_remote(tmp_path / "other.git", {"README.md": "x\n"})
+    add_submodule(remote, "vendor", pinned, address)
+    with GitServer(tmp_path) as server:
+        box.remote = server.url("other.git")
+        box.start(submodules=True)
+    assert (box.tree / "vendor/lib.txt").exists()

@@ -232,6 +232,15 @@ def test_a_grandchild_that_holds_stdout_holds_nobody_up(supervise: Supervise) ->
         assert without_seconds(run.report(limit=5)) == ENDED_WELL
 
 
+@pytest.mark.slow
+def test_a_stranger_that_holds_stdout_holds_us_up_for_five_seconds_at_most(supervise: Supervise, box: Path) -> None:
+    with supervise("", argv=["sh", "-c", "echo $$; while [ ! -e go ]; do sleep 0.02; done"]) as run:
+        run.until(lambda frame: frame["k"] == "line")
+        with Path(f"/proc/{run.lines()[0]}/fd/1").open("wb"):
+            (box / "tree" / "go").touch()
+            assert 4 < run.report(limit=10)["seconds"] < 8
+
+
 def test_a_slow_host_holds_the_agent_up_and_orders_still_work(supervise: Supervise) -> None:
     mark = os.urandom(8).hex()
     with supervise([{"say": "began"}, {"flood": 10_000_000, "bytes": 100, "raw": True}], mark=mark) as run:

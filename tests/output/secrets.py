@@ -41,7 +41,7 @@ def benign_lines(count: int) -> Iterator[str]:
     """Yield lines that look as if they held secrets and hold none."""
     dice = random.Random(7)
     for number in range(count):
-        sha = hashlib.sha1(str(number).encode()).hexdigest()  # noqa: S324
+        sha = hashlib.sha1(str(number).encode()).hexdigest()
         yield dice.choice(_BENIGN).format(
             n=number,
             sha=sha,

@@ -111,7 +111,7 @@ def test_a_deep_value_is_cut_though_its_line_is_clean() -> None:
 def test_a_cleaner_knows_which_secrets_it_met() -> None:
     cleaner = Cleaner(MASKER)
     cleaner.value(["nothing", "sk-ant-api03-" + "x1" * 40])
-    assert not cleaner.seen
+    assert not cleaner.names
     cleaner.value({"a": [TOKEN]})
     stream = cleaner.stream()
     stream.feed(SECRETS["special"] + " ")

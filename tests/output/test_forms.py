@@ -107,7 +107,7 @@ PRINTED: dict[str, str] = {
     "cat of another layout": json.dumps(CREDENTIALS, indent=2),
     "jq": str(CREDENTIALS["claudeAiOauth"]["accessToken"]),
     "jq of the rest": str(CREDENTIALS["claudeAiOauth"]["refreshToken"]),
-    "jq of a list": "\n".join(["user:inference", "user:profile"]),
+    "jq of a list": "user:inference\nuser:profile",
     "jq of odd characters": "p\u00e4ss\u2192wort",
     "head -c 60": FILE[:60],
     "tail -c 150": FILE[-150:],

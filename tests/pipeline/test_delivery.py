@@ -278,7 +278,7 @@ async def test_a_task_that_adds_a_registered_secret_is_not_published(
     (config / "config.toml").write_text('[secrets.NPM_TOKEN]\nfrom = "env:NPM_TOKEN"\nsteps = ["setup"]\n')
     monkeypatch.setenv("NPM_TOKEN", "npm-0123456789-abcdef")
     async with AgentService.open(state_dir) as service:
-        task = script({"write": "leak.txt", "text": "npm-0123456789-abcdef\n"}, {"say": "npm-0123456789-abcdef"})
+        task = script({"bash": "printf 'npm-%s-abcdef\\n' 0123456789 > leak.txt; cat leak.txt"}, {"say": "Written."})
         [run] = await carried_out(service, draft(remote, task=task))
         said = [event async for event in service.follow(run.id)]
     assert (run.state, run.cause, run.reason, run.secret_seen) == (State.FAILED, Cause.POLICY, "secret", True)

@@ -1,0 +1,154 @@
+"""The commands as a user types them: what goes to stdout, what the exit code says, what `--json` holds."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeRemote
+from tests.support.core import ccterm, documents, local, script
+from tests.support.git import branches, files_at, git, tip
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "state"
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
+    return path
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    return make_remote({"a.txt": "a\n"})
+
+
+@pytest.fixture
+def delivered(state: Path, remote: Path) -> "subprocess.CompletedProcess[str]":
+    """A run that pushed branch x."""
+    return ccterm(*local(remote, "x"))
+
+
+def test_a_run_says_in_one_line_what_became_of_it(delivered: "subprocess.CompletedProcess[str]", remote: Path) -> None:
+    assert delivered.returncode == 0, delivered.stderr
+    assert delivered.stdout.startswith("✓  x  pushed ")
+    assert (tip(remote, "x") or "none")[:8] in delivered.stdout
+    assert delivered.stderr == ""
+
+
+def test_json_is_events_and_last_the_run_document(state: Path, remote: Path) -> None:
+    done = ccterm(*local(remote, "x"), "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [lines[0]["kind"], lines[-2]["kind"], lines[-1]["kind"]] == ["queued", "finished", "run"]
+    assert lines[-1]["published"] == {"remote": str(remote), "ref": "refs/heads/x", "sha": tip(remote, "x"), "proven": True}
+
+
+def test_a_task_may_come_from_stdin_or_a_file(state: Path, remote: Path, tmp_path: Path) -> None:
+    task = script({"write": "n", "text": "n\n"})
+    flags = local(remote, "x")[2:]
+    assert ccterm("run", "-", *flags, stdin=task).returncode == 0
+    (tmp_path / "task.md").write_text(script({"write": "m", "text": "m\n"}))
+    assert ccterm("run", "-f", str(tmp_path / "task.md"), *flags).returncode == 0
+    assert set(files_at(remote, "x")) == {"a.txt", "n", "m"}
+
+
+def test_runs_show_logs_and_diff_tell_of_it(delivered: "subprocess.CompletedProcess[str]") -> None:
+    [run] = json.loads(ccterm("runs", "--json").stdout)
+    assert run["id"][:26] in ccterm("runs").stdout
+    shown = ccterm("show", run["id"][:25].lower()).stdout
+    assert "succeeded" in shown
+    assert "publish" in shown
+    logs = ccterm("logs", "last").stdout
+    assert "Added new.txt." in logs
+    assert "✓ publish" in logs
+    patch = ccterm("diff", "last").stdout
+    assert patch.startswith("diff --git a/new.txt b/new.txt")
+    assert json.loads(ccterm("diff", "last", "--json").stdout)["patch"] == patch
+
+
+def test_runs_can_be_narrowed(state: Path, remote: Path) -> None:
+    ccterm(*local(remote, "good"))
+    ccterm(*local(remote, "bad", script({"fail": "auth"})))
+    failed = json.loads(ccterm("runs", "--failed", "--json").stdout)
+    assert [run["task"]["branch"] for run in failed] == ["bad"]
+    assert len(json.loads(ccterm("runs", "--since", "1h", "-n", "1", "--json").stdout)) == 1
+
+
+@pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
+def test_the_exit_code_is_the_causes(fail: str, code: int, state: Path, remote: Path) -> None:
+    done = ccterm(*local(remote, "x", script({"fail": fail})))
+    assert done.returncode == code
+    assert "ccterm retry" in done.stderr
+
+
+def test_a_batch_runs_side_by_side_and_shares_its_exit_code(state: Path, remote: Path, tmp_path: Path) -> None:
+    tasks = [
+        {"prompt": script({"write": "n", "text": "n\n"}), "branch": "one"},
+        {"prompt": script({"fail": "auth"}), "branch": "two"},
+        {"prompt": script({"fail": "usage_limit"}), "branch": "three"},
+    ]
+    common = {"repo": str(remote), "agent": "scripted", "mode": "local"}
+    path = tmp_path / "tasks.jsonl"
+    path.write_text("".join(json.dumps({**common, **task}) + "\n" for task in tasks))
+    done = ccterm("batch", str(path), "--json")
+    assert done.returncode == 6
+    assert [run["state"] for run in documents(done.stdout)] == ["succeeded", "failed", "failed"]
+    assert set(branches(remote)) == {"main", "one"}
+
+
+def test_fetch_brings_pushed_work_into_the_local_repository(
+    delivered: "subprocess.CompletedProcess[str]", remote: Path, tmp_path: Path
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--branch", "main", "--single-branch", str(remote), "copy")
+    done = ccterm("fetch", "last", "--repo", str(tmp_path / "copy"), "--worktree", str(tmp_path / "look"))
+    assert done.returncode == 0, done.stderr
+    ref = done.stdout.strip()
+    assert ref.startswith("refs/ccterm/")
+    assert git(tmp_path / "copy", "rev-parse", ref) == tip(remote, "x")
+    assert (tmp_path / "look" / "new.txt").read_text() == "new\n"
+    assert git(tmp_path / "copy", "status", "--porcelain") == ""
+
+
+def test_fetch_brings_kept_work_too(state: Path, remote: Path, tmp_path: Path) -> None:
+    ccterm(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"fail": "auth"})))
+    git(tmp_path, "clone", "--quiet", str(remote), "copy")
+    ref = ccterm("fetch", "last", cwd=tmp_path / "copy").stdout.strip()
+    assert files_at(tmp_path / "copy", ref)["half.txt"] == b"half\n"
+
+
+def test_fetch_outside_a_repository_is_one_sentence(delivered: "subprocess.CompletedProcess[str]", tmp_path: Path) -> None:
+    done = ccterm("fetch", "last", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "run it in a git repository, or give --repo" in done.stderr
+
+
+def test_commands_of_a_working_copy_wait_for_trust(state: Path, remote: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", str(remote), "copy")
+    copy = tmp_path / "copy"
+    (copy / ".ccterm.toml").write_text('verify = "test -f new.txt"\n')
+    refused = ccterm(*local(copy, "x"))
+    assert refused.returncode == 2
+    assert "ccterm trust" in refused.stderr
+    assert ccterm("trust", str(copy)).returncode == 0
+    assert ccterm(*local(copy, "x")).returncode == 0
+    (copy / ".ccterm.toml").write_text('verify = "true; id"\n')
+    assert ccterm(*local(copy, "x")).returncode == 2
+
+
+def test_the_demo_delivers_three_of_four_and_leaves_only_records(state: Path) -> None:
+    done = ccterm("demo", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("proven") == 3
+    assert done.stdout.count("✗") == 1
+    assert len(json.loads(ccterm("runs", "--json").stdout)) == 4
+    assert not list((state / "mirrors").iterdir())
+    assert not list((state / "salvage").iterdir())
+
+
+def test_check_names_every_fix(state: Path, tmp_path: Path) -> None:
+    done = ccterm("check", "--json", env={"CCTERM_CLAUDE_BIN": str(tmp_path / "no-claude")})
+    results = {result["name"]: result for result in json.loads(done.stdout)}
+    assert done.returncode == 3
+    assert results["claude"]["status"] == "fail"
+    assert "npm install -g @anthropic-ai/claude-code@" in results["claude"]["fix"]
+    assert results["git"]["status"] == "pass"

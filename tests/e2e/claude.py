@@ -1,0 +1,72 @@
+"""The real Claude CLI in whole runs: tasks go in through a service, what the model says comes from scripts of the test."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import psutil
+
+from ccterm.draft import Draft
+from ccterm.events import Event
+from ccterm.models import Run, RunId
+from ccterm.service import Service
+from tests.servers.messages_api import MessagesServer
+from tests.servers.model_script import Part, bash, use
+from tests.support.core import draft
+from tests.support.waiting import until
+
+TOKEN = "sk-ant-oat01-Zq3vT8mK1xW5rB7nY2cJ4hD6"
+"""The login of all runs. No part of it stands for anything else in base64 or hexadecimal digits."""
+HANGING = use(bash("touch begun; tail -f /dev/null"))
+"""A command that leaves a file and never ends."""
+
+
+@dataclass(frozen=True)
+class Claude:
+    """A service whose runs are done by the CLI, and everything around it."""
+
+    service: Service
+    api: MessagesServer
+    remote: Path
+    state: Path
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def draft(self, *parts: Part, **fields: object) -> Draft:
+        """Return a draft whose session plays these parts; a prompt of its own tells it from all others."""
+        prompt = f"Task number {next(self._numbers)}: please do it."
+        self.api.script(prompt, *parts)
+        given = {"agent": "claude", "model": "sonnet", "skip_permissions": True, **fields}
+        return draft(self.remote, task=prompt, **given)
+
+    async def start(self, *parts: Part, **fields: object) -> RunId:
+        """Submit one task."""
+        [queued] = await self.service.submit([self.draft(*parts, **fields)])
+        return queued.id
+
+    async def run(self, *parts: Part, **fields: object) -> Run:
+        """Run one task to its end."""
+        return await self.service.wait(await self.start(*parts, **fields))
+
+    async def events(self, run: RunId) -> list[Event]:
+        """Return all events of a run that has ended."""
+        return [event async for event in self.service.follow(run)]
+
+    async def begun(self) -> None:
+        """Wait until the command that hangs does so."""
+        await until(lambda: list(self.state.glob("runs/*/boxes/*-agent/tree/begun")))
+
+    def kept(self, run: RunId) -> Sequence[str]:
+        """Return the names of the files that a run's record consists of."""
+        return sorted(path.name for path in (self.state / "runs" / run).iterdir() if path.is_file())
+
+    def processes(self) -> list[str]:
+        """Return the names of all processes that were started for a box of this state directory."""
+        return [process.info["name"] for process in psutil.process_iter(["name"]) if str(self.state) in _surroundings(process)]
+
+
+def _surroundings(process: psutil.Process) -> str:
+    try:
+        return "\n".join([*process.environ().values(), process.cwd()])
+    except (psutil.Error, OSError):
+        return ""

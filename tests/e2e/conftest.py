@@ -1,0 +1,33 @@
+"""The real Claude CLI on a service of its own, talking to the loopback API."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.service import AgentService
+from tests.conftest import MakeRemote
+from tests.e2e.arranged import configure
+from tests.e2e.claude import TOKEN, Claude
+from tests.servers.messages_api import MessagesServer
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, isolation: Path) -> Iterator[MessagesServer]:
+    """The loopback API, as the environment and the login name it. Requests are repeated three times at most."""
+    configure(isolation, '[env]\nCLAUDE_CODE_MAX_RETRIES = "3"\n')
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.origin)
+        monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", TOKEN)
+        yield server
+
+
+@pytest.fixture
+async def claude(
+    claude_bin: Path, api: MessagesServer, make_remote: MakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Claude]:
+    """A service that owns a state directory, and a remote with a README.md and src/a.py."""
+    monkeypatch.setenv("CCTERM_CLAUDE_BIN", str(claude_bin))
+    remote = make_remote({"README.md": "hello\n", "src/a.py": "a = 1\n"})
+    async with AgentService.open(tmp_path / "state") as service:
+        yield Claude(service, api, remote, tmp_path / "state")

@@ -1,0 +1,81 @@
+"""The login of the real CLI is in its environment and nowhere else, and no other login of the user's gets there."""
+
+import base64
+import json
+
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.events import ToolReturned, Waiting
+from ccterm.models import State
+from tests.e2e.arranged import command_lines, found_below
+from tests.e2e.claude import TOKEN, Claude
+from tests.servers.model_script import bash, say, use, write
+from tests.support.git import files_at, tip
+
+pytestmark = pytest.mark.claude
+GITHUB = "ghp_Vb7nM2kQ9sX4zL1wT6yR3cF8dH5jP0aG"
+NAME = "CLAUDE_CODE_OAUTH_TOKEN"
+LOOK = (
+    "env; tr '\\0' '\\n' < /proc/$PPID/environ",
+    f"for pad in '' x xx; do {{ printf %s $pad; tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= | cut -d= -f2; }} | base64 -w0; echo; done",
+    f"tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= >&2; exit 3",
+)
+"""Commands that print all that a command of the agent can find out about its login."""
+
+
+def forms(secret: str) -> tuple[bytes, ...]:
+    """Return a secret as it is, and what is the same of it in base64 wherever it begins."""
+    whole = secret.encode()
+    inner = [base64.b64encode(b"x" * pad + whole)[4 if pad else 0 :] for pad in range(3)]
+    return (whole, whole[::-1], whole.hex().encode(), *(text[: (len(whole) - 3) // 3 * 4 - 4] for text in inner))
+
+
+async def test_printed_in_every_way_the_login_is_in_no_file_of_the_record(claude: Claude) -> None:
+    run = await claude.run(*(use(bash(command)) for command in LOOK), use(write("n.txt", "n\n")), say(f"It is {TOKEN}, I think."))
+    assert run.state is State.SUCCEEDED, run.summary
+    assert run.secret_seen
+    events = await claude.events(run.id)
+    returned = [event.text for event in events if isinstance(event, ToolReturned)]
+    assert len(returned) == 4
+    assert all("the Claude login" in text for text in returned[:3]), returned
+    assert found_below(claude.state, forms(TOKEN)) == []
+    told = "".join([json.dumps(run.document()), *(event.model_dump_json() for event in events)]).encode()
+    assert not [form for form in forms(TOKEN) if form in told]
+
+
+async def test_while_it_works_no_file_and_no_command_line_holds_the_login(claude: Claude) -> None:
+    run = await claude.start(use(write("n.txt", "n\n")), say("Done."), hold=True)
+    async for event in claude.service.follow(run):
+        if isinstance(event, Waiting) and event.until:
+            assert list(claude.state.glob("runs/*/boxes/*-agent"))
+            assert found_below(claude.state, forms(TOKEN)) == []
+            assert not [line for line in command_lines() if any(form in line for form in forms(TOKEN))]
+            await claude.service.release(run)
+    assert (await claude.service.find(run)).state is State.SUCCEEDED
+
+
+async def test_the_model_is_asked_with_the_login(claude: Claude) -> None:
+    await claude.run(say("Done."))
+    assert {call.headers["authorization"] for call in claude.api.calls} == {f"Bearer {TOKEN}"}
+
+
+async def test_a_file_with_the_login_is_not_published(claude: Claude) -> None:
+    run = await claude.run(use(bash(f"tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= > leak.txt")), say("Written."))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, "secret"), run.summary
+    assert tip(claude.remote, "agent/x") is None
+    assert run.salvage is not None
+
+
+async def test_other_logins_of_the_user_do_not_reach_the_agent(claude: Claude, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = ("GH_TOKEN", "GITHUB_TOKEN", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "GIT_CONFIG_PARAMETERS", "SSH_AUTH_SOCK")
+    for name in others:
+        monkeypatch.setenv(name, GITHUB)
+    monkeypatch.setenv("MY_EDITOR", "a plain value")
+    look = f"{{ env; tr '\\0' '\\n' < /proc/$PPID/environ; }} | grep -v ^{NAME}= > seen.txt; gh auth token >> seen.txt 2>&1; true"
+    run = await claude.run(use(bash(look)), say("Looked around."))
+    assert run.state is State.SUCCEEDED, run.summary
+    seen = files_at(claude.remote, "agent/x")["seen.txt"].decode()
+    assert f"\n{seen}".count("\nMY_EDITOR=a plain value\n") == 2
+    assert GITHUB not in seen
+    assert not [name for name in others if f"\n{name}=" in f"\n{seen}"]

@@ -1,0 +1,107 @@
+"""Whoever comes first makes the branch; everybody else keeps the work and is told: no push ever goes over another's."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeRemote
+from tests.servers.git_http import GitServer
+from tests.support.core import documents, local, script, start
+from tests.support.git import files_at, git, install_hook, tip
+
+LIMIT = 300.0
+BARRIER = """echo here >> arrived
+turns=0
+until [ "$(wc -l < arrived)" -ge {count} ] || [ $turns -gt 6000 ]; do sleep 0.02; turns=$((turns + 1)); done"""
+"""In a hook of the remote: nobody's push goes on before everybody's has come that far, so each was made before the branch was there."""
+
+Document = Mapping[str, object]
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    return make_remote({"README.md": "hello\n"})
+
+
+@contextmanager
+def racers(urls: Sequence[str], place: Path) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Start one ccterm for each URL, each with a state directory of its own and a file of its own to add."""
+    with ExitStack() as stack:
+        started = []
+        for number, url in enumerate(urls):
+            task = script({"write": f"by-{number}.txt", "text": f"{number}\n"}, {"say": f"I am number {number}."})
+            environment = {"CCTERM_STATE_DIR": str(place / f"state-{number}")}
+            process = stack.enter_context(start(*local(url, "agent/x", task), "--json", env=environment))
+            stack.callback(process.kill)
+            started.append(process)
+        yield started
+
+
+async def race(urls: Sequence[str], place: Path) -> list[Document]:
+    """Let them all run to their ends; returns their documents."""
+    with racers(urls, place) as started:
+        told = await asyncio.gather(*(asyncio.to_thread(process.communicate, timeout=LIMIT) for process in started))
+    runs = [documents(stdout) for stdout, _ in told]
+    assert all(len(found) == 1 for found in runs), [stderr for _, stderr in told]
+    return [found[0] for found in runs]
+
+
+def judge(runs: Sequence[Document], remote: Path, reasons: set[str]) -> None:
+    """Check that one has won, and that all others have their work."""
+    [winner] = [run for run in runs if run["state"] == "succeeded"]
+    losers = [run for run in runs if run is not winner]
+    assert tip(remote, "agent/x") == winner["commit"]
+    assert {(run["state"], run["cause"]) for run in losers} == {("failed", "push")}
+    assert {run["reason"] for run in losers} <= reasons, [run["summary"] for run in losers]
+    assert len({run["commit"] for run in runs}) == len(runs)
+    for run in losers:
+        check_salvage(run, remote)
+    assert git(remote, "fsck", "--strict") == ""
+
+
+def check_salvage(run: Document, remote: Path) -> None:
+    """Check that a run's bundle brings its own commit to whoever has the base."""
+    salvage, number = run["salvage"], json.dumps(run["summary"]).count("")
+    assert isinstance(salvage, dict), number
+    heads = git(remote, "bundle", "list-heads", f"{salvage['directory']}/work.bundle")
+    assert heads.split()[0] == run["commit"] == salvage["commit"]
+    git(remote, "bundle", "unbundle", f"{salvage['directory']}/work.bundle")
+    changed = git(remote, "diff", "--name-only", f"{run['base_sha']}", f"{run['commit']}").splitlines()
+    [path] = changed
+    assert path in files_at(remote, str(run["commit"]))
+    assert path.startswith("by-")
+
+
+@pytest.mark.parametrize("over_http", [False, True], ids=["path", "http"])
+async def test_of_six_creators_one_wins_and_five_keep_their_work(over_http: bool, remote: Path, tmp_path: Path) -> None:
+    install_hook(remote, "pre-receive", BARRIER.format(count=6))
+    with GitServer(remote.parent) as server:
+        runs = await race([server.url(remote.name) if over_http else str(remote)] * 6, tmp_path)
+    assert len((remote / "arrived").read_text().split()) == 6
+    judge(runs, remote, {"exists"})
+
+
+async def test_of_four_who_continue_one_branch_one_wins(remote: Path, tmp_path: Path) -> None:
+    git(remote, "branch", "agent/x", "main")
+    install_hook(remote, "pre-receive", BARRIER.format(count=4))
+    runs = await race([str(remote)] * 4, tmp_path)
+    assert {run["base_sha"] for run in runs} == {tip(remote, "main")}
+    judge(runs, remote, {"non_fast_forward"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over_http", [False, True], ids=["path", "http"])
+async def test_of_twenty_creators_one_wins_time_and_again(
+    over_http: bool, make_remote: MakeRemote, tmp_path: Path, rounds: Callable[[int], int]
+) -> None:
+    for number in range(rounds(5)):
+        remote = make_remote({"README.md": "hello\n"}, name=f"remote-{number}.git")
+        install_hook(remote, "pre-receive", BARRIER.format(count=20))
+        with GitServer(remote.parent) as server:
+            runs = await race([server.url(remote.name) if over_http else str(remote)] * 20, tmp_path / f"round-{number}")
+        judge(runs, remote, {"exists"})
