@@ -167,10 +167,10 @@ class StreamParser:
 
     def _limited(self, line: Line) -> list[Event]:
         info, events = mapping(line.get("rate_limit_info")), limits(line)
-        if info.get("status") == "rejected":
-            self.rejected, self.resets_at = events[-1].limit, moment(info.get("resetsAt"))
-        else:
+        if info.get("status") != "rejected":
             self.rejected, self.resets_at = "", None
+        elif info.get("rateLimitType") or info.get("resetsAt"):  # a plain 429 is told as a rejection by no window
+            self.rejected, self.resets_at = events[-1].limit, moment(info.get("resetsAt"))
         return list(events)
 
     def _result(self, line: Line) -> list[Event]:

@@ -243,7 +243,7 @@ def main() -> None:
     """Run the command line; every expected fault is one sentence on stderr and an exit code."""
     try:
         app()
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the door of the program: what nobody foresaw becomes one line here
         from ccterm.cli.faults import explain
 
         sys.exit(explain(error))

@@ -11,7 +11,6 @@ from ccterm.inside.names import shown
 from ccterm.inside.rooted import Node, Root
 from ccterm.inside.walk import Refused
 
-
 _TRIES = 200
 """How often git is asked again about files that it cannot convert, before all that are left are taken as they are."""
 

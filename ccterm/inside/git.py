@@ -13,6 +13,7 @@ from functools import cache
 from typing import IO
 
 from ccterm.inside.faults import fault_of, reason_of_system
+from ccterm.inside.protocol import MARK
 
 Arg = str | bytes
 WORK_REF = "refs/ccterm/work"
@@ -40,7 +41,7 @@ _SAFE = (
     "init.defaultBranch=main",
     "advice.detachedHead=false",
 )
-_PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", *(f"{name}_proxy" for name in ("http", "https", "no", "all")))
+_PASSED_ON = (MARK, "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", *(f"{name}_proxy" for name in ("http", "https", "no", "all")))
 _PASSED_ON += ("HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ccterm import causes
 from ccterm.agents.base import Outcome
 from ccterm.causes import Cause
-from ccterm.errors import CctermError, StepError, UsageError
+from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
 from ccterm.events import Salvaged, Started
 from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.models import Run, State
@@ -55,7 +55,7 @@ class Pipeline:
             ending = _failed(error)
         except CctermError as error:
             ending = Ending(State.FAILED, Cause.INTERNAL, type(error).__name__, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - where a run ends: an unforeseen fault must not take the others along
             _log.exception("run %s", recorder.run.id)
             ending = Ending(State.FAILED, Cause.INTERNAL, type(error).__name__, f"{type(error).__name__}: {error}")
         return await self._finish(recorder, ending)
@@ -67,7 +67,10 @@ class Pipeline:
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
 
     async def _attempt(self, recorder: Recorder, live: Live) -> Ending:
-        kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
+        try:
+            kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
+        except (SettingsError, PreflightError) as error:  # a token or a secret that cannot be had: nothing was fetched yet
+            raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="credentials") from error
         recorder.change(manifest=kit.manifest)
         async with self._executor.open_run(recorder.run.id) as boxes:
             line = Line(kit, boxes, recorder, live, self._state.work(recorder.run.id))

@@ -86,6 +86,12 @@ def test_an_error_of_an_earlier_turn_is_forgiven() -> None:
     assert judge(parser, report(1)).cause is Cause.AGENT
 
 
+def test_a_rejection_by_no_window_is_no_usage_limit() -> None:
+    rejected: dict[str, JsonValue] = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "isUsingOverage": False}}
+    parser, _ = read([rejected, result(is_error=True, api_error_status=429)])
+    assert judge(parser, report(1)).cause is Cause.RATE_LIMITED
+
+
 def test_a_sub_agent_s_error_is_not_the_run_s() -> None:
     failure: dict[str, JsonValue] = {"type": "assistant", "error": "rate_limit", "message": {"content": "no"}, "parent_tool_use_id": "t1"}
     parser, _ = read([failure, result(is_error=True)])

@@ -13,13 +13,12 @@ from ccterm.models import Run, RunId
 from ccterm.service import Service
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part, bash, use
-from tests.support.core import draft
 from tests.support.waiting import until
 
 TOKEN = "sk-ant-oat01-Zq3vT8mK1xW5rB7nY2cJ4hD6"
 """The login of all runs. No part of it stands for anything else in base64 or hexadecimal digits."""
-HANGING = use(bash("touch begun; tail -f /dev/null"))
-"""A command that leaves a file and never ends."""
+HANGING = use(bash("tail -f /dev/null"))
+"""A command that never ends."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Claude:
         """Return a draft whose session plays these parts; a prompt of its own tells it from all others."""
         prompt = f"Task number {next(self._numbers)}: please do it."
         self.api.script(prompt, *parts)
-        given = {"agent": "claude", "model": "sonnet", "skip_permissions": True, **fields}
-        return draft(self.remote, task=prompt, **given)
+        given = {"agent": "claude", "mode": "local", "branch": "agent/x", "model": "sonnet", "skip_permissions": True, **fields}
+        return Draft.model_validate({"prompt": prompt, "repo": str(self.remote), **given})
 
     async def start(self, *parts: Part, **fields: object) -> RunId:
         """Submit one task."""
@@ -52,9 +51,9 @@ class Claude:
         """Return all events of a run that has ended."""
         return [event async for event in self.service.follow(run)]
 
-    async def begun(self) -> None:
-        """Wait until the command that hangs does so."""
-        await until(lambda: list(self.state.glob("runs/*/boxes/*-agent/tree/begun")))
+    async def hangs(self, commands: int = 1) -> None:
+        """Wait until so many commands hang."""
+        await until(lambda: self.processes().count("tail") == commands)
 
     def kept(self, run: RunId) -> Sequence[str]:
         """Return the names of the files that a run's record consists of."""

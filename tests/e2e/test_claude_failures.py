@@ -42,7 +42,7 @@ async def check_kept(claude: Claude, run: Run) -> None:
     assert files_at(claude.remote, "agent/x")["half.txt"] == b"half\n"
 
 
-LASTING = {
+LASTING: dict[str, tuple[Part, Cause, str]] = {
     "login refused": (unauthorized(), Cause.AUTH, "authentication_failed"),
     "overloaded": (overloaded(), Cause.RATE_LIMITED, "overloaded"),
     "rate limited": (rate_limited(), Cause.RATE_LIMITED, "rate_limit"),
@@ -50,7 +50,6 @@ LASTING = {
     "server error": (Refuse(500, "api_error", "Internal server error"), Cause.AGENT, "server_error"),
     "no answer": (Cut("before"), Cause.AGENT, "connection_failed"),
     "answer cut": (Cut("within"), Cause.AGENT, "connection_failed"),
-    "refusal": (REFUSAL, Cause.AGENT, "refusal"),
 }  # fmt: skip
 """Failure -> what does not go away, and what the run ends with."""
 
@@ -64,9 +63,10 @@ async def test_a_failure_that_lasts_has_its_cause_and_the_work_is_kept(failure: 
     await check_kept(claude, run)
 
 
-async def test_answers_that_are_cut_short_again_and_again_are_a_failure(claude: Claude) -> None:
-    run = await claude.run(HALF, *[CUT_SHORT] * 8)
-    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, "max_output_tokens"), run.summary
+@pytest.mark.parametrize(("answer", "reason"), [(REFUSAL, "refusal"), (CUT_SHORT, "max_output_tokens")], ids=["refusal", "cut short"])
+async def test_answers_that_are_none_again_and_again_are_a_failure(answer: Part, reason: str, claude: Claude) -> None:
+    run = await claude.run(HALF, *[answer] * 8)
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, reason), run.summary
     await check_kept(claude, run)
 
 
@@ -127,11 +127,11 @@ async def test_a_time_limit_stops_a_command_that_hangs(claude: Claude) -> None:
 CODES: list[tuple[Part, str, int]] = [
     (say("All is well."), "succeeded", 0),
     (unauthorized(), "failed", 6),
-    (REFUSAL, "failed", 1),
+    (Refuse(500, "api_error", "Internal server error"), "failed", 1),
 ]
 
 
-@pytest.mark.parametrize(("part", "state", "code"), CODES, ids=["well", "login refused", "refusal"])
+@pytest.mark.parametrize(("part", "state", "code"), CODES, ids=["well", "login refused", "server error"])
 async def test_the_command_line_exits_with_the_code_of_the_cause(
     part: Part, state: str, code: int, api: MessagesServer, claude_bin: Path, make_remote: MakeRemote, tmp_path: Path
 ) -> None:

@@ -11,7 +11,6 @@ from tests.e2e.claude import HANGING, Claude
 from tests.servers.loopback import Gate
 from tests.servers.model_script import bash, say, use, write
 from tests.support.git import files_at, tip
-from tests.support.waiting import until
 
 pytestmark = pytest.mark.claude
 HALF = use(write("half.txt", "half\n"))
@@ -84,8 +83,7 @@ async def test_a_word_that_comes_too_late_names_retry(claude: Claude) -> None:
 
 async def test_a_cancelled_run_leaves_its_work_and_no_process(claude: Claude) -> None:
     run = await claude.start(HALF, HANGING)
-    await claude.begun()
-    assert "tail" in claude.processes()
+    await claude.hangs()
     await claude.service.cancel(run)
     ended = await claude.service.wait(run)
     assert (ended.state, ended.cause) == (State.CANCELLED, None)
@@ -110,9 +108,8 @@ async def test_a_run_cancelled_while_the_model_is_silent_leaves_its_work(claude:
 
 async def test_a_run_that_is_killed_leaves_nothing(claude: Claude) -> None:
     daemon = "setsid nohup tail -f /dev/null > /dev/null 2>&1 &"
-    run = await claude.start(HALF, use(bash(f"{daemon} touch begun; tail -f /dev/null")))
-    await claude.begun()
-    await until(lambda: claude.processes().count("tail") == 2)
+    run = await claude.start(HALF, use(bash(f"{daemon} tail -f /dev/null")))
+    await claude.hangs(2)
     await claude.service.cancel(run, now=True)
     ended = await claude.service.wait(run)
     assert (ended.state, ended.salvage) == (State.CANCELLED, None)

@@ -59,22 +59,22 @@ def judge(runs: Sequence[Document], remote: Path, reasons: set[str]) -> None:
     assert {(run["state"], run["cause"]) for run in losers} == {("failed", "push")}
     assert {run["reason"] for run in losers} <= reasons, [run["summary"] for run in losers]
     assert len({run["commit"] for run in runs}) == len(runs)
+    assert git(remote, "fsck", "--strict", "--no-dangling") == ""
+    git(remote.parent, "clone", "--quiet", "--bare", str(remote), f"{remote.name}-fresh")
     for run in losers:
-        check_salvage(run, remote)
-    assert git(remote, "fsck", "--strict") == ""
+        check_salvage(run, remote.with_name(f"{remote.name}-fresh"))
 
 
-def check_salvage(run: Document, remote: Path) -> None:
-    """Check that a run's bundle brings its own commit to whoever has the base."""
-    salvage, number = run["salvage"], json.dumps(run["summary"]).count("")
-    assert isinstance(salvage, dict), number
-    heads = git(remote, "bundle", "list-heads", f"{salvage['directory']}/work.bundle")
-    assert heads.split()[0] == run["commit"] == salvage["commit"]
-    git(remote, "bundle", "unbundle", f"{salvage['directory']}/work.bundle")
-    changed = git(remote, "diff", "--name-only", f"{run['base_sha']}", f"{run['commit']}").splitlines()
-    [path] = changed
-    assert path in files_at(remote, str(run["commit"]))
+def check_salvage(run: Document, clone: Path) -> None:
+    """Check that a run's bundle brings its own commit, with its own file, to whoever has the base."""
+    salvage = run["salvage"]
+    assert isinstance(salvage, dict)
+    bundle, commit = f"{salvage['directory']}/work.bundle", str(run["commit"])
+    assert git(clone, "bundle", "list-heads", bundle).split()[0] == commit == salvage["commit"]
+    git(clone, "bundle", "unbundle", bundle)
+    [path] = git(clone, "diff", "--name-only", str(run["base_sha"]), commit).splitlines()
     assert path.startswith("by-")
+    assert path in files_at(clone, commit)
 
 
 @pytest.mark.parametrize("over_http", [False, True], ids=["path", "http"])

@@ -1,7 +1,8 @@
 """A [secrets] value reaches the steps that its table names and nothing else: no other step, no record, no output, no remote."""
 
+import base64
 import json
-from collections.abc import Iterator
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,6 @@ python3 "$TMPDIR/forms.py"; python3 "$TMPDIR/forms.py" >&2"""
 
 
 def _needles() -> tuple[bytes, ...]:
-    import base64
-    import urllib.parse
-
     octets = VALUE.encode()
     texts = [json.dumps(VALUE)[1:-1], json.dumps(json.dumps(VALUE))[3:-3], urllib.parse.quote(VALUE), urllib.parse.quote_plus(VALUE)]
     codes = [base64.b64encode(octets)[:28], base64.b64encode(b"user:" + octets)[8:32], octets.hex().encode()]
@@ -49,10 +47,10 @@ def remote(make_remote: MakeRemote) -> Path:
 
 
 @pytest.fixture
-def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv(SOURCE, VALUE)
-    yield tmp_path / "state"
+    return tmp_path / "state"
 
 
 def settings(steps: str = "") -> str:
@@ -126,10 +124,10 @@ async def test_a_commit_that_adds_it_goes_nowhere(leak: str, state_dir: Path, re
 async def test_the_agents_own_summary_brings_it_into_no_commit_message(state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings())
     run = await alone(state_dir, remote, script({"write": "n", "text": "n\n"}, {"say": f"The login is {VALUE}, as told."}))
-    if run.state is State.SUCCEEDED:
-        assert VALUE not in git(remote, "log", "-1", "--format=%B", "agent/x")
-    else:
-        assert run.reason == "secret"
+    assert run.state is State.SUCCEEDED, run.summary
+    message = git(remote, "log", "-1", "--format=%B", "agent/x")
+    assert "The login is" in message
+    assert VALUE not in message
 
 
 async def test_a_secret_that_cannot_be_had_starts_no_agent_and_names_the_table(state_dir: Path, remote: Path, isolation: Path) -> None:

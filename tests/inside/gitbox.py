@@ -1,7 +1,8 @@
 """A box in which resolve, checkout, harvest and publish run one after the other on one remote, for tests of these programs."""
 
 import base64
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,27 @@ class GitBox:
         report = self.harvest(**fields)
         assert report["ok"], report
         return [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]]
+
+
+def box_on(directory: Path, sins: Callable[[Path], object] = lambda _: None, files: Mapping[str, str] | None = None) -> GitBox:
+    """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `sins` writes into its working copy."""
+    source = support.make_repository(directory / "source", {"README.md": "# Example\n", "src/main.py": "print(1)\n", **(files or {})})
+    sins(source)
+    support.commit_files(source, {})
+    return GitBox(directory / "box", source).start()
+
+
+def write(tree: Path, name: str | bytes, content: str = "x\n") -> None:
+    """Write a file of any name that the file system takes."""
+    path = tree / os.fsdecode(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def write_all(tree: Path, names: Iterable[str | bytes], content: str = "x\n") -> None:
+    """Write several files."""
+    for name in names:
+        write(tree, name, content)
 
 
 def spying_git(directory: Path) -> Path:

@@ -1,11 +1,12 @@
 """Repositories inside the repository, with and without .git in their names."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.inside.gitbox import GitBox
+from tests.inside.gitbox import GitBox, box_on, write
 from tests.support import git as support
 
 Start = Callable[..., GitBox]
@@ -13,19 +14,8 @@ Start = Callable[..., GitBox]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Return a box on a repository that holds README.md, src/main.py and what `sins` writes into the working copy."""
-
-    def start(sins: Callable[[Path], object] = lambda _: None) -> GitBox:
-        source = support.make_repository(tmp_path / "source", {"README.md": "# Example\n", "src/main.py": "print(1)\n"})
-        sins(source)
-        support.commit_files(source, {})
-        return GitBox(tmp_path / "box", source).start()
-
-    return start
-
-
-def write(tree: Path, name: str, content: str = "x\n") -> None:
-    support.write_files(tree, {name: content})
+    """Return a box: start(sins, files), see box_on."""
+    return partial(box_on, tmp_path)
 
 
 def test_a_nested_repository_is_refused_by_name_and_the_rest_is_taken(start: Start) -> None:

@@ -1,7 +1,9 @@
 """Ways to a remote that need more than an address: a private authority, and ssh."""
 
+import contextlib
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +15,23 @@ from tests.conftest import MakeRemote
 from tests.inside.gitbox import GitBox
 from tests.servers.git_http import GitServer
 from tests.support import git as support
+
+
+class TlsGitServer(GitServer):
+    """The same behind TLS."""
+
+    def __init__(self, root: Path, certificate: Path) -> None:
+        super().__init__(root)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """Take leave as TLS wants it."""
+        if isinstance(request, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                request.unwrap()
+        super().shutdown_request(request)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +65,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls(tmp_path: Path, make_remote: MakeRemote, certificate: Path) -> Iterator[str]:
     """Return the address of a remote behind that certificate."""
     make_remote()
-    server = GitServer(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    with server:
+    with TlsGitServer(tmp_path, certificate) as server:
         yield server.url("remote.git").replace("http:", "https:")
 
 

@@ -10,7 +10,7 @@ from ccterm.draft import DraftFields
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Finished, Notice, Published, Queued, StepFinished
 from ccterm.models import Run, State
-from ccterm.service import Service
+from ccterm.service import AgentService, Service
 from tests.support.core import EDIT, draft, script
 from tests.support.git import add_commit, files_at, git, install_hook, tip
 
@@ -271,8 +271,6 @@ async def test_nothing_but_the_record_stays_behind(service: Service, remote: Pat
 async def test_a_task_that_adds_a_registered_secret_is_not_published(
     remote: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch, isolation: Path
 ) -> None:
-    from ccterm.service import AgentService
-
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text('[secrets.NPM_TOKEN]\nfrom = "env:NPM_TOKEN"\nsteps = ["setup"]\n')
@@ -285,3 +283,13 @@ async def test_a_task_that_adds_a_registered_secret_is_not_published(
     assert tip(remote, "agent/x") is None
     assert run.salvage is not None
     assert "npm-0123456789-abcdef" not in "".join(event.model_dump_json() for event in said)
+
+
+async def test_a_secret_that_cannot_be_had_fails_the_run_before_anything_is_fetched(remote: Path, state_dir: Path, isolation: Path) -> None:
+    config = isolation / "config" / "ccterm"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text('[secrets.NPM_TOKEN]\nfrom = "env:NPM_TOKEN"\n')
+    async with AgentService.open(state_dir) as service:
+        [run] = await carried_out(service, draft(remote))
+    assert (run.state, run.cause, run.reason, run.steps) == (State.FAILED, Cause.CHECKOUT, "credentials", ())
+    assert "NPM_TOKEN is not set" in run.summary
