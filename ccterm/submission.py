@@ -1,6 +1,6 @@
 """From a draft to a task that can run: everything filled in from the settings, or one clear refusal before anything starts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ccterm.agents import agent_by_name
@@ -33,7 +33,8 @@ class Planner:
 
     def plan(self, draft: Draft) -> Task:
         """Return the task. Raises UsageError (and its children) or PreflightError."""
-        self._refuse_bad(draft)
+        mode, skip = self._mode(draft), bool(draft.skip_permissions) or self._settings.skip_permissions
+        self._refuse_bad(draft, mode)
         origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
         repo = self._settings.for_repo(origin.remote.url_key)
         project = self._trusted(origin.root) if origin.root else ProjectSettings()
@@ -45,7 +46,7 @@ class Planner:
             remote_key=origin.remote.url_key,
             branch=draft.branch,
             base=base,
-            execution_mode=self._mode(draft),
+            execution_mode=mode,
             agent=draft.agent or self._settings.agent,
             model=draft.model or project.model or repo.model,
             agent_args=draft.agent_args or (),
@@ -56,15 +57,14 @@ class Planner:
             verify=draft.verify or project.verify or repo.verify,
             checkout=repo.checkout(),
             hold=bool(draft.hold),
-            skip_permissions=bool(draft.skip_permissions) or self._settings.skip_permissions,
+            skip_permissions=skip,
             allow_default_branch=bool(draft.allow_default_branch),
-            notes=(origin.sentence,) if origin.sentence else (),
+            notes=(*_warnings(mode, skip=skip), *([origin.sentence] if origin.sentence else [])),
         )
 
-    def _refuse_bad(self, draft: Draft) -> None:
+    def _refuse_bad(self, draft: Draft, mode: ExecutionMode) -> None:
         if not draft.branch:
             raise UsageError("testing mode comes with a later version", "give --branch")
-        mode = self._mode(draft)
         agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
         agent.command(Launch(prompt=draft.prompt, session_id="", execution_mode=mode, agent_args=draft.agent_args or ()))
 
@@ -79,6 +79,14 @@ class Planner:
         if mode is ExecutionMode.DAGGER:
             raise PreflightError("the Dagger executor comes with a later version", "use --mode local")
         return mode
+
+
+def _warnings(mode: ExecutionMode, *, skip: bool) -> Sequence[str]:
+    """Say what a person must know of a place to run."""
+    if mode is not ExecutionMode.LOCAL:
+        return []
+    more = ["permissions are skipped: the agent may do everything that you may do"] if skip else []
+    return ["local mode is no isolation: the agent runs on this machine as you", *more]
 
 
 def _limits(draft: Draft, repo: RepoSettings) -> Limits:

@@ -108,7 +108,7 @@ def batch(
 
 @app.command()
 def demo(json: Json = False) -> None:
-    """Show the main job on a throwaway repository with four scripted agents; needs nothing but git."""
+    """Show the main job with four scripted agents; needs only git."""
     from ccterm.cli.demo import demo as play
 
     _exit(play(as_json=json))
@@ -200,7 +200,7 @@ def retry(run: RunRef, json: Json = False) -> None:
 
 @app.command()
 def push(run: RunRef, json: Json = False) -> None:
-    """Deliver work that was kept: push a run's salvaged commit to its branch."""
+    """Push what was kept of a run to its branch."""
     from ccterm.cli.act import push_run
 
     _exit(push_run(run, as_json=json))
@@ -213,7 +213,7 @@ def fetch(
     worktree: Annotated[Path | None, typer.Option(help="Also check it out in this new directory.")] = None,
     json: Json = False,
 ) -> None:
-    """Bring a run's pushed or kept work into the local repository as refs/ccterm/RUN."""
+    """Bring a run's work into the local repository as refs/ccterm/RUN."""
     from ccterm.cli.act import fetch_run
 
     _exit(fetch_run(run, repo, worktree, as_json=json))
@@ -221,7 +221,7 @@ def fetch(
 
 @app.command()
 def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccterm.toml.")] = Path(), json: Json = False) -> None:
-    """Allow the commands of a working copy's .ccterm.toml, as it is now, to run on this machine."""
+    """Let a working copy's .ccterm.toml run its commands here."""
     from ccterm.cli.act import trust_directory
 
     _exit(trust_directory(path, as_json=json))
@@ -229,7 +229,7 @@ def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccte
 
 @app.command()
 def check(mode: Annotated[Where, typer.Option(help="Check what this place needs.")] = Where.local, json: Json = False) -> None:
-    """Check that everything a run needs is there, each with its fix."""
+    """Check what a run needs, each thing with its fix."""
     from ccterm.cli.check import run_checks
 
     _exit(run_checks(mode.value, as_json=json))
@@ -242,7 +242,7 @@ def _exit(code: int) -> None:
 def main() -> None:
     """Run the command line; every expected fault is one sentence on stderr and an exit code."""
     try:
-        app()
+        app(prog_name="ccterm")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the door of the program: what nobody foresaw becomes one line here
         from ccterm.cli.faults import explain
 

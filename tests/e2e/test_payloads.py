@@ -25,7 +25,7 @@ PAYLOADS = {
     "process filter": 'put filter.y.process "$FIRE"; echo "*.md filter=y" >> .git/info/attributes',
     "external diff": 'put diff.external "$FIRE; true"',
     "textconv": 'put diff.t.textconv "$FIRE; cat"; echo "*.md diff=t" >> .git/info/attributes',
-    "gpg program": f'printf "#!/bin/sh\\n$FIRE\\n" > .git/gpg; chmod +x .git/gpg; put gpg.program "$PWD/.git/gpg"; put commit.gpgSign true',
+    "gpg program": 'printf "#!/bin/sh\\n$FIRE\\n" > .git/gpg; chmod +x .git/gpg; put gpg.program "$PWD/.git/gpg"; put commit.gpgSign true',
     "include": 'printf "[core]\\n\\tfsmonitor = \\"$FIRE; false\\"\\n" > .git/more; put include.path more',
     "editor": 'put core.editor "$FIRE; true"',
     "insteadOf": 'put "url.$OTHER.insteadOf" "$REMOTE"',
@@ -70,7 +70,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         yield opened
 
 
-async def published(service: Service, scene: Scene, plant: str, **fields: object) -> Run:
+async def published(service: Service, scene: Scene, plant: str, **fields: str) -> Run:
     """Let an agent make an honest change and plant something; return the run."""
     task = script({"bash": f"{HONEST}\n{plant}"}, {"say": "Done."})
     return await carried_out(service, draft(scene.remote, task=task, **fields))

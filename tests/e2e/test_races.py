@@ -1,7 +1,6 @@
 """Whoever comes first makes the branch; everybody else keeps the work and is told: no push ever goes over another's."""
 
 import asyncio
-import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

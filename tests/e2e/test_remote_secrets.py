@@ -61,7 +61,7 @@ HAS = f'test "$(printf %s "$REGISTRY" | wc -c)" = {len(VALUE)}'
 HAS_NOT = f"! env | grep -q -e ^REGISTRY= -e ^{SOURCE}="
 
 
-async def alone(state_dir: Path, remote: Path, task: str, **fields: object) -> Run:
+async def alone(state_dir: Path, remote: Path, task: str, **fields: str) -> Run:
     async with AgentService.open(state_dir) as service:
         return await carried_out(service, draft(remote, task=task, **fields))
 

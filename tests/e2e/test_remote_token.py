@@ -124,9 +124,8 @@ def test_what_the_command_line_prints_does_not_hold_it(url: str, state_dir: Path
     done = ccterm(*local(url, "x", script({"env": True}, {"write": "n", "text": "n\n"}, {"say": "ok"})), "--json")
     [run] = documents(done.stdout)
     assert run["state"] == "succeeded", run["summary"]
-    told = "".join(
-        [done.stdout, done.stderr, ccterm("logs", "last").stdout, ccterm("show", "last").stdout, ccterm("runs", "--json").stdout]
-    )
+    others = [ccterm(*words).stdout for words in (("logs", "last"), ("show", "last"), ("runs", "--json"))]
+    told = "".join([done.stdout, done.stderr, *others])
     assert not [form for form in forms(TOKEN) if form in told.encode()]
     assert found_below(state_dir, forms(TOKEN)) == []
 
