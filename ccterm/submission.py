@@ -33,8 +33,10 @@ class Planner:
 
     def plan(self, draft: Draft) -> Task:
         """Return the task. Raises UsageError (and its children) or PreflightError."""
+        if not draft.branch:
+            raise UsageError("testing mode comes with a later version", "give --branch")
         mode, skip = self._mode(draft), bool(draft.skip_permissions) or self._settings.skip_permissions
-        self._refuse_bad(draft, mode)
+        self._refuse_agent(draft, mode)
         origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
         repo = self._settings.for_repo(origin.remote.url_key)
         project = self._trusted(origin.root) if origin.root else ProjectSettings()
@@ -62,9 +64,8 @@ class Planner:
             notes=(*_warnings(mode, skip=skip), *([origin.sentence] if origin.sentence else [])),
         )
 
-    def _refuse_bad(self, draft: Draft, mode: ExecutionMode) -> None:
-        if not draft.branch:
-            raise UsageError("testing mode comes with a later version", "give --branch")
+    def _refuse_agent(self, draft: Draft, mode: ExecutionMode) -> None:
+        """Let the agent itself say now what it would refuse later: a program that is not there, an argument that it cannot take."""
         agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
         agent.command(Launch(prompt=draft.prompt, session_id="", execution_mode=mode, agent_args=draft.agent_args or ()))
 
