@@ -13,7 +13,7 @@ from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.box_lib import box_lib
 from ccterm.executors.control import Control
 from ccterm.executors.copy import copy_tree, remove_tree
-from ccterm.executors.local_box import Box, box_fault, make_box
+from ccterm.executors.local_box import Box, box_fault, make_box, make_root
 from ccterm.executors.local_checks import local_checks
 from ccterm.executors.local_program import run_program, uninterrupted
 from ccterm.executors.local_records import Record, reap
@@ -92,15 +92,22 @@ class LocalBoxes:
         """Make the step's box; what it holds stays until the run ends, but for its TMPDIR."""
         root = self._next(step.name)
         try:
-            box = await uninterrupted(asyncio.to_thread(make_box, root, step, self._state_dir, control))
+            tmp = make_root(root, step)
+        except OSError as error:
+            raise box_fault(f"the box of step {step.name} cannot be made", error) from error
+        try:
+            yield await self._filled(root, tmp, step, control)
+        finally:
+            await uninterrupted(asyncio.to_thread(remove_tree, tmp))
+
+    async def _filled(self, root: Path, tmp: Path, step: Step, control: Control | None) -> Box:
+        try:
+            box = await uninterrupted(asyncio.to_thread(make_box, root, tmp, step, self._state_dir, control))
         except OSError as error:
             raise box_fault(f"the box of step {step.name} cannot be made", error) from error
         if box.left_out:
             _log.warning("step %s: %d files could not be copied: %s", step.name, len(box.left_out), box.left_out[:10])
-        try:
-            yield box
-        finally:
-            await uninterrupted(asyncio.to_thread(remove_tree, box.tmp))
+        return box
 
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
         """Copy a directory in."""

@@ -53,9 +53,8 @@ class Box:
         return {name: Artifact(str(self.root / name)) for name in step.outputs if _is_directory(self.root / name)}
 
 
-def make_box(root: Path, step: Step, state_dir: Path, control: Control | None) -> Box:
-    """Make the box of a step. Raises OSError when it cannot be made."""
-    root.mkdir(mode=0o700, parents=True)
+def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Control | None) -> Box:
+    """Fill the box of a step. Raises OSError when it cannot be done."""
     left_out: list[str] = []
     for mount, artifact in step.inputs.items():
         (root / mount).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,11 +66,15 @@ def make_box(root: Path, step: Step, state_dir: Path, control: Control | None) -
         _link(root / mount, path)
     (root / "request.json").write_text(json.dumps(dict(step.request)), encoding="utf-8")
     moves = tuple((Path(artifact.handle), root / mount) for mount, artifact in step.inputs.items() if mount in step.last_use)
-    return Box(root, _tmp(root, step), tuple(left_out), moves)
+    return Box(root, tmp, tuple(left_out), moves)
 
 
-def _tmp(root: Path, step: Step) -> Path:
-    """Make the box's TMPDIR; where users' programs run it has a short name, because many put sockets there and those end at 103 bytes."""
+def make_root(root: Path, step: Step) -> Path:
+    """Make the box's directory and its TMPDIR, which is returned. Raises OSError when they cannot be made.
+
+    Where users' programs run, TMPDIR has a short name: many put sockets there, and those end at 103 bytes.
+    """
+    root.mkdir(mode=0o700, parents=True)
     if step.image == "agent":
         return Path(tempfile.mkdtemp(prefix=TMP_PREFIX))
     (root / "tmp").mkdir(mode=0o700)
