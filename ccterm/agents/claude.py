@@ -76,7 +76,7 @@ class ClaudeAgent:
 
     def found(self) -> Path:
         """Return the CLI's absolute path. Raises PreflightError with the line that installs it."""
-        place = shutil.which(os.path.expanduser(self._binary), path=self._path)
+        place = shutil.which(os.path.expanduser(self._binary), path=self._path)  # noqa: PTH111 - a bare name must stay one
         if place is None:
             raise PreflightError(f"the Claude CLI is not there: {self._binary}", f"{INSTALL}, or name it in CCTERM_CLAUDE_BIN")
         return Path(place).absolute()

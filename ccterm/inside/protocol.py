@@ -325,7 +325,7 @@ def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]])
     """Do the same with frames of the program's own kind."""
     try:
         report = program(frames, read_request())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the net under every program: the host must hear of it as a report
         traceback.print_exc()
         report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".splitlines()[0]}
     frames.report(report)

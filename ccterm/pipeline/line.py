@@ -14,7 +14,7 @@ from ccterm.agents.base import Agent, Command, Outcome
 from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.events import Judged, Published, StepFinished, StepStarted
+from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted
 from ccterm.executors.base import Artifact, Boxes, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.inside.protocol import Frame
@@ -134,6 +134,7 @@ class Line:
         )
         async with Control.listen(self._kit.sockets) as control, self._kit.start_gate() as started:
             result, door = await self._execute(step, control=control, parser=parser, on_line=started)
+        self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in self._live.unheard()])
         self.at.work = result.outputs.get(plan.TREE)
         outcome = self._kit.agent.judge(parser, door.report)
         self._recorder.change(
@@ -195,7 +196,7 @@ class Line:
         clean, base = self.at.harvested, self.at.base
         if task.setup and kept.touches(task.setup_inputs):
             step = plan.shell("setup", task.setup, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
-            tree = (await self._step(step, ShellDone))[0].outputs[plan.TREE]
+            tree = (await self._step(step, ShellDone))[0].outputs[plan.LAID]
         step = plan.shell("verify", task.verify, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
         await self._step(step, ShellDone)
 
@@ -256,6 +257,8 @@ class Line:
         def sink(frame: Frame) -> None:
             if frame["k"] == "line":
                 on_line()
+            elif frame.get("what") == "steered":
+                self._live.answered(frame.get("d", ""))
             door.frame(frame)
 
         begin = time.monotonic()

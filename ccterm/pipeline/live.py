@@ -32,6 +32,7 @@ class Live:
         self._step: asyncio.Task[object] | None = None
         self._abortable = False
         self._control: Control | None = None
+        self._said: list[str] = []
 
     async def guard(self, step: Coroutine[None, None, T], *, abortable: bool = True, control: Control | None = None) -> T:
         """Run one step so that an order can reach or end it. Raises StoppedEarly when an order ended it or came before."""
@@ -73,7 +74,21 @@ class Live:
 
     async def say(self, text: str) -> bool:
         """Say something to the agent. Returns False when no agent listens any more, or none does yet."""
-        return await self._order({"do": "say", "text": text})
+        self._said.append(text)
+        sent = await self._order({"do": "say", "text": text})
+        if not sent:
+            self.answered(text)
+        return sent
+
+    def answered(self, text: str) -> None:
+        """Note that the supervisor told what became of a word."""
+        if text in self._said:
+            self._said.remove(text)
+
+    def unheard(self) -> list[str]:
+        """Return the words that nobody answered, and forget them: their agent has ended."""
+        unheard, self._said = self._said, []
+        return unheard
 
     async def hold(self) -> bool:
         """Let the agent wait for a word when its turn ends; False as for `say`."""

@@ -14,6 +14,8 @@ from ccterm.inside.protocol import GIT_HEADER
 from ccterm.models import ExecutionMode, Task
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
+LAID = "laid"
+"""A tree with the new commit laid over it. A name of its own: what a dead owner left of it must not be taken for the agent's tree."""
 GIT_STEP_TIMEOUT = timedelta(minutes=30)
 SETUP_TIMEOUT = timedelta(minutes=30)
 GRACE = timedelta(minutes=2)
@@ -114,10 +116,10 @@ def shell(
     last_use: bool = False,
 ) -> Step:
     """Run the user's setup or verify command in a tree, with a commit laid over it when one is given."""
-    seconds = SETUP_TIMEOUT.total_seconds()
+    seconds, mount = SETUP_TIMEOUT.total_seconds(), LAID if clean else TREE
     request: dict[str, JsonValue] = {
         "command": command,
-        "cwd": TREE,
+        "cwd": mount,
         "env": dict(around.env),
         "timeout_seconds": seconds,
         "mark": secrets.token_hex(12),
@@ -129,9 +131,9 @@ def shell(
         name="verify" if name == "verify" else "setup",
         program="shell",
         request=request,
-        inputs={TREE: tree, **({CLEAN: clean} if clean else {})},
-        last_use=frozenset({TREE}) if last_use else frozenset(),
-        outputs=(TREE,),
+        inputs={mount: tree, **({CLEAN: clean} if clean else {})},
+        last_use=frozenset({mount}) if last_use else frozenset(),
+        outputs=(mount,),
         secrets=around.secrets_for(name),
         reuse=name == "setup" and clean is None,
         image="agent",

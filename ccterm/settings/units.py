@@ -28,7 +28,7 @@ def duration(value: object) -> timedelta:
     elif isinstance(value, str):
         length = _from_text(value.strip())
     else:
-        raise ValueError('is no duration; write it as "90s", "45m" or "2h"')
+        raise ValueError('is no duration; write it as "90s", "45m" or "2h"')  # noqa: TRY004 - pydantic catches ValueError alone
     if not timedelta(0) < length <= _LONGEST:
         raise ValueError("is a duration out of range; give more than nothing and at most seven days")
     return length
@@ -59,7 +59,7 @@ def env_name(name: str) -> str:
 def plain_value(value: object) -> str:
     """Return the value of an environment variable as text; refuse one that looks like a secret. Raises ValueError."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise ValueError("is no text; put it in quotes")
+        raise ValueError("is no text; put it in quotes")  # noqa: TRY004 - pydantic catches ValueError alone
     text = str(value)
     if "\0" in text:
         raise ValueError("holds a NUL character")

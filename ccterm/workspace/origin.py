@@ -72,7 +72,7 @@ def _of_directory(directory: Path, env: Mapping[str, str], said: str) -> Origin:
 
 def _git_dir(directory: Path, env: Mapping[str, str], said: str) -> tuple[bool, str]:
     """Return whether a repository is bare, and where its git directory is."""
-    if not os.path.isdir(directory):
+    if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         fix = (
             f"name one, or a URL such as https://github.com/{said}"
             if re.fullmatch(r"[\w.-]+/[\w.-]+", said)

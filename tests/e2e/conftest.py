@@ -31,3 +31,4 @@ async def claude(
     remote = make_remote({"README.md": "hello\n", "src/a.py": "a = 1\n"})
     async with AgentService.open(tmp_path / "state") as service:
         yield Claude(service, api, remote, tmp_path / "state")
+        await service.cancel_all(now=True)  # after a test that failed in the middle of a run

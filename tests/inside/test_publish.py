@@ -1,7 +1,7 @@
 """A push that is proven, or has its reason."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,17 +90,28 @@ def test_a_branch_that_was_deleted_meanwhile_is_not_created_anew(tmp_path: Path,
     assert support.tip(remote, "agent/work") is None
 
 
-def test_twenty_creators_have_one_winner(tmp_path: Path, box: GitBox, remote: Path) -> None:
-    started = []
-    for number in range(20):
-        (box.tree / "new").write_text(f"{number}\n")
-        request = {"remote": box.remote, "branch": "agent/work", "clean": "clean.git", "commit": box.commit(), "tip": None}
-        started.append((request["commit"], request))
-    running = [(commit, start_program("publish", request, box.directory, name=f"{commit}.json")) for commit, request in started]
+def race(box: GitBox, remote: Path, branch: str) -> None:
+    """Let twenty create one branch at once: one of them must win, the others must hear that it exists."""
+    tree = support.git(box.clean, "rev-parse", "refs/ccterm/work^{tree}")
+    commits = [support.git(box.clean, "commit-tree", tree, "-p", str(box.base), "-m", str(number)) for number in range(20)]
+    request = {"remote": box.remote, "branch": branch, "clean": "clean.git", "tip": None}
+    running = [(sha, start_program("publish", request | {"commit": sha}, box.directory, name=f"{sha}.json")) for sha in commits]
     reports = {commit: finish(process).report for commit, process in running}
     winners = [commit for commit, report in reports.items() if report["ok"]]
-    assert winners == [support.tip(remote, "agent/work")]
+    assert winners == [support.tip(remote, branch)]
     assert {report["reason"] for report in reports.values() if not report["ok"]} == {"exists"}
+
+
+def test_twenty_creators_have_one_winner(box: GitBox, remote: Path) -> None:
+    box.commit()
+    race(box, remote, "agent/work")
+
+
+@pytest.mark.slow
+def test_twenty_creators_have_one_winner_every_time(box: GitBox, remote: Path, rounds: Callable[[int], int]) -> None:
+    box.commit()
+    for number in range(rounds(20)):
+        race(box, remote, f"agent/{number}")
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "update"])
