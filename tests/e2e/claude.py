@@ -1,5 +1,7 @@
 """The real Claude CLI in whole runs: tasks go in through a service, what the model says comes from scripts of the test."""
 
+import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -58,6 +60,15 @@ class Claude:
     def kept(self, run: RunId) -> Sequence[str]:
         """Return the names of the files that a run's record consists of."""
         return sorted(path.name for path in (self.state / "runs" / run).iterdir() if path.is_file())
+
+    def files_with(self, needles: Sequence[bytes]) -> list[str]:
+        """Return the files of the state directory that hold one of these; the CLI may make and remove files meanwhile."""
+        found = []
+        for path in (Path(place, name) for place, _, names in os.walk(self.state) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and any(needle in path.read_bytes() for needle in needles):
+                    found.append(str(path))
+        return found
 
     def processes(self) -> list[str]:
         """Return the names of all processes that were started for a box of this state directory."""

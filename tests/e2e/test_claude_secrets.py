@@ -8,7 +8,7 @@ import pytest
 from ccterm.causes import Cause
 from ccterm.events import ToolReturned, Waiting
 from ccterm.models import State
-from tests.e2e.arranged import command_lines, found_below
+from tests.e2e.arranged import command_lines
 from tests.e2e.claude import TOKEN, Claude
 from tests.servers.model_script import bash, say, use, write
 from tests.support.git import files_at, tip
@@ -39,7 +39,7 @@ async def test_printed_in_every_way_the_login_is_in_no_file_of_the_record(claude
     returned = [event.text for event in events if isinstance(event, ToolReturned)]
     assert len(returned) == 4
     assert all("the Claude login" in text for text in returned[:3]), returned
-    assert found_below(claude.state, forms(TOKEN)) == []
+    assert claude.files_with(forms(TOKEN)) == []
     told = "".join([json.dumps(run.document()), *(event.model_dump_json() for event in events)]).encode()
     assert not [form for form in forms(TOKEN) if form in told]
 
@@ -49,7 +49,7 @@ async def test_while_it_works_no_file_and_no_command_line_holds_the_login(claude
     async for event in claude.service.follow(run):
         if isinstance(event, Waiting) and event.until:
             assert list(claude.state.glob("runs/*/boxes/*-agent"))
-            assert found_below(claude.state, forms(TOKEN)) == []
+            assert claude.files_with(forms(TOKEN)) == []
             assert not [line for line in command_lines() if any(form in line for form in forms(TOKEN))]
             await claude.service.release(run)
     assert (await claude.service.find(run)).state is State.SUCCEEDED
