@@ -84,6 +84,8 @@ class Task(Value):
     """Identity of the remote, equal for all spellings of its URL: what branch locks and mirrors go by."""
     branch: str | None = None
     base: str | None = None
+    base_given: bool = False
+    """The user named the base for this very task: a branch that exists already refuses it."""
     mode: Mode = Mode.PIPELINE
     execution_mode: ExecutionMode = ExecutionMode.DAGGER
     agent: str = "claude"

@@ -48,6 +48,7 @@ class Planner:
             remote_key=origin.remote.url_key,
             branch=draft.branch,
             base=base,
+            base_given=draft.base is not None,
             execution_mode=mode,
             agent=draft.agent or self._settings.agent,
             model=draft.model or project.model or repo.model,

@@ -100,6 +100,9 @@ class Line:
         found = await self._report(plan.resolve(task, access), Resolved)
         self.at.base, self.at.tip = found.base, found.tip
         self._refuse_default_branch(found.default_branch)
+        if task.base_given and found.tip:
+            fix = "leave out --base, or choose another branch"
+            raise StepError(Cause.CHECKOUT, f"{task.branch} exists already and is continued from its tip", fix, reason="base")
         self._recorder.change(base_sha=self.at.base)
         step = plan.checkout(task, access, base=self.at.base, ref=found.ref)
         result, report = await self._step(step, CheckedOut)

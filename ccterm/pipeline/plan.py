@@ -188,6 +188,7 @@ def harvest(task: Task, tree: Artifact, clean: Artifact, *, base: str | None, bo
         "author": author,
         "max_file_bytes": MAX_FILE_BYTES,
         "max_total_bytes": MAX_TOTAL_BYTES,
+        "lfs": task.checkout.lfs,
     }
     return Step(
         name="harvest",

@@ -21,6 +21,9 @@ _RULES = {
     "size": "a file that is too large",
     "total": "too many new bytes in all",
     "depth": "a path that is nested too deeply",
+    "unreadable": "a file that cannot be read",
+    "content": "a file that git itself finds fault with",
+    "lfs": "a changed file of Git LFS, which is not uploaded",
 }
 
 

@@ -293,3 +293,17 @@ async def test_a_secret_that_cannot_be_had_fails_the_run_before_anything_is_fetc
         [run] = await carried_out(service, draft(remote))
     assert (run.state, run.cause, run.reason, run.steps) == (State.FAILED, Cause.CHECKOUT, "credentials", ())
     assert "NPM_TOKEN is not set" in run.summary
+
+
+async def test_a_base_for_a_branch_that_exists_is_refused(service: Service, remote: Path) -> None:
+    before = add_commit(remote, {"other.txt": "other\n"}, branch="agent/x")
+    [run] = await carried_out(service, draft(remote, base="main"))
+    assert (run.cause, run.reason) == (Cause.CHECKOUT, "base")
+    assert tip(remote, "agent/x") == before
+
+
+async def test_a_new_branch_starts_from_the_base_that_was_named(service: Service, remote: Path) -> None:
+    base = add_commit(remote, {"other.txt": "other\n"}, branch="develop")
+    [run] = await carried_out(service, draft(remote, base="develop"))
+    assert run.base_sha == base
+    assert set(files_at(remote, "agent/x")) == {"other.txt", "new.txt"}
