@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -87,13 +88,19 @@ class ClaudeAgent:
         try:
             async with asyncio.timeout(20):
                 process = await asyncio.create_subprocess_exec(
-                    binary, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+                    binary,
+                    "--version",
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,
                 )
                 try:
                     said, _ = await process.communicate()
                 finally:
-                    if process.returncode is None:
-                        process.kill()
+                    if process.returncode is None:  # with all that it started: whoever holds its stdout would keep us waiting
+                        os.killpg(process.pid, signal.SIGKILL)
+                        await process.wait()
         except (OSError, TimeoutError) as error:
             raise PreflightError(f"{binary} --version did not answer", INSTALL) from error
         match = re.search(rb"\d+\.\d+\.\d+", said)

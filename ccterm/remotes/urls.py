@@ -114,7 +114,7 @@ def shown(text: str) -> str:
     elif userinfo:
         bare = f"{start}…@{tail}"
     clean = "".join(char if char.isprintable() else "�" for char in _NO_PORT.sub(r"\1:…", bare))
-    return f'"{clean[:120]}…"' if len(clean) > 120 else f'"{clean}"'
+    return f'"{clean[:40]}…{clean[-79:]}"' if len(clean) > 120 else f'"{clean}"'
 
 
 def _refuse_strange(text: str) -> None:

@@ -104,7 +104,7 @@ async def test_a_turn_limit_is_a_budget(claude: Claude) -> None:
 
 
 async def test_a_spent_budget_is_a_budget(claude: Claude) -> None:
-    run = await claude.run(HALF, *[use(bash("true"))] * 5, budget=0.000001)
+    run = await claude.run(HALF, *[use(bash("true"))] * 5, budget=0.004)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.BUDGET, "error_max_budget_usd"), run.summary
     await check_kept(claude, run)
 
