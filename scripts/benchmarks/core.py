@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ccterm.agents.stream import StreamParser
@@ -77,8 +78,8 @@ def shell_script(bare: Path, place: Path, lib: Path, prompt: str) -> Callable[[]
         n = next(count)
         (place / f"in-{n}").write_text(line + "\n")
         script = (
-            f"set -e; git clone -q '{bare}' 't{n}'; cd 't{n}'; git checkout -qb 'script/{n}';"
-            f"'{sys.executable}' -I '{lib}' scripted <../in-{n} >/dev/null; git add -A; git commit -qm work; git push -q origin 'script/{n}'"
+            f"set -e; git clone -q '{bare}' 't{n}'; cd 't{n}'; git checkout -qb 'peer-{place.name}/{n}';"
+            f"'{sys.executable}' -I '{lib}' scripted <../in-{n} >/dev/null; git add -A; git commit -qm work; git push -q origin 'peer-{place.name}/{n}'"
         )
         subprocess.run(["sh", "-c", script], check=True, cwd=place, env={**os.environ, **GIT}, capture_output=True)
 
@@ -102,7 +103,8 @@ async def pipeline_row(bare: Path, place: Path) -> None:
 
 async def many_row(bare: Path, place: Path, runs: int = 200, at_once: int = 32) -> None:
     """Many short runs, against the same shell scripts as many at once."""
-    script = shell_script(bare, place, box_lib(place / "lib"), QUICK)
+    (place / "many").mkdir()
+    script = shell_script(bare, place / "many", box_lib(place / "lib"), QUICK)
     limit = asyncio.Semaphore(at_once)
 
     async def one() -> None:
@@ -128,7 +130,7 @@ async def many_row(bare: Path, place: Path, runs: int = 200, at_once: int = 32) 
         ours = time.perf_counter() - begin
         watcher.cancel()
     assert all(run.state is State.SUCCEEDED for run in ended)
-    asyncio.get_running_loop().set_default_executor(__import__("concurrent.futures").futures.ThreadPoolExecutor(at_once))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(at_once))
     begin = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(runs)))
     row(f"{runs} runs, {at_once} at once", ours, time.perf_counter() - begin, "s", "-")
