@@ -3,14 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue, ValidationError
 
-from ccterm.agents.base import Agent, Command, Outcome
+from ccterm.agents.base import Outcome
 from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
 from ccterm.errors import StepError
@@ -18,13 +16,13 @@ from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted
 from ccterm.executors.base import Artifact, Boxes, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.inside.protocol import Frame
-from ccterm.models import Changes, Manifest, Run, StepName, Task, Verdict
+from ccterm.models import Changes, Run, StepName, Verdict
 from ccterm.output.door import Door
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import plan
+from ccterm.pipeline.kit import Kit, Progress
 from ccterm.pipeline.live import Live
-from ccterm.pipeline.plan import Access, Surroundings
-from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Refused, Report, Resolved, ShellDone
+from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Report, Resolved, ShellDone
 from ccterm.record import Recorder
 from ccterm.workspace import policy
 from ccterm.workspace.work import Work
@@ -39,48 +37,6 @@ _CAUSES: dict[StepName, Cause] = {
     "verify": Cause.VERIFY,
     "publish": Cause.PUSH,
 }
-
-
-@dataclass(frozen=True)
-class Kit:
-    """What one run is carried out with."""
-
-    task: Task
-    access: Access
-    around: Surroundings
-    agent: Agent
-    command: Command
-    author: str
-    sockets: Path
-    """A short private directory for the control socket."""
-    door: Callable[[StreamParser | None], Door]
-    start_gate: Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
-    """Limits how many agents start up at once; calling what it yields says that this one is up."""
-    secret_names: Callable[[Path], frozenset[str]]
-    """Which registered secrets stand in a file of added bytes."""
-    keep_session: Callable[[Path, Path], None]
-    """Copies a collected conversation, cleaned, and removes the raw one."""
-    manifest: Manifest
-    agent_reaches: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass
-class Progress:
-    """What the line has reached so far; what is None was not reached."""
-
-    base: str | None = None
-    tip: str | None = None
-    clean: Artifact | None = None
-    tree: Artifact | None = None
-    """The checked-out tree, before the agent."""
-    work: Artifact | None = None
-    """The agent's tree."""
-    kept: Work | None = None
-    """The commit on the host: bundle, patch, numbers."""
-    refusals: tuple[Refused, ...] = ()
-    harvested: Artifact | None = None
-    outcome: Outcome | None = None
-    changes: Changes = field(default_factory=Changes)
 
 
 class Line:

@@ -21,7 +21,7 @@ from ccterm.output.archive import copy_cleaned
 from ccterm.output.clean import Cleaner
 from ccterm.output.door import Door
 from ccterm.output.mask import Masker
-from ccterm.pipeline.line import Kit
+from ccterm.pipeline.kit import Kit
 from ccterm.pipeline.plan import Access, Surroundings
 from ccterm.record import Recorder
 from ccterm.remotes import Remote, is_loopback, parse_remote

@@ -14,7 +14,8 @@ from ccterm.events import Salvaged, Started
 from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.models import Run, State
 from ccterm.pipeline import plan
-from ccterm.pipeline.line import Kit, Line
+from ccterm.pipeline.kit import Kit
+from ccterm.pipeline.line import Line
 from ccterm.pipeline.live import Live, StoppedEarly
 from ccterm.pipeline.message import commit_body
 from ccterm.record import Recorder

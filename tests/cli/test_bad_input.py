@@ -10,13 +10,6 @@ from tests.support.core import ccterm, local
 from tests.support.git import branches
 
 
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "state"
-    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
-    return path
-
-
 def one_sentence(stderr: str) -> str:
     """Return the single line that was said; fail on a traceback or on more talk."""
     lines = [line for line in stderr.splitlines() if line.strip()]

@@ -6,21 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeRemote
 from tests.support.core import ccterm, documents, local, script
 from tests.support.git import branches, files_at, git, tip
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "state"
-    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
-    return path
-
-
-@pytest.fixture
-def remote(make_remote: MakeRemote) -> Path:
-    return make_remote({"a.txt": "a\n"})
 
 
 @pytest.fixture

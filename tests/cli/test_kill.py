@@ -7,22 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeRemote
 from tests.support.core import ccterm, local, script, start
 from tests.support.git import files_at, git, tip
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "state"
-    monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
-    return path
-
-
-@pytest.fixture
-def remote(make_remote: MakeRemote) -> Path:
-    return make_remote({"a.txt": "a\n"})
 
 
 def dead(pid: int) -> bool:

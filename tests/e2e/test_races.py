@@ -98,7 +98,7 @@ async def test_of_four_who_continue_one_branch_one_wins(remote: Path, tmp_path: 
 async def test_of_twenty_creators_one_wins_time_and_again(
     over_http: bool, make_remote: MakeRemote, tmp_path: Path, rounds: Callable[[int], int]
 ) -> None:
-    for number in range(rounds(5)):
+    for number in range(rounds(3)):
         remote = make_remote({"README.md": "hello\n"}, name=f"remote-{number}.git")
         install_hook(remote, "pre-receive", BARRIER.format(count=20))
         with GitServer(remote.parent) as server:

@@ -1,0 +1,57 @@
+"""What one run is carried out with, and how far it has come."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ccterm.agents.base import Agent, Command, Outcome
+from ccterm.agents.stream import StreamParser
+from ccterm.executors.base import Artifact
+from ccterm.models import Changes, Manifest, Task
+from ccterm.output.door import Door
+from ccterm.pipeline.plan import Access, Surroundings
+from ccterm.pipeline.reports import Refused
+from ccterm.workspace.work import Work
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What one run is carried out with."""
+
+    task: Task
+    access: Access
+    around: Surroundings
+    agent: Agent
+    command: Command
+    author: str
+    sockets: Path
+    """A short private directory for the control socket."""
+    door: Callable[[StreamParser | None], Door]
+    start_gate: Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
+    """Limits how many agents start up at once; calling what it yields says that this one is up."""
+    secret_names: Callable[[Path], frozenset[str]]
+    """Which registered secrets stand in a file of added bytes."""
+    keep_session: Callable[[Path, Path], None]
+    """Copies a collected conversation, cleaned, and removes the raw one."""
+    manifest: Manifest
+    agent_reaches: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass
+class Progress:
+    """What the line has reached so far; what is None was not reached."""
+
+    base: str | None = None
+    tip: str | None = None
+    clean: Artifact | None = None
+    tree: Artifact | None = None
+    """The checked-out tree, before the agent."""
+    work: Artifact | None = None
+    """The agent's tree."""
+    kept: Work | None = None
+    """The commit on the host: bundle, patch, numbers."""
+    refusals: tuple[Refused, ...] = ()
+    harvested: Artifact | None = None
+    outcome: Outcome | None = None
+    changes: Changes = field(default_factory=Changes)
