@@ -88,7 +88,7 @@ def _state_lines(event: Event) -> list[str]:
             found = ["● agent"]
         case Notice(level=level, text=text):
             found = [f"{'·' if level == 'info' else '!'} {line}" for line in text.split("\n")]
-        case Limited(limit=limit, status="rejected", resets_at=resets):
+        case Limited(limit=limit, status="rejected", resets_at=resets) if limit != "unknown":
             found = [f"! usage limit {limit} reached" + (f", resets {clock(resets)}" if resets else "")]
         case Retrying(attempt=attempt, of=of, wait=wait, why=why):
             found = [f"… try {attempt} of {of} in {wait:.1f} s: {why}"]

@@ -96,9 +96,8 @@ class Line:
         self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in self._live.unheard()])
         self.at.work = result.outputs.get(plan.TREE)
         outcome = self._kit.agent.judge(parser, door.report)
-        self._recorder.change(
-            session_id=parser.session_id or self._recorder.run.session_id, asked=outcome.asked, secret_seen=door.secret_seen
-        )
+        manifest = self._kit.manifest.model_copy(update={"cli_version": parser.cli_version or None})
+        self._recorder.change(session_id=parser.session_id or None, asked=outcome.asked, manifest=manifest)
         self._finished(
             step.name, result, ok=outcome.cause is None and not outcome.cancelled, detail=outcome.summary.split("\n", 1)[0][:120]
         )
@@ -228,6 +227,8 @@ class Line:
             raise
         finally:
             door.close()
+            if door.secret_seen:
+                self._recorder.change(secret_seen=True)
         return result, door
 
     def _finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
