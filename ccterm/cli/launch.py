@@ -58,6 +58,8 @@ def _tell(ended: Sequence[Run]) -> None:
     for line in render.run_rows(ended) if len(ended) > 1 else [_line(run) for run in ended]:
         tell(line)
     for run in ended:
+        if run.cause and not sys.stderr.isatty():  # on a terminal the progress has said it
+            say(f"{run.task.target}: {run.summary.split(chr(10), 1)[0]}")
         if run.action:
             say(f"{run.task.target}: {run.action}")
 

@@ -34,7 +34,12 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is no duration", id="bad duration"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--budget", "-1"], 2, "budget", id="bad budget"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "ext::sh -c id"], 2, "remote helper", id="ext url"),
-        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "nowhere"], 2, "nowhere", id="missing repository"),
+        pytest.param(
+            ["run", "x", "--branch", "b", "--mode", "local", "--agent", "scripted", "--repo", "nowhere"],
+            2,
+            "nowhere",
+            id="missing repository",
+        ),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "https://u:p@h/o/r"], 2, "password", id="userinfo"),
         pytest.param(["show", "last"], 2, "no run", id="no run yet"),
         pytest.param(["show", "01ARZ"], 2, "01ARZ", id="unknown run"),
@@ -103,6 +108,7 @@ def test_an_unreachable_remote_is_a_failed_run_with_its_reason(state: Path, tmp_
     done = ccterm(*local("http://127.0.0.1:9/o/r.git", "b"))
     assert done.returncode == 1
     assert "checkout/network" in done.stdout
+    assert "b: The repository could not be fetched" in done.stderr
 
 
 def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
