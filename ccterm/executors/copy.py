@@ -11,6 +11,7 @@ import fcntl
 import fnmatch
 import itertools
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -37,11 +38,12 @@ def remove_tree(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
     top, count = os.fsencode(path), itertools.count()
+    own = secrets.token_hex(8).encode()  # a removal that was killed half-way left names like ours
     waiting = [top]
     while waiting:  # each directory is brought to the top before it is emptied: no path gets long, no recursion deep
         directory = waiting.pop()
         for inner in _emptied(directory):
-            raised = b"%s/.removing-%d" % (top, next(count))
+            raised = b"%s/.removing-%s-%d" % (top, own, next(count))
             with contextlib.suppress(OSError):
                 os.rename(inner, raised)
                 waiting.append(raised)

@@ -161,6 +161,14 @@ def test_a_tree_deeper_than_any_path_is_removed(tmp_path: Path, mode: int) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_removal_left_that_was_killed_half_way_is_removed(tmp_path: Path) -> None:
+    for name in ("01-resolve", ".removing-0", ".removing-1"):
+        (tmp_path / "tree" / name / "inner").mkdir(parents=True)
+        (tmp_path / "tree" / name / "inner" / "file").touch()
+    remove_tree(tmp_path / "tree")
+    assert not (tmp_path / "tree").exists()
+
+
 def test_removing_never_follows_a_link(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "precious").touch()
