@@ -72,6 +72,15 @@ class CheckoutOptions(Value):
     lfs: bool = False
 
 
+class ImageChoice(Value):
+    """The user's own image for setup, agent and verify; neither = ccterm's own."""
+
+    reference: str | None = None
+    """A name that a registry knows, or the path of a tarball."""
+    dockerfile: str | None = None
+    """Path of a Dockerfile; its directory is what it may copy from."""
+
+
 class Task(Value):
     """What the user asks for, once, with everything filled in."""
 
@@ -99,6 +108,7 @@ class Task(Value):
     """Globs; a commit that touches one makes setup run again before verify."""
     verify: str | None = None
     checkout: CheckoutOptions = CheckoutOptions()
+    image: ImageChoice = ImageChoice()
     hold: bool = False
     skip_permissions: bool = False
     allow_default_branch: bool = False

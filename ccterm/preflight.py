@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
-from ccterm.credentials.claude import TOKEN_NAME, StoredLogin, claude_login, stored_login
+from ccterm.credentials.claude import TOKEN_NAME, StoredLogin, box_login, claude_login, stored_login
 from ccterm.errors import CctermError, PreflightError, SettingsError
 from ccterm.executors.base import Check, CheckResult
+from ccterm.models import ExecutionMode
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
@@ -46,10 +47,13 @@ async def _bounded(check: Check, seconds: float) -> CheckResult:
     return result.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
-def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
-    """Return the checks that every place to run needs."""
+def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str], mode: ExecutionMode) -> Sequence[Check]:
+    """Return the checks that do not depend on an executor: a container has a Claude CLI of its own, and only a login that is given to it."""
+    kept = (StateCheck(state), DiskCheck(state.path))
+    if mode is ExecutionMode.DAGGER:
+        return (BoxLoginCheck(environ), *kept)
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))
-    return (ClaudeCheck(agent, settings.claude_version or CLAUDE_VERSION), LoginCheck(environ), StateCheck(state), DiskCheck(state.path))
+    return (ClaudeCheck(agent, settings.claude_version or CLAUDE_VERSION), LoginCheck(environ), *kept)
 
 
 class ClaudeCheck:
@@ -117,6 +121,25 @@ class LoginCheck:
                 return _answer(self, "fail", f"the login in {stored.place} is empty or over", _LOG_IN)
             case _:
                 return _answer(self, "fail", f"{stored.place} cannot be read", _LOG_IN)
+
+
+class BoxLoginCheck:
+    """There is a Claude login that a container may have."""
+
+    name, group = "login", "claude"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    async def run(self) -> CheckResult:
+        """Look for a token, then for the exported login."""
+        try:
+            login = await asyncio.to_thread(box_login, self._environ)
+        except (PreflightError, SettingsError) as error:
+            return _answer(self, "fail", error.message, error.fix)
+        if login.kind == "env":
+            return _answer(self, "pass", f"{TOKEN_NAME} is set")
+        return _answer(self, "pass", f"an exported Claude login{_left(login.expires)}")
 
 
 class StateCheck:

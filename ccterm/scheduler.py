@@ -24,13 +24,22 @@ class Entry:
 class Scheduler:
     """Starts queued runs in order as slots and branches come free; a run that is held never blocks the ones behind it.
 
-    start: carries out one run to its end. hold: is told why a run does not start, "" when it may.
+    start: carries out one run to its end. hold: is told why a run does not start, "" when it may. trouble: says why it cannot start
+    where it is to run, or ""; `pump` looks again.
     """
 
-    def __init__(self, *, cap: int, start: Callable[[RunId], Awaitable[None]], hold: Callable[[RunId, str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        cap: int,
+        start: Callable[[RunId], Awaitable[None]],
+        hold: Callable[[RunId, str], None],
+        trouble: Callable[[RunId], str] = lambda _: "",
+    ) -> None:
         self._cap = cap
         self._start = start
         self._hold = hold
+        self._trouble = trouble
         self._queue: dict[RunId, Entry] = {}
         self._reasons: dict[RunId, str] = {}
         self._live: dict[RunId, Entry] = {}
@@ -72,7 +81,7 @@ class Scheduler:
             self._caps[entry.batch] = cap
         self._queue[entry.run] = entry
         self._idle.clear()
-        self._pump()
+        self.pump()
 
     def withdraw(self, run: RunId) -> bool:
         """Take a run out of the queue. Returns False when it is not waiting there."""
@@ -95,12 +104,17 @@ class Scheduler:
         finally:
             self._done(entry)
 
-    def _pump(self) -> None:
+    def _obstacle(self, entry: Entry) -> str:
+        rival = self.busy(entry.key)
+        return f"branch busy (run {rival})" if rival else self._trouble(entry.run)
+
+    def pump(self) -> None:
+        """Start what may start now."""
         for entry in list(self._queue.values()):
             if not self._accepting or not self._room(entry):
                 continue
-            if rival := self.busy(entry.key):
-                self._set_hold(entry.run, f"branch busy (run {rival})")
+            if reason := self._obstacle(entry):
+                self._set_hold(entry.run, reason)
                 continue
             del self._queue[entry.run]
             self._reasons.pop(entry.run, None)
@@ -130,7 +144,7 @@ class Scheduler:
         self._live.pop(entry.run, None)
         if not any(other.batch == entry.batch for other in [*self._live.values(), *self._queue.values()]):
             self._caps.pop(entry.batch, None)
-        self._pump()
+        self.pump()
         self._note_idle()
 
     def _note_idle(self) -> None:

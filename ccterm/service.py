@@ -112,8 +112,10 @@ class AgentService(Service):
         self._pipelines = pipelines
         self._plan = plan
         self._writers = writers
-        self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason)
+        self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason, trouble=self._trouble)
         self._open: dict[RunId, _Open] = {}
+        for pipeline in pipelines.values():
+            pipeline.watch(self._scheduler.pump)
 
     @staticmethod
     def open(state_dir: Path | None = None) -> AbstractAsyncContextManager[Service]:
@@ -137,11 +139,20 @@ class AgentService(Service):
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch."""
         tasks = await asyncio.gather(*(asyncio.to_thread(self._plan, anchored(draft, Path.cwd())) for draft in drafts))
+        await self._prepare(tasks)
         batch = BatchId(new_id())
         runs = [_fresh(task, batch) for task in tasks]
         for run in runs:
             await self._enqueue(run, max_concurrent)
         return runs
+
+    async def _prepare(self, tasks: Sequence[Task]) -> None:
+        """Make sure that all tasks can run where they are to run, before any of them is recorded."""
+        for place, task in {(task.execution_mode, task.image): task for task in tasks}.items():
+            await self._pipelines[place[0]].prepare(task)
+
+    def _trouble(self, run: RunId) -> str:
+        return self._pipelines[self._open[run].recorder.run.task.execution_mode].trouble()
 
     async def _enqueue(self, run: Run, cap: int | None = None) -> None:
         live = Live()
@@ -243,6 +254,7 @@ class AgentService(Service):
         old = await self.find(run)
         if not old.state.final:
             raise UsageError(f"run {run} has not ended yet ({old.state})", f"ccterm cancel {run} first")
+        await self._prepare([old.task])
         fresh = _fresh(old.task, BatchId(new_id()), before=old.attempts or (old.id,))
         await self._enqueue(fresh)
         return fresh

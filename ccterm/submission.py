@@ -5,10 +5,12 @@ from pathlib import Path
 
 from ccterm.agents import agent_by_name
 from ccterm.agents.base import Agent, Launch
+from ccterm.agents.claude import ClaudeAgent
+from ccterm.credentials.claude import box_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
-from ccterm.models import ExecutionMode, Limits, Task
-from ccterm.remotes import looks_like_url
+from ccterm.models import ExecutionMode, ImageChoice, Limits, Task
+from ccterm.remotes import Remote, looks_like_url
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
 from ccterm.workspace.origin import find_origin
 
@@ -35,9 +37,10 @@ class Planner:
         """Return the task. Raises UsageError (and its children) or PreflightError."""
         if not draft.branch:
             raise UsageError("testing mode comes with a later version", "give --branch")
-        mode, skip = self._mode(draft), bool(draft.skip_permissions) or self._settings.skip_permissions
+        mode, skip = draft.mode or self._settings.mode, bool(draft.skip_permissions) or self._settings.skip_permissions
         self._refuse_agent(draft, mode)
         origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
+        self._refuse_place(mode, origin.remote, draft.agent or self._settings.agent)
         repo = self._settings.for_repo(origin.remote.url_key)
         project = self._trusted(origin.root) if origin.root else ProjectSettings()
         base = draft.base or project.base or repo.base
@@ -59,6 +62,7 @@ class Planner:
             setup_inputs=repo.setup_inputs,
             verify=draft.verify or project.verify or repo.verify,
             checkout=repo.checkout(),
+            image=ImageChoice(reference=repo.image, dockerfile=str(repo.dockerfile) if repo.dockerfile else None),
             hold=bool(draft.hold),
             skip_permissions=skip,
             allow_default_branch=bool(draft.allow_default_branch),
@@ -76,11 +80,16 @@ class Planner:
         project.require_trust()
         return project.settings
 
-    def _mode(self, draft: Draft) -> ExecutionMode:
-        mode = draft.mode or self._settings.mode
-        if mode is ExecutionMode.DAGGER:
-            raise PreflightError("the Dagger executor comes with a later version", "use --mode local")
-        return mode
+    def _refuse_place(self, mode: ExecutionMode, remote: Remote, agent: str) -> None:
+        """Say now what a place to run would refuse later."""
+        if mode is ExecutionMode.LOCAL:
+            if self._settings.services:
+                raise PreflightError("services need containers", "use --mode dagger, or take [services] out of the settings")
+            return
+        if remote.kind == "path":
+            raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
+        if agent == ClaudeAgent.name:
+            box_login(self._environ)
 
 
 def _warnings(mode: ExecutionMode, *, skip: bool) -> Sequence[str]:

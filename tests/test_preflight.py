@@ -11,6 +11,7 @@ import pytest
 
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.executors.base import Check, CheckResult
+from ccterm.models import ExecutionMode
 from ccterm.preflight import ClaudeCheck, DiskCheck, LoginCheck, StateCheck, core_checks, run_checks
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
@@ -198,7 +199,7 @@ async def test_a_disk_that_is_nearly_full_fails(tmp_path: Path) -> None:
 async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Path, cli: MakeCli, isolation: Path) -> None:
     settings = Settings(claude_bin=str(cli("echo 2.9.9")), claude_version="2.9.9")
     environ = {"HOME": str(isolation), "PATH": os.environ["PATH"], "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}
-    checks = core_checks(settings, StateDir(tmp_path / "state"), environ)
+    checks = core_checks(settings, StateDir(tmp_path / "state"), environ, ExecutionMode.LOCAL)
     results = {result.name: result async for result in run_checks(checks)}
     assert set(results) == {"claude", "login", "state", "disk"}
     assert [results[name].status for name in ("claude", "login", "state")] == ["pass", "pass", "pass"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ccterm.errors import SettingsError
 from ccterm.models import ExecutionMode
 from ccterm.settings import SETUP_INPUTS, Settings, load_settings
+from ccterm.settings.model import EngineSettings
 from ccterm.settings.units import duration
 
 WHOLE = """
@@ -18,7 +19,7 @@ mode = "local"
 max_concurrent = 8
 model = "opus"
 author = "Robot <robot@example.com>"
-engines = ["tcp://one:1234", "ssh://two"]
+engines = ["tcp://one:1234", {host = "ssh://two", capacity = 8}]
 base_image = "debian:bookworm-slim"
 
 [limits]
@@ -143,7 +144,7 @@ def test_the_environment_wins_over_the_file_and_flags_over_both(written: Path) -
     ("name", "value", "field", "wanted"),
     [
         ("CCTERM_STATE_DIR", "/x", "state_dir", Path("/x")),
-        ("CCTERM_ENGINE", "tcp://a:1, tcp://b:2", "engines", ("tcp://a:1", "tcp://b:2")),
+        ("CCTERM_ENGINE", "tcp://a:1, tcp://b:2", "engines", (EngineSettings(host="tcp://a:1"), EngineSettings(host="tcp://b:2"))),
         ("CCTERM_DAGGER_CLI", "/x/dagger", "dagger_cli", Path("/x/dagger")),
         ("CCTERM_BASE_IMAGE", "/x/image.tar", "base_image", "/x/image.tar"),
         ("CCTERM_CLAUDE_BIN", "/x/claude", "claude_bin", "/x/claude"),

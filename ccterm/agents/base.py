@@ -11,6 +11,9 @@ from ccterm.causes import Cause
 from ccterm.inside.protocol import Keep
 from ccterm.models import ExecutionMode, Limits, Value
 
+MCP_FILE = ".ccterm-mcp.json"
+"""Where in its HOME an agent finds the MCP servers that the user gave it."""
+
 
 class Launch(Value):
     """What an agent is told before it starts."""
@@ -26,6 +29,8 @@ class Launch(Value):
     token: SecretStr | None = None
     """A Claude login for the box, or None: the user's own HOME and login serve (local executor only)."""
     base_url: str | None = None
+    mcp: bool = False
+    """Whether its private HOME holds MCP_FILE."""
 
 
 @dataclass(frozen=True)

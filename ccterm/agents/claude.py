@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ccterm.agents import verdict
-from ccterm.agents.base import Command, Launch, Outcome
+from ccterm.agents.base import MCP_FILE, Command, Launch, Outcome
 from ccterm.agents.claude_args import check_args
 from ccterm.agents.shapes import mapping, string
 from ccterm.agents.stream import StreamParser
@@ -60,7 +60,7 @@ class ClaudeAgent:
         if local and launch.skip_permissions and self._root:
             env["IS_SANDBOX"] = "1"  # as root the CLI refuses to skip permissions without it
         return Command(
-            argv=(str(self.found()) if local else "claude", *_flags(launch, base_url or API), *launch.agent_args),
+            argv=(str(self.found()) if local else "claude", *_flags(launch, base_url or API), *_servers(launch), *launch.agent_args),
             env=env,
             secrets={"CLAUDE_CODE_OAUTH_TOKEN": launch.token} if launch.token else {},
             private_home=not local or launch.token is not None,
@@ -129,6 +129,11 @@ def _flags(launch: Launch, base_url: str) -> Sequence[str]:
     # a repository's .claude/settings.json is obeyed without a question and could send the login to a server of its own
     flags += ["--strict-mcp-config", "--settings", json.dumps({"env": {"ANTHROPIC_BASE_URL": base_url}})]
     return flags
+
+
+def _servers(launch: Launch) -> Sequence[str]:
+    """Name the user's MCP servers; the directory that the agent works in lies beside its HOME."""
+    return ["--mcp-config", f"../home/{MCP_FILE}"] if launch.mcp else []
 
 
 def _permissions(launch: Launch) -> Sequence[str]:

@@ -100,9 +100,10 @@ def retry_run(ref: str, *, as_json: bool) -> ExitCode:
     """Run the same task again, to its end."""
 
     async def work() -> Run:
-        async with AgentService.open() as service, interruptible(service):
+        async with AgentService.open() as service:
             fresh = await service.retry((await service.find(ref)).id)
-            await follow_all(service, [fresh], as_json=as_json)
+            async with interruptible(service):
+                await follow_all(service, [fresh], as_json=as_json)
             return await service.find(fresh.id)
 
     run = carry_out(work())

@@ -42,9 +42,10 @@ def _prompt(task: str | None, file: Path | None) -> str:
 
 
 async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, as_json: bool) -> ExitCode:
-    async with AgentService.open() as service, interruptible(service):
-        queued = await service.submit(drafts, max_concurrent=max_concurrent)
-        await follow_all(service, queued, as_json=as_json)
+    async with AgentService.open() as service:
+        queued = await service.submit(drafts, max_concurrent=max_concurrent)  # Ctrl-C ends it: nothing is recorded yet
+        async with interruptible(service):
+            await follow_all(service, queued, as_json=as_json)
         ended = [await service.find(run.id) for run in queued]
     if as_json:
         tell_runs(ended)

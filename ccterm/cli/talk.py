@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -21,12 +22,26 @@ T = TypeVar("T")
 def carry_out(work: Coroutine[None, None, T]) -> T:
     """Run a command's coroutine to its end."""
     log_to(state_dir().path)
+    tell_progress()
     return asyncio.run(work)
 
 
 def state_dir() -> StateDir:
     """Return the state directory of this environment."""
     return StateDir.from_environment(os.environ)
+
+
+class _Saying(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say what a record says."""
+        say(f"  {record.getMessage()}")
+
+
+def tell_progress() -> None:
+    """Say on stderr what takes long and happens rarely, such as the making of an image."""
+    progress = logging.getLogger("ccterm.progress")
+    progress.handlers[:], progress.propagate = [_Saying()], False
+    progress.setLevel(logging.INFO)
 
 
 def say(text: str) -> None:

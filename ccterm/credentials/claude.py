@@ -11,26 +11,32 @@ from typing import Literal
 from pydantic import SecretStr
 
 from ccterm.credentials.sources import one_line
+from ccterm.errors import PreflightError
 
 TOKEN_NAME = "CLAUDE_CODE_OAUTH_TOKEN"
+EXPORTED = Path(".claude-container") / ".credentials.json"
+"""In the HOME of the user: an access token that was exported for containers; never the login itself, whose refresh would burn it."""
+_TOKEN = f"run claude setup-token and export {TOKEN_NAME}"
 _LARGEST = 64 * 1024
 
 
 @dataclass(frozen=True)
 class ClaudeLogin:
-    """A token for the agent's private home. kind: where it came from, for the record."""
+    """A token for the agent's private home. kind: where it came from, for the record. expires: None = not for a year."""
 
-    kind: Literal["env"]
+    kind: Literal["env", "exported"]
     token: SecretStr
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True)
 class StoredLogin:
-    """What the Claude CLI keeps of a login, without its tokens. state: "good", "expired" (renews itself), "empty" or "unreadable"."""
+    """What a file holds of a login. state: "good", "expired" (renews itself), "empty" or "unreadable". token: its access token."""
 
     state: Literal["good", "expired", "empty", "unreadable"]
     place: str
     expires: datetime | None = None
+    token: SecretStr | None = None
 
 
 def claude_login(env: Mapping[str, str]) -> ClaudeLogin | None:
@@ -42,10 +48,31 @@ def claude_login(env: Mapping[str, str]) -> ClaudeLogin | None:
     return ClaudeLogin("env", one_line(SecretStr(token), TOKEN_NAME)) if token else None
 
 
+def box_login(env: Mapping[str, str]) -> ClaudeLogin:
+    """Return the login for a container, which has none of the user's: the token of the environment, else the exported access token.
+
+    Raises PreflightError when there is none, or it has expired.
+    """
+    if login := claude_login(env):
+        return login
+    path = Path(env.get("HOME") or "/nonexistent") / EXPORTED
+    known = _stored(path)
+    if known is None:
+        raise PreflightError("there is no Claude login that a container may have", _TOKEN)
+    if known.state != "good" or known.token is None:
+        when = f"expired {known.expires.astimezone():%a %H:%M}" if known.expires else "cannot be used"
+        raise PreflightError(f"the Claude login in {path} {when}", f"export it again, or {_TOKEN}")
+    return ClaudeLogin("exported", known.token, known.expires)
+
+
 def stored_login(env: Mapping[str, str]) -> StoredLogin | None:
     """Return what is known of the user's own login in its file, or None when there is no such file (on macOS it is in the keychain)."""
     home = Path(env.get("HOME") or "/nonexistent")
     path = Path(env.get("CLAUDE_CONFIG_DIR") or home / ".claude") / ".credentials.json"
+    return _stored(path)
+
+
+def _stored(path: Path) -> StoredLogin | None:
     try:
         info = path.stat()
         data = path.read_bytes() if stat.S_ISREG(info.st_mode) and info.st_size <= _LARGEST else b""
@@ -66,7 +93,7 @@ def _judged(data: bytes, place: str) -> StoredLogin:
         return StoredLogin("empty", place)  # what a failed refresh leaves behind
     when = _moment(expires)
     if when is None or when > datetime.now(UTC):
-        return StoredLogin("good", place, when)
+        return StoredLogin("good", place, when, one_line(SecretStr(access), place))
     return StoredLogin("expired" if refresh else "empty", place, when)
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue, SecretStr
 
 from ccterm.executors.control import Control
 from ccterm.inside.protocol import Frame
-from ccterm.models import RunId, StepName, Value
+from ccterm.models import ImageChoice, RunId, StepName, Value
 
 FrameSink = Callable[[Frame], None]
 """Takes each frame in order, at once; it must not wait."""
@@ -31,6 +31,8 @@ class Service(Value):
     image: str
     port: int
     env: dict[str, str] = {}
+    ready: str | None = None
+    """Command that succeeds inside it once it answers; None = its port is open."""
 
 
 class Step(Value):
@@ -98,6 +100,9 @@ class Check(Protocol):
 class Boxes(Protocol):
     """The boxes of one run, on one engine, from its first step to its last."""
 
+    image: str | None
+    """What identifies the image that the agent's box is made of; None = it has none."""
+
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step to its end. Raises StepError when the box itself fails (cause engine), TimeoutError never."""
         ...
@@ -118,12 +123,24 @@ class Executor(Protocol):
 
     async def __aexit__(self, *exc: object) -> None: ...
 
-    def open_run(self, run_id: RunId) -> AbstractAsyncContextManager[Boxes]:
+    async def prepare(self, image: ImageChoice) -> None:
+        """Make sure that runs with this image can start here. Raises PreflightError with the fix."""
+        ...
+
+    def trouble(self) -> str:
+        """Return why no run can start here at the moment, or "". It mends itself: whoever watches is told."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever `trouble` has changed."""
+        ...
+
+    def open_run(self, run_id: RunId, image: ImageChoice) -> AbstractAsyncContextManager[Boxes]:
         """Open the boxes of one run; leaving frees its artifacts."""
         ...
 
-    def leavings(self, run_id: RunId) -> Mapping[str, Artifact]:
-        """Return what the boxes of a run hold whose owner died: relative path -> newest artifact. Empty when nothing outlives its owner."""
+    def leavings(self, run_id: RunId) -> Mapping[str, Artifact] | None:
+        """Return what the boxes of a run hold whose owner died: relative path -> newest artifact. None when nothing outlives its owner."""
         ...
 
     def address(self, host: str, port: int) -> tuple[str, int]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ccterm.executors.local_box import Box, box_fault, make_box, make_root
 from ccterm.executors.local_checks import local_checks
 from ccterm.executors.local_program import run_program, uninterrupted
 from ccterm.executors.local_records import Record, reap
-from ccterm.models import RunId
+from ccterm.models import ImageChoice, RunId
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +37,19 @@ class LocalExecutor:
     async def __aexit__(self, *exc: object) -> None:
         """Nothing is held between runs."""
 
+    async def prepare(self, image: ImageChoice) -> None:
+        """Nothing: the machine is there."""
+
+    def trouble(self) -> str:
+        """Return "": this machine does not go away while we run on it."""
+        return ""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nothing: there is no trouble that could change."""
+
     @asynccontextmanager
-    async def open_run(self, run_id: RunId) -> AsyncIterator["LocalBoxes"]:
-        """Open the boxes of one run; leaving removes them."""
+    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["LocalBoxes"]:
+        """Open the boxes of one run; leaving removes them. Images are for containers: here the machine is as it is."""
         root = self._boxes(run_id)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -73,6 +83,8 @@ class LocalExecutor:
 
 class LocalBoxes:
     """The boxes of one run: NN-step directories with a record beside each."""
+
+    image: str | None = None
 
     def __init__(self, root: Path, state_dir: Path, lib: Path, environ: Mapping[str, str]) -> None:
         self._root, self._state_dir, self._lib, self._environ = root, state_dir, lib, environ

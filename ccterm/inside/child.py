@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 from ccterm.inside import tree
 from ccterm.inside.protocol import MARK
 
-_INTERNAL = ("CCTERM_", "OTEL_", "DAGGER_", "_DAGGER_", "_EXPERIMENTAL_DAGGER_", "TRACEPARENT")
+_INTERNAL = ("CCTERM_", "OTEL_", "DAGGER_", "_DAGGER_", "_EXPERIMENTAL_DAGGER_", "TRACEPARENT", "BAGGAGE")
 """Beginnings of environment names that are between ccterm, an engine and its boxes."""
 
 

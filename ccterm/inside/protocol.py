@@ -138,6 +138,8 @@ class SuperviseRequest(TypedDict):
     user: str | None
     """User the agent is dropped to when the program runs as root, or None."""
     keep: list[Keep]
+    branch: NotRequired[str | None]
+    """Name that the tree's branch is given before the agent starts."""
     grace_seconds: NotRequired[float]
     """How long the agent may take to end after its last result; default 15."""
     ladder_seconds: NotRequired[list[float]]

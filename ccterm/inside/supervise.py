@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from ccterm.inside import child, tree
+from ccterm.inside.branch import name_branch
 from ccterm.inside.keep import keep_files
 from ccterm.inside.ladder import SECONDS, Ladder
 from ccterm.inside.loop import Signals, Source, turn
@@ -155,6 +156,10 @@ def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseRepor
     if request["home"]:
         os.makedirs(request["home"], mode=0o700, exist_ok=True)
     env = child.environment(request["env"], mark, request["home"])
+    if branch := request.get("branch"):
+        trouble = name_branch(request["cwd"], branch, env=env, mark=mark, user=request["user"])
+        if trouble:
+            frames.note(f"the agent's tree is not on branch {branch}: {trouble}")
     try:
         agent = child.start(request["argv"], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
     except child.StartError as error:

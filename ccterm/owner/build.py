@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ccterm.agents.base import Agent
-from ccterm.agents.claude import ClaudeAgent
+from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.agents.scripted import ScriptedAgent
 from ccterm.credentials.sources import source_variables
-from ccterm.errors import PreflightError
-from ccterm.executors.base import Check
+from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
+from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
 from ccterm.executors.local import LocalExecutor
 from ccterm.models import ExecutionMode
 from ccterm.owner.server import listening
@@ -42,14 +42,17 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
         writers = stack.enter_context(ThreadPoolExecutor(2, "transcript"))  # of their own: a long copy must not delay what is seen
         sockets = await asyncio.to_thread(socket_directory)
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        executor = await stack.enter_async_context(LocalExecutor(state.path, environ=environ, withheld=source_variables(settings)))
-        agents = _agents(settings, environ)
-        outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=StartGate().passing, sockets=sockets)
+        agents, gate = _agents(settings, environ), StartGate()
+        pipelines: dict[ExecutionMode, Pipeline] = {}
+        for mode, made in _executors(settings, state, environ).items():
+            executor = await stack.enter_async_context(made)
+            outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets)
+            pipelines[mode] = Pipeline(executor, outfit, state)
         trust = Trust(state.path)
         service = AgentService(
             state=state,
             store=store,
-            pipelines={ExecutionMode.LOCAL: Pipeline(executor, outfit, state)},
+            pipelines=pipelines,
             writers=writers,
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
@@ -64,9 +67,28 @@ def _agents(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Agen
     return {agent.name: agent for agent in (claude, ScriptedAgent())}
 
 
+def _executors(settings: Settings, state: StateDir, environ: Mapping[str, str]) -> Mapping[ExecutionMode, Executor]:
+    return {
+        ExecutionMode.LOCAL: LocalExecutor(state.path, environ=environ, withheld=source_variables(settings)),
+        ExecutionMode.DAGGER: dagger_executor(settings, state, environ),
+    }
+
+
+def dagger_executor(settings: Settings, state: StateDir, environ: Mapping[str, str]) -> DaggerExecutor:
+    """Return the Dagger executor that the settings describe; it connects when it is first used."""
+    from platformdirs import user_cache_path  # deferred: costs start-up time
+
+    options = DaggerOptions(
+        engines=tuple(EngineChoice(engine.host, engine.capacity) for engine in settings.engines) or (EngineChoice(),),
+        cli=settings.dagger_cli,
+        base=settings.base_image,
+        claude_version=settings.claude_version or CLAUDE_VERSION,
+    )
+    return DaggerExecutor(options, cache=user_cache_path("ccterm"), lib=state.lib, environ=environ)
+
+
 def checks_for(mode: str, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
-    """Return the preflight questions for a place to run. Raises PreflightError for one that is not there yet."""
-    if mode != ExecutionMode.LOCAL:
-        raise PreflightError("the Dagger executor comes with a later version", "use --mode local")
+    """Return the preflight questions for a place to run."""
     settings = load_settings(None, environ)
-    return [*core_checks(settings, state, environ), *LocalExecutor(state.path, environ=environ).checks()]
+    executor = _executors(settings, state, environ)[ExecutionMode(mode)]
+    return [*core_checks(settings, state, environ, ExecutionMode(mode)), *executor.checks()]

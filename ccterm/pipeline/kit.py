@@ -36,6 +36,8 @@ class Kit:
     """Copies a collected conversation, cleaned, and removes the raw one."""
     manifest: Manifest
     agent_reaches: tuple[tuple[str, int], ...] = ()
+    home: Callable[[Path], bool] = lambda _: False
+    """Fills a fresh directory with what the agent's private HOME holds from the start; returns whether there is anything."""
 
 
 @dataclass

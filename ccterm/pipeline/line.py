@@ -25,6 +25,7 @@ from ccterm.pipeline.live import Live
 from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Report, Resolved, ShellDone
 from ccterm.record import Recorder
 from ccterm.workspace import policy
+from ccterm.workspace.salvage import forget
 from ccterm.workspace.work import Work
 
 R = TypeVar("R", bound=Report)
@@ -89,7 +90,13 @@ class Line:
         assert tree is not None
         parser = self._kit.agent.parser()
         step = plan.agent(
-            self._kit.task, self._kit.command, tree, self._kit.around, reaches=self._kit.agent_reaches, last_use=not self._kit.task.verify
+            self._kit.task,
+            self._kit.command,
+            tree,
+            self._kit.around,
+            home=await self._home(),
+            reaches=self._kit.agent_reaches,
+            last_use=not self._kit.task.verify,
         )
         async with Control.listen(self._kit.sockets) as control, self._kit.start_gate() as started:
             result, door = await self._execute(step, control=control, parser=parser, on_line=started)
@@ -105,6 +112,16 @@ class Line:
             await self._keep_session(result.outputs[plan.SESSION])
         self.at.outcome = outcome
         return outcome
+
+    async def _home(self) -> Artifact | None:
+        """Bring in what the agent's private HOME holds from the start."""
+        if not self._kit.command.private_home:
+            return None
+        staged = self._work_dir.with_name("home.raw")
+        try:
+            return await self._boxes.provide(staged) if await asyncio.to_thread(self._kit.home, staged) else None
+        finally:
+            await asyncio.to_thread(forget, staged)
 
     async def _keep_session(self, session: Artifact) -> None:
         """Keep the agent's conversation, cleaned: a run can be gone on with later."""
@@ -249,6 +266,8 @@ def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult)
             return str(base)[:12] if base else "empty repository"
         case "checkout":
             return "reused" if result.reused else "fetched" if report.get("fetched") else "from the mirror"
+        case "setup":
+            return "reused" if result.reused else ""
         case "harvest":
             if not report.get("files"):
                 return "no changes"

@@ -6,21 +6,25 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from ccterm.agents import agent_by_name
 from ccterm.agents.base import Agent, Launch
 from ccterm.agents.stream import StreamParser
-from ccterm.credentials.claude import ClaudeLogin, claude_login
+from ccterm.causes import Cause
+from ccterm.credentials.claude import ClaudeLogin, box_login, claude_login
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.sources import user_secrets
-from ccterm.executors.base import Executor
-from ccterm.models import Manifest, Run
+from ccterm.errors import PreflightError, StepError
+from ccterm.executors.base import Executor, Service
+from ccterm.models import ExecutionMode, Manifest, Run, Task, now
 from ccterm.output.archive import copy_cleaned
 from ccterm.output.clean import Cleaner
 from ccterm.output.door import Door
 from ccterm.output.mask import Masker
+from ccterm.pipeline.home import HomeItems
 from ccterm.pipeline.kit import Kit
 from ccterm.pipeline.plan import Access, Surroundings
 from ccterm.record import Recorder
@@ -51,9 +55,10 @@ class Outfitter:
         agent = agent_by_name(task.agent, self._agents)
         remote = parse_remote(task.remote or task.repo)
         git = git_access(remote, self._settings, self._environ)
-        login = claude_login(self._environ) if task.agent == "claude" else None
+        login = self._login(task, recorder)
         secrets = {step: user_secrets(self._settings, step, self._environ) for step in STEPS_WITH_SECRETS}
         masker = Masker(dict(_registered(git, login, secrets)))
+        base_url, reaches = self._api()
         launch = Launch(
             prompt=task.prompt,
             session_id=str(uuid.uuid4()),
@@ -63,13 +68,14 @@ class Outfitter:
             limits=task.limits,
             skip_permissions=task.skip_permissions,
             token=login.token if login else None,
-            base_url=self._settings.base_url,
+            base_url=base_url,
+            mcp=self._settings.mcp is not None,
         )
         loop = recorder.loop
         return Kit(
             task=task,
             access=self._access(git),
-            around=Surroundings(env=dict(self._settings.env), secrets=secrets),
+            around=Surroundings(env=dict(self._settings.env), secrets=secrets, services=self._services()),
             agent=agent,
             command=agent.command(launch),
             author=self._settings.author,
@@ -78,12 +84,44 @@ class Outfitter:
             start_gate=self._gate,
             secret_names=lambda path: _found(masker, path),
             keep_session=lambda raw, to: _keep(masker, raw, to),
+            agent_reaches=reaches,
+            home=HomeItems(Path(self._environ.get("HOME", "/")) / ".claude", self._settings.home, self._settings.mcp).fill,
             manifest=Manifest(
                 executor=task.execution_mode,
                 settings_hash=self._settings.settings_hash,
                 credential=login.kind if login else "user login" if task.agent == "claude" else "none",
                 skip_permissions=task.skip_permissions,
             ),
+        )
+
+    def _login(self, task: Task, recorder: Recorder) -> ClaudeLogin | None:
+        """Return the login of the agent's box; None: it uses the user's own. Raises StepError(auth), SettingsError."""
+        if task.agent != "claude":
+            return None
+        if task.execution_mode is ExecutionMode.LOCAL:
+            return claude_login(self._environ)
+        try:
+            login = box_login(self._environ)
+        except PreflightError as error:
+            raise StepError(Cause.AUTH, error.message, error.fix) from error
+        if login.expires and (login.expires - now()).total_seconds() < task.limits.wall_seconds:
+            recorder.notice(f"the Claude login ends at {login.expires.astimezone():%H:%M}, before this run's time limit", "warn")
+        return login
+
+    def _api(self) -> tuple[str | None, tuple[tuple[str, int], ...]]:
+        """Return the base URL of the Claude API as a box sees it, and what must be let through for that."""
+        url = self._settings.base_url
+        parts = urlsplit(url or "")
+        if not parts.hostname or not is_loopback(parts.hostname):
+            return url, ()
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host, seen = self._executor.address(parts.hostname, port)
+        return (url if host == parts.hostname else f"{parts.scheme}://{host}:{seen}{parts.path}"), ((parts.hostname, port),)
+
+    def _services(self) -> tuple[Service, ...]:
+        return tuple(
+            Service(alias=name, image=each.image, port=each.port, env=each.env, ready=each.ready)
+            for name, each in self._settings.services.items()
         )
 
     def _access(self, git: GitAccess) -> Access:

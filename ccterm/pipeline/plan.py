@@ -1,6 +1,5 @@
 """The steps of a run as values: from a task and what earlier steps reported, to what an executor is asked to do."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,13 +8,17 @@ from pathlib import Path
 from pydantic import JsonValue, SecretStr
 
 from ccterm.agents.base import Command
-from ccterm.executors.base import Artifact, Step
+from ccterm.executors.base import Artifact, Service, Step
 from ccterm.inside.protocol import GIT_HEADER
-from ccterm.models import ExecutionMode, Task
+from ccterm.models import Task
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
 LAID = "laid"
 """A tree with the new commit laid over it. A name of its own: what a dead owner left of it must not be taken for the agent's tree."""
+NEUTRAL = "work"
+"""Branch of a checked-out tree until its agent starts: so one checkout, and one setup on top of it, serve all branches from one base."""
+MARK = "ccterm-box"
+"""By which a box's processes are found where its executor gives no better one; equal in every request, or none could be answered again."""
 GIT_STEP_TIMEOUT = timedelta(minutes=30)
 SETUP_TIMEOUT = timedelta(minutes=30)
 GRACE = timedelta(minutes=2)
@@ -64,6 +67,8 @@ class Surroundings:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
     """Step name -> environment name -> value."""
+    services: Sequence[Service] = ()
+    """Fresh helpers beside agent and verify."""
 
     def secrets_for(self, step: str) -> dict[str, SecretStr]:
         """Return the user's secrets for one step."""
@@ -82,7 +87,7 @@ def checkout(task: Task, access: Access, *, base: str | None, ref: str | None) -
     mirrored = bool(access.mirror_key) and options.depth is None and options.filter is None and base is not None
     request: dict[str, JsonValue] = {
         **access.request,
-        "branch": task.branch,
+        "branch": NEUTRAL,
         "base": base,
         "ref": ref,
         "mirror": MIRROR if mirrored else None,
@@ -122,7 +127,7 @@ def shell(
         "cwd": mount,
         "env": dict(around.env),
         "timeout_seconds": seconds,
-        "mark": secrets.token_hex(12),
+        "mark": MARK,
         "overlay": CLEAN if clean else None,
         "commit": commit,
         "base": base,
@@ -135,6 +140,7 @@ def shell(
         last_use=frozenset({mount}) if last_use else frozenset(),
         outputs=(mount,),
         secrets=around.secrets_for(name),
+        services=around.services if name == "verify" else (),
         reuse=name == "setup" and clean is None,
         image="agent",
         timeout=SETUP_TIMEOUT + GRACE,
@@ -142,9 +148,16 @@ def shell(
 
 
 def agent(
-    task: Task, command: Command, tree: Artifact, around: Surroundings, *, reaches: Sequence[tuple[str, int]] = (), last_use: bool
+    task: Task,
+    command: Command,
+    tree: Artifact,
+    around: Surroundings,
+    *,
+    home: Artifact | None = None,
+    reaches: Sequence[tuple[str, int]] = (),
+    last_use: bool,
 ) -> Step:
-    """Start the agent under its supervisor."""
+    """Start the agent under its supervisor. home: what its private HOME holds from the start."""
     limits = task.limits
     request: dict[str, JsonValue] = {
         "argv": list(command.argv),
@@ -156,20 +169,22 @@ def agent(
         "hold_seconds": 900.0,
         "wall_seconds": limits.wall_seconds,
         "silence_seconds": limits.silence_seconds,
-        "mark": secrets.token_hex(12),
+        "mark": MARK,
         "control": CONTROL,
-        "user": "agent" if task.execution_mode is ExecutionMode.DAGGER else None,
+        "user": None,
+        "branch": task.branch,
         "keep": [{"glob": keep["glob"], "to": keep["to"]} for keep in command.keep],
     }
     return Step(
         name="agent",
         program="supervise",
         request=request,
-        inputs={TREE: tree},
-        last_use=frozenset({TREE}) if last_use else frozenset(),
+        inputs={TREE: tree, **({HOME: home} if home else {})},
+        last_use=frozenset({HOME, TREE} if last_use else {HOME}),
         outputs=(TREE, SESSION),
         secrets={**around.secrets_for("agent"), **command.secrets},
         reaches=reaches,
+        services=around.services,
         image="agent",
         timeout=timedelta(seconds=limits.wall_seconds + 2 * 900) + GRACE,
     )

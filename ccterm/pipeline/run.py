@@ -12,7 +12,7 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
 from ccterm.events import Salvaged, Started
 from ccterm.executors.base import Artifact, Boxes, Executor
-from ccterm.models import Run, State
+from ccterm.models import Run, State, Task
 from ccterm.pipeline import plan
 from ccterm.pipeline.kit import Kit
 from ccterm.pipeline.line import Line
@@ -44,6 +44,18 @@ class Pipeline:
         self._outfit = outfit
         self._state = state
 
+    async def prepare(self, task: Task) -> None:
+        """Make sure that runs of a task can start. Raises PreflightError with the fix."""
+        await self._executor.prepare(task.image)
+
+    def trouble(self) -> str:
+        """Return why no run can start at the moment, or ""."""
+        return self._executor.trouble()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever `trouble` has changed."""
+        self._executor.watch(changed)
+
     async def carry_out(self, recorder: Recorder, live: Live) -> Run:
         """Take a run from checkout to its end. Never raises for what happens to the run; the record says it."""
         recorder.emit([Started()])
@@ -73,7 +85,8 @@ class Pipeline:
         except (SettingsError, PreflightError) as error:  # a token or a secret that cannot be had: nothing was fetched yet
             raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="credentials") from error
         recorder.change(manifest=kit.manifest)
-        async with self._executor.open_run(recorder.run.id) as boxes:
+        async with self._executor.open_run(recorder.run.id, recorder.run.task.image) as boxes:
+            recorder.change(manifest=kit.manifest.model_copy(update={"image": boxes.image}))
             line = Line(kit, boxes, recorder, live, self._state.work(recorder.run.id))
             await line.prepare()
             await recorder.save()
@@ -112,12 +125,16 @@ class Pipeline:
         ending = Ending(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
             left = await asyncio.to_thread(self._executor.leavings, recorder.run.id)
-            async with self._executor.open_run(recorder.run.id) as boxes:  # leaving it removes what the dead owner left
-                if plan.TREE in left and plan.CLEAN in left and _checked_out(recorder.run):
-                    await self._harvest_lost(boxes, recorder, left)
+            if left is not None:
+                await self._take_up(recorder, left)
         except CctermError as error:
             recorder.notice(f"what the lost run left could not be harvested: {error}", "error")
         return await self._finish(recorder, ending)
+
+    async def _take_up(self, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
+        async with self._executor.open_run(recorder.run.id, recorder.run.task.image) as boxes:  # leaving removes what the dead owner left
+            if plan.TREE in left and plan.CLEAN in left and _checked_out(recorder.run):
+                await self._harvest_lost(boxes, recorder, left)
 
     async def _harvest_lost(self, boxes: Boxes, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
         kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
@@ -143,7 +160,7 @@ class Pipeline:
                 Cause.POLICY, policy.sentence(run.verdict), "take the secret out of the work before it goes anywhere", reason="secret"
             )
         kit = await asyncio.to_thread(self._outfit, run, recorder)
-        async with self._executor.open_run(run.id) as boxes:
+        async with self._executor.open_run(run.id, run.task.image) as boxes:
             line = Line(kit, boxes, recorder, Live(), self._state.work(run.id))
             await line.deliver(run, await boxes.provide(Path(run.salvage.directory)))
         salvage = run.salvage.model_copy(update={"delivered": True})

@@ -4,12 +4,24 @@ import hashlib
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ccterm.errors import UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Value
 from ccterm.remotes import parse_remote
-from ccterm.settings.units import Base, Command, Duration, EnvName, InsidePath, PlacedPath, PlainValue, SecretSource, SecretStep, Words
+from ccterm.settings.units import (
+    Base,
+    Command,
+    Duration,
+    EnvName,
+    InsidePath,
+    PlacedPath,
+    PlainValue,
+    SecretSource,
+    SecretStep,
+    Words,
+    listed,
+)
 
 SETUP_INPUTS = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "pyproject.toml", "requirements*.txt",
@@ -146,6 +158,18 @@ class PolicySettings(Part):
     max_deletions: Annotated[int, Field(ge=0)] = 20
 
 
+class EngineSettings(Part):
+    """[[engines]]: a Dagger engine and how many runs it takes at once; written as a string it is the host alone."""
+
+    host: Annotated[str, Field(pattern=r"^[a-z0-9+-]+://[^\s]+$")]
+    capacity: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _host_alone(cls, value: object) -> object:
+        return {"host": value} if isinstance(value, str) else value
+
+
 class Settings(Part):
     """Everything that a user can choose once for all runs."""
 
@@ -163,8 +187,8 @@ class Settings(Part):
     state_dir: PlacedPath | None = None
     skip_permissions: bool = False
     notifications: bool = True
-    engines: Words = ()
-    """Dagger runner hosts; none = the one that the Dagger CLI finds."""
+    engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
+    """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] | None = None
     """Another address for the Claude API."""

@@ -14,7 +14,7 @@ from pydantic import JsonValue, SecretStr
 from ccterm.executors.base import Artifact, Boxes, Executor, Step, StepResult
 from ccterm.executors.control import Control, socket_directory
 from ccterm.inside.protocol import Frame
-from ccterm.models import RunId, new_id
+from ccterm.models import ImageChoice, RunId, new_id
 from tests.support.waiting import until
 
 TREE = "work"
@@ -101,7 +101,7 @@ class ExecutorContract:
 
     @pytest.fixture
     async def boxes(self, executor: Executor) -> AsyncIterator[Boxes]:
-        async with executor.open_run(RunId(new_id())) as boxes:
+        async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
             yield boxes
 
     @pytest.fixture
@@ -256,7 +256,7 @@ class ExecutorContract:
 
     async def test_two_runs_do_not_see_each_other(self, executor: Executor, tmp_path: Path) -> None:
         async def run(name: str) -> StepResult:
-            async with executor.open_run(RunId(new_id())) as boxes:
+            async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
                 mark, heard = SecretStr(f"secret-of-{name}"), Heard()
                 await boxes.execute(shell_step(f"echo {name} > mine", secrets={"MY_TOKEN": mark}), heard.append)
                 return await boxes.execute(shell_step("ls; env"), heards[name].append)
@@ -270,7 +270,7 @@ class ExecutorContract:
     async def test_a_store_is_kept_between_runs(self, executor: Executor) -> None:
         seen = Heard()
         for command in ("echo kept > store/file", "cat store/file"):
-            async with executor.open_run(RunId(new_id())) as boxes:
+            async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
                 await boxes.execute(shell_step(command, caches={"store": "npm-cache"}), seen.append)
         assert seen.lines() == ["kept"]
 

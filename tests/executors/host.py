@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # it is started as a program
 from ccterm.executors.base import Step
 from ccterm.executors.local import LocalExecutor
 from ccterm.inside.protocol import Frame
-from ccterm.models import RunId
+from ccterm.models import ImageChoice, RunId
 
 COMMANDS = {
     "hang": "mkdir work; echo kept > work/file; echo began; sleep 600",
@@ -25,7 +25,7 @@ def show(frame: Frame) -> None:
 async def main(state: Path, run: RunId, what: str) -> None:
     request = {"command": COMMANDS[what], "cwd": ".", "env": {}, "timeout_seconds": 600.0, "mark": "x"}
     values = {"name": "agent", "program": "shell", "request": request, "outputs": ["work"], "image": "agent"}
-    async with LocalExecutor(state) as executor, executor.open_run(run) as boxes:
+    async with LocalExecutor(state) as executor, executor.open_run(run, ImageChoice()) as boxes:
         await boxes.execute(Step.model_validate(values), show)
 
 

@@ -16,7 +16,7 @@ from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Boxes, Service
 from ccterm.executors.local import LocalExecutor
 from ccterm.executors.local_records import Record
-from ccterm.models import RunId
+from ccterm.models import ImageChoice, RunId
 from tests.executors.contract import Heard, shell_step
 from tests.inside.boxed import alive
 from tests.support.waiting import wait_until
@@ -33,7 +33,7 @@ async def executor(state: Path) -> AsyncIterator[LocalExecutor]:
 
 @pytest.fixture
 async def boxes(executor: LocalExecutor) -> AsyncIterator[Boxes]:
-    async with executor.open_run(RUN) as boxes:
+    async with executor.open_run(RUN, ImageChoice()) as boxes:
         yield boxes
 
 
@@ -43,7 +43,7 @@ def records(state: Path) -> list[Record]:
 
 
 async def test_a_box_is_private_and_goes_with_its_run(executor: LocalExecutor, state: Path) -> None:
-    async with executor.open_run(RUN) as boxes:
+    async with executor.open_run(RUN, ImageChoice()) as boxes:
         await boxes.execute(
             shell_step("mkdir -p closed/in; touch closed/in/file; chmod 0 closed/in closed", outputs=["closed"]), Heard().append
         )
@@ -139,9 +139,9 @@ async def test_what_a_dead_owner_left_can_be_taken_up_again(executor: LocalExecu
     host = start_host(state, "hang")
     os.kill(host.pid, signal.SIGKILL)
     host.wait()
-    left = executor.leavings(RUN)
+    left = executor.leavings(RUN) or {}
     assert set(left) == {"work"}
-    async with executor.open_run(RUN) as boxes:
+    async with executor.open_run(RUN, ImageChoice()) as boxes:
         await boxes.collect(left["work"], tmp_path / "out")
         result = await boxes.execute(
             shell_step("cat work/file", inputs={"work": left["work"]}, last_use=frozenset({"work"})), Heard().append

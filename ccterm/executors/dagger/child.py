@@ -1,0 +1,169 @@
+"""The `dagger session` process: started, watched and ended by us, because the SDK would wait for a dead engine for ten minutes."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ccterm.errors import PreflightError
+from ccterm.executors.dagger.command import child_environment, progress
+
+DIAL_SECONDS = 5.0
+NAMED_SECONDS = 10.0
+"""How long an engine that is named and takes connections may take to open a session."""
+SILENT_SECONDS = 90.0
+"""How long the CLI may say nothing while it starts an engine of its own."""
+END_SECONDS = 5.0
+_LABELS = ("--label", "dagger.io/sdk.name:python", "--label", "dagger.io/sdk.async:true")
+_TAIL = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Address(NamedTuple):
+    """Where a session listens on the loopback, and the token it wants."""
+
+    port: int
+    token: str
+
+
+class SessionChild:
+    """One `dagger session` process. Entered: it is connected to its engine. Left: it has ended, within five seconds."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+        self._process = process
+        self._name = name
+        self._words: list[str] = []
+        self._heard = time.monotonic()
+        self._listening = asyncio.ensure_future(self._listen())
+        self.address = Address(0, "")
+
+    @classmethod
+    async def start(cls, cli: Path, environ: Mapping[str, str], runner: str | None) -> "SessionChild":
+        """Start one and wait until it is connected. Raises PreflightError, within ten seconds when the engine is named by `runner`."""
+        name = runner or "the engine of the Dagger CLI"
+        await dial(runner)
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(cli, "session", *_LABELS),
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                env=child_environment(environ, runner),
+                start_new_session=True,  # a Ctrl-C is ours to handle
+                limit=1024 * 1024,
+            )
+        except OSError as error:
+            raise PreflightError(f"{cli} cannot be started: {error.strerror}", "name another one in CCTERM_DAGGER_CLI") from error
+        child = cls(process, name)
+        try:
+            child.address = await child._greeting(NAMED_SECONDS if runner else None)
+        except BaseException:
+            await child.end()
+            raise
+        return child
+
+    async def _greeting(self, limit: float | None) -> Address:
+        assert self._process.stdout is not None
+        line = asyncio.ensure_future(self._process.stdout.readline())
+        begin = self._heard = time.monotonic()
+        while not line.done():
+            await asyncio.wait([line], timeout=0.1)
+            if time.monotonic() > (begin + limit if limit else self._heard + SILENT_SECONDS) and not line.done():
+                line.cancel()
+                raise PreflightError(f"{self._name} did not open a session in time", self._advice())
+        try:
+            greeting = json.loads(line.result())
+            return Address(int(greeting["port"]), str(greeting["session_token"]))
+        except (ValueError, KeyError, TypeError) as error:
+            await self._listening  # its complaint is on stderr
+            raise PreflightError(f"{self._name} cannot be used: {self.last_words or 'no word of it'}", self._advice()) from error
+
+    def _advice(self) -> str:
+        words = " ".join(self._words).lower()
+        if "permission denied" in words and "sock" in words:
+            return "add yourself to the docker group, or use rootless Docker; or use --mode local"
+        if "docker" in words or "container" in words or "runtime" in words:
+            return "start Docker (or colima, podman), then ccterm check; or use --mode local"
+        return "check CCTERM_ENGINE and ccterm check; or use --mode local"
+
+    async def _listen(self) -> None:
+        """Read its stderr to the end: what it says while an engine is pulled is progress; its last lines say why it failed."""
+        assert self._process.stderr is not None
+        while line := await self._next_line(self._process.stderr):
+            self._heard = time.monotonic()
+            text = _COLOUR.sub("", line.decode("utf-8", "replace")).strip()
+            if text:
+                self._words = [*self._words, text][-_TAIL:]
+                if not self.address.port:
+                    progress.info("dagger: %s", text)
+
+    @staticmethod
+    async def _next_line(stream: asyncio.StreamReader) -> bytes:
+        try:
+            return await stream.readline()
+        except ValueError:
+            return b"\n"  # a line beyond all limits: nothing for people
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it printed for people, or ""."""
+        errors = [line for line in self._words if "error" in line.lower()]
+        return (errors or self._words or [""])[-1].removeprefix("Error: ")[:300]
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def ended(self) -> None:
+        """Wait until it has ended, for whatever reason."""
+        await self._process.wait()
+
+    async def end(self) -> None:
+        """End it: by closing its stdin, then by SIGINT, which also reaches one that never connected, then by SIGKILL."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        connected = self.address.port > 0
+        if not (connected and await self._gone(END_SECONDS - 2)) and not await self._signalled(signal.SIGINT):
+            await self._signalled(signal.SIGKILL)
+        self._listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._listening
+
+    async def _signalled(self, number: signal.Signals) -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
+        return await self._gone(1.0)
+
+    async def _gone(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._process.wait()), seconds)
+        return self._process.returncode is not None
+
+
+async def dial(runner: str | None) -> None:
+    """See whether a named engine takes connections at all. Raises PreflightError within five seconds when it does not."""
+    parts = urlsplit(runner or "")
+    fix = "start it, or name another one in CCTERM_ENGINE; or use --mode local"
+    try:
+        async with asyncio.timeout(DIAL_SECONDS):
+            if parts.scheme == "unix":
+                _, writer = await asyncio.open_unix_connection(parts.path)
+            elif parts.scheme == "tcp":
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port or 1234)
+            else:
+                return
+            writer.close()
+    except TimeoutError as error:
+        raise PreflightError(f"the Dagger engine {runner} does not answer", fix) from error
+    except (OSError, ValueError, socket.gaierror) as error:
+        raise PreflightError(f"the Dagger engine {runner} cannot be reached: {getattr(error, 'strerror', None) or error}", fix) from error

@@ -1,0 +1,157 @@
+"""The Dagger executor: a pool of engines, each run on one of them from its first step to its last."""
+
+import asyncio
+import importlib
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError, StepError
+from ccterm.executors.base import Artifact, Check
+from ccterm.executors.box_lib import box_lib
+from ccterm.executors.dagger.checks import dagger_checks
+from ccterm.executors.dagger.command import find_cli
+from ccterm.executors.dagger.engine import Engine
+from ccterm.executors.dagger.image_store import ImageStore
+from ccterm.executors.dagger.recipe import BASE, Recipe
+from ccterm.models import ImageChoice, RunId, new_id
+
+if TYPE_CHECKING:
+    from ccterm.executors.dagger.boxes import DaggerBoxes
+    from ccterm.executors.dagger.images import Images
+    from ccterm.executors.dagger.session import Session
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """An engine to use: its runner host, None = the one that the Dagger CLI finds or starts; and how many runs it takes at once."""
+
+    runner: str | None = None
+    capacity: int | None = None
+
+
+@dataclass(frozen=True)
+class DaggerOptions:
+    """What the user chose. cli: the Dagger CLI; None = found. base: of ccterm's own image; None = node:20-slim by digest."""
+
+    engines: Sequence[EngineChoice] = (EngineChoice(),)
+    cli: Path | None = None
+    base: str | None = None
+    claude_version: str = ""
+
+
+class DaggerExecutor:
+    """The executor of `--mode dagger`. cache: where images are kept; lib: where the programs of boxes are laid out."""
+
+    def __init__(self, options: DaggerOptions, *, cache: Path, lib: Path, environ: Mapping[str, str] = os.environ) -> None:
+        self._options, self._lib, self.environ = options, lib, environ
+        self.images = ImageStore(cache / "images")
+        self.recipe = Recipe(options.base or BASE, options.claude_version)
+        self._watchers: list[Callable[[], None]] = []
+        self._engines = [
+            Engine(
+                choice.runner or "the one that the Dagger CLI finds",
+                partial(self._opened, choice),
+                capacity=choice.capacity,
+                changed=self._changed,
+            )
+            for choice in options.engines
+        ]
+
+    async def __aenter__(self) -> "DaggerExecutor":
+        """Nothing is started before the first run asks for it."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """End all sessions, and with them whatever runs in containers."""
+        await asyncio.gather(*(engine.close() for engine in self._engines))
+
+    @asynccontextmanager
+    async def _opened(self, choice: EngineChoice) -> AsyncIterator["tuple[Session, Images]"]:
+        for name in ("images", "session"):  # in a thread: the SDK takes a second to import
+            await asyncio.to_thread(importlib.import_module, f"ccterm.executors.dagger.{name}")
+        from ccterm.executors.dagger.images import Images
+        from ccterm.executors.dagger.session import open_session
+
+        cli = await self.cli()
+        lib = await asyncio.to_thread(box_lib, self._lib)
+        async with open_session(cli, self.environ, choice.runner) as session:
+            images = Images(session, self.recipe, self.images, lib)
+            try:
+                yield session, images
+            finally:
+                await images.close()
+
+    async def cli(self) -> Path:
+        """Find the Dagger CLI. Raises PreflightError."""
+        return await find_cli(self._options.cli, self.environ)
+
+    @property
+    def runners(self) -> Sequence[str]:
+        """The engines that the user named."""
+        return [choice.runner for choice in self._options.engines if choice.runner]
+
+    def connected(self) -> AbstractAsyncContextManager["tuple[Session, Images]"]:
+        """Connect to the least loaded engine for a while. Raises PreflightError."""
+        return self._least_loaded().hosting(RunId(new_id()))
+
+    def _changed(self) -> None:
+        for changed in self._watchers:
+            changed()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever `trouble` has changed."""
+        self._watchers.append(changed)
+
+    def trouble(self) -> str:
+        """Return why no run can start here at the moment, or ""."""
+        return "" if any(not engine.trouble for engine in self._engines) else self._engines[0].trouble
+
+    async def prepare(self, image: ImageChoice) -> None:
+        """Connect to an engine and make sure that the images are there. Raises PreflightError."""
+        if self.trouble():
+            return  # it was there, and is being waited for: runs are held meanwhile
+        try:
+            async with self.connected() as (_, images):
+                await images.agent(image)
+        except StepError as error:
+            raise PreflightError(error.message, error.fix) from error
+
+    def _least_loaded(self) -> Engine:
+        healthy = [engine for engine in self._engines if not engine.trouble]
+        return min(healthy or self._engines, key=lambda engine: engine.load)
+
+    @asynccontextmanager
+    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["DaggerBoxes"]:
+        """Open the boxes of one run on the least loaded engine. Raises StepError when none can be used."""
+        engine = self._least_loaded()
+        try:
+            async with engine.hosting(run_id) as (session, images):
+                from ccterm.executors.dagger.boxes import DaggerBoxes
+                from ccterm.executors.dagger.reach import Reach
+
+                try:
+                    yield DaggerBoxes(session, images, image, await images.agent(image), Reach(self.environ))
+                except StepError as error:
+                    if error.cause is Cause.ENGINE:
+                        await engine.suspect(session)
+                    raise
+        except PreflightError as error:
+            raise StepError(Cause.ENGINE, error.message, error.fix) from error
+
+    def leavings(self, run_id: RunId) -> Mapping[str, Artifact] | None:
+        """Return None: containers end with the session of their owner."""
+        return None
+
+    def address(self, host: str, port: int) -> tuple[str, int]:
+        """Return the alias by which a box reaches the host's loopback."""
+        return f"loopback-{port}", port
+
+    def checks(self) -> Sequence[Check]:
+        """Return what the Dagger executor needs."""
+        return dagger_checks(self)

@@ -1,0 +1,26 @@
+"""The Dagger executor keeps the contract on a real engine, named by CCTERM_ENGINE, CCTERM_DAGGER_CLI and CCTERM_BASE_IMAGE."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.executors.base import Executor
+from ccterm.executors.dagger.executor import DaggerExecutor
+from tests.executors.contract import ExecutorContract
+from tests.support.engine import engine_options, needs_engine
+
+pytestmark = needs_engine
+
+
+class TestDaggerEngine(ExecutorContract):
+    @pytest.fixture
+    async def executor(self, libs: Path, engine_cache: Path) -> AsyncIterator[Executor]:
+        async with DaggerExecutor(
+            engine_options(),
+            cache=engine_cache,
+            lib=libs,
+            environ={**os.environ, "HOME": str(engine_cache), "XDG_STATE_HOME": str(engine_cache)},
+        ) as executor:
+            yield executor
