@@ -49,6 +49,12 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return home
 
 
+@pytest.fixture(scope="session")
+def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory for images, and the HOME of Dagger CLIs: what one test made serves all, what one uploaded need not go again."""
+    return tmp_path_factory.mktemp("images")
+
+
 @pytest.fixture
 def rounds() -> Callable[[int], int]:
     """Scale the number of rounds of a slow battery by CCTERM_TEST_ROUNDS; at least one round is left."""

@@ -103,7 +103,7 @@ class Line:
         self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in self._live.unheard()])
         self.at.work = result.outputs.get(plan.TREE)
         outcome = self._kit.agent.judge(parser, door.report)
-        manifest = self._kit.manifest.model_copy(update={"cli_version": parser.cli_version or None})
+        manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
         self._recorder.change(session_id=parser.session_id or None, asked=outcome.asked, manifest=manifest)
         self._finished(
             step.name, result, ok=outcome.cause is None and not outcome.cancelled, detail=outcome.summary.split("\n", 1)[0][:120]

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -31,14 +31,26 @@ class Claude:
     api: MessagesServer
     remote: Path
     state: Path
+    repo: str = ""
+    """What runs name as their repository; "" = the remote's path."""
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """Fields that all drafts have."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def draft(self, *parts: Part, **fields: object) -> Draft:
         """Return a draft whose session plays these parts; a prompt of its own tells it from all others."""
         prompt = f"Task number {next(self._numbers)}: please do it."
         self.api.script(prompt, *parts)
-        given = {"agent": "claude", "mode": "local", "branch": "agent/x", "model": "sonnet", "skip_permissions": True, **fields}
-        return Draft.model_validate({"prompt": prompt, "repo": str(self.remote), **given})
+        given = {
+            "agent": "claude",
+            "mode": "local",
+            "branch": "agent/x",
+            "model": "sonnet",
+            "skip_permissions": True,
+            **self.fields,
+            **fields,
+        }
+        return Draft.model_validate({"prompt": prompt, "repo": self.repo or str(self.remote), **given})
 
     async def start(self, *parts: Part, **fields: object) -> RunId:
         """Submit one task."""

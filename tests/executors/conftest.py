@@ -11,12 +11,6 @@ def libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("libs")
 
 
-@pytest.fixture(scope="session")
-def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory for images, and the HOME of Dagger CLIs: what one test made serves all, what one uploaded need not go again."""
-    return tmp_path_factory.mktemp("images")
-
-
 @pytest.fixture
 def state(tmp_path: Path, libs: Path) -> Path:
     """Return a fresh state directory."""

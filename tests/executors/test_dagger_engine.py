@@ -9,18 +9,15 @@ import pytest
 from ccterm.executors.base import Executor
 from ccterm.executors.dagger.executor import DaggerExecutor
 from tests.executors.contract import ExecutorContract
-from tests.support.engine import engine_options, needs_engine
+from tests.support.engine import engine_options, require_engine
 
-pytestmark = needs_engine
+require_engine()
+pytestmark = pytest.mark.engine
 
 
 class TestDaggerEngine(ExecutorContract):
     @pytest.fixture
     async def executor(self, libs: Path, engine_cache: Path) -> AsyncIterator[Executor]:
-        async with DaggerExecutor(
-            engine_options(),
-            cache=engine_cache,
-            lib=libs,
-            environ={**os.environ, "HOME": str(engine_cache), "XDG_STATE_HOME": str(engine_cache)},
-        ) as executor:
+        environ = {**os.environ, "XDG_STATE_HOME": str(engine_cache)}
+        async with DaggerExecutor(engine_options(), cache=engine_cache, lib=libs, environ=environ) as executor:
             yield executor

@@ -1,7 +1,6 @@
 """A smart-HTTP git remote over `git http-backend`, which asks for a token if it is told to and misbehaves on demand."""
 
 import base64
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -78,6 +77,7 @@ class Redirect:
     origin: str
 
 
+CHUNK = 64 * 1024
 Fault = Status | Drop | Hang | Redirect
 
 
@@ -220,12 +220,10 @@ class _GitHandler(Handler):
 
     def _reply(self, stdout: IO[bytes]) -> None:
         fields = dict(line.decode().rstrip("\r\n").split(": ", 1) for line in iter(stdout.readline, b"\r\n"))
-        self.send_response(int(fields.pop("Status", "200").split()[0]))
-        for name, value in fields.items():
-            self.send_header(name, value)
-        self.send_header("Connection", "close")
-        self.end_headers()
-        shutil.copyfileobj(stdout, self.wfile)
+        self.begin(int(fields.pop("Status", "200").split()[0]), fields)
+        while data := stdout.read(CHUNK):
+            self.piece(data)
+        self.finish()
 
 
 def _kind(path: str) -> Kind:

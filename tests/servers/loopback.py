@@ -98,6 +98,26 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def begin(self, status: int, headers: dict[str, str]) -> None:
+        """Begin an answer of unknown length; `piece` adds to it, `finish` ends it.
+
+        It is chunked: a tunnel into a container does not carry the close that would end it otherwise.
+        """
+        self.close_connection = True
+        self.send_response(status)
+        for name, value in {**headers, "Connection": "close", "Transfer-Encoding": "chunked"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def piece(self, data: bytes) -> None:
+        """Send a piece of the answer."""
+        if data:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def finish(self) -> None:
+        """End the answer."""
+        self.wfile.write(b"0\r\n\r\n")
+
     def hang_up(self) -> None:
         """Reset the connection without another byte."""
         self.close_connection = True

@@ -113,17 +113,14 @@ class _MessagesHandler(Handler):
             turn.gate.pass_through()
         if call.stream:
             self._stream(stream_answer(turn, call))
+            self.finish()
         else:
             self._json(200, whole_answer(turn, call))
 
     def _stream(self, events: Iterator[Json]) -> None:
-        self.close_connection = True
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
-        self.end_headers()
+        self.begin(200, {"Content-Type": "text/event-stream"})
         for event in events:
-            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+            self.piece(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
 
     def _json(self, status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> None:
         self.answer(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})

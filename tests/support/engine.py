@@ -1,6 +1,7 @@
 """A real Dagger engine for tests, where somebody named one."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,24 +9,35 @@ import pytest
 from ccterm.agents.claude import CLAUDE_VERSION
 from ccterm.executors.dagger.executor import DaggerOptions, EngineChoice
 
-NAMED = {name: os.environ.get(name, "") for name in ("CCTERM_ENGINE", "CCTERM_DAGGER_CLI", "CCTERM_BASE_IMAGE")}
+NAMED: Mapping[str, str] = {name: os.environ.get(name, "") for name in ("CCTERM_ENGINE", "CCTERM_DAGGER_CLI", "CCTERM_BASE_IMAGE")}
 """Read once: each test has an environment of its own."""
 
 
-needs_engine = [
-    pytest.mark.engine,
-    pytest.mark.skipif(
-        not all(NAMED.values()), reason=f"no engine is named ({' '.join(name for name in NAMED if not NAMED[name])} not set)"
-    ),
-]
-"""Marks of a module whose tests need a real engine."""
+def require_engine(*, engines: int = 1) -> None:
+    """Skip the module that is being collected when no engine is named, or not so many."""
+    if missing := [name for name in NAMED if not NAMED[name]]:
+        pytest.skip(f"no Dagger engine: {', '.join(missing)} not set", allow_module_level=True)
+    if len(runners()) < engines:
+        pytest.skip(f"CCTERM_ENGINE names fewer than {engines} engines", allow_module_level=True)
+
+
+def runners() -> list[str]:
+    """Return the engines that the environment names."""
+    return NAMED["CCTERM_ENGINE"].split(",")
 
 
 def engine_options() -> DaggerOptions:
-    """Return options for the engines that the environment names."""
+    """Return options for the first engine."""
     return DaggerOptions(
-        engines=tuple(EngineChoice(runner) for runner in NAMED["CCTERM_ENGINE"].split(",")),
+        engines=(EngineChoice(runners()[0]),),
         cli=Path(NAMED["CCTERM_DAGGER_CLI"]),
         base=NAMED["CCTERM_BASE_IMAGE"],
         claude_version=CLAUDE_VERSION,
     )
+
+
+def name_engine(monkeypatch: pytest.MonkeyPatch, kept: Path, **others: str) -> None:
+    """Name the engine in a test's environment. kept: what lasts longer than a test: images, and what was uploaded already."""
+    named = {**NAMED, "CCTERM_ENGINE": runners()[0], "XDG_CACHE_HOME": str(kept), "XDG_STATE_HOME": str(kept), **others}
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)

@@ -1,0 +1,156 @@
+"""The real Claude CLI in containers of a real engine, from a remote that wants a token to a pushed branch."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.events import Said, StepFinished, ToolReturned, Waiting
+from ccterm.models import State
+from ccterm.service import AgentService
+from tests.e2e.arranged import configure, forms, found_below
+from tests.e2e.claude import TOKEN, Claude
+from tests.servers.git_http import GitServer
+from tests.servers.messages_api import MessagesServer
+from tests.servers.model_script import bash, edit, read, say, unauthorized, use, write
+from tests.support.engine import name_engine, require_engine
+from tests.support.git import files_at, git, make_remote, tip
+
+require_engine()
+pytestmark = pytest.mark.engine
+GIT_TOKEN = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+DAGGER = {"mode": "dagger", "skip_permissions": None}
+
+
+@pytest.fixture
+async def boxed(
+    api: MessagesServer, isolation: Path, tmp_path: Path, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Claude]:
+    """A service whose runs go into containers, and a remote that wants a token."""
+    name_engine(monkeypatch, engine_cache)
+    monkeypatch.setenv("GIT_SERVER_TOKEN", GIT_TOKEN)
+    remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n", "src/a.py": "a = 1\n"}, "main")
+    with GitServer(tmp_path / "served", token=GIT_TOKEN) as server:
+        host = f'[host."127.0.0.1:{server.port}"]\ntoken = "env:GIT_SERVER_TOKEN"\n'
+        configure(isolation, f'max_concurrent = 8\n{host}\n[env]\nCLAUDE_CODE_MAX_RETRIES = "3"\n')
+        async with AgentService.open(tmp_path / "state") as service:
+            yield Claude(service, api, remote, tmp_path / "state", repo=server.url("remote.git"), fields=DAGGER)
+            await service.cancel_all(now=True)
+
+
+async def test_a_task_becomes_a_pushed_branch(boxed: Claude, tmp_path: Path) -> None:
+    run = await boxed.run(
+        use(write("docs/new.txt", "one\n"), read("src/a.py")),
+        use(edit("docs/new.txt", "one", "two"), edit("src/a.py", "a = 1", "a = 2")),
+        use(bash("cp docs/new.txt copy.txt; rm README.md; git branch --show-current > branch.txt")),
+        say("I wrote, edited and copied."),
+    )
+    assert run.state is State.SUCCEEDED, run.summary
+    assert run.published is not None
+    assert tip(boxed.remote, "agent/x") == run.published.sha == run.commit
+    wanted = {"docs/new.txt": b"two\n", "copy.txt": b"two\n", "src/a.py": b"a = 2\n", "branch.txt": b"agent/x\n"}
+    assert files_at(boxed.remote, "agent/x") == wanted
+    assert (run.manifest.executor, run.manifest.credential, run.manifest.cli_version) == ("dagger", "env", "2.1.330")
+    assert run.manifest.image is not None
+    assert run.manifest.image.startswith("sha256:")
+    assert found_below(tmp_path / "state", (*forms(GIT_TOKEN), TOKEN.encode())) == []
+    assert (boxed.state / "runs" / run.id / "session.jsonl").exists()
+
+
+async def test_eight_at_once_on_eight_branches_share_one_checkout(boxed: Claude) -> None:
+    drafts = [
+        boxed.draft(use(write(f"{n}.txt", f"{n}\n")), use(bash(f"echo more >> {n}.txt")), say(f"Wrote {n}."), branch=f"agent/{n}")
+        for n in range(8)
+    ]
+    queued = await boxed.service.submit(drafts)
+    runs = await asyncio.gather(*(boxed.service.wait(run.id) for run in queued))
+    assert [run.state for run in runs] == [State.SUCCEEDED] * 8, [run.summary for run in runs]
+    for n in range(8):
+        assert files_at(boxed.remote, f"agent/{n}")[f"{n}.txt"] == f"{n}\nmore\n".encode()
+    assert {run.base_sha for run in runs} == {tip(boxed.remote, "main")}
+    assert git(boxed.remote, "fsck", "--strict") == ""
+
+
+async def test_a_second_run_on_the_same_base_reuses_checkout_and_setup(boxed: Claude) -> None:
+    for number in range(2):
+        parts = (use(write(f"{number}.txt", "x\n")), use(bash("cat installed")), say("Done."))
+        run = await boxed.run(
+            *parts, branch=f"agent/{number}", setup="date +%N > installed; git update-index --add installed", verify="test -e installed"
+        )
+        assert run.state is State.SUCCEEDED, run.summary
+    steps = {event.step: event.detail for event in await boxed.events(run.id) if isinstance(event, StepFinished)}
+    assert (steps["checkout"], steps["setup"]) == ("reused", "reused")
+
+
+async def test_a_word_reaches_the_agent(boxed: Claude) -> None:
+    run = await boxed.start(say("What now?"), use(write("said.txt", "yes\n")), say("Done."), hold=True)
+    async for event in boxed.service.follow(run):
+        if isinstance(event, Waiting) and event.until:
+            await boxed.service.steer(run, "please write said.txt")
+            await boxed.service.release(run)
+            break
+    ended = await boxed.service.wait(run)
+    assert ended.state is State.SUCCEEDED, ended.summary
+    assert files_at(boxed.remote, "agent/x")["said.txt"] == b"yes\n"
+
+
+async def test_a_stopped_run_keeps_its_work(boxed: Claude) -> None:
+    run = await boxed.start(use(write("half.txt", "half\n")), use(bash("tail -f /dev/null")), say("never"))
+    async for event in boxed.service.follow(run):
+        if isinstance(event, ToolReturned):
+            break
+    await boxed.service.cancel(run)
+    ended = await boxed.service.wait(run)
+    assert ended.state is State.CANCELLED
+    assert ended.salvage is not None
+    delivered = await boxed.service.push(run)
+    assert delivered.published is not None
+    assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
+
+
+async def test_a_flood_of_many_scripts_comes_whole(boxed: Claude) -> None:
+    text = "日本語 🎈 ümlaut é " * 4000
+    run = await boxed.run(use(write("n.txt", "n\n")), say(text))
+    said = [event.text for event in await boxed.events(run.id) if isinstance(event, Said)]
+    assert said[-1].strip() == text.strip()[: len(said[-1].strip())]
+    archived = [json.loads(line) for line in (boxed.state / "runs" / run.id / "agent.ndjson").read_text().splitlines()]
+    assert any(text.strip() in json.dumps(line, ensure_ascii=False) for line in archived)
+
+
+PROBES = """
+echo "uid=$(id -u)"
+echo "caps=$(grep CapEff /proc/self/status | cut -f2)"
+echo "nnp=$(grep NoNewPrivs /proc/self/status | cut -f2)"
+echo "sockets=$(find / -xdev -type s 2>/dev/null | grep -v '^/tmp/cc-socks' | tr '\\n' ' ')"
+echo "env=$(env | grep -iE 'dagger|otel|ccterm_|github|git_server|baggage|traceparent' | cut -d= -f1 | tr '\\n' ' ')"
+echo "init=$(cat /proc/1/environ 2>&1 | tr '\\0' '\\n' | grep -c . )"
+echo "root=$(ls /proc/1/root/ccterm 2>&1 | head -1)"
+echo "supervisor=$(cat /proc/$(pgrep -f supervise | head -1)/environ 2>/dev/null | tr '\\0' '\\n' | grep -c .)"
+echo "connect=$(python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/box/control.sock")' 2>&1 | tail -1)"
+echo "write=$(touch /ccterm/x 2>&1; echo x > /etc/passwd 2>&1)"
+echo "docker=$(ls /var/run/docker.sock /run/docker.sock 2>/dev/null)"
+echo "home=$(ls -A ~ | tr '\\n' ' ')"
+echo "host=$(ls /work/engine /root/.ssh 2>/dev/null)"
+"""
+
+
+async def test_from_inside_its_box_an_agent_finds_nothing_of_the_host(boxed: Claude) -> None:
+    run = await boxed.run(use(bash(f"({PROBES}) > probes.txt 2>&1")), say("Looked around."))
+    assert run.state is State.SUCCEEDED, run.summary
+    found = dict(line.split("=", 1) for line in files_at(boxed.remote, "agent/x")["probes.txt"].decode().splitlines() if "=" in line)
+    assert found["uid"] == "1001"
+    assert int(found["caps"], 16) == 0
+    assert found["nnp"] == "1"
+    assert found["sockets"].split() in ([], ["/box/control.sock"])
+    assert found["env"].split() == []
+    assert found["supervisor"] == "0"
+    assert "Permission denied" in found["connect"] or "refused" in found["connect"], found["connect"]
+    assert found["docker"] == found["host"] == ""
+
+
+async def test_a_refused_login_is_the_runs_cause(boxed: Claude) -> None:
+    run = await boxed.run(unauthorized())
+    assert (run.state, run.cause) == (State.FAILED, Cause.AUTH), run.summary
