@@ -145,3 +145,18 @@ async def test_the_gate_lets_only_so_many_start_up_at_once() -> None:
             started()  # saying it twice frees one place, not two
         assert up == ["second"]
     assert gate.free == 1
+
+
+async def test_a_run_is_held_while_its_place_is_in_trouble_and_starts_when_told_to_look_again(floor: Floor) -> None:
+    trouble = {"1": "the engine is gone", "2": ""}
+    async with Scheduler(cap=2, start=floor.start, hold=floor.hold, trouble=lambda run: trouble[run]).running() as pool:
+        for run in "12":
+            pool.submit(entry(run))
+        await settle()
+        assert (floor.started, floor.holds) == (["2"], [("1", "the engine is gone")])
+        trouble["1"] = ""
+        pool.pump()
+        await settle()
+        assert floor.started == ["2", "1"]
+        floor.end("1", "2")
+        await pool.idle()

@@ -12,7 +12,7 @@ from ccterm.preflight import run_checks as run_all
 _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
 
-def run_checks(mode: str, *, as_json: bool) -> ExitCode:
+def run_checks(mode: str | None, *, as_json: bool) -> ExitCode:
     """Answer all checks; exit 3 when one fails."""
 
     checks = checks_for(mode, state_dir(), os.environ)

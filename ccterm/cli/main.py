@@ -227,12 +227,50 @@ def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccte
     _exit(trust_directory(path, as_json=json))
 
 
+image = typer.Typer(help="Make, list and remove the images that containers are made of.", no_args_is_help=True)
+app.add_typer(image, name="image")
+
+
+@image.command("build")
+def image_build(
+    repo: Annotated[str | None, typer.Option(help="The image of this repository's settings. [default: ccterm's own]")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Make it even when it is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Make an image now, with all that it says; runs make it by themselves when they need it."""
+    from ccterm.cli.image import build_image
+
+    _exit(build_image(repo, anew=anew, as_json=json))
+
+
+@image.command("show")
+def image_show(json: Json = False) -> None:
+    """List the images that were made."""
+    from ccterm.cli.image import show_images
+
+    _exit(show_images(as_json=json))
+
+
+@image.command("rm")
+def image_rm(
+    key: Annotated[str | None, typer.Argument(metavar="IMAGE", help="Its key, or the beginning of it.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every image.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove an image; the next run makes it again."""
+    from ccterm.cli.image import remove_images
+
+    _exit(remove_images(key, everything=all_, as_json=json))
+
+
 @app.command()
-def check(mode: Annotated[Where, typer.Option(help="Check what this place needs.")] = Where.local, json: Json = False) -> None:
+def check(
+    mode: Annotated[Where | None, typer.Option(help="Check what this place needs. [default: where runs go]")] = None, json: Json = False
+) -> None:
     """Check what a run needs, each thing with its fix."""
     from ccterm.cli.check import run_checks
 
-    _exit(run_checks(mode.value, as_json=json))
+    _exit(run_checks(mode.value if mode else None, as_json=json))
 
 
 def _exit(code: int) -> None:

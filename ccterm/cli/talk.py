@@ -19,10 +19,10 @@ from ccterm.state_dir import StateDir
 T = TypeVar("T")
 
 
-def carry_out(work: Coroutine[None, None, T]) -> T:
+def carry_out(work: Coroutine[None, None, T], *, all_progress: bool = False) -> T:
     """Run a command's coroutine to its end."""
     log_to(state_dir().path)
-    tell_progress()
+    tell_progress(all_of_it=all_progress)
     return asyncio.run(work)
 
 
@@ -37,11 +37,11 @@ class _Saying(logging.Handler):
         say(f"  {record.getMessage()}")
 
 
-def tell_progress() -> None:
-    """Say on stderr what takes long and happens rarely, such as the making of an image."""
+def tell_progress(*, all_of_it: bool = False) -> None:
+    """Say on stderr what takes long and happens rarely, such as the making of an image; all of it: line by line."""
     progress = logging.getLogger("ccterm.progress")
     progress.handlers[:], progress.propagate = [_Saying()], False
-    progress.setLevel(logging.INFO)
+    progress.setLevel(logging.DEBUG if all_of_it else logging.INFO)
 
 
 def say(text: str) -> None:

@@ -48,8 +48,8 @@ class LocalExecutor:
         """Nothing: there is no trouble that could change."""
 
     @asynccontextmanager
-    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["LocalBoxes"]:
-        """Open the boxes of one run; leaving removes them. Images are for containers: here the machine is as it is."""
+    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["LocalBoxes"]:  # noqa: ARG002 - there are no images here
+        """Open the boxes of one run; leaving removes them."""
         root = self._boxes(run_id)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:

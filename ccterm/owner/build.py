@@ -87,8 +87,8 @@ def dagger_executor(settings: Settings, state: StateDir, environ: Mapping[str, s
     return DaggerExecutor(options, cache=user_cache_path("ccterm"), lib=state.lib, environ=environ)
 
 
-def checks_for(mode: str, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
-    """Return the preflight questions for a place to run."""
+def checks_for(mode: str | None, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
+    """Return the preflight questions for a place to run; None = where the settings say."""
     settings = load_settings(None, environ)
-    executor = _executors(settings, state, environ)[ExecutionMode(mode)]
-    return [*core_checks(settings, state, environ, ExecutionMode(mode)), *executor.checks()]
+    place = ExecutionMode(mode) if mode else settings.mode
+    return [*core_checks(settings, state, environ, place), *_executors(settings, state, environ)[place].checks()]

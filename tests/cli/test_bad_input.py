@@ -27,7 +27,6 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["run", "x", "-f", "y"], 2, "give the task once", id="two prompts"),
         pytest.param(["run", "-f", "nowhere.md"], 2, "nowhere.md", id="missing file"),
         pytest.param(["run", "x", "--mode", "local"], 2, "testing mode comes with a later version; give --branch", id="no branch"),
-        pytest.param(["run", "x", "--branch", "b"], 3, "the Dagger executor comes with a later version; use --mode local", id="dagger"),
         pytest.param(["run", "x", "--branch", "--force", "--mode", "local"], 2, "--force", id="branch like an option"),
         pytest.param(["run", "x", "--branch", "a..b", "--mode", "local"], 2, '"a..b"', id="bad branch"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--agent", "codex"], 2, "codex", id="unknown agent"),
@@ -51,7 +50,6 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["runs", "--since", "soon"], 2, "soon", id="bad since"),
         pytest.param(["batch", "nowhere.yaml"], 2, "nowhere.yaml", id="missing batch"),
         pytest.param(["trust", "."], 2, ".ccterm.toml", id="nothing to trust"),
-        pytest.param(["check", "--mode", "dagger"], 3, "later version", id="check dagger"),
     ],
 )
 def test_one_sentence_and_its_exit_code(args: list[str], code: int, said: str, state: Path, tmp_path: Path) -> None:

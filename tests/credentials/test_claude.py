@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.credentials.claude import claude_login, stored_login
-from ccterm.errors import SettingsError
+from ccterm.credentials.claude import EXPORTED, box_login, claude_login, stored_login
+from ccterm.errors import PreflightError, SettingsError
 
 TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
 HOUR = 3_600_000
@@ -103,3 +103,42 @@ def test_a_pipe_in_place_of_the_file_does_not_hang(isolation: Path) -> None:
     stored = stored_login({"HOME": str(isolation)})
     assert stored is not None
     assert stored.state == "unreadable"
+
+
+def export(home: Path, oauth: object) -> None:
+    (home / EXPORTED).parent.mkdir()
+    (home / EXPORTED).write_text(json.dumps({"claudeAiOauth": oauth}))
+
+
+def test_a_container_gets_the_token_of_the_environment_first(isolation: Path) -> None:
+    export(isolation, {"accessToken": "exported-token-1234", "expiresAt": now() + HOUR})
+    assert box_login({"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}).kind == "env"
+
+
+def test_else_it_gets_the_exported_access_token_and_knows_when_that_ends(isolation: Path) -> None:
+    export(isolation, {"accessToken": "exported-token-1234", "expiresAt": now() + HOUR})
+    login = box_login({"HOME": str(isolation)})
+    assert (login.kind, login.token.get_secret_value()) == ("exported", "exported-token-1234")
+    assert login.expires is not None
+    assert "exported-token" not in repr(login)
+
+
+@pytest.mark.parametrize(
+    ("oauth", "said"),
+    [
+        pytest.param({"accessToken": "t" * 20, "expiresAt": 1_000_000_000_000}, "expired", id="expired"),
+        pytest.param({"accessToken": "", "expiresAt": 0}, "cannot be used", id="blanked by a failed refresh"),
+        pytest.param("nonsense", "cannot be used", id="nonsense"),
+    ],
+)
+def test_an_exported_login_that_is_of_no_use_is_refused_with_the_fix(isolation: Path, oauth: object, said: str) -> None:
+    export(isolation, oauth)
+    with pytest.raises(PreflightError, match=said) as error:
+        box_login({"HOME": str(isolation)})
+    assert "setup-token" in error.value.fix
+
+
+def test_without_any_login_a_container_is_refused(isolation: Path) -> None:
+    store(isolation, {"accessToken": "t" * 20, "refreshToken": "r", "expiresAt": now() + HOUR})
+    with pytest.raises(PreflightError, match="no Claude login that a container may have"):
+        box_login({"HOME": str(isolation)})

@@ -19,6 +19,7 @@ from ccterm.executors.control import Control
 from ccterm.executors.dagger.faults import engine_fault, is_gone
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.images import Image, Images
+from ccterm.executors.dagger.making import named_image
 from ccterm.executors.dagger.reach import Reach
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.executors.frames import FrameError
@@ -48,7 +49,7 @@ class DaggerBoxes:
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step in a container of its own."""
         begin = time.monotonic()
-        feed = FrameFeed(on_frame)
+        feed = FrameFeed(on_frame, beside=bool(step.services))
         try:
             image = await (self._images.tool() if step.image == "tool" else self._images.agent(self._choice))
             with traced() as trace, self._session.stream.feeding(trace, feed):
@@ -162,7 +163,7 @@ class DaggerBoxes:
         return {**step.sockets, **({name: control.path} if control and isinstance(name, str) else {})}
 
     def _service(self, service: Service, unique: str) -> dagger.Service:
-        box = self._session.client.container().from_(service.image).with_env_variable("CCTERM_STEP", unique)
+        box = named_image(self._session.client, service.image).with_env_variable("CCTERM_STEP", unique)
         for name, value in service.env.items():
             box = box.with_env_variable(name, value)
         if service.ready:

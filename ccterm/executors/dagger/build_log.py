@@ -48,7 +48,7 @@ class BuildLog:
         self._transcript.append([Printed(stream=_STREAMS[record.stream], text=text)])
         for line in text.splitlines():
             if line.strip():
-                progress.info("%s", line.rstrip())
+                progress.debug("%s", line.rstrip())
 
     def restart(self) -> None:
         """Nothing to do: a line told twice does no harm."""

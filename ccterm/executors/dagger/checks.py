@@ -1,19 +1,18 @@
 """The preflight questions of the Dagger executor, from the CLI on this machine to a round trip in a container."""
 
-import asyncio
-import importlib
 import importlib.metadata
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ccterm.errors import CctermError, PreflightError
+from ccterm.errors import CctermError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.executors.dagger.command import version
 from ccterm.executors.dagger.docker import docker_state
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
 from ccterm.executors.dagger.recipe import Recipe
+from ccterm.executors.dagger.sdk import load_sdk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ccterm.executors.dagger.images import Images
     from ccterm.executors.dagger.session import Session
 
-SDK_FIX = "pip install dagger-io, or make ccterm's environment anew"
 ENOUGH = 2 * 1024**3
 PRUNE = "dagger core engine local-cache prune"
 Answer = tuple[Literal["pass", "warn", "fail"], str, str]
@@ -80,10 +78,7 @@ class _Questions:
         self._executor = executor
 
     async def sdk(self) -> Answer:
-        try:
-            await asyncio.to_thread(importlib.import_module, "dagger")
-        except ImportError as error:
-            raise PreflightError(f"Dagger SDK not found ({error})", SDK_FIX) from error
+        await load_sdk()
         return "pass", f"Dagger SDK {importlib.metadata.version('dagger-io')}", ""
 
     async def cli(self) -> Answer:

@@ -49,7 +49,6 @@ class SessionChild:
     async def start(cls, cli: Path, environ: Mapping[str, str], runner: str | None) -> "SessionChild":
         """Start one and wait until it is connected. Raises PreflightError, within ten seconds when the engine is named by `runner`."""
         name = runner or "the engine of the Dagger CLI"
-        await dial(runner)
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(

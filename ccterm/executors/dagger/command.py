@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ccterm.errors import PreflightError
+from ccterm.executors.dagger.sdk import load_sdk
 
 SERIES = (0, 21)
 """Major and minor version of the Dagger that ccterm was measured with; CLI, SDK and engine must be of it."""
@@ -71,7 +72,8 @@ async def version(cli: Path) -> str:
 
 
 async def _downloaded(why: str) -> Path:
-    from dagger.provisioning import _download  # deferred: the SDK takes a second to import, and most users have a CLI
+    await load_sdk()
+    from dagger.provisioning import _download  # deferred: most users have a CLI
 
     downloader = _download.Downloader()
     kept = downloader.cache_dir / f"{downloader.CLI_BIN_PREFIX}{downloader.version}"

@@ -1,7 +1,6 @@
 """The Dagger executor: a pool of engines, each run on one of them from its first step to its last."""
 
 import asyncio
-import importlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,10 +14,12 @@ from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check
 from ccterm.executors.box_lib import box_lib
 from ccterm.executors.dagger.checks import dagger_checks
+from ccterm.executors.dagger.child import dial
 from ccterm.executors.dagger.command import find_cli
 from ccterm.executors.dagger.engine import Engine
-from ccterm.executors.dagger.image_store import ImageStore
+from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
 from ccterm.executors.dagger.recipe import BASE, Recipe
+from ccterm.executors.dagger.sdk import load_sdk
 from ccterm.models import ImageChoice, RunId, new_id
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class DaggerExecutor:
 
     @asynccontextmanager
     async def _opened(self, choice: EngineChoice) -> AsyncIterator["tuple[Session, Images]"]:
-        for name in ("images", "session"):  # in a thread: the SDK takes a second to import
-            await asyncio.to_thread(importlib.import_module, f"ccterm.executors.dagger.{name}")
+        await dial(choice.runner)  # first: who named a dead engine learns it before anything is loaded
+        await load_sdk()
         from ccterm.executors.dagger.images import Images
         from ccterm.executors.dagger.session import open_session
 
@@ -114,11 +115,14 @@ class DaggerExecutor:
 
     async def prepare(self, image: ImageChoice) -> None:
         """Connect to an engine and make sure that the images are there. Raises PreflightError."""
-        if self.trouble():
-            return  # it was there, and is being waited for: runs are held meanwhile
+        if not self.trouble():  # else it was there, and is being waited for: runs are held meanwhile
+            await self.made(image)
+
+    async def made(self, image: ImageChoice) -> ImageRecord:
+        """Return the record of an image, made when it is not there yet. Raises PreflightError."""
         try:
             async with self.connected() as (_, images):
-                await images.agent(image)
+                return (await images.agent(image)).record
         except StepError as error:
             raise PreflightError(error.message, error.fix) from error
 
@@ -144,11 +148,11 @@ class DaggerExecutor:
         except PreflightError as error:
             raise StepError(Cause.ENGINE, error.message, error.fix) from error
 
-    def leavings(self, run_id: RunId) -> Mapping[str, Artifact] | None:
+    def leavings(self, run_id: RunId) -> Mapping[str, Artifact] | None:  # noqa: ARG002 - nothing outlives any run
         """Return None: containers end with the session of their owner."""
         return None
 
-    def address(self, host: str, port: int) -> tuple[str, int]:
+    def address(self, host: str, port: int) -> tuple[str, int]:  # noqa: ARG002 - every loopback is the host's
         """Return the alias by which a box reaches the host's loopback."""
         return f"loopback-{port}", port
 

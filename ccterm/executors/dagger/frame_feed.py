@@ -12,14 +12,15 @@ _TAIL = 4096
 
 
 class FrameFeed:
-    """The frames of one exec. sink: takes each in order; what it raises ends the step.
+    """The frames of one exec. sink: takes each in order; what it raises ends the step. beside: whether services run beside it,
+    whose output becomes notes.
 
     The log stream may drop, repeat or regroup records. Frames are numbered, so a gap is seen: then nothing more is taken from it, and
     `complete` brings what is missing.
     """
 
-    def __init__(self, sink: FrameSink) -> None:
-        self._sink = sink
+    def __init__(self, sink: FrameSink, *, beside: bool = False) -> None:
+        self._sink, self._beside = sink, beside
         self._reader = FrameReader()
         self._number = 0
         self._broken = False
@@ -27,8 +28,6 @@ class FrameFeed:
         self.report: Frame | None = None
         self.last_words = ""
         """The end of what it printed on stderr: for people, when it broke."""
-        self.others: list[str] = []
-        """What other execs of the same query printed, as services do, until it is taken."""
         self.began = asyncio.Event()
         """Set when the live stream brought anything of it."""
         self.over = asyncio.Event()
@@ -54,10 +53,12 @@ class FrameFeed:
             self._live(record)
 
     def _other(self, record: LogRecord) -> None:
-        if record.text and self._span:
-            self.others.append(record.text)
-        elif record.text:
+        """Take what comes from another exec of the same query, or from ours before its first frame."""
+        if not self._span:
             self.last_words = (self.last_words + record.text)[-_TAIL:]
+        if self._beside:
+            for line in filter(str.strip, record.text.splitlines()):
+                self._deliver(Frame(n=-1, t=0.0, k="note", d=f"service: {line}"))
 
     def _live(self, record: LogRecord) -> None:
         try:
@@ -82,11 +83,13 @@ class FrameFeed:
 
     def _take(self, text: str, reader: FrameReader, *, after: int) -> None:
         for frame in reader.feed(text.encode("utf-8", "replace")):
-            if frame["n"] >= after and not self.failed.done():
+            if frame["n"] >= after:
                 self._number = frame["n"] + 1
                 self._deliver(frame)
 
     def _deliver(self, frame: Frame) -> None:
+        if self.failed.done():
+            return
         if frame["k"] == "report":
             self.report = frame
         try:

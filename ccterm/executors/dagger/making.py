@@ -35,15 +35,12 @@ class Making:
 
     def source(self, *, dockerfile: bool = False) -> dagger.Container:
         """Return what it is made from. Raises PreflightError when a file is not there."""
-        client, name = self._session.client, self._name
-        if dockerfile:
-            path = Path(name)
-            if not path.is_file():
-                raise PreflightError(f"the Dockerfile {path} is not there", "mend dockerfile in the settings of the repository")
-            return client.host().directory(str(path.parent), no_cache=True).docker_build(dockerfile=path.name)
-        if is_tarball(name):
-            return client.container().import_(client.host().file(str(tarball(name))))
-        return client.container().from_(name)
+        if not dockerfile:
+            return named_image(self._session.client, self._name)
+        path = Path(self._name)
+        if not path.is_file():
+            raise PreflightError(f"the Dockerfile {path} is not there", "mend dockerfile in the settings of the repository")
+        return self._session.client.host().directory(str(path.parent), no_cache=True).docker_build(dockerfile=path.name)
 
     async def make(self, key: str, store: ImageStore, source: dagger.Container) -> ImageRecord:
         """Complete the image, keep it and record it. Raises PreflightError, with its last words, when it cannot be made."""
@@ -52,6 +49,7 @@ class Making:
                 has = await self._probed(source)
                 whole = await self._completed(source, has) if self._donor is None else await self._given(source, has, self._donor)
                 if whole is not source:
+                    whole = await asked(whole.sync(), f"making the image from {self._name}")  # under the trace that the log hears
                     has = await self._probed(whole)
                 recipe.require(self._name, has)
                 digest = await self._base_digest(source)
@@ -119,6 +117,13 @@ class Making:
         await asked(whole.export(str(fresh)), f"making the image from {self._name}")
         await asyncio.to_thread(fresh.rename, place)
         return place
+
+
+def named_image(client: dagger.Client, name: str) -> dagger.Container:
+    """Return the image of a name: a tarball of this machine, else a reference. Raises PreflightError when the tarball is not there."""
+    if is_tarball(name):
+        return client.container().import_(client.host().file(str(tarball(name))))
+    return client.container().from_(name)
 
 
 async def asked(query: Awaitable[T], doing: str) -> T:

@@ -71,7 +71,7 @@ def found(output: str) -> Mapping[str, str]:
 
 def tools_missing(has: Mapping[str, str]) -> Sequence[str]:
     """Return which of the tools that every box needs are not there."""
-    return [name for name in ("python3", "git", "bash") if name not in has] or (["a whole python3 (json)"] if "python" not in has else [])
+    return [name for name in ("python3", "git", "bash") if name not in has] or (["json in its python3"] if "python" not in has else [])
 
 
 def require(name: str, has: Mapping[str, str]) -> None:

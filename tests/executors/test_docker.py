@@ -1,0 +1,46 @@
+"""Each way in which a container runtime is not there has its own sentence and its own fix."""
+
+from pathlib import Path
+
+import pytest
+
+from ccterm.executors.dagger.docker import docker_state, judged
+
+DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied"
+STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+COLIMA = "Cannot connect to the Docker daemon at unix:///Users/me/.colima/default/docker.sock. Is the docker daemon running?"
+PODMAN = "Cannot connect to Podman: dial unix /run/user/1000/podman/podman.sock: connect: no such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words", "context", "platform", "text", "fix"),
+    [
+        pytest.param("docker", 0, "27.1.0\n", "colima", "darwin", "docker 27.1.0 (context: colima)", "", id="runs"),
+        pytest.param("docker", 1, DENIED, "default", "linux", "permission denied on the socket of docker", "usermod", id="denied"),
+        pytest.param("docker", 1, STOPPED, "default", "linux", "docker is not running", "systemctl start docker", id="stopped"),
+        pytest.param("docker", 1, STOPPED, "desktop-linux", "darwin", "context: desktop-linux", "Docker Desktop", id="desktop"),
+        pytest.param("docker", 1, COLIMA, "colima", "darwin", "docker is not running", "colima start", id="colima"),
+        pytest.param("podman", 125, PODMAN, "", "linux", "podman is not running", "podman.socket", id="podman"),
+        pytest.param("docker", -1, "", "default", "linux", "does not answer", "systemctl", id="hangs"),
+        pytest.param("docker", 1, "unknown flag: --format", "default", "linux", "unknown flag", "docker", id="odd"),
+    ],
+)
+def test_an_answer_is_told_in_one_sentence(name: str, code: int, words: str, context: str, platform: str, text: str, fix: str) -> None:
+    state = judged(name, code, words, context, platform)
+    assert text in state.text
+    assert fix in state.fix
+    assert state.ok == (code == 0)
+    assert "\n" not in state.text + state.fix
+
+
+async def test_without_any_of_them_it_says_what_to_install(tmp_path: Path) -> None:
+    state = await docker_state({"PATH": str(tmp_path)})
+    assert (state.ok, state.text) == (False, "neither Docker nor podman is installed")
+    assert "CCTERM_ENGINE" in state.fix
+
+
+async def test_the_runtime_on_the_path_is_asked(tmp_path: Path) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\n[ $1 = context ] && echo default || {{ echo '{STOPPED}' >&2; exit 1; }}\n")
+    program.chmod(0o755)
+    assert (await docker_state({"PATH": f"{tmp_path}:/bin:/usr/bin"}, "linux")).text == "docker is not running"

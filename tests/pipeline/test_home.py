@@ -1,0 +1,48 @@
+"""An agent's private HOME holds what the settings name of the user's own, and nothing else of theirs."""
+
+from pathlib import Path
+
+import pytest
+
+from ccterm.agents.base import MCP_FILE
+from ccterm.errors import SettingsError
+from ccterm.pipeline.home import HomeItems
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    source = tmp_path / ".claude"
+    (source / "skills" / "one").mkdir(parents=True)
+    (source / "skills" / "one" / "SKILL.md").write_text("a skill")
+    (source / "CLAUDE.md").write_text("be brief")
+    (source / ".credentials.json").write_text("secret")
+    (source / "agents").symlink_to(source / "skills")
+    return source
+
+
+def files(home: Path) -> set[str]:
+    return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+
+
+def test_only_what_is_named_and_there_is_copied(own: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert HomeItems(own, ("CLAUDE.md", "skills", "agents", "commands"), None).fill(home)
+    assert files(home) == {".claude/CLAUDE.md", ".claude/skills/one/SKILL.md", ".claude/agents/one/SKILL.md"}
+
+
+def test_the_servers_have_a_place_of_their_own(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text("{}")
+    assert HomeItems(own, (), tmp_path / "mcp.json").fill(tmp_path / "home")
+    assert files(tmp_path / "home") == {MCP_FILE}
+
+
+def test_with_nothing_to_copy_there_is_nothing(tmp_path: Path) -> None:
+    assert not HomeItems(tmp_path / "none", ("CLAUDE.md",), None).fill(tmp_path / "home")
+
+
+def test_what_cannot_be_read_is_said(own: Path, tmp_path: Path) -> None:
+    (own / "CLAUDE.md").unlink()
+    (own / "CLAUDE.md").symlink_to(own / "skills")
+    (tmp_path / "home").write_text("in the way")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        HomeItems(own, ("CLAUDE.md",), None).fill(tmp_path / "home")
