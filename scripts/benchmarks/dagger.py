@@ -1,0 +1,174 @@
+"""Runs in containers of a real engine against what they cannot avoid: the agent itself, plain execs. Prints ratios; asserts nothing."""
+
+import asyncio
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from ccterm.executors.base import Step
+from ccterm.inside.protocol import Frame
+from ccterm.models import ImageChoice, Run, RunId, State, new_id
+from ccterm.owner.build import dagger_executor
+from ccterm.service import AgentService, Service
+from ccterm.settings import load_settings
+from ccterm.state_dir import StateDir
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this directory: a module here is called as the SDK is
+from tests.servers.git_http import GitServer  # noqa: E402 - see above
+from tests.support.git import add_commit, make_remote  # noqa: E402
+
+NAMED = ("CCTERM_ENGINE", "CCTERM_DAGGER_CLI")
+ROUNDS = 5
+AGENT_SECONDS = 1.0
+SCRIPT = json.dumps({"script": [{"say": "Working."}, {"sleep": AGENT_SECONDS}, {"write": "new.txt", "text": "new\n"}, {"say": "Done."}]})
+
+
+def row(name: str, value: float, unit: str, bar: str) -> None:
+    """Print one figure."""
+    print(f"{name:<58} {value:>9.3f} {unit:<8} bar: {bar}")
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[tuple[Service, Path, str]]:
+    """Yield a service on a state directory of its own, a remote, and its URL."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        remote = make_remote(place / "served" / "remote.git", {f"src/file_{n}.txt": f"{n}\n" * 50 for n in range(200)}, "main")
+        with GitServer(place / "served") as server:
+            async with AgentService.open(place / "state") as service:
+                yield service, remote, server.url("remote.git")
+
+
+async def carried_out(service: Service, url: str, count: int = 1) -> Sequence[Run]:
+    """Run tasks at once, each on a branch of its own."""
+    fields = [
+        {"task": SCRIPT, "repo": url, "branch": f"b/{new_id()}", "agent": "scripted", "execution_mode": "dagger"} for _ in range(count)
+    ]
+    runs = await service.run_parallel(fields, max_concurrent=count)  # type: ignore[arg-type]  # a TypedDict, made in a loop
+    assert all(run.state is State.SUCCEEDED for run in runs), [run.summary for run in runs]
+    return runs
+
+
+def overhead(run: Run) -> float:
+    """Return what a run took beside its agent's own second."""
+    return (run.seconds or 0.0) - AGENT_SECONDS
+
+
+def steps(run: Run) -> Mapping[str, float]:
+    """Return how long each step took."""
+    return {step.name: step.seconds for step in run.steps}
+
+
+async def one_run(service: Service, remote: Path, url: str) -> None:
+    """Measure one run at a time: on a base that was never seen, and on one that was."""
+    await carried_out(service, url)
+    fresh, seen, last = [], [], {}
+    for number in range(ROUNDS):
+        add_commit(remote, {f"more-{number}.txt": "more\n"})
+        fresh.append(overhead((await carried_out(service, url))[0]))
+        [run] = await carried_out(service, url)
+        seen.append(overhead(run))
+        last = dict(steps(run))
+    row("a run beside its agent, base never seen", statistics.median(fresh), "s", "<= 1.2")
+    row("a run beside its agent, base seen before", statistics.median(seen), "s", "<= 0.9")
+    print("  steps of the last one: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in last.items()))
+
+
+async def eight_runs(service: Service, url: str) -> None:
+    """Measure eight runs at once against eight agents alone."""
+    begin = time.perf_counter()
+    await carried_out(service, url, 8)
+    whole = time.perf_counter() - begin
+    alone = await eight_agents()
+    row("eight runs at once / eight agents alone", whole / alone, "x", f"<= 1.6   ({whole:.2f} s, {alone:.2f} s)")
+
+
+async def eight_agents() -> float:
+    """Return the seconds that eight agent steps take at once, on trees that are there already."""
+    with tempfile.TemporaryDirectory() as name:
+        state = StateDir(Path(name) / "state").prepare()
+        (Path(name) / "tree").mkdir()
+        async with dagger_executor(load_settings(None, os.environ), state, os.environ) as executor:
+            await executor.prepare(ImageChoice())
+
+            async def agent() -> None:
+                async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+                    tree = await boxes.provide(Path(name) / "tree")
+                    await boxes.execute(_agent_step(SCRIPT, {"work": tree}), lambda _: None)
+
+            begin = time.perf_counter()
+            await asyncio.gather(*(agent() for _ in range(8)))
+            return time.perf_counter() - begin
+
+
+def _agent_step(prompt: str, inputs: Mapping[str, object]) -> Step:
+    request: dict[str, object] = {
+        "argv": ["@inside", "scripted"],
+        "cwd": "work",
+        "env": {},
+        "home": "home",
+        "prompt": prompt,
+        "hold": False,
+        "mark": "bench",
+    }
+    limits: dict[str, object] = {
+        "hold_seconds": 60.0,
+        "wall_seconds": 600.0,
+        "silence_seconds": 600.0,
+        "control": None,
+        "user": None,
+        "keep": [],
+    }
+    values = {"name": "agent", "program": "supervise", "request": request | limits, "inputs": inputs, "outputs": ["work"], "image": "agent"}
+    return Step.model_validate({**values, "timeout": timedelta(minutes=5)})
+
+
+async def lag() -> None:
+    """Measure from a line's print in a container to its frame here; both read the same clock."""
+    lags: list[float] = []
+
+    def heard(frame: Frame) -> None:
+        if frame["k"] == "line" and frame.get("d", "").startswith("at "):
+            lags.append(time.time() - float(frame["d"].split()[1]))
+
+    command = "for i in $(seq 60); do echo at $(date +%s.%N); sleep 0.05; done"
+    request = {"command": command, "cwd": ".", "env": {}, "timeout_seconds": 60.0, "mark": "bench"}
+    with tempfile.TemporaryDirectory() as name:
+        made = dagger_executor(load_settings(None, os.environ), StateDir(Path(name) / "state").prepare(), os.environ)
+        async with made as executor, executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+            await boxes.execute(Step.model_validate({"name": "verify", "program": "shell", "request": request, "image": "agent"}), heard)
+    lags.sort()
+    row("line in a container -> frame, p50", lags[len(lags) // 2] * 1000, "ms", "")
+    row("line in a container -> frame, p95", lags[int(len(lags) * 0.95)] * 1000, "ms", "<= 150")
+
+
+async def memory(service: Service, url: str) -> None:
+    """Measure what sixteen runs more cost this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    await carried_out(service, url, 16)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    row("memory of ccterm a run, sixteen more at once", (after - before) / 16 / 1024, "MiB", "")
+
+
+async def main() -> None:
+    """Measure everything."""
+    async with bench() as (service, remote, url):
+        await one_run(service, remote, url)
+        await eight_runs(service, url)
+        await memory(service, url)
+    await lag()
+
+
+if __name__ == "__main__":
+    if missing := [name for name in NAMED if not os.environ.get(name)]:
+        print(f"bench dagger: skipped, no engine is named ({', '.join(missing)} not set)")
+    else:
+        asyncio.run(main())
