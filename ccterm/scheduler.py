@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ccterm.models import BatchId, RunId
 
 Key = tuple[str, str]
-"""What a run works on alone: (remote's key, branch)."""
+"""What a run works on alone: (remote's key, branch), or (working copy, "")."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Scheduler:
             if not self._accepting or not self._room(entry):
                 continue
             if rival := self.busy(entry.key):
-                self._set_hold(entry.run, f"branch busy (run {rival})")
+                what = "branch" if entry.key[1] else "working copy"
+                self._set_hold(entry.run, f"{what} busy (run {rival})")
                 continue
             del self._queue[entry.run]
             self._reasons.pop(entry.run, None)

@@ -18,6 +18,7 @@ from ccterm.executors.control import socket_directory
 from ccterm.executors.local import LocalExecutor
 from ccterm.models import ExecutionMode
 from ccterm.owner.server import listening
+from ccterm.pipeline.copies import Copies
 from ccterm.pipeline.outfit import Outfitter
 from ccterm.pipeline.run import Pipeline
 from ccterm.preflight import core_checks
@@ -44,7 +45,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         executor = await stack.enter_async_context(LocalExecutor(state.path, environ=environ, withheld=source_variables(settings)))
         agents = _agents(settings, environ)
-        outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=StartGate().passing, sockets=sockets)
+        outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=StartGate().passing, sockets=sockets, state=state)
         trust = Trust(state.path)
         service = AgentService(
             state=state,
@@ -53,6 +54,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             writers=writers,
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
+            copies=Copies(state, settings.policy),
         )
         async with service.serving(), listening(service, state):
             yield service

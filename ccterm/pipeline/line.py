@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,20 +12,24 @@ from pydantic import JsonValue, ValidationError
 from ccterm.agents.base import Outcome
 from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
-from ccterm.errors import StepError
-from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted
+from ccterm.errors import StepError, UsageError
+from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted, Synced
 from ccterm.executors.base import Artifact, Boxes, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.inside.protocol import Frame
-from ccterm.models import Changes, Run, StepName, Verdict
+from ccterm.models import Changes, ExecutionMode, Run, StepName, Verdict
 from ccterm.output.door import Door
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import plan
 from ccterm.pipeline.kit import Kit, Progress
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Report, Resolved, ShellDone
+from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
 from ccterm.workspace import policy
+from ccterm.workspace.alarm import steers
+from ccterm.workspace.judging import shaped_paths, together, write_facts
+from ccterm.workspace.protected import allowed
 from ccterm.workspace.work import Work
 
 R = TypeVar("R", bound=Report)
@@ -51,7 +56,46 @@ class Line:
         self.at = Progress()
 
     async def prepare(self) -> None:
-        """Resolve, check out and set up."""
+        """Resolve or take the snapshot, check out and set up."""
+        await (self._from_working_copy(self._kit.copy) if self._kit.copy else self._from_remote())
+        task, tree = self._kit.task, self.at.tree
+        if task.setup and tree:
+            step = plan.shell("setup", task.setup, tree, self._kit.around, last_use=not task.verify)
+            result, _ = await self._step(step, ShellDone)
+            self.at.tree = result.outputs[plan.TREE]
+
+    async def _from_working_copy(self, copy: WorkingCopy) -> None:
+        async with self._on_host("snapshot", Cause.CHECKOUT) as told:
+            snapshot = await asyncio.to_thread(copy.take)
+            told.append(f"{snapshot.files:,} files")
+        self._warn(snapshot.notes)
+        self.at.base = snapshot.base
+        self._recorder.change(base_sha=snapshot.base)
+        clean = await self._boxes.provide(snapshot.clean)
+        include = await self._boxes.provide(snapshot.include) if snapshot.include else None
+        result, _ = await self._step(plan.lay_out(clean, include, base=snapshot.base, branch=snapshot.branch), CheckedOut)
+        self.at.clean, self.at.tree = result.outputs[plan.CLEAN], result.outputs[plan.TREE]
+
+    @asynccontextmanager
+    async def _on_host(self, name: StepName, cause: Cause) -> AsyncIterator[list[str]]:
+        """Tell of a step that runs on the host; what is put into the list is its detail. UsageError becomes StepError."""
+        begin, told = time.monotonic(), list[str]()
+        self._recorder.emit([StepStarted(step=name)])
+        ok = False
+        try:
+            yield told
+            ok = True
+        except UsageError as error:
+            told.append(error.message)
+            raise StepError(cause, error.message, error.fix, reason=name) from error
+        except StepError as error:
+            told.append(error.message)
+            raise
+        finally:
+            took = round(time.monotonic() - begin, 3)
+            self._recorder.emit([StepFinished(step=name, ok=ok, seconds=took, detail=", ".join(told))])
+
+    async def _from_remote(self) -> None:
         task, access = self._kit.task, self._kit.access
         found = await self._report(plan.resolve(task, access), Resolved)
         self.at.base, self.at.tip = found.base, found.tip
@@ -64,10 +108,6 @@ class Line:
         result, report = await self._step(step, CheckedOut)
         self._warn(report.notes)
         self.at.clean, self.at.tree = result.outputs[plan.CLEAN], result.outputs[plan.TREE]
-        if task.setup:
-            step = plan.shell("setup", task.setup, self.at.tree, self._kit.around, last_use=not task.verify)
-            result, _ = await self._step(step, ShellDone)
-            self.at.tree = result.outputs[plan.TREE]
 
     def _warn(self, notes: Sequence[str]) -> None:
         for note in notes:
@@ -104,7 +144,16 @@ class Line:
         if plan.SESSION in result.outputs:
             await self._keep_session(result.outputs[plan.SESSION])
         self.at.outcome = outcome
+        await self._look_at_git()
         return outcome
+
+    async def _look_at_git(self) -> None:
+        """Raise the alarm when an agent that is not boxed in may have been at the user's own git directory."""
+        copy = self._kit.copy
+        if copy and self._kit.task.execution_mode is ExecutionMode.LOCAL and (names := await asyncio.to_thread(copy.touched)):
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            text = f"the repository's git directory changed while the agent ran: {', '.join(names[:3])}{more}; was that you?"
+            self._recorder.notice(sanitise(text), "error" if any(map(steers, names)) else "warn")
 
     async def _keep_session(self, session: Artifact) -> None:
         """Keep the agent's conversation, cleaned: a run can be gone on with later."""
@@ -116,7 +165,9 @@ class Line:
         """Make the commit and bring it to the host. Returns None when nothing changed."""
         assert self.at.work is not None
         assert self.at.clean is not None
-        step = plan.harvest(self._kit.task, self.at.work, self.at.clean, base=self.at.base, body=body, author=self._kit.author)
+        step = plan.harvest(
+            self._kit.task, self.at.work, self.at.clean, base=self.at.base, body=body, author=self._kit.author, caps=self._kit.caps
+        )
         result, report = await self._step(step, Harvested, abortable=False)
         self.at.work = result.outputs.get(plan.TREE, self.at.work)
         self._warn(report.notes)
@@ -126,7 +177,8 @@ class Line:
         await self._boxes.collect(result.outputs[plan.OUT], self._work_dir)
         changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
         self.at.kept = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
-        self.at.refusals = report.refusals
+        self.at.refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
+        self.at.tracked_lines = report.tracked_lines
         self._recorder.change(commit=self.at.kept.commit, changes=self.at.kept.changes)
         return self.at.kept
 
@@ -136,15 +188,28 @@ class Line:
         assert kept is not None
         begin = time.monotonic()
         self._recorder.emit([StepStarted(step="policy")])
-        found = await asyncio.to_thread(self._kit.secret_names, kept.added)
-        kept.added.unlink(missing_ok=True)  # it served the scan; the bundle and the patch hold the work
-        verdict = policy.judge(((refusal.rule, refusal.path, refusal.detail) for refusal in self.at.refusals), found)
-        detail = "fine" if verdict.ok else verdict.findings[0].text
+        facts = await asyncio.to_thread(self._facts, kept)
+        verdict = policy.judge(facts, self._kit.task.mode, self._kit.measures)
+        self.at.ignored = facts.ignored
+        detail = "fine" if not verdict.findings else verdict.findings[0].text
         took = round(time.monotonic() - begin, 3)
         self._recorder.emit(
             [Judged(verdict=verdict, changes=kept.changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)]
         )
         return verdict
+
+    def _facts(self, kept: Work) -> policy.Facts:
+        """Find out what the policy wants to know, and keep it for a later delivery."""
+        copy, refusals, ignored = self._kit.copy, self.at.refusals, self.at.ignored
+        secrets = self._kit.secret_names(kept.added)
+        shaped = shaped_paths(kept.added, kept.listed) if kept.added.exists() else []
+        kept.added.unlink(missing_ok=True)  # it served the scan; the bundle and the patch hold the work
+        if copy and kept.commit:
+            refusals = together(refusals, copy.extract(kept, self.at.base or ""))
+            ignored = copy.ignored(kept.listed)
+        facts = policy.Facts(kept.listed, refusals, secrets, shaped, ignored, self.at.tracked_lines)
+        write_facts(kept.directory, facts)
+        return facts
 
     async def verify(self) -> None:
         """Run the verify command on the new commit, over setup's tree."""
@@ -165,6 +230,18 @@ class Line:
         commit = self.at.kept.commit
         assert commit is not None
         await self._push(self.at.harvested, commit)
+
+    async def apply(self) -> None:
+        """Bring the changes into the working copy."""
+        copy, kept = self._kit.copy, self.at.kept
+        assert copy is not None
+        assert kept is not None
+        out = [path for path in self.at.ignored if not allowed(path, self._kit.measures.allow.paths)]
+        async with self._on_host("apply", Cause.CONFLICT) as told:
+            synced = await asyncio.to_thread(copy.apply, kept, self._recorder.run.id, out)
+            told.append(f"{synced.files:,} files")
+        self._warn(synced.notes)
+        self._recorder.emit([Synced(files=synced.files)])
 
     async def deliver(self, run: Run, work: Artifact) -> None:
         """Push a commit that was kept, from its bundle, onto the base it was made on."""
@@ -248,6 +325,8 @@ def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult)
             base = report.get("base")
             return str(base)[:12] if base else "empty repository"
         case "checkout":
+            if report.get("given"):
+                return "from the snapshot"
             return "reused" if result.reused else "fetched" if report.get("fetched") else "from the mirror"
         case "harvest":
             if not report.get("files"):
