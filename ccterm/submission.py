@@ -51,6 +51,7 @@ class Planner:
         if draft.base:
             raise UsageError("without a branch a run begins with the working copy as it is", "leave out --base, or give --branch")
         copy = find_repository(draft.repo or ".", self._environ, Path.cwd())
+        copy.require_rest()
         repo, project = self._settings.for_repo(copy.key), self._trusted(copy.root)
         what = "once you have said yes" if not draft.yes else "unless a rule refuses them"
         task = self._task(draft, mode, repo, project, skip=skip, notes=[f"changes come back into {copy.root} {what}"])

@@ -54,7 +54,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             writers=writers,
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
-            copies=Copies(state, settings.policy),
+            copies=Copies(state, settings.policy, environ),
         )
         async with service.serving(), listening(service, state):
             yield service

@@ -17,7 +17,9 @@ from ccterm.workspace.changes import CHANGES, ChangeSet
 from ccterm.workspace.judging import read_facts
 from ccterm.workspace.policy import Measures
 from ccterm.workspace.protected import allowed
+from ccterm.workspace.repository import find_repository
 from ccterm.workspace.sync import Sync
+from ccterm.workspace.sync import Synced as Done
 from ccterm.workspace.work import kept_directory
 
 
@@ -42,7 +44,8 @@ def require_deliverable(run: Run, directory: Path, measures: Measures, allow: Al
 class Copies:
     """Applies and undoes."""
 
-    def __init__(self, state: StateDir, settings: PolicySettings) -> None:
+    def __init__(self, state: StateDir, settings: PolicySettings, environ: Mapping[str, str]) -> None:
+        self._environ = environ
         self._state = state
         self._settings = settings
         self._sync = Sync(state)
@@ -55,10 +58,15 @@ class Copies:
         if strange := [path for path in only if path not in {op.shown for op in changes.ops}]:
             raise UsageError(f"run {run.id} changes no {strange[0]}", f"ccterm diff {run.id} shows what it changes")
         wanted = changes.only(only).without([path for path in facts.ignored if not allowed(path, widened.paths)])
-        synced = await asyncio.to_thread(self._sync.apply, run.id, Path(run.task.repo), wanted)
+        synced = await asyncio.to_thread(self._apply, run, wanted)
         recorder.emit([*(Notice(level="warn", text=note) for note in synced.notes), Synced(files=synced.files)])
         salvage = run.salvage and run.salvage.model_copy(update={"delivered": not only or run.salvage.delivered})
         return run.model_copy(update={"synced": recorder.run.synced, "salvage": salvage, "action": "" if not only else run.action})
+
+    def _apply(self, run: Run, wanted: ChangeSet) -> Done:
+        repository = find_repository(run.task.repo, self._environ, Path(run.task.repo))
+        repository.require_rest()
+        return self._sync.apply(run.id, repository.root, wanted)
 
     def _kept(self, run: Run) -> tuple[Path, ChangeSet]:
         if run.task.mode is not Mode.TESTING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccterm.causes import Cause
-from ccterm.errors import StepError
+from ccterm.errors import StepError, UsageError
 from ccterm.models import RunId, Task
 from ccterm.state_dir import StateDir
 from ccterm.workspace import alarm
@@ -29,24 +29,26 @@ class WorkingCopy:
     place: Path
     """Where the snapshot goes."""
     _digests: alarm.Digests = field(default_factory=dict)
+    _found: Repository | None = None
 
     @property
     def root(self) -> Path:
         """Its top directory."""
         return Path(self.task.repo)
 
+    @property
     def _repository(self) -> Repository:
-        return find_repository(self.task.repo, self.environ, self.root)
+        self._found = self._found or find_repository(self.task.repo, self.environ, self.root)
+        return self._found
 
     def take(self) -> Snapshot:
         """Take the snapshot, and remember how the git directory is."""
-        repository = self._repository()
-        self._digests = alarm.digests(repository)
-        return take(repository, self.state, self.place, env=self.environ, include=self.task.include, max_file=self.max_file)
+        self._digests = alarm.digests(self._repository)
+        return take(self._repository, self.state, self.place, env=self.environ, include=self.task.include, max_file=self.max_file)
 
     def touched(self) -> Sequence[str]:
         """Return what of the git directory changed since, what can make git run something first."""
-        changed = alarm.changed(self._digests, alarm.digests(self._repository())) if self._digests else []
+        changed = alarm.changed(self._digests, alarm.digests(self._repository)) if self._digests else []
         return sorted(changed, key=lambda name: not alarm.steers(name))
 
     def extract(self, work: Work, base: str) -> Sequence[Refusal]:
@@ -61,10 +63,15 @@ class WorkingCopy:
 
     def ignored(self, changes: Sequence[PathChange]) -> Sequence[str]:
         """Return the new paths that the working copy ignores."""
-        return ignored_paths(self._repository(), self.place / "clean.git" / "info" / "exclude", changes)
+        try:
+            repository = self._repository
+        except UsageError:  # it is gone, or no repository any more: nothing will be applied to it either
+            return ()
+        return ignored_paths(repository, self.place / "clean.git" / "info" / "exclude", changes)
 
     def apply(self, work: Work, run: RunId, leave_out: Sequence[str]) -> Synced:
         """Bring the changes in."""
+        self._repository.require_rest()
         changes = ChangeSet.read(work.directory / CHANGES)
         assert changes is not None
         return Sync(self.state).apply(run, self.root, changes.without(leave_out))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ccterm.inside.git import Git
 
@@ -17,6 +18,12 @@ class Listing:
     paths: list[bytes]
     submodules: dict[bytes, str] = field(default_factory=dict)
     nested: list[bytes] = field(default_factory=list)
+
+    def leave_out(self, root: Path, directory: Path) -> None:
+        """Leave out what lies below a directory: ccterm's own files, should their place be in the working copy."""
+        if directory.is_relative_to(root):
+            inside = os.fsencode(directory.relative_to(root)) + b"/"
+            self.paths = [path for path in self.paths if not path.startswith(inside)]
 
 
 def list_paths(git: Git, excludes_file: str) -> Listing:

@@ -65,6 +65,7 @@ def find_repository(repo: str, env: Mapping[str, str], cwd: Path) -> Repository:
     """Return the working copy that `repo`, a path from `cwd`, lies in. Raises UsageError with the one thing that is wrong."""
     if looks_like_url(repo) and not os.path.lexists(cwd / repo):
         raise UsageError("without a branch the work comes back into a working copy, and a URL is none", "give --branch, or a directory")
+    parse_remote(str(cwd / repo) if repo else repo)  # refuses what must not reach git or a message
     directory = cwd / Path(repo).expanduser()
     if not directory.is_dir():
         raise RemoteError(f"{shown(str(directory))} is no directory", "name a working copy, or give a URL and --branch")
@@ -93,9 +94,7 @@ def _working_copy(directory: Path, git_dir: Path, env: Mapping[str, str]) -> Rep
         raise UsageError(f"{shown(str(root))} cannot be written to, so nothing could be brought back", f"make it writable, {_BRANCH}")
     common = ask(root, env, "rev-parse", "--git-common-dir") or str(git_dir)
     branch = ask(root, env, "symbolic-ref", "--short", "--quiet", "HEAD") or "work"
-    found = Repository(root, git_dir, Path(os.path.realpath(root / common)), head, branch, _key(root, env))
-    found.require_rest()
-    return found
+    return Repository(root, git_dir, Path(os.path.realpath(root / common)), head, branch, _key(root, env))
 
 
 def _key(root: Path, env: Mapping[str, str]) -> str:

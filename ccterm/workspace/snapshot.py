@@ -101,6 +101,7 @@ class _Taking:
             answer = pool.submit(_committed, git, self.repository.head)
             known = read_manifest(cache)
             listing, committed = asked.result(), answer.result()
+        listing.leave_out(self.repository.root, self.state.path)
         with Root(self.repository.root) as root:
             rows = _Reading(root, git, known, self.max_file).read(listing.paths, committed)
             included = list_included(self.repository.git, include, listing)

@@ -240,7 +240,15 @@ def _rebase(copy: Path) -> None:
 @pytest.mark.parametrize(("begin", "what"), [(_merge, "merge"), (_bisect, "bisect"), (_rebase, "rebase")])
 def test_what_is_under_way_must_be_finished_first(copy: Path, tmp_path: Path, begin: Callable[[Path], None], what: str) -> None:
     begin(copy)
-    assert refusal(copy, tmp_path) == f"a {what} is under way in {copy}; finish or abort it (git {what} --abort), then try again"
+    with pytest.raises(UsageError) as caught:
+        find_repository(str(copy), os.environ, tmp_path).require_rest()
+    assert str(caught.value) == f"a {what} is under way in {copy}; finish or abort it (git {what} --abort), then try again"
+
+
+def test_files_of_ccterm_itself_stay_out(copy: Path, tmp_path: Path) -> None:
+    own = StateDir(copy / "state").prepare()
+    taken = take(find_repository(str(copy), os.environ, tmp_path), own, tmp_path / "taken", env=os.environ)
+    assert set(files_at(taken.clean, taken.base)) == set(FILES)
 
 
 def refusal(repo: Path | str, cwd: Path) -> str:
