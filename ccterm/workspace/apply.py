@@ -7,9 +7,8 @@ The new contents wait in a directory in the root, on the same file system; names
 import ctypes
 import errno
 import os
-import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ccterm.inside.names import shown
@@ -22,6 +21,14 @@ from ccterm.workspace.rooted import Root, content_at
 
 _FEW = 40
 _STAGE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+QuickMark = tuple[int, int, int, int]
+
+
+def quick_mark(found: os.stat_result) -> QuickMark:
+    """Return what tells a file from one that was saved in its place."""
+    return found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns
 
 
 class Conflict(Exception):
@@ -69,8 +76,9 @@ def staged(root: Root, name: str) -> Iterator[Stage]:
 class Apply:
     """One apply, on its way forward. Raises Conflict and OSError; what was done then stands, for `Rollback` to take back."""
 
-    def __init__(self, root: Root, disk: Disk, journal: Journal, changes: ChangeSet) -> None:
-        self._root, self._disk, self._journal, self._changes = root, disk, journal, changes
+    def __init__(self, root: Root, disk: Disk, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
+        """Take what it needs. marks: of each path, what lstat said when it was checked; None for nothing."""
+        self._root, self._disk, self._journal, self._changes, self._marks = root, disk, journal, changes, marks
 
     def run(self) -> None:
         """Carry it out, look at everything once more, and leave the stage for the caller to clear."""
@@ -96,24 +104,17 @@ class Apply:
                 self._disk.make_link(self._changes.data(op), name, stage.descriptor)
             elif op.new.kind is Kind.FILE:
                 names.append(name)
-                self._disk.make_file(name, stage.descriptor, self._changes.data(op), 0o777 if op.new.executable else 0o666)
-                self._set_mode(stage, name, op)
+                mode, exact = self._mode(op)
+                self._disk.make_file(name, stage.descriptor, self._changes.data(op), mode, exact=exact)
         make_durable(self._disk, stage.descriptor, names)
 
-    def _set_mode(self, stage: Stage, name: bytes, op: Op) -> None:
-        """Let a file keep the permissions that its user gave it."""
+    def _mode(self, op: Op) -> tuple[int, bool]:
+        """Return the mode of a new file, and whether it is exactly that: a file keeps the permissions that its user gave it."""
         if self._journal.exact:
-            mode = op.new.mode
-        elif op.old.kind is Kind.FILE:
-            mode = _kept_mode(op.old.mode, executable=op.new.executable)
-        else:
-            return
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=stage.descriptor)
-        try:
-            if stat.S_IMODE(os.fstat(file).st_mode) != mode:
-                self._disk.set_mode(file, mode)
-        finally:
-            os.close(file)
+            return op.new.mode, True
+        if op.old.kind is Kind.FILE:
+            return _kept_mode(op.old.mode, executable=op.new.executable), True
+        return 0o777 if op.new.executable else 0o666, False
 
     def _take(self, stage: Stage, number: int, op: Op) -> None:
         """Take away what is to be deleted, if it is still what it was."""
@@ -123,7 +124,7 @@ class Apply:
             self._disk.move(name, directory, aside, stage.descriptor)
         except FileNotFoundError as error:
             raise Conflict(op.path) from error
-        if not stage.content(aside).same(op.old):
+        if not self._untouched(stage, aside, number, op):
             self._disk.move(aside, stage.descriptor, name, directory)
             raise Conflict(op.path)
 
@@ -145,9 +146,14 @@ class Apply:
             return
         except FileNotFoundError as error:
             raise Conflict(op.path) from error
-        if not stage.content(waiting).same(op.old):
+        if not self._untouched(stage, waiting, number, op):
             self._disk.exchange(waiting, stage.descriptor, name, directory)
             raise Conflict(op.path)
+
+    def _untouched(self, stage: Stage, aside: bytes, number: int, op: Op) -> bool:
+        """Whether what was taken aside is what the check found; its bytes are read once more when all is in."""
+        found = os.stat(aside, dir_fd=stage.descriptor, follow_symlinks=False)
+        return self._marks[number] == quick_mark(found) or stage.content(aside).same(op.old)
 
     def _parent(self, op: Op) -> tuple[int, bytes]:
         self._root.forget()  # a directory may have been swapped for a link since
@@ -164,7 +170,10 @@ class Apply:
     def _settle(self) -> None:
         """Make the names durable."""
         self._root.forget()
-        for above in sorted({op.path.rpartition(b"/")[0] for op in self._journal.ops}):
+        directories = sorted({op.path.rpartition(b"/")[0] for op in self._journal.ops})
+        if len(directories) > _FEW and _sync_all(self._root.directory(b"")):
+            return
+        for above in directories:
             try:
                 self._disk.sync(self._root.directory(above))
             except (FileNotFoundError, NotADirectoryError):
@@ -216,7 +225,7 @@ def remove_if_empty(root: Root, disk: Disk, path: bytes) -> None:
 
 def make_durable(disk: Disk, directory: int, names: list[bytes]) -> None:
     """Make the bytes of new files durable: one by one, or, when they are many, with all that waits for their disk (Linux)."""
-    if len(names) > _FEW and sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).syncfs(directory) == 0:
+    if len(names) > _FEW and _sync_all(directory):
         return
     for name in names:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
@@ -224,6 +233,11 @@ def make_durable(disk: Disk, directory: int, names: list[bytes]) -> None:
             disk.sync(file)
         finally:
             os.close(file)
+
+
+def _sync_all(directory: int) -> bool:
+    """Make durable all that waits for the disk of a directory (Linux); False where that cannot be asked for."""
+    return sys.platform == "linux" and bool(ctypes.CDLL(None).syncfs(directory) == 0)
 
 
 def _kept_mode(mode: int, *, executable: bool) -> int:

@@ -90,7 +90,7 @@ def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path
         if git.text("rev-parse", "--verify", f"{commit}^") != base:
             raise GitError("git", "the commit does not stand on the snapshot")
         to.mkdir(mode=0o700)
-        return _Extraction(git, read_manifest(manifest), to).run(base, commit)
+        return _Extraction(git, read_manifest(manifest).rows, to).run(base, commit)
     except (GitError, OSError) as error:
         raise StepError(Cause.HARVEST, f"the changes cannot be read from the commit: {error}") from error
 

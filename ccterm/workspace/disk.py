@@ -10,13 +10,15 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Disk:
     """Writes through directory descriptors. Every method raises OSError."""
 
-    def make_file(self, name: bytes, directory: int, data: bytes, mode: int) -> None:
-        """Make a file that is not there yet; the user's umask holds for its mode."""
+    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False) -> None:
+        """Make a file that is not there yet; unless `exact`, the user's umask holds for its mode."""
         file = os.open(name, _NEW, mode, dir_fd=directory)
         try:
             rest = memoryview(data)
             while rest:
                 rest = rest[self.write(file, rest) :]
+            if exact:
+                self.set_mode(file, mode)
         finally:
             os.close(file)
 

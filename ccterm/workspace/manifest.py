@@ -15,7 +15,7 @@ from ccterm.workspace.content import Content, Kind
 
 RACY_NS = 2_000_000_000
 """A file that changed less than this before it was read is read again: some file systems count whole seconds."""
-_VERSION = 1
+_VERSION = 2
 
 
 Mark = list[int]
@@ -56,16 +56,25 @@ class Row(NamedTuple):
 Manifest = Mapping[bytes, Row]
 
 
-def read_manifest(path: Path) -> dict[bytes, Row]:
+class Known(NamedTuple):
+    """A manifest as it was kept. commit: the commit that it is exactly, or "" when there is none."""
+
+    rows: dict[bytes, Row]
+    commit: str = ""
+
+
+def read_manifest(path: Path) -> Known:
     """Read a manifest; one that is not there, or is not ours to read, is empty: it only costs reading the files again."""
     try:
-        version, paths, rows = json.loads(path.read_bytes())
-        return dict(zip(map(os.fsencode, paths), map(Row._make, rows), strict=True)) if version == _VERSION else {}
+        version, commit, paths, rows = json.loads(path.read_bytes())
+        if version == _VERSION:
+            return Known(dict(zip(map(os.fsencode, paths), map(Row._make, rows), strict=True)), str(commit))
     except (OSError, ValueError, TypeError):
-        return {}
+        pass  # said above
+    return Known({})
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Path, manifest: Manifest, commit: str) -> None:
     """Replace a manifest. Raises StateError."""
-    document = [_VERSION, list(map(os.fsdecode, manifest)), list(manifest.values())]
+    document = [_VERSION, commit, list(map(os.fsdecode, manifest)), list(manifest.values())]
     write_private(path, json.dumps(document, separators=(",", ":")).encode("ascii"))

@@ -8,6 +8,7 @@ import sys
 _LINUX = (1, 2)
 _DARWIN = (4, 2)
 _NO_REPLACE, _EXCHANGE = _DARWIN if sys.platform == "darwin" else _LINUX
+_RENAME = getattr(ctypes.CDLL(None, use_errno=True), "renameatx_np" if sys.platform == "darwin" else "renameat2", None)
 _UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
@@ -31,11 +32,9 @@ def move(name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
 
 def _call(name: bytes, directory: int, other: bytes, elsewhere: int, flag: int) -> bool:
     """Return False where system or file system know no such rename."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    function = getattr(libc, "renameatx_np" if sys.platform == "darwin" else "renameat2", None)
-    if function is None:
+    if _RENAME is None:
         return False
-    if function(directory, name, elsewhere, other, ctypes.c_uint(flag)) == 0:
+    if _RENAME(directory, name, elsewhere, other, ctypes.c_uint(flag)) == 0:
         return True
     code = ctypes.get_errno()
     if code in _UNKNOWN:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from ccterm.workspace.apply import Stage, make_way, remove_if_empty, staged
 from ccterm.workspace.changes import Op
-from ccterm.workspace.content import Kind
+from ccterm.workspace.content import Content, Kind
 from ccterm.workspace.disk import Disk
 from ccterm.workspace.journal import Journal
 from ccterm.workspace.renames import CannotExchange
@@ -96,14 +96,17 @@ class Rollback:
         if op.old.kind is Kind.LINK:
             self._disk.make_link(data, name, stage.descriptor)
             return name
-        self._disk.make_file(name, stage.descriptor, data, 0o600)
+        self._disk.make_file(name, stage.descriptor, data, op.old.mode, exact=True)
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=stage.descriptor)
         try:
-            self._disk.set_mode(file, op.old.mode)
             self._disk.sync(file)
         finally:
             os.close(file)
         return name
+
+
+def _is_ours(content: Content, op: Op) -> bool:
+    return content.same(op.old) or content.same(op.new)
 
 
 def clear_stage(root: Root, disk: Disk, journal: Journal, keep: Collection[str] = ()) -> None:
@@ -112,7 +115,6 @@ def clear_stage(root: Root, disk: Disk, journal: Journal, keep: Collection[str] 
         for name in os.listdir(stage.descriptor):  # noqa: PTH208 - of a descriptor
             number = name.split(".")[0]
             op = journal.ops[int(number)] if number.isdecimal() and int(number) < len(journal.ops) else None
-            content = stage.content(os.fsencode(name))
-            if op is None or op.shown not in keep or content.same(op.old) or content.same(op.new):
+            if op is None or op.shown not in keep or _is_ours(stage.content(os.fsencode(name)), op):
                 disk.remove(os.fsencode(name), stage.descriptor)
     remove_if_empty(root, disk, os.fsencode(journal.stage))

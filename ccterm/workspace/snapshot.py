@@ -8,7 +8,7 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,19 +98,23 @@ class _Taking:
         cache = store / "manifest.json"
         with ThreadPoolExecutor(2) as pool:  # two gits at work while we read
             asked = pool.submit(list_paths, self.repository.git, str(self.to / "clean.git" / "info" / "exclude"))
-            answer = pool.submit(_committed, git, self.repository.head)
             known = read_manifest(cache)
-            listing, committed = asked.result(), answer.result()
+            answer = None if known.commit == self.repository.head else pool.submit(_committed, git, self.repository.head)
+            listing, committed = asked.result(), answer.result() if answer else {}
         listing.leave_out(self.repository.root, self.state.path)
         with Root(self.repository.root) as root:
-            rows = _Reading(root, git, known, self.max_file).read(listing.paths, committed)
+            have = frozenset(sha for _, sha in committed.values()) if answer else frozenset(row.git for row in known.rows.values())
+            rows = _Reading(root, git, known.rows, self.max_file, self.repository.head).read(listing.paths, have)
             included = list_included(self.repository.git, include, listing)
             for path in included:
                 self._include(root, path)
-        if rows != known:
-            write_manifest(cache, rows)
+        same = answer is None and rows == known.rows and not listing.submodules
+        base = self.repository.head if same else self._commit(git, rows, listing, committed or _committed(git, self.repository.head))
+        git.run("update-ref", f"refs/heads/{self.repository.branch}", base)
+        clean = self.repository.head if base == self.repository.head else ""
+        if rows != known.rows or clean != known.commit:
+            write_manifest(cache, rows, clean)
         os.link(cache, self.to / "manifest.json")  # the cache is only ever replaced, so this stays what it is
-        base = self._commit(git, rows, listing, committed)
         self._note(listing, included)
         names = tuple(shown(path) for path in included)
         return Snapshot(self.to, base, self.repository.branch, len(rows), tuple(self.notes), names)
@@ -129,7 +133,6 @@ class _Taking:
         base = self.repository.head
         if entries != committed:
             base = _commit_on(git, base, entries, committed)
-        git.run("update-ref", f"refs/heads/{self.repository.branch}", base)
         return base
 
     def _include(self, root: Root, path: bytes) -> None:
@@ -156,26 +159,28 @@ class _Taking:
 class _Reading:
     """Reads what is new or changed, and writes into git what git does not have yet."""
 
-    def __init__(self, root: Root, git: Git, known: Mapping[bytes, Row], max_file: int) -> None:
+    def __init__(self, root: Root, git: Git, known: Mapping[bytes, Row], max_file: int, head: str) -> None:
+        self._hash = hash_name(head)
         self._root, self._known, self._max_file = root, known, max_file
         assert git.directory
         self._objects = Path(git.directory) / "objects"
         self._now = time.time_ns()
         self._written: set[str] = set()
 
-    def read(self, paths: Sequence[bytes], committed: Mapping[bytes, tuple[int, str]]) -> dict[bytes, Row]:
+    def read(self, paths: Sequence[bytes], have: Collection[str]) -> dict[bytes, Row]:
+        """Return path -> row. have: names of the blobs that git has already."""
         rows: dict[bytes, Row] = {}
-        have = {sha for _, sha in committed.values()}
-        self._hash = hash_name(next(iter(have), None))
         for path in paths:
-            found = self._root.stat(path)
-            kind = kind_of(found.st_mode) if found else Kind.NOTHING
-            if found and kind in (Kind.FILE, Kind.LINK):
-                known = self._known.get(path)
-                rows[path] = known if known and known.mark == mark_of(found) and known.git in have else self._row(path, kind, found, have)
+            if (found := self._root.stat(path)) is None:
+                continue
+            known = self._known.get(path)
+            if known and known.mark == mark_of(found) and known.git in have:
+                rows[path] = known
+            elif (kind := kind_of(found.st_mode)) in (Kind.FILE, Kind.LINK):
+                rows[path] = self._row(path, kind, found, have)
         return rows
 
-    def _row(self, path: bytes, kind: Kind, found: os.stat_result, have: set[str]) -> Row:
+    def _row(self, path: bytes, kind: Kind, found: os.stat_result, have: Collection[str]) -> Row:
         if kind is Kind.FILE and found.st_size > self._max_file:
             return self._large(path, found, have)
         data, found = self._bytes(path, kind, found)
@@ -199,7 +204,7 @@ class _Reading:
         except PermissionError as error:
             raise _fault(f"{shown(path)} cannot be read: {error.strerror}", "chmod u+r it, or let .gitignore name it") from error
 
-    def _large(self, path: bytes, found: os.stat_result, have: set[str]) -> Row:
+    def _large(self, path: bytes, found: os.stat_result, have: Collection[str]) -> Row:
         """Return the row of a file above the cap, which must be one that is committed already."""
         digest, ours = hashlib.new(self._hash, b"blob %d\0" % found.st_size), hashlib.sha256()
         with os.fdopen(self._root.open(path), "rb", buffering=0) as file:

@@ -6,6 +6,7 @@ Nothing but files of the working copy is touched: not the index, not HEAD, no re
 import os
 import secrets
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from ccterm.errors import CctermError, StepError, UsageError
 from ccterm.inside.names import shown
 from ccterm.models import RunId
 from ccterm.state_dir import StateDir
-from ccterm.workspace.apply import Apply, Conflict
+from ccterm.workspace.apply import Apply, Conflict, QuickMark, quick_mark
 from ccterm.workspace.changes import ChangeSet, Op
 from ccterm.workspace.content import NOTHING, Content, Kind, kind_of
 from ccterm.workspace.disk import Disk
@@ -100,7 +101,7 @@ class Sync:
                 found = _Check(root, changes)
                 if found.ops:
                     journal = self._plan(place, directory, found, undone)
-                    self._apply(root, place, journal, ChangeSet(changes.directory, journal.ops))
+                    self._apply(root, place, journal, changes, found.marks)
                 return Synced(len(changes.ops), tuple(found.notes))
         except Conflict as conflict:
             raise _changed([shown(conflict.path)]) from conflict
@@ -128,9 +129,9 @@ class Sync:
         )
         return journal.write(place)
 
-    def _apply(self, root: Root, place: Path, journal: Journal, changes: ChangeSet) -> None:
+    def _apply(self, root: Root, place: Path, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
         try:
-            Apply(root, self._disk, journal, changes).run()
+            Apply(root, self._disk, journal, changes, marks).run()
         except (Conflict, OSError) as error:
             self._give_up(root, place, journal, error)
         journal.at(Phase.DONE).write(place)
@@ -218,6 +219,7 @@ class _Check:
         self._gone = {op.path for op in changes.ops if op.new.kind is Kind.NOTHING}
         self.ops: list[Op] = []
         self.kept: list[bytes] = []
+        self.marks: list[QuickMark | None] = []
         self.made: dict[str, None] = {}
         self.directories: dict[str, int] = {}
         self.notes: list[str] = []
@@ -226,7 +228,7 @@ class _Check:
             raise _changed(conflicts)
 
     def _fits(self, op: Op) -> bool:
-        here, data = self._look(op.path)
+        here, data, mark = self._look(op.path)
         if here.same(op.new):
             return True
         if not (here.same(op.old) or self._is_emptied(op, here)) or not self._way_is_free(op):
@@ -234,20 +236,24 @@ class _Check:
         old = here if op.old.kind is not Kind.NOTHING else NOTHING
         self.ops.append(op.model_copy(update={"old": old}))  # with the permissions that the user's file has
         self.kept.append(data)
+        self.marks.append(mark)
         return True
 
-    def _look(self, path: bytes) -> tuple[Content, bytes]:
+    def _look(self, path: bytes) -> tuple[Content, bytes, QuickMark | None]:
+        """Return what lies at a path: as a content, as bytes, and what tells it from something else."""
         found = self._root.stat(path)
-        here = self._root.content(path)
-        if here.kind is Kind.FILE:
-            if found and found.st_nlink > 1:
-                self.notes.append(f"{shown(path)} had {found.st_nlink} names (hard links); the others keep the old content")
-            with os.fdopen(self._root.open(path), "rb") as file:
-                data = file.read()
-            if Content.of(data, found.st_mode if found else 0).sha256 != here.sha256:
-                raise Conflict(path)
-            return here, data
-        return here, self._root.link(path) if here.kind is Kind.LINK else b""
+        kind = kind_of(found.st_mode) if found else Kind.NOTHING
+        if found is None or kind not in (Kind.FILE, Kind.LINK):
+            return Content(kind=kind), b"", None
+        if kind is Kind.LINK:
+            target = self._root.link(path)
+            return Content.of(target, stat.S_IFLNK), target, quick_mark(found)
+        with os.fdopen(self._root.open(path), "rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            data = file.readall()
+        if found.st_nlink > 1:
+            self.notes.append(f"{shown(path)} had {found.st_nlink} names (hard links); the others keep the old content")
+        return Content.of(data, found.st_mode, mode=stat.S_IMODE(found.st_mode)), data, quick_mark(found)
 
     def _is_emptied(self, op: Op, here: Content) -> bool:
         """Whether a directory is in the way whose files are all deleted by the same change."""

@@ -103,9 +103,9 @@ class TickingDisk(Disk):
         self.count += 1
         self._on_tick(self.count)
 
-    def make_file(self, name: bytes, directory: int, data: bytes, mode: int) -> None:
+    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False) -> None:
         self._tick()
-        super().make_file(name, directory, data, mode)
+        super().make_file(name, directory, data, mode, exact=exact)
 
     def write(self, file: int, data: memoryview) -> int:
         self._tick()
