@@ -112,7 +112,10 @@ class Sync:
 
     def _plan(self, place: Path, directory: Path, found: "_Check", undone: Journal | None) -> Journal:
         """Write the journal: from here on a crash is taken back at the next start. Raises OSError, StateError."""
-        directories = {**{each.name: each.mode for each in (undone.directories if undone else ())}, **found.directories}
+        directories = found.directories
+        if undone:  # what the apply made may go again; what it removed comes back as it was
+            directories = {name: mode for name, mode in directories.items() if name in undone.made}
+            directories |= {each.name: each.mode for each in undone.directories}
         backups = Backups(place)
         for data in found.kept:
             backups.add(data)

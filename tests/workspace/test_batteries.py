@@ -11,7 +11,19 @@ import pytest
 from ccterm.state_dir import StateDir
 from ccterm.workspace.changes import ChangeSet
 from ccterm.workspace.sync import Sync
-from tests.workspace.test_sync import AFTER, BEFORE, after, killed_at, race, refused, steps
+from tests.workspace.test_sync import (
+    AFTER,
+    BEFORE,
+    after,
+    edits_in_the_last_moment,
+    failing_writes,
+    forget,
+    hasty,
+    killed_at,
+    race,
+    refused,
+    steps,
+)
 from tests.workspace.trees import RUN, Body, Link, Program, TickingDisk, changes, digest, put
 
 pytestmark = pytest.mark.slow
@@ -48,7 +60,15 @@ def test_a_kill_at_a_hundred_points_is_all_or_nothing(tree: Path, state: StateDi
         applied = killed_at(number, tree, state, wanted)
         assert digest(tree) == (shall if applied else before), f"write {number} of {points}"
         if applied:
-            Sync(state).undo(RUN)
+            hasty(state).undo(RUN)
+
+
+def test_every_write_may_fail(tree: Path, state: StateDir, tmp_path: Path) -> None:
+    failing_writes(tree, state, changes(tmp_path / "changes", tree, AFTER), tmp_path, every=1)
+
+
+def test_an_edit_at_any_write_is_kept(tree: Path, state: StateDir, tmp_path: Path) -> None:
+    edits_in_the_last_moment(tree, state, changes(tmp_path / "changes", tree, AFTER), every=1)
 
 
 class Editor:
@@ -123,15 +143,8 @@ def _edited_round(round_: int, chance: random.Random, tree: Path, state: StateDi
         editor.order(number, f"edit {round_}")
     editor.wait()
     assert (tree / f"f{number}").read_text() == f"{number:03} edit {round_}"
-    for place in state.journal.iterdir():
-        _forget(place)
+    forget(state)
     return why
-
-
-def _forget(place: Path) -> None:
-    for path in sorted(place.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    place.rmdir()
 
 
 def a_body(chance: random.Random) -> Body:
@@ -156,8 +169,7 @@ def test_undo_is_bit_identical(tmp_path: Path, state: StateDir, seed: int) -> No
         there = {os.path.relpath(path, tree) for path in tree.rglob("*") if not path.is_dir() or path.is_symlink()}
         bodies: dict[str, Body] = {**some_bodies(chance, 10), **dict.fromkeys(chance.sample(sorted(there), len(there) // 3))}
         wanted: ChangeSet = changes(tmp_path / f"wanted-{round_}", tree, bodies)
-        Sync(state).apply(RUN, tree, wanted)
-        Sync(state).undo(RUN)
+        hasty(state).apply(RUN, tree, wanted)
+        hasty(state).undo(RUN)
         assert digest(tree) == before, f"round {round_}"
-        for place in state.journal.iterdir():
-            _forget(place)
+        forget(state)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from ccterm.workspace.changes import ChangeSet
 from ccterm.workspace.disk import Disk
 from ccterm.workspace.renames import CannotExchange, exchange
 from ccterm.workspace.sync import Sync
-from tests.workspace.trees import RUN, Body, Link, Program, TickingDisk, changes, digest, dying, failing, in_child, put
+from tests.workspace.trees import RUN, Body, HastyDisk, Link, Program, TickingDisk, changes, digest, dying, failing, in_child, put
 
 BEFORE: Mapping[str, Body] = {
     "README.md": "read me\n",
@@ -154,6 +155,14 @@ def test_an_edit_after_the_apply_forbids_the_undo(tree: Path, state: StateDir, w
     assert digest(tree) == before
 
 
+def test_an_empty_directory_that_was_there_is_there_after_the_undo(tree: Path, state: StateDir, tmp_path: Path) -> None:
+    (tree / "empty").mkdir()
+    before = digest(tree)
+    Sync(state).apply(RUN, tree, changes(tmp_path / "more", tree, {"empty/x": "x\n"}))
+    Sync(state).undo(RUN)
+    assert digest(tree) == before
+
+
 def test_there_is_nothing_to_undo_twice(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     Sync(state).apply(RUN, tree, wanted)
     Sync(state).undo(RUN)
@@ -194,28 +203,23 @@ class _Simple(Disk):
         raise CannotExchange
 
 
+def hasty(state: StateDir) -> Sync:
+    return Sync(state, HastyDisk())
+
+
 def steps(tree: Path, state: StateDir, wanted: ChangeSet) -> int:
     """Return how many writes the apply takes, and leave the tree as it was."""
     disk = TickingDisk(lambda _: None)
     Sync(state, disk).apply(RUN, tree, wanted)
-    Sync(state).undo(RUN)
-    for place in state.journal.iterdir():
-        for path in sorted(place.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        place.rmdir()
+    hasty(state).undo(RUN)
+    forget(state)
     return disk.count
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
-def test_a_write_that_fails_leaves_everything_as_it_was(tree: Path, state: StateDir, wanted: ChangeSet, code: int, tmp_path: Path) -> None:
-    before, shall = digest(tree), after(tmp_path)
-    for number in range(1, steps(tree, state, wanted) + 1):
-        if why := refused(Sync(state, failing(number, code)), tree, wanted):
-            assert (why, digest(tree)) == ("io", before), f"write {number}"
-            continue
-        Sync(state).recover()  # it failed while tidying up, when all was done
-        assert digest(tree) == shall, f"write {number}"
-        Sync(state).undo(RUN)
+def forget(state: StateDir) -> None:
+    """Remove all journals."""
+    for place in state.journal.iterdir():
+        shutil.rmtree(place)
 
 
 def refused(sync: Sync, tree: Path, wanted: ChangeSet) -> str:
@@ -227,40 +231,57 @@ def refused(sync: Sync, tree: Path, wanted: ChangeSet) -> str:
     return ""
 
 
+def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path, every: int) -> None:
+    """Let writes fail, one at a time: nothing is applied then, unless all was done already."""
+    before, shall = digest(tree), after(tmp_path)
+    for number in range(1, steps(tree, state, wanted) + 1, every):
+        for code in (errno.ENOSPC, errno.EIO):
+            if why := refused(Sync(state, failing(number, code)), tree, wanted):
+                assert (why, digest(tree)) == ("io", before), f"write {number}"
+                continue
+            hasty(state).recover()  # it failed while tidying up, when all was done
+            assert digest(tree) == shall, f"write {number}"
+            hasty(state).undo(RUN)
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    failing_writes(tree, state, wanted, tmp_path, every=7)
+
+
 def killed_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> bool:
     """Kill an apply at a write, recover; return whether all changes are in."""
     ended = in_child(lambda: Sync(state, dying(number)).apply(RUN, tree, wanted))
     assert ended in (0, signal.SIGKILL)
-    Sync(state).recover()
-    return bool(Sync(state).applied())
+    hasty(state).recover()
+    return bool(hasty(state).applied())
 
 
 def test_a_kill_at_any_write_ends_in_all_or_nothing(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     before, shall = digest(tree), after(tmp_path)
     outcomes = []
-    for number in range(1, steps(tree, state, wanted) + 1, 3):
+    for number in range(1, steps(tree, state, wanted) + 1, 5):
         outcomes.append(killed_at(number, tree, state, wanted))
         assert digest(tree) == (shall if outcomes[-1] else before), f"write {number}"
         if outcomes[-1]:
-            Sync(state).undo(RUN)
+            hasty(state).undo(RUN)
     assert False in outcomes
 
 
 def test_a_kill_in_an_undo_ends_in_all_or_nothing(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     before, shall = digest(tree), after(tmp_path)
-    for number in range(1, 80, 5):
-        Sync(state).apply(RUN, tree, wanted)
+    for number in range(1, 80, 9):
+        hasty(state).apply(RUN, tree, wanted)
         in_child(lambda at=number: Sync(state, dying(at)).undo(RUN))  # type: ignore[misc]  # bound at once
-        Sync(state).recover()
-        assert digest(tree) == (shall if Sync(state).applied() else before), f"write {number}"
-        if Sync(state).applied():
-            Sync(state).undo(RUN)
+        hasty(state).recover()
+        assert digest(tree) == (shall if hasty(state).applied() else before), f"write {number}"
+        if hasty(state).applied():
+            hasty(state).undo(RUN)
         assert digest(tree) == before
 
 
-def test_an_edit_in_the_last_moment_is_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    """At every write in turn, somebody saves a file that the apply is about to replace: the edit survives, the rest is as before or whole."""
-    for number in range(1, steps(tree, state, wanted) + 1):
+def edits_in_the_last_moment(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+    """At one write after the other, somebody saves a file that is about to be replaced: the edit is kept, the rest is as before or whole."""
+    for number in range(1, steps(tree, state, wanted) + 1, every):
         _edit_at(number, tree, state, wanted)
 
 
@@ -274,11 +295,16 @@ def _edit_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> Non
 
     assert refused(Sync(state, TickingDisk(save)), tree, wanted) in ("", "changed")
     assert (tree / "README.md").read_text() == "mine\n", f"write {number}"
-    if Sync(state).applied():  # it was saved after all was done
+    if hasty(state).applied():  # it was saved after all was done
         (tree / "README.md").write_text("read me again\n")
-        Sync(state).undo(RUN)
+        hasty(state).undo(RUN)
     (tree / "README.md").write_text("read me\n")
     assert digest(tree) == before, f"write {number}"
+    forget(state)
+
+
+def test_an_edit_in_the_last_moment_is_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    edits_in_the_last_moment(tree, state, wanted, every=6)
 
 
 def test_a_second_process_is_told_that_another_is_at_it(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
@@ -311,7 +337,7 @@ def race(tree: Path, state: StateDir, outside: Path, tmp_path: Path, rounds: int
     swapper.start()
     try:
         for _ in range(rounds):
-            applied += _tried(Sync(state), tree, wanted)
+            applied += _tried(hasty(state), tree, wanted)
     finally:
         stop.set()
         swapper.join()

@@ -92,7 +92,14 @@ def digest(root: Path) -> dict[bytes, tuple[str, bytes]]:
     return found
 
 
-class TickingDisk(Disk):
+class HastyDisk(Disk):
+    """Makes nothing durable: no test pulls the plug."""
+
+    def sync(self, file: int) -> None:
+        """Do nothing."""
+
+
+class TickingDisk(HastyDisk):
     """Calls `tick` with the number of each write before it is done."""
 
     def __init__(self, tick: Callable[[int], None]) -> None:
