@@ -18,8 +18,7 @@ from ccterm.workspace.judging import read_facts
 from ccterm.workspace.policy import Measures
 from ccterm.workspace.protected import allowed
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.sync import Sync
-from ccterm.workspace.sync import Synced as Done
+from ccterm.workspace.sync import Applied, Sync
 from ccterm.workspace.work import kept_directory
 
 
@@ -63,7 +62,7 @@ class Copies:
         salvage = run.salvage and run.salvage.model_copy(update={"delivered": not only or run.salvage.delivered})
         return run.model_copy(update={"synced": recorder.run.synced, "salvage": salvage, "action": "" if not only else run.action})
 
-    def _apply(self, run: Run, wanted: ChangeSet) -> Done:
+    def _apply(self, run: Run, wanted: ChangeSet) -> Applied:
         repository = find_repository(run.task.repo, self._environ, Path(run.task.repo))
         repository.require_rest()
         return self._sync.apply(run.id, repository.root, wanted)

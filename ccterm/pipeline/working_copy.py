@@ -14,7 +14,7 @@ from ccterm.workspace.judging import ignored_paths
 from ccterm.workspace.policy import Refusal
 from ccterm.workspace.repository import Repository, find_repository
 from ccterm.workspace.snapshot import Snapshot, take
-from ccterm.workspace.sync import Sync, Synced
+from ccterm.workspace.sync import Applied, Sync
 from ccterm.workspace.work import PathChange, Work
 
 
@@ -69,7 +69,7 @@ class WorkingCopy:
             return ()
         return ignored_paths(repository, self.place / "clean.git" / "info" / "exclude", changes)
 
-    def apply(self, work: Work, run: RunId, leave_out: Sequence[str]) -> Synced:
+    def apply(self, work: Work, run: RunId, leave_out: Sequence[str]) -> Applied:
         """Bring the changes in."""
         self._repository.require_rest()
         changes = ChangeSet.read(work.directory / CHANGES)

@@ -6,9 +6,8 @@ Nothing but files of the working copy is touched: not the index, not HEAD, no re
 import os
 import secrets
 import shutil
-import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
@@ -20,12 +19,12 @@ from ccterm.errors import CctermError, StepError, UsageError
 from ccterm.inside.names import shown
 from ccterm.models import RunId
 from ccterm.state_dir import StateDir
-from ccterm.workspace.apply import Apply, Conflict, QuickMark, quick_mark
+from ccterm.workspace.apply import Apply, Conflict, QuickMark
 from ccterm.workspace.changes import ChangeSet, Op
-from ccterm.workspace.content import NOTHING, Content, Kind, kind_of
 from ccterm.workspace.disk import Disk
 from ccterm.workspace.journal import Backups, Directory, Journal, Phase, is_old, journals
 from ccterm.workspace.locks import holding
+from ccterm.workspace.look import Look, changed
 from ccterm.workspace.rollback import Rollback, clear_stage
 from ccterm.workspace.rooted import Root
 
@@ -35,7 +34,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Synced:
+class Applied:
     """What an apply did."""
 
     files: int
@@ -49,14 +48,14 @@ class Sync:
         self._state = state
         self._disk = disk or Disk()
 
-    def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Synced:
+    def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Applied:
         """Bring all changes into the working copy, or none. What it holds already is passed over."""
         with holding(self._state, root):
             first = self._state.applied(run)
             later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # when a part was applied before
             return self._carry_out(next(place for place in chain([first], later) if not place.exists()), root, changes)
 
-    def undo(self, run: RunId) -> Synced:
+    def undo(self, run: RunId) -> Applied:
         """Put back what the paths of a run's changes held, if they still hold what the run brought."""
         applied = self._applied(run)
         if not applied:
@@ -68,7 +67,7 @@ class Sync:
             for place, journal in reversed(applied):
                 files += self._carry_out(self._undo_place(place), root, self._backwards(place, journal), journal).files
                 self._forget_undo(place, journal)
-        return Synced(files)
+        return Applied(files)
 
     def _applied(self, run: RunId) -> list[tuple[Path, Journal]]:
         """Return the journals of a run whose changes are in the working copy, in the order in which they came."""
@@ -94,23 +93,23 @@ class Sync:
         for left in (self._undo_place(place), place / "back"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def _carry_out(self, place: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Synced:
+    def _carry_out(self, place: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Applied:
         """Check, write the journal, apply. undone: the journal whose way back this is."""
         try:
             with Root(directory) as root:
-                found = _Check(root, changes)
+                found = Look(root, changes)
                 if found.ops:
                     journal = self._plan(place, directory, found, undone)
                     self._apply(root, place, journal, changes, found.marks)
-                return Synced(len(changes.ops), tuple(found.notes))
+                return Applied(len(changes.ops), tuple(found.notes))
         except Conflict as conflict:
-            raise _changed([shown(conflict.path)]) from conflict
+            raise changed([shown(conflict.path)]) from conflict
         except OSError as error:
             fix = "nothing was changed; free some space or make it writable, then try again"
             name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
             raise StepError(Cause.CONFLICT, f"{directory} cannot be written: {name}{error.strerror or error}", fix, reason="io") from error
 
-    def _plan(self, place: Path, directory: Path, found: "_Check", undone: Journal | None) -> Journal:
+    def _plan(self, place: Path, directory: Path, found: Look, undone: Journal | None) -> Journal:
         """Write the journal: from here on a crash is taken back at the next start. Raises OSError, StateError."""
         directories = found.directories
         if undone:  # what the apply made may go again; what it removed comes back as it was
@@ -151,7 +150,7 @@ class Sync:
             raise StepError(Cause.CONFLICT, message, fix, reason="io") from worse
         if isinstance(error, Conflict) or foreign:
             paths = [shown(error.path)] if isinstance(error, Conflict) else []
-            raise _changed(list(dict.fromkeys([*paths, *foreign]))) from error
+            raise changed(list(dict.fromkeys([*paths, *foreign]))) from error
         raise error
 
     def _roll_back(self, root: Root, place: Path, journal: Journal) -> list[str]:
@@ -209,84 +208,3 @@ class Sync:
             if journal.phase is Phase.DONE and not place.name.endswith(_UNDO):
                 counts[RunId(place.name[:_ID_LENGTH])] += len(journal.ops)
         return counts
-
-
-class _Check:
-    """Looks at every path that will be touched before anything is. Raises StepError(conflict) naming those that changed, and OSError.
-
-    ops: what is left to do. kept: the bytes that each of them replaces. made, directories: see Journal.
-    """
-
-    def __init__(self, root: Root, changes: ChangeSet) -> None:
-        self._root = root
-        self._gone = {op.path for op in changes.ops if op.new.kind is Kind.NOTHING}
-        self.ops: list[Op] = []
-        self.kept: list[bytes] = []
-        self.marks: list[QuickMark | None] = []
-        self.made: dict[str, None] = {}
-        self.directories: dict[str, int] = {}
-        self.notes: list[str] = []
-        conflicts = [op.shown for op in changes.ops if not self._fits(op)]
-        if conflicts:
-            raise _changed(conflicts)
-
-    def _fits(self, op: Op) -> bool:
-        here, data, mark = self._look(op.path)
-        if here.same(op.new):
-            return True
-        if not (here.same(op.old) or self._is_emptied(op, here)) or not self._way_is_free(op):
-            return False
-        old = here if op.old.kind is not Kind.NOTHING else NOTHING
-        self.ops.append(op.model_copy(update={"old": old}))  # with the permissions that the user's file has
-        self.kept.append(data)
-        self.marks.append(mark)
-        return True
-
-    def _look(self, path: bytes) -> tuple[Content, bytes, QuickMark | None]:
-        """Return what lies at a path: as a content, as bytes, and what tells it from something else."""
-        found = self._root.stat(path)
-        kind = kind_of(found.st_mode) if found else Kind.NOTHING
-        if found is None or kind not in (Kind.FILE, Kind.LINK):
-            return Content(kind=kind), b"", None
-        if kind is Kind.LINK:
-            target = self._root.link(path)
-            return Content.of(target, stat.S_IFLNK), target, quick_mark(found)
-        with os.fdopen(self._root.open(path), "rb", buffering=0) as file:
-            found = os.fstat(file.fileno())
-            data = file.readall()
-        if found.st_nlink > 1:
-            self.notes.append(f"{shown(path)} had {found.st_nlink} names (hard links); the others keep the old content")
-        return Content.of(data, found.st_mode, mode=stat.S_IMODE(found.st_mode)), data, quick_mark(found)
-
-    def _is_emptied(self, op: Op, here: Content) -> bool:
-        """Whether a directory is in the way whose files are all deleted by the same change."""
-        return here.kind is Kind.DIRECTORY and op.old.kind is Kind.NOTHING and all(path in self._gone for path in self._below(op.path))
-
-    def _below(self, path: bytes) -> Iterator[bytes]:
-        for name in os.listdir(self._root.directory(path)):  # noqa: PTH208 - of a descriptor
-            inner = path + b"/" + os.fsencode(name)
-            found = self._root.stat(inner)
-            if found and kind_of(found.st_mode) is Kind.DIRECTORY:
-                yield from self._below(inner)
-            else:
-                yield inner
-
-    def _way_is_free(self, op: Op) -> bool:
-        """Whether the directories above a path are directories, or will be, and none is a repository of its own."""
-        parts = op.path.split(b"/")[:-1]
-        for depth in range(1, len(parts) + 1):
-            above = b"/".join(parts[:depth])
-            found = self._root.stat(above)
-            if found is None or above in self._gone:
-                self.made[above.decode("latin-1")] = None
-            elif kind_of(found.st_mode) is not Kind.DIRECTORY or self._root.stat(above + b"/.git"):
-                return False
-            elif op.new.kind is Kind.NOTHING:
-                self.directories[above.decode("latin-1")] = found.st_mode & 0o7777
-        return True
-
-
-def _changed(paths: Sequence[str]) -> StepError:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    message = f"nothing was applied, for these changed meanwhile: {', '.join(paths[:_SHOWN])}{more}"
-    return StepError(Cause.CONFLICT, message, reason="changed")

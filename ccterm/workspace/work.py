@@ -10,8 +10,6 @@ from typing import Self
 from ccterm.models import Changes, Run
 from ccterm.state_dir import StateDir
 
-JUDGED = "judged.json"
-
 
 @dataclass(frozen=True)
 class PathChange:
