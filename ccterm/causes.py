@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
 
 
 class Advice(NamedTuple):
-    """One cause in words: a sentence for a human and the next action; {run} is the run's id."""
+    """One cause in words: a sentence for a human and the next action; {run} is the run's id, {deliver} push or apply."""
 
     sentence: str
     action: str
@@ -55,10 +55,10 @@ ADVICE = {
     ),
     Cause.BUDGET: Advice("The run reached its budget, turn limit or credit", "raise --budget or --max-turns, then ccterm retry {run}"),
     Cause.TIMEOUT: Advice(
-        "The run took longer than its time limit and was stopped", "raise --timeout, or ccterm push {run} to deliver what there is"
+        "The run took longer than its time limit and was stopped", "raise --timeout, or ccterm {deliver} {run} to deliver what there is"
     ),
     Cause.STALLED: Advice(
-        "The agent was silent for too long and was stopped", "ccterm logs {run}, or ccterm push {run} to deliver what there is"
+        "The agent was silent for too long and was stopped", "ccterm logs {run}, or ccterm {deliver} {run} to deliver what there is"
     ),
     Cause.CHECKOUT: Advice(
         "The repository could not be fetched", "check the repository, the branch and your access, then ccterm retry {run}"
@@ -67,17 +67,20 @@ ADVICE = {
     Cause.HARVEST: Advice("The work could not be collected", "ccterm show {run} names the directory that was kept"),
     Cause.POLICY: Advice(
         "The work was not published because a rule forbids it",
-        "ccterm diff {run}, then ccterm push {run} with the flag that the verdict names",
+        "ccterm diff {run}, then ccterm {deliver} {run} with the flag that the verdict names",
     ),
     Cause.VERIFY: Advice(
-        "The verify command failed on the new commit", "ccterm logs {run}, or ccterm push {run} to deliver it all the same"
+        "The verify command failed on the new commit", "ccterm logs {run}, or ccterm {deliver} {run} to deliver it all the same"
     ),
     Cause.PUSH: Advice("The push failed", "ccterm push {run} tries again; the work is kept"),
-    Cause.CONFLICT: Advice("Files changed underneath the run", "ccterm diff {run}, then apply the kept patch by hand"),
+    Cause.CONFLICT: Advice(
+        "Files changed underneath the run",
+        "ccterm diff {run}; ccterm apply {run} once the files are as they were, or apply the kept patch by hand",
+    ),
     Cause.ENGINE: Advice("The engine that the run lived in went away", "ccterm check, then ccterm retry {run}"),
     Cause.LOST: Advice(
         "The ccterm process that carried out this run ended before the run did",
-        "ccterm push {run} delivers what was kept, ccterm retry {run} starts anew",
+        "ccterm {deliver} {run} delivers what was kept, ccterm retry {run} starts anew",
     ),
     Cause.INTERNAL: Advice("ccterm itself failed; this is a defect", "ccterm show {run}, and please report it"),
 }
@@ -97,6 +100,14 @@ PUSH_REASONS = {
     "size": Advice("The remote refused the push as too large", "ccterm diff {run}; remove the large file and retry"),
 }
 
+CHECKOUT_REASONS = {
+    "snapshot": Advice("The snapshot of the working copy could not be taken", "mend what it names, then ccterm retry {run}"),
+}
+
+CONFLICT_REASONS = {
+    "io": Advice("The working copy could not be written", "mend what it names, then ccterm apply {run}"),
+}
+
 _EXIT = {
     Cause.POLICY: ExitCode.POLICY,
     Cause.PUSH: ExitCode.PUSH,
@@ -108,11 +119,21 @@ _EXIT = {
 }
 
 
+AWAITS_APPLY = "awaits_apply"
+"""Reason of a testing run that succeeded and whose changes wait for the user's word."""
+
+
+def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str) -> str:
+    """Return what a user can do about a run that ended; `deliver` is the command that brings its work where it belongs."""
+    if cause is None:
+        return f"ccterm diff {run}, then ccterm apply {run}" if reason == AWAITS_APPLY else ""
+    return advice(cause, reason).action.format(run=run, deliver=deliver)
+
+
 def advice(cause: Cause, reason: str = "") -> Advice:
     """Return sentence and action for a cause; a push has finer ones by reason."""
-    if cause is Cause.PUSH:
-        return PUSH_REASONS.get(reason, ADVICE[cause])
-    return ADVICE[cause]
+    finer = {Cause.PUSH: PUSH_REASONS, Cause.CHECKOUT: CHECKOUT_REASONS, Cause.CONFLICT: CONFLICT_REASONS}
+    return finer.get(cause, {}).get(reason, ADVICE[cause])
 
 
 def exit_code(cause: Cause) -> ExitCode:

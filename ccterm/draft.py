@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Required, TypedDict
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ccterm.errors import UsageError
-from ccterm.models import ExecutionMode, Value
+from ccterm.models import Allowances, ExecutionMode, Value
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Duration, whole_text
@@ -71,6 +71,17 @@ class Draft(Value):
     hold: bool | None = None
     skip_permissions: bool | None = None
     allow_default_branch: bool | None = None
+    yes: bool | None = None
+    """Without a branch: bring the changes in without asking, unless a rule refuses them."""
+    allow_deletions: Annotated[int, Field(ge=0)] | None = None
+    allow_lines: Annotated[int, Field(ge=0)] | None = None
+    allow_files: Annotated[int, Field(ge=0)] | None = None
+    allow_path: Texts | None = None
+
+    @property
+    def allow(self) -> Allowances:
+        """How far this task may go beyond the rules."""
+        return Allowances(deletions=self.allow_deletions, lines=self.allow_lines, files=self.allow_files, paths=self.allow_path or ())
 
 
 _SPOKEN = {"task": "prompt", "execution_mode": "mode"}
@@ -98,6 +109,11 @@ class DraftFields(TypedDict, total=False):
     hold: bool
     skip_permissions: bool
     allow_default_branch: bool
+    yes: bool
+    allow_deletions: int
+    allow_lines: int
+    allow_files: int
+    allow_path: Sequence[str]
 
 
 def draft(values: Mapping[str, object]) -> Draft:

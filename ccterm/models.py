@@ -12,7 +12,7 @@ from ccterm.causes import Cause
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
-StepName = Literal["resolve", "checkout", "setup", "agent", "harvest", "policy", "verify", "publish"]
+StepName = Literal["resolve", "checkout", "setup", "agent", "harvest", "policy", "verify", "publish", "snapshot", "apply"]
 
 
 class Mode(StrEnum):
@@ -20,6 +20,11 @@ class Mode(StrEnum):
 
     PIPELINE = "pipeline"
     TESTING = "testing"
+
+    @property
+    def delivery(self) -> str:
+        """The command that delivers kept work."""
+        return "push" if self is Mode.PIPELINE else "apply"
 
 
 class ExecutionMode(StrEnum):
@@ -81,6 +86,21 @@ class ImageChoice(Value):
     """Path of a Dockerfile; its directory is what it may copy from."""
 
 
+class Allowances(Value):
+    """How far the user lets one run go beyond the rules; each raises one clause."""
+
+    deletions: int | None = Field(default=None, ge=0)
+    lines: int | None = Field(default=None, ge=0)
+    files: int | None = Field(default=None, ge=0)
+    paths: tuple[str, ...] = ()
+    """Globs of paths that may be touched although they are protected."""
+
+    def beyond(self, other: "Allowances") -> "Allowances":
+        """Return these, and the other ones where nothing is said here."""
+        given = {name: value for name, value in self if value is not None}
+        return other.model_copy(update={**given, "paths": (*other.paths, *self.paths)})
+
+
 class Task(Value):
     """What the user asks for, once, with everything filled in."""
 
@@ -112,6 +132,11 @@ class Task(Value):
     hold: bool = False
     skip_permissions: bool = False
     allow_default_branch: bool = False
+    allow: Allowances = Allowances()
+    yes: bool = False
+    """Testing mode: what no rule refuses is brought into the working copy without another question."""
+    include: tuple[str, ...] = ()
+    """Globs of ignored files that a snapshot takes along."""
     notes: tuple[str, ...] = ()
     """What the user should know before it starts."""
 
@@ -151,11 +176,31 @@ class Finding(Value):
     paths: tuple[str, ...] = ()
 
 
+class Numbers(Value):
+    """How much a commit destroys; a path that lives on elsewhere is renamed, not deleted."""
+
+    files: int = 0
+    deleted: int = 0
+    retyped: int = 0
+    """Files that became links, or the other way round."""
+    gutted: int = 0
+    """Files that lost more than nine tenths of their bytes or lines."""
+    renamed: int = 0
+    removed: int = 0
+    """Lines removed."""
+
+    @property
+    def destroyed(self) -> int:
+        """Files whose content is gone."""
+        return self.deleted + self.retyped + self.gutted
+
+
 class Verdict(Value):
     """What the policy says of a commit."""
 
     ok: bool
     findings: tuple[Finding, ...] = ()
+    numbers: Numbers = Numbers()
 
 
 class Publication(Value):
@@ -174,6 +219,13 @@ class Salvage(Value):
     commit: str | None
     """None when the tree could not be made into a commit; the directory then holds the files."""
     delivered: bool = False
+
+
+class Sync(Value):
+    """Changes that were brought into the working copy."""
+
+    files: int
+    undone: bool = False
 
 
 class Tokens(Value):
@@ -218,6 +270,7 @@ class Run(Value):
     base_sha: str | None = None
     commit: str | None = None
     published: Publication | None = None
+    synced: Sync | None = None
     changes: Changes | None = None
     verdict: Verdict | None = None
     cost_usd: float = 0.0

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from ccterm import causes
 from ccterm.causes import Cause
-from ccterm.events import Event, Finished, Held, Judged, Notice, Published, Salvaged, Spent, Started, StepFinished, Waiting
-from ccterm.models import Publication, Run, Salvage, State, StepRecord, Tokens, now
+from ccterm.events import Event, Finished, Held, Judged, Notice, Published, Salvaged, Spent, Started, StepFinished, Synced, Waiting
+from ccterm.models import Publication, Run, Salvage, State, StepRecord, Sync, Tokens, now
 from ccterm.store import Store
 from ccterm.transcript import Transcript
 
@@ -45,6 +45,8 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
             changes = {"verdict": verdict, "changes": numbers}
         case Published(remote=remote, ref=ref, sha=sha, proven=proven):
             changes = {"published": Publication(remote=remote, ref=ref, sha=sha, proven=proven)}
+        case Synced(files=files):
+            changes = {"synced": Sync(files=files)}
         case Salvaged(directory=directory, commit=commit):
             changes = {"salvage": Salvage(directory=directory, commit=commit)}
     return changes
@@ -58,7 +60,7 @@ def _finished(run: Run, event: Finished) -> Run:
             "cause": event.cause,
             "reason": event.reason,
             "summary": event.summary,
-            "action": causes.advice(event.cause, event.reason).action.format(run=run.id) if event.cause else "",
+            "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery),
             "held": None,
             "waiting_until": None,
             "finished": event.at,

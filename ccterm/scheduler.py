@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ccterm.models import BatchId, RunId
 
 Key = tuple[str, str]
-"""What a run works on alone: (remote's key, branch)."""
+"""What a run works on alone: (remote's key, branch), or (working copy, "")."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,9 @@ class Scheduler:
             self._done(entry)
 
     def _obstacle(self, entry: Entry) -> str:
+        what = "branch" if entry.key[1] else "working copy"
         rival = self.busy(entry.key)
-        return f"branch busy (run {rival})" if rival else self._trouble(entry.run)
+        return f"{what} busy (run {rival})" if rival else self._trouble(entry.run)
 
     def pump(self) -> None:
         """Start what may start now."""

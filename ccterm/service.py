@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Unpack
 
 from ccterm.draft import Draft, DraftFields, draft
-from ccterm.errors import CctermError, UsageError
+from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Held, Notice, Queued, cut
-from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State, Sync, Task, new_id, now
+from ccterm.pipeline.copies import Copies
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.run import Pipeline
 from ccterm.record import Recorder, replay
@@ -28,6 +29,7 @@ from ccterm.submission import anchored
 from ccterm.transcript import EVENTS_FILE, Transcript, follow, read_events
 
 _log = logging.getLogger(__name__)
+NO_ALLOWANCES = Allowances()
 
 
 class Service(ABC):
@@ -74,8 +76,19 @@ class Service(ABC):
         """Queue the same task again."""
 
     @abstractmethod
-    async def push(self, run: RunId) -> Run:
-        """Deliver a run's salvaged commit. Raises StepError(push) when that fails, UsageError when there is nothing to deliver."""
+    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+        """Deliver a run's salvaged commit. Raises StepError(push or policy) when that fails, UsageError when there is nothing to deliver."""
+
+    @abstractmethod
+    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+        """Bring a testing run's kept changes, or those of some paths, into its working copy: all, or none.
+
+        Raises StepError(conflict or policy), and UsageError when there is nothing to apply.
+        """
+
+    @abstractmethod
+    async def undo(self, run: RunId) -> Run:
+        """Put back what a run's changes replaced. Raises StepError(conflict), and UsageError when there is nothing to undo."""
 
     async def wait(self, run: RunId) -> Run:
         """Return a run once it has ended."""
@@ -105,12 +118,14 @@ class AgentService(Service):
         plan: Callable[[Draft], Task],
         writers: Executor | None = None,
         max_concurrent: int = 4,
+        copies: Copies,
     ) -> None:
-        """Take what runs need. writers: threads for transcripts; None = the loop's own."""
+        """Take what runs need. copies: brings changes into working copies. writers: threads for transcripts; None = the loop's own."""
         self._state = state
         self._store = store
         self._pipelines = pipelines
         self._plan = plan
+        self._copies = copies
         self._writers = writers
         self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason, trouble=self._trouble)
         self._open: dict[RunId, _Open] = {}
@@ -179,6 +194,7 @@ class AgentService(Service):
         return Transcript(place, run, reserve=self._state.reserve, pool=self._writers, on_fault=lambda _: on_fault())
 
     async def _recover(self) -> None:
+        told = await asyncio.to_thread(self._copies.recover)
         for run in await asyncio.to_thread(self._store.unfinished):
             place = self._state.run(run.id)
             transcript = self._transcript(place, run.id)
@@ -189,7 +205,18 @@ class AgentService(Service):
                 continue
             recorder = Recorder(run, transcript, self._store)
             recorder.emit([] if known else [_queued(run)])
+            recorder.emit([Notice(level="warn", text=told[run.id])] if run.id in told else [])
             await self._pipelines[run.task.execution_mode].recover(recorder)
+        for applied, files in (await asyncio.to_thread(self._copies.applied)).items():  # the owner died before it could say so
+            await self._note_applied(applied, files)
+
+    async def _note_applied(self, run: RunId, files: int) -> None:
+        try:
+            known = await asyncio.to_thread(self._store.get, run)
+        except UnknownRun:
+            return
+        if known.synced is None:
+            await asyncio.to_thread(self._store.save, known.model_copy(update={"synced": Sync(files=files), "action": ""}))
 
     async def find(self, ref: str) -> Run:
         """Return the run of an id, a unique prefix or `last`."""
@@ -259,8 +286,24 @@ class AgentService(Service):
         await self._enqueue(fresh)
         return fresh
 
-    async def push(self, run: RunId) -> Run:
+    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Deliver a run's salvaged commit."""
+
+        async def work(known: Run, recorder: Recorder) -> Run:
+            return await self._pipelines[known.task.execution_mode].deliver(known, recorder, allow)
+
+        return await self._afterwards(run, work)
+
+    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+        """Bring a testing run's kept changes into its working copy."""
+        return await self._afterwards(run, lambda known, recorder: self._copies.apply(known, recorder, allow, only))
+
+    async def undo(self, run: RunId) -> Run:
+        """Put back what a run's changes replaced."""
+        return await self._afterwards(run, self._copies.undo)
+
+    async def _afterwards(self, run: RunId, work: Callable[[Run, Recorder], Awaitable[Run]]) -> Run:
+        """Do something with a run that has ended, alone with what it works on; its events go into a transcript of their own."""
         known = await self.find(run)
         if not known.state.final:
             raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
@@ -268,16 +311,16 @@ class AgentService(Service):
             await self._open[run].closed.wait()
         key = _key(known.task)
         if rival := self._scheduler.busy(key):
-            raise UsageError(f"run {rival} works on branch {known.task.branch} now", "try again when it has ended")
+            raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
         async with self._scheduler.alone(Entry(run, BatchId(run), key)):
             place = self._state.run(run) / f"delivery-{new_id()}"
             recorder = Recorder(known, self._transcript(place, run), None)
             try:
-                delivered = await self._pipelines[known.task.execution_mode].deliver(known, recorder)
+                changed = await work(known, recorder)
             finally:
                 await recorder.close()
-        await asyncio.to_thread(self._store.save, delivered)
-        return delivered
+        await asyncio.to_thread(self._store.save, changed)
+        return changed
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,9 @@ class StateDir:
         self.salvages = self.path / "salvage"
         self.mirrors = self.path / "mirrors"
         self.journal = self.path / "journal"
+        self.snapshots = self.path / "snapshots"
+        """What is kept of working copies between testing runs."""
+        self.locks = self.path / "locks"
         self.lib = self.path / "lib"
         """The programs that run in boxes."""
         self.owner_lock = self.path / "owner.lock"
@@ -174,6 +177,14 @@ class StateDir:
     def work(self, run: RunId) -> Path:
         """Return where a run's commit is brought to for judging."""
         return self.run(run) / "work"
+
+    def snapshot(self, run: RunId) -> Path:
+        """Return where the snapshot lies that a testing run began from."""
+        return self.run(run) / "snapshot"
+
+    def applied(self, run: RunId) -> Path:
+        """Return the journal of what a run changed in a working copy."""
+        return self._of(self.journal, run)
 
     def salvage(self, run: RunId) -> Path:
         """Return where a run's undelivered work is kept."""

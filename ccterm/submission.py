@@ -9,10 +9,11 @@ from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import box_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
-from ccterm.models import ExecutionMode, ImageChoice, Limits, Task
+from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Mode, Task
 from ccterm.remotes import Remote, looks_like_url
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
 from ccterm.workspace.origin import find_origin
+from ccterm.workspace.repository import find_repository
 
 
 def anchored(draft: Draft, here: Path) -> Draft:
@@ -35,23 +36,45 @@ class Planner:
 
     def plan(self, draft: Draft) -> Task:
         """Return the task. Raises UsageError (and its children) or PreflightError."""
-        if not draft.branch:
-            raise UsageError("testing mode comes with a later version", "give --branch")
         mode, skip = draft.mode or self._settings.mode, bool(draft.skip_permissions) or self._settings.skip_permissions
         self._refuse_agent(draft, mode)
+        return self._for_branch(draft, mode, skip=skip) if draft.branch else self._for_working_copy(draft, mode, skip=skip)
+
+    def _for_branch(self, draft: Draft, mode: ExecutionMode, *, skip: bool) -> Task:
         origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
         self._refuse_place(mode, origin.remote, draft.agent or self._settings.agent)
         repo = self._settings.for_repo(origin.remote.url_key)
         project = self._trusted(origin.root) if origin.root else ProjectSettings()
-        base = draft.base or project.base or repo.base
+        task = self._task(draft, mode, repo, project, skip=skip, notes=[origin.sentence] if origin.sentence else [])
+        place = {"repo": origin.repo, "remote": origin.remote.url, "remote_key": origin.remote.url_key, "branch": draft.branch}
+        base = {"base": draft.base or project.base or repo.base, "base_given": draft.base is not None}
+        return task.model_copy(update={**place, **base, "allow_default_branch": bool(draft.allow_default_branch)})
+
+    def _for_working_copy(self, draft: Draft, mode: ExecutionMode, *, skip: bool) -> Task:
+        if draft.base:
+            raise UsageError("without a branch a run begins with the working copy as it is", "leave out --base, or give --branch")
+        copy = find_repository(draft.repo or ".", self._environ, Path.cwd())
+        copy.require_rest()
+        self._refuse_place(mode, None, draft.agent or self._settings.agent)
+        repo, project = self._settings.for_repo(copy.key), self._trusted(copy.root)
+        what = "once you have said yes" if not draft.yes else "unless a rule refuses them"
+        task = self._task(draft, mode, repo, project, skip=skip, notes=[f"changes come back into {copy.root} {what}"])
+        return task.model_copy(
+            update={
+                "repo": str(copy.root),
+                "mode": Mode.TESTING,
+                "yes": bool(draft.yes),
+                "include": project.include,
+                "checkout": CheckoutOptions(),
+            }
+        )
+
+    def _task(
+        self, draft: Draft, mode: ExecutionMode, repo: RepoSettings, project: ProjectSettings, *, skip: bool, notes: Sequence[str]
+    ) -> Task:
         return Task(
             prompt=draft.prompt,
-            repo=origin.repo,
-            remote=origin.remote.url,
-            remote_key=origin.remote.url_key,
-            branch=draft.branch,
-            base=base,
-            base_given=draft.base is not None,
+            repo="",
             execution_mode=mode,
             agent=draft.agent or self._settings.agent,
             model=draft.model or project.model or repo.model,
@@ -65,8 +88,8 @@ class Planner:
             image=ImageChoice(reference=repo.image, dockerfile=str(repo.dockerfile) if repo.dockerfile else None),
             hold=bool(draft.hold),
             skip_permissions=skip,
-            allow_default_branch=bool(draft.allow_default_branch),
-            notes=(*_warnings(mode, skip=skip), *([origin.sentence] if origin.sentence else [])),
+            allow=draft.allow,
+            notes=(*_warnings(mode, skip=skip), *notes),
         )
 
     def _refuse_agent(self, draft: Draft, mode: ExecutionMode) -> None:
@@ -80,13 +103,13 @@ class Planner:
         project.require_trust()
         return project.settings
 
-    def _refuse_place(self, mode: ExecutionMode, remote: Remote, agent: str) -> None:
+    def _refuse_place(self, mode: ExecutionMode, remote: Remote | None, agent: str) -> None:
         """Say now what a place to run would refuse later."""
         if mode is ExecutionMode.LOCAL:
             if self._settings.services:
                 raise PreflightError("services need containers", "use --mode dagger, or take [services] out of the settings")
             return
-        if remote.kind == "path":
+        if remote and remote.kind == "path":
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
         if agent == ClaudeAgent.name:
             box_login(self._environ)

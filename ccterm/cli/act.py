@@ -1,7 +1,7 @@
 """The commands that change something: orders to runs, deliveries, trust."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, code_for, interruptible, say, state_dir, tell, tell_json, tell_runs
 from ccterm.errors import UsageError
 from ccterm.events import Steered
-from ccterm.models import Run, RunId
+from ccterm.models import Allowances, Run, RunId
 from ccterm.service import AgentService, Service
 from ccterm.settings import Trust, trust_path
 from ccterm.workspace.fetch import fetch
@@ -114,12 +114,30 @@ def retry_run(ref: str, *, as_json: bool) -> ExitCode:
     return code_for([run])
 
 
-def push_run(ref: str, *, as_json: bool) -> ExitCode:
-    """Deliver a run's salvaged commit."""
+def allowances(deletions: int | None, lines: int | None, files: int | None, paths: Sequence[str] | None) -> Allowances:
+    """Return what flags allow."""
+    return Allowances(deletions=deletions, lines=lines, files=files, paths=tuple(paths or ()))
 
+
+def push_run(ref: str, allow: Allowances, *, as_json: bool) -> ExitCode:
+    """Deliver a run's salvaged commit."""
+    return _delivered(ref, lambda service, run: service.push(run, allow=allow), as_json=as_json)
+
+
+def apply_run(ref: str, allow: Allowances, only: Sequence[str], *, as_json: bool) -> ExitCode:
+    """Bring a run's kept changes into its working copy."""
+    return _delivered(ref, lambda service, run: service.apply(run, allow=allow, only=only), as_json=as_json)
+
+
+def undo_run(ref: str, *, as_json: bool) -> ExitCode:
+    """Put back what a run's changes replaced."""
+    return _delivered(ref, lambda service, run: service.undo(run), as_json=as_json)
+
+
+def _delivered(ref: str, order: Callable[[Service, RunId], Awaitable[Run]], *, as_json: bool) -> ExitCode:
     async def work() -> Run:
         async with AgentService.open() as service:
-            return await service.push((await service.find(ref)).id)
+            return await order(service, (await service.find(ref)).id)
 
     run = carry_out(work())
     if as_json:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ccterm.causes import ExitCode
 from ccterm.cli import render
+from ccterm.cli.approve import ask_and_apply, may_ask
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, code_for, interruptible, say, tell, tell_runs
 from ccterm.draft import Draft, draft
@@ -15,9 +16,10 @@ from ccterm.service import AgentService
 from ccterm.tasks_file import read_tasks
 
 
-def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, as_json: bool) -> ExitCode:
+def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, ask: bool = False, as_json: bool) -> ExitCode:
     """Run one task; return the exit code of its cause."""
-    return carry_out(_run([draft({"task": _prompt(task, file), **fields})], None, as_json=as_json))
+    asks = may_ask(ask=ask, yes=bool(fields.get("yes")), branch=bool(fields.get("branch")))
+    return carry_out(_run([draft({"task": _prompt(task, file), **fields})], None, ask=asks, as_json=as_json))
 
 
 def run_batch(file: Path, max_concurrent: int | None, mode: str | None, *, as_json: bool) -> ExitCode:
@@ -41,12 +43,14 @@ def _prompt(task: str | None, file: Path | None) -> str:
     return text
 
 
-async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, as_json: bool) -> ExitCode:
+async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, ask: bool = False, as_json: bool) -> ExitCode:
     async with AgentService.open() as service:
         queued = await service.submit(drafts, max_concurrent=max_concurrent)  # Ctrl-C ends it: nothing is recorded yet
         async with interruptible(service):
             await follow_all(service, queued, as_json=as_json)
         ended = [await service.find(run.id) for run in queued]
+        if ask:
+            ended = [await ask_and_apply(service, run) for run in ended]
     if as_json:
         tell_runs(ended)
     else:

@@ -70,7 +70,7 @@ def _portrait(run: Run) -> list[str]:
         ("base", run.base_sha or ""),
         ("commit", run.commit or ""),
         ("changes", render.change_numbers(run)),
-        ("verdict", "" if run.verdict is None else "fine" if run.verdict.ok else "; ".join(f.text for f in run.verdict.findings)),
+        ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
         ("kept in", run.salvage.directory if run.salvage else ""),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),

@@ -11,7 +11,7 @@ from ccterm import __version__
 
 app = typer.Typer(
     name="ccterm",
-    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch.",
+    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch, or into your working copy.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -27,6 +27,10 @@ class Where(StrEnum):
 
 
 RunRef = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")]
+AllowDeletions = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N files be deleted or gutted. [default: 20]")]
+AllowLines = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N lines be removed. [default: 500, or a quarter]")]
+AllowFiles = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N files be changed. [default: 1000]")]
+AllowPath = Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Let this protected path be changed; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -48,7 +52,9 @@ def run(
     task: Annotated[str | None, typer.Argument(metavar="TASK", help="What the agent should do; - reads it from stdin.")] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the task from a file.")] = None,
     repo: Annotated[str | None, typer.Option(help="URL, or path of a working copy (its origin is used). [default: here]")] = None,
-    branch: Annotated[str | None, typer.Option(help="Branch to push to; continued when it exists.")] = None,
+    branch: Annotated[
+        str | None, typer.Option(help="Branch to push to; continued when it exists. [default: none, the work comes back here]")
+    ] = None,
     base: Annotated[str | None, typer.Option(help="Branch, tag or sha that a new branch starts from. [default: the remote's]")] = None,
     mode: Annotated[Where | None, typer.Option(help="Where it runs. [default: dagger]")] = None,
     agent: Annotated[str | None, typer.Option(help="claude or scripted. [default: claude]")] = None,
@@ -64,12 +70,18 @@ def run(
     allow_default_branch: Annotated[
         bool, typer.Option("--allow-default-branch", help="Allow pushing to the remote's default branch.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Without --branch: bring the changes in unless a rule refuses them.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Without --branch: show what would change and ask. [default on a terminal]")] = False,
+    allow_deletions: AllowDeletions = None,
+    allow_lines: AllowLines = None,
+    allow_files: AllowFiles = None,
+    allow_path: AllowPath = None,
     skip_permissions: Annotated[
         bool, typer.Option("--skip-permissions", help="Local mode: let the agent do everything that you may do.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run document.")] = False,
 ) -> None:
-    """Run one task: clone, let the agent work, commit, push the branch."""
+    """Run one task: on a fresh clone, to a pushed branch; or without --branch on a snapshot of this working copy, and back into it."""
     from ccterm.cli.launch import run_one
 
     entry = {
@@ -89,8 +101,13 @@ def run(
         "hold": hold or None,
         "allow_default_branch": allow_default_branch or None,
         "skip_permissions": skip_permissions or None,
+        "yes": yes or None,
+        "allow_deletions": allow_deletions,
+        "allow_lines": allow_lines,
+        "allow_files": allow_files,
+        "allow_path": allow_path or None,
     }
-    _exit(run_one(task, file, entry, as_json=json))
+    _exit(run_one(task, file, entry, ask=ask, as_json=json))
 
 
 @app.command()
@@ -199,11 +216,42 @@ def retry(run: RunRef, json: Json = False) -> None:
 
 
 @app.command()
-def push(run: RunRef, json: Json = False) -> None:
+def push(
+    run: RunRef,
+    allow_deletions: AllowDeletions = None,
+    allow_lines: AllowLines = None,
+    allow_files: AllowFiles = None,
+    allow_path: AllowPath = None,
+    json: Json = False,
+) -> None:
     """Push what was kept of a run to its branch."""
-    from ccterm.cli.act import push_run
+    from ccterm.cli.act import allowances, push_run
 
-    _exit(push_run(run, as_json=json))
+    _exit(push_run(run, allowances(allow_deletions, allow_lines, allow_files, allow_path), as_json=json))
+
+
+@app.command()
+def apply(
+    run: RunRef,
+    path: Annotated[list[str] | None, typer.Option("--path", help="Only this changed file; repeatable.")] = None,
+    allow_deletions: AllowDeletions = None,
+    allow_lines: AllowLines = None,
+    allow_files: AllowFiles = None,
+    allow_path: AllowPath = None,
+    json: Json = False,
+) -> None:
+    """Bring the changes of a run without a branch into its working copy: all, or none."""
+    from ccterm.cli.act import allowances, apply_run
+
+    _exit(apply_run(run, allowances(allow_deletions, allow_lines, allow_files, allow_path), path or (), as_json=json))
+
+
+@app.command()
+def undo(run: RunRef, json: Json = False) -> None:
+    """Put back what the changes of a run replaced in its working copy."""
+    from ccterm.cli.act import undo_run
+
+    _exit(undo_run(run, as_json=json))
 
 
 @app.command()

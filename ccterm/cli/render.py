@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from ccterm.causes import AWAITS_APPLY
 from ccterm.events import (
     Event,
     Finished,
@@ -19,6 +20,7 @@ from ccterm.events import (
     Steered,
     StepFinished,
     StepStarted,
+    Synced,
     ToolCalled,
     ToolReturned,
     Waiting,
@@ -96,8 +98,8 @@ def _state_lines(event: Event) -> list[str]:
             found = [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
         case Waiting(until=until):
             found = [f"? waits for a word until {clock(until)}" if until else "? waits no more"]
-        case Judged(verdict=verdict) if not verdict.ok:
-            found = [f"! refused: {finding.text}" for finding in verdict.findings]
+        case Judged(verdict=verdict):
+            found = [f"! {'refused' if finding.severity == 'refuse' else 'note'}: {finding.text}" for finding in verdict.findings]
     return found or _end_lines(event)
 
 
@@ -105,6 +107,8 @@ def _end_lines(event: Event) -> list[str]:
     match event:
         case Published(remote=remote, ref=ref, sha=sha):
             return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, proven"]
+        case Synced(files=files):
+            return [f"✓ {files} file{'' if files == 1 else 's'} brought into the working copy"]
         case Salvaged(directory=directory):
             return [f"· work kept in {directory}"]
         case Finished(state=state, cause=cause, reason=reason, summary=summary):
@@ -119,8 +123,10 @@ def outcome(run: Run) -> str:
     if run.published:
         later = "" if run.state is State.SUCCEEDED else " later"
         return f"pushed{later} {run.published.sha[:8]}, proven"
+    if run.synced:
+        return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'brought in and undone' if run.synced.undone else 'brought in'}"
     if run.state is State.SUCCEEDED:
-        return "nothing to publish"
+        return "waits for ccterm apply" if run.reason == AWAITS_APPLY else "nothing to publish"
     if run.state is State.FAILED:
         return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if run.salvage else "")
     if run.state is State.QUEUED and run.held:

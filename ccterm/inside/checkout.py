@@ -25,6 +25,8 @@ def checkout(_frames: Frames, request: CheckoutRequest) -> CheckoutReport:
 
 def _checkout(request: CheckoutRequest) -> CheckoutReport:
     base = request["base"]
+    if request.get("given"):
+        return _from_given(request)
     if base is None:
         make_empty(request["clean"], request["tree"], request["branch"])
         return {"ok": True, "notes": [], "fetched": False}
@@ -32,6 +34,16 @@ def _checkout(request: CheckoutRequest) -> CheckoutReport:
     filling.fill()
     filling.bring_extras()
     return {"ok": True, "notes": filling.notes, "fetched": filling.fetched}
+
+
+def _from_given(request: CheckoutRequest) -> CheckoutReport:
+    """Make the tree of a clean git directory that the host made, and lay beside it what comes along uncommitted."""
+    base, include = request["base"], request.get("include")
+    assert base is not None
+    make_tree(Git(request["clean"]), request["tree"], base, request["branch"])
+    if include:
+        shutil.copytree(include, request["tree"], dirs_exist_ok=True)
+    return {"ok": True, "notes": [], "fetched": False, "given": True}
 
 
 class _Filling:

@@ -94,6 +94,9 @@ class Index:
         assert self._git.directory
         attributes = os.path.join(self._git.directory, "info", "attributes")  # these win over those of the tree
         os.makedirs(os.path.dirname(attributes), exist_ok=True)
+        given = f"{attributes}.given"
+        if os.path.exists(attributes):
+            os.rename(attributes, given)
         with open(attributes, "w", encoding="ascii") as file:
             file.write("* -working-tree-encoding\n")
         try:
@@ -101,6 +104,8 @@ class Index:
                 raise GitError("git", f"git cannot take {len(paths):,} files, {shown(paths[0])} the first of them")
         finally:
             os.unlink(attributes)
+            if os.path.exists(given):
+                os.rename(given, attributes)
         self.notes.append(f"{len(paths):,} files cannot all be converted as .gitattributes asks and were taken as they are")
 
     def _unreadable(self, path: bytes, error: OSError) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 
 from ccterm.inside.base import Base, read_base
+from ccterm.inside.changes import count_lines
 from ccterm.inside.commit import Index, commit_tree
 from ccterm.inside.compare import Comparison, Delta
 from ccterm.inside.conversions import Conversions
@@ -23,6 +24,7 @@ _MOST_REFUSALS = 500
 _MOST_NOTES = 20
 _LONGEST_PATH = 500
 _ROUNDS = 8
+_MANY_LINES = 500
 
 
 def harvest(_frames: Frames, request: HarvestRequest) -> HarvestReport:
@@ -74,7 +76,14 @@ class Harvest:
         if refused:
             RefusedCopies(self._root, out).write(refused)
         changes = write_work(self._bare, base, commit, out) if commit else []
-        return self._report(commit, changes, refused)
+        report = self._report(commit, changes, refused)
+        report["tracked_lines"] = self._lines(base, changes)
+        return report
+
+    def _lines(self, base: Base, changes: Sequence[Change]) -> int | None:
+        if sum(change["removed"] or 0 for change in changes) <= _MANY_LINES:
+            return None
+        return count_lines(self._bare, base.tree, self._bare.text("mktree"))
 
     def _base(self) -> Base:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from ccterm.inside.base import Base
+from ccterm.inside.changes import PLAIN, changes_type, list_changes
 from ccterm.inside.git import WORK_REF, Git
 from ccterm.inside.names import shown
 from ccterm.inside.protocol import Change
@@ -19,82 +20,67 @@ _FILE_CAP = 100 << 20
 _ALL_CAP = 500 << 20
 _MOST_FILES = 2000
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
-_PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
-
-
-def list_changes(git: Git, base: Base, commit: str) -> list[Change]:
-    """Return every changed path with its numbers."""
-    fields = iter(git.fields("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-abbrev", *_PLAIN, base.tree, commit))
-    raw: dict[bytes, list[bytes]] = {}
-    counts: dict[bytes, list[int | None]] = {}
-    for field in fields:
-        if field.startswith(b":"):
-            raw[next(fields)] = field[1:].split(b" ")
-        else:
-            added, removed, path = field.split(b"\t", 2)
-            counts[path] = [None if number == b"-" else int(number) for number in (added, removed)]
-    sizes = _sizes(git, [about[3] for about in raw.values()])
-    return [_change(path, raw[path], counts.get(path, [0, 0]), sizes) for path in sorted(raw)]
-
-
-def _change(path: bytes, about: Sequence[bytes], counts: Sequence[int | None], sizes: dict[bytes, int]) -> Change:
-    old, new = (None if mode == b"000000" else mode.decode() for mode in about[:2])
-    return {
-        "path": path.decode("utf-8", "surrogateescape"),
-        "old_mode": old,
-        "new_mode": new,
-        "added": counts[0],
-        "removed": counts[1],
-        "size": sizes.get(about[3], 0),
-    }
-
-
-def _sizes(git: Git, shas: Sequence[bytes]) -> dict[bytes, int]:
-    listing = git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=b"".join(sha + b"\n" for sha in shas))
-    pairs = (line.split(b" ") for line in listing.splitlines())
-    return {sha: int(size) for sha, size in pairs if size.isdigit()}
 
 
 def write_work(git: Git, base: Base, commit: str, out: str) -> list[Change]:
     """Write bundle, patch, changes.json and added.bin; return the changes."""
-    changes = list_changes(git, base, commit)
+    changes = list_changes(git, base.tree, commit)
     not_ours = [f"^{base.commit}"] if base.commit else []
     git.run("bundle", "create", "--quiet", os.path.abspath(f"{out}/work.bundle"), WORK_REF, *not_ours)
     with open(f"{out}/work.patch", "wb") as patch:
-        git.to_file(patch, "diff-tree", "-r", "-p", "--binary", "--full-index", *_PLAIN, base.tree, commit)
+        git.to_file(patch, "diff-tree", "-r", "-p", "--binary", "--full-index", *PLAIN, base.tree, commit)
+    with open(f"{out}/added.bin", "wb") as added:
+        added.write(git.run("cat-file", "commit", commit).partition(b"\n\n")[2] + b"\n")
+        _Added(git, commit, changes, added).write(git.lines("diff-tree", "-r", "-p", "-U0", *PLAIN, base.tree, commit))
     with open(f"{out}/changes.json", "w", encoding="ascii") as file:
         json.dump(changes, file)
-    with open(f"{out}/added.bin", "wb") as added:
-        _write_added(git, base, commit, changes, added)
     return changes
 
 
-def _write_added(git: Git, base: Base, commit: str, changes: Sequence[Change], to: IO[bytes]) -> None:
-    to.write(git.run("cat-file", "commit", commit).partition(b"\n\n")[2] + b"\n")
-    for change in changes:
+class _Added:
+    """Writes the bytes that a commit adds, change after change, and notes where those of each begin and end."""
+
+    def __init__(self, git: Git, commit: str, changes: Sequence[Change], to: IO[bytes]) -> None:
+        self._git, self._commit, self._to = git, commit, to
+        # git tells of a file that became a link, or the other way round, in two parts
+        self._parts = [change for change in changes for _ in range(2 if changes_type(change) else 1)]
+        self._current: Change | None = None
+
+    def write(self, diff: Iterator[bytes]) -> None:
+        """Take the diff that tells of all changes; hunks are counted out, so that no content passes for a header."""
+        old = new = 0
+        parts = iter(self._parts)
+        for line in diff:
+            if not (old or new):
+                if match := _HUNK.match(line):
+                    old, new = (1 if count is None else int(count) for count in match.groups())
+                elif line.startswith(b"diff --git "):
+                    self._begin(next(parts))
+            elif line.startswith(b"+"):
+                new -= 1
+                self._to.write(line[1:])
+            elif line.startswith(b"-"):
+                old -= 1
+        self._end()
+
+    def _begin(self, change: Change) -> None:
+        if change is self._current:
+            return
+        self._end()
+        self._current = change
+        change["span"] = [self._to.tell()]
         path = change["path"].encode("utf-8", "surrogateescape")
         if change["old_mode"] is None:
-            to.write(path + b"\n")
+            self._to.write(path + b"\n")
         if change["added"] is None and change["new_mode"] is not None:
-            to.flush()
-            git.to_file(to, "cat-file", "blob", f"{commit}:".encode() + path)
-            to.seek(0, os.SEEK_END)
-            to.write(b"\n")
-    to.writelines(_added_lines(git.lines("diff-tree", "-r", "-p", "-U0", *_PLAIN, base.tree, commit)))
+            self._to.flush()
+            self._git.to_file(self._to, "cat-file", "blob", f"{self._commit}:".encode() + path)
+            self._to.seek(0, os.SEEK_END)
+            self._to.write(b"\n")
 
-
-def _added_lines(diff: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the added lines of a diff; hunks are counted out, so that no content passes for a header."""
-    old = new = 0
-    for line in diff:
-        if not (old or new):
-            if match := _HUNK.match(line):
-                old, new = (1 if count is None else int(count) for count in match.groups())
-        elif line.startswith(b"+"):
-            new -= 1
-            yield line[1:]
-        elif line.startswith(b"-"):
-            old -= 1
+    def _end(self) -> None:
+        if self._current is not None:
+            self._current["span"].append(self._to.tell())
 
 
 class RefusedCopies:

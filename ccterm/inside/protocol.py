@@ -95,6 +95,10 @@ class CheckoutRequest(TypedDict):
     """Relative path of the mirror kept between runs, or None."""
     clean: str
     tree: str
+    given: NotRequired[bool]
+    """`clean` is there already, made by the host: only the tree is made, and `remote` is not asked."""
+    include: NotRequired[str | None]
+    """Relative directory whose files are copied into the tree and enter no commit, or None."""
     depth: NotRequired[int | None]
     filter: NotRequired[str | None]
     submodules: NotRequired[bool]
@@ -108,6 +112,8 @@ class CheckoutReport(Failure):
 
     notes: NotRequired[list[str]]
     fetched: NotRequired[bool]
+    given: NotRequired[bool]
+    """It was made of what the host gave."""
 
 
 class Keep(TypedDict):
@@ -221,6 +227,13 @@ class Change(TypedDict):
     added: int | None
     removed: int | None
     size: int
+    old_size: NotRequired[int]
+    old_lines: NotRequired[int | None]
+    """Lines that a regular file had before it was changed; None for a binary one."""
+    renamed_to: NotRequired[str]
+    """Of a deleted path: where its content lives on, all of it or nearly so."""
+    span: NotRequired[list[int]]
+    """Where in added.bin the bytes begin and end that this path adds."""
 
 
 class HarvestReport(Failure):
@@ -232,6 +245,8 @@ class HarvestReport(Failure):
     added: NotRequired[int]
     removed: NotRequired[int]
     deleted: NotRequired[int]
+    tracked_lines: NotRequired[int | None]
+    """Lines of all text files of the base; counted only when very many lines were removed."""
     refusals: NotRequired[list[Refusal]]
     notes: NotRequired[list[str]]
 

@@ -37,7 +37,19 @@ def make_tree(clean: Git, tree: str, base: str, branch: str) -> None:
     copy_objects(clean, os.path.join(tree, ".git"))
     _set_refs(git, tags(clean), base, branch)
     configure(git)
+    _copy_info(clean, git)
     git.run("read-tree", "--reset", "-u", "HEAD")
+
+
+def _copy_info(clean: Git, git: Git) -> None:
+    """Let attributes and ignore rules that were given beside the history hold in the working copy too."""
+    assert clean.directory
+    assert git.directory
+    for name in ("attributes", "exclude"):
+        source, target = (os.path.join(directory, "info", name) for directory in (clean.directory, git.directory))
+        if os.path.exists(source):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(source, target)
 
 
 def make_empty(clean: str, tree: str, branch: str) -> None:

@@ -63,6 +63,16 @@ def shaped(data: bytes) -> Iterator[tuple[int, int]]:
         match = _SECRET.search(data, match.start() + 1)
 
 
+def telling(data: bytes) -> bool:
+    """Whether some bytes hold a token or a private key by their shape; a password in a URL, as every example has one, does not count."""
+    match = _SECRET.search(data)
+    while match:
+        if not match.lastindex:
+            return True
+        match = _SECRET.search(data, match.start() + 1)
+    return False
+
+
 def undecided(data: bytes) -> int:
     """Return from where on a shape may have begun that the end of the data cuts off."""
     begun = _BEGUN.search(data)

@@ -18,6 +18,7 @@ from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, Engi
 from ccterm.executors.local import LocalExecutor
 from ccterm.models import ExecutionMode
 from ccterm.owner.server import listening
+from ccterm.pipeline.copies import Copies
 from ccterm.pipeline.outfit import Outfitter
 from ccterm.pipeline.run import Pipeline
 from ccterm.preflight import core_checks
@@ -46,7 +47,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
         pipelines: dict[ExecutionMode, Pipeline] = {}
         for mode, made in _executors(settings, state, environ).items():
             executor = await stack.enter_async_context(made)
-            outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets)
+            outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets, state=state)
             pipelines[mode] = Pipeline(executor, outfit, state)
         trust = Trust(state.path)
         service = AgentService(
@@ -56,6 +57,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             writers=writers,
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
+            copies=Copies(state, settings.policy, environ),
         )
         async with service.serving(), listening(service, state):
             yield service

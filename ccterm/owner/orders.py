@@ -8,7 +8,7 @@ from ccterm import errors
 from ccterm.causes import Cause
 from ccterm.draft import Draft
 from ccterm.errors import CctermError, OwnerError, StepError
-from ccterm.models import Run, RunId, Value
+from ccterm.models import Allowances, Run, RunId, Value
 
 PROTOCOL = 1
 """Version of this conversation; both sides must speak the same."""
@@ -80,9 +80,26 @@ class Push(Value):
 
     do: Literal["push"] = "push"
     run: RunId
+    allow: Allowances = Allowances()
 
 
-Order = Annotated[Submit | Cancel | CancelAll | Steer | Hold | Release | Retry | Push, Field(discriminator="do")]
+class Apply(Value):
+    """Bring kept changes into the working copy."""
+
+    do: Literal["apply"] = "apply"
+    run: RunId
+    allow: Allowances = Allowances()
+    only: tuple[str, ...] = ()
+
+
+class Undo(Value):
+    """Put back what a run's changes replaced."""
+
+    do: Literal["undo"] = "undo"
+    run: RunId
+
+
+Order = Annotated[Submit | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo, Field(discriminator="do")]
 ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 

@@ -11,10 +11,26 @@ from pydantic import ValidationError
 from ccterm.draft import Draft
 from ccterm.errors import OwnerError
 from ccterm.events import Event
-from ccterm.models import Run, RunId, State
+from ccterm.models import Allowances, Run, RunId, State
 from ccterm.owner.lock import OwnerLock
-from ccterm.owner.orders import LINE_LIMIT, PROTOCOL, Cancel, CancelAll, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
-from ccterm.service import Service
+from ccterm.owner.orders import (
+    LINE_LIMIT,
+    PROTOCOL,
+    Apply,
+    Cancel,
+    CancelAll,
+    Hello,
+    Hold,
+    Order,
+    Push,
+    Release,
+    Reply,
+    Retry,
+    Steer,
+    Submit,
+    Undo,
+)
+from ccterm.service import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.submission import anchored
@@ -86,9 +102,17 @@ class RemoteService(Service):
         """Queue the same task again."""
         return (await self._order(Retry(run=run)))[0]
 
-    async def push(self, run: RunId) -> Run:
+    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Deliver a run's salvaged commit."""
-        return (await self._order(Push(run=run)))[0]
+        return (await self._order(Push(run=run, allow=allow)))[0]
+
+    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+        """Bring a testing run's kept changes into its working copy."""
+        return (await self._order(Apply(run=run, allow=allow, only=tuple(only))))[0]
+
+    async def undo(self, run: RunId) -> Run:
+        """Put back what a run's changes replaced."""
+        return (await self._order(Undo(run=run)))[0]
 
     async def _order(self, order: Order) -> list[Run]:
         reader, writer = await self._connect()

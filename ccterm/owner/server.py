@@ -12,7 +12,24 @@ from pydantic import ValidationError
 from ccterm.errors import CctermError, UsageError
 from ccterm.executors.control import socket_directory
 from ccterm.models import Run
-from ccterm.owner.orders import LINE_LIMIT, ORDER, Cancel, CancelAll, Fault, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
+from ccterm.owner.orders import (
+    LINE_LIMIT,
+    ORDER,
+    Apply,
+    Cancel,
+    CancelAll,
+    Fault,
+    Hello,
+    Hold,
+    Order,
+    Push,
+    Release,
+    Reply,
+    Retry,
+    Steer,
+    Submit,
+    Undo,
+)
 from ccterm.service import Service
 from ccterm.state_dir import StateDir, write_private
 
@@ -86,9 +103,18 @@ class _Desk:
                 await service.release(run)
             case Retry(run=run):
                 return [await service.retry(run)]
-            case Push(run=run):
-                return [await service.push(run)]
+            case Push() | Apply() | Undo():
+                return [await self._deliver(order)]
         return []
+
+    async def _deliver(self, order: Push | Apply | Undo) -> Run:
+        match order:
+            case Push(run=run, allow=allow):
+                return await self._service.push(run, allow=allow)
+            case Apply(run=run, allow=allow, only=only):
+                return await self._service.apply(run, allow=allow, only=only)
+            case Undo(run=run):
+                return await self._service.undo(run)
 
 
 async def _send(writer: asyncio.StreamWriter, message: Hello | Reply) -> None:

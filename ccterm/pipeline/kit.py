@@ -1,6 +1,6 @@
 """What one run is carried out with, and how far it has come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,8 @@ from ccterm.executors.base import Artifact
 from ccterm.models import Changes, Manifest, Task
 from ccterm.output.door import Door
 from ccterm.pipeline.plan import Access, Surroundings
-from ccterm.pipeline.reports import Refused
+from ccterm.pipeline.working_copy import WorkingCopy
+from ccterm.workspace.policy import Measures, Refusal
 from ccterm.workspace.work import Work
 
 
@@ -32,12 +33,18 @@ class Kit:
     """Limits how many agents start up at once; calling what it yields says that this one is up."""
     secret_names: Callable[[Path], frozenset[str]]
     """Which registered secrets stand in a file of added bytes."""
+    measures: Measures
+    """How much is too much for the policy."""
+    caps: tuple[int, int]
+    """The largest file and the largest sum of new files that harvest takes, in bytes."""
     keep_session: Callable[[Path, Path], None]
     """Copies a collected conversation, cleaned, and removes the raw one."""
     manifest: Manifest
     agent_reaches: tuple[tuple[str, int], ...] = ()
     home: Callable[[Path], bool] = lambda _: False
     """Fills a fresh directory with what the agent's private HOME holds from the start; returns whether there is anything."""
+    copy: WorkingCopy | None = None
+    """The working copy of a testing run."""
 
 
 @dataclass
@@ -53,7 +60,10 @@ class Progress:
     """The agent's tree."""
     kept: Work | None = None
     """The commit on the host: bundle, patch, numbers."""
-    refusals: tuple[Refused, ...] = ()
+    refusals: Sequence[Refusal] = ()
+    ignored: Sequence[str] = ()
+    """New paths that the working copy ignores."""
+    tracked_lines: int | None = None
     harvested: Artifact | None = None
     outcome: Outcome | None = None
     changes: Changes = field(default_factory=Changes)

@@ -2,42 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import JsonValue, ValidationError
 
 from ccterm.agents.base import Outcome
-from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted
-from ccterm.executors.base import Artifact, Boxes, Step, StepResult
+from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted, Synced
+from ccterm.executors.base import Artifact, Boxes
 from ccterm.executors.control import Control
-from ccterm.inside.protocol import Frame
-from ccterm.models import Changes, Run, StepName, Verdict
-from ccterm.output.door import Door
+from ccterm.models import Changes, ExecutionMode, Run, Verdict
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import plan
 from ccterm.pipeline.kit import Kit, Progress
 from ccterm.pipeline.live import Live
-from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Report, Resolved, ShellDone
+from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Resolved, ShellDone
+from ccterm.pipeline.steps import Steps
+from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
 from ccterm.workspace import policy
+from ccterm.workspace.alarm import steers
+from ccterm.workspace.judging import shaped_paths, together, write_facts
+from ccterm.workspace.protected import allowed
 from ccterm.workspace.salvage import forget
 from ccterm.workspace.work import Work
-
-R = TypeVar("R", bound=Report)
-_CAUSES: dict[StepName, Cause] = {
-    "resolve": Cause.CHECKOUT,
-    "checkout": Cause.CHECKOUT,
-    "setup": Cause.SETUP,
-    "agent": Cause.AGENT,
-    "harvest": Cause.HARVEST,
-    "verify": Cause.VERIFY,
-    "publish": Cause.PUSH,
-}
 
 
 class Line:
@@ -49,12 +37,33 @@ class Line:
         self._recorder = recorder
         self._live = live
         self._work_dir = work_dir
+        self._steps = Steps(kit, boxes, recorder, live)
         self.at = Progress()
 
     async def prepare(self) -> None:
-        """Resolve, check out and set up."""
+        """Resolve or take the snapshot, check out and set up."""
+        await (self._from_working_copy(self._kit.copy) if self._kit.copy else self._from_remote())
+        task, tree = self._kit.task, self.at.tree
+        if task.setup and tree:
+            step = plan.shell("setup", task.setup, tree, self._kit.around, last_use=not task.verify)
+            result, _ = await self._steps.run(step, ShellDone)
+            self.at.tree = result.outputs[plan.TREE]
+
+    async def _from_working_copy(self, copy: WorkingCopy) -> None:
+        async with self._steps.on_host("snapshot", Cause.CHECKOUT) as told:
+            snapshot = await asyncio.to_thread(copy.take)
+            told.append(f"{snapshot.files:,} files")
+        self._warn(snapshot.notes)
+        self.at.base = snapshot.base
+        self._recorder.change(base_sha=snapshot.base)
+        clean = await self._boxes.provide(snapshot.clean)
+        include = await self._boxes.provide(snapshot.include) if snapshot.include else None
+        result, _ = await self._steps.run(plan.lay_out(clean, include, base=snapshot.base, branch=snapshot.branch), CheckedOut)
+        self.at.clean, self.at.tree = result.outputs[plan.CLEAN], result.outputs[plan.TREE]
+
+    async def _from_remote(self) -> None:
         task, access = self._kit.task, self._kit.access
-        found = await self._report(plan.resolve(task, access), Resolved)
+        found = await self._steps.report(plan.resolve(task, access), Resolved)
         self.at.base, self.at.tip = found.base, found.tip
         self._refuse_default_branch(found.default_branch)
         if task.base_given and found.tip:
@@ -62,13 +71,9 @@ class Line:
             raise StepError(Cause.CHECKOUT, f"{task.branch} exists already and is continued from its tip", fix, reason="base")
         self._recorder.change(base_sha=self.at.base)
         step = plan.checkout(task, access, base=self.at.base, ref=found.ref)
-        result, report = await self._step(step, CheckedOut)
+        result, report = await self._steps.run(step, CheckedOut)
         self._warn(report.notes)
         self.at.clean, self.at.tree = result.outputs[plan.CLEAN], result.outputs[plan.TREE]
-        if task.setup:
-            step = plan.shell("setup", task.setup, self.at.tree, self._kit.around, last_use=not task.verify)
-            result, _ = await self._step(step, ShellDone)
-            self.at.tree = result.outputs[plan.TREE]
 
     def _warn(self, notes: Sequence[str]) -> None:
         for note in notes:
@@ -99,18 +104,19 @@ class Line:
             last_use=not self._kit.task.verify,
         )
         async with Control.listen(self._kit.sockets) as control, self._kit.start_gate() as started:
-            result, door = await self._execute(step, control=control, parser=parser, on_line=started)
+            result, door = await self._steps.execute(step, control=control, parser=parser, on_line=started)
         self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in self._live.unheard()])
         self.at.work = result.outputs.get(plan.TREE)
         outcome = self._kit.agent.judge(parser, door.report)
         manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
         self._recorder.change(session_id=parser.session_id or None, asked=outcome.asked, manifest=manifest)
-        self._finished(
+        self._steps.finished(
             step.name, result, ok=outcome.cause is None and not outcome.cancelled, detail=outcome.summary.split("\n", 1)[0][:120]
         )
         if plan.SESSION in result.outputs:
             await self._keep_session(result.outputs[plan.SESSION])
         self.at.outcome = outcome
+        await self._look_at_git()
         return outcome
 
     async def _home(self) -> Artifact | None:
@@ -123,6 +129,14 @@ class Line:
         finally:
             await asyncio.to_thread(forget, staged)
 
+    async def _look_at_git(self) -> None:
+        """Raise the alarm when an agent that is not boxed in may have been at the user's own git directory."""
+        copy = self._kit.copy
+        if copy and self._kit.task.execution_mode is ExecutionMode.LOCAL and (names := await asyncio.to_thread(copy.touched)):
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            text = f"the repository's git directory changed while the agent ran: {', '.join(names[:3])}{more}; was that you?"
+            self._recorder.notice(sanitise(text), "error" if any(map(steers, names)) else "warn")
+
     async def _keep_session(self, session: Artifact) -> None:
         """Keep the agent's conversation, cleaned: a run can be gone on with later."""
         raw = self._work_dir.with_name("session.raw")
@@ -133,8 +147,10 @@ class Line:
         """Make the commit and bring it to the host. Returns None when nothing changed."""
         assert self.at.work is not None
         assert self.at.clean is not None
-        step = plan.harvest(self._kit.task, self.at.work, self.at.clean, base=self.at.base, body=body, author=self._kit.author)
-        result, report = await self._step(step, Harvested, abortable=False)
+        step = plan.harvest(
+            self._kit.task, self.at.work, self.at.clean, base=self.at.base, body=body, author=self._kit.author, caps=self._kit.caps
+        )
+        result, report = await self._steps.run(step, Harvested, abortable=False)
         self.at.work = result.outputs.get(plan.TREE, self.at.work)
         self._warn(report.notes)
         if report.commit is None and not report.refusals:
@@ -143,7 +159,8 @@ class Line:
         await self._boxes.collect(result.outputs[plan.OUT], self._work_dir)
         changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
         self.at.kept = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
-        self.at.refusals = report.refusals
+        self.at.refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
+        self.at.tracked_lines = report.tracked_lines
         self._recorder.change(commit=self.at.kept.commit, changes=self.at.kept.changes)
         return self.at.kept
 
@@ -153,15 +170,28 @@ class Line:
         assert kept is not None
         begin = time.monotonic()
         self._recorder.emit([StepStarted(step="policy")])
-        found = await asyncio.to_thread(self._kit.secret_names, kept.added)
-        kept.added.unlink(missing_ok=True)  # it served the scan; the bundle and the patch hold the work
-        verdict = policy.judge(((refusal.rule, refusal.path, refusal.detail) for refusal in self.at.refusals), found)
-        detail = "fine" if verdict.ok else verdict.findings[0].text
+        facts = await asyncio.to_thread(self._facts, kept)
+        verdict = policy.judge(facts, self._kit.task.mode, self._kit.measures)
+        self.at.ignored = facts.ignored
+        detail = "fine" if not verdict.findings else verdict.findings[0].text
         took = round(time.monotonic() - begin, 3)
         self._recorder.emit(
             [Judged(verdict=verdict, changes=kept.changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)]
         )
         return verdict
+
+    def _facts(self, kept: Work) -> policy.Facts:
+        """Find out what the policy wants to know, and keep it for a later delivery."""
+        copy, refusals, ignored = self._kit.copy, self.at.refusals, self.at.ignored
+        secrets = self._kit.secret_names(kept.added)
+        shaped = shaped_paths(kept.added, kept.listed) if kept.added.exists() else []
+        kept.added.unlink(missing_ok=True)  # it served the scan; the bundle and the patch hold the work
+        if copy and kept.commit:
+            refusals = together(refusals, copy.extract(kept, self.at.base or ""))
+            ignored = copy.ignored(kept.listed)
+        facts = policy.Facts(kept.listed, refusals, secrets, shaped, ignored, self.at.tracked_lines)
+        write_facts(kept.directory, facts)
+        return facts
 
     async def verify(self) -> None:
         """Run the verify command on the new commit, over setup's tree."""
@@ -171,9 +201,9 @@ class Line:
         clean, base = self.at.harvested, self.at.base
         if task.setup and kept.touches(task.setup_inputs):
             step = plan.shell("setup", task.setup, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
-            tree = (await self._step(step, ShellDone))[0].outputs[plan.LAID]
+            tree = (await self._steps.run(step, ShellDone))[0].outputs[plan.LAID]
         step = plan.shell("verify", task.verify, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
-        await self._step(step, ShellDone)
+        await self._steps.run(step, ShellDone)
 
     async def publish(self) -> None:
         """Push the new commit and say what the remote then holds."""
@@ -183,96 +213,34 @@ class Line:
         assert commit is not None
         await self._push(self.at.harvested, commit)
 
+    async def apply(self) -> None:
+        """Bring the changes into the working copy."""
+        copy, kept = self._kit.copy, self.at.kept
+        assert copy is not None
+        assert kept is not None
+        out = [path for path in self.at.ignored if not allowed(path, self._kit.measures.allow.paths)]
+        async with self._steps.on_host("apply", Cause.CONFLICT) as told:
+            synced = await asyncio.to_thread(copy.apply, kept, self._recorder.run.id, out)
+            told.append(f"{synced.files:,} files")
+        self._warn(synced.notes)
+        self._recorder.emit([Synced(files=synced.files)])
+
     async def deliver(self, run: Run, work: Artifact) -> None:
         """Push a commit that was kept, from its bundle, onto the base it was made on."""
         task, access, commit = self._kit.task, self._kit.access, run.commit
         assert commit is not None
-        found = await self._report(plan.resolve(task, access), Resolved)
+        found = await self._steps.report(plan.resolve(task, access), Resolved)
         self.at.tip = found.tip
         self._refuse_default_branch(found.default_branch)
         if self.at.tip not in (None, run.base_sha, commit):
             raise StepError(Cause.PUSH, f"{task.branch} moved on since the run began", reason="non_fast_forward")
-        result, _ = await self._step(plan.checkout(task, access, base=run.base_sha, ref=found.ref), CheckedOut)
+        result, _ = await self._steps.run(plan.checkout(task, access, base=run.base_sha, ref=found.ref), CheckedOut)
         await self._push(result.outputs[plan.CLEAN], commit, work)
 
     async def _push(self, clean: Artifact, commit: str, work: Artifact | None = None) -> None:
         task = self._kit.task
         step = plan.publish(task, self._kit.access, clean, commit=commit, tip=self.at.tip, work=work)
-        pushed = await self._report(step, Pushed, abortable=False)
+        pushed = await self._steps.report(step, Pushed, abortable=False)
         if not pushed.proven or pushed.remote_sha != commit:
             raise StepError(Cause.PUSH, "the remote does not show the commit after the push", reason="refused")
         self._recorder.emit([Published(remote=task.remote or task.repo, ref=f"refs/heads/{task.branch}", sha=commit, proven=True)])
-
-    async def _report(self, step: Step, shape: type[R], *, abortable: bool = True) -> R:
-        return (await self._step(step, shape, abortable=abortable))[1]
-
-    async def _step(self, step: Step, shape: type[R], *, abortable: bool = True) -> tuple[StepResult, R]:
-        """Run a step that must succeed; return its result and its typed report."""
-        result, door = await self._execute(step, abortable=abortable)
-        report = door.report or {}
-        if not report.get("ok"):
-            message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
-            self._finished(step.name, result, ok=False, detail=message)
-            raise StepError(_CAUSES[step.name], message, reason=str(report.get("reason") or ""))
-        self._finished(step.name, result, ok=True, detail=_detail(step.name, report, result))
-        return result, _typed(step.name, report, shape)
-
-    async def _execute(
-        self,
-        step: Step,
-        *,
-        abortable: bool = True,
-        control: Control | None = None,
-        parser: StreamParser | None = None,
-        on_line: Callable[[], None] = lambda: None,
-    ) -> tuple[StepResult, Door]:
-        self._recorder.emit([StepStarted(step=step.name)])
-        door = self._kit.door(parser)
-
-        def sink(frame: Frame) -> None:
-            if frame["k"] == "line":
-                on_line()
-            elif frame.get("what") == "steered":
-                self._live.answered(frame.get("d", ""))
-            door.frame(frame)
-
-        begin = time.monotonic()
-        try:
-            result = await self._live.guard(self._boxes.execute(step, sink, control), abortable=abortable, control=control)
-        except BaseException:
-            self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
-            raise
-        finally:
-            door.close()
-            if door.secret_seen:
-                self._recorder.change(secret_seen=True)
-        return result, door
-
-    def _finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
-        self._recorder.emit([StepFinished(step=name, ok=ok, seconds=round(result.seconds, 3), detail=detail)])
-
-
-def _typed(name: StepName, report: Mapping[str, JsonValue], shape: type[R]) -> R:
-    try:
-        return shape.model_validate(report)
-    except ValidationError as error:
-        raise StepError(_CAUSES[name], f"the {name} step reported nonsense: {error.errors()[0]['msg']}", "please report this") from error
-
-
-def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult) -> str:
-    match name:
-        case "resolve":
-            base = report.get("base")
-            return str(base)[:12] if base else "empty repository"
-        case "checkout":
-            return "reused" if result.reused else "fetched" if report.get("fetched") else "from the mirror"
-        case "setup":
-            return "reused" if result.reused else ""
-        case "harvest":
-            if not report.get("files"):
-                return "no changes"
-            return f"{report['files']} file{'' if report['files'] == 1 else 's'} +{report['added']} -{report['removed']}"
-        case "publish":
-            return "proven"
-        case _:
-            return ""

@@ -1,6 +1,7 @@
 """What one run needs before its first step: credentials, masker, the agent's launch line. Secrets are read here, once, and registered."""
 
 import asyncio
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,19 +18,25 @@ from ccterm.causes import Cause
 from ccterm.credentials.claude import ClaudeLogin, box_login, claude_login
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.sources import user_secrets
-from ccterm.errors import PreflightError, StepError
+from ccterm.errors import PreflightError, StepError, UsageError
 from ccterm.executors.base import Executor, Service
-from ccterm.models import ExecutionMode, Manifest, Run, Task, now
+from ccterm.executors.local_env import looks_secret
+from ccterm.models import ExecutionMode, Manifest, Mode, Run, Task, now
 from ccterm.output.archive import copy_cleaned
 from ccterm.output.clean import Cleaner
 from ccterm.output.door import Door
 from ccterm.output.mask import Masker
+from ccterm.pipeline.copies import measures_of
 from ccterm.pipeline.home import HomeItems
 from ccterm.pipeline.kit import Kit
 from ccterm.pipeline.plan import Access, Surroundings
+from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
 from ccterm.remotes import Remote, is_loopback, parse_remote
 from ccterm.settings import Settings
+from ccterm.state_dir import StateDir
+from ccterm.workspace.included import variables
+from ccterm.workspace.repository import find_repository
 
 STEPS_WITH_SECRETS = ("setup", "agent", "verify")
 SCAN_CHUNK = 1024 * 1024
@@ -40,7 +47,15 @@ class Outfitter:
     """Makes kits. gate: limits how many agents start up at once. sockets: a short private directory for control sockets."""
 
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], *, agents: Mapping[str, Agent], executor: Executor, gate: Gate, sockets: Path
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        agents: Mapping[str, Agent],
+        executor: Executor,
+        gate: Gate,
+        sockets: Path,
+        state: StateDir,
     ) -> None:
         self._settings = settings
         self._environ = environ
@@ -48,6 +63,7 @@ class Outfitter:
         self._executor = executor
         self._gate = gate
         self._sockets = sockets
+        self._state = state
 
     def __call__(self, run: Run, recorder: Recorder) -> Kit:
         """Return the kit of one run. Blocks. Raises CctermError when a credential or a program cannot be had."""
@@ -57,7 +73,8 @@ class Outfitter:
         git = git_access(remote, self._settings, self._environ)
         login = self._login(task, recorder)
         secrets = {step: user_secrets(self._settings, step, self._environ) for step in STEPS_WITH_SECRETS}
-        masker = Masker(dict(_registered(git, login, secrets)))
+        caps = self._settings.policy
+        masker = Masker({**dict(self._included(task)), **dict(_registered(git, login, secrets))})
         base_url, reaches = self._api()
         launch = Launch(
             prompt=task.prompt,
@@ -83,6 +100,9 @@ class Outfitter:
             door=lambda parser: _door(masker, recorder, parser, loop),
             start_gate=self._gate,
             secret_names=lambda path: _found(masker, path),
+            measures=measures_of(self._settings.policy, task.allow),
+            caps=(caps.max_file_mb << 20, caps.max_total_mb << 20),
+            copy=self._copy(run),
             keep_session=lambda raw, to: _keep(masker, raw, to),
             agent_reaches=reaches,
             home=HomeItems(Path(self._environ.get("HOME", "/")) / ".claude", self._settings.home, self._settings.mcp).fill,
@@ -123,6 +143,22 @@ class Outfitter:
             Service(alias=name, image=each.image, port=each.port, env=each.env, ready=each.ready)
             for name, each in self._settings.services.items()
         )
+
+    def _copy(self, run: Run) -> WorkingCopy | None:
+        if run.task.mode is not Mode.TESTING:
+            return None
+        cap = self._settings.policy.max_file_mb << 20
+        return WorkingCopy(run.task, self._state, self._environ, cap, self._state.snapshot(run.id))
+
+    def _included(self, task: Task) -> Iterator[tuple[str, str]]:
+        """Yield what looks like a secret in the ignored files that a snapshot takes along."""
+        if task.mode is not Mode.TESTING:
+            return
+        try:
+            repository = find_repository(task.repo, self._environ, Path(task.repo))
+        except UsageError:
+            return  # the snapshot says it, as the step that fails
+        yield from ((name, value) for name, value in variables(repository, task.include, os.devnull) if looks_secret(name))
 
     def _access(self, git: GitAccess) -> Access:
         remote, reaches = git.remote, tuple[tuple[str, int], ...]()

@@ -13,6 +13,7 @@ from ccterm.inside.protocol import GIT_HEADER
 from ccterm.models import Task
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
+INCLUDE = "include"
 LAID = "laid"
 """A tree with the new commit laid over it. A name of its own: what a dead owner left of it must not be taken for the agent's tree."""
 NEUTRAL = "work"
@@ -109,6 +110,31 @@ def checkout(task: Task, access: Access, *, base: str | None, ref: str | None) -
     )
 
 
+def lay_out(clean: Artifact, include: Artifact | None, *, base: str, branch: str) -> Step:
+    """Make the working tree of a snapshot that the host took."""
+    request: dict[str, JsonValue] = {
+        "remote": "",
+        "branch": branch,
+        "base": base,
+        "ref": None,
+        "mirror": None,
+        "clean": CLEAN,
+        "tree": TREE,
+        "given": True,
+        "include": INCLUDE if include else None,
+    }
+    inputs = {CLEAN: clean, **({INCLUDE: include} if include else {})}
+    return Step(
+        name="checkout",
+        program="checkout",
+        request=request,
+        inputs=inputs,
+        last_use=frozenset(inputs),
+        outputs=(CLEAN, TREE),
+        timeout=GIT_STEP_TIMEOUT,
+    )
+
+
 def shell(
     name: str,
     command: str,
@@ -190,8 +216,17 @@ def agent(
     )
 
 
-def harvest(task: Task, tree: Artifact, clean: Artifact, *, base: str | None, body: str, author: str) -> Step:
-    """Make one commit of the agent's tree."""
+def harvest(
+    task: Task,
+    tree: Artifact,
+    clean: Artifact,
+    *,
+    base: str | None,
+    body: str,
+    author: str,
+    caps: tuple[int, int] = (MAX_FILE_BYTES, MAX_TOTAL_BYTES),
+) -> Step:
+    """Make one commit of the agent's tree. caps: the largest file and the largest sum of new ones, in bytes."""
     request: dict[str, JsonValue] = {
         "tree": TREE,
         "clean": CLEAN,
@@ -201,8 +236,8 @@ def harvest(task: Task, tree: Artifact, clean: Artifact, *, base: str | None, bo
         "fallback": first_line(task.prompt),
         "body": body,
         "author": author,
-        "max_file_bytes": MAX_FILE_BYTES,
-        "max_total_bytes": MAX_TOTAL_BYTES,
+        "max_file_bytes": caps[0],
+        "max_total_bytes": caps[1],
         "lfs": task.checkout.lfs,
     }
     return Step(

@@ -50,6 +50,7 @@ class Harvested(Report):
     added: Count = 0
     removed: Count = 0
     deleted: Count = 0
+    tracked_lines: Count | None = None
     refusals: tuple[Refused, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -10,10 +10,11 @@ from ccterm import causes
 from ccterm.agents.base import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
-from ccterm.events import Salvaged, Started
+from ccterm.events import Salvaged, Started, Synced
 from ccterm.executors.base import Artifact, Boxes, Executor
-from ccterm.models import Run, State, Task
+from ccterm.models import Allowances, Mode, Run, State, Task
 from ccterm.pipeline import plan
+from ccterm.pipeline.copies import require_deliverable
 from ccterm.pipeline.kit import Kit
 from ccterm.pipeline.line import Line
 from ccterm.pipeline.live import Live, StoppedEarly
@@ -22,6 +23,7 @@ from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
 from ccterm.workspace import policy
 from ccterm.workspace.salvage import forget, keep_tree, keep_work
+from ccterm.workspace.sync import Sync
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class Pipeline:
         if recorder.fault:
             summary = f"the transcript could not be written: {recorder.fault.strerror}; free some space in {self._state.path}"
             ending = Ending(State.FAILED, Cause.INTERNAL, "disk", summary)
+        await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
 
     async def _attempt(self, recorder: Recorder, live: Live) -> Ending:
@@ -117,16 +120,29 @@ class Pipeline:
         if not verdict.ok:
             raise StepError(Cause.POLICY, policy.sentence(verdict), reason=verdict.findings[0].rule)
         await line.verify()
+        if run.task.mode is Mode.TESTING:
+            return await self._bring_back(line, outcome, recorder)
         await line.publish()
         return Ending(State.SUCCEEDED, summary=outcome.summary)
+
+    async def _bring_back(self, line: Line, outcome: Outcome, recorder: Recorder) -> Ending:
+        """Apply the changes when the user said so beforehand; else keep them for a look and `apply`."""
+        if recorder.run.task.yes:
+            await line.apply()
+            return Ending(State.SUCCEEDED, summary=outcome.summary)
+        await self._keep(line, recorder)
+        return Ending(State.SUCCEEDED, reason=causes.AWAITS_APPLY, summary=outcome.summary)
 
     async def recover(self, recorder: Recorder) -> Run:
         """End a run whose owner died: harvest what its boxes still hold, and say that it was lost."""
         ending = Ending(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
             left = await asyncio.to_thread(self._executor.leavings, recorder.run.id)
+            if files := (await asyncio.to_thread(Sync(self._state).applied)).get(recorder.run.id):
+                recorder.emit([Synced(files=files)])
+                ending = Ending(State.SUCCEEDED, summary="the changes were in the working copy when ccterm ended")
             if left is not None:
-                await self._take_up(recorder, left)
+                await self._take_up(recorder, {} if files else left)
         except CctermError as error:
             recorder.notice(f"what the lost run left could not be harvested: {error}", "error")
         return await self._finish(recorder, ending)
@@ -150,8 +166,10 @@ class Pipeline:
             await self._salvage(line, boxes, recorder)
             raise
 
-    async def deliver(self, run: Run, recorder: Recorder) -> Run:
+    async def deliver(self, run: Run, recorder: Recorder, allow: Allowances) -> Run:
         """Push a run's salvaged commit; `recorder` takes the events of the delivery. Raises StepError and UsageError; the work stays kept."""
+        if run.task.mode is Mode.TESTING:
+            raise UsageError(f"run {run.id} has no branch to push to", f"ccterm apply {run.id} brings its changes into the working copy")
         if run.salvage is None or run.commit is None:
             what = "was delivered already" if run.published else "kept no commit"
             raise UsageError(f"run {run.id} {what}, there is nothing to push", f"ccterm show {run.id}")
@@ -160,6 +178,7 @@ class Pipeline:
                 Cause.POLICY, policy.sentence(run.verdict), "take the secret out of the work before it goes anywhere", reason="secret"
             )
         kit = await asyncio.to_thread(self._outfit, run, recorder)
+        await asyncio.to_thread(require_deliverable, run, Path(run.salvage.directory), kit.measures, allow)
         async with self._executor.open_run(run.id, run.task.image) as boxes:
             line = Line(kit, boxes, recorder, Live(), self._state.work(run.id))
             await line.deliver(run, await boxes.provide(Path(run.salvage.directory)))

@@ -4,13 +4,17 @@ import subprocess
 from pathlib import Path
 
 from ccterm.errors import UsageError
-from ccterm.models import Run
+from ccterm.models import Mode, Run
 from ccterm.state_dir import StateDir
 from ccterm.workspace.work import bundle_of
 
 
 def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None = None) -> str:
     """Return the ref that now names the run's commit in `repo`. Raises UsageError."""
+    if run.task.mode is Mode.TESTING:
+        raise UsageError(
+            f"the changes of run {run.id} stand on no commit of yours", f"ccterm apply {run.id} brings them into its working copy"
+        )
     bundle = bundle_of(run, state)
     if bundle is None or run.commit is None:
         raise UsageError(f"run {run.id} has no commit to fetch ({run.state})", f"ccterm show {run.id}")

@@ -79,7 +79,7 @@ def _git_dir(directory: Path, env: Mapping[str, str], said: str) -> tuple[bool, 
             else "name a working copy, or a URL"
         )
         raise RemoteError(f"{shown(said)} is no directory", fix)
-    found = _ask(directory, env, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
+    found = ask(directory, env, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
     if found is None:
         raise RemoteError(
             f"{shown(str(directory))} is not a git repository", "name a working copy or a bare repository, or a URL; git init makes one"
@@ -89,9 +89,9 @@ def _git_dir(directory: Path, env: Mapping[str, str], said: str) -> tuple[bool, 
 
 
 def _of_working_copy(directory: Path, env: Mapping[str, str]) -> Origin:
-    top = _ask(directory, env, "rev-parse", "--show-toplevel")
+    top = ask(directory, env, "rev-parse", "--show-toplevel")
     root = Path(os.path.realpath(top)) if top else Path(os.path.realpath(directory))
-    url = _ask(root, env, "config", "--get", "remote.origin.url")
+    url = ask(root, env, "config", "--get", "remote.origin.url")
     if not url:
         raise RemoteError(f"{shown(str(root))} has no remote named origin", "git remote add origin URL, or give the URL as --repo")
     try:
@@ -102,12 +102,12 @@ def _of_working_copy(directory: Path, env: Mapping[str, str]) -> Origin:
 
 
 def _unpushed(root: Path, env: Mapping[str, str]) -> int:
-    counted = _ask(root, env, "rev-list", "--count", "--max-count=10000", "HEAD", "--not", "--remotes=origin")
+    counted = ask(root, env, "rev-list", "--count", "--max-count=10000", "HEAD", "--not", "--remotes=origin")
     return int(counted) if counted and counted.isdecimal() else 0
 
 
-def _ask(directory: Path, env: Mapping[str, str], *question: str) -> str | None:
-    """Return git's answer without the line's end, or None when it has none."""
+def ask(directory: Path, env: Mapping[str, str], *question: str) -> str | None:
+    """Ask git about a directory. Returns its answer without the line's end, or None when it has none."""
     command = ["git", "-C", str(directory), *_SAFE, *question]
     try:
         done = subprocess.run(command, env=_clean(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)

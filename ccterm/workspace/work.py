@@ -1,7 +1,7 @@
 """A commit that a run made, as it lies on the host: bundle, patch, numbers, and what had to stay out of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,6 +12,47 @@ from ccterm.state_dir import StateDir
 
 
 @dataclass(frozen=True)
+class PathChange:
+    """One changed path, as harvest tells of it; modes as git writes them, None = absent on that side, or a binary's lines."""
+
+    path: str
+    """Bytes that are not UTF-8 stand as lone surrogates."""
+    old_mode: str | None = None
+    new_mode: str | None = None
+    added: int | None = None
+    removed: int | None = None
+    size: int = 0
+    old_size: int = 0
+    old_lines: int | None = None
+    renamed_to: str | None = None
+    span: tuple[int, int] = (0, 0)
+    """Where its bytes begin and end in added.bin."""
+
+    @classmethod
+    def read(cls, told: Mapping[str, object]) -> "PathChange":
+        """Take what harvest wrote, field by field. Raises ValueError."""
+        span = told.get("span")
+        begin, end = span if isinstance(span, list) and len(span) == 2 else (0, 0)
+        return cls(
+            path=str(told["path"]),
+            old_mode=_text(told.get("old_mode")),
+            new_mode=_text(told.get("new_mode")),
+            added=_number(told.get("added")),
+            removed=_number(told.get("removed")),
+            size=_number(told.get("size")) or 0,
+            old_size=_number(told.get("old_size")) or 0,
+            old_lines=_number(told.get("old_lines")),
+            renamed_to=_text(told.get("renamed_to")),
+            span=(_number(begin) or 0, _number(end) or 0),
+        )
+
+    @property
+    def raw(self) -> bytes:
+        """The path as bytes."""
+        return self.path.encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
 class Work:
     """What harvest left in `directory`."""
 
@@ -19,15 +60,14 @@ class Work:
     commit: str | None
     """None when every change was refused."""
     changes: Changes
-    paths: tuple[str, ...]
-    """The changed paths; bytes that are not UTF-8 stand as lone surrogates."""
+    listed: tuple[PathChange, ...] = ()
 
     @classmethod
     def read(cls, directory: Path, commit: str | None, changes: Changes) -> Self:
         """Read what `collect` brought to the host. Raises OSError and ValueError."""
         index = directory / "changes.json"
         listed = json.loads(index.read_text("utf-8")) if index.exists() else []
-        return cls(directory, commit, changes, tuple(str(change["path"]) for change in listed))
+        return cls(directory, commit, changes, tuple(map(PathChange.read, listed)))
 
     @property
     def bundle(self) -> Path:
@@ -46,7 +86,11 @@ class Work:
 
     def touches(self, globs: Sequence[str]) -> bool:
         """Whether the commit changes a path that one of the globs names, by its whole path or by its last part."""
-        return any(fnmatchcase(path, glob) or fnmatchcase(path.rpartition("/")[2], glob) for path in self.paths for glob in globs)
+        return any(
+            fnmatchcase(path, glob) or fnmatchcase(path.rpartition("/")[2], glob)
+            for path in (change.path for change in self.listed)
+            for glob in globs
+        )
 
 
 def patch_of(run: Run, state: StateDir) -> Path | None:
@@ -59,6 +103,24 @@ def bundle_of(run: Run, state: StateDir) -> Path | None:
     return _kept(run, state, "work.bundle")
 
 
+def kept_directory(run: Run, state: StateDir) -> Path | None:
+    """Return the directory of a run's work, salvaged or delivered, or None when it made none."""
+    bundle = bundle_of(run, state)
+    return bundle.parent if bundle else None
+
+
 def _kept(run: Run, state: StateDir, name: str) -> Path | None:
     places = [Path(run.salvage.directory)] if run.salvage else []
     return next((place / name for place in [*places, state.work(run.id)] if (place / name).is_file()), None)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

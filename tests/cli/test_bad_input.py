@@ -26,7 +26,17 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["run"], 2, "give the task once", id="no prompt"),
         pytest.param(["run", "x", "-f", "y"], 2, "give the task once", id="two prompts"),
         pytest.param(["run", "-f", "nowhere.md"], 2, "nowhere.md", id="missing file"),
-        pytest.param(["run", "x", "--mode", "local"], 2, "testing mode comes with a later version; give --branch", id="no branch"),
+        pytest.param(
+            ["run", "x", "--mode", "local", "--agent", "scripted"], 2, "is not a git repository; git init makes one", id="no branch"
+        ),
+        pytest.param(["run", "x", "--yes", "--branch", "b"], 2, "leave out --yes and --ask, or --branch", id="yes and branch"),
+        pytest.param(["run", "x", "--yes", "--ask"], 2, "--ask and --yes contradict each other", id="yes and ask"),
+        pytest.param(["run", "x", "--ask"], 2, "--ask needs a terminal", id="ask without terminal"),
+        pytest.param(
+            ["run", "x", "--mode", "local", "--agent", "scripted", "--base", "main"], 2, "leave out --base", id="base without branch"
+        ),
+        pytest.param(["apply", "last"], 2, "there is no run yet", id="apply"),
+        pytest.param(["undo", "last"], 2, "there is no run yet", id="undo"),
         pytest.param(["run", "x", "--branch", "--force", "--mode", "local"], 2, "--force", id="branch like an option"),
         pytest.param(["run", "x", "--branch", "a..b", "--mode", "local"], 2, '"a..b"', id="bad branch"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--agent", "codex"], 2, "codex", id="unknown agent"),

@@ -133,7 +133,7 @@ def test_the_demo_delivers_three_of_four_and_leaves_only_records(state: Path) ->
 
 
 def test_check_names_every_fix(state: Path, tmp_path: Path) -> None:
-    done = ccterm("check", "--json", env={"CCTERM_CLAUDE_BIN": str(tmp_path / "no-claude")})
+    done = ccterm("check", "--mode", "local", "--json", env={"CCTERM_CLAUDE_BIN": str(tmp_path / "no-claude")})
     results = {result["name"]: result for result in json.loads(done.stdout)}
     assert done.returncode == 3
     assert results["claude"]["status"] == "fail"

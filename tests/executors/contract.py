@@ -15,6 +15,11 @@ from ccterm.executors.base import Artifact, Boxes, Executor, Step, StepResult
 from ccterm.executors.control import Control, socket_directory
 from ccterm.inside.protocol import Frame
 from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.pipeline.plan import lay_out
+from ccterm.state_dir import StateDir
+from ccterm.workspace.repository import find_repository
+from ccterm.workspace.snapshot import take
+from tests.support.git import make_repository, write_files
 from tests.support.waiting import until
 
 TREE = "work"
@@ -277,6 +282,26 @@ class ExecutorContract:
     async def test_every_check_answers(self, executor: Executor) -> None:
         results = [await check.run() for check in executor.checks()]
         assert _failed(results) == []
+
+    async def test_a_snapshot_of_a_working_copy_becomes_the_tree(self, boxes: Boxes, tmp_path: Path) -> None:
+        copy = make_repository(tmp_path / "copy", {"README.md": "hello\n", ".gitattributes": "* text eol=crlf\n", ".gitignore": ".env\n"})
+        write_files(copy, {"README.md": "edited\r\nmixed\n", "untracked": "new\n", ".env": "A=1\n"})
+        state = StateDir(tmp_path / "state").prepare()
+        taken = take(find_repository(str(copy), os.environ, tmp_path), state, tmp_path / "taken", env=os.environ, include=[".env"])
+        assert taken.include is not None
+        given = [await boxes.provide(place) for place in (taken.clean, taken.include)]
+        result = await boxes.execute(lay_out(*given, base=taken.base, branch=taken.branch), Heard().append)
+        assert result.report is not None
+        assert result.report["ok"], result.report
+        await boxes.collect(result.outputs[TREE], tmp_path / "out")
+        found = {name: content for name, (_, content) in snapshot(tmp_path / "out").items() if name.split(b"/")[0] != b".git"}
+        assert found == {
+            b"README.md": b"edited\r\nmixed\n",
+            b"untracked": b"new\n",
+            b".env": b"A=1\n",
+            b".gitignore": b".env\n",
+            b".gitattributes": b"* text eol=crlf\n",
+        }
 
 
 def _failed(results: Iterable[object]) -> list[object]:

@@ -42,11 +42,47 @@ def test_the_list_of_changes(box: GitBox) -> None:
     (box.tree / "bin").write_bytes(b"\0\1\2")
     (box.tree / "src/main.py").unlink()
     box.commit()
-    assert json.loads((box.out / "changes.json").read_text()) == [
-        {"path": "README.md", "old_mode": "100644", "new_mode": "100644", "added": 1, "removed": 0, "size": 15},
-        {"path": "bin", "old_mode": None, "new_mode": "100644", "added": None, "removed": None, "size": 3},
-        {"path": "src/main.py", "old_mode": "100644", "new_mode": None, "added": 0, "removed": 1, "size": 0},
+    told = json.loads((box.out / "changes.json").read_text())
+    assert [{name: value for name, value in change.items() if name != "span"} for change in told] == [
+        {"path": "README.md", "old_mode": "100644", "new_mode": "100644", "added": 1, "removed": 0, "size": 15, "old_size": 10},
+        {"path": "bin", "old_mode": None, "new_mode": "100644", "added": None, "removed": None, "size": 3, "old_size": 0},
+        {"path": "src/main.py", "old_mode": "100644", "new_mode": None, "added": 0, "removed": 1, "size": 0, "old_size": 9},
     ]
+
+
+def test_each_change_says_where_its_added_bytes_are(box: GitBox) -> None:
+    (box.tree / "README.md").unlink()
+    (box.tree / "README.md").symlink_to("TARGET")
+    (box.tree / "bin").write_bytes(b"\0BINARY")
+    (box.tree / "src/main.py").write_text("+++ TEXT\n")
+    (box.tree / "zero").touch()
+    box.commit()
+    added = (box.out / "added.bin").read_bytes()
+    told = json.loads((box.out / "changes.json").read_text())
+    assert {change["path"]: added[slice(*change["span"])] for change in told} == {
+        "README.md": b"TARGET\n",
+        "bin": b"bin\n\0BINARY\n",
+        "src/main.py": b"+++ TEXT\n",
+        "zero": b"zero\n",
+    }
+
+
+def test_a_renamed_file_names_where_its_content_lives_on(box: GitBox) -> None:
+    (box.tree / "src/main.py").rename(box.tree / "moved.py")
+    (box.tree / "README.md").unlink()
+    box.commit()
+    told = json.loads((box.out / "changes.json").read_text())
+    assert {change["path"]: change.get("renamed_to") for change in told} == {"README.md": None, "moved.py": None, "src/main.py": "moved.py"}
+
+
+def test_a_gutted_file_says_how_many_lines_it_had(tmp_path: Path) -> None:
+    source = support.make_repository(tmp_path / "source", {"long.txt": "line\n" * 50, "short.txt": "line\n" * 5})
+    box = GitBox(tmp_path / "box", source).start()
+    for name in ("long.txt", "short.txt"):
+        (box.tree / name).write_text("stub\n")
+    box.commit()
+    told = json.loads((box.out / "changes.json").read_text())
+    assert {change["path"]: change.get("old_lines") for change in told} == {"long.txt": 50, "short.txt": None}
 
 
 def test_the_added_bytes_hold_all_that_is_new_and_nothing_old(box: GitBox) -> None:

@@ -1,0 +1,142 @@
+"""Runs one step after the other for one run: frames go through the door, reports are checked, beginning and end are told."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from ccterm.agents.stream import StreamParser
+from ccterm.causes import Cause
+from ccterm.errors import StepError, UsageError
+from ccterm.events import StepFinished, StepStarted
+from ccterm.executors.base import Boxes, Step, StepResult
+from ccterm.executors.control import Control
+from ccterm.inside.protocol import Frame
+from ccterm.models import StepName
+from ccterm.output.door import Door
+from ccterm.output.sanitise import sanitise
+from ccterm.pipeline.kit import Kit
+from ccterm.pipeline.live import Live
+from ccterm.pipeline.reports import Report
+from ccterm.record import Recorder
+
+R = TypeVar("R", bound=Report)
+_CAUSES: dict[StepName, Cause] = {
+    "resolve": Cause.CHECKOUT,
+    "checkout": Cause.CHECKOUT,
+    "setup": Cause.SETUP,
+    "agent": Cause.AGENT,
+    "harvest": Cause.HARVEST,
+    "verify": Cause.VERIFY,
+    "publish": Cause.PUSH,
+}
+
+
+class Steps:
+    """Runs the steps of one run, in boxes and on the host."""
+
+    def __init__(self, kit: Kit, boxes: Boxes, recorder: Recorder, live: Live) -> None:
+        self._kit = kit
+        self._boxes = boxes
+        self._recorder = recorder
+        self._live = live
+
+    async def report(self, step: Step, shape: type[R], *, abortable: bool = True) -> R:
+        """Run a step that must succeed; return its typed report."""
+        return (await self.run(step, shape, abortable=abortable))[1]
+
+    async def run(self, step: Step, shape: type[R], *, abortable: bool = True) -> tuple[StepResult, R]:
+        """Run a step that must succeed; return its result and its typed report."""
+        result, door = await self.execute(step, abortable=abortable)
+        report = door.report or {}
+        if not report.get("ok"):
+            message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
+            self.finished(step.name, result, ok=False, detail=message)
+            raise StepError(_CAUSES[step.name], message, reason=str(report.get("reason") or ""))
+        self.finished(step.name, result, ok=True, detail=_detail(step.name, report, result))
+        return result, _typed(step.name, report, shape)
+
+    async def execute(
+        self,
+        step: Step,
+        *,
+        abortable: bool = True,
+        control: Control | None = None,
+        parser: StreamParser | None = None,
+        on_line: Callable[[], None] = lambda: None,
+    ) -> tuple[StepResult, Door]:
+        """Run a step to its end, whatever that is. on_line: called for each line of output."""
+        self._recorder.emit([StepStarted(step=step.name)])
+        door = self._kit.door(parser)
+
+        def sink(frame: Frame) -> None:
+            if frame["k"] == "line":
+                on_line()
+            elif frame.get("what") == "steered":
+                self._live.answered(frame.get("d", ""))
+            door.frame(frame)
+
+        begin = time.monotonic()
+        try:
+            result = await self._live.guard(self._boxes.execute(step, sink, control), abortable=abortable, control=control)
+        except BaseException:
+            self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
+            raise
+        finally:
+            door.close()
+            if door.secret_seen:
+                self._recorder.change(secret_seen=True)
+        return result, door
+
+    def finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
+        """Tell how a step ended."""
+        self._recorder.emit([StepFinished(step=name, ok=ok, seconds=round(result.seconds, 3), detail=detail)])
+
+    @asynccontextmanager
+    async def on_host(self, name: StepName, cause: Cause) -> AsyncIterator[list[str]]:
+        """Tell of a step that runs on the host; what is put into the list is its detail. UsageError becomes StepError."""
+        begin, told = time.monotonic(), list[str]()
+        self._recorder.emit([StepStarted(step=name)])
+        ok = False
+        try:
+            yield told
+            ok = True
+        except UsageError as error:
+            told.append(error.message)
+            raise StepError(cause, error.message, error.fix, reason=name) from error
+        except StepError as error:
+            told.append(error.message)
+            raise
+        finally:
+            took = round(time.monotonic() - begin, 3)
+            self._recorder.emit([StepFinished(step=name, ok=ok, seconds=took, detail=", ".join(told))])
+
+
+def _typed(name: StepName, report: Mapping[str, JsonValue], shape: type[R]) -> R:
+    try:
+        return shape.model_validate(report)
+    except ValidationError as error:
+        raise StepError(_CAUSES[name], f"the {name} step reported nonsense: {error.errors()[0]['msg']}", "please report this") from error
+
+
+def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult) -> str:
+    match name:
+        case "resolve":
+            base = report.get("base")
+            return str(base)[:12] if base else "empty repository"
+        case "checkout":
+            if report.get("given"):
+                return "from the snapshot"
+            return "reused" if result.reused else "fetched" if report.get("fetched") else "from the mirror"
+        case "setup":
+            return "reused" if result.reused else ""
+        case "harvest":
+            if not report.get("files"):
+                return "no changes"
+            return f"{report['files']} file{'' if report['files'] == 1 else 's'} +{report['added']} -{report['removed']}"
+        case "publish":
+            return "proven"
+        case _:
+            return ""

@@ -1,0 +1,77 @@
+"""What a testing run does on the host itself: take the snapshot, read the changes out of the commit, watch the user's git directory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ccterm.causes import Cause
+from ccterm.errors import StepError, UsageError
+from ccterm.models import RunId, Task
+from ccterm.state_dir import StateDir
+from ccterm.workspace import alarm
+from ccterm.workspace.changes import CHANGES, ChangeSet, extract
+from ccterm.workspace.judging import ignored_paths
+from ccterm.workspace.policy import Refusal
+from ccterm.workspace.repository import Repository, find_repository
+from ccterm.workspace.snapshot import Snapshot, take
+from ccterm.workspace.sync import Applied, Sync
+from ccterm.workspace.work import PathChange, Work
+
+
+@dataclass
+class WorkingCopy:
+    """The working copy of one run. Its methods block; they raise StepError and UsageError."""
+
+    task: Task
+    state: StateDir
+    environ: Mapping[str, str]
+    max_file: int
+    place: Path
+    """Where the snapshot goes."""
+    _digests: alarm.Digests = field(default_factory=dict)
+    _found: Repository | None = None
+
+    @property
+    def root(self) -> Path:
+        """Its top directory."""
+        return Path(self.task.repo)
+
+    @property
+    def _repository(self) -> Repository:
+        self._found = self._found or find_repository(self.task.repo, self.environ, self.root)
+        return self._found
+
+    def take(self) -> Snapshot:
+        """Take the snapshot, and remember how the git directory is."""
+        self._digests = alarm.digests(self._repository)
+        return take(self._repository, self.state, self.place, env=self.environ, include=self.task.include, max_file=self.max_file)
+
+    def touched(self) -> Sequence[str]:
+        """Return what of the git directory changed since, what can make git run something first."""
+        changed = alarm.changed(self._digests, alarm.digests(self._repository)) if self._digests else []
+        return sorted(changed, key=lambda name: not alarm.steers(name))
+
+    def extract(self, work: Work, base: str) -> Sequence[Refusal]:
+        """Read the change set out of the commit, beside it; return what of it must not be applied."""
+        assert work.commit is not None
+        clean, manifest = self.place / "clean.git", self.place / "manifest.json"
+        changes, refused = extract(clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES)
+        told = {change.raw for change in work.listed}
+        if any(op.path not in told for op in changes.ops):
+            raise StepError(Cause.HARVEST, "the commit holds other changes than its list names", "please report this")
+        return refused
+
+    def ignored(self, changes: Sequence[PathChange]) -> Sequence[str]:
+        """Return the new paths that the working copy ignores."""
+        try:
+            repository = self._repository
+        except UsageError:  # it is gone, or no repository any more: nothing will be applied to it either
+            return ()
+        return ignored_paths(repository, self.place / "clean.git" / "info" / "exclude", changes)
+
+    def apply(self, work: Work, run: RunId, leave_out: Sequence[str]) -> Applied:
+        """Bring the changes in."""
+        self._repository.require_rest()
+        changes = ChangeSet.read(work.directory / CHANGES)
+        assert changes is not None
+        return Sync(self.state).apply(run, self.root, changes.without(leave_out))

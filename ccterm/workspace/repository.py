@@ -1,0 +1,120 @@
+"""A working copy that a testing run works for: found and looked over before anything starts, each way to be unfit one sentence."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from ccterm.errors import RemoteError, UsageError
+from ccterm.inside.git import Git
+from ccterm.remotes import looks_like_url, parse_remote, shown
+from ccterm.workspace.origin import ask
+
+_UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+_BRANCH = "or give --branch"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A working copy and its git directory, which is only ever read."""
+
+    root: Path
+    git_dir: Path
+    common_dir: Path
+    """The git directory itself, or the main one of a linked worktree."""
+    head: str
+    branch: str
+    """The branch that is checked out, or "work"."""
+    key: str
+    """Identity of its origin, else its path: what settings go by."""
+
+    @property
+    def id(self) -> str:
+        """A name for its own directories in the state directory."""
+        return repository_id(self.root)
+
+    @property
+    def git(self) -> Git:
+        """Git on this repository, with nothing in force that could start a program."""
+        return Git(str(self.git_dir), work_tree=str(self.root))
+
+    def busy_with(self) -> str:
+        """Return what is under way in it, such as a merge, or ""."""
+        return next((what for name, what in _UNDER_WAY.items() if (self.git_dir / name).exists()), "")
+
+    def require_rest(self) -> None:
+        """Raise UsageError while a merge or the like is under way."""
+        if what := self.busy_with():
+            raise UsageError(f"a {what} is under way in {self.root}", f"finish or abort it (git {what} --abort), then try again")
+
+
+def repository_id(root: Path) -> str:
+    """Return the name under which a working copy is known in the state directory."""
+    return sha256(os.fsencode(root)).hexdigest()[:24]
+
+
+def find_repository(repo: str, env: Mapping[str, str], cwd: Path) -> Repository:
+    """Return the working copy that `repo`, a path from `cwd`, lies in. Raises UsageError with the one thing that is wrong."""
+    if looks_like_url(repo) and not os.path.lexists(cwd / repo):
+        raise UsageError("without a branch the work comes back into a working copy, and a URL is none", "give --branch, or a directory")
+    parse_remote(str(cwd / repo) if repo else repo)  # refuses what must not reach git or a message
+    directory = cwd / Path(repo).expanduser()
+    if not directory.is_dir():
+        raise RemoteError(f"{shown(str(directory))} is no directory", "name a working copy, or give a URL and --branch")
+    found = ask(directory, env, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
+    if found is None:
+        raise RemoteError(f"{shown(str(directory))} is not a git repository", "git init makes one; git add and git commit put something in")
+    bare, git_dir = found.split("\n", 1)
+    if bare == "true":
+        raise UsageError(
+            f"{shown(str(directory))} is a bare repository: there is no working copy to bring changes back to", "give --branch"
+        )
+    return _working_copy(directory, Path(os.path.realpath(git_dir)), env)
+
+
+def _working_copy(directory: Path, git_dir: Path, env: Mapping[str, str]) -> Repository:
+    top = ask(directory, env, "rev-parse", "--show-toplevel")
+    if not top:
+        raise UsageError(f"{shown(str(directory))} is inside a git directory", f"name the working copy, {_BRANCH}")
+    root = Path(os.path.realpath(top))
+    if above := ask(root, env, "rev-parse", "--show-superproject-working-tree"):
+        raise UsageError(f"{shown(str(root))} is a submodule of {shown(above)}", f"clone it on its own, {_BRANCH}")
+    head = ask(root, env, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if not head:
+        raise UsageError(f"{shown(str(root))} has no commit yet", "git add and git commit first: the snapshot is made on top of a commit")
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise UsageError(f"{shown(str(root))} cannot be written to, so nothing could be brought back", f"make it writable, {_BRANCH}")
+    common = ask(root, env, "rev-parse", "--git-common-dir") or str(git_dir)
+    branch = ask(root, env, "symbolic-ref", "--short", "--quiet", "HEAD") or "work"
+    return Repository(root, git_dir, Path(os.path.realpath(root / common)), head, branch, _key(root, env))
+
+
+def _key(root: Path, env: Mapping[str, str]) -> str:
+    url = ask(root, env, "config", "--get", "remote.origin.url")
+    try:
+        return parse_remote(url if looks_like_url(url) else os.path.realpath(root / Path(url).expanduser())).url_key if url else str(root)
+    except UsageError:
+        return str(root)
+
+
+def excludes(repository: Repository, env: Mapping[str, str]) -> bytes:
+    """Return the user's own ignore rules that are in no .gitignore: the repository's and the global ones."""
+    named = ask(repository.root, env, "config", "--get", "--type=path", "core.excludesFile")
+    home = Path(env.get("XDG_CONFIG_HOME") or Path(env.get("HOME", "/")) / ".config") / "git" / "ignore"
+    places = (Path(named) if named else home, repository.common_dir / "info" / "exclude")
+    return b"\n".join(_read(place) for place in places)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return b""

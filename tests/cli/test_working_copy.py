@@ -1,0 +1,137 @@
+"""The command line without --branch: what it says, what it asks, what it returns, and what a kill leaves."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.core import ccterm, documents, local, script, start
+from tests.support.git import make_repository
+from tests.support.waiting import wait_until
+from tests.workspace.trees import digest
+
+WORK = script({"append": "README.md", "text": "agent\n"}, {"write": "new.txt", "text": "new\n"}, {"say": "Done."})
+FLAGS = ("--mode", "local", "--agent", "scripted")
+
+
+@pytest.fixture
+def copy(tmp_path: Path, state: Path) -> Path:
+    return make_repository(tmp_path / "copy", {"README.md": "hello\n", **{f"many/{n}": f"{n}\n" for n in range(30)}})
+
+
+def test_the_changes_wait_and_apply_and_undo_move_them(copy: Path) -> None:
+    before = digest(copy)
+    ran = ccterm("run", WORK, *FLAGS, cwd=copy)
+    assert (ran.returncode, "waits for ccterm apply" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
+    assert digest(copy) == before
+    applied = ccterm("apply", "last")
+    assert (applied.returncode, applied.stdout) == (0, "✓ copy  2 files brought in\n")
+    assert (copy / "README.md").read_text() == "hello\nagent\n"
+    undone = ccterm("undo", "last")
+    assert (undone.returncode, undone.stdout) == (0, "✓ copy  2 files brought in and undone\n")
+    assert digest(copy) == before
+
+
+def test_yes_brings_them_in_and_the_document_says_so(copy: Path) -> None:
+    ran = ccterm("run", WORK, *FLAGS, "--yes", "--json", cwd=copy)
+    [run] = documents(ran.stdout)
+    assert (ran.returncode, run["synced"]) == (0, {"files": 2, "undone": False})
+    assert any(json.loads(line)["kind"] == "synced" for line in ran.stdout.splitlines())
+
+
+def test_a_refusal_is_4_names_the_flag_and_the_flag_delivers(copy: Path) -> None:
+    before = digest(copy)
+    ran = ccterm("run", script({"delete": "many"}, {"say": "ok"}), *FLAGS, "--yes", cwd=copy)
+    assert (ran.returncode, "30 files destroyed (30 deleted), more than 20; --allow-deletions 30" in ran.stderr) == (4, True), ran.stderr
+    refused = ccterm("apply", "last")
+    assert (refused.returncode, "--allow-deletions 30" in refused.stderr) == (4, True)
+    assert digest(copy) == before
+    assert ccterm("apply", "last", "--allow-deletions", "30").returncode == 0
+    assert not (copy / "many").exists()
+
+
+def test_a_conflict_is_5_and_names_the_file(copy: Path) -> None:
+    ccterm("run", WORK, *FLAGS, cwd=copy)
+    (copy / "README.md").write_text("mine\n")
+    applied = ccterm("apply", "last")
+    assert (applied.returncode, "these changed meanwhile: README.md" in applied.stderr) == (5, True)
+    assert (copy / "README.md").read_text() == "mine\n"
+    part = ccterm("apply", "last", "--path", "new.txt")
+    assert (part.returncode, (copy / "new.txt").read_text()) == (0, "new\n")
+
+
+def answered(copy: Path, answer: str) -> str:
+    """Run on a terminal, answer its question, and return what it said."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ccterm", "run", WORK, *FLAGS]
+    process = subprocess.Popen(command, cwd=copy, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ)
+    os.close(theirs)
+    said = ""
+    while "[y/N]" not in said:
+        said += os.read(ours, 4096).decode()
+    os.write(ours, f"{answer}\n".encode())
+    assert process.wait(timeout=60) == 0
+    os.close(ours)
+    return said
+
+
+@pytest.mark.parametrize(("answer", "text"), [("y", "hello\nagent\n"), ("", "hello\n")], ids=["yes", "no answer"])
+def test_a_person_on_a_terminal_sees_what_would_change_and_is_asked(copy: Path, answer: str, text: str) -> None:
+    said = answered(copy, answer)
+    assert "M README.md" in said
+    assert "A new.txt" in said
+    assert f"bring this into {copy}? [y/N]" in said
+    assert (copy / "README.md").read_text() == text
+
+
+def test_another_process_gives_the_owner_the_order(copy: Path, remote: Path, state: Path) -> None:
+    [document] = documents(ccterm("run", WORK, *FLAGS, "--json", cwd=copy).stdout)
+    run = str(document["id"])
+    owner = start(*local(remote, "x", script({"say": "up"}, {"sleep": 60})))
+    try:
+        wait_until(lambda: '"text":"up"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
+        assert ccterm("apply", run).returncode == 0
+        assert (copy / "new.txt").exists()
+        assert ccterm("undo", run).returncode == 0
+        assert not (copy / "new.txt").exists()
+    finally:
+        owner.kill()
+        owner.communicate()
+
+
+POINTS = {
+    "taking the snapshot": '"kind":"step_started","step":"snapshot"',
+    "agent wrote": '"text":"written"',
+    "harvested": '"kind":"step_finished","step":"harvest"',
+    "applying": '"kind":"step_started","step":"apply"',
+    "applied": '"kind":"synced"',
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_the_working_copy_is_whole_and_nothing_is_lost(point: str, state: Path, copy: Path) -> None:
+    before = digest(copy)
+    task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 0.3}, {"say": "done"})
+    owner = start("run", task, *FLAGS, "--yes", cwd=copy)
+    try:
+        wait_until(lambda: POINTS[point] in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
+    finally:
+        owner.kill()
+        owner.communicate()
+    [run] = json.loads(ccterm("runs", "--json").stdout)
+    after = digest(copy)
+    if run["state"] == "succeeded":
+        assert run["synced"]["files"] == 1
+        assert after.pop(b"half.txt") == ("-rw-r--r--", b"half\n")
+    assert after == before
+    if run["state"] == "failed" and point in ("agent wrote", "harvested"):
+        assert run["cause"] == "lost"
+        assert ccterm("apply", "last").returncode == 0
+        assert (copy / "half.txt").read_text() == "half\n"
+    assert not list(state.glob("runs/*/boxes"))
+    assert not list(state.glob("runs/*/snapshot"))

@@ -1,0 +1,297 @@
+"""Without a branch: a run works on a snapshot of the working copy, and its changes come back whole, on the user's word, or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import AWAITS_APPLY, Cause
+from ccterm.draft import Draft
+from ccterm.errors import StepError, UsageError
+from ccterm.events import Notice, StepFinished, Synced
+from ccterm.models import Allowances, ExecutionMode, Mode, Run, State
+from ccterm.service import AgentService, Service
+from tests.support.core import script
+from tests.support.git import commit_files, git, make_repository
+from tests.workspace.trees import digest
+
+FILES = {"README.md": "hello\n", "src/a.py": "a = 1\n", ".gitignore": "ignored/\n.env\n"}
+WORK = script(
+    {"append": "README.md", "text": "agent\n"},
+    {"write": "lib/new.py", "text": "new\n"},
+    {"delete": "src/a.py"},
+    {"say": "Done."},
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Make a working copy that is not clean: an edit, a staged file, an untracked and an ignored one."""
+    tree = make_repository(tmp_path / "copy", FILES)
+    (tree / "README.md").write_text("hello\nmine\n")
+    (tree / "staged.txt").write_text("staged\n")
+    git(tree, "add", "staged.txt")
+    (tree / "untracked.txt").write_text("untracked\n")
+    (tree / "ignored").mkdir()
+    (tree / "ignored/big").write_text("ignored\n")
+    return tree
+
+
+def for_copy(copy: Path, task: str = WORK, **fields: object) -> Draft:
+    return Draft.model_validate({"prompt": task, "repo": str(copy), "agent": "scripted", "mode": ExecutionMode.LOCAL, **fields})
+
+
+async def ended(service: Service, draft: Draft) -> Run:
+    [run] = await service.submit([draft])
+    return await service.wait(run.id)
+
+
+def git_state(copy: Path) -> Mapping[bytes, tuple[str, bytes]]:
+    return dict(digest(copy / ".git").items())
+
+
+async def test_the_changes_come_into_the_working_copy_and_nothing_else_is_touched(service: Service, copy: Path) -> None:
+    before, its_git = digest(copy), git_state(copy)
+    run = await ended(service, for_copy(copy, yes=True))
+    assert (run.state, run.task.mode) == (State.SUCCEEDED, Mode.TESTING), run.summary
+    assert run.synced is not None
+    assert run.synced.files == 3
+    assert (copy / "README.md").read_text() == "hello\nmine\nagent\n"
+    assert (copy / "lib/new.py").read_text() == "new\n"
+    assert not (copy / "src").exists()
+    touched = {b"README.md", b"lib", b"lib/new.py", b"src", b"src/a.py"}
+    assert {path for path in before.keys() | digest(copy).keys() if before.get(path) != digest(copy).get(path)} == touched
+    assert git_state(copy) == its_git
+
+
+async def test_the_steps_and_the_event(service: Service, copy: Path) -> None:
+    run = await ended(service, for_copy(copy, yes=True, verify="test -f lib/new.py", setup="echo ok"))
+    events = [event async for event in service.follow(run.id)]
+    steps = [event.step for event in events if isinstance(event, StepFinished)]
+    assert steps == ["snapshot", "checkout", "setup", "agent", "harvest", "policy", "verify", "apply"]
+    assert [event.files for event in events if isinstance(event, Synced)] == [3]
+
+
+async def test_the_agent_sees_the_working_copy_as_it_is_but_not_what_is_ignored(service: Service, copy: Path) -> None:
+    run = await ended(
+        service, for_copy(copy, task=script({"bash": "cat README.md staged.txt untracked.txt; ls ignored .env; git status -s"}))
+    )
+    [said] = [event.text async for event in service.follow(run.id) if event.kind == "tool_returned"]
+    assert "hello\nmine\nstaged\nuntracked" in said
+    assert "No such file" in said
+    assert "??" not in said
+
+
+async def test_without_a_word_the_changes_wait(service: Service, copy: Path) -> None:
+    before = digest(copy)
+    run = await ended(service, for_copy(copy))
+    assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, AWAITS_APPLY, None)
+    assert run.action == f"ccterm diff {run.id}, then ccterm apply {run.id}"
+    assert digest(copy) == before
+    applied = await service.apply(run.id)
+    assert applied.synced is not None
+    assert (copy / "lib/new.py").read_text() == "new\n"
+    assert (await service.find(run.id)).synced == applied.synced
+
+
+async def test_a_part_is_applied_and_then_the_rest(service: Service, copy: Path) -> None:
+    run = await ended(service, for_copy(copy))
+    await service.apply(run.id, only=["lib/new.py"])
+    assert (copy / "lib/new.py").exists()
+    assert (copy / "src/a.py").exists()
+    await service.apply(run.id)
+    assert not (copy / "src/a.py").exists()
+
+
+async def test_undo_brings_the_working_copy_back_and_apply_goes_forward_again(service: Service, copy: Path) -> None:
+    before = digest(copy)
+    run = await ended(service, for_copy(copy, yes=True))
+    after = digest(copy)
+    undone = await service.undo(run.id)
+    assert undone.synced is not None
+    assert undone.synced.undone
+    assert digest(copy) == before
+    await service.apply(run.id)
+    assert digest(copy) == after
+
+
+async def test_what_changed_meanwhile_is_a_conflict_and_the_work_is_kept(service: Service, copy: Path) -> None:
+    mine = f"printf mine > {copy / 'README.md'}"
+    before = digest(copy)
+    run = await ended(service, for_copy(copy, task=script({"append": "README.md", "text": "agent\n"}, {"bash": mine}), yes=True))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CONFLICT, "changed")
+    assert "README.md" in run.summary
+    assert (copy / "README.md").read_text() == "mine"
+    (copy / "README.md").write_text("hello\nmine\n")
+    assert digest(copy) == before
+    await service.apply(run.id)
+    assert (copy / "README.md").read_text() == "hello\nmine\nagent\n"
+
+
+async def test_a_refused_change_stays_out_until_the_user_allows_it(service: Service, copy: Path) -> None:
+    task = script({"write": ".github/workflows/ci.yml", "text": "on: push\n"}, {"write": "CLAUDE.md", "text": "x\n"})
+    before = digest(copy)
+    run = await ended(service, for_copy(copy, task=task, yes=True))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, "protected")
+    assert "--allow-path .github/workflows/ci.yml" in run.summary
+    assert run.action == f"ccterm diff {run.id}, then ccterm apply {run.id} with the flag that the verdict names"
+    with pytest.raises(StepError, match=r"CLAUDE\.md"):
+        await service.apply(run.id, allow=Allowances(paths=(".github/**",)))
+    assert digest(copy) == before
+    await service.apply(run.id, allow=Allowances(paths=(".github/**", "CLAUDE.md")))
+    assert (copy / ".github/workflows/ci.yml").read_text() == "on: push\n"
+
+
+async def test_a_flag_of_the_run_lets_it_pass(service: Service, copy: Path) -> None:
+    run = await ended(service, for_copy(copy, task=script({"write": "CLAUDE.md", "text": "x\n"}), yes=True, allow_path="CLAUDE.md"))
+    assert run.synced is not None, run.summary
+
+
+@pytest.mark.parametrize("fail", ["auth", "max_turns", "server_error"])
+async def test_a_run_that_failed_never_syncs(service: Service, copy: Path, fail: str) -> None:
+    before = digest(copy)
+    run = await ended(service, for_copy(copy, task=script({"write": "half.txt", "text": "h\n"}, {"fail": fail}), yes=True))
+    assert (run.state, run.synced) == (State.FAILED, None)
+    assert digest(copy) == before
+    assert run.salvage is not None
+
+
+async def test_a_cancelled_run_never_syncs(service: Service, copy: Path) -> None:
+    before = digest(copy)
+    [queued] = await service.submit(
+        [for_copy(copy, task=script({"write": "half.txt", "text": "h\n"}, {"say": "x"}, {"sleep": 60}), yes=True)]
+    )
+    async for event in service.follow(queued.id):
+        if event.kind == "said":
+            await service.cancel(queued.id)
+    run = await service.find(queued.id)
+    assert (run.state, run.synced) == (State.CANCELLED, None)
+    assert digest(copy) == before
+
+
+async def test_a_red_verify_never_syncs(service: Service, copy: Path) -> None:
+    before = digest(copy)
+    run = await ended(service, for_copy(copy, yes=True, verify="exit 3"))
+    assert run.cause is Cause.VERIFY
+    assert digest(copy) == before
+
+
+async def test_the_second_run_on_a_working_copy_waits_and_says_for_whom(service: Service, copy: Path) -> None:
+    more = script({"append": "README.md", "text": "second\n"})
+    one, two = await service.submit([for_copy(copy, yes=True), for_copy(copy, task=more, yes=True)])
+    held = [event.reason async for event in service.follow(two.id) if event.kind == "held"]
+    assert held == [f"working copy busy (run {one.id})"]
+    assert (copy / "README.md").read_text() == "hello\nmine\nagent\nsecond\n"
+
+
+async def test_a_run_for_a_branch_goes_on_beside_it(service: Service, copy: Path, remote: Path) -> None:
+    git(copy, "remote", "add", "origin", str(remote))
+    slow = script({"say": "up"}, {"sleep": 60})
+    [testing_run] = await service.submit([for_copy(copy, task=slow)])
+    branch = await ended(service, for_copy(copy, task=script({"write": "n", "text": "n\n"}), branch="agent/x"))
+    assert branch.state is State.SUCCEEDED, branch.summary
+    await service.cancel(testing_run.id, now=True)
+    await service.wait(testing_run.id)
+
+
+async def test_no_change_is_a_success_with_nothing_to_apply(service: Service, copy: Path) -> None:
+    run = await ended(service, for_copy(copy, task=script({"say": "fine already"}), yes=True))
+    assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, "nothing_to_publish", None)
+
+
+async def test_raw_bytes_go_and_come_whatever_attributes_say(service: Service, copy: Path) -> None:
+    commit_files(copy, {".gitattributes": "*.txt text eol=crlf\n*.id ident\n"})
+    (copy / "mixed.txt").write_bytes(b"one\r\ntwo\n")
+    (copy / "x.id").write_bytes(b"$Id$\n")
+    before = digest(copy)
+    task = script({"bash": "printf 'three\\r\\n' >> mixed.txt; printf 'four\\n' > new.txt"}, {"say": "ok"})
+    run = await ended(service, for_copy(copy, task=task, yes=True))
+    assert (copy / "mixed.txt").read_bytes() == b"one\r\ntwo\nthree\r\n", run.summary
+    assert (copy / "new.txt").read_bytes() == b"four\n"
+    changed = {path for path in digest(copy) if before.get(path) != digest(copy)[path]}
+    assert changed == {b"mixed.txt", b"new.txt"}
+
+
+async def test_what_the_user_ignores_stays_out_and_it_is_said(service: Service, copy: Path) -> None:
+    task = script({"write": ".gitignore", "text": ""}, {"write": "ignored/x", "text": "x\n"}, {"write": "y", "text": "y\n"})
+    run = await ended(service, for_copy(copy, task=task, yes=True))
+    assert run.synced is not None, run.summary
+    assert not (copy / "ignored/x").exists()
+    assert (copy / "y").exists()
+    assert run.verdict is not None
+    assert [(finding.rule, finding.paths) for finding in run.verdict.findings] == [("ignored", ("ignored/x",))]
+
+
+async def test_included_files_are_there_masked_and_never_come_back(service: Service, copy: Path) -> None:
+    (copy / ".env").write_text("API_TOKEN=hush-hush-hush-1234\n")
+    commit_files(copy, {".worktreeinclude": ".env\n"})
+    task = script({"bash": "cat .env; echo MORE=1 >> .env"}, {"say": "ok"})
+    run = await ended(service, for_copy(copy, task=task, yes=True))
+    told = [event.model_dump_json() async for event in service.follow(run.id)]
+    assert "API_TOKEN=[masked:API_TOKEN]" in "".join(told)
+    assert "hush-hush" not in "".join(told)
+    assert (run.reason, run.synced) == ("nothing_to_publish", None)
+    assert (copy / ".env").read_text() == "API_TOKEN=hush-hush-hush-1234\n"
+
+
+async def test_an_agent_that_is_not_boxed_in_and_touches_the_git_directory_raises_an_alarm(service: Service, copy: Path) -> None:
+    evil = f"printf '#!/bin/sh\\n' > {copy}/.git/hooks/pre-commit"
+    run = await ended(service, for_copy(copy, task=script({"bash": evil})))
+    alarms = [event.text async for event in service.follow(run.id) if isinstance(event, Notice) and event.level == "error"]
+    assert any("hooks/pre-commit" in text for text in alarms)
+
+
+async def test_only_the_record_and_the_work_stay_behind(service: Service, copy: Path, state_dir: Path) -> None:
+    run = await ended(service, for_copy(copy, yes=True))
+    assert {path.name for path in (state_dir / "runs" / run.id).iterdir()} <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "work"}
+    assert [name for name in os.listdir(copy) if name.startswith(".ccterm")] == []  # noqa: PTH208
+
+
+async def test_push_and_apply_name_each_other(service: Service, copy: Path, remote: Path) -> None:
+    run = await ended(service, for_copy(copy))
+    with pytest.raises(UsageError, match=f"ccterm apply {run.id}"):
+        await service.push(run.id)
+    pushed = await ended(service, for_copy(remote, branch="agent/x"))
+    with pytest.raises(UsageError, match=f"ccterm push {pushed.id}"):
+        await service.apply(pushed.id)
+
+
+async def test_a_retry_begins_with_the_working_copy_as_it_is_then(service: Service, copy: Path) -> None:
+    run = await ended(service, for_copy(copy, yes=True))
+    again = await service.wait((await service.retry(run.id)).id)
+    assert (again.state, (copy / "README.md").read_text()) == (State.SUCCEEDED, "hello\nmine\nagent\nagent\n"), again.summary
+
+
+async def test_a_merge_that_began_while_the_run_waited_fails_it(service: Service, copy: Path) -> None:
+    one, two = await service.submit([for_copy(copy, task=script({"bash": f"touch {copy}/.git/MERGE_HEAD"})), for_copy(copy)])
+    await service.wait(one.id)
+    run = await service.wait(two.id)
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CHECKOUT, "snapshot")
+    assert "a merge is under way" in run.summary
+
+
+async def test_work_that_destroys_much_is_pushed_to_a_branch_with_warnings(service: Service, tmp_path: Path, make_remote: object) -> None:
+    files = {f"f{n}.txt": f"{n}\n" for n in range(40)} | {".github/workflows/ci.yml": "on: push\n", "CLAUDE.md": "x\n"}
+    assert callable(make_remote)
+    remote = make_remote(files, name="many.git")
+    task = script({"bash": "rm f1*.txt f2*.txt f3*.txt; echo y >> .github/workflows/ci.yml; echo y >> CLAUDE.md"}, {"say": "ok"})
+    run = await ended(service, for_copy(remote, task=task, branch="agent/x"))
+    assert run.published is not None, run.summary
+    assert run.verdict is not None
+    assert run.verdict.ok
+    assert [(finding.rule, finding.severity) for finding in run.verdict.findings] == [("deletions", "warn"), ("protected", "warn")]
+    assert run.verdict.numbers.deleted == 33
+
+
+async def test_strict_settings_refuse_there_too_and_a_flag_delivers_it(remote: Path, state_dir: Path, isolation: Path) -> None:
+    config = isolation / "config" / "ccterm"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text("[policy]\nstrict = true\n")
+    async with AgentService.open(state_dir) as service:
+        run = await ended(service, for_copy(remote, task=script({"write": "CLAUDE.md", "text": "x\n"}), branch="agent/x"))
+        assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, "protected")
+        with pytest.raises(StepError, match="--allow-path"):
+            await service.push(run.id)
+        delivered = await service.push(run.id, allow=Allowances(paths=("CLAUDE.md",)))
+    assert delivered.published is not None

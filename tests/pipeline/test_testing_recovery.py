@@ -1,0 +1,62 @@
+"""ccterm dies while it changes a working copy: the next start takes everything back, or says that everything is in."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccterm.draft import Draft
+from ccterm.models import ExecutionMode, Run
+from ccterm.service import AgentService
+from ccterm.state_dir import StateDir
+from ccterm.workspace.changes import CHANGES, ChangeSet
+from ccterm.workspace.sync import Sync
+from tests.support.core import script
+from tests.support.git import make_repository
+from tests.workspace.trees import digest, dying, in_child
+
+WORK = script({"append": "README.md", "text": "agent\n"}, {"write": "new.txt", "text": "new\n"}, {"say": "Done."})
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "copy", {"README.md": "hello\n"})
+
+
+async def awaiting(state_dir: Path, copy: Path) -> Run:
+    """Carry a run so far that its changes wait."""
+    draft = Draft.model_validate({"prompt": WORK, "repo": str(copy), "agent": "scripted", "mode": ExecutionMode.LOCAL})
+    async with AgentService.open(state_dir) as service:
+        [run] = await service.submit([draft])
+        return await service.wait(run.id)
+
+
+def apply_in_child(state_dir: Path, copy: Path, run: Run, disk: Callable[[], object]) -> int:
+    """Apply a run's changes in a process that may die of it."""
+    assert run.salvage is not None
+    changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES)
+    assert changes is not None
+    return in_child(lambda: Sync(StateDir(state_dir), disk()).apply(run.id, copy, changes))  # type: ignore[arg-type]  # a disk, or None
+
+
+async def test_an_apply_that_was_broken_off_is_taken_back_and_can_be_done_again(state_dir: Path, copy: Path) -> None:
+    run, before = await awaiting(state_dir, copy), digest(copy)
+    assert apply_in_child(state_dir, copy, run, lambda: dying(8)) == signal.SIGKILL
+    assert digest(copy) != before
+    async with AgentService.open(state_dir) as service:
+        assert digest(copy) == before
+        assert (await service.find(run.id)).synced is None
+        await service.apply(run.id)
+    assert (copy / "README.md").read_text() == "hello\nagent\n"
+
+
+async def test_an_apply_that_was_through_is_told_of_by_the_next_start(state_dir: Path, copy: Path) -> None:
+    run, before = await awaiting(state_dir, copy), digest(copy)
+    assert apply_in_child(state_dir, copy, run, lambda: None) == 0
+    async with AgentService.open(state_dir) as service:
+        known = await service.find(run.id)
+        assert known.synced is not None
+        assert known.synced.files == 2
+        await service.undo(run.id)
+    assert digest(copy) == before

@@ -1,0 +1,99 @@
+"""The whole way of a testing run without a service: snapshot, box, harvest, change set, verdict, apply; each part the real one."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ccterm.models import Allowances, Changes, Mode, Verdict
+from ccterm.state_dir import StateDir
+from ccterm.workspace.changes import CHANGES, ChangeSet, extract
+from ccterm.workspace.judging import ignored_paths, shaped_paths, together
+from ccterm.workspace.policy import Facts, Measures, judge
+from ccterm.workspace.repository import find_repository
+from ccterm.workspace.snapshot import Snapshot, take
+from ccterm.workspace.sync import Sync
+from ccterm.workspace.work import Work
+from tests.inside.programs import run_program
+from tests.workspace.trees import RUN
+
+AUTHOR = "Claude Agent <agent@commandcenter.ai>"
+
+
+@dataclass
+class Loop:
+    """One working copy and what becomes of an agent's tree."""
+
+    place: Path
+    copy: Path
+    state: StateDir
+    max_file: int = 50 << 20
+    max_total: int = 200 << 20
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def box(self) -> Path:
+        """The box's root."""
+        return self.place / "box"
+
+    @property
+    def tree(self) -> Path:
+        """The agent's tree."""
+        return self.box / "work"
+
+    def start(self) -> "Loop":
+        """Take the snapshot and make the agent's tree of it."""
+        self.snapshot: Snapshot = take(find_repository(str(self.copy), os.environ, self.place), self.state, self.box, env=os.environ)
+        self._run("checkout", {"given": True, "base": self.snapshot.base, "branch": self.snapshot.branch, "clean": "clean.git"})
+        return self
+
+    def _run(self, program: str, request: dict[str, object]) -> dict[str, Any]:
+        ended = run_program(program, {"tree": "work", **request}, self.box, env=self.env)
+        assert ended.report["ok"], ended.report
+        return ended.report
+
+    def harvest(self) -> Work | None:
+        """Make the commit; None when nothing changed."""
+        words = {"subject": None, "fallback": "Do it", "body": "", "author": AUTHOR, "clean": "clean.git", "out": "out"}
+        caps = {"max_file_bytes": self.max_file, "max_total_bytes": self.max_total}
+        self.report = self._run("harvest", {**words, **caps, "base": self.snapshot.base})
+        if self.report["commit"] is None and not self.report["refusals"]:
+            return None
+        return Work.read(self.box / "out", self.report["commit"], Changes())
+
+    def judge(self, work: Work, allow: Allowances | None = None) -> Verdict:
+        """Return the verdict of testing mode."""
+        refusals = [(told["rule"], told["path"], told["detail"]) for told in self.report["refusals"]]
+        ignored: list[str] = []
+        if work.commit:
+            base, manifest = self.snapshot.base, self.snapshot.manifest
+            _, more = extract(
+                self.snapshot.clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES
+            )
+            repository = find_repository(str(self.copy), os.environ, self.place)
+            ignored = ignored_paths(repository, self.snapshot.clean / "info" / "exclude", work.listed)
+            refusals = list(together(refusals, more))
+        shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
+        facts = Facts(work.listed, refusals, (), shaped, ignored, self.report.get("tracked_lines"))
+        return judge(facts, Mode.TESTING, Measures(allow=allow or Allowances()))
+
+    def finish(self, allow: Allowances | None = None) -> Verdict | None:
+        """Harvest, judge, and apply what is not refused; None when nothing changed."""
+        work = self.harvest()
+        if work is None:
+            return None
+        verdict = self.judge(work, allow)
+        if verdict.ok:
+            Sync(self.state).apply(RUN, self.copy, self.changes)
+        return verdict
+
+    @property
+    def changes(self) -> ChangeSet:
+        """The change set of the harvest."""
+        found = ChangeSet.read(self.box / "out" / CHANGES)
+        assert found is not None
+        return found
+
+
+Mischief = Callable[[Path], object]

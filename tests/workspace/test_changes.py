@@ -1,0 +1,114 @@
+"""A box is not believed: whatever commit it hands over, nothing unsafe of it becomes a change, and what is no commit on the snapshot is refused."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from ccterm.errors import StepError
+from ccterm.state_dir import StateDir
+from ccterm.workspace.changes import ChangeSet, diffstat, extract
+from ccterm.workspace.policy import Refusal
+from ccterm.workspace.repository import find_repository
+from ccterm.workspace.snapshot import Snapshot, take
+from tests.support.git import git, git_bytes, make_repository
+
+Extract = Callable[[str], tuple[ChangeSet, list[Refusal]]]
+Entry = tuple[str, str, str]
+"""Mode, name, content or the object's name."""
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    make_repository(tmp_path / "copy", {"README.md": "hello\n", "src/a.py": "a = 1\n"})
+    state = StateDir(tmp_path / "state").prepare()
+    return take(find_repository("copy", os.environ, tmp_path), state, tmp_path / "snapshot", env=os.environ)
+
+
+@pytest.fixture
+def box(tmp_path: Path, snapshot: Snapshot) -> Path:
+    git(tmp_path, "clone", "--quiet", "--mirror", str(snapshot.clean), "box.git")
+    return tmp_path / "box.git"
+
+
+def tree(box: Path, entries: Sequence[Entry]) -> str:
+    """Make a tree object of entries that no honest git would write, byte for byte."""
+    data = b""
+    for mode, name, content in entries:
+        sha = content if len(content) == 40 else git(box, "hash-object", "-w", "--stdin", stdin=content.encode())
+        data += mode.encode() + b" " + os.fsencode(name) + b"\0" + bytes.fromhex(sha)
+    return git_bytes(box, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=data).decode().strip()
+
+
+def commit(box: Path, root: str, parent: str) -> str:
+    """Commit a tree and bundle it as harvest does."""
+    sha = git(box, "commit-tree", root, "-p", parent, "-m", "evil")
+    git(box, "update-ref", "refs/ccterm/work", sha)
+    git(box, "bundle", "create", "--quiet", "work.bundle", "refs/ccterm/work", f"^{parent}")
+    return sha
+
+
+def taken(box: Path, snapshot: Snapshot, sha: str, to: Path) -> tuple[ChangeSet, list[Refusal]]:
+    return extract(snapshot.clean, box / "work.bundle", base=snapshot.base, commit=sha, manifest=snapshot.manifest, to=to)
+
+
+SUBTREE = "sub"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([("100644", ".git", "x")], id="dotgit"),
+        pytest.param([("40000", ".git", SUBTREE)], id="dotgit directory"),
+        pytest.param([("100644", ".GIT", "x")], id="dotgit in capitals"),
+        pytest.param([("100644", "git~1", "x")], id="short name of dotgit"),
+        pytest.param([("40000", "..", SUBTREE)], id="upwards"),
+        pytest.param([("100644", "..", "x")], id="upwards file"),
+        pytest.param([("40000", ".", SUBTREE)], id="here"),
+        pytest.param([("100644", "a/b", "x")], id="slash in a name"),
+        pytest.param([("100644", "../../evil", "x")], id="path in a name"),
+        pytest.param([("120000", "link", "/etc/passwd")], id="absolute link"),
+        pytest.param([("120000", "link", "../x")], id="link out"),
+        pytest.param([("120000", "link", ".git/config")], id="link into git"),
+        pytest.param([("160000", "module", "1" * 40)], id="submodule"),
+        pytest.param([("100644", "new\nline", "x")], id="newline in a name"),
+        pytest.param([("100644", "twice", "x"), ("100644", "twice", "y")], id="twice"),
+    ],
+)
+def test_nothing_unsafe_becomes_a_change(box: Path, snapshot: Snapshot, tmp_path: Path, entries: list[Entry]) -> None:
+    inner = tree(box, [("100644", "x", "x\n")])
+    root = tree(box, [(mode, name, inner if content == SUBTREE else content) for mode, name, content in entries])
+    sha = commit(box, root, snapshot.base)
+    try:
+        changes, refused = taken(box, snapshot, sha, tmp_path / "to")
+    except StepError:
+        return  # git itself, or we, took fault with the objects
+    assert refused
+    assert {op.shown for op in changes.ops if op.new.kind != "nothing"} == set()
+
+
+def test_a_commit_that_does_not_stand_on_the_snapshot_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
+    root = git(box, "rev-parse", f"{snapshot.base}^{{tree}}")
+    first = git(box, "commit-tree", root, "-p", snapshot.base, "-m", "one")
+    sha = commit(box, root, first)
+    git(box, "bundle", "create", "--quiet", "work.bundle", "refs/ccterm/work", f"^{snapshot.base}")
+    with pytest.raises(StepError, match="does not stand on the snapshot"):
+        taken(box, snapshot, sha, tmp_path / "to")
+
+
+@pytest.mark.parametrize("damage", [b"", b"no bundle\n", b"# v2 git bundle\n\nPACK"], ids=["empty", "text", "cut"])
+def test_what_is_no_bundle_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path, damage: bytes) -> None:
+    (box / "work.bundle").write_bytes(damage)
+    with pytest.raises(StepError, match="cannot be read"):
+        taken(box, snapshot, "1" * 40, tmp_path / "to")
+
+
+def test_an_honest_commit_becomes_its_changes(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
+    inner = tree(box, [("100755", "tool", "#!/bin/sh\n")])
+    root = tree(box, [("100644", "README.md", "other\n"), ("40000", "bin", inner), ("120000", "link", "README.md")])
+    changes, refused = taken(box, snapshot, commit(box, root, snapshot.base), tmp_path / "to")
+    assert refused == []
+    assert diffstat(changes) == ["M README.md", "A bin/tool", "A link", "D src/a.py"]
+    assert [changes.data(op) for op in changes.ops[:3]] == [b"other\n", b"#!/bin/sh\n", b"README.md"]
+    assert ChangeSet.read(tmp_path / "to") == changes

@@ -1,0 +1,296 @@
+"""A snapshot holds the working copy to the byte, reads only what changed, and says in one sentence what it cannot take."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccterm.errors import CctermError, StepError, UsageError
+from ccterm.state_dir import StateDir
+from ccterm.workspace.manifest import RACY_NS, read_manifest
+from ccterm.workspace.repository import find_repository
+from ccterm.workspace.snapshot import Snapshot, take
+from tests.support.git import commit_files, files_at, git, make_bare, make_repository
+from tests.support.machine import bound_by_permissions
+from tests.workspace.trees import digest
+
+FILES = {"README.md": "hello\n", "src/a.py": "a = 1\n", ".gitignore": "ignored/\n*.log\n"}
+Take = Callable[..., Snapshot]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "copy", FILES)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state").prepare()
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, copy: Path, state: StateDir) -> Take:
+    """Take a snapshot of the working copy, each into a directory of its own."""
+    taken: list[Snapshot] = []
+
+    def snap(**fields: object) -> Snapshot:
+        found = find_repository(str(copy), os.environ, tmp_path)
+        taken.append(take(found, state, tmp_path / f"snapshot-{len(taken)}", env=os.environ, **fields))  # type: ignore[arg-type]  # given by name
+        return taken[-1]
+
+    return snap
+
+
+def test_a_clean_working_copy_is_its_own_commit(snapshot: Take, copy: Path) -> None:
+    assert snapshot().base == git(copy, "rev-parse", "HEAD")
+
+
+def test_it_holds_edits_staged_untracked_and_deleted_but_nothing_ignored(snapshot: Take, copy: Path) -> None:
+    (copy / "README.md").write_text("edited\n")
+    (copy / "staged").write_text("staged\n")
+    git(copy, "add", "staged")
+    (copy / "staged").write_text("staged and edited\n")
+    (copy / "untracked").write_text("untracked\n")
+    (copy / "src/a.py").unlink()
+    (copy / "x.log").write_text("ignored\n")
+    (copy / "link").symlink_to("README.md")
+    before = digest(copy)
+    taken = snapshot()
+    assert files_at(taken.clean, taken.base) == {
+        ".gitignore": b"ignored/\n*.log\n",
+        "README.md": b"edited\n",
+        "staged": b"staged and edited\n",
+        "untracked": b"untracked\n",
+        "link": b"README.md",
+    }
+    assert git(taken.clean, "rev-parse", f"{taken.base}^") == git(copy, "rev-parse", "HEAD")
+    assert digest(copy) == before
+
+
+def test_it_is_a_whole_repository_without_anything_of_the_users(snapshot: Take, copy: Path) -> None:
+    git(copy, "tag", "v1")
+    git(copy, "branch", "secret-plans")
+    git(copy, "config", "core.hooksPath", "/evil")
+    git(copy, "config", "remote.origin.url", "https://token@example.com/x")
+    taken = snapshot()
+    assert git(taken.clean, "fsck", "--strict") == ""
+    assert git(taken.clean, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/main", "refs/tags/v1"]
+    config = (taken.clean / "config").read_text()
+    assert "evil" not in config
+    assert "token" not in config
+
+
+def test_history_that_was_thrown_away_does_not_come_along_again(snapshot: Take, copy: Path) -> None:
+    secret = commit_files(copy, {"key": "secret\n"})
+    snapshot()
+    git(copy, "reset", "--quiet", "--hard", "HEAD^")
+    commit_files(copy, {"other": "other\n"})
+    taken = snapshot()
+    assert "missing" in git(taken.clean, "cat-file", "--batch-check", stdin=f"{secret}\n".encode())
+
+
+def test_new_commits_are_added_to_what_is_kept(snapshot: Take, copy: Path, state: StateDir) -> None:
+    snapshot()
+    commit_files(copy, {"other": "other\n"})
+    taken = snapshot()
+    assert taken.base == git(copy, "rev-parse", "HEAD")
+    assert len(list(state.snapshots.glob("*/history/pack/*.pack"))) == 2
+    assert git(taken.clean, "fsck", "--strict") == ""
+
+
+def test_an_earlier_snapshots_files_do_not_come_along(snapshot: Take, copy: Path) -> None:
+    (copy / "slip").write_text("a secret that lay about\n")
+    snapshot()
+    (copy / "slip").unlink()
+    taken = snapshot()
+    blobs = git(taken.clean, "cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectsize)")
+    assert f"blob {len('a secret that lay about' + chr(10))}" not in blobs.splitlines()
+
+
+def old(path: Path) -> None:
+    """Let a file look as if it had been at rest for a while: its other time mark cannot be set, so wait for that."""
+    end = path.lstat().st_ctime_ns + RACY_NS
+    while time.time_ns() <= end + 10_000_000:
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_file_at_rest_is_read_once(snapshot: Take, copy: Path, state: StateDir) -> None:
+    old(copy / "README.md")
+    snapshot()
+    [manifest] = state.snapshots.glob("*/manifest.json")
+    assert read_manifest(manifest).rows[b"README.md"].mark is not None
+    before = manifest.stat().st_ino
+    snapshot()
+    assert manifest.stat().st_ino == before
+
+
+def test_a_file_that_changed_just_now_is_read_again(snapshot: Take, copy: Path, state: StateDir) -> None:
+    (copy / "README.md").write_text("edited\n")
+    snapshot()
+    [manifest] = state.snapshots.glob("*/manifest.json")
+    assert read_manifest(manifest).rows[b"README.md"].mark is None
+
+
+@pytest.mark.slow
+def test_a_change_of_the_same_length_with_its_old_time_is_seen(snapshot: Take, copy: Path) -> None:
+    old(copy / "README.md")
+    snapshot()
+    times = (copy / "README.md").stat()
+    (copy / "README.md").write_text("HELLO\n")
+    os.utime(copy / "README.md", ns=(times.st_atime_ns, times.st_mtime_ns))
+    taken = snapshot()
+    assert files_at(taken.clean, taken.base)["README.md"] == b"HELLO\n"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1,2", b'[9,"",[],[]]', b'[2,"",["x"],[]]'])
+def test_a_damaged_cache_only_costs_reading_again(snapshot: Take, copy: Path, state: StateDir, damage: bytes) -> None:
+    snapshot()
+    [manifest] = state.snapshots.glob("*/manifest.json")
+    manifest.write_bytes(damage)
+    assert snapshot().base == git(copy, "rev-parse", "HEAD")
+
+
+def test_the_global_ignore_rules_hold_too(snapshot: Take, copy: Path, isolation: Path) -> None:
+    (isolation / "config" / "git").mkdir(parents=True)
+    (isolation / "config" / "git" / "ignore").write_text("*.swp\n")
+    (copy / "x.swp").write_text("swap\n")
+    assert snapshot().base == git(copy, "rev-parse", "HEAD")
+
+
+def test_nested_repositories_and_submodules_are_told(snapshot: Take, copy: Path, tmp_path: Path) -> None:
+    inner = make_repository(tmp_path / "inner", {"x": "x\n"})
+    git(copy, "submodule", "--quiet", "add", str(inner), "module")
+    git(copy, "commit", "--quiet", "-m", "Add a submodule")
+    make_repository(copy / "nested", {"y": "y\n"})
+    notes = " ".join(snapshot().notes)
+    assert "repositories of their own: nested" in notes
+    assert "submodules are empty in the snapshot: module" in notes
+
+
+def test_a_linked_worktree_is_a_working_copy(copy: Path, tmp_path: Path, state: StateDir) -> None:
+    git(copy, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    (tmp_path / "side" / "new").write_text("new\n")
+    found = find_repository(str(tmp_path / "side"), os.environ, tmp_path)
+    taken = take(found, state, tmp_path / "taken", env=os.environ)
+    assert taken.branch == "side"
+    assert "new" in files_at(taken.clean, taken.base)
+
+
+def test_a_sha256_repository(tmp_path: Path, state: StateDir) -> None:
+    (tmp_path / "wide").mkdir()
+    git(tmp_path / "wide", "init", "--quiet", "--object-format=sha256", ".")
+    commit_files(tmp_path / "wide", {"x": "x\n"})
+    (tmp_path / "wide" / "y").write_text("y\n")
+    taken = take(find_repository("wide", os.environ, tmp_path), state, tmp_path / "taken", env=os.environ)
+    assert len(taken.base) == 64
+    assert set(files_at(taken.clean, taken.base)) == {"x", "y"}
+
+
+def test_a_shallow_clone(copy: Path, tmp_path: Path, state: StateDir) -> None:
+    commit_files(copy, {"second": "2\n"})
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{copy}", "shallow")
+    (tmp_path / "shallow" / "y").write_text("y\n")
+    taken = take(find_repository("shallow", os.environ, tmp_path), state, tmp_path / "taken", env=os.environ)
+    assert git(taken.clean, "rev-list", "--count", taken.base) == "2"
+
+
+def test_a_file_above_the_cap_is_named(snapshot: Take, copy: Path) -> None:
+    (copy / "big").write_bytes(b"x" * 2_000_000)
+    with pytest.raises(StepError) as caught:
+        snapshot(max_file=1_000_000)
+    assert str(caught.value) == "big is 2 MB, and a snapshot takes files up to 1 MB; let .gitignore name it, or raise policy.max_file_mb"
+
+
+def test_a_committed_file_above_the_cap_is_fine(snapshot: Take, copy: Path) -> None:
+    commit_files(copy, {"big": "x" * 2_000_000})
+    assert snapshot(max_file=1_000_000).files == 4
+
+
+def test_a_file_that_may_not_be_read_is_named(copy: Path, tmp_path: Path, state: StateDir) -> None:
+    (copy / "closed").write_text("x\n")
+    (copy / "closed").chmod(0)
+    program = (
+        "import os, pathlib\nfrom ccterm.errors import CctermError\nfrom ccterm.state_dir import StateDir\n"
+        "from ccterm.workspace.repository import find_repository\nfrom ccterm.workspace.snapshot import take\n"
+        f"try:\n    take(find_repository({str(copy)!r}, os.environ, pathlib.Path.cwd()), StateDir(pathlib.Path({str(state.path)!r})),"
+        f" pathlib.Path({str(tmp_path / 'taken')!r}), env=os.environ)\nexcept CctermError as error:\n    print(error)\n"
+    )
+    words = [*bound_by_permissions(), sys.executable, "-c", program]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.strip() == "closed cannot be read: Permission denied; chmod u+r it, or let .gitignore name it"
+
+
+def _merge(copy: Path) -> None:
+    (copy / ".git/MERGE_HEAD").write_text("x")
+
+
+def _bisect(copy: Path) -> None:
+    (copy / ".git/BISECT_LOG").write_text("x")
+
+
+def _rebase(copy: Path) -> None:
+    (copy / ".git/rebase-merge").mkdir()
+
+
+@pytest.mark.parametrize(("begin", "what"), [(_merge, "merge"), (_bisect, "bisect"), (_rebase, "rebase")])
+def test_what_is_under_way_must_be_finished_first(copy: Path, tmp_path: Path, begin: Callable[[Path], None], what: str) -> None:
+    begin(copy)
+    with pytest.raises(UsageError) as caught:
+        find_repository(str(copy), os.environ, tmp_path).require_rest()
+    assert str(caught.value) == f"a {what} is under way in {copy}; finish or abort it (git {what} --abort), then try again"
+
+
+def test_files_of_ccterm_itself_stay_out(copy: Path, tmp_path: Path) -> None:
+    own = StateDir(copy / "state").prepare()
+    taken = take(find_repository(str(copy), os.environ, tmp_path), own, tmp_path / "taken", env=os.environ)
+    assert set(files_at(taken.clean, taken.base)) == set(FILES)
+
+
+def refusal(repo: Path | str, cwd: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        find_repository(str(repo), os.environ, cwd)
+    return str(caught.value)
+
+
+def test_what_is_no_working_copy_is_named(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    assert "is not a git repository; git init makes one" in refusal("plain", tmp_path)
+    assert "is no directory" in refusal("missing", tmp_path)
+    assert "is a bare repository" in refusal(make_bare(tmp_path / "bare.git"), tmp_path)
+    assert "is inside a git directory" in refusal(copy / ".git", tmp_path) or "bare" in refusal(copy / ".git", tmp_path)
+    git(tmp_path, "init", "--quiet", "fresh")
+    assert "has no commit yet" in refusal("fresh", tmp_path)
+    assert "give --branch, or a directory" in refusal("https://github.com/o/r", tmp_path)
+
+
+def test_a_submodule_is_named(copy: Path, tmp_path: Path) -> None:
+    inner = make_repository(tmp_path / "inner", {"x": "x\n"})
+    git(copy, "submodule", "--quiet", "add", str(inner), "module")
+    assert f'"{copy / "module"}" is a submodule of "{copy}"; clone it on its own' in refusal(copy / "module", tmp_path)
+
+
+def test_a_subdirectory_means_the_whole_working_copy(copy: Path, tmp_path: Path) -> None:
+    assert find_repository(str(copy / "src"), os.environ, tmp_path).root == copy
+
+
+def test_a_place_that_cannot_be_written_is_named(copy: Path) -> None:
+    copy.chmod(0o555)
+    program = (
+        "import os, pathlib\nfrom ccterm.errors import CctermError\nfrom ccterm.workspace.repository import find_repository\n"
+        f"try:\n    find_repository({str(copy)!r}, os.environ, pathlib.Path.cwd())\nexcept CctermError as error:\n    print(error)\n"
+    )
+    words = [*bound_by_permissions(), sys.executable, "-c", program]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "cannot be written to, so nothing could be brought back; make it writable, or give --branch" in said
+
+
+def test_two_snapshots_at_once_do_not_mix(snapshot: Take, copy: Path, tmp_path: Path, state: StateDir) -> None:
+    from ccterm.workspace.locks import holding
+
+    with holding(state, copy), pytest.raises(CctermError, match="another process of ccterm is at"):
+        snapshot()

@@ -1,0 +1,186 @@
+"""Trees for tests of the way back into a working copy: what they hold, change sets made by hand, disks that fail or kill."""
+
+import os
+import signal
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccterm.models import RunId
+from ccterm.workspace.changes import ChangeSet, Op
+from ccterm.workspace.content import NOTHING, Content
+from ccterm.workspace.disk import Disk
+from ccterm.workspace.rooted import Root
+
+RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link to be."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable file to be."""
+
+    text: str
+
+
+Body = str | bytes | Link | Program | None
+"""What a path shall hold; None = nothing."""
+
+
+def put(root: Path, bodies: Mapping[str, Body]) -> Path:
+    """Write bodies below a directory, which is made."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name, body in bodies.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(body, Link):
+            path.symlink_to(body.target)
+        elif body is not None:
+            path.write_bytes(_bytes(body))
+            path.chmod(0o755 if isinstance(body, Program) else 0o644)
+    return root
+
+
+def changes(directory: Path, root: Path, bodies: Mapping[str, Body]) -> ChangeSet:
+    """Return the change set that makes these paths of a tree hold these bodies; the tree is the snapshot."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ops = []
+    with Root(root) as opened:
+        for number, (name, body) in enumerate(sorted(bodies.items(), key=lambda item: os.fsencode(item[0]))):
+            path = os.fsencode(name)
+            (directory / str(number)).write_bytes(_bytes(body))
+            mode = 0o120000 if isinstance(body, Link) else 0o100755 if isinstance(body, Program) else 0o100644
+            new = NOTHING if body is None else Content.of(_bytes(body), mode)
+            old = opened.content(path)
+            old = NOTHING if old.kind == "directory" else old
+            ops.append(Op(name=path.decode("latin-1"), old=old, new=new, file=str(number)))
+    return ChangeSet(directory, tuple(ops))
+
+
+def _bytes(body: Body) -> bytes:
+    match body:
+        case None:
+            return b""
+        case Link(target=target):
+            return target.encode()
+        case Program(text=text):
+            return text.encode()
+        case bytes():
+            return body
+        case _:
+            return body.encode()
+
+
+def digest(root: Path) -> dict[bytes, tuple[str, bytes]]:
+    """Return each path of a tree with its mode and its content or target."""
+    found: dict[bytes, tuple[str, bytes]] = {}
+    for directory, directories, files in os.walk(os.fsencode(root)):
+        for name in [*directories, *files]:
+            path = os.path.join(directory, name)  # noqa: PTH118 - names are bytes here
+            mode = os.lstat(path).st_mode
+            content = os.readlink(path) if stat.S_ISLNK(mode) else b""  # noqa: PTH115
+            if stat.S_ISREG(mode):
+                content = Path(os.fsdecode(path)).read_bytes()
+            found[os.path.relpath(path, os.fsencode(root))] = (stat.filemode(mode), content)
+    return found
+
+
+class HastyDisk(Disk):
+    """Makes nothing durable: no test pulls the plug."""
+
+    def sync(self, file: int) -> None:
+        """Do nothing."""
+
+
+class TickingDisk(HastyDisk):
+    """Calls `tick` with the number of each write before it is done."""
+
+    def __init__(self, tick: Callable[[int], None]) -> None:
+        self.count = 0
+        self._on_tick = tick
+
+    def _tick(self) -> None:
+        self.count += 1
+        self._on_tick(self.count)
+
+    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False) -> None:
+        self._tick()
+        super().make_file(name, directory, data, mode, exact=exact)
+
+    def write(self, file: int, data: memoryview) -> int:
+        self._tick()
+        return super().write(file, data[: max(1, len(data) // 2)])  # a disk may take less than it is given
+
+    def make_link(self, target: bytes, name: bytes, directory: int) -> None:
+        self._tick()
+        super().make_link(target, name, directory)
+
+    def make_directory(self, name: bytes, directory: int, mode: int = 0o777) -> None:
+        self._tick()
+        super().make_directory(name, directory, mode)
+
+    def set_mode(self, file: int, mode: int) -> None:
+        self._tick()
+        super().set_mode(file, mode)
+
+    def exchange(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
+        self._tick()
+        super().exchange(name, directory, other, elsewhere)
+        self._tick()
+
+    def move(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
+        self._tick()
+        super().move(name, directory, other, elsewhere)
+        self._tick()
+
+    def remove(self, name: bytes, directory: int) -> None:
+        self._tick()
+        super().remove(name, directory)
+
+    def remove_directory(self, name: bytes, directory: int) -> None:
+        self._tick()
+        super().remove_directory(name, directory)
+
+    def sync(self, file: int) -> None:
+        self._tick()
+        super().sync(file)
+
+
+def failing(number: int, code: int) -> TickingDisk:
+    """Return a disk whose write of this number fails once."""
+
+    def tick(count: int) -> None:
+        if count == number:
+            raise OSError(code, os.strerror(code))
+
+    return TickingDisk(tick)
+
+
+def dying(number: int) -> TickingDisk:
+    """Return a disk whose write of this number is never made: its process is killed."""
+
+    def tick(count: int) -> None:
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return TickingDisk(tick)
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do something in a child of this process; return 0, the signal that killed it, or 255 for an exception."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - nothing may get out of the child
+            os._exit(255)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
