@@ -87,10 +87,12 @@ def rules(verdict: Verdict, severity: str = "refuse") -> list[str]:
         pytest.param(truncate, ["deletions", "lines"], {"gutted": 200, "removed": 8200}, id="truncate 200"),
         pytest.param(stub, ["deletions", "lines"], {"gutted": 200, "removed": 8200}, id="stub 200"),
         pytest.param(rename, [], {"deleted": 0, "renamed": 100, "removed": 0}, id="rename 100"),
-        pytest.param(rename_and_change, [], {"deleted": 0, "renamed": 100, "removed": 0}, id="rename 100 and change a little"),
+        pytest.param(
+            rename_and_change, [], {"deleted": 0, "renamed": 100, "removed": 0}, id="rename 100 and change a little", marks=pytest.mark.slow
+        ),
         pytest.param(link, ["deletions", "lines"], {"retyped": 100, "removed": 4100}, id="100 to symlinks"),
         pytest.param(delete_and_commit, ["deletions", "lines"], {"deleted": 200, "removed": 8200}, id="delete 200 and commit"),
-        pytest.param(shuffle, [], {"gutted": 0, "removed": 1230}, id="rewrite 30"),
+        pytest.param(shuffle, [], {"gutted": 0, "removed": 1230}, id="rewrite 30", marks=pytest.mark.slow),
     ],
 )
 def test_the_gate_counts_destruction(
