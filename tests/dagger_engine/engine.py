@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from tests.dagger_engine import wire
 from tests.dagger_engine.container import Container
-from tests.dagger_engine.graph import Args, Chain, Fault, Refused, Thing, Walk
+from tests.dagger_engine.graph import Args, Chain, Fault, Refused, Thing, Walk, introspected, introspects
 from tests.dagger_engine.images import FakeImage
 from tests.dagger_engine.logs import Logs
 from tests.dagger_engine.store import Query, Store
@@ -273,6 +273,8 @@ class FakeEngine:
         trace, span = _traced(request)
         query = Query(self._store, session.logs, session.secrets, trace, span, session.snapshots)
         try:
+            if introspects(text):
+                return wire.answer(200, introspected(text), content_type="application/json")
             return wire.document(200, {"data": await Walk(query, text, asked.get("variables") or {}).answer(Root())})
         except Refused as refused:
             return wire.document(refused.status, refused.document)

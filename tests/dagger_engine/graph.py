@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
@@ -25,10 +25,15 @@ def schema() -> graphql.GraphQLSchema:
     return graphql.build_schema((Path(__file__).parent / "schema.graphqls").read_text(), assume_valid=True)
 
 
+def introspects(query: str) -> bool:
+    """Return whether a query asks for the schema."""
+    return "__schema" in query or "__type(" in query
+
+
 @cache
-def introspected(query: str) -> Mapping[str, object]:
-    """Return the answer to an introspection query."""
-    return dict(graphql.execute_sync(schema(), graphql.parse(query)).data or {})
+def introspected(query: str) -> bytes:
+    """Return the answer to such a query, in JSON. Raises Refused."""
+    return json.dumps({"data": graphql.execute_sync(schema(), _valid(query)).data}).encode()
 
 
 class Refused(Exception):
@@ -134,8 +139,6 @@ class Walk:
     async def answer(self, root: Thing) -> Mapping[str, object]:
         """Return the data. Raises Refused and Fault."""
         document = _valid(self._query)
-        if any(name in self._query for name in ("__schema", "__type(")):
-            return introspected(self._query)
         [operation] = [each for each in document.definitions if isinstance(each, ast.OperationDefinitionNode)]
         found = get_variable_values(schema(), operation.variable_definitions or (), self._given)
         self._variables = found if isinstance(found, VariableValues) else None
@@ -196,6 +199,7 @@ async def _awaited(result: Awaitable[object]) -> object:
     return await result
 
 
+@lru_cache(512)
 def _valid(query: str) -> graphql.DocumentNode:
     try:
         document = graphql.parse(query)
