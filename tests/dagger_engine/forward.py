@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from tests.dagger_engine.wire import read_head
-
 Target = tuple[str, int]
 
 
@@ -28,16 +26,14 @@ class Forward:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._forwarded(reader, writer)
-        except OSError:
+        except (OSError, EOFError):
             pass  # as in a container: connected, then closed
         finally:
             writer.close()
 
     async def _forwarded(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await read_head(reader)
-        if head is None:
-            return
-        method, url, version = head[0].split(" ")
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        method, url, version = first.split(" ")
         parts = urlsplit(url)
         target = self._targets.get((parts.hostname or "", parts.port or 80))
         if target is None:
@@ -45,9 +41,8 @@ class Forward:
             return
         there, out = await asyncio.open_connection(*target)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        kept = {name: value for name, value in head[1].items() if not name.startswith("proxy-") and name != "connection"}
-        lines = [f"{method} {path} {version}", *(f"{name}: {value}" for name, value in kept.items()), "connection: close"]
-        out.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        kept = [line for line in lines if line and not line.lower().startswith(("proxy-", "connection:"))]
+        out.write("\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""]).encode("latin-1"))
         up = asyncio.ensure_future(_pipe(reader, out))
         try:
             await _pipe(there, writer)

@@ -18,28 +18,17 @@ class Request(NamedTuple):
     body: bytes
 
 
-async def read_head(reader: asyncio.StreamReader) -> tuple[str, Mapping[str, str]] | None:
-    """Return the first line and the headers of a request, or None when the client is done."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, OSError):
-        return None
-    first, *lines = head.decode("latin-1").split("\r\n")
-    pairs = (line.partition(":") for line in lines if line)
-    return first, {name.strip().lower(): value.strip() for name, _, value in pairs}
-
-
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
     """Return the next request of a connection, or None when there is none."""
-    head = await read_head(reader)
-    if head is None:
-        return None
-    method, path, _ = head[0].split(" ", 2)
     try:
-        body = await reader.readexactly(int(head[1].get("content-length", "0")))
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines if line)
+        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
     except (asyncio.IncompleteReadError, OSError):
         return None
-    return Request(method, path, head[1], body)
+    method, path, _ = first.split(" ", 2)
+    return Request(method, path, headers, body)
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
