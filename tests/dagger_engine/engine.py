@@ -93,6 +93,8 @@ class FakeEngine:
         self.socket = self._directory / "engine.sock"
         self._sessions: dict[str, Session] = {}
         self._lives = 0
+        self.answering = 0
+        """How many queries it has in hand."""
         self._defects: list[Exception] = []
         self._thread: threading.Thread | None = None
 
@@ -131,6 +133,10 @@ class FakeEngine:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
         self._thread.start()
         ready.wait()
+
+    def forget(self, reference: str) -> None:
+        """Take an image out of its registry, as when there is no network any more."""
+        del self._images[reference]
 
     def stop(self) -> None:
         """Die at once: connections break without a word, and processes end."""
@@ -235,6 +241,7 @@ class FakeEngine:
 
     async def _queried(self, session: Session, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer a query; it ends when its client goes away."""
+        self.answering += 1
         query = asyncio.ensure_future(self._result(session, request))
         gone = asyncio.ensure_future(reader.read(1))
         try:
@@ -250,6 +257,7 @@ class FakeEngine:
             gone.cancel()
             query.cancel()
             await asyncio.gather(query, return_exceptions=True)
+            self.answering -= 1
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
         """End a query whose session closes in one of the three ways in which that was seen."""
@@ -269,7 +277,7 @@ class FakeEngine:
             return wire.document(400, Refused(400, f"json request body could not be decoded: {error}").document)
         text = asked.get("query") if isinstance(asked, dict) else None
         if not isinstance(text, str) or not text:
-            return wire.document(422, Refused(422, "no operation provided", "GRAPHQL_VALIDATION_FAILED").document)
+            return wire.document(422, Refused(422, "no operation provided", extensions={"code": "GRAPHQL_VALIDATION_FAILED"}).document)
         trace, span = _traced(request)
         query = Query(self._store, session.logs, session.secrets, trace, span, session.snapshots)
         try:

@@ -199,5 +199,7 @@ def make_shims(directory: Path) -> Path:
 def trimmed(text: str) -> str:
     """Return output as an error carries it: of much only the end, without the last line break."""
     data = text.encode()
-    cut = f"[omitting {len(data) - KEPT} bytes]..." if len(data) > KEPT else ""
-    return (cut + data[-KEPT:].decode("utf-8", "ignore")).removesuffix("\n")
+    if len(data) > KEPT:
+        said = f"[omitting {len(data) - KEPT} bytes]..."
+        text = said + data[len(said) - KEPT :].decode("utf-8", "ignore")
+    return text.removesuffix("\n")

@@ -39,10 +39,10 @@ def introspected(query: str) -> bytes:
 class Refused(Exception):
     """The query is none: status 400 or 422."""
 
-    def __init__(self, status: int, message: str, code: str = "") -> None:
+    def __init__(self, status: int, message: str, **more: object) -> None:
         super().__init__(message)
         self.status = status
-        self.document = {"errors": [{"message": message, **({"extensions": {"code": code}} if code else {})}], "data": None}
+        self.document = {"errors": [{"message": message, **more}], "data": None}
 
 
 class Fault(Exception):
@@ -204,7 +204,16 @@ def _valid(query: str) -> graphql.DocumentNode:
     try:
         document = graphql.parse(query)
     except graphql.GraphQLError as error:
-        raise Refused(422, error.message.removeprefix("Syntax Error: "), "GRAPHQL_PARSE_FAILED") from error
+        raise _refused(error, "GRAPHQL_PARSE_FAILED") from error
     if errors := graphql.validate(schema(), document, _RULES):
-        raise Refused(422, errors[0].message, "GRAPHQL_VALIDATION_FAILED")
+        raise _refused(errors[0], "GRAPHQL_VALIDATION_FAILED")
     return document
+
+
+def _refused(error: graphql.GraphQLError, code: str) -> Refused:
+    """Return an error of the library in the engine's own form."""
+    message = re.sub(r"'([^']*)'", r'"\1"', error.message.removeprefix("Syntax Error: "))
+    places = [{"line": place.line, "column": place.column} for place in error.locations or ()]
+    return Refused(
+        422, message.removesuffix(".") if code.startswith("GRAPHQL_PARSE") else message, locations=places, extensions={"code": code}
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ccterm.agents.claude import CLAUDE_VERSION
 from ccterm.executors.dagger.executor import DaggerOptions, EngineChoice
+from ccterm.executors.dagger.records import LogRecord
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import whole
 
@@ -33,3 +34,29 @@ class Fake:
 def make_base(path: Path) -> Path:
     """Make the tarball of an image that lacks nothing."""
     return whole(CLAUDE_VERSION).tarball(path)
+
+
+class Listening:
+    """Listens to a session's log stream and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[LogRecord] = []
+        self.restarts = 0
+
+    def record(self, record: LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+    def restart(self) -> None:
+        """Count."""
+        self.restarts += 1
+
+    @property
+    def text(self) -> str:
+        """What came on stdout."""
+        return "".join(record.text for record in self.records if record.stream == 1)
+
+    @property
+    def eofs(self) -> int:
+        """How many streams have ended."""
+        return sum(record.eof for record in self.records)
