@@ -1,8 +1,13 @@
 """Fixtures for the executors."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.dagger_engine.engine import FakeEngine
+from tests.dagger_engine.tools import make_cli
+from tests.support.fake_engine import Fake, make_base
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +22,10 @@ def state(tmp_path: Path, libs: Path) -> Path:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "lib").symlink_to(libs)
     return tmp_path / "state"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[Fake]:
+    """Return a Dagger engine of the test's own."""
+    with FakeEngine() as engine:
+        yield Fake(engine, make_cli(tmp_path / "bin"), make_base(tmp_path / "base.tar"))

@@ -102,7 +102,7 @@ class SessionChild:
             text = _COLOUR.sub("", line.decode("utf-8", "replace")).strip()
             if text:
                 self._words = [*self._words, text][-_TAIL:]
-                if not self.address.port:
+                if not self.address.port and not text.startswith("Error:"):  # what it fails with is told once, with the fix
                     progress.info("dagger: %s", text)
 
     @staticmethod

@@ -124,8 +124,9 @@ class Engine:
         if self.trouble or (not session.lost.is_set() and await session.answers()):
             return
         session.lost.set()
-        self._set_trouble(f"the Dagger engine ({self.name}) is gone; trying to reach it again")
-        self._mending = asyncio.ensure_future(self._mend())
+        if not self.trouble:  # another run that lost it may have asked meanwhile
+            self._set_trouble(f"the Dagger engine ({self.name}) is gone; trying to reach it again")
+            self._mending = asyncio.ensure_future(self._mend())
 
     async def _mend(self) -> None:
         pause = 1.0
@@ -147,4 +148,5 @@ class Engine:
         """End all sessions."""
         if self._mending:
             self._mending.cancel()
+            await asyncio.wait([self._mending])  # it may be in the middle of opening a session
         await asyncio.gather(*(self._dismiss(hosted) for hosted in list(self._hosted)))

@@ -1,0 +1,88 @@
+"""Images as texts: what is in them, and what becomes of them when ccterm's own scripts look into them or complete them."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from ccterm.executors.dagger import recipe
+from ccterm.executors.dagger.making import CLAUDE_PLACE
+
+_NPM = re.compile(re.escape(recipe.NPM).replace(r"\{version\}", r"(\S+)"))
+_TOOLS = {"python3": "/usr/bin/python3", "git": "/usr/bin/git", "bash": "/bin/bash", "python": "3.11"}
+_DEBIAN = {"apt-get": "/usr/bin/apt-get", "bash": "/bin/bash"}
+_NODE = {"npm": "/usr/local/bin/npm"}
+
+
+@dataclass(frozen=True)
+class FakeImage:
+    """What an image holds. has: as PROBE prints it. broken: last lines of an installation that fails. full: there is no room to keep it."""
+
+    has: Mapping[str, str] = field(default_factory=dict)
+    broken: Sequence[str] = ()
+    full: bool = False
+
+    def with_claude(self, version: str) -> "FakeImage":
+        """Return it with the Claude CLI of a version."""
+        claude = {"claude": CLAUDE_PLACE, "claude-version": version, "claude-file": f"{CLAUDE_PLACE}.js"}
+        return replace(self, has={**self.has, **claude})
+
+    def tarball(self, path: Path) -> Path:
+        """Write it to a file."""
+        path.write_text(json.dumps({"fake image": asdict(self)}))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> "FakeImage":
+        """Return the image in a file. Raises ValueError when it is none."""
+        try:
+            return cls(**json.loads(path.read_text())["fake image"])
+        except (KeyError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError("no image") from error
+
+
+BARE = FakeImage({**_DEBIAN, **_NODE})
+"""As node:20-slim is: a Debian with npm, and nothing that boxes need."""
+TOOLS = FakeImage({**_DEBIAN, **_TOOLS})
+"""An image of a user's, with all that boxes need but the Claude CLI."""
+
+
+def whole(version: str) -> FakeImage:
+    """Return an image that lacks nothing."""
+    return TOOLS.with_claude(version)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A script of ccterm's that is answered and not run: what it prints, how it leaves, the image that it makes of the one before."""
+
+    image: FakeImage
+    stdout: str = ""
+    stderr: str = ""
+    code: int = 0
+
+
+def known(args: Sequence[str], image: FakeImage) -> Known | None:
+    """Return what a script does that looks into an image or completes it; None = it is none of those."""
+    if len(args) < 3 or list(args[:2]) != ["sh", "-c"]:
+        return None
+    script = args[2]
+    if script == recipe.PROBE:
+        return Known(image, "".join(f"{name}={value}\n" for name, value in image.has.items()))
+    if script == recipe.INSTALL:
+        if image.broken:
+            return Known(image, "Reading package lists...\n", "".join(f"{line}\n" for line in image.broken), 100)
+        return Known(replace(image, has={**image.has, **_TOOLS}), "Reading package lists...\nSetting up git ...\n")
+    if found := _NPM.fullmatch(script):
+        return Known(image.with_claude(found[1]), "added 3 packages in 2s\n")
+    if script == recipe.FURNISH:
+        return _furnished(image)
+    return None
+
+
+def _furnished(image: FakeImage) -> Known:
+    number = image.has.get("agent", str(recipe.UID))
+    if number != str(recipe.UID):
+        return Known(image, "", f"its user agent is not number {recipe.UID}\n", 3)
+    return Known(replace(image, has={**image.has, "agent": number}))

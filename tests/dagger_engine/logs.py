@@ -1,0 +1,88 @@
+"""The log stream of a session: what execs print as records, sent in batches that all execs share, and sent again to whoever asks anew."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+SUBSCRIBED = b"id: \nevent: subscribed\ndata\n\n"
+PRINTED, REPEATED = "dagger.io/engine.buildkit", "dagger.io/core"
+BATCH = 0.1
+BROKEN_ID = b"fetch: invalid last ID: expected integer\n"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One piece of output. trace and span: hex. stream: 1 or 2. scope REPEATED: it repeats a result of a call."""
+
+    trace: str
+    span: str
+    stream: int
+    text: str = ""
+    eof: bool = False
+    scope: str = PRINTED
+    nanoseconds: int = field(default_factory=time.time_ns)
+
+    def document(self) -> dict[str, object]:
+        """Return it as it is sent."""
+        marks: list[dict[str, object]] = [{"key": "stdio.stream", "value": {"intValue": str(self.stream)}}]
+        if self.scope == REPEATED:
+            marks.append({"key": "dagger.io/logs.verbose", "value": {"boolValue": True}})
+        if self.eof:
+            marks.append({"key": "stdio.eof", "value": {"boolValue": True}})
+        return {
+            "timeUnixNano": str(self.nanoseconds),
+            "body": {"stringValue": self.text},
+            "attributes": marks,
+            "traceId": base64.b64encode(bytes.fromhex(self.trace)).decode(),
+            "spanId": base64.b64encode(bytes.fromhex(self.span)).decode(),
+        }
+
+
+def event(records: Sequence[Record], number: int) -> bytes:
+    """Return one event; its id is the number of its last record."""
+    scopes = [
+        {"scope": {"name": name}, "logRecords": [record.document() for record in group]}
+        for name, group in groupby(records, key=lambda record: record.scope)
+    ]
+    named = [
+        {"key": key, "value": {"stringValue": value}} for key, value in (("service.name", "dagger-engine"), ("service.version", "v0.21.8"))
+    ]
+    data = {"resourceLogs": [{"resource": {"attributes": named}, "scopeLogs": scopes}]}
+    return f"id: {number}\nevent: logs\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+class Logs:
+    """All records of a session, in order."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._sent = 0
+        self._more = asyncio.Event()
+
+    def add(self, *records: Record) -> None:
+        """Take records; they are sent with the next batch."""
+        if len(self._records) == self._sent:
+            asyncio.get_running_loop().call_later(BATCH, self._send)
+        self._records.extend(records)
+
+    def _send(self) -> None:
+        self._sent = len(self._records)
+        self._more.set()
+        self._more = asyncio.Event()
+
+    async def events(self, after: str) -> AsyncIterator[bytes]:
+        """Yield what a reader gets that names this as the last id which it knows; it ends only for an id that is no number."""
+        yield SUBSCRIBED
+        if after and not after.isdecimal():
+            yield BROKEN_ID
+            return
+        known = int(after or 0)
+        while True:
+            if known < self._sent:
+                yield event(self._records[known : self._sent], self._sent)
+                known = self._sent
+            await self._more.wait()

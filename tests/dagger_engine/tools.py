@@ -1,0 +1,21 @@
+"""The stand-in for the Dagger CLI as a program on disk."""
+
+import shlex
+import sys
+from pathlib import Path
+
+_CLI = Path(__file__).with_name("cli.py")
+
+
+def make_cli(directory: Path, *, version: str = "0.21.8", default: str = "", says: str = "", deaf: bool = False) -> Path:
+    """Make a program `dagger` in a directory.
+
+    default: the engine that it finds when none is named; none = there is no Docker. says: its complaint, with which it leaves.
+    deaf: nothing but SIGKILL ends its sessions.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    options = ["--is-version", version, "--default", default, "--says", says, *(["--deaf"] if deaf else [])]
+    path = directory / "dagger"
+    path.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(_CLI), *options])} "$@"\n')
+    path.chmod(0o755)
+    return path

@@ -1,0 +1,178 @@
+"""Whole runs in the containers of a stand-in for a Dagger engine: what the pipeline makes of sessions, images and engines that go away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.draft import Draft
+from ccterm.events import Held, Said, StepFinished
+from ccterm.models import ExecutionMode, Run, RunId, State
+from ccterm.service import AgentService, Service
+from tests.dagger_engine.engine import FakeEngine
+from tests.dagger_engine.tools import make_cli
+from tests.e2e.arranged import carried_out, configure, forms, found_below
+from tests.servers.git_http import GitServer
+from tests.support.core import EDIT, ccterm, draft, script
+from tests.support.fake_engine import make_base
+from tests.support.git import branches, files_at, make_remote, tip
+
+TOKEN = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+HANGING = script({"write": "half.txt", "text": "half\n"}, {"say": "hanging"}, {"hang": True})
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """A service whose runs go into containers, and a remote that wants a token."""
+
+    service: Service
+    engine: FakeEngine
+    remote: Path
+    url: str
+    state: Path
+
+    def draft(self, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Draft:
+        return draft(self.url, branch, task, mode=ExecutionMode.DAGGER, **fields)
+
+    async def start(self, branch: str, task: str) -> RunId:
+        [queued] = await self.service.submit([self.draft(branch, task)])
+        return queued.id
+
+    async def run(self, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Run:
+        return await carried_out(self.service, self.draft(branch, task, **fields))
+
+    async def reused(self, run: RunId) -> dict[str, bool]:
+        """Return step -> whether its result came from the engine's cache."""
+        events = [event async for event in self.service.follow(run)]
+        return {event.step: event.detail == "reused" for event in events if isinstance(event, StepFinished)}
+
+    async def says(self, run: RunId, text: str) -> None:
+        """Wait until the agent has said a text."""
+        async for event in self.service.follow(run):
+            if isinstance(event, Said) and text in event.text:
+                return
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """An engine, as the environment names it."""
+    with FakeEngine() as engine:
+        monkeypatch.setenv("CCTERM_ENGINE", engine.runner)
+        monkeypatch.setenv("CCTERM_DAGGER_CLI", str(make_cli(tmp_path / "bin")))
+        monkeypatch.setenv("CCTERM_BASE_IMAGE", str(make_base(tmp_path / "base.tar")))
+        yield engine
+
+
+@pytest.fixture
+async def boxed(engine: FakeEngine, isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Boxed]:
+    monkeypatch.setenv("GIT_SERVER_TOKEN", TOKEN)
+    remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n"})
+    with GitServer(remote.parent, token=TOKEN) as server:
+        configure(isolation, f'[host."127.0.0.1:{server.port}"]\ntoken = "env:GIT_SERVER_TOKEN"\n')
+        async with AgentService.open(tmp_path / "state") as service:
+            yield Boxed(service, engine, remote, server.url(remote.name), tmp_path / "state")
+            await service.cancel_all(now=True)  # after a test that failed in the middle of a run
+
+
+async def test_a_task_becomes_a_pushed_branch_and_the_next_run_reuses_its_base(boxed: Boxed) -> None:
+    fields = {"setup": "date +%N > .git/installed", "verify": "test -e .git/installed || test -e new.txt"}
+    first, second = [await boxed.run(branch, **fields) for branch in ("agent/1", "agent/2")]
+    for run, branch in ((first, "agent/1"), (second, "agent/2")):
+        assert run.state is State.SUCCEEDED, run.summary
+        assert run.published is not None
+        assert tip(boxed.remote, branch) == run.published.sha == run.commit
+        assert files_at(boxed.remote, branch) == {"README.md": b"hello\n", "new.txt": b"new\n"}
+    assert (first.manifest.executor, first.manifest.credential) == ("dagger", "none")
+    assert not any((await boxed.reused(first.id)).values())
+    assert [step for step, reused in (await boxed.reused(second.id)).items() if reused] == ["checkout", "setup"]
+    assert found_below(boxed.state, forms(TOKEN)) == []
+
+
+async def test_a_run_whose_engine_dies_fails_and_the_next_waits_for_it(boxed: Boxed) -> None:
+    lost = await boxed.start("agent/lost", HANGING)
+    await boxed.says(lost, "hanging")
+    await asyncio.to_thread(boxed.engine.stop)
+    ended = await boxed.service.wait(lost)
+    assert (ended.state, ended.cause) == (State.FAILED, Cause.ENGINE), ended.summary
+    [waiting] = await boxed.service.submit([boxed.draft("agent/later")])
+    async for event in boxed.service.follow(waiting.id):
+        if isinstance(event, Held) and boxed.engine.runner in event.reason:
+            break
+    boxed.engine.start()
+    later = await boxed.service.wait(waiting.id)
+    assert later.state is State.SUCCEEDED, later.summary
+    assert set(branches(boxed.remote)) == {"main", "agent/later"}
+
+
+async def test_a_cancelled_run_keeps_its_work_which_can_be_pushed(boxed: Boxed) -> None:
+    run = await boxed.start("agent/x", HANGING)
+    await boxed.says(run, "hanging")
+    await boxed.service.cancel(run)
+    ended = await boxed.service.wait(run)
+    assert ended.state is State.CANCELLED
+    assert ended.salvage is not None
+    delivered = await boxed.service.push(run)
+    assert delivered.published is not None
+    assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
+
+
+async def test_without_a_log_stream_runs_go_on(boxed: Boxed) -> None:
+    boxed.engine.faults.no_logs = True
+    run = await boxed.run(task=script({"say": "I am heard at the end."}, {"write": "new.txt", "text": "new\n"}))
+    assert run.state is State.SUCCEEDED, run.summary
+    said = [event.text async for event in boxed.service.follow(run.id) if isinstance(event, Said)]
+    assert said == ["I am heard at the end."]
+
+
+def refused(*args: str) -> str:
+    """Run a command that is refused with exit code 3 and one sentence, which is returned."""
+    done = ccterm("run", "x", "--branch", "b", *args)
+    assert done.returncode == 3, (done.stdout, done.stderr)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("ccterm: ")
+    assert done.stdout == ""
+    return lines[0]
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("CCTERM_DAGGER_CLI", str(make_cli(tmp_path / "bin")))
+
+
+URL = ("--repo", "http://127.0.0.1:9/o/r.git")
+
+
+@pytest.mark.usefixtures("outside")
+def test_without_docker_a_run_is_refused_with_the_fix() -> None:
+    said = refused(*URL, "--agent", "scripted")
+    assert "start Docker" in said
+    assert "--mode local" in said
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_dead_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCTERM_ENGINE", "unix:///nowhere/engine.sock")
+    assert "unix:///nowhere/engine.sock cannot be reached" in refused(*URL, "--agent", "scripted")
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_bare_path_is_no_remote_for_a_container(tmp_path: Path) -> None:
+    remote = make_remote(tmp_path / "remote.git", {"a": "a\n"})
+    assert "a container cannot reach the path" in refused("--repo", str(remote), "--agent", "scripted")
+
+
+@pytest.mark.usefixtures("outside")
+def test_without_a_login_that_a_container_may_have_the_way_to_one_is_told() -> None:
+    assert "claude setup-token" in refused(*URL)
+
+
+def test_an_image_that_lacks_what_boxes_need_is_refused_at_once(
+    engine: FakeEngine, outside: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCTERM_BASE_IMAGE", str(tmp_path / "nowhere.tar"))
+    assert "nowhere.tar is not there" in refused(*URL, "--agent", "scripted")

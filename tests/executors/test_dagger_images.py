@@ -1,0 +1,166 @@
+"""Images for boxes: taken as they are, completed, kept for starts without a network, or refused in one sentence with the fix."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.agents.claude import CLAUDE_VERSION
+from ccterm.errors import PreflightError
+from ccterm.executors.dagger import recipe
+from ccterm.executors.dagger.executor import DaggerExecutor
+from ccterm.executors.dagger.image_store import ImageRecord
+from ccterm.models import ImageChoice, RunId, new_id
+from tests.dagger_engine.engine import FakeEngine
+from tests.dagger_engine.images import BARE, TOOLS, FakeImage, whole
+from tests.dagger_engine.tools import make_cli
+from tests.executors.contract import Heard, shell_step
+from tests.support.fake_engine import Fake, make_base
+
+SLIM = "docker.io/library/node:20-slim"
+MINE = "ghcr.io/acme/app:1"
+Executors = Callable[[str], DaggerExecutor]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[Fake]:
+    """An engine whose registry has a bare Debian with npm, and an image of a user's."""
+    with FakeEngine({SLIM: BARE, MINE: TOOLS}) as engine:
+        yield Fake(engine, make_cli(tmp_path / "bin"), make_base(tmp_path / "base.tar"))
+
+
+@pytest.fixture
+def opened(fake: Fake, tmp_path: Path, libs: Path) -> Executors:
+    return lambda base: DaggerExecutor(fake.options(base=base), cache=tmp_path / "cache", lib=libs)
+
+
+async def prepared(executor: DaggerExecutor, choice: ImageChoice | None = None) -> list[ImageRecord]:
+    """Prepare an image; returns what is recorded then."""
+    async with executor:
+        await executor.prepare(choice or ImageChoice())
+    return list(executor.images.all())
+
+
+async def refusal(executor: DaggerExecutor, choice: ImageChoice | None = None) -> PreflightError:
+    """Return how an image is refused."""
+    async with executor:
+        with pytest.raises(PreflightError) as refused:
+            await executor.prepare(choice or ImageChoice())
+    assert "\n" not in refused.value.message
+    assert refused.value.fix
+    assert list(executor.images.all()) == []
+    return refused.value
+
+
+def scripts(engine: FakeEngine) -> set[str]:
+    """Return the scripts that were carried out."""
+    return {args[2] for args in engine.executed if args[:2] == ("sh", "-c")}
+
+
+async def test_a_whole_image_is_taken_as_it_is(fake: Fake, opened: Executors) -> None:
+    [record] = await prepared(opened(str(fake.base)))
+    assert (record.tarball, record.claude_version, record.usable) == (fake.base, CLAUDE_VERSION, True)
+    assert scripts(fake.engine) == {recipe.PROBE, recipe.FURNISH}
+
+
+async def test_a_bare_image_is_completed_and_kept_for_starts_without_a_network(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    [record] = await prepared(opened(SLIM))
+    assert {recipe.INSTALL, recipe.NPM.format(version=CLAUDE_VERSION)} <= scripts(fake.engine)
+    assert (record.name, record.claude_version) == (SLIM, CLAUDE_VERSION)
+    assert record.tarball.parent == tmp_path / "cache" / "images"
+    assert record.base_digest.startswith(f"{SLIM}@sha256:")
+    fake.engine.stop()
+    fake.engine.forget(SLIM)
+    fake.engine.start()
+    async with opened(SLIM) as executor, executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+        result = await boxes.execute(shell_step("true"), Heard().append)
+        assert result.report
+        assert boxes.image == record.digest
+    assert recipe.INSTALL not in scripts(fake.engine)
+
+
+async def test_the_making_of_an_image_is_told(opened: Executors, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ccterm.progress")
+    await prepared(opened(SLIM))
+    assert "installing what boxes need" in caplog.text
+    assert f"installing the Claude CLI {CLAUDE_VERSION}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        pytest.param({"bash": "/bin/bash", "git": "/usr/bin/git"}, "has no python3", id="no python3"),
+        pytest.param({}, "no python3 and no git and no bash", id="nothing"),
+        pytest.param({**TOOLS.has, "python": "3.9", "npm": "/usr/bin/npm"}, "has Python 3.9; boxes need 3.11", id="old python"),
+        pytest.param({**TOOLS.has, "apt-get": "x"}, "no Claude CLI, and no npm", id="no claude"),
+        pytest.param({**whole(CLAUDE_VERSION).has, "agent": "1234"}, "a user agent with number 1234", id="other agent"),
+    ],
+)
+async def test_an_image_that_cannot_be_completed_is_refused_by_what_it_lacks(
+    has: dict[str, str], said: str, opened: Executors, tmp_path: Path
+) -> None:
+    base = FakeImage({name: place for name, place in has.items() if name != "apt-get"}).tarball(tmp_path / "mine.tar")
+    assert said in (await refusal(opened(str(base)))).message
+
+
+async def test_an_installation_that_fails_shows_its_last_lines(opened: Executors, tmp_path: Path) -> None:
+    broken = FakeImage(BARE.has, broken=["Get:1 http://deb.debian.org bookworm", "E: Unable to locate package ripgrep"])
+    error = await refusal(opened(str(broken.tarball(tmp_path / "broken.tar"))))
+    assert "E: Unable to locate package ripgrep" in error.message
+
+
+async def test_an_image_that_cannot_be_pulled_names_the_way_without_a_network(opened: Executors) -> None:
+    error = await refusal(opened("registry.invalid/none:1"))
+    assert "registry.invalid/none:1" in error.message
+    assert "CCTERM_BASE_IMAGE" in error.fix
+
+
+async def test_an_engine_without_room_says_how_to_make_some(opened: Executors, tmp_path: Path) -> None:
+    full = FakeImage(BARE.has, full=True)
+    error = await refusal(opened(str(full.tarball(tmp_path / "full.tar"))))
+    assert "no space left on device" in error.message
+    assert "prune" in error.fix
+
+
+async def test_a_tarball_that_is_not_there_is_named(opened: Executors, tmp_path: Path) -> None:
+    assert f"{tmp_path}/nowhere.tar is not there" in (await refusal(opened(str(tmp_path / "nowhere.tar")))).message
+
+
+async def test_a_file_that_is_no_image_is_named(opened: Executors, tmp_path: Path) -> None:
+    (tmp_path / "text.tar").write_text("text")
+    error = await refusal(opened(str(tmp_path / "text.tar")))
+    assert str(tmp_path / "text.tar") in error.message
+
+
+async def test_a_users_image_gets_the_claude_cli_of_ours(fake: Fake, opened: Executors) -> None:
+    records = {record.name: record for record in await prepared(opened(str(fake.base)), ImageChoice(reference=MINE))}
+    assert records[MINE].claude_version == CLAUDE_VERSION
+    assert FakeImage.read(records[MINE].tarball).has["claude"] == "/usr/local/bin/claude"
+
+
+async def test_a_dockerfile_makes_an_image_of_a_users(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    place = tmp_path / "app" / "Dockerfile"
+    place.parent.mkdir()
+    place.write_text(f"FROM {MINE}\nRUN make\n")
+    records = {record.name: record for record in await prepared(opened(str(fake.base)), ImageChoice(dockerfile=str(place)))}
+    assert records[str(place)].claude_version == CLAUDE_VERSION
+
+
+async def test_a_dockerfile_that_is_not_there_is_named(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    async with opened(str(fake.base)) as executor:
+        with pytest.raises(PreflightError, match=r"Dockerfile .*nowhere is not there"):
+            await executor.prepare(ImageChoice(dockerfile=str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize("harm", ["record", "tarball", "short tarball"])
+async def test_what_was_kept_and_came_to_harm_is_made_anew(harm: str, opened: Executors, tmp_path: Path) -> None:
+    [record] = await prepared(opened(SLIM))
+    if harm == "record":
+        (tmp_path / "cache" / "images" / f"{record.key}.json").write_text('{"key": ')
+    elif harm == "tarball":
+        record.tarball.unlink()
+    else:
+        record.tarball.write_bytes(record.tarball.read_bytes()[:10])
+    [anew] = await prepared(opened(SLIM))
+    assert anew.usable
+    assert FakeImage.read(anew.tarball).has["claude-version"] == CLAUDE_VERSION

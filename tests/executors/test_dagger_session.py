@@ -1,0 +1,227 @@
+"""Sessions with engines: how they begin, fail to begin, end, break and come back; and which engine a run gets."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError, StepError
+from ccterm.executors.base import Boxes
+from ccterm.executors.dagger.engine import RUNS_PER_SESSION
+from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
+from ccterm.models import ImageChoice, RunId, new_id
+from tests.dagger_engine.engine import Ending, FakeEngine
+from tests.dagger_engine.tools import make_cli
+from tests.executors.contract import Heard, shell_step
+from tests.support.fake_engine import Fake
+from tests.support.waiting import until, wait_until
+
+Executors = Callable[[DaggerOptions], DaggerExecutor]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, libs: Path) -> Executors:
+    return lambda options: DaggerExecutor(options, cache=tmp_path / "cache", lib=libs)
+
+
+@pytest.fixture
+def other() -> Iterator[FakeEngine]:
+    with FakeEngine() as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def a_run(executor: DaggerExecutor) -> AsyncIterator[Boxes]:
+    async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+        yield boxes
+
+
+async def carried_out(executor: DaggerExecutor, heard: Heard) -> None:
+    """Carry out a run whose step says when it began, and does not end."""
+    async with a_run(executor) as boxes:
+        await boxes.execute(shell_step("echo began; sleep 60"), heard.append)
+
+
+def children(engine: FakeEngine) -> list[psutil.Process]:
+    """Return the `dagger session` processes of ours that serve an engine."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("_EXPERIMENTAL_DAGGER_RUNNER_HOST") == engine.runner
+    ]
+
+
+async def refusal(executor: DaggerExecutor) -> PreflightError:
+    """Return how an executor refuses to prepare."""
+    async with executor:
+        with pytest.raises(PreflightError) as refused:
+            await executor.prepare(ImageChoice())
+    return refused.value
+
+
+async def test_an_engine_that_is_not_there_is_named_at_once(fake: Fake, opened: Executors) -> None:
+    fake.engine.stop()
+    error = await refusal(opened(fake.options()))
+    assert fake.engine.runner in error.message
+    assert "cannot be reached" in error.message
+    assert "--mode local" in error.fix
+
+
+async def test_a_port_where_nobody_listens_is_named_at_once(fake: Fake, opened: Executors) -> None:
+    error = await refusal(opened(replace(fake.options(), engines=(EngineChoice("tcp://127.0.0.1:9"),))))
+    assert "tcp://127.0.0.1:9 cannot be reached" in error.message
+
+
+@pytest.mark.slow
+async def test_an_engine_that_opens_no_session_is_given_up_after_ten_seconds(fake: Fake, opened: Executors) -> None:
+    fake.engine.faults.deaf = True
+    async with asyncio.timeout(25):
+        error = await refusal(opened(fake.options()))
+    assert "did not open a session in time" in error.message
+    wait_until(lambda: not children(fake.engine))
+
+
+async def test_without_a_cli_the_fix_says_how_to_get_one(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    error = await refusal(opened(replace(fake.options(), cli=tmp_path / "nowhere")))
+    assert str(tmp_path / "nowhere") in error.message
+    assert "install.sh" in error.fix
+
+
+@pytest.mark.parametrize("version", ["0.20.3", "1.0.0", "what"])
+async def test_a_cli_of_another_series_is_refused_with_its_version(version: str, fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    cli = make_cli(tmp_path / "old", version=version)
+    error = await refusal(opened(replace(fake.options(), cli=cli)))
+    assert "0.21" in error.message
+    assert version in error.message or "no known version" in error.message
+
+
+@pytest.mark.parametrize(
+    ("says", "fix"),
+    [
+        pytest.param("", "start Docker", id="no docker"),
+        pytest.param(
+            "start engine: permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+            "docker group",
+            id="no permission",
+        ),
+    ],
+)
+async def test_what_docker_lacks_is_said_with_its_fix(says: str, fix: str, fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    cli = make_cli(tmp_path / "alone", says=says)
+    error = await refusal(opened(replace(fake.options(), cli=cli, engines=(EngineChoice(),))))
+    assert "cannot be used: start engine" in error.message
+    assert fix in error.fix
+
+
+async def test_an_engine_that_the_cli_finds_is_used(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    cli = make_cli(tmp_path / "finds", default=fake.engine.runner)
+    async with opened(replace(fake.options(), cli=cli, engines=(EngineChoice(),))) as executor, a_run(executor) as boxes:
+        result = await boxes.execute(shell_step("true"), Heard().append)
+    assert result.report
+    assert result.report["ok"]
+
+
+async def test_leaving_ends_the_session_and_its_process(fake: Fake, opened: Executors) -> None:
+    async with opened(fake.options()) as executor:
+        await executor.prepare(ImageChoice())
+        assert fake.engine.sessions == len(children(fake.engine)) == 1
+    assert children(fake.engine) == []
+    await until(lambda: fake.engine.sessions == 0)
+
+
+@pytest.mark.slow
+async def test_a_process_that_will_not_end_is_killed(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    cli = make_cli(tmp_path / "deaf", deaf=True)
+    async with asyncio.timeout(20):
+        async with opened(replace(fake.options(), cli=cli)) as executor:
+            await executor.prepare(ImageChoice())
+    assert children(fake.engine) == []
+
+
+@pytest.mark.parametrize("ending", ["silent", "cut", "error"])
+async def test_whatever_a_closing_session_says_is_an_engine_that_went_away(ending: Ending, fake: Fake, opened: Executors) -> None:
+    fake.engine.faults.ending = ending
+    heard = Heard()
+    async with opened(fake.options()) as executor:
+        running = asyncio.ensure_future(carried_out(executor, heard))
+        await heard.until_line("began")
+        [child] = children(fake.engine)
+        child.send_signal(signal.SIGTERM)
+        with pytest.raises(StepError) as lost:
+            await running
+    assert (lost.value.cause, lost.value.reason) == (Cause.ENGINE, "gone")
+
+
+async def test_a_killed_session_ends_its_own_runs_and_no_others(fake: Fake, other: FakeEngine, opened: Executors) -> None:
+    heards = [Heard(), Heard()]
+    async with opened(fake.options(other)) as executor, AsyncExitStack() as stack:
+        runs = [await stack.enter_async_context(a_run(executor)) for _ in heards]
+        steps = [shell_step("echo began; sleep 60"), shell_step("echo began; until [ -e /dev/null/x ]; do sleep 0.1; done")]
+        running = [asyncio.ensure_future(boxes.execute(step, heard.append)) for boxes, step, heard in zip(runs, steps, heards, strict=True)]
+        for heard in heards:
+            await heard.until_line("began")
+        [child] = children(fake.engine)
+        os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(StepError) as lost:
+            await running[0]
+        assert (lost.value.cause, lost.value.reason) == (Cause.ENGINE, "gone")
+        result = await runs[1].execute(shell_step("true"), Heard().append)
+        assert result.report
+        assert not running[1].done()
+        running[1].cancel()
+        await asyncio.wait([running[1]])
+
+
+async def test_an_engine_that_dies_is_waited_for_and_used_again(fake: Fake, opened: Executors) -> None:
+    told, heard = list[str](), Heard()
+    async with opened(fake.options()) as executor:
+        executor.watch(lambda: told.append(executor.trouble()))
+        running = asyncio.ensure_future(carried_out(executor, heard))
+        await heard.until_line("began")
+        await asyncio.to_thread(fake.engine.stop)
+        with pytest.raises(StepError, match="went away"):
+            await running
+        assert fake.engine.runner in executor.trouble()
+        fake.engine.start()
+        await until(lambda: executor.trouble() == "")
+        assert [bool(text) for text in told] == [True, False]
+        async with a_run(executor) as boxes:
+            assert (await boxes.execute(shell_step("true"), Heard().append)).report
+
+
+async def test_two_runs_that_lose_their_engine_are_one_trouble(fake: Fake, opened: Executors) -> None:
+    told, heards = list[str](), [Heard(), Heard()]
+    async with opened(fake.options()) as executor:
+        executor.watch(lambda: told.append(executor.trouble()))
+        runs = [asyncio.ensure_future(carried_out(executor, heard)) for heard in heards]
+        for heard in heards:
+            await heard.until_line("began")
+        await asyncio.to_thread(fake.engine.stop)
+        errors = await asyncio.gather(*runs, return_exceptions=True)
+        assert [isinstance(error, StepError) for error in errors] == [True, True]
+        assert len(told) == 1
+
+
+async def test_more_runs_than_a_connection_carries_open_a_second_session(fake: Fake, opened: Executors) -> None:
+    async with opened(fake.options()) as executor, AsyncExitStack() as stack:
+        for _ in range(RUNS_PER_SESSION):
+            await stack.enter_async_context(executor.connected())
+        assert fake.engine.sessions == 1
+        await stack.enter_async_context(executor.connected())
+        assert fake.engine.sessions == 2
+
+
+async def test_a_run_goes_to_the_least_loaded_engine_by_capacity_and_stays(fake: Fake, other: FakeEngine, opened: Executors) -> None:
+    async with opened(fake.options(other, capacities=(1, 3))) as executor, AsyncExitStack() as stack:
+        runs = [await stack.enter_async_context(a_run(executor)) for _ in range(4)]
+        before = [len(fake.engine.executed), len(other.executed)]
+        for _ in range(2):
+            await asyncio.gather(*(boxes.execute(shell_step("true"), Heard().append) for boxes in runs))
+        assert [len(fake.engine.executed) - before[0], len(other.executed) - before[1]] == [2, 6]
