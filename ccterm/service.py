@@ -5,6 +5,7 @@
 
 import asyncio
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -14,24 +15,34 @@ from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
+from ccterm.credentials.export import Exported, export_login
 from ccterm.draft import Draft, DraftFields, draft
 from ccterm.errors import CctermError, UsageError
 from ccterm.events import Event, Held, Notice, Queued, cut
-from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.executors.base import Check
+from ccterm.models import BatchId, CheckResult, ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.run import Pipeline
+from ccterm.preflight import run_checks
 from ccterm.record import Recorder, replay
 from ccterm.scheduler import Entry, Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.submission import anchored
 from ccterm.transcript import EVENTS_FILE, Transcript, follow, read_events
+from ccterm.workspace.fetch import fetch
+from ccterm.workspace.work import patch_of
 
 _log = logging.getLogger(__name__)
 
 
 class Service(ABC):
     """What every front door speaks to. Every method raises CctermError and nothing else for an expected fault."""
+
+    @property
+    @abstractmethod
+    def state(self) -> StateDir:
+        """The state directory whose front door this is."""
 
     @abstractmethod
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
@@ -77,6 +88,31 @@ class Service(ABC):
     async def push(self, run: RunId) -> Run:
         """Deliver a run's salvaged commit. Raises StepError(push) when that fails, UsageError when there is nothing to deliver."""
 
+    @abstractmethod
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended. Raises UsageError when it has not ended."""
+
+    @abstractmethod
+    def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Ask all preflight questions of a place to run and yield each answer when it is there. Raises PreflightError and SettingsError."""
+
+    def record(self, run: RunId) -> Path:
+        """Return the directory of a run's record, where its transcript grows."""
+        return self.state.run(run)
+
+    async def patch(self, run: RunId) -> bytes | None:
+        """Return what a run changed, as the bytes that git made, or None when it made no commit."""
+        path = patch_of(await self.find(run), self.state)
+        return await asyncio.to_thread(path.read_bytes) if path else None
+
+    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+        """Bring a run's commit into a local repository and return the ref that names it there. Raises UsageError."""
+        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree)
+
+    async def export_login(self) -> Exported:
+        """Copy the user's Claude login for containers, anew. Raises PreflightError."""
+        return await asyncio.to_thread(export_login, os.environ)
+
     async def wait(self, run: RunId) -> Run:
         """Return a run once it has ended."""
         async for _ in self.follow(run):
@@ -103,6 +139,7 @@ class AgentService(Service):
         store: Store,
         pipelines: Mapping[ExecutionMode, Pipeline],
         plan: Callable[[Draft], Task],
+        checks: Callable[[ExecutionMode], Sequence[Check]] = lambda _: (),
         writers: Executor | None = None,
         max_concurrent: int = 4,
     ) -> None:
@@ -111,9 +148,20 @@ class AgentService(Service):
         self._store = store
         self._pipelines = pipelines
         self._plan = plan
+        self._checks = checks
         self._writers = writers
         self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason)
         self._open: dict[RunId, _Open] = {}
+
+    @property
+    def state(self) -> StateDir:
+        """The state directory."""
+        return self._state
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is queued or under way."""
+        return bool(self._open)
 
     @staticmethod
     def open(state_dir: Path | None = None) -> AbstractAsyncContextManager[Service]:
@@ -266,6 +314,22 @@ class AgentService(Service):
                 await recorder.close()
         await asyncio.to_thread(self._store.save, delivered)
         return delivered
+
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended."""
+        known = await self.find(run)
+        if not known.state.final:
+            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
+        if run in self._open:  # its last event is out, its document is still being written
+            await self._open[run].closed.wait()
+        seen = (await self.find(run)).model_copy(update={"reviewed": True})
+        await asyncio.to_thread(self._store.save, seen)
+        return seen
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Ask all preflight questions of a place to run."""
+        async for result in run_checks(self._checks(mode)):
+            yield result
 
 
 @dataclass(frozen=True)

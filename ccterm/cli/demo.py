@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli import render
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, interruptible, say, tell, tell_runs
 from ccterm.draft import Draft

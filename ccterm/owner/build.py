@@ -51,6 +51,7 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             store=store,
             pipelines={ExecutionMode.LOCAL: Pipeline(executor, outfit, state)},
             writers=writers,
+            checks=lambda mode: checks_for(mode, state, environ),
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
         )

@@ -82,7 +82,14 @@ class Push(Value):
     run: RunId
 
 
-Order = Annotated[Submit | Cancel | CancelAll | Steer | Hold | Release | Retry | Push, Field(discriminator="do")]
+class Review(Value):
+    """Note that the user has seen how a run ended."""
+
+    do: Literal["review"] = "review"
+    run: RunId
+
+
+Order = Annotated[Submit | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Review, Field(discriminator="do")]
 ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 

@@ -1,6 +1,7 @@
 """The service as another process has it: reads the record itself, gives orders to the owner."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,9 +12,25 @@ from pydantic import ValidationError
 from ccterm.draft import Draft
 from ccterm.errors import OwnerError
 from ccterm.events import Event
-from ccterm.models import Run, RunId, State
+from ccterm.models import CheckResult, ExecutionMode, Run, RunId, State
 from ccterm.owner.lock import OwnerLock
-from ccterm.owner.orders import LINE_LIMIT, PROTOCOL, Cancel, CancelAll, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
+from ccterm.owner.orders import (
+    LINE_LIMIT,
+    PROTOCOL,
+    Cancel,
+    CancelAll,
+    Hello,
+    Hold,
+    Order,
+    Push,
+    Release,
+    Reply,
+    Retry,
+    Review,
+    Steer,
+    Submit,
+)
+from ccterm.preflight import run_checks
 from ccterm.service import Service
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
@@ -40,6 +57,11 @@ class RemoteService(Service):
         self._state = state
         self._store = store
         self._lock = lock
+
+    @property
+    def state(self) -> StateDir:
+        """The state directory."""
+        return self._state
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch."""
@@ -89,6 +111,17 @@ class RemoteService(Service):
     async def push(self, run: RunId) -> Run:
         """Deliver a run's salvaged commit."""
         return (await self._order(Push(run=run)))[0]
+
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended."""
+        return (await self._order(Review(run=run)))[0]
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Ask all preflight questions of a place to run, from this process: they are about the machine, not about the owner."""
+        from ccterm.owner.build import checks_for  # deferred: it brings all executors, which only this needs
+
+        async for result in run_checks(checks_for(mode, self._state, os.environ)):
+            yield result
 
     async def _order(self, order: Order) -> list[Run]:
         reader, writer = await self._connect()

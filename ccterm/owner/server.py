@@ -12,7 +12,23 @@ from pydantic import ValidationError
 from ccterm.errors import CctermError, UsageError
 from ccterm.executors.control import socket_directory
 from ccterm.models import Run
-from ccterm.owner.orders import LINE_LIMIT, ORDER, Cancel, CancelAll, Fault, Hello, Hold, Order, Push, Release, Reply, Retry, Steer, Submit
+from ccterm.owner.orders import (
+    LINE_LIMIT,
+    ORDER,
+    Cancel,
+    CancelAll,
+    Fault,
+    Hello,
+    Hold,
+    Order,
+    Push,
+    Release,
+    Reply,
+    Retry,
+    Review,
+    Steer,
+    Submit,
+)
 from ccterm.service import Service
 from ccterm.state_dir import StateDir, write_private
 
@@ -88,6 +104,8 @@ class _Desk:
                 return [await service.retry(run)]
             case Push(run=run):
                 return [await service.push(run)]
+            case Review(run=run):
+                return [await service.review(run)]
         return []
 
 
