@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from ccterm.submission import anchored
 from ccterm.transcript import follow
 
 GREETING_SECONDS = 10.0
+SAVING_SECONDS = 5.0
 
 
 @contextmanager
@@ -80,6 +81,10 @@ class RemoteService(Service):
         async for batch in follow(self._state.run(run), after, alive=lambda: live and self._under_way(run)):
             for event in batch:
                 yield event
+        with suppress(TimeoutError):  # the document is saved a moment after the last event
+            async with asyncio.timeout(SAVING_SECONDS):
+                while live and await asyncio.to_thread(self._under_way, run):
+                    await asyncio.sleep(0.02)
 
     def _under_way(self, run: RunId) -> bool:
         return self._lock.holder() is not None and not self._store.get(run).state.final
