@@ -49,6 +49,10 @@ class Service(ABC):
         """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts."""
 
     @abstractmethod
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""
+
+    @abstractmethod
     async def find(self, ref: str) -> Run:
         """Return the run of an id, a unique prefix or `last`. Raises UnknownRun."""
 
@@ -184,12 +188,16 @@ class AgentService(Service):
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch."""
-        tasks = await asyncio.gather(*(asyncio.to_thread(self._plan, anchored(draft, Path.cwd())) for draft in drafts))
+        tasks = await self.plan(drafts)
         batch = BatchId(new_id())
         runs = [_fresh(task, batch) for task in tasks]
         for run in runs:
             await self._enqueue(run, max_concurrent)
         return runs
+
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become."""
+        return await asyncio.gather(*(asyncio.to_thread(self._plan, anchored(draft, Path.cwd())) for draft in drafts))
 
     async def _enqueue(self, run: Run, cap: int | None = None) -> None:
         live = Live()

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ccterm.draft import Draft
 from ccterm.errors import OwnerError
 from ccterm.events import Event
-from ccterm.models import CheckResult, ExecutionMode, Run, RunId, State
+from ccterm.models import CheckResult, ExecutionMode, Run, RunId, State, Task
 from ccterm.owner.lock import OwnerLock
 from ccterm.owner.orders import (
     LINE_LIMIT,
@@ -22,6 +22,7 @@ from ccterm.owner.orders import (
     Hello,
     Hold,
     Order,
+    Plan,
     Push,
     Release,
     Reply,
@@ -68,6 +69,10 @@ class RemoteService(Service):
         """Queue tasks as one batch."""
         return await self._order(Submit(drafts=tuple(anchored(draft, Path.cwd()) for draft in drafts), max_concurrent=max_concurrent))
 
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become."""
+        return list((await self._ask(Plan(drafts=tuple(anchored(draft, Path.cwd()) for draft in drafts)))).tasks)
+
     async def find(self, ref: str) -> Run:
         """Return the run of an id, a unique prefix or `last`."""
         return await asyncio.to_thread(self._store.find, ref)
@@ -83,7 +88,7 @@ class RemoteService(Service):
                 yield event
         with suppress(TimeoutError):  # the document is saved a moment after the last event
             async with asyncio.timeout(SAVING_SECONDS):
-                while live and await asyncio.to_thread(self._under_way, run):
+                while live and await asyncio.to_thread(self._under_way, run):  # noqa: ASYNC110 - another process saves it
                     await asyncio.sleep(0.02)
 
     def _under_way(self, run: RunId) -> bool:
@@ -129,6 +134,9 @@ class RemoteService(Service):
             yield result
 
     async def _order(self, order: Order) -> list[Run]:
+        return list((await self._ask(order)).runs)
+
+    async def _ask(self, order: Order) -> Reply:
         reader, writer = await self._connect()
         try:
             writer.write(order.model_dump_json().encode() + b"\n")
@@ -143,7 +151,7 @@ class RemoteService(Service):
             writer.close()
         if reply.fault:
             raise reply.fault.error()
-        return list(reply.runs)
+        return reply
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:

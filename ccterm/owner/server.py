@@ -21,6 +21,7 @@ from ccterm.owner.orders import (
     Hello,
     Hold,
     Order,
+    Plan,
     Push,
     Release,
     Reply,
@@ -78,7 +79,10 @@ class _Desk:
 
     async def _answer(self, line: bytes) -> Reply:
         try:
-            return Reply(runs=tuple(await self._carry_out(ORDER.validate_json(line))))
+            order = ORDER.validate_json(line)
+            if isinstance(order, Plan):
+                return Reply(tasks=tuple(await self._service.plan(order.drafts)))
+            return Reply(runs=tuple(await self._carry_out(order)))
         except ValidationError as error:
             refusal = UsageError(f"the owner does not understand this order: {error.errors()[0]['msg']}", "use the same version of ccterm")
             return Reply(fault=Fault.of(refusal))
