@@ -1,0 +1,173 @@
+"""The rows of a pane: paints what a reel shows, when the clock says so, and takes the mouse."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from ccterm.tui.pane.clock import FrameClock
+from ccterm.tui.pane.painter import MARGIN, STYLES, Painter
+from ccterm.tui.pane.reel import MANY, Reel
+from ccterm.tui.pane.source import ByteStore
+from ccterm.tui.pane.window import Placed
+
+WHEEL = 3
+"""Rows that a notch of the mouse wheel moves."""
+
+
+class ReelView(Widget, can_focus=True):
+    """Paints its rows itself, ready for the terminal: so it has neither border nor padding, and no children."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"reel--{name}" for name in STYLES}
+    DEFAULT_CSS = """
+    ReelView { width: 1fr; height: 1fr; background: $surface; color: $foreground; }
+    ReelView > .reel--dim { color: $text-muted; }
+    ReelView > .reel--strong { text-style: bold; }
+    ReelView > .reel--accent { color: $text-primary; }
+    ReelView > .reel--good { color: $text-success; }
+    ReelView > .reel--warn { color: $text-warning; }
+    ReelView > .reel--bad { color: $text-error; }
+    ReelView > .reel--match { text-style: reverse; }
+    ReelView > .reel--chip { color: $text-primary; background: $primary-muted; text-style: bold; }
+    ReelView > .reel--cursor { color: $primary; }
+    """
+
+    class Updated(Message):
+        """How far one is, what was found or what was chosen has changed."""
+
+    def __init__(self, store: ByteStore, clock: FrameClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._store = store
+        self.reel = Reel(store)
+        self._painter: Painter | None = None
+        self._strips: list[Strip] = []
+        self._painted: tuple[object, ...] = ()
+        self._told: tuple[object, ...] = ()
+
+    def show(self, store: ByteStore) -> None:
+        """Show another transcript, from its end."""
+        self._store.close()
+        self._store = store
+        wrap, self.reel = self.reel.rendering.wrap, Reel(store)
+        self.reel.rendering.wrap = wrap
+        self.refresh_rows()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a person can see it."""
+        return self.is_attached and self.screen.is_current and self.size.height > 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether a person works with it."""
+        return self.has_focus
+
+    @property
+    def height(self) -> int:
+        """How many rows it has."""
+        return self.size.height
+
+    def poll(self) -> bool:
+        """Look for news. Returns whether there may be something to paint."""
+        return self.reel.poll()
+
+    def paint(self) -> None:
+        """Bring the screen up to date, if what is visible has changed."""
+        if self.size and self._update():
+            self.refresh()
+        told = (self.reel.following, self.reel.new_lines, self.reel.count(), self.reel.cursor)
+        if told != self._told:
+            self._told = told
+            self.post_message(self.Updated())
+
+    def refresh_rows(self) -> None:
+        """Look for news and paint, without waiting for the clock."""
+        self.reel.poll()
+        self.paint()
+
+    def on_mount(self) -> None:
+        """Have the clock paint it."""
+        self._clock.add(self, self.screen)
+
+    def on_unmount(self) -> None:
+        """Free the file."""
+        self._clock.remove(self)
+        self._store.close()
+
+    def notify_style_update(self) -> None:
+        """Take the colours of another theme, or of another state."""
+        super().notify_style_update()
+        self._painter = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the rows of a region; they are made anew only for another size or other colours."""
+        if self._painter is None or self._painted[:1] != (self.size,):
+            self.reel.source.poll()
+            self._update()
+        shown = self._strips[crop.y : crop.bottom]
+        return shown if (crop.x, crop.width) == (0, self.size.width) else [strip.crop(crop.x, crop.right) for strip in shown]
+
+    def render_line(self, y: int) -> Strip:
+        """Return one row."""
+        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll towards the begin."""
+        event.stop()
+        self.reel.scroll(-WHEEL)
+        self.paint()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll towards the end."""
+        event.stop()
+        self.reel.scroll(WHEEL)
+        self.paint()
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the event that was clicked, and unfold it when it is chosen already; the chip follows the end."""
+        placed = self.reel.rows()
+        chip = self._chip(placed)
+        if chip and event.y == self.height - 1 and event.x >= self.size.width - len(chip) - 1:
+            self.reel.follow()
+        elif event.y < len(placed) and (offset := placed[event.y].offset) == self.reel.cursor:
+            self.reel.fold()
+        elif event.y < len(placed):
+            self.reel.cursor = offset
+        self.refresh_rows()
+
+    def _update(self) -> bool:
+        """Make the strips of what is to be seen now. Returns whether they are others than before."""
+        reel, (width, height) = self.reel, self.size
+        reel.resize(max(width - MARGIN, 0), height)
+        placed = reel.rows()
+        chip = self._chip(placed)
+        pattern = reel.search.query.pattern if reel.search and reel.search.query.text else None
+        painter = self._painter = self._painter or self._new_painter()
+        state = (self.size, placed, chip, pattern, reel.cursor, painter)
+        if state == self._painted:
+            return False
+        self._painted = state
+        self._strips = [painter.strip(row, cursor=offset == reel.cursor, pattern=pattern) for offset, row in placed]
+        self._strips += [painter.blank] * (height - len(placed))
+        if chip:
+            self._strips[-1] = painter.with_chip(self._strips[-1], chip)
+        return True
+
+    def _chip(self, placed: Sequence[Placed]) -> str:
+        """Return what stands over the last row while the end is not followed: what came since, else how far down one is."""
+        new = self.reel.new_lines
+        if self.reel.following:
+            return ""
+        if new:
+            return f" ↓ {new:,}{'+' if new >= MANY else ''} new line{'' if new == 1 else 's'} "
+        return f" {100 * placed[-1].offset // max(self.reel.source.end, 1)} % "
+
+    def _new_painter(self) -> Painter:
+        styles = {name: self.get_component_rich_style(f"reel--{name}") for name in STYLES}
+        return Painter({"": self.rich_style, **styles}, self.get_line_filters(), self.background_colors[1], self.size.width)
