@@ -100,9 +100,9 @@ class Service(ABC):
     def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         """Ask all preflight questions of a place to run and yield each answer when it is there. Raises PreflightError and SettingsError."""
 
-    def record(self, run: RunId) -> Path:
-        """Return the directory of a run's record, where its transcript grows."""
-        return self.state.run(run)
+    def transcript(self, run: RunId) -> Path:
+        """Return the file that a run's transcript is in, or will be."""
+        return self.state.run(run) / EVENTS_FILE
 
     async def patch(self, run: RunId) -> bytes | None:
         """Return what a run changed, as the bytes that git made, or None when it made no commit."""

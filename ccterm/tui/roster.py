@@ -1,0 +1,73 @@
+"""The runs that the terminal shows, numbered in the order in which they came; the order never changes by itself."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from ccterm.events import Event, Limited
+from ccterm.models import Run, RunId
+from ccterm.render import sign
+from ccterm.tui.sight import Sight
+
+
+class Roster:
+    """Holds the sights of runs and what the service says of the usage windows."""
+
+    def __init__(self) -> None:
+        self._sights: dict[RunId, Sight] = {}
+        self.limits: dict[str, Limited] = {}
+        """Usage window -> the last word on it."""
+
+    def __iter__(self) -> Iterator[Sight]:
+        return iter(self._sights.values())
+
+    def __len__(self) -> int:
+        return len(self._sights)
+
+    def __contains__(self, run: RunId) -> bool:
+        return run in self._sights
+
+    def __getitem__(self, run: RunId) -> Sight:
+        return self._sights[run]
+
+    def get(self, run: RunId | None) -> Sight | None:
+        """Return the sight of a run, or None when it is not shown."""
+        return self._sights.get(run) if run else None
+
+    def add(self, run: Run) -> Sight:
+        """Show a run; one that is there already keeps its place."""
+        return self._sights.setdefault(run.id, Sight.of(run))
+
+    def put(self, run: Run) -> None:
+        """Take over a run's document as it is recorded, for what no event carries."""
+        if run.id in self._sights:
+            self._sights[run.id].run = run
+
+    def drop(self, run: RunId) -> None:
+        """Show a run no longer."""
+        self._sights.pop(run, None)
+
+    def take(self, event: Event) -> Sight:
+        """Take an event in; returns the sight of its run."""
+        sight = self._sights[event.run]
+        sight.take(event)
+        if isinstance(event, Limited) and event.limit != "unknown":
+            self.limits[event.limit] = event
+        return sight
+
+    def number(self, run: RunId) -> int:
+        """Return a run's number, from 1."""
+        return list(self._sights).index(run) + 1
+
+    def counts(self) -> Counter[str]:
+        """Return how many runs show each sign."""
+        return Counter(sign(sight.run) for sight in self)
+
+    @property
+    def live(self) -> int:
+        """How many runs have not ended."""
+        return sum(not sight.run.state.final for sight in self)
+
+    def spent(self, since: datetime) -> float:
+        """Return what the runs created since then cost so far, in dollars."""
+        return sum(sight.run.cost_usd for sight in self if sight.run.created >= since)
