@@ -5,6 +5,7 @@ thirty times a second, the others on one common beat. A pane that was quiet is p
 most, and while the terminal does not keep up no frame is made.
 """
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -12,15 +13,16 @@ from weakref import WeakSet
 
 from textual.app import App
 from textual.screen import Screen
-from textual.timer import Timer
 
 from ccterm.tui.pane.textual_private import frames_waiting, watch_passes
 
 TICK = 1 / 30
+IDLE_TICK = 1 / 15
+"""Seconds between two looks while nothing happens."""
 BEAT = 1 / 10
 """Seconds between two frames of panes without focus."""
 QUIET = 1.0
-"""Seconds without news after which a pane counts as quiet."""
+"""Seconds without news after which a pane, or everything, counts as quiet."""
 SHARE = 0.35
 """How much of the loop's time painting may take."""
 ROWS_A_PASS = 400
@@ -29,11 +31,6 @@ ROWS_A_PASS = 400
 
 class Paced(Protocol):
     """A pane as the clock sees it."""
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it is where a person can see it."""
-        ...
 
     @property
     def is_first(self) -> bool:
@@ -45,8 +42,8 @@ class Paced(Protocol):
         """How many rows it has."""
         ...
 
-    def poll(self) -> bool:
-        """Look for news. Returns whether there is something to paint."""
+    def look(self) -> bool:
+        """Return whether there may be something to paint. Called all the time: cheap, and never fails."""
         ...
 
     def paint(self) -> None:
@@ -55,9 +52,10 @@ class Paced(Protocol):
 
 
 class _Turn:
-    """When a pane was painted, and since when it has something to show."""
+    """Where a pane is, when it was painted, and whether it has something to show since."""
 
-    def __init__(self) -> None:
+    def __init__(self, screen: Screen[object]) -> None:
+        self.screen = screen
         self.painted = float("-inf")
         self.stale = False
 
@@ -72,57 +70,80 @@ class FrameClock:
         """Passes that were left out because the terminal did not keep up."""
         self._now = now
         self._turns: dict[Paced, _Turn] = {}
-        self._screens: WeakSet[Screen[object]] = WeakSet()
-        self._waiting: Callable[[], int] = lambda: 0
-        self._timer: Timer | None = None
+        self._watched: WeakSet[Screen[object]] = WeakSet()
+        self._app: App[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._news_at = float("-inf")
         self._beat_at = float("-inf")
         self._free_at = float("-inf")
 
     def add(self, pane: Paced, screen: Screen[object]) -> None:
         """Paint a pane of a screen from now on."""
-        self._turns[pane] = _Turn()
-        self._start(screen.app)
-        if screen not in self._screens:
-            self._screens.add(screen)
+        self._turns[pane] = _Turn(screen)
+        if screen not in self._watched:
+            self._watched.add(screen)
             watch_passes(screen, self.painted)
+        self._app = screen.app
+        if self._timer is None:
+            self._wait()
 
     def remove(self, pane: Paced) -> None:
         """Forget a pane."""
         self._turns.pop(pane, None)
         if not self._turns and self._timer:
-            self._timer.stop()
+            self._timer.cancel()
             self._timer = None
 
     def tick(self) -> None:
         """Look at all panes, and paint those whose turn it is."""
-        now = self._now()
-        for pane, turn in self._turns.items():
-            turn.stale |= pane.is_live and pane.poll()
-        due = self._due(now)
-        if not due or now < self._free_at:
-            return
-        if self._waiting() > 1:
-            self.dropped += 1
-            return
-        self.frames += 1
-        for pane in _affordable(due):
-            pane.paint()
-            self._turns[pane].painted, self._turns[pane].stale = now, False
+        if self._look():
+            self._paint()
 
     def painted(self, seconds: float) -> None:
         """Take note of how long a pass took: the loop belongs to others for so much longer."""
         self._free_at = self._now() + seconds * (1 / SHARE - 1)
 
-    def _start(self, app: App[object]) -> None:
-        if self._timer is None:
-            self._waiting = lambda: frames_waiting(app)
-            self._timer = app.set_interval(TICK, self.tick, name="frame clock")
+    def _wait(self) -> None:
+        idle = self._now() - self._news_at > QUIET
+        self._timer = asyncio.get_running_loop().call_later(IDLE_TICK if idle else TICK, self._ring)
+
+    def _ring(self) -> None:
+        """Look without troubling the app; what may fail is left to its own loop."""
+        self._wait()
+        if self._look() and self._app:
+            self._app.call_next(self._paint)
+
+    def _look(self) -> bool:
+        """Return whether it is the turn of some pane."""
+        live: dict[Screen[object], bool] = {}
+        stale = False
+        for pane, turn in self._turns.items():
+            if turn.screen not in live:
+                live[turn.screen] = turn.screen.is_current
+            if live[turn.screen]:
+                turn.stale |= pane.look()
+                stale |= turn.stale
+        if stale:
+            self._news_at = self._now()
+        return stale and self._now() >= self._free_at
+
+    def _paint(self) -> None:
+        due = self._due(self._now())
+        if due and self._app and frames_waiting(self._app) > 1:
+            self.dropped += 1
+            return
+        self.frames += bool(due)
+        for pane in _affordable(due):
+            pane.paint()
+            self._turns[pane].painted, self._turns[pane].stale = self._now(), False
 
     def _due(self, now: float) -> list[Paced]:
-        stale = [(pane, turn) for pane, turn in self._turns.items() if turn.stale and pane.is_live]
-        if beat := bool(stale) and now >= self._beat_at:
-            self._beat_at = now + BEAT
+        """Return the panes whose turn it is, the most urgent first."""
+        stale = [(pane, turn) for pane, turn in self._turns.items() if turn.stale]
+        beat = now >= self._beat_at
         due = [(pane, turn) for pane, turn in stale if beat or pane.is_first or now - turn.painted > QUIET]
+        if due and beat:
+            self._beat_at = now + BEAT
         return [pane for pane, _ in sorted(due, key=lambda each: (not each[0].is_first, each[1].painted))]
 
 

@@ -17,9 +17,10 @@ MARGIN = 2
 """Cells of a pane beside its rows: one on the left, for the cursor, and one on the right."""
 KEPT_STRIPS = 256
 MATCH = "match"
+HIT = "hit"
 CHIP = "chip"
 CURSOR = "cursor"
-STYLES = (*Ink, MATCH, CHIP, CURSOR)
+STYLES = (*Ink, MATCH, HIT, CHIP, CURSOR)
 
 
 class Painter:
@@ -33,16 +34,16 @@ class Painter:
         self._filters = filters
         self._background = background
         self._width = width
-        self._kept: OrderedDict[tuple[Row, bool, re.Pattern[str] | None], Strip] = OrderedDict()
+        self._kept: OrderedDict[tuple[Row, bool, re.Pattern[str] | None, bool], Strip] = OrderedDict()
         self.blank = self._finished([Segment(" " * width, base)])
         """A strip without text."""
 
-    def strip(self, row: Row, *, cursor: bool = False, pattern: re.Pattern[str] | None = None) -> Strip:
-        """Return a row as a strip; `pattern` is made to stand out."""
-        key = (row, cursor, pattern)
+    def strip(self, row: Row, *, cursor: bool = False, pattern: re.Pattern[str] | None = None, hit: bool = False) -> Strip:
+        """Return a row as a strip; what matches `pattern` stands out, even more so in the line that was gone to."""
+        key = (row, cursor, pattern, hit)
         strip = self._kept.pop(key, None)
         if strip is None:
-            strip = self._finished(list(self._segments(row, cursor=cursor, pattern=pattern)))
+            strip = self._finished(list(self._segments(row, cursor, pattern, HIT if hit else MATCH)))
         self._kept[key] = strip
         if len(self._kept) > KEPT_STRIPS:
             self._kept.popitem(last=False)
@@ -56,9 +57,9 @@ class Painter:
         chip = self._finished([Segment(text, self._styles[CHIP]), Segment(" ", self._base)])
         return Strip.join([strip.crop(0, begin), chip])
 
-    def _segments(self, row: Row, *, cursor: bool, pattern: re.Pattern[str] | None) -> Iterator[Segment]:
+    def _segments(self, row: Row, cursor: bool, pattern: re.Pattern[str] | None, match: str) -> Iterator[Segment]:
         yield Segment("▎", self._styles[CURSOR]) if cursor else Segment(" ", self._base)
-        for text, ink in _found(row, pattern) if pattern else row.spans:
+        for text, ink in _found(row, pattern, match) if pattern else row.spans:
             yield Segment(text, self._styles[ink])
         yield Segment(" ", self._base)
 
@@ -69,21 +70,23 @@ class Painter:
         return strip
 
 
-def _found(row: Row, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+def _found(row: Row, pattern: re.Pattern[str], ink: str) -> Iterator[tuple[str, str]]:
     """Yield the spans of a row, cut where a match begins and ends."""
     matches = [match.span() for match in pattern.finditer(row.text) if match.end() > match.start()]
     at = 0
     for span in row.spans:
-        yield from _cut(span, at, matches)
+        yield from _cut(span, at, matches, ink)
         at += len(span.text)
 
 
-def _cut(span: Span, at: int, matches: Sequence[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+def _cut(span: Span, at: int, matches: Sequence[tuple[int, int]], ink: str) -> Iterator[tuple[str, str]]:
     done, end = 0, len(span.text)
     for begin, behind in matches:
         low, high = max(begin - at, done), min(behind - at, end)
         if low < high:
-            yield from ((text, ink) for text, ink in ((span.text[done:low], span.ink), (span.text[low:high], MATCH)) if text)
+            if done < low:
+                yield span.text[done:low], span.ink
+            yield span.text[low:high], ink
             done = high
     if done < end:
         yield span.text[done:], span.ink

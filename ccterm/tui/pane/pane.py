@@ -13,10 +13,10 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
 
+from ccterm.tui.pane.clear import Clear
 from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.lines import words
 from ccterm.tui.pane.prompt import Prompt
@@ -25,10 +25,10 @@ from ccterm.tui.pane.source import ByteStore, FileStore, MemoryStore
 from ccterm.tui.pane.view import ReelView
 
 
-class EventPane(Vertical):
+class EventPane(Clear):
     """Shows one run's transcript: follows its end unless one has scrolled, finds, filters, folds and copies.
 
-    It may have a border and a title. The focus is in its view: style it by `:focus-within`, focus it by `focus()`.
+    It has neither border nor title: put it into something that has. The focus is in its view; style by `:focus-within`.
     """
 
     DEFAULT_CSS = """
@@ -131,6 +131,11 @@ class EventPane(Vertical):
         self._view.reel.filter(Query(text))
         self._view.refresh_rows()
 
+    def show_share(self, share: float) -> None:
+        """Show the place so far down the transcript: 0 its begin, 1 its end."""
+        self._view.reel.show_share(share)
+        self._view.refresh_rows()
+
     def refresh_rows(self) -> None:
         """Look for news and paint, without waiting for the clock."""
         self._view.refresh_rows()
@@ -162,7 +167,7 @@ class EventPane(Vertical):
         reel = self._view.reel
         match action:
             case "find":
-                return reel.search is not None
+                return reel.finding is not None
             case "fold":
                 return reel.can_fold()
             case "leave":
@@ -269,7 +274,7 @@ class EventPane(Vertical):
     def _go(self, event: Prompt.Accepted) -> None:
         event.stop()
         self._view.focus()
-        if self._view.reel.search:
+        if self._view.reel.finding:
             self.action_find(forward=True)
 
     @on(Prompt.Closed)

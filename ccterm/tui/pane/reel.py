@@ -3,26 +3,19 @@
 Knows files and rows, but no widget: everything that a pane does can be done, and tested, here.
 """
 
+import re
+
 from ccterm.events import Event, ToolReturned
-from ccterm.tui.pane.lines import FOLDED, foldable, lines
+from ccterm.tui.pane.finding import Finding, Hit
+from ccterm.tui.pane.lines import FOLDED, foldable
+from ccterm.tui.pane.news import News
 from ccterm.tui.pane.query import ERROR, Query, Scan
-from ccterm.tui.pane.rendering import FLEETING, Rendering, parsed
+from ccterm.tui.pane.rendering import Rendering, parsed
 from ccterm.tui.pane.source import ByteStore, Source
 from ccterm.tui.pane.window import Placed, Position, Window
 
-MANY = 9_999
-"""New lines are counted up to here."""
 _ERRORS = Query(ERROR)
-_NEWS_A_LOOK = 256 * 1024
 _SCAN_SECONDS = 0.004
-
-
-class Hit:
-    """One line that was looked for: the offset of its event, and its number in the event's text."""
-
-    def __init__(self, offset: int, line: int) -> None:
-        self.offset = offset
-        self.line = line
 
 
 class Reel:
@@ -37,11 +30,9 @@ class Reel:
         """The first row on the screen; None = the end is followed."""
         self.cursor: int | None = None
         """Offset of the event that was chosen."""
-        self.new_lines = 0
-        """Lines that came since the end is not followed, MANY at most."""
-        self.search: Scan | None = None
-        self.hit: Hit | None = None
-        self._counted = 0
+        self.finding: Finding | None = None
+        """What is looked for."""
+        self._news = News(self.source)
         self._epoch = 0
 
     @property
@@ -49,16 +40,36 @@ class Reel:
         """Whether the last rows are shown, whatever comes."""
         return self.top is None
 
-    def poll(self) -> bool:
-        """Look for news, and go on with what is looked for. Returns whether the screen may have changed."""
-        changed = self.source.poll()
+    @property
+    def new_lines(self) -> int:
+        """Lines that came since the end is not followed, MANY at most."""
+        return 0 if self.following else self._news.count
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        """The words that are looked for."""
+        return self.finding.scan.query.pattern if self.finding and self.finding.scan.query.text else None
+
+    @property
+    def hit(self) -> Hit | None:
+        """The line that the search has gone to."""
+        return self.finding.hit if self.finding else None
+
+    def look(self) -> bool:
+        """Return whether the screen may have to change. Cheap, and never fails."""
+        return self.source.poll() or self.rendering.outcomes.behind or bool(self._unfinished())
+
+    def advance(self) -> None:
+        """Go on with what is looked for and counted, for some milliseconds."""
         if self.source.epoch != self._epoch:
             self._begin_anew()
-        scans = [scan for scan in (self.window.only, self.search) if scan and not scan.done]
-        found = [scan.advance(_SCAN_SECONDS) or scan.done for scan in scans]
+        for scan in self._unfinished():
+            scan.advance(_SCAN_SECONDS)
         if self.top:
-            self._count_news()
-        return changed or any(found) or self.rendering.outcomes.behind
+            self._news.advance(self.window.only)
+
+    def _unfinished(self) -> list[Scan]:
+        return [scan for scan in (self.window.only, self.finding and self.finding.scan) if scan and not scan.done]
 
     def rows(self) -> list[Placed]:
         """Return the rows that stand on the screen now; fewer than its height when there are no more."""
@@ -69,22 +80,21 @@ class Reel:
         return self.window.tail(self.height)
 
     def resize(self, width: int, height: int) -> None:
-        """Show rows of another width; the line at the top stays where it is."""
-        number = self.window.line_at(self.top) if self.top else 0
-        if width != self.rendering.width:
-            self.rendering.width = width
-            self.rendering.forget()
+        """Show rows of another size; the line at the top stays where it is."""
         self.height = height
-        if self.top:
-            self.top = self.window.row_of(self.top.offset, number)
+        if width != self.rendering.width:
+            self._make_anew(width=width, wrap=self.rendering.wrap)
 
     def set_wrap(self, wrap: bool) -> None:
-        """Wrap what is too long, or cut it."""
-        number = self.window.line_at(self.top) if self.top else 0
-        self.rendering.wrap = wrap
+        """Wrap what is too long, or cut it; the line at the top stays where it is."""
+        self._make_anew(width=self.rendering.width, wrap=wrap)
+
+    def _make_anew(self, *, width: int, wrap: bool) -> None:
+        line = self.window.line_at(self.top) if self.top else 0
+        self.rendering.width, self.rendering.wrap = width, wrap
         self.rendering.forget()
         if self.top:
-            self.top = self.window.row_of(self.top.offset, number)
+            self.top = self.window.row_of(self.top.offset, line)
 
     def scroll(self, by: int) -> None:
         """Move so many rows towards the end, or towards the begin; behind the end the end is followed."""
@@ -97,9 +107,14 @@ class Reel:
         """Show the begin."""
         self._show(Position(0))
 
+    def show_share(self, share: float) -> None:
+        """Show the place so far down the transcript, in bytes: 0 its begin, 1 its end."""
+        offset = self.source.begin_of_line(int(self.source.end * min(max(share, 0.0), 1.0)))
+        self._show(Position(offset))
+
     def follow(self) -> None:
         """Show the end, and keep to it."""
-        self.top, self.new_lines = None, 0
+        self.top = None
 
     def filter(self, query: Query) -> None:
         """Show only what a query means; an empty one shows everything again."""
@@ -108,17 +123,12 @@ class Reel:
 
     def look_for(self, query: Query) -> None:
         """Look for a query; an empty one ends the search."""
-        self.search = Scan(self.source, query) if query else None
-        self.hit = None
+        self.finding = Finding(self.source, query) if query else None
 
-    def find(self, *, forward: bool) -> Hit | None:
-        """Go to the next line that is looked for; the first time, to the last one that is not below the screen."""
-        if self.search is None:
-            return None
-        self.hit = self._next_hit(self.search, self.hit, forward=forward)
-        if self.hit:
-            self._show_line(self.hit.offset, self.hit.line)
-        return self.hit
+    def find(self, *, forward: bool) -> None:
+        """Go to the next line that is looked for, or to the one before."""
+        if self.finding and (hit := self.finding.go(self.rows(), forward=forward)):
+            self._show_line(hit.offset, hit.line)
 
     def find_error(self) -> bool:
         """Go to the last error in front of the chosen event; from the first on to the last again. Returns whether there is one."""
@@ -129,20 +139,13 @@ class Reel:
         self._show_line(offset, 0)
         return True
 
-    def hit_number(self) -> int:
-        """Return the number of the line that was gone to, from 1; 0 when there is none."""
-        if not (self.search and self.hit):
-            return 0
-        found = self._matching(self.search, self.hit.offset)
-        return self.search.count_before(self.hit.offset) + sum(line <= self.hit.line for line in found)
-
     def count(self) -> str:
         """Return in words how much was found of what is looked for, or shown alone."""
-        scan = self.search or self.window.only
+        scan = self.finding.scan if self.finding else self.window.only
         if scan is None:
             return ""
         more = "" if scan.done else "…"
-        number = self.hit_number()
+        number = self.finding.number() if self.finding else 0
         return f"{number:,} of {scan.count:,}{more}" if number else f"{scan.count:,}{more} found" if scan.count or more else "none"
 
     def event_at_hand(self) -> Event | None:
@@ -178,7 +181,7 @@ class Reel:
             return
         if self.top is None and (shown := self.rows()):  # the end would push the answer's begin off the screen
             self.top = self.window.row_of(shown[0].offset, shown[0].row.line)
-        self.rendering.unfolded ^= {self.cursor}
+        self.rendering.fold(self.cursor)
         if self.top:
             self.top = Position(self.top.offset, 0 if self.top.offset == self.cursor else self.top.row)
 
@@ -186,14 +189,16 @@ class Reel:
         self._epoch = self.source.epoch
         self.rendering.forget()
         self.rendering.unfolded.clear()
-        self.cursor, self.hit = None, None
-        for scan in filter(None, (self.window.only, self.search)):
-            scan.restart()
+        self.cursor = None
+        if self.window.only:
+            self.window.only.restart()
+        if self.finding:
+            self.finding.restart()
         self.follow()
 
     def _show(self, position: Position | None) -> None:
         if self.top is None and position:
-            self.new_lines, self._counted = 0, self.source.end
+            self._news.begin()
         if position and self.window.at(position, self.height):
             self.top = position
         else:
@@ -203,9 +208,13 @@ class Reel:
         """Show a line of an event a third from the top, unfolded where it would be hidden, with the cursor on it."""
         event = self.event(offset)
         if event and foldable(event) and line >= (FOLDED if isinstance(event, ToolReturned) else 1):
-            self.rendering.unfolded.add(offset)
+            self._unfold(offset)
         self.cursor = offset
         self._show(self.window.moved(self.window.row_of(offset, line), -(self.height // 3)))
+
+    def _unfold(self, offset: int) -> None:
+        if offset not in self.rendering.unfolded:
+            self.rendering.fold(offset)
 
     def _bring_into_view(self, offset: int) -> None:
         if any(placed.offset == offset for placed in self.rows()):
@@ -213,37 +222,3 @@ class Reel:
         at = Position(offset)
         above = self.top is None or at < self.top
         self._show(at if above else self.window.moved(at, -(self.height // 2)))
-
-    def _next_hit(self, scan: Scan, hit: Hit | None, *, forward: bool) -> Hit | None:
-        if hit is None:
-            shown = self.rows()
-            below = next(scan.after(shown[-1].offset + 1 if shown else 0), None)
-            last = next(scan.before(shown[-1].offset + 1), None) if shown else None
-            offset = last if last is not None else below
-            return self._hit(scan, offset, -1) if offset is not None else None
-        inside = [line for line in self._matching(scan, hit.offset) if (line > hit.line if forward else line < hit.line)]
-        if inside:
-            return Hit(hit.offset, inside[0 if forward else -1])
-        offset = next(scan.after(hit.offset + 1) if forward else scan.before(hit.offset), None)
-        return hit if offset is None else self._hit(scan, offset, 0 if forward else -1)
-
-    def _hit(self, scan: Scan, offset: int, which: int) -> Hit:
-        found = self._matching(scan, offset)
-        return Hit(offset, found[which] if found else 0)
-
-    def _matching(self, scan: Scan, offset: int) -> list[int]:
-        event = self.event(offset)
-        return scan.query.matching_lines(event) if event else []
-
-    def _count_news(self) -> None:
-        """Count the lines that came since the end is not followed, within bounds."""
-        if self.window.only:
-            self.new_lines = min(MANY, self.window.only.count - self.window.only.count_before(self._counted))
-            return
-        begin = self._counted
-        for line in self.source.after(self._counted):
-            if self.new_lines >= MANY or line.end - begin > _NEWS_A_LOOK:
-                break
-            self._counted = line.end
-            if line.kind not in FLEETING:
-                self.new_lines = min(MANY, self.new_lines + len(lines(parsed(line))))

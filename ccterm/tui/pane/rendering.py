@@ -1,11 +1,13 @@
 """Events of a source as rows, kept for a while: the one place where a pane parses and wraps."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from ccterm import events
 from ccterm.events import Event, Notice, from_line
+from ccterm.tui.pane.inks import Mark
 from ccterm.tui.pane.outcomes import Outcomes
 from ccterm.tui.pane.rows import Look, Row, last_rows, rows
 from ccterm.tui.pane.source import RawLine, Source
@@ -22,6 +24,19 @@ _LASTING_STEPS = ("setup", "agent", "verify")
 """Steps that print: their begin stays, so that one sees what the lines belong to."""
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """The rows of one event."""
+
+    rows: list[Row]
+    whole: bool
+    """Not only its last rows."""
+    passing: bool
+    """Nothing of it is left once another has followed it."""
+    mark: Mark | None
+    """How the tool call stood."""
+
+
 class Rendering:
     """Turns lines of a source into rows, for one width. What was unfolded is remembered by offset."""
 
@@ -30,55 +45,66 @@ class Rendering:
         self.width = 0
         self.wrap = True
         self.unfolded: set[int] = set()
-        self._kept: OrderedDict[tuple[int, Look, bool], list[Row]] = OrderedDict()
         self.kept_rows = 0
         """Rows kept right now."""
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
     def forget(self) -> None:
         """Drop all rows: they are to be made differently."""
         self._kept.clear()
         self.kept_rows = 0
 
-    def rows(self, line: RawLine) -> list[Row]:
-        """Return an event's rows; none for what shows only while nothing follows it."""
-        return [] if _passing(line) else self._rows(line)
+    def fold(self, offset: int) -> None:
+        """Show all of an event, or less again."""
+        self.unfolded ^= {offset}
+        self._drop(offset)
 
-    def fleeting_rows(self, line: RawLine, count: int) -> list[Row]:
-        """Return the last rows of the transcript's last event; `count` of them are enough."""
-        return [] if line.kind in SILENT else self._rows(line, count)
+    def rows(self, line: RawLine, count: int = 0) -> list[Row]:
+        """Return an event's rows; none for what shows only while nothing follows it.
+
+        count: so many of its last rows are enough; 0 = all are wanted.
+        """
+        kept = self._made(line, count)
+        return [] if kept.passing else kept.rows
 
     def last_rows(self, line: RawLine, count: int) -> list[Row]:
-        """Return an event's last rows; `count` of them are enough."""
-        return [] if _passing(line) else self._rows(line, count)
+        """Return the last rows of the transcript's last event; `count` of them are enough."""
+        return self._made(line, count).rows
 
-    def _rows(self, line: RawLine, count: int = 0) -> list[Row]:
-        partly = count > 0 and len(line.data) > _FEW_BYTES
-        mark = self.outcomes.mark(call, line.end) if (call := line.call) else None
-        look = Look(wrap=self.wrap, unfolded=line.offset in self.unfolded, mark=mark)
-        key = (line.offset, look, partly)
-        found = self._kept.pop(key, None)
-        if found is None or (partly and len(found) < count):
-            event = parsed(line)
-            self.kept_rows -= len(found or ())
-            found = last_rows(event, self.width, count, look) if partly else rows(event, self.width, look)
-            self.kept_rows += len(found)
-        self._kept[key] = found
-        self._make_room()
-        return found
-
-    def _make_room(self) -> None:
+    def _made(self, line: RawLine, count: int) -> _Kept:
+        kept = self._kept.get(line.offset)
+        if kept and (kept.whole or 0 < count <= len(kept.rows)) and (kept.mark is not Mark.OPEN or self._mark(line) is Mark.OPEN):
+            self._kept.move_to_end(line.offset)
+            return kept
+        self._drop(line.offset)
+        kept = self._kept[line.offset] = self._make(line, count)
+        self.kept_rows += len(kept.rows)
         while self.kept_rows + len(self._kept) > KEPT_ROWS and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self.kept_rows -= len(dropped)
+            self._drop(next(iter(self._kept)))
+        return kept
+
+    def _make(self, line: RawLine, count: int) -> _Kept:
+        kind = line.kind
+        if kind in SILENT:
+            return _Kept([], whole=True, passing=False, mark=None)
+        event, mark = parsed(line), self._mark(line)
+        partly = count > 0 and len(line.data) > _FEW_BYTES
+        look = Look(wrap=self.wrap, unfolded=line.offset in self.unfolded, mark=mark)
+        made = last_rows(event, self.width, count, look) if partly else rows(event, self.width, look)
+        return _Kept(made, whole=not partly, passing=_passes(event), mark=mark)
+
+    def _mark(self, line: RawLine) -> Mark | None:
+        return self.outcomes.mark(call, line.end) if (call := line.call) else None
+
+    def _drop(self, offset: int) -> None:
+        if kept := self._kept.pop(offset, None):
+            self.kept_rows -= len(kept.rows)
 
 
-def _passing(line: RawLine) -> bool:
-    """Whether nothing of an event is left once another has followed it."""
-    kind = line.kind
-    if kind == "step_started":
-        event = parsed(line)
-        return isinstance(event, events.StepStarted) and event.step not in _LASTING_STEPS
-    return kind in SILENT or kind in FLEETING
+def _passes(event: Event) -> bool:
+    if isinstance(event, events.StepStarted):
+        return event.step not in _LASTING_STEPS
+    return event.kind in FLEETING
 
 
 def parsed(line: RawLine) -> Event:

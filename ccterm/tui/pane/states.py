@@ -5,6 +5,7 @@ from datetime import datetime
 from ccterm import events
 from ccterm.events import Event
 from ccterm.models import Changes, State
+from ccterm.render import seconds
 from ccterm.tui.pane.inks import Ink
 
 Stated = tuple[str, str, Ink]
@@ -76,17 +77,6 @@ def _end(event: Event) -> Stated:
             return _SIGNS.get(state, "·"), f"{state}{why}{said}", ink
         case _:
             return SILENT
-
-
-def seconds(value: float) -> str:
-    """Return a length of time as people read it: 12 ms, 0.4 s, 12 s, 4:12, 1:02:03."""
-    if value < 0.1:
-        return f"{value * 1000:.0f} ms"
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def clock(at: datetime) -> str:

@@ -10,8 +10,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ccterm.tui.pane.clock import FrameClock
+from ccterm.tui.pane.news import MANY
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter
-from ccterm.tui.pane.reel import MANY, Reel
+from ccterm.tui.pane.reel import Reel
 from ccterm.tui.pane.source import ByteStore
 from ccterm.tui.pane.window import Placed
 
@@ -32,7 +33,8 @@ class ReelView(Widget, can_focus=True):
     ReelView > .reel--good { color: $text-success; }
     ReelView > .reel--warn { color: $text-warning; }
     ReelView > .reel--bad { color: $text-error; }
-    ReelView > .reel--match { text-style: reverse; }
+    ReelView > .reel--match { color: $text-warning; background: $warning-muted; text-style: underline; }
+    ReelView > .reel--hit { text-style: reverse bold; }
     ReelView > .reel--chip { color: $text-primary; background: $primary-muted; text-style: bold; }
     ReelView > .reel--cursor { color: $primary; }
     """
@@ -59,11 +61,6 @@ class ReelView(Widget, can_focus=True):
         self.refresh_rows()
 
     @property
-    def is_live(self) -> bool:
-        """Whether a person can see it."""
-        return self.is_attached and self.screen.is_current and self.size.height > 0
-
-    @property
     def is_first(self) -> bool:
         """Whether a person works with it."""
         return self.has_focus
@@ -71,15 +68,16 @@ class ReelView(Widget, can_focus=True):
     @property
     def height(self) -> int:
         """How many rows it has."""
-        return self.size.height
+        return self.outer_size.height
 
-    def poll(self) -> bool:
-        """Look for news. Returns whether there may be something to paint."""
-        return self.reel.poll()
+    def look(self) -> bool:
+        """Return whether there may be something to paint."""
+        return self.reel.look()
 
     def paint(self) -> None:
         """Bring the screen up to date, if what is visible has changed."""
-        if self.size and self._update():
+        self.reel.advance()
+        if self.outer_size and self._update():
             self.refresh()
         told = (self.reel.following, self.reel.new_lines, self.reel.count(), self.reel.cursor)
         if told != self._told:
@@ -88,7 +86,7 @@ class ReelView(Widget, can_focus=True):
 
     def refresh_rows(self) -> None:
         """Look for news and paint, without waiting for the clock."""
-        self.reel.poll()
+        self.reel.source.poll()
         self.paint()
 
     def on_mount(self) -> None:
@@ -107,15 +105,15 @@ class ReelView(Widget, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the rows of a region; they are made anew only for another size or other colours."""
-        if self._painter is None or self._painted[:1] != (self.size,):
+        if self._painter is None or self._painted[:1] != (self.outer_size,):
             self.reel.source.poll()
             self._update()
         shown = self._strips[crop.y : crop.bottom]
-        return shown if (crop.x, crop.width) == (0, self.size.width) else [strip.crop(crop.x, crop.right) for strip in shown]
+        return shown if (crop.x, crop.width) == (0, self.outer_size.width) else [strip.crop(crop.x, crop.right) for strip in shown]
 
     def render_line(self, y: int) -> Strip:
         """Return one row."""
-        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+        return self.render_lines(Region(0, y, self.outer_size.width, 1))[0]
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scroll towards the begin."""
@@ -133,7 +131,7 @@ class ReelView(Widget, can_focus=True):
         """Choose the event that was clicked, and unfold it when it is chosen already; the chip follows the end."""
         placed = self.reel.rows()
         chip = self._chip(placed)
-        if chip and event.y == self.height - 1 and event.x >= self.size.width - len(chip) - 1:
+        if chip and event.y == self.height - 1 and event.x >= self.outer_size.width - len(chip) - 1:
             self.reel.follow()
         elif event.y < len(placed) and (offset := placed[event.y].offset) == self.reel.cursor:
             self.reel.fold()
@@ -143,21 +141,23 @@ class ReelView(Widget, can_focus=True):
 
     def _update(self) -> bool:
         """Make the strips of what is to be seen now. Returns whether they are others than before."""
-        reel, (width, height) = self.reel, self.size
+        reel, (width, height) = self.reel, self.outer_size
         reel.resize(max(width - MARGIN, 0), height)
         placed = reel.rows()
         chip = self._chip(placed)
-        pattern = reel.search.query.pattern if reel.search and reel.search.query.text else None
         painter = self._painter = self._painter or self._new_painter()
-        state = (self.size, placed, chip, pattern, reel.cursor, painter)
+        state = (self.outer_size, placed, chip, reel.pattern, reel.hit, reel.cursor, painter)
         if state == self._painted:
             return False
         self._painted = state
-        self._strips = [painter.strip(row, cursor=offset == reel.cursor, pattern=pattern) for offset, row in placed]
-        self._strips += [painter.blank] * (height - len(placed))
+        self._strips = [self._strip(painter, each) for each in placed] + [painter.blank] * (height - len(placed))
         if chip:
             self._strips[-1] = painter.with_chip(self._strips[-1], chip)
         return True
+
+    def _strip(self, painter: Painter, placed: Placed) -> Strip:
+        offset, row = placed
+        return painter.strip(row, cursor=offset == self.reel.cursor, pattern=self.reel.pattern, hit=(offset, row.line) == self.reel.hit)
 
     def _chip(self, placed: Sequence[Placed]) -> str:
         """Return what stands over the last row while the end is not followed: what came since, else how far down one is."""
@@ -170,4 +170,4 @@ class ReelView(Widget, can_focus=True):
 
     def _new_painter(self) -> Painter:
         styles = {name: self.get_component_rich_style(f"reel--{name}") for name in STYLES}
-        return Painter({"": self.rich_style, **styles}, self.get_line_filters(), self.background_colors[1], self.size.width)
+        return Painter({"": self.rich_style, **styles}, self.get_line_filters(), self.background_colors[1], self.outer_size.width)

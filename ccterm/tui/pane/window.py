@@ -41,7 +41,7 @@ class Window:
         for line in self._before(self._source.end):
             if len(found) >= height:
                 break
-            rows = self._rendering.fleeting_rows(line, height) if last else self._rendering.last_rows(line, height - len(found))
+            rows = self._rendering.last_rows(line, height) if last else self._rendering.rows(line, height - len(found))
             last = last and not rows
             found += [Placed(line.offset, row) for row in reversed(rows)]
         return found[:height][::-1]
