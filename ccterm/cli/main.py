@@ -12,7 +12,7 @@ from ccterm import __version__
 app = typer.Typer(
     name="ccterm",
     help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -38,9 +38,31 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+    context: typer.Context,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Carry runs out in the terminal's own process: they end with it.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,  # noqa: ARG001
 ) -> None:
-    """Launch many Claude Code agents at once; each one's work comes back as a pushed branch."""
+    """Launch many Claude Code agents at once; each one's work comes back as a pushed branch.
+
+    Without a command: the terminal, in which agents are launched, watched side by side and steered.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from ccterm.cli.terminal import on_terminal, terminal
+
+    if on_terminal():
+        _exit(terminal(foreground=foreground))
+    typer.echo(context.get_help())
+
+
+@app.command(hidden=True)
+def owner(idle: Annotated[float, typer.Option(help="Seconds without runs and visitors after which it leaves.")] = 600.0) -> None:
+    """Carry runs out for others until nobody needs it."""
+    from ccterm.cli.owner import own
+
+    _exit(own(idle))
 
 
 @app.command()

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -38,16 +38,17 @@ from ccterm.store import Store
 from ccterm.submission import anchored
 from ccterm.transcript import follow
 
+Revive = Callable[[], Awaitable[None]]
 GREETING_SECONDS = 10.0
 SAVING_SECONDS = 5.0
 
 
 @contextmanager
-def attached(state: StateDir, lock: OwnerLock) -> Iterator["RemoteService"]:
-    """Read the record beside its owner. Raises StateError when it cannot be read."""
+def attached(state: StateDir, lock: OwnerLock, revive: Revive | None = None) -> Iterator["RemoteService"]:
+    """Read the record beside its owner. revive: starts another owner when there is none. Raises StateError when the record cannot be read."""
     store = Store.open(state.db, readonly=True)
     try:
-        yield RemoteService(state, store, lock)
+        yield RemoteService(state, store, lock, revive)
     finally:
         store.close()
 
@@ -55,10 +56,11 @@ def attached(state: StateDir, lock: OwnerLock) -> Iterator["RemoteService"]:
 class RemoteService(Service):
     """Asks the owner of a state directory; what only reads goes to its files, whether the owner answers or not."""
 
-    def __init__(self, state: StateDir, store: Store, lock: OwnerLock) -> None:
+    def __init__(self, state: StateDir, store: Store, lock: OwnerLock, revive: Revive | None = None) -> None:
         self._state = state
         self._store = store
         self._lock = lock
+        self._revive = revive
 
     @property
     def state(self) -> StateDir:
@@ -133,6 +135,15 @@ class RemoteService(Service):
         async for result in run_checks(checks_for(mode, self._state, os.environ)):
             yield result
 
+    @asynccontextmanager
+    async def staying(self) -> AsyncIterator[None]:
+        """Stay connected, so that an owner that nobody else needs does not leave meanwhile. Raises OwnerError when there is none."""
+        _, writer = await self._connect()
+        try:
+            yield
+        finally:
+            writer.close()
+
     async def _order(self, order: Order) -> list[Run]:
         return list((await self._ask(order)).runs)
 
@@ -154,6 +165,8 @@ class RemoteService(Service):
         return reply
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._revive:
+            await self._revive()
         try:
             async with asyncio.timeout(GREETING_SECONDS):
                 reader, writer = await self._reach()

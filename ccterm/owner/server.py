@@ -34,12 +34,19 @@ from ccterm.service import Service
 from ccterm.state_dir import StateDir, write_private
 
 
+class Visits:
+    """Who is connected to the owner now."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+
 @asynccontextmanager
-async def listening(service: Service, state: StateDir) -> AsyncIterator[None]:
-    """Take orders for as long as the block lasts."""
+async def listening(service: Service, state: StateDir, visits: Visits | None = None) -> AsyncIterator[None]:
+    """Take orders for as long as the block lasts. visits: is told who is connected; who only stays connected wants the owner to stay."""
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "owner.sock"
-    desk = _Desk(service)
+    desk = _Desk(service, visits or Visits())
     server = await asyncio.start_unix_server(desk.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
@@ -55,8 +62,9 @@ async def listening(service: Service, state: StateDir) -> AsyncIterator[None]:
 class _Desk:
     """Holds the conversations that are under way."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, visits: Visits) -> None:
         self._service = service
+        self._visits = visits
         self._open: set[asyncio.Task[None]] = set()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,12 +72,14 @@ class _Desk:
         if (task := asyncio.current_task()) is not None:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
+        self._visits.open += 1
         try:
             with contextlib.suppress(OSError, ValueError):  # the other end went away, or its line is too long: nobody to answer
                 await _send(writer, Hello(pid=os.getpid()))
                 if line := await reader.readline():
                     await _send(writer, await self._answer(line))
         finally:
+            self._visits.open -= 1
             writer.close()
 
     async def finish(self) -> None:

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from ccterm.models import RunId, State
 from ccterm.tui.sight import Sight
 
-PANE_WIDTH, PANE_HEIGHT = 58, 13
+PANE_WIDTH, PANE_HEIGHT = 58, 10
 """The least that a pane should have where there is more than one."""
+TALL = 60
+"""From this height on there are three rows."""
 
 
 class Grid(NamedTuple):
@@ -33,7 +35,7 @@ class Arrangement(NamedTuple):
 
 def capacity(width: int, height: int) -> tuple[int, int]:
     """Return how many columns and rows of panes fit."""
-    return max(1, min(4, width // PANE_WIDTH)), max(1, min(3, height // PANE_HEIGHT))
+    return max(1, min(3, width // PANE_WIDTH)), max(1, min(2 if height < TALL else 3, height // PANE_HEIGHT))
 
 
 def arrange(

@@ -1,40 +1,29 @@
-"""Completes the repository: from those that were used before, and from the file system."""
+"""Completes the repository as it is typed: from those that were used before, and from the file system."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
-from textual.widgets import Input
-from textual_autocomplete import AutoComplete, DropdownItem, TargetState
-
-OFFERED = 12
+from textual.suggester import Suggester
 
 
-class RepositoryComplete(AutoComplete):
-    """Offers repositories below an input."""
+class RepositorySuggester(Suggester):
+    """Suggests the rest of a repository's name; the right arrow takes it. known: those used before, the newest first."""
 
-    def __init__(self, target: Input, known: Callable[[], Sequence[str]]) -> None:
-        super().__init__(target, lambda state: [DropdownItem(name) for name in offers(state.text, known())])
+    def __init__(self, known: Callable[[], Sequence[str]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._known = known
 
-    def get_search_string(self, target_state: TargetState) -> str:
-        """Match the whole text."""
-        return target_state.text
-
-    def get_matches(self, target_state: TargetState, candidates: list[DropdownItem], search_string: str) -> list[DropdownItem]:  # noqa: ARG002
-        """Take the offers as they are: they fit already."""
-        return candidates
-
-    def post_completion(self) -> None:
-        """Tell the form, which hears nothing of a completion otherwise."""
-        super().post_completion()
-        self.target.post_message(Input.Changed(self.target, self.target.value))
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return what `value` may become, or None."""
+        return next(iter(await asyncio.to_thread(offers, value, self._known())), None)
 
 
 def offers(text: str, known: Sequence[str]) -> list[str]:
-    """Return what `text` may become: repositories used before that hold it, then directories that begin with it."""
-    used = [name for name in known if text.casefold() in name.casefold() and name != text]
-    return list(dict.fromkeys([*used, *(islice(_directories(text), OFFERED) if "/" in text and "://" not in text else ())]))[:OFFERED]
+    """Return what begins with `text`: repositories used before, then directories."""
+    used = [name for name in known if name.startswith(text) and name != text]
+    return list(dict.fromkeys([*used, *(_directories(text) if "/" in text and "://" not in text else ())]))
 
 
 def _directories(text: str) -> Iterator[str]:
@@ -45,5 +34,5 @@ def _directories(text: str) -> Iterator[str]:
     except (OSError, RuntimeError):
         return
     for name in names:
-        if name.casefold().startswith(begin.casefold()) and (begin.startswith(".") or not name.startswith(".")):
+        if name.startswith(begin) and name != begin and (begin.startswith(".") or not name.startswith(".")):
             yield f"{head}/{name}"

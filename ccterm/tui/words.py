@@ -17,8 +17,8 @@ TONES = {
     "✗": "bold $text-error",
     "!": "bold $text-error",
     "‖": "$text-warning",
-    "○": "$text-muted",
-    "–": "$text-muted",
+    "○": "dim",
+    "–": "dim",
 }
 SIGNS = {
     "●": "running",
@@ -82,23 +82,22 @@ def detail(sight: Sight) -> str:
     return sight.doing
 
 
-def hint(sight: Sight) -> Content | None:
-    """Return the line below a pane that says what the user can do, or None while there is nothing to do."""
+def hint(sight: Sight) -> tuple[Content, str] | None:
+    """Return the line below a pane: what the user can do, and what else to know; None while there is nothing to do."""
     run = sight.run
     if sight.waits and run.waiting_until:
-        return _keys(("s", "answer"), ("h", "let it end"), tail=f"waits until {run.waiting_until.astimezone():%H:%M}")
-    if run.state is State.FAILED:
-        kept = ("work kept", "P push it") if run.salvage else ("nothing to keep", "")
-        first = [("e", "re-export the login")] if sight.login_failed else []
-        return _keys(*first, ("r", "retry"), *([("P", "push"), ("d", "diff")] if run.salvage else []), ("m", "done with it"), tail=kept[0])
-    return None
+        return _keys(("s", "answer"), ("h", "let it end")), f"waits until {run.waiting_until.astimezone():%H:%M}"
+    if run.state is not State.FAILED:
+        return None
+    mend = [("e", "re-export the login")] if sight.login_failed else []
+    kept = run.salvage is not None
+    more = [("P", "push it all the same"), ("d", "diff")] if kept else []
+    return _keys(*mend, ("r", "retry"), *more, ("m", "seen")), "work kept" if kept else ""
 
 
-def _keys(*pairs: tuple[str, str], tail: str = "") -> Content:
-    parts: list[str | Content | tuple[str, str]] = []
-    for key, text in pairs:
-        parts += [(f" {key} ", "bold $text-accent"), (f"{text}  ", "$text")]
-    return Content.assemble(*parts, (tail, "$text-muted"))
+def _keys(*pairs: tuple[str, str]) -> Content:
+    parts = [Content.assemble((key, "bold $text-accent"), f" {text}") for key, text in pairs]
+    return Content("   ").join(parts)
 
 
 def window(limited: Limited) -> str:

@@ -36,7 +36,7 @@ class FleetScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "zoom", "Zoom", tooltip="Show the run alone, with its steps, diff and numbers"),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed"),
-        Binding("f", "filter", "Filter", tooltip="Show only runs that hold all these words: branch, prompt, state, cause, model"),
+        Binding("f", "filter", "Filter", tooltip="Show only runs whose branch, prompt, state or model holds these words"),
         Binding("space", "pin", "Pin", show=False, tooltip="Keep the pane, whatever happens to others; again: let it go"),
         Binding("tab,right", "step(1)", "Next run", show=False),
         Binding("shift+tab,left", "step(-1)", "Run before", show=False),

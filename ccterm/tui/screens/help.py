@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from ccterm.tui.words import SIGNS, TONES
 
-KEY_WIDTH = 16
+KEY_WIDTH = 12
 
 
 class HelpScreen(ModalScreen[None]):
@@ -21,42 +21,58 @@ class HelpScreen(ModalScreen[None]):
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
     HelpScreen > VerticalScroll {
-        width: 84; max-width: 95%; height: auto; max-height: 90%;
-        padding: 1 2; background: $surface; border: round $primary;
+        width: 96; max-width: 96%; height: auto; max-height: 96%;
+        padding: 0 2; background: $surface; border: round $primary; scrollbar-size-vertical: 1;
     }
+    HelpScreen Static { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Back")]
 
     def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
-        self._lines = list(_keys(screen))
+        found = [active for active in screen.active_bindings.values() if _told(active)]
+        here = [active for active in found if active.node is screen]
+        everywhere = [active for active in found if active.node is screen.app]
+        within = [active for active in found if active not in here and active not in everywhere]
+        numbers = (
+            [("1-9", "Choose a run by its number")] if any(active.binding.key == "1" for active in screen.active_bindings.values()) else []
+        )
+        always = [("ctrl+p", "Every action by name"), ("ctrl+c", "Copy what is selected; without a selection: quit")]
+        self._parts = [
+            ("Here", [*_entries(screen, here), *numbers]),
+            ("Where you are", _entries(screen, within)),
+            ("Everywhere", [*_entries(screen, everywhere), *always]),
+        ]
 
     def compose(self) -> ComposeResult:
         """Lay out keys, then signs."""
         with VerticalScroll():
-            yield Static(Content("\n").join([*self._lines, Content(""), *_signs(), Content(""), _foot()]), markup=False)
+            for title, entries in self._parts:
+                if entries:
+                    yield Static(Content("\n").join([Content.styled(title, "bold"), *map(_line, entries), Content("")]), markup=False)
+            yield Static(Content("\n").join([Content.styled("Signs", "bold"), *_signs()]), markup=False)
 
 
-def _keys(screen: Screen[object]) -> Iterator[Content]:
-    seen = set[str]()
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        if not binding.description or binding.system or binding.action in seen or binding.action.startswith("focus_number"):
-            continue
-        seen.add(binding.action)
-        key = screen.app.get_key_display(binding)
-        text = binding.tooltip or binding.description
-        yield Content.assemble((f"{key:<{KEY_WIDTH}}", "bold $text-accent"), (text, "" if active.enabled else "$text-muted"))
-    yield Content.assemble((f"{'1-9':<{KEY_WIDTH}}", "bold $text-accent"), "Choose a run by its number")
-    yield Content.assemble((f"{'ctrl+p':<{KEY_WIDTH}}", "bold $text-accent"), "Every action by name")
-    yield Content.assemble((f"{'ctrl+c':<{KEY_WIDTH}}", "bold $text-accent"), "Copy what is selected; without a selection: quit")
+def _told(active: ActiveBinding) -> bool:
+    binding = active.binding
+    return bool(binding.description) and not binding.system and not binding.action.startswith(("focus_number", "screen.copy_text"))
+
+
+def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[tuple[str, str]]:
+    """Return keys and what they do; keys that do the same stand together."""
+    keys: dict[str, list[str]] = {}
+    for active in bindings:
+        text = active.binding.tooltip or active.binding.description
+        keys.setdefault(text, []).append(screen.app.get_key_display(active.binding))
+    return [(" ".join(dict.fromkeys(found)), text) for text, found in keys.items()]
+
+
+def _line(entry: tuple[str, str]) -> Content:
+    key, text = entry
+    return Content.assemble((f"  {key:<{KEY_WIDTH}}", "bold $text-accent"), text)
 
 
 def _signs() -> Iterator[Content]:
-    pairs = [Content.assemble((sign, TONES[sign]), f" {text:<20}") for sign, text in SIGNS.items()]
+    pairs = [Content.assemble("  ", (sign, TONES[sign]), f" {text:<20}") for sign, text in SIGNS.items()]
     for index in range(0, len(pairs), 3):
         yield Content("").join(pairs[index : index + 3])
-
-
-def _foot() -> Content:
-    return Content.styled("The mouse works too: click a pane or a line, scroll, select text. esc back", "$text-muted")

@@ -34,7 +34,7 @@ class HistoryScreen(RunScreen):
         Binding("escape", "back", "Back"),
         Binding("enter", "zoom", "Open", show=False),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed"),
-        Binding("f,slash", "filter", "Filter", tooltip="Show only runs that hold all these words: branch, prompt, state, cause, model"),
+        Binding("f,slash", "filter", "Filter", tooltip="Show only runs whose branch, prompt, state or model holds these words"),
         Binding("u", "unreviewed", "Unseen", tooltip="Show only runs that are not reviewed, or all again"),
     ]
 
@@ -171,7 +171,7 @@ def since_left(runs: list[Run], left: datetime | None) -> Content:
     counts = Counter(_became(run) for run in fresh)
     counts["asked"] = sum(run.asked for run in fresh)
     said = ", ".join(f"{count} {word}" for word, count in counts.most_common() if count)
-    return Content.assemble(("since you left: " if left else "in all: ", "$text-muted"), said or "nothing new")
+    return Content.assemble(("since you left: " if left else "in all: ", "dim"), said or "nothing new")
 
 
 def _became(run: Run) -> str:
@@ -190,4 +190,4 @@ def _row(run: Run, width: int) -> Content:
     stands = Content(outcome(run)).truncate(26, ellipsis=True, pad=True)
     numbers = f"{spelled(run.seconds):>7} {cost(run):>7}  {when}  "
     more = f"{change_numbers(run)}  {first_line(run.summary) if run.summary else ''}".strip()
-    return Content.assemble(named, "  ", stands, (numbers, "$text-muted"), asked, (more, "$text-muted")).truncate(width, ellipsis=True)
+    return Content.assemble(named, "  ", stands, (numbers, "dim"), asked, (more, "dim")).truncate(width, ellipsis=True)

@@ -19,7 +19,7 @@ from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
 from ccterm.service import Service
 from ccterm.tasks_file import read_tasks
-from ccterm.tui.completion import RepositoryComplete
+from ccterm.tui.completion import RepositorySuggester
 from ccterm.tui.launch_form import Examined, branches_of, examine, sentence, split_prompts, suggest_branch
 from ccterm.tui.messages import Connected
 from ccterm.tui.orders import Hosted, spelled_error
@@ -53,13 +53,12 @@ class LaunchScreen(Hosted, Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the form."""
         last, settings = self.host.memory.now.form, self.host.settings
-        repo = Field("repo", "Repository", value=last.get("repo", str(Path.cwd())), placeholder="a working copy, or a URL")
         yield Spread(id="masthead")
         with VerticalScroll(can_focus=False):
             yield Spread(Content.styled("What should be done?", "bold"), id="asked")
             yield TextArea(id="prompt", compact=True, show_line_numbers=False, tab_behavior="focus", highlight_cursor_line=False)
             yield Static("", id="prompt-wrong", markup=False)
-            yield repo
+            yield Field("repo", "Repository", value=last.get("repo", str(Path.cwd())), placeholder="a working copy, or a URL")
             yield Field("branch", "Branch", placeholder="suggested from the task")
             with Horizontal():
                 yield Field("base", "From", value=last.get("base", ""), placeholder="the default branch")
@@ -75,10 +74,10 @@ class LaunchScreen(Hosted, Screen[None]):
             yield Field("verify", "Verify", value=last.get("verify", ""), placeholder="as the settings say; such as npm test")
         yield Static("", id="sentence", markup=False)
         yield Footer(compact=True, show_command_palette=False)
-        yield RepositoryComplete(repo.input, lambda: self.host.memory.now.repos)
 
     def on_mount(self) -> None:
         """Help with words that are known, and look at the form."""
+        self.query_one("#repo", Field).input.suggester = RepositorySuggester(lambda: self.host.memory.now.repos)
         self.query_one("#mode", Field).input.suggester = SuggestFromList([mode.value for mode in ExecutionMode])
         self.query_one("#agent", Field).input.suggester = SuggestFromList(["claude", "scripted"])
         self.query_one("#model", Field).input.suggester = SuggestFromList(_MODELS)
@@ -112,7 +111,7 @@ class LaunchScreen(Hosted, Screen[None]):
         self._examined = found = examine(form)
         prompts = split_prompts(form["prompt"])
         count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: a line --- between them"
-        self.query_one("#asked", Spread).right = Content.styled(count, "$text-muted")
+        self.query_one("#asked", Spread).right = Content.styled(count, "dim")
         wrong = found.problems.get("prompt", "") if prompts else ""
         self.query_one("#prompt-wrong", Static).update(wrong)
         self.query_one("#prompt-wrong").display = bool(wrong)
@@ -128,9 +127,7 @@ class LaunchScreen(Hosted, Screen[None]):
         await asyncio.sleep(PLAN_SECONDS)
         service = self.host.service
         if not drafts or service is None:
-            self._say(
-                Content.styled("ctrl+s launches once the form is complete" if service else "reaching the owner of the runs…", "$text-muted")
-            )
+            self._say(Content.styled("ctrl+s launches once the form is complete" if service else "reaching the owner of the runs…", "dim"))
             return
         try:
             tasks = await service.plan(drafts)
@@ -161,7 +158,7 @@ class LaunchScreen(Hosted, Screen[None]):
         except CctermError as error:
             message, fix = spelled_error(error)
             self._say(Content.assemble((message, "$text-error"), f"\n{fix}" if fix else ""))
-            self.app.notify(fix, title=message, severity="error", markup=False)
+            self.app.bell()
             return
         self.host.memory.launched(form)
         self.host.look()

@@ -102,7 +102,17 @@ class PreflightScreen(Hosted, Screen[None]):
 
     def _say(self) -> None:
         failing, warned = len(self.failing), sum(answer.status == "warn" for answer in self.answers.values())
-        state = "asking…" if self._asking else f"{failing} to mend" if failing else f"{warned} to know of" if warned else "all fine"
+        state = (
+            "asking…"
+            if self._asking
+            else f"{failing} to mend"
+            if failing
+            else f"{warned} to know of"
+            if warned
+            else "all fine"
+            if self.answers
+            else "nothing asked yet"
+        )
         more = f"{state} · again every {AGAIN_SECONDS:.0f} s" if failing and not self._asking else state
         where = "this machine (local)" if self.place is ExecutionMode.LOCAL else "containers (dagger)"
         self.query_one("#masthead", Spread).show(heading("preflight", where), more)
@@ -151,7 +161,7 @@ def _first_fault(answers: dict[str, CheckResult]) -> int | None:
 def _line(answer: CheckResult, *, first: bool) -> Content:
     mark, tone = _MARKS[answer.status]
     group = f"{answer.group if first else '':<13}"
-    line = Content.assemble((group, "$text-muted"), (f"{mark} ", tone), answer.text, (f"   {spelled(answer.seconds)}", "$text-muted"))
+    line = Content.assemble((group, "dim"), (f"{mark} ", tone), answer.text, (f"   {spelled(answer.seconds)}", "dim"))
     if answer.fix and answer.status != "pass":
         line = Content.assemble(line, "\n", " " * 15, (answer.fix, "$text-accent"))
     return line

@@ -34,7 +34,7 @@ def facts(sight: Sight, at: datetime) -> Content:
     lines: list[Content] = [Content.assemble(signed(run), " ", (standing(sight), "bold"), f"  {elapsed(sight, at)}")]
     lines += [_step(step) for step in run.steps]
     if sight.step and sight.step not in [step.name for step in run.steps[-1:]]:
-        lines.append(Content.assemble(("● ", "$text-primary"), f"{sight.step:<9} ", (sight.doing, "$text-muted")))
+        lines.append(Content.assemble(("● ", "$text-primary"), f"{sight.step:<9} ", (sight.doing, "dim")))
     lines += [Content(""), Content(money(run))]
     lines += [_fact(name, text) for name, text in _facts(run) if text]
     if run.verdict:
@@ -52,7 +52,7 @@ def facts(sight: Sight, at: datetime) -> Content:
 
 def _step(step: StepRecord) -> Content:
     mark = ("✓ ", "$text-success") if step.ok else ("✗ ", "bold $text-error")
-    return Content.assemble(mark, f"{step.name:<9}{spelled(step.seconds):>7}  ", (step.detail, "$text-muted"))
+    return Content.assemble(mark, f"{step.name:<9}{spelled(step.seconds):>7}  ", (step.detail, "dim"))
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -73,4 +73,4 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _fact(name: str, text: str) -> Content:
-    return Content.assemble((f"{name:<9}", "$text-muted"), text)
+    return Content.assemble((f"{name:<9}", "dim"), text)

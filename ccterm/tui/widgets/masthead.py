@@ -19,7 +19,7 @@ def tally(roster: Roster) -> Content:
     """Return how many runs stand how: 3 ● 1 ? 1 ✗ 2 ○."""
     counts = roster.counts()
     parts = [Content.styled(f"{counts[sign]} {sign}", TONES[sign]) for sign in SIGNS if counts[sign]]
-    return Content("  ").join(parts) if parts else Content.styled("no runs", "$text-muted")
+    return Content("  ").join(parts) if parts else Content.styled("no runs", "dim")
 
 
 class StatusLine(Spread):

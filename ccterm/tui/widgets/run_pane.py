@@ -8,7 +8,6 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Static
 
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock
@@ -24,14 +23,14 @@ class RunPane(Vertical):
     RunPane {
         height: 1fr;
         width: 1fr;
-        Spread { background: $panel; color: $text-muted; }
-        #hint { height: auto; max-height: 2; background: $panel; padding: 0 1; display: none; }
+        #title { background: $panel; color: $text-muted; }
+        #hint { display: none; }
         &.-hinting #hint { display: block; }
-        &.-focused Spread { background: $primary; color: $text; text-style: bold; }
-        &.-wanting Spread { background: $warning-muted; color: $text; }
-        &.-wanting.-focused Spread { background: $warning; color: $text; text-style: bold; }
-        &.-failed Spread { background: $error-muted; color: $text; }
-        &.-failed.-focused Spread { background: $error; color: $text; text-style: bold; }
+        &.-focused #title { background: $primary; color: $text; text-style: bold; }
+        &.-wanting #title { background: $warning-muted; color: $text; }
+        &.-wanting.-focused #title { background: $warning; color: $text; text-style: bold; }
+        &.-failed #title { background: $error-muted; color: $text; }
+        &.-failed.-focused #title { background: $error; color: $text; text-style: bold; }
     }
     """
 
@@ -48,9 +47,9 @@ class RunPane(Vertical):
     def __init__(self, sight: Sight, transcript: Path, clock: FrameClock) -> None:
         super().__init__()
         self.run = sight.run.id
-        self.title_line = Spread()
+        self.title_line = Spread(id="title")
         self.transcript = EventPane(transcript, run=self.run, clock=clock)
-        self._hint = Static(id="hint", markup=False)
+        self._hint = Spread(id="hint")
 
     def compose(self) -> ComposeResult:
         """Lay out title, transcript and hint."""
@@ -73,7 +72,7 @@ class RunPane(Vertical):
         said = hint(sight)
         self.set_class(said is not None, "-hinting")
         if said is not None:
-            self._hint.update(said)
+            self._hint.show(*said)
 
     def on_mouse_down(self) -> None:
         """Take orders from now on."""
