@@ -129,8 +129,16 @@ def batch(
 
 
 @app.command()
-def demo(json: Json = False) -> None:
-    """Show the main job with four scripted agents; needs only git."""
+def demo(
+    plain: Annotated[bool, typer.Option("--plain", help="Print a table instead of showing the terminal.")] = False, json: Json = False
+) -> None:
+    """Show the main job with scripted agents; needs only git."""
+    from ccterm.cli.terminal import on_terminal
+
+    if on_terminal() and not plain and not json:
+        from ccterm.cli.demo_terminal import demo_terminal
+
+        _exit(demo_terminal())
     from ccterm.cli.demo import demo as play
 
     _exit(play(as_json=json))

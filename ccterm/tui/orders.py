@@ -3,33 +3,28 @@
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from ccterm.errors import CctermError
 from ccterm.models import Run, RunId, State
 from ccterm.service import Service
+from ccterm.tui.host import Host
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
 from ccterm.tui.sight import Sight
 
-if TYPE_CHECKING:
-    from ccterm.tui.app import CctermApp
-
 
 class Hosted:
-    """A screen that knows its app by its own type."""
+    """A screen that knows its app as its host."""
 
     app: App[object]
 
     @property
-    def host(self) -> "CctermApp":
+    def host(self) -> Host:
         """The app."""
-        from ccterm.tui.app import CctermApp  # here, because the app knows its screens
-
-        assert isinstance(self.app, CctermApp)
+        assert isinstance(self.app, Host)
         return self.app
 
 
@@ -166,15 +161,6 @@ async def export(service: Service) -> str:
     """Re-export the Claude login."""
     exported = await service.export_login()
     return f"the login is in {exported.path}, good until {exported.until.astimezone():%H:%M}"
-
-
-def spelled_error(error: BaseException) -> tuple[str, str]:
-    """Return what went wrong and what to do about it, for a person."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, CctermError):
-        return error.message, error.fix
-    return f"{type(error).__name__}: {error}", "this is a defect of ccterm, please report it"
 
 
 async def _fetched(service: Service, run: RunId, repo: Path) -> str:

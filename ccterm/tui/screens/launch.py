@@ -20,9 +20,10 @@ from ccterm.models import ExecutionMode
 from ccterm.service import Service
 from ccterm.tasks_file import read_tasks
 from ccterm.tui.completion import RepositorySuggester
+from ccterm.tui.host import spelled_error
 from ccterm.tui.launch_form import Examined, branches_of, examine, sentence, split_prompts, suggest_branch
 from ccterm.tui.messages import Connected
-from ccterm.tui.orders import Hosted, spelled_error
+from ccterm.tui.orders import Hosted
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.widgets.field import Field
 from ccterm.tui.widgets.masthead import heading

@@ -10,7 +10,8 @@ from ccterm.render import change_numbers
 from ccterm.tui.sight import Sight
 from ccterm.tui.words import elapsed, money, signed, spelled, standing
 
-Piece = str | Content | tuple[str, str]
+WIDTH = 44
+"""Cells of a line; the longer ones are wrapped, but for the steps'."""
 
 
 class Facts(Static):
@@ -52,7 +53,7 @@ def facts(sight: Sight, at: datetime) -> Content:
 
 def _step(step: StepRecord) -> Content:
     mark = ("✓ ", "$text-success") if step.ok else ("✗ ", "bold $text-error")
-    return Content.assemble(mark, f"{step.name:<9}{spelled(step.seconds):>7}  ", (step.detail, "dim"))
+    return Content.assemble(mark, f"{step.name:<9}{spelled(step.seconds):>7}  ", (step.detail, "dim")).truncate(WIDTH, ellipsis=True)
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

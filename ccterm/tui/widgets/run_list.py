@@ -16,7 +16,7 @@ from ccterm.tui.widgets.spread import spread
 from ccterm.tui.words import cost, detail, elapsed, signed, standing
 
 NAME_WIDTH = 26
-STANDING_WIDTH = 22
+STANDING_WIDTH = 24
 
 
 class RunList(OptionList, can_focus=False):
