@@ -42,10 +42,10 @@ def _printable(character: str) -> str:
 
 
 def safe_lines(text: str) -> list[str]:
-    """Return the lines of a text, each safe for a row."""
+    """Return the lines of a text, each safe for a row; empty ones at its ends are left out."""
     if text.isascii() and text.replace("\n", "").isprintable():
-        return text.split("\n")
-    return [safe(line) for line in sanitise(text).split("\n")]
+        return text.strip("\n").split("\n")
+    return [safe(line) for line in sanitise(text).strip("\n").split("\n")]
 
 
 def cells(text: str) -> int:

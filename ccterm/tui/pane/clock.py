@@ -119,7 +119,7 @@ class FrameClock:
         stale = False
         for pane, turn in self._turns.items():
             if turn.screen not in live:
-                live[turn.screen] = turn.screen.is_current
+                live[turn.screen] = _visible(turn.screen)
             if live[turn.screen]:
                 turn.stale |= pane.look()
                 stale |= turn.stale
@@ -145,6 +145,14 @@ class FrameClock:
         if due and beat:
             self._beat_at = now + BEAT
         return [pane for pane, _ in sorted(due, key=lambda each: (not each[0].is_first, each[1].painted))]
+
+
+def _visible(screen: Screen[object]) -> bool:
+    """Whether a person sees anything of a screen: it lies on top, or what lies on it lets it through."""
+    for above in reversed(screen.app.screen_stack):
+        if above is screen or above.styles.background.a == 1:
+            return above is screen
+    return False
 
 
 def _affordable(due: list[Paced]) -> list[Paced]:

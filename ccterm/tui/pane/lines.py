@@ -28,7 +28,7 @@ def lines(event: Event, *, unfolded: bool = False, mark: Mark | None = None) -> 
         case events.Typing(text=text):
             return _typed(text)
         case events.Printed(text=text):
-            return [Line((Span("  " + line, Ink.DIM),), hang=2, words=False) for line in safe_lines(text.strip("\n"))]
+            return [Line((Span("  " + line, Ink.DIM),), hang=2, words=False) for line in safe_lines(text)]
         case events.ToolCalled():
             return _called(event, mark or Mark.OPEN, unfolded=unfolded)
         case events.ToolReturned(text=text, ok=ok):
@@ -43,7 +43,7 @@ def foldable(event: Event) -> bool:
     """Whether there is more to an event than is shown at first."""
     match event:
         case events.ToolReturned(text=text):
-            return len(safe_lines(text.strip("\n"))) > FOLDED
+            return len(safe_lines(text)) > FOLDED
         case events.ToolCalled(input=given):
             return bool(given)
         case _:
@@ -80,7 +80,7 @@ def _plain(event: Event) -> str:
     """Return a text without the indents that are only ours."""
     match event:
         case events.Said(text=text) | events.Printed(text=text) | events.ToolReturned(text=text):
-            return "\n".join(safe_lines(text.strip("\n")))
+            return "\n".join(safe_lines(text))
         case _:
             return ""
 
@@ -89,7 +89,7 @@ def _said(text: str, agent: str) -> list[Line]:
     who = (Span(f"[{safe(agent)}] ", Ink.ACCENT),) if agent else ()
     return [
         Line((*(who if n == 0 else ()), Span(line, Ink.STRONG if line.startswith("#") else Ink.TEXT)), hang=_hang(line))
-        for n, line in enumerate(safe_lines(text.strip("\n")))
+        for n, line in enumerate(safe_lines(text))
     ]
 
 
@@ -99,7 +99,7 @@ def _hang(line: str) -> int:
 
 
 def _typed(text: str) -> list[Line]:
-    typed = safe_lines(text.lstrip("\n"))
+    typed = safe_lines(text)
     return [Line((Span(line),), hang=_hang(line)) for line in typed[:-1]] + [Line((Span(typed[-1]), Span("▌", Ink.ACCENT)))]
 
 
@@ -121,7 +121,7 @@ def _input(given: dict[str, JsonValue]) -> Iterator[Line]:
 
 
 def _returned(text: str, ink: Ink, *, unfolded: bool) -> list[Line]:
-    all_lines = safe_lines(text.strip("\n"))
+    all_lines = safe_lines(text)
     if all_lines == [""]:
         return []
     shown = all_lines if unfolded else all_lines[:FOLDED]
@@ -149,7 +149,7 @@ def _signed(sign: str, text: str, ink: Ink) -> Iterator[Line]:
     """Yield a text with a sign in front of its first line."""
     if not sign:
         return
-    first, *rest = safe_lines(text.strip("\n"))
+    first, *rest = safe_lines(text)
     yield Line((Span(f"{sign} {first}", ink),), hang=2)
     for line in rest:
         yield Line((Span(f"  {line}", ink),), hang=2)

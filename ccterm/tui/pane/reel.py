@@ -181,6 +181,7 @@ class Reel:
             return
         if self.top is None and (shown := self.rows()):  # the end would push the answer's begin off the screen
             self.top = self.window.row_of(shown[0].offset, shown[0].row.line)
+            self._news.begin()
         self.rendering.fold(self.cursor)
         if self.top:
             self.top = Position(self.top.offset, 0 if self.top.offset == self.cursor else self.top.row)

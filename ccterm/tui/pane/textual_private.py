@@ -4,18 +4,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
 
-from textual.app import App
-from textual.screen import Screen
 
-
-def frames_waiting(app: App[object]) -> int:
+def frames_waiting(app: object) -> int:
     """Return how many writes wait for a terminal that is too slow for them; 0 where that cannot be told."""
     writer = getattr(getattr(app, "_driver", None), "_writer_thread", None)
     queue = getattr(writer, "_queue", None)
     return int(queue.qsize()) if queue is not None else 0
 
 
-def watch_passes(screen: Screen[object], took: Callable[[float], None]) -> bool:
+def watch_passes(screen: object, took: Callable[[float], None]) -> bool:
     """Call `took` with the seconds of every pass of a screen's compositor. Returns whether that is possible."""
     paint = getattr(screen, "_compositor_refresh", None)
     if not callable(paint):
@@ -27,6 +24,6 @@ def watch_passes(screen: Screen[object], took: Callable[[float], None]) -> bool:
         took(perf_counter() - begin)
 
     with suppress(AttributeError):
-        setattr(screen, "_compositor_refresh", timed)  # noqa: B010 - mypy takes a method for unassignable
+        setattr(screen, "_compositor_refresh", timed)  # noqa: B010 - an attribute of somebody else's
         return True
     return False
