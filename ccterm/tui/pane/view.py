@@ -105,6 +105,8 @@ class ReelView(Widget, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the rows of a region; they are made anew only for another size or other colours."""
+        if not self.is_attached:  # painted once more after it was removed, without styles
+            return [Strip.blank(crop.width)] * crop.height
         if self._painter is None or self._painted[:1] != (self.outer_size,):
             self.reel.source.poll()
             self._update()
