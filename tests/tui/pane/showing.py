@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich.console import Console
 from textual.app import App, ComposeResult
 from textual.containers import Grid
 from textual.geometry import Region
@@ -51,9 +52,8 @@ def seen(pane: EventPane) -> list[str]:
     return [strip.text.rstrip() for strip in view.render_lines(Region(0, 0, *view.size))]
 
 
-def drawn(app: App[None]) -> str:
-    """Return all that is on the screen of an app, as it would be sent to a terminal."""
-    from rich.console import Console
-
-    console = Console(force_terminal=True, color_system="truecolor", width=app.size.width)
-    return "\n".join(strip.render(console) for strip in app.screen._compositor.render_strips())
+def drawn(pane: EventPane) -> str:
+    """Return a pane as it is sent to the terminal, row by row."""
+    console = Console(force_terminal=True, color_system="truecolor")
+    view = pane.query_one(ReelView)
+    return "\n".join(strip.render(console) for strip in view.render_lines(Region(0, 0, *view.size)))
