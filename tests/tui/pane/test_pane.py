@@ -261,7 +261,7 @@ async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> Non
 
 
 async def test_many_panes_under_a_flood_lose_no_line(tmp_path: Path) -> None:
-    await show_flood(tmp_path, panes=32, batches=20, size=100)
+    await show_flood(tmp_path, panes=32, batches=12, size=50)
 
 
 @pytest.mark.slow

@@ -50,11 +50,11 @@ async def scrolled(pilot: Pilot[None], writer: Writer) -> None:
 
 
 async def searched(pilot: Pilot[None], writer: Writer) -> None:
-    await pilot.press("slash", *"session", "enter", "N")
+    await pilot.press("slash", *"ses", "enter", "N")
 
 
 async def filtered(pilot: Pilot[None], writer: Writer) -> None:
-    await pilot.press("F", *"@tool session", "enter")
+    await pilot.press("F", *"@tool", "enter")
 
 
 async def unfolded(pilot: Pilot[None], writer: Writer) -> None:
