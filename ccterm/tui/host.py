@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual import work
 from textual.app import App
+from textual.message import Message
 from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
@@ -60,7 +61,7 @@ class Host(App[None]):
         self.service = service
         self._watcher = Watcher(service, self.roster, self.change, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
-        self.screen.post_message(Connected())
+        self._post(Connected())
 
     def order(self, work: Callable[[Service], Awaitable[str]]) -> None:
         """Carry an order out beside the screen, and say in a toast what came of it; an empty answer says nothing."""
@@ -87,7 +88,7 @@ class Host(App[None]):
         self._changed.add(sight.run.id)
 
     def _tell_screen(self) -> None:
-        self.screen.post_message(RosterChanged(self._changed))
+        self._post(RosterChanged(self._changed))
         self._changed.clear()
         self._signs.show(self.roster)
 
@@ -102,12 +103,17 @@ class Host(App[None]):
         assert self.service is not None, "runs are shown only when the service was reached"
         return self.service.transcript(run)
 
+    def _post(self, message: Message) -> None:
+        """Tell the screen, unless the last one is gone already."""
+        if self.screen_stack:
+            self.screen.post_message(message)
+
     def take(self, run: Run) -> None:
         """Take over a run's document after an order; a reviewed one is put away."""
         self.roster.put(run)
         if run.reviewed:
             self.roster.drop(run.id)
-        self.screen.post_message(RosterChanged([run.id]))
+        self._post(RosterChanged([run.id]))
 
     def look(self) -> None:
         """Look for new runs at once."""
@@ -116,7 +122,7 @@ class Host(App[None]):
 
     def _tick(self) -> None:
         if self.roster.live:
-            self.screen.post_message(Ticked())
+            self._post(Ticked())
 
     def _toast(self, title: str, text: str, severity: str) -> None:
         self.notify(

@@ -20,7 +20,7 @@ DIALOG_CSS = """
         padding: 1 2; background: $surface; border: round $primary;
     }}
     #title {{ text-style: bold; margin-bottom: 1; }}
-    OptionList {{ height: auto; border: none; background: transparent; padding: 0; }}
+    OptionList, OptionList:focus {{ height: auto; border: none; background: transparent; padding: 0; }}
     #foot {{ color: $text-muted; margin-top: 1; }}
 }}
 """
