@@ -39,13 +39,13 @@ async def test_what_is_wrong_with_a_field_is_said_as_it_is_typed(show: Show, sta
         await typed(pilot, "Add a LICENSE")
         pilot.app.screen.query_one("#timeout", Field).input.focus()
         await typed(pilot, "soon")
-        await sees(pilot, "is no length of time")
+        await sees(pilot, "is no duration")
         await pilot.press("ctrl+s")
         await breathe(pilot)
         assert stage.orders == []
         await pilot.press("ctrl+u")
         await typed(pilot, "45m")
-        await sees_no(pilot, "is no length of time")
+        await sees_no(pilot, "is no duration")
 
 
 async def test_a_bad_branch_is_refused_in_the_words_of_the_command_line(show: Show) -> None:

@@ -112,6 +112,6 @@ async def test_hostile_bytes_of_a_patch_never_reach_the_screen(show: Show, stage
     stage.patches[run.id] = b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+\x1b]52;c;aGk=\x07\x1b[2J\xc2\x9bhello\xff\n"
     async with show() as pilot:
         await pilot.press("d")
-        await sees(pilot, "hello")
+        await sees(pilot, "+ ello")
         shown = "".join(segment.text for y in range(10) for segment in pilot.app.screen.query_one(PatchView).render_line(y))
         assert all(letter.isprintable() for letter in shown)

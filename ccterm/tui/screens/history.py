@@ -170,8 +170,11 @@ def since_left(runs: list[Run], left: datetime | None) -> Content:
     fresh = [run for run in runs if left is None or (run.finished and run.finished > left)]
     counts = Counter(_became(run) for run in fresh)
     counts["asked"] = sum(run.asked for run in fresh)
-    said = ", ".join(f"{count} {word}" for word, count in counts.most_common() if count)
+    said = ", ".join(f"{count} {word}" for word in _BECAME if (count := counts[word]))
     return Content.assemble(("since you left: " if left else "in all: ", "dim"), said or "nothing new")
+
+
+_BECAME = ("pushed", "without changes", "refused", "failed", "cancelled", "asked")
 
 
 def _became(run: Run) -> str:
