@@ -11,7 +11,8 @@ from ccterm import __version__
 
 app = typer.Typer(
     name="ccterm",
-    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch.",
+    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch.\n\n"
+    "Without a command: the terminal, in which agents are launched, watched side by side and steered.",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -44,10 +45,7 @@ def root(
     ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,  # noqa: ARG001
 ) -> None:
-    """Launch many Claude Code agents at once; each one's work comes back as a pushed branch.
-
-    Without a command: the terminal, in which agents are launched, watched side by side and steered.
-    """
+    """Show the terminal when there is no command, or how to get help when there is no terminal either."""
     if context.invoked_subcommand is not None:
         return
     from ccterm.cli.terminal import on_terminal, terminal
