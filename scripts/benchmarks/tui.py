@@ -115,6 +115,10 @@ def show_panes(place: Path, panes: int) -> None:
 
     from ccterm.tui.pane import EventPane, FrameClock
 
+    class Last(EventPane):
+        def on_resize(self) -> None:
+            self.call_after_refresh(self.app.query_one("#mark", Static).update, f"w{self.app.size.width}", layout=False)
+
     class Panes(App[None]):
         CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 8; }"
 
@@ -123,15 +127,13 @@ def show_panes(place: Path, panes: int) -> None:
             with Grid() as grid:
                 grid.styles.grid_size_columns = 4 if panes > 4 else 1
                 for number in range(panes):
-                    yield EventPane(place / f"{number}.ndjson", clock=clock, id=f"pane{number}")
+                    kind = Last if number == panes - 1 else EventPane
+                    yield kind(place / f"{number}.ndjson", clock=clock)
             yield Static("READY", id="mark")
 
         def on_mount(self) -> None:
             self.jumps = 0
             self.query(EventPane).last().focus()
-
-        def on_resize(self) -> None:
-            self.call_after_refresh(self._mark, f"w{self.size.width}")
 
         def on_key(self, event: Key) -> None:
             if event.character == "J":

@@ -1,20 +1,20 @@
 """One clock for all panes: when to look at the files, and which panes to paint.
 
-A pass of Textual's compositor costs about a millisecond before its first row, so panes are painted together: the focused one up to
-thirty times a second, the others on one common beat. A pane that was quiet is painted at once. Painting takes a third of the loop at
-most, and while the terminal does not keep up no frame is made.
+A frame costs something before its first row, so panes are painted together: the focused one up to thirty times a second, the others on
+one common beat. A pane that was quiet is painted at once. Painting takes a third of the loop at most, and while the terminal does not
+keep up no frame is made.
 """
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Protocol
 from weakref import WeakSet
 
 from textual.app import App
 from textual.screen import Screen
 
-from ccterm.tui.pane.textual_private import frames_waiting, watch_passes
+from ccterm.tui.pane.textual_private import frames_waiting, send, watch_passes
 
 TICK = 1 / 30
 IDLE_TICK = 1 / 15
@@ -25,7 +25,7 @@ QUIET = 1.0
 """Seconds without news after which a pane, or everything, counts as quiet."""
 SHARE = 0.35
 """How much of the loop's time painting may take."""
-ROWS_A_PASS = 400
+ROWS_A_PASS = 120
 """Rows painted in one pass; panes take turns beyond that, the focused one first."""
 
 
@@ -46,8 +46,8 @@ class Paced(Protocol):
         """Return whether there may be something to paint. Called all the time: cheap, and never fails."""
         ...
 
-    def paint(self) -> None:
-        """Put what there is on the screen."""
+    def frame(self) -> str:
+        """Bring the pane up to date. Returns what puts its rows on the terminal; "" when that is left to Textual, or nothing changed."""
         ...
 
 
@@ -58,6 +58,8 @@ class _Turn:
         self.screen = screen
         self.painted = float("-inf")
         self.stale = False
+        self.due = False
+        """Whether it is its turn."""
 
 
 class FrameClock:
@@ -129,19 +131,28 @@ class FrameClock:
 
     def _paint(self) -> None:
         due = self._due(self._now())
-        if due and self._app and frames_waiting(self._app) > 1:
+        if not due or self._app is None:
+            return
+        if frames_waiting(self._app) > 1:
             self.dropped += 1
             return
-        self.frames += bool(due)
-        for pane in _affordable(due):
-            pane.paint()
-            self._turns[pane].painted, self._turns[pane].stale = self._now(), False
+        self.frames += 1
+        begin = perf_counter()
+        if text := "".join([self._frame(pane) for pane in _affordable(due)]):
+            send(self._app, text)
+        self.painted(perf_counter() - begin)
+
+    def _frame(self, pane: Paced) -> str:
+        turn = self._turns[pane]
+        turn.painted, turn.stale, turn.due = self._now(), False, False
+        return pane.frame()
 
     def _due(self, now: float) -> list[Paced]:
-        """Return the panes whose turn it is, the most urgent first."""
-        stale = [(pane, turn) for pane, turn in self._turns.items() if turn.stale]
+        """Return the panes whose turn it is, the most urgent first. Whoever gets no turn stays due."""
         beat = now >= self._beat_at
-        due = [(pane, turn) for pane, turn in stale if beat or pane.is_first or now - turn.painted > QUIET]
+        for pane, turn in self._turns.items():
+            turn.due |= turn.stale and (beat or pane.is_first or now - turn.painted > QUIET)
+        due = [(pane, turn) for pane, turn in self._turns.items() if turn.due]
         if due and beat:
             self._beat_at = now + BEAT
         return [pane for pane, _ in sorted(due, key=lambda each: (not each[0].is_first, each[1].painted))]

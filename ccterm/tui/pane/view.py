@@ -14,6 +14,7 @@ from ccterm.tui.pane.news import MANY
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter
 from ccterm.tui.pane.reel import Reel
 from ccterm.tui.pane.source import ByteStore
+from ccterm.tui.pane.textual_private import rows_in_place
 from ccterm.tui.pane.window import Placed
 
 WHEEL = 3
@@ -74,15 +75,28 @@ class ReelView(Widget, can_focus=True):
         """Return whether there may be something to paint."""
         return self.reel.look()
 
+    def frame(self) -> str:
+        """Bring the rows up to date, and return what puts them on the terminal; "" when that is left to Textual, or nothing changed."""
+        if not self._advance():
+            return ""
+        text = rows_in_place(self, self._strips)
+        if not text:
+            self.refresh()
+        return text
+
     def paint(self) -> None:
         """Bring the screen up to date, if what is visible has changed."""
-        self.reel.advance()
-        if self.outer_size and self._update():
+        if self._advance():
             self.refresh()
+
+    def _advance(self) -> bool:
+        self.reel.advance()
+        changed = bool(self.outer_size) and self._update()
         told = (self.reel.following, self.reel.new_lines, self.reel.count(), self.reel.cursor)
         if told != self._told:
             self._told = told
             self.post_message(self.Updated())
+        return changed
 
     def refresh_rows(self) -> None:
         """Look for news and paint, without waiting for the clock."""

@@ -31,9 +31,10 @@ class FakePane:
     def look(self) -> bool:
         return self.news
 
-    def paint(self) -> None:
+    def frame(self) -> str:
         self.paints += 1
         self.news = False
+        return ""
 
 
 Ticking = tuple[FrameClock, Callable[[float], None]]
@@ -86,20 +87,22 @@ async def test_a_pane_that_was_quiet_is_painted_at_once() -> None:
     time = FixedTime()
     clock = FrameClock(now=time)
     app = App[None]()
+
+    def tick(*news: FakePane, after: float = TICK) -> tuple[int, int]:
+        time.seconds += after
+        for each in news:
+            each.news = True
+        clock.tick()
+        return pane.paints, other.paints
+
     async with app.run_test():
         clock.add(pane, app.screen)
         clock.add(other, app.screen)
-        other.news = True
-        clock.tick()
-        time.seconds += QUIET + TICK
-        other.news = True
-        clock.tick()
-        pane.news = True
-        clock.tick()
-        assert (pane.paints, other.paints) == (1, 2)
-        other.news = True
-        clock.tick()
-        assert other.paints == 2
+        assert tick(other) == (0, 1)
+        assert tick(other, after=QUIET + TICK) == (0, 2)
+        assert tick(pane) == (1, 2)
+        assert tick(other) == (1, 2)
+        assert tick(after=BEAT) == (1, 3)
         clock.remove(pane)
         clock.remove(other)
 

@@ -4,7 +4,7 @@ from textual.app import App, ComposeResult
 from textual.drivers.linux_driver import LinuxDriver
 from textual.widgets import Static
 
-from ccterm.tui.pane.textual_private import frames_waiting, watch_passes
+from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, watch_passes
 from tests.tui.pane.slow_terminal import SlowTerminal
 
 
@@ -48,3 +48,10 @@ async def test_where_nothing_can_be_told_nothing_waits() -> None:
     app = Changing()
     async with app.run_test():
         assert frames_waiting(app) == 0
+
+
+async def test_rows_are_left_to_textual_where_there_is_no_terminal() -> None:
+    app = Changing()
+    async with app.run_test():
+        widget = app.query_one(Static)
+        assert rows_in_place(widget, widget.render_lines(widget.size.region)) == ""
