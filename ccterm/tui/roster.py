@@ -15,8 +15,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._sights: dict[RunId, Sight] = {}
-        self.limits: dict[str, Limited] = {}
-        """Usage window -> the last word on it."""
+        self._limits: dict[str, Limited] = {}
 
     def __iter__(self) -> Iterator[Sight]:
         return iter(self._sights.values())
@@ -51,9 +50,20 @@ class Roster:
         """Take an event in; returns the sight of its run."""
         sight = self._sights[event.run]
         sight.take(event)
-        if isinstance(event, Limited) and event.limit != "unknown":
-            self.limits[event.limit] = event
+        if isinstance(event, Limited):
+            self.note_limit(event)
         return sight
+
+    def note_limit(self, event: Limited) -> None:
+        """Take what the service says of a usage window, unless a later word is known."""
+        known = self._limits.get(event.limit)
+        if event.limit != "unknown" and (known is None or known.at is None or event.at is None or known.at <= event.at):
+            self._limits[event.limit] = event
+
+    def limits(self, at: datetime) -> list[Limited]:
+        """Return the last word on each usage window that has not emptied since, the ones that are used up first."""
+        current = [limit for limit in self._limits.values() if limit.resets_at is None or limit.resets_at > at]
+        return sorted(current, key=lambda limit: limit.status != "rejected")
 
     def number(self, run: RunId) -> int:
         """Return a run's number, from 1."""

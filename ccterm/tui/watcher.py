@@ -5,8 +5,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from ccterm.causes import Cause
 from ccterm.errors import CctermError
-from ccterm.events import Event
+from ccterm.events import Event, Limited
 from ccterm.models import Run, State
 from ccterm.service import Service
 from ccterm.tui.roster import Roster
@@ -63,6 +64,16 @@ class Watcher:
         self._changed(sight, None)
         if not run.state.final:
             group.create_task(self._follow(sight))
+        elif run.cause is Cause.USAGE_LIMIT:
+            group.create_task(self._recall_limits(sight))
+
+    async def _recall_limits(self, sight: Sight) -> None:
+        """Read what a run was told of the usage windows before anybody watched it."""
+        with suppress(CctermError):
+            async for event in self._service.follow(sight.run.id, live=False):
+                if isinstance(event, Limited):
+                    self._roster.note_limit(event)
+        self._changed(sight, None)
 
     async def _follow(self, sight: Sight) -> None:
         """Follow a run to its end, over the death of its owner: the next one finishes the record."""

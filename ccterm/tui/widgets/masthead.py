@@ -38,8 +38,8 @@ class StatusLine(Spread):
         counts = self._roster.counts()
         running, failed = counts["●"] + counts["?"], counts["✗"] + counts["!"]
         text = f"{running} running · {counts['○']} queued · {counts['‖']} held · {failed} failed"
-        windows = [
-            Content.styled(window(limit), "$text-error" if limit.status == "rejected" else "") for limit in self._roster.limits.values()
-        ]
+        limits = self._roster.limits(at)
+        full = [Content.styled(window(limit), "bold $text-error") for limit in limits if limit.status == "rejected"]
+        open_ = [Content(window(limit)) for limit in limits if limit.status != "rejected"]
         midnight = at.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        self.show(Content("   ").join([Content(text), *windows]), f"${self._roster.spent(midnight):.2f} today")
+        self.show(Content("   ").join([*full, Content(text), *open_]), f"${self._roster.spent(midnight):.2f} today")
