@@ -32,7 +32,7 @@ ROWS, COLUMNS = 50, 200
 SMALL = (40, 160)
 BATCH = 0.05
 """Seconds between two writes of a transcript, as `Transcript` does it."""
-SECONDS = 6.0
+SECONDS = 5.0
 TEXT = "step finished: copying blob sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b to the store"
 HELLO = "from textual.app import App\nfrom textual.widgets import Static\nclass H(App):\n    def compose(self):\n        yield Static('READY')\nH().run()\n"
 HERE = [sys.executable, str(Path(__file__).resolve())]
@@ -259,7 +259,7 @@ def used(terminal: Terminal, pids: Sequence[int], seconds: float, meanwhile: Cal
     before, start = cpu(*pids), time.monotonic()
     while time.monotonic() - start < seconds:
         meanwhile()
-        terminal.read(random.uniform(0.2, 0.6))
+        terminal.read(random.uniform(0.05, 0.15))
     return 100 * (cpu(*pids) - before) / (time.monotonic() - start)
 
 
@@ -317,7 +317,7 @@ def panes_rows(place: Path) -> None:
         terminal.read(10, "READY")
         terminal.read(2.0)
         before = memory(terminal.pid)
-        row("idle: CPU", used(terminal, (terminal.pid,), 4.0, lambda: None), "%", "1 % of a core")
+        row("idle: CPU", used(terminal, (terminal.pid,), 3.0, lambda: None), "%", "1 % of a core")
         rate_rows(place, terminal, "16 panes, 80 lines/s in all", 80 / PANES, "3 x")
         rate_rows(place, terminal, "16 panes x 5,000 lines/s", 5000, "2 x")
         with writing(place, 5000):

@@ -27,6 +27,10 @@ class Outcomes:
         """Allow some more searching."""
         self._left, self.behind = _ALLOWANCE, False
 
+    def forget(self) -> None:
+        """Begin anew: the transcript is another one."""
+        self._found.clear()
+
     def mark(self, call: str, begin: int) -> Mark:
         """Return how the call with this id stands, whose event ends at `begin`."""
         key = (call, begin)

@@ -190,6 +190,7 @@ class Reel:
         self._epoch = self.source.epoch
         self.rendering.forget()
         self.rendering.unfolded.clear()
+        self.rendering.outcomes.forget()
         self.cursor = None
         if self.window.only:
             self.window.only.restart()

@@ -123,6 +123,7 @@ class ReelView(Widget, can_focus=True):
             return [Strip.blank(crop.width)] * crop.height
         if self._painter is None or self._painted[:1] != (self.outer_size,):
             self.reel.source.poll()
+            self.reel.advance()
             self._update()
         shown = self._strips[crop.y : crop.bottom]
         return shown if (crop.x, crop.width) == (0, self.outer_size.width) else [strip.crop(crop.x, crop.right) for strip in shown]

@@ -97,6 +97,8 @@ def shown(reel: Reel) -> list[str]:
     """Return the rows on the screen, without the space behind them."""
     reel.look()
     reel.advance()
+    while "…" in reel.count():
+        reel.advance()
     return [placed.row.text.rstrip() for placed in reel.rows()]
 
 

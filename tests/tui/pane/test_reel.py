@@ -1,11 +1,14 @@
 import random
+from pathlib import Path
 
 import pytest
 
 from ccterm import events
 from ccterm.models import State
 from ccterm.tui.pane.query import Query
+from ccterm.tui.pane.reel import Reel
 from ccterm.tui.pane.rendering import KEPT_ROWS
+from ccterm.tui.pane.source import FileStore
 from tests.tui.pane.conftest import MakeReel, Writer, shown
 
 
@@ -298,3 +301,18 @@ def test_memory_does_not_grow_with_the_transcript(writer: Writer, make_reel: Mak
         shown(reel)
         assert 0 < reel.rendering.kept_rows <= KEPT_ROWS + 300
         reel.follow()
+
+
+def test_a_transcript_that_begins_anew_is_shown_from_its_end(tmp_path: Path, writer: Writer) -> None:
+    path = tmp_path / "transcript.ndjson"
+    writer.lines(30)
+    path.write_bytes(writer.store.read(10_000, 0))
+    reel = Reel(FileStore(path))
+    reel.resize(40, 10)
+    shown(reel)
+    reel.go_home()
+    again = Writer()
+    again.lines(3, 100)
+    path.write_bytes(again.store.read(10_000, 0))
+    shown(reel)
+    assert shown(reel) == lines(100, 103)

@@ -17,6 +17,8 @@ from tests.output.hostile import HOSTILE
 from tests.support.waiting import wait_until
 from tests.tui.pane.conftest import AT
 
+_SIZES = ("LINES", "COLUMNS")
+"""What readline, once loaded, tells all children about the terminal; theirs is another one."""
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 
@@ -30,7 +32,7 @@ class Terminal:
         self.run("set", "-g", "status", "off")
 
     def run(self, *words: str) -> str:
-        env = dict(os.environ)  # without the LINES that readline leaves there for all children
+        env = {name: value for name, value in os.environ.items() if name not in _SIZES}
         return subprocess.run([*self._tmux, *words], check=True, capture_output=True, text=True, env=env).stdout
 
     def shows(self, rows: list[str]) -> bool:
