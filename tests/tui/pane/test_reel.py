@@ -293,7 +293,7 @@ def test_a_place_by_its_share(writer: Writer, make_reel: MakeReel) -> None:
 
 def test_memory_does_not_grow_with_the_transcript(writer: Writer, make_reel: MakeReel) -> None:
     reel = make_reel()
-    for number in range(25):
+    for number in range(12):
         writer.write(events.Printed(stream="stdout", text="\n".join(lines(0, 300))))
         writer.lines(20, number)
         shown(reel)
