@@ -12,7 +12,7 @@ from ccterm.tui.pane.outcomes import Outcomes
 from ccterm.tui.pane.rows import Look, Row, last_rows, rows
 from ccterm.tui.pane.source import RawLine, Source
 
-KEPT_ROWS = 512
+KEPT_ROWS = 2_048
 """Rows and events that one pane keeps, besides the event that is asked for."""
 _FEW_BYTES = 4 * 1024
 """An event this small is made into rows whole, even where only its end is asked for."""

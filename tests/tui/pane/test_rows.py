@@ -76,6 +76,13 @@ def test_output_breaks_at_the_edge() -> None:
     assert texts(rows(events.Printed(stream="stdout", text="0123456789 abcdef"), 12)) == ["  0123456789", "   abcdef"]
 
 
+@given(text=st.text("abc .", min_size=1, max_size=120), width=st.integers(3, 40))
+def test_plain_output_breaks_as_any_other_does(text: str, width: int) -> None:
+    plain = [row.text for row in rows(events.Printed(stream="stdout", text=text), width)]
+    other = [row.text for row in rows(events.Printed(stream="stdout", text=text.replace("a", "ä")), width)]
+    assert [row.replace("ä", "a") for row in other] == plain
+
+
 def test_without_wrapping_the_edge_is_marked() -> None:
     assert texts(rows(events.Said(text="what does not fit"), 10, Look(wrap=False))) == ["what does…"]
 
