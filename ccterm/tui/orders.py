@@ -69,7 +69,7 @@ class RunScreen(Hosted, Screen[None]):
             if text:
                 self.host.order(lambda service: _told(service.steer(run, text), f"told {target}"))
 
-        foot = "enter say it · esc back · it is taken up when the running tool ends"
+        foot = "taken up when the running tool ends · enter say it · esc back"
         self.app.push_screen(LineDialog(f"What should {target} know?", foot=foot), say)
 
     def action_hold(self) -> None:

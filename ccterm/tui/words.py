@@ -87,7 +87,9 @@ def hint(sight: Sight) -> tuple[Content, str] | None:
     run = sight.run
     if sight.waits and run.waiting_until:
         return _keys(("s", "answer"), ("h", "let it end")), f"waits until {run.waiting_until.astimezone():%H:%M}"
-    if run.state is not State.FAILED:
+    if run.state is State.CANCELLED and run.salvage and not run.salvage.delivered:
+        return _keys(("P", "push what there is"), ("d", "diff"), ("r", "retry"), ("m", "seen")), "work kept"
+    if run.state is not State.FAILED or run.published:
         return None
     mend = [("e", "re-export the login")] if sight.login_failed else []
     kept = run.salvage is not None

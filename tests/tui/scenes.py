@@ -169,7 +169,7 @@ async def usage_limit(stage: Stage, pilot: Pilot[None]) -> None:
     is_limited(stage, stage.enter("perf/cache", prompt="The cache forgets too early."))
     held = stage.enter("perf/images", prompt="Images are too large.")
     stage.play(held.id, Held(reason="usage limit, resets 17:00"))
-    await curtain(stage, pilot, "5-hour window used up, resets 17:00", "held: usage limit")
+    await curtain(stage, pilot, "5-hour window used up, resets 17:00", "held: usage")
 
 
 async def launch(stage: Stage, pilot: Pilot[None]) -> None:

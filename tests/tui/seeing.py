@@ -1,6 +1,7 @@
 """What stands on the screen, and waiting for it."""
 
 import asyncio
+from collections.abc import Callable
 
 from textual.app import App
 from textual.pilot import Pilot
@@ -8,6 +9,10 @@ from textual.pilot import Pilot
 from ccterm.tui.app import CctermApp
 from tests.support.waiting import until
 from tests.tui.stage import Stage
+
+LIMIT = 20.0
+PAUSE = 0.04
+"""Rendering the screen as text costs more than most of what is waited for."""
 
 
 def text_of(app: App[None]) -> str:
@@ -17,16 +22,22 @@ def text_of(app: App[None]) -> str:
 
 async def sees(pilot: Pilot[None], *words: str) -> None:
     """Wait until all these words stand on the screen."""
-    try:
-        await until(lambda: all(word in text_of(pilot.app) for word in words), limit=10)
-    except TimeoutError as error:
-        error.add_note(text_of(pilot.app))
-        raise
+    await _look(pilot, lambda text: all(word in text for word in words))
 
 
 async def sees_no(pilot: Pilot[None], *words: str) -> None:
     """Wait until none of these words stands on the screen."""
-    await until(lambda: not any(word in text_of(pilot.app) for word in words), limit=10)
+    await _look(pilot, lambda text: not any(word in text for word in words))
+
+
+async def _look(pilot: Pilot[None], right: Callable[[str], bool]) -> None:
+    try:
+        async with asyncio.timeout(LIMIT):
+            while not right(text_of(pilot.app)):  # noqa: ASYNC110 - what is painted has no event of its own
+                await asyncio.sleep(PAUSE)
+    except TimeoutError as error:
+        error.add_note(text_of(pilot.app))
+        raise
 
 
 async def asked(stage: Stage, *order: str) -> None:

@@ -113,7 +113,7 @@ async def test_a_batch_file_is_launched(show: Show, stage: Stage, tmp_path: Path
         await pilot.press("enter")
         await asked(stage, "submit", "a", "One")
         await asked(stage, "submit", "b", "Two")
-        await sees(pilot, "2 runs of tasks.yaml queued")
+        await sees(pilot, "2 queued")
 
 
 async def test_a_batch_file_that_does_not_fit_says_where(show: Show, stage: Stage, tmp_path: Path) -> None:

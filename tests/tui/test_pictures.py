@@ -16,7 +16,7 @@ def _in_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((160, 48), marks=pytest.mark.slow)], ids=["80x24", "160x48"])
 @pytest.mark.parametrize("name", SCENES)
 def test_what_a_user_sees(name: str, size: tuple[int, int], snap_compare: Callable[..., bool], tmp_path: Path) -> None:
     assert snap_compare(app_for_scenes(), terminal_size=size, run_before=partial(play, SCENES[name], directory=tmp_path))

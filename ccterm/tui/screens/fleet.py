@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import reactive
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from ccterm.models import RunId
 from ccterm.tui.attention import Arrangement, arrange, matches
@@ -15,6 +15,8 @@ from ccterm.tui.messages import Connected, RosterChanged, Ticked
 from ccterm.tui.orders import RunScreen
 from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.sight import Sight
+from ccterm.tui.widgets.filter_line import FilterLine
+from ccterm.tui.widgets.key_line import KeyLine
 from ccterm.tui.widgets.masthead import StatusLine, heading, tally
 from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
@@ -61,13 +63,9 @@ class FleetScreen(RunScreen):
         yield Spread(id="masthead")
         yield Container(Static(_EMPTY, id="empty", markup=False), id="panes")
         yield RunList(id="folded")
-        yield Input(id="filter", placeholder="words that a run must hold, such as: failed login", compact=True, select_on_focus=False)
+        yield FilterLine()
         yield StatusLine(self.host.roster)
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Begin without a filter."""
-        self.query_one("#filter").display = False
+        yield KeyLine()
 
     def on_resize(self) -> None:
         """Use the new room."""
@@ -194,28 +192,18 @@ class FleetScreen(RunScreen):
 
     def action_filter(self) -> None:
         """Ask for words."""
-        asked = self.query_one("#filter", Input)
-        asked.display = True
-        asked.focus()
+        self.query_one(FilterLine).open()
 
-    @on(Input.Changed, "#filter")
-    def _take_words(self, event: Input.Changed) -> None:
+    @on(FilterLine.Words)
+    def _take_words(self, event: FilterLine.Words) -> None:
         event.stop()
-        self.words = event.value
-
-    @on(Input.Submitted, "#filter")
-    def _keep_words(self, event: Input.Submitted) -> None:
-        event.stop()
-        event.input.display = bool(self.words)
-        self.set_focus(None)
-        self._aim()
+        self.words = event.words
+        if event.done:
+            self.set_focus(None)
+            self._aim()
 
     def on_key(self, event: events.Key) -> None:
         """Let escape take the filter away."""
-        if event.key == "escape" and (self.words or isinstance(self.focused, Input)):
+        if event.key == "escape" and self.words:
             event.stop()
-            asked = self.query_one("#filter", Input)
-            asked.value = ""
-            asked.display = False
-            self.set_focus(None)
-            self._aim()
+            self.query_one(FilterLine).close()

@@ -1,6 +1,7 @@
 """Help: all keys that do something on the screen below, and what the signs mean. Made from the bindings, so it is always true."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -46,10 +47,14 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out keys, then signs."""
+        room = min(96, self.app.size.width * 96 // 100) - KEY_WIDTH - 11
         with VerticalScroll():
             for title, entries in self._parts:
                 if entries:
-                    yield Static(Content("\n").join([Content.styled(title, "bold"), *map(_line, entries), Content("")]), markup=False)
+                    yield Static(
+                        Content("\n").join([Content.styled(title, "bold"), *(_line(entry, room) for entry in entries), Content("")]),
+                        markup=False,
+                    )
             yield Static(Content("\n").join([Content.styled("Signs", "bold"), *_signs()]), markup=False)
 
 
@@ -67,9 +72,10 @@ def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[tupl
     return [(" ".join(dict.fromkeys(found)), text) for text, found in keys.items()]
 
 
-def _line(entry: tuple[str, str]) -> Content:
+def _line(entry: tuple[str, str], room: int) -> Content:
     key, text = entry
-    return Content.assemble((f"  {key:<{KEY_WIDTH}}", "bold $text-accent"), text)
+    indented = f"\n{' ' * (KEY_WIDTH + 2)}".join(wrap(text, max(20, room)))
+    return Content.assemble((f"  {key:<{KEY_WIDTH}}", "bold $text-accent"), indented)
 
 
 def _signs() -> Iterator[Content]:

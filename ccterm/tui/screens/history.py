@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widgets import Footer, Input, OptionList
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from ccterm.causes import Cause
@@ -20,6 +20,8 @@ from ccterm.tui.messages import Connected, RosterChanged, Ticked
 from ccterm.tui.orders import RunScreen
 from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.sight import Sight
+from ccterm.tui.widgets.filter_line import FilterLine
+from ccterm.tui.widgets.key_line import KeyLine
 from ccterm.tui.widgets.masthead import StatusLine, heading
 from ccterm.tui.widgets.spread import Spread
 from ccterm.tui.words import cost, first_line, signed, spelled
@@ -52,13 +54,12 @@ class HistoryScreen(RunScreen):
         yield Spread(id="masthead")
         yield Spread(id="since")
         yield OptionList(id="past")
-        yield Input(id="filter", placeholder="words that a run must hold, such as: failed login", compact=True, select_on_focus=False)
+        yield FilterLine()
         yield StatusLine(self.host.roster)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Read the record."""
-        self.query_one("#filter").display = False
         self.query_one("#past").focus()
         self.load()
 
@@ -93,7 +94,7 @@ class HistoryScreen(RunScreen):
         listed = self.query_one("#past", OptionList)
         here = self.at_hand()
         self._shown = [sight.run.id for sight in shown]
-        width = max(40, self.size.width - 4)
+        width = max(40, self.size.width - 2)
         listed.clear_options().add_options(Option(_row(sight.run, width), id=sight.run.id) for sight in shown)
         if shown:
             listed.highlighted = self._shown.index(here.run.id) if here and here.run.id in self._shown else 0
@@ -139,28 +140,19 @@ class HistoryScreen(RunScreen):
 
     def action_filter(self) -> None:
         """Ask for words."""
-        asked = self.query_one("#filter", Input)
-        asked.display = True
-        asked.focus()
+        self.query_one(FilterLine).open()
 
-    @on(Input.Changed, "#filter")
-    def _take_words(self, event: Input.Changed) -> None:
+    @on(FilterLine.Words)
+    def _take_words(self, event: FilterLine.Words) -> None:
         event.stop()
-        self.words = event.value
-
-    @on(Input.Submitted, "#filter")
-    def _keep_words(self, event: Input.Submitted) -> None:
-        event.stop()
-        event.input.display = bool(self.words)
-        self.query_one("#past").focus()
+        self.words = event.words
+        if event.done:
+            self.query_one("#past").focus()
 
     def action_back(self) -> None:
         """Take the filter away, else leave."""
-        asked = self.query_one("#filter", Input)
-        if self.words or asked.display:
-            asked.value = ""
-            asked.display = False
-            self.query_one("#past").focus()
+        if self.words:
+            self.query_one(FilterLine).close()
         else:
             self.app.pop_screen()
 
@@ -186,11 +178,11 @@ def _became(run: Run) -> str:
 
 
 def _row(run: Run, width: int) -> Content:
-    when = run.created.astimezone().strftime("%m-%d %H:%M")
+    wide = width >= 100
     asked = ("? asked  ", "$text-warning") if run.asked and run.state is State.SUCCEEDED else ("", "")
     seen = (" ", "") if run.reviewed else ("•", "$text-accent")
-    named = Content.assemble(seen, " ", signed(run), " ", Content(run.task.target).truncate(26, ellipsis=True, pad=True))
-    stands = Content(outcome(run)).truncate(26, ellipsis=True, pad=True)
-    numbers = f"{spelled(run.seconds):>7} {cost(run):>7}  {when}  "
+    named = Content.assemble(seen, " ", signed(run), " ", Content(run.task.target).truncate(26 if wide else 20, ellipsis=True, pad=True))
+    stands = Content(outcome(run)).truncate(26 if wide else 24, ellipsis=True, pad=True)
+    numbers = f"{spelled(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
     more = f"{change_numbers(run)}  {first_line(run.summary) if run.summary else ''}".strip()
-    return Content.assemble(named, "  ", stands, (numbers, "dim"), asked, (more, "dim")).truncate(width, ellipsis=True)
+    return Content.assemble(named, " ", stands, (numbers, "dim"), asked, (more, "dim")).truncate(width, ellipsis=True)

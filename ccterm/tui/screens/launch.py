@@ -12,7 +12,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from ccterm.draft import Draft
 from ccterm.errors import CctermError
@@ -26,6 +26,7 @@ from ccterm.tui.messages import Connected
 from ccterm.tui.orders import Hosted
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.widgets.field import Field
+from ccterm.tui.widgets.key_line import KeyLine
 from ccterm.tui.widgets.masthead import heading
 from ccterm.tui.widgets.spread import Spread
 
@@ -74,7 +75,7 @@ class LaunchScreen(Hosted, Screen[None]):
             yield Field("setup", "Setup", value=last.get("setup", ""), placeholder="as the settings say; such as npm ci")
             yield Field("verify", "Verify", value=last.get("verify", ""), placeholder="as the settings say; such as npm test")
         yield Static("", id="sentence", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Help with words that are known, and look at the form."""

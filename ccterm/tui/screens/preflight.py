@@ -9,13 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.tui.messages import Connected, RosterChanged, Ticked
 from ccterm.tui.orders import Hosted, export
+from ccterm.tui.widgets.key_line import KeyLine
 from ccterm.tui.widgets.masthead import StatusLine, heading
 from ccterm.tui.widgets.spread import Spread
 from ccterm.tui.words import spelled
@@ -29,10 +30,10 @@ class PreflightScreen(Hosted, Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
-        Binding("e", "export", "Re-export login", tooltip="Copy the Claude login for containers anew, and check again"),
-        Binding("y", "copy_fix", "Copy fix"),
+        Binding("e", "export", "Login", tooltip="Copy the Claude login for containers anew, and check again"),
+        Binding("y", "copy_fix", "Copy fix", tooltip="Copy the command that mends it"),
         Binding("r", "again", "Again", tooltip="Ask all questions again"),
-        Binding("x", "elsewhere", "Other place", tooltip="Check the other place to run: this machine, or containers"),
+        Binding("x", "elsewhere", "Place", tooltip="Check the other place to run: this machine, or containers"),
     ]
 
     place: reactive[ExecutionMode] = reactive(ExecutionMode.LOCAL)
@@ -48,7 +49,7 @@ class PreflightScreen(Hosted, Screen[None]):
         yield Spread(id="masthead")
         yield OptionList(id="checks")
         yield StatusLine(self.host.roster)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Ask; while something fails, ask again every few seconds."""

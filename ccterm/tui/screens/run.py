@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import ContentSwitcher, Footer, OptionList, Static
+from textual.widgets import ContentSwitcher, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ccterm.models import RunId
@@ -17,6 +17,7 @@ from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
 from ccterm.tui.sight import Sight
 from ccterm.tui.widgets.facts import Facts
+from ccterm.tui.widgets.key_line import KeyLine
 from ccterm.tui.widgets.masthead import StatusLine, heading, tally
 from ccterm.tui.widgets.patch_view import PatchView
 from ccterm.tui.widgets.spread import Spread
@@ -54,7 +55,7 @@ class RunViewScreen(RunScreen):
                 yield OptionList(id="files")
                 yield Facts()
         yield StatusLine(self.host.roster)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Say how the run stands, and give its transcript the keys."""
@@ -100,6 +101,7 @@ class RunViewScreen(RunScreen):
     def _place(self) -> None:
         """Show both sides where there is room, else one of them."""
         wide = self.size.width >= WIDE
+        self.set_class(not wide, "-narrow")
         self.query_one("#side").display = wide or self._aside
         self.query_one("#main").display = wide or not self._aside
 

@@ -30,7 +30,7 @@ class PatchView(ScrollView, can_focus=True):
         & > .patch--added { background: $success-muted; color: $text-success; }
         & > .patch--removed { background: $error-muted; color: $text-error; }
         & > .patch--same { color: $text; }
-        & > .patch--number { color: $text-muted; }
+        & > .patch--number { text-style: dim; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {

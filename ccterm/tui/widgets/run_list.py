@@ -64,7 +64,7 @@ def row(sight: Sight, number: int, at: datetime, width: int) -> Content:
     run = sight.run
     named = Content.assemble(f"{number:>2} ", signed(run), " ", _cell(run.task.target, NAME_WIDTH if width >= 90 else 20))
     numbers = Content.assemble((f"{elapsed(sight, at):>7} {cost(run):>7}", "dim"))
-    stands = _cell(standing(sight), STANDING_WIDTH if width >= 90 else 12).stylize("dim")
+    stands = _cell(standing(sight), STANDING_WIDTH).stylize("dim")
     if width < 90:
         return spread(Content.assemble(named, "  ", stands), numbers, width)
     return Content.assemble(named, "  ", stands, numbers, "  ", (detail(sight), "dim")).truncate(width, ellipsis=True)
