@@ -1,5 +1,6 @@
 """How runs read on the screen, in words and colours of the theme; the texts themselves are those of `ccterm runs` and `show`."""
 
+import re
 from datetime import datetime
 
 from textual.content import Content
@@ -49,6 +50,11 @@ def standing(sight: Sight) -> str:
     if run.state is State.QUEUED:
         return f"held: {run.held}" if run.held else "queued"
     return outcome(run)
+
+
+def standing_shortly(sight: Sight) -> str:
+    """Return the same without its finer points, for where there is little room."""
+    return re.split("[,/:]", standing(sight), maxsplit=1)[0]
 
 
 def elapsed(sight: Sight, at: datetime) -> str:

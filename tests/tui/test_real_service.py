@@ -70,7 +70,7 @@ async def test_a_cancelled_run_keeps_its_work_and_is_pushed_by_a_key(app: Ccterm
         app.look()
         await sees(pilot, "ready")
         await pilot.press("c", "s")
-        await sees(pilot, "cancelled, work kept")
+        await sees(pilot, "P push what there is")
         await pilot.press("P")
         await sees(pilot, "pushed later")
     assert tip(remote, "x")

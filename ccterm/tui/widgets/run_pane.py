@@ -13,7 +13,7 @@ from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock
 from ccterm.tui.sight import Sight
 from ccterm.tui.widgets.spread import Spread
-from ccterm.tui.words import cost, elapsed, hint, signed, standing
+from ccterm.tui.words import cost, elapsed, hint, signed, standing_shortly
 
 
 class RunPane(Vertical):
@@ -65,7 +65,7 @@ class RunPane(Vertical):
         left = Content.assemble(
             mark, f"{number} ", signed(run) if not self.focused else signed(run).plain, " ", run.task.target, f"  {agent}" if agent else ""
         )
-        facts = [("pinned" if pinned else ""), standing(sight), elapsed(sight, at), cost(run)]
+        facts = [("pinned" if pinned else ""), standing_shortly(sight), elapsed(sight, at), cost(run)]
         self.title_line.show(left, "  ".join(fact for fact in facts if fact))
         self.set_class(sight.waits, "-wanting")
         self.set_class(run.state.final and run.cause is not None, "-failed")
