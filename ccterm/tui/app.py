@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -10,7 +10,6 @@ from textual.screen import Screen
 
 from ccterm.errors import CctermError
 from ccterm.models import now
-from ccterm.service import Service
 from ccterm.settings import Settings
 from ccterm.tui.host import Host
 from ccterm.tui.memory import Memory
@@ -23,6 +22,9 @@ from ccterm.tui.screens.history import HistoryScreen
 from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.screens.leave import LEAVE, STOP, WaitDialog, leave_dialog
 from ccterm.tui.screens.preflight import PreflightScreen
+
+if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+    from ccterm.service import Service
 
 
 class CctermApp(Host):
@@ -64,14 +66,14 @@ class CctermApp(Host):
             self.theme = self.settings.tui.theme
         self.push_screen(FleetScreen())
 
-    def reached(self, service: Service) -> None:
+    def reached(self, service: "Service") -> None:
         """Take the service, and see in passing whether runs could start."""
         super().reached(service)
         if self._checks:
             self._look_ahead(service)
 
     @work(group="first checks", exit_on_error=False)
-    async def _look_ahead(self, service: Service) -> None:
+    async def _look_ahead(self, service: "Service") -> None:
         """Open the checks when one fails, unless the user does something else already; then say so only."""
         try:
             failing = any([answer.status == "fail" async for answer in service.checks(self.settings.mode)])

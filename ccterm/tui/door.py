@@ -1,14 +1,18 @@
 """How the terminal reaches the service, and how the two are brought to an end together."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ccterm.errors import CctermError
-from ccterm.service import Service
 from ccterm.tui.app import CctermApp
+
+if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+    from ccterm.service import Service
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Door:
     outlives: whether runs go on when the terminal is closed, because another process carries them out.
     """
 
-    open: Callable[[], AbstractAsyncContextManager[Service]]
+    open: "Callable[[], AbstractAsyncContextManager[Service]]"
     outlives: bool = False
 
 
@@ -44,6 +48,9 @@ async def run_terminal(app: CctermApp, door: Door) -> int:
 
 
 async def _serve(app: CctermApp, door: Door, left: asyncio.Event, faults: list[CctermError]) -> None:
+    await app.shown.wait()
+    gc.freeze()
+    gc.enable()
     try:
         async with door.open() as service:
             app.reached(service)

@@ -1,9 +1,11 @@
 """What all screens share: the service, the runs, orders and their answers, notices. It knows no screen."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import App
@@ -13,7 +15,6 @@ from textual.worker import Worker, WorkerState
 from ccterm.errors import CctermError
 from ccterm.events import Event
 from ccterm.models import ExecutionMode, Run, RunId, now
-from ccterm.service import Service
 from ccterm.settings import Settings
 from ccterm.tui.memory import Memory
 from ccterm.tui.messages import Connected, RosterChanged, Ticked
@@ -22,6 +23,9 @@ from ccterm.tui.pane import FrameClock
 from ccterm.tui.roster import Roster
 from ccterm.tui.sight import Sight
 from ccterm.tui.watcher import Watcher
+
+if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+    from ccterm.service import Service
 
 COALESCE_SECONDS = 0.1
 """Changes of runs that come closer together than this are painted together."""
@@ -37,6 +41,8 @@ class Host(App[None]):
         super().__init__()
         self.settings, self.memory, self.outlives, self.clock = settings, memory, outlives, clock
         self.opened = clock()
+        self.shown = asyncio.Event()
+        """Set when the first frame is on the screen."""
         self.roster = Roster()
         self.frames = FrameClock()
         self.past: dict[RunId, Sight] = {}
@@ -50,25 +56,26 @@ class Host(App[None]):
         """Count seconds, and call the terminal by its name."""
         self._signs.begin()
         self.set_interval(1.0, self._tick)
+        self.call_after_refresh(self.shown.set)
 
     def on_unmount(self) -> None:
         """Leave the terminal's title as it was, and remember when."""
         self._signs.end()
         self.memory.leave(self.clock())
 
-    def reached(self, service: Service) -> None:
+    def reached(self, service: "Service") -> None:
         """Take the service; from now on runs are watched and orders carried out."""
         self.service = service
         self._watcher = Watcher(service, self.roster, self.change, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
         self._post(Connected())
 
-    def order(self, work: Callable[[Service], Awaitable[str]]) -> None:
+    def order(self, work: "Callable[[Service], Awaitable[str]]") -> None:
         """Carry an order out beside the screen, and say in a toast what came of it; an empty answer says nothing."""
         self._carry_out(work)
 
     @work(group="orders", exit_on_error=False)
-    async def _carry_out(self, work: Callable[[Service], Awaitable[str]]) -> None:
+    async def _carry_out(self, work: "Callable[[Service], Awaitable[str]]") -> None:
         if self.service is None:
             self.notify("still reaching the owner of the runs; try again", severity="warning", markup=False)
         elif said := await work(self.service):

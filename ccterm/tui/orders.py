@@ -3,17 +3,19 @@
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from ccterm.models import Run, RunId, State
-from ccterm.service import Service
 from ccterm.tui.host import Host
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
 from ccterm.tui.sight import Sight
+
+if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+    from ccterm.service import Service
 
 
 class Hosted:
@@ -95,7 +97,7 @@ class RunScreen(Hosted, Screen[None]):
         """Run the same task again."""
         run = self._run()
 
-        async def retry(service: Service) -> str:
+        async def retry(service: "Service") -> str:
             fresh = await service.retry(run)
             self.host.look()
             return f"{fresh.task.target} is queued again"
@@ -106,7 +108,7 @@ class RunScreen(Hosted, Screen[None]):
         """Deliver the work that was kept."""
         run = self._run()
 
-        async def push(service: Service) -> str:
+        async def push(service: "Service") -> str:
             delivered = await service.push(run)
             self.host.take(delivered)
             return f"{delivered.task.target} is pushed"
@@ -141,7 +143,7 @@ class RunScreen(Hosted, Screen[None]):
         """Mark the run as reviewed."""
         run = self._run()
 
-        async def review(service: Service) -> str:
+        async def review(service: "Service") -> str:
             self.host.take(await service.review(run))
             return ""
 
@@ -157,13 +159,13 @@ async def _told(work: Awaitable[None], text: str) -> str:
     return text
 
 
-async def export(service: Service) -> str:
+async def export(service: "Service") -> str:
     """Re-export the Claude login."""
     exported = await service.export_login()
     return f"the login is in {exported.path}, good until {exported.until.astimezone():%H:%M}"
 
 
-async def _fetched(service: Service, run: RunId, repo: Path) -> str:
+async def _fetched(service: "Service", run: RunId, repo: Path) -> str:
     return f"git diff ...{await service.fetch(run, repo)}"
 
 

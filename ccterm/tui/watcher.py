@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ccterm.causes import Cause
 from ccterm.errors import CctermError
 from ccterm.events import Event, Limited
 from ccterm.models import Run, State
-from ccterm.service import Service
 from ccterm.tui.roster import Roster
 from ccterm.tui.sight import Sight
+
+if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+    from ccterm.service import Service
 
 POLL_SECONDS = 1.0
 RECENT = timedelta(hours=24)
@@ -24,7 +27,7 @@ Changed = Callable[[Sight, Event | None], None]
 class Watcher:
     """Watches all runs of a service. changed: told of whatever happens; must not wait."""
 
-    def __init__(self, service: Service, roster: Roster, changed: Changed, *, opened: datetime) -> None:
+    def __init__(self, service: "Service", roster: Roster, changed: Changed, *, opened: datetime) -> None:
         self._service = service
         self._roster = roster
         self._changed = changed

@@ -128,7 +128,9 @@ def test_an_exception_in_the_screen_gives_the_terminal_back(started: list[Screen
         env=os.environ | {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"},
         cwd=tmp_path,
     )
-    screen.until("in this process")
+    at = screen.until("to mend")  # there is no login here, so the checks have opened
+    screen.press("\x1b")
+    screen.until("No runs yet", after=at)
     screen.press("f")
     assert screen.wait() == 1
     assert screen.given_back

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,8 +17,6 @@ from textual.widgets import Input, Static, TextArea
 from ccterm.draft import Draft
 from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
-from ccterm.service import Service
-from ccterm.tasks_file import read_tasks
 from ccterm.tui.completion import RepositorySuggester
 from ccterm.tui.host import spelled_error
 from ccterm.tui.launch_form import Examined, branches_of, examine, sentence, split_prompts, suggest_branch
@@ -29,6 +27,9 @@ from ccterm.tui.widgets.field import Field
 from ccterm.tui.widgets.key_line import KeyLine
 from ccterm.tui.widgets.masthead import heading
 from ccterm.tui.widgets.spread import Spread
+
+if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+    from ccterm.service import Service
 
 PLAN_SECONDS = 0.25
 """How long typing rests before it is asked what would happen."""
@@ -178,7 +179,9 @@ class LaunchScreen(Hosted, Screen[None]):
             LineDialog("Which batch file?", foot="YAML or JSON Lines · enter launch all its tasks · esc back", value="tasks.yaml"), launch
         )
 
-    async def _launch_file(self, service: Service, path: Path) -> str:
+    async def _launch_file(self, service: "Service", path: Path) -> str:
+        from ccterm.tasks_file import read_tasks  # deferred: costs start-up time
+
         runs = await service.submit(await asyncio.to_thread(read_tasks, path))
         self.host.look()
         self.app.pop_screen()
