@@ -295,6 +295,17 @@ class Run(Value):
         return self.model_dump(mode="json")
 
 
+class CheckResult(Value):
+    """The answer to one preflight question."""
+
+    name: str
+    group: str
+    status: Literal["pass", "warn", "fail"]
+    text: str
+    fix: str = ""
+    seconds: float = 0.0
+
+
 def now() -> datetime:
     """Return the current time, UTC, cut to milliseconds."""
     moment = datetime.now(UTC)

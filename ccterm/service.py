@@ -5,6 +5,7 @@
 
 import asyncio
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -14,19 +15,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
+from ccterm.credentials.export import Exported, export_login
 from ccterm.draft import Draft, DraftFields, draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Held, Notice, Queued, cut
-from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State, Sync, Task, new_id, now
+from ccterm.executors.base import Check
+from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Run, RunId, State, Sync, Task, new_id, now
 from ccterm.pipeline.copies import Copies
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.run import Pipeline
+from ccterm.preflight import run_checks
 from ccterm.record import Recorder, replay
 from ccterm.scheduler import Entry, Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.submission import anchored
 from ccterm.transcript import EVENTS_FILE, Transcript, follow, read_events
+from ccterm.workspace.fetch import fetch
+from ccterm.workspace.work import patch_of
 
 _log = logging.getLogger(__name__)
 NO_ALLOWANCES = Allowances()
@@ -35,9 +41,18 @@ NO_ALLOWANCES = Allowances()
 class Service(ABC):
     """What every front door speaks to. Every method raises CctermError and nothing else for an expected fault."""
 
+    @property
+    @abstractmethod
+    def state(self) -> StateDir:
+        """The state directory whose front door this is."""
+
     @abstractmethod
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts."""
+
+    @abstractmethod
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""
 
     @abstractmethod
     async def find(self, ref: str) -> Run:
@@ -90,6 +105,31 @@ class Service(ABC):
     async def undo(self, run: RunId) -> Run:
         """Put back what a run's changes replaced. Raises StepError(conflict), and UsageError when there is nothing to undo."""
 
+    @abstractmethod
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended. Raises UsageError when it has not ended."""
+
+    @abstractmethod
+    def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Ask all preflight questions of a place to run and yield each answer when it is there. Raises PreflightError and SettingsError."""
+
+    def transcript(self, run: RunId) -> Path:
+        """Return the file that a run's transcript is in, or will be."""
+        return self.state.run(run) / EVENTS_FILE
+
+    async def patch(self, run: RunId) -> bytes | None:
+        """Return what a run changed, as the bytes that git made, or None when it made no commit."""
+        path = patch_of(await self.find(run), self.state)
+        return await asyncio.to_thread(path.read_bytes) if path else None
+
+    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+        """Bring a run's commit into a local repository and return the ref that names it there. Raises UsageError."""
+        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree)
+
+    async def export_login(self) -> Exported:
+        """Copy the user's Claude login for containers, anew. Raises PreflightError."""
+        return await asyncio.to_thread(export_login, os.environ)
+
     async def wait(self, run: RunId) -> Run:
         """Return a run once it has ended."""
         async for _ in self.follow(run):
@@ -116,6 +156,7 @@ class AgentService(Service):
         store: Store,
         pipelines: Mapping[ExecutionMode, Pipeline],
         plan: Callable[[Draft], Task],
+        checks: Callable[[ExecutionMode], Sequence[Check]] = lambda _: (),
         writers: Executor | None = None,
         max_concurrent: int = 4,
         copies: Copies,
@@ -126,11 +167,22 @@ class AgentService(Service):
         self._pipelines = pipelines
         self._plan = plan
         self._copies = copies
+        self._checks = checks
         self._writers = writers
         self._scheduler = Scheduler(cap=max_concurrent, start=self._carry_out, hold=self._hold_reason, trouble=self._trouble)
         self._open: dict[RunId, _Open] = {}
         for pipeline in pipelines.values():
             pipeline.watch(self._scheduler.pump)
+
+    @property
+    def state(self) -> StateDir:
+        """The state directory."""
+        return self._state
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is queued or under way."""
+        return bool(self._open)
 
     @staticmethod
     def open(state_dir: Path | None = None) -> AbstractAsyncContextManager[Service]:
@@ -153,13 +205,17 @@ class AgentService(Service):
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch."""
-        tasks = await asyncio.gather(*(asyncio.to_thread(self._plan, anchored(draft, Path.cwd())) for draft in drafts))
+        tasks = await self.plan(drafts)
         await self._prepare(tasks)
         batch = BatchId(new_id())
         runs = [_fresh(task, batch) for task in tasks]
         for run in runs:
             await self._enqueue(run, max_concurrent)
         return runs
+
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become."""
+        return await asyncio.gather(*(asyncio.to_thread(self._plan, anchored(draft, Path.cwd())) for draft in drafts))
 
     async def _prepare(self, tasks: Sequence[Task]) -> None:
         """Make sure that all tasks can run where they are to run, before any of them is recorded."""
@@ -321,6 +377,22 @@ class AgentService(Service):
                 await recorder.close()
         await asyncio.to_thread(self._store.save, changed)
         return changed
+
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended."""
+        known = await self.find(run)
+        if not known.state.final:
+            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
+        if run in self._open:  # its last event is out, its document is still being written
+            await self._open[run].closed.wait()
+        seen = (await self.find(run)).model_copy(update={"reviewed": True})
+        await asyncio.to_thread(self._store.save, seen)
+        return seen
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Ask all preflight questions of a place to run."""
+        async for result in run_checks(self._checks(mode)):
+            yield result
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli import render
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, code_for, interruptible, say, state_dir, tell, tell_json, tell_runs
 from ccterm.errors import UsageError

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+from ccterm import render
 from ccterm.causes import AWAITS_APPLY
-from ccterm.cli import render
 from ccterm.cli.talk import say
 from ccterm.errors import UsageError
 from ccterm.models import Run

@@ -2,8 +2,8 @@
 
 import os
 
+from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli import render
 from ccterm.cli.talk import carry_out, state_dir, tell, tell_json
 from ccterm.executors.base import CheckResult
 from ccterm.owner.build import checks_for

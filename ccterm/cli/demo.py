@@ -1,4 +1,4 @@
-"""`ccterm demo`: the main job on a throwaway repository, with four scripted agents at once; needs nothing but git."""
+"""`ccterm demo` without a terminal: the main job on a throwaway repository, with four scripted agents at once; needs nothing but git."""
 
 import json
 import subprocess
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli import render
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, interruptible, say, tell, tell_runs
 from ccterm.draft import Draft
@@ -61,7 +61,7 @@ _SUBJECTS = {
 
 def demo(*, as_json: bool) -> ExitCode:
     """Run the demonstration; exit 0 when three agents delivered and the fourth failed as it should."""
-    with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, _settled(Path(place)) as remote:
+    with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, settled(Path(place), _FILES) as remote:
         ended = carry_out(_play(remote, as_json=as_json))
         proven = {run.id: _on_remote(remote, run) for run in ended}
     if as_json:
@@ -73,11 +73,11 @@ def demo(*, as_json: bool) -> ExitCode:
 
 
 @contextmanager
-def _settled(place: Path) -> Iterator[Path]:
-    """Make a bare repository with one commit."""
+def settled(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
+    """Make a bare repository with one commit of these files."""
     remote, tree = place / "shop.git", place / "tree"
     _git("init", "--quiet", "--bare", "--initial-branch=main", str(remote))
-    for name, text in _FILES.items():
+    for name, text in files.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text, "utf-8")
     here = (f"--git-dir={remote}", f"--work-tree={tree}")

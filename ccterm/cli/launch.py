@@ -4,8 +4,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli import render
 from ccterm.cli.approve import ask_and_apply, may_ask
 from ccterm.cli.progress import follow_all
 from ccterm.cli.talk import carry_out, code_for, interruptible, say, tell, tell_runs

@@ -3,8 +3,8 @@
 import sys
 from datetime import datetime
 
+from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli import render
 from ccterm.cli.talk import carry_out, say, state_dir, tell, tell_json
 from ccterm.errors import UsageError
 from ccterm.events import to_line

@@ -11,8 +11,9 @@ from ccterm import __version__
 
 app = typer.Typer(
     name="ccterm",
-    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch, or into your working copy.",
-    no_args_is_help=True,
+    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch, or into your working copy.\n\n"
+    "Without a command: the terminal, in which agents are launched, watched side by side and steered.",
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -42,9 +43,28 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+    context: typer.Context,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Carry runs out in the terminal's own process: they end with it.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,  # noqa: ARG001
 ) -> None:
-    """Launch many Claude Code agents at once; each one's work comes back as a pushed branch."""
+    """Show the terminal when there is no command, or how to get help when there is no terminal either."""
+    if context.invoked_subcommand is not None:
+        return
+    from ccterm.cli.terminal import on_terminal, terminal
+
+    if on_terminal():
+        _exit(terminal(foreground=foreground))
+    typer.echo(context.get_help())
+
+
+@app.command(hidden=True)
+def owner(idle: Annotated[float, typer.Option(help="Seconds without runs and visitors after which it leaves.")] = 600.0) -> None:
+    """Carry runs out for others until nobody needs it."""
+    from ccterm.cli.owner import own
+
+    _exit(own(idle))
 
 
 @app.command()
@@ -124,8 +144,16 @@ def batch(
 
 
 @app.command()
-def demo(json: Json = False) -> None:
-    """Show the main job with four scripted agents; needs only git."""
+def demo(
+    plain: Annotated[bool, typer.Option("--plain", help="Print a table instead of showing the terminal.")] = False, json: Json = False
+) -> None:
+    """Show the main job with scripted agents; needs only git."""
+    from ccterm.cli.terminal import on_terminal
+
+    if on_terminal() and not plain and not json:
+        from ccterm.cli.demo_terminal import demo_terminal
+
+        _exit(demo_terminal())
     from ccterm.cli.demo import demo as play
 
     _exit(play(as_json=json))

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from ccterm.cli import render
+from ccterm import render
 from ccterm.cli.talk import say, tell
 from ccterm.events import Event, Finished, Held, Notice, Published, Salvaged, Started, Typing, Waiting, to_line
 from ccterm.models import Run

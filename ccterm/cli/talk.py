@@ -8,13 +8,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.log import log_to
 from ccterm.models import Run, State
-from ccterm.service import Service
 from ccterm.state_dir import StateDir
+
+if TYPE_CHECKING:  # the terminal takes its first frame before the service
+    from ccterm.service import Service
 
 T = TypeVar("T")
 
@@ -82,7 +84,7 @@ def _code(run: Run) -> ExitCode:
 
 
 @asynccontextmanager
-async def interruptible(service: Service) -> AsyncIterator[None]:
+async def interruptible(service: "Service") -> AsyncIterator[None]:
     """Let the first Ctrl-C stop all runs and keep their work, the second kill them."""
     loop, orders = asyncio.get_running_loop(), set[asyncio.Task[None]]()
     pressed = 0

@@ -11,6 +11,7 @@ from pydantic import JsonValue, SecretStr
 
 from ccterm.executors.control import Control
 from ccterm.inside.protocol import Frame
+from ccterm.models import CheckResult as CheckResult  # noqa: PLC0414 - whoever asks the question may take the answer from here too
 from ccterm.models import ImageChoice, RunId, StepName, Value
 
 FrameSink = Callable[[Frame], None]
@@ -73,17 +74,6 @@ class StepResult:
     seconds: float = 0.0
     detail: str = ""
     reused: bool = False
-
-
-class CheckResult(Value):
-    """The answer to one preflight question."""
-
-    name: str
-    group: str
-    status: Literal["pass", "warn", "fail"]
-    text: str
-    fix: str = ""
-    seconds: float = 0.0
 
 
 class Check(Protocol):

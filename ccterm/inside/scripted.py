@@ -1,7 +1,8 @@
 """The agent that plays a script instead of asking a model, and prints the same stream-json as the real CLI: demo, screenshots and most tests.
 
 The prompt is the script when it is JSON: a list of actions, or {"script": [actions]}. Anything else gets a small honest piece of
-work: the prompt's first line is added to AGENT_NOTES.md. A word during the run is a script of its own in the same way. An action
+work: the prompt's first line is added to AGENT_NOTES.md. A word during the run is a script of its own in the same way. With the
+argument --script FILE the first turn plays that file, and the prompt may be what a person would write. An action
 is an object whose first key names it:
 
 say TEXT                          say something
@@ -51,8 +52,10 @@ from ccterm.inside.scripted_stream import Stream
 class Agent:
     """Plays one turn for each message from stdin, until stdin is closed."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, opening: str = "") -> None:
+        """opening: the script of the first turn; "" = what the first message says."""
         self._stream = stream
+        self._opening = opening
         self._ear = Ear(self._arrived, self._respond)
         self._actions = Actions(stream, self._ear)
         self._code = 0
@@ -70,7 +73,8 @@ class Agent:
         taken = [first]
         self._stream.begin_turn(first.text, first.key)
         try:
-            self._play(deque(script(first.text)), taken)
+            opening, self._opening = self._opening, ""
+            self._play(deque(script(opening or first.text)), taken)
             self._code = 0
         except BrokenOff:
             self._break_off()
@@ -137,4 +141,11 @@ def main() -> None:
         else options.get("--permission-mode", "acceptEdits"),
         partial="--include-partial-messages" in arguments,
     )
-    sys.exit(Agent(stream).run())
+    sys.exit(Agent(stream, _read(options.get("--script"))).run())
+
+
+def _read(path: str | None) -> str:
+    if path is None:
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()

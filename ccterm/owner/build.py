@@ -17,7 +17,7 @@ from ccterm.executors.control import socket_directory
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
 from ccterm.executors.local import LocalExecutor
 from ccterm.models import ExecutionMode
-from ccterm.owner.server import listening
+from ccterm.owner.server import Visits, listening
 from ccterm.pipeline.copies import Copies
 from ccterm.pipeline.outfit import Outfitter
 from ccterm.pipeline.run import Pipeline
@@ -31,7 +31,7 @@ from ccterm.submission import Planner
 
 
 @asynccontextmanager
-async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[AgentService]:
+async def owning(state: StateDir, environ: Mapping[str, str], visits: Visits | None = None) -> AsyncIterator[AgentService]:
     """Carry out runs in this process, which holds the owner lock, and take orders from others. Raises SettingsError and StateError."""
     state.socket_line.unlink(missing_ok=True)  # an owner that was killed leaves a line that names a dead socket
     settings = await asyncio.to_thread(load_settings, None, environ)
@@ -55,11 +55,12 @@ async def owning(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[A
             store=store,
             pipelines=pipelines,
             writers=writers,
+            checks=lambda mode: checks_for(mode, state, environ),
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
             copies=Copies(state, settings.policy, environ),
         )
-        async with service.serving(), listening(service, state):
+        async with service.serving(), listening(service, state, visits):
             yield service
 
 

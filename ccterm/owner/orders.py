@@ -8,7 +8,7 @@ from ccterm import errors
 from ccterm.causes import Cause
 from ccterm.draft import Draft
 from ccterm.errors import CctermError, OwnerError, StepError
-from ccterm.models import Allowances, Run, RunId, Value
+from ccterm.models import Allowances, Run, RunId, Task, Value
 
 PROTOCOL = 1
 """Version of this conversation; both sides must speak the same."""
@@ -99,7 +99,23 @@ class Undo(Value):
     run: RunId
 
 
-Order = Annotated[Submit | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo, Field(discriminator="do")]
+class Review(Value):
+    """Note that the user has seen how a run ended."""
+
+    do: Literal["review"] = "review"
+    run: RunId
+
+
+class Plan(Value):
+    """Say what tasks drafts would become."""
+
+    do: Literal["plan"] = "plan"
+    drafts: tuple[Draft, ...]
+
+
+Order = Annotated[
+    Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Review, Field(discriminator="do")
+]
 ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
@@ -129,7 +145,8 @@ class Fault(Value):
 
 
 class Reply(Value):
-    """The answer to an order: the runs that it made or changed, or why it was refused."""
+    """The answer to an order: the runs that it made or changed, the tasks it asked for, or why it was refused."""
 
     runs: tuple[Run, ...] = ()
+    tasks: tuple[Task, ...] = ()
     fault: Fault | None = None

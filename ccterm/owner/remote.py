@@ -1,8 +1,9 @@
 """The service as another process has it: reads the record itself, gives orders to the owner."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from ccterm.draft import Draft
 from ccterm.errors import OwnerError
 from ccterm.events import Event
-from ccterm.models import Allowances, Run, RunId, State
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
 from ccterm.owner.lock import OwnerLock
 from ccterm.owner.orders import (
     LINE_LIMIT,
@@ -22,29 +23,34 @@ from ccterm.owner.orders import (
     Hello,
     Hold,
     Order,
+    Plan,
     Push,
     Release,
     Reply,
     Retry,
+    Review,
     Steer,
     Submit,
     Undo,
 )
+from ccterm.preflight import run_checks
 from ccterm.service import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.submission import anchored
 from ccterm.transcript import follow
 
+Revive = Callable[[], Awaitable[None]]
 GREETING_SECONDS = 10.0
+SAVING_SECONDS = 5.0
 
 
 @contextmanager
-def attached(state: StateDir, lock: OwnerLock) -> Iterator["RemoteService"]:
-    """Read the record beside its owner. Raises StateError when it cannot be read."""
+def attached(state: StateDir, lock: OwnerLock, revive: Revive | None = None) -> Iterator["RemoteService"]:
+    """Read the record beside its owner. revive: starts another owner when there is none. Raises StateError when the record cannot be read."""
     store = Store.open(state.db, readonly=True)
     try:
-        yield RemoteService(state, store, lock)
+        yield RemoteService(state, store, lock, revive)
     finally:
         store.close()
 
@@ -52,14 +58,24 @@ def attached(state: StateDir, lock: OwnerLock) -> Iterator["RemoteService"]:
 class RemoteService(Service):
     """Asks the owner of a state directory; what only reads goes to its files, whether the owner answers or not."""
 
-    def __init__(self, state: StateDir, store: Store, lock: OwnerLock) -> None:
+    def __init__(self, state: StateDir, store: Store, lock: OwnerLock, revive: Revive | None = None) -> None:
         self._state = state
         self._store = store
         self._lock = lock
+        self._revive = revive
+
+    @property
+    def state(self) -> StateDir:
+        """The state directory."""
+        return self._state
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch."""
         return await self._order(Submit(drafts=tuple(anchored(draft, Path.cwd()) for draft in drafts), max_concurrent=max_concurrent))
+
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become."""
+        return list((await self._ask(Plan(drafts=tuple(anchored(draft, Path.cwd()) for draft in drafts)))).tasks)
 
     async def find(self, ref: str) -> Run:
         """Return the run of an id, a unique prefix or `last`."""
@@ -74,6 +90,10 @@ class RemoteService(Service):
         async for batch in follow(self._state.run(run), after, alive=lambda: live and self._under_way(run)):
             for event in batch:
                 yield event
+        with suppress(TimeoutError):  # the document is saved a moment after the last event
+            async with asyncio.timeout(SAVING_SECONDS):
+                while live and await asyncio.to_thread(self._under_way, run):  # noqa: ASYNC110 - another process saves it
+                    await asyncio.sleep(0.02)
 
     def _under_way(self, run: RunId) -> bool:
         return self._lock.holder() is not None and not self._store.get(run).state.final
@@ -114,7 +134,30 @@ class RemoteService(Service):
         """Put back what a run's changes replaced."""
         return (await self._order(Undo(run=run)))[0]
 
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended."""
+        return (await self._order(Review(run=run)))[0]
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Ask all preflight questions of a place to run, from this process: they are about the machine, not about the owner."""
+        from ccterm.owner.build import checks_for  # deferred: it brings all executors, which only this needs
+
+        async for result in run_checks(checks_for(mode, self._state, os.environ)):
+            yield result
+
+    @asynccontextmanager
+    async def staying(self) -> AsyncIterator[None]:
+        """Stay connected, so that an owner that nobody else needs does not leave meanwhile. Raises OwnerError when there is none."""
+        _, writer = await self._connect()
+        try:
+            yield
+        finally:
+            writer.close()
+
     async def _order(self, order: Order) -> list[Run]:
+        return list((await self._ask(order)).runs)
+
+    async def _ask(self, order: Order) -> Reply:
         reader, writer = await self._connect()
         try:
             writer.write(order.model_dump_json().encode() + b"\n")
@@ -129,9 +172,11 @@ class RemoteService(Service):
             writer.close()
         if reply.fault:
             raise reply.fault.error()
-        return list(reply.runs)
+        return reply
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._revive:
+            await self._revive()
         try:
             async with asyncio.timeout(GREETING_SECONDS):
                 reader, writer = await self._reach()

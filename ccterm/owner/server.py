@@ -22,10 +22,12 @@ from ccterm.owner.orders import (
     Hello,
     Hold,
     Order,
+    Plan,
     Push,
     Release,
     Reply,
     Retry,
+    Review,
     Steer,
     Submit,
     Undo,
@@ -34,12 +36,19 @@ from ccterm.service import Service
 from ccterm.state_dir import StateDir, write_private
 
 
+class Visits:
+    """Who is connected to the owner now."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+
 @asynccontextmanager
-async def listening(service: Service, state: StateDir) -> AsyncIterator[None]:
-    """Take orders for as long as the block lasts."""
+async def listening(service: Service, state: StateDir, visits: Visits | None = None) -> AsyncIterator[None]:
+    """Take orders for as long as the block lasts. visits: is told who is connected; who only stays connected wants the owner to stay."""
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "owner.sock"
-    desk = _Desk(service)
+    desk = _Desk(service, visits or Visits())
     server = await asyncio.start_unix_server(desk.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
@@ -55,8 +64,9 @@ async def listening(service: Service, state: StateDir) -> AsyncIterator[None]:
 class _Desk:
     """Holds the conversations that are under way."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, visits: Visits) -> None:
         self._service = service
+        self._visits = visits
         self._open: set[asyncio.Task[None]] = set()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,12 +74,14 @@ class _Desk:
         if (task := asyncio.current_task()) is not None:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
+        self._visits.open += 1
         try:
             with contextlib.suppress(OSError, ValueError):  # the other end went away, or its line is too long: nobody to answer
                 await _send(writer, Hello(pid=os.getpid()))
                 if line := await reader.readline():
                     await _send(writer, await self._answer(line))
         finally:
+            self._visits.open -= 1
             writer.close()
 
     async def finish(self) -> None:
@@ -79,7 +91,10 @@ class _Desk:
 
     async def _answer(self, line: bytes) -> Reply:
         try:
-            return Reply(runs=tuple(await self._carry_out(ORDER.validate_json(line))))
+            order = ORDER.validate_json(line)
+            if isinstance(order, Plan):
+                return Reply(tasks=tuple(await self._service.plan(order.drafts)))
+            return Reply(runs=tuple(await self._carry_out(order)))
         except ValidationError as error:
             refusal = UsageError(f"the owner does not understand this order: {error.errors()[0]['msg']}", "use the same version of ccterm")
             return Reply(fault=Fault.of(refusal))
@@ -105,6 +120,8 @@ class _Desk:
                 return [await service.retry(run)]
             case Push() | Apply() | Undo():
                 return [await self._deliver(order)]
+            case Review(run=run):
+                return [await service.review(run)]
         return []
 
     async def _deliver(self, order: Push | Apply | Undo) -> Run:

@@ -10,6 +10,7 @@ from ccterm.settings.model import (
     SecretSettings,
     ServiceSettings,
     Settings,
+    TuiSettings,
 )
 from ccterm.settings.project import Project, ProjectSettings, load_project
 from ccterm.settings.trust import PROJECT_FILE, Trust, trust_path
@@ -27,6 +28,7 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "Trust",
+    "TuiSettings",
     "default_path",
     "load_project",
     "load_settings",

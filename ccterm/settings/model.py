@@ -170,6 +170,19 @@ class EngineSettings(Part):
         return {"host": value} if isinstance(value, str) else value
 
 
+class TuiSettings(Part):
+    """[tui]: how the terminal looks and calls."""
+
+    theme: str | None = None
+    """One of Textual's themes, such as textual-light; None = textual-dark, or the terminal's own 16 colours where it has no more."""
+    notifications: bool = True
+    """Whether runs that wait or fail are told on the desktop."""
+    title: bool = True
+    """Whether the terminal's title says how many runs there are."""
+    progress: bool | None = None
+    """Whether the terminal shows progress (OSC 9;4); None = where it is known to understand it."""
+
+
 class Settings(Part):
     """Everything that a user can choose once for all runs."""
 
@@ -186,7 +199,7 @@ class Settings(Part):
     author: Annotated[str, Field(pattern=r"^[^<>\x00-\x1f]+ <[^<>\s]+>$", max_length=200)] = "Claude Agent <agent@commandcenter.ai>"
     state_dir: PlacedPath | None = None
     skip_permissions: bool = False
-    notifications: bool = True
+    tui: TuiSettings = TuiSettings()
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None

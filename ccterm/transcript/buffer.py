@@ -87,7 +87,7 @@ class Buffer:
 
     def add(self, event: Event) -> Event:
         """Take an event. Returns it with run, time and number; the number is -1 while it is not certain that it will be written."""
-        at = now()
+        at = event.at or now()
         if self.over:
             return self._stamp(event, at)
         if isinstance(event, Typing):

@@ -1,0 +1,69 @@
+"""`ccterm demo` on a terminal: six scripted agents at work on a throwaway repository, in the very screens that real ones are watched in."""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ccterm.cli.demo import settled
+from ccterm.cli.demo_scripts import FILES, PARTS, Part
+from ccterm.cli.guard import guarded
+from ccterm.draft import Draft
+from ccterm.models import ExecutionMode
+from ccterm.service import AgentService, Service
+
+
+def demo_terminal() -> int:
+    """Play until it is left; nothing stays behind."""
+    return guarded(_show)
+
+
+def _show(parent: int) -> int:
+    from ccterm.cli.faults import explain
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, settled(Path(place), FILES) as remote:
+            return asyncio.run(_play(Path(place), remote, parent))
+    except Exception as error:  # noqa: BLE001 - the door of this process
+        return explain(error)
+
+
+async def _play(place: Path, remote: Path, parent: int) -> int:
+    from ccterm.settings import load_settings
+    from ccterm.tui.app import CctermApp
+    from ccterm.tui.door import Door, run_terminal
+    from ccterm.tui.memory import Memory
+
+    settings = load_settings(None, os.environ, {"mode": "local", "agent": "scripted"})
+    app = CctermApp(settings, memory=Memory(None), checks=False)
+    asyncio.get_running_loop().add_reader(parent, app.exit)
+    return await run_terminal(app, Door(lambda: _staged(place, remote)))
+
+
+@asynccontextmanager
+async def _staged(place: Path, remote: Path) -> AsyncIterator[Service]:
+    """Own a state directory that goes with the demonstration, with its runs under way."""
+    async with AgentService.open(place / "state") as service:
+        await service.submit(_drafts(place, remote), max_concurrent=len(PARTS))
+        yield service
+
+
+def _drafts(place: Path, remote: Path) -> Sequence[Draft]:
+    return [_draft(part, place / f"script-{number}.json", remote) for number, part in enumerate(PARTS)]
+
+
+def _draft(part: Part, script: Path, remote: Path) -> Draft:
+    script.write_text(json.dumps({"script": part.script}), "utf-8")
+    return Draft(
+        prompt=part.prompt,
+        repo=str(remote),
+        branch=part.branch,
+        message=part.message,
+        agent="scripted",
+        agent_args=("--script", str(script)),
+        mode=ExecutionMode.LOCAL,
+        hold=part.hold or None,
+    )

@@ -1,0 +1,64 @@
+"""Gives the terminal back whatever happens: the screen runs in a child, and this small process, which cannot crash with it, stays behind.
+
+A screen that ends by itself restores the terminal itself; one that is killed cannot, and leaves raw mode, mouse reports and the
+other screen behind.
+"""
+
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable
+
+_RESET = (
+    "\x1b[?2026l"  # paint at once again
+    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # no mouse reports
+    "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # nor of focus, pastes and sizes
+    "\x1b[<u\x1b[>4;0m"  # plain keys
+    "\x1b[?1049l\x1b[?25h\x1b[0m"  # the screen from before, with its cursor and colours
+)
+Work = Callable[[int], int]
+"""What runs in the child: given a descriptor that ends with the parent; returns the exit code."""
+
+
+def guarded(work: Work) -> int:
+    """Run `work` in a child process; returns its exit code, and the terminal as it was."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    ours, theirs = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(theirs)
+        return work(ours)
+    os.close(ours)
+    _pass_on(child)
+    status = _wait(child)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # setting modes must not stop us when another job has the terminal
+    try:
+        if os.WIFSIGNALED(status):
+            os.write(sys.stdout.fileno(), _RESET.encode())
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+    except (OSError, termios.error):
+        pass  # the terminal itself is gone
+    if os.WIFSIGNALED(status):
+        sys.stderr.write(f"ccterm: the screen was ended by signal {os.WTERMSIG(status)}; ccterm runs shows what became of the runs\n")
+        return 128 + os.WTERMSIG(status)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _pass_on(child: int) -> None:
+    """Hand the signals that mean the whole program on to the child; the keyboard's reach it anyway."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: os.kill(child, received))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _wait(child: int) -> int:
+    """Return how the child ended; when it is suspended, so are we, or the shell would wait for us."""
+    while True:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return status
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os.kill(child, signal.SIGCONT)

@@ -1,0 +1,63 @@
+"""`ccterm`: the terminal, on an owner of its own or, with --foreground, in this process."""
+
+import asyncio
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ccterm.causes import ExitCode
+from ccterm.cli.guard import guarded
+from ccterm.cli.log import log_to
+from ccterm.cli.talk import state_dir
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from ccterm.service import Service
+
+
+def on_terminal() -> bool:
+    """Whether a person sits at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def terminal(*, foreground: bool) -> int:
+    """Show the terminal until it is left; returns the exit code."""
+    return guarded(lambda parent: _show(foreground, parent))
+
+
+def _show(foreground: bool, parent: int) -> int:
+    from ccterm.cli.faults import explain  # here, in the child: the parent stays small
+
+    gc.disable()  # what start-up makes stays; it is looked through no more once the first frame is there
+    try:
+        log_to(state_dir().prepare().path)
+        return asyncio.run(_run(foreground, parent))
+    except Exception as error:  # noqa: BLE001 - the door of this process
+        return explain(error)
+
+
+async def _run(foreground: bool, parent: int) -> int:
+    from ccterm.settings import load_settings
+    from ccterm.tui.app import CctermApp
+    from ccterm.tui.door import Door, run_terminal
+    from ccterm.tui.memory import Memory
+    from ccterm.tui.notices import desktop
+
+    settings, state = load_settings(None, os.environ), state_dir()
+    app = CctermApp(settings, memory=Memory(state.path), outlives=not foreground, send=desktop(settings.tui, os.environ))
+    asyncio.get_running_loop().add_reader(parent, app.exit)  # readable = the parent is gone
+    return await run_terminal(app, Door(_own if foreground else _attach, outlives=not foreground)) or ExitCode.OK
+
+
+def _own() -> "AbstractAsyncContextManager[Service]":
+    from ccterm.service import AgentService  # once the first frame is on the screen
+
+    return AgentService.open()
+
+
+def _attach() -> "AbstractAsyncContextManager[Service]":
+    from ccterm.owner.detached import attached_or_started  # once the first frame is on the screen
+
+    return attached_or_started(state_dir(), os.environ)

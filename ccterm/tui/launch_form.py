@@ -1,0 +1,127 @@
+"""From what stands in the launch form to drafts, or to what is wrong with each field; pure. What fits is decided by the draft model alone."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from ccterm.draft import Draft
+from ccterm.models import ExecutionMode, Mode, Task
+from ccterm.settings.problems import problem
+
+SEPARATOR = re.compile(r"^[ \t]*---[ \t]*$", re.MULTILINE)
+EACH = "…"
+"""In a branch's name: what each task fills in by itself."""
+TESTING_LATER = "working in the directory itself, without a branch, comes with a later version"
+_STOP = frozenset(
+    ("a", "an", "and", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "of", "on", "or", "the", "to", "with")
+)
+"""Words that tell nothing in a branch's name."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a form says. drafts: the tasks, none while something is wrong. problems: field -> what is wrong. branches: one for each task."""
+
+    drafts: Sequence[Draft] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
+    branches: Sequence[str] = ()
+
+
+def examine(form: Mapping[str, str]) -> Examined:
+    """Examine the form; a field that is empty says nothing."""
+    prompts = split_prompts(form.get("prompt", ""))
+    said = {name: text.strip() for name, text in form.items() if text.strip() and name not in ("prompt", "branch")}
+    problems = dict(_problems(said))
+    branches = branches_of(form.get("branch", "").strip(), prompts)
+    if not prompts:
+        problems["prompt"] = "say what should be done"
+    elif wrong := next((text for prompt in prompts if (text := _wrong("prompt", prompt))), ""):
+        problems["prompt"] = wrong
+    if prompts and not branches:
+        problems["branch"] = TESTING_LATER
+    elif wrong := next((text for branch in branches if (text := _wrong("branch", branch))), ""):
+        problems["branch"] = wrong
+    if problems:
+        return Examined(problems=problems, branches=branches)
+    return Examined(
+        [Draft.model_validate({**said, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, branches, strict=True)],
+        {},
+        branches,
+    )
+
+
+def _problems(said: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, text in said.items():
+        if wrong := _wrong(name, text):
+            yield name, wrong
+
+
+def _wrong(name: str, text: str) -> str:
+    """Return what the draft model says of one field, or ""."""
+    try:
+        Draft.model_validate({"prompt": "x", name: text})
+    except ValidationError as error:
+        found = problem(error, Draft)
+        words = found.text.removeprefix(f'"{name}" ')
+        return f"{words}; {found.fix}" if found.fix else words
+    return ""
+
+
+def split_prompts(text: str) -> list[str]:
+    """Return the tasks of a text: parts between lines of three dashes."""
+    return [part.strip() for part in SEPARATOR.split(text) if part.strip()]
+
+
+def branches_of(name: str, prompts: Sequence[str]) -> list[str]:
+    """Return a branch for each prompt: the name as it is, with the ellipsis filled in from the prompt, or numbered; none without a name."""
+    if not name or not prompts:
+        return []
+    if EACH in name:
+        return _distinct([name.replace(EACH, slug(prompt)) for prompt in prompts])
+    return [name] if len(prompts) == 1 else [f"{name}-{number}" for number in range(1, len(prompts) + 1)]
+
+
+def suggest_branch(prompts: Sequence[str]) -> str:
+    """Return the name that the form fills in while nobody has written one."""
+    return "" if not prompts else f"agent/{slug(prompts[0])}" if len(prompts) == 1 else f"agent/{EACH}"
+
+
+def slug(prompt: str) -> str:
+    """Return the first telling words of a prompt as a part of a branch's name."""
+    words = re.findall(r"[a-z0-9]+", prompt.strip().split("\n", 1)[0].lower()) if prompt.strip() else []
+    telling = [word for word in words if word not in _STOP] or words
+    found = ""
+    for word in telling[:5]:
+        if len(found) + len(word) > 36:
+            break
+        found = f"{found}-{word}" if found else word
+    return found or "task"
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        same = sum(other == name or re.fullmatch(re.escape(name) + r"-\d+", other) is not None for other in found)
+        found.append(f"{name}-{same + 1}" if same else name)
+    return found
+
+
+def sentence(tasks: Sequence[Task], at_once: int) -> str:
+    """Return what will happen when these tasks are launched."""
+    first = tasks[0]
+    count = "1 run" if len(tasks) == 1 else f"{len(tasks)} runs"
+    where = (
+        "on this machine, without isolation"
+        if first.execution_mode is ExecutionMode.LOCAL
+        else "in containers"
+        if len(tasks) > 1
+        else "in a container"
+    )
+    several = f", {min(at_once, len(tasks))} at once" if len(tasks) > 1 else ""
+    if first.mode is Mode.TESTING:
+        return f"{count} {where}{several}: works on a snapshot of {first.repo}; changes come back into it after your yes."
+    shown = [task.branch or "" for task in tasks[:2]]
+    more = f" and {len(tasks) - 2} more" if len(tasks) > 2 else ""
+    return f"{count} {where}{several}; pushes {', '.join(shown)}{more} to {first.remote}. Your working copy is not touched."

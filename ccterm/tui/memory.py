@@ -1,0 +1,66 @@
+"""What the terminal remembers from one time to the next: the last form, earlier prompts and repositories, when it was left. For its user alone."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ccterm.errors import StateError
+from ccterm.models import Value
+from ccterm.state_dir import private_directory, write_private
+
+FILE = "terminal.json"
+PROMPTS, REPOS = 50, 20
+_log = logging.getLogger(__name__)
+
+
+class Memories(Value):
+    """The file's content. form: field -> text as it was typed. prompts, repos: the newest first."""
+
+    form: Mapping[str, str] = {}
+    prompts: tuple[str, ...] = ()
+    repos: tuple[str, ...] = ()
+    left: datetime | None = None
+
+
+class Memory:
+    """Keeps memories in a directory. What cannot be read or written is only forgotten: nothing of a run depends on it."""
+
+    def __init__(self, directory: Path | None) -> None:
+        """Remember in `directory`; None = for as long as this process lives."""
+        self._path = directory / FILE if directory else None
+        self.now = self._read()
+
+    def _read(self) -> Memories:
+        if self._path is None:
+            return Memories()
+        try:
+            return Memories.model_validate_json(self._path.read_bytes())
+        except (OSError, ValidationError):
+            return Memories()
+
+    def launched(self, form: Mapping[str, str]) -> None:
+        """Remember a form that was launched."""
+        prompt, repo = form.get("prompt", ""), form.get("repo", "")
+        kept = {name: text for name, text in form.items() if name not in ("prompt", "branch")}
+        self._change(form=kept, prompts=_front(prompt, self.now.prompts)[:PROMPTS], repos=_front(repo, self.now.repos)[:REPOS])
+
+    def leave(self, at: datetime) -> None:
+        """Remember when the terminal was left."""
+        self._change(left=at)
+
+    def _change(self, **fields: object) -> None:
+        self.now = self.now.model_copy(update=fields)
+        if self._path is None:
+            return
+        try:
+            private_directory(self._path.parent)
+            write_private(self._path, self.now.model_dump_json().encode())
+        except (StateError, OSError) as error:
+            _log.warning("memory of the terminal: %s", error)
+
+
+def _front(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    return (text, *(other for other in known if other != text)) if text else known

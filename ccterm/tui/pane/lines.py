@@ -1,0 +1,155 @@
+"""What a pane says of each event: lines of inked text, as long as they are. Pure; knows no width, no terminal and no widget."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pydantic import JsonValue
+
+from ccterm import events
+from ccterm.events import Event
+from ccterm.models import State
+from ccterm.tui.pane.cells import safe, safe_lines
+from ccterm.tui.pane.inks import Ink, Line, Mark, Span
+from ccterm.tui.pane.states import changed, state
+
+FOLDED = 3
+"""Lines of a tool's answer that are shown before it is unfolded."""
+_INDENT = re.compile(r"\s*(?:(?:[-*+•]|\d+[.)])\s+)?")
+
+
+def lines(event: Event, *, unfolded: bool = False, mark: Mark | None = None) -> list[Line]:
+    """Return an event as lines for a person; none when there is nothing to say.
+
+    unfolded: a tool's whole answer, and a call's input. mark: how a tool call stands.
+    """
+    match event:
+        case events.Said(text=text, agent=agent):
+            return _said(text, agent)
+        case events.Typing(text=text):
+            return _typed(text)
+        case events.Printed(text=text):
+            return [Line((Span("  " + line, Ink.DIM),), hang=2, words=False) for line in safe_lines(text)]
+        case events.ToolCalled():
+            return _called(event, mark or Mark.OPEN, unfolded=unfolded)
+        case events.ToolReturned(text=text, ok=ok):
+            return _returned(text, Ink.DIM if ok else Ink.BAD, unfolded=unfolded)
+        case events.Judged():
+            return _judged(event)
+        case _:
+            return list(_signed(*state(event)))
+
+
+def foldable(event: Event) -> bool:
+    """Whether there is more to an event than is shown at first."""
+    match event:
+        case events.ToolReturned(text=text):
+            return len(safe_lines(text)) > FOLDED
+        case events.ToolCalled(input=given):
+            return bool(given)
+        case _:
+            return False
+
+
+def failed(event: Event) -> bool:
+    """Whether an event tells of something that went wrong."""
+    match event:
+        case events.ToolReturned(ok=ok) | events.StepFinished(ok=ok):
+            return not ok
+        case events.Notice(level=level):
+            return level == "error"
+        case events.Limited(status=status):
+            return status == "rejected"
+        case events.Judged(verdict=verdict):
+            return not verdict.ok
+        case events.Finished(state=state):
+            return state is State.FAILED
+        case _:
+            return False
+
+
+def words(event: Event) -> str:
+    """Return all that an event says, unfolded, as plain text: what is copied and searched."""
+    return "\n".join(line.text for line in lines(event, unfolded=True)) if not _is_plain(event) else _plain(event)
+
+
+def _is_plain(event: Event) -> bool:
+    return isinstance(event, events.Said | events.Printed | events.ToolReturned)
+
+
+def _plain(event: Event) -> str:
+    """Return a text without the indents that are only ours."""
+    match event:
+        case events.Said(text=text) | events.Printed(text=text) | events.ToolReturned(text=text):
+            return "\n".join(safe_lines(text))
+        case _:
+            return ""
+
+
+def _said(text: str, agent: str) -> list[Line]:
+    who = (Span(f"[{safe(agent)}] ", Ink.ACCENT),) if agent else ()
+    return [
+        Line((*(who if n == 0 else ()), Span(line, Ink.STRONG if line.startswith("#") else Ink.TEXT)), hang=_hang(line))
+        for n, line in enumerate(safe_lines(text))
+    ]
+
+
+def _hang(line: str) -> int:
+    found = _INDENT.match(line)
+    return found.end() if found else 0
+
+
+def _typed(text: str) -> list[Line]:
+    typed = safe_lines(text)
+    return [Line((Span(line),), hang=_hang(line)) for line in typed[:-1]] + [Line((Span(typed[-1]), Span("▌", Ink.ACCENT)))]
+
+
+def _called(call: events.ToolCalled, mark: Mark, *, unfolded: bool) -> list[Line]:
+    who = f"[{safe(call.agent)}] " if call.agent else ""
+    ink = {Mark.GOOD: Ink.GOOD, Mark.BAD: Ink.BAD, Mark.OPEN: Ink.DIM}[mark]
+    spans = (Span("› " + who, Ink.ACCENT), Span(safe(call.name), Ink.STRONG), Span("  " + safe(call.summary), Ink.TEXT))
+    first = Line(spans, single=not unfolded, hang=2, mark=Span(mark, ink))
+    return [first, *(_input(call.input) if unfolded else ())]
+
+
+def _input(given: dict[str, JsonValue]) -> Iterator[Line]:
+    for key, value in given.items():
+        text = value if isinstance(value, str) else str(value)
+        first, *rest = safe_lines(f"{key}: {text}")
+        yield Line((Span(f"    {first}", Ink.DIM),), hang=6)
+        for line in rest:
+            yield Line((Span(f"      {line}", Ink.DIM),), hang=6, words=False)
+
+
+def _returned(text: str, ink: Ink, *, unfolded: bool) -> list[Line]:
+    all_lines = safe_lines(text)
+    if all_lines == [""]:
+        return []
+    shown = all_lines if unfolded else all_lines[:FOLDED]
+    body = [Line((Span("  " + line, ink),), hang=2, words=False, single=not unfolded) for line in shown]
+    more = len(all_lines) - len(shown)
+    return [*body, Line((Span(f"  … {more} more", Ink.ACCENT),), single=True)] if more else body
+
+
+def _judged(event: events.Judged) -> list[Line]:
+    verdict = event.verdict
+    sign, ink = ("✓", Ink.GOOD) if verdict.ok else ("!", Ink.BAD)
+    said = f"policy: {'fine' if verdict.ok else 'refused'}, {changed(event.changes)}"
+    found = list(_signed(sign, said, ink))
+    for finding in verdict.findings:
+        found += _signed("!", finding.text, Ink.BAD if finding.severity == "refuse" else Ink.WARN)
+        found += [Line((Span(f"    {safe(path)}", Ink.DIM),), single=True) for path in _some(finding.paths)]
+    return found
+
+
+def _some(paths: Sequence[str]) -> Sequence[str]:
+    return paths if len(paths) <= FOLDED else [*paths[:FOLDED], f"… {len(paths) - FOLDED} more"]
+
+
+def _signed(sign: str, text: str, ink: Ink) -> Iterator[Line]:
+    """Yield a text with a sign in front of its first line."""
+    if not sign:
+        return
+    first, *rest = safe_lines(text)
+    yield Line((Span(f"{sign} {first}", ink),), hang=2)
+    for line in rest:
+        yield Line((Span(f"  {line}", ink),), hang=2)

@@ -1,0 +1,130 @@
+"""What a person looks for: words, and kinds of events; and the scan that finds it in a transcript, a little at a time."""
+
+import json
+import re
+import time
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from ccterm.events import Event
+from ccterm.tui.pane.lines import failed, words
+from ccterm.tui.pane.rendering import FLEETING, SILENT, parsed
+from ccterm.tui.pane.source import RawLine, Source
+
+KINDS = {
+    "@said": frozenset({"said"}),
+    "@tool": frozenset({"tool_called", "tool_returned"}),
+    "@output": frozenset({"printed"}),
+    "@notice": frozenset({"notice", "limited", "retrying"}),
+    "@steer": frozenset({"steered", "waiting"}),
+    "@step": frozenset({"held", "step_started", "step_finished", "verdict", "published", "synced", "salvaged", "finished"}),
+}
+ERROR = "@error"
+_VERBATIM = frozenset({"said", "printed", "tool_called", "tool_returned"})
+"""Kinds whose words stand in the file as they are shown: most of a transcript is passed over without parsing."""
+_LINES_A_LOOK = 32
+
+
+class Query:
+    """Words and kinds. `@said`, `@tool`, `@output`, `@notice`, `@steer`, `@step` and `@error` choose kinds; the rest is looked for.
+
+    Without a capital letter, capitals do not matter.
+    """
+
+    def __init__(self, text: str) -> None:
+        parts = text.split()
+        chosen = [part for part in parts if part in KINDS or part == ERROR]
+        self.text = text.strip() if not chosen else " ".join(part for part in parts if part not in chosen)
+        self.kinds = frozenset().union(*(KINDS[part] for part in chosen if part in KINDS))
+        self.errors = ERROR in chosen
+        self._any_case = self.text == self.text.lower()
+        self.pattern = re.compile(re.escape(self.text), re.IGNORECASE if self._any_case else 0)
+        self._needle = self._folded(json.dumps(self.text, ensure_ascii=False)[1:-1].encode(errors="replace"))
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.kinds or self.errors)
+
+    def matches(self, line: RawLine) -> int:
+        """Return how many lines of an event's text are meant; 0 when it is not meant at all."""
+        kind = line.kind
+        if kind in SILENT or kind in FLEETING or not self._may_match(kind, line.data):
+            return 0
+        event = parsed(line)
+        if (self.kinds or self.errors) and not (kind in self.kinds or (self.errors and failed(event))):
+            return 0
+        return len(self.matching_lines(event)) if self.text else 1
+
+    def matching_lines(self, event: Event) -> list[int]:
+        """Return the numbers of an event's lines that hold the words."""
+        return [number for number, line in enumerate(words(event).split("\n")) if self.pattern.search(line)]
+
+    def _may_match(self, kind: str, data: bytes) -> bool:
+        if (self.kinds or self.errors) and kind not in self.kinds and not (self.errors and _may_fail(kind, data)):
+            return False
+        return kind not in _VERBATIM or not self.text or self._needle in self._folded(data) or not self.text.isascii()
+
+    def _folded(self, data: bytes) -> bytes:
+        return data.lower() if self._any_case else data
+
+
+def _may_fail(kind: str, data: bytes) -> bool:
+    return b'"ok":false' in data if kind == "tool_returned" else kind not in _VERBATIM
+
+
+class Scan:
+    """All events of a source that a query means, in order; as far as it came."""
+
+    def __init__(self, source: Source, query: Query) -> None:
+        self.query = query
+        self.position = 0
+        """How far the source was read, in bytes."""
+        self._source = source
+        self._offsets = array("Q")
+        self._totals = array("Q")
+        """Matching lines up to and with each event."""
+
+    @property
+    def count(self) -> int:
+        """How many lines were found."""
+        return self._totals[-1] if self._totals else 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all that there is was read."""
+        return self.position >= self._source.end
+
+    def advance(self, seconds: float) -> bool:
+        """Read on for so long. Returns whether something was found."""
+        before, until = len(self._offsets), time.perf_counter() + seconds
+        for number, line in enumerate(self._source.after(self.position)):
+            self._take(line)
+            if number % _LINES_A_LOOK == 0 and time.perf_counter() > until:
+                break
+        return len(self._offsets) > before
+
+    def _take(self, line: RawLine) -> None:
+        self.position = line.end
+        if found := self.query.matches(line):
+            self._offsets.append(line.offset)
+            self._totals.append(self.count + found)
+
+    def before(self, offset: int) -> Iterator[int]:
+        """Yield the offsets of matching events in front of an offset, the last first."""
+        for index in range(bisect_left(self._offsets, offset) - 1, -1, -1):
+            yield self._offsets[index]
+
+    def after(self, offset: int) -> Iterator[int]:
+        """Yield the offsets of matching events from an offset on."""
+        for index in range(bisect_left(self._offsets, offset), len(self._offsets)):
+            yield self._offsets[index]
+
+    def count_before(self, offset: int) -> int:
+        """Return how many lines were found in events in front of an offset."""
+        index = bisect_right(self._offsets, offset - 1) if offset else 0
+        return self._totals[index - 1] if index else 0
+
+    def restart(self) -> None:
+        """Forget everything: the source began anew."""
+        self.position = 0
+        self._offsets, self._totals = array("Q"), array("Q")

@@ -1,0 +1,125 @@
+"""Which rows stand on the screen. A position is the byte offset of an event and the row inside it: it needs no count of lines."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ccterm.tui.pane.query import Scan
+from ccterm.tui.pane.rendering import Rendering
+from ccterm.tui.pane.rows import Row
+from ccterm.tui.pane.source import RawLine, Source
+
+
+class Position(NamedTuple):
+    """A row of a transcript."""
+
+    offset: int
+    """Where its event begins."""
+    row: int = 0
+    """Which of the event's rows; what is too high means the last."""
+
+
+class Placed(NamedTuple):
+    """A row and the event that it is of."""
+
+    offset: int
+    row: Row
+
+
+class Window:
+    """Reads rows from the end backwards, or from a position on."""
+
+    def __init__(self, source: Source, rendering: Rendering) -> None:
+        self._source = source
+        self._rendering = rendering
+        self.only: Scan | None = None
+        """Shows what it found and nothing else; None = everything."""
+
+    def tail(self, height: int) -> list[Placed]:
+        """Return the last rows, with what shows only while nothing follows it."""
+        found: list[Placed] = []
+        last = self.only is None
+        for line in self._before(self._source.end):
+            if len(found) >= height:
+                break
+            rows = self._rendering.last_rows(line, height) if last else self._rendering.rows(line, height - len(found))
+            last = last and not rows
+            found += [Placed(line.offset, row) for row in reversed(rows)]
+        return found[:height][::-1]
+
+    def at(self, position: Position, height: int) -> list[Placed] | None:
+        """Return the rows from a position on; None when there are not that many: then the tail is meant."""
+        found: list[Placed] = []
+        for line, begin, rows in self._rows_from(position):
+            found += [Placed(line.offset, row) for row in rows[begin : begin + height - len(found)]]
+            if len(found) >= height:
+                return found
+        return None
+
+    def moved(self, position: Position, by: int) -> Position | None:
+        """Return the position so many rows further, or nearer to the begin; None when it lies behind the end."""
+        return self._further(position, by) if by >= 0 else self._nearer(position, -by)
+
+    def from_end(self, rows: int) -> Position:
+        """Return the position so many rows in front of the end."""
+        return self._nearer(Position(self._source.end), rows)
+
+    def line_at(self, position: Position) -> int:
+        """Return which line of its event a position is in: what stays the same at another width."""
+        line = self._source.line(position.offset)
+        rows = self._rendering.rows(line) if line else []
+        return rows[min(position.row, len(rows) - 1)].line if rows else 0
+
+    def row_of(self, offset: int, number: int) -> Position:
+        """Return the position of a line of an event."""
+        line = self._source.line(offset)
+        rows = self._rendering.rows(line) if line else []
+        return Position(offset, next((index for index, row in enumerate(rows) if row.line >= number), max(len(rows) - 1, 0)))
+
+    def event_after(self, offset: int) -> int | None:
+        """Return the offset of the next event that has rows."""
+        found = (line.offset for line in self._after(offset) if line.offset > offset and self._rendering.rows(line))
+        return next(found, None)
+
+    def event_before(self, offset: int) -> int | None:
+        """Return the offset of the event before that has rows."""
+        return next((line.offset for line in self._before(offset) if self._rendering.rows(line)), None)
+
+    def _further(self, position: Position, by: int) -> Position | None:
+        for line, begin, rows in self._rows_from(position):
+            if by < len(rows) - begin:
+                return Position(line.offset, begin + by)
+            by -= len(rows) - begin
+        return None
+
+    def _nearer(self, position: Position, by: int) -> Position:
+        inside = next(((line.offset, begin) for line, begin, _ in self._rows_from(position)), (position.offset, 0))
+        if inside[0] == position.offset:
+            if by <= inside[1]:
+                return Position(position.offset, inside[1] - by)
+            by -= inside[1]
+        first = Position(0)
+        for line in self._before(position.offset):
+            if rows := self._rendering.rows(line):
+                if by <= len(rows):
+                    return Position(line.offset, len(rows) - by)
+                by -= len(rows)
+                first = Position(line.offset)
+        return first
+
+    def _rows_from(self, position: Position) -> Iterator[tuple[RawLine, int, list[Row]]]:
+        """Yield events that have rows, each with the row to begin with."""
+        for line in self._after(position.offset):
+            if rows := self._rendering.rows(line):
+                here = line.offset == position.offset
+                yield line, min(position.row, len(rows) - 1) if here else 0, rows
+
+    def _before(self, offset: int) -> Iterator[RawLine]:
+        return self._source.before(offset) if self.only is None else self._chosen(self.only.before(offset))
+
+    def _after(self, offset: int) -> Iterator[RawLine]:
+        return self._source.after(offset) if self.only is None else self._chosen(self.only.after(offset))
+
+    def _chosen(self, offsets: Iterator[int]) -> Iterator[RawLine]:
+        for offset in offsets:
+            if line := self._source.line(offset):
+                yield line

@@ -1,0 +1,1 @@
+"""The screens: each is one thing that a user does."""

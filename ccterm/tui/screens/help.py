@@ -1,0 +1,84 @@
+"""Help: all keys that do something on the screen below, and what the signs mean. Made from the bindings, so it is always true."""
+
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from ccterm.tui.words import SIGNS, TONES
+
+KEY_WIDTH = 12
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys of another screen."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen > VerticalScroll {
+        width: 96; max-width: 96%; height: auto; max-height: 96%;
+        padding: 0 2; background: $surface; border: round $primary; scrollbar-size-vertical: 1;
+    }
+    HelpScreen Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Back")]
+
+    def __init__(self, screen: Screen[object]) -> None:
+        super().__init__()
+        found = [active for active in screen.active_bindings.values() if _told(active)]
+        here = [active for active in found if active.node is screen]
+        everywhere = [active for active in found if active.node is screen.app]
+        within = [active for active in found if active not in here and active not in everywhere]
+        numbers = (
+            [("1-9", "Choose a run by its number")] if any(active.binding.key == "1" for active in screen.active_bindings.values()) else []
+        )
+        always = [("ctrl+p", "Every action by name"), ("ctrl+c", "Copy what is selected; without a selection: quit")]
+        self._parts = [
+            ("Here", [*_entries(screen, here), *numbers]),
+            ("Where you are", _entries(screen, within)),
+            ("Everywhere", [*_entries(screen, everywhere), *always]),
+        ]
+
+    def compose(self) -> ComposeResult:
+        """Lay out keys, then signs."""
+        room = min(96, self.app.size.width * 96 // 100) - KEY_WIDTH - 11
+        with VerticalScroll():
+            for title, entries in self._parts:
+                if entries:
+                    yield Static(
+                        Content("\n").join([Content.styled(title, "bold"), *(_line(entry, room) for entry in entries), Content("")]),
+                        markup=False,
+                    )
+            yield Static(Content("\n").join([Content.styled("Signs", "bold"), *_signs()]), markup=False)
+
+
+def _told(active: ActiveBinding) -> bool:
+    binding = active.binding
+    return bool(binding.description) and not binding.system and not binding.action.startswith(("focus_number", "screen.copy_text"))
+
+
+def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[tuple[str, str]]:
+    """Return keys and what they do; keys that do the same stand together."""
+    keys: dict[str, list[str]] = {}
+    for active in bindings:
+        text = active.binding.tooltip or active.binding.description
+        keys.setdefault(text, []).append(screen.app.get_key_display(active.binding))
+    return [(" ".join(dict.fromkeys(found)), text) for text, found in keys.items()]
+
+
+def _line(entry: tuple[str, str], room: int) -> Content:
+    key, text = entry
+    indented = f"\n{' ' * (KEY_WIDTH + 2)}".join(wrap(text, max(20, room)))
+    return Content.assemble((f"  {key:<{KEY_WIDTH}}", "bold $text-accent"), indented)
+
+
+def _signs() -> Iterator[Content]:
+    pairs = [Content.assemble("  ", (sign, TONES[sign]), f" {text:<20}") for sign, text in SIGNS.items()]
+    for index in range(0, len(pairs), 3):
+        yield Content("").join(pairs[index : index + 3])

@@ -1,0 +1,77 @@
+"""What is known of a run beside its transcript: how it stands, steps with their times, verdict, numbers, what to do next."""
+
+from datetime import datetime
+
+from textual.content import Content
+from textual.widgets import Static
+
+from ccterm.models import Run, StepRecord
+from ccterm.render import change_numbers
+from ccterm.tui.sight import Sight
+from ccterm.tui.words import elapsed, money, signed, spelled, standing
+
+WIDTH = 44
+"""Cells of a line; the longer ones are wrapped, but for the steps'."""
+
+
+class Facts(Static):
+    """A run's facts, one below the other."""
+
+    DEFAULT_CSS = """
+    Facts { width: 1fr; height: auto; padding: 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+
+    def show(self, sight: Sight, at: datetime) -> None:
+        """Say what is known now."""
+        self.update(facts(sight, at))
+
+
+def facts(sight: Sight, at: datetime) -> Content:
+    """Return all facts as lines."""
+    run = sight.run
+    lines: list[Content] = [Content.assemble(signed(run), " ", (standing(sight), "bold"), f"  {elapsed(sight, at)}")]
+    lines += [_step(step) for step in run.steps]
+    if sight.step and sight.step not in [step.name for step in run.steps[-1:]]:
+        lines.append(Content.assemble(("● ", "$text-primary"), f"{sight.step:<9} ", (sight.doing, "dim")))
+    lines += [Content(""), Content(money(run))]
+    lines += [_fact(name, text) for name, text in _facts(run) if text]
+    if run.verdict:
+        lines += [Content(""), *([Content.styled("policy: fine", "$text-success")] if run.verdict.ok else [])]
+        lines += [
+            Content.styled(f"policy: {finding.text}", "$text-error" if finding.severity == "refuse" else "$text-warning")
+            for finding in run.verdict.findings
+        ]
+    if run.summary:
+        lines += [Content(""), *(Content(line) for line in run.summary.strip().split("\n")[:12])]
+    if run.action:
+        lines += [Content(""), Content.styled(run.action, "$text-accent")]
+    return Content("\n").join(lines)
+
+
+def _step(step: StepRecord) -> Content:
+    mark = ("✓ ", "$text-success") if step.ok else ("✗ ", "bold $text-error")
+    return Content.assemble(mark, f"{step.name:<9}{spelled(step.seconds):>7}  ", (step.detail, "dim")).truncate(WIDTH, ellipsis=True)
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    task, where = run.task, "this machine, no isolation" if run.task.execution_mode == "local" else "container"
+    return [
+        ("changes", change_numbers(run)),
+        ("commit", (run.commit or "")[:12]),
+        ("pushed", f"{run.published.ref.removeprefix('refs/heads/')}, proven" if run.published else ""),
+        ("kept in", run.salvage.directory if run.salvage else ""),
+        ("remote", task.remote or task.repo),
+        ("base", (run.base_sha or "")[:12]),
+        ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
+        ("where", where),
+        ("secrets", "a registered secret was masked: rotate it" if run.secret_seen else ""),
+        ("attempt", str(len(run.attempts)) if len(run.attempts) > 1 else ""),
+        ("run", run.id),
+    ]
+
+
+def _fact(name: str, text: str) -> Content:
+    return Content.assemble((f"{name:<9}", "dim"), text)

@@ -1,0 +1,142 @@
+"""Shows a patch, one column or two. Only the rows on the screen are made, so a patch of a hundred thousand lines costs no more than a small one."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from ccterm.tui.patch import FilePatch, Kind, Pair, PatchLine, side_by_side
+
+Row = FilePatch | PatchLine | Pair
+_SIGNS: dict[Kind, str] = {"added": "+", "removed": "-", "same": " ", "hunk": " ", "note": " "}
+NUMBERS = 5
+
+
+class PatchView(ScrollView, can_focus=True):
+    """A patch to read."""
+
+    DEFAULT_CSS = """
+    PatchView {
+        height: 1fr; width: 1fr;
+        & > .patch--file { background: $panel; color: $text; text-style: bold; }
+        & > .patch--hunk { color: $text-accent; }
+        & > .patch--added { background: $success-muted; color: $text-success; }
+        & > .patch--removed { background: $error-muted; color: $text-error; }
+        & > .patch--same { color: $text; }
+        & > .patch--number { text-style: dim; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "patch--file", "patch--hunk", "patch--added", "patch--removed", "patch--same", "patch--number",
+    }  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right_square_bracket", "next_file(1)", "Next file"),
+        Binding("left_square_bracket", "next_file(-1)", "File before", show=False),
+        Binding("v", "turn", "Side by side", tooltip="Show before and after side by side, or in one column"),
+        Binding("j", "scroll_down", "Down", show=False),
+        Binding("k", "scroll_up", "Up", show=False),
+    ]
+
+    beside: reactive[bool] = reactive(False)
+    """Whether before and after stand side by side."""
+
+    class AtFile(Message):
+        """This file is at the top now."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._files: Sequence[FilePatch] = ()
+        self._rows: list[Row] = []
+        self._heads: list[int] = []
+
+    def show(self, files: Sequence[FilePatch]) -> None:
+        """Show these files."""
+        self._files = files
+        self._lay_out()
+
+    def watch_beside(self) -> None:
+        """Lay out anew."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._rows, self._heads = [], []
+        for file in self._files:
+            self._heads.append(len(self._rows))
+            self._rows += [file, *(side_by_side(file.lines) if self.beside else file.lines)]
+        widest = 0 if self.beside else max((len(line.text) for file in self._files for line in file.lines), default=0)
+        self.virtual_size = Size(widest + 2 * NUMBERS + 4 if widest else 0, len(self._rows))
+        self.refresh()
+
+    def go_to(self, index: int) -> None:
+        """Bring a file to the top."""
+        if 0 <= index < len(self._heads):
+            self.scroll_to(y=self._heads[index], animate=False)
+            self.post_message(self.AtFile(index))
+
+    def action_next_file(self, by: int) -> None:
+        """Go to the next file, or to the one before."""
+        here = sum(head <= self.scroll_offset.y for head in self._heads) - 1
+        self.go_to(max(0, min(len(self._heads) - 1, here + by)))
+
+    def action_turn(self) -> None:
+        """Change between one column and two."""
+        self.beside = not self.beside
+
+    def render_line(self, y: int) -> Strip:
+        """Return one row of the screen."""
+        x, top = self.scroll_offset
+        index, width = top + y, self.size.width
+        if index >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        row = self._rows[index]
+        if isinstance(row, FilePatch):
+            return self._file(row, width)
+        if isinstance(row, PatchLine):
+            return self._line(row, x, width)
+        return self._pair(row, width)
+
+    def _file(self, file: FilePatch, width: int) -> Strip:
+        style = self.get_component_rich_style("patch--file")
+        numbers = f"  {file.deed}" if file.deed != "modified" else ""
+        return Strip([Segment(f" {file.path}{numbers}  +{file.added} -{file.removed}", style)]).adjust_cell_length(width, style)
+
+    def _line(self, line: PatchLine, x: int, width: int) -> Strip:
+        style = self._style(line.kind)
+        if line.kind == "hunk":
+            return Strip([Segment(f"{'···':>{NUMBERS}} {line.text}", style)]).adjust_cell_length(width, style)
+        numbers = f"{line.old or '':>{NUMBERS}}{line.new or '':>{NUMBERS}} "
+        gutter = Strip([Segment(numbers, style + self.get_component_rich_style("patch--number", partial=True))])
+        text = Strip([Segment(f"{_SIGNS[line.kind]} {line.text}", style)])
+        return Strip.join([gutter, text.crop(x)]).adjust_cell_length(width, style)
+
+    def _pair(self, pair: Pair, width: int) -> Strip:
+        left, right = pair
+        half = (width - 1) // 2
+        if left is not None and left is right and left.kind in ("hunk", "note"):
+            return self._line(left, 0, width)
+        return Strip.join(
+            [self._half(left, half, old=True), Strip([Segment("│", self._style("same"))]), self._half(right, width - 1 - half, old=False)]
+        )
+
+    def _half(self, line: PatchLine | None, width: int, *, old: bool) -> Strip:
+        if line is None:
+            return Strip.blank(width, self.rich_style)
+        style = self._style(line.kind)
+        number = Segment(
+            f"{(line.old if old else line.new) or '':>{NUMBERS}} ", style + self.get_component_rich_style("patch--number", partial=True)
+        )
+        return Strip([number, Segment(line.text, style)]).adjust_cell_length(width, style)
+
+    def _style(self, kind: Kind) -> Style:
+        return self.get_component_rich_style(f"patch--{'same' if kind == 'note' else kind}")

@@ -1,0 +1,358 @@
+"""The panes against their peers, on a pseudo-terminal of 200×50: a hello-world Textual app, and tmux showing the same lines. Prints; asserts nothing.
+
+key      under the load that is named: key written → its mark read back from the terminal
+jump     key written → a random place of a run of 1 M lines is on the screen
+resize   window size changed → the last pane has been painted in its new size
+CPU      user and system time of the program that shows the panes; what writes the lines is not counted
+"""
+
+import contextlib
+import fcntl
+import os
+import pty
+import random
+import re
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ccterm.events import Event, Printed, Said, ToolCalled, ToolReturned, to_line
+from ccterm.models import RunId, now
+
+PANES = 16
+ROWS, COLUMNS = 50, 200
+SMALL = (40, 160)
+BATCH = 0.05
+"""Seconds between two writes of a transcript, as `Transcript` does it."""
+SECONDS = 5.0
+TEXT = "step finished: copying blob sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b to the store"
+HELLO = "from textual.app import App\nfrom textual.widgets import Static\nclass H(App):\n    def compose(self):\n        yield Static('READY')\nH().run()\n"
+HERE = [sys.executable, str(Path(__file__).resolve())]
+
+
+# What is shown --------------------------------------------------------------------------------------------------------------------------
+
+
+def text_line(number: int) -> str:
+    """Return one line of a program's output."""
+    return f"{number:08d} {('INFO', 'WARN', 'DEBUG', 'ERROR')[number % 4]} {TEXT}"
+
+
+class Author:
+    """Writes one run's transcript as the agent's program and its tools would: mostly output, now and then a word and a tool call."""
+
+    def __init__(self, path: Path, *, talks: bool) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._run = RunId(path.stem)
+        self._talks = talks
+        self._seq = 0
+        self._lines = 0
+
+    def write(self, count: int) -> None:
+        """Append so many lines in one batch."""
+        events: list[Event] = [Printed(stream="stdout", text="\n".join(text_line(self._lines + n) for n in range(count)))]
+        if self._talks and (self._lines // 500) != (self._lines + count) // 500:
+            call = f"toolu_{self._lines}"
+            events += [
+                Said(text=f"I looked at line {self._lines}. The refresh path still trusts the old cookie, so I will fix that first."),
+                ToolCalled(id=call, name="Bash", summary="pytest tests/auth -q", input={"command": "pytest tests/auth -q"}),
+                ToolReturned(id=call, ok=self._lines % 3 > 0, text="12 passed, 1 failed\nE  AssertionError: expected 401, got 200\n" * 9),
+            ]
+        self._lines += count
+        self._file.write(b"".join(map(self._line, events)))
+
+    def _line(self, event: Event) -> bytes:
+        self._seq += 1
+        return to_line(event.stamped(seq=self._seq, at=now(), run=self._run))
+
+
+def write_events(place: Path, rate: float, seconds: float) -> None:
+    """Append lines to all transcripts, so many a second to each."""
+    authors = [Author(place / f"{n}.ndjson", talks=True) for n in range(PANES)]
+    for due in _paced(rate, seconds, len(authors)):
+        for author, count in zip(authors, due, strict=True):
+            if count:
+                author.write(count)
+
+
+def print_lines(rate: float, seconds: float) -> None:
+    """Print lines, so many a second: what tmux gets."""
+    sent = 0
+    for (count,) in _paced(rate, seconds, 1):
+        if count:
+            os.write(1, b"".join(text_line(sent + n).encode() + b"\n" for n in range(count)))
+            sent += count
+
+
+def _paced(rate: float, seconds: float, many: int) -> Iterator[list[int]]:
+    """Yield, every 50 ms, how many lines are due for each of so many; rare ones come at different times."""
+    start, sent = time.monotonic(), [0.0 if rate > 20 else -random.random() for _ in range(many)]
+    done = [0] * many
+    while (passed := time.monotonic() - start) < seconds:
+        due = [max(0, int(passed * rate + shift) - before) for shift, before in zip(sent, done, strict=True)]
+        done = [before + count for before, count in zip(done, due, strict=True)]
+        yield due
+        time.sleep(BATCH)
+
+
+# The programs -----------------------------------------------------------------------------------------------------------------------------
+
+
+def show_panes(place: Path, panes: int) -> None:
+    """Run an app that shows transcripts side by side. Keys: J jumps in the first pane, Q quits, any other shows a mark."""
+    from textual.app import App, ComposeResult
+    from textual.containers import Grid
+    from textual.events import Key
+    from textual.widgets import Static
+
+    from ccterm.tui.pane import EventPane, FrameClock
+
+    class Last(EventPane):
+        def on_resize(self) -> None:
+            self.call_after_refresh(self.app.query_one("#mark", Static).update, f"w{self.app.size.width}", layout=False)
+
+    class Panes(App[None]):
+        CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 8; }"
+
+        def compose(self) -> ComposeResult:
+            clock = FrameClock()
+            with Grid() as grid:
+                grid.styles.grid_size_columns = 4 if panes > 4 else 1
+                for number in range(panes):
+                    kind = Last if number == panes - 1 else EventPane
+                    yield kind(place / f"{number}.ndjson", clock=clock)
+            yield Static("READY", id="mark")
+
+        def on_mount(self) -> None:
+            self.jumps = 0
+            self.query(EventPane).last().focus()
+
+        def on_key(self, event: Key) -> None:
+            if event.character == "J":
+                self.jumps += 1
+                self.query(EventPane).first().show_share(random.random())
+                self._mark(f"jump{self.jumps:04d}")
+            elif event.character == "Q":
+                self.exit()
+            elif event.character:
+                self._mark(event.character.upper() * 6)
+
+        def _mark(self, text: str) -> None:
+            self.query_one("#mark", Static).update(text, layout=False)
+
+    Panes().run()
+
+
+class Terminal:
+    """A program on a pseudo-terminal."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        env = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR")}
+        self.begin = time.monotonic()
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:
+            os.execvpe(words[0], list(words), {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"})
+        self.resize(ROWS, COLUMNS)
+        self._tail = b""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change its size."""
+        fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self, seconds: float, until: str = "") -> float | None:
+        """Read what it shows for so long, or until a text shows: then return the milliseconds that took."""
+        start, wanted, tail = time.monotonic(), re.compile(until.encode()) if until else None, b""
+        while (left := start + seconds - time.monotonic()) > 0:
+            if not select.select([self._descriptor], [], [], left)[0]:
+                break
+            try:
+                data = os.read(self._descriptor, 65536)
+            except OSError:  # it has ended
+                return None
+            if wanted and wanted.search(tail + data):
+                return (time.monotonic() - start) * 1000
+            tail = (tail + data)[-256:]
+        return None
+
+    def ask(self, key: str, mark: str) -> float | None:
+        """Press a key; return the milliseconds until a text shows."""
+        os.write(self._descriptor, key.encode())
+        return self.read(5, mark)
+
+    def end(self) -> None:
+        """End it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self._descriptor)
+
+
+def cpu(*pids: int) -> float:
+    """Return the seconds of CPU that processes have used."""
+    import psutil
+
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
+
+
+def memory(pid: int) -> float:
+    """Return the megabytes that a process holds."""
+    import psutil
+
+    return float(psutil.Process(pid).memory_info().rss) / 1e6
+
+
+# The measurements -------------------------------------------------------------------------------------------------------------------------
+
+
+def row(name: str, value: float, unit: str, bar: str, peer: float | None = None) -> None:
+    """Print one figure, beside its peer's where there is one."""
+    beside = f"{peer:>9.1f}  ratio {value / peer if peer else 0:>5.2f}" if peer is not None else " " * 22
+    print(f"{name:<46} {value:>8.1f} {unit:<3} {beside}   bar: {bar}", flush=True)
+
+
+def p95(values: Sequence[float | None]) -> float:
+    """Return the 95th percentile; what never came counts as five seconds."""
+    ordered = sorted(5000.0 if value is None else value for value in values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+
+
+def first_frame(words: Sequence[str]) -> float:
+    """Return the milliseconds until a program has drawn."""
+    terminal = Terminal(words)
+    terminal.read(10, "READY")
+    took = (time.monotonic() - terminal.begin) * 1000
+    terminal.end()
+    return took
+
+
+def first_frame_rows(place: Path) -> None:
+    """Start-up of panes against a hello-world app, in turn."""
+    hello = place / "hello.py"
+    hello.write_text(HELLO)
+    programs = {"hello": [sys.executable, str(hello)], "4": [*HERE, "panes", str(place), "4"], "16": [*HERE, "panes", str(place), "16"]}
+    took = {name: statistics.median(first_frame(words) for _ in range(3)) for name, words in programs.items()}
+    row("first frame, 4 panes", took["4"], "ms", "1.5 x", took["hello"])
+    row("first frame, 16 panes", took["16"], "ms", "1.5 x", took["hello"])
+
+
+@contextlib.contextmanager
+def writing(place: Path, rate: float) -> Iterator[None]:
+    """Write to all transcripts, in another process."""
+    author = subprocess.Popen([*HERE, "write", str(place), str(rate)])
+    try:
+        yield
+    finally:
+        author.kill()
+        author.wait()
+
+
+def used(terminal: Terminal, pids: Sequence[int], seconds: float = SECONDS) -> float:
+    """Return how much of a core processes use, in percent, while nobody presses a key."""
+    before, start = cpu(*pids), time.monotonic()
+    terminal.read(seconds)
+    return 100 * (cpu(*pids) - before) / (time.monotonic() - start)
+
+
+def tmux_use(place: Path, rate: float) -> float:
+    """Return how much of a core tmux uses to show the same lines."""
+    tmux = ["tmux", "-S", str(place / "tmux"), "-f", "/dev/null"]
+    command = "exec " + " ".join([*HERE, "print", str(rate)])
+    subprocess.run([*tmux, "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), command], check=True)
+    for _ in range(PANES - 1):
+        subprocess.run([*tmux, "split-window", command], check=True)
+        subprocess.run([*tmux, "select-layout", "tiled"], check=True)
+    server = int(subprocess.run([*tmux, "display", "-p", "#{pid}"], capture_output=True, text=True, check=True).stdout)
+    terminal = Terminal([*tmux, "attach"])
+    try:
+        terminal.read(2.0)
+        return used(terminal, (server, terminal.pid))
+    finally:
+        terminal.end()
+        subprocess.run([*tmux, "kill-server"], capture_output=True, check=False)
+
+
+def rate_rows(place: Path, terminal: Terminal, name: str, rate: float, bar: str) -> None:
+    """Keys and CPU while lines come at a rate, and tmux with the same."""
+    with writing(place, rate):
+        terminal.read(1.0)
+        share = used(terminal, (terminal.pid,))
+        keys = [_press(terminal, letter) for letter in "abcdefhilmopqrstuvxz" * 2]
+    row(f"{name}: key to paint, median", statistics.median(key or 5000.0 for key in keys), "ms", "-")
+    row(f"{name}: key to paint, p95", p95(keys), "ms", "50 ms")
+    row(f"{name}: CPU, tmux beside it", share, "%", bar, tmux_use(place, rate))
+
+
+def _press(terminal: Terminal, letter: str) -> float | None:
+    took = terminal.ask(letter, letter.upper() * 6)
+    terminal.read(random.uniform(0.05, 0.15))
+    return took
+
+
+def main() -> None:
+    """Print all rows."""
+    print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; above 1 a core, times are those of a crowd")
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        first_frame_rows(place)
+        panes_rows(place)
+
+
+def panes_rows(place: Path) -> None:
+    """Everything about sixteen panes, the first of which shows a long run."""
+    author = Author(place / "0.ndjson", talks=True)
+    for _ in range(4000):
+        author.write(250)
+    terminal = Terminal([*HERE, "panes", str(place), str(PANES)])
+    try:
+        terminal.read(10, "READY")
+        terminal.read(2.0)
+        before = memory(terminal.pid)
+        row("idle: CPU", used(terminal, (terminal.pid,), 3.0), "%", "1 % of a core")
+        rate_rows(place, terminal, "16 panes, 80 lines/s in all", 80 / PANES, "3 x")
+        rate_rows(place, terminal, "16 panes x 5,000 lines/s", 5000, "2 x")
+        with writing(place, 5000):
+            terminal.read(0.5)
+            jumps = [_jump(terminal, n) for n in range(1, 31)]
+            resizes = [_resize(terminal, n) for n in range(12)]
+        row("jump in a run of 1 M lines, median", statistics.median(took or 5000.0 for took in jumps), "ms", "-")
+        row("jump in a run of 1 M lines, p95", p95(jumps), "ms", "50 ms")
+        row("resize, median", statistics.median(took or 5000.0 for took in resizes), "ms", "-")
+        row("resize, p95", p95(resizes), "ms", "100 ms")
+        lines = sum(path.stat().st_size for path in place.glob("*.ndjson")) / 1e6
+        row(f"growth of memory, {lines:,.0f} MB of transcripts", memory(terminal.pid) - before, "MB", "60 MB")
+    finally:
+        terminal.end()
+
+
+def _jump(terminal: Terminal, number: int) -> float | None:
+    took = terminal.ask("J", f"jump{number:04d}")
+    terminal.read(0.1)
+    return took
+
+
+def _resize(terminal: Terminal, number: int) -> float | None:
+    rows, columns = SMALL if number % 2 == 0 else (ROWS, COLUMNS)
+    terminal.resize(rows, columns)
+    took = terminal.read(3, f"w{columns}")
+    terminal.read(0.3)
+    return took
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["panes", place, panes]:
+            show_panes(Path(place), int(panes))
+        case ["write", place, rate]:
+            write_events(Path(place), float(rate), 60)
+        case ["print", rate]:
+            print_lines(float(rate), 60)
+        case _:
+            main()

@@ -1,0 +1,41 @@
+"""Draw the README's pictures: scenes that tests compare too, played in front of the real app."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from tests.tui.scenes import SCENES, app_for_scenes, play
+
+PLACE = Path("screenshots")
+PICTURES = {
+    "launch": ("launch_several", (110, 28)),
+    "fleet-4": ("fleet_of_four", (120, 34)),
+    "fleet-12": ("fleet_of_twelve", (160, 48)),
+    "run-diff": ("run_diff", (160, 36)),
+    "preflight-failing": ("preflight_failing", (100, 20)),
+    "preflight-fixed": ("preflight_fixed", (100, 20)),
+    "usage-limit": ("usage_limit", (160, 40)),
+}
+"""File -> the scene, and the terminal's width and height."""
+
+
+async def draw(name: str, scene: str, size: tuple[int, int]) -> None:
+    """Write one picture."""
+    app = app_for_scenes()
+    async with app.run_test(size=size) as pilot:
+        with tempfile.TemporaryDirectory() as directory:
+            await play(SCENES[scene], pilot, directory=Path(directory))
+            picture = app.export_screenshot(title="ccterm")
+    (PLACE / f"{name}.svg").write_text(picture, "utf-8")
+    print(PLACE / f"{name}.svg")
+
+
+async def main() -> None:
+    """Draw all of them."""
+    PLACE.mkdir(exist_ok=True)
+    for name, (scene, size) in PICTURES.items():
+        await draw(name, scene, size)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

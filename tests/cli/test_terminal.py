@@ -1,0 +1,164 @@
+"""The terminal on a real pty: keys alone carry the demonstration from start to end, and however it ends the terminal is given back."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.owner.lock import OwnerLock
+from ccterm.state_dir import StateDir
+from tests.support.core import ccterm
+from tests.support.terminal import Terminal
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+ALLOWED = re.compile(
+    rb"\x1b\[[0-9;]*[ABCDGHJKmnstuqc]|\x1b\[[0-9]+ q|\x1b\[\?[0-9;]+\$?[hlpu]|\x1b\[[<>=][0-9;]*[umcq]"
+    rb"|\x1b\](?:2;[^\x07\x1b]*|11;\?|22;[a-z]*)\x07|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"
+)
+
+
+class Screen(Terminal):
+    """ccterm on a terminal."""
+
+    def __init__(self, tmp_path: Path, *args: str, size: tuple[int, int] = (120, 32)) -> None:
+        environ = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        environ |= {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"}
+        super().__init__([sys.executable, "-m", "ccterm", *args], env=environ, cwd=tmp_path, size=size)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Screen]]:
+    """Terminals that a test starts; whatever it leaves is ended."""
+    screens: list[Screen] = []
+    yield screens
+    for screen in screens:
+        if Path(f"/proc/{screen.pid}").exists():
+            os.kill(screen.pid, signal.SIGKILL)
+        screen.close()
+    if holder := OwnerLock(StateDir(tmp_path / "state")).holder():
+        os.kill(holder.pid, signal.SIGTERM)
+
+
+def test_the_demonstration_from_start_to_end_by_keys_alone(started: list[Screen], tmp_path: Path) -> None:
+    screen = Screen(tmp_path, "demo", size=(160, 48))
+    started.append(screen)
+    screen.until("feature/rate-limit")
+    screen.until("Which one do you want?")
+    at = screen.until("chore/settings")
+    screen.press("3s")
+    at = screen.until("What should feature/search know?", after=at)
+    screen.press("In memory\r")
+    screen.until("told feature/search", after=at)
+    at = screen.until("fix/rounding failed")
+    screen.press("1\r")
+    at = screen.until("resolve", after=at)
+    screen.press("\x1b")
+    at = screen.until("feature/search", after=at)
+    screen.press("q")
+    screen.until("Quit?", after=at)
+    screen.press("s")
+    assert screen.wait() == 0
+    assert screen.given_back
+
+
+def test_without_runs_it_shows_itself_and_leaves(started: list[Screen], tmp_path: Path) -> None:
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    screen.until("in this process")
+    screen.press("q")
+    assert screen.wait() == 0
+    assert screen.given_back
+    assert screen.modes[1049] is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_program_ends_it_in_order(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    screen.until("in this process")
+    os.kill(screen.pid, number)
+    assert screen.wait() == 0
+    assert screen.given_back
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_screen_that_is_killed_leaves_the_terminal_as_it_was(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    screen.until("in this process")
+    assert screen.modes[1049]
+    [child] = screen.children()
+    os.kill(child, number)
+    assert screen.wait() == 128 + number
+    assert screen.given_back
+    assert f"ended by signal {number.value}".encode() in screen.output
+
+
+def test_a_screen_whose_parent_is_killed_ends(started: list[Screen], tmp_path: Path) -> None:
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    screen.until("in this process")
+    [child] = screen.children()
+    os.kill(screen.pid, signal.SIGKILL)
+    wait_until(lambda: (screen.read(0.01), dead(child))[1])
+
+
+def dead(pid: int) -> bool:
+    """Whether a process is gone, or only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def test_an_exception_in_the_screen_gives_the_terminal_back(started: list[Screen], tmp_path: Path) -> None:
+    broken = "import sys; sys.argv = ['ccterm', '--foreground']\n"
+    broken += "from ccterm.tui.screens.fleet import FleetScreen\n"
+    broken += "def fail(self): raise RuntimeError('broken on purpose')\n"
+    broken += "FleetScreen.action_zoom = FleetScreen.action_filter = fail\n"
+    broken += "from ccterm.cli.main import main\nmain()\n"
+    screen = Terminal(
+        [sys.executable, "-c", broken],
+        env=os.environ | {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"},
+        cwd=tmp_path,
+    )
+    at = screen.until("to mend")  # there is no login here, so the checks have opened
+    screen.press("\x1b")
+    screen.until("No runs yet", after=at)
+    screen.press("f")
+    assert screen.wait() == 1
+    assert screen.given_back
+    assert b"broken on purpose" in screen.output
+    screen.close()
+
+
+def test_only_our_own_sequences_reach_the_terminal(started: list[Screen], tmp_path: Path) -> None:
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    screen.until("in this process")
+    screen.press("q")
+    screen.wait()
+    rest = ALLOWED.sub(b"", screen.output)
+    assert b"\x1b" not in rest, rest[rest.index(b"\x1b") :][:80]
+
+
+def test_runs_go_on_behind_a_closed_terminal(started: list[Screen], tmp_path: Path) -> None:
+    screen = Screen(tmp_path)
+    started.append(screen)
+    screen.until(" owner")
+    screen.press("q")
+    assert screen.wait() == 0
+    assert screen.given_back
+    assert ccterm("runs", env={"CCTERM_STATE_DIR": str(tmp_path / "state")}).returncode == 0
+
+
+def test_without_a_terminal_there_is_help(tmp_path: Path) -> None:
+    done = ccterm(env={"CCTERM_STATE_DIR": str(tmp_path / "state")})
+    assert "Without a command: the terminal" in done.stdout
+    assert not (tmp_path / "state").exists()

@@ -1,0 +1,100 @@
+"""A real terminal for a test: a program on a pty of its own, in a session of its own, with a small emulator of what it shows."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+LIMIT = 45.0
+_MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
+_CONTROL = re.compile(rb"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-B0-2]|\x1b[=>78cM]")
+
+
+class Terminal:
+    """Runs a program on a pty. Everything it printed is in `output`."""
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, size: tuple[int, int] = (120, 32)) -> None:
+        self._leader, follower = pty.openpty()
+        width, height = size
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.before = termios.tcgetattr(follower)
+        self._follower = follower  # kept open, so that the modes can be asked after the program has ended
+        self.output = b""
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            fcntl.ioctl(follower, termios.TIOCSCTTY, 0)
+            for number in (0, 1, 2):
+                os.dup2(follower, number)
+            os.closerange(3, 64)
+            os.chdir(cwd)
+            os.execve(command[0], list(command), dict(env))
+
+    def press(self, keys: str) -> None:
+        """Type keys."""
+        os.write(self._leader, keys.encode())
+
+    def read(self, seconds: float = 0.1) -> bool:
+        """Take in what the program printed; returns whether there was anything."""
+        ready, _, _ = select.select([self._leader], [], [], seconds)
+        if not ready:
+            return False
+        try:
+            data = os.read(self._leader, 65536)
+        except OSError:
+            return False
+        self.output += data
+        return bool(data)
+
+    def until(self, words: str, *, after: int = 0) -> int:
+        """Read until words stand in the output behind position `after`; returns where the output ends. Raises TimeoutError."""
+        end = time.monotonic() + LIMIT
+        while words.encode() not in _CONTROL.sub(b"", self.output[after:]):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{words!r} did not come; last: {_CONTROL.sub(b'', self.output[-3000:])!r}")
+            self.read()
+        return len(self.output)
+
+    def children(self) -> list[int]:
+        """Return the program's child processes."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def wait(self) -> int:
+        """Read to the program's end and return its exit code, negative for a signal."""
+        end = time.monotonic() + LIMIT
+        while True:
+            self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                while self.read(0.1):
+                    continue
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"it did not end; last: {self.output[-2000:]!r}")
+
+    @property
+    def modes(self) -> dict[int, bool]:
+        """The private modes as they are after all that was printed."""
+        found: dict[int, bool] = {}
+        for numbers, way in _MODES.findall(self.output):
+            found |= {int(number): way == b"h" for number in numbers.split(b";") if number}
+        return found
+
+    @property
+    def given_back(self) -> bool:
+        """Whether the terminal is as it was: line modes, no mouse, no other screen, a cursor."""
+        on = {mode for mode, is_on in self.modes.items() if is_on}
+        return termios.tcgetattr(self._follower) == self.before and on <= {25, 7, 12} and self.modes.get(25, True)
+
+    def close(self) -> None:
+        """End what is left."""
+        for descriptor in (self._leader, self._follower):
+            os.close(descriptor)

@@ -1,0 +1,16 @@
+"""An app with one pane, for a real terminal: python child.py TRANSCRIPT. t shows a toast over it, q quits."""
+
+import sys
+from pathlib import Path
+
+from tests.tui.pane.showing import Showing
+
+
+class Child(Showing):
+    """What `Showing` shows, with two keys."""
+
+    BINDINGS = [("t", "notify('a toast')"), ("q", "quit")]
+
+
+if __name__ == "__main__":
+    Child(Path(sys.argv[1])).run()

@@ -1,0 +1,120 @@
+"""Fixtures for panes: a transcript in memory to write to, a reel that shows it, and every kind of event once."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from ccterm import events
+from ccterm.causes import Cause
+from ccterm.events import Event, to_line
+from ccterm.models import Changes, Finding, RunId, State, Verdict
+from ccterm.tui.pane.reel import Reel
+from ccterm.tui.pane.source import MemoryStore
+
+AT = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
+RUN = RunId("01J0000000000000000000TEST")
+MakeReel = Callable[..., Reel]
+
+EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
+    # what it is: the event, and the rows that it has at 40 cells
+    "queued": (events.Queued(target="feature/x", prompt="Add a LICENSE\nplease"), ["» Add a LICENSE", "  please"]),
+    "queued without a prompt": (events.Queued(), []),
+    "held": (events.Held(reason="branch busy"), ["‖ held: branch busy"]),
+    "no longer held": (events.Held(reason=""), ["○ no longer held"]),
+    "started": (events.Started(), []),
+    "step started": (events.StepStarted(step="setup"), ["● setup"]),
+    "step finished": (events.StepFinished(step="checkout", ok=True, seconds=0.42, detail="reused"), ["✓ checkout  0.4 s  reused"]),
+    "step failed": (events.StepFinished(step="setup", ok=False, seconds=75, detail="exit 1"), ["✗ setup      1:15  exit 1"]),
+    "said": (events.Said(text="I'll start with the session middleware."), ["I'll start with the session middleware."]),
+    "said by a sub-agent": (events.Said(text="Found it.", agent="search"), ["[search] Found it."]),
+    "typing": (events.Typing(text="Fix"), ["Fix▌"]),
+    "thought": (events.Thought(tokens=1240), ["∴ thinking, 1,240 tokens"]),
+    "tool called": (
+        events.ToolCalled(id="a", name="Read", summary="src/auth/session.py"),
+        ["› Read  src/auth/session.py            …"],
+    ),
+    "called by a sub-agent": (
+        events.ToolCalled(id="a", name="Grep", summary="login", agent="search"),
+        ["› [search] Grep  login                 …"],
+    ),
+    "tool returned": (events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"), ["  1", "  2", "  3", "  … 2 more"]),
+    "tool returned little": (events.ToolReturned(id="a", ok=True, text="done\n"), ["  done"]),
+    "tool returned nothing": (events.ToolReturned(id="a", ok=True, text=""), []),
+    "printed": (events.Printed(stream="stderr", text="npm ci\nadded 212 packages"), ["  npm ci", "  added 212 packages"]),
+    "notice": (events.Notice(level="info", text="compacted"), ["· compacted"]),
+    "warning": (events.Notice(level="warn", text="refused"), ["! refused"]),
+    "error": (events.Notice(level="error", text="lost"), ["✗ lost"]),
+    "limit, no news": (events.Limited(limit="five_hour", status="allowed", utilization=0.2), []),
+    "limit near": (events.Limited(limit="five_hour", status="allowed_warning", utilization=0.91), ["! the 5-hour window is 91 % used"]),
+    "limit reached": (events.Limited(limit="seven_day", status="rejected"), ["! the 7-day window is used up"]),
+    "retrying": (events.Retrying(attempt=2, of=10, wait=1.5, why="overloaded"), ["… try 2 of 10 in 1.5 s: overloaded"]),
+    "spent": (events.Spent(cost_usd=0.2), []),
+    "steered": (events.Steered(text="also the README", taken=True), ["→ also the README"]),
+    "steered in vain": (events.Steered(text="stop", taken=False, detail="too late"), ["→ not taken: stop (too late)"]),
+    "waiting no more": (events.Waiting(until=None), ["? waits no more"]),
+    "verdict": (
+        events.Judged(verdict=Verdict(ok=True), changes=Changes(files=5, added=61, removed=9)),
+        ["✓ policy: fine, 5 files +61 −9"],
+    ),
+    "refused": (
+        events.Judged(
+            verdict=Verdict(ok=False, findings=(Finding(rule="deletions", severity="refuse", text="4 files deleted", paths=("a", "b")),)),
+            changes=Changes(files=1),
+        ),
+        ["! policy: refused, 1 file +0 −0", "! 4 files deleted", "    a", "    b"],
+    ),
+    "published": (
+        events.Published(remote="origin", ref="refs/heads/feature/x", sha="a91f03c4d5e6f7", proven=True),
+        ["✓ pushed feature/x a91f03c4 to origin,", "  proven"],
+    ),
+    "synced": (events.Synced(files=3), ["✓ 3 files changed in the working copy"]),
+    "salvaged": (events.Salvaged(directory="/s/run", commit=None), ["· work kept in /s/run"]),
+    "succeeded": (events.Finished(state=State.SUCCEEDED, summary="Added it.\nMore."), ["✓ succeeded: Added it."]),
+    "failed": (events.Finished(state=State.FAILED, cause=Cause.PUSH, reason="hook"), ["✗ failed (push/hook)"]),
+    "cancelled": (events.Finished(state=State.CANCELLED), ["– cancelled"]),
+}
+
+
+class Writer:
+    """Writes a transcript into memory."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self._seq = 0
+
+    def write(self, *written: Event) -> None:
+        for event in written:
+            self.store.append(to_line(event.stamped(seq=self._seq, at=AT, run=RUN)))
+            self._seq += 1
+
+    def lines(self, count: int, begin: int = 0) -> None:
+        """Write so many events of one line each, which say their number."""
+        self.write(*(events.Said(text=f"line {number}") for number in range(begin, begin + count)))
+
+
+def shown(reel: Reel) -> list[str]:
+    """Return the rows on the screen, without the space behind them."""
+    reel.look()
+    reel.advance()
+    while "…" in reel.count():
+        reel.advance()
+    return [placed.row.text.rstrip() for placed in reel.rows()]
+
+
+@pytest.fixture
+def writer() -> Writer:
+    return Writer()
+
+
+@pytest.fixture
+def make_reel(writer: Writer) -> MakeReel:
+    """Make a reel on the writer's transcript, of a size."""
+
+    def make(width: int = 40, height: int = 10) -> Reel:
+        reel = Reel(writer.store)
+        reel.resize(width, height)
+        reel.look()
+        return reel
+
+    return make

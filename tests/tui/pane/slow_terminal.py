@@ -1,0 +1,20 @@
+"""An app whose terminal takes nothing: what is written to it waits."""
+
+from io import StringIO
+
+from textual.app import App
+from textual.drivers._writer_thread import WriterThread
+
+
+class SlowTerminal(App[None]):
+    """So many frames wait in Textual's own writer, which is never started."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__()
+        self.writer = WriterThread(StringIO())
+        for _ in range(waiting):
+            self.writer.write("frame")
+
+    def on_mount(self) -> None:
+        """Put the writer where the driver of a terminal has it."""
+        vars(self._driver)["_writer_thread"] = self.writer

@@ -1,0 +1,269 @@
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from ccterm import events
+from ccterm.events import Printed, to_line
+from ccterm.models import RunId
+from ccterm.tui.pane import EventPane
+from ccterm.tui.pane.view import ReelView
+from tests.support.waiting import until
+from tests.tui.pane.conftest import AT, Writer
+from tests.tui.pane.showing import Showing, seen
+
+Shown = tuple[EventPane, Pilot[None]]
+
+
+@pytest.fixture
+async def shown(writer: Writer) -> AsyncIterator[Shown]:
+    """One pane of 40×10 on a transcript of 30 lines."""
+    writer.lines(30)
+    app = Showing(writer.store)
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        yield app.query_one(EventPane), pilot
+
+
+def lines(begin: int, end: int) -> list[str]:
+    return [f" line {number}" for number in range(begin, end)]
+
+
+def chip(pane: EventPane) -> str:
+    """Return what stands over the end of the last row."""
+    return re.sub(r"^ line \d+", "", seen(pane)[-1]).strip()
+
+
+async def test_a_pane_follows_as_lines_come(shown: Shown, writer: Writer) -> None:
+    pane, _ = shown
+    assert seen(pane) == lines(20, 30)
+    writer.lines(2, 30)
+    await until(lambda: seen(pane) == lines(22, 32))
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"),
+    [
+        (["up"], 19),
+        (["k", "k"], 18),
+        (["up", "up", "down"], 19),
+        (["pageup"], 12),
+        (["pageup", "pagedown", "j"], 20),
+        (["home"], 0),
+        (["g", "j"], 1),
+        (["home", "end"], 20),
+        (["up", "G"], 20),
+        (["up", "escape"], 20),
+    ],
+    ids=str,
+)
+async def test_keys_scroll(shown: Shown, keys: list[str], first: int) -> None:
+    pane, pilot = shown
+    await pilot.press(*keys)
+    assert seen(pane)[:9] == lines(first, first + 9)
+
+
+async def test_a_chip_says_what_one_misses_and_leads_there(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    await pilot.press("up")
+    assert chip(pane).endswith("%")
+    writer.lines(18, 30)
+    await until(lambda: chip(pane) == "↓ 18 new lines")
+    await until(lambda: (pane.following, pane.new_lines) == (False, 18))
+    await pilot.click(offset=(36, 9))
+    await pilot.pause()
+    assert seen(pane) == lines(38, 48)
+    await until(lambda: (pane.following, pane.new_lines) == (True, 0))
+
+
+async def test_it_says_when_it_follows_no_longer_and_again(shown: Shown) -> None:
+    _, pilot = shown
+    await pilot.press("up", "up", "end")
+    await pilot.pause()
+    assert isinstance(pilot.app, Showing)
+    told = [message for message in pilot.app.told if isinstance(message, EventPane.Scrolled)]
+    assert [(message.control.run, message.following) for message in told] == [("pane0", False), ("pane0", True)]
+
+
+async def test_following_may_be_set(shown: Shown) -> None:
+    pane, pilot = shown
+    await pilot.press("home")
+    await pilot.pause()
+    pane.following = True
+    await pilot.pause()
+    assert seen(pane) == lines(20, 30)
+
+
+def wheel(way: type[MouseScrollUp] | type[MouseScrollDown]) -> MouseScrollUp | MouseScrollDown:
+    return way(None, 1, 1, 0, 0, 0, shift=False, meta=False, ctrl=False)
+
+
+async def test_the_wheel_scrolls(shown: Shown) -> None:
+    pane, pilot = shown
+    pane.query_one(ReelView).post_message(wheel(MouseScrollUp))
+    pane.query_one(ReelView).post_message(wheel(MouseScrollUp))
+    pane.query_one(ReelView).post_message(wheel(MouseScrollDown))
+    await pilot.pause()
+    assert seen(pane)[0] == " line 17"
+
+
+async def test_a_search_marks_counts_and_goes_on(shown: Shown) -> None:
+    pane, pilot = shown
+    await pilot.press("slash", *"line 1", "enter")
+    await pilot.pause()
+    assert "▎line 19" in seen(pane)
+    assert "11 of 11" in said_below(pane)
+    await pilot.press("N", "N", "n")
+    await pilot.pause()
+    assert "▎line 18" in seen(pane)
+    assert "10 of 11" in said_below(pane)
+    await pilot.press("escape")
+    await pilot.pause()
+    assert not pane.query(Input)
+
+
+def said_below(pane: EventPane) -> str:
+    """Return how much the line below says was found."""
+    return str(pane.query(Static).last().render())
+
+
+async def test_letters_of_a_search_are_not_keys_of_the_pane(shown: Shown) -> None:
+    pane, pilot = shown
+    await pilot.press("slash", *"gGnNyw")
+    assert pane.query_one(Input).value == "gGnNyw"
+    assert pane.following
+
+
+async def test_a_search_that_finds_nothing_says_so(shown: Shown) -> None:
+    pane, pilot = shown
+    await pilot.press("slash", *"zebra", "enter")
+    await pilot.pause()
+    assert "none" in said_below(pane)
+    assert pane.following
+
+
+async def test_a_filter_shows_some_lines_alone(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    writer.write(events.Notice(level="error", text="it broke"))
+    await pilot.press("F", *"@error", "enter")
+    await pilot.pause()
+    assert seen(pane)[0] == " ✗ it broke"
+    assert not any(seen(pane)[1:])
+    await pilot.press("escape")
+    await pilot.pause()
+    assert seen(pane) == [*lines(21, 30), " ✗ it broke"]
+
+
+async def test_an_event_is_chosen_unfolded_and_copied(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
+    await until(lambda: seen(pane)[-1] == "   … 2 more")
+    await pilot.press("left_square_bracket", "enter")
+    assert seen(pane)[6:9] == ["▎  1", "▎  2", "▎  3"]
+    await pilot.press("end")
+    assert seen(pane)[5:] == ["▎  1", "▎  2", "▎  3", "▎  4", "▎  5"]
+    await pilot.press("y")
+    await pilot.pause()
+    assert pilot.app.clipboard == "1\n2\n3\n4\n5"
+    assert isinstance(pilot.app, Showing)
+    copied = pilot.app.told[-1]
+    assert isinstance(copied, EventPane.Copied)
+    assert copied.text == pilot.app.clipboard
+
+
+async def test_a_click_chooses_and_a_second_one_unfolds(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
+    await until(lambda: seen(pane)[-1] == "   … 2 more")
+    await pilot.click(offset=(5, 8))
+    assert seen(pane)[-1] == "▎  … 2 more"
+    await pilot.click(offset=(5, 8))
+    await pilot.press("end")
+    assert seen(pane)[-1] == "▎  5"
+
+
+async def test_what_is_long_is_wrapped_or_cut(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    writer.write(events.Said(text="a word " * 10))
+    await until(lambda: seen(pane)[-1] == " a word a word a word a word a word" or "a word" in seen(pane)[-1])
+    wrapped = sum("a word" in row for row in seen(pane))
+    await pilot.press("w")
+    assert (wrapped, sum("a word" in row for row in seen(pane))) == (2, 1)
+    assert seen(pane)[-1].endswith("…")
+
+
+async def test_another_size_keeps_the_place(shown: Shown) -> None:
+    pane, pilot = shown
+    await pilot.press("home", "down", "down")
+    await pilot.resize_terminal(30, 6)
+    await pilot.pause()
+    assert seen(pane)[:5] == lines(2, 7)
+
+
+async def test_another_transcript_takes_its_place(shown: Shown, tmp_path: Path) -> None:
+    pane, pilot = shown
+    await pilot.press("home")
+    pane.show(tmp_path / "transcript.ndjson", run="other")
+    assert not any(seen(pane))
+    (tmp_path / "transcript.ndjson").write_bytes(to_line(events.Said(text="hello").stamped(seq=0, at=AT, run=RunId("other"))))
+    await until(lambda: seen(pane)[0] == " hello")
+    assert pane.run == "other"
+
+
+async def test_keys_that_do_nothing_here_are_left_to_others(shown: Shown) -> None:
+    _, pilot = shown
+    pilot.app.bind("n", "notify('n')")
+    pilot.app.bind("enter", "notify('enter')")
+    await pilot.press("n", "enter")
+    assert [toast.message for toast in pilot.app._notifications] == ["n", "enter"]
+
+
+async def test_markup_is_text(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    texts = ["[/]", "[red]x", "[link=http://x]y[/link]", "[@click=app.quit]x[/]", "\\[", "[bold"]
+    writer.write(*(events.Said(text=text) for text in texts))
+    await until(lambda: seen(pane)[-6:] == [f" {text}" for text in texts])
+    for row in range(10):
+        await pilot.click(offset=(3, row))
+    assert pilot.app.is_running
+
+
+async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> None:
+    """Write batches of lines to many transcripts while panes show them; nothing is lost, and everything is in order."""
+    paths = [tmp_path / f"{number}.ndjson" for number in range(panes)]
+    app = Showing(*paths, columns=8)
+    files = [path.open("ab", buffering=0) for path in paths]
+    async with app.run_test(size=(200, 50)) as pilot:
+        for batch in range(batches):
+            for file in files:
+                text = "\n".join(f"{batch * size + line}" for line in range(size))
+                file.write(to_line(Printed(stream="stdout", text=text).stamped(seq=batch, at=AT, run=RunId("r"))))
+            await pilot.pause(0)
+        last = str(batches * size - 1)
+        await until(lambda: all(seen(pane)[-1].strip() == last for pane in app.query(EventPane)))
+        pane = app.query(EventPane).last()
+        pane.focus()
+        await pilot.press("home")
+        read: list[str] = []
+        while not pane.following:
+            read += [row.split()[0] for row in seen(pane)]  # the chip stands behind the last one
+            pane.action_scroll_rows(pane.size.height)
+            await pilot.pause(0)
+        last_page = [row.strip() for row in seen(pane)]
+        read += last_page[len(read) - batches * size :]
+        assert read == [str(number) for number in range(batches * size)]
+    for file in files:
+        file.close()
+
+
+async def test_many_panes_under_a_flood_lose_no_line(tmp_path: Path) -> None:
+    await show_flood(tmp_path, panes=32, batches=12, size=50)
+
+
+@pytest.mark.slow
+async def test_many_panes_and_a_million_lines_lose_no_line(tmp_path: Path) -> None:
+    await show_flood(tmp_path, panes=32, batches=125, size=250)

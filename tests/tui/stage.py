@@ -1,0 +1,203 @@
+"""A service in memory for the terminal: the same front door, real transcripts on disk, and events that a test lets happen one by one.
+
+`Stage` is the service; its `play` is what the owner's pipeline does elsewhere. Time stands still at `NOON` unless a test moves it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ccterm.credentials.export import Exported
+from ccterm.draft import Draft
+from ccterm.errors import CctermError, UnknownRun, UsageError
+from ccterm.events import Event, Finished, Queued
+from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Run, RunId, State, Sync, Task
+from ccterm.record import Recorder
+from ccterm.service import NO_ALLOWANCES, Service
+from ccterm.state_dir import StateDir
+from ccterm.transcript import Transcript
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+REMOTE = "https://github.com/acme/shop"
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves."""
+
+    at: datetime = NOON
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.at
+
+    def forward(self, **by: float) -> None:
+        """Let time pass."""
+        self.at += timedelta(**by)
+
+
+@dataclass
+class Stage(Service):
+    """A service whose runs do what a test says. orders: what was asked of it. refusal: what every order is answered with, if set."""
+
+    directory: Path
+    clock: Clock = field(default_factory=Clock)
+    answers: list[CheckResult] = field(default_factory=list)
+    patches: dict[RunId, bytes] = field(default_factory=dict)
+    orders: list[tuple[str, ...]] = field(default_factory=list)
+    refusal: CctermError | None = None
+
+    def __post_init__(self) -> None:
+        self._state = StateDir(self.directory).prepare()
+        self._recorders: dict[RunId, Recorder] = {}
+        self._reviewed: set[RunId] = set()
+
+    @property
+    def state(self) -> StateDir:
+        """The state directory, which holds the transcripts."""
+        return self._state
+
+    def enter(self, branch: str, *, prompt: str = "Do it", number: int | None = None, **task: object) -> Run:
+        """Queue a run, as another process might do it."""
+        number = number if number is not None else len(self._recorders)
+        run = RunId(f"01STAGE{number:019}")
+        given = {"prompt": prompt, "repo": REMOTE, "remote": REMOTE, "branch": branch, "execution_mode": ExecutionMode.LOCAL} | task
+        fresh = Run(id=run, batch=BatchId(run), task=Task.model_validate(given), created=self.clock(), attempts=(run,))
+        self._recorders[run] = Recorder(fresh, Transcript(self._state.run(run), run), None)
+        self.play(run, Queued(target=branch, prompt=prompt))
+        return fresh
+
+    def play(self, run: RunId, *events: Event) -> None:
+        """Let something happen to a run."""
+        self._recorders[run].emit([event.model_copy(update={"at": self.clock()}) for event in events])
+
+    def alter(self, run: RunId, **fields: object) -> None:
+        """Change what of a run's document no event carries."""
+        self._recorders[run].change(**fields)
+
+    async def settle(self) -> None:
+        """Wait until everything that happened is in the transcripts."""
+        for recorder in self._recorders.values():
+            await recorder.save()
+
+    async def close(self) -> None:
+        """Close the transcripts."""
+        for recorder in self._recorders.values():
+            await recorder.close()
+
+    def _ordered(self, *words: str) -> None:
+        self.orders.append(words)
+        if self.refusal:
+            raise self.refusal
+
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+        """Queue tasks."""
+        for draft in drafts:
+            self._ordered("submit", draft.branch or "", draft.prompt)
+        return [self.enter(draft.branch or "", prompt=draft.prompt, model=draft.model) for draft in drafts]
+
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become."""
+        if self.refusal:
+            raise self.refusal
+        given = {
+            "remote": REMOTE,
+            "execution_mode": ExecutionMode.LOCAL,
+            "notes": ("local mode is no isolation: the agent runs on this machine as you",),
+        }
+        return [
+            Task.model_validate({"prompt": draft.prompt, "repo": draft.repo or ".", "branch": draft.branch} | given) for draft in drafts
+        ]
+
+    async def find(self, ref: str) -> Run:
+        """Return a run by its id."""
+        if ref not in self._recorders:
+            raise UnknownRun(f"there is no run {ref}", "ccterm runs lists them")
+        return self._recorders[RunId(ref)].run
+
+    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+        """Return runs, oldest first."""
+        found = [recorder.run for recorder in self._recorders.values()]
+        found = [run for run in found if (not states or run.state in states) and (since is None or run.created >= since)]
+        return found[-limit:] if limit else found
+
+    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+        """Yield a run's events as they happen."""
+        async for batch in self._recorders[run].follow(after):
+            for event in batch:
+                yield event
+
+    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+        """Stop a run."""
+        self._ordered("cancel", run, "now" if now else "keep")
+        self.play(run, Finished(state=State.CANCELLED, summary="cancelled by the user"))
+
+    async def cancel_all(self, *, now: bool = False) -> None:
+        """Stop all runs."""
+        self.orders.append(("cancel_all", "now" if now else "keep"))
+        for run, recorder in self._recorders.items():
+            if not recorder.run.state.final:
+                await self.cancel(run, now=now)
+
+    async def steer(self, run: RunId, text: str) -> None:
+        """Say something to the agent."""
+        self._ordered("steer", run, text)
+
+    async def hold(self, run: RunId) -> None:
+        """Hold the agent."""
+        self._ordered("hold", run)
+
+    async def release(self, run: RunId) -> None:
+        """Let the agent end."""
+        self._ordered("release", run)
+
+    async def retry(self, run: RunId) -> Run:
+        """Queue the same task again."""
+        self._ordered("retry", run)
+        old = await self.find(run)
+        return self.enter(old.task.branch or "", prompt=old.task.prompt)
+
+    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+        """Deliver what was kept."""
+        self._ordered("push", run)
+        return await self.find(run)
+
+    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+        """Bring kept changes into the working copy."""
+        self._ordered("apply", run, *only)
+        self.alter(run, synced=Sync(files=len(only) or 1))
+        return await self.find(run)
+
+    async def undo(self, run: RunId) -> Run:
+        """Put back what they replaced."""
+        self._ordered("undo", run)
+        return await self.find(run)
+
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen it."""
+        self._ordered("review", run)
+        if not (await self.find(run)).state.final:
+            raise UsageError(f"run {run} has not ended yet")
+        self.alter(run, reviewed=True)
+        return await self.find(run)
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Yield the answers that the test laid out."""
+        self.orders.append(("checks", mode))
+        for answer in list(self.answers):
+            yield answer
+
+    async def patch(self, run: RunId) -> bytes | None:
+        """Return the patch that the test laid out."""
+        return self.patches.get(run)
+
+    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+        """Bring the commit into a repository."""
+        self._ordered("fetch", run, str(repo))
+        return f"refs/ccterm/{run}"
+
+    async def export_login(self) -> Exported:
+        """Export the login."""
+        self._ordered("export")
+        return Exported(self.directory / "login.json", self.clock() + timedelta(hours=8))

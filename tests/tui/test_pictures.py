@@ -1,0 +1,22 @@
+"""Pictures of every state that a user can see, in two sizes. Look at a new one before it is accepted."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.tui.scenes import SCENES, app_for_scenes, play
+
+
+@pytest.fixture(autouse=True)
+def _in_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((160, 48), marks=pytest.mark.slow)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize("name", SCENES)
+def test_what_a_user_sees(name: str, size: tuple[int, int], snap_compare: Callable[..., bool], tmp_path: Path) -> None:
+    assert snap_compare(app_for_scenes(), terminal_size=size, run_before=partial(play, SCENES[name], directory=tmp_path))
