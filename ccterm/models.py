@@ -8,7 +8,7 @@ from typing import Literal, NewType
 from pydantic import BaseModel, ConfigDict, Field
 from ulid import ULID
 
-from ccterm.causes import Cause
+from ccterm.causes import AWAITS_APPLY, Cause
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
@@ -228,6 +228,13 @@ class Sync(Value):
     undone: bool = False
 
 
+class PendingChange(Value):
+    """One path that a run would change in the working copy."""
+
+    path: str
+    deed: Literal["added", "modified", "deleted"]
+
+
 class Tokens(Value):
     """Tokens that an agent used."""
 
@@ -289,6 +296,11 @@ class Run(Value):
     continues: RunId | None = None
     attempts: tuple[RunId, ...] = ()
     manifest: Manifest = Manifest()
+
+    @property
+    def awaits_apply(self) -> bool:
+        """Whether its changes wait for the user's yes to come into the working copy."""
+        return self.reason == AWAITS_APPLY and self.synced is None
 
     def document(self) -> dict[str, object]:
         """Return the JSON form that front doors print."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from ccterm.causes import AWAITS_APPLY
 from ccterm.events import (
     Event,
     Finished,
@@ -35,7 +34,7 @@ def sign(run: Run) -> str:
     """Return the one-cell sign of a run's state."""
     if run.state is State.QUEUED and run.held:
         return "‖"
-    return "?" if run.waiting_until else "!" if run.cause == "policy" else SIGNS[run.state]
+    return "?" if run.waiting_until or run.awaits_apply else "!" if run.cause == "policy" else SIGNS[run.state]
 
 
 def seconds(value: float | None) -> str:
@@ -126,7 +125,7 @@ def outcome(run: Run) -> str:
     if run.synced:
         return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'brought in and undone' if run.synced.undone else 'brought in'}"
     if run.state is State.SUCCEEDED:
-        return "waits for ccterm apply" if run.reason == AWAITS_APPLY else "nothing to publish"
+        return "waits for your yes" if run.awaits_apply else "nothing to publish"
     if run.state is State.FAILED:
         return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if run.salvage else "")
     if run.state is State.QUEUED and run.held:

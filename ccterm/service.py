@@ -20,7 +20,7 @@ from ccterm.draft import Draft, DraftFields, draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Held, Notice, Queued, cut
 from ccterm.executors.base import Check
-from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Run, RunId, State, Sync, Task, new_id, now
+from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, PendingChange, Run, RunId, State, Sync, Task, new_id, now
 from ccterm.pipeline.copies import Copies
 from ccterm.pipeline.live import Live
 from ccterm.pipeline.run import Pipeline
@@ -31,6 +31,7 @@ from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.submission import anchored
 from ccterm.transcript import EVENTS_FILE, Transcript, follow, read_events
+from ccterm.workspace.changes import pending_changes
 from ccterm.workspace.fetch import fetch
 from ccterm.workspace.work import patch_of
 
@@ -121,6 +122,10 @@ class Service(ABC):
         """Return what a run changed, as the bytes that git made, or None when it made no commit."""
         path = patch_of(await self.find(run), self.state)
         return await asyncio.to_thread(path.read_bytes) if path else None
+
+    async def pending(self, run: RunId) -> list[PendingChange]:
+        """Return what a run would change in the working copy, path by path; nothing when it keeps no such changes."""
+        return await asyncio.to_thread(pending_changes, await self.find(run))
 
     async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
         """Bring a run's commit into a local repository and return the ref that names it there. Raises UsageError."""

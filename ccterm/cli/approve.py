@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from ccterm import render
-from ccterm.causes import AWAITS_APPLY
 from ccterm.cli.talk import say
 from ccterm.errors import UsageError
 from ccterm.models import Run
@@ -30,7 +29,7 @@ def may_ask(*, ask: bool, yes: bool, branch: bool) -> bool:
 
 async def ask_and_apply(service: Service, run: Run) -> Run:
     """Show what a run would change and bring it in when the answer is yes; a run that awaits nothing is returned as it is."""
-    if run.reason != AWAITS_APPLY:
+    if not run.awaits_apply:
         return run
     for line in _shown(run):
         say(line)

@@ -13,7 +13,6 @@ from ccterm.settings.problems import problem
 SEPARATOR = re.compile(r"^[ \t]*---[ \t]*$", re.MULTILINE)
 EACH = "…"
 """In a branch's name: what each task fills in by itself."""
-TESTING_LATER = "working in the directory itself, without a branch, comes with a later version"
 _STOP = frozenset(
     ("a", "an", "and", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "of", "on", "or", "the", "to", "with")
 )
@@ -39,14 +38,13 @@ def examine(form: Mapping[str, str]) -> Examined:
         problems["prompt"] = "say what should be done"
     elif wrong := next((text for prompt in prompts if (text := _wrong("prompt", prompt))), ""):
         problems["prompt"] = wrong
-    if prompts and not branches:
-        problems["branch"] = TESTING_LATER
-    elif wrong := next((text for branch in branches if (text := _wrong("branch", branch))), ""):
+    if wrong := next((text for branch in branches if (text := _wrong("branch", branch))), ""):
         problems["branch"] = wrong
+    targets: Sequence[str | None] = branches or [None] * len(prompts)  # without a branch a run works on the directory itself
     if problems:
         return Examined(problems=problems, branches=branches)
     return Examined(
-        [Draft.model_validate({**said, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, branches, strict=True)],
+        [Draft.model_validate({**said, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, targets, strict=True)],
         {},
         branches,
     )

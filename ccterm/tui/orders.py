@@ -9,8 +9,9 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from ccterm.models import Run, RunId, State
+from ccterm.models import Mode, Run, RunId, State
 from ccterm.tui.host import Host
+from ccterm.tui.screens.apply import ApplyDialog
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
 from ccterm.tui.sight import Sight
 
@@ -39,6 +40,8 @@ class RunScreen(Hosted, Screen[None]):
         Binding("c", "cancel", "Cancel", tooltip="Stop the run; its work is kept unless you say otherwise"),
         Binding("r", "retry", "Retry", tooltip="Run the same task again"),
         Binding("P", "push", "Push", tooltip="Deliver the work that was kept"),
+        Binding("a", "apply", "Apply", tooltip="Choose which changes come into the working copy, and bring them in"),
+        Binding("z", "undo", "Undo", show=False, tooltip="Put back what the changes replaced in the working copy"),
         Binding("b", "fetch", "Fetch", show=False, tooltip="Bring the work into a local repository as refs/ccterm/RUN"),
         Binding("o", "browse", "Open", show=False, tooltip="Open the pushed branch in the browser"),
         Binding("i", "copy_id", "Copy id", show=False, tooltip="Copy the run's id"),
@@ -115,6 +118,39 @@ class RunScreen(Hosted, Screen[None]):
 
         self.host.order(push)
 
+    def action_apply(self) -> None:
+        """Show the changes and bring in what is chosen."""
+        run = self._run()
+
+        async def show(service: "Service") -> str:
+            changes = await service.pending(run)
+            sight = self.at_hand()
+            if changes and sight:
+                self.app.push_screen(ApplyDialog(sight.run, changes), lambda paths: self._bring_in(run, paths or (), len(changes)))
+            return "" if changes else "there is nothing to bring in"
+
+        self.host.order(show)
+
+    def _bring_in(self, run: RunId, paths: tuple[str, ...], of: int) -> None:
+        async def apply(service: "Service") -> str:
+            applied = await service.apply(run, only=() if len(paths) == of else paths)
+            self.host.take(applied)
+            return f"{len(paths)} file{'' if len(paths) == 1 else 's'} brought into {applied.task.repo}; z takes it back"
+
+        if paths:
+            self.host.order(apply)
+
+    def action_undo(self) -> None:
+        """Put back what the changes replaced."""
+        run = self._run()
+
+        async def undo(service: "Service") -> str:
+            undone = await service.undo(run)
+            self.host.take(undone)
+            return f"{undone.task.repo} is as it was"
+
+        self.host.order(undo)
+
     def action_fetch(self) -> None:
         """Ask for a repository and bring the work there."""
         run, sight = self._run(), self.at_hand()
@@ -181,7 +217,11 @@ _POSSIBLE: Mapping[str, Callable[[Sight], bool]] = {
     "hold": lambda sight: sight.run.state is State.RUNNING,
     "cancel": lambda sight: not sight.run.state.final,
     "retry": lambda sight: sight.run.state.final,
-    "push": lambda sight: sight.run.state.final and sight.run.salvage is not None and not sight.run.salvage.delivered,
+    "push": lambda sight: (
+        sight.run.task.mode is Mode.PIPELINE and sight.run.state.final and sight.run.salvage is not None and not sight.run.salvage.delivered
+    ),
+    "apply": lambda sight: sight.run.awaits_apply,
+    "undo": lambda sight: sight.run.synced is not None and not sight.run.synced.undone,
     "fetch": lambda sight: sight.run.commit is not None,
     "browse": lambda sight: bool(web_address(sight.run)),
     "review": lambda sight: sight.run.state.final and not sight.run.reviewed,

@@ -42,8 +42,8 @@ class Sight:
 
     @property
     def wants(self) -> bool:
-        """Whether it wants its user: it waits for a word, or it failed and nobody has said that they saw it."""
-        return self.waits or (self.run.state is State.FAILED and not self.run.reviewed)
+        """Whether it wants its user: it waits for a word or a yes, or it failed, and nobody has said that they saw it."""
+        return self.waits or ((self.run.state is State.FAILED or self.run.awaits_apply) and not self.run.reviewed)
 
     @property
     def waits(self) -> bool:

@@ -23,7 +23,7 @@ TONES = {
 }
 SIGNS = {
     "●": "running",
-    "?": "waiting for a word",
+    "?": "waiting for a word, or for your yes",
     "✗": "failed",
     "!": "refused by a rule",
     "‖": "held",
@@ -93,6 +93,8 @@ def hint(sight: Sight) -> tuple[Content, str] | None:
     run = sight.run
     if sight.waits and run.waiting_until:
         return _keys(("s", "answer"), ("h", "let it end")), f"waits until {run.waiting_until.astimezone():%H:%M}"
+    if run.awaits_apply:
+        return _keys(("a", "bring it in"), ("d", "diff"), ("m", "seen")), f"changes for {run.task.repo}"
     if run.state is State.CANCELLED and run.salvage and not run.salvage.delivered:
         return _keys(("P", "push what there is"), ("d", "diff"), ("r", "retry"), ("m", "seen")), "work kept"
     if run.state is not State.FAILED or run.published:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import TypeAdapter
 
@@ -15,7 +15,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.inside.git import Git, GitError
 from ccterm.inside.names import is_dotgit, link_leaves, shown, too_deep, unfit
-from ccterm.models import Value
+from ccterm.models import PendingChange, Run, Value
 from ccterm.workspace.content import NOTHING, Content, Kind
 from ccterm.workspace.manifest import Manifest, read_manifest
 from ccterm.workspace.policy import Refusal
@@ -40,6 +40,11 @@ class Op(Value):
     def path(self) -> bytes:
         """The path as bytes."""
         return self.name.encode("latin-1")
+
+    @property
+    def deed(self) -> Literal["added", "modified", "deleted"]:
+        """What is done to the path."""
+        return "added" if self.old == NOTHING else "deleted" if self.new == NOTHING else "modified"
 
     @property
     def shown(self) -> str:
@@ -80,6 +85,12 @@ class ChangeSet:
     def data(self, op: Op) -> bytes:
         """Return the bytes that a path shall hold. Raises OSError."""
         return (self.directory / op.file).read_bytes()
+
+
+def pending_changes(run: Run) -> list[PendingChange]:
+    """Return what a run that is not applied yet would change."""
+    changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES) if run.salvage else None
+    return [PendingChange(path=op.shown, deed=op.deed) for op in changes.ops] if changes else []
 
 
 def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path) -> tuple[ChangeSet, list[Refusal]]:

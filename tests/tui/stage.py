@@ -12,7 +12,7 @@ from ccterm.credentials.export import Exported
 from ccterm.draft import Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
-from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Run, RunId, State, Sync, Task
+from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
 from ccterm.record import Recorder
 from ccterm.service import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
@@ -45,6 +45,7 @@ class Stage(Service):
     clock: Clock = field(default_factory=Clock)
     answers: list[CheckResult] = field(default_factory=list)
     patches: dict[RunId, bytes] = field(default_factory=dict)
+    changes: list[PendingChange] = field(default_factory=list)
     orders: list[tuple[str, ...]] = field(default_factory=list)
     refusal: CctermError | None = None
 
@@ -95,7 +96,10 @@ class Stage(Service):
         """Queue tasks."""
         for draft in drafts:
             self._ordered("submit", draft.branch or "", draft.prompt)
-        return [self.enter(draft.branch or "", prompt=draft.prompt, model=draft.model) for draft in drafts]
+        return [
+            self.enter(draft.branch or "", prompt=draft.prompt, model=draft.model, mode=Mode.PIPELINE if draft.branch else Mode.TESTING)
+            for draft in drafts
+        ]
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
@@ -107,7 +111,16 @@ class Stage(Service):
             "notes": ("local mode is no isolation: the agent runs on this machine as you",),
         }
         return [
-            Task.model_validate({"prompt": draft.prompt, "repo": draft.repo or ".", "branch": draft.branch} | given) for draft in drafts
+            Task.model_validate(
+                {
+                    "prompt": draft.prompt,
+                    "repo": draft.repo or ".",
+                    "branch": draft.branch,
+                    "mode": "pipeline" if draft.branch else "testing",
+                }
+                | given
+            )
+            for draft in drafts
         ]
 
     async def find(self, ref: str) -> Run:
@@ -168,6 +181,10 @@ class Stage(Service):
         self._ordered("apply", run, *only)
         self.alter(run, synced=Sync(files=len(only) or 1))
         return await self.find(run)
+
+    async def pending(self, run: RunId) -> list[PendingChange]:
+        """Return the changes that the test laid out."""
+        return self.changes
 
     async def undo(self, run: RunId) -> Run:
         """Put back what they replaced."""

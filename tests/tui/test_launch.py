@@ -5,6 +5,7 @@ from pathlib import Path
 from textual.widgets import TextArea
 
 from ccterm.errors import PreflightError
+from ccterm.models import Mode
 from ccterm.tui.memory import Memory
 from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.widgets.field import Field
@@ -72,12 +73,15 @@ async def test_a_branch_that_was_typed_is_not_overwritten(show: Show) -> None:
         assert branch.value == "mine"
 
 
-async def test_without_a_branch_it_says_that_testing_mode_comes_later(show: Show) -> None:
+async def test_without_a_branch_it_works_on_the_directory_itself_and_says_so(show: Show, stage: Stage) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await typed(pilot, "Add")
         pilot.app.screen.query_one("#branch", Field).input.value = ""
-        await sees(pilot, "comes with a later version")
+        await sees(pilot, "works on a snapshot of", "after your yes")
+        await pilot.press("ctrl+s")
+        await sees(pilot, "1 run queued")
+        assert [run.task.mode for run in await stage.runs()] == [Mode.TESTING]
 
 
 async def test_a_refusal_of_the_owner_stands_where_the_promise_would(show: Show, stage: Stage) -> None:
