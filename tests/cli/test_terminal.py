@@ -27,7 +27,7 @@ class Screen(Terminal):
     """ccterm on a terminal."""
 
     def __init__(self, tmp_path: Path, *args: str, size: tuple[int, int] = (120, 32)) -> None:
-        environ = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
         environ |= {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"}
         super().__init__([sys.executable, "-m", "ccterm", *args], env=environ, cwd=tmp_path, size=size)
 
