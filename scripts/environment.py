@@ -65,7 +65,7 @@ class Environment:
         return same and os.access(python, os.X_OK) and home == str(self.root) and all((self.venv / path).exists() for path in paths)
 
     def _make_empty(self) -> None:
-        _tell(f"making its environment in {self.venv} (once, some ten seconds)")
+        _tell(f"making its environment in {self.venv} (once, less than a minute)")
         if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
             raise Trouble(f"this Python ({sys.executable}) comes without its venv module; {NEEDS_VENV}")
         if self.venv.exists():
