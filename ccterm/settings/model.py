@@ -159,7 +159,7 @@ class PolicySettings(Part):
 
 
 class EngineSettings(Part):
-    """[[engines]]: a Dagger engine and how many runs it takes at once; written as a string it is the host alone."""
+    """[[engines]]: a Dagger engine and how many runs it is made for: engines fill up in proportion; written as a string it is the host alone."""
 
     host: Annotated[str, Field(pattern=r"^[a-z0-9+-]+://[^\s]+$")]
     capacity: Annotated[int, Field(gt=0)] | None = None

@@ -68,7 +68,7 @@ class Hosted:
 
 
 class Engine:
-    """One engine. name: for people. capacity: how many runs it takes at once. changed: is called when `trouble` changes."""
+    """One engine. name: for people. capacity: how many runs it is made for. changed: is called when `trouble` changes."""
 
     def __init__(self, name: str, open_: Open, *, capacity: int | None = None, changed: Callable[[], None]) -> None:
         self.name, self.capacity = name, capacity
@@ -77,20 +77,25 @@ class Engine:
         self._open, self._changed = open_, changed
         self._hosted: list[Hosted] = []
         self._opening = asyncio.Lock()
+        self._coming = 0
         self._mending: asyncio.Task[None] | None = None
 
     @property
     def load(self) -> float:
         """How full it is: runs, in parts of its capacity where it has one."""
-        runs = sum(len(hosted.runs) for hosted in self._hosted)
+        runs = self._coming + sum(len(hosted.runs) for hosted in self._hosted)
         return runs / self.capacity if self.capacity else float(runs)
 
     @asynccontextmanager
     async def hosting(self, run: RunId) -> AsyncIterator["tuple[Session, Images]"]:
         """Keep a run on one session for as long as the block lasts. Raises PreflightError when the engine cannot be reached."""
-        hosted = await self._current()
-        hosted.runs.add(run)
-        hosted.count += 1
+        self._coming += 1  # at once: whoever looks for the least loaded engine meanwhile must count it
+        try:
+            hosted = await self._current()
+            hosted.runs.add(run)
+            hosted.count += 1
+        finally:
+            self._coming -= 1
         try:
             yield await hosted.get()
         finally:
@@ -101,7 +106,7 @@ class Engine:
     async def _current(self) -> Hosted:
         async with self._opening:
             for hosted in self._hosted:
-                if hosted.usable and (await hosted.get())[0].lost.is_set() is False and await (await hosted.get())[0].answers():
+                if hosted.usable and await (await hosted.get())[0].answers():
                     return hosted
             for hosted in [each for each in self._hosted if not each.runs]:
                 await self._dismiss(hosted)

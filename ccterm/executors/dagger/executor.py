@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """An engine to use: its runner host, None = the one that the Dagger CLI finds or starts; and how many runs it takes at once."""
+    """An engine to use: its runner host, None = the one that the Dagger CLI finds or starts; and how many runs it is made for."""
 
     runner: str | None = None
     capacity: int | None = None
