@@ -244,7 +244,7 @@ class Container(Thing):
         return query.store.identity(self)
 
     async def call_exit_code(self, query: Query, args: Args) -> int:
-        return (await self._ran(query)).code if self.last else 0
+        return (await self._ran(query)).code
 
     async def call_stdout(self, query: Query, args: Args) -> str:
         return _repeated(query, (await self._ran(query)).stdout)
