@@ -151,7 +151,7 @@ async def test_of_much_output_an_error_carries_the_end(box: dagger.Container) ->
 
 async def test_two_queries_share_one_exec_which_ends_with_the_last(engine: FakeEngine, box: dagger.Container, tmp_path: Path) -> None:
     before = len(engine.executed)
-    exec_ = ran(box, f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo done")
+    exec_ = ran(await box.sync(), f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo done")
     queries = [asyncio.ensure_future(exec_.stdout()) for _ in range(2)]
     await until(lambda: engine.answering == 2 and (tmp_path / "pid").exists())
     queries[0].cancel()
