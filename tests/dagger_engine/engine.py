@@ -271,6 +271,8 @@ class FakeEngine:
                 pass
 
     async def _result(self, session: Session, request: Request) -> bytes:
+        if request.method == "POST" and not request.headers.get("content-type", "").startswith("application/json"):
+            return wire.document(400, Refused(400, "transport not supported").document)
         try:
             asked = json.loads(request.body) if request.body else {}
         except ValueError as error:

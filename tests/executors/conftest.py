@@ -24,8 +24,14 @@ def state(tmp_path: Path, libs: Path) -> Path:
     return tmp_path / "state"
 
 
+@pytest.fixture(scope="session")
+def base(engine_cache: Path) -> Path:
+    """Return the tarball of an image that lacks nothing: looked into once, as `engine_cache` says."""
+    return make_base(engine_cache / "base.tar")
+
+
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[Fake]:
+def fake(tmp_path: Path, base: Path) -> Iterator[Fake]:
     """Return a Dagger engine of the test's own."""
     with FakeEngine() as engine:
-        yield Fake(engine, make_cli(tmp_path / "bin"), make_base(tmp_path / "base.tar"))
+        yield Fake(engine, make_cli(tmp_path / "bin"), base)

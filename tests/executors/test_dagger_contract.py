@@ -13,6 +13,6 @@ from tests.support.fake_engine import Fake
 
 class TestDaggerExecutor(ExecutorContract):
     @pytest.fixture
-    async def executor(self, fake: Fake, tmp_path: Path, libs: Path) -> AsyncIterator[Executor]:
-        async with DaggerExecutor(fake.options(), cache=tmp_path / "cache", lib=libs) as executor:
+    async def executor(self, fake: Fake, engine_cache: Path, libs: Path) -> AsyncIterator[Executor]:
+        async with DaggerExecutor(fake.options(), cache=engine_cache, lib=libs) as executor:
             yield executor

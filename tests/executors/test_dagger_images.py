@@ -90,8 +90,13 @@ async def test_the_making_of_an_image_is_told(opened: Executors, caplog: pytest.
     ("has", "said"),
     [
         pytest.param({"bash": "/bin/bash", "git": "/usr/bin/git"}, "has no python3", id="no python3"),
-        pytest.param({}, "no python3 and no git and no bash", id="nothing"),
-        pytest.param({**TOOLS.has, "python": "3.9", "npm": "/usr/bin/npm"}, "has Python 3.9; boxes need 3.11", id="old python"),
+        pytest.param({}, "no python3 and no git and no bash", id="nothing", marks=pytest.mark.slow),
+        pytest.param(
+            {**TOOLS.has, "python": "3.9", "npm": "/usr/bin/npm"},
+            "has Python 3.9; boxes need 3.11",
+            id="old python",
+            marks=pytest.mark.slow,
+        ),
         pytest.param({**TOOLS.has, "apt-get": "x"}, "no Claude CLI, and no npm", id="no claude"),
         pytest.param({**whole(CLAUDE_VERSION).has, "agent": "1234"}, "a user agent with number 1234", id="other agent"),
     ],
@@ -152,7 +157,7 @@ async def test_a_dockerfile_that_is_not_there_is_named(fake: Fake, opened: Execu
             await executor.prepare(ImageChoice(dockerfile=str(tmp_path / "nowhere")))
 
 
-@pytest.mark.parametrize("harm", ["record", "tarball", "short tarball"])
+@pytest.mark.parametrize("harm", ["record", pytest.param("tarball", marks=pytest.mark.slow), "short tarball"])
 async def test_what_was_kept_and_came_to_harm_is_made_anew(harm: str, opened: Executors, tmp_path: Path) -> None:
     [record] = await prepared(opened(SLIM))
     if harm == "record":

@@ -27,8 +27,8 @@ Executors = Callable[[DaggerOptions], DaggerExecutor]
 
 
 @pytest.fixture
-def opened(tmp_path: Path, libs: Path) -> Executors:
-    return lambda options: DaggerExecutor(options, cache=tmp_path / "cache", lib=libs)
+def opened(engine_cache: Path, libs: Path) -> Executors:
+    return lambda options: DaggerExecutor(options, cache=engine_cache, lib=libs)
 
 
 @pytest.fixture
