@@ -5,9 +5,12 @@ other screen behind.
 """
 
 import os
+import select
 import signal
 import sys
 import termios
+import threading
+import time
 from collections.abc import Callable
 
 _RESET = (
@@ -21,7 +24,11 @@ Work = Callable[[int], int]
 """What runs in the child: given a descriptor that ends with the parent; returns the exit code."""
 
 
-def guarded(work: Work) -> int:
+GRACE_SECONDS = 30.0
+"""How long a screen may take to end by itself once its terminal is gone: its runs are stopped and their work is kept in that time."""
+
+
+def guarded(work: Work, *, grace: float = GRACE_SECONDS) -> int:
     """Run `work` in a child process; returns its exit code, and the terminal as it was."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
@@ -30,6 +37,7 @@ def guarded(work: Work) -> int:
     child = os.fork()
     if child == 0:
         os.close(theirs)
+        threading.Thread(target=_end_with, args=(terminal, ours, grace), name="hang-up", daemon=True).start()
         return work(ours)
     os.close(ours)
     _pass_on(child)
@@ -45,6 +53,20 @@ def guarded(work: Work) -> int:
         sys.stderr.write(f"ccterm: the screen was ended by signal {os.WTERMSIG(status)}; ccterm runs shows what became of the runs\n")
         return 128 + os.WTERMSIG(status)
     return os.waitstatus_to_exitcode(status)
+
+
+def _end_with(terminal: int, parent: int, grace: float) -> None:
+    """End this process some time after its terminal or its parent is gone, should it not have ended by then.
+
+    Whoever writes to a terminal that is gone may wait for ever, and the event loop with it: then no signal is heard any more.
+    """
+    poll = select.poll()
+    poll.register(terminal, 0)  # a hang-up is told unasked
+    poll.register(parent, 0)
+    while not any(happened & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, happened in poll.poll()):
+        continue
+    time.sleep(grace)
+    os._exit(128 + signal.SIGHUP)
 
 
 def _pass_on(child: int) -> None:

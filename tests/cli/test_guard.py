@@ -1,0 +1,32 @@
+"""A screen whose terminal is gone ends, even when it hangs and hears no signal."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import psutil
+
+from tests.support.waiting import wait_until
+
+DEAF = """
+import signal, threading
+from ccterm.cli.guard import guarded
+def work(parent):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    print("up", flush=True)
+    threading.Event().wait()
+    return 0
+raise SystemExit(guarded(work, grace=0.2))
+"""
+
+
+def test_a_screen_that_hangs_ends_some_time_after_its_terminal() -> None:
+    ours, theirs = pty.openpty()
+    parent = subprocess.Popen([sys.executable, "-c", DEAF], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    assert b"up" in os.read(ours, 100)
+    [screen] = psutil.Process(parent.pid).children()
+    os.close(ours)
+    wait_until(lambda: not screen.is_running() or screen.status() == psutil.STATUS_ZOMBIE)
+    assert parent.wait(10) == 128 + 1
