@@ -5,7 +5,6 @@ import base64
 import contextlib
 import json
 import random
-import shutil
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from tests.dagger_engine import wire
+from tests.dagger_engine import trees, wire
 from tests.dagger_engine.container import Container
 from tests.dagger_engine.graph import Args, Chain, Fault, Refused, Thing, Walk, introspected, introspects
 from tests.dagger_engine.images import FakeImage
@@ -119,7 +118,7 @@ class FakeEngine:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        trees.remove(self._directory)
         if self._defects:
             raise ExceptionGroup("the fake engine is broken", self._defects)
 

@@ -49,6 +49,13 @@ def copy_root(source: Path, target: Path) -> None:
             shutil.copy2(entry, target / entry.name, follow_symlinks=False)
 
 
+def remove(root: Path) -> None:
+    """Remove a tree, with directories in it that nobody may write to."""
+    for directory, _, _ in os.walk(root):
+        Path(directory).chmod(0o700)
+    shutil.rmtree(root)
+
+
 def digest(root: Path) -> str:
     """Return what changes when anything of a tree does."""
     found = hashlib.sha256()

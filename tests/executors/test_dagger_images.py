@@ -79,9 +79,13 @@ async def test_a_bare_image_is_completed_and_kept_for_starts_without_a_network(f
     assert recipe.INSTALL not in scripts(fake.engine)
 
 
-async def test_the_making_of_an_image_is_told(opened: Executors, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_making_of_an_image_is_told_and_kept(opened: Executors, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ccterm.progress")
-    await prepared(opened(SLIM))
+    executor = opened(SLIM)
+    [record] = await prepared(executor)
+    kept = "".join(path.read_text() for path in executor.images.log(record.key).iterdir() if path.is_file())
+    assert "Reading package lists" in kept
+    assert "added 3 packages" in kept
     assert "installing what boxes need" in caplog.text
     assert f"installing the Claude CLI {CLAUDE_VERSION}" in caplog.text
 
@@ -108,10 +112,12 @@ async def test_an_image_that_cannot_be_completed_is_refused_by_what_it_lacks(
     assert said in (await refusal(opened(str(base)))).message
 
 
-async def test_an_installation_that_fails_shows_its_last_lines(opened: Executors, tmp_path: Path) -> None:
+async def test_an_installation_that_fails_shows_its_last_lines_and_keeps_them_all(opened: Executors, tmp_path: Path) -> None:
     broken = FakeImage(BARE.has, broken=["Get:1 http://deb.debian.org bookworm", "E: Unable to locate package ripgrep"])
     error = await refusal(opened(str(broken.tarball(tmp_path / "broken.tar"))))
     assert "E: Unable to locate package ripgrep" in error.message
+    [log] = (tmp_path / "cache" / "images").glob("*.log")
+    assert "Unable to locate package ripgrep" in "".join(path.read_text() for path in log.iterdir() if path.is_file())
 
 
 async def test_an_image_that_cannot_be_pulled_names_the_way_without_a_network(opened: Executors) -> None:

@@ -1,6 +1,7 @@
 """What the making of an image prints: cleaned, into a transcript of its own, and line by line to whoever watches."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
 from ccterm.transcript import Transcript
 
+_SETTLE = 1.0
+"""Seconds; both streams of an exec end within a tenth of one after its answer."""
 _STREAMS: dict[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
 
 
@@ -24,6 +27,7 @@ class BuildLog:
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
         self._cleaner = Cleaner(Masker({}))
+        self._ends = asyncio.Semaphore(0)
 
     @classmethod
     @asynccontextmanager
@@ -42,6 +46,8 @@ class BuildLog:
 
     def record(self, record: LogRecord) -> None:
         """Take a piece of output."""
+        if record.eof:
+            self._ends.release()
         if not record.text:
             return
         text = self._cleaner.text(record.text)
@@ -49,6 +55,14 @@ class BuildLog:
         for line in text.splitlines():
             if line.strip():
                 progress.debug("%s", line.rstrip())
+
+    async def settled(self) -> None:
+        """Wait for the last words of an exec that the engine has answered: they come a little later, or not at all when it was cached."""
+        self._ends = asyncio.Semaphore(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE):
+                for _ in _STREAMS:
+                    await self._ends.acquire()
 
     def restart(self) -> None:
         """Nothing to do: a line told twice does no harm."""

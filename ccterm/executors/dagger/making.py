@@ -49,7 +49,10 @@ class Making:
                 has = await self._probed(source)
                 whole = await self._completed(source, has) if self._donor is None else await self._given(source, has, self._donor)
                 if whole is not source:
-                    whole = await asked(whole.sync(), f"making the image from {self._name}")  # under the trace that the log hears
+                    try:  # under the trace that the log hears
+                        whole = await asked(whole.sync(), f"making the image from {self._name}")
+                    finally:
+                        await log.settled()
                     has = await self._probed(whole)
                 recipe.require(self._name, has)
                 digest = await self._base_digest(source)
