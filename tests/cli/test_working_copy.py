@@ -26,7 +26,7 @@ def copy(tmp_path: Path, state: Path) -> Path:
 def test_the_changes_wait_and_apply_and_undo_move_them(copy: Path) -> None:
     before = digest(copy)
     ran = ccterm("run", WORK, *FLAGS, cwd=copy)
-    assert (ran.returncode, "waits for ccterm apply" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
+    assert (ran.returncode, "waits for your yes" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
     assert digest(copy) == before
     applied = ccterm("apply", "last")
     assert (applied.returncode, applied.stdout) == (0, "✓ copy  2 files brought in\n")

@@ -1,6 +1,6 @@
 """What runs do on the stage, in a few words."""
 
-from ccterm.causes import Cause
+from ccterm.causes import AWAITS_APPLY, Cause
 from ccterm.events import (
     Finished,
     Judged,
@@ -16,7 +16,7 @@ from ccterm.events import (
     ToolReturned,
     Waiting,
 )
-from ccterm.models import Changes, Finding, Run, State, Verdict
+from ccterm.models import Changes, Finding, Mode, PendingChange, Run, State, Verdict
 from tests.tui.stage import REMOTE, Stage
 
 SHA = "a91f03c2d7e8b6a5f4c3b2a1908f7e6d5c4b3a21"
@@ -102,6 +102,15 @@ def is_refused(stage: Stage, run: Run) -> Run:
     stage.play(run.id, Finished(state=State.FAILED, cause=Cause.POLICY, summary=finding.text))
     stage.patches[run.id] = PATCH
     stage.alter(run.id, commit=SHA)
+    return run
+
+
+def awaits_apply(stage: Stage, repo: str = "/home/ann/shop") -> Run:
+    """It worked on the directory itself, and its changes wait for the user's yes."""
+    run = stage.enter("", prompt="Tidy up", repo=repo, remote=None, mode=Mode.TESTING)
+    stage.changes = [PendingChange(path="src/a.py", deed="modified"), PendingChange(path="[old].py", deed="deleted")]
+    stage.play(run.id, Started(), Said(text="Tidied up."), Finished(state=State.SUCCEEDED, reason=AWAITS_APPLY, summary="Tidied up."))
+    stage.alter(run.id, changes=Changes(files=2, added=4, removed=9, deleted=1))
     return run
 
 

@@ -14,7 +14,7 @@ from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.widgets.field import Field
-from tests.tui.acts import delivers, fails, harvested, is_limited, is_refused, waits, works
+from tests.tui.acts import awaits_apply, delivers, fails, harvested, is_limited, is_refused, waits, works
 from tests.tui.seeing import sees, typed
 from tests.tui.stage import NOON, Clock, Stage
 
@@ -199,6 +199,16 @@ async def help_screen(stage: Stage, pilot: Pilot[None]) -> None:
     await curtain(stage, pilot, "Say something to the running agent", keys="question_mark")
 
 
+async def applying(stage: Stage, pilot: Pilot[None]) -> None:
+    awaits_apply(stage)
+    await curtain(stage, pilot, "Bring these changes", "src/a.py", keys="a")
+
+
+async def awaiting(stage: Stage, pilot: Pilot[None]) -> None:
+    awaits_apply(stage)
+    await curtain(stage, pilot, "waits for your yes")
+
+
 async def palette(stage: Stage, pilot: Pilot[None]) -> None:
     four(stage)
     await curtain(stage, pilot, "Retry", keys="3 ctrl+p r e t r y")
@@ -222,6 +232,6 @@ SCENES: Mapping[str, Scene] = {
     scene.__name__: scene
     for scene in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, preflight_failing, preflight_fixed,
-        history, usage_limit, launch, launch_several, launch_wrong, help_screen, palette, lost, tools,
+        history, usage_limit, launch, launch_several, launch_wrong, help_screen, palette, lost, tools, awaiting, applying,
     )
 }  # fmt: skip

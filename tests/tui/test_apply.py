@@ -2,10 +2,10 @@
 
 import pytest
 
-from ccterm.causes import AWAITS_APPLY, Cause
+from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.events import Finished, Started
-from ccterm.models import Changes, Mode, PendingChange, Run, State
+from ccterm.models import Run
+from tests.tui.acts import awaits_apply
 from tests.tui.conftest import Show
 from tests.tui.seeing import breathe, sees
 from tests.tui.stage import Stage
@@ -14,11 +14,7 @@ from tests.tui.stage import Stage
 @pytest.fixture
 async def waiting(stage: Stage) -> Run:
     """A run that is done and whose changes wait."""
-    run = stage.enter("", prompt="Tidy up", repo="/home/ann/shop", remote=None, mode=Mode.TESTING)
-    stage.changes = [PendingChange(path="src/a.py", deed="modified"), PendingChange(path="[old].py", deed="deleted")]
-    stage.play(run.id, Started(), Finished(state=State.SUCCEEDED, reason=AWAITS_APPLY, summary="Tidied up."))
-    stage.alter(run.id, changes=Changes(files=2, added=4, removed=9, deleted=1))
-    return run
+    return awaits_apply(stage)
 
 
 async def test_it_gets_room_and_says_what_it_waits_for(show: Show, stage: Stage, waiting: Run) -> None:
