@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ccterm.events import Event, Limited
-from ccterm.models import Run, RunId
+from ccterm.models import Run, RunId, State
 from ccterm.render import sign
 from ccterm.tui.sight import Sight
 
@@ -68,6 +68,11 @@ class Roster:
     def number(self, run: RunId) -> int:
         """Return a run's number, from 1."""
         return list(self._sights).index(run) + 1
+
+    @property
+    def running(self) -> int:
+        """How many runs are under way, those that wait for a word among them."""
+        return sum(sight.run.state is State.RUNNING for sight in self)
 
     def counts(self) -> Counter[str]:
         """Return how many runs show each sign."""

@@ -72,3 +72,8 @@ async def test_a_conflict_is_said_and_nothing_else_happens(show: Show, stage: St
         stage.refusal = StepError(Cause.CONFLICT, "src/a.py changed meanwhile", "ccterm diff shows the patch")
         await pilot.press("a")
         await sees(pilot, "src/a.py changed meanwhile")
+
+
+async def test_it_is_not_counted_as_running(show: Show, stage: Stage, waiting: Run) -> None:
+    async with show() as pilot:
+        await sees(pilot, "waits for your yes", "0 running")

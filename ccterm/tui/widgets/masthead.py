@@ -36,7 +36,7 @@ class StatusLine(Spread):
     def say(self, at: datetime) -> None:
         """Say how things stand at this time."""
         counts = self._roster.counts()
-        running, failed = counts["●"] + counts["?"], counts["✗"] + counts["!"]
+        running, failed = self._roster.running, counts["✗"] + counts["!"]
         text = f"{running} running · {counts['○']} queued · {counts['‖']} held · {failed} failed"
         limits = self._roster.limits(at)
         full = [Content.styled(window(limit), "bold $text-error") for limit in limits if limit.status == "rejected"]
