@@ -54,7 +54,11 @@ LASTING: dict[str, tuple[Part, Cause, str]] = {
 """Failure -> what does not go away, and what the run ends with."""
 
 
-@pytest.mark.parametrize("failure", LASTING)
+SOON = ("login refused", "overloaded")
+"""Failures that the fast tier tries; the slow one tries all others."""
+
+
+@pytest.mark.parametrize("failure", [each if each in SOON else pytest.param(each, marks=pytest.mark.slow) for each in LASTING])
 async def test_a_failure_that_lasts_has_its_cause_and_the_work_is_kept(failure: str, claude: Claude) -> None:
     part, cause, reason = LASTING[failure]
     run = await claude.run(HALF, part)
@@ -63,7 +67,11 @@ async def test_a_failure_that_lasts_has_its_cause_and_the_work_is_kept(failure: 
     await check_kept(claude, run)
 
 
-@pytest.mark.parametrize(("answer", "reason"), [(REFUSAL, "refusal"), (CUT_SHORT, "max_output_tokens")], ids=["refusal", "cut short"])
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(REFUSAL, "refusal"), pytest.param(CUT_SHORT, "max_output_tokens", marks=pytest.mark.slow)],
+    ids=["refusal", "cut short"],
+)
 async def test_answers_that_are_none_again_and_again_are_a_failure(answer: Part, reason: str, claude: Claude) -> None:
     run = await claude.run(HALF, *[answer] * 8)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, reason), run.summary
@@ -85,7 +93,7 @@ async def test_an_answer_that_is_cut_once_is_asked_for_again(claude: Claude) -> 
     assert run.published is not None
 
 
-@pytest.mark.parametrize("window", ["five_hour", "seven_day"])
+@pytest.mark.parametrize("window", ["five_hour", pytest.param("seven_day", marks=pytest.mark.slow)])
 async def test_a_usage_limit_names_when_it_is_over(window: str, claude: Claude) -> None:
     reset = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0)
     limit = usage_limit(int(reset.timestamp()), window="five_hour" if window == "five_hour" else "seven_day")
@@ -131,6 +139,7 @@ CODES: list[tuple[Part, str, int]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "state", "code"), CODES, ids=["well", "login refused", "server error"])
 async def test_the_command_line_exits_with_the_code_of_the_cause(
     part: Part, state: str, code: int, api: MessagesServer, claude_bin: Path, make_remote: MakeRemote, tmp_path: Path
