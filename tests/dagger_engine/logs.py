@@ -83,6 +83,7 @@ class Logs:
         known = int(after or 0)
         while True:
             if known < self._sent:
-                yield event(self._records[known : self._sent], self._sent)
-                known = self._sent
-            await self._more.wait()
+                begin, known = known, self._sent  # before the yield: more may be sent while a slow reader takes this
+                yield event(self._records[begin:known], known)
+            else:
+                await self._more.wait()

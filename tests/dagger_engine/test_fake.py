@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from ccterm.executors.dagger.session import Session, open_session, traced
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import whole
+from tests.dagger_engine.logs import SUBSCRIBED, Logs, Record
 from tests.dagger_engine.masking import Masking
 from tests.dagger_engine.recorded import recording
 from tests.dagger_engine.tools import make_cli
@@ -200,6 +201,21 @@ async def test_text_that_is_cut_in_a_character_is_missing_live_and_whole_at_the_
         stdout = await ran(box, r"printf 'a\303'; sleep 0.3; printf '\251b\n'; sleep 0.3; echo end").stdout()
         await until(lambda: heard.eofs == 2)
     assert (stdout, heard.text) == ("aéb\nend\n", "end\n")
+
+
+async def test_a_slow_reader_of_the_log_loses_nothing() -> None:
+    logs, got = Logs(), b""
+    events, other = logs.events(""), logs.events("")
+    for reader in (events, other):
+        assert await anext(reader) == SUBSCRIBED
+    for number in (1, 2, 3):  # what the one has read, the other is still taking from the event before
+        logs.add(Record("0" * 32, "0" * 16, 1, f"text {number}"))
+        async with asyncio.timeout(10):
+            got = await anext(events) if number == 1 else got
+            assert f"text {number}".encode() in await anext(other)
+    async with asyncio.timeout(10):
+        got += await anext(events)
+    assert [number for number in (1, 2, 3) if f"text {number}".encode() in got] == [1, 2, 3]
 
 
 async def test_what_is_not_there_in_the_stand_in_says_so(session: Session) -> None:
