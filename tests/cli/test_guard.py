@@ -25,7 +25,10 @@ def test_a_screen_that_hangs_ends_some_time_after_its_terminal() -> None:
     ours, theirs = pty.openpty()
     parent = subprocess.Popen([sys.executable, "-c", DEAF], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
-    assert b"up" in os.read(ours, 100)
+    said = b""
+    while not said.endswith(b"\n"):  # the whole line: it is still writing until then
+        said += os.read(ours, 100)
+    assert said.strip() == b"up"
     [screen] = psutil.Process(parent.pid).children()
     os.close(ours)
     wait_until(lambda: not screen.is_running() or screen.status() == psutil.STATUS_ZOMBIE)
