@@ -133,7 +133,7 @@ echo "connect=$(python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect
 echo "write=$(touch /ccterm/x 2>&1; echo x > /etc/passwd 2>&1)"
 echo "docker=$(ls /var/run/docker.sock /run/docker.sock 2>/dev/null)"
 echo "home=$(ls -A ~ | tr '\\n' ' ')"
-echo "host=$(ls /work/engine /root/.ssh 2>/dev/null)"
+echo "host=$(ls -d /root/.ssh /home/*/.ssh /Users 2>/dev/null)"
 """
 
 
