@@ -33,7 +33,7 @@ async def ask_and_apply(service: Service, run: Run) -> Run:
         return run
     for line in _shown(run):
         say(line)
-    if not await asyncio.to_thread(_yes, f"bring this into {run.task.repo}? [y/N] "):
+    if not await _yes(f"bring this into {run.task.repo}? [y/N] "):
         return run
     return await service.apply(run.id)
 
@@ -46,7 +46,14 @@ def _shown(run: Run) -> list[str]:
     return [*stat[:_SHOWN], *more, render.change_numbers(run), *warnings]
 
 
-def _yes(question: str) -> bool:
+async def _yes(question: str) -> bool:
+    """Ask on the terminal. A line is read when it is there: a thread that waits for one would not hear a Ctrl-C."""
     sys.stderr.write(question)
     sys.stderr.flush()
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

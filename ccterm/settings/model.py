@@ -1,6 +1,7 @@
 """The user's choices as values. They name where secrets are and never hold one, so they may be shown, hashed and recorded."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
@@ -49,6 +50,13 @@ def _host_key(name: str) -> str:
     except UsageError:
         pass  # said below
     raise ValueError('is no name of a host; write it as [host."HOST"] or [host."HOST:PORT"]')
+
+
+def _engine_host(name: str) -> str:
+    """Let an engine's address through when it has the form of one."""
+    if not re.fullmatch(r"[a-z0-9+-]+://\S+", name):
+        raise ValueError("is no address of an engine; write it as unix:///PATH, tcp://HOST:PORT or another that Dagger knows")
+    return name
 
 
 def _refuse_twins(tables: object, key: Callable[[str], str]) -> None:
@@ -161,7 +169,7 @@ class PolicySettings(Part):
 class EngineSettings(Part):
     """[[engines]]: a Dagger engine and how many runs it is made for: engines fill up in proportion; written as a string it is the host alone."""
 
-    host: Annotated[str, Field(pattern=r"^[a-z0-9+-]+://[^\s]+$")]
+    host: Annotated[str, AfterValidator(_engine_host)]
     capacity: Annotated[int, Field(gt=0)] | None = None
 
     @model_validator(mode="before")

@@ -140,3 +140,9 @@ def test_a_full_disk_ends_the_run_with_a_clear_sentence(tmp_path: Path, make_rem
     assert "No space left" in done.stderr + done.stdout + after.stdout
     assert '"state": "failed"' in after.stdout
     assert set(branches(remote)) == {"main"}
+
+
+def test_an_engine_that_is_no_address_is_one_sentence(state: Path) -> None:
+    done = ccterm("check", env={"CCTERM_ENGINE": "nonsense"})
+    assert done.returncode == 2
+    assert "is no address of an engine; write it as unix:///PATH" in one_sentence(done.stderr)

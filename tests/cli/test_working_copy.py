@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,8 +65,8 @@ def test_a_conflict_is_5_and_names_the_file(copy: Path) -> None:
     assert (part.returncode, (copy / "new.txt").read_text()) == (0, "new\n")
 
 
-def answered(copy: Path, answer: str) -> str:
-    """Run on a terminal, answer its question, and return what it said."""
+def answered(copy: Path, answer: str | signal.Signals, code: int = 0) -> str:
+    """Run on a terminal, answer its question, by a line or by a signal, and return what it said."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ccterm", "run", WORK, *FLAGS]
     process = subprocess.Popen(command, cwd=copy, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ)
@@ -73,8 +74,11 @@ def answered(copy: Path, answer: str) -> str:
     said = ""
     while "[y/N]" not in said:
         said += os.read(ours, 4096).decode()
-    os.write(ours, f"{answer}\n".encode())
-    assert process.wait(timeout=60) == 0
+    if isinstance(answer, signal.Signals):
+        process.send_signal(answer)
+    else:
+        os.write(ours, f"{answer}\n".encode())
+    assert process.wait(timeout=60) == code
     os.close(ours)
     return said
 
@@ -86,6 +90,13 @@ def test_a_person_on_a_terminal_sees_what_would_change_and_is_asked(copy: Path, 
     assert "A new.txt" in said
     assert f"bring this into {copy}? [y/N]" in said
     assert (copy / "README.md").read_text() == text
+
+
+def test_ctrl_c_at_the_question_is_heard_and_the_changes_still_wait(copy: Path) -> None:
+    answered(copy, signal.SIGINT, code=130)
+    assert (copy / "README.md").read_text() == "hello\n"
+    assert ccterm("apply", "last").returncode == 0
+    assert (copy / "README.md").read_text() == "hello\nagent\n"
 
 
 def test_another_process_gives_the_owner_the_order(copy: Path, remote: Path, state: Path) -> None:
