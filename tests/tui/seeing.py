@@ -21,13 +21,17 @@ def text_of(app: App[None]) -> str:
 
 
 async def sees(pilot: Pilot[None], *words: str) -> None:
-    """Wait until all these words stand on the screen."""
-    await _look(pilot, lambda text: all(word in text for word in words))
+    """Wait until all these words stand on the screen, wherever a line is broken."""
+    await _look(pilot, lambda text: all(_stands(word, text) for word in words))
 
 
 async def sees_no(pilot: Pilot[None], *words: str) -> None:
     """Wait until none of these words stands on the screen."""
-    await _look(pilot, lambda text: not any(word in text for word in words))
+    await _look(pilot, lambda text: not any(_stands(word, text) for word in words))
+
+
+def _stands(words: str, text: str) -> bool:
+    return words in text or words in " ".join(text.split())
 
 
 async def _look(pilot: Pilot[None], right: Callable[[str], bool]) -> None:
