@@ -88,7 +88,7 @@ class _Program:
         self._box.take_over()
         with self._box.complaints.open("wb") as complaints:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", str(lib), self._step.program, "request.json"),
+                *(sys.executable, "-I", str(lib / "__main__.py"), self._step.program, "request.json"),
                 cwd=self._box.root,
                 env=environment(self._step, user_env, self._box, self._mark),
                 stdin=asyncio.subprocess.PIPE,

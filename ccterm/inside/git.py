@@ -6,7 +6,6 @@ So no program of ours ever runs git with a git directory that an agent could wri
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
@@ -137,7 +136,7 @@ def clean_environment() -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": shutil.which("false") or "/bin/false",
+        "GIT_ASKPASS": "false",
         "GIT_ALLOW_PROTOCOL": "none",  # no transport at all, unless the remote brings its own
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_LITERAL_PATHSPECS": "1",

@@ -19,15 +19,16 @@ from ccterm.executors.control import Control
 from ccterm.executors.dagger.faults import engine_fault, is_gone
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.images import Image, Images
+from ccterm.executors.dagger.known import synced
 from ccterm.executors.dagger.making import named_image
-from ccterm.executors.dagger.reach import Reach
+from ccterm.executors.dagger.reach import NETLESS
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.executors.frames import FrameError
 from ccterm.models import ImageChoice, new_id
 
 BOX = "/box"
 """Root of every box; equal everywhere, because the agent's conversation is kept under a name made of its directory."""
-_RUN = 'python3 -I /ccterm "$1" request.json || echo "it left with exit code $?" >&2'
+_RUN = 'python3 -I /ccterm/__main__.py "$1" request.json || echo "it left with exit code $?" >&2'
 """The shell always leaves with 0: of a container that leaves with 128-191 nothing is kept, not even its files."""
 _SETTLE = 1.0
 """Seconds for the last live records after the engine's answer; they come within 0.1 s, or not at all."""
@@ -39,10 +40,10 @@ _OWNER = "agent"
 
 
 class DaggerBoxes:
-    """The boxes of one run on one session. reach: how boxes get out; trouble: is told of a session that seems to be gone."""
+    """The boxes of one run on one session."""
 
-    def __init__(self, session: Session, images: Images, choice: ImageChoice, agent: Image, reach: Reach) -> None:
-        self._session, self._images, self._choice, self._reach = session, images, choice, reach
+    def __init__(self, session: Session, images: Images, choice: ImageChoice, agent: Image) -> None:
+        self._session, self._images, self._choice = session, images, choice
         self._artifacts: dict[str, dagger.Directory] = {}
         self.image: str | None = agent.record.digest
 
@@ -82,19 +83,19 @@ class DaggerBoxes:
 
     async def _asked(self, step: Step, ran: dagger.Container, feed: FrameFeed) -> StepResult:
         begin = time.monotonic()
-        if step.program == "supervise":
-            ran = await ran.sync()
-            await self._settled(feed)
-            if not feed.ended:
-                feed.complete(await ran.stdout())
-        else:
-            stdout = await ran.stdout()
-            reused = step.reuse and await self._was_reused(feed, time.monotonic() - begin)
-            feed.complete(stdout)
-        outputs = await self._outputs(step, ran)
+        ran = await ran.sync()  # from here on it is named by its id: the engine need not walk through all of its making again
+        reused = step.reuse and await self._was_reused(feed, time.monotonic() - begin)
+        outputs, _ = await asyncio.gather(self._outputs(step, ran), self._completed(step, ran, feed))
         report = feed.report["report"] if feed.report else None
         detail = "" if report is not None else f"the step program ended too soon; {feed.last_words.strip()[-500:]}"
-        return StepResult(report, outputs, detail=detail, reused=step.program != "supervise" and reused)
+        return StepResult(report, outputs, detail=detail, reused=reused)
+
+    async def _completed(self, step: Step, ran: dagger.Container, feed: FrameFeed) -> None:
+        """Have all frames. An agent's may be many megabytes: what comes live is waited for, and its stdout read only when that breaks."""
+        if step.program == "supervise":
+            await self._settled(feed)
+        if not feed.ended:
+            feed.complete(await ran.stdout())
 
     async def _settled(self, feed: FrameFeed) -> None:
         with contextlib.suppress(TimeoutError):
@@ -114,7 +115,7 @@ class DaggerBoxes:
 
     async def _output(self, ran: dagger.Container, name: str) -> Artifact | None:
         try:
-            return self._kept(await ran.directory(f"{BOX}/{name}").sync())
+            return self._kept(synced(await ran.directory(f"{BOX}/{name}").sync()))
         except dagger.QueryError as error:
             if is_gone(error):
                 raise
@@ -126,10 +127,10 @@ class DaggerBoxes:
         return artifact
 
     def _box(self, image: Image, step: Step, control: Control | None) -> dagger.Container:
-        client, box = self._session.client, image.container
+        client = self._session.client
         root = step.program == "supervise" or step.user == "root"
         unique = new_id()
-        box = self._reach.opened(client, box, step)
+        box = self._images.reach.opened(image.container if step.program in NETLESS else image.networked, step)
         for service in step.services:
             box = box.with_service_binding(service.alias, self._service(service, unique))
         for mount, artifact in step.inputs.items():
@@ -176,7 +177,7 @@ class DaggerBoxes:
         try:
             given = client.host().directory(str(path), exclude=list(exclude), no_cache=True)
             box = (await self._images.tool()).container.with_directory("/provided", given, owner=_OWNER)
-            return self._kept(await box.directory("/provided").sync())
+            return self._kept(synced(await box.directory("/provided").sync()))
         except dagger.DaggerError as error:
             raise engine_fault(f"{path} was brought in", error) from error
 

@@ -77,12 +77,13 @@ class DaggerExecutor:
         await dial(choice.runner)  # first: who named a dead engine learns it before anything is loaded
         await load_sdk()
         from ccterm.executors.dagger.images import Images
+        from ccterm.executors.dagger.reach import Reach
         from ccterm.executors.dagger.session import open_session
 
         cli = await self.cli()
         lib = await asyncio.to_thread(box_lib, self._lib)
         async with open_session(cli, self.environ, choice.runner) as session:
-            images = Images(session, self.recipe, self.images, lib)
+            images = Images(session, self.recipe, self.images, lib, Reach(session.client, self.environ))
             try:
                 yield session, images
             finally:
@@ -137,10 +138,9 @@ class DaggerExecutor:
         try:
             async with engine.hosting(run_id) as (session, images):
                 from ccterm.executors.dagger.boxes import DaggerBoxes
-                from ccterm.executors.dagger.reach import Reach
 
                 try:
-                    yield DaggerBoxes(session, images, image, await images.agent(image), Reach(self.environ))
+                    yield DaggerBoxes(session, images, image, await images.agent(image))
                 except StepError as error:
                     if error.cause is Cause.ENGINE:
                         await engine.suspect(session)

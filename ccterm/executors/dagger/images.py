@@ -11,15 +11,17 @@ import dagger
 from ccterm.executors.dagger import recipe
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore, is_tarball, stamp, tarball
 from ccterm.executors.dagger.making import Making, asked
+from ccterm.executors.dagger.reach import Reach
 from ccterm.executors.dagger.recipe import Recipe
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.models import ImageChoice, new_id
 
 
 class Image(NamedTuple):
-    """An image that boxes can be made of, on one session."""
+    """An image that boxes can be made of, on one session. networked: with what its programs must know to get out."""
 
     container: dagger.Container
+    networked: dagger.Container
     record: ImageRecord
 
 
@@ -31,10 +33,11 @@ class RoundTrip(NamedTuple):
 
 
 class Images:
-    """Makes images, or takes them from their tarballs. own: how ccterm's own is made. lib: the programs that run in boxes."""
+    """Makes images, or takes them from their tarballs. own: how ccterm's own is made. lib: the programs that run in boxes; reach: how boxes get out."""
 
-    def __init__(self, session: Session, own: Recipe, store: ImageStore, lib: Path) -> None:
+    def __init__(self, session: Session, own: Recipe, store: ImageStore, lib: Path, reach: Reach) -> None:
         self._session, self._own, self._store, self._lib = session, own, store, lib
+        self.reach = reach
         self._ready: dict[str, asyncio.Task[Image]] = {}
 
     async def tool(self) -> Image:
@@ -87,7 +90,11 @@ class Images:
         record = await asyncio.to_thread(self._store.get, key) or await making.make(key, self._store, source)
         container = client.container().import_(client.host().file(str(record.tarball)))
         with traced():  # what an exec prints goes to the query that first needs it: not to a run's
-            return Image(await self._furnished(container, name), record)
+            box = await self._furnished(container, name)
+            networked = self.reach.networked(box)
+            if networked is not box:
+                networked = await asked(networked.sync(), f"preparing the image {name} for the network")
+            return Image(box, networked, record)
 
     async def _key(self, name: str, *, dockerfile: bool = False) -> str:
         platform = await asked(self._session.client.default_platform(), "asking the engine for its platform")
