@@ -44,8 +44,15 @@ class FrameReader:
             number, kind = frame["n"], frame["k"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FrameError(f"not a frame: {line[:_SHOWN]!r}") from error
+        if "z" in frame and not _is_whole(line, f',"z":{frame["z"]}'.encode(), frame["z"]):
+            raise FrameError(f"a piece is missing in {line[:_SHOWN]!r}")
         if number != self._next or kind not in _KINDS or self.ended:
             raise FrameError(f"frame {self._next} was expected, not {line[:_SHOWN]!r}")
         self._next += 1
         self.ended = kind == "end"
         return frame
+
+
+def _is_whole(line: bytes, mark: bytes, length: object) -> bool:
+    """Return whether as much follows the mark as it says."""
+    return length == len(line) - line.find(mark) - len(mark)

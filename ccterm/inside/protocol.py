@@ -24,14 +24,18 @@ MARK = "CCTERM_MARK"
 
 Stream = Literal[1, 2]
 F = TypeVar("F", bound="Frames")
+LONG = 512
+"""Characters from which on a frame says how long it is."""
 
 
 class Frame(TypedDict):
-    """One line of a step program's stdout. Fields beside n, t, k depend on the kind."""
+    """One line of a step program's stdout. Fields beside n, t, k, z depend on the kind."""
 
     n: int
     t: float
     k: Literal["line", "note", "report", "end"]
+    z: NotRequired[int]
+    """Of a long frame: how many bytes stand between it and the end of the line. On its way a piece from its middle may be lost."""
     s: NotRequired[Stream]
     d: NotRequired[str]
     part: NotRequired[bool]
@@ -290,10 +294,9 @@ class Frames:
 
     def _emit(self, kind: str, fields: str) -> None:
         with self._lock:
-            passed = time.monotonic() - self._begin
-            head = f'{{"n":{self._next},"t":{passed:.3f},"k":"{kind}"'
+            text = frame_text(self._next, time.monotonic() - self._begin, kind, fields)
             self._next += 1
-            self._write(f"{head},{fields}}}\n".encode("ascii") if fields else f"{head}}}\n".encode("ascii"))
+            self._write(text.encode("ascii"))
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -302,7 +305,6 @@ class Frames:
 
     def line(self, stream: Stream, text: str, *, part: bool = False) -> None:
         """Emit one line of output, or a part of one."""
-        # written by hand: an agent may print a hundred thousand lines a second
         self._emit("line", f'"s":{stream},"d":{encode_basestring_ascii(text)}' + (',"part":true' if part else ""))
 
     def note(self, text: str, **fields: object) -> None:
@@ -316,6 +318,13 @@ class Frames:
     def end(self) -> None:
         """Emit the last frame."""
         self._emit("end", "")
+
+
+def frame_text(number: int, passed: float, kind: str, fields: str) -> str:
+    """Return a frame as its line. fields: its own ones, as the inside of a JSON object."""
+    # written by hand: an agent may print a hundred thousand lines a second
+    length = f',"z":{len(fields) + 2}' if len(fields) >= LONG else ""
+    return f'{{"n":{number},"t":{passed:.3f},"k":"{kind}"{length}{fields and ","}{fields}}}\n'
 
 
 def _inner(fields: Mapping[str, object]) -> str:

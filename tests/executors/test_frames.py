@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccterm.executors.frames import FrameError, FrameReader
+from ccterm.inside.protocol import LONG, frame_text
 
 FRAMES = [{"n": n, "t": 0.1, "k": "line", "s": 1, "d": "x" * n} for n in range(20)] + [{"n": 20, "t": 0.2, "k": "end"}]
 STREAM = b"".join(json.dumps(frame).encode() + b"\n" for frame in FRAMES)
@@ -46,6 +47,16 @@ def test_a_gap_is_an_error() -> None:
     reader = FrameReader()
     with pytest.raises(FrameError, match="frame 1 was expected"):
         list(reader.feed(b'{"n":0,"t":0,"k":"note"}\n{"n":2,"t":0,"k":"note"}\n'))
+
+
+@given(st.text(min_size=LONG), st.data())
+def test_a_piece_that_was_lost_from_the_middle_of_a_long_frame_is_noticed(text: str, data: st.DataObject) -> None:
+    line = frame_text(0, 0.5, "line", f'"s":1,"d":{json.dumps(text)}').encode()
+    assert [frame["d"] for frame in FrameReader().feed(line)] == [text]
+    begin = data.draw(st.integers(line.index(b'"d"'), len(line) - 2))
+    end = data.draw(st.integers(begin + 1, len(line) - 1))
+    with pytest.raises(FrameError):
+        list(FrameReader().feed(line[:begin] + line[end:]))
 
 
 def test_nothing_comes_after_the_end() -> None:
