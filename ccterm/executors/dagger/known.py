@@ -1,13 +1,13 @@
 """Things of an engine that are asked for their id once: the SDK asks anew in every query that names one, and a run names a dozen."""
 
 import asyncio
-import functools
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from dagger.client.base import Type
 
 T = TypeVar("T", bound=Type)
 _ANSWER = "_answer"
+_KINDS: dict[type[Type], type[Type]] = {}
 
 
 def asked_once(thing: T) -> T:
@@ -24,15 +24,14 @@ def synced(thing: T) -> T:
     return known
 
 
-@functools.cache
-def _kind(kind: type[T]) -> type[T]:
+def _kind(kind: type[Type]) -> type[Type]:
     """Return the class with an `id` of ours; its name, by which the SDK knows the type in the schema, stays."""
 
-    async def identity(self: T) -> str:
+    async def identity(self: Type) -> str:
         answer: asyncio.Future[str] | None = getattr(self, _ANSWER, None)
         if answer is None or (answer.done() and (answer.cancelled() or answer.exception())):
             answer = asyncio.ensure_future(kind.id(self))  # type: ignore[attr-defined]  # each kind but the query itself has it
             setattr(self, _ANSWER, answer)
         return await asyncio.shield(answer)
 
-    return cast(type[T], type(kind.__name__, (kind,), {"id": identity}))
+    return type(kind.__name__, (kind,), {"id": identity})
