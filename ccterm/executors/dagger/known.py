@@ -1,7 +1,7 @@
 """Things of an engine that are asked for their id once: the SDK asks anew in every query that names one, and a run names a dozen."""
 
 import asyncio
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from dagger.client.base import Type
 
@@ -12,14 +12,17 @@ _KINDS: dict[type[Type], type[Type]] = {}
 
 def asked_once(thing: T) -> T:
     """Return the thing as one that asks for its id when it is first named, and knows it then."""
-    return _kind(type(thing))(thing._ctx)
+    kind = type(thing)
+    if kind not in _KINDS:
+        _KINDS[kind] = _kind(kind)
+    return cast("T", _KINDS[kind](thing._ctx))  # what it selects is its whole state
 
 
 def synced(thing: T) -> T:
     """Return what `sync` returned as one that knows its id: it is what the engine answered."""
     known = asked_once(thing)
     answer = asyncio.get_running_loop().create_future()
-    answer.set_result(thing._ctx.selections[0].args["id"])
+    answer.set_result(thing._ctx.selections[0].args["id"])  # the SDK makes `node(id:)` of it
     setattr(known, _ANSWER, answer)
     return known
 
