@@ -1,40 +1,39 @@
-"""Things of an engine that are asked for their id once: the SDK asks anew in every query that names one, and a run names a dozen."""
+"""Things of an engine that know their id: the SDK asks for it anew in every query that names one, and a run names a dozen."""
 
 import asyncio
-from typing import TypeVar, cast
 
-from dagger.client.base import Type
-
-T = TypeVar("T", bound=Type)
-_ANSWER = "_answer"
-_KINDS: dict[type[Type], type[Type]] = {}
+import dagger
 
 
-def asked_once(thing: T) -> T:
-    """Return the thing as one that asks for its id when it is first named, and knows it then."""
-    kind = type(thing)
-    if kind not in _KINDS:
-        _KINDS[kind] = _kind(kind)
-    return cast("T", _KINDS[kind](thing._ctx))  # what it selects is its whole state
+class KnownDirectory(dagger.Directory):
+    """A directory that was made: what `sync` returned."""
+
+    def __init__(self, synced: dagger.Directory) -> None:
+        super().__init__(synced._ctx)
+        self._id: str = synced._ctx.selections[0].args["id"]  # the engine's answer, of which the SDK makes `node(id:)`
+
+    async def id(self) -> str:
+        """Return it."""
+        return self._id
+
+    @classmethod
+    def _graphql_name(cls) -> str:
+        return "Directory"
 
 
-def synced(thing: T) -> T:
-    """Return what `sync` returned as one that knows its id: it is what the engine answered."""
-    known = asked_once(thing)
-    answer = asyncio.get_running_loop().create_future()
-    answer.set_result(thing._ctx.selections[0].args["id"])  # the SDK makes `node(id:)` of it
-    setattr(known, _ANSWER, answer)
-    return known
+class KnownService(dagger.Service):
+    """A service that asks for its id when it is first named."""
 
+    def __init__(self, service: dagger.Service) -> None:
+        super().__init__(service._ctx)
+        self._asked: asyncio.Future[str] | None = None
 
-def _kind(kind: type[Type]) -> type[Type]:
-    """Return the class with an `id` of ours; its name, by which the SDK knows the type in the schema, stays."""
+    async def id(self) -> str:
+        """Return it; when it could not be had, ask again."""
+        if self._asked is None or (self._asked.done() and (self._asked.cancelled() or self._asked.exception())):
+            self._asked = asyncio.ensure_future(super().id())
+        return await asyncio.shield(self._asked)
 
-    async def identity(self: Type) -> str:
-        answer: asyncio.Future[str] | None = getattr(self, _ANSWER, None)
-        if answer is None or (answer.done() and (answer.cancelled() or answer.exception())):
-            answer = asyncio.ensure_future(kind.id(self))  # type: ignore[attr-defined]  # each kind but the query itself has it
-            setattr(self, _ANSWER, answer)
-        return await asyncio.shield(answer)
-
-    return type(kind.__name__, (kind,), {"id": identity})
+    @classmethod
+    def _graphql_name(cls) -> str:
+        return "Service"
