@@ -44,7 +44,7 @@ def modules_loaded_by(program: str, shadows: Path) -> set[str]:
 
 
 def help_loads(shadows: Path, *argv: str) -> set[str]:
-    return loaded_by(_COMMAND.format(argv=["ccterm", *argv, "--help"]), shadows)
+    return modules_loaded_by(_COMMAND.format(argv=["ccterm", *argv, "--help"]), shadows)
 
 
 @pytest.mark.parametrize("command", ["", "run"])
