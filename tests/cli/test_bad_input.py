@@ -72,7 +72,7 @@ def test_one_sentence_and_its_exit_code(args: list[str], code: int, said: str, s
 def test_an_unknown_mode_is_refused_by_name(state: Path, tmp_path: Path) -> None:
     done = ccterm("run", "x", "--branch", "b", "--mode", "cloud", cwd=tmp_path)
     assert done.returncode == 2
-    assert "cloud" in done.stderr
+    assert "Invalid value for '--mode': 'cloud' is not one of 'local', 'dagger'." in done.stderr
 
 
 def test_an_unknown_key_of_the_settings_names_the_nearest(state: Path, tmp_path: Path, isolation: Path) -> None:

@@ -1,17 +1,9 @@
 """Arguments and flags that several commands share, and how a command ends."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
-
-
-class Where(StrEnum):
-    """Where steps run."""
-
-    local = "local"
-    dagger = "dagger"
-
+from typer.models import OptionInfo
 
 RunRef = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")]
 AllowDeletions = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N files be deleted or gutted. [default: 20]")]
@@ -24,3 +16,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 def leave(code: int) -> None:
     """End the program with an exit code."""
     raise typer.Exit(code)
+
+
+PLACES = ("local", "dagger")
+
+
+def where(sentence: str) -> OptionInfo:
+    """Return the flag that says where steps run. No enum: of one typer says "Value error" before it says what is wrong."""
+    option: OptionInfo = typer.Option(help=sentence, metavar=f"<{'|'.join(PLACES)}>", callback=_place, autocompletion=lambda: list(PLACES))
+    return option
+
+
+def _place(name: str | None) -> str | None:
+    if name is not None and name not in PLACES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, PLACES))}.")
+    return name

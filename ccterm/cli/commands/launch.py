@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ccterm.cli.commands.flags import AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, Where, leave
+from ccterm.cli.commands.flags import AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, leave, where
 
 
 def owner(idle: Annotated[float, typer.Option(help="Seconds without runs and visitors after which it leaves.")] = 600.0) -> None:
@@ -23,7 +23,7 @@ def run(
         str | None, typer.Option(help="Branch to push to; continued when it exists. [default: none, the work comes back here]")
     ] = None,
     base: Annotated[str | None, typer.Option(help="Branch, tag or sha that a new branch starts from. [default: the remote's]")] = None,
-    mode: Annotated[Where | None, typer.Option(help="Where it runs. [default: dagger]")] = None,
+    mode: Annotated[str | None, where("Where it runs. [default: dagger]")] = None,
     agent: Annotated[str | None, typer.Option(help="claude or scripted. [default: claude]")] = None,
     model: Annotated[str | None, typer.Option(help="Model for the agent.")] = None,
     agent_arg: Annotated[list[str] | None, typer.Option(help="One more argument for the agent's program; repeatable.")] = None,
@@ -55,7 +55,7 @@ def run(
         "repo": repo,
         "branch": branch,
         "base": base,
-        "execution_mode": mode.value if mode else None,
+        "execution_mode": mode,
         "agent": agent,
         "model": model,
         "agent_args": agent_arg or None,
@@ -80,13 +80,13 @@ def run(
 def batch(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Tasks as YAML or JSON Lines.")],
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="How many of them run at once. [default: 4]")] = None,
-    mode: Annotated[Where | None, typer.Option(help="Where they run, unless a task says so itself.")] = None,
+    mode: Annotated[str | None, where("Where they run, unless a task says so itself.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run documents.")] = False,
 ) -> None:
     """Run the tasks of a file, side by side."""
     from ccterm.cli.launch import run_batch
 
-    leave(run_batch(file, max_concurrent, mode.value if mode else None, as_json=json))
+    leave(run_batch(file, max_concurrent, mode, as_json=json))
 
 
 def demo(
@@ -104,10 +104,8 @@ def demo(
     leave(play(as_json=json))
 
 
-def check(
-    mode: Annotated[Where | None, typer.Option(help="Check what this place needs. [default: where runs go]")] = None, json: Json = False
-) -> None:
+def check(mode: Annotated[str | None, where("Check what this place needs. [default: where runs go]")] = None, json: Json = False) -> None:
     """Check what a run needs, each thing with its fix."""
     from ccterm.cli.check import run_checks
 
-    leave(run_checks(mode.value if mode else None, as_json=json))
+    leave(run_checks(mode, as_json=json))
