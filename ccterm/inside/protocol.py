@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, Literal, NotRequired, TypedDict, TypeVar
@@ -343,6 +342,8 @@ def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]])
     try:
         report = program(frames, read_request())
     except Exception as error:  # noqa: BLE001 - the net under every program: the host must hear of it as a report
+        import traceback  # deferred: every step would wait for it
+
         traceback.print_exc()
         report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".splitlines()[0]}
     frames.report(report)
