@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeRemote
-from tests.support.core import ccterm, local
+from tests.support.core import ccterm, ccterm_here, local
 from tests.support.git import branches
 
 
@@ -62,8 +62,10 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["trust", "."], 2, ".ccterm.toml", id="nothing to trust"),
     ],
 )
-def test_one_sentence_and_its_exit_code(args: list[str], code: int, said: str, state: Path, tmp_path: Path) -> None:
-    done = ccterm(*args, cwd=tmp_path)
+def test_one_sentence_and_its_exit_code(
+    args: list[str], code: int, said: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = ccterm_here(*args, cwd=tmp_path, monkeypatch=monkeypatch)
     assert done.returncode == code, done.stderr
     assert said in one_sentence(done.stderr)
     assert done.stdout == ""
