@@ -218,11 +218,7 @@ class AgentService(Service):
 
     async def _afterwards(self, run: RunId, work: Callable[[Run, Recorder], Awaitable[Run]]) -> Run:
         """Do something with a run that has ended, alone with what it works on; its events go into a transcript of their own."""
-        known = await self.find(run)
-        if not known.state.final:
-            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
-        if run in self._open:  # its last event is out, its boxes are still being removed
-            await self._open[run].closed.wait()
+        known = await self._ended(run)
         key = _key(known.task)
         if rival := self._scheduler.busy(key):
             raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
@@ -236,14 +232,18 @@ class AgentService(Service):
         await asyncio.to_thread(self._store.save, changed)
         return changed
 
-    async def review(self, run: RunId) -> Run:
-        """Note that the user has seen how a run ended."""
+    async def _ended(self, run: RunId) -> Run:
+        """Return a run that has ended, once its boxes are gone and its document is written. Raises UsageError when it has not."""
         known = await self.find(run)
         if not known.state.final:
             raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
-        if run in self._open:  # its last event is out, its document is still being written
+        if run in self._open:  # its last event is out
             await self._open[run].closed.wait()
-        seen = (await self.find(run)).model_copy(update={"reviewed": True})
+        return await self.find(run)
+
+    async def review(self, run: RunId) -> Run:
+        """Note that the user has seen how a run ended."""
+        seen = (await self._ended(run)).model_copy(update={"reviewed": True})
         await asyncio.to_thread(self._store.save, seen)
         return seen
 
