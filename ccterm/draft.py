@@ -1,6 +1,7 @@
 """A task as the user wrote it, through whichever door: what is not said is None, and the settings fill it in."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Required, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
@@ -124,3 +125,10 @@ def draft(values: Mapping[str, object]) -> Draft:
     except ValidationError as error:
         found = problem(error, Draft)
         raise UsageError(found.text.replace('"', "", 2), found.fix) from error
+
+
+def anchored(draft: Draft, here: Path) -> Draft:
+    """Return the draft with its repository named absolutely, so that any process can read it. `here` is the caller's directory."""
+    if draft.repo is not None and looks_like_url(draft.repo):
+        return draft
+    return draft.model_copy(update={"repo": str(here / Path(draft.repo or ".").expanduser())})

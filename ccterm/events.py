@@ -19,7 +19,7 @@ TEXT_CAP = 64 * 1024
 class Fact(BaseModel):
     """Base of all events: the stamp."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     seq: int = -1
     """Number within the run, from 0 without gaps; -1 = not stamped yet."""
@@ -244,7 +244,7 @@ AnyEvent = (
     | Finished
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 
 
 def to_line(event: Event) -> bytes:

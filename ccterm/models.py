@@ -6,7 +6,6 @@ from pathlib import PurePath
 from typing import Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
-from ulid import ULID
 
 from ccterm.causes import AWAITS_APPLY, Cause
 
@@ -50,9 +49,9 @@ class State(StrEnum):
 
 
 class Value(BaseModel):
-    """Base of all values: frozen, and an unknown field is an error."""
+    """Base of all values: frozen, and an unknown field is an error. What checks its fields is built when a value is first made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Limits(Value):
@@ -122,17 +121,17 @@ class Task(Value):
     agent_args: tuple[str, ...] = ()
     message: str | None = None
     """The commit's subject; None = the agent's own last subject, else the prompt's first line."""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     setup: str | None = None
     setup_inputs: tuple[str, ...] = ()
     """Globs; a commit that touches one makes setup run again before verify."""
     verify: str | None = None
-    checkout: CheckoutOptions = CheckoutOptions()
-    image: ImageChoice = ImageChoice()
+    checkout: CheckoutOptions = Field(default_factory=CheckoutOptions)
+    image: ImageChoice = Field(default_factory=ImageChoice)
     hold: bool = False
     skip_permissions: bool = False
     allow_default_branch: bool = False
-    allow: Allowances = Allowances()
+    allow: Allowances = Field(default_factory=Allowances)
     yes: bool = False
     """Testing mode: what no rule refuses is brought into the working copy without another question."""
     include: tuple[str, ...] = ()
@@ -200,7 +199,7 @@ class Verdict(Value):
 
     ok: bool
     findings: tuple[Finding, ...] = ()
-    numbers: Numbers = Numbers()
+    numbers: Numbers = Field(default_factory=Numbers)
 
 
 class Publication(Value):
@@ -281,7 +280,7 @@ class Run(Value):
     changes: Changes | None = None
     verdict: Verdict | None = None
     cost_usd: float = 0.0
-    tokens: Tokens = Tokens()
+    tokens: Tokens = Field(default_factory=Tokens)
     turns: int = 0
     session_id: str | None = None
     salvage: Salvage | None = None
@@ -295,7 +294,7 @@ class Run(Value):
     pr: None = None
     continues: RunId | None = None
     attempts: tuple[RunId, ...] = ()
-    manifest: Manifest = Manifest()
+    manifest: Manifest = Field(default_factory=Manifest)
 
     @property
     def awaits_apply(self) -> bool:
@@ -326,4 +325,6 @@ def now() -> datetime:
 
 def new_id() -> str:
     """Return a fresh ULID: 26 characters, sorted by time."""
+    from ulid import ULID  # deferred: who only reads makes no ids
+
     return str(ULID())

@@ -10,17 +10,10 @@ from ccterm.credentials.claude import box_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Mode, Task
-from ccterm.remotes import Remote, looks_like_url
+from ccterm.remotes import Remote
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
-
-
-def anchored(draft: Draft, here: Path) -> Draft:
-    """Return the draft with its repository named absolutely, so that any process can read it. `here` is the caller's directory."""
-    if draft.repo is not None and looks_like_url(draft.repo):
-        return draft
-    return draft.model_copy(update={"repo": str(here / Path(draft.repo or ".").expanduser())})
 
 
 class Planner:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 
 import hypothesis
@@ -23,6 +24,7 @@ _LEAKS = re.compile(
 hypothesis.settings.register_profile("ccterm", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("ccterm")
 
+_numbers = count()
 MakeRemote = Callable[..., Path]
 
 
@@ -38,7 +40,8 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Give the test an empty HOME of its own and an environment without logins; returns that HOME."""
     for name in [name for name in os.environ if _LEAKS.match(name)]:
         monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.getbasetemp() / "home" / str(next(_numbers))  # mktemp would look through all homes that there are
+    home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))

@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = {"textual", "dagger", "fastapi", "keyring"}
 
-_HELP = """
+_COMMAND = """
 import sys
 sys.argv = {argv!r}
 from ccterm.cli.main import main
@@ -21,7 +21,12 @@ except SystemExit as ended:
 
 
 def loaded_by(program: str, shadows: Path) -> set[str]:
-    """Run a program and return the top-level modules that it loaded. Stand-ins make even a forgiven import of a heavy one count."""
+    """Run a program and return the top-level modules that it loaded."""
+    return {name.partition(".")[0] for name in modules_loaded_by(program, shadows)}
+
+
+def modules_loaded_by(program: str, shadows: Path) -> set[str]:
+    """Run a program and return the modules that it loaded. Stand-ins make even a forgiven import of a heavy one count."""
     for name in HEAVY:
         (shadows / f"{name}.py").touch()
     program += "\nimport sys; print(*sorted(sys.modules), file=sys.stderr)"
@@ -35,11 +40,11 @@ def loaded_by(program: str, shadows: Path) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+    return set(done.stderr.splitlines()[-1].split())
 
 
 def help_loads(shadows: Path, *argv: str) -> set[str]:
-    return loaded_by(_HELP.format(argv=["ccterm", *argv, "--help"]), shadows)
+    return modules_loaded_by(_COMMAND.format(argv=["ccterm", *argv, "--help"]), shadows)
 
 
 @pytest.mark.parametrize("command", ["", "run"])
@@ -55,3 +60,14 @@ def test_the_service_loads_no_front_door(tmp_path: Path) -> None:
     loaded = loaded_by("import ccterm.service", tmp_path)
     assert "pydantic" in loaded
     assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["runs", "show last", "logs last", "diff last"])
+def test_a_command_that_reads_loads_nothing_that_carries_out(command: str, tmp_path: Path) -> None:
+    program = _COMMAND.replace("not ended.code", "ended.code in (0, 1, 2)").format(argv=["ccterm", *command.split()])
+    loaded = modules_loaded_by(program, tmp_path)
+    assert "ccterm.reading" in loaded
+    assert (
+        loaded & {"ccterm.service", "ccterm.agent_service", "ccterm.settings", "ccterm.scheduler", "ccterm.pipeline", "psutil", "ulid"}
+        == set()
+    )

@@ -304,7 +304,7 @@ print(time.process_time() - before, peak // 1024, said)
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_one_sentence(name: str) -> None:
-    assert fault(hostile(name, 1024**2 // 16), "x").fix
+    assert fault(hostile(name, 1024**2 // 64), "x").fix
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import JsonValue, SecretStr
+from pydantic import Field, JsonValue, SecretStr
 
 from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
@@ -24,7 +24,7 @@ class Launch(Value):
     execution_mode: ExecutionMode
     model: str | None = None
     agent_args: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     skip_permissions: bool = False
     token: SecretStr | None = None
     """A Claude login for the box, or None: the user's own HOME and login serve (local executor only)."""

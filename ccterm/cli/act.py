@@ -12,7 +12,8 @@ from ccterm.cli.talk import carry_out, code_for, interruptible, say, state_dir, 
 from ccterm.errors import UsageError
 from ccterm.events import Steered
 from ccterm.models import Allowances, Run, RunId
-from ccterm.service import AgentService, Service
+from ccterm.owner import open_service
+from ccterm.service import Service
 from ccterm.settings import Trust, trust_path
 from ccterm.workspace.fetch import fetch
 
@@ -26,7 +27,7 @@ def cancel_run(ref: str | None, *, everything: bool, now: bool, as_json: bool) -
         raise UsageError("say which run, or --all", "ccterm runs lists them")
 
     async def work() -> list[Run]:
-        async with AgentService.open() as service:
+        async with open_service() as service:
             chosen = [run for run in await service.runs() if not run.state.final] if everything else [await service.find(ref or "")]
             for run in chosen:
                 await service.cancel(run.id, now=now)
@@ -50,7 +51,7 @@ def steer_run(ref: str, text: str, *, as_json: bool) -> ExitCode:
     """Say something to a running agent and tell whether it was taken; an agent that is busy with a tool answers later."""
 
     async def work() -> Steered | None:
-        async with AgentService.open() as service:
+        async with open_service() as service:
             run = await service.find(ref)
             seen = max([event.seq async for event in service.follow(run.id, live=False)], default=-1)
             await service.steer(run.id, text)
@@ -83,7 +84,7 @@ def release_run(ref: str, *, as_json: bool) -> ExitCode:
 
 def _ordered(ref: str, order: Callable[[Service, RunId], Awaitable[None]], done: str, *, as_json: bool) -> ExitCode:
     async def work() -> RunId:
-        async with AgentService.open() as service:
+        async with open_service() as service:
             run = await service.find(ref)
             await order(service, run.id)
             return run.id
@@ -100,7 +101,7 @@ def retry_run(ref: str, *, as_json: bool) -> ExitCode:
     """Run the same task again, to its end."""
 
     async def work() -> Run:
-        async with AgentService.open() as service:
+        async with open_service() as service:
             fresh = await service.retry((await service.find(ref)).id)
             async with interruptible(service):
                 await follow_all(service, [fresh], as_json=as_json)
@@ -136,7 +137,7 @@ def undo_run(ref: str, *, as_json: bool) -> ExitCode:
 
 def _delivered(ref: str, order: Callable[[Service, RunId], Awaitable[Run]], *, as_json: bool) -> ExitCode:
     async def work() -> Run:
-        async with AgentService.open() as service:
+        async with open_service() as service:
             return await order(service, (await service.find(ref)).id)
 
     run = carry_out(work())
@@ -151,7 +152,7 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
     """Bring a run's commit into a local repository."""
 
     async def work() -> Run:
-        async with AgentService.open() as service:
+        async with open_service() as service:
             return await service.find(ref)
 
     run = carry_out(work())

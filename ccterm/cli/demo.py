@@ -14,7 +14,7 @@ from ccterm.cli.talk import carry_out, interruptible, say, tell, tell_runs
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode, Run, RunId, State
-from ccterm.service import AgentService
+from ccterm.owner import open_service
 
 _FILES = {
     "README.md": "# Shop\n\nA small shop, made for a demonstration.\n",
@@ -110,7 +110,7 @@ async def _play(remote: Path, *, as_json: bool) -> list[Run]:
     ]
     if not as_json:
         say(f"four scripted agents on {remote}, each with a fresh clone; one of them fails on purpose")
-    async with AgentService.open() as service, interruptible(service):
+    async with open_service() as service, interruptible(service):
         queued = await service.submit(drafts, max_concurrent=len(drafts))
         await follow_all(service, queued, as_json=as_json)
         return [await service.find(run.id) for run in queued]

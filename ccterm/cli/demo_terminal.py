@@ -13,7 +13,8 @@ from ccterm.cli.demo_scripts import FILES, PARTS, Part
 from ccterm.cli.guard import guarded
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode
-from ccterm.service import AgentService, Service
+from ccterm.owner import open_service
+from ccterm.service import Service
 
 
 def demo_terminal() -> int:
@@ -46,7 +47,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
 @asynccontextmanager
 async def _staged(place: Path, remote: Path) -> AsyncIterator[Service]:
     """Own a state directory that goes with the demonstration, with its runs under way."""
-    async with AgentService.open(place / "state") as service:
+    async with open_service(place / "state") as service:
         await service.submit(_drafts(place, remote), max_concurrent=len(PARTS))
         yield service
 

@@ -12,7 +12,7 @@ from ccterm.cli.talk import carry_out, code_for, interruptible, say, tell, tell_
 from ccterm.draft import Draft, draft
 from ccterm.errors import UsageError
 from ccterm.models import ExecutionMode, Run
-from ccterm.service import AgentService
+from ccterm.owner import open_service
 from ccterm.tasks_file import read_tasks
 
 
@@ -44,7 +44,7 @@ def _prompt(task: str | None, file: Path | None) -> str:
 
 
 async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, ask: bool = False, as_json: bool) -> ExitCode:
-    async with AgentService.open() as service:
+    async with open_service() as service:
         queued = await service.submit(drafts, max_concurrent=max_concurrent)  # Ctrl-C ends it: nothing is recorded yet
         async with interruptible(service):
             await follow_all(service, queued, as_json=as_json)

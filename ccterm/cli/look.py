@@ -9,8 +9,7 @@ from ccterm.cli.talk import carry_out, say, state_dir, tell, tell_json
 from ccterm.errors import UsageError
 from ccterm.events import to_line
 from ccterm.models import Run, State, now
-from ccterm.service import AgentService
-from ccterm.settings.units import duration
+from ccterm.owner import open_record
 from ccterm.workspace.work import patch_of
 
 
@@ -20,8 +19,8 @@ def list_runs(*, failed: bool, since: str | None, limit: int, as_json: bool) -> 
     begin = _begin(since) if since else None
 
     async def work() -> list[Run]:
-        async with AgentService.open() as service:
-            return await service.runs(states=states, since=begin, limit=limit)
+        async with open_record() as record:
+            return await record.runs(states=states, since=begin, limit=limit)
 
     found = carry_out(work())
     if as_json:
@@ -46,6 +45,8 @@ def show_run(ref: str, *, as_json: bool) -> ExitCode:
 
 
 def _begin(since: str) -> datetime:
+    from ccterm.settings.units import duration  # deferred: it brings all settings
+
     try:
         return now() - duration(since)
     except ValueError as error:
@@ -53,8 +54,8 @@ def _begin(since: str) -> datetime:
 
 
 async def _find(ref: str) -> Run:
-    async with AgentService.open() as service:
-        return await service.find(ref)
+    async with open_record() as record:
+        return await record.find(ref)
 
 
 def _portrait(run: Run) -> list[str]:
@@ -89,9 +90,9 @@ def print_logs(ref: str, *, follow: bool, as_json: bool) -> ExitCode:
 
 
 async def _logs(ref: str, *, follow: bool, as_json: bool) -> ExitCode:
-    async with AgentService.open() as service:
-        run = await service.find(ref)
-        async for event in service.follow(run.id, live=follow):
+    async with open_record() as record:
+        run = await record.find(ref)
+        async for event in record.follow(run.id, live=follow):
             if as_json:
                 tell(to_line(event).decode().rstrip("\n"))
             else:

@@ -52,9 +52,9 @@ async def _run(foreground: bool, parent: int) -> int:
 
 
 def _own() -> "AbstractAsyncContextManager[Service]":
-    from ccterm.service import AgentService  # once the first frame is on the screen
+    from ccterm.owner import open_service  # once the first frame is on the screen
 
-    return AgentService.open()
+    return open_service()
 
 
 def _attach() -> "AbstractAsyncContextManager[Service]":

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from ccterm.errors import StateError
@@ -54,13 +55,17 @@ def _fill(root: Path, sources: dict[str, bytes]) -> None:
 
 def _place(path: Path, source: bytes) -> None:
     """Write a module, and beside it what Python would compile it to: nothing may be written there later, and start-up time counts."""
-    compiled = compile(source, path.name, "exec", dont_inherit=True)
     cached = Path(importlib.util.cache_from_source(str(path)))
     cached.parent.mkdir(exist_ok=True)
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)
-    for file, content in ((path, source), (cached, header + marshal.dumps(compiled))):
+    for file, content in ((path, source), (cached, header + _compiled(source, path.name))):
         file.write_bytes(content)
         file.chmod(0o444)
+
+
+@cache
+def _compiled(source: bytes, name: str) -> bytes:
+    return marshal.dumps(compile(source, name, "exec", dont_inherit=True))
 
 
 def _remove(root: Path) -> None:

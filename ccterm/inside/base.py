@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ccterm.inside.git import Git, hash_name
@@ -17,15 +16,17 @@ class Entry(NamedTuple):
     sha: str
 
 
-@dataclass(frozen=True)
 class Base:
     """All paths of a commit, and all directories that these paths need."""
 
-    tree: str
-    """Its tree; the empty tree for a repository that holds nothing yet."""
-    entries: dict[bytes, Entry] = field(default_factory=dict)
-    directories: set[bytes] = field(default_factory=set)
-    commit: str | None = None
+    def __init__(
+        self, tree: str, entries: dict[bytes, Entry] | None = None, directories: set[bytes] | None = None, commit: str | None = None
+    ) -> None:
+        self.tree = tree
+        """Its tree; the empty tree for a repository that holds nothing yet."""
+        self.entries = entries or {}
+        self.directories = directories or set()
+        self.commit = commit
 
     def hash(self) -> "hashlib._Hash":
         """Return a new hash of the kind that names this repository's objects."""

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
 from ccterm.inside.base import GITLINK, Base, Entry, parents
 from ccterm.inside.git import Git
@@ -12,16 +11,16 @@ from ccterm.inside.walk import Found, Refused
 _BLOCK = 1 << 20
 
 
-@dataclass
 class Delta:
     """How a tree differs from a commit."""
 
-    added: dict[bytes, Node] = field(default_factory=dict)
-    changed: dict[bytes, Node] = field(default_factory=dict)
-    missing: set[bytes] = field(default_factory=set)
-    raw: dict[bytes, str] = field(default_factory=dict)
-    """Object name that the bytes of a changed path have without any conversion."""
-    refused: list[Refused] = field(default_factory=list)
+    def __init__(self, refused: list[Refused]) -> None:
+        self.added: dict[bytes, Node] = {}
+        self.changed: dict[bytes, Node] = {}
+        self.missing: set[bytes] = set()
+        self.raw: dict[bytes, str] = {}
+        """Object name that the bytes of a changed path have without any conversion."""
+        self.refused = refused
 
     @property
     def nodes(self) -> dict[bytes, Node]:

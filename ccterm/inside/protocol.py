@@ -351,7 +351,7 @@ def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]])
     try:
         report = program(frames, read_request())
     except Exception as error:  # noqa: BLE001 - the net under every program: the host must hear of it as a report
-        import traceback  # deferred: it costs each start some milliseconds
+        import traceback  # deferred: every step would wait for it
 
         traceback.print_exc()
         report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".splitlines()[0]}

@@ -1,7 +1,6 @@
 """Asks a remote, once, what a run starts from: the branch's own tip when it exists, else the base that was asked for, else the default branch."""
 
 import re
-from dataclasses import dataclass, field
 
 from ccterm.inside.git import GitError
 from ccterm.inside.protocol import Frames, ResolveReport, ResolveRequest, carry_out
@@ -13,12 +12,12 @@ _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
-@dataclass
 class Refs:
     """What a remote listed: full ref name -> sha (tags peeled to what they name), and the ref that HEAD names."""
 
-    shas: dict[str, str] = field(default_factory=dict)
-    head: str | None = None
+    def __init__(self) -> None:
+        self.shas: dict[str, str] = {}
+        self.head: str | None = None
 
     @property
     def default_branch(self) -> str | None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, field
 
 from ccterm.inside.base import read_base
 from ccterm.inside.git import Git, GitError, init
@@ -16,14 +15,11 @@ from ccterm.inside.trees import configure, copy_objects, make_clean
 _DEEPEST = 8
 
 
-@dataclass
 class Submodules:
     """Fetches the submodules of one checkout, recursively. `mirror` is the mirror directory, or None."""
 
-    clean: str
-    tree: str
-    mirror: str | None
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, clean: str, tree: str, mirror: str | None, notes: list[str]) -> None:
+        self.clean, self.tree, self.mirror, self.notes = clean, tree, mirror, notes
 
     def bring(self, git: Git, commit: str, remote: Remote, above: bytes = b"", depth: int = 0) -> None:
         """Bring all submodules of a commit. Raises GitError(submodule) when one on the same host cannot be had."""

@@ -2,7 +2,6 @@
 
 import os
 import re
-from dataclasses import dataclass, field
 
 from ccterm.inside.base import GITLINK, Base, read_base
 from ccterm.inside.compare import Comparison
@@ -17,14 +16,12 @@ from ccterm.inside.walk import Found, Refused, Walk, ignored_by
 _GITDIR = re.compile(rb"gitdir: ([^\x00\n]+)\n?")
 
 
-@dataclass
 class Submodules:
     """Looks at the submodules of one harvest, recursively."""
 
-    clean: str
-    tree: str
-    refused: list[Refused] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, clean: str, tree: str, notes: list[str]) -> None:
+        self.clean, self.tree, self.notes = clean, tree, notes
+        self.refused: list[Refused] = []
 
     def check(self, root: Root, base: Base, found: Found, above: bytes = b"") -> None:
         """Refuse what is not as the base says. `above` is where `root` lies in the tree, with a slash. Raises GitError, OSError."""

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ccterm.inside.base import GITLINK, Base
@@ -27,14 +26,14 @@ class TooMany(Exception):
     """The tree holds more than MOST paths."""
 
 
-@dataclass
 class Found:
     """What a walk found: path -> node of everything that is tracked or not ignored, directories aside."""
 
-    nodes: dict[bytes, Node] = field(default_factory=dict)
-    submodules: dict[bytes, Node] = field(default_factory=dict)
-    """What lies where the base has a submodule."""
-    refused: list[Refused] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.nodes: dict[bytes, Node] = {}
+        self.submodules: dict[bytes, Node] = {}
+        """What lies where the base has a submodule."""
+        self.refused: list[Refused] = []
 
 
 Ignored = Callable[[list[bytes]], set[bytes]]

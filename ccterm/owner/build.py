@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ccterm.agent_service import AgentService
 from ccterm.agents.base import Agent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.agents.scripted import ScriptedAgent
@@ -23,7 +24,6 @@ from ccterm.pipeline.outfit import Outfitter
 from ccterm.pipeline.run import Pipeline
 from ccterm.preflight import core_checks
 from ccterm.scheduler import StartGate
-from ccterm.service import AgentService
 from ccterm.settings import Settings, Trust, load_project, load_settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store

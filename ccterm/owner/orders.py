@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from ccterm import errors
 from ccterm.causes import Cause
@@ -80,7 +80,7 @@ class Push(Value):
 
     do: Literal["push"] = "push"
     run: RunId
-    allow: Allowances = Allowances()
+    allow: Allowances = Field(default_factory=Allowances)
 
 
 class Apply(Value):
@@ -88,7 +88,7 @@ class Apply(Value):
 
     do: Literal["apply"] = "apply"
     run: RunId
-    allow: Allowances = Allowances()
+    allow: Allowances = Field(default_factory=Allowances)
     only: tuple[str, ...] = ()
 
 
@@ -116,7 +116,7 @@ class Plan(Value):
 Order = Annotated[
     Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Review, Field(discriminator="do")
 ]
-ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+ORDER: TypeAdapter[Order] = TypeAdapter(Order, config=ConfigDict(defer_build=True))
 
 
 class Fault(Value):

@@ -3,16 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import datetime
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ccterm.draft import Draft
+from ccterm.draft import Draft, anchored
 from ccterm.errors import OwnerError
-from ccterm.events import Event
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.owner.lock import OwnerLock
 from ccterm.owner.orders import (
     LINE_LIMIT,
@@ -33,16 +31,13 @@ from ccterm.owner.orders import (
     Submit,
     Undo,
 )
-from ccterm.preflight import run_checks
+from ccterm.reading import RecordReader
 from ccterm.service import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
-from ccterm.submission import anchored
-from ccterm.transcript import follow
 
 Revive = Callable[[], Awaitable[None]]
 GREETING_SECONDS = 10.0
-SAVING_SECONDS = 5.0
 
 
 @contextmanager
@@ -55,19 +50,12 @@ def attached(state: StateDir, lock: OwnerLock, revive: Revive | None = None) -> 
         store.close()
 
 
-class RemoteService(Service):
+class RemoteService(RecordReader, Service):
     """Asks the owner of a state directory; what only reads goes to its files, whether the owner answers or not."""
 
     def __init__(self, state: StateDir, store: Store, lock: OwnerLock, revive: Revive | None = None) -> None:
-        self._state = state
-        self._store = store
-        self._lock = lock
+        super().__init__(state, store, owned=lambda: lock.holder() is not None)
         self._revive = revive
-
-    @property
-    def state(self) -> StateDir:
-        """The state directory."""
-        return self._state
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch."""
@@ -76,27 +64,6 @@ class RemoteService(Service):
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
         return list((await self._ask(Plan(drafts=tuple(anchored(draft, Path.cwd()) for draft in drafts)))).tasks)
-
-    async def find(self, ref: str) -> Run:
-        """Return the run of an id, a unique prefix or `last`."""
-        return await asyncio.to_thread(self._store.find, ref)
-
-    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
-        """Return runs, oldest first."""
-        return await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)
-
-    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
-        """Yield a run's events as they happen; ends early when the owner dies."""
-        async for batch in follow(self._state.run(run), after, alive=lambda: live and self._under_way(run)):
-            for event in batch:
-                yield event
-        with suppress(TimeoutError):  # the document is saved a moment after the last event
-            async with asyncio.timeout(SAVING_SECONDS):
-                while live and await asyncio.to_thread(self._under_way, run):  # noqa: ASYNC110 - another process saves it
-                    await asyncio.sleep(0.02)
-
-    def _under_way(self, run: RunId) -> bool:
-        return self._lock.holder() is not None and not self._store.get(run).state.final
 
     async def cancel(self, run: RunId, *, now: bool = False) -> None:
         """Stop a run."""
@@ -141,6 +108,7 @@ class RemoteService(Service):
     async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         """Ask all preflight questions of a place to run, from this process: they are about the machine, not about the owner."""
         from ccterm.owner.build import checks_for  # deferred: it brings all executors, which only this needs
+        from ccterm.preflight import run_checks
 
         async for result in run_checks(checks_for(mode, self._state, os.environ)):
             yield result

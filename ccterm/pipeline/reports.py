@@ -11,7 +11,7 @@ Count = Annotated[int, Field(ge=0)]
 class Report(BaseModel):
     """Base of all reports of steps that succeeded."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Resolved(Report):

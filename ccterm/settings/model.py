@@ -207,14 +207,14 @@ class Settings(Part):
     author: Annotated[str, Field(pattern=r"^[^<>\x00-\x1f]+ <[^<>\s]+>$", max_length=200)] = "Claude Agent <agent@commandcenter.ai>"
     state_dir: PlacedPath | None = None
     skip_permissions: bool = False
-    tui: TuiSettings = TuiSettings()
+    tui: TuiSettings = Field(default_factory=TuiSettings)
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] | None = None
     """Another address for the Claude API."""
-    limits: LimitSettings = LimitSettings()
-    policy: PolicySettings = PolicySettings()
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
     home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")
     """What of ~/.claude is copied into the agent's home."""
     mcp: PlacedPath | None = None

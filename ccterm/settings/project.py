@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from pydantic import Field
+
 from ccterm.errors import SettingsError
 from ccterm.settings.model import Part
 from ccterm.settings.toml_file import parse, read_bytes
@@ -25,7 +27,7 @@ class Project(Part):
     """A working copy's own settings, and whether the user trusts their commands."""
 
     path: Path
-    settings: ProjectSettings = ProjectSettings()
+    settings: ProjectSettings = Field(default_factory=ProjectSettings)
     trusted: bool = True
 
     def require_trust(self) -> None:

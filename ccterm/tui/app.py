@@ -17,9 +17,6 @@ from ccterm.tui.notices import Send, silent
 from ccterm.tui.orders import export
 from ccterm.tui.palette import Actions
 from ccterm.tui.screens.fleet import FleetScreen
-from ccterm.tui.screens.help import HelpScreen
-from ccterm.tui.screens.history import HistoryScreen
-from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.screens.leave import LEAVE, STOP, WaitDialog, leave_dialog
 from ccterm.tui.screens.preflight import PreflightScreen
 
@@ -90,6 +87,8 @@ class CctermApp(Host):
 
     def action_launch(self) -> None:
         """Write new tasks."""
+        from ccterm.tui.screens.launch import LaunchScreen  # deferred, as the others: the first frame does without
+
         self._go(LaunchScreen)
 
     def action_preflight(self) -> None:
@@ -98,10 +97,14 @@ class CctermApp(Host):
 
     def action_history(self) -> None:
         """See past runs."""
+        from ccterm.tui.screens.history import HistoryScreen
+
         self._go(HistoryScreen)
 
     def action_help(self) -> None:
         """Show all keys of the screen."""
+        from ccterm.tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen(self.screen))
 
     def _go(self, kind: type[Screen[None]]) -> None:

@@ -1,6 +1,5 @@
 """What a user can have done to a run, the same keys on every screen that shows one. Each order says on the screen what came of it."""
 
-import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,7 +10,6 @@ from textual.screen import Screen
 
 from ccterm.models import Mode, Run, RunId, State
 from ccterm.tui.host import Host
-from ccterm.tui.screens.apply import ApplyDialog
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
 from ccterm.tui.sight import Sight
 
@@ -120,6 +118,8 @@ class RunScreen(Hosted, Screen[None]):
 
     def action_apply(self) -> None:
         """Show the changes and bring in what is chosen."""
+        from ccterm.tui.screens.apply import ApplyDialog  # deferred: the first frame does without
+
         run = self._run()
 
         async def show(service: "Service") -> str:
@@ -165,6 +165,8 @@ class RunScreen(Hosted, Screen[None]):
 
     def action_browse(self) -> None:
         """Open the pushed branch in the browser."""
+        import webbrowser  # deferred: the first frame does without
+
         sight = self.at_hand()
         if sight and (address := web_address(sight.run)) and not webbrowser.open(address):
             self.app.copy_to_clipboard(address)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError
@@ -52,7 +52,7 @@ class Op(Value):
         return shown(self.path)
 
 
-_LIST: TypeAdapter[tuple[Op, ...]] = TypeAdapter(tuple[Op, ...])
+_LIST: TypeAdapter[tuple[Op, ...]] = TypeAdapter(tuple[Op, ...], config=ConfigDict(defer_build=True))
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,15 @@ from typing import Self
 from pydantic import ValidationError
 
 from ccterm.errors import StateError
-from ccterm.models import Value
+from ccterm.models import RunId, Value
 from ccterm.state_dir import fsync_directory, private_directory, write_private
 from ccterm.workspace.changes import Op
 
 KEPT_SECONDS = 14 * 86400
+UNDO = "undo"
+"""What the name of an undo's own journal ends in."""
+ID_LENGTH = 26
+"""How much of a journal's name is the run's id."""
 _NAME, _OLD = "journal.json", "old.bin"
 
 
@@ -119,6 +123,13 @@ def journals(directory: Path) -> Iterator[tuple[Path, Journal]]:
             yield path, journal
         elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def phases(directory: Path) -> Iterator[tuple[RunId, Phase]]:
+    """Yield how far which run's apply has come; an undo that is not noted yet counts as one half-way. Only looks."""
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if journal := Journal.read(path):
+            yield RunId(path.name[:ID_LENGTH]), Phase.APPLYING if path.name.endswith(UNDO) else journal.phase
 
 
 def is_old(directory: Path) -> bool:

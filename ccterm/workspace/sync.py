@@ -22,14 +22,12 @@ from ccterm.state_dir import StateDir
 from ccterm.workspace.apply import Apply, Conflict, QuickMark
 from ccterm.workspace.changes import ChangeSet, Op
 from ccterm.workspace.disk import Disk
-from ccterm.workspace.journal import Backups, Directory, Journal, Phase, is_old, journals
+from ccterm.workspace.journal import ID_LENGTH, UNDO, Backups, Directory, Journal, Phase, is_old, journals
 from ccterm.workspace.locks import holding
 from ccterm.workspace.look import Look, changed
 from ccterm.workspace.rollback import Rollback, clear_stage
 from ccterm.workspace.rooted import Root
 
-_UNDO = "undo"
-_ID_LENGTH = 26
 _SHOWN = 10
 
 
@@ -72,7 +70,7 @@ class Sync:
     def _applied(self, run: RunId) -> list[tuple[Path, Journal]]:
         """Return the journals of a run whose changes are in the working copy, in the order in which they came."""
         found = [(place, journal) for place, journal in journals(self._state.journal) if place.name.startswith(run)]
-        return [(place, journal) for place, journal in found if journal.phase is Phase.DONE and not place.name.endswith(_UNDO)]
+        return [(place, journal) for place, journal in found if journal.phase is Phase.DONE and not place.name.endswith(UNDO)]
 
     def _backwards(self, place: Path, journal: Journal) -> ChangeSet:
         """Return the way back as a change set of its own, with the bytes that were kept."""
@@ -86,7 +84,7 @@ class Sync:
         return ChangeSet(directory, tuple(ops))
 
     def _undo_place(self, place: Path) -> Path:
-        return place.with_name(f"{place.name}{_UNDO}")
+        return place.with_name(f"{place.name}{UNDO}")
 
     def _forget_undo(self, place: Path, journal: Journal) -> None:
         journal.at(Phase.UNDONE).write(place)
@@ -166,7 +164,7 @@ class Sync:
         """Take back every apply whose process died half-way. Returns run -> what a person should know. Old journals go."""
         told: dict[RunId, str] = {}
         for place, journal in list(journals(self._state.journal)):
-            run = RunId(place.name[:_ID_LENGTH])
+            run = RunId(place.name[:ID_LENGTH])
             try:
                 if said := self._recovered(place, journal):
                     told[run] = said
@@ -177,8 +175,8 @@ class Sync:
     def _recovered(self, place: Path, journal: Journal) -> str:
         if journal.phase is Phase.APPLYING:
             return self._taken_back(place, journal)
-        if place.name.endswith(_UNDO):  # the undo is through, only its note is missing
-            first = place.with_name(place.name.removesuffix(_UNDO))
+        if place.name.endswith(UNDO):  # the undo is through, only its note is missing
+            first = place.with_name(place.name.removesuffix(UNDO))
             if done := Journal.read(first):
                 self._forget_undo(first, done)
         elif is_old(place):
@@ -191,7 +189,7 @@ class Sync:
         directory = Path(journal.root)
         with holding(self._state, directory), Root(directory) as root:
             foreign = self._roll_back(root, place, journal)
-        what = "an undo" if place.name.endswith(_UNDO) else "an apply"
+        what = "an undo" if place.name.endswith(UNDO) else "an apply"
         left = f"; changed by somebody else and left alone: {', '.join(foreign[:_SHOWN])}" if foreign else ""
         return f"{what} to {directory} was broken off and has been taken back{left}"
 
@@ -205,6 +203,6 @@ class Sync:
         """Return how many paths of which runs were brought into their working copies."""
         counts = Counter[RunId]()
         for place, journal in journals(self._state.journal):
-            if journal.phase is Phase.DONE and not place.name.endswith(_UNDO):
-                counts[RunId(place.name[:_ID_LENGTH])] += len(journal.ops)
+            if journal.phase is Phase.DONE and not place.name.endswith(UNDO):
+                counts[RunId(place.name[:ID_LENGTH])] += len(journal.ops)
         return counts

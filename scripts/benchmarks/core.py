@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ccterm.agent_service import AgentService
 from ccterm.agents.stream import StreamParser
 from ccterm.draft import DraftFields
 from ccterm.executors.box_lib import box_lib
@@ -20,7 +21,6 @@ from ccterm.output.clean import Cleaner
 from ccterm.output.door import Door
 from ccterm.output.mask import Masker
 from ccterm.scheduler import Entry, Scheduler
-from ccterm.service import AgentService
 
 ROUNDS = 7
 SCRIPT = json.dumps({"script": [{"say": "Working."}, {"sleep": 1.0}, {"write": "new.txt", "text": "new\n"}, {"say": "Done."}]})

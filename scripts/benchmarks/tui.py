@@ -224,21 +224,23 @@ def p95(values: Sequence[float | None]) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
 
 
-def first_frame(words: Sequence[str]) -> float:
-    """Return the milliseconds until a program has drawn."""
+def first_frame(words: Sequence[str], shows: str = "READY") -> float:
+    """Return the milliseconds until a program has drawn a text."""
     terminal = Terminal(words)
-    terminal.read(10, "READY")
+    terminal.read(10, shows)
     took = (time.monotonic() - terminal.begin) * 1000
     terminal.end()
     return took
 
 
 def first_frame_rows(place: Path) -> None:
-    """Start-up of panes against a hello-world app, in turn."""
+    """Start-up of ccterm itself, and of panes, against a hello-world app, in turn."""
     hello = place / "hello.py"
     hello.write_text(HELLO)
     programs = {"hello": [sys.executable, str(hello)], "4": [*HERE, "panes", str(place), "4"], "16": [*HERE, "panes", str(place), "16"]}
     took = {name: statistics.median(first_frame(words) for _ in range(3)) for name, words in programs.items()}
+    itself = ["env", f"CCTERM_STATE_DIR={place / 'state'}", f"HOME={place}", sys.executable, "-m", "ccterm", "--foreground"]
+    row("first frame, ccterm", statistics.median(first_frame(itself, "Quit") for _ in range(3)), "ms", "1.5 x", took["hello"])
     row("first frame, 4 panes", took["4"], "ms", "1.5 x", took["hello"])
     row("first frame, 16 panes", took["16"], "ms", "1.5 x", took["hello"])
 
@@ -296,13 +298,15 @@ def _press(terminal: Terminal, letter: str) -> float | None:
     return took
 
 
-def main() -> None:
-    """Print all rows."""
+def main(parts: Sequence[str]) -> None:
+    """Print the rows of some parts: frame, panes."""
     print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; above 1 a core, times are those of a crowd")
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        first_frame_rows(place)
-        panes_rows(place)
+        if "frame" in parts:
+            first_frame_rows(place)
+        if "panes" in parts:
+            panes_rows(place)
 
 
 def panes_rows(place: Path) -> None:
@@ -354,5 +358,5 @@ if __name__ == "__main__":
             write_events(Path(place), float(rate), 60)
         case ["print", rate]:
             print_lines(float(rate), 60)
-        case _:
-            main()
+        case parts:
+            main(parts or ("frame", "panes"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeRemote
-from tests.support.core import ccterm, local
+from tests.support.core import ccterm, ccterm_here, local
 from tests.support.git import branches
 
 
@@ -62,8 +62,10 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["trust", "."], 2, ".ccterm.toml", id="nothing to trust"),
     ],
 )
-def test_one_sentence_and_its_exit_code(args: list[str], code: int, said: str, state: Path, tmp_path: Path) -> None:
-    done = ccterm(*args, cwd=tmp_path)
+def test_one_sentence_and_its_exit_code(
+    args: list[str], code: int, said: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = ccterm_here(*args, cwd=tmp_path, monkeypatch=monkeypatch)
     assert done.returncode == code, done.stderr
     assert said in one_sentence(done.stderr)
     assert done.stdout == ""
@@ -72,7 +74,7 @@ def test_one_sentence_and_its_exit_code(args: list[str], code: int, said: str, s
 def test_an_unknown_mode_is_refused_by_name(state: Path, tmp_path: Path) -> None:
     done = ccterm("run", "x", "--branch", "b", "--mode", "cloud", cwd=tmp_path)
     assert done.returncode == 2
-    assert "cloud" in done.stderr
+    assert "Invalid value for '--mode': 'cloud' is not one of 'local', 'dagger'." in done.stderr
 
 
 def test_an_unknown_key_of_the_settings_names_the_nearest(state: Path, tmp_path: Path, isolation: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.core import ccterm, documents, local, script
+from tests.support.core import ccterm, ccterm_here, documents, local, script
 from tests.support.git import branches, files_at, git, tip
 
 
@@ -62,8 +62,8 @@ def test_runs_can_be_narrowed(state: Path, remote: Path) -> None:
 
 
 @pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
-def test_the_exit_code_is_the_causes(fail: str, code: int, state: Path, remote: Path) -> None:
-    done = ccterm(*local(remote, "x", script({"fail": fail})))
+def test_the_exit_code_is_the_causes(fail: str, code: int, state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ccterm_here(*local(remote, "x", script({"fail": fail})), cwd=remote, monkeypatch=monkeypatch)
     assert done.returncode == code
     assert "ccterm retry" in done.stderr
 

@@ -173,7 +173,7 @@ def test_a_stop_lets_the_agent_say_its_last(supervise: Supervise) -> None:
 
 
 def test_a_stop_while_the_agent_types_is_heard(supervise: Supervise) -> None:
-    with supervise([{"type": "word " * 100, "seconds": 600}]) as run:
+    with supervise([{"type": "word " * 4000, "seconds": 600}]) as run:
         run.until_said("text_delta")
         run.order("stop")
         assert run.report(limit=10)["stopped_by"] == "asked"

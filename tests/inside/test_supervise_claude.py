@@ -13,6 +13,8 @@ from tests.servers.model_script import Part, bash, say, use
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.claude
+ALSO_SHOWN_BY_RUNS = pytest.mark.slow
+"""For what the fast tier sees in whole runs (tests/e2e/test_claude_steering.py)."""
 FLAGS = (
     "-p --input-format stream-json --output-format stream-json --verbose --dangerously-skip-permissions --model sonnet --strict-mcp-config"
 )
@@ -55,6 +57,7 @@ def test_it_ends_by_itself_after_its_result(start: Start) -> None:
     assert report["seconds"] < 10
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_word_while_a_tool_runs_is_taken_up_in_the_same_turn(start: Start, box: Path) -> None:
     with start(use(bash("touch begun; while [ ! -e go ]; do sleep 0.05; done")), say("both done")) as run:
         wait_until((box / "tree" / "begun").exists)
@@ -65,6 +68,7 @@ def test_a_word_while_a_tool_runs_is_taken_up_in_the_same_turn(start: Start, box
     assert (steered(run), len(run.messages("result"))) == ([("and this", True)], 1)
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_word_during_the_last_answer_gets_a_turn_of_its_own(start: Start, api: MessagesServer) -> None:
     gate = Gate()
     with start(say("first", gate=gate), say("second")) as run:
@@ -89,6 +93,7 @@ def test_words_that_race_with_the_result_are_all_answered(start: Start, api: Mes
     assert sorted(text for text, _ in steered(run)) == [f"word {number}" for number in range(words)]
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_held_one_waits_takes_a_word_and_ends_when_released(start: Start) -> None:
     with start(say("first"), say("second"), hold=True) as run:
         run.until(lambda frame: frame.get("what") == "waiting")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.service import AgentService, Service
+from ccterm.agent_service import AgentService
+from ccterm.service import Service
 from tests.conftest import MakeRemote
 
 

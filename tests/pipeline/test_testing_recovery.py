@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.agent_service import AgentService
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode, Run
-from ccterm.service import AgentService
 from ccterm.state_dir import StateDir
 from ccterm.workspace.changes import CHANGES, ChangeSet
 from ccterm.workspace.sync import Sync

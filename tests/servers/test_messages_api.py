@@ -32,6 +32,8 @@ from tests.servers.model_script import (
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.claude
+ALSO_SHOWN_BY_RUNS = pytest.mark.slow
+"""For what the fast tier sees in whole runs (tests/e2e): there the stand-in must do the same."""
 
 _LINE = TypeAdapter(dict[str, JsonValue])
 QUIET = {
@@ -125,6 +127,7 @@ def test_tools_change_the_tree(api: MessagesServer, claude: Claude) -> None:
     assert (claude.tree / "b.txt").read_text() == "two\n"
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_bad_login(api: MessagesServer, claude: Claude) -> None:
     api.script("A task", unauthorized())
     ended = claude()
@@ -132,6 +135,7 @@ def test_bad_login(api: MessagesServer, claude: Claude) -> None:
     assert ended.of("assistant")[-1]["error"] == "authentication_failed"
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_overloaded_three_times_then_well(api: MessagesServer, claude: Claude) -> None:
     api.script("A task", overloaded(times=3), say("At last."))
     ended = claude()
@@ -139,6 +143,7 @@ def test_overloaded_three_times_then_well(api: MessagesServer, claude: Claude) -
     assert ended.result["result"] == "At last."
 
 
+@ALSO_SHOWN_BY_RUNS
 @pytest.mark.parametrize("window", ["five_hour", "seven_day"])
 def test_usage_limit_names_its_reset(api: MessagesServer, claude: Claude, window: str) -> None:
     reset = int(time.time()) + 3600
@@ -164,6 +169,7 @@ def test_lasting_failures(api: MessagesServer, claude: Claude, failure: Part, st
     assert (ended.code, ended.result["is_error"], ended.result["api_error_status"]) == (1, True, status)
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_stream_that_is_cut_once_is_repeated(api: MessagesServer, claude: Claude) -> None:
     api.script("A task", Cut("within", times=1), say("Second try."))
     ended = claude()
@@ -171,12 +177,14 @@ def test_a_stream_that_is_cut_once_is_repeated(api: MessagesServer, claude: Clau
     assert len(api.calls) == 2
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_turn_limit(api: MessagesServer, claude: Claude) -> None:
     api.script("A task", *[use(bash("true"))] * 5)
     ended = claude("--max-turns", "2")
     assert (ended.code, ended.result["subtype"]) == (1, "error_max_turns")
 
 
+@ALSO_SHOWN_BY_RUNS
 @pytest.mark.parametrize(("part", "reason"), [(REFUSAL, "refusal"), (CUT_SHORT, "max_output_tokens")], ids=["refusal", "max_tokens"])
 def test_answers_that_stop_short(api: MessagesServer, claude: Claude, part: Part, reason: str) -> None:
     api.script("A task", *[part] * 6)
@@ -185,6 +193,7 @@ def test_answers_that_stop_short(api: MessagesServer, claude: Claude, part: Part
     assert reason in (ended.result["stop_reason"], ended.result.get("api_error"))
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_word_that_comes_while_the_model_waits_is_taken(api: MessagesServer, claude: Claude) -> None:
     gate = Gate()
     api.script("A task", use(bash("true"), gate=gate), say("Heard you."))
@@ -199,6 +208,7 @@ def test_a_word_that_comes_while_the_model_waits_is_taken(api: MessagesServer, c
     assert ended.result["result"] == "Heard you."
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_silent_stream_can_be_interrupted(api: MessagesServer, claude: Claude) -> None:
     gate = Gate()
     api.script("A task", Silence(gate))
@@ -210,6 +220,7 @@ def test_a_silent_stream_can_be_interrupted(api: MessagesServer, claude: Claude)
     assert ended.result["terminal_reason"] == "aborted_streaming"
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_a_command_that_hangs_can_be_interrupted(api: MessagesServer, claude: Claude) -> None:
     api.script("A task", use(write("kept.txt", "kept\n")), use(bash("touch begun; tail -f /dev/null")))
     with claude.start() as process:

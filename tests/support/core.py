@@ -1,12 +1,18 @@
 """The whole core in a test: a service on a state directory of its own, scripted agents, and the command line as a subprocess."""
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
+
+from ccterm.cli.main import main
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode
 
@@ -55,6 +61,19 @@ def ccterm(
         timeout=timeout,
         check=False,
     )
+
+
+def ccterm_here(*args: str, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> "subprocess.CompletedProcess[str]":
+    """Run the command line to its end in this process: of what it refuses, a process of its own would prove nothing more."""
+    stdout, stderr, progress = io.StringIO(), io.StringIO(), logging.getLogger("ccterm.progress")
+    monkeypatch.setattr(sys, "argv", ["ccterm", *args])
+    for logger in (logging.getLogger(), progress):
+        monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(progress, "propagate", True)
+    with chdir(cwd), redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return subprocess.CompletedProcess(args, ended.value.code, stdout.getvalue(), stderr.getvalue())
 
 
 def documents(stdout: str) -> list[dict[str, object]]:

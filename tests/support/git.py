@@ -76,33 +76,32 @@ def make_repository(path: Path, files: Mapping[str, FileBody], branch: str = "ma
 def make_remote(path: Path, files: Mapping[str, FileBody], branch: str = "main") -> Path:
     """Make a bare repository with one commit of `files` on `branch`."""
     make_bare(path, branch)
-    add_commit(path, files, branch=branch, message="First commit")
+    _import(path, files, branch, "First commit", parent=None)
     return path
 
 
 def add_commit(remote: Path, files: Mapping[str, FileBody], *, branch: str = "main", message: str = "Change files") -> str:
-    """Put one commit with `files` changed on a branch of a bare repository, as a plumber does it, and return its sha."""
-    parent = tip(remote, branch)
-    index = remote / f"test-index-{os.getpid()}"
-    prefix = ("-c", "core.bare=false")
-    try:
-        environment = {"GIT_INDEX_FILE": str(index), "GIT_DIR": str(remote)}
-        _with(environment, remote, *prefix, "read-tree", parent or "--empty")
-        for name, body in files.items():
-            blob = git(remote, "hash-object", "-w", "--stdin", stdin=body if isinstance(body, bytes) else body.encode())
-            _with(environment, remote, *prefix, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
-        tree = _with(environment, remote, *prefix, "write-tree")
-    finally:
-        index.unlink(missing_ok=True)
-    parents = ("-p", parent) if parent else ()
-    sha = git(remote, "commit-tree", tree, *parents, "-m", message)
-    git(remote, "update-ref", f"refs/heads/{branch}", sha)
-    return sha
+    """Put one commit with `files` changed on a branch of a bare repository, and return its sha."""
+    return _import(remote, files, branch, message, parent=tip(remote, branch))
 
 
-def _with(environment: Mapping[str, str], cwd: Path, *args: str) -> str:
-    done = subprocess.run(["git", *args], cwd=cwd, env=git_environment() | dict(environment), capture_output=True, check=True, timeout=60)
-    return done.stdout.decode().strip()
+def _import(remote: Path, files: Mapping[str, FileBody], branch: str, message: str, *, parent: str | None) -> str:
+    """Make a commit with one start of git, however many files it has."""
+    words = [b"commit refs/heads/%s" % branch.encode(), b"mark :1", f"committer {AUTHOR} <{EMAIL}> now".encode(), _data(message)]
+    words += [b"from " + parent.encode()] if parent else []
+    for name, body in files.items():
+        words += [b"M 100644 inline " + _quoted(name), _data(body)]
+    stream = b"\n".join([*words, b"get-mark :1", b""])
+    return git(remote, "fast-import", "--quiet", "--date-format=now", stdin=stream)
+
+
+def _data(body: FileBody) -> bytes:
+    content = body if isinstance(body, bytes) else body.encode()
+    return b"data %d\n%s" % (len(content), content)
+
+
+def _quoted(name: str) -> bytes:
+    return b'"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").encode(errors="surrogateescape") + b'"'
 
 
 def tip(repository: Path, branch: str) -> str | None:

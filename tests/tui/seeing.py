@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from textual.app import App
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from ccterm.tui.app import CctermApp
@@ -50,8 +52,12 @@ async def asked(stage: Stage, *order: str) -> None:
 
 
 async def typed(pilot: Pilot[None], text: str) -> None:
-    """Type a text."""
-    await pilot.press(*("space" if letter == " " else "enter" if letter == "\n" else letter for letter in text))
+    """Type a text as fast as a terminal hands on what is pasted into it: waiting after each key would cost seconds."""
+    for letter in text:
+        pilot.app.post_message(
+            Key({" ": "space", "\n": "enter"}.get(letter) or _character_to_key(letter), "\r" if letter == "\n" else letter)
+        )
+    await pilot.pause()
 
 
 def the_app(pilot: Pilot[None]) -> CctermApp:

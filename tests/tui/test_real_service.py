@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.agent_service import AgentService
 from ccterm.models import State
-from ccterm.service import AgentService, Service
+from ccterm.service import Service
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
@@ -39,7 +40,7 @@ async def test_a_run_is_seen_to_its_pushed_end_with_its_diff(app: CctermApp, ser
         app.reached(service)
         await service.submit([draft(remote, "x")])
         app.look()
-        await sees(pilot, "I'll add a file.", "proven")
+        await sees(pilot, "I'll add a file.", "proven", "d Diff")
         await pilot.press("d")
         await sees(pilot, "A new.txt", "+ new")
     assert files_at(remote, "x")["new.txt"] == b"new\n"

@@ -13,7 +13,6 @@ from ccterm.models import RunId
 from ccterm.tui.attention import Arrangement, arrange, matches
 from ccterm.tui.messages import Connected, RosterChanged, Ticked
 from ccterm.tui.orders import RunScreen
-from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.sight import Sight
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.key_line import KeyLine
@@ -179,11 +178,16 @@ class FleetScreen(RunScreen):
 
     def action_zoom(self) -> None:
         """Show the run alone."""
-        self.app.push_screen(RunViewScreen(self._run()))
+        self._view()
 
     def action_diff(self) -> None:
         """Show what the run changed."""
-        self.app.push_screen(RunViewScreen(self._run(), diff=True))
+        self._view(diff=True)
+
+    def _view(self, *, diff: bool = False) -> None:
+        from ccterm.tui.screens.run import RunViewScreen  # deferred: the first frame does without
+
+        self.app.push_screen(RunViewScreen(self._run(), diff=diff))
 
     async def action_pin(self) -> None:
         """Keep the run's pane, or let it go."""

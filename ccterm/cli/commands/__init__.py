@@ -1,0 +1,58 @@
+"""The commands and their flags. Bodies are imported when a command runs, so that `--help` costs nothing."""
+
+from typing import Annotated
+
+import typer
+
+from ccterm import __version__
+from ccterm.cli.commands import act, image, launch, look
+from ccterm.cli.commands.flags import leave
+
+app = typer.Typer(
+    name="ccterm",
+    help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch, or into your working copy.\n\n"
+    "Without a command: the terminal, in which agents are launched, watched side by side and steered.",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+_images = typer.Typer(help="Make, list and remove the images that containers are made of.", no_args_is_help=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ccterm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Carry runs out in the terminal's own process: they end with it.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,  # noqa: ARG001
+) -> None:
+    """Show the terminal when there is no command, or how to get help when there is no terminal either."""
+    if context.invoked_subcommand is not None:
+        return
+    from ccterm.cli.terminal import on_terminal, terminal
+
+    if on_terminal():
+        leave(terminal(foreground=foreground))
+    typer.echo(context.get_help())
+
+
+app.command(hidden=True)(launch.owner)
+for command in (
+    launch.run, launch.batch, launch.demo,
+    look.runs, look.show, look.logs, look.diff,
+    act.cancel, act.steer, act.hold, act.release, act.retry, act.push, act.apply, act.undo, act.fetch, act.trust,
+    launch.check,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(_images, name="image")
+_images.command("build")(image.build)
+_images.command("show")(image.show)
+_images.command("rm")(image.remove)
