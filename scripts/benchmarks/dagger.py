@@ -69,7 +69,9 @@ def steps(run: Run) -> Mapping[str, float]:
 
 
 async def one_run(service: Service, remote: Path, url: str) -> None:
-    """Measure one run at a time: on a base that was never seen, and on one that was."""
+    """Measure one run at a time: on a base that was never seen, and on one that was; a run has four execs, or five on a new base."""
+    exec_ = await floor()
+    row("an exec that does nothing", exec_, "s", "0.12 where the bars below were set")
     await carried_out(service, url)
     fresh, seen, last = [], [], {}
     for number in range(ROUNDS):
@@ -79,8 +81,21 @@ async def one_run(service: Service, remote: Path, url: str) -> None:
         seen.append(overhead(run))
         last = dict(steps(run))
     row("a run beside its agent, base never seen", statistics.median(fresh), "s", "<= 1.2")
+    row("  the same in such execs", statistics.median(fresh) / exec_, "x", "<= 10")
     row("a run beside its agent, base seen before", statistics.median(seen), "s", "<= 0.9")
+    row("  the same in such execs", statistics.median(seen) / exec_, "x", "<= 7.5")
     print("  steps of the last one: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in last.items()))
+
+
+async def floor() -> float:
+    """Return what one exec that does nothing takes here: the measure of this engine on this machine."""
+    with tempfile.TemporaryDirectory() as name:
+        made = dagger_executor(load_settings(None, os.environ), StateDir(Path(name) / "state").prepare(), os.environ)
+        async with made as executor:
+            await executor.prepare(ImageChoice())
+            async with executor.connected() as (_, images):
+                took = [(await images.round_trip()).seconds for _ in range(2 * ROUNDS)]
+    return statistics.median(took)
 
 
 async def eight_runs(service: Service, url: str) -> None:
