@@ -14,7 +14,7 @@ from weakref import WeakSet
 from textual.app import App
 from textual.screen import Screen
 
-from ccterm.tui.pane.textual_private import frames_waiting, send, watch_passes
+from ccterm.tui.pane.textual_private import frames_waiting, lay_out_once, send, watch_passes
 
 TICK = 1 / 30
 IDLE_TICK = 1 / 15
@@ -85,6 +85,7 @@ class FrameClock:
         if screen not in self._watched:
             self._watched.add(screen)
             watch_passes(screen, self.painted)
+            lay_out_once(screen)
         self._app = screen.app
         if self._timer is None:
             self._wait()

@@ -14,7 +14,7 @@ from ccterm.tui.pane.news import MANY
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter
 from ccterm.tui.pane.reel import Reel
 from ccterm.tui.pane.source import ByteStore
-from ccterm.tui.pane.textual_private import rows_in_place
+from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, send
 from ccterm.tui.pane.window import Placed
 
 WHEEL = 3
@@ -85,8 +85,12 @@ class ReelView(Widget, can_focus=True):
         return text
 
     def paint(self) -> None:
-        """Bring the screen up to date, if what is visible has changed."""
-        if self._advance():
+        """Bring the screen up to date, if what is visible has changed; at once, where that can be done."""
+        if not self._advance():
+            return
+        if not frames_waiting(self.app) and (text := rows_in_place(self, self._strips)):
+            send(self.app, text)
+        else:
             self.refresh()
 
     def _advance(self) -> bool:
@@ -162,7 +166,9 @@ class ReelView(Widget, can_focus=True):
         reel.resize(max(width - MARGIN, 0), height)
         placed = reel.rows()
         chip = self._chip(placed)
-        painter = self._painter = self._painter or self._new_painter()
+        if self._painter is None or self._painter.width != width:
+            self._painter = self._new_painter()
+        painter = self._painter
         state = (self.outer_size, placed, chip, reel.pattern, reel.hit, reel.cursor, painter)
         if state == self._painted:
             return False

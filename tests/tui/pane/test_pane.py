@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 from ccterm import events
 from ccterm.events import Printed, to_line
 from ccterm.models import RunId
-from ccterm.tui.pane import EventPane
+from ccterm.tui.pane import EventPane, MemoryStore
 from ccterm.tui.pane.view import ReelView
 from tests.support.waiting import until
 from tests.tui.pane.conftest import AT, Writer
@@ -267,3 +267,14 @@ async def test_many_panes_under_a_flood_lose_no_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_many_panes_and_a_million_lines_lose_no_line(tmp_path: Path) -> None:
     await show_flood(tmp_path, panes=32, batches=125, size=250)
+
+
+@pytest.mark.parametrize("width", [30, 60])
+async def test_rows_without_text_are_as_wide_as_the_pane_after_a_resize(width: int) -> None:
+    app = Showing(MemoryStore())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        await pilot.resize_terminal(width, 10)
+        await pilot.pause()
+        view = app.query_one(ReelView)
+        assert [strip.cell_length for strip in view.render_lines(view.size.region)] == [width] * 10

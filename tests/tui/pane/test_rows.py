@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from ccterm import events
 from ccterm.events import Event
 from ccterm.tui.pane.inks import Ink, Mark
-from ccterm.tui.pane.rows import Look, Row, last_rows, rows
+from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
 from tests.output.hostile import HOSTILE
 from tests.tui.pane.conftest import EVERY_KIND
 
@@ -43,6 +43,12 @@ def test_any_text_becomes_rows_of_exactly_the_width_that_drive_no_terminal(text:
         for row in rows(event, width, Look(wrap=wrap, unfolded=unfolded)):
             assert cell_len(row.text) == width
             assert row.text.isprintable()
+
+
+@given(text=ANY_TEXT, width=st.integers(1, 90), count=st.integers(1, 9))
+def test_the_first_rows_are_the_first_of_all(text: str, width: int, count: int) -> None:
+    for event in speaking(text):
+        assert first_rows(event, width, count) == rows(event, width)[:count]
 
 
 @pytest.mark.parametrize(("text", "left"), HOSTILE.values(), ids=list(HOSTILE))
