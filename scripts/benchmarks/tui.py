@@ -8,6 +8,7 @@ CPU      user and system time of the program that shows the panes; what writes t
 
 import contextlib
 import fcntl
+import gc
 import os
 import pty
 import random
@@ -125,7 +126,7 @@ def show_panes(place: Path, panes: int) -> None:
         text = "READY"
 
     class Panes(App[None]):
-        CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 16; }"
+        CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 100%; }"
 
         def compose(self) -> ComposeResult:
             clock = FrameClock()
@@ -138,6 +139,7 @@ def show_panes(place: Path, panes: int) -> None:
         def on_mount(self) -> None:
             self.jumps = 0
             self.query(EventPane).last().focus()
+            self.call_after_refresh(gc.freeze)  # as the terminal does
 
         def on_key(self, event: Key) -> None:
             if event.character == "J":
