@@ -135,6 +135,12 @@ class Service(ABC):
         """Copy the user's Claude login for containers, anew. Raises PreflightError."""
         return await asyncio.to_thread(export_login, os.environ)
 
+    def make_image(self) -> AsyncIterator[str]:
+        """Make the image for boxes unless it is there, and yield what that says, line by line. Raises PreflightError and SettingsError."""
+        from ccterm.owner.image import making  # deferred: it brings the executors, which only this needs
+
+        return making(self.state, os.environ)
+
     async def wait(self, run: RunId) -> Run:
         """Return a run once it has ended."""
         async for _ in self.follow(run):
