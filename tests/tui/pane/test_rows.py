@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from ccterm import events
 from ccterm.events import Event
 from ccterm.tui.pane.inks import Ink, Mark
+from ccterm.tui.pane.lines import failed, words
 from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
 from tests.output.hostile import HOSTILE
 from tests.tui.pane.conftest import EVERY_KIND
@@ -135,3 +136,22 @@ def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
     wanted, found = texts(rows(flood, 30)), texts(last_rows(flood, 30, 12))
     assert len(found) < 50
     assert found == wanted[-len(found) :]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.ToolReturned(id="a", ok=True, text="File created successfully at: /tmp/box/shop/limits.py"),
+        events.ToolReturned(id="a", ok=True, text="The file /tmp/box/shop/login.py has been updated successfully."),
+        events.StepFinished(step="policy", ok=False, seconds=0.001, detail="a symlink"),
+    ],
+    ids=["created", "updated", "judged"],
+)
+def test_what_a_mark_or_a_judgement_has_said_is_not_said_again(event: Event) -> None:
+    assert rows(event, 40) == []
+    assert (words(event), failed(event)) == ("", False)
+
+
+@pytest.mark.parametrize("text", ["The file is gone", "The file a has been updated.\nHere is the result:", "File created"])
+def test_any_other_answer_of_a_tool_is_shown(text: str) -> None:
+    assert texts(rows(events.ToolReturned(id="a", ok=True, text=text), 60))[0] == "  " + text.split("\n", maxsplit=1)[0]
