@@ -151,7 +151,7 @@ async def run_facts(stage: Stage, pilot: Pilot[None]) -> None:
 async def run_diff(stage: Stage, pilot: Pilot[None]) -> None:
     delivers(stage, stage.enter("feature/login", prompt="Limit the rate of logins per user, with tests."))
     harvested(stage, stage.enter("feature/other"))
-    await curtain(stage, pilot, "LIMIT = 5", keys="d")
+    await curtain(stage, pilot, "LIMIT = 5", keys="1 d")
 
 
 async def preflight_failing(stage: Stage, pilot: Pilot[None]) -> None:
@@ -170,7 +170,7 @@ async def preflight_fixed(stage: Stage, pilot: Pilot[None]) -> None:
 
 async def preflight_building(stage: Stage, pilot: Pilot[None]) -> None:
     stage.answers, stage.said = list(CHECKS[:4]), ["installing what boxes need into node:20-slim, once; some two minutes", *_APT]
-    await curtain(stage, pilot, "1 to know of", keys="p")
+    await curtain(stage, pilot, "1 to know of", "containers (dagger)", keys="p x")
     await pilot.press("b")
     await sees(pilot, "making the image", "Setting up git")
 

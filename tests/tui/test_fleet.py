@@ -300,3 +300,27 @@ async def test_what_the_mouse_selects_is_copied_and_the_pane_goes_on(show: Show,
         await sees_no(pilot, "ctrl+c copies")
         assert pilot.app.clipboard.startswith("» Do it")
         assert pilot.app.clipboard.count("\n") == 2
+
+
+async def test_a_refused_run_says_so_in_its_title(show: Show, stage: Stage) -> None:
+    is_refused(stage, stage.enter("one"))
+    async with show() as pilot:
+        await sees(pilot, "▌1 ! one", "refused  0:00")
+
+
+async def test_a_waiting_agent_goes_on_at_once_with_what_it_is_told(show: Show, stage: Stage) -> None:
+    waits(stage, stage.enter("one"))
+    works(stage, stage.enter("two"))
+    async with show() as pilot:
+        await sees(pilot, "s answer")
+        await pilot.press("s")
+        await sees(pilot, "it goes on with this at once")
+        await pilot.press("escape", "2", "s")
+        await sees(pilot, "taken up when the running tool ends")
+
+
+async def test_at_first_a_run_that_goes_on_is_focused(show: Show, stage: Stage) -> None:
+    delivers(stage, stage.enter("one"))
+    works(stage, stage.enter("two"))
+    async with show() as pilot:
+        await sees(pilot, "▌2 ● two")
