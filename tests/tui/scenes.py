@@ -209,7 +209,7 @@ async def launch_wrong(stage: Stage, pilot: Pilot[None]) -> None:
     await typed(pilot, "Add rate limiting")
     for name, text in (("repo", "https://ann:secret@github.com/acme/shop"), ("branch", "feature..x"), ("timeout", "soon")):
         pilot.app.screen.query_one(f"#{name}", Field).input.value = text
-    await sees(pilot, "range; use a single dot", "is no")
+    await sees(pilot, "range; use a single dot", "is no", "launches once the form is complete")
 
 
 async def help_screen(stage: Stage, pilot: Pilot[None]) -> None:
