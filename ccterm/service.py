@@ -84,6 +84,12 @@ class Service(Reader):
 
         return await asyncio.to_thread(export_login, os.environ)
 
+    def make_image(self) -> AsyncIterator[str]:
+        """Make the image for boxes unless it is there, and yield what that says, line by line. Raises PreflightError and SettingsError."""
+        from ccterm.owner.image import making  # deferred: it brings the executors, which only this needs
+
+        return making(self.state, os.environ)
+
     async def run(self, **given: Unpack[DraftFields]) -> Run:
         """Run one task to its end."""
         return (await self.run_parallel([given]))[0]

@@ -14,6 +14,7 @@ PICTURES = {
     "run-diff": ("run_diff", (160, 36)),
     "preflight-failing": ("preflight_failing", (100, 20)),
     "preflight-fixed": ("preflight_fixed", (100, 20)),
+    "preflight-building": ("preflight_building", (100, 24)),
     "usage-limit": ("usage_limit", (160, 40)),
 }
 """File -> the scene, and the terminal's width and height."""

@@ -78,7 +78,7 @@ def _lines(value: JsonValue) -> int:
 def _delta(edits: Sequence[JsonValue]) -> str:
     added = sum(_lines(mapping(edit).get("new_string")) for edit in edits)
     removed = sum(_lines(mapping(edit).get("old_string")) for edit in edits)
-    return f"+{added} −{removed}"
+    return f"+{added} -{removed}"
 
 
 def _todos(todos: Sequence[JsonValue]) -> str:

@@ -123,6 +123,8 @@ class CctermApp(Host):
         """Copy what is selected; without a selection ask whether to leave."""
         if text := self.screen.get_selected_text():
             self.copy_to_clipboard(text)
+            self.screen.clear_selection()
+            self.notify("copied", markup=False)
         else:
             self.action_leave()
 

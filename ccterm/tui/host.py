@@ -16,8 +16,9 @@ from ccterm.errors import CctermError
 from ccterm.events import Event
 from ccterm.models import ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
+from ccterm.tui.making import Making
 from ccterm.tui.memory import Memory
-from ccterm.tui.messages import Connected, RosterChanged, Ticked
+from ccterm.tui.messages import Connected, ImageMade, RosterChanged, Ticked
 from ccterm.tui.notices import Notices, Send, TerminalSigns, silent
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.roster import Roster
@@ -46,6 +47,10 @@ class Host(App[None]):
         self.roster = Roster()
         self.frames = FrameClock()
         self.past: dict[RunId, Sight] = {}
+        self.awaited: RunId | None = None
+        """The run that the user has just asked for: it is focused when it appears."""
+        self.making: Making | None = None
+        """The making of the image that was asked for last."""
         self.service: Service | None = None
         self._watcher: Watcher | None = None
         self._notices = Notices(self._toast, send, opened=self.opened)
@@ -99,6 +104,18 @@ class Host(App[None]):
         self._changed.clear()
         self._signs.show(self.roster)
 
+    def make_image(self) -> None:
+        """Make the image for boxes beside the screen."""
+        making = self.making = Making(self.clock)
+
+        async def make(service: "Service") -> str:
+            try:
+                return await making.carry_out(service)
+            finally:
+                self._post(ImageMade())
+
+        self.order(make)
+
     @property
     def where(self) -> str:
         """Where runs go and who carries them out, in a few words."""
@@ -122,8 +139,9 @@ class Host(App[None]):
             self.roster.drop(run.id)
         self._post(RosterChanged([run.id]))
 
-    def look(self) -> None:
-        """Look for new runs at once."""
+    def look(self, awaited: RunId | None = None) -> None:
+        """Look for new runs at once. awaited: the one that is to be focused."""
+        self.awaited = awaited or self.awaited
         if self._watcher:
             self._watcher.nudge()
 

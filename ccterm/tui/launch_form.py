@@ -13,6 +13,9 @@ from ccterm.settings.problems import problem
 SEPARATOR = re.compile(r"^[ \t]*---[ \t]*$", re.MULTILINE)
 EACH = "…"
 """In a branch's name: what each task fills in by itself."""
+AT_ONCE = "max_concurrent"
+"""The field that no task has: it is about all of them."""
+MOST_AT_ONCE = 256
 _STOP = frozenset(
     ("a", "an", "and", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "of", "on", "or", "the", "to", "with")
 )
@@ -21,18 +24,23 @@ _STOP = frozenset(
 
 @dataclass(frozen=True)
 class Examined:
-    """What a form says. drafts: the tasks, none while something is wrong. problems: field -> what is wrong. branches: one for each task."""
+    """What a form says. drafts: the tasks, none while something is wrong. problems: field -> what is wrong. branches: one for each task.
+
+    at_once: how many of them may run at once; None = as the settings say.
+    """
 
     drafts: Sequence[Draft] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
     branches: Sequence[str] = ()
+    at_once: int | None = None
 
 
 def examine(form: Mapping[str, str]) -> Examined:
     """Examine the form; a field that is empty says nothing."""
     prompts = split_prompts(form.get("prompt", ""))
     said = {name: text.strip() for name, text in form.items() if text.strip() and name not in ("prompt", "branch")}
-    problems = dict(_problems(said))
+    at_once = said.pop(AT_ONCE, "")
+    problems = dict(_problems(said)) | ({} if _is_count(at_once) else {AT_ONCE: f"is no number of runs, 1 to {MOST_AT_ONCE}"})
     branches = branches_of(form.get("branch", "").strip(), prompts)
     if not prompts:
         problems["prompt"] = "say what should be done"
@@ -47,7 +55,12 @@ def examine(form: Mapping[str, str]) -> Examined:
         [Draft.model_validate({**said, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, targets, strict=True)],
         {},
         branches,
+        int(at_once) if at_once else None,
     )
+
+
+def _is_count(text: str) -> bool:
+    return not text or (text.isdecimal() and 1 <= int(text) <= MOST_AT_ONCE)
 
 
 def _problems(said: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -29,3 +29,7 @@ class Ticked(Message):
 
 class Connected(Message):
     """The service can be asked from now on."""
+
+
+class ImageMade(Message):
+    """The making of the image has ended, well or not."""

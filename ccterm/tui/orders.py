@@ -66,13 +66,14 @@ class RunScreen(Hosted, Screen[None]):
 
     def action_steer(self) -> None:
         """Say something to the agent."""
-        run, target = self._run(), self._target()
+        run, target, sight = self._run(), self._target(), self.at_hand()
 
         def say(text: str | None) -> None:
             if text:
                 self.host.order(lambda service: _told(service.steer(run, text), f"told {target}"))
 
-        foot = "taken up when the running tool ends · enter say it · esc back"
+        taken = "it goes on with this at once" if sight and sight.waits else "taken up when the running tool ends"
+        foot = f"{taken} · enter say it · esc back"
         self.app.push_screen(LineDialog(f"What should {target} know?", foot=foot), say)
 
     def action_hold(self) -> None:
@@ -100,7 +101,7 @@ class RunScreen(Hosted, Screen[None]):
 
         async def retry(service: "Service") -> str:
             fresh = await service.retry(run)
-            self.host.look()
+            self.host.look(fresh.id)
             return f"{fresh.task.target} is queued again"
 
         self.host.order(retry)

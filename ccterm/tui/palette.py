@@ -6,6 +6,7 @@ from functools import partial
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
+from textual.widgets import Input, TextArea
 
 
 class Actions(Provider):
@@ -27,7 +28,8 @@ class Actions(Provider):
         seen = set[str]()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if active.enabled and binding.description and not binding.system and binding.action not in seen:
+            edits = isinstance(active.node, Input | TextArea)  # their keys move a cursor: nobody looks for that by name
+            if active.enabled and binding.description and not (binding.system or edits) and binding.action not in seen:
                 seen.add(binding.action)
                 yield binding
 

@@ -54,7 +54,7 @@ def standing(sight: Sight) -> str:
 
 def standing_shortly(sight: Sight) -> str:
     """Return the same without its finer points, for where there is little room."""
-    return re.split("[,/:]", standing(sight), maxsplit=1)[0]
+    return "refused" if sign(sight.run) == "!" and not sight.run.published else re.split("[,/:]", standing(sight), maxsplit=1)[0]
 
 
 def elapsed(sight: Sight, at: datetime) -> str:

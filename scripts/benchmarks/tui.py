@@ -2,12 +2,13 @@
 
 key      under the load that is named: key written → its mark read back from the terminal
 jump     key written → a random place of a run of 1 M lines is on the screen
-resize   window size changed → the last pane has been painted in its new size
+resize   window size changed → a frame has come whole in which all panes have their new size
 CPU      user and system time of the program that shows the panes; what writes the lines is not counted
 """
 
 import contextlib
 import fcntl
+import gc
 import os
 import pty
 import random
@@ -114,26 +115,31 @@ def show_panes(place: Path, panes: int) -> None:
     from textual.widgets import Static
 
     from ccterm.tui.pane import EventPane, FrameClock
+    from ccterm.tui.pane.view import ReelView
 
-    class Last(EventPane):
-        def on_resize(self) -> None:
-            self.call_after_refresh(self.app.query_one("#mark", Static).update, f"w{self.app.size.width}", layout=False)
+    class Mark(Static):
+        """The last thing of a frame: what was pressed, and how wide the panes above it have been painted."""
+
+        def render(self) -> str:
+            return f"{self.text:<8} w{self.app.query(ReelView).last().region.right}"
+
+        text = "READY"
 
     class Panes(App[None]):
-        CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 8; }"
+        CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 100%; }"
 
         def compose(self) -> ComposeResult:
             clock = FrameClock()
             with Grid() as grid:
                 grid.styles.grid_size_columns = 4 if panes > 4 else 1
                 for number in range(panes):
-                    kind = Last if number == panes - 1 else EventPane
-                    yield kind(place / f"{number}.ndjson", clock=clock)
-            yield Static("READY", id="mark")
+                    yield EventPane(place / f"{number}.ndjson", clock=clock)
+            yield Mark(id="mark")
 
         def on_mount(self) -> None:
             self.jumps = 0
             self.query(EventPane).last().focus()
+            self.call_after_refresh(gc.freeze)  # as the terminal does
 
         def on_key(self, event: Key) -> None:
             if event.character == "J":
@@ -146,7 +152,9 @@ def show_panes(place: Path, panes: int) -> None:
                 self._mark(event.character.upper() * 6)
 
         def _mark(self, text: str) -> None:
-            self.query_one("#mark", Static).update(text, layout=False)
+            mark = self.query_one(Mark)
+            mark.text = text
+            mark.refresh()
 
     Panes().run()
 

@@ -105,7 +105,7 @@ def test_a_failure_of_the_service_is_a_notice_and_not_the_agent_s_words() -> Non
 def test_tools_are_called_and_answer() -> None:
     _, events = read(captures()["a_tools"].objects)
     calls = [(event.name, event.summary) for event in events if isinstance(event, ToolCalled)]
-    assert calls == [("Write", "hello.txt +2"), ("Edit", "hello.txt +1 −1"), ("Bash", "cat hello.txt && ls -l")]
+    assert calls == [("Write", "hello.txt +2"), ("Edit", "hello.txt +1 -1"), ("Bash", "cat hello.txt && ls -l")]
     assert all(event.ok for event in events if isinstance(event, ToolReturned))
 
 

@@ -29,8 +29,8 @@ def test_an_answer_comes_in_three_shapes(content: JsonValue, structured: JsonVal
     [
         ("Read", {"file_path": "/box/tree/src/a.py"}, "src/a.py"),
         ("Read", {"file_path": "/etc/hosts"}, "/etc/hosts"),
-        ("Edit", {"file_path": "/box/tree/a", "old_string": "1\n2\n", "new_string": "3"}, "a +1 −2"),
-        ("MultiEdit", {"file_path": "a", "edits": [{"old_string": "1", "new_string": "2\n3"}, {"new_string": "4"}]}, "a +3 −1"),
+        ("Edit", {"file_path": "/box/tree/a", "old_string": "1\n2\n", "new_string": "3"}, "a +1 -2"),
+        ("MultiEdit", {"file_path": "a", "edits": [{"old_string": "1", "new_string": "2\n3"}, {"new_string": "4"}]}, "a +3 -1"),
         ("Write", {"file_path": "a", "content": "x\ny"}, "a +2"),
         ("Bash", {"command": "make  all\n make test", "description": "Build"}, "make all make test"),
         ("Grep", {"pattern": "def .*", "path": "/box/tree/src"}, "def .* in src"),
@@ -40,7 +40,7 @@ def test_an_answer_comes_in_three_shapes(content: JsonValue, structured: JsonVal
         ("TodoWrite", {"todos": [{"content": "a", "status": "completed"}, {"content": "b", "status": "in_progress"}]}, "1/2 b"),
         ("mcp__echo__shout", {"count": 3, "text": "hi there"}, "hi there"),
         ("Anything", {}, ""),
-        ("Edit", {"file_path": 7, "old_string": [], "new_string": None}, "+0 −0"),
+        ("Edit", {"file_path": 7, "old_string": [], "new_string": None}, "+0 -0"),
     ],
 )
 def test_a_call_is_told_in_one_line(name: str, given_: dict[str, JsonValue], line: str) -> None:

@@ -1,10 +1,16 @@
-"""A state directory of its own for each test, and a remote with one file."""
+"""A state directory of its own for each test, a remote with one file, and terminals that are ended with the test."""
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ccterm.owner.lock import OwnerLock
+from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
+from tests.support.terminal import Screen
 
 
 @pytest.fixture
@@ -17,3 +23,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def remote(make_remote: MakeRemote) -> Path:
     return make_remote({"a.txt": "a\n"})
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Screen]]:
+    """Terminals that a test starts; whatever it leaves is ended."""
+    screens: list[Screen] = []
+    yield screens
+    for screen in screens:
+        if Path(f"/proc/{screen.pid}").exists():
+            os.kill(screen.pid, signal.SIGKILL)
+        screen.close()
+    if holder := OwnerLock(StateDir(tmp_path / "state")).holder():
+        os.kill(holder.pid, signal.SIGTERM)

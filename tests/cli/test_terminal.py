@@ -1,48 +1,17 @@
 """The terminal on a real pty: keys alone carry the demonstration from start to end, and however it ends the terminal is given back."""
 
 import os
-import re
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ccterm.owner.lock import OwnerLock
-from ccterm.state_dir import StateDir
 from tests.support.core import ccterm
-from tests.support.terminal import Terminal
+from tests.support.terminal import Screen, Terminal
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-
-ALLOWED = re.compile(
-    rb"\x1b\[[0-9;]*[ABCDGHJKmnstuqc]|\x1b\[[0-9]+ q|\x1b\[\?[0-9;]+\$?[hlpu]|\x1b\[[<>=][0-9;]*[umcq]"
-    rb"|\x1b\](?:2;[^\x07\x1b]*|11;\?|22;[a-z]*)\x07|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"
-)
-
-
-class Screen(Terminal):
-    """ccterm on a terminal."""
-
-    def __init__(self, tmp_path: Path, *args: str, size: tuple[int, int] = (120, 32)) -> None:
-        environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-        environ |= {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"}
-        super().__init__([sys.executable, "-m", "ccterm", *args], env=environ, cwd=tmp_path, size=size)
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[Screen]]:
-    """Terminals that a test starts; whatever it leaves is ended."""
-    screens: list[Screen] = []
-    yield screens
-    for screen in screens:
-        if Path(f"/proc/{screen.pid}").exists():
-            os.kill(screen.pid, signal.SIGKILL)
-        screen.close()
-    if holder := OwnerLock(StateDir(tmp_path / "state")).holder():
-        os.kill(holder.pid, signal.SIGTERM)
 
 
 def test_the_demonstration_from_start_to_end_by_keys_alone(started: list[Screen], tmp_path: Path) -> None:
@@ -144,8 +113,7 @@ def test_only_our_own_sequences_reach_the_terminal(started: list[Screen], tmp_pa
     screen.until("in this process")
     screen.press("q")
     screen.wait()
-    rest = ALLOWED.sub(b"", screen.output)
-    assert b"\x1b" not in rest, rest[rest.index(b"\x1b") :][:80]
+    assert screen.foreign() == ""
 
 
 def test_runs_go_on_behind_a_closed_terminal(started: list[Screen], tmp_path: Path) -> None:

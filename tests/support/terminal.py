@@ -7,12 +7,21 @@ import re
 import select
 import signal
 import struct
+import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LIMIT = 45.0
+OURS = re.compile(
+    rb"\x1b\[[0-9;]*[ABCDGHJKmnstuqc]|\x1b\[[0-9]+ q|\x1b\[\?[0-9;]+\$?[hlpu]|\x1b\[[<>=][0-9;]*[umcq]"
+    rb"|\x1b\](?:2;[^\x00-\x1f\x7f]*|11;\?|22;[a-z]*)\x07|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"
+)
+"""What ccterm and Textual themselves say to a terminal."""
+PAINTING = re.compile(rb"\x1b\[[0-9]+;[0-9]+H|\x1b\[[0-9;]*m|\x1b\[\?(?:2026|25)[hl]|\x1b\](?:2;[^\x00-\x1f\x7f]*|22;[a-z]*)\x07")
+"""What they say between start and end: where to paint, in which colours, the title, the shape of the pointer."""
+_FOREIGN = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 _CONTROL = re.compile(rb"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-B0-2]|\x1b[=>78cM]")
 
@@ -53,6 +62,11 @@ class Terminal:
         self.output += data
         return bool(data)
 
+    def rest(self, seconds: float = 0.3) -> None:
+        """Read until the program has been silent for so long."""
+        while self.read(seconds):
+            continue
+
     def until(self, words: str, *, after: int = 0) -> int:
         """Read until words stand in the output behind position `after`; returns where the output ends. Raises TimeoutError."""
         end = time.monotonic() + LIMIT
@@ -88,6 +102,12 @@ class Terminal:
             found |= {int(number): way == b"h" for number in numbers.split(b";") if number}
         return found
 
+    def foreign(self, ours: re.Pattern[bytes] = OURS, *, begin: int = 0, end: int | None = None) -> str:
+        """Return the first control in a part of the output that is not ours, with what follows it; "" when there is none."""
+        rest = ours.sub(b"", self.output[begin:end]).decode("utf-8", "replace")
+        found = _FOREIGN.search(rest)
+        return repr(rest[found.start() : found.start() + 80]) if found else ""
+
     @property
     def given_back(self) -> bool:
         """Whether the terminal is as it was: line modes, no mouse, no other screen, a cursor."""
@@ -98,3 +118,12 @@ class Terminal:
         """End what is left."""
         for descriptor in (self._leader, self._follower):
             os.close(descriptor)
+
+
+class Screen(Terminal):
+    """ccterm on a terminal."""
+
+    def __init__(self, tmp_path: Path, *args: str, size: tuple[int, int] = (120, 32)) -> None:
+        environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+        environ |= {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"}
+        super().__init__([sys.executable, "-m", "ccterm", *args], env=environ, cwd=tmp_path, size=size)

@@ -48,7 +48,7 @@ def works(stage: Stage, run: Run, said: str = "I'll start with the session middl
     stage.play(run.id, StepStarted(step="checkout"), StepFinished(step="checkout", ok=True, seconds=0.4, detail="reused"))
     stage.play(run.id, StepStarted(step="agent"), Said(text=said))
     stage.play(run.id, ToolCalled(id="1", name="Read", summary="src/auth/session.py"), ToolReturned(id="1", ok=True, text="import time"))
-    stage.play(run.id, ToolCalled(id="2", name="Edit", summary="src/auth/session.py  +24 −3"), ToolReturned(id="2", ok=True, text="ok"))
+    stage.play(run.id, ToolCalled(id="2", name="Edit", summary="src/auth/session.py  +24 -3"), ToolReturned(id="2", ok=True, text="ok"))
     stage.play(run.id, ToolCalled(id="3", name="Bash", summary="pytest tests/auth -q"))
     stage.play(run.id, ToolReturned(id="3", ok=False, text="12 passed, 1 failed\nE  AssertionError: expected 401, got 200"))
     stage.play(run.id, Spent(cost_usd=0.31, input=180_000, output=12_000, cache=20_000, turns=18))
@@ -73,7 +73,7 @@ def harvested(stage: Stage, run: Run) -> Run:
     works(stage, run)
     changes = Changes(files=5, added=61, removed=9)
     stage.play(run.id, StepFinished(step="agent", ok=True, seconds=252.0, detail="The limit is in place."))
-    stage.play(run.id, StepStarted(step="harvest"), StepFinished(step="harvest", ok=True, seconds=0.4, detail="5 files +61 −9"))
+    stage.play(run.id, StepStarted(step="harvest"), StepFinished(step="harvest", ok=True, seconds=0.4, detail="5 files +61 -9"))
     stage.play(
         run.id, Judged(verdict=Verdict(ok=True), changes=changes), StepFinished(step="policy", ok=True, seconds=0.001, detail="fine")
     )

@@ -24,10 +24,19 @@ CHECKS = (
     CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012),
     CheckResult(name="disk", group="essentials", status="pass", text="81.4 GiB free at /home/ann", seconds=0.003),
     CheckResult(name="engine", group="engine", status="pass", text="a round trip in a container", seconds=0.14),
-    CheckResult(name="image", group="engine", status="warn", text="the image is not built yet", fix="ccterm image build", seconds=0.02),
+    CheckResult(name="image", group="engine", status="warn", text="the image is not made yet, from node:20-slim; some two minutes, once", fix="ccterm image build", seconds=0.02),
     CheckResult(name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="e re-exports it; or claude setup-token", seconds=0.008),
     CheckResult(name="push", group="repository", status="fail", text="push refused: the token cannot write workflows", fix="gh auth refresh -s workflow", seconds=0.48),
 )  # fmt: skip
+
+_APT = (
+    "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]",
+    "Get:2 http://deb.debian.org/debian bookworm/main amd64 Packages [8,792 kB]",
+    "Fetched 9,274 kB in 2s (5,112 kB/s)",
+    "Reading package lists... Done",
+    "The following NEW packages will be installed: git git-lfs openssh-client python3",
+    "Setting up git (1:2.39.5-0+deb12u2) ...",
+)
 
 
 def app_for_scenes() -> CctermApp:
@@ -142,7 +151,7 @@ async def run_facts(stage: Stage, pilot: Pilot[None]) -> None:
 async def run_diff(stage: Stage, pilot: Pilot[None]) -> None:
     delivers(stage, stage.enter("feature/login", prompt="Limit the rate of logins per user, with tests."))
     harvested(stage, stage.enter("feature/other"))
-    await curtain(stage, pilot, "LIMIT = 5", keys="d")
+    await curtain(stage, pilot, "LIMIT = 5", keys="1 d")
 
 
 async def preflight_failing(stage: Stage, pilot: Pilot[None]) -> None:
@@ -157,6 +166,13 @@ async def preflight_fixed(stage: Stage, pilot: Pilot[None]) -> None:
         CheckResult(name="push", group="repository", status="pass", text="push to acme/shop", seconds=0.41),
     ]
     await curtain(stage, pilot, "1 to know of", keys="p")
+
+
+async def preflight_building(stage: Stage, pilot: Pilot[None]) -> None:
+    stage.answers, stage.said = list(CHECKS[:4]), ["installing what boxes need into node:20-slim, once; some two minutes", *_APT]
+    await curtain(stage, pilot, "1 to know of", "containers (dagger)", keys="p x")
+    await pilot.press("b")
+    await sees(pilot, "making the image", "Setting up git")
 
 
 async def history(stage: Stage, pilot: Pilot[None]) -> None:
@@ -183,7 +199,9 @@ async def launch_several(stage: Stage, pilot: Pilot[None]) -> None:
     pilot.app.screen.query_one(TextArea).insert(
         "Add rate limiting to the login endpoint, with tests.\n---\nRound the totals in one place.\n---\nDocument the API."
     )
-    await sees(pilot, "3 runs on this machine")
+    pilot.app.screen.query_one("#max_concurrent", Field).input.value = "2"
+    pilot.app.screen.query_one("#skip_permissions", Field).input.value = "yes"
+    await sees(pilot, "2 at once", "permissions are skipped")
 
 
 async def launch_wrong(stage: Stage, pilot: Pilot[None]) -> None:
@@ -191,7 +209,7 @@ async def launch_wrong(stage: Stage, pilot: Pilot[None]) -> None:
     await typed(pilot, "Add rate limiting")
     for name, text in (("repo", "https://ann:secret@github.com/acme/shop"), ("branch", "feature..x"), ("timeout", "soon")):
         pilot.app.screen.query_one(f"#{name}", Field).input.value = text
-    await sees(pilot, "range; use a single dot", "is no")
+    await sees(pilot, "range; use a single dot", "is no", "launches once the form is complete")
 
 
 async def help_screen(stage: Stage, pilot: Pilot[None]) -> None:
@@ -232,6 +250,6 @@ SCENES: Mapping[str, Scene] = {
     scene.__name__: scene
     for scene in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, preflight_failing, preflight_fixed,
-        history, usage_limit, launch, launch_several, launch_wrong, help_screen, palette, lost, tools, awaiting, applying,
+        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, help_screen, palette, lost, tools, awaiting, applying,
     )
 }  # fmt: skip

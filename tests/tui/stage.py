@@ -3,6 +3,7 @@
 `Stage` is the service; its `play` is what the owner's pipeline does elsewhere. Time stands still at `NOON` unless a test moves it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,12 @@ class Stage(Service):
     changes: list[PendingChange] = field(default_factory=list)
     orders: list[tuple[str, ...]] = field(default_factory=list)
     refusal: CctermError | None = None
+    at_once: int | None = None
+    """How many of the last batch may run at once."""
+    said: list[str] = field(default_factory=list)
+    """What the making of an image says."""
+    made: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the image is made."""
 
     def __post_init__(self) -> None:
         self._state = StateDir(self.directory).prepare()
@@ -94,6 +101,7 @@ class Stage(Service):
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks."""
+        self.at_once = max_concurrent
         for draft in drafts:
             self._ordered("submit", draft.branch or "", draft.prompt)
         return [
@@ -105,11 +113,10 @@ class Stage(Service):
         """Return the tasks that drafts would become."""
         if self.refusal:
             raise self.refusal
-        given = {
-            "remote": REMOTE,
-            "execution_mode": ExecutionMode.LOCAL,
-            "notes": ("local mode is no isolation: the agent runs on this machine as you",),
-        }
+        notes = ["local mode is no isolation: the agent runs on this machine as you"]
+        if any(draft.skip_permissions for draft in drafts):
+            notes.append("permissions are skipped: the agent may do everything that you may do")
+        given = {"remote": REMOTE, "execution_mode": ExecutionMode.LOCAL, "notes": notes}
         return [
             Task.model_validate(
                 {
@@ -218,3 +225,10 @@ class Stage(Service):
         """Export the login."""
         self._ordered("export")
         return Exported(self.directory / "login.json", self.clock() + timedelta(hours=8))
+
+    async def make_image(self) -> AsyncIterator[str]:
+        """Say what the test laid out, and wait for it."""
+        self._ordered("make_image")
+        for line in self.said:
+            yield line
+        await self.made.wait()

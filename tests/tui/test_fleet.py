@@ -3,6 +3,7 @@
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
 from ccterm.events import Held, Said, Started, StepStarted
+from ccterm.tui.pane.view import ReelView
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.widgets.run_pane import RunPane
@@ -283,3 +284,43 @@ async def test_a_smaller_window_folds_panes_and_a_larger_one_unfolds_them(show: 
         await pilot.resize_terminal(80, 24)
         await sees(pilot, " 4 ● feature/3")
         assert len(pilot.app.screen.query(RunPane)) == 1
+
+
+async def test_what_the_mouse_selects_is_copied_and_the_pane_goes_on(show: Show, stage: Stage) -> None:
+    works(stage, stage.enter("one"))
+    async with show() as pilot:
+        await sees(pilot, "I'll start with the session middleware.")
+        view = pilot.app.screen.query_one(ReelView)
+        await pilot.mouse_down(view, offset=(1, 0))
+        await pilot.hover(view, offset=(30, 2))
+        await pilot.mouse_up(view, offset=(30, 2))
+        await sees(pilot, "ctrl+c copies")
+        await pilot.press("ctrl+c")
+        await sees(pilot, "copied")
+        await sees_no(pilot, "ctrl+c copies")
+        assert pilot.app.clipboard.startswith("» Do it")
+        assert pilot.app.clipboard.count("\n") == 2
+
+
+async def test_a_refused_run_says_so_in_its_title(show: Show, stage: Stage) -> None:
+    is_refused(stage, stage.enter("one"))
+    async with show() as pilot:
+        await sees(pilot, "▌1 ! one", "refused  0:00")
+
+
+async def test_a_waiting_agent_goes_on_at_once_with_what_it_is_told(show: Show, stage: Stage) -> None:
+    waits(stage, stage.enter("one"))
+    works(stage, stage.enter("two"))
+    async with show() as pilot:
+        await sees(pilot, "s answer")
+        await pilot.press("s")
+        await sees(pilot, "it goes on with this at once")
+        await pilot.press("escape", "2", "s")
+        await sees(pilot, "taken up when the running tool ends")
+
+
+async def test_at_first_a_run_that_goes_on_is_focused(show: Show, stage: Stage) -> None:
+    delivers(stage, stage.enter("one"))
+    works(stage, stage.enter("two"))
+    async with show() as pilot:
+        await sees(pilot, "▌2 ● two")

@@ -49,3 +49,13 @@ async def test_the_settings_choose_the_theme(show: Show) -> None:
     async with show(settings={"mode": "local", "tui": {"theme": "nord"}}) as pilot:
         await sees(pilot, "No runs yet")
         assert pilot.app.theme == "nord"
+
+
+async def test_the_palette_of_the_form_leaves_out_what_moves_its_cursor(show: Show) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        await sees(pilot, "What should be done?")
+        await pilot.press("ctrl+p")
+        await typed(pilot, "l")
+        await sees(pilot, "Launch  (ctrl+s)")
+        assert "Cursor" not in text_of(pilot.app)

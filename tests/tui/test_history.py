@@ -6,7 +6,7 @@ from pathlib import Path
 from ccterm.tui.memory import Memory
 from tests.tui.acts import delivers, fails, is_refused, works
 from tests.tui.conftest import Show
-from tests.tui.seeing import asked, sees, sees_no, typed
+from tests.tui.seeing import asked, sees, sees_no, text_of, typed
 from tests.tui.stage import Stage
 
 
@@ -71,3 +71,11 @@ async def test_a_past_run_is_opened_and_left(show: Show, stage: Stage) -> None:
         await sees(pilot, "18 turns", "› Read")
         await pilot.press("escape")
         await sees(pilot, "4 runs")
+
+
+async def test_a_narrow_screen_has_whole_words_only(show: Show, stage: Stage) -> None:
+    delivers(stage, stage.enter("one"))
+    async with show((80, 24)) as pilot:
+        await pilot.press("H")
+        await sees(pilot, "pushed a91f03c2, proven")
+        assert "…" not in text_of(pilot.app)

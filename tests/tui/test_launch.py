@@ -9,6 +9,7 @@ from ccterm.models import Mode
 from ccterm.tui.memory import Memory
 from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.widgets.field import Field
+from tests.tui.acts import works
 from tests.tui.conftest import Show
 from tests.tui.seeing import asked, breathe, sees, sees_no, typed
 from tests.tui.stage import Stage
@@ -137,3 +138,39 @@ async def test_escape_leaves_the_form_without_a_run(show: Show, stage: Stage) ->
         await pilot.press("escape")
         await sees(pilot, "No runs yet")
         assert stage.orders == []
+
+
+async def test_how_many_run_at_once_is_said_given_and_remembered(show: Show, stage: Stage) -> None:
+    memory = Memory(None)
+    async with show(memory=memory) as pilot:
+        await pilot.press("n")
+        await typed(pilot, "Add a LICENSE\n---\nMend the rounding\n---\nDocument it")
+        await sees(pilot, "3 at once")
+        pilot.app.screen.query_one("#max_concurrent", Field).input.focus()
+        await typed(pilot, "2")
+        await sees(pilot, "2 at once")
+        await pilot.press("ctrl+s")
+        await sees(pilot, "3 runs queued")
+    assert stage.at_once == 2
+    assert memory.now.form["max_concurrent"] == "2"
+
+
+async def test_what_skipped_permissions_mean_is_said_before_the_start(show: Show) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        await typed(pilot, "Add a LICENSE")
+        await sees_no(pilot, "permissions are skipped")
+        pilot.app.screen.query_one("#skip_permissions", Field).input.focus()
+        await typed(pilot, "yes")
+        await sees(pilot, "permissions are skipped: the agent may do everything that you may do")
+
+
+async def test_the_first_run_of_those_that_were_launched_is_focused(show: Show, stage: Stage) -> None:
+    works(stage, stage.enter("old"))
+    async with show() as pilot:
+        await sees(pilot, "▌1 ● old")
+        await pilot.press("n")
+        await typed(pilot, "Add a LICENSE\n---\nMend the rounding")
+        await sees(pilot, "2 runs")
+        await pilot.press("ctrl+s")
+        await sees(pilot, "▌2 ○ agent/add-license")

@@ -72,12 +72,22 @@ def test_a_whole_form_becomes_drafts() -> None:
         ("timeout", "soon"),
         ("budget", "-1"),
         ("max_turns", "some"),
+        ("max_concurrent", "0"),
+        ("max_concurrent", "many"),
+        ("skip_permissions", "perhaps"),
     ],
 )
 def test_each_field_says_what_is_wrong_with_it(field: str, text: str) -> None:
     found = examine({"prompt": "One", "branch": "x", field: text})
     assert list(found.problems) == [field]
     assert found.drafts == ()
+
+
+def test_how_many_run_at_once_is_about_all_tasks_together() -> None:
+    found = examine({"prompt": "One", "branch": "x", "max_concurrent": "7", "skip_permissions": "yes"})
+    assert found.at_once == 7
+    assert [draft.skip_permissions for draft in found.drafts] == [True]
+    assert examine({"prompt": "One", "branch": "x"}).at_once is None
 
 
 def test_without_a_prompt_there_is_nothing_to_do() -> None:

@@ -1,5 +1,6 @@
 """Preflight on the screen: answers with their fixes, mended by one key, in nobody's way."""
 
+from ccterm.errors import PreflightError
 from ccterm.models import CheckResult
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.preflight import PreflightScreen
@@ -13,6 +14,9 @@ LOGIN = CheckResult(
     name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="run claude and say /login", seconds=0.008
 )
 GOOD = LOGIN.model_copy(update={"status": "pass", "text": "a login, good for 8 h", "fix": ""})
+
+IMAGE = CheckResult(name="image", group="engine", status="warn", text="the image is not made yet", fix="ccterm image build")
+MADE = IMAGE.model_copy(update={"status": "pass", "text": "image from node:20-slim, 312 MB", "fix": ""})
 
 
 async def test_every_answer_stands_with_its_time_and_its_fix(show: Show, stage: Stage) -> None:
@@ -86,3 +90,48 @@ async def test_answers_that_are_no_longer_given_go(show: Show, stage: Stage) -> 
         stage.answers = [GIT]
         await pilot.press("r")
         await sees_no(pilot, "the Claude login expired")
+
+
+async def test_the_image_is_made_by_a_key_with_all_that_it_says(show: Show, stage: Stage) -> None:
+    stage.answers, stage.said = [GIT, IMAGE], ["Reading package lists", "[bold]added 3 packages[/]"]
+    async with show() as pilot:
+        await pilot.press("p")
+        await sees(pilot, "b builds it now, or: ccterm image build", "Build image")
+        await pilot.press("b")
+        await sees(pilot, "making the image", "Reading package lists", "[bold]added 3 packages[/]")
+        await sees_no(pilot, "Build image")
+        stage.answers = [GIT, MADE]
+        stage.made.set()
+        await sees(pilot, "the image is made", "312 MB", "all fine")
+    assert stage.orders.count(("make_image",)) == 1
+
+
+async def test_the_making_goes_on_behind_another_screen(show: Show, stage: Stage) -> None:
+    stage.answers, stage.said = [IMAGE], ["Reading package lists"]
+    async with show() as pilot:
+        await pilot.press("p")
+        await sees(pilot, "Build image")
+        await pilot.press("b", "escape")
+        await sees(pilot, "No runs yet")
+        await pilot.press("p")
+        await sees(pilot, "making the image", "Reading package lists")
+        stage.made.set()
+        await sees(pilot, "the image is made")
+
+
+async def test_a_making_that_fails_says_why_and_may_be_tried_again(show: Show, stage: Stage) -> None:
+    stage.answers, stage.refusal = [IMAGE], PreflightError("making the image failed: no network", "check the network")
+    async with show() as pilot:
+        await pilot.press("p")
+        await sees(pilot, "Build image")
+        await pilot.press("b")
+        await sees(pilot, "not made: making the image failed: no network", "check the network", "Build image")
+
+
+async def test_an_image_that_is_there_is_not_built(show: Show, stage: Stage) -> None:
+    stage.answers = [MADE]
+    async with show() as pilot:
+        await pilot.press("p")
+        await sees(pilot, "all fine")
+        await pilot.press("b")
+        assert ("make_image",) not in stage.orders

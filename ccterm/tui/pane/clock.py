@@ -14,10 +14,10 @@ from weakref import WeakSet
 from textual.app import App
 from textual.screen import Screen
 
-from ccterm.tui.pane.textual_private import frames_waiting, send, watch_passes
+from ccterm.tui.pane.textual_private import frames_waiting, lay_out_once, send, watch_passes
 
 TICK = 1 / 30
-IDLE_TICK = 1 / 15
+IDLE_TICK = 1 / 10
 """Seconds between two looks while nothing happens."""
 BEAT = 1 / 10
 """Seconds between two frames of panes without focus."""
@@ -85,6 +85,7 @@ class FrameClock:
         if screen not in self._watched:
             self._watched.add(screen)
             watch_passes(screen, self.painted)
+            lay_out_once(screen)
         self._app = screen.app
         if self._timer is None:
             self._wait()
@@ -119,15 +120,17 @@ class FrameClock:
         """Return whether it is the turn of some pane."""
         live: dict[Screen[object], bool] = {}
         stale = False
+        now, due = self._now(), False
         for pane, turn in self._turns.items():
             if turn.screen not in live:
                 live[turn.screen] = _visible(turn.screen)
             if live[turn.screen]:
                 turn.stale |= pane.look()
                 stale |= turn.stale
+                due |= turn.due or (turn.stale and self._may_paint(pane, turn, now))
         if stale:
-            self._news_at = self._now()
-        return stale and self._now() >= self._free_at
+            self._news_at = now
+        return due and now >= self._free_at
 
     def _paint(self) -> None:
         due = self._due(self._now())
@@ -149,13 +152,16 @@ class FrameClock:
 
     def _due(self, now: float) -> list[Paced]:
         """Return the panes whose turn it is, the most urgent first. Whoever gets no turn stays due."""
-        beat = now >= self._beat_at
         for pane, turn in self._turns.items():
-            turn.due |= turn.stale and (beat or pane.is_first or now - turn.painted > QUIET)
+            turn.due |= turn.stale and self._may_paint(pane, turn, now)
         due = [(pane, turn) for pane, turn in self._turns.items() if turn.due]
-        if due and beat:
+        if due and now >= self._beat_at:
             self._beat_at = now + BEAT
         return [pane for pane, _ in sorted(due, key=lambda each: (not each[0].is_first, each[1].painted))]
+
+    def _may_paint(self, pane: Paced, turn: _Turn, now: float) -> bool:
+        """Whether a pane's turn has come: on the beat, at once when a person works with it or it was quiet."""
+        return now >= self._beat_at or pane.is_first or now - turn.painted > QUIET
 
 
 def _visible(screen: Screen[object]) -> bool:

@@ -14,6 +14,8 @@ from ccterm.tui.pane.states import changed, state
 
 FOLDED = 3
 """Lines of a tool's answer that are shown before it is unfolded."""
+_ACKNOWLEDGED = re.compile(r"File created successfully at: .+|The file .+ has been updated(?: successfully)?\.?")
+"""What a tool answers when it did as it was told, and no more: the call's mark says that."""
 _INDENT = re.compile(r"\s*(?:(?:[-*+•]|\d+[.)])\s+)?")
 
 
@@ -22,6 +24,8 @@ def lines(event: Event, *, unfolded: bool = False, mark: Mark | None = None) -> 
 
     unfolded: a tool's whole answer, and a call's input. mark: how a tool call stands.
     """
+    if _is_silent(event):
+        return []
     match event:
         case events.Said(text=text, agent=agent):
             return _said(text, agent)
@@ -50,8 +54,21 @@ def foldable(event: Event) -> bool:
             return False
 
 
+def _is_silent(event: Event) -> bool:
+    """Whether an event says only what another one has said already."""
+    match event:
+        case events.StepFinished(step="policy"):  # the judgement
+            return True
+        case events.ToolReturned(ok=True, text=text):
+            return _ACKNOWLEDGED.fullmatch(text.strip()) is not None
+        case _:
+            return False
+
+
 def failed(event: Event) -> bool:
     """Whether an event tells of something that went wrong."""
+    if _is_silent(event):
+        return False
     match event:
         case events.ToolReturned(ok=ok) | events.StepFinished(ok=ok):
             return not ok
@@ -69,7 +86,7 @@ def failed(event: Event) -> bool:
 
 def words(event: Event) -> str:
     """Return all that an event says, unfolded, as plain text: what is copied and searched."""
-    return "\n".join(line.text for line in lines(event, unfolded=True)) if not _is_plain(event) else _plain(event)
+    return "\n".join(line.text for line in lines(event, unfolded=True)) if not _is_plain(event) or _is_silent(event) else _plain(event)
 
 
 def _is_plain(event: Event) -> bool:

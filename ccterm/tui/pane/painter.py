@@ -33,7 +33,8 @@ class Painter:
         self._base = base
         self._filters = filters
         self._background = background
-        self._width = width
+        self.width = width
+        """Cells of a strip."""
         self._kept: OrderedDict[tuple[Row, bool, re.Pattern[str] | None, bool], Strip] = OrderedDict()
         self.blank = self._finished([Segment(" " * width, base)])
         """A strip without text."""
@@ -51,7 +52,7 @@ class Painter:
 
     def with_chip(self, strip: Strip, text: str) -> Strip:
         """Return a strip with a short text over its right end."""
-        begin = self._width - len(text) - 1
+        begin = self.width - len(text) - 1
         if begin < 1:
             return strip
         chip = self._finished([Segment(text, self._styles[CHIP]), Segment(" ", self._base)])

@@ -171,7 +171,7 @@ class EventPane(Clear):
             case "fold":
                 return reel.can_fold()
             case "leave":
-                return self._prompt is not None or reel.cursor is not None or not reel.following
+                return self._view.text_selection is not None or self._prompt is not None or reel.cursor is not None or not reel.following
             case _:
                 return True
 
@@ -229,7 +229,9 @@ class EventPane(Clear):
     def action_leave(self) -> None:
         """End search or filter; then let go of the chosen event; then follow again."""
         reel = self._view.reel
-        if self._prompt:
+        if self._view.text_selection is not None:
+            self.screen.clear_selection()
+        elif self._prompt:
             self._close_prompt()
         elif reel.cursor is not None:
             reel.cursor = None

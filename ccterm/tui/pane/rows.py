@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from ccterm import events
@@ -36,10 +37,19 @@ class Look:
 
 def rows(event: Event, width: int, look: Look = Look()) -> list[Row]:
     """Return an event as rows of exactly `width` cells; none when there is nothing to say, or no room."""
+    return list(_rows(event, width, look))
+
+
+def first_rows(event: Event, width: int, count: int, look: Look = Look()) -> list[Row]:
+    """Return the first rows of an event, up to `count` of them; the others are not made."""
+    return list(islice(_rows(event, width, look), count))
+
+
+def _rows(event: Event, width: int, look: Look) -> Iterator[Row]:
     if width < 1:
-        return []
-    shown = lines(event, unfolded=look.unfolded, mark=look.mark)
-    return [row for number, line in enumerate(shown) for row in _wrapped(line, width, number, wrap=look.wrap)]
+        return
+    for number, line in enumerate(lines(event, unfolded=look.unfolded, mark=look.mark)):
+        yield from _wrapped(line, width, number, wrap=look.wrap)
 
 
 def last_rows(event: Event, width: int, count: int, look: Look = Look()) -> list[Row]:

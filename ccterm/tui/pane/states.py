@@ -14,8 +14,8 @@ _SIGNS = {State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
 
 
 def changed(changes: Changes) -> str:
-    """Return what a commit changes, in numbers: 3 files +340 −41."""
-    return f"{changes.files} file{'' if changes.files == 1 else 's'} +{changes.added} −{changes.removed}"
+    """Return what a commit changes, in numbers: 3 files +340 -41."""
+    return f"{changes.files} file{'' if changes.files == 1 else 's'} +{changes.added} -{changes.removed}"
 
 
 def state(event: Event) -> Stated:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import perf_counter
 
 from textual.app import App
-from textual.geometry import Offset
+from textual.geometry import Offset, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -36,6 +36,20 @@ def watch_passes(screen: object, took: Callable[[float], None]) -> bool:
         setattr(screen, "_compositor_refresh", timed)  # noqa: B010 - an attribute of somebody else's
         return True
     return False
+
+
+def lay_out_once(screen: object) -> bool:
+    """Lay a screen out once for each size: Textual tells it of its size again when it has just been laid out. Returns whether that is possible."""
+    lay_out, compositor = getattr(screen, "_screen_resized", None), getattr(screen, "_compositor", None)
+    if not callable(lay_out) or not hasattr(compositor, "size"):
+        return False
+
+    def once(size: Size) -> None:
+        if getattr(compositor, "size", None) != size:  # what else asks for a layout gets its own
+            lay_out(size)
+
+    setattr(screen, "_screen_resized", once)  # noqa: B010 - an attribute of somebody else's
+    return True
 
 
 def rows_in_place(widget: Widget, strips: Sequence[Strip]) -> str:

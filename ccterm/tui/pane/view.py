@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -13,10 +14,12 @@ from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.news import MANY
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter
 from ccterm.tui.pane.reel import Reel
+from ccterm.tui.pane.selecting import highlighted, selected
 from ccterm.tui.pane.source import ByteStore
-from ccterm.tui.pane.textual_private import rows_in_place
+from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, send
 from ccterm.tui.pane.window import Placed
 
+SELECTED = " ctrl+c copies · esc goes on "
 WHEEL = 3
 """Rows that a notch of the mouse wheel moves."""
 
@@ -24,7 +27,6 @@ WHEEL = 3
 class ReelView(Widget, can_focus=True):
     """Paints its rows itself, ready for the terminal: so it has neither border nor padding, and no children."""
 
-    ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"reel--{name}" for name in STYLES}
     DEFAULT_CSS = """
     ReelView { width: 1fr; height: 1fr; background: $surface; color: $foreground; }
@@ -72,8 +74,8 @@ class ReelView(Widget, can_focus=True):
         return self.outer_size.height
 
     def look(self) -> bool:
-        """Return whether there may be something to paint."""
-        return self.reel.look()
+        """Return whether there may be something to paint; while text is selected its rows stand still."""
+        return self.text_selection is None and self.reel.look()
 
     def frame(self) -> str:
         """Bring the rows up to date, and return what puts them on the terminal; "" when that is left to Textual, or nothing changed."""
@@ -85,11 +87,17 @@ class ReelView(Widget, can_focus=True):
         return text
 
     def paint(self) -> None:
-        """Bring the screen up to date, if what is visible has changed."""
-        if self._advance():
+        """Bring the screen up to date, if what is visible has changed; at once, where that can be done."""
+        if not self._advance():
+            return
+        if not frames_waiting(self.app) and (text := rows_in_place(self, self._strips)):
+            send(self.app, text)
+        else:
             self.refresh()
 
     def _advance(self) -> bool:
+        if self.text_selection is not None:
+            return False
         self.reel.advance()
         changed = bool(self.outer_size) and self._update()
         told = (self.reel.following, self.reel.new_lines, self.reel.count(), self.reel.cursor)
@@ -121,16 +129,33 @@ class ReelView(Widget, can_focus=True):
         """Return the rows of a region; they are made anew only for another size or other colours."""
         if not self.is_attached:  # painted once more after it was removed, without styles
             return [Strip.blank(crop.width)] * crop.height
-        if self._painter is None or self._painted[:1] != (self.outer_size,):
+        resized = self._painted[:1] != (self.outer_size,)
+        if self._painter is None or resized:
             self.reel.source.poll()
             self.reel.advance()
-            self._update()
-        shown = self._strips[crop.y : crop.bottom]
+            if self._update() and not resized:  # perhaps only what lay below a toast is painted now
+                self.call_next(self.refresh)
+        shown = self._selected_strips()[crop.y : crop.bottom]
         return shown if (crop.x, crop.width) == (0, self.outer_size.width) else [strip.crop(crop.x, crop.right) for strip in shown]
 
     def render_line(self, y: int) -> Strip:
-        """Return one row."""
-        return self.render_lines(Region(0, y, self.outer_size.width, 1))[0]
+        """Return one row, which tells of each character where it is: Textual asks what lies under the mouse."""
+        return self.render_lines(Region(0, y, self.outer_size.width, 1))[0].apply_offsets(0, y)
+
+    def _selected_strips(self) -> list[Strip]:
+        """Return the rows as they are shown now: with what is selected, and with how that ends."""
+        selection = self.text_selection
+        if selection is None or self._painter is None:
+            return self._strips
+        shown = highlighted(self._strips, selection, self.get_component_rich_style("reel--hit"))
+        return [*shown[:-1], self._painter.with_chip(shown[-1], SELECTED)] if shown else shown
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Return what is selected, and what ends it."""
+        return selected(self._strips, selection), "\n"
+
+    def text_select_all(self) -> None:
+        """Select nothing: a second click unfolds."""
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scroll towards the begin."""
@@ -146,6 +171,8 @@ class ReelView(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Choose the event that was clicked, and unfold it when it is chosen already; the chip follows the end."""
+        if self.text_selection is not None:  # the mouse was drawn over it
+            return
         placed = self.reel.rows()
         chip = self._chip(placed)
         if chip and event.y == self.height - 1 and event.x >= self.outer_size.width - len(chip) - 1:
@@ -162,7 +189,9 @@ class ReelView(Widget, can_focus=True):
         reel.resize(max(width - MARGIN, 0), height)
         placed = reel.rows()
         chip = self._chip(placed)
-        painter = self._painter = self._painter or self._new_painter()
+        if self._painter is None or self._painter.width != width:
+            self._painter = self._new_painter()
+        painter = self._painter
         state = (self.outer_size, placed, chip, reel.pattern, reel.hit, reel.cursor, painter)
         if state == self._painted:
             return False

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ccterm.tui.pane.query import Scan
-from ccterm.tui.pane.rendering import Rendering
+from ccterm.tui.pane.rendering import Part, Rendering
 from ccterm.tui.pane.rows import Row
 from ccterm.tui.pane.source import RawLine, Source
 
@@ -41,7 +41,7 @@ class Window:
         for line in self._before(self._source.end):
             if len(found) >= height:
                 break
-            rows = self._rendering.last_rows(line, height) if last else self._rendering.rows(line, height - len(found))
+            rows = self._rendering.last_rows(line, height) if last else self._rendering.rows(line, Part(height - len(found)))
             last = last and not rows
             found += [Placed(line.offset, row) for row in reversed(rows)]
         return found[:height][::-1]
@@ -49,8 +49,11 @@ class Window:
     def at(self, position: Position, height: int) -> list[Placed] | None:
         """Return the rows from a position on; None when there are not that many: then the tail is meant."""
         found: list[Placed] = []
-        for line, begin, rows in self._rows_from(position):
-            found += [Placed(line.offset, row) for row in rows[begin : begin + height - len(found)]]
+        for line in self._after(position.offset):
+            begin, room = position.row if line.offset == position.offset else 0, height - len(found)
+            rows = self._rendering.rows(line, Part(begin + room, first=True))
+            begin = min(begin, max(len(rows) - 1, 0))
+            found += [Placed(line.offset, row) for row in rows[begin : begin + room]]
             if len(found) >= height:
                 return found
         return None
@@ -66,11 +69,13 @@ class Window:
     def line_at(self, position: Position) -> int:
         """Return which line of its event a position is in: what stays the same at another width."""
         line = self._source.line(position.offset)
-        rows = self._rendering.rows(line) if line else []
+        rows = self._rendering.rows(line, Part(position.row + 1, first=True)) if line else []
         return rows[min(position.row, len(rows) - 1)].line if rows else 0
 
     def row_of(self, offset: int, number: int) -> Position:
         """Return the position of a line of an event."""
+        if number == 0:
+            return Position(offset)
         line = self._source.line(offset)
         rows = self._rendering.rows(line) if line else []
         return Position(offset, next((index for index, row in enumerate(rows) if row.line >= number), max(len(rows) - 1, 0)))

@@ -96,8 +96,12 @@ class FleetScreen(RunScreen):
         """Give panes to those who should have one now, and say how all stand."""
         sights = self.shown
         ids = [sight.run.id for sight in sights]
-        if self.focused_run not in ids:
-            self.set_reactive(FleetScreen.focused_run, ids[0] if ids else None)
+        if self.host.awaited in ids:
+            self.set_reactive(FleetScreen.focused_run, self.host.awaited)
+            self.host.awaited, self._arranged = None, None  # the arrangement may be the same: the focus is another
+        elif self.focused_run not in ids:
+            lively = (sight.run.id for sight in sights if not sight.run.state.final or sight.wants)
+            self.set_reactive(FleetScreen.focused_run, next(lively, ids[0] if ids else None))
         area = self.size
         room = (area.width, area.height - 3 - min(len(ids), max(3, area.height // 4)))
         found = arrange(sights, size=room, focused=self.focused_run, pinned=self.pinned, shown=self._panes.keys())

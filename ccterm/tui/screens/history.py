@@ -184,5 +184,5 @@ def _row(run: Run, width: int) -> Content:
     named = Content.assemble(seen, " ", signed(run), " ", Content(run.task.target).truncate(26 if wide else 20, ellipsis=True, pad=True))
     stands = Content(outcome(run)).truncate(26 if wide else 24, ellipsis=True, pad=True)
     numbers = f"{spelled(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
-    more = f"{change_numbers(run)}  {first_line(run.summary) if run.summary else ''}".strip()
+    more = f"{change_numbers(run)}  {first_line(run.summary) if run.summary else ''}".strip() if wide else ""
     return Content.assemble(named, " ", stands, (numbers, "dim"), asked, (more, "dim")).truncate(width, ellipsis=True)

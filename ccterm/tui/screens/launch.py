@@ -19,7 +19,7 @@ from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
 from ccterm.tui.completion import RepositorySuggester
 from ccterm.tui.host import spelled_error
-from ccterm.tui.launch_form import Examined, branches_of, examine, sentence, split_prompts, suggest_branch
+from ccterm.tui.launch_form import AT_ONCE, Examined, branches_of, examine, sentence, split_prompts, suggest_branch
 from ccterm.tui.messages import Connected
 from ccterm.tui.orders import Hosted
 from ccterm.tui.screens.dialogs import LineDialog
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the service brings all that carries runs out; the first fra
 
 PLAN_SECONDS = 0.25
 """How long typing rests before it is asked what would happen."""
+_PERMISSIONS = "yes: all that you may do"
 _MODELS = ("haiku", "sonnet", "opus")
 
 
@@ -73,6 +74,9 @@ class LaunchScreen(Hosted, Screen[None]):
                 yield Field("timeout", "Time", value=last.get("timeout", ""), placeholder="60m")
                 yield Field("budget", "Dollars", value=last.get("budget", ""), placeholder="no limit")
                 yield Field("max_turns", "Turns", value=last.get("max_turns", ""), placeholder="no limit")
+            with Horizontal():
+                yield Field(AT_ONCE, "At once", value=last.get(AT_ONCE, ""), placeholder=str(settings.max_concurrent))
+                yield Field("skip_permissions", "Allow all", value=last.get("skip_permissions", ""), placeholder=_PERMISSIONS)
             yield Field("setup", "Setup", value=last.get("setup", ""), placeholder="as the settings say; such as npm ci")
             yield Field("verify", "Verify", value=last.get("verify", ""), placeholder="as the settings say; such as npm test")
         yield Static("", id="sentence", markup=False)
@@ -84,6 +88,7 @@ class LaunchScreen(Hosted, Screen[None]):
         self.query_one("#mode", Field).input.suggester = SuggestFromList([mode.value for mode in ExecutionMode])
         self.query_one("#agent", Field).input.suggester = SuggestFromList(["claude", "scripted"])
         self.query_one("#model", Field).input.suggester = SuggestFromList(_MODELS)
+        self.query_one("#skip_permissions", Field).input.suggester = SuggestFromList(["yes", "no"])
         self.query_one("#masthead", Spread).show(heading("new runs"), self.host.where)
         self.query_one(TextArea).focus()
         self._examine()
@@ -138,7 +143,8 @@ class LaunchScreen(Hosted, Screen[None]):
             self._say(Content.assemble((error.message, "$text-error"), f"\n{error.fix}" if error.fix else ""))
             return
         notes = list(dict.fromkeys(note for task in tasks for note in task.notes))
-        self._say(Content.assemble((sentence(tasks, self.host.settings.max_concurrent), "bold"), *(f"\n{note}" for note in notes)))
+        at_once = self._examined.at_once or self.host.settings.max_concurrent
+        self._say(Content.assemble((sentence(tasks, at_once), "bold"), *(f"\n{note}" for note in notes)))
 
     def _say(self, words: Content) -> None:
         self.query_one("#sentence", Static).update(words)
@@ -157,14 +163,14 @@ class LaunchScreen(Hosted, Screen[None]):
             return
         form = self.form
         try:
-            runs = await self.host.service.submit(drafts)
+            runs = await self.host.service.submit(drafts, max_concurrent=self._examined.at_once)
         except CctermError as error:
             message, fix = spelled_error(error)
             self._say(Content.assemble((message, "$text-error"), f"\n{fix}" if fix else ""))
             self.app.bell()
             return
         self.host.memory.launched(form)
-        self.host.look()
+        self.host.look(runs[0].id)
         self.app.notify(f"{len(runs)} run{'' if len(runs) == 1 else 's'} queued", markup=False)
         self.app.pop_screen()
 
@@ -183,7 +189,7 @@ class LaunchScreen(Hosted, Screen[None]):
         from ccterm.tasks_file import read_tasks  # deferred: costs start-up time
 
         runs = await service.submit(await asyncio.to_thread(read_tasks, path))
-        self.host.look()
+        self.host.look(runs[0].id)
         self.app.pop_screen()
         return f"{len(runs)} runs of {path.name} queued"
 

@@ -1,6 +1,7 @@
 """Preflight: every question that a place to run asks of this machine, answered live, each fault with the command that mends it."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import ClassVar
 
 from textual import on, work
@@ -14,14 +15,21 @@ from textual.widgets.option_list import Option
 
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
-from ccterm.tui.messages import Connected, RosterChanged, Ticked
+from ccterm.tui.messages import Connected, ImageMade, RosterChanged, Ticked
 from ccterm.tui.orders import Hosted, export
 from ccterm.tui.widgets.key_line import KeyLine
+from ccterm.tui.widgets.making_view import MakingView
 from ccterm.tui.widgets.masthead import StatusLine, heading
 from ccterm.tui.widgets.spread import Spread
 from ccterm.tui.words import spelled
 
 AGAIN_SECONDS = 5.0
+BUILD = "ccterm image build"
+"""The fix of an image that only has to be made."""
+INDENT = 15
+"""Cells in front of an answer's text."""
+TIME_WIDTH = 10
+_BREAK = "\n" + " " * INDENT
 _MARKS = {"pass": ("✓", "$text-success"), "warn": ("!", "$text-warning"), "fail": ("✗", "bold $text-error")}
 
 
@@ -31,6 +39,7 @@ class PreflightScreen(Hosted, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
         Binding("e", "export", "Login", tooltip="Copy the Claude login for containers anew, and check again"),
+        Binding("b", "build", "Build image", tooltip="Make the image for containers now, and check again"),
         Binding("y", "copy_fix", "Copy fix", tooltip="Copy the command that mends it"),
         Binding("r", "again", "Again", tooltip="Ask all questions again"),
         Binding("x", "elsewhere", "Place", tooltip="Check the other place to run: this machine, or containers"),
@@ -48,6 +57,7 @@ class PreflightScreen(Hosted, Screen[None]):
         """Lay out head, answers and foot."""
         yield Spread(id="masthead")
         yield OptionList(id="checks")
+        yield MakingView(self.host.frames)
         yield StatusLine(self.host.roster)
         yield KeyLine()
 
@@ -55,6 +65,8 @@ class PreflightScreen(Hosted, Screen[None]):
         """Ask; while something fails, ask again every few seconds."""
         self.set_reactive(PreflightScreen.place, self.host.settings.mode)
         self.set_interval(AGAIN_SECONDS, self._ask_while_failing)
+        self.set_interval(1.0, self._show_making)
+        self._show_making()
         self.ask()
 
     def watch_place(self) -> None:
@@ -66,6 +78,31 @@ class PreflightScreen(Hosted, Screen[None]):
     @on(Connected)
     def _begin(self) -> None:
         self.ask()
+
+    @on(ImageMade)
+    def _made(self) -> None:
+        self._show_making()
+        self.ask()
+
+    def _show_making(self) -> None:
+        self.query_one(MakingView).show(self.host.making)
+
+    @property
+    def can_build(self) -> bool:
+        """Whether the image could be made now: the checks miss it, and nobody makes it yet."""
+        missed = self.answers.get("image")
+        making = self.host.making is not None and self.host.making.under_way
+        return missed is not None and missed.fix == BUILD and missed.status != "pass" and not making
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done."""
+        return self.can_build if action == "build" else super().check_action(action, parameters)
+
+    def action_build(self) -> None:
+        """Make the image; what it says is shown below the checks."""
+        self.host.make_image()
+        self._show_making()
+        self.refresh_bindings()
 
     @on(RosterChanged)
     @on(Ticked)
@@ -119,10 +156,12 @@ class PreflightScreen(Hosted, Screen[None]):
         self.query_one("#masthead", Spread).show(heading("preflight", where), more)
         listed = self.query_one("#checks", OptionList)
         kept = listed.highlighted
-        options = [Option(_line(answer, first=first), id=answer.name) for answer, first in _grouped(self.answers)]
+        room = max(20, self.size.width - INDENT - 2)
+        options = [Option(_line(answer, room, first=first), id=answer.name) for answer, first in _grouped(self.answers)]
         listed.clear_options().add_options(options)
         listed.highlighted = min(kept, len(options) - 1) if kept is not None and options else _first_fault(self.answers)
         self._stand()
+        self.refresh_bindings()
 
     def action_again(self) -> None:
         """Ask all questions again."""
@@ -159,10 +198,13 @@ def _first_fault(answers: dict[str, CheckResult]) -> int | None:
     return next((index for index, (answer, _) in enumerate(_grouped(answers)) if answer.status == "fail"), 0 if answers else None)
 
 
-def _line(answer: CheckResult, *, first: bool) -> Content:
+def _line(answer: CheckResult, room: int, *, first: bool) -> Content:
+    """Return an answer with its fix, as lines of which all but the first begin below its text."""
     mark, tone = _MARKS[answer.status]
+    text = _BREAK.join(wrap(answer.text, room - TIME_WIDTH))
     group = f"{answer.group if first else '':<13}"
-    line = Content.assemble((group, "dim"), (f"{mark} ", tone), answer.text, (f"   {spelled(answer.seconds)}", "dim"))
+    line = Content.assemble((group, "dim"), (f"{mark} ", tone), text, (f"   {spelled(answer.seconds)}", "dim"))
     if answer.fix and answer.status != "pass":
-        line = Content.assemble(line, "\n", " " * 15, (answer.fix, "$text-accent"))
+        fix = f"b builds it now, or: {answer.fix}" if answer.fix == BUILD else answer.fix
+        line = Content.assemble(line, *((f"{_BREAK}{part}", "$text-accent") for part in wrap(fix, room)))
     return line

@@ -168,5 +168,5 @@ class RunViewScreen(RunScreen):
 def _entry(file: FilePatch) -> Content:
     mark = {"added": "A", "deleted": "D", "modified": "M"}.get(file.deed, "R")
     return Content.assemble(
-        (f"{mark} ", "bold"), file.path, "  ", (f"+{file.added}", "$text-success"), " ", (f"−{file.removed}", "$text-error")
+        (f"{mark} ", "bold"), file.path, "  ", (f"+{file.added}", "$text-success"), " ", (f"-{file.removed}", "$text-error")
     )

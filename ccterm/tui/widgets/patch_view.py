@@ -59,6 +59,11 @@ class PatchView(ScrollView, can_focus=True):
         self._files: Sequence[FilePatch] = ()
         self._rows: list[Row] = []
         self._heads: list[int] = []
+        self._widest = 0
+
+    def on_resize(self) -> None:
+        """Use the new room."""
+        self._measure()
 
     def show(self, files: Sequence[FilePatch]) -> None:
         """Show these files."""
@@ -74,9 +79,15 @@ class PatchView(ScrollView, can_focus=True):
         for file in self._files:
             self._heads.append(len(self._rows))
             self._rows += [file, *(side_by_side(file.lines) if self.beside else file.lines)]
-        widest = 0 if self.beside else max((len(line.text) for file in self._files for line in file.lines), default=0)
-        self.virtual_size = Size(widest + 2 * NUMBERS + 4 if widest else 0, len(self._rows))
+        self._widest = max((len(line.text) for file in self._files for line in file.lines), default=0)
+        self._measure()
         self.refresh()
+
+    def _measure(self) -> None:
+        """Let what is too long be scrolled to; side by side, both sides move together."""
+        width = self.size.width
+        beyond = self._widest - ((width - 1) // 2 - NUMBERS - 1) if self.beside else self._widest + 2 * NUMBERS + 4 - width
+        self.virtual_size = Size(width + max(0, beyond), len(self._rows))
 
     def go_to(self, index: int) -> None:
         """Bring a file to the top."""
@@ -104,7 +115,7 @@ class PatchView(ScrollView, can_focus=True):
             return self._file(row, width)
         if isinstance(row, PatchLine):
             return self._line(row, x, width)
-        return self._pair(row, width)
+        return self._pair(row, x, width)
 
     def _file(self, file: FilePatch, width: int) -> Strip:
         style = self.get_component_rich_style("patch--file")
@@ -120,23 +131,22 @@ class PatchView(ScrollView, can_focus=True):
         text = Strip([Segment(f"{_SIGNS[line.kind]} {line.text}", style)])
         return Strip.join([gutter, text.crop(x)]).adjust_cell_length(width, style)
 
-    def _pair(self, pair: Pair, width: int) -> Strip:
+    def _pair(self, pair: Pair, x: int, width: int) -> Strip:
         left, right = pair
         half = (width - 1) // 2
         if left is not None and left is right and left.kind in ("hunk", "note"):
             return self._line(left, 0, width)
-        return Strip.join(
-            [self._half(left, half, old=True), Strip([Segment("│", self._style("same"))]), self._half(right, width - 1 - half, old=False)]
-        )
+        before, after = self._half(left, x, half, old=True), self._half(right, x, width - 1 - half, old=False)
+        return Strip.join([before, Strip([Segment("│", self._style("same"))]), after])
 
-    def _half(self, line: PatchLine | None, width: int, *, old: bool) -> Strip:
+    def _half(self, line: PatchLine | None, x: int, width: int, *, old: bool) -> Strip:
         if line is None:
             return Strip.blank(width, self.rich_style)
         style = self._style(line.kind)
         number = Segment(
             f"{(line.old if old else line.new) or '':>{NUMBERS}} ", style + self.get_component_rich_style("patch--number", partial=True)
         )
-        return Strip([number, Segment(line.text, style)]).adjust_cell_length(width, style)
+        return Strip.join([Strip([number]), Strip([Segment(line.text, style)]).crop(x)]).adjust_cell_length(width, style)
 
     def _style(self, kind: Kind) -> Style:
         return self.get_component_rich_style(f"patch--{'same' if kind == 'note' else kind}")

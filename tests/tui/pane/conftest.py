@@ -55,14 +55,14 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "waiting no more": (events.Waiting(until=None), ["? waits no more"]),
     "verdict": (
         events.Judged(verdict=Verdict(ok=True), changes=Changes(files=5, added=61, removed=9)),
-        ["✓ policy: fine, 5 files +61 −9"],
+        ["✓ policy: fine, 5 files +61 -9"],
     ),
     "refused": (
         events.Judged(
             verdict=Verdict(ok=False, findings=(Finding(rule="deletions", severity="refuse", text="4 files deleted", paths=("a", "b")),)),
             changes=Changes(files=1),
         ),
-        ["! policy: refused, 1 file +0 −0", "! 4 files deleted", "    a", "    b"],
+        ["! policy: refused, 1 file +0 -0", "! 4 files deleted", "    a", "    b"],
     ),
     "published": (
         events.Published(remote="origin", ref="refs/heads/feature/x", sha="a91f03c4d5e6f7", proven=True),

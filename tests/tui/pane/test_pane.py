@@ -3,18 +3,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from rich.style import Style
+from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
+from textual.geometry import Offset, Region
 from textual.pilot import Pilot
+from textual.selection import Selection
+from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from ccterm import events
 from ccterm.events import Printed, to_line
 from ccterm.models import RunId
-from ccterm.tui.pane import EventPane
+from ccterm.tui.pane import EventPane, FrameClock, MemoryStore
+from ccterm.tui.pane.selecting import highlighted
 from ccterm.tui.pane.view import ReelView
 from tests.support.waiting import until
 from tests.tui.pane.conftest import AT, Writer
-from tests.tui.pane.showing import Showing, seen
+from tests.tui.pane.showing import Showing, drawn, seen
 
 Shown = tuple[EventPane, Pilot[None]]
 
@@ -267,3 +273,65 @@ async def test_many_panes_under_a_flood_lose_no_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_many_panes_and_a_million_lines_lose_no_line(tmp_path: Path) -> None:
     await show_flood(tmp_path, panes=32, batches=125, size=250)
+
+
+@pytest.mark.parametrize("width", [30, 60])
+async def test_rows_without_text_are_as_wide_as_the_pane_after_a_resize(width: int) -> None:
+    app = Showing(MemoryStore())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        await pilot.resize_terminal(width, 10)
+        await pilot.pause()
+        view = app.query_one(ReelView)
+        assert [strip.cell_length for strip in view.render_lines(view.size.region)] == [width] * 10
+
+
+async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -> None:
+    class Counting(ReelView):
+        asked = 0
+
+        def render_lines(self, crop: Region) -> list[Strip]:
+            self.asked += 1
+            return super().render_lines(crop)
+
+    class Alone(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Counting(writer.store, FrameClock())
+
+    writer.lines(30)
+    app = Alone()
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        view = app.query_one(Counting)
+        view.notify_style_update()
+        writer.lines(3, 30)
+        view.render_lines(view.size.region)  # as when a toast that lay over some rows goes away
+        asked = view.asked
+        await until(lambda: view.asked > asked)
+
+
+async def test_text_is_selected_with_the_mouse_and_copied_while_lines_come(shown: Shown, writer: Writer) -> None:
+    pane, pilot = shown
+    view = pane.query_one(ReelView)
+    await pilot.mouse_down(view, offset=(3, 2))
+    await pilot.hover(view, offset=(5, 4))
+    await pilot.mouse_up(view, offset=(5, 4))
+    writer.lines(5, 30)
+    await pilot.pause()
+    assert seen(pane)[0] == " line 20"
+    assert pane.screen.get_selected_text() == "ne 22\nline 23\nline"
+    assert "ctrl+c copies" in drawn(pane)
+    assert view.reel.cursor is None
+    await pilot.press("escape")
+    await until(lambda: seen(pane)[0] == " line 25")
+
+
+async def test_a_selection_has_no_margins_and_counts_wide_characters_as_they_are_seen(writer: Writer) -> None:
+    writer.write(events.Said(text="\u65e5\u672c yes"), events.Said(text="no"))
+    app = Showing(writer.store)
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        view = app.query_one(ReelView)
+        assert view.get_selection(Selection(None, None)) == ("\u65e5\u672c yes\nno" + "\n" * 8, "\n")
+        assert view.get_selection(Selection(Offset(2, 0), Offset(6, 0))) == ("\u672c ye", "\n")
+        assert [strip.cell_length for strip in highlighted(view._strips, Selection(None, None), Style(bold=True))] == [40] * 10

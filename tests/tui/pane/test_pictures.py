@@ -31,7 +31,7 @@ STORY: list[Event] = [
     events.ToolReturned(id="b", ok=False, text="12 passed, 1 failed\nE  AssertionError: expected 401, got 200"),
     events.Retrying(attempt=2, of=10, wait=1.5, why="overloaded"),
     events.Steered(text="also update the README", taken=True),
-    events.ToolCalled(id="c", name="Edit", summary="src/auth/session.py +24 −3", input={"file_path": "src/auth/session.py"}),
+    events.ToolCalled(id="c", name="Edit", summary="src/auth/session.py +24 -3", input={"file_path": "src/auth/session.py"}),
     events.Typing(text="The refresh path still trusts the old cookie. Fix"),
 ]
 

@@ -56,6 +56,19 @@ def test_the_begin_is_where_scrolling_ends(writer: Writer, make_reel: MakeReel) 
     assert shown(reel) == lines(0, 10)
 
 
+def test_a_place_in_the_middle_of_a_long_answer_is_one_of_the_whole(writer: Writer, make_reel: MakeReel) -> None:
+    writer.write(events.Said(text="\n".join(lines(0, 900))))
+    reel = make_reel()
+    reel.go_home()
+    assert shown(reel) == lines(0, 10)
+    reel.scroll(700)
+    assert shown(reel) == lines(700, 710)
+    reel.resize(30, 10)
+    assert shown(reel) == lines(700, 710)
+    reel.scroll(-695)
+    assert shown(reel) == lines(5, 15)
+
+
 def test_a_short_transcript_has_nothing_to_scroll(writer: Writer, make_reel: MakeReel) -> None:
     writer.lines(3)
     reel = make_reel()

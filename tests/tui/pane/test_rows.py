@@ -6,7 +6,8 @@ from rich.cells import cell_len
 from ccterm import events
 from ccterm.events import Event
 from ccterm.tui.pane.inks import Ink, Mark
-from ccterm.tui.pane.rows import Look, Row, last_rows, rows
+from ccterm.tui.pane.lines import failed, words
+from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
 from tests.output.hostile import HOSTILE
 from tests.tui.pane.conftest import EVERY_KIND
 
@@ -43,6 +44,12 @@ def test_any_text_becomes_rows_of_exactly_the_width_that_drive_no_terminal(text:
         for row in rows(event, width, Look(wrap=wrap, unfolded=unfolded)):
             assert cell_len(row.text) == width
             assert row.text.isprintable()
+
+
+@given(text=ANY_TEXT, width=st.integers(1, 90), count=st.integers(1, 9))
+def test_the_first_rows_are_the_first_of_all(text: str, width: int, count: int) -> None:
+    for event in speaking(text):
+        assert first_rows(event, width, count) == rows(event, width)[:count]
 
 
 @pytest.mark.parametrize(("text", "left"), HOSTILE.values(), ids=list(HOSTILE))
@@ -129,3 +136,22 @@ def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
     wanted, found = texts(rows(flood, 30)), texts(last_rows(flood, 30, 12))
     assert len(found) < 50
     assert found == wanted[-len(found) :]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.ToolReturned(id="a", ok=True, text="File created successfully at: /tmp/box/shop/limits.py"),
+        events.ToolReturned(id="a", ok=True, text="The file /tmp/box/shop/login.py has been updated successfully."),
+        events.StepFinished(step="policy", ok=False, seconds=0.001, detail="a symlink"),
+    ],
+    ids=["created", "updated", "judged"],
+)
+def test_what_a_mark_or_a_judgement_has_said_is_not_said_again(event: Event) -> None:
+    assert rows(event, 40) == []
+    assert (words(event), failed(event)) == ("", False)
+
+
+@pytest.mark.parametrize("text", ["The file is gone", "The file a has been updated.\nHere is the result:", "File created"])
+def test_any_other_answer_of_a_tool_is_shown(text: str) -> None:
+    assert texts(rows(events.ToolReturned(id="a", ok=True, text=text), 60))[0] == "  " + text.split("\n", maxsplit=1)[0]

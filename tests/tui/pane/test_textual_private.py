@@ -2,9 +2,10 @@
 
 from textual.app import App, ComposeResult
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 from textual.widgets import Static
 
-from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, watch_passes
+from ccterm.tui.pane.textual_private import frames_waiting, lay_out_once, rows_in_place, watch_passes
 from tests.tui.pane.slow_terminal import SlowTerminal
 
 
@@ -30,6 +31,29 @@ async def test_a_screen_without_that_part_is_left_alone() -> None:
 
     took: list[float] = []
     assert not watch_passes(Other(), took.append)
+
+
+async def test_a_screen_is_laid_out_once_for_each_size() -> None:
+    app = Changing()
+    async with app.run_test(size=(80, 24)) as pilot:
+        done: list[Size] = []
+        lay_out = app.screen._refresh_layout
+
+        def counted(size: Size | None = None, scroll: bool = False) -> None:
+            done.extend([size] if size else [])
+            lay_out(size, scroll)
+
+        app.screen._refresh_layout = counted  # type: ignore[method-assign]  # what the screen is told is what is looked at
+        assert lay_out_once(app.screen)
+        await pilot.resize_terminal(100, 30)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert done == [Size(100, 30), Size(80, 24)]
+        assert app.query_one(Static).size.width == 80
+
+
+async def test_a_screen_that_cannot_be_looked_at_lays_itself_out_as_ever() -> None:
+    assert not lay_out_once(object())
 
 
 async def test_frames_that_wait_are_counted() -> None:
