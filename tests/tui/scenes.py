@@ -52,6 +52,7 @@ async def play(scene: Scene, pilot: Pilot[None], *, directory: Path) -> None:
     await scene(stage, pilot)
     for blinking in [*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)]:
         blinking.cursor_blink = False
+        blinking.notify_style_update()  # a line that was painted while the cursor was out is kept, and would be shown
     await pilot.pause()
     await stage.close()
 
