@@ -54,8 +54,8 @@ LASTING: dict[str, tuple[Part, Cause, str]] = {
 """Failure -> what does not go away, and what the run ends with."""
 
 
-SOON = ("login refused", "overloaded")
-"""Failures that the fast tier tries; the slow one tries all others."""
+SOON = ("login refused",)
+"""What the fast tier tries; the slow one tries all others."""
 
 
 @pytest.mark.parametrize("failure", [each if each in SOON else pytest.param(each, marks=pytest.mark.slow) for each in LASTING])
@@ -78,6 +78,7 @@ async def test_answers_that_are_none_again_and_again_are_a_failure(answer: Part,
     await check_kept(claude, run)
 
 
+@pytest.mark.slow
 async def test_what_fails_three_times_and_then_works_is_a_success_that_tells_of_its_retries(claude: Claude) -> None:
     run = await claude.run(overloaded(times=3), HALF, say("At last."))
     assert run.state is State.SUCCEEDED, run.summary
@@ -87,6 +88,7 @@ async def test_what_fails_three_times_and_then_works_is_a_success_that_tells_of_
     assert all("529" in retry.why or "overloaded" in retry.why for retry in retries), retries[0].why
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_cut_once_is_asked_for_again(claude: Claude) -> None:
     run = await claude.run(HALF, Cut("within", times=1), say("Second try."))
     assert (run.state, run.summary) == (State.SUCCEEDED, "Second try.")
@@ -105,6 +107,7 @@ async def test_a_usage_limit_names_when_it_is_over(window: str, claude: Claude) 
     await check_kept(claude, run)
 
 
+@pytest.mark.slow
 async def test_a_turn_limit_is_a_budget(claude: Claude) -> None:
     run = await claude.run(HALF, HALF, HALF, max_turns=1)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.BUDGET, "error_max_turns"), run.summary
@@ -125,6 +128,7 @@ async def test_an_agent_that_is_killed_in_the_middle_has_no_result(claude: Claud
     await check_kept(claude, run)
 
 
+@pytest.mark.slow
 async def test_a_time_limit_stops_a_command_that_hangs(claude: Claude) -> None:
     run = await claude.run(HALF, use(bash("tail -f /dev/null")), timeout="15s")
     assert (run.state, run.cause) == (State.FAILED, Cause.TIMEOUT), run.summary

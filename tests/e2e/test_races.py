@@ -76,7 +76,8 @@ def check_salvage(run: Document, clone: Path) -> None:
     assert path in files_at(clone, commit)
 
 
-@pytest.mark.parametrize("over_http", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["path", "http"])
+@pytest.mark.slow
+@pytest.mark.parametrize("over_http", [False, True], ids=["path", "http"])
 async def test_of_six_creators_one_wins_and_five_keep_their_work(over_http: bool, remote: Path, tmp_path: Path) -> None:
     install_hook(remote, "pre-receive", BARRIER.format(count=6))
     with GitServer(remote.parent) as server:

@@ -7,6 +7,7 @@ from ccterm.tui.pane.view import ReelView
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.widgets.run_pane import RunPane
+from tests.support.waiting import until
 from tests.tui.acts import delivers, fails, is_refused, waits, works
 from tests.tui.conftest import Show
 from tests.tui.seeing import asked, breathe, sees, sees_no, text_of, the_app, typed
@@ -282,8 +283,8 @@ async def test_a_smaller_window_folds_panes_and_a_larger_one_unfolds_them(show: 
         await sees(pilot, "feature/3")
         assert len(pilot.app.screen.query(RunPane)) == 4
         await pilot.resize_terminal(80, 24)
+        await until(lambda: len(pilot.app.screen.query(RunPane)) == 1, limit=10)
         await sees(pilot, " 4 ● feature/3")
-        assert len(pilot.app.screen.query(RunPane)) == 1
 
 
 async def test_what_the_mouse_selects_is_copied_and_the_pane_goes_on(show: Show, stage: Stage) -> None:
