@@ -134,7 +134,7 @@ class Process:
         try:
             code = await process.wait()
         finally:
-            await asyncio.shield(self._cleared(process, reading))
+            await _to_its_end(asyncio.ensure_future(self._cleared(process, reading)))
         return code if code >= 0 else 128 - code
 
     async def _read(self, number: int, stream: asyncio.StreamReader) -> None:
@@ -159,6 +159,19 @@ class Process:
         given = {name: self._here(value) for name, value in self._order.env.items()}
         outer = {"PATH": f"{self._shims}:{os.environ['PATH']}", "HOME": str(home), "TMPDIR": str(tmp), _BOX: self._mark}
         return outer | given | dict(self._order.hidden)
+
+
+async def _to_its_end(task: "asyncio.Task[None]") -> None:
+    """Await a task however often we are cancelled meanwhile: by the query's end, then by the engine's."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled:
+        raise cancelled
 
 
 def _link(path: Path, target: Path) -> None:
