@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from ccterm.causes import ExitCode
 from ccterm.cli.talk import carry_out, say, state_dir, tell, tell_json
@@ -11,14 +12,14 @@ from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.executors.dagger.image_store import ImageRecord
 from ccterm.models import ImageChoice
 from ccterm.owner.build import dagger_executor
-from ccterm.remotes import parse_remote
 from ccterm.settings import load_settings
+from ccterm.workspace.origin import find_origin
 
 
 def build_image(repo: str | None, *, anew: bool, as_json: bool) -> ExitCode:
     """Make ccterm's own image, or that of a repository's settings, unless it is there."""
     settings = load_settings(None, os.environ)
-    own = settings.for_repo(parse_remote(repo).url_key) if repo else None
+    own = settings.for_repo(find_origin(repo, os.environ, Path.cwd()).remote.url_key) if repo else None
     choice = ImageChoice(reference=own.image, dockerfile=str(own.dockerfile) if own.dockerfile else None) if own else ImageChoice()
 
     async def work() -> ImageRecord:
