@@ -6,10 +6,10 @@ The public API: `AgentService`, and the values that it takes and gives.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ccterm.agent_service import AgentService
     from ccterm.draft import Draft
     from ccterm.models import Run, State
-    from ccterm.service import Service
+    from ccterm.service.local import AgentService
+    from ccterm.service.protocol import Service
 
 __version__ = "0.1.0"
 __all__ = ["AgentService", "Draft", "Run", "Service", "State", "__version__"]

@@ -3,13 +3,14 @@
 An event is made bare (`Said(text="…")`); the transcript stamps it with its number, time and run.
 """
 
+import json
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import Cause
-from ccterm.encoding import to_json
 from ccterm.models import Changes, RunId, State, StepName, Verdict
 
 TEXT_CAP = 64 * 1024
@@ -262,3 +263,14 @@ def cut(text: str, cap: int = TEXT_CAP) -> str:
     if len(text) <= cap:
         return text
     return f"{text[:cap]}\n[{len(text) - cap} characters more in agent.ndjson]"
+
+
+def to_json(value: BaseModel) -> bytes:
+    """Return a value as one line of JSON in UTF-8, without a line break.
+
+    What UTF-8 cannot hold becomes "?": half a surrogate pair, such as stands for a foreign byte in a file's name.
+    """
+    try:
+        return value.model_dump_json().encode()
+    except PydanticSerializationError:
+        return json.dumps(value.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -10,8 +10,8 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from ccterm.encoding import to_json
 from ccterm.errors import StateError, UnknownRun
+from ccterm.events import to_json
 from ccterm.models import BatchId, Run, RunId, State
 from ccterm.schema import connect_to_read, connect_to_write
 from ccterm.state_dir import Reserve, make_private_file, private_directory

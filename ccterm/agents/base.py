@@ -7,8 +7,8 @@ from typing import Protocol
 from pydantic import Field, JsonValue, SecretStr
 
 from ccterm.agents.stream import StreamParser
+from ccterm.box.protocol import Keep
 from ccterm.causes import Cause
-from ccterm.inside.protocol import Keep
 from ccterm.models import ExecutionMode, Limits, Value
 
 MCP_FILE = ".ccterm-mcp.json"

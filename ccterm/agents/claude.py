@@ -16,8 +16,8 @@ from ccterm.agents.base import MCP_FILE, Command, Launch, Outcome
 from ccterm.agents.claude_args import check_args
 from ccterm.agents.shapes import mapping, string
 from ccterm.agents.stream import StreamParser
+from ccterm.box.protocol import Keep
 from ccterm.errors import PreflightError
-from ccterm.inside.protocol import Keep
 from ccterm.models import ExecutionMode
 
 CLAUDE_VERSION = "2.1.330"

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from ccterm.agents import verdict
 from ccterm.agents.base import Command, Launch, Outcome
 from ccterm.agents.stream import StreamParser
-from ccterm.inside.protocol import Keep
+from ccterm.box.protocol import Keep
 from ccterm.models import ExecutionMode
 
 

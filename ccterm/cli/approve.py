@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 from ccterm import render
-from ccterm.cli.talk import say
+from ccterm.cli.console import say
 from ccterm.errors import UsageError
 from ccterm.models import Run
 from ccterm.output.sanitise import sanitise
-from ccterm.service import Service
-from ccterm.workspace.changes import CHANGES, ChangeSet, diffstat
+from ccterm.service.protocol import Service
+from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, diffstat
 
 _SHOWN = 40
 

@@ -4,9 +4,9 @@ import os
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.talk import carry_out, state_dir, tell, tell_json
+from ccterm.cli.console import carry_out, state_dir, tell, tell_json
+from ccterm.daemon.wiring import checks_for
 from ccterm.executors.base import CheckResult
-from ccterm.owner.build import checks_for
 from ccterm.preflight import run_checks as run_all
 
 _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}

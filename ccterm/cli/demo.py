@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ccterm import render
 from ccterm.causes import ExitCode
+from ccterm.cli.console import carry_out, interruptible, say, tell, tell_runs
 from ccterm.cli.progress import follow_all
-from ccterm.cli.talk import carry_out, interruptible, say, tell, tell_runs
+from ccterm.daemon import open_service
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode, Run, RunId, State
-from ccterm.owner import open_service
 
 _FILES = {
     "README.md": "# Shop\n\nA small shop, made for a demonstration.\n",

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ccterm.cli.demo import settled
 from ccterm.cli.demo_scripts import FILES, PARTS, Part
-from ccterm.cli.guard import guarded
+from ccterm.cli.tty_guard import guarded
+from ccterm.daemon import open_service
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode
-from ccterm.owner import open_service
-from ccterm.service import Service
+from ccterm.service.protocol import Service
 
 
 def demo_terminal() -> int:
@@ -23,7 +23,7 @@ def demo_terminal() -> int:
 
 
 def _show(parent: int) -> int:
-    from ccterm.cli.faults import explain
+    from ccterm.cli.errors import explain
 
     try:
         with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, settled(Path(place), FILES) as remote:
@@ -35,8 +35,8 @@ def _show(parent: int) -> int:
 async def _play(place: Path, remote: Path, parent: int) -> int:
     from ccterm.settings import load_settings
     from ccterm.tui.app import CctermApp
-    from ccterm.tui.door import Door, run_terminal
     from ccterm.tui.memory import Memory
+    from ccterm.tui.run import Door, run_terminal
 
     settings = load_settings(None, os.environ, {"mode": "local", "agent": "scripted"})
     app = CctermApp(settings, memory=Memory(None), checks=False)

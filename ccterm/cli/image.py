@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccterm.causes import ExitCode
-from ccterm.cli.talk import carry_out, say, state_dir, tell, tell_json
+from ccterm.cli.console import carry_out, say, state_dir, tell, tell_json
+from ccterm.daemon.wiring import dagger_executor
 from ccterm.errors import UsageError
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.executors.dagger.image_store import ImageRecord
 from ccterm.models import ImageChoice
-from ccterm.owner.build import dagger_executor
 from ccterm.settings import load_settings
 from ccterm.workspace.origin import find_origin
 

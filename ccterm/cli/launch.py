@@ -7,12 +7,12 @@ from pathlib import Path
 from ccterm import render
 from ccterm.causes import ExitCode
 from ccterm.cli.approve import ask_and_apply, may_ask
+from ccterm.cli.console import carry_out, code_for, interruptible, say, tell, tell_runs
 from ccterm.cli.progress import follow_all
-from ccterm.cli.talk import carry_out, code_for, interruptible, say, tell, tell_runs
+from ccterm.daemon import open_service
 from ccterm.draft import Draft, draft
 from ccterm.errors import UsageError
 from ccterm.models import ExecutionMode, Run
-from ccterm.owner import open_service
 from ccterm.tasks_file import read_tasks
 
 

@@ -12,7 +12,7 @@ def main() -> None:
     try:
         _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the door of the program: what nobody foresaw becomes one line here
-        from ccterm.cli.faults import explain
+        from ccterm.cli.errors import explain
 
         sys.exit(explain(error))
 

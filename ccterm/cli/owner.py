@@ -5,11 +5,11 @@ import os
 import signal
 
 from ccterm.causes import ExitCode
-from ccterm.cli.talk import carry_out, state_dir
-from ccterm.owner.build import owning
-from ccterm.owner.detached import until_idle
-from ccterm.owner.lock import OwnerLock
-from ccterm.owner.server import Visits
+from ccterm.cli.console import carry_out, state_dir
+from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.server import Visits
+from ccterm.daemon.spawn import until_idle
+from ccterm.daemon.wiring import owning
 
 
 def own(idle: float) -> ExitCode:

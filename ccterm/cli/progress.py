@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from ccterm import render
-from ccterm.cli.talk import say, tell
+from ccterm.cli.console import say, tell
 from ccterm.events import Event, Finished, Held, Notice, Published, Salvaged, Started, Typing, Waiting, to_line
 from ccterm.models import Run
-from ccterm.service import Service
+from ccterm.service.protocol import Service
 
 _MILESTONES = (Held, Started, Waiting, Published, Salvaged, Finished)
 

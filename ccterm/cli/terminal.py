@@ -7,14 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
-from ccterm.cli.guard import guarded
+from ccterm.cli.console import state_dir
 from ccterm.cli.log import log_to
-from ccterm.cli.talk import state_dir
+from ccterm.cli.tty_guard import guarded
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from ccterm.service import Service
+    from ccterm.service.protocol import Service
 
 
 def on_terminal() -> bool:
@@ -28,7 +28,7 @@ def terminal(*, foreground: bool) -> int:
 
 
 def _show(foreground: bool, parent: int) -> int:
-    from ccterm.cli.faults import explain  # here, in the child: the parent stays small
+    from ccterm.cli.errors import explain  # here, in the child: the parent stays small
 
     gc.disable()  # what start-up makes stays; it is looked through no more once the first frame is there
     try:
@@ -41,9 +41,9 @@ def _show(foreground: bool, parent: int) -> int:
 async def _run(foreground: bool, parent: int) -> int:
     from ccterm.settings import load_settings
     from ccterm.tui.app import CctermApp
-    from ccterm.tui.door import Door, run_terminal
     from ccterm.tui.memory import Memory
     from ccterm.tui.notices import desktop
+    from ccterm.tui.run import Door, run_terminal
 
     settings, state = load_settings(None, os.environ), state_dir()
     app = CctermApp(settings, memory=Memory(state.path), outlives=not foreground, send=desktop(settings.tui, os.environ))
@@ -52,12 +52,12 @@ async def _run(foreground: bool, parent: int) -> int:
 
 
 def _own() -> "AbstractAsyncContextManager[Service]":
-    from ccterm.owner import open_service  # once the first frame is on the screen
+    from ccterm.daemon import open_service  # once the first frame is on the screen
 
     return open_service()
 
 
 def _attach() -> "AbstractAsyncContextManager[Service]":
-    from ccterm.owner.detached import attached_or_started  # once the first frame is on the screen
+    from ccterm.daemon.spawn import attached_or_started  # once the first frame is on the screen
 
     return attached_or_started(state_dir(), os.environ)

@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from pydantic import JsonValue, SecretStr
 
+from ccterm.box.protocol import Frame
 from ccterm.executors.control import Control
-from ccterm.inside.protocol import Frame
 from ccterm.models import CheckResult as CheckResult  # noqa: PLC0414 - whoever asks the question may take the answer from here too
 from ccterm.models import ImageChoice, RunId, StepName, Value
 

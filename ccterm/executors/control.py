@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ccterm.box.protocol import Order
 from ccterm.errors import StateError
-from ccterm.inside.protocol import Order
 
 
 class Control:

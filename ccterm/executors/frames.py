@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from ccterm.inside.protocol import Frame
+from ccterm.box.protocol import Frame
 
 _KINDS = ("line", "note", "report", "end")
 _SHOWN = 200

@@ -4,12 +4,16 @@ If masking ever fails, the text is withheld, not let through. This is a third pl
 allow: a fault of ours in here must cost a line, never a secret.
 """
 
+import json
 import logging
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import JsonValue
 
+from ccterm.output.decode import parse_object
 from ccterm.output.mask import Masker, MaskStream
 from ccterm.output.sanitise import SanitiseStream, sanitise, suspicious
 
@@ -118,3 +122,16 @@ def guarded(clean: Callable[[], str]) -> str:
     except Exception as error:  # noqa: BLE001 - see the top of this module
         _log.error("a text was withheld: %s", type(error).__name__)
         return WITHHELD
+
+
+def copy_cleaned(cleaner: Cleaner, source: Path, to: Path) -> None:
+    """Copy a JSON Lines file, cleaned, to a new private file. Raises OSError."""
+    descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with source.open(encoding="utf-8", errors="replace", newline="\n") as lines, os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        for line in lines:
+            out.write(_cleaned(cleaner, line.rstrip("\n")) + "\n")
+
+
+def _cleaned(cleaner: Cleaner, line: str) -> str:
+    value = parse_object(line)
+    return cleaner.text(line) if value is None else json.dumps(cleaner.value(value, line), ensure_ascii=False, separators=(",", ":"))

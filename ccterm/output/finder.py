@@ -5,11 +5,11 @@ depend on how a text was cut, and no more of its end has to be held back than wh
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
-
-from ccterm.output.sieve import Sieve
+from struct import Struct
 
 WHOLE = 8192
 """Pieces of a needle longer than this are not looked for: their index would be large."""
@@ -121,3 +121,33 @@ class _Layer:
         while data[last + 1 : last + 1 + self._width] in self._pieces:
             last += 1
         return first, last
+
+
+BLOCK = 128
+
+
+class Sieve:
+    """Finds grams of `width` bytes at the places 0, stride, 2 * stride, …"""
+
+    def __init__(self, grams: Collection[bytes], *, width: int, stride: int) -> None:
+        self._grams = frozenset(grams)
+        self._width, self._stride = width, stride
+        self._step = stride * -(-width // stride)  # a gram may reach over the next place: then it takes several passes
+
+    def hits(self, data: bytes) -> list[int]:
+        """Return the places where a gram stands, in no order."""
+        return [place for begin in range(0, self._step, self._stride) for place in self._pass(data, begin)]
+
+    def _pass(self, data: bytes, begin: int) -> Iterator[int]:
+        while (count := min((len(data) - begin - self._width) // self._step + 1, BLOCK)) > 0:
+            seen = _layout(self._width, self._step, count).unpack_from(data, begin)
+            if not self._grams.isdisjoint(seen):
+                yield from (begin + number * self._step for number, gram in enumerate(seen) if gram in self._grams)
+            begin += count * self._step
+
+
+@lru_cache(maxsize=4 * BLOCK)
+def _layout(width: int, step: int, count: int) -> Struct:
+    """Return the layout of `count` grams, each `step` behind the one before."""
+    gram = f"{width}s"
+    return Struct(f"{gram}{step - width}x" * (count - 1) + gram)

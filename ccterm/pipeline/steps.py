@@ -8,18 +8,18 @@ from typing import TypeVar
 from pydantic import JsonValue, ValidationError
 
 from ccterm.agents.stream import StreamParser
+from ccterm.box.protocol import Frame
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.events import StepFinished, StepStarted
 from ccterm.executors.base import Boxes, Step, StepResult
 from ccterm.executors.control import Control
-from ccterm.inside.protocol import Frame
 from ccterm.models import StepName
-from ccterm.output.door import Door
+from ccterm.output.pipeline import Door
 from ccterm.output.sanitise import sanitise
-from ccterm.pipeline.kit import Kit
-from ccterm.pipeline.live import Live
+from ccterm.pipeline.context import Kit
 from ccterm.pipeline.reports import Report
+from ccterm.pipeline.run_control import Live
 from ccterm.record import Recorder
 
 R = TypeVar("R", bound=Report)

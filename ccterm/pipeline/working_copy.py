@@ -7,14 +7,14 @@ from pathlib import Path
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.models import RunId, Task
+from ccterm.policy.facts import ignored_paths
+from ccterm.policy.rules import Refusal
 from ccterm.state_dir import StateDir
-from ccterm.workspace import alarm
-from ccterm.workspace.changes import CHANGES, ChangeSet, extract
-from ccterm.workspace.judging import ignored_paths
-from ccterm.workspace.policy import Refusal
+from ccterm.workspace import git_dir_watch
+from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
+from ccterm.workspace.apply.transaction import Applied, Sync
 from ccterm.workspace.repository import Repository, find_repository
-from ccterm.workspace.snapshot import Snapshot, take
-from ccterm.workspace.sync import Applied, Sync
+from ccterm.workspace.snapshot.take import Snapshot, take
 from ccterm.workspace.work import PathChange, Work
 
 
@@ -28,7 +28,7 @@ class WorkingCopy:
     max_file: int
     place: Path
     """Where the snapshot goes."""
-    _digests: alarm.Digests = field(default_factory=dict)
+    _digests: git_dir_watch.Digests = field(default_factory=dict)
     _found: Repository | None = None
 
     @property
@@ -43,13 +43,13 @@ class WorkingCopy:
 
     def take(self) -> Snapshot:
         """Take the snapshot, and remember how the git directory is."""
-        self._digests = alarm.digests(self._repository)
+        self._digests = git_dir_watch.digests(self._repository)
         return take(self._repository, self.state, self.place, env=self.environ, include=self.task.include, max_file=self.max_file)
 
     def touched(self) -> Sequence[str]:
         """Return what of the git directory changed since, what can make git run something first."""
-        changed = alarm.changed(self._digests, alarm.digests(self._repository)) if self._digests else []
-        return sorted(changed, key=lambda name: not alarm.steers(name))
+        changed = git_dir_watch.changed(self._digests, git_dir_watch.digests(self._repository)) if self._digests else []
+        return sorted(changed, key=lambda name: not git_dir_watch.steers(name))
 
     def extract(self, work: Work, base: str) -> Sequence[Refusal]:
         """Read the change set out of the commit, beside it; return what of it must not be applied."""

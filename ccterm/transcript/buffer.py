@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ccterm import events
-from ccterm.encoding import to_json
-from ccterm.events import Event, Finished, Notice, Said, Typing
+from ccterm.events import Event, Finished, Notice, Said, Typing, to_json
 from ccterm.models import RunId, now
 
 CAP = 64 * 1024 * 1024

@@ -11,17 +11,17 @@ from textual.screen import Screen
 from ccterm.errors import CctermError
 from ccterm.models import now
 from ccterm.settings import Settings
-from ccterm.tui.host import Host
+from ccterm.tui.app_base import Host
 from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Send, silent
-from ccterm.tui.orders import export
 from ccterm.tui.palette import Actions
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.leave import LEAVE, STOP, WaitDialog, leave_dialog
 from ccterm.tui.screens.preflight import PreflightScreen
+from ccterm.tui.screens.run_actions import export
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
-    from ccterm.service import Service
+    from ccterm.service.protocol import Service
 
 
 class CctermApp(Host):

@@ -12,8 +12,8 @@ from ccterm.events import Event, Finished, Limited, Waiting
 from ccterm.models import State
 from ccterm.render import change_numbers
 from ccterm.settings import TuiSettings
-from ccterm.tui.roster import Roster
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
+from ccterm.tui.runs import Roster
 from ccterm.tui.words import first_line, window
 
 _log = logging.getLogger(__name__)

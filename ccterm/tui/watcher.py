@@ -10,11 +10,11 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError
 from ccterm.events import Event, Limited
 from ccterm.models import Run, State
-from ccterm.tui.roster import Roster
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
+from ccterm.tui.runs import Roster
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
-    from ccterm.service import Service
+    from ccterm.service.protocol import Service
 
 POLL_SECONDS = 1.0
 RECENT = timedelta(hours=24)

@@ -9,7 +9,7 @@ from ccterm.events import Limited
 from ccterm.models import Run, State
 from ccterm.render import change_numbers, outcome, sign
 from ccterm.render import seconds as spell
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
 
 TONES = {
     "●": "$text-primary",

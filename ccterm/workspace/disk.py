@@ -1,8 +1,9 @@
 """The writes of bringing changes into a working copy, one method each, so that a test can let any of them fail or be the last one."""
 
+import ctypes
+import errno
 import os
-
-from ccterm.workspace import renames
+import sys
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -40,11 +41,11 @@ class Disk:
 
     def exchange(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
         """Let two names change places. Raises CannotExchange too."""
-        renames.exchange(name, directory, other, elsewhere)
+        exchange(name, directory, other, elsewhere)
 
     def move(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
         """Rename to a free name. Raises FileExistsError when it is not free."""
-        renames.move(name, directory, other, elsewhere)
+        move(name, directory, other, elsewhere)
 
     def remove(self, name: bytes, directory: int) -> None:
         """Remove what is no directory."""
@@ -57,3 +58,40 @@ class Disk:
     def sync(self, file: int) -> None:
         """Make a file or a directory durable."""
         os.fsync(file)
+
+
+_LINUX = (1, 2)
+_DARWIN = (4, 2)
+_NO_REPLACE, _EXCHANGE = _DARWIN if sys.platform == "darwin" else _LINUX
+_RENAME = getattr(ctypes.CDLL(None, use_errno=True), "renameatx_np" if sys.platform == "darwin" else "renameat2", None)
+_UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+
+
+class CannotExchange(Exception):
+    """This file system does not exchange names."""
+
+
+def exchange(name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
+    """Let two names change places in one instant. Raises CannotExchange, or OSError."""
+    if not _call(name, directory, other, elsewhere, _EXCHANGE):
+        raise CannotExchange
+
+
+def move(name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
+    """Rename to a name that is free. Raises FileExistsError when it is not, and OSError."""
+    if _call(name, directory, other, elsewhere, _NO_REPLACE):
+        return
+    os.link(name, other, src_dir_fd=directory, dst_dir_fd=elsewhere, follow_symlinks=False)
+    os.unlink(name, dir_fd=directory)
+
+
+def _call(name: bytes, directory: int, other: bytes, elsewhere: int, flag: int) -> bool:
+    """Return False where system or file system know no such rename."""
+    if _RENAME is None:
+        return False
+    if _RENAME(directory, name, elsewhere, other, ctypes.c_uint(flag)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _UNKNOWN:
+        return False
+    raise OSError(code, os.strerror(code), os.fsdecode(name))

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.inside.git import Git, GitError
-from ccterm.workspace.listing import INCLUDE_FILE, list_included, list_paths
+from ccterm.git.git import Git, GitError
 from ccterm.workspace.repository import Repository
 from ccterm.workspace.rooted import Root
+from ccterm.workspace.snapshot.listing import INCLUDE_FILE, list_included, list_paths
 
 _LINE = re.compile(r"""^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*(?:"([^"]*)"|'([^']*)'|([^#\s][^#\n]*))""", re.MULTILINE)
 _LARGEST = 1 << 20

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ccterm.errors import RemoteError, UsageError
-from ccterm.inside.git import Git
+from ccterm.git.git import Git
 from ccterm.remotes import looks_like_url, parse_remote, shown
 from ccterm.workspace.origin import ask
 

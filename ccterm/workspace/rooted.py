@@ -7,15 +7,60 @@ import errno
 import hashlib
 import os
 import stat
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from ccterm.workspace.content import NOTHING, Content, Kind, kind_of
+from ccterm.models import Value
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BLOCK = 1 << 20
 _LINK_ERRORS = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
+
+
+class Kind(StrEnum):
+    """What kind of thing it is."""
+
+    NOTHING = "nothing"
+    FILE = "file"
+    LINK = "link"
+    DIRECTORY = "directory"
+    OTHER = "other"
+    """A socket, a FIFO, a device: never read, never replaced."""
+
+
+class Content(Value):
+    """What lies at a path."""
+
+    kind: Kind = Kind.NOTHING
+    mode: int = 0
+    """Permission bits of a file."""
+    size: int = 0
+    sha256: str = ""
+    """Of a file's bytes, or of a link's target."""
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may execute the file."""
+        return bool(self.mode & stat.S_IXUSR)
+
+    def same(self, other: "Content") -> bool:
+        """Whether both are the same to git: kind, bytes and executability."""
+        mine, theirs = (self.kind, self.sha256, self.executable), (other.kind, other.sha256, other.executable)
+        return mine == theirs
+
+    @classmethod
+    def of(cls, data: bytes, git_mode: int, *, mode: int | None = None) -> "Content":
+        """Return what data becomes that git knows with a mode; `mode` says the permission bits when they are known."""
+        digest = hashlib.sha256(data).hexdigest()
+        if stat.S_ISLNK(git_mode):
+            return cls(kind=Kind.LINK, size=len(data), sha256=digest)
+        bits = (0o755 if git_mode & stat.S_IXUSR else 0o644) if mode is None else mode
+        return cls(kind=Kind.FILE, mode=bits, size=len(data), sha256=digest)
+
+
+NOTHING = Content()
 
 
 class Root:
@@ -121,3 +166,11 @@ def _file(directory: int, name: bytes) -> Content:
 def is_link_error(error: OSError) -> bool:
     """Whether a descent ended at a symbolic link."""
     return error.errno in _LINK_ERRORS
+
+
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.LINK, stat.S_IFDIR: Kind.DIRECTORY}
+
+
+def kind_of(mode: int) -> Kind:
+    """Return the kind that a mode of lstat speaks of."""
+    return _KINDS.get(stat.S_IFMT(mode), Kind.OTHER)

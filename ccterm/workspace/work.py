@@ -1,6 +1,7 @@
 """A commit that a run made, as it lies on the host: bundle, patch, numbers, and what had to stay out of it."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -124,3 +125,29 @@ def _number(value: object) -> int | None:
     if not isinstance(value, int) or value < 0:
         raise ValueError(f"{value!r} is no count")
     return value
+
+
+NOTE = "salvage.json"
+
+
+def keep_work(work: Work, to: Path, run: Run) -> None:
+    """Move a commit's files into the salvage directory `to`, which must not exist yet. Raises OSError."""
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    work.directory.rename(to)
+    _note(to, run, work.commit)
+
+
+def keep_tree(to: Path, run: Run) -> None:
+    """Note what the tree below the salvage directory `to` is. Raises OSError."""
+    _note(to, run, None)
+
+
+def _note(to: Path, run: Run, commit: str | None) -> None:
+    task = run.task
+    facts = {"run": run.id, "remote": task.remote, "branch": task.branch, "base": run.base_sha, "commit": commit, "prompt": task.prompt}
+    (to / NOTE).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+
+
+def forget(directory: Path) -> None:
+    """Remove a salvage directory."""
+    shutil.rmtree(directory, ignore_errors=True)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ccterm.agent_service import AgentService
 from ccterm.agents.stream import StreamParser
 from ccterm.draft import DraftFields
-from ccterm.executors.box_lib import box_lib
+from ccterm.executors.guest_bundle import box_lib
 from ccterm.models import BatchId, RunId, State
 from ccterm.output.clean import Cleaner
-from ccterm.output.door import Door
 from ccterm.output.mask import Masker
-from ccterm.scheduler import Entry, Scheduler
+from ccterm.output.pipeline import Door
+from ccterm.service.local import AgentService
+from ccterm.service.scheduler import Entry, Scheduler
 
 ROUNDS = 7
 SCRIPT = json.dumps({"script": [{"say": "Working."}, {"sleep": 1.0}, {"write": "new.txt", "text": "new\n"}, {"say": "Done."}]})

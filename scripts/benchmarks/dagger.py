@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from ccterm.agent_service import AgentService
+from ccterm.box.protocol import Frame
+from ccterm.daemon.wiring import dagger_executor
 from ccterm.executors.base import Step
-from ccterm.inside.protocol import Frame
 from ccterm.models import ImageChoice, Run, RunId, State, new_id
-from ccterm.owner.build import dagger_executor
-from ccterm.service import Service
+from ccterm.service.local import AgentService
+from ccterm.service.protocol import Service
 from ccterm.settings import load_settings
 from ccterm.state_dir import StateDir
 

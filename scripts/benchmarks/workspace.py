@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ccterm.models import RunId
 from ccterm.state_dir import StateDir
-from ccterm.workspace.changes import ChangeSet, Op
-from ccterm.workspace.content import Content
-from ccterm.workspace.manifest import RACY_NS
+from ccterm.workspace.apply.changeset import ChangeSet, Op
+from ccterm.workspace.apply.transaction import Sync
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.snapshot import Snapshot, take
-from ccterm.workspace.sync import Sync
+from ccterm.workspace.rooted import Content
+from ccterm.workspace.snapshot.manifest import RACY_NS
+from ccterm.workspace.snapshot.take import Snapshot, take
 
 FILES, TOUCHED, ROUNDS = 10_000, 1_000, 5
 RUN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"

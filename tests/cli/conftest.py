@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.owner.lock import OwnerLock
+from ccterm.daemon.lock import OwnerLock
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
 from tests.support.terminal import Screen

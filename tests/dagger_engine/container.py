@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from ccterm.executors.dagger.making import CLAUDE_PLACE
+from ccterm.executors.dagger.image_build import CLAUDE_PLACE
 from tests.dagger_engine import trees
 from tests.dagger_engine.execs import Order, Printer, Process, Ran, trimmed
 from tests.dagger_engine.forward import Forward

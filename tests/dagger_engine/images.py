@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ccterm.executors.dagger import recipe
-from ccterm.executors.dagger.making import CLAUDE_PLACE
+from ccterm.executors.dagger import image_spec
+from ccterm.executors.dagger.image_build import CLAUDE_PLACE
 
-_NPM = re.compile(re.escape(recipe.NPM).replace(r"\{version\}", r"(\S+)"))
+_NPM = re.compile(re.escape(image_spec.NPM).replace(r"\{version\}", r"(\S+)"))
 _TOOLS = {"python3": "/usr/bin/python3", "git": "/usr/bin/git", "bash": "/bin/bash", "python": "3.11"}
 _DEBIAN = {"apt-get": "/usr/bin/apt-get", "bash": "/bin/bash"}
 _NODE = {"npm": "/usr/local/bin/npm"}
@@ -68,21 +68,21 @@ def known(args: Sequence[str], image: FakeImage) -> Known | None:
     if len(args) < 3 or list(args[:2]) != ["sh", "-c"]:
         return None
     script = args[2]
-    if script == recipe.PROBE:
+    if script == image_spec.PROBE:
         return Known(image, "".join(f"{name}={value}\n" for name, value in image.has.items()))
-    if script == recipe.INSTALL:
+    if script == image_spec.INSTALL:
         if image.broken:
             return Known(image, "Reading package lists...\n", "".join(f"{line}\n" for line in image.broken), 100)
         return Known(replace(image, has={**image.has, **_TOOLS}), "Reading package lists...\nSetting up git ...\n")
     if found := _NPM.fullmatch(script):
         return Known(image.with_claude(found[1]), "added 3 packages in 2s\n")
-    if script == recipe.FURNISH:
+    if script == image_spec.FURNISH:
         return _furnished(image)
     return None
 
 
 def _furnished(image: FakeImage) -> Known:
-    number = image.has.get("agent", str(recipe.UID))
-    if number != str(recipe.UID):
-        return Known(image, "", f"its user agent is not number {recipe.UID}\n", 3)
+    number = image.has.get("agent", str(image_spec.UID))
+    if number != str(image_spec.UID):
+        return Known(image, "", f"its user agent is not number {image_spec.UID}\n", 3)
     return Known(replace(image, has={**image.has, "agent": number}))

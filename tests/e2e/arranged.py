@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ccterm.draft import Draft
 from ccterm.models import Run
-from ccterm.service import Service
+from ccterm.service.protocol import Service
 
 
 def configure(home: Path, text: str) -> None:

@@ -12,7 +12,7 @@ import psutil
 from ccterm.draft import Draft
 from ccterm.events import Event
 from ccterm.models import Run, RunId
-from ccterm.service import Service
+from ccterm.service.protocol import Service
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part, bash, use
 from tests.support.waiting import until

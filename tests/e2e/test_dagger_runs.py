@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.agent_service import AgentService
 from ccterm.causes import Cause
 from ccterm.draft import Draft
 from ccterm.events import Held, Said, StepFinished
 from ccterm.models import ExecutionMode, Run, RunId, State
-from ccterm.service import Service
+from ccterm.service.local import AgentService
+from ccterm.service.protocol import Service
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
 from tests.e2e.arranged import carried_out, configure, forms, found_below

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.agent_service import AgentService
 from ccterm.causes import Cause
 from ccterm.credentials.git import git_access
 from ccterm.models import State
 from ccterm.remotes import parse_remote
-from ccterm.service import Service
+from ccterm.service.local import AgentService
+from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from tests.conftest import MakeRemote
 from tests.e2e.arranged import carried_out, command_lines, configure, forms, found_below

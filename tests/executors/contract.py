@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue, SecretStr
 
+from ccterm.box.protocol import Frame
 from ccterm.executors.base import Artifact, Boxes, Executor, Step, StepResult
 from ccterm.executors.control import Control, socket_directory
-from ccterm.inside.protocol import Frame
 from ccterm.models import ImageChoice, RunId, new_id
-from ccterm.pipeline.plan import lay_out
+from ccterm.pipeline.step_specs import lay_out
 from ccterm.state_dir import StateDir
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.snapshot import take
+from ccterm.workspace.snapshot.take import take
 from tests.support.git import make_repository, write_files
 from tests.support.waiting import until
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # it is started as a program, from anywhere
 
+from ccterm.box.protocol import Frame
 from ccterm.executors.base import Step
-from ccterm.executors.local import LocalExecutor
-from ccterm.inside.protocol import Frame
+from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import ImageChoice, RunId
 
 COMMANDS = {

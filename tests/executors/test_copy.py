@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccterm.executors.copy import copy_tree, remove_tree
+from ccterm.executors.local.copy import copy_tree, remove_tree
 from tests.executors.contract import odd_tree, snapshot
 
 MODES = [0o644, 0o755, 0o600, 0o444, 0o4755, 0o2755, 0o1777, *([0o000] if os.getuid() == 0 else [])]

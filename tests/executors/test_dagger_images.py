@@ -7,7 +7,7 @@ import pytest
 
 from ccterm.agents.claude import CLAUDE_VERSION
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger import recipe
+from ccterm.executors.dagger import image_spec
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.executors.dagger.image_store import ImageRecord
 from ccterm.models import ImageChoice, RunId, new_id
@@ -60,12 +60,12 @@ def scripts(engine: FakeEngine) -> set[str]:
 async def test_a_whole_image_is_taken_as_it_is(fake: Fake, opened: Executors) -> None:
     [record] = await prepared(opened(str(fake.base)))
     assert (record.tarball, record.claude_version, record.usable) == (fake.base, CLAUDE_VERSION, True)
-    assert scripts(fake.engine) == {recipe.PROBE, recipe.FURNISH}
+    assert scripts(fake.engine) == {image_spec.PROBE, image_spec.FURNISH}
 
 
 async def test_a_bare_image_is_completed_and_kept_for_starts_without_a_network(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     [record] = await prepared(opened(SLIM))
-    assert {recipe.INSTALL, recipe.NPM.format(version=CLAUDE_VERSION)} <= scripts(fake.engine)
+    assert {image_spec.INSTALL, image_spec.NPM.format(version=CLAUDE_VERSION)} <= scripts(fake.engine)
     assert (record.name, record.claude_version) == (SLIM, CLAUDE_VERSION)
     assert record.tarball.parent == tmp_path / "cache" / "images"
     assert record.base_digest.startswith(f"{SLIM}@sha256:")
@@ -76,7 +76,7 @@ async def test_a_bare_image_is_completed_and_kept_for_starts_without_a_network(f
         result = await boxes.execute(shell_step("true"), Heard().append)
         assert result.report
         assert boxes.image == record.digest
-    assert recipe.INSTALL not in scripts(fake.engine)
+    assert image_spec.INSTALL not in scripts(fake.engine)
 
 
 async def test_the_making_of_an_image_is_told_and_kept(opened: Executors, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,12 +12,12 @@ from dagger import ReturnType
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccterm.box.protocol import Frame
 from ccterm.executors.dagger.frame_feed import FrameFeed
+from ccterm.executors.dagger.log_stream import SseEvent, SseSplitter
 from ccterm.executors.dagger.records import LogRecord, log_records
 from ccterm.executors.dagger.session import Session, open_session, traced
-from ccterm.executors.dagger.sse import SseEvent, SseSplitter
 from ccterm.executors.frames import FrameError
-from ccterm.inside.protocol import Frame
 from tests.dagger_engine.recorded import Recording, recording
 from tests.support.fake_engine import Fake, Listening
 from tests.support.waiting import until

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.executors.dagger.docker import docker_state, judged
+from ccterm.executors.dagger.checks import docker_state, judged
 
 DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied"
 STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"

@@ -14,11 +14,11 @@ import pytest
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Boxes, Service
-from ccterm.executors.local import LocalExecutor
-from ccterm.executors.local_records import Record
+from ccterm.executors.local.executor import LocalExecutor
+from ccterm.executors.local.records import Record
 from ccterm.models import ImageChoice, RunId
+from tests.box.boxed import alive
 from tests.executors.contract import Heard, shell_step
-from tests.inside.boxed import alive
 from tests.support.waiting import wait_until
 
 RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")

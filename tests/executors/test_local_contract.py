@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.executors.base import Executor
-from ccterm.executors.local import LocalExecutor
+from ccterm.executors.local.executor import LocalExecutor
 from tests.executors.contract import ExecutorContract
 
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from ccterm.executors.base import Step
-from ccterm.executors.local_box import Box
-from ccterm.executors.local_env import environment
+from ccterm.executors.local.box import Box
+from ccterm.executors.local.environment import environment
 
 SECRET = """
 GH_TOKEN GITHUB_TOKEN GITLAB_TOKEN GITLAB_PRIVATE_TOKEN NPM_TOKEN HF_TOKEN VAULT_TOKEN my_token AZURE_PAT apikey APIKEY

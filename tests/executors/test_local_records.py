@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.executors.local_records import Record, reap
+from ccterm.executors.local.records import Record, reap
 from ccterm.processes import ProcessMark, boot_id
 from tests.support.waiting import wait_until
 

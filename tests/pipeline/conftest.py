@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.agent_service import AgentService
-from ccterm.service import Service
+from ccterm.service.local import AgentService
+from ccterm.service.protocol import Service
 from tests.conftest import MakeRemote
 
 

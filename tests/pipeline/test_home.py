@@ -6,7 +6,7 @@ import pytest
 
 from ccterm.agents.base import MCP_FILE
 from ccterm.errors import SettingsError
-from ccterm.pipeline.home import HomeItems
+from ccterm.pipeline.context_factory import HomeItems
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.agent_service import AgentService
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode, Run
+from ccterm.service.local import AgentService
 from ccterm.state_dir import StateDir
-from ccterm.workspace.changes import CHANGES, ChangeSet
-from ccterm.workspace.sync import Sync
+from ccterm.workspace.apply.changeset import CHANGES, ChangeSet
+from ccterm.workspace.apply.transaction import Sync
 from tests.support.core import script
 from tests.support.git import make_repository
 from tests.workspace.trees import digest, dying, in_child

@@ -15,7 +15,7 @@ from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
 from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
 from ccterm.record import Recorder
-from ccterm.service import NO_ALLOWANCES, Service
+from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
 

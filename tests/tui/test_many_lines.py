@@ -6,10 +6,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ccterm.agent_service import AgentService
 from ccterm.events import Printed
 from ccterm.models import Run, State
-from ccterm.service import Service
+from ccterm.service.local import AgentService
+from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from ccterm.transcript import EVENTS_FILE, read_events
 from ccterm.tui.app import CctermApp

@@ -7,8 +7,8 @@ from ccterm.events import Event, Finished, Limited, Said, Waiting
 from ccterm.models import ExecutionMode, Run, RunId, State, Task
 from ccterm.settings import TuiSettings
 from ccterm.tui.notices import Notices, TerminalSigns, desktop, knows_progress, silent
-from ccterm.tui.roster import Roster
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
+from ccterm.tui.runs import Roster
 from tests.tui.stage import NOON
 
 RUN = Run(id=RunId("R"), task=Task(prompt="x", repo="/r", branch="fix/x", execution_mode=ExecutionMode.LOCAL), created=NOON)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.agent_service import AgentService
 from ccterm.models import State
-from ccterm.service import Service
+from ccterm.service.local import AgentService
+from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory

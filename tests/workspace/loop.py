@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ccterm.models import Allowances, Changes, Mode, Verdict
+from ccterm.policy.facts import ignored_paths, shaped_paths, together
+from ccterm.policy.rules import Facts, Measures, judge
 from ccterm.state_dir import StateDir
-from ccterm.workspace.changes import CHANGES, ChangeSet, extract
-from ccterm.workspace.judging import ignored_paths, shaped_paths, together
-from ccterm.workspace.policy import Facts, Measures, judge
+from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
+from ccterm.workspace.apply.transaction import Sync
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.snapshot import Snapshot, take
-from ccterm.workspace.sync import Sync
+from ccterm.workspace.snapshot.take import Snapshot, take
 from ccterm.workspace.work import Work
-from tests.inside.programs import run_program
+from tests.box.programs import run_program
 from tests.workspace.trees import RUN
 
 AUTHOR = "Claude Agent <agent@commandcenter.ai>"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ccterm.state_dir import StateDir
-from ccterm.workspace.changes import ChangeSet
-from ccterm.workspace.sync import Sync
-from tests.workspace.test_sync import (
+from ccterm.workspace.apply.changeset import ChangeSet
+from ccterm.workspace.apply.transaction import Sync
+from tests.workspace.test_apply import (
     AFTER,
     BEFORE,
     after,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ccterm.errors import StepError
+from ccterm.policy.rules import Refusal
 from ccterm.state_dir import StateDir
-from ccterm.workspace.changes import ChangeSet, diffstat, extract
-from ccterm.workspace.policy import Refusal
+from ccterm.workspace.apply.changeset import ChangeSet, diffstat, extract
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.snapshot import Snapshot, take
+from ccterm.workspace.snapshot.take import Snapshot, take
 from tests.support.git import git, git_bytes, make_repository
 
 Extract = Callable[[str], tuple[ChangeSet, list[Refusal]]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.state_dir import StateDir
-from ccterm.workspace.snapshot import take
+from ccterm.workspace.snapshot.take import take
 from tests.support.git import make_repository
 from tests.workspace.corpus import CORPUS, FILES, Tree
 from tests.workspace.loop import Loop

@@ -11,9 +11,9 @@ import pytest
 
 from ccterm.errors import CctermError, StepError, UsageError
 from ccterm.state_dir import StateDir
-from ccterm.workspace.manifest import RACY_NS, read_manifest
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.snapshot import Snapshot, take
+from ccterm.workspace.snapshot.manifest import RACY_NS, read_manifest
+from ccterm.workspace.snapshot.take import Snapshot, take
 from tests.support.git import commit_files, files_at, git, make_bare, make_repository
 from tests.support.machine import bound_by_permissions
 from tests.workspace.trees import digest

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm.models import RunId
-from ccterm.workspace.changes import ChangeSet, Op
-from ccterm.workspace.content import NOTHING, Content
+from ccterm.workspace.apply.changeset import ChangeSet, Op
 from ccterm.workspace.disk import Disk
-from ccterm.workspace.rooted import Root
+from ccterm.workspace.rooted import NOTHING, Content, Root
 
 RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 

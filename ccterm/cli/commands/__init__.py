@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ccterm import __version__
-from ccterm.cli.commands import act, image, launch, look
+from ccterm.cli.commands import image, launch, orders, reading
 from ccterm.cli.commands.flags import leave
 
 app = typer.Typer(
@@ -47,8 +47,8 @@ def root(
 app.command(hidden=True)(launch.owner)
 for command in (
     launch.run, launch.batch, launch.demo,
-    look.runs, look.show, look.logs, look.diff,
-    act.cancel, act.steer, act.hold, act.release, act.retry, act.push, act.apply, act.undo, act.fetch, act.trust,
+    reading.runs, reading.show, reading.logs, reading.diff,
+    orders.cancel, orders.steer, orders.hold, orders.release, orders.retry, orders.push, orders.apply, orders.undo, orders.fetch, orders.trust,
     launch.check,
 ):  # fmt: skip
     app.command()(command)

@@ -16,12 +16,12 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, FrameSink, Service, Step, StepResult
 from ccterm.executors.control import Control
-from ccterm.executors.dagger.faults import engine_fault, is_gone
+from ccterm.executors.dagger.cached_ids import KnownDirectory
+from ccterm.executors.dagger.errors import engine_fault, is_gone
 from ccterm.executors.dagger.frame_feed import FrameFeed
+from ccterm.executors.dagger.image_build import named_image
 from ccterm.executors.dagger.images import Image, Images
-from ccterm.executors.dagger.known import KnownDirectory
-from ccterm.executors.dagger.making import named_image
-from ccterm.executors.dagger.reach import NETLESS
+from ccterm.executors.dagger.network import NETLESS
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.executors.frames import FrameError
 from ccterm.models import ImageChoice, new_id

@@ -1,15 +1,16 @@
 """The Dagger CLI on this machine: which one is used, and whether its version fits the SDK."""
 
 import asyncio
+import importlib
 import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.sdk import load_sdk
 
 SERIES = (0, 21)
 """Major and minor version of the Dagger that ccterm was measured with; CLI, SDK and engine must be of it."""
@@ -96,3 +97,21 @@ def child_environment(environ: Mapping[str, str], runner: str | None = None) -> 
     # an engine that is named is there or not; one that has to be started tells how that goes
     named = {"_EXPERIMENTAL_DAGGER_RUNNER_HOST": runner, "DAGGER_SILENT": "1"} if runner else {}
     return kept | quiet | named
+
+
+FIX = "pip install dagger-io, or make ccterm's environment anew"
+_PARTS = ("dagger.provisioning", "ccterm.executors.dagger.boxes", "ccterm.executors.dagger.images", "ccterm.executors.dagger.session")
+_loader = ThreadPoolExecutor(1, "dagger-sdk")
+
+
+async def load_sdk() -> None:
+    """Import the SDK and all of ours that needs it. Raises PreflightError when it is not there."""
+    try:
+        await asyncio.get_running_loop().run_in_executor(_loader, _load, _PARTS)
+    except ImportError as error:
+        raise PreflightError(f"Dagger SDK not found ({error})", FIX) from error
+
+
+def _load(names: Sequence[str]) -> None:
+    for name in names:
+        importlib.import_module(name)

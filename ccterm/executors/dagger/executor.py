@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check
-from ccterm.executors.box_lib import box_lib
 from ccterm.executors.dagger.checks import dagger_checks
-from ccterm.executors.dagger.child import dial
-from ccterm.executors.dagger.command import find_cli
+from ccterm.executors.dagger.cli_session import dial
+from ccterm.executors.dagger.command import find_cli, load_sdk
 from ccterm.executors.dagger.engine import Engine
+from ccterm.executors.dagger.image_spec import BASE, Recipe
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
-from ccterm.executors.dagger.recipe import BASE, Recipe
-from ccterm.executors.dagger.sdk import load_sdk
+from ccterm.executors.guest_bundle import box_lib
 from ccterm.models import ImageChoice, RunId, new_id
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class DaggerExecutor:
         await dial(choice.runner)  # first: who named a dead engine learns it before anything is loaded
         await load_sdk()
         from ccterm.executors.dagger.images import Images
-        from ccterm.executors.dagger.reach import Reach
+        from ccterm.executors.dagger.network import Reach
         from ccterm.executors.dagger.session import open_session
 
         cli = await self.cli()

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from ccterm.box.protocol import Frame
 from ccterm.executors.base import FrameSink, StepResult
 from ccterm.executors.dagger.records import LogRecord
 from ccterm.executors.frames import FrameError, FrameReader
-from ccterm.inside.protocol import Frame
 
 _FIRST = '{"n":0,'
 _TAIL = 4096

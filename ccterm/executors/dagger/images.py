@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import dagger
 
-from ccterm.executors.dagger import recipe
+from ccterm.executors.dagger import image_spec
+from ccterm.executors.dagger.image_build import Making, asked
+from ccterm.executors.dagger.image_spec import Recipe
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore, is_tarball, stamp, tarball
-from ccterm.executors.dagger.making import Making, asked
-from ccterm.executors.dagger.reach import Reach
-from ccterm.executors.dagger.recipe import Recipe
+from ccterm.executors.dagger.network import Reach
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.models import ImageChoice, new_id
 
@@ -106,7 +106,7 @@ class Images:
         box = (
             container.with_user("root")
             .with_directory("/ccterm", lib)
-            .with_exec(["sh", "-c", recipe.FURNISH])
+            .with_exec(["sh", "-c", image_spec.FURNISH])
             .with_workdir("/box")
             .with_env_variable("LANG", "C.UTF-8")
             .with_env_variable("OTEL_SDK_DISABLED", "true")  # the engine puts an exporter into every container

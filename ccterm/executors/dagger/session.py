@@ -17,9 +17,9 @@ from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.child import SessionChild
-from ccterm.executors.dagger.faults import first_line
-from ccterm.executors.dagger.stream import LogStream
+from ccterm.executors.dagger.cli_session import SessionChild
+from ccterm.executors.dagger.errors import first_line
+from ccterm.executors.dagger.log_stream import LogStream
 
 CONNECT_SECONDS = 30.0
 CLOSE_SECONDS = 2.0

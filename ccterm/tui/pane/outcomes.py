@@ -3,8 +3,8 @@
 import json
 from collections import OrderedDict
 
-from ccterm.tui.pane.inks import Mark
 from ccterm.tui.pane.source import Source
+from ccterm.tui.pane.spans import Mark
 
 _STEP = 256 * 1024
 _ALLOWANCE = 4 * 1024 * 1024

@@ -13,16 +13,26 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
+from textual.strip import Strip
 
-from ccterm.tui.pane.clear import Clear
 from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.lines import words
 from ccterm.tui.pane.prompt import Prompt
 from ccterm.tui.pane.query import Query
 from ccterm.tui.pane.source import ByteStore, FileStore, MemoryStore
 from ccterm.tui.pane.view import ReelView
+
+
+class Clear(Vertical):
+    """Paints nothing: what its children leave free shows what lies beneath. Textual would put an empty row behind each of theirs, each frame."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:  # noqa: ARG002 - as Textual calls it
+        """Return no rows."""
+        return []
 
 
 class EventPane(Clear):

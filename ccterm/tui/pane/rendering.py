@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from ccterm import events
 from ccterm.events import Event, Notice, from_line
-from ccterm.tui.pane.inks import Mark
 from ccterm.tui.pane.outcomes import Outcomes
 from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
 from ccterm.tui.pane.source import RawLine, Source
+from ccterm.tui.pane.spans import Mark
 
 KEPT_ROWS = 2_048
 """Rows and events that one pane keeps, besides the event that is asked for."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ccterm import events
 from ccterm.events import Event
 from ccterm.tui.pane.cells import cells, reach, safe, shorten
-from ccterm.tui.pane.inks import Ink, Line, Mark, Span
 from ccterm.tui.pane.lines import lines
+from ccterm.tui.pane.spans import Ink, Line, Mark, Span
 
 
 class Row(NamedTuple):

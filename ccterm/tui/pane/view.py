@@ -11,12 +11,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ccterm.tui.pane.clock import FrameClock
-from ccterm.tui.pane.news import MANY
-from ccterm.tui.pane.painter import MARGIN, STYLES, Painter
-from ccterm.tui.pane.reel import Reel
-from ccterm.tui.pane.selecting import highlighted, selected
+from ccterm.tui.pane.painter import MARGIN, STYLES, Painter, highlighted, selected
 from ccterm.tui.pane.source import ByteStore
 from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, send
+from ccterm.tui.pane.viewport import MANY, Reel
 from ccterm.tui.pane.window import Placed
 
 SELECTED = " ctrl+c copies · esc goes on "

@@ -10,16 +10,16 @@ from textual.reactive import reactive
 from textual.widgets import Input, Static
 
 from ccterm.models import RunId
-from ccterm.tui.attention import Arrangement, arrange, matches
+from ccterm.tui.layout import Arrangement, arrange, matches
 from ccterm.tui.messages import Connected, RosterChanged, Ticked
-from ccterm.tui.orders import RunScreen
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
+from ccterm.tui.screens.run_actions import RunScreen
 from ccterm.tui.widgets.filter_line import FilterLine
-from ccterm.tui.widgets.key_line import KeyLine
-from ccterm.tui.widgets.masthead import StatusLine, heading, tally
+from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.header import StatusLine, heading, tally
 from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
-from ccterm.tui.widgets.spread import Spread
+from ccterm.tui.widgets.split_line import Spread
 
 _EMPTY = """
 No runs yet.

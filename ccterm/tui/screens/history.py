@@ -15,15 +15,15 @@ from textual.widgets.option_list import Option
 from ccterm.causes import Cause
 from ccterm.models import Run, RunId, State
 from ccterm.render import change_numbers, outcome
-from ccterm.tui.attention import matches
+from ccterm.tui.layout import matches
 from ccterm.tui.messages import Connected, RosterChanged, Ticked
-from ccterm.tui.orders import RunScreen
+from ccterm.tui.run_view import Sight
 from ccterm.tui.screens.run import RunViewScreen
-from ccterm.tui.sight import Sight
+from ccterm.tui.screens.run_actions import RunScreen
 from ccterm.tui.widgets.filter_line import FilterLine
-from ccterm.tui.widgets.key_line import KeyLine
-from ccterm.tui.widgets.masthead import StatusLine, heading
-from ccterm.tui.widgets.spread import Spread
+from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.header import StatusLine, heading
+from ccterm.tui.widgets.split_line import Spread
 from ccterm.tui.words import cost, first_line, signed, spelled
 
 SHOWN = 500

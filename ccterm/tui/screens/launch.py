@@ -17,19 +17,19 @@ from textual.widgets import Input, Static, TextArea
 from ccterm.draft import Draft
 from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
+from ccterm.tui.app_base import spelled_error
 from ccterm.tui.completion import RepositorySuggester
-from ccterm.tui.host import spelled_error
 from ccterm.tui.launch_form import AT_ONCE, Examined, branches_of, examine, sentence, split_prompts, suggest_branch
 from ccterm.tui.messages import Connected
-from ccterm.tui.orders import Hosted
 from ccterm.tui.screens.dialogs import LineDialog
+from ccterm.tui.screens.run_actions import Hosted
 from ccterm.tui.widgets.field import Field
-from ccterm.tui.widgets.key_line import KeyLine
-from ccterm.tui.widgets.masthead import heading
-from ccterm.tui.widgets.spread import Spread
+from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.header import heading
+from ccterm.tui.widgets.split_line import Spread
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
-    from ccterm.service import Service
+    from ccterm.service.protocol import Service
 
 PLAN_SECONDS = 0.25
 """How long typing rests before it is asked what would happen."""

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ccterm.tui.messages import RosterChanged
-from ccterm.tui.roster import Roster
+from ccterm.tui.runs import Roster
 from ccterm.tui.screens.dialogs import DIALOG_CSS, Choice, ChoiceDialog
 
 LEAVE, WAIT, STOP = "l", "w", "s"

@@ -16,11 +16,11 @@ from textual.widgets.option_list import Option
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.tui.messages import Connected, ImageMade, RosterChanged, Ticked
-from ccterm.tui.orders import Hosted, export
-from ccterm.tui.widgets.key_line import KeyLine
-from ccterm.tui.widgets.making_view import MakingView
-from ccterm.tui.widgets.masthead import StatusLine, heading
-from ccterm.tui.widgets.spread import Spread
+from ccterm.tui.screens.run_actions import Hosted, export
+from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.header import StatusLine, heading
+from ccterm.tui.widgets.image_build_view import MakingView
+from ccterm.tui.widgets.split_line import Spread
 from ccterm.tui.words import spelled
 
 AGAIN_SECONDS = 5.0

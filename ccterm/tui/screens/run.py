@@ -12,15 +12,15 @@ from textual.widgets.option_list import Option
 
 from ccterm.models import RunId
 from ccterm.tui.messages import RosterChanged, Ticked
-from ccterm.tui.orders import RunScreen
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
+from ccterm.tui.screens.run_actions import RunScreen
 from ccterm.tui.widgets.facts import Facts
-from ccterm.tui.widgets.key_line import KeyLine
-from ccterm.tui.widgets.masthead import StatusLine, heading, tally
+from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.header import StatusLine, heading, tally
 from ccterm.tui.widgets.patch_view import PatchView
-from ccterm.tui.widgets.spread import Spread
+from ccterm.tui.widgets.split_line import Spread
 
 WIDE, VERY_WIDE = 100, 150
 """From these widths on facts stand beside the transcript, and a diff has two columns."""

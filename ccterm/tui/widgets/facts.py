@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from ccterm.models import Run, StepRecord
 from ccterm.render import change_numbers
-from ccterm.tui.sight import Sight
+from ccterm.tui.run_view import Sight
 from ccterm.tui.words import elapsed, money, signed, spelled, standing
 
 WIDTH = 44

@@ -10,9 +10,9 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from ccterm.models import RunId
-from ccterm.tui.roster import Roster
-from ccterm.tui.sight import Sight
-from ccterm.tui.widgets.spread import spread
+from ccterm.tui.run_view import Sight
+from ccterm.tui.runs import Roster
+from ccterm.tui.widgets.split_line import spread
 from ccterm.tui.words import cost, detail, elapsed, signed, standing
 
 NAME_WIDTH = 26

@@ -11,8 +11,8 @@ from textual.reactive import reactive
 
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock
-from ccterm.tui.sight import Sight
-from ccterm.tui.widgets.spread import Spread
+from ccterm.tui.run_view import Sight
+from ccterm.tui.widgets.split_line import Spread
 from ccterm.tui.words import cost, elapsed, hint, signed, standing_shortly
 
 

@@ -9,8 +9,8 @@ from ccterm import events
 from ccterm.causes import Cause
 from ccterm.events import Event, to_line
 from ccterm.models import Changes, Finding, RunId, State, Verdict
-from ccterm.tui.pane.reel import Reel
 from ccterm.tui.pane.source import MemoryStore
+from ccterm.tui.pane.viewport import Reel
 
 AT = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 RUN = RunId("01J0000000000000000000TEST")

@@ -16,7 +16,7 @@ from ccterm import events
 from ccterm.events import Printed, to_line
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock, MemoryStore
-from ccterm.tui.pane.selecting import highlighted
+from ccterm.tui.pane.painter import highlighted
 from ccterm.tui.pane.view import ReelView
 from tests.support.waiting import until
 from tests.tui.pane.conftest import AT, Writer

@@ -5,9 +5,9 @@ from rich.cells import cell_len
 
 from ccterm import events
 from ccterm.events import Event
-from ccterm.tui.pane.inks import Ink, Mark
 from ccterm.tui.pane.lines import failed, words
 from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
+from ccterm.tui.pane.spans import Ink, Mark
 from tests.output.hostile import HOSTILE
 from tests.tui.pane.conftest import EVERY_KIND
 

@@ -1,0 +1,59 @@
+"""The box's end of the control socket: orders come in, nothing goes out."""
+
+import contextlib
+import json
+import select
+import socket
+from collections.abc import Iterator
+
+from ccterm.box.process.loop import Want
+from ccterm.box.protocol import Order
+
+
+class Orders:
+    """Orders from the host, as far as they have arrived. Connects at once; raises OSError when nobody listens."""
+
+    def __init__(self, path: str | None) -> None:
+        self._socket = socket.socket(socket.AF_UNIX) if path else None
+        self._rest = b""
+        self._orders: list[Order] = []
+        if self._socket and path:
+            self._socket.connect(path)
+
+    def wants(self) -> Iterator[Want]:
+        """Wait for the host to say something."""
+        if self._socket:
+            yield self._socket.fileno(), select.POLLIN, self._pull
+
+    def take(self) -> list[Order]:
+        """Return the orders that arrived since the last call."""
+        orders, self._orders = self._orders, []
+        return orders
+
+    def close(self) -> list[Order]:
+        """Let the host see that nothing is taken any more, and return what had arrived until then."""
+        if self._socket:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
+        while self._socket:
+            self._pull()
+        return self.take()
+
+    def _pull(self) -> None:
+        data = b""
+        if self._socket:
+            with contextlib.suppress(OSError):
+                data = self._socket.recv(65536)
+        if not data and self._socket:
+            self._socket.close()
+            self._socket = None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._orders.extend(order for line in lines if (order := _read(line)))
+
+
+def _read(line: bytes) -> Order | None:
+    with contextlib.suppress(ValueError):
+        order = json.loads(line)
+        if isinstance(order, dict) and isinstance(order.get("do"), str):
+            return Order(do=order["do"], text=str(order.get("text", "")))
+    return None

@@ -1,0 +1,190 @@
+"""Sees an agent through to its end: prompt and orders in, both streams out as frames, every limit kept, and nothing of it alive afterwards."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+
+from ccterm.box.agent.control import Orders
+from ccterm.box.agent.keep import keep_files
+from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
+from ccterm.box.agent.termination import SECONDS, Ladder
+from ccterm.box.agent.turns import Listener, Turns
+from ccterm.box.process import child, tree
+from ccterm.box.process.loop import Signals, Source, turn
+from ccterm.box.protocol import Order, StoppedBy, SuperviseReport, SuperviseRequest, carry_out_with
+
+HELD_OPEN = 5.0
+"""Seconds that we read on after the agent ended while something still holds its output open."""
+ENDING = 60.0
+"""Seconds beyond the time limit for an agent that has said its last; it is hurried along by other means."""
+TICK = 0.5
+
+_WORDS: dict[StoppedBy, str] = {
+    "asked": "stopping the agent",
+    "now": "killing the agent",
+    "timeout": "the time limit is reached, stopping the agent",
+    "stalled": "the agent was silent for too long, stopping it",
+    "host": "the host is gone, killing the agent",
+}
+
+
+class Supervisor:
+    """One agent, from its start to the report."""
+
+    def __init__(self, frames: QueuedFrames, request: SuperviseRequest, orders: Orders, agent: child.Child) -> None:
+        self._frames, self._request, self._orders, self._agent = frames, request, orders, agent
+        self._signals = Signals()
+        self._inlet = Inlet(agent.stdin)
+        self._turns = Turns(
+            self._inlet,
+            frames,
+            hold=request["hold"],
+            hold_seconds=request["hold_seconds"],
+            grace_seconds=request.get("grace_seconds", 15.0),
+        )
+        self._outlets = (
+            Outlet(agent.stdout, 1, frames, self._heard(Listener(self._turns.hear))),
+            Outlet(agent.stderr, 2, frames, self._heard()),
+        )
+        self._begin = self._last_line = time.monotonic()
+        self._wall = self._begin + request["wall_seconds"]
+        self._ladder = Ladder(agent.process, self._break_off, agent.mark, request.get("ladder_seconds", SECONDS))
+        self._stopped_by: StoppedBy = ""
+
+    def run(self) -> SuperviseReport:
+        """Serve everything until the agent has ended, then clear up."""
+        self._turns.begin(self._request["prompt"])
+        sources: list[Source] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets]
+        while self._agent.process.poll() is None and not self._ladder.spent:
+            turn(sources, self._pause())
+            for order in self._orders.take():
+                self._obey(order)
+            self._keep_limits()
+            tree.reap(keep=self._agent.process.pid)
+        self._clear_up()
+        return self._report()
+
+    def _pause(self) -> float:
+        moments = [moment for moment in (self._turns.next_moment, self._ladder.next_moment) if moment is not None]
+        limits = (self._wall, self._last_line + self._request["silence_seconds"])
+        return min(TICK, max(0.01, min(*moments, *limits) - time.monotonic()))
+
+    def _obey(self, order: Order) -> None:
+        simple: dict[str, Callable[[], None]] = {
+            "hold": self._turns.hold,
+            "release": self._turns.release,
+            "interrupt": self._turns.interrupt,
+            "end": self._turns.end,
+            "stop": lambda: self._stop("asked"),
+            "kill": lambda: self._kill("now"),
+        }
+        if order["do"] == "say":
+            self._turns.say(order["text"])
+        elif order["do"] in simple:
+            simple[order["do"]]()
+
+    def _keep_limits(self) -> None:
+        now = time.monotonic()
+        if self._turns.waiting or any(outlet.held_up for outlet in self._outlets):
+            self._last_line = now  # it is not the agent that keeps us waiting
+        if self._signals.asked or self._frames.gone:
+            self._kill("host")
+        elif now >= self._wall and self._turns.waiting:
+            self._turns.end()
+        elif now >= self._wall + (ENDING if self._turns.ending else 0):
+            self._stop("timeout")
+        elif now - self._last_line >= self._request["silence_seconds"] and not self._turns.ending:
+            self._stop("stalled")
+        if self._turns.overdue():
+            self._ladder.begin(politely=False)
+        self._ladder.climb()
+
+    def _stop(self, why: StoppedBy) -> None:
+        if not self._ladder.begun:
+            self._stopped_by = why
+            self._frames.note(_WORDS[why], what="stopping")
+            self._ladder.begin()
+
+    def _kill(self, why: StoppedBy) -> None:
+        self._stopped_by = why
+        self._frames.note(_WORDS[why], what="stopping")
+        self._ladder.kill()
+
+    def _break_off(self) -> None:
+        self._turns.interrupt()
+        self._turns.end()
+
+    def _clear_up(self) -> None:
+        left = tree.kill(self._agent.mark)
+        if left:
+            self._frames.note(f"{len(left)} processes of the agent cannot be killed: {left[:20]}")
+        drain(self._frames, self._outlets, HELD_OPEN)
+        for order in self._orders.close():
+            if order["do"] == "say":
+                self._turns.say(order["text"])
+        self._turns.finish()
+        keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
+
+    def _report(self) -> SuperviseReport:
+        code = self._agent.process.poll()
+        ended = code is not None and code >= 0
+        return {
+            "ok": True,
+            "exit": code if ended else None,
+            "signal": -code if code is not None and code < 0 else None,
+            "stopped_by": self._stopped_by,
+            "seconds": round(time.monotonic() - self._begin, 3),
+        }
+
+    def _heard(self, listener: Listener | None = None) -> Callable[[str, bool], None]:
+        def on_line(text: str, part: bool) -> None:
+            self._last_line = time.monotonic()
+            if listener:
+                listener(text, part)
+
+        return on_line
+
+
+def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseReport:
+    """Carry out the request; ok = the agent could be started."""
+    try:
+        orders = Orders(request["control"])
+    except OSError as error:
+        return {"ok": False, "reason": "control", "detail": f"the control socket cannot be reached: {error.strerror}"}
+    mark = child.mark_of(request)
+    if request["home"]:
+        os.makedirs(request["home"], mode=0o700, exist_ok=True)
+    env = child.environment(request["env"], mark, request["home"])
+    if branch := request.get("branch"):
+        trouble = name_branch(request["cwd"], branch, env=env, mark=mark, user=request["user"])
+        if trouble:
+            frames.note(f"the agent's tree is not on branch {branch}: {trouble}")
+    try:
+        agent = child.start(request["argv"], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
+    except child.StartError as error:
+        return {"ok": False, "reason": error.reason, "detail": error.detail}
+    return Supervisor(frames, request, orders, agent).run()
+
+
+def main() -> None:
+    """Run as a step program."""
+    frames = QueuedFrames()
+    carry_out_with(frames, supervise)
+    frames.finish()
+
+
+_RENAME = 'git branch -M "$1" || git symbolic-ref HEAD "refs/heads/$1"'
+"""The second is for a repository without a commit in a git that cannot rename its branch."""
+_SECONDS = 20.0
+
+
+def name_branch(tree: str, name: str, *, env: Mapping[str, str], mark: str, user: str | None) -> str:
+    """Rename the current branch, as the agent's own user. Returns why it could not be done, or ""."""
+    try:
+        command = ["sh", "-c", _RENAME, "sh", name]
+        git = child.start(command, cwd=tree, env={**env, "GIT_CONFIG_GLOBAL": "/dev/null"}, mark=mark, user=user, talk=False)
+        _, words = git.process.communicate(timeout=_SECONDS)
+    except (child.StartError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return words.decode("utf-8", "replace").strip() if git.process.returncode else ""

@@ -1,0 +1,65 @@
+"""Stops an agent step by step: asked to break off, then SIGTERM, then SIGKILL for its whole tree."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+from ccterm.box.process import tree
+
+SECONDS = (4.0, 3.0, 2.0)
+"""From the interrupt to SIGTERM, from there to SIGKILL, and for the whole tree to be gone."""
+
+
+class Ladder:
+    """The stop of one child. It is served by calling `climb` at `next_moment`."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", interrupt: Callable[[], None], mark: str, seconds: Sequence[float] = SECONDS
+    ) -> None:
+        self._process, self._interrupt, self._mark, self._seconds = process, interrupt, mark, seconds
+        self._rungs = [self._ask, self._terminate, self.kill]
+        self.next_moment: float | None = None
+        self.spent = False
+        """Whether everything was tried; what lives still cannot be killed."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the stop is under way."""
+        return self.next_moment is not None or self.spent
+
+    def begin(self, *, politely: bool = True) -> None:
+        """Take the first rung, unless it was taken before; not politely: an agent that has said its last must not say more."""
+        if not self.begun:
+            self.next_moment = time.monotonic()
+            del self._rungs[: 0 if politely else 1]
+            self.climb()
+
+    def climb(self) -> None:
+        """Take the next rung when its time has come."""
+        if self.next_moment is None or self.spent or time.monotonic() < self.next_moment:
+            return
+        self.next_moment += self._seconds[-len(self._rungs)]
+        self._rungs.pop(0)()
+
+    def kill(self) -> None:
+        """Kill the whole tree now."""
+        self._signal(signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._seconds[-1])
+        tree.kill(self._mark, self._seconds[-1])
+        self.spent = True
+
+    def _ask(self) -> None:
+        self._interrupt()
+        self._signal(signal.SIGINT)
+
+    def _terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)

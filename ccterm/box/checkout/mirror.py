@@ -1,0 +1,138 @@
+"""A bare mirror of one remote that is kept between runs, so that the second clone of a big repository costs only local copying."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+
+from ccterm.git.errors import fault_of
+from ccterm.git.git import Git, GitError, init
+from ccterm.git.remote import Remote
+
+_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_MANY_PACKS = 60
+
+
+class Mirror:
+    """The mirror in one directory that several boxes may use at once. Nothing is ever removed from it but by packing anew."""
+
+    def __init__(self, directory: str, remote: Remote) -> None:
+        self._directory, self._remote = directory, remote
+        self._path = os.path.join(directory, "mirror.git")
+
+    @contextlib.contextmanager
+    def holding(self, base: str) -> Iterator[tuple[Git, bool]]:
+        """Yield the mirror with `base` in it and whether that took a fetch. The lock is held for init and fetch only. Raises GitError."""
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        with self._lock():
+            fetched = self._bring(base)
+        yield Git(self._path), fetched
+
+    def forget(self) -> None:
+        """Remove the mirror: what it holds turned out to be broken."""
+        with self._lock():
+            self._remove()
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with open(os.path.join(self._directory, "lock"), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _bring(self, base: str) -> bool:
+        git = Git(self._path)
+        if os.path.isdir(self._path) and holds(git, base):
+            return False
+        if not self._sound(git):
+            self._remove()
+            init(self._path, base, "main")
+        self._clear_leavings()
+        fetch(self._remote, self._path, base)
+        self._pack(git)
+        return True
+
+    def _sound(self, git: Git) -> bool:
+        return all(os.path.exists(os.path.join(self._path, name)) for name in ("HEAD", "objects", "refs", "config")) and git.succeeds(
+            "rev-parse", "--git-dir"
+        )
+
+    def _remove(self) -> None:
+        if os.path.lexists(self._path):
+            aside = f"{self._path}.broken-{os.getpid()}"
+            os.rename(self._path, aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _clear_leavings(self) -> None:
+        """Remove what a fetch left that was killed: we hold the lock, so nobody is at it."""
+        for parent, _, names in os.walk(self._path):
+            for name in names:
+                if name.startswith("tmp_") or (name.endswith(".lock") and parent != self._directory):
+                    os.unlink(os.path.join(parent, name))
+
+    def _pack(self, git: Git) -> None:
+        packs = [name for name in os.listdir(os.path.join(self._path, "objects", "pack")) if name.endswith(".pack")]
+        if len(packs) > _MANY_PACKS:
+            git.run("repack", "-a", "-d", "-q")
+
+
+def fetch(remote: Remote, directory: str, base: str) -> None:
+    """Fetch branches and tags, and `base` itself when it is on none of them. Raises GitError(moved) when the remote does not have it."""
+    git = remote.git(directory)
+    git.run("-c", "core.fsync=committed", "fetch", "--quiet", "--prune", "--no-auto-gc", "--", remote.url, *_REFS)
+    if not holds(git, base):
+        _, _, said = git.answer("fetch", "--quiet", "--no-tags", "--no-auto-gc", "--", remote.url, base)
+        if not holds(git, base):
+            raise not_given(base, said)
+
+
+def not_given(base: str, said: str) -> GitError:
+    """Return the failure of a fetch that did not bring `base`."""
+    fault = fault_of(said, "")
+    if fault.reason in ("auth", "network", "disk"):
+        return GitError(fault.reason, fault.detail, said)
+    return GitError("moved", f"the remote does not give out commit {base}", said)
+
+
+def holds(git: Git, sha: str) -> bool:
+    """Return whether a commit is there."""
+    return git.succeeds("cat-file", "-e", f"{sha}^{{commit}}")
+
+
+_FILLS = 64
+"""Rounds of asking for what is missing; each brings at least one more level of the tree."""
+
+
+def fetch_narrow(remote: Remote, clean: str, base: str, ref: str | None, *, depth: int | None, filter_spec: str | None) -> list[str]:
+    """Fetch `base` into an empty git directory and return notes. Raises GitError."""
+    git = remote.git(clean)
+    options = [f"--depth={depth}"] if depth else []
+    if filter_spec is None:
+        _fetch(git, base, ref, remote.url, options)
+        return []
+    promisor = {"remote.origin.url": remote.url, "remote.origin.promisor": "true", "remote.origin.partialCloneFilter": filter_spec}
+    git = Git(clean, env=remote.environment(promisor) | {"GIT_NO_LAZY_FETCH": "0"})  # by environment: nothing of it stays in the directory
+    said = _fetch(git, base, ref, "origin", [*options, f"--filter={filter_spec}"])
+    _fill(git, base)
+    return ["the remote does not filter; everything was fetched"] if "filtering not recognized" in said else []
+
+
+def _fetch(git: Git, base: str, ref: str | None, source: str, options: list[str]) -> str:
+    said = ""
+    for wanted in (base, ref):  # a server may refuse to give out a commit by its name
+        if wanted is not None:
+            _, _, said = git.answer("fetch", "--quiet", "--no-tags", *options, "--", source, wanted)
+            if holds(git, base):
+                return said
+    raise not_given(base, said)
+
+
+def _fill(git: Git, base: str) -> None:
+    """Fetch every object of the base's tree that the filter left out."""
+    plain = ("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--recurse-submodules=no", "--filter=blob:none")
+    for _ in range(_FILLS):
+        listing = git.run("rev-list", "--objects", "--no-walk", "--missing=print", base)
+        if not (missing := [line[1:] for line in listing.splitlines() if line.startswith(b"?")]):
+            return
+        git.run(*plain, "--stdin", "origin", stdin=b"\n".join(missing) + b"\n")
+    raise GitError("git", "the remote's partial history cannot be filled")

@@ -1,0 +1,132 @@
+"""Brings submodules along at their recorded commits: from the repository's own host only, and with no credential left anywhere."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ccterm.box.checkout.mirror import Mirror, fetch
+from ccterm.box.checkout.trees import configure, copy_objects, make_clean
+from ccterm.git.git import Git, GitError, init
+from ccterm.git.names import shown
+from ccterm.git.remote import Remote
+from ccterm.git.rooted import Root
+from ccterm.git.tree import GITLINK, Base, read_base
+
+_DEEPEST = 8
+
+
+class Submodule(NamedTuple):
+    """One submodule of a commit; url is as .gitmodules says it, name and url "" when it says nothing."""
+
+    path: bytes
+    commit: str
+    name: str
+    url: str
+
+
+class Submodules:
+    """Fetches the submodules of one checkout, recursively. `mirror` is the mirror directory, or None."""
+
+    def __init__(self, clean: str, tree: str, mirror: str | None, notes: list[str]) -> None:
+        self.clean, self.tree, self.mirror, self.notes = clean, tree, mirror, notes
+
+    def bring(self, git: Git, commit: str, remote: Remote, above: bytes = b"", depth: int = 0) -> None:
+        """Bring all submodules of a commit. Raises GitError(submodule) when one on the same host cannot be had."""
+        if depth > _DEEPEST:
+            raise GitError("submodule", f"submodules nested more than {_DEEPEST} deep at {shown(above)}")
+        base = read_base(git, commit)
+        for submodule in submodules_of(git, base):
+            path = above + submodule.path
+            try:
+                source = _source(submodule, remote)
+            except GitError as error:
+                self.notes.append(f"submodule {shown(path)} stays empty: {error.detail}")
+                continue
+            module = self._fetch(submodule, path, source)
+            self._check_out(submodule, path, module)
+            self.bring(module, submodule.commit, source, path + b"/", depth + 1)
+
+    def _fetch(self, submodule: Submodule, path: bytes, source: Remote) -> Git:
+        directory = module_directory(self.clean, path)
+        try:
+            if self.mirror is None:
+                module = init(directory, submodule.commit, "main")
+                fetch(source, directory, submodule.commit)
+                return module
+            place = os.path.join(self.mirror, "modules", hashlib.sha256(source.url.encode()).hexdigest()[:24])
+            with Mirror(place, source).holding(submodule.commit) as (git, _):
+                return make_clean(git, directory, submodule.commit, "main")
+        except GitError as error:
+            raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}") from error
+
+    def _check_out(self, submodule: Submodule, path: bytes, module: Git) -> None:
+        with Root(self.tree) as root:
+            if root.list(path):  # opens without following links, so the path is what it seems
+                raise GitError("submodule", f"submodule {shown(path)}: its directory is not empty")
+        where = os.path.join(self.tree, os.fsdecode(path))
+        private = os.path.join(self.tree, ".git", "modules", os.path.basename(module_directory("", path)))
+        init(private, submodule.commit, "main")
+        copy_objects(module, private)
+        git = Git(private, work_tree=where)
+        git.run("config", "core.bare", "false")
+        git.run("config", "core.worktree", os.path.relpath(where, private))
+        configure(git)
+        git.run("update-ref", "--no-deref", "HEAD", submodule.commit)
+        with open(os.path.join(where, ".git"), "w", encoding="utf-8") as file:
+            file.write(f"gitdir: {os.path.relpath(private, where)}\n")
+        git.run("read-tree", "--reset", "-u", "HEAD")
+
+
+def _source(submodule: Submodule, parent: Remote) -> Remote:
+    if not submodule.url:
+        raise GitError("submodule", ".gitmodules gives no address for it")
+    return parent.sibling(resolved(submodule.url, parent.url))
+
+
+_KEY = re.compile(rb"submodule\.(.*)\.(path|url)", re.DOTALL)
+
+
+def submodules_of(git: Git, base: Base) -> Iterator[Submodule]:
+    """Yield the submodules of a commit in the order of their paths. Raises GitError."""
+    links = {path: entry.sha for path, entry in base.entries.items() if entry.mode == GITLINK}
+    if not links:
+        return
+    described = _described(git, base)
+    for path, sha in sorted(links.items()):
+        name, url = described.get(path, ("", ""))
+        yield Submodule(path, sha, name, url)
+
+
+def _described(git: Git, base: Base) -> dict[bytes, tuple[str, str]]:
+    if (entry := base.entries.get(b".gitmodules")) is None:
+        return {}
+    sections: dict[bytes, dict[bytes, bytes]] = {}
+    for field in git.fields("config", "-z", f"--blob={entry.sha}", "--get-regexp", r"^submodule\..*\.(path|url)$", codes=(0, 1)):
+        key, _, value = field.partition(b"\n")
+        if match := _KEY.fullmatch(key):
+            sections.setdefault(match[1], {})[match[2]] = value
+    return {
+        section[b"path"]: (name.decode("utf-8", "replace"), section[b"url"].decode("utf-8", "replace"))
+        for name, section in sections.items()
+        if section.keys() == {b"path", b"url"}
+    }
+
+
+def resolved(url: str, parent: str) -> str:
+    """Return a submodule's address; a relative one is seen from its parent's, as git does it."""
+    if not url.startswith(("./", "../")):
+        return url
+    above = parent.rstrip("/")
+    while url.startswith(("./", "../")):
+        if url.startswith("../"):
+            cut = max(above.rfind("/"), above.rfind(":"))
+            above = above[:cut] if above[cut : cut + 1] == "/" else above[: cut + 1].rstrip(":")
+        url = url.partition("/")[2]
+    return f"{above}:{url}" if "/" not in above and "@" in above else f"{above}/{url}"
+
+
+def module_directory(clean: str, path: bytes) -> str:
+    """Return where the clean git directory of the submodule at a path lies."""
+    return os.path.join(clean, "modules", hashlib.sha256(path).hexdigest()[:24])

@@ -1,0 +1,98 @@
+"""Makes repositories out of repositories by plain copying: no link, no alternate, so that whatever is done to one cannot reach the other."""
+
+import os
+import shutil
+
+from ccterm.git.git import Git, init
+
+_HEX = frozenset("0123456789abcdef")
+_AGENT_CONFIG = """\
+[user]
+\tname = Claude Agent
+\temail = agent@commandcenter.ai
+[commit]
+\tgpgSign = false
+[tag]
+\tgpgSign = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+"""
+"""So that an agent's own commits need nothing of the user, and nothing repacks behind harvest's back."""
+
+
+def make_clean(source: Git, clean: str, base: str, branch: str) -> Git:
+    """Make a bare repository of all objects and tags of `source`, with `branch` at `base`."""
+    git = init(clean, base, branch)
+    refs = tags(source)  # before the objects: what is named now is there then
+    copy_objects(source, clean)
+    _set_refs(git, refs, base, branch)
+    return git
+
+
+def make_tree(clean: Git, tree: str, base: str, branch: str) -> None:
+    """Make a working copy of `base` with a whole git directory of its own and no remote."""
+    git = init(tree, base, branch, bare=False)
+    copy_objects(clean, os.path.join(tree, ".git"))
+    _set_refs(git, tags(clean), base, branch)
+    configure(git)
+    _copy_info(clean, git)
+    git.run("read-tree", "--reset", "-u", "HEAD")
+
+
+def _copy_info(clean: Git, git: Git) -> None:
+    """Let attributes and ignore rules that were given beside the history hold in the working copy too."""
+    assert clean.directory
+    assert git.directory
+    for name in ("attributes", "exclude"):
+        source, target = (os.path.join(directory, "info", name) for directory in (clean.directory, git.directory))
+        if os.path.exists(source):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def make_empty(clean: str, tree: str, branch: str) -> None:
+    """Make both for a remote that holds nothing yet."""
+    init(clean, None, branch)
+    configure(init(tree, None, branch, bare=False))
+
+
+def configure(git: Git) -> None:
+    """Write what an agent's own git commands need."""
+    assert git.directory
+    with open(os.path.join(git.directory, "config"), "a", encoding="utf-8") as file:
+        file.write(_AGENT_CONFIG)
+
+
+def tags(git: Git) -> list[bytes]:
+    """Return `sha ref` of every tag."""
+    return git.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags").splitlines()
+
+
+def _set_refs(git: Git, refs: list[bytes], base: str, branch: str) -> None:
+    assert git.directory
+    if refs:
+        with open(os.path.join(git.directory, "packed-refs"), "wb") as file:
+            file.write(b"# pack-refs with:\n" + b"".join(line + b"\n" for line in refs))
+    git.run("update-ref", f"refs/heads/{branch}", base)
+
+
+def copy_objects(source: Git, target: str) -> None:
+    """Copy packs, loose objects and the shallow border into a git directory."""
+    assert source.directory
+    objects = os.path.join(source.directory, "objects")
+    for name in os.listdir(objects):
+        if name == "pack" or (len(name) == 2 and _HEX.issuperset(name)):
+            _copy_files(os.path.join(objects, name), os.path.join(target, "objects", name))
+    shallow = os.path.join(source.directory, "shallow")
+    if os.path.exists(shallow):
+        shutil.copyfile(shallow, os.path.join(target, "shallow"))
+
+
+def _copy_files(source: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
+    for name in os.listdir(source):
+        if not name.startswith(("tmp_", "multi-pack-index")) and not name.endswith((".lock", ".keep")):
+            shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
+            shutil.copymode(os.path.join(source, name), os.path.join(target, name))

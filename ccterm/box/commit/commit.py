@@ -1,0 +1,168 @@
+"""Makes one commit of an agent's tree, which is data here: git never runs on anything that the agent could configure."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+from ccterm.box.commit.compare import Comparison, Delta
+from ccterm.box.commit.conversions import Conversions
+from ccterm.box.commit.kept import RefusedCopies, write_work
+from ccterm.box.commit.make import Index, commit_tree
+from ccterm.box.commit.rules import Judge
+from ccterm.box.commit.subject import own_commit, tidy
+from ccterm.box.commit.submodule_check import Submodules
+from ccterm.box.commit.walk import MOST, Refused, TooMany, Walk, ignored_by
+from ccterm.box.protocol import Change, Frames, HarvestReport, HarvestRequest, carry_out
+from ccterm.git.diff import count_lines
+from ccterm.git.fsck import check_objects
+from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
+from ccterm.git.names import shown
+from ccterm.git.rooted import Root
+from ccterm.git.tree import Base, read_base
+
+_MOST_REFUSALS = 500
+_MOST_NOTES = 20
+_LONGEST_PATH = 500
+_ROUNDS = 8
+_MANY_LINES = 500
+
+
+def harvest(_frames: Frames, request: HarvestRequest) -> HarvestReport:
+    """Carry out the request."""
+    try:
+        with _opened(request["tree"]) as root:
+            return Harvest(request, root).run()
+    except TooMany:
+        return {"ok": False, "reason": "io", "detail": f"the tree holds more than {MOST:,} paths that are not ignored"}
+    except (GitError, OSError) as error:
+        fault = as_git_error(error)
+        return {"ok": False, "reason": fault.reason, "detail": fault.detail}
+
+
+def _opened(tree: str) -> Root:
+    try:
+        return Root(tree)
+    except OSError as error:
+        raise GitError("io", f"the agent's working tree is no directory any more: {error.strerror}") from error
+
+
+class Harvest:
+    """One harvest."""
+
+    def __init__(self, request: HarvestRequest, root: Root) -> None:
+        self._request, self._root = request, root
+        index = os.path.abspath(os.path.join(request["clean"], "harvest-index"))
+        self._git = Git(request["clean"], work_tree=request["tree"], env={"GIT_INDEX_FILE": index})
+        self._bare = Git(request["clean"])
+        self._index_path = index
+        self._notes: list[str] = []
+        self._subject = self._find_subject()
+
+    def run(self) -> HarvestReport:
+        """Return the report. Raises GitError, OSError, TooMany."""
+        try:
+            return self._run()
+        finally:
+            for name in (self._index_path, f"{self._index_path}.lock"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name)
+
+    def _run(self) -> HarvestReport:
+        base = self._base()
+        delta, refused = self._examine(base)
+        commit, refused = self._commit(base, delta, refused)
+        out = self._request["out"]
+        os.makedirs(out, exist_ok=True)
+        if refused:
+            RefusedCopies(self._root, out).write(refused)
+        changes = write_work(self._bare, base, commit, out) if commit else []
+        report = self._report(commit, changes, refused)
+        report["tracked_lines"] = self._lines(base, changes)
+        return report
+
+    def _lines(self, base: Base, changes: Sequence[Change]) -> int | None:
+        if sum(change["removed"] or 0 for change in changes) <= _MANY_LINES:
+            return None
+        return count_lines(self._bare, base.tree, self._bare.text("mktree"))
+
+    def _base(self) -> Base:
+        try:
+            return read_base(self._bare, self._request["base"])
+        except GitError as error:
+            raise GitError("base", f"the base commit cannot be read: {error.detail}", error.stderr) from error
+
+    def _examine(self, base: Base) -> tuple[Delta, list[Refused]]:
+        found = Walk(self._root, base, ignored_by(self._git)).run()
+        submodules = Submodules(self._request["clean"], self._request["tree"], notes=self._notes)
+        submodules.check(self._root, base, found)
+        delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)
+        judge = Judge(self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"])
+        with Conversions(self._request["clean"], self._root, base) as conversions:
+            conversions.settle(delta, lfs=self._request.get("lfs", False))
+        refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *judge.refusals(delta)])}
+        return delta, sorted(refused.values(), key=lambda refusal: refusal.path)
+
+    def _commit(self, base: Base, delta: Delta, refused: list[Refused]) -> tuple[str | None, list[Refused]]:
+        index = Index(self._git, self._root, base)
+        index.take(delta, {refusal.path for refusal in refused})
+        self._notes += index.notes
+        refused = [*refused, *index.unreadable]
+        skip: set[str] = set()
+        for _ in range(_ROUNDS):
+            tree = index.tree()
+            if tree == base.tree:
+                return None, refused
+            commit = commit_tree(self._bare, tree, base.commit, self._message(), self._request["author"])
+            if not (faulty := self._faulty(index, base, commit, skip)):
+                self._bare.run("update-ref", WORK_REF, commit)
+                return commit, refused
+            index.drop([refusal.path for refusal in faulty])
+            refused += faulty
+        raise GitError("git", "git finds fault with the new objects again and again")
+
+    def _faulty(self, index: Index, base: Base, commit: str, skip: set[str]) -> list[Refused]:
+        """Return the changed paths with whose content git finds fault; what the base brought along is passed over, in `skip`."""
+        while complaints := check_objects(self._bare, commit, [base.commit] if base.commit else [], skip):
+            by_sha = {complaint.sha: complaint for complaint in complaints}
+            if found := [Refused("content", path, f"git refuses it: {by_sha[sha].text}") for path, sha in index.changes() if sha in by_sha]:
+                return found
+            if by_sha.keys() <= skip:
+                raise GitError("git", f"git finds fault with the new commit: {complaints[0].text}")
+            skip.update(by_sha)
+        return []
+
+    def _message(self) -> str:
+        return "\n\n".join(part for part in (self._subject, self._request["body"].strip().replace("\0", "")) if part) + "\n"
+
+    def _find_subject(self) -> str:
+        request = self._request
+        if request["subject"]:
+            return tidy(request["subject"])
+        own = own_commit(self._root)
+        mine = own is not None and own[0] != request["base"] and not self._bare.succeeds("cat-file", "-e", own[0])
+        return (tidy(own[1]) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
+
+    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[Refused]) -> HarvestReport:
+        notes = self._notes[:_MOST_NOTES]
+        if len(self._notes) > _MOST_NOTES:
+            notes.append(f"and {len(self._notes) - _MOST_NOTES} more such notes")
+        if len(refused) > _MOST_REFUSALS:
+            notes.append(f"{len(refused) - _MOST_REFUSALS} more refused paths are not listed here")
+        return {
+            "ok": True,
+            "commit": commit,
+            "subject": self._subject,
+            "files": len(changes),
+            "added": sum(change["added"] or 0 for change in changes),
+            "removed": sum(change["removed"] or 0 for change in changes),
+            "deleted": sum(change["new_mode"] is None for change in changes),
+            "refusals": [
+                {"rule": rule, "path": shown(path)[:_LONGEST_PATH], "detail": detail} for rule, path, detail in refused[:_MOST_REFUSALS]
+            ],
+            "notes": notes,
+        }
+
+
+def main() -> None:
+    """Run as a step program."""
+    carry_out(harvest)

@@ -1,0 +1,135 @@
+"""Makes one commit with an index of our own: git is shown the paths that entered, one by one, and walks nothing by itself."""
+
+import os
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from ccterm.box.commit.compare import Delta, covered
+from ccterm.box.commit.walk import Refused
+from ccterm.git.git import Git, GitError
+from ccterm.git.names import shown
+from ccterm.git.rooted import Node, Root
+from ccterm.git.tree import Base
+
+_TRIES = 200
+"""How often git is asked again about files that it cannot convert, before all that are left are taken as they are."""
+
+
+class Index:
+    """The index of the new commit, beginning as the base."""
+
+    def __init__(self, git: Git, root: Root, base: Base) -> None:
+        self._git, self._root, self._base = git, root, base
+        self._tries = _TRIES
+        self.notes: list[str] = []
+        self.unreadable: list[Refused] = []
+        git.run("read-tree", base.tree)
+
+    def take(self, delta: Delta, refused: Collection[bytes]) -> None:
+        """Bring in everything of a delta that is not refused; what is missing below a refused path stays as the base has it."""
+        self._lines(self._removal(path) for path in delta.missing if not covered(path, refused))
+        wanted = {path: node for path, node in delta.nodes.items() if path not in refused}
+        self._add(sorted(path for path, node in wanted.items() if self._readable(path, node)))
+
+    def drop(self, paths: Collection[bytes]) -> None:
+        """Put paths back to what the base has."""
+        self._lines(self._removal(path) for path in paths)
+        entries = self._base.entries
+        self._lines(f"{entries[path].mode:o} {entries[path].sha}\t".encode() + path for path in paths if path in entries)
+
+    def tree(self) -> str:
+        """Write and return the tree."""
+        return self._git.text("write-tree")
+
+    def changes(self) -> list[tuple[bytes, str]]:
+        """Return (path, new object name) of each path that is other than in the base and was not deleted."""
+        fields = iter(self._git.fields("diff-index", "--cached", "--raw", "-r", "-z", "--no-renames", "--no-abbrev", self._base.tree))
+        pairs = ((about.split(b" "), next(fields)) for about in fields)
+        return [(path, about[3].decode()) for about, path in pairs if not about[4].startswith(b"D")]
+
+    def _readable(self, path: bytes, node: Node) -> bool:
+        """Whether git will be able to read a path; what its owner closed is opened."""
+        if node.is_link or node.mode & stat.S_IRUSR:
+            return True
+        try:
+            os.close(self._root.open(path))
+        except OSError as error:
+            self._unreadable(path, error)
+            return False
+        return True
+
+    def _add(self, paths: Sequence[bytes]) -> None:
+        """Let git read files as it does for `git add`; halve the list until what git cannot convert stands alone."""
+        if not paths or self._git_adds(paths):
+            return
+        self._tries -= 1
+        if self._tries < 0:
+            self._add_unconverted(paths)
+        elif len(paths) == 1:
+            self._add_raw(paths[0])
+        else:
+            self._add(paths[: len(paths) // 2])
+            self._add(paths[len(paths) // 2 :])
+
+    def _git_adds(self, paths: Sequence[bytes]) -> bool:
+        listing = b"".join(path + b"\0" for path in paths)
+        code, _, said = self._git.answer("update-index", "--add", "--replace", "-z", "--stdin", stdin=listing)
+        if code and "No space left" in said:
+            raise GitError("disk", "no space is left for the new objects", said)
+        return code == 0
+
+    def _add_raw(self, path: bytes) -> None:
+        try:
+            with os.fdopen(self._root.open(path), "rb") as file:
+                executable = os.fstat(file.fileno()).st_mode & stat.S_IXUSR
+                sha = self._git.text("hash-object", "-w", "--stdin", stdin=file.read())
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        self._lines([f"{'100755' if executable else '100644'} {sha}\t".encode() + path])
+        self.notes.append(f"{shown(path)} cannot be converted as .gitattributes asks and was taken as it is")
+
+    def _add_unconverted(self, paths: Sequence[bytes]) -> None:
+        """Take very many files at once without changing their encoding."""
+        assert self._git.directory
+        attributes = os.path.join(self._git.directory, "info", "attributes")  # these win over those of the tree
+        os.makedirs(os.path.dirname(attributes), exist_ok=True)
+        given = f"{attributes}.given"
+        if os.path.exists(attributes):
+            os.rename(attributes, given)
+        with open(attributes, "w", encoding="ascii") as file:
+            file.write("* -working-tree-encoding\n")
+        try:
+            if not self._git_adds(paths):
+                raise GitError("git", f"git cannot take {len(paths):,} files, {shown(paths[0])} the first of them")
+        finally:
+            os.unlink(attributes)
+            if os.path.exists(given):
+                os.rename(given, attributes)
+        self.notes.append(f"{len(paths):,} files cannot all be converted as .gitattributes asks and were taken as they are")
+
+    def _unreadable(self, path: bytes, error: OSError) -> None:
+        self.unreadable.append(Refused("unreadable", path, f"cannot be read: {error.strerror or error}"))
+
+    def _removal(self, path: bytes) -> bytes:
+        return b"0 %s\t%s" % (b"0" * len(self._base.tree), path)
+
+    def _lines(self, lines: Iterable[bytes]) -> None:
+        if listing := b"".join(line + b"\0" for line in lines):
+            self._git.run("update-index", "-z", "--index-info", stdin=listing)
+
+
+def commit_tree(git: Git, tree: str, parent: str | None, message: str, author: str) -> str:
+    """Make a commit object and return its name."""
+    parents = ["-p", parent] if parent else []
+    return git.with_env(_identity(author)).text("commit-tree", tree, *parents, "-F", "-", stdin=message.encode("utf-8", "replace"))
+
+
+def _identity(author: str) -> Mapping[str, str]:
+    name, _, mail = author.partition("<")
+    values = {"NAME": _plain(name) or "Claude Agent", "EMAIL": _plain(mail.partition(">")[0]) or "agent@commandcenter.ai"}
+    return {f"GIT_{role}_{kind}": value for role in ("AUTHOR", "COMMITTER") for kind, value in values.items()}
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(c for c in text if c.isprintable() and c not in "<>").split()).strip(".,:;\"'\\")

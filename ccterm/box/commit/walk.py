@@ -1,0 +1,142 @@
+"""Walks an agent's tree with lstat and descriptors alone, and finds what would enter a commit: ignored paths are skipped unread."""
+
+import contextlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ccterm.git.git import Git
+from ccterm.git.names import is_dotgit, too_deep
+from ccterm.git.rooted import Node, Root
+from ccterm.git.tree import GITLINK, Base
+
+MOST = 1_000_000
+"""Paths in one tree; more is a mistake of the agent's."""
+_STEERING = (b".gitignore", b".gitattributes", b".gitmodules")
+
+
+class Refused(NamedTuple):
+    """A path that must not enter the commit, and the rule that says so."""
+
+    rule: str
+    path: bytes
+    detail: str
+
+
+class TooMany(Exception):
+    """The tree holds more than MOST paths."""
+
+
+class Found:
+    """What a walk found: path -> node of everything that is tracked or not ignored, directories aside."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[bytes, Node] = {}
+        self.submodules: dict[bytes, Node] = {}
+        """What lies where the base has a submodule."""
+        self.refused: list[Refused] = []
+
+
+Ignored = Callable[[list[bytes]], set[bytes]]
+
+
+class Walk:
+    """One walk, level by level, so that each level takes one question about what is ignored."""
+
+    def __init__(self, root: Root, base: Base, ignored: Ignored) -> None:
+        self._root, self._base, self._ignored = root, base, ignored
+        self._found = Found()
+
+    def run(self) -> Found:
+        """Walk. Raises TooMany, OSError for the root itself, GitError."""
+        self._root.directory(b"")
+        level = [b""]
+        while level:
+            level = self._descend(sorted(level))
+        return self._found
+
+    def _descend(self, level: list[bytes]) -> list[bytes]:
+        below: list[bytes] = []
+        fresh: dict[bytes, Node] = {}
+        for directory in level:
+            for path, node in self._list(directory).items():
+                self._sort_in(path, node, fresh, below)
+        for path in self._ignored(list(fresh)) if fresh else ():
+            fresh.pop(path, None)
+        for path, node in fresh.items():
+            self._take_fresh(path, node, below)
+        if len(self._found.nodes) + len(below) > MOST:
+            raise TooMany
+        return below
+
+    def _list(self, directory: bytes) -> dict[bytes, Node]:
+        try:
+            names = self._root.list(directory)
+        except OSError as error:
+            if not directory:
+                raise
+            self._refuse("unreadable", directory, f"cannot be read: {error.strerror}")
+            return {}
+        if not directory:
+            names.pop(b".git", None)
+        elif b".git" in names:
+            self._refuse("nested", directory, "holds a git repository of its own")
+            return {}
+        if _like_repository(names) and not self._base.looks_like_repository(directory):
+            return self._without_repository(directory, names)
+        return {directory + b"/" + name if directory else name: node for name, node in names.items()}
+
+    def _without_repository(self, directory: bytes, names: dict[bytes, Node]) -> dict[bytes, Node]:
+        if directory:
+            self._refuse("nested", directory, "looks like a bare git repository")
+            return {}
+        for name in (b"HEAD", b"objects", b"refs"):
+            self._refuse("nested", name, "makes the whole tree look like a bare git repository")
+            del names[name]
+        return names
+
+    def _sort_in(self, path: bytes, node: Node, fresh: dict[bytes, Node], below: list[bytes]) -> None:
+        entry = self._base.entries.get(path)
+        if entry is not None and entry.mode == GITLINK:
+            self._found.submodules[path] = node
+        elif entry is not None and not node.is_directory:
+            self._found.nodes[path] = node
+        elif node.is_directory and path in self._base.directories:
+            below.append(path)
+        else:
+            fresh[path] = node
+        self._disarm(path, node)
+
+    def _disarm(self, path: bytes, node: Node) -> None:
+        """Remove a FIFO where git would open one to learn its rules, and wait for ever: there is nothing in it to lose."""
+        if path.rpartition(b"/")[2] in _STEERING and not (node.is_directory or node.git_mode):
+            with contextlib.suppress(OSError):
+                self._root.remove(path)
+
+    def _take_fresh(self, path: bytes, node: Node, below: list[bytes]) -> None:
+        if deep := too_deep(path):
+            self._refuse("depth", path, deep)
+        elif not node.is_directory:
+            self._found.nodes[path] = node
+        elif is_dotgit(path.rpartition(b"/")[2]):
+            self._refuse("dotgit", path, "some systems take this name for .git")
+        else:
+            below.append(path)
+
+    def _refuse(self, rule: str, path: bytes, detail: str) -> None:
+        self._found.refused.append(Refused(rule, path, detail))
+
+
+def ignored_by(git: Git) -> Ignored:
+    """Return the question which of some paths git ignores, asked of the .gitignore files of git's work tree."""
+
+    git = git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore knows nothing of such
+
+    def ignored(paths: list[bytes]) -> set[bytes]:
+        listing = b"".join(b"./%s\0" % path for path in paths)  # "./": a name may begin like a pathspec
+        return {name[2:] for name in git.fields("check-ignore", "--no-index", "-z", "--stdin", stdin=listing, codes=(0, 1))}
+
+    return ignored
+
+
+def _like_repository(names: dict[bytes, Node]) -> bool:
+    return b"HEAD" in names and all(name in names and names[name].is_directory for name in (b"objects", b"refs"))

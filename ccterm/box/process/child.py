@@ -1,0 +1,101 @@
+"""Starts the child of a step: its command, its environment, and the user it is dropped to."""
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import IO, Any, NamedTuple
+
+from ccterm.box.process import tree
+from ccterm.box.protocol import MARK
+
+_INTERNAL = ("CCTERM_", "OTEL_", "DAGGER_", "_DAGGER_", "_EXPERIMENTAL_DAGGER_", "TRACEPARENT", "BAGGAGE")
+"""Beginnings of environment names that are between ccterm, an engine and its boxes."""
+
+
+class StartError(Exception):
+    """The child could not be started; reason is a word for programs, detail one sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def command(argv: list[str]) -> list[str]:
+    """Return the real command of ["@inside", PROGRAM, …], and every other one as it is."""
+    if argv[0] != "@inside":
+        return argv
+    return [sys.executable, "-I", os.path.abspath(sys.argv[0]), *argv[1:]]
+
+
+def environment(extra: Mapping[str, str], mark: str, home: str | None = None) -> dict[str, str]:
+    """Return our own environment without what is internal, plus `extra`, the mark and HOME."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_INTERNAL)}
+    return kept | dict(extra) | {MARK: mark} | ({"HOME": os.path.abspath(home)} if home else {})
+
+
+def mark_of(request: Mapping[str, Any]) -> str:
+    """Return the mark that the executor gave this box, else the one in the request."""
+    mark: str = os.environ.get(MARK) or request["mark"]
+    return mark
+
+
+class Child(NamedTuple):
+    """A started child."""
+
+    process: "subprocess.Popen[bytes]"
+    mark: str
+    env: Mapping[str, str]
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """The pipe into it."""
+        return _there(self.process.stdin)
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """The pipe out of it."""
+        return _there(self.process.stdout)
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """The pipe of its complaints."""
+        return _there(self.process.stderr)
+
+
+def _there(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ValueError("this pipe was not asked for")
+    return pipe
+
+
+def start(argv: list[str], *, cwd: str, env: dict[str, str], mark: str, user: str | None = None, talk: bool = True) -> Child:
+    """Start a child in its own session, with pipes for both streams and, when we `talk` to it, for stdin. Raises StartError."""
+    tree.adopt_orphans()
+    options = _dropped(user, env) if user and os.getuid() == 0 else {}
+    stdin, pipe = subprocess.PIPE if talk else subprocess.DEVNULL, subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            command(argv), cwd=cwd, env=env, stdin=stdin, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True, **options
+        )
+    except FileNotFoundError as error:
+        raise StartError("not_found", f"{argv[0] if os.path.isdir(cwd) else cwd} is not there") from error
+    except (OSError, ValueError) as error:
+        raise StartError("not_executable", f"{argv[0]} cannot be started: {error}") from error
+    return Child(process, mark, env)
+
+
+def _dropped(user: str, env: dict[str, str]) -> dict[str, Any]:
+    """Return the Popen options that drop the child to `user`, whose names go into its environment."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as error:
+        raise StartError("not_executable", f"there is no user {user}") from error
+    tree.forbid_new_privileges()
+    env |= {"USER": user, "LOGNAME": user}
+    if env.get("HOME") == os.environ.get("HOME"):
+        env["HOME"] = entry.pw_dir  # ours is root's
+    else:
+        os.chown(env["HOME"], entry.pw_uid, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid)}

@@ -1,0 +1,150 @@
+"""The agent that plays a script instead of asking a model, and prints the same stream-json as the real CLI: demo, screenshots and most tests.
+
+The prompt is the script when it is JSON: a list of actions, or {"script": [actions]}. Anything else gets a small honest piece of
+work: the prompt's first line is added to AGENT_NOTES.md. A word during the run is a script of its own in the same way. With the
+argument --script FILE the first turn plays that file, and the prompt may be what a person would write. An action
+is an object whose first key names it:
+
+say TEXT                          say something
+type TEXT, seconds S              say it letter by letter, over S seconds (1)
+ask TEXT                          the same as say, for a question that ends the run
+think TEXT                        think aloud
+write PATH, text T                write a file; the directories above it are made. Paths are relative to the working directory
+append PATH, text T               add to the end of a file
+edit PATH, old A, new B           replace the first A by B
+delete PATH                       remove a file or a directory
+rename PATH, to B                 move it
+chmod PATH, mode "755"            change its mode
+symlink PATH, to TARGET           make a symbolic link
+mkfifo PATH                       make a named pipe
+read PATH                         read a file aloud
+bash COMMAND                      run a command with bash; an interrupt kills it
+commit SUBJECT                    commit everything with git, as the agent
+sleep S                           wait
+spend USD, input N, output N      add to the bill
+limit U                           tell that the usage window is used to U (0-1)
+retry N, wait S                   meet N overloaded answers, then go on
+env PATH | true                   write the environment to a file, or say it
+fail KIND, text T                 end the turn: auth, usage_limit (resets_in S), rate_limit, overloaded, server_error, connection, billing,
+                                  model_not_found, max_tokens, refusal, max_turns, budget; retries N first; dropped (no result, exit 1)
+no_result CODE                    end the process without a result
+exit CODE                         end the process after a good result
+cut true                          end in the middle of a line, exit 0
+crash SIGNAL                      die by a signal
+hang [SIGNALS]                    do nothing for ever, deaf to these signals
+flood N, bytes B, raw true        print N messages of B bytes (80), or raw lines
+long_line MB                      say so many megabytes in one line
+garbage N                         print N lines that are no JSON, and N on stderr
+fork holder | daemon              leave a process behind that holds stdout, or that hides in a session of its own
+"""
+
+import json
+import sys
+from collections import deque
+from itertools import pairwise
+
+from ccterm.box.scripted.actions import Action, Actions, BrokenOff, Ended
+from ccterm.box.scripted.stdin import Ear, Message
+from ccterm.box.scripted.stream import Stream, fresh_uuid
+
+
+class Agent:
+    """Plays one turn for each message from stdin, until stdin is closed."""
+
+    def __init__(self, stream: Stream, opening: str = "") -> None:
+        """opening: the script of the first turn; "" = what the first message says."""
+        self._stream = stream
+        self._opening = opening
+        self._ear = Ear(self._arrived, self._respond)
+        self._actions = Actions(stream, self._ear)
+        self._code = 0
+
+    def run(self) -> int:
+        """Return the exit code."""
+        while message := self._ear.next_message():
+            self._turn(message)
+            if self._ear.signalled:
+                return 0
+            self._ear.interrupted = False
+        return self._code
+
+    def _turn(self, first: Message) -> None:
+        taken = [first]
+        self._stream.begin_turn(first.text, first.key)
+        try:
+            opening, self._opening = self._opening, ""
+            self._play(deque(script(opening or first.text)), taken)
+            self._code = 0
+        except BrokenOff:
+            self._break_off()
+        except Ended as ended:
+            self._code = ended.code
+        for message in taken:
+            self._stream.lifecycle(message.key, "completed")
+
+    def _play(self, actions: deque[Action], taken: list[Message]) -> None:
+        while actions:
+            self._actions.perform(actions.popleft())
+            self._ear.listen()
+            if self._ear.broken_off:
+                raise BrokenOff
+            while actions and self._ear.messages:  # a word during a turn is taken up after the running action
+                taken.append(self._ear.messages.popleft())
+                self._stream.lifecycle(taken[-1].key, "started")
+                actions.extend(script(taken[-1].text))
+        self._stream.success(self._actions.last_words)
+
+    def _break_off(self) -> None:
+        self._stream.user([{"type": "text", "text": "[Request interrupted by user]"}])
+        errors = ["[ede_diagnostic] result_type=user last_content_type=n/a stop_reason=null"]
+        self._stream.result(is_error=True, subtype="error_during_execution", terminal_reason="aborted_streaming", errors=errors)
+
+    def _arrived(self, message: Message) -> None:
+        self._stream.lifecycle(message.key, "queued")
+
+    def _respond(self, request: str, subtype: str) -> None:
+        answer: dict[str, object] = {"still_queued": []} if subtype == "interrupt" else {}
+        self._stream.emit({"type": "control_response", "response": {"subtype": "success", "request_id": request, "response": answer}})
+
+
+def script(text: str) -> list[Action]:
+    """Return the actions that a message holds, or what the agent does with plain words."""
+    given = _json(text)
+    actions = given.get("script") if isinstance(given, dict) else given
+    if isinstance(actions, list) and all(isinstance(action, dict) and action for action in actions):
+        return actions
+    first = text.strip().split("\n")[0]
+    return [
+        {"say": f"I will take this down: {first}"},
+        {"append": "AGENT_NOTES.md", "text": f"- {first}\n"},
+        {"say": "Done: AGENT_NOTES.md holds the task."},
+    ]
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text) if text.lstrip()[:1] in ("[", "{") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def main() -> None:
+    """Play; the arguments are those of the real CLI as far as they matter here."""
+    arguments = sys.argv[2:]
+    options = dict(pairwise(arguments))
+    stream = Stream(
+        session=options.get("--session-id") or fresh_uuid(),
+        model=options.get("--model") or "scripted",
+        permission="bypassPermissions"
+        if "--dangerously-skip-permissions" in arguments
+        else options.get("--permission-mode", "acceptEdits"),
+        partial="--include-partial-messages" in arguments,
+    )
+    sys.exit(Agent(stream, _read(options.get("--script"))).run())
+
+
+def _read(path: str | None) -> str:
+    if path is None:
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()

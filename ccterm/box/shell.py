@@ -1,0 +1,133 @@
+"""Runs a user's command in a tree: setup, or verify with the new commit laid over the tree first."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections import deque
+
+from ccterm.box.agent.pipes import Outlet, QueuedFrames, drain
+from ccterm.box.process import child, tree
+from ccterm.box.process.loop import Signals, Source, turn
+from ccterm.box.protocol import ShellReport, ShellRequest, carry_out_with
+from ccterm.git.git import Git, GitError
+
+HELD_OPEN = 5.0
+"""Seconds that we read on after the command ended while something still holds its output open."""
+TAIL = 4096
+"""Characters of output that go into the report."""
+
+
+class Tail:
+    """The end of what was printed."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._length = 0
+
+    def __call__(self, text: str, part: bool) -> None:
+        """Take one line of output, or a part of one."""
+        self._lines.append(text[-TAIL:] if part else f"{text[-TAIL:]}\n")
+        self._length += len(self._lines[-1])
+        while self._length - len(self._lines[0]) > TAIL:
+            self._length -= len(self._lines.popleft())
+
+    def text(self) -> str:
+        """Return it."""
+        return "".join(self._lines)[-TAIL:]
+
+
+def shell(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
+    """Carry out the request."""
+    overlay, commit = request.get("overlay"), request.get("commit")
+    try:
+        if overlay and commit:
+            lay_over(overlay, request["cwd"], commit, request.get("base"))
+        return _run(frames, request)
+    except GitError as error:
+        return {"ok": False, "reason": "overlay", "detail": error.detail}
+    except child.StartError as error:
+        return {"ok": False, "reason": "exit", "detail": error.detail}
+
+
+def _run(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
+    tail, signals, mark = Tail(), Signals(), child.mark_of(request)
+    argv = ["bash" if shutil.which("bash") else "sh", "-c", request["command"]]
+    started = child.start(argv, cwd=request["cwd"], env=child.environment(request["env"], mark), mark=mark, talk=False)
+    outlets = (Outlet(started.stdout, 1, frames, tail), Outlet(started.stderr, 2, frames, tail))
+    sources: list[Source] = [signals, frames, *outlets]
+    end = time.monotonic() + request["timeout_seconds"]
+    while (code := started.process.poll()) is None and time.monotonic() < end and not (signals.asked or frames.gone):
+        turn(sources, min(0.5, end - time.monotonic()))
+        tree.reap(keep=started.process.pid)
+    tree.kill(mark)
+    drain(frames, outlets, HELD_OPEN)
+    return _report(code, tail.text(), request["timeout_seconds"])
+
+
+def _report(code: int | None, tail: str, timeout: float) -> ShellReport:
+    if code is None:
+        detail = f"the command did not end within {timeout:g} s"
+        return {"ok": False, "reason": "timeout", "detail": detail, "exit": None, "signal": None, "tail": tail}
+    if code < 0:
+        return {"ok": False, "reason": "signal", "detail": f"signal {-code} ended the command", "exit": None, "signal": -code, "tail": tail}
+    report: ShellReport = {"ok": code == 0, "exit": code, "signal": None, "tail": tail}
+    if code:
+        report |= {"reason": "exit", "detail": f"the command ended with exit code {code}"}
+    return report
+
+
+def main() -> None:
+    """Run as a step program."""
+    frames = QueuedFrames()
+    carry_out_with(frames, shell)
+    frames.finish()
+
+
+_GITLINK = b"160000"
+
+
+def lay_over(clean: str, tree: str, commit: str, base: str | None) -> None:
+    """Make the tree's tracked files those of `commit`; `base` is what the tree was checked out from. Raises GitError, OSError."""
+    index = os.path.abspath(os.path.join(os.environ.get("TMPDIR", "."), f"overlay-{os.getpid()}.index"))
+    git = Git(clean, work_tree=tree, env={"GIT_INDEX_FILE": index})
+    try:
+        paths = _wanted(git, commit, base)
+        if paths:
+            git.run("checkout", "--force", "--pathspec-from-file=-", "--pathspec-file-nul", commit, stdin=b"\0".join(paths))
+        for path in _deleted(git, commit, base):
+            _remove(os.fsencode(tree), path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(index)
+
+
+def _wanted(git: Git, commit: str, base: str | None) -> list[bytes]:
+    """Return the commit's files, but not those whose real content is elsewhere and did not change: they are in the tree already."""
+    entries = [entry.partition(b"\t") for entry in git.fields("ls-tree", "-r", "-z", commit)]
+    paths = [path for facts, _, path in entries if not facts.startswith(_GITLINK)]
+    attributes = git.fields("check-attr", "--stdin", "-z", "filter", stdin=b"".join(path + b"\0" for path in paths))
+    elsewhere = {path for path, _, value in zip(*[iter(attributes)] * 3, strict=True) if value == b"lfs"}
+    if not elsewhere or base is None:
+        return paths
+    changed = set(git.fields("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, commit))
+    return [path for path in paths if path not in elsewhere or path in changed]
+
+
+def _deleted(git: Git, commit: str, base: str | None) -> list[bytes]:
+    if base is None:
+        return []
+    return git.fields("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=D", base, commit)
+
+
+def _remove(tree: bytes, path: bytes) -> None:
+    """Remove a file below the tree, never through a link, and the directories that it leaves empty."""
+    parts = path.split(b"/")
+    above = [os.path.join(tree, *parts[:depth]) for depth in range(1, len(parts))]
+    if any(os.path.islink(directory) for directory in above):
+        return
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+        os.unlink(os.path.join(tree, path))
+    with contextlib.suppress(OSError):
+        for directory in reversed(above):
+            os.rmdir(directory)

@@ -1,0 +1,85 @@
+"""How boxes get out: services of the user's own loopback by an alias, the user's proxies and certificates."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import dagger
+from dagger import PortForward
+
+from ccterm.executors.base import Step
+from ccterm.executors.dagger.cached_ids import KnownService
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+"""Where a user names the certificates of a company's proxy; any of them holds for all tools in a box."""
+_CA_PLACE = "/etc/ssl/certs/ccterm-host.pem"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+NETLESS = ("harvest",)
+"""Programs that get no network."""
+
+
+def alias(port: int) -> str:
+    """Return how a box names the host's loopback at a port: one word, as only such may be reached by http."""
+    return f"loopback-{port}"
+
+
+class _Proxy(NamedTuple):
+    """A proxy as boxes name it. port, host: where it listens on the host's loopback; 0, "" = it is elsewhere."""
+
+    value: str
+    secret: bool
+    port: int = 0
+    host: str = ""
+
+    @classmethod
+    def read(cls, name: str, value: str) -> "_Proxy":
+        """Read what the user's environment says."""
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        secret = bool(parts.username or parts.password)
+        if parts.hostname not in _LOOPBACK or name.lower().startswith("no"):
+            return cls(value, secret)
+        port = parts.port or 80
+        return cls(f"{parts.scheme}://{alias(port)}:{port}", secret, port, parts.hostname)
+
+
+class Reach:
+    """What the user's environment says of the network, for one session. Harvest gets none of it: it needs no network."""
+
+    def __init__(self, client: dagger.Client, environ: Mapping[str, str]) -> None:
+        self._client = client
+        self._proxies = {name: _Proxy.read(name, environ[name]) for name in _PROXIES if environ.get(name)}
+        self._ca = next((Path(environ[name]) for name in _CA if environ.get(name) and Path(environ[name]).is_file()), None)
+        self._services: dict[tuple[str, int], dagger.Service] = {}
+
+    def networked(self, container: dagger.Container) -> dagger.Container:
+        """Return a container whose programs know the user's proxies and certificates."""
+        for name, proxy in self._proxies.items():
+            if proxy.secret:
+                container = container.with_secret_variable(name, self._client.set_secret(f"proxy-{name}", proxy.value))
+            else:
+                container = container.with_env_variable(name, proxy.value)
+        return self._certified(container)
+
+    def opened(self, box: dagger.Container, step: Step) -> dagger.Container:
+        """Return the box with the host's services that its step may reach."""
+        ports = {port: host for host, port in step.reaches}
+        if step.program not in NETLESS:
+            ports |= {proxy.port: proxy.host for proxy in self._proxies.values() if proxy.port}
+        for port, host in ports.items():
+            box = box.with_service_binding(alias(port), self._service("127.0.0.1" if host == "localhost" else host, port))
+        return box
+
+    def _service(self, host: str, port: int) -> dagger.Service:
+        if (host, port) not in self._services:
+            self._services[host, port] = KnownService(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
+        return self._services[host, port]
+
+    def _certified(self, box: dagger.Container) -> dagger.Container:
+        if self._ca is None:
+            return box
+        box = box.with_file(_CA_PLACE, self._client.host().file(str(self._ca)), permissions=0o644)
+        for name in (*_CA, "GIT_SSL_CAINFO"):
+            box = box.with_env_variable(name, _CA_PLACE)
+        return box

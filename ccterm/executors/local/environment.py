@@ -1,0 +1,56 @@
+"""What a step sees of the user's environment: next to nothing for ccterm's own tools, everything but secrets for the user's."""
+
+import os
+import re
+from collections.abc import Mapping
+
+from ccterm.box.protocol import LIFELINE, MARK
+from ccterm.executors.base import Step
+from ccterm.executors.local.box import Box
+
+_TOOL = re.compile(
+    r"PATH|LANG|LC_[A-Z]+|TZ|(HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_proxy|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|NIX_SSL_CERT_FILE"
+)
+_WITHHELD = re.compile(r"(GIT|SSH|CLAUDE_CODE|CCTERM)_.*|CLAUDECODE|ANTHROPIC_(API_KEY|AUTH_TOKEN)|GPG_AGENT_INFO")
+_SECRET_WORDS = frozenset(
+    [
+        "TOKEN",
+        "TOKENS",
+        "SECRET",
+        "SECRETS",
+        "PASSWORD",
+        "PASSWORDS",
+        "PASSWD",
+        "PASSPHRASE",
+        "PASS",
+        "PW",
+        "PAT",
+        "KEY",
+        "KEYS",
+        "APIKEY",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "CREDS",
+    ]
+)
+_SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY")
+
+
+def looks_secret(name: str) -> bool:
+    """Return whether an environment name looks as if its value were a secret."""
+    upper = name.upper()
+    return not _SECRET_WORDS.isdisjoint(re.split(r"[^A-Z]+", upper)) or any(part in upper.replace("_", "") for part in _SECRET_PARTS)
+
+
+def environment(step: Step, user: Mapping[str, str], box: Box, mark: str) -> dict[str, str]:
+    """Return the environment of a step program, its secrets included."""
+    if step.image == "tool":
+        env = {name: value for name, value in user.items() if _TOOL.fullmatch(name)}
+    else:
+        env = {name: value for name, value in user.items() if not _WITHHELD.fullmatch(name) and not looks_secret(name)}
+    env.setdefault("PATH", os.defpath)
+    return (
+        env
+        | {"TMPDIR": str(box.tmp), "GIT_CEILING_DIRECTORIES": str(box.root.parent), MARK: mark, LIFELINE: "stdin"}
+        | {name: value.get_secret_value() for name, value in step.secrets.items()}
+    )

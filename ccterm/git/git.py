@@ -1,0 +1,195 @@
+"""The one way in which programs run git: no shell, nothing inherited, no configuration but what is said here.
+
+Hooks alone are not the danger: fsmonitor, filters, external diffs, helpers and rewritten URLs all start programs from a configuration.
+So no program of ours ever runs git with a git directory that an agent could write.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from typing import IO
+
+from ccterm.box.protocol import MARK
+from ccterm.git.errors import fault_of, reason_of_system
+
+Arg = str | bytes
+WORK_REF = "refs/ccterm/work"
+"""Where harvest leaves its commit, in the clean git directory and in bundles."""
+
+_SAFE = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.safecrlf=false",
+    "core.looseCompression=1",
+    "core.fsync=none",
+    "credential.helper=",
+    "http.followRedirects=false",
+    "protocol.ext.allow=never",
+    "safe.directory=*",
+    "safe.bareRepository=explicit",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.unpackLimit=1",
+    "fetch.writeCommitGraph=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "init.defaultBranch=main",
+    "advice.detachedHead=false",
+)
+_PASSED_ON = (MARK, "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", *(f"{name}_proxy" for name in ("http", "https", "no", "all")))
+_PASSED_ON += ("HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+class GitError(Exception):
+    """git failed. `reason` is a word for programs, `detail` a sentence for people, `stderr` what git said."""
+
+    def __init__(self, reason: str, detail: str, stderr: str = "") -> None:
+        super().__init__(detail)
+        self.reason, self.detail, self.stderr = reason, detail, stderr
+
+
+def as_git_error(error: GitError | OSError) -> GitError:
+    """Return a failure of git or of the system as one that has a reason and a detail."""
+    if isinstance(error, GitError):
+        return error
+    name = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+    return GitError(reason_of_system(error), f"{error.strerror or error}{name}")
+
+
+class Git:
+    """Runs git on one git directory that is ours, or on none; `env` is added to the clean environment."""
+
+    def __init__(self, directory: str | None = None, *, work_tree: str | None = None, env: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        places = {"GIT_DIR": directory, "GIT_WORK_TREE": work_tree}
+        self._env = clean_environment() | {name: os.path.abspath(path) for name, path in places.items() if path} | dict(env or {})
+
+    def with_env(self, env: Mapping[str, str]) -> "Git":
+        """Return the same with more environment."""
+        other = Git(self.directory)
+        other._env = self._env | dict(env)
+        return other
+
+    def run(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,), timeout: float | None = None) -> bytes:
+        """Run git and return its stdout. Raises GitError for an exit code that is not in `codes`."""
+        return self.answer(*args, stdin=stdin, codes=codes, timeout=timeout)[1]
+
+    def answer(
+        self, *args: Arg, stdin: bytes = b"", codes: Collection[int] | None = None, timeout: float | None = None
+    ) -> tuple[int, bytes, str]:
+        """Run git and return its exit code, stdout and stderr. Raises GitError for a code outside `codes`, when given."""
+        try:
+            done = subprocess.run(_command(args), env=self._env, input=stdin, capture_output=True, check=False, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise GitError("network", f"git {_name(args)} gave no answer within {timeout:g} s") from error
+        said = done.stderr.decode("utf-8", "replace")
+        if codes is not None and done.returncode not in codes:
+            raise self._failed(args, done.returncode, said)
+        return done.returncode, done.stdout, said
+
+    def text(self, *args: Arg, stdin: bytes = b"") -> str:
+        """Run git and return its stdout as stripped text."""
+        return self.run(*args, stdin=stdin).decode("utf-8", "replace").strip()
+
+    def fields(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,)) -> list[bytes]:
+        """Run git with -z output and return its NUL-terminated fields."""
+        return self.run(*args, stdin=stdin, codes=codes).split(b"\0")[:-1]
+
+    def succeeds(self, *args: Arg) -> bool:
+        """Return whether git exits with 0."""
+        return self.answer(*args)[0] == 0
+
+    def to_file(self, file: IO[bytes], *args: Arg, stdin: bytes = b"") -> None:
+        """Run git with its stdout going to `file`, and wait for it."""
+        done = subprocess.run(_command(args), env=self._env, input=stdin, stdout=file, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise self._failed(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+
+    def lines(self, *args: Arg) -> Iterator[bytes]:
+        """Run git and yield its stdout by lines, as they come, each with its line break."""
+        with subprocess.Popen(
+            _command(args), env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout
+            yield from process.stdout
+        if process.returncode:
+            raise self._failed(args, process.returncode, "")
+
+    def _failed(self, args: Sequence[Arg], code: int, said: str) -> GitError:
+        fault = fault_of(said, f"git {_name(args)} ended with {code}")
+        return GitError(fault.reason, fault.detail, said)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment that git is run in: built from nothing."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {
+        "PATH": os.defpath,
+        **kept,
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "false",
+        "GIT_ALLOW_PROTOCOL": "none",  # no transport at all, unless the remote brings its own
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_PAGER": "cat",
+        "GIT_EDITOR": "false",
+        "GIT_DEFAULT_REF_FORMAT": "files",
+        "GIT_AUTHOR_NAME": "ccterm",
+        "GIT_AUTHOR_EMAIL": "ccterm@localhost",
+        "GIT_COMMITTER_NAME": "ccterm",
+        "GIT_COMMITTER_EMAIL": "ccterm@localhost",
+    }
+
+
+def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return configuration as environment: arguments are for every process of the machine to read."""
+    if settings and version() < (2, 31):
+        words = (f"{name}={value}".replace("'", "'\\''") for name, value in settings.items())
+        return {"GIT_CONFIG_PARAMETERS": " ".join(f"'{word}'" for word in words)}
+    names = {f"GIT_CONFIG_KEY_{n}": name for n, name in enumerate(settings)}
+    values = {f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(settings.values())}
+    return {**names, **values, "GIT_CONFIG_COUNT": str(len(settings))}
+
+
+@cache
+def version() -> tuple[int, int]:
+    """Return the first two numbers of git's version."""
+    numbers = re.search(r"(\d+)\.(\d+)", Git().text("version"))
+    return (int(numbers[1]), int(numbers[2])) if numbers else (99, 0)
+
+
+def init(directory: str, base: str | None, branch: str, *, bare: bool = True) -> Git:
+    """Make an empty repository, for the kind of object name that `base` has, whose HEAD names `branch`."""
+    env = {"GIT_DEFAULT_HASH": hash_name(base)}
+    git = Git(directory if bare else os.path.join(directory, ".git"), work_tree=None if bare else directory, env=env)
+    Git(env=env).run("init", "--quiet", "--template=", *(["--bare"] if bare else []), os.path.abspath(directory))
+    assert git.directory
+    with open(os.path.join(git.directory, "HEAD"), "w", encoding="utf-8") as head:
+        head.write(f"ref: refs/heads/{branch}\n")
+    return git
+
+
+def hash_name(sha: str | None) -> str:
+    """Return the name of the hash that an object name was made with."""
+    return "sha256" if sha is not None and len(sha) == 64 else "sha1"
+
+
+def _command(args: Sequence[Arg]) -> list[Arg]:
+    settings = [word for setting in _SAFE for word in ("-c", setting)]
+    return ["git", *settings, *args]
+
+
+def _name(args: Sequence[Arg]) -> str:
+    words = (os.fsdecode(arg) for arg in args)
+    return next((word for word in words if word[:1].isalpha() and "=" not in word), "")

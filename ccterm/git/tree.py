@@ -1,0 +1,70 @@
+"""What a commit holds, as the measure for what an agent changed."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ccterm.git.git import Git, hash_name
+
+GITLINK = 0o160000
+
+
+class Entry(NamedTuple):
+    """One path of a commit: mode and object name."""
+
+    mode: int
+    sha: str
+
+
+class Base:
+    """All paths of a commit, and all directories that these paths need."""
+
+    def __init__(
+        self, tree: str, entries: dict[bytes, Entry] | None = None, directories: set[bytes] | None = None, commit: str | None = None
+    ) -> None:
+        self.tree = tree
+        """Its tree; the empty tree for a repository that holds nothing yet."""
+        self.entries = entries or {}
+        self.directories = directories or set()
+        self.commit = commit
+
+    def hash(self) -> "hashlib._Hash":
+        """Return a new hash of the kind that names this repository's objects."""
+        return hashlib.new(hash_name(self.tree))
+
+    def has(self, path: bytes) -> bool:
+        """Whether there is a file or a directory of that name."""
+        return path in self.entries or path in self.directories
+
+    def looks_like_repository(self, directory: bytes) -> bool:
+        """Whether it already holds there what makes git take a directory for a repository."""
+        parts = [directory + b"/" + name if directory else name for name in (b"HEAD", b"objects", b"refs")]
+        return all(self.has(path) for path in parts)
+
+
+def read_base(git: Git, commit: str | None) -> Base:
+    """Read a commit from a git directory of ours. Raises GitError."""
+    if commit is None:
+        return Base(tree=git.text("mktree"))
+    tree = git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+    entries = dict(map(_entry, git.fields("ls-tree", "-r", "-z", "--full-tree", tree)))
+    directories = {above for path in entries for above in parents(path)}
+    return Base(tree, entries, directories, commit)
+
+
+def parents(path: bytes) -> Iterator[bytes]:
+    """Yield the directories above a path, the nearest first."""
+    while (path := path.rpartition(b"/")[0]) != b"":
+        yield path
+
+
+def _entry(line: bytes) -> tuple[bytes, Entry]:
+    about, _, path = line.partition(b"\t")
+    mode, _, sha = about.split(b" ")
+    return path, Entry(_canonical(int(mode, 8)), sha.decode())
+
+
+def _canonical(mode: int) -> int:
+    """Return a mode as git reads it today; old commits hold others."""
+    kind = mode & 0o170000
+    return kind | (0o755 if mode & 0o100 else 0o644) if kind == 0o100000 else kind

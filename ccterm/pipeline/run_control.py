@@ -1,0 +1,102 @@
+"""A run under way, as seen from outside: what a user may ask of it while it runs."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Literal, TypeVar
+
+from ccterm.box.protocol import Order
+from ccterm.executors.control import Control
+
+T = TypeVar("T")
+Ask = Literal["", "stop", "now"]
+
+
+class StoppedEarly(Exception):
+    """The user cancelled the run; `now` = keep nothing."""
+
+    def __init__(self, *, now: bool) -> None:
+        super().__init__()
+        self.now = now
+
+
+class Live:
+    """Takes a user's orders for one run and brings them to the step that is running.
+
+    `stop` lets the agent's work be harvested; `now` kills whatever runs and keeps nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked: Ask = ""
+        self.alarm = asyncio.Event()
+        """Set when the run can no longer be recorded: it is stopped as by a user."""
+        self._step: asyncio.Task[object] | None = None
+        self._abortable = False
+        self._control: Control | None = None
+        self._said: list[str] = []
+
+    async def guard(self, step: Coroutine[None, None, T], *, abortable: bool = True, control: Control | None = None) -> T:
+        """Run one step so that an order can reach or end it. Raises StoppedEarly when an order ended it or came before."""
+        if self._killed or (self.asked and abortable):
+            step.close()
+            raise StoppedEarly(now=self._killed)
+        task, alarm = asyncio.ensure_future(step), asyncio.ensure_future(self._stop_on_alarm())
+        self._step, self._abortable, self._control = task, abortable, control
+        try:
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            current = asyncio.current_task()
+            if self.asked and not (current and current.cancelling()):
+                raise StoppedEarly(now=self._killed) from None
+            raise
+        finally:
+            alarm.cancel()
+            self._step, self._control = None, None
+
+    @property
+    def _killed(self) -> bool:
+        return self.asked == "now"
+
+    async def _stop_on_alarm(self) -> None:
+        await self.alarm.wait()
+        await self.cancel()
+
+    async def cancel(self, *, now: bool = False) -> None:
+        """Stop the run: the agent in order, any other step at once; `now` kills whatever runs."""
+        if now or self.asked != "now":
+            self.asked = "now" if now else "stop"
+        if now and self._step:
+            self._step.cancel()
+        elif self._control:
+            await self._control.send({"do": "stop"})
+        elif self._abortable and self._step:
+            self._step.cancel()
+
+    async def say(self, text: str) -> bool:
+        """Say something to the agent. Returns False when no agent listens any more, or none does yet."""
+        self._said.append(text)
+        sent = await self._order({"do": "say", "text": text})
+        if not sent:
+            self.answered(text)
+        return sent
+
+    def answered(self, text: str) -> None:
+        """Note that the supervisor told what became of a word."""
+        if text in self._said:
+            self._said.remove(text)
+
+    def unheard(self) -> list[str]:
+        """Return the words that nobody answered, and forget them: their agent has ended."""
+        unheard, self._said = self._said, []
+        return unheard
+
+    async def hold(self) -> bool:
+        """Let the agent wait for a word when its turn ends; False as for `say`."""
+        return await self._order({"do": "hold"})
+
+    async def release(self) -> bool:
+        """Let a waiting agent end; False as for `say`."""
+        return await self._order({"do": "release"})
+
+    async def _order(self, order: Order) -> bool:
+        return await self._control.send(order) if self._control else False

@@ -1,0 +1,70 @@
+"""What the policy was told of a run's work, kept beside it: a delivery later asks again, with what the user allows by then."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from ccterm.causes import Cause
+from ccterm.errors import StepError
+from ccterm.git.git import GitError
+from ccterm.models import Changes
+from ccterm.output.shapes import telling
+from ccterm.policy.rules import Facts, Refusal
+from ccterm.workspace.repository import Repository
+from ccterm.workspace.work import PathChange, Work
+
+_NOTE = "judged.json"
+
+
+def write_facts(directory: Path, facts: Facts) -> None:
+    """Keep what is in no other file. Raises OSError."""
+    note = {
+        "refusals": list(facts.refusals),
+        "secrets": sorted(facts.secrets),
+        "shaped": list(facts.shaped),
+        "ignored": list(facts.ignored),
+        "tracked_lines": facts.tracked_lines,
+    }
+    (directory / _NOTE).write_text(json.dumps(note), "ascii")
+
+
+def read_facts(directory: Path) -> Facts:
+    """Return what was kept. Raises OSError and ValueError."""
+    note = json.loads((directory / _NOTE).read_text("ascii"))
+    listed = Work.read(directory, None, Changes()).listed
+    refusals = tuple((str(rule), str(path), str(detail)) for rule, path, detail in note["refusals"])
+    lines = note["tracked_lines"]
+    return Facts(listed, refusals, note["secrets"], note["shaped"], note["ignored"], int(lines) if lines is not None else None)
+
+
+def shaped_paths(added: Path, changes: Iterable[PathChange]) -> list[str]:
+    """Return the paths that add something with the shape of a secret. Raises OSError."""
+    found = []
+    with added.open("rb") as file:
+        for change in changes:
+            begin, end = change.span
+            file.seek(begin)
+            if end > begin and telling(file.read(end - begin)):
+                found.append(change.path)
+    return found
+
+
+def ignored_paths(repository: Repository, excludes_file: Path, changes: Collection[PathChange]) -> list[str]:
+    """Return the new paths that the ignore rules of the working copy, as it is on the host, leave out. Raises StepError."""
+    fresh = [change for change in changes if change.old_mode is None]
+    if not fresh:
+        return []
+    git = repository.git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore knows nothing of such
+    listing = b"".join(b"./%s\0" % change.raw for change in fresh)
+    ask = ("-c", f"core.excludesFile={excludes_file}", "-C", str(repository.root), "check-ignore", "--no-index", "-z", "--stdin")
+    try:
+        said = git.fields(*ask, stdin=listing, codes=(0, 1))
+    except GitError as error:
+        raise StepError(Cause.HARVEST, f"the ignore rules cannot be asked: {error.detail}") from error
+    ignored = {name.removeprefix(b"./") for name in said}
+    return [change.path for change in fresh if change.raw in ignored]
+
+
+def together(*parts: Sequence[Refusal]) -> tuple[Refusal, ...]:
+    """Return refusals of several judges, each once."""
+    return tuple(dict.fromkeys(refusal for part in parts for refusal in part))

@@ -1,0 +1,64 @@
+"""What a new owner does first: it brings to an end what the last one left behind when it died."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ccterm.errors import UnknownRun
+from ccterm.events import Event, Notice, Queued, cut
+from ccterm.models import ExecutionMode, Run, RunId, Sync
+from ccterm.pipeline.change_applier import Copies
+from ccterm.pipeline.pipeline import Pipeline
+from ccterm.record import Recorder, replay
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+from ccterm.transcript import EVENTS_FILE, Transcript, read_events
+
+OpenTranscript = Callable[[Path, RunId], Transcript]
+
+
+class Recovery:
+    """Ends the runs that are not under way any more, keeps their work, and takes back what an apply left half-way."""
+
+    def __init__(
+        self, state: StateDir, store: Store, pipelines: Mapping[ExecutionMode, Pipeline], copies: Copies, transcript: OpenTranscript
+    ) -> None:
+        self._state, self._store, self._pipelines, self._copies, self._transcript = state, store, pipelines, copies, transcript
+
+    async def carry_out(self) -> None:
+        """Recover everything."""
+        told = await asyncio.to_thread(self._copies.recover)
+        for run in await asyncio.to_thread(self._store.unfinished):
+            await self._end(run, told.get(run.id, ""))
+        for applied, files in (await asyncio.to_thread(self._copies.applied)).items():  # the owner died before it could say so
+            await self._note_applied(applied, files)
+
+    async def _end(self, run: Run, told: str) -> None:
+        place = self._state.run(run.id)
+        transcript = self._transcript(place, run.id)
+        known = await asyncio.to_thread(_all_events, place / EVENTS_FILE)
+        if transcript.finished:  # the owner died between the transcript and the store
+            await transcript.close()
+            await asyncio.to_thread(self._store.save, replay(run, known))
+            return
+        recorder = Recorder(run, transcript, self._store)
+        recorder.emit([] if known else [queued(run)])
+        recorder.emit([Notice(level="warn", text=told)] if told else [])
+        await self._pipelines[run.task.execution_mode].recover(recorder)
+
+    async def _note_applied(self, run: RunId, files: int) -> None:
+        try:
+            known = await asyncio.to_thread(self._store.get, run)
+        except UnknownRun:
+            return
+        if known.synced is None:
+            await asyncio.to_thread(self._store.save, known.model_copy(update={"synced": Sync(files=files), "action": ""}))
+
+
+def queued(run: Run) -> Queued:
+    """Return the first event of a run."""
+    return Queued(target=run.task.target, prompt=cut(run.task.prompt))
+
+
+def _all_events(path: Path) -> list[Event]:
+    return list(read_events(path))

@@ -1,0 +1,208 @@
+"""The way of a change set into a working copy and back: check, journal, apply, and after a crash, recovery. One at a time per repository.
+
+Nothing but files of the working copy is touched: not the index, not HEAD, no ref, hook or configuration.
+"""
+
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import NoReturn
+
+from ccterm.causes import Cause
+from ccterm.errors import CctermError, StepError, UsageError
+from ccterm.git.names import shown
+from ccterm.models import RunId
+from ccterm.state_dir import StateDir
+from ccterm.workspace.apply.changeset import ChangeSet, Op
+from ccterm.workspace.apply.conflicts import Look, changed
+from ccterm.workspace.apply.forward import Apply, Conflict, QuickMark
+from ccterm.workspace.apply.journal import ID_LENGTH, UNDO, Backups, Directory, Journal, Phase, is_old, journals
+from ccterm.workspace.apply.rollback import Rollback, clear_stage
+from ccterm.workspace.disk import Disk
+from ccterm.workspace.locks import holding
+from ccterm.workspace.rooted import Root
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did."""
+
+    files: int
+    notes: tuple[str, ...] = ()
+
+
+class Sync:
+    """Brings change sets into working copies. Its methods block; they raise StepError(conflict), UsageError and StateError."""
+
+    def __init__(self, state: StateDir, disk: Disk | None = None) -> None:
+        self._state = state
+        self._disk = disk or Disk()
+
+    def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Applied:
+        """Bring all changes into the working copy, or none. What it holds already is passed over."""
+        with holding(self._state, root):
+            first = self._state.applied(run)
+            later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # when a part was applied before
+            return self._carry_out(next(place for place in chain([first], later) if not place.exists()), root, changes)
+
+    def undo(self, run: RunId) -> Applied:
+        """Put back what the paths of a run's changes held, if they still hold what the run brought."""
+        applied = self._applied(run)
+        if not applied:
+            what = "was undone already" if self._state.applied(run).exists() else "brought nothing that can still be undone"
+            raise UsageError(f"run {run} {what}", f"ccterm show {run}")
+        root = Path(applied[0][1].root)
+        files = 0
+        with holding(self._state, root):
+            for place, journal in reversed(applied):
+                files += self._carry_out(self._undo_place(place), root, self._backwards(place, journal), journal).files
+                self._forget_undo(place, journal)
+        return Applied(files)
+
+    def _applied(self, run: RunId) -> list[tuple[Path, Journal]]:
+        """Return the journals of a run whose changes are in the working copy, in the order in which they came."""
+        found = [(place, journal) for place, journal in journals(self._state.journal) if place.name.startswith(run)]
+        return [(place, journal) for place, journal in found if journal.phase is Phase.DONE and not place.name.endswith(UNDO)]
+
+    def _backwards(self, place: Path, journal: Journal) -> ChangeSet:
+        """Return the way back as a change set of its own, with the bytes that were kept."""
+        directory = place / "back"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        ops = []
+        for number, op in enumerate(journal.ops):
+            (directory / str(number)).write_bytes(journal.backup(place, number))
+            ops.append(Op(name=op.name, old=op.new, new=op.old, file=str(number)))
+        return ChangeSet(directory, tuple(ops))
+
+    def _undo_place(self, place: Path) -> Path:
+        return place.with_name(f"{place.name}{UNDO}")
+
+    def _forget_undo(self, place: Path, journal: Journal) -> None:
+        journal.at(Phase.UNDONE).write(place)
+        for left in (self._undo_place(place), place / "back"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _carry_out(self, place: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Applied:
+        """Check, write the journal, apply. undone: the journal whose way back this is."""
+        try:
+            with Root(directory) as root:
+                found = Look(root, changes)
+                if found.ops:
+                    journal = self._plan(place, directory, found, undone)
+                    self._apply(root, place, journal, changes, found.marks)
+                return Applied(len(changes.ops), tuple(found.notes))
+        except Conflict as conflict:
+            raise changed([shown(conflict.path)]) from conflict
+        except OSError as error:
+            fix = "nothing was changed; free some space or make it writable, then try again"
+            name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+            raise StepError(Cause.CONFLICT, f"{directory} cannot be written: {name}{error.strerror or error}", fix, reason="io") from error
+
+    def _plan(self, place: Path, directory: Path, found: Look, undone: Journal | None) -> Journal:
+        """Write the journal: from here on a crash is taken back at the next start. Raises OSError, StateError."""
+        directories = found.directories
+        if undone:  # what the apply made may go again; what it removed comes back as it was
+            directories = {name: mode for name, mode in directories.items() if name in undone.made}
+            directories |= {each.name: each.mode for each in undone.directories}
+        backups = Backups(place)
+        for data in found.kept:
+            backups.add(data)
+        backups.close()
+        stage = f".ccterm-{secrets.token_hex(8)}"
+        journal = Journal(
+            root=str(directory),
+            stage=stage,
+            ops=tuple(found.ops),
+            backups=tuple(backups.places),
+            made=tuple(found.made),
+            directories=tuple(Directory(name=name, mode=mode) for name, mode in directories.items()),
+            exact=undone is not None,
+        )
+        return journal.write(place)
+
+    def _apply(self, root: Root, place: Path, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
+        try:
+            Apply(root, self._disk, journal, changes, marks).run()
+        except (Conflict, OSError) as error:
+            self._give_up(root, place, journal, error)
+        journal.at(Phase.DONE).write(place)
+        with suppress(OSError):  # all is done; what is left lying about goes at the next start
+            clear_stage(root, self._disk, journal)
+
+    def _give_up(self, root: Root, place: Path, journal: Journal, error: Conflict | OSError) -> NoReturn:
+        """Take back what was done, and say why nothing is applied."""
+        try:
+            foreign = self._roll_back(root, place, journal)
+        except OSError as worse:
+            message = f"{journal.root} holds a part of the changes, which cannot be taken back: {worse.strerror or worse}"
+            fix = "mend that; the next start of ccterm takes them back"
+            raise StepError(Cause.CONFLICT, message, fix, reason="io") from worse
+        if isinstance(error, Conflict) or foreign:
+            paths = [shown(error.path)] if isinstance(error, Conflict) else []
+            raise changed(list(dict.fromkeys([*paths, *foreign]))) from error
+        raise error
+
+    def _roll_back(self, root: Root, place: Path, journal: Journal) -> list[str]:
+        way = Rollback(root, self._disk, journal, lambda number: journal.backup(place, number))
+        way.run()
+        if way.foreign:
+            journal.at(Phase.UNDONE).write(place)  # what these paths held stays at hand
+        else:
+            shutil.rmtree(place, ignore_errors=True)
+        return way.foreign
+
+    def recover(self) -> Mapping[RunId, str]:
+        """Take back every apply whose process died half-way. Returns run -> what a person should know. Old journals go."""
+        told: dict[RunId, str] = {}
+        for place, journal in list(journals(self._state.journal)):
+            run = RunId(place.name[:ID_LENGTH])
+            try:
+                if said := self._recovered(place, journal):
+                    told[run] = said
+            except (CctermError, OSError) as error:
+                told[run] = f"an apply to {journal.root} was broken off and cannot be taken back yet: {error}"
+        return told
+
+    def _recovered(self, place: Path, journal: Journal) -> str:
+        if journal.phase is Phase.APPLYING:
+            return self._taken_back(place, journal)
+        if place.name.endswith(UNDO):  # the undo is through, only its note is missing
+            first = place.with_name(place.name.removesuffix(UNDO))
+            if done := Journal.read(first):
+                self._forget_undo(first, done)
+        elif is_old(place):
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            self._clear_left_stage(journal)
+        return ""
+
+    def _taken_back(self, place: Path, journal: Journal) -> str:
+        directory = Path(journal.root)
+        with holding(self._state, directory), Root(directory) as root:
+            foreign = self._roll_back(root, place, journal)
+        what = "an undo" if place.name.endswith(UNDO) else "an apply"
+        left = f"; changed by somebody else and left alone: {', '.join(foreign[:_SHOWN])}" if foreign else ""
+        return f"{what} to {directory} was broken off and has been taken back{left}"
+
+    def _clear_left_stage(self, journal: Journal) -> None:
+        directory = Path(journal.root)
+        if (directory / journal.stage).is_dir():
+            with Root(directory) as root:
+                clear_stage(root, self._disk, journal)
+
+    def applied(self) -> Mapping[RunId, int]:
+        """Return how many paths of which runs were brought into their working copies."""
+        counts = Counter[RunId]()
+        for place, journal in journals(self._state.journal):
+            if journal.phase is Phase.DONE and not place.name.endswith(UNDO):
+                counts[RunId(place.name[:ID_LENGTH])] += len(journal.ops)
+        return counts

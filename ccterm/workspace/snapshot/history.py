@@ -1,0 +1,85 @@
+"""The commits of a user's repository as packs of our own, kept between runs: exactly what HEAD and the tags reach, and nothing else.
+
+Not a clone: branches, stashes and whatever history the user has thrown away must not reach an agent. When what was kept is no longer
+part of the history, it is packed anew.
+"""
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from ccterm.git.git import Git, init
+from ccterm.state_dir import private_directory, write_private
+from ccterm.workspace.repository import Repository
+
+_MANY_PACKS = 30
+
+
+class History:
+    """The packs of one repository. Its callers hold the repository's lock."""
+
+    def __init__(self, directory: Path, repository: Repository) -> None:
+        self._directory = directory
+        self._repository = repository
+        self._note = directory / "tips.json"
+        self.tags: list[bytes] = []
+        """`sha ref` of every tag, after `bring`."""
+
+    def bring(self) -> None:
+        """Make the packs those of today. Raises GitError, OSError, StateError."""
+        user = self._repository.git
+        self.tags = user.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags").splitlines()
+        tips = sorted({self._repository.head, *(line.split(b" ", 1)[0].decode() for line in self.tags)})
+        shallow = self._shallow()
+        known = self._known()
+        if known == (tips, shallow):
+            return
+        have = known[0] if known and known[1] == shallow and self._within(user, known[0], tips) else []
+        if not have:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        packs = private_directory(self._directory) / "pack"
+        packs.mkdir(mode=0o700, exist_ok=True)
+        wanted = "".join([f"{tip}\n" for tip in tips] + [f"^{tip}\n" for tip in have])
+        user.run("-c", "pack.compression=1", "pack-objects", "-q", "--revs", "--window=0", "--delta-base-offset", str(packs / "pack"),
+                 stdin=wanted.encode())  # fmt: skip
+        write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode())
+
+    def clone(self, to: Path) -> Git:
+        """Make a bare repository of the packs and the tags; the packs are shared with it, nobody ever writes to one. Raises OSError."""
+        git = init(str(to), self._repository.head, self._repository.branch)
+        target = to / "objects" / "pack"
+        for path in (self._directory / "pack").iterdir():
+            _share(path, target / path.name)
+        if shallow := self._shallow():
+            (to / "shallow").write_bytes(shallow)
+        if self.tags:
+            (to / "packed-refs").write_bytes(b"# pack-refs with:\n" + b"".join(line + b"\n" for line in self.tags))
+        return git
+
+    def _shallow(self) -> bytes:
+        with suppress(OSError):
+            return (self._repository.common_dir / "shallow").read_bytes()
+        return b""
+
+    def _known(self) -> tuple[list[str], bytes] | None:
+        try:
+            note = json.loads(self._note.read_bytes())
+            tips, shallow = [str(tip) for tip in note["tips"]], str(note["shallow"]).encode()
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return (tips, shallow) if len(list((self._directory / "pack").glob("*.pack"))) <= _MANY_PACKS else None
+
+    def _within(self, user: Git, old: list[str], tips: list[str]) -> bool:
+        """Whether all that is kept is part of what is wanted."""
+        revisions = "".join([f"{tip}\n" for tip in old] + [f"^{tip}\n" for tip in tips])
+        code, counted, _ = user.answer("rev-list", "--count", "--stdin", stdin=revisions.encode())
+        return code == 0 and counted.strip() == b"0"
+
+
+def _share(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)

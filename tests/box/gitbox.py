@@ -1,0 +1,128 @@
+"""A box in which resolve, checkout, harvest and publish run one after the other on one remote, for tests of these programs."""
+
+import base64
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.box.programs import run_program, wrap_git
+from tests.support import git as support
+
+AUTHOR = "Claude Agent <agent@commandcenter.ai>"
+TOKEN = "geheim-token-1234"
+AUTHORIZATION = "Authorization: Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+
+
+class GitBox:
+    """The box of one run. The programs return their reports; `checked_out` and `harvested` insist on success."""
+
+    def __init__(self, directory: Path, remote: Path | str, *, branch: str = "agent/work", mirror: str | None = "../mirror") -> None:
+        self.directory, self.branch, self._mirror = directory, branch, mirror
+        self.remote = str(remote)
+        self.env: dict[str, str] = {}
+        self.base: str | None = None
+        self.tip: str | None = None
+        self.humble = False
+
+    @property
+    def tree(self) -> Path:
+        """The agent's working tree."""
+        return self.directory / "work"
+
+    @property
+    def clean(self) -> Path:
+        """The git directory that no agent sees."""
+        return self.directory / "clean.git"
+
+    @property
+    def out(self) -> Path:
+        """What harvest left."""
+        return self.directory / "out"
+
+    def run(self, program: str, request: Mapping[str, object]) -> dict[str, Any]:
+        """Run a program and return its report; its stderr must be empty, for it holds nothing but tracebacks."""
+        ended = run_program(program, request, self.directory, env=self.env, humble=self.humble)
+        assert not ended.stderr
+        assert ended.code == 0
+        return ended.report
+
+    def resolve(self, **fields: object) -> dict[str, Any]:
+        """Run resolve; what it found is the start of the steps to come."""
+        report = self.run("resolve", {"remote": self.remote, "branch": self.branch, "base": None, **fields})
+        self.base, self.tip = report.get("base"), report.get("tip")
+        return report
+
+    def checkout(self, **fields: object) -> dict[str, Any]:
+        """Run checkout."""
+        places = {"mirror": self._mirror, "clean": "clean.git", "tree": "work"}
+        return self.run("checkout", {"remote": self.remote, "branch": self.branch, "base": self.base, "ref": None, **places, **fields})
+
+    def harvest(self, **fields: object) -> dict[str, Any]:
+        """Run harvest."""
+        words = {"subject": None, "fallback": "Do the task", "body": "Ccterm-Run: 1", "author": AUTHOR}
+        caps = {"max_file_bytes": 50 << 20, "max_total_bytes": 200 << 20}
+        return self.run("harvest", {"tree": "work", "clean": "clean.git", "out": "out", "base": self.base, **words, **caps, **fields})
+
+    def publish(self, commit: str, **fields: object) -> dict[str, Any]:
+        """Run publish."""
+        return self.run(
+            "publish", {"remote": self.remote, "branch": self.branch, "clean": "clean.git", "commit": commit, "tip": self.tip, **fields}
+        )
+
+    def start(self, **fields: object) -> "GitBox":
+        """Resolve and check out."""
+        found = self.resolve()
+        assert found["ok"], found
+        made = self.checkout(ref=found["ref"], **fields)
+        assert made["ok"], made
+        return self
+
+    def commit(self, **fields: object) -> str:
+        """Harvest without a refusal and return the commit."""
+        report = self.harvest(**fields)
+        assert report["ok"], report
+        assert report["refusals"] == []
+        commit: str = report["commit"]
+        return commit
+
+    def committed(self, **fields: object) -> dict[str, bytes]:
+        """Harvest without a refusal and return the files of the commit."""
+        return support.files_at(self.clean, self.commit(**fields))
+
+    def refused(self, **fields: object) -> list[tuple[str, str]]:
+        """Harvest and return (rule, path) of what was refused."""
+        report = self.harvest(**fields)
+        assert report["ok"], report
+        return [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]]
+
+
+def box_on(directory: Path, sins: Callable[[Path], object] = lambda _: None, files: Mapping[str, str] | None = None) -> GitBox:
+    """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `sins` writes into its working copy."""
+    source = support.make_repository(directory / "source", {"README.md": "# Example\n", "src/main.py": "print(1)\n", **(files or {})})
+    sins(source)
+    support.commit_files(source, {})
+    return GitBox(directory / "box", source).start()
+
+
+def write(tree: Path, name: str | bytes, content: str = "x\n") -> None:
+    """Write a file of any name that the file system takes."""
+    path = tree / os.fsdecode(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def write_all(tree: Path, names: Iterable[str | bytes], content: str = "x\n") -> None:
+    """Write several files."""
+    for name in names:
+        write(tree, name, content)
+
+
+def spying_git(directory: Path) -> Path:
+    """Make a directory with a git that writes down its arguments and environment names, below `directory`."""
+    return wrap_git(directory, f'printf "%s\\n" "$*" >> {directory}/argv\nexec $git "$@"')
+
+
+def old_git(directory: Path) -> Path:
+    """Make a directory with a git that says it is old and knows no configuration by GIT_CONFIG_COUNT."""
+    return wrap_git(directory, 'case "$*" in *version) echo "git version 2.25.1"; exit;; esac\nunset GIT_CONFIG_COUNT\nexec $git "$@"')

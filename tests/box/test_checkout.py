@@ -1,0 +1,235 @@
+"""The clean git directory and the agent's tree."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.box.gitbox import AUTHORIZATION, TOKEN, GitBox
+from tests.box.programs import wrap_git
+from tests.conftest import MakeRemote
+from tests.servers.git_http import GitServer, Kind
+from tests.support import git as support
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    """Return a remote with three commits on main, a tag and another branch."""
+    remote = make_remote({"README.md": "# Example\n", "src/main.py": "print(1)\n"})
+    support.git(remote, "tag", "v1", "main")
+    support.add_commit(remote, {"src/main.py": "print(2)\n"})
+    support.add_commit(remote, {"other": "x\n"}, branch="other")
+    support.add_commit(remote, {"src/main.py": "print(3)\n"})
+    return remote
+
+
+@pytest.fixture
+def box(tmp_path: Path, remote: Path) -> GitBox:
+    return GitBox(tmp_path / "box", remote)
+
+
+def commits(directory: Path) -> int:
+    return int(support.git(directory, "rev-list", "--count", "HEAD"))
+
+
+def test_the_tree_is_the_base_on_the_branch_with_its_history(box: GitBox) -> None:
+    box.start()
+    assert support.git(box.tree, "status", "--porcelain=v2", "--branch").splitlines()[:2] == [
+        f"# branch.oid {box.base}",
+        "# branch.head agent/work",
+    ]
+    assert (box.tree / "src/main.py").read_text() == "print(3)\n"
+    assert commits(box.tree) == 3
+
+
+def test_the_tree_knows_tags_but_no_remote(box: GitBox) -> None:
+    box.start()
+    assert support.git(box.tree, "describe", "--tags").startswith("v1-2-g")
+    assert support.git(box.tree, "remote") == ""
+    assert support.branches(box.tree) == {"agent/work": box.base}
+
+
+def test_the_address_of_the_remote_stands_nowhere(box: GitBox) -> None:
+    box.start()
+    files = [path for place in (box.tree, box.clean) for path in place.rglob("*") if path.is_file()]
+    assert [path for path in files if box.remote.encode() in path.read_bytes()] == []
+
+
+def test_an_agent_can_commit_in_its_tree_at_once(box: GitBox) -> None:
+    box.start()
+    (box.tree / "new").write_text("x")
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    subprocess.run(["git", "add", "new"], cwd=box.tree, env=env, check=True)
+    subprocess.run(["git", "commit", "--quiet", "-m", "own"], cwd=box.tree, env=env, check=True)
+
+
+def test_the_clean_directory_has_no_hooks_no_remote_and_no_alternates(box: GitBox) -> None:
+    box.start()
+    assert (
+        sorted(path.name for path in box.clean.iterdir()) == ["HEAD", "config", "objects", "refs"] or (box.clean / "packed-refs").exists()
+    )
+    assert not (box.clean / "hooks").exists()
+    assert "remote" not in (box.clean / "config").read_text()
+    assert not (box.clean / "objects/info/alternates").exists()
+    support.git(box.clean, "fsck", "--strict")
+
+
+def test_no_file_is_shared_between_mirror_clean_and_tree(box: GitBox) -> None:
+    box.start()
+    places = [box.directory.parent / "mirror", box.clean, box.tree]
+    assert {path.stat().st_nlink for place in places for path in place.rglob("*") if path.is_file()} == {1}
+
+
+def test_a_tag_as_base(box: GitBox) -> None:
+    found = box.resolve(base="v1")
+    assert box.checkout(ref=found["ref"])["ok"]
+    assert (box.tree / "src/main.py").read_text() == "print(1)\n"
+    assert commits(box.tree) == 1
+
+
+def test_an_existing_branch_is_checked_out_at_its_tip(tmp_path: Path, remote: Path) -> None:
+    box = GitBox(tmp_path / "box", remote, branch="other").start()
+    assert box.base == support.tip(remote, "other")
+    assert (box.tree / "other").exists()
+
+
+def test_an_empty_repository_gives_an_unborn_branch(tmp_path: Path) -> None:
+    box = GitBox(tmp_path / "box", support.make_bare(tmp_path / "empty.git")).start()
+    assert support.git(box.tree, "symbolic-ref", "HEAD") == "refs/heads/agent/work"
+    assert support.git(box.tree, "status", "--porcelain") == ""
+
+
+def test_a_commit_on_no_branch_is_fetched_by_its_name(tmp_path: Path, remote: Path) -> None:
+    lost = support.tip(remote, "other")
+    support.git(remote, "branch", "-D", "other")
+    box = GitBox(tmp_path / "box", remote)
+    box.base = lost
+    assert box.checkout()["ok"]
+    assert support.git(box.tree, "rev-parse", "HEAD") == lost
+
+
+def test_a_commit_that_the_remote_does_not_have_has_moved(box: GitBox) -> None:
+    box.base = "1" * 40
+    report = box.checkout()
+    assert (report["ok"], report["reason"]) == (False, "moved")
+
+
+def test_a_missing_remote_is_not_found(tmp_path: Path) -> None:
+    box = GitBox(tmp_path / "box", tmp_path / "nothing.git")
+    box.base = "1" * 40
+    assert box.checkout()["reason"] == "not_found"
+
+
+def test_without_a_mirror_the_remote_is_fetched_from(tmp_path: Path, remote: Path) -> None:
+    box = GitBox(tmp_path / "box", remote, mirror=None).start()
+    assert commits(box.tree) == 3
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_executable_bits_and_links_arrive(tmp_path: Path) -> None:
+    source = support.make_repository(tmp_path / "source", {"run": "#!/bin/sh\n", "plain": "x"})
+    (source / "run").chmod(0o755)
+    (source / "link").symlink_to("plain")
+    support.commit_files(source, {})
+    box = GitBox(tmp_path / "box", source).start()
+    assert (box.tree / "run").stat().st_mode & stat.S_IXUSR
+    assert (box.tree / "link").readlink() == Path("plain")
+
+
+def test_a_sha256_repository_works(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    remote.mkdir()
+    support.git(remote, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main", ".")
+    support.add_commit(remote, {"a": "1\n"})
+    box = GitBox(tmp_path / "box", remote).start()
+    (box.tree / "a").write_text("2\n")
+    commit = box.commit()
+    assert len(commit) == 64
+    assert box.publish(commit)["proven"]
+
+
+def test_a_shallow_checkout_has_the_last_commits_only(tmp_path: Path, remote: Path) -> None:
+    box = GitBox(tmp_path / "box", remote).start(depth=2)
+    assert commits(box.tree) == 2
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_a_shallow_checkout_can_be_harvested_and_published(tmp_path: Path, remote: Path) -> None:
+    box = GitBox(tmp_path / "box", remote).start(depth=1)
+    (box.tree / "new").write_text("x\n")
+    commit = box.commit()
+    assert box.publish(commit)["proven"]
+    assert support.git(remote, "rev-list", "--count", commit) == "4"
+
+
+def test_a_partial_checkout_never_needs_the_network_again(tmp_path: Path, remote: Path) -> None:
+    support.git(remote, "config", "uploadpack.allowFilter", "true")
+    box = GitBox(tmp_path / "box", remote).start(filter="blob:none")
+    hidden = remote.rename(tmp_path / "hidden.git")
+    missing = support.git(box.tree, "rev-list", "--objects", "--missing=print", "HEAD")
+    assert missing.count("\n?") == 2  # the older versions of main.py
+    (box.tree / "new").write_text("x\n")
+    commit = box.commit()
+    hidden.rename(remote)
+    assert box.publish(commit)["proven"]
+    assert "promisor" not in (box.clean / "config").read_text() + (box.tree / ".git/config").read_text()
+
+
+def test_a_partial_checkout_without_trees_is_filled(tmp_path: Path, remote: Path) -> None:
+    support.git(remote, "config", "uploadpack.allowFilter", "true")
+    box = GitBox(tmp_path / "box", remote).start(filter="tree:0")
+    remote.rename(tmp_path / "hidden.git")
+    (box.tree / "src/main.py").write_text("print(4)\n")
+    assert box.committed() == {"README.md": b"# Example\n", "src/main.py": b"print(4)\n"}
+
+
+def test_a_remote_that_cannot_filter_is_noted(tmp_path: Path, remote: Path) -> None:
+    box = GitBox(tmp_path / "box", remote)
+    box.resolve()
+    report = box.checkout(filter="blob:none")
+    assert report["ok"]
+    assert "does not filter" in report["notes"][0]
+
+
+def test_the_token_opens_the_remote_and_is_kept_nowhere(tmp_path: Path, remote: Path) -> None:
+    with GitServer(tmp_path, token=TOKEN) as server:
+        box = GitBox(tmp_path / "box", server.url("remote.git"))
+        box.env["CCTERM_GIT_HEADER"] = AUTHORIZATION
+        box.start()
+        assert {request.login for request in server.requests if request.kind is Kind.FETCH} == {("x-access-token", TOKEN)}
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    secrets = (TOKEN.encode(), AUTHORIZATION.split(" ")[2].encode())
+    assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
+
+
+def test_lfs_without_git_lfs_is_a_note(box: GitBox) -> None:
+    if shutil.which("git-lfs"):
+        pytest.skip("git-lfs is installed here")
+    box.resolve()
+    report = box.checkout(lfs=True)
+    assert report["ok"]
+    assert "git-lfs is not installed" in report["notes"][0]
+
+
+def test_lfs_files_are_put_in_place(tmp_path: Path, box: GitBox) -> None:
+    lfs = wrap_git(tmp_path / "bin", 'exec $git "$@"').joinpath("git-lfs")
+    lfs.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/lfs-calls\n[ "$1" = checkout ] && echo real > README.md\nexit 0\n')
+    lfs.chmod(0o755)
+    box.env["PATH"] = f"{lfs.parent}:{os.environ['PATH']}"
+    box.resolve()
+    assert box.checkout(lfs=True) == {"ok": True, "notes": [], "fetched": True}
+    assert (box.tree / "README.md").read_text() == "real\n"
+    assert (tmp_path / "lfs-calls").read_text() == f"fetch origin {box.base}\ncheckout\n"
+
+
+def test_a_full_disk_is_its_own_reason(tmp_path: Path, box: GitBox) -> None:
+    full = wrap_git(
+        tmp_path / "full",
+        'case "$*" in *" fetch "*) echo "fatal: write error: No space left on device" >&2; exit 128;; esac\nexec $git "$@"',
+    )
+    box.env["PATH"] = f"{full}:{os.environ['PATH']}"
+    box.resolve()
+    assert box.checkout()["reason"] == "disk"

@@ -1,0 +1,81 @@
+"""Repositories inside the repository, with and without .git in their names."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.box.gitbox import GitBox, box_on, write
+from tests.support import git as support
+
+Start = Callable[..., GitBox]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Return a box: start(sins, files), see box_on."""
+    return partial(box_on, tmp_path)
+
+
+def test_a_nested_repository_is_refused_by_name_and_the_rest_is_taken(start: Start) -> None:
+    box = start()
+    support.make_repository(box.tree / "vendor/lib", {"x": "1"})
+    write(box.tree, "vendor/mine")
+    report = box.harvest()
+    assert [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]] == [("nested", "vendor/lib")]
+    assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "vendor/mine"}
+
+
+def test_a_repository_begun_among_tracked_files_leaves_them_as_they_were(start: Start) -> None:
+    box = start()
+    support.git(box.tree / "src", "init", "--quiet")
+    write(box.tree, "src/main.py", "print(2)\n")
+    write(box.tree, "src/more.py")
+    report = box.harvest()
+    assert (report["commit"], [(r["rule"], r["path"]) for r in report["refusals"]]) == (None, [("nested", "src")])
+
+
+def test_a_git_file_is_a_nested_repository_too(start: Start) -> None:
+    box = start()
+    write(box.tree, "sub/.git", "gitdir: /somewhere\n")
+    assert box.refused() == [("nested", "sub")]
+
+
+def test_a_bare_repository_under_any_name_is_refused(start: Start) -> None:
+    box = start()
+    support.make_bare(box.tree / "harmless")
+    assert box.refused() == [("nested", "harmless")]
+
+
+def test_a_tree_that_was_made_a_bare_repository_is_refused(start: Start) -> None:
+    box = start()
+    support.git(box.tree, "init", "--quiet", "--bare", ".")
+    assert {("nested", "HEAD"), ("nested", "objects"), ("nested", "refs")} <= set(box.refused())
+
+
+def test_a_nested_repository_in_an_ignored_place_is_skipped(start: Start) -> None:
+    box = start(lambda source: write(source, ".gitignore", "node_modules/\n"))
+    support.make_repository(box.tree / "node_modules/lib", {"x": "1"})
+    write(box.tree, "new")
+    assert "new" in box.committed()
+
+
+def bare_fixture(source: Path) -> None:
+    support.make_bare(source / "fixtures/repo")
+    write(source, "fixtures/repo/objects/keep")
+    write(source, "fixtures/repo/refs/keep")
+
+
+def test_a_bare_repository_in_the_base_is_fine(start: Start) -> None:
+    box = start(bare_fixture)
+    write(box.tree, "fixtures/repo/description", "mine\n")
+    write(box.tree, "fixtures/repo/refs/new")
+    assert box.committed()["fixtures/repo/description"] == b"mine\n"
+
+
+@pytest.mark.parametrize("name", ["config", "hooks/post-checkout"])
+def test_but_its_configuration_may_not_be_changed(start: Start, name: str) -> None:
+    box = start(bare_fixture)
+    write(box.tree, f"fixtures/repo/{name}", "[core]\n\tfsmonitor = evil\n")
+    assert box.refused() == [("nested", f"fixtures/repo/{name}")]

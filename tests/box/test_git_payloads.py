@@ -1,0 +1,223 @@
+"""Whatever an agent plants for git to run: nothing of it runs, the commit is right, and the push goes to the right remote."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.box.gitbox import GitBox
+from tests.conftest import MakeRemote
+from tests.support import git as support
+
+HOOKS = """
+applypatch-msg commit-msg fsmonitor-watchman p4-pre-submit post-applypatch post-checkout post-commit post-index-change post-merge
+post-receive post-rewrite pre-applypatch pre-auto-gc pre-commit pre-merge-commit pre-push pre-rebase pre-receive prepare-commit-msg
+proc-receive push-to-checkout reference-transaction sendemail-validate update
+"""
+
+COMMANDS = {
+    "core.fsmonitor": "{script}",
+    "core.sshCommand": "{script}",
+    "core.editor": "{script}",
+    "core.pager": "{script}",
+    "core.askPass": "{script}",
+    "core.gitProxy": "{script}",
+    "core.alternateRefsCommand": "{script}",
+    "core.hooksPath": "{hooks}",
+    "filter.evil.clean": "{script}",
+    "filter.evil.smudge": "{script}",
+    "filter.evil.process": "{script}",
+    "filter.lfs.clean": "{script}",
+    "filter.lfs.process": "{script}",
+    "diff.external": "{script}",
+    "diff.evil.command": "{script}",
+    "diff.evil.textconv": "{script}",
+    "merge.evil.driver": "{script}",
+    "gpg.program": "{script}",
+    "gpg.ssh.program": "{script}",
+    "gpg.ssh.defaultKeyCommand": "{script}",
+    "commit.gpgSign": "true",
+    "push.gpgSign": "true",
+    "credential.helper": "!{script}",
+    "uploadpack.packObjectsHook": "{script}",
+    "sequence.editor": "{script}",
+    "trailer.x.command": "{script}",
+    "submodule.sub.update": "!{script}",
+    "protocol.ext.allow": "always",
+}
+
+
+class Trap:
+    """A script that tells on whoever runs it."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.marker = directory / "ran"
+        self.script = directory / "evil.sh"
+        self.script.write_text(f'#!/bin/sh\necho "$0 $*" >> {self.marker}\ncat\n')
+        self.script.chmod(0o755)
+        self.hooks = directory / "hooks"
+        self.hooks.mkdir()
+        for name in HOOKS.split():
+            (self.hooks / name).symlink_to(self.script)
+
+    @property
+    def ran(self) -> bool:
+        """Whether somebody ran it."""
+        return self.marker.exists()
+
+    def configure(self, git_directory: Path) -> None:
+        """Write every command into a configuration."""
+        for name, value in COMMANDS.items():
+            filled = value.format(script=self.script, hooks=self.hooks)
+            support.git(git_directory.parent, "config", "--file", str(git_directory / "config"), name, filled)
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Trap:
+    return Trap(tmp_path / "trap")
+
+
+@pytest.fixture
+def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
+    """Return a box whose tree has honest work in it."""
+    box = GitBox(tmp_path / "box", make_remote({"README.md": "# Example\n", "src/a.txt": "a\n"})).start()
+    (box.tree / "src/a.txt").write_text("changed\n")
+    (box.tree / "new.evil").write_text("new\n")
+    return box
+
+
+def deliver(box: GitBox) -> dict[str, bytes]:
+    """Harvest and publish; return what the remote then holds."""
+    commit = box.harvest()["commit"]
+    assert box.publish(commit)["proven"]
+    return support.files_at(Path(box.remote), "agent/work")
+
+
+HONEST = {"README.md": b"# Example\n", "src/a.txt": b"changed\n", "new.evil": b"new\n"}
+
+
+def test_the_trap_works(tmp_path: Path, box: GitBox, trap: Trap) -> None:
+    trap.configure(box.tree / ".git")
+    support.git(box.tree, "status")
+    assert trap.ran
+
+
+def test_hooks_of_all_kinds(box: GitBox, trap: Trap) -> None:
+    (box.tree / ".git/hooks").mkdir()
+    for name in HOOKS.split():
+        (box.tree / ".git/hooks" / name).symlink_to(trap.script)
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_commands_in_the_configuration(box: GitBox, trap: Trap) -> None:
+    trap.configure(box.tree / ".git")
+    attributes = "* filter=evil diff=evil merge=evil\nREADME.md filter=lfs\n"
+    (box.tree / ".gitattributes").write_text(attributes)
+    assert deliver(box) == HONEST | {".gitattributes": attributes.encode()}
+    assert not trap.ran
+
+
+def test_attributes_and_worktree_configuration_inside_the_git_directory(box: GitBox, trap: Trap) -> None:
+    git = box.tree / ".git"
+    support.git(box.tree, "config", "extensions.worktreeConfig", "true")
+    (git / "config.worktree").write_text(f'[core]\n\tfsmonitor = {trap.script}\n[filter "evil"]\n\tclean = {trap.script}\n')
+    (git / "info").mkdir(exist_ok=True)
+    (git / "info/attributes").write_text("* filter=evil\n")
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_included_configuration_and_attributes_elsewhere(tmp_path: Path, box: GitBox, trap: Trap) -> None:
+    (tmp_path / "included").write_text(f"[core]\n\tfsmonitor = {trap.script}\n\tattributesFile = {tmp_path}/attributes\n")
+    (tmp_path / "attributes").write_text("* filter=evil\n")
+    support.git(box.tree, "config", "include.path", str(tmp_path / "included"))
+    support.git(box.tree, "config", "filter.evil.clean", str(trap.script))
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_configuration_of_the_users_home(box: GitBox, trap: Trap, isolation: Path) -> None:
+    (isolation / ".gitconfig").write_text(f"[core]\n\tfsmonitor = {trap.script}\n\thooksPath = {trap.hooks}\n")
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def to_elsewhere(kind: str) -> Callable[[GitBox, Path], None]:
+    def plant(box: GitBox, elsewhere: Path) -> None:
+        settings = {
+            "insteadOf": (f"url.{elsewhere}.insteadOf", box.remote),
+            "pushInsteadOf": (f"url.{elsewhere}.pushInsteadOf", box.remote),
+            "pushurl": ("remote.origin.pushurl", str(elsewhere)),
+            "url": ("remote.origin.url", str(elsewhere)),
+        }
+        support.git(box.tree, "config", *settings[kind])
+
+    return plant
+
+
+@pytest.mark.parametrize("kind", ["insteadOf", "pushInsteadOf", "pushurl", "url"])
+def test_addresses_that_lead_elsewhere(tmp_path: Path, box: GitBox, kind: str) -> None:
+    elsewhere = support.make_bare(tmp_path / "elsewhere.git")
+    to_elsewhere(kind)(box, elsewhere)
+    assert deliver(box) == HONEST
+    assert support.branches(elsewhere) == {}
+
+
+def test_a_receive_pack_of_the_agents(box: GitBox, trap: Trap) -> None:
+    for name in ("receivepack", "uploadpack", "vcs"):
+        support.git(box.tree, "config", f"remote.{box.remote}.{name}", str(trap.script))
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_a_worktree_and_a_git_file_that_point_elsewhere(tmp_path: Path, box: GitBox, trap: Trap) -> None:
+    elsewhere = support.make_repository(tmp_path / "elsewhere", {"secret": "x"})
+    trap.configure(elsewhere / ".git")
+    support.git(box.tree, "config", "core.worktree", str(elsewhere))
+    (box.tree / ".git").rename(tmp_path / "moved")
+    (box.tree / ".git").write_text(f"gitdir: {elsewhere}/.git\n")
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_a_nested_repository_with_a_file_system_monitor(box: GitBox, trap: Trap) -> None:
+    nested = support.make_repository(box.tree / "nested", {"x": "1"})
+    trap.configure(nested / ".git")
+    (nested / "x").write_text("2")
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_a_bare_repository_by_another_name(box: GitBox, trap: Trap) -> None:
+    bare = support.make_bare(box.tree / "harmless")
+    trap.configure(bare)
+    support.git(box.tree, "config", "--file", str(bare / "config"), "core.worktree", "..")
+    assert deliver(box) == HONEST
+    assert not trap.ran
+
+
+def test_alternates_replacements_and_grafts(tmp_path: Path, box: GitBox) -> None:
+    git = box.tree / ".git"
+    elsewhere = support.make_repository(tmp_path / "elsewhere", {"README.md": "other\n"})
+    (git / "objects/info").mkdir(exist_ok=True)
+    (git / "objects/info/alternates").write_text(f"{elsewhere}/.git/objects\n")
+    support.git(box.tree, "replace", str(box.base), support.git(elsewhere, "rev-parse", "HEAD"))
+    (git / "info").mkdir(exist_ok=True)
+    (git / "info/grafts").write_text(f"{box.base}\n")
+    assert deliver(box) == HONEST
+
+
+def test_a_spoiled_index_and_refs(box: GitBox) -> None:
+    git = box.tree / ".git"
+    (git / "index").write_bytes(b"DIRC" + bytes(200))
+    (git / "refs/heads/agent/work").write_text("../../../../etc/passwd\n")
+    (git / "packed-refs").write_bytes(bytes(range(256)) * 100)
+    assert deliver(box) == HONEST
+
+
+def test_flags_in_the_agents_index_hide_nothing(box: GitBox) -> None:
+    for flag in ("--assume-unchanged", "--skip-worktree"):
+        support.git(box.tree, "update-index", flag, "src/a.txt")
+    assert deliver(box) == HONEST

@@ -1,0 +1,131 @@
+"""Ways to a remote that need more than an address: a private authority, and ssh."""
+
+import contextlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.box.gitbox import GitBox
+from tests.conftest import MakeRemote
+from tests.servers.git_http import GitServer
+from tests.support import git as support
+
+
+class TlsGitServer(GitServer):
+    """The same behind TLS."""
+
+    def __init__(self, root: Path, certificate: Path) -> None:
+        super().__init__(root)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """Take leave as TLS wants it."""
+        if isinstance(request, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                request.unwrap()
+        super().shutdown_request(request)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with a key and a certificate for 127.0.0.1 that nobody knows."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl to make a certificate")
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        *names,
+        "-keyout",
+        str(path),
+        "-out",
+        f"{path}.crt",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.fixture
+def tls(tmp_path: Path, make_remote: MakeRemote, certificate: Path) -> Iterator[str]:
+    """Return the address of a remote behind that certificate."""
+    make_remote()
+    with TlsGitServer(tmp_path, certificate) as server:
+        yield server.url("remote.git").replace("http:", "https:")
+
+
+def test_an_unknown_authority_is_not_believed(tmp_path: Path, tls: str) -> None:
+    report = GitBox(tmp_path / "box", tls).resolve()
+    assert (report["ok"], report["reason"]) == (False, "network")
+    assert "certificate" in report["detail"]
+
+
+def test_an_authority_in_the_request_is_believed(tmp_path: Path, tls: str, certificate: Path) -> None:
+    assert GitBox(tmp_path / "box", tls).resolve(ca=Path(f"{certificate}.crt").read_text())["ok"]
+
+
+def test_the_authorities_of_the_environment_are_believed(tmp_path: Path, tls: str, certificate: Path) -> None:
+    box = GitBox(tmp_path / "box", tls)
+    box.env["SSL_CERT_FILE"] = f"{certificate}.crt"
+    assert box.resolve()["ok"]
+
+
+@pytest.fixture
+def fake_ssh(tmp_path: Path) -> Path:
+    """Return a directory with an ssh that writes down its arguments and runs the command here."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    script = directory / "ssh"
+    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {tmp_path}/ssh-args\nfor last; do :; done\nexec sh -c "$last"\n')
+    script.chmod(0o755)
+    return directory
+
+
+SSH = {"agent": "agent.sock", "known_hosts": "host.example ssh-ed25519 AAAA\n"}
+
+
+@pytest.mark.parametrize("form", ["git@host.example:{path}", "ssh://git@host.example{path}"])
+def test_work_travels_over_ssh(tmp_path: Path, make_remote: MakeRemote, fake_ssh: Path, form: str) -> None:
+    remote = make_remote()
+    box = GitBox(tmp_path / "box", form.format(path=remote))
+    box.env["PATH"] = f"{fake_ssh}:{os.environ['PATH']}"
+    found = box.resolve(ssh=SSH)
+    assert box.checkout(ref=found["ref"], ssh=SSH)["ok"]
+    (box.tree / "new").write_text("x\n")
+    commit = box.commit()
+    assert box.publish(commit, ssh=SSH)["proven"]
+    assert support.tip(remote, "agent/work") == commit
+
+
+def test_only_the_given_host_keys_and_the_given_agent_are_used(tmp_path: Path, make_remote: MakeRemote, fake_ssh: Path) -> None:
+    box = GitBox(tmp_path / "box", f"git@host.example:{make_remote()}")
+    box.env |= {"PATH": f"{fake_ssh}:{os.environ['PATH']}", "SSH_AUTH_SOCK": "/users/own.sock", "GIT_SSH_COMMAND": "false"}
+    box.resolve(ssh=SSH)
+    words = (tmp_path / "ssh-args").read_text().splitlines()
+    known = box.directory / "known_hosts"
+    assert known.read_text() == SSH["known_hosts"]
+    assert words[:2] == ["-F", "/dev/null"]
+    options = {"BatchMode=yes", "StrictHostKeyChecking=yes", f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=/dev/null"}
+    assert options | {"IdentityAgent=agent.sock"} <= set(words)
+
+
+def test_a_real_ssh_that_reaches_nobody_is_a_network_failure(tmp_path: Path) -> None:
+    if not shutil.which("ssh"):
+        pytest.skip("needs ssh")
+    report = GitBox(tmp_path / "box", "ssh://git@127.0.0.1:1/r.git").resolve(ssh={"agent": None, "known_hosts": ""})
+    assert report["reason"] == "network"

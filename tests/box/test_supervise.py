@@ -1,0 +1,307 @@
+"""The supervisor with the scripted agent."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.box.boxed import Running, alive, supervise_request
+from tests.box.conftest import Supervise
+from tests.support.waiting import wait_until
+
+HANG = [{"say": "hanging"}, {"hang": True}]
+DEAF = [{"say": "hanging"}, {"hang": ["SIGINT", "SIGTERM"]}]
+ENDED_WELL = {"ok": True, "exit": 0, "signal": None, "stopped_by": ""}
+
+
+def without_seconds(report: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in report.items() if name != "seconds"}
+
+
+def test_an_agent_runs_to_its_end_and_leaves_its_work(supervise: Supervise, box: Path) -> None:
+    with supervise([{"write": "a.txt", "text": "hello\n"}, {"say": "Done."}]) as run:
+        assert without_seconds(run.report()) == ENDED_WELL
+    assert (box / "tree" / "a.txt").read_text() == "hello\n"
+    assert run.messages("result")[0]["result"] == "Done."
+
+
+def test_output_keeps_its_order_and_its_streams(supervise: Supervise) -> None:
+    with supervise([{"garbage": 50}]) as run:
+        run.report()
+    assert [line for line in run.lines() if line.startswith("garbage")] == [f"garbage {number} {{not json" for number in range(50)]
+    assert run.lines(2) == [f"complaint {number}" for number in range(50)]
+
+
+def test_text_of_many_scripts_arrives_whole(supervise: Supervise) -> None:
+    text = "日本語 🎈 ümlaut \u2028 \x1b[31m " * 3000
+    with supervise([{"say": text}]) as run:
+        run.report()
+    assert run.messages("assistant")[0]["message"]["content"][0]["text"] == text
+
+
+def test_a_line_of_three_megabytes_comes_in_parts_and_whole(supervise: Supervise) -> None:
+    with supervise([{"long_line": 3}]) as run:
+        run.report()
+    assert len(run.messages("assistant")[0]["message"]["content"][0]["text"]) == 3_000_000
+    assert sum(frame.get("part", False) for frame in run.frames) >= 11
+
+
+def test_frames_are_ascii(lib: Path, box: Path) -> None:
+    with Running(lib, box, "supervise", supervise_request([{"say": "ümlaut 🎈"}]), LANG="C") as run:
+        run.report()
+    assert "ümlaut 🎈" in run.messages("result")[0]["result"]
+
+
+@pytest.mark.parametrize(
+    ("action", "exit_code", "signal"), [({"exit": 7}, 7, None), ({"no_result": 1}, 1, None), ({"crash": "SIGSEGV"}, None, 11)]
+)
+def test_the_report_says_how_the_agent_ended(supervise: Supervise, action: object, exit_code: object, signal: object) -> None:
+    with supervise([action]) as run:
+        assert without_seconds(run.report()) == ENDED_WELL | {"exit": exit_code, "signal": signal}
+
+
+def test_a_program_that_is_not_there_is_reported(supervise: Supervise) -> None:
+    with supervise("", argv=["no-such-program"]) as run:
+        assert run.report() == {"ok": False, "reason": "not_found", "detail": "no-such-program is not there"}
+
+
+def test_a_working_directory_that_is_not_there_is_reported(supervise: Supervise) -> None:
+    with supervise("", cwd="nowhere") as run:
+        assert run.report() == {"ok": False, "reason": "not_found", "detail": "nowhere is not there"}
+
+
+def test_a_program_that_cannot_be_executed_is_reported(supervise: Supervise, box: Path) -> None:
+    (box / "tree" / "agent").write_text("no program")
+    with supervise("", argv=[str(box / "tree" / "agent")]) as run:
+        assert run.report()["reason"] == "not_executable"
+
+
+def test_without_a_listener_the_agent_does_not_start(lib: Path, box: Path) -> None:
+    with Running(lib, box, "supervise", supervise_request([{"write": "a.txt"}]), listen=False) as run:
+        assert run.report()["reason"] == "control"
+    assert not (box / "tree" / "a.txt").exists()
+
+
+def test_a_word_during_the_turn_is_taken_up_in_it(supervise: Supervise) -> None:
+    with supervise([{"say": "began"}, {"bash": "while [ ! -e go ]; do sleep 0.02; done"}, {"say": "end"}]) as run:
+        run.until_said("began")
+        run.order("say", '[{"say": "and that"}]')
+        run.order("say", '[{"write": "go"}]')
+        run.until(lambda _: sum('"queued"' in line for line in run.lines()) == 2)  # the agent has both
+        (Path(run.messages("system")[0]["cwd"]) / "go").touch()
+        run.report()
+    assert [note["taken"] for note in run.notes("steered")] == [True, True]
+    assert len(run.messages("result")) == 1
+
+
+def test_a_word_before_the_agent_is_up_is_taken(supervise: Supervise) -> None:
+    with supervise([{"sleep": 0.3}, {"say": "first"}]) as run:
+        run.order("say", '[{"say": "second"}]')
+        run.report()
+    assert [note["taken"] for note in run.notes("steered")] == [True]
+
+
+def test_a_late_word_is_answered(supervise: Supervise, box: Path) -> None:
+    (box / "tree" / "agent.py").write_text(
+        """import os, time
+print('{"type":"result"}', flush=True)
+while os.read(0, 1000): pass
+print("no more is read", flush=True)
+while not os.path.exists("go"): time.sleep(0.01)
+"""
+    )
+    with supervise("", argv=["python3", "agent.py"]) as run:
+        run.until_said("no more is read")
+        run.order("say", "one more thing")
+        late = run.until(lambda frame: frame.get("what") == "steered")
+        (box / "tree" / "go").touch()
+        assert run.report()["exit"] == 0
+    assert (late["d"], late["taken"], "ccterm retry" in late["detail"]) == ("one more thing", False, True)
+
+
+def test_a_held_agent_waits_takes_a_word_and_ends_when_released(supervise: Supervise) -> None:
+    with supervise([{"say": "one"}], hold=True) as run:
+        until = run.until(lambda frame: frame.get("what") == "waiting")["until"]
+        run.order("say", '[{"say": "two"}]')
+        run.until_said('"result":"two"')
+        run.order("release")
+        assert without_seconds(run.report()) == ENDED_WELL
+    assert until > 0
+    assert ["until" in note for note in run.notes("waiting")] == [True, False, True, False]
+
+
+def test_a_hold_that_comes_during_the_turn_counts(supervise: Supervise) -> None:
+    with supervise([{"say": "one"}, {"bash": "while [ ! -e go ]; do sleep 0.02; done"}]) as run:
+        run.until_said("one")
+        run.order("hold")
+        (Path(run.messages("system")[0]["cwd"]) / "go").touch()
+        run.until(lambda frame: frame.get("what") == "waiting")
+        run.order("end")
+        assert without_seconds(run.report()) == ENDED_WELL
+
+
+def test_waiting_ends_by_itself(supervise: Supervise) -> None:
+    with supervise([{"say": "one"}], hold=True, hold_seconds=0.2) as run:
+        assert without_seconds(run.report()) == ENDED_WELL
+
+
+def test_waiting_is_no_silence_and_ends_well_at_the_time_limit(supervise: Supervise) -> None:
+    with supervise([{"say": "one"}], hold=True, silence_seconds=0.3, wall_seconds=1.0) as run:
+        assert without_seconds(run.report()) == ENDED_WELL
+
+
+def test_an_interrupt_breaks_the_turn_off_and_the_next_word_begins_another(supervise: Supervise) -> None:
+    with supervise(HANG, hold=True) as run:
+        run.until_said("hanging")
+        run.order("interrupt")
+        run.until(lambda frame: frame.get("what") == "waiting")
+        run.order("say", '[{"say": "better"}]')
+        run.until_said('"result":"better"')
+        run.order("end")
+        assert without_seconds(run.report()) == ENDED_WELL
+    assert [result["is_error"] for result in run.messages("result")] == [True, False]
+
+
+def test_a_stop_lets_the_agent_say_its_last(supervise: Supervise) -> None:
+    with supervise(HANG) as run:
+        run.until_said("hanging")
+        run.order("stop")
+        assert without_seconds(run.report()) == ENDED_WELL | {"stopped_by": "asked"}
+    assert run.messages("result")[0]["subtype"] == "error_during_execution"
+    assert len(run.notes("stopping")) == 1
+
+
+def test_a_stop_while_the_agent_types_is_heard(supervise: Supervise) -> None:
+    with supervise([{"type": "word " * 4000, "seconds": 600}]) as run:
+        run.until_said("text_delta")
+        run.order("stop")
+        assert run.report(limit=10)["stopped_by"] == "asked"
+
+
+def test_a_word_after_the_stop_is_not_taken(supervise: Supervise) -> None:
+    with supervise(DEAF, ladder_seconds=[0.5, 0.5, 2]) as run:
+        run.until_said("hanging")
+        run.order("stop")
+        run.order("say", "wait")
+        run.report()
+    assert [(note["d"], note["taken"]) for note in run.notes("steered")] == [("wait", False)]
+
+
+def test_a_deaf_agent_is_killed_at_the_end_of_the_ladder(supervise: Supervise) -> None:
+    with supervise(DEAF, ladder_seconds=[0.2, 0.2, 2]) as run:
+        run.until_said("hanging")
+        run.order("stop")
+        assert without_seconds(run.report()) == ENDED_WELL | {"exit": None, "signal": 9, "stopped_by": "asked"}
+
+
+def test_sigterm_is_the_second_rung(supervise: Supervise) -> None:
+    with supervise([{"say": "hanging"}, {"hang": ["SIGINT"]}], ladder_seconds=[0.2, 20, 2]) as run:
+        run.until_said("hanging")
+        run.order("stop")
+        assert without_seconds(run.report()) == ENDED_WELL | {"exit": 143, "stopped_by": "asked"}
+
+
+def test_kill_is_at_once(supervise: Supervise) -> None:
+    with supervise(DEAF, ladder_seconds=[60, 60, 2]) as run:
+        run.until_said("hanging")
+        run.order("kill")
+        assert without_seconds(run.report()) == ENDED_WELL | {"exit": None, "signal": 9, "stopped_by": "now"}
+
+
+@pytest.mark.parametrize(("limit", "by"), [("wall_seconds", "timeout"), ("silence_seconds", "stalled")])
+def test_the_limits_are_kept(supervise: Supervise, limit: str, by: str) -> None:
+    with supervise(HANG, **{limit: 0.5}) as run:
+        assert without_seconds(run.report()) == ENDED_WELL | {"stopped_by": by}
+
+
+def test_an_agent_that_does_not_end_after_its_result_is_ended_and_its_result_stays_the_last(supervise: Supervise, box: Path) -> None:
+    agent = box / "tree" / "agent.py"
+    agent.write_text('import time\nprint(\'{"type":"result"}\', flush=True)\ntime.sleep(300)\n')
+    with supervise("", argv=["python3", "agent.py"], grace_seconds=0.3) as run:
+        assert without_seconds(run.report()) == ENDED_WELL | {"exit": None, "signal": 15}
+
+
+def test_an_agent_that_never_reads_its_stdin_still_runs(supervise: Supervise) -> None:
+    with supervise("x" * 1_000_000, argv=["sh", "-c", "echo fine"]) as run:
+        assert without_seconds(run.report()) == ENDED_WELL
+    assert run.lines() == ["fine"]
+
+
+def test_a_grandchild_that_holds_stdout_holds_nobody_up(supervise: Supervise) -> None:
+    with supervise([{"fork": "holder"}, {"say": "Done."}]) as run:
+        assert without_seconds(run.report(limit=5)) == ENDED_WELL
+
+
+@pytest.mark.slow
+def test_a_stranger_that_holds_stdout_holds_us_up_for_five_seconds_at_most(supervise: Supervise, box: Path) -> None:
+    with supervise("", argv=["sh", "-c", "echo $$; while [ ! -e go ]; do sleep 0.02; done"]) as run:
+        run.until(lambda frame: frame["k"] == "line")
+        with Path(f"/proc/{run.lines()[0]}/fd/1").open("wb"):
+            (box / "tree" / "go").touch()
+            assert 4 < run.report(limit=10)["seconds"] < 8
+
+
+def test_a_slow_host_holds_the_agent_up_and_orders_still_work(supervise: Supervise) -> None:
+    mark = os.urandom(8).hex()
+    with supervise([{"say": "began"}, {"flood": 10_000_000, "bytes": 100, "raw": True}], mark=mark) as run:
+        run.until_said("began")
+        run.reading.clear()
+        run.order("kill")
+        wait_until(lambda: not alive(mark))
+        run.reading.set()
+        assert run.report()["stopped_by"] == "now"
+
+
+def test_a_flood_arrives_whole_and_leaves_memory_flat(supervise: Supervise) -> None:
+    peaks: list[int] = []
+    with supervise([{"flood": 300_000, "bytes": 100, "raw": True}, {"say": "Done."}]) as run:
+        wait_until(lambda: ended(run, peaks))
+        run.report()
+    assert sum(line == "x" * 99 for line in run.lines()) == 300_000
+    assert max(peaks) < 40_000_000
+
+
+def ended(run: Running, peaks: list[int]) -> bool:
+    peaks.append(resident(run.process.pid))
+    return run.process.poll() is not None
+
+
+def resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def test_files_of_the_home_are_kept(supervise: Supervise, box: Path) -> None:
+    session = "0b9f1a3e-0000-4000-a000-000000000000"
+    keep = [{"glob": f".claude/projects/*/{session}.jsonl", "to": "session"}]
+    with supervise([{"say": "noted"}], argv=["@inside", "scripted", "--session-id", session], keep=keep) as run:
+        run.report()
+    assert "noted" in (box / "session" / f"{session}.jsonl").read_text()
+
+
+def test_what_is_internal_does_not_reach_the_agent(lib: Path, box: Path) -> None:
+    request = supervise_request([{"env": "env.txt"}], env={"MINE": "2"})
+    with Running(lib, box, "supervise", request, CCTERM_SECRET_SOCKET="x", OTEL_TRACES_EXPORTER="x", VISIBLE="1") as run:
+        run.report()
+    seen = dict(line.split("=", 1) for line in (box / "tree" / "env.txt").read_text().splitlines())
+    assert {name for name in seen if name.startswith(("CCTERM_", "OTEL_"))} == {"CCTERM_MARK"}
+    assert (seen["VISIBLE"], seen["MINE"], seen["HOME"]) == ("1", "2", str(box / "home"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can drop to another user")
+def test_as_root_the_agent_is_dropped_to_its_user(lib: Path) -> None:
+    script = "id -un; grep NoNewPrivs /proc/self/status; cat /proc/$PPID/environ | wc -c; echo $HOME; kill -9 $PPID; echo $?"
+    request = supervise_request("", argv=["sh", "-c", script], user="nobody", home=None, cwd=".")
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        with Running(lib, Path(directory), "supervise", request, HOME="/root") as run:
+            run.report()
+    assert run.lines() == ["nobody", "NoNewPrivs:\t1", "0", "/nonexistent", "1"]
+
+
+def test_a_request_that_is_nonsense_is_reported(lib: Path, box: Path) -> None:
+    with Running(lib, box, "supervise", {"control": None}) as run:
+        assert run.report() == {"ok": False, "reason": "internal", "detail": "KeyError: 'mark'"}

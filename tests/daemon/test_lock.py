@@ -1,0 +1,141 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.daemon.lock import OwnerLock
+from ccterm.errors import StateError
+from ccterm.processes import boot_id
+from ccterm.state_dir import StateDir, write_private
+from tests.support.waiting import wait_until
+
+HOLD = """
+import subprocess, sys
+from pathlib import Path
+from ccterm.owner.lock import OwnerLock
+from ccterm.state_dir import StateDir
+lock = OwnerLock(StateDir(Path(sys.argv[1])), version="1.2")
+acquired = lock.try_acquire()
+child = subprocess.Popen(["sleep", "60"], close_fds=False) if "child" in sys.argv else None
+print(int(acquired), child.pid if child else 0, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state").prepare()
+
+
+@pytest.fixture
+def lock(state: StateDir) -> Iterator[OwnerLock]:
+    with OwnerLock(state) as lock:
+        yield lock
+
+
+@pytest.fixture
+def other(state: StateDir) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that is the owner."""
+    with hold(state) as child:
+        assert told(child) == [1, 0]
+        yield child
+        child.kill()
+
+
+def hold(state: StateDir, *more: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", HOLD, str(state.path), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def told(child: "subprocess.Popen[str]") -> list[int]:
+    assert child.stdout is not None
+    return [int(number) for number in child.stdout.readline().split()]
+
+
+def test_the_first_one_is_the_owner(lock: OwnerLock) -> None:
+    assert lock.try_acquire()
+    assert lock.try_acquire(), "it still is"
+
+
+def test_there_is_one_owner(lock: OwnerLock, other: "subprocess.Popen[str]") -> None:
+    assert not lock.try_acquire()
+
+
+def test_two_locks_of_one_process_exclude_each_other(state: StateDir, lock: OwnerLock) -> None:
+    assert lock.try_acquire()
+    assert not OwnerLock(state).try_acquire()
+
+
+def test_the_owner_is_known_to_others(lock: OwnerLock, other: "subprocess.Popen[str]") -> None:
+    holder = lock.holder()
+    assert holder is not None
+    assert (holder.pid, holder.version, holder.boot) == (other.pid, "1.2", boot_id())
+
+
+def test_asking_for_the_owner_does_not_make_one(state: StateDir, lock: OwnerLock) -> None:
+    assert lock.holder() is None
+    assert not state.owner_lock.exists()
+
+
+def test_a_killed_owner_is_no_owner(lock: OwnerLock, other: "subprocess.Popen[str]") -> None:
+    other.kill()
+    wait_until(lambda: lock.holder() is None)
+    assert lock.try_acquire()
+
+
+def test_a_child_of_the_owner_does_not_hold_the_lock(state: StateDir, lock: OwnerLock) -> None:
+    with hold(state, "child") as owner:
+        _, child = told(owner)
+        owner.kill()
+        owner.wait()
+        assert lock.try_acquire()
+        os.kill(child, 9)
+
+
+def test_a_released_lock_is_free(state: StateDir, lock: OwnerLock) -> None:
+    lock.try_acquire()
+    lock.release()
+    assert lock.holder() is None
+    assert OwnerLock(state).try_acquire()
+
+
+def test_a_record_of_a_process_number_that_was_given_again_names_no_owner(lock: OwnerLock, state: StateDir) -> None:
+    lock.try_acquire()
+    holder = lock.holder()
+    assert holder is not None
+    write_private(state.owner_lock, holder.model_copy(update={"started": "1"}).model_dump_json().encode())
+    assert lock.holder() is None
+
+
+def test_a_record_of_an_earlier_boot_names_no_owner(lock: OwnerLock, state: StateDir) -> None:
+    lock.try_acquire()
+    holder = lock.holder()
+    assert holder is not None
+    write_private(state.owner_lock, holder.model_copy(update={"boot": "another"}).model_dump_json().encode())
+    assert lock.holder() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"pid": 1}'])
+def test_a_file_without_sense_names_no_owner(lock: OwnerLock, state: StateDir, content: bytes) -> None:
+    write_private(state.owner_lock, content)
+    assert lock.holder() is None
+    assert lock.try_acquire()
+    assert lock.holder() is not None
+
+
+def test_a_planted_link_is_refused_by_name(lock: OwnerLock, state: StateDir) -> None:
+    state.owner_lock.symlink_to(state.path / "elsewhere")
+    with pytest.raises(StateError, match=f"{state.owner_lock} is a symbolic link"):
+        lock.try_acquire()
+
+
+def test_of_many_that_race_one_wins(state: StateDir) -> None:
+    racers = [hold(state) for _ in range(8)]
+    try:
+        assert sorted(told(racer)[0] for racer in racers) == [0] * 7 + [1]
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.communicate()

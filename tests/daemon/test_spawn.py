@@ -1,0 +1,136 @@
+"""An owner of its own: started by the first who needs one, shared, restarted when it died, gone when nobody needs it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.spawn import attached_or_started
+from ccterm.errors import OwnerError
+from ccterm.models import State
+from ccterm.service.protocol import Service
+from ccterm.state_dir import StateDir
+from tests.conftest import MakeRemote
+from tests.support.core import draft, script
+from tests.support.git import tip
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state")
+
+
+@pytest.fixture
+def remote(make_remote: MakeRemote) -> Path:
+    return make_remote({"a.txt": "a\n"})
+
+
+@asynccontextmanager
+async def opened(state: StateDir) -> AsyncIterator[Service]:
+    """Attach, and see to it that no owner outlives the test."""
+    async with attached_or_started(state, os.environ) as service:
+        yield service
+
+
+@pytest.fixture(autouse=True)
+async def _no_owner_left(state: StateDir) -> AsyncIterator[None]:
+    yield
+    if holder := OwnerLock(state).holder():
+        os.kill(holder.pid, signal.SIGTERM)
+        await until(lambda: OwnerLock(state).holder() is None)
+
+
+def owner_of(state: StateDir) -> int:
+    holder = OwnerLock(state).holder()
+    assert holder is not None
+    return holder.pid
+
+
+async def test_the_first_starts_an_owner_in_a_session_of_its_own_and_the_second_shares_it(state: StateDir) -> None:
+    async with opened(state):
+        first = owner_of(state)
+        assert os.getsid(first) == first != os.getsid(0)
+        async with opened(state):
+            assert owner_of(state) == first
+
+
+async def test_runs_go_on_when_the_one_who_launched_them_leaves(state: StateDir, remote: Path) -> None:
+    async with opened(state) as service:
+        [run] = await service.submit([draft(remote, "x", script({"sleep": 0.5}, {"write": "new.txt", "text": "new\n"}))])
+    async with opened(state) as service:
+        ended = await service.wait(run.id)
+    assert ended.state is State.SUCCEEDED
+    assert tip(remote, "x") == ended.commit
+
+
+async def test_an_owner_that_died_is_replaced_at_the_next_order(state: StateDir, remote: Path) -> None:
+    async with opened(state) as service:
+        first = owner_of(state)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: OwnerLock(state).holder() is None)
+        [run] = await service.submit([draft(remote, "x")])
+        assert (await service.wait(run.id)).state is State.SUCCEEDED
+        assert owner_of(state) != first
+
+
+async def test_one_that_cannot_start_says_why(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCTERM_MAX_CONCURRENT", "many")
+    with pytest.raises(OwnerError, match="CCTERM_MAX_CONCURRENT"):
+        async with opened(state):
+            pass
+
+
+async def test_a_review_and_a_plan_reach_the_owner(state: StateDir, remote: Path) -> None:
+    async with opened(state) as service:
+        [task] = await service.plan([draft(remote, "x")])
+        assert (task.branch, task.remote) == ("x", str(remote))
+        [run] = await service.submit([draft(remote, "x")])
+        await service.wait(run.id)
+        assert (await service.review(run.id)).reviewed
+        assert (await service.find(run.id)).reviewed
+
+
+async def start_owner(state: StateDir, *args: str) -> asyncio.subprocess.Process:
+    """Start an owner as this test's own child."""
+    environ = os.environ | {"CCTERM_STATE_DIR": str(state.path)}
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "ccterm", "owner", *args, env=environ)
+
+
+async def test_it_leaves_when_nobody_needs_it_but_not_while_somebody_stays(state: StateDir) -> None:
+    owner = await start_owner(state, "--idle", "0.4")
+    await until(state.socket_line.exists)
+    async with opened(state):
+        assert owner_of(state) == owner.pid
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(owner.wait(), 1.5)
+    assert await asyncio.wait_for(owner.wait(), 30) == 0
+
+
+async def test_a_second_owner_leaves_the_first_alone(state: StateDir) -> None:
+    async with opened(state):
+        first = owner_of(state)
+        second = await start_owner(state)
+        assert await asyncio.wait_for(second.wait(), 30) == 0
+        assert owner_of(state) == first
+
+
+async def test_a_terminated_owner_stops_its_runs_and_keeps_their_work(state: StateDir, remote: Path) -> None:
+    async with opened(state) as service:
+        [run] = await service.submit(
+            [draft(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.2}] * 200))]
+        )
+        async for event in service.follow(run.id):
+            if event.kind == "said":
+                os.kill(owner_of(state), signal.SIGTERM)
+                break
+        await until(lambda: OwnerLock(state).holder() is None)
+        ended = await service.find(run.id)
+    assert ended.state is State.CANCELLED
+    assert ended.salvage is not None

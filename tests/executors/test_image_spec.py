@@ -1,0 +1,44 @@
+"""What an image must have to be made into boxes, and what is said when it has it not."""
+
+import pytest
+
+from ccterm.errors import PreflightError
+from ccterm.executors.dagger.image_spec import Recipe, found, require, tools_missing
+
+WHOLE = "python3=/usr/bin/python3\ngit=/usr/bin/git\nbash=/bin/bash\npython=3.11\nclaude-version=2.1.330\nagent=1001\n"
+
+
+def without(*names: str) -> dict[str, str]:
+    return {name: value for name, value in found(WHOLE).items() if name not in names}
+
+
+def test_a_whole_image_is_taken() -> None:
+    require("image", found(WHOLE))
+    assert tools_missing(found(WHOLE)) == []
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        (without("python3", "python"), "no python3"),
+        (without("git"), "no git"),
+        (without("git", "bash"), "no git and no bash"),
+        (without("python"), "no json in its python3"),
+        ({**found(WHOLE), "python": "3.9"}, "has Python 3.9; boxes need 3.11"),
+        ({**found(WHOLE), "agent": "500"}, "user agent with number 500"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_fix(has: dict[str, str], said: str) -> None:
+    with pytest.raises(PreflightError) as error:
+        require("corp/image:1", has)
+    assert said in error.value.message
+    assert "corp/image:1" in error.value.message
+    assert error.value.fix
+
+
+def test_the_key_changes_with_whatever_the_image_is_made_of() -> None:
+    recipe = Recipe("base", "2.1.330")
+    keys = {recipe.key(), recipe.key("linux/arm64"), Recipe("other", "2.1.330").key(), Recipe("base", "2.1.331").key()}
+    assert len(keys) == 4
+    assert recipe.key("a", "b") != recipe.key("ab")
+    assert recipe.key() == Recipe("base", "2.1.330").key()

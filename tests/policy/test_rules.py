@@ -1,0 +1,225 @@
+"""One table of rules: what destroys much or steers tools is refused in testing mode and told in pipeline mode; each clause has its flag."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccterm.models import Allowances, Changes, Mode, Verdict
+from ccterm.policy.protected import allowed, is_key_file, is_protected
+from ccterm.policy.rules import Facts, Measures, deliverable, judge
+from ccterm.workspace.work import PathChange, Work
+from tests.box.gitbox import GitBox
+from tests.support import git as support
+
+FILES = {f"d{n % 10}/f{n}.txt": "".join(f"file {n} line {line}\n" for line in range(41)) for n in range(200)}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a repository of 200 files with 8,200 lines."""
+    return support.make_repository(tmp_path_factory.mktemp("policy") / "source", FILES)
+
+
+def some(tree: Path, count: int) -> list[Path]:
+    return sorted(tree.glob("d*/*.txt"))[:count]
+
+
+def delete(tree: Path, count: int = 100) -> None:
+    for path in some(tree, count):
+        path.unlink()
+
+
+def truncate(tree: Path) -> None:
+    for path in some(tree, 200):
+        path.write_text("")
+
+
+def stub(tree: Path) -> None:
+    for path in some(tree, 200):
+        path.write_text("moved\n")
+
+
+def rename(tree: Path) -> None:
+    (tree / "other").mkdir()
+    for path in some(tree, 100):
+        path.rename(tree / "other" / path.name)
+
+
+def link(tree: Path) -> None:
+    for path in some(tree, 100):
+        path.unlink()
+        path.symlink_to("../d9/f199.txt")
+
+
+def delete_and_commit(tree: Path) -> None:
+    delete(tree, 200)
+    support.commit_files(tree, {}, "All gone")
+
+
+def rename_and_change(tree: Path) -> None:
+    rename(tree)
+    for path in (tree / "other").iterdir():
+        path.write_text(path.read_text() + "one more line\n")
+
+
+def shuffle(tree: Path) -> None:
+    """Exchange the content of files for others': nothing is gone, and everything is."""
+    for path in some(tree, 30):
+        path.write_text("wholly other words\n" * 41)
+
+
+def facts(box: GitBox) -> Facts:
+    report = box.harvest()
+    assert report["ok"], report
+    refusals = [(told["rule"], told["path"], told["detail"]) for told in report["refusals"]]
+    return Facts(Work.read(box.out, report["commit"], Changes()).listed, refusals, tracked_lines=report["tracked_lines"])
+
+
+def rules(verdict: Verdict, severity: str = "refuse") -> list[str]:
+    return [finding.rule for finding in verdict.findings if finding.severity == severity]
+
+
+@pytest.mark.parametrize(
+    ("destroy", "clauses", "numbers"),
+    [
+        pytest.param(delete, ["deletions", "lines"], {"deleted": 100, "removed": 4100}, id="delete 100"),
+        pytest.param(truncate, ["deletions", "lines"], {"gutted": 200, "removed": 8200}, id="truncate 200"),
+        pytest.param(stub, ["deletions", "lines"], {"gutted": 200, "removed": 8200}, id="stub 200"),
+        pytest.param(rename, [], {"deleted": 0, "renamed": 100, "removed": 0}, id="rename 100"),
+        pytest.param(
+            rename_and_change, [], {"deleted": 0, "renamed": 100, "removed": 0}, id="rename 100 and change a little", marks=pytest.mark.slow
+        ),
+        pytest.param(link, ["deletions", "lines"], {"retyped": 100, "removed": 4100}, id="100 to symlinks"),
+        pytest.param(delete_and_commit, ["deletions", "lines"], {"deleted": 200, "removed": 8200}, id="delete 200 and commit"),
+        pytest.param(shuffle, [], {"gutted": 0, "removed": 1230}, id="rewrite 30", marks=pytest.mark.slow),
+    ],
+)
+def test_the_gate_counts_destruction(
+    source: Path, tmp_path: Path, destroy: Callable[[Path], None], clauses: list[str], numbers: dict[str, int]
+) -> None:
+    box = GitBox(tmp_path / "box", source).start()
+    destroy(box.tree)
+    found = facts(box)
+    verdict = judge(found, Mode.TESTING, Measures())
+    assert rules(verdict) == clauses
+    told = verdict.numbers.model_dump()
+    assert {name: told[name] for name in numbers} == numbers
+    pushed = judge(found, Mode.PIPELINE, Measures())
+    assert pushed.ok
+    assert rules(pushed, "warn") == clauses
+    assert rules(judge(found, Mode.PIPELINE, Measures(strict=True))) == clauses
+
+
+def changed(path: str, *, old: str | None = "100644", new: str | None = "100644", **numbers: int) -> PathChange:
+    return PathChange(path, old, new, **numbers)  # type: ignore[arg-type]  # the numbers have their names
+
+
+def test_twenty_deletions_pass_and_one_more_does_not() -> None:
+    gone = [changed(f"{n}", new=None) for n in range(21)]
+    assert judge(Facts(gone[:20]), Mode.TESTING, Measures()).ok
+    verdict = judge(Facts(gone), Mode.TESTING, Measures())
+    assert verdict.findings[0].text == "21 files destroyed (21 deleted), more than 20; --allow-deletions 21 lets it pass"
+    assert judge(Facts(gone), Mode.TESTING, Measures(allow=Allowances(deletions=21))).ok
+
+
+def test_a_flag_raises_its_own_clause_alone() -> None:
+    much = [changed(f"{n}", new=None, removed=100) for n in range(30)]
+    assert rules(judge(Facts(much), Mode.TESTING, Measures(allow=Allowances(deletions=30)))) == ["lines"]
+    assert rules(judge(Facts(much), Mode.TESTING, Measures(allow=Allowances(lines=3000)))) == ["deletions"]
+    assert judge(Facts(much), Mode.TESTING, Measures(allow=Allowances(deletions=30, lines=3000))).ok
+
+
+def test_a_quarter_of_a_large_repository_may_go() -> None:
+    much = [changed(f"{n}", removed=600) for n in range(10)]
+    assert judge(Facts(much, tracked_lines=24_000), Mode.TESTING, Measures()).ok
+    assert rules(judge(Facts(much, tracked_lines=23_999), Mode.TESTING, Measures())) == ["lines"]
+
+
+def test_more_than_a_thousand_files_need_a_word() -> None:
+    many = [changed(f"{n}") for n in range(1001)]
+    assert rules(judge(Facts(many), Mode.TESTING, Measures())) == ["files"]
+    assert judge(Facts(many), Mode.TESTING, Measures(allow=Allowances(files=1001))).ok
+
+
+def test_renames_are_credited_up_to_a_number() -> None:
+    moved = [PathChange(f"{n}", "100644", None, renamed_to=f"to/{n}") for n in range(230)]
+    verdict = judge(Facts(moved), Mode.TESTING, Measures())
+    assert (verdict.numbers.renamed, verdict.numbers.deleted) == (200, 30)
+    assert rules(verdict) == ["deletions"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_harms_by_being_there_is_refused_in_both_modes(mode: Mode) -> None:
+    found = Facts([changed("id_rsa", old=None)], [("symlink", "x", "points out")], ["TOKEN"], ["shaped.py"])
+    assert rules(judge(found, mode, Measures())) == ["secret", "symlink", "shape", "key_file"]
+
+
+def test_a_registered_secret_has_no_flag() -> None:
+    assert not judge(Facts(secrets=["TOKEN"]), Mode.TESTING, Measures(allow=Allowances(paths=("*",)))).ok
+
+
+def test_key_files_and_shapes_can_be_allowed_by_path() -> None:
+    found = Facts([changed("tests/tls/server.pem", old=None)], shaped=["tests/tls/server.pem"])
+    assert judge(found, Mode.TESTING, Measures(allow=Allowances(paths=("tests/tls/**",)))).ok
+
+
+def test_a_key_file_that_is_there_already_may_change() -> None:
+    assert judge(Facts([changed(".env")]), Mode.TESTING, Measures()).ok
+
+
+def test_what_harvest_left_out_no_longer_stands_in_the_way_of_a_delivery() -> None:
+    found = Facts([changed("CLAUDE.md")], [("special", "pipe", "is neither a regular file nor a symbolic link")])
+    assert rules(judge(found, Mode.TESTING, Measures())) == ["special", "protected"]
+    assert rules(deliverable(judge(found, Mode.TESTING, Measures()))) == ["protected"]
+
+
+def test_ignored_paths_are_told_and_nothing_is_refused() -> None:
+    verdict = judge(Facts([changed("out/x", old=None)], ignored=["out/x"]), Mode.TESTING, Measures())
+    assert (verdict.ok, rules(verdict, "warn")) == (True, ["ignored"])
+
+
+def test_hostile_names_do_not_reach_the_terminal() -> None:
+    verdict = judge(Facts([changed("CLAUDE.md\x1b]0;x\x07/CLAUDE.md")]), Mode.TESTING, Measures())
+    assert "\x1b" not in verdict.findings[0].text + "".join(verdict.findings[0].paths)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (".github/workflows/ci.yml", True),
+        (".github/CODEOWNERS", False),
+        ("a/b/.vscode/settings.json", True),
+        ("src/claude.md", True),
+        ("claude.mdx", False),
+        ("docs/husky/x", False),
+        (".husky", True),
+        (".HUSKY/pre-push", True),
+    ],
+)
+def test_protected_paths(path: str, expected: bool) -> None:
+    assert is_protected(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (".env", True),
+        (".env.example", False),
+        ("a/.env.local", True),
+        ("x.pem", True),
+        ("id_ed25519", True),
+        ("id_rsa.pub", False),
+        ("envy", False),
+    ],
+)
+def test_key_files(path: str, expected: bool) -> None:
+    assert is_key_file(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [(".github/**", True), (".github", True), (".github/", True), ("ci.yml", True), ("*.yml", True), (".git", False), ("workflows", False)],
+)
+def test_a_path_is_allowed_by_name_by_directory_or_by_glob(glob: str, expected: bool) -> None:
+    assert allowed(".github/workflows/ci.yml", [glob]) is expected

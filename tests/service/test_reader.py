@@ -1,0 +1,92 @@
+"""Who only reads does without an owner, unless the last one died over something."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ccterm.daemon import open_record
+from ccterm.daemon.lock import OwnerLock
+from ccterm.models import Run, RunId, State, Sync, Task, new_id, now
+from ccterm.service.protocol import Service
+from ccterm.service.reader import RecordReader, at_rest
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+from ccterm.workspace.apply.journal import UNDO, Journal, Phase
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state").prepare()
+
+
+def keep(place: StateDir, **fields: object) -> Run:
+    run = Run.model_validate({"id": new_id(), "task": Task(prompt="p", repo="/repo"), "state": State.SUCCEEDED, "created": now(), **fields})
+    with closing(Store.open(place.db)) as store:
+        store.save(run)
+    return run
+
+
+def note_apply(state: StateDir, run: RunId, phase: Phase, *, suffix: str = "") -> None:
+    place = state.applied(run).with_name(run + suffix)
+    place.mkdir()
+    Journal(root="/copy", stage=".ccterm-1", phase=phase, ops=(), backups=()).write(place)
+
+
+async def test_a_state_directory_without_any_run_is_read_as_empty(state: StateDir) -> None:
+    async with open_record(state.path) as record:
+        assert await record.runs() == []
+    assert not state.db.exists()
+
+
+async def test_what_ended_is_read_without_becoming_the_owner(state: StateDir) -> None:
+    run = keep(state)
+    async with open_record(state.path) as record:
+        assert isinstance(record, RecordReader)
+        assert not isinstance(record, Service)
+        assert await record.find("last") == run
+        assert OwnerLock(state).holder() is None
+
+
+async def test_a_run_that_its_owner_died_over_is_recovered_first(state: StateDir) -> None:
+    run = keep(state, state=State.RUNNING)
+    async with open_record(state.path) as record:
+        assert (await record.find(run.id)).cause == "lost"
+
+
+async def test_a_run_under_a_living_owner_is_read_as_it_is(state: StateDir) -> None:
+    run = keep(state, state=State.RUNNING)
+    with OwnerLock(state) as lock:
+        assert lock.try_acquire()
+        async with open_record(state.path) as record:
+            assert await record.runs() == [run]
+
+
+@pytest.mark.parametrize(
+    ("phase", "suffix", "synced", "rests"),
+    [
+        pytest.param(Phase.DONE, "", Sync(files=1), True, id="applied"),
+        pytest.param(Phase.UNDONE, "", Sync(files=1, undone=True), True, id="undone"),
+        pytest.param(Phase.APPLYING, "", None, False, id="apply-half-way"),
+        pytest.param(Phase.DONE, UNDO, Sync(files=1), False, id="undo-half-way"),
+        pytest.param(Phase.DONE, "", None, False, id="applied-but-not-noted"),
+    ],
+)
+def test_an_apply_rests_when_it_is_through_and_noted(state: StateDir, phase: Phase, suffix: str, synced: Sync | None, rests: bool) -> None:
+    note_apply(state, keep(state, synced=synced).id, phase, suffix=suffix)
+    assert at_rest(state) is rests
+
+
+def test_a_journal_that_is_just_being_made_is_left_alone(state: StateDir) -> None:
+    unfinished = state.applied(keep(state).id)
+    unfinished.mkdir()
+    assert at_rest(state)
+    assert unfinished.is_dir()
+
+
+def test_a_record_that_cannot_be_read_is_for_an_owner_to_judge(state: StateDir) -> None:
+    keep(state)
+    with closing(sqlite3.connect(state.db)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert not at_rest(state)

@@ -1,0 +1,360 @@
+"""Changes come into a working copy whole or not at all, never through a link, never over somebody's edit; and undo takes them back."""
+
+import errno
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import Cause
+from ccterm.errors import StepError, UsageError
+from ccterm.state_dir import StateDir
+from ccterm.workspace.apply.changeset import ChangeSet
+from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.disk import CannotExchange, Disk, exchange
+from tests.workspace.trees import RUN, Body, HastyDisk, Link, Program, TickingDisk, changes, digest, dying, failing, in_child, put
+
+BEFORE: Mapping[str, Body] = {
+    "README.md": "read me\n",
+    "run.sh": Program("#!/bin/sh\n"),
+    "plain.sh": "#!/bin/sh\n",
+    "src/a.py": "a = 1\n",
+    "src/deep/b.py": "b = 1\n",
+    "gone/only.txt": "only\n",
+    "link": Link("README.md"),
+    "becomes-link": "file\n",
+    "becomes-directory": "file\n",
+    "becomes-file/one": "1\n",
+    "becomes-file/two": "2\n",
+    "untouched/private": "mine\n",
+}
+AFTER: Mapping[str, Body] = {
+    "README.md": "read me again\n",
+    "run.sh": "#!/bin/sh\n",
+    "plain.sh": Program("#!/bin/sh\n"),
+    "src/a.py": None,
+    "src/deep/b.py": "b = 2\n",
+    "gone/only.txt": None,
+    "link": Link("src/deep/b.py"),
+    "becomes-link": Link("README.md"),
+    "becomes-directory": None,
+    "becomes-directory/inner/x": "x\n",
+    "becomes-file/one": None,
+    "becomes-file/two": None,
+    "becomes-file": "now a file\n",
+    "new/deep/er/file": "new\n",
+    "new/program": Program("#!/bin/sh\n"),
+    "new/link": Link("deep/er/file"),
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return put(tmp_path / "tree", BEFORE)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state").prepare()
+
+
+@pytest.fixture
+def wanted(tmp_path: Path, tree: Path) -> ChangeSet:
+    return changes(tmp_path / "changes", tree, AFTER)
+
+
+def after(tmp_path: Path) -> dict[bytes, tuple[str, bytes]]:
+    """Return the digest of the tree as it shall be."""
+    bodies = {name: body for name, body in {**BEFORE, **AFTER}.items() if body is not None}
+    return digest(put(tmp_path / "shall", bodies))
+
+
+def conflict(work: Callable[[], object]) -> StepError:
+    with pytest.raises(StepError) as caught:
+        work()
+    assert caught.value.cause is Cause.CONFLICT
+    return caught.value
+
+
+def test_every_kind_of_change_comes_in(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    assert Sync(state).apply(RUN, tree, wanted).files == len(AFTER)
+    assert digest(tree) == after(tmp_path)
+
+
+def test_undo_brings_every_bit_back(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    (tree / "README.md").chmod(0o640)
+    (tree / "gone/only.txt").chmod(0o600)
+    (tree / "gone").chmod(0o750)
+    before = digest(tree)
+    Sync(state).apply(RUN, tree, wanted)
+    Sync(state).undo(RUN)
+    assert digest(tree) == before
+
+
+def test_the_permissions_that_a_user_gave_are_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    (tree / "README.md").chmod(0o600)
+    (tree / "plain.sh").chmod(0o640)
+    Sync(state).apply(RUN, tree, wanted)
+    assert [(tree / name).stat().st_mode & 0o777 for name in ("README.md", "plain.sh")] == [0o600, 0o750]
+
+
+def become_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        pytest.param(lambda tree: (tree / "README.md").write_text("mine\n"), id="edited"),
+        pytest.param(lambda tree: (tree / "README.md").unlink(), id="removed"),
+        pytest.param(
+            lambda tree: (tree / "run.sh").chmod(0o644) or (tree / "plain.sh").chmod(0o755) or (tree / "src/a.py").chmod(0o755), id="mode"
+        ),
+        pytest.param(lambda tree: put(tree, {"new/program": "mine\n"}), id="created where a file comes"),
+        pytest.param(lambda tree: put(tree, {"new": "mine\n"}), id="created where a directory comes"),
+        pytest.param(lambda tree: put(tree, {"becomes-file/three": "mine\n"}), id="created in a directory that becomes a file"),
+        pytest.param(lambda tree: put(tree, {"src/.git/config": "[core]\n"}), id="a repository of its own now"),
+        pytest.param(lambda tree: (tree / "src").rename(tree / "moved") and (tree / "src").symlink_to("moved"), id="directory now a link"),
+        pytest.param(lambda tree: (tree / "link").unlink() or (tree / "link").symlink_to("elsewhere"), id="link points elsewhere"),
+        pytest.param(lambda tree: become_fifo(tree / "README.md"), id="now a fifo"),
+    ],
+)
+def test_a_change_meanwhile_means_that_nothing_is_applied(
+    tree: Path, state: StateDir, wanted: ChangeSet, meanwhile: Callable[[Path], object]
+) -> None:
+    meanwhile(tree)
+    before = digest(tree)
+    assert conflict(lambda: Sync(state).apply(RUN, tree, wanted)).reason == "changed"
+    assert digest(tree) == before
+
+
+def test_a_conflict_names_the_paths(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    (tree / "README.md").write_text("mine\n")
+    assert "nothing was applied, for these changed meanwhile: README.md" in str(conflict(lambda: Sync(state).apply(RUN, tree, wanted)))
+
+
+def test_what_the_user_did_alike_is_no_conflict(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    (tree / "README.md").write_text("read me again\n")
+    (tree / "src/a.py").unlink()
+    Sync(state).apply(RUN, tree, wanted)
+    assert digest(tree) == after(tmp_path)
+
+
+def test_an_edit_after_the_apply_forbids_the_undo(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    Sync(state).apply(RUN, tree, wanted)
+    (tree / "README.md").write_text("mine\n")
+    before = digest(tree)
+    conflict(lambda: Sync(state).undo(RUN))
+    assert digest(tree) == before
+
+
+def test_an_empty_directory_that_was_there_is_there_after_the_undo(tree: Path, state: StateDir, tmp_path: Path) -> None:
+    (tree / "empty").mkdir()
+    before = digest(tree)
+    Sync(state).apply(RUN, tree, changes(tmp_path / "more", tree, {"empty/x": "x\n"}))
+    Sync(state).undo(RUN)
+    assert digest(tree) == before
+
+
+def test_there_is_nothing_to_undo_twice(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    Sync(state).apply(RUN, tree, wanted)
+    Sync(state).undo(RUN)
+    with pytest.raises(UsageError, match="undone already"):
+        Sync(state).undo(RUN)
+
+
+def test_parts_are_applied_one_after_the_other_and_undone_together(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    before = digest(tree)
+    Sync(state).apply(RUN, tree, wanted.only(["README.md", "link"]))
+    assert (tree / "README.md").read_text() == "read me again\n"
+    assert (tree / "src/a.py").exists()
+    Sync(state).apply(RUN, tree, wanted)
+    assert digest(tree) == after(tmp_path)
+    Sync(state).undo(RUN)
+    assert digest(tree) == before
+
+
+def test_the_other_names_of_a_file_keep_the_old_content_and_it_is_told(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    os.link(tree / "README.md", tree / "other-name")
+    notes = Sync(state).apply(RUN, tree, wanted).notes
+    assert (tree / "other-name").read_text() == "read me\n"
+    assert "README.md had 2 names" in notes[0]
+
+
+def test_where_names_cannot_be_exchanged_the_changes_come_in_all_the_same(
+    tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path
+) -> None:
+    before = digest(tree)
+    Sync(state, _Simple()).apply(RUN, tree, wanted)
+    assert digest(tree) == after(tmp_path)
+    Sync(state, _Simple()).undo(RUN)
+    assert digest(tree) == before
+
+
+class _Simple(Disk):
+    def exchange(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
+        raise CannotExchange
+
+
+def hasty(state: StateDir) -> Sync:
+    return Sync(state, HastyDisk())
+
+
+def steps(tree: Path, state: StateDir, wanted: ChangeSet) -> int:
+    """Return how many writes the apply takes, and leave the tree as it was."""
+    disk = TickingDisk(lambda _: None)
+    Sync(state, disk).apply(RUN, tree, wanted)
+    hasty(state).undo(RUN)
+    forget(state)
+    return disk.count
+
+
+def forget(state: StateDir) -> None:
+    """Remove all journals."""
+    for place in state.journal.iterdir():
+        shutil.rmtree(place)
+
+
+def refused(sync: Sync, tree: Path, wanted: ChangeSet) -> str:
+    """Apply; return the reason of its refusal, or "" when all came in."""
+    try:
+        sync.apply(RUN, tree, wanted)
+    except StepError as error:
+        return error.reason
+    return ""
+
+
+def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path, every: int) -> None:
+    """Let writes fail, one at a time: nothing is applied then, unless all was done already."""
+    before, shall = digest(tree), after(tmp_path)
+    for number in range(1, steps(tree, state, wanted) + 1, every):
+        for code in (errno.ENOSPC, errno.EIO):
+            if why := refused(Sync(state, failing(number, code)), tree, wanted):
+                assert (why, digest(tree)) == ("io", before), f"write {number}"
+                continue
+            hasty(state).recover()  # it failed while tidying up, when all was done
+            assert digest(tree) == shall, f"write {number}"
+            hasty(state).undo(RUN)
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    failing_writes(tree, state, wanted, tmp_path, every=7)
+
+
+def killed_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> bool:
+    """Kill an apply at a write, recover; return whether all changes are in."""
+    ended = in_child(lambda: Sync(state, dying(number)).apply(RUN, tree, wanted))
+    assert ended in (0, signal.SIGKILL)
+    hasty(state).recover()
+    return bool(hasty(state).applied())
+
+
+def test_a_kill_at_any_write_ends_in_all_or_nothing(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    before, shall = digest(tree), after(tmp_path)
+    outcomes = []
+    for number in range(1, steps(tree, state, wanted) + 1, 5):
+        outcomes.append(killed_at(number, tree, state, wanted))
+        assert digest(tree) == (shall if outcomes[-1] else before), f"write {number}"
+        if outcomes[-1]:
+            hasty(state).undo(RUN)
+    assert False in outcomes
+
+
+def test_a_kill_in_an_undo_ends_in_all_or_nothing(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+    before, shall = digest(tree), after(tmp_path)
+    for number in range(1, 80, 9):
+        hasty(state).apply(RUN, tree, wanted)
+        in_child(lambda at=number: Sync(state, dying(at)).undo(RUN))  # type: ignore[misc]  # bound at once
+        hasty(state).recover()
+        assert digest(tree) == (shall if hasty(state).applied() else before), f"write {number}"
+        if hasty(state).applied():
+            hasty(state).undo(RUN)
+        assert digest(tree) == before
+
+
+def edits_in_the_last_moment(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+    """At one write after the other, somebody saves a file that is about to be replaced: the edit is kept, the rest is as before or whole."""
+    for number in range(1, steps(tree, state, wanted) + 1, every):
+        _edit_at(number, tree, state, wanted)
+
+
+def _edit_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    before = digest(tree)
+
+    def save(count: int) -> None:
+        if count == number:
+            (tree / ".saved").write_text("mine\n")
+            (tree / ".saved").rename(tree / "README.md")
+
+    assert refused(Sync(state, TickingDisk(save)), tree, wanted) in ("", "changed")
+    assert (tree / "README.md").read_text() == "mine\n", f"write {number}"
+    if hasty(state).applied():  # it was saved after all was done
+        (tree / "README.md").write_text("read me again\n")
+        hasty(state).undo(RUN)
+    (tree / "README.md").write_text("read me\n")
+    assert digest(tree) == before, f"write {number}"
+    forget(state)
+
+
+def test_an_edit_in_the_last_moment_is_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    edits_in_the_last_moment(tree, state, wanted, every=6)
+
+
+def test_a_second_process_is_told_that_another_is_at_it(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    refused: list[str] = []
+
+    def meddle(count: int) -> None:
+        if count == 1:
+            with pytest.raises(UsageError) as caught:
+                Sync(state).apply(RUN, tree, wanted)
+            refused.append(str(caught.value))
+
+    Sync(state, TickingDisk(meddle)).apply(RUN, tree, wanted)
+    assert "another process of ccterm" in refused[0]
+
+
+def race(tree: Path, state: StateDir, outside: Path, tmp_path: Path, rounds: int) -> int:
+    """Let a directory and a link out of the tree change places all the while that applies write below it; return how many came through."""
+    (tree / "hot").mkdir()
+    (tree / "hot-link").symlink_to(outside)
+    wanted = changes(tmp_path / "hot-changes", tree, {f"hot/{n}": "x\n" for n in range(4)})
+    stop, applied = threading.Event(), 0
+
+    def swap() -> None:
+        directory = os.open(tree, os.O_RDONLY)
+        while not stop.is_set():
+            exchange(b"hot", directory, b"hot-link", directory)
+        os.close(directory)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(rounds):
+            applied += _tried(hasty(state), tree, wanted)
+    finally:
+        stop.set()
+        swapper.join()
+    return applied
+
+
+def _tried(sync: Sync, tree: Path, wanted: ChangeSet) -> bool:
+    try:
+        sync.apply(RUN, tree, wanted)
+    except StepError:
+        sync.recover()
+        return False
+    with suppress(StepError, UsageError):
+        sync.undo(RUN)
+    return True
+
+
+def test_a_directory_swapped_for_a_link_leads_nowhere(tree: Path, state: StateDir, tmp_path: Path) -> None:
+    outside = put(tmp_path / "outside", {"0": "theirs\n"})
+    race(tree, state, outside, tmp_path, 60)
+    assert digest(outside) == {b"0": ("-rw-r--r--", b"theirs\n")}
