@@ -16,7 +16,7 @@ class Cause(StrEnum):
     STALLED = "stalled"
     CHECKOUT = "checkout"
     SETUP = "setup"
-    HARVEST = "harvest"
+    COMMIT = "commit"
     POLICY = "policy"
     VERIFY = "verify"
     PUSH = "push"
@@ -64,9 +64,9 @@ ADVICE = {
         "The repository could not be fetched", "check the repository, the branch and your access, then ccterm retry {run}"
     ),
     Cause.SETUP: Advice("The setup command failed", "mend the setup command, then ccterm retry {run}"),
-    Cause.HARVEST: Advice("The work could not be collected", "ccterm show {run} names the directory that was kept"),
+    Cause.COMMIT: Advice("The work could not be collected", "ccterm show {run} names the directory that was kept"),
     Cause.POLICY: Advice(
-        "The work was not published because a rule forbids it",
+        "The work was not pushed because a rule forbids it",
         "ccterm diff {run}, then ccterm {deliver} {run} with the flag that the verdict names",
     ),
     Cause.VERIFY: Advice(

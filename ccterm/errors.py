@@ -9,7 +9,7 @@ CctermError
 │   └── UnknownRun        no run, or several, by that name
 ├── PreflightError        something that a run needs is not there: exit 3
 ├── StateError            the state directory or its store cannot be used
-├── OwnerError            the owner of the state directory does not answer, or answers nonsense
+├── DaemonError            the owner of the state directory does not answer, or answers nonsense
 └── StepError             a step could not be carried out; ends its run with a cause
 """
 
@@ -68,7 +68,7 @@ class StateError(CctermError):
     """The state directory or its store cannot be read or written."""
 
 
-class OwnerError(CctermError):
+class DaemonError(CctermError):
     """The process that owns the state directory does not answer as it should."""
 
 

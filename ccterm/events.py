@@ -7,11 +7,11 @@ import json
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, field_validator
 from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import Cause
-from ccterm.models import Changes, RunId, State, StepName, Verdict
+from ccterm.models import FORMER_NAMES, Changes, RunId, State, StepName, Verdict
 
 TEXT_CAP = 64 * 1024
 """Longest text of an event, in characters; the rest is in agent.ndjson."""
@@ -185,14 +185,14 @@ class Judged(Fact):
     changes: Changes
 
 
-class Published(Fact):
-    """The commit is on the remote; proven = the remote was asked afterwards."""
+class Pushed(Fact):
+    """The commit is on the remote; verified = the remote was asked afterwards."""
 
-    kind: Literal["published"] = "published"
+    kind: Literal["pushed"] = "pushed"
     remote: str
     ref: str
     sha: str
-    proven: bool
+    verified: bool
 
 
 class Synced(Fact):
@@ -219,6 +219,11 @@ class Finished(Fact):
     reason: str = ""
     summary: str = ""
 
+    @field_validator("reason")
+    @classmethod
+    def _by_its_name_of_today(cls, reason: str) -> str:
+        return FORMER_NAMES.get(reason, reason)
+
 
 AnyEvent = (
     Queued
@@ -239,12 +244,14 @@ AnyEvent = (
     | Steered
     | Waiting
     | Judged
-    | Published
+    | Pushed
     | Synced
     | Salvaged
     | Finished
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
+_RENAMED = ("step", "cause", "reason")
+_OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue], config=ConfigDict(defer_build=True))
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 
 
@@ -254,8 +261,25 @@ def to_line(event: Event) -> bytes:
 
 
 def from_line(line: bytes) -> Event:
-    """Read one line of a transcript. Raises pydantic.ValidationError when it is none."""
-    return _EVENT.validate_json(line)
+    """Read one line of a transcript, of whichever version. Raises pydantic.ValidationError when it is none."""
+    try:
+        return _EVENT.validate_json(line)
+    except ValidationError:
+        if (upgraded := _upgraded(line)) is None:
+            raise
+        return _EVENT.validate_python(upgraded)
+
+
+def _upgraded(line: bytes) -> dict[str, JsonValue] | None:
+    """Return an event of the first version by today's names; None when there is nothing to translate."""
+    try:
+        old = _OBJECT.validate_json(line)
+    except ValidationError:
+        return None
+    new = {name: FORMER_NAMES.get(value, value) if name in _RENAMED and isinstance(value, str) else value for name, value in old.items()}
+    if new.get("kind") == "published":
+        new = new | {"kind": "pushed", "verified": new.pop("proven", False)}
+    return new if new != old else None
 
 
 def cut(text: str, cap: int = TEXT_CAP) -> str:

@@ -11,7 +11,11 @@ from ccterm.causes import AWAITS_APPLY, Cause
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
-StepName = Literal["resolve", "checkout", "setup", "agent", "harvest", "policy", "verify", "publish", "snapshot", "apply"]
+StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
+
+
+FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push"}
+"""Steps, causes and reasons as records of the first version name them, and what they are called today."""
 
 
 class Mode(StrEnum):
@@ -202,13 +206,13 @@ class Verdict(Value):
     numbers: Numbers = Field(default_factory=Numbers)
 
 
-class Publication(Value):
-    """A branch on a remote; proven means that the remote itself was asked afterwards."""
+class PushedBranch(Value):
+    """A branch on a remote; verified means that the remote itself was asked afterwards."""
 
     remote: str
     ref: str
     sha: str
-    proven: bool
+    verified: bool
 
 
 class Salvage(Value):
@@ -275,7 +279,7 @@ class Run(Value):
     steps: tuple[StepRecord, ...] = ()
     base_sha: str | None = None
     commit: str | None = None
-    published: Publication | None = None
+    pushed: PushedBranch | None = None
     synced: Sync | None = None
     changes: Changes | None = None
     verdict: Verdict | None = None

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from ccterm import causes
 from ccterm.causes import Cause
-from ccterm.events import Event, Finished, Held, Judged, Notice, Published, Salvaged, Spent, Started, StepFinished, Synced, Waiting
-from ccterm.models import Publication, Run, Salvage, State, StepRecord, Sync, Tokens, now
+from ccterm.events import Event, Finished, Held, Judged, Notice, Pushed, Salvaged, Spent, Started, StepFinished, Synced, Waiting
+from ccterm.models import PushedBranch, Run, Salvage, State, StepRecord, Sync, Tokens, now
 from ccterm.store import Store
 from ccterm.transcript import Transcript
 
@@ -43,8 +43,8 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
             changes = {"waiting_until": until}
         case Judged(verdict=verdict, changes=numbers):
             changes = {"verdict": verdict, "changes": numbers}
-        case Published(remote=remote, ref=ref, sha=sha, proven=proven):
-            changes = {"published": Publication(remote=remote, ref=ref, sha=sha, proven=proven)}
+        case Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
+            changes = {"pushed": PushedBranch(remote=remote, ref=ref, sha=sha, verified=verified)}
         case Synced(files=files):
             changes = {"synced": Sync(files=files)}
         case Salvaged(directory=directory, commit=commit):

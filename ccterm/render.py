@@ -11,7 +11,7 @@ from ccterm.events import (
     Limited,
     Notice,
     Printed,
-    Published,
+    Pushed,
     Retrying,
     Said,
     Salvaged,
@@ -104,8 +104,8 @@ def _state_lines(event: Event) -> list[str]:
 
 def _end_lines(event: Event) -> list[str]:
     match event:
-        case Published(remote=remote, ref=ref, sha=sha):
-            return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, proven"]
+        case Pushed(remote=remote, ref=ref, sha=sha):
+            return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, verified"]
         case Synced(files=files):
             return [f"✓ {files} file{'' if files == 1 else 's'} brought into the working copy"]
         case Salvaged(directory=directory):
@@ -119,13 +119,13 @@ def _end_lines(event: Event) -> list[str]:
 
 def outcome(run: Run) -> str:
     """Return how a run stands in one line."""
-    if run.published:
+    if run.pushed:
         later = "" if run.state is State.SUCCEEDED else " later"
-        return f"pushed{later} {run.published.sha[:8]}, proven"
+        return f"pushed{later} {run.pushed.sha[:8]}, verified"
     if run.synced:
         return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'brought in and undone' if run.synced.undone else 'brought in'}"
     if run.state is State.SUCCEEDED:
-        return "waits for your yes" if run.awaits_apply else "nothing to publish"
+        return "waits for your yes" if run.awaits_apply else "nothing to push"
     if run.state is State.FAILED:
         return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if run.salvage else "")
     if run.state is State.QUEUED and run.held:

@@ -1,11 +1,13 @@
 """The tables of the store, how an older file becomes one of today, and how its connections are opened."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from ccterm.errors import StateError
+from ccterm.models import FORMER_NAMES
 from ccterm.state_dir import make_private_file
 
 _BUSY_SECONDS = 5.0
@@ -29,8 +31,27 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE INDEX runs_{name} ON runs ({columns})")
 
 
+def _rename(connection: sqlite3.Connection) -> None:
+    """Harvest became commit, publish push, and `published` with its `proven` became `pushed` with `verified`."""
+    for number, document in connection.execute("SELECT number, document FROM runs").fetchall():
+        connection.execute("UPDATE runs SET document = ? WHERE number = ?", (_renamed(document), number))
+
+
+def _renamed(document: str) -> str:
+    run = json.loads(document)
+    for step in run.get("steps", ()):
+        step["name"] = FORMER_NAMES.get(step["name"], step["name"])
+    for field in ("cause", "reason"):
+        run[field] = FORMER_NAMES.get(run.get(field), run.get(field))
+    if "published" in run:
+        run["pushed"] = run.pop("published")
+        if run["pushed"]:
+            run["pushed"]["verified"] = run["pushed"].pop("proven")
+    return json.dumps(run, ensure_ascii=False, separators=(",", ":"))
+
+
 Migration = Callable[[sqlite3.Connection], object]
-MIGRATIONS: Sequence[Migration] = (_create,)
+MIGRATIONS: Sequence[Migration] = (_create, _rename)
 """The function at place n brings a file from version n to n + 1; `user_version` says which it has."""
 
 

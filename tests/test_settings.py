@@ -211,7 +211,7 @@ def test_a_flag_that_does_not_fit_is_named() -> None:
         ("[env]\nX = true", "put it in quotes"),
         ('[env]\nX = "a\\u0000b"', "NUL"),
         ('[env]\nX = "1"\n[secrets.X]\nfrom = "env:X"', "both in [env] and in [secrets]"),
-        ('[secrets.X]\nfrom = "env:X"\nsteps = ["publish"]', "it should be 'setup', 'agent' or 'verify'"),
+        ('[secrets.X]\nfrom = "env:X"\nsteps = ["push"]', "it should be 'setup', 'agent' or 'verify'"),
         ('home = ["../.ssh"]', "below its directory"),
         ('home = ["/etc/passwd"]', "below its directory"),
         ("author = 'nobody'", '"author" does not fit'),

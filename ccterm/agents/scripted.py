@@ -12,7 +12,7 @@ from ccterm.models import ExecutionMode
 
 
 class ScriptedAgent:
-    """Plays the script that its prompt holds (ccterm/inside/scripted.py)."""
+    """Plays the script that its prompt holds (ccterm/box/scripted)."""
 
     name = "scripted"
 
@@ -23,7 +23,7 @@ class ScriptedAgent:
         flags += ["--model", launch.model] if launch.model else []
         flags += ["--dangerously-skip-permissions"] if skip else ["--permission-mode", "acceptEdits"]
         keep = Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session")
-        return Command(argv=("@inside", "scripted", *flags, *launch.agent_args), env={}, secrets={}, private_home=True, keep=(keep,))
+        return Command(argv=("@box", "scripted", *flags, *launch.agent_args), env={}, secrets={}, private_home=True, keep=(keep,))
 
     def parser(self) -> StreamParser:
         """Return a fresh parser."""

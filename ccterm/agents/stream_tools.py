@@ -99,7 +99,7 @@ def bounded(given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 class _Bound:
-    """Copies JSON until its budget of characters is spent."""
+    """ChangeApplier JSON until its budget of characters is spent."""
 
     def __init__(self, budget: int) -> None:
         self._left = budget

@@ -6,16 +6,27 @@ from importlib import import_module
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # not by `python3 BOX_LIB`, which takes 10 ms longer
 
-from ccterm.box.protocol import LIFELINE
+from ccterm.box.protocol import PARENT_WATCH
+
+PROGRAMS = {
+    "resolve": "checkout.resolve",
+    "checkout": "checkout.checkout",
+    "shell": "shell",
+    "supervise": "agent.supervise",
+    "commit": "commit.commit",
+    "push": "push",
+    "scripted": "scripted.agent",
+}
+"""The module, below ccterm.box, of each program."""
 
 
 def main() -> None:
-    """Start the life line where there is one, then the program that the first argument names."""
-    if os.environ.pop(LIFELINE, "") == "stdin":
-        from ccterm.box.process import tree  # deferred: an agent of ours has none, and is to start at once
+    """Watch the parent where stdin is its pipe, then start the program that the first argument names."""
+    if os.environ.pop(PARENT_WATCH, "") == "stdin":
+        from ccterm.box.process import tree  # deferred: an agent of ours has no such pipe and should start at once
 
         tree.watch_parent()
-    import_module(f"ccterm.inside.{sys.argv[1]}").main()
+    import_module(f"ccterm.box.{PROGRAMS[sys.argv[1]]}").main()
 
 
 if __name__ == "__main__":

@@ -13,14 +13,12 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 
+from ccterm.git.types import Ssh
+
 PART = 256 * 1024
 """Longest text of one frame, in characters; a longer line goes in parts."""
-GIT_HEADER = "CCTERM_GIT_HEADER"
-"""Environment name of the secret that resolve, checkout and publish send as an HTTP header: `Authorization: …`."""
-LIFELINE = "CCTERM_LIFELINE"
+PARENT_WATCH = "CCTERM_PARENT_WATCH"
 """Environment name; "stdin" = the program's stdin is a pipe held by the host, and its end means that the host is gone."""
-MARK = "CCTERM_MARK"
-"""Environment name by which every process of a box is found again."""
 
 Stream = Literal[1, 2]
 F = TypeVar("F", bound="Frames")
@@ -55,13 +53,6 @@ class Failure(TypedDict):
     ok: bool
     reason: NotRequired[str]
     detail: NotRequired[str]
-
-
-class Ssh(TypedDict):
-    """How git reaches an ssh remote: a forwarded agent socket (relative path) and the only host keys that are believed."""
-
-    agent: str | None
-    known_hosts: str
 
 
 class ResolveRequest(TypedDict):
@@ -130,7 +121,7 @@ class SuperviseRequest(TypedDict):
     """Start an agent and see it through to its end."""
 
     argv: list[str]
-    """["@inside", "scripted", …] names a program of this package."""
+    """["@box", "scripted", …] names a program of this package."""
     cwd: str
     env: dict[str, str]
     home: str | None
@@ -151,7 +142,7 @@ class SuperviseRequest(TypedDict):
     """Name that the tree's branch is given before the agent starts."""
     grace_seconds: NotRequired[float]
     """How long the agent may take to end after its last result; default 15."""
-    ladder_seconds: NotRequired[list[float]]
+    termination_seconds: NotRequired[list[float]]
     """How long each rung of a stop may take: interrupt, SIGTERM, SIGKILL; default 4, 3, 2."""
 
 
@@ -189,7 +180,7 @@ class ShellReport(Failure):
     tail: NotRequired[str]
 
 
-class HarvestRequest(TypedDict):
+class CommitRequest(TypedDict):
     """Make one commit of an agent's tree, read as data."""
 
     tree: str
@@ -221,25 +212,7 @@ class Refusal(TypedDict):
     detail: str
 
 
-class Change(TypedDict):
-    """One changed path in changes.json; modes as git writes them, None = absent on that side; added and removed are None for binaries."""
-
-    path: str
-    old_mode: str | None
-    new_mode: str | None
-    added: int | None
-    removed: int | None
-    size: int
-    old_size: NotRequired[int]
-    old_lines: NotRequired[int | None]
-    """Lines that a regular file had before it was changed; None for a binary one."""
-    renamed_to: NotRequired[str]
-    """Of a deleted path: where its content lives on, all of it or nearly so."""
-    span: NotRequired[list[int]]
-    """Where in added.bin the bytes begin and end that this path adds."""
-
-
-class HarvestReport(Failure):
+class CommitReport(Failure):
     """reason: git, disk, io, base. `commit` None = nothing changed."""
 
     commit: NotRequired[str | None]
@@ -254,7 +227,7 @@ class HarvestReport(Failure):
     notes: NotRequired[list[str]]
 
 
-class PublishRequest(TypedDict):
+class PushRequest(TypedDict):
     """Push one commit, create-only or leased on `tip`, and prove it."""
 
     remote: str
@@ -268,11 +241,11 @@ class PublishRequest(TypedDict):
     ssh: NotRequired[Ssh | None]
 
 
-class PublishReport(Failure):
+class PushReport(Failure):
     """reason: refused, exists, non_fast_forward, auth, network, hook, size, not_found, protocol, disk, git, io."""
 
     remote_sha: NotRequired[str | None]
-    proven: NotRequired[bool]
+    verified: NotRequired[bool]
 
 
 class Order(TypedDict):
@@ -339,7 +312,7 @@ def read_request() -> dict[str, Any]:  # Any: JSON, typed by each program as its
 
 
 def carry_out(program: Callable[[Frames, Any], Mapping[str, object]]) -> None:
-    """Run a program from its request to its last frame: `def main() -> None: carry_out(harvest)`.
+    """Run a program from its request to its last frame: `def main() -> None: carry_out(commit)`.
 
     Whatever escapes from the program becomes the report {ok: False, reason: "internal", detail: its last line}.
     """

@@ -3,7 +3,7 @@
 import re
 import time
 
-from ccterm.box.protocol import Frames, PublishReport, PublishRequest, carry_out
+from ccterm.box.protocol import Frames, PushReport, PushRequest, carry_out
 from ccterm.git.errors import Fault, detail_of, fault_of
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
@@ -20,31 +20,31 @@ _PROTECTED = re.compile(
 _SIZE = re.compile(r"GH001|exceeds|too large|larger than|size limit", re.IGNORECASE)
 
 
-def publish(_frames: Frames, request: PublishRequest) -> PublishReport:
+def push(_frames: Frames, request: PushRequest) -> PushReport:
     """Carry out the request."""
     try:
-        return _publish(request, Remote.of(request))
+        return _push(request, Remote.of(request))
     except (GitError, OSError) as error:
         fault = as_git_error(error)
-        return {"ok": False, "reason": fault.reason, "detail": fault.detail, "proven": False, "remote_sha": None}
+        return {"ok": False, "reason": fault.reason, "detail": fault.detail, "verified": False, "remote_sha": None}
 
 
-def _publish(request: PublishRequest, remote: Remote) -> PublishReport:
+def _push(request: PushRequest, remote: Remote) -> PushReport:
     commit, ref = request["commit"], f"refs/heads/{request['branch']}"
     if bundle := request.get("bundle"):
         import_bundle(Git(request["clean"]), bundle, commit)
-    said = push(remote, request["clean"], commit, ref, request["tip"])
+    said = push_commit(remote, request["clean"], commit, ref, request["tip"])
     try:
         held = _settled(remote, ref)
     except GitError as error:
         fault = fault_of(said, error.detail) if said else Fault(error.reason, error.detail)
-        return {"ok": False, "reason": fault.reason, "detail": fault.detail, "proven": False, "remote_sha": None}
+        return {"ok": False, "reason": fault.reason, "detail": fault.detail, "verified": False, "remote_sha": None}
     if held == commit:
-        return {"ok": True, "remote_sha": held, "proven": True}
+        return {"ok": True, "remote_sha": held, "verified": True}
     return _refused(said, request["tip"], held)
 
 
-def push(remote: Remote, clean: str, commit: str, ref: str, tip: str | None) -> str:
+def push_commit(remote: Remote, clean: str, commit: str, ref: str, tip: str | None) -> str:
     """Push and return what git said; "" = it said that all is well. Never forces: the lease is the only way past what is there."""
     settings = ("-c", "push.recurseSubmodules=no", "-c", "push.gpgSign=false")
     options = ("--porcelain", "--no-verify", "--no-follow-tags", f"--force-with-lease={ref}:{tip or ''}")
@@ -89,10 +89,10 @@ def _built_on(bundle: str) -> list[str]:
         return [line[1:].split(b" ")[0].decode() for line in header if line.startswith(b"-")]
 
 
-def _refused(said: str, tip: str | None, held: str | None) -> PublishReport:
+def _refused(said: str, tip: str | None, held: str | None) -> PushReport:
     reason = reason_of(said, tip, held)
     detail = detail_of(said.replace("\t", " ")) or "the remote does not hold the commit after the push"
-    return {"ok": False, "reason": reason, "detail": detail, "remote_sha": held, "proven": False}
+    return {"ok": False, "reason": reason, "detail": detail, "remote_sha": held, "verified": False}
 
 
 def reason_of(said: str, tip: str | None, held: str | None) -> str:
@@ -109,4 +109,4 @@ def reason_of(said: str, tip: str | None, held: str | None) -> str:
 
 def main() -> None:
     """Run as a step program."""
-    carry_out(publish)
+    carry_out(push)

@@ -63,12 +63,12 @@ def demo(*, as_json: bool) -> ExitCode:
     """Run the demonstration; exit 0 when three agents delivered and the fourth failed as it should."""
     with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, settled(Path(place), _FILES) as remote:
         ended = carry_out(_play(remote, as_json=as_json))
-        proven = {run.id: _on_remote(remote, run) for run in ended}
+        verified = {run.id: _on_remote(remote, run) for run in ended}
     if as_json:
         tell_runs(ended)
     else:
-        _tell(ended, proven)
-    delivered = sum(run.state is State.SUCCEEDED and proven[run.id] for run in ended)
+        _tell(ended, verified)
+    delivered = sum(run.state is State.SUCCEEDED and verified[run.id] for run in ended)
     return ExitCode.OK if delivered == len(ended) - 1 else ExitCode.FAILED
 
 
@@ -118,18 +118,18 @@ async def _play(remote: Path, *, as_json: bool) -> list[Run]:
 
 def _on_remote(remote: Path, run: Run) -> bool:
     """Ask the remote itself what the branch holds."""
-    if run.published is None:
+    if run.pushed is None:
         return False
-    return _git("ls-remote", str(remote), run.published.ref).split("\t")[0] == run.published.sha
+    return _git("ls-remote", str(remote), run.pushed.ref).split("\t")[0] == run.pushed.sha
 
 
-def _tell(ended: Sequence[Run], proven: dict[RunId, bool]) -> None:
+def _tell(ended: Sequence[Run], verified: dict[RunId, bool]) -> None:
     rows = [
         [
             render.sign(run),
             run.task.target,
-            run.published.sha[:10] if run.published else "",
-            "proven" if proven[run.id] else render.outcome(run),
+            run.pushed.sha[:10] if run.pushed else "",
+            "verified" if verified[run.id] else render.outcome(run),
             render.change_numbers(run),
             render.seconds(run.seconds),
             f"${run.cost_usd:.2f}",

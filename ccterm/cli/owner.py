@@ -6,8 +6,8 @@ import signal
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, state_dir
-from ccterm.daemon.lock import OwnerLock
-from ccterm.daemon.server import Visits
+from ccterm.daemon.lock import DaemonLock
+from ccterm.daemon.server import Connections
 from ccterm.daemon.spawn import until_idle
 from ccterm.daemon.wiring import owning
 
@@ -19,10 +19,10 @@ def own(idle: float) -> ExitCode:
 
 
 async def _own(idle: float) -> None:
-    with OwnerLock(state_dir().prepare()) as lock:
+    with DaemonLock(state_dir().prepare()) as lock:
         if not lock.try_acquire():
             return
-        visits, stopped, loop = Visits(), asyncio.Event(), asyncio.get_running_loop()
+        visits, stopped, loop = Connections(), asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         async with owning(state_dir(), os.environ, visits) as service:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ccterm import render
 from ccterm.cli.console import say, tell
-from ccterm.events import Event, Finished, Held, Notice, Published, Salvaged, Started, Typing, Waiting, to_line
+from ccterm.events import Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
 from ccterm.models import Run
 from ccterm.service.protocol import Service
 
-_MILESTONES = (Held, Started, Waiting, Published, Salvaged, Finished)
+_MILESTONES = (Held, Started, Waiting, Pushed, Salvaged, Finished)
 
 
 async def follow_all(service: Service, runs: Sequence[Run], *, as_json: bool) -> None:

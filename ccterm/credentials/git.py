@@ -1,4 +1,4 @@
-"""The token for a git host: each host gets its own and no other's, as an HTTP header that only resolve, checkout and publish see."""
+"""The token for a git host: each host gets its own and no other's, as an HTTP header that only resolve, checkout and push see."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ class GitCredential:
 
 @dataclass(frozen=True)
 class GitAccess:
-    """How resolve, checkout and publish reach a remote. remote: the one that is really used; an ssh remote with a token became https.
+    """How resolve, checkout and push reach a remote. remote: the one that is really used; an ssh remote with a token became https.
 
     header: what git sends, or None. ca: PEM text, or None. ssh_agent and known_hosts: for an ssh remote. secrets: name -> value, to be masked.
     """

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.state_dir import StateDir
 
 if TYPE_CHECKING:  # who only reads does without the service
@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # who only reads does without the service
 
 @asynccontextmanager
 async def open_service(state_dir: Path | None = None) -> "AsyncIterator[Service]":
-    """Own the state directory, or attach to the process that does. Raises StateError and OwnerError."""
+    """Own the state directory, or attach to the process that does. Raises StateError and DaemonError."""
     state = _prepared(state_dir)
-    lock = OwnerLock(state)
+    lock = DaemonLock(state)
     if lock.try_acquire():
         from ccterm.daemon.wiring import owning  # deferred: all that carries runs out, which who attaches does without
 
@@ -36,11 +36,11 @@ async def open_service(state_dir: Path | None = None) -> "AsyncIterator[Service]
 
 @asynccontextmanager
 async def open_record(state_dir: Path | None = None) -> "AsyncIterator[Reader]":
-    """Read the record; where an owner died over something, become the owner first and recover it. Raises StateError and OwnerError."""
+    """Read the record; where an owner died over something, become the owner first and recover it. Raises StateError and DaemonError."""
     from ccterm.service.reader import at_rest, reading  # deferred: the store
 
     state = _prepared(state_dir)
-    if OwnerLock(state).holder() or at_rest(state):
+    if DaemonLock(state).holder() or at_rest(state):
         with reading(state) as record:
             yield record
     else:

@@ -13,14 +13,14 @@ from ccterm.processes import ProcessMark
 from ccterm.state_dir import StateDir, private_file
 
 
-class OwnerRecord(ProcessMark):
+class DaemonRecord(ProcessMark):
     """What the owner wrote into its lock."""
 
     version: str
     since: datetime
 
 
-class OwnerLock:
+class DaemonLock:
     """An flock on owner.lock, never waited for. A child process does not inherit it, and kill -9 frees it."""
 
     def __init__(self, state: StateDir, *, version: str = "") -> None:
@@ -50,10 +50,10 @@ class OwnerLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def holder(self) -> OwnerRecord | None:
+    def holder(self) -> DaemonRecord | None:
         """Return who the owner is, or None when there is none, or it is just becoming one. Any process may ask: nothing is locked for it."""
         try:
-            record = OwnerRecord.model_validate_json(self._path.read_bytes())
+            record = DaemonRecord.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
             return None
         return record if record.alive else None
@@ -74,7 +74,7 @@ class OwnerLock:
     def _sign(self, descriptor: int) -> None:
         mark = ProcessMark.of(os.getpid())
         assert mark is not None
-        record = OwnerRecord(**mark.model_dump(), version=self._version, since=now())
+        record = DaemonRecord(**mark.model_dump(), version=self._version, since=now())
         data = record.model_dump_json().encode() + b"\n"
         try:
             os.ftruncate(descriptor, 0)

@@ -36,7 +36,7 @@ from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir, write_private
 
 
-class Visits:
+class Connections:
     """Who is connected to the owner now."""
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class Visits:
 
 
 @asynccontextmanager
-async def listening(service: Service, state: StateDir, visits: Visits | None = None) -> AsyncIterator[None]:
+async def listening(service: Service, state: StateDir, visits: Connections | None = None) -> AsyncIterator[None]:
     """Take orders for as long as the block lasts. visits: is told who is connected; who only stays connected wants the owner to stay."""
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "owner.sock"
-    desk = _Desk(service, visits or Visits())
+    desk = _Desk(service, visits or Connections())
     server = await asyncio.start_unix_server(desk.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
@@ -64,7 +64,7 @@ async def listening(service: Service, state: StateDir, visits: Visits | None = N
 class _Desk:
     """Holds the conversations that are under way."""
 
-    def __init__(self, service: Service, visits: Visits) -> None:
+    def __init__(self, service: Service, visits: Connections) -> None:
         self._service = service
         self._visits = visits
         self._open: set[asyncio.Task[None]] = set()

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from ccterm.daemon.lock import OwnerLock
-from ccterm.daemon.server import Visits
-from ccterm.errors import OwnerError
+from ccterm.daemon.lock import DaemonLock
+from ccterm.daemon.server import Connections
+from ccterm.errors import DaemonError
 from ccterm.service.protocol import Service
 from ccterm.service.remote import attached
 from ccterm.state_dir import StateDir, private_file
@@ -35,8 +35,8 @@ class Busy(Protocol):
 
 @asynccontextmanager
 async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[Service]:
-    """Attach to the owner, starting one when there is none; it does not leave while the block lasts. Raises OwnerError and StateError."""
-    lock = OwnerLock(state.prepare())
+    """Attach to the owner, starting one when there is none; it does not leave while the block lasts. Raises DaemonError and StateError."""
+    lock = DaemonLock(state.prepare())
 
     async def revive() -> None:
         if lock.holder() is None:
@@ -48,19 +48,19 @@ async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> As
             yield service
 
 
-async def _start(state: StateDir, lock: OwnerLock, environ: Mapping[str, str]) -> None:
+async def _start(state: StateDir, lock: DaemonLock, environ: Mapping[str, str]) -> None:
     """Start an owner and wait until it takes orders."""
     process = await asyncio.to_thread(_spawn, state, environ)
     try:
         async with asyncio.timeout(START_SECONDS):
             while lock.holder() is None or not state.socket_line.exists():
                 if process.poll():
-                    raise OwnerError(
+                    raise DaemonError(
                         f"the owner of the state directory could not start: {_last_words(state)}", "ccterm --foreground does without one"
                     )
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
-        raise OwnerError("the owner of the state directory does not start", f"{state.path / LOG} may say why") from error
+        raise DaemonError("the owner of the state directory does not start", f"{state.path / LOG} may say why") from error
 
 
 def _spawn(state: StateDir, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -94,7 +94,7 @@ def _last_words(state: StateDir) -> str:
     return lines[-1].removeprefix("ccterm: ") or "it said nothing"
 
 
-async def until_idle(service: Busy, visits: Visits, seconds: float) -> None:
+async def until_idle(service: Busy, visits: Connections, seconds: float) -> None:
     """Return when there was neither a run nor a visitor for so long."""
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < seconds:

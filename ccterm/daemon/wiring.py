@@ -12,14 +12,14 @@ from ccterm.agents.base import Agent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.agents.scripted import ScriptedAgent
 from ccterm.credentials.sources import source_variables
-from ccterm.daemon.server import Visits, listening
+from ccterm.daemon.server import Connections, listening
 from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import ExecutionMode
-from ccterm.pipeline.change_applier import Copies
-from ccterm.pipeline.context_factory import Outfitter
+from ccterm.pipeline.change_applier import ChangeApplier
+from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.preflight import core_checks
 from ccterm.service.local import AgentService
@@ -31,7 +31,7 @@ from ccterm.store import Store
 
 
 @asynccontextmanager
-async def owning(state: StateDir, environ: Mapping[str, str], visits: Visits | None = None) -> AsyncIterator[AgentService]:
+async def owning(state: StateDir, environ: Mapping[str, str], visits: Connections | None = None) -> AsyncIterator[AgentService]:
     """Carry out runs in this process, which holds the owner lock, and take orders from others. Raises SettingsError and StateError."""
     state.socket_line.unlink(missing_ok=True)  # an owner that was killed leaves a line that names a dead socket
     settings = await asyncio.to_thread(load_settings, None, environ)
@@ -47,7 +47,7 @@ async def owning(state: StateDir, environ: Mapping[str, str], visits: Visits | N
         pipelines: dict[ExecutionMode, Pipeline] = {}
         for mode, made in _executors(settings, state, environ).items():
             executor = await stack.enter_async_context(made)
-            outfit = Outfitter(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets, state=state)
+            outfit = RunContextFactory(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets, state=state)
             pipelines[mode] = Pipeline(executor, outfit, state)
         trust = Trust(state.path)
         service = AgentService(
@@ -58,7 +58,7 @@ async def owning(state: StateDir, environ: Mapping[str, str], visits: Visits | N
             checks=lambda mode: checks_for(mode, state, environ),
             plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
             max_concurrent=settings.max_concurrent,
-            copies=Copies(state, settings.policy, environ),
+            copies=ChangeApplier(state, settings.policy, environ),
         )
         async with service.serving(), listening(service, state, visits):
             yield service

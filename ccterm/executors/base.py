@@ -40,7 +40,7 @@ class Step(Value):
     """One boxed piece of a run. Every path in it is relative to the box's root, which is the program's working directory."""
 
     name: StepName
-    program: Literal["resolve", "checkout", "supervise", "harvest", "publish", "shell"]
+    program: Literal["resolve", "checkout", "supervise", "commit", "push", "shell"]
     request: Mapping[str, JsonValue]
     inputs: Mapping[str, Artifact] = {}
     """Relative mount -> artifact; the step gets its own copy."""
@@ -129,7 +129,7 @@ class Executor(Protocol):
         """Open the boxes of one run; leaving frees its artifacts."""
         ...
 
-    def leavings(self, run_id: RunId) -> Mapping[str, Artifact] | None:
+    def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:
         """Return what the boxes of a run hold whose owner died: relative path -> newest artifact. None when nothing outlives its owner."""
         ...
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from ccterm.errors import StateError
 
-_INSIDE = Path(__file__).parent.parent / "inside"
+_PACKAGE = Path(__file__).parent.parent
+_ROOMS = ("box", "git")
+"""The packages whose modules run in boxes: standard library only."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
-def box_lib(directory: Path) -> Path:
+def guest_bundle(directory: Path) -> Path:
     """Return the copy below `directory`, made when it is not there yet. Raises StateError when it cannot be."""
-    sources = {path.name: path.read_bytes() for path in sorted(_INSIDE.glob("*.py"))}
+    sources = {str(path.relative_to(_PACKAGE)): path.read_bytes() for room in _ROOMS for path in sorted((_PACKAGE / room).rglob("*.py"))}
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
     target = directory / f"{digest}-{sys.implementation.cache_tag}"
     if target.is_dir():
@@ -43,12 +45,11 @@ def _made(sources: dict[str, bytes], target: Path) -> Path:
 
 
 def _fill(root: Path, sources: dict[str, bytes]) -> None:
-    inside = root / "ccterm" / "inside"
-    inside.mkdir(parents=True)
-    _place(root / "__main__.py", sources["__main__.py"])
-    _place(root / "ccterm" / "__init__.py", b"")
+    package = root / "ccterm"
+    _place(root / "__main__.py", sources["box/__main__.py"])
+    _place(package / "__init__.py", b"")
     for name, content in sources.items():
-        _place(inside / name, content)
+        _place(package / name, content)
     for directory, _, _ in os.walk(root, topdown=False):
         Path(directory).chmod(0o555)
 
@@ -56,7 +57,7 @@ def _fill(root: Path, sources: dict[str, bytes]) -> None:
 def _place(path: Path, source: bytes) -> None:
     """Write a module, and beside it what Python would compile it to: nothing may be written there later, and start-up time counts."""
     cached = Path(importlib.util.cache_from_source(str(path)))
-    cached.parent.mkdir(exist_ok=True)
+    cached.parent.mkdir(parents=True, exist_ok=True)
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)
     for file, content in ((path, source), (cached, header + _compiled(source, path.name))):
         file.write_bytes(content)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from ccterm.box.protocol import Change
 from ccterm.git.git import Git
+from ccterm.git.types import Change
 
 PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 _ALIKE = ("-M95%", "-l3000", "--no-ext-diff", "--no-textconv", "--no-color")

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import IO
 
-from ccterm.box.protocol import MARK
 from ccterm.git.errors import fault_of, reason_of_system
+from ccterm.git.types import MARK
 
 Arg = str | bytes
 WORK_REF = "refs/ccterm/work"
-"""Where harvest leaves its commit, in the clean git directory and in bundles."""
+"""Where commit leaves its commit, in the clean git directory and in bundles."""
 
 _SAFE = (
     "core.hooksPath=/dev/null",

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ccterm.box.protocol import GIT_HEADER, Ssh
 from ccterm.git.git import Git, GitError, as_environment
+from ccterm.git.types import GIT_HEADER, Ssh
 
 _SCP = re.compile(r"[A-Za-z0-9._-]+@([A-Za-z0-9][A-Za-z0-9.-]*):(?!//).+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

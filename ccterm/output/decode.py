@@ -20,7 +20,7 @@ class Line:
     more: int = 0
 
 
-class Joiner:
+class LineBuffer:
     """Joins the parts of one stream's lines in linear time, and holds no more of a line than will be used."""
 
     def __init__(self, *, json_lines: bool) -> None:

@@ -72,7 +72,7 @@ class _Layer:
         for needle in pieces:
             for at in range(len(needle.data) - self._width + 1):
                 self._pieces.setdefault(needle.data[at : at + self._width], needle.rank)
-        self._sieve = Sieve(self._starts.keys() | self._pieces.keys(), width=self._width, stride=self._stride)
+        self._sieve = Prefilter(self._starts.keys() | self._pieces.keys(), width=self._width, stride=self._stride)
 
     def find(self, data: bytes, ranges: list[Range]) -> int:
         """Add what is found to the ranges; return the first place where a cut needle may begin that the sieve can see."""
@@ -126,7 +126,7 @@ class _Layer:
 BLOCK = 128
 
 
-class Sieve:
+class Prefilter:
     """Finds grams of `width` bytes at the places 0, stride, 2 * stride, …"""
 
     def __init__(self, grams: Collection[bytes], *, width: int, stride: int) -> None:

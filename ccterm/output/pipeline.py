@@ -13,9 +13,9 @@ from ccterm.agents.stream import StreamParser
 from ccterm.box.protocol import Frame
 from ccterm.events import TEXT_CAP, Event, Notice, Printed, Said, Steered, Typing, Waiting, cut
 from ccterm.output.clean import Cleaner
-from ccterm.output.decode import JSON_CAP, Joiner, Line, parse_object
+from ccterm.output.decode import JSON_CAP, Line, LineBuffer, parse_object
 from ccterm.output.deltas import Deltas
-from ccterm.output.throttle import Batch, Emit, Later, Pace, StreamName
+from ccterm.output.throttle import Batch, Emit, Later, StreamName, Throttle
 
 _STREAMS: Mapping[int, StreamName] = {1: "stdout", 2: "stderr"}
 LONG = TEXT_CAP - 100
@@ -43,9 +43,9 @@ class Door:
         self.ended = False
         """Whether the program's last frame came."""
         self._cleaner, self._emit, self._parser, self._archive = cleaner, emit, parser, archive
-        self._joiners = {"stdout": Joiner(json_lines=parser is not None), "stderr": Joiner(json_lines=False)}
+        self._joiners = {"stdout": LineBuffer(json_lines=parser is not None), "stderr": LineBuffer(json_lines=False)}
         self._deltas = Deltas(cleaner)
-        self._batch, self._pace = Batch(self._printed, emit, later), Pace(self._let_out, later)
+        self._batch, self._pace = Batch(self._printed, emit, later), Throttle(self._let_out, later)
 
     @property
     def secret_seen(self) -> bool:

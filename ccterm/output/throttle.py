@@ -56,7 +56,7 @@ class Batch:
             self._emit([Printed(stream=stream, text=self._clean("\n".join(texts))) for stream, texts in lines])
 
 
-class Pace:
+class Throttle:
     """Lets the newest half-typed text through, and forgets those it supersedes."""
 
     def __init__(self, emit: Emit, later: Later) -> None:

@@ -1,1 +1,1 @@
-"""One run from checkout to publish: which steps, in which order, and what each result means."""
+"""One run from checkout to push: which steps, in which order, and what each result means."""

@@ -12,7 +12,7 @@ from ccterm.models import Sync as Brought
 from ccterm.policy import rules
 from ccterm.policy.facts import read_facts
 from ccterm.policy.protected import allowed
-from ccterm.policy.rules import Measures
+from ccterm.policy.rules import PolicyLimits
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
 from ccterm.state_dir import StateDir
@@ -22,25 +22,25 @@ from ccterm.workspace.repository import find_repository
 from ccterm.workspace.work import kept_directory
 
 
-def measures_of(settings: PolicySettings, allow: Allowances) -> Measures:
+def measures_of(settings: PolicySettings, allow: Allowances) -> PolicyLimits:
     """Return how much is too much for one run."""
-    return Measures(deletions=settings.max_deletions, allow=allow, strict=settings.strict)
+    return PolicyLimits(deletions=settings.max_deletions, allow=allow, strict=settings.strict)
 
 
-def require_deliverable(run: Run, directory: Path, measures: Measures, allow: Allowances) -> rules.Facts:
+def require_deliverable(run: Run, directory: Path, measures: PolicyLimits, allow: Allowances) -> rules.Facts:
     """Judge a run's kept work anew, with what the user allows now. Raises StepError(policy), naming the flag, and UsageError."""
     try:
         facts = read_facts(directory)
     except (OSError, ValueError) as error:
         raise UsageError(f"the work of run {run.id} was never judged, so it is not delivered", f"see {directory}") from error
-    widened = Measures(deletions=measures.deletions, allow=allow.beyond(measures.allow), strict=measures.strict)
+    widened = PolicyLimits(deletions=measures.deletions, allow=allow.beyond(measures.allow), strict=measures.strict)
     verdict = rules.deliverable(rules.judge(facts, run.task.mode, widened))
     if not verdict.ok:
         raise StepError(Cause.POLICY, rules.sentence(verdict), reason=verdict.findings[0].rule)
     return facts
 
 
-class Copies:
+class ChangeApplier:
     """Applies and undoes."""
 
     def __init__(self, state: StateDir, settings: PolicySettings, environ: Mapping[str, str]) -> None:

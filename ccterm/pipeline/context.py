@@ -12,12 +12,12 @@ from ccterm.models import Changes, Manifest, Task
 from ccterm.output.pipeline import Door
 from ccterm.pipeline.step_specs import Access, Surroundings
 from ccterm.pipeline.working_copy import WorkingCopy
-from ccterm.policy.rules import Measures, Refusal
+from ccterm.policy.rules import PolicyLimits, Refusal
 from ccterm.workspace.work import Work
 
 
 @dataclass(frozen=True)
-class Kit:
+class RunContext:
     """What one run is carried out with."""
 
     task: Task
@@ -33,12 +33,12 @@ class Kit:
     """Limits how many agents start up at once; calling what it yields says that this one is up."""
     secret_names: Callable[[Path], frozenset[str]]
     """Which registered secrets stand in a file of added bytes."""
-    measures: Measures
+    measures: PolicyLimits
     """How much is too much for the policy."""
     caps: tuple[int, int]
-    """The largest file and the largest sum of new files that harvest takes, in bytes."""
+    """The largest file and the largest sum of new files that commit takes, in bytes."""
     keep_session: Callable[[Path, Path], None]
-    """Copies a collected conversation, cleaned, and removes the raw one."""
+    """ChangeApplier a collected conversation, cleaned, and removes the raw one."""
     manifest: Manifest
     agent_reaches: tuple[tuple[str, int], ...] = ()
     home: Callable[[Path], bool] = lambda _: False
@@ -64,6 +64,6 @@ class Progress:
     ignored: Sequence[str] = ()
     """New paths that the working copy ignores."""
     tracked_lines: int | None = None
-    harvested: Artifact | None = None
+    committed: Artifact | None = None
     outcome: Outcome | None = None
     changes: Changes = field(default_factory=Changes)

@@ -26,7 +26,7 @@ from ccterm.output.clean import Cleaner, copy_cleaned
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import Door
 from ccterm.pipeline.change_applier import measures_of
-from ccterm.pipeline.context import Kit
+from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.step_specs import Access, Surroundings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
@@ -41,7 +41,7 @@ SCAN_CHUNK = 1024 * 1024
 Gate = Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
 
 
-class Outfitter:
+class RunContextFactory:
     """Makes kits. gate: limits how many agents start up at once. sockets: a short private directory for control sockets."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Outfitter:
         self._sockets = sockets
         self._state = state
 
-    def __call__(self, run: Run, recorder: Recorder) -> Kit:
+    def __call__(self, run: Run, recorder: Recorder) -> RunContext:
         """Return the kit of one run. Blocks. Raises CctermError when a credential or a program cannot be had."""
         task = run.task
         agent = agent_by_name(task.agent, self._agents)
@@ -87,7 +87,7 @@ class Outfitter:
             mcp=self._settings.mcp is not None,
         )
         loop = recorder.loop
-        return Kit(
+        return RunContext(
             task=task,
             access=self._access(git),
             around=Surroundings(env=dict(self._settings.env), secrets=secrets, services=self._services()),

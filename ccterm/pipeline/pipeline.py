@@ -15,8 +15,8 @@ from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.models import Allowances, Mode, Run, State, Task
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.change_applier import require_deliverable
-from ccterm.pipeline.context import Kit
-from ccterm.pipeline.run_control import Live, StoppedEarly
+from ccterm.pipeline.context import RunContext
+from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.pipeline.run_steps import Line
 from ccterm.pipeline.step_specs import commit_body
 from ccterm.policy import rules
@@ -41,7 +41,7 @@ class Ending:
 class Pipeline:
     """Carries out runs on one executor. `outfit` makes what one run needs; it raises CctermError when that cannot be had."""
 
-    def __init__(self, executor: Executor, outfit: Callable[[Run, Recorder], Kit], state: StateDir) -> None:
+    def __init__(self, executor: Executor, outfit: Callable[[Run, Recorder], RunContext], state: StateDir) -> None:
         self._executor = executor
         self._outfit = outfit
         self._state = state
@@ -58,7 +58,7 @@ class Pipeline:
         """Call `changed` whenever `trouble` has changed."""
         self._executor.watch(changed)
 
-    async def carry_out(self, recorder: Recorder, live: Live) -> Run:
+    async def carry_out(self, recorder: Recorder, live: RunControl) -> Run:
         """Take a run from checkout to its end. Never raises for what happens to the run; the record says it."""
         recorder.emit([Started()])
         try:
@@ -82,7 +82,7 @@ class Pipeline:
         await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
 
-    async def _attempt(self, recorder: Recorder, live: Live) -> Ending:
+    async def _attempt(self, recorder: Recorder, live: RunControl) -> Ending:
         try:
             kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
         except (SettingsError, PreflightError) as error:  # a token or a secret that cannot be had: nothing was fetched yet
@@ -108,7 +108,7 @@ class Pipeline:
         if line.at.work is None:
             raise StepError(outcome.cause or Cause.AGENT, outcome.summary or "the agent's box left nothing behind", reason=outcome.reason)
         run = recorder.run
-        kept = await line.harvest(commit_body(outcome.summary, run=run.id, model=run.task.model))
+        kept = await line.commit(commit_body(outcome.summary, run=run.id, model=run.task.model))
         await recorder.save()
         verdict = await line.judge() if kept else None
         if outcome.cause or outcome.cancelled:
@@ -116,13 +116,13 @@ class Pipeline:
                 await self._keep(line, recorder)
             return _ended(outcome)
         if verdict is None:
-            return Ending(State.SUCCEEDED, reason="nothing_to_publish", summary=outcome.summary or "nothing to publish")
+            return Ending(State.SUCCEEDED, reason="nothing_to_push", summary=outcome.summary or "nothing to push")
         if not verdict.ok:
             raise StepError(Cause.POLICY, rules.sentence(verdict), reason=verdict.findings[0].rule)
         await line.verify()
         if run.task.mode is Mode.TESTING:
             return await self._bring_back(line, outcome, recorder)
-        await line.publish()
+        await line.push()
         return Ending(State.SUCCEEDED, summary=outcome.summary)
 
     async def _bring_back(self, line: Line, outcome: Outcome, recorder: Recorder) -> Ending:
@@ -134,32 +134,32 @@ class Pipeline:
         return Ending(State.SUCCEEDED, reason=causes.AWAITS_APPLY, summary=outcome.summary)
 
     async def recover(self, recorder: Recorder) -> Run:
-        """End a run whose owner died: harvest what its boxes still hold, and say that it was lost."""
+        """End a run whose owner died: commit what its boxes still hold, and say that it was lost."""
         ending = Ending(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
-            left = await asyncio.to_thread(self._executor.leavings, recorder.run.id)
+            left = await asyncio.to_thread(self._executor.orphaned_outputs, recorder.run.id)
             if files := (await asyncio.to_thread(Sync(self._state).applied)).get(recorder.run.id):
                 recorder.emit([Synced(files=files)])
                 ending = Ending(State.SUCCEEDED, summary="the changes were in the working copy when ccterm ended")
             if left is not None:
                 await self._take_up(recorder, {} if files else left)
         except CctermError as error:
-            recorder.notice(f"what the lost run left could not be harvested: {error}", "error")
+            recorder.notice(f"what the lost run left could not be committed: {error}", "error")
         return await self._finish(recorder, ending)
 
     async def _take_up(self, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
         async with self._executor.open_run(recorder.run.id, recorder.run.task.image) as boxes:  # leaving removes what the dead owner left
             if step_specs.TREE in left and step_specs.CLEAN in left and _checked_out(recorder.run):
-                await self._harvest_lost(boxes, recorder, left)
+                await self._commit_lost(boxes, recorder, left)
 
-    async def _harvest_lost(self, boxes: Boxes, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
+    async def _commit_lost(self, boxes: Boxes, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
         kit = await asyncio.to_thread(self._outfit, recorder.run, recorder)
         work = self._state.work(recorder.run.id)
-        await asyncio.to_thread(forget, work)  # what a harvest left behind half-way
-        line = Line(kit, boxes, recorder, Live(), work)
+        await asyncio.to_thread(forget, work)  # what a commit left behind half-way
+        line = Line(kit, boxes, recorder, RunControl(), work)
         line.at.base, line.at.clean, line.at.work = recorder.run.base_sha, left[step_specs.CLEAN], left[step_specs.TREE]
         try:
-            if await line.harvest(commit_body("", run=recorder.run.id, model=recorder.run.task.model)):
+            if await line.commit(commit_body("", run=recorder.run.id, model=recorder.run.task.model)):
                 await line.judge()
                 await self._keep(line, recorder)
         except StepError:
@@ -171,7 +171,7 @@ class Pipeline:
         if run.task.mode is Mode.TESTING:
             raise UsageError(f"run {run.id} has no branch to push to", f"ccterm apply {run.id} brings its changes into the working copy")
         if run.salvage is None or run.commit is None:
-            what = "was delivered already" if run.published else "kept no commit"
+            what = "was delivered already" if run.pushed else "kept no commit"
             raise UsageError(f"run {run.id} {what}, there is nothing to push", f"ccterm show {run.id}")
         if run.verdict and any(finding.rule == "secret" for finding in run.verdict.findings):
             raise StepError(
@@ -180,13 +180,13 @@ class Pipeline:
         kit = await asyncio.to_thread(self._outfit, run, recorder)
         await asyncio.to_thread(require_deliverable, run, Path(run.salvage.directory), kit.measures, allow)
         async with self._executor.open_run(run.id, run.task.image) as boxes:
-            line = Line(kit, boxes, recorder, Live(), self._state.work(run.id))
+            line = Line(kit, boxes, recorder, RunControl(), self._state.work(run.id))
             await line.deliver(run, await boxes.provide(Path(run.salvage.directory)))
         salvage = run.salvage.model_copy(update={"delivered": True})
-        return run.model_copy(update={"published": recorder.run.published, "salvage": salvage, "action": ""})
+        return run.model_copy(update={"pushed": recorder.run.pushed, "salvage": salvage, "action": ""})
 
     async def _salvage(self, line: Line, boxes: Boxes, recorder: Recorder) -> None:
-        """Keep what there is: the commit when harvest made one, else the agent's tree as it stands."""
+        """Keep what there is: the commit when commit made one, else the agent's tree as it stands."""
         if line.at.kept is not None:
             await self._keep(line, recorder)
         elif line.at.work is not None:

@@ -1,4 +1,4 @@
-"""What step programs report, as the host reads it: boxes are not believed, so every field is checked. The box's side is inside.protocol."""
+"""What step programs report, as the host reads it: boxes are not believed, so every field is checked. The box's side is box.protocol."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ class Report(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-class Resolved(Report):
+class ResolveResult(Report):
     """resolve: what the run starts from."""
 
     base: Sha | None = None
@@ -23,14 +23,14 @@ class Resolved(Report):
     default_branch: str | None = None
 
 
-class CheckedOut(Report):
+class CheckoutResult(Report):
     """checkout: how the tree came about."""
 
     notes: tuple[str, ...] = ()
     fetched: bool = False
 
 
-class ShellDone(Report):
+class ShellResult(Report):
     """setup and verify: nothing but that they succeeded."""
 
 
@@ -42,8 +42,8 @@ class Refused(Report):
     detail: str = ""
 
 
-class Harvested(Report):
-    """harvest: the commit, None when nothing changed, and its numbers."""
+class CommitResult(Report):
+    """commit: the commit, None when nothing changed, and its numbers."""
 
     commit: Sha | None = None
     files: Count = 0
@@ -55,8 +55,8 @@ class Harvested(Report):
     notes: tuple[str, ...] = ()
 
 
-class Pushed(Report):
-    """publish: what the remote said when it was asked afterwards."""
+class PushResult(Report):
+    """push: what the remote said when it was asked afterwards."""
 
     remote_sha: Sha | None = None
-    proven: bool = False
+    verified: bool = False

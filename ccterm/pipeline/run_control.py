@@ -19,10 +19,10 @@ class StoppedEarly(Exception):
         self.now = now
 
 
-class Live:
+class RunControl:
     """Takes a user's orders for one run and brings them to the step that is running.
 
-    `stop` lets the agent's work be harvested; `now` kills whatever runs and keeps nothing.
+    `stop` lets the agent's work be committed; `now` kills whatever runs and keeps nothing.
     """
 
     def __init__(self) -> None:

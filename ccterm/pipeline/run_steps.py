@@ -1,4 +1,4 @@
-"""One run as a line of steps: resolve, checkout, setup, agent, harvest, policy, verify, publish."""
+"""One run as a line of steps: resolve, checkout, setup, agent, commit, policy, verify, push."""
 
 import asyncio
 import time
@@ -8,15 +8,15 @@ from pathlib import Path
 from ccterm.agents.base import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.events import Judged, Published, Steered, StepFinished, StepStarted, Synced
+from ccterm.events import Judged, Pushed, Steered, StepFinished, StepStarted, Synced
 from ccterm.executors.base import Artifact, Boxes
 from ccterm.executors.control import Control
 from ccterm.models import Changes, ExecutionMode, Run, Verdict
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import step_specs
-from ccterm.pipeline.context import Kit, Progress
-from ccterm.pipeline.reports import CheckedOut, Harvested, Pushed, Resolved, ShellDone
-from ccterm.pipeline.run_control import Live
+from ccterm.pipeline.context import Progress, RunContext
+from ccterm.pipeline.reports import CheckoutResult, CommitResult, PushResult, ResolveResult, ShellResult
+from ccterm.pipeline.run_control import RunControl
 from ccterm.pipeline.steps import Steps
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy import rules
@@ -30,7 +30,7 @@ from ccterm.workspace.work import Work, forget
 class Line:
     """Carries one run through its steps. Every method raises StepError, with the cause, when its step fails."""
 
-    def __init__(self, kit: Kit, boxes: Boxes, recorder: Recorder, live: Live, work_dir: Path) -> None:
+    def __init__(self, kit: RunContext, boxes: Boxes, recorder: Recorder, live: RunControl, work_dir: Path) -> None:
         self._kit = kit
         self._boxes = boxes
         self._recorder = recorder
@@ -45,7 +45,7 @@ class Line:
         task, tree = self._kit.task, self.at.tree
         if task.setup and tree:
             step = step_specs.shell("setup", task.setup, tree, self._kit.around, last_use=not task.verify)
-            result, _ = await self._steps.run(step, ShellDone)
+            result, _ = await self._steps.run(step, ShellResult)
             self.at.tree = result.outputs[step_specs.TREE]
 
     async def _from_working_copy(self, copy: WorkingCopy) -> None:
@@ -57,12 +57,12 @@ class Line:
         self._recorder.change(base_sha=snapshot.base)
         clean = await self._boxes.provide(snapshot.clean)
         include = await self._boxes.provide(snapshot.include) if snapshot.include else None
-        result, _ = await self._steps.run(step_specs.lay_out(clean, include, base=snapshot.base, branch=snapshot.branch), CheckedOut)
+        result, _ = await self._steps.run(step_specs.lay_out(clean, include, base=snapshot.base, branch=snapshot.branch), CheckoutResult)
         self.at.clean, self.at.tree = result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE]
 
     async def _from_remote(self) -> None:
         task, access = self._kit.task, self._kit.access
-        found = await self._steps.report(step_specs.resolve(task, access), Resolved)
+        found = await self._steps.report(step_specs.resolve(task, access), ResolveResult)
         self.at.base, self.at.tip = found.base, found.tip
         self._refuse_default_branch(found.default_branch)
         if task.base_given and found.tip:
@@ -70,7 +70,7 @@ class Line:
             raise StepError(Cause.CHECKOUT, f"{task.branch} exists already and is continued from its tip", fix, reason="base")
         self._recorder.change(base_sha=self.at.base)
         step = step_specs.checkout(task, access, base=self.at.base, ref=found.ref)
-        result, report = await self._steps.run(step, CheckedOut)
+        result, report = await self._steps.run(step, CheckoutResult)
         self._warn(report.notes)
         self.at.clean, self.at.tree = result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE]
 
@@ -142,19 +142,19 @@ class Line:
         await self._boxes.collect(session, raw)
         await asyncio.to_thread(self._kit.keep_session, raw, self._work_dir.with_name("session.jsonl"))
 
-    async def harvest(self, body: str) -> Work | None:
+    async def commit(self, body: str) -> Work | None:
         """Make the commit and bring it to the host. Returns None when nothing changed."""
         assert self.at.work is not None
         assert self.at.clean is not None
-        step = step_specs.harvest(
+        step = step_specs.commit(
             self._kit.task, self.at.work, self.at.clean, base=self.at.base, body=body, author=self._kit.author, caps=self._kit.caps
         )
-        result, report = await self._steps.run(step, Harvested, abortable=False)
+        result, report = await self._steps.run(step, CommitResult, abortable=False)
         self.at.work = result.outputs.get(step_specs.TREE, self.at.work)
         self._warn(report.notes)
         if report.commit is None and not report.refusals:
             return None
-        self.at.harvested = result.outputs[step_specs.CLEAN]
+        self.at.committed = result.outputs[step_specs.CLEAN]
         await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir)
         changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
         self.at.kept = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
@@ -197,20 +197,20 @@ class Line:
         task, kept, tree = self._kit.task, self.at.kept, self.at.tree
         if not task.verify or kept is None or kept.commit is None or tree is None:
             return
-        clean, base = self.at.harvested, self.at.base
+        clean, base = self.at.committed, self.at.base
         if task.setup and kept.touches(task.setup_inputs):
             step = step_specs.shell("setup", task.setup, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
-            tree = (await self._steps.run(step, ShellDone))[0].outputs[step_specs.LAID]
+            tree = (await self._steps.run(step, ShellResult))[0].outputs[step_specs.LAID]
         step = step_specs.shell("verify", task.verify, tree, self._kit.around, clean=clean, commit=kept.commit, base=base, last_use=True)
-        await self._steps.run(step, ShellDone)
+        await self._steps.run(step, ShellResult)
 
-    async def publish(self) -> None:
+    async def push(self) -> None:
         """Push the new commit and say what the remote then holds."""
         assert self.at.kept is not None
-        assert self.at.harvested is not None
+        assert self.at.committed is not None
         commit = self.at.kept.commit
         assert commit is not None
-        await self._push(self.at.harvested, commit)
+        await self._push(self.at.committed, commit)
 
     async def apply(self) -> None:
         """Bring the changes into the working copy."""
@@ -228,18 +228,18 @@ class Line:
         """Push a commit that was kept, from its bundle, onto the base it was made on."""
         task, access, commit = self._kit.task, self._kit.access, run.commit
         assert commit is not None
-        found = await self._steps.report(step_specs.resolve(task, access), Resolved)
+        found = await self._steps.report(step_specs.resolve(task, access), ResolveResult)
         self.at.tip = found.tip
         self._refuse_default_branch(found.default_branch)
         if self.at.tip not in (None, run.base_sha, commit):
             raise StepError(Cause.PUSH, f"{task.branch} moved on since the run began", reason="non_fast_forward")
-        result, _ = await self._steps.run(step_specs.checkout(task, access, base=run.base_sha, ref=found.ref), CheckedOut)
+        result, _ = await self._steps.run(step_specs.checkout(task, access, base=run.base_sha, ref=found.ref), CheckoutResult)
         await self._push(result.outputs[step_specs.CLEAN], commit, work)
 
     async def _push(self, clean: Artifact, commit: str, work: Artifact | None = None) -> None:
         task = self._kit.task
-        step = step_specs.publish(task, self._kit.access, clean, commit=commit, tip=self.at.tip, work=work)
-        pushed = await self._steps.report(step, Pushed, abortable=False)
-        if not pushed.proven or pushed.remote_sha != commit:
+        step = step_specs.push(task, self._kit.access, clean, commit=commit, tip=self.at.tip, work=work)
+        pushed = await self._steps.report(step, PushResult, abortable=False)
+        if not pushed.verified or pushed.remote_sha != commit:
             raise StepError(Cause.PUSH, "the remote does not show the commit after the push", reason="refused")
-        self._recorder.emit([Published(remote=task.remote or task.repo, ref=f"refs/heads/{task.branch}", sha=commit, proven=True)])
+        self._recorder.emit([Pushed(remote=task.remote or task.repo, ref=f"refs/heads/{task.branch}", sha=commit, verified=True)])

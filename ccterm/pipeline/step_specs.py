@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import JsonValue, SecretStr
 
 from ccterm.agents.base import Command
-from ccterm.box.protocol import GIT_HEADER
 from ccterm.executors.base import Artifact, Service, Step
+from ccterm.git.types import GIT_HEADER
 from ccterm.models import RunId, Task
 from ccterm.output.sanitise import sanitise
 
@@ -218,7 +218,7 @@ def agent(
     )
 
 
-def harvest(
+def commit(
     task: Task,
     tree: Artifact,
     clean: Artifact,
@@ -243,8 +243,8 @@ def harvest(
         "lfs": task.checkout.lfs,
     }
     return Step(
-        name="harvest",
-        program="harvest",
+        name="commit",
+        program="commit",
         request=request,
         inputs={TREE: tree, CLEAN: clean},
         last_use=frozenset({TREE}),
@@ -253,7 +253,7 @@ def harvest(
     )
 
 
-def publish(task: Task, access: Access, clean: Artifact, *, commit: str, tip: str | None, work: Artifact | None = None) -> Step:
+def push(task: Task, access: Access, clean: Artifact, *, commit: str, tip: str | None, work: Artifact | None = None) -> Step:
     """Push one commit; `work` is a salvaged directory whose bundle holds it."""
     request: dict[str, JsonValue] = {
         **access.request,
@@ -264,8 +264,8 @@ def publish(task: Task, access: Access, clean: Artifact, *, commit: str, tip: st
         "bundle": f"{OUT}/work.bundle" if work else None,
     }
     return Step(
-        name="publish",
-        program="publish",
+        name="push",
+        program="push",
         request=request,
         inputs={CLEAN: clean, **({OUT: work} if work else {})},
         last_use=frozenset({CLEAN}),

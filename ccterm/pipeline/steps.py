@@ -17,9 +17,9 @@ from ccterm.executors.control import Control
 from ccterm.models import StepName
 from ccterm.output.pipeline import Door
 from ccterm.output.sanitise import sanitise
-from ccterm.pipeline.context import Kit
+from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.reports import Report
-from ccterm.pipeline.run_control import Live
+from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
 
 R = TypeVar("R", bound=Report)
@@ -28,16 +28,16 @@ _CAUSES: dict[StepName, Cause] = {
     "checkout": Cause.CHECKOUT,
     "setup": Cause.SETUP,
     "agent": Cause.AGENT,
-    "harvest": Cause.HARVEST,
+    "commit": Cause.COMMIT,
     "verify": Cause.VERIFY,
-    "publish": Cause.PUSH,
+    "push": Cause.PUSH,
 }
 
 
 class Steps:
     """Runs the steps of one run, in boxes and on the host."""
 
-    def __init__(self, kit: Kit, boxes: Boxes, recorder: Recorder, live: Live) -> None:
+    def __init__(self, kit: RunContext, boxes: Boxes, recorder: Recorder, live: RunControl) -> None:
         self._kit = kit
         self._boxes = boxes
         self._recorder = recorder
@@ -132,11 +132,11 @@ def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult)
             return "reused" if result.reused else "fetched" if report.get("fetched") else "from the mirror"
         case "setup":
             return "reused" if result.reused else ""
-        case "harvest":
+        case "commit":
             if not report.get("files"):
                 return "no changes"
             return f"{report['files']} file{'' if report['files'] == 1 else 's'} +{report['added']} -{report['removed']}"
-        case "publish":
-            return "proven"
+        case "push":
+            return "verified"
         case _:
             return ""

@@ -58,7 +58,7 @@ class WorkingCopy:
         changes, refused = extract(clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES)
         told = {change.raw for change in work.listed}
         if any(op.path not in told for op in changes.ops):
-            raise StepError(Cause.HARVEST, "the commit holds other changes than its list names", "please report this")
+            raise StepError(Cause.COMMIT, "the commit holds other changes than its list names", "please report this")
         return refused
 
     def ignored(self, changes: Sequence[PathChange]) -> Sequence[str]:

@@ -60,7 +60,7 @@ def ignored_paths(repository: Repository, excludes_file: Path, changes: Collecti
     try:
         said = git.fields(*ask, stdin=listing, codes=(0, 1))
     except GitError as error:
-        raise StepError(Cause.HARVEST, f"the ignore rules cannot be asked: {error.detail}") from error
+        raise StepError(Cause.COMMIT, f"the ignore rules cannot be asked: {error.detail}") from error
     ignored = {name.removeprefix(b"./") for name in said}
     return [change.path for change in fresh if change.raw in ignored]
 

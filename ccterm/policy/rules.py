@@ -26,7 +26,7 @@ _REGULAR = ("100644", "100755")
 
 Severity = Literal["refuse", "warn"]
 Refusal = tuple[str, str, str]
-"""What harvest left out of the commit: rule, path, detail."""
+"""What commit left out of the commit: rule, path, detail."""
 
 _LEFT_OUT = {
     "dotgit": "a path that git or a file system may take for .git",
@@ -61,7 +61,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Measures:
+class PolicyLimits:
     """How much is too much, and what the user lets pass."""
 
     deletions: int = 20
@@ -76,7 +76,7 @@ class Rule:
     name: str
     pipeline: Severity
     testing: Severity
-    find: Callable[[Facts, Numbers, Measures], Iterator[tuple[str, Sequence[str]]]]
+    find: Callable[[Facts, Numbers, PolicyLimits], Iterator[tuple[str, Sequence[str]]]]
 
     def severity(self, mode: Mode, *, strict: bool) -> Severity:
         """Return how bad a breach is."""
@@ -86,23 +86,23 @@ class Rule:
 Breaches = Iterator[tuple[str, Sequence[str]]]
 
 
-def _secrets(facts: Facts, _: Numbers, __: Measures) -> Breaches:
+def _secrets(facts: Facts, _: Numbers, __: PolicyLimits) -> Breaches:
     if facts.secrets:
         yield f"the commit adds the value of {', '.join(sorted(facts.secrets))}", ()
 
 
-def _shapes(facts: Facts, _: Numbers, measures: Measures) -> Breaches:
+def _shapes(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
     if paths := [path for path in facts.shaped if not allowed(path, measures.allow.paths)]:
         yield f"something with the shape of a secret is added: {_some(paths)}; --allow-path {_quoted(paths[0])} lets it pass", paths
 
 
-def _key_files(facts: Facts, _: Numbers, measures: Measures) -> Breaches:
+def _key_files(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
     added = [change.path for change in facts.changes if change.old_mode is None and is_key_file(change.path)]
     if paths := [path for path in added if not allowed(path, measures.allow.paths)]:
         yield f"a file of a name that usually holds keys: {_some(paths)}; --allow-path {_quoted(paths[0])} lets it pass", paths
 
 
-def _destroyed(facts: Facts, numbers: Numbers, measures: Measures) -> Breaches:
+def _destroyed(facts: Facts, numbers: Numbers, measures: PolicyLimits) -> Breaches:
     most = measures.deletions if measures.allow.deletions is None else measures.allow.deletions
     if numbers.destroyed > most:
         parts = {"deleted": numbers.deleted, "replaced by another kind": numbers.retyped, "gutted": numbers.gutted}
@@ -111,7 +111,7 @@ def _destroyed(facts: Facts, numbers: Numbers, measures: Measures) -> Breaches:
         yield text, [change.path for change in facts.changes if _destroys(change)]
 
 
-def _lines(facts: Facts, numbers: Numbers, measures: Measures) -> Breaches:
+def _lines(facts: Facts, numbers: Numbers, measures: PolicyLimits) -> Breaches:
     most = max(MOST_LINES, int(_SHARE * (facts.tracked_lines or 0)))
     if measures.allow.lines is not None:
         most = measures.allow.lines
@@ -119,25 +119,25 @@ def _lines(facts: Facts, numbers: Numbers, measures: Measures) -> Breaches:
         yield f"{numbers.removed:,} lines removed, more than {most:,}; --allow-lines {numbers.removed} lets it pass", ()
 
 
-def _files(_: Facts, numbers: Numbers, measures: Measures) -> Breaches:
+def _files(_: Facts, numbers: Numbers, measures: PolicyLimits) -> Breaches:
     most = MOST_FILES if measures.allow.files is None else measures.allow.files
     if numbers.files > most:
         yield f"{numbers.files:,} files changed, more than {most:,}; --allow-files {numbers.files} lets it pass", ()
 
 
-def _protected(facts: Facts, _: Numbers, measures: Measures) -> Breaches:
+def _protected(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
     touched = [change.path for change in facts.changes if is_protected(change.path)]
     if paths := [path for path in touched if not allowed(path, measures.allow.paths)]:
         yield f"a path that tools obey without asking: {_some(paths)}; --allow-path {_quoted(paths[0])} lets it pass", paths
 
 
-def _ignored(facts: Facts, _: Numbers, measures: Measures) -> Breaches:
+def _ignored(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
     if paths := [path for path in facts.ignored if not allowed(path, measures.allow.paths)]:
         yield f"left out, for the working copy ignores it: {_some(paths)}; --allow-path {_quoted(paths[0])} takes it in", paths
 
 
 def _left_out(name: str) -> Rule:
-    def find(facts: Facts, _: Numbers, __: Measures) -> Breaches:
+    def find(facts: Facts, _: Numbers, __: PolicyLimits) -> Breaches:
         for rule, group in groupby(sorted(facts.refusals), key=itemgetter(0)):
             if rule == name:
                 yield _refused(rule, list(group))
@@ -158,7 +158,7 @@ RULES = (
 )
 
 
-def judge(facts: Facts, mode: Mode, measures: Measures) -> Verdict:
+def judge(facts: Facts, mode: Mode, measures: PolicyLimits) -> Verdict:
     """Return the verdict on a commit: ok unless a breach is one that this mode refuses."""
     numbers = measure(facts.changes)
     findings = tuple(
@@ -170,7 +170,7 @@ def judge(facts: Facts, mode: Mode, measures: Measures) -> Verdict:
 
 
 def deliverable(verdict: Verdict) -> Verdict:
-    """Return the verdict as it stands once what harvest left out stays out for good: the user knows, and delivers the rest."""
+    """Return the verdict as it stands once what commit left out stays out for good: the user knows, and delivers the rest."""
     findings = tuple(finding for finding in verdict.findings if finding.rule not in _LEFT_OUT)
     return verdict.model_copy(update={"findings": findings, "ok": all(finding.severity == "warn" for finding in findings)})
 
@@ -236,4 +236,4 @@ def _quoted(path: str) -> str:
 def sentence(verdict: Verdict) -> str:
     """Return why a verdict forbids, in one sentence."""
     refused = [finding.text for finding in verdict.findings if finding.severity == "refuse"]
-    return "; ".join(refused) or "nothing forbids publishing"
+    return "; ".join(refused) or "nothing forbids pushing"

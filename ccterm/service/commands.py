@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from ccterm import errors
 from ccterm.causes import Cause
 from ccterm.draft import Draft
-from ccterm.errors import CctermError, OwnerError, StepError
+from ccterm.errors import CctermError, DaemonError, StepError
 from ccterm.models import Allowances, Run, RunId, Task, Value
 
 PROTOCOL = 1
@@ -138,9 +138,11 @@ class Fault(Value):
         """Unpack it again as the same kind of error."""
         if self.cause is not None:
             return StepError(self.cause, self.message, self.fix, reason=self.reason)
-        kind = getattr(errors, self.kind, OwnerError)
+        kind = getattr(errors, self.kind, DaemonError)
         return (
-            kind(self.message, self.fix) if isinstance(kind, type) and issubclass(kind, CctermError) else OwnerError(self.message, self.fix)
+            kind(self.message, self.fix)
+            if isinstance(kind, type) and issubclass(kind, CctermError)
+            else DaemonError(self.message, self.fix)
         )
 
 

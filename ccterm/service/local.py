@@ -14,9 +14,9 @@ from ccterm.errors import CctermError, UsageError
 from ccterm.events import Event, Held, Notice
 from ccterm.executors.base import Check
 from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Run, RunId, State, Task, new_id, now
-from ccterm.pipeline.change_applier import Copies
+from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
-from ccterm.pipeline.run_control import Live
+from ccterm.pipeline.run_control import RunControl
 from ccterm.preflight import run_checks
 from ccterm.record import Recorder
 from ccterm.service.protocol import NO_ALLOWANCES, Service
@@ -42,7 +42,7 @@ class AgentService(Service):
         checks: Callable[[ExecutionMode], Sequence[Check]] = lambda _: (),
         writers: Executor | None = None,
         max_concurrent: int = 4,
-        copies: Copies,
+        copies: ChangeApplier,
     ) -> None:
         """Take what runs need. copies: brings changes into working copies. writers: threads for transcripts; None = the loop's own."""
         self._state = state
@@ -109,7 +109,7 @@ class AgentService(Service):
         return self._pipelines[self._open[run].recorder.run.task.execution_mode].trouble()
 
     async def _enqueue(self, run: Run, cap: int | None = None) -> None:
-        live = Live()
+        live = RunControl()
         recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, live.alarm.set), self._store)
         await asyncio.to_thread(self._store.save, run)  # first the document: a transcript that nobody knows of would be lost
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
@@ -176,13 +176,13 @@ class AgentService(Service):
 
     async def hold(self, run: RunId) -> None:
         """Let a running agent wait for a word when its turn ends."""
-        await self._reach(run, Live.hold)
+        await self._reach(run, RunControl.hold)
 
     async def release(self, run: RunId) -> None:
         """Let a waiting agent end."""
-        await self._reach(run, Live.release)
+        await self._reach(run, RunControl.release)
 
-    async def _reach(self, run: RunId, order: Callable[[Live], Awaitable[bool]]) -> None:
+    async def _reach(self, run: RunId, order: Callable[[RunControl], Awaitable[bool]]) -> None:
         if run in self._open and await order(self._open[run].live):
             return
         known = await self.find(run)
@@ -258,7 +258,7 @@ class _Open:
     """A run that is queued or under way here."""
 
     recorder: Recorder
-    live: Live
+    live: RunControl
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its last step, its boxes and its record are done with."""
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import Event
 from ccterm.models import PendingChange, Run, RunId, State
@@ -108,7 +108,7 @@ class RecordReader(Reader):
 def reading(state: StateDir) -> Iterator[RecordReader]:
     """Open the record to be read. Raises StateError when it cannot be."""
     with closing(Store.open(state.db, readonly=True)) as store:
-        yield RecordReader(state, store, owned=lambda: OwnerLock(state).holder() is not None)
+        yield RecordReader(state, store, owned=lambda: DaemonLock(state).holder() is not None)
 
 
 def at_rest(state: StateDir) -> bool:

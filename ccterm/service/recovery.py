@@ -7,7 +7,7 @@ from pathlib import Path
 from ccterm.errors import UnknownRun
 from ccterm.events import Event, Notice, Queued, cut
 from ccterm.models import ExecutionMode, Run, RunId, Sync
-from ccterm.pipeline.change_applier import Copies
+from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.record import Recorder, replay
 from ccterm.state_dir import StateDir
@@ -21,7 +21,7 @@ class Recovery:
     """Ends the runs that are not under way any more, keeps their work, and takes back what an apply left half-way."""
 
     def __init__(
-        self, state: StateDir, store: Store, pipelines: Mapping[ExecutionMode, Pipeline], copies: Copies, transcript: OpenTranscript
+        self, state: StateDir, store: Store, pipelines: Mapping[ExecutionMode, Pipeline], copies: ChangeApplier, transcript: OpenTranscript
     ) -> None:
         self._state, self._store, self._pipelines, self._copies, self._transcript = state, store, pipelines, copies, transcript
 

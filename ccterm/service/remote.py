@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.draft import Draft, anchored
-from ccterm.errors import OwnerError
+from ccterm.errors import DaemonError
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.service.commands import (
     LINE_LIMIT,
@@ -41,7 +41,7 @@ GREETING_SECONDS = 10.0
 
 
 @contextmanager
-def attached(state: StateDir, lock: OwnerLock, revive: Revive | None = None) -> Iterator["RemoteService"]:
+def attached(state: StateDir, lock: DaemonLock, revive: Revive | None = None) -> Iterator["RemoteService"]:
     """Read the record beside its owner. revive: starts another owner when there is none. Raises StateError when the record cannot be read."""
     store = Store.open(state.db, readonly=True)
     try:
@@ -53,7 +53,7 @@ def attached(state: StateDir, lock: OwnerLock, revive: Revive | None = None) -> 
 class RemoteService(RecordReader, Service):
     """Asks the owner of a state directory; what only reads goes to its files, whether the owner answers or not."""
 
-    def __init__(self, state: StateDir, store: Store, lock: OwnerLock, revive: Revive | None = None) -> None:
+    def __init__(self, state: StateDir, store: Store, lock: DaemonLock, revive: Revive | None = None) -> None:
         super().__init__(state, store, owned=lambda: lock.holder() is not None)
         self._revive = revive
 
@@ -115,7 +115,7 @@ class RemoteService(RecordReader, Service):
 
     @asynccontextmanager
     async def staying(self) -> AsyncIterator[None]:
-        """Stay connected, so that an owner that nobody else needs does not leave meanwhile. Raises OwnerError when there is none."""
+        """Stay connected, so that an owner that nobody else needs does not leave meanwhile. Raises DaemonError when there is none."""
         _, writer = await self._connect()
         try:
             yield
@@ -133,7 +133,7 @@ class RemoteService(RecordReader, Service):
             line = await reader.readline()
             reply = Reply.model_validate_json(line)
         except (OSError, ValueError) as error:
-            raise OwnerError(
+            raise DaemonError(
                 "the owner of the state directory went away before it answered", "try again; ccterm runs shows what happened"
             ) from error
         finally:
@@ -150,12 +150,14 @@ class RemoteService(RecordReader, Service):
                 reader, writer = await self._reach()
                 hello = Hello.model_validate_json(await reader.readline())
         except ValidationError as error:
-            raise OwnerError("the owner of the state directory answers nonsense", "end it, or use the same version of ccterm") from error
+            raise DaemonError("the owner of the state directory answers nonsense", "end it, or use the same version of ccterm") from error
         except (OSError, TimeoutError) as error:
-            raise OwnerError("the owner of the state directory does not answer", "try again; when it stays so, end that process") from error
+            raise DaemonError(
+                "the owner of the state directory does not answer", "try again; when it stays so, end that process"
+            ) from error
         if hello.protocol != PROTOCOL:
             writer.close()
-            raise OwnerError(f"the owner (process {hello.pid}) is another version of ccterm", "let it end, or use its version")
+            raise DaemonError(f"the owner (process {hello.pid}) is another version of ccterm", "let it end, or use its version")
         return reader, writer
 
     async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -157,7 +157,7 @@ class ServiceSettings(Part):
 
 
 class PolicySettings(Part):
-    """[policy]: what may be published."""
+    """[policy]: what may be pushed."""
 
     strict: bool = False
     """Whether what is only warned of in pipeline mode is refused there too."""

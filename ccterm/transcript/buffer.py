@@ -26,7 +26,7 @@ _ESSENTIAL = (
     events.Steered,
     events.Waiting,
     events.Judged,
-    events.Published,
+    events.Pushed,
     events.Synced,
     events.Salvaged,
     events.Finished,

@@ -18,11 +18,11 @@ from ccterm.models import ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
 from ccterm.tui.image_build import Making
 from ccterm.tui.memory import Memory
-from ccterm.tui.messages import Connected, ImageMade, RosterChanged, Ticked
+from ccterm.tui.messages import Connected, ImageMade, RunsChanged, Ticked
 from ccterm.tui.notices import Notices, Send, TerminalSigns, silent
 from ccterm.tui.pane import FrameClock
-from ccterm.tui.run_view import Sight
-from ccterm.tui.runs import Roster
+from ccterm.tui.run_view import RunView
+from ccterm.tui.runs import Runs
 from ccterm.tui.watcher import Watcher
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
@@ -44,9 +44,9 @@ class Host(App[None]):
         self.opened = clock()
         self.shown = asyncio.Event()
         """Set when the first frame is on the screen."""
-        self.roster = Roster()
+        self.roster = Runs()
         self.frames = FrameClock()
-        self.past: dict[RunId, Sight] = {}
+        self.past: dict[RunId, RunView] = {}
         self.awaited: RunId | None = None
         """The run that the user has just asked for: it is focused when it appears."""
         self.making: Making | None = None
@@ -91,7 +91,7 @@ class Host(App[None]):
         if event.state is WorkerState.ERROR and event.worker.error:
             self._toast(*spelled_error(event.worker.error), "error")
 
-    def change(self, sight: Sight, event: Event | None) -> None:
+    def change(self, sight: RunView, event: Event | None) -> None:
         """Take note that a run changed; the screen hears of many changes at once."""
         if event is not None:
             self._notices.tell(sight, event)
@@ -100,7 +100,7 @@ class Host(App[None]):
         self._changed.add(sight.run.id)
 
     def _tell_screen(self) -> None:
-        self._post(RosterChanged(self._changed))
+        self._post(RunsChanged(self._changed))
         self._changed.clear()
         self._signs.show(self.roster)
 
@@ -137,7 +137,7 @@ class Host(App[None]):
         self.roster.put(run)
         if run.reviewed:
             self.roster.drop(run.id)
-        self._post(RosterChanged([run.id]))
+        self._post(RunsChanged([run.id]))
 
     def look(self, awaited: RunId | None = None) -> None:
         """Look for new runs at once. awaited: the one that is to be focused."""

@@ -9,7 +9,7 @@ from math import ceil
 from typing import NamedTuple
 
 from ccterm.models import RunId, State
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 
 PANE_WIDTH, PANE_HEIGHT = 58, 10
 """The least that a pane should have where there is more than one."""
@@ -39,7 +39,7 @@ def capacity(width: int, height: int) -> tuple[int, int]:
 
 
 def arrange(
-    sights: Sequence[Sight], *, size: tuple[int, int], focused: RunId | None, pinned: Collection[RunId], shown: Collection[RunId]
+    sights: Sequence[RunView], *, size: tuple[int, int], focused: RunId | None, pinned: Collection[RunId], shown: Collection[RunId]
 ) -> Arrangement:
     """Return the arrangement for an area of `size` cells. shown: who has a pane now."""
     columns, rows = capacity(*size)
@@ -64,7 +64,7 @@ def grid(count: int, columns: int, rows: int) -> Grid:
 _QUIET = 6
 
 
-def _rank(sight: Sight, focused: RunId | None, pinned: Collection[RunId]) -> int:
+def _rank(sight: RunView, focused: RunId | None, pinned: Collection[RunId]) -> int:
     run = sight.run
     if run.id in pinned:
         return 0
@@ -77,7 +77,7 @@ def _rank(sight: Sight, focused: RunId | None, pinned: Collection[RunId]) -> int
     return {State.RUNNING: 4, State.QUEUED: _QUIET}.get(run.state, _QUIET + 1)
 
 
-def matches(sight: Sight, words: Iterable[str]) -> bool:
+def matches(sight: RunView, words: Iterable[str]) -> bool:
     """Whether all words are found in what a run is called, does or is: its branch, prompt, state, cause, model."""
     run = sight.run
     parts = [

@@ -7,7 +7,7 @@ from textual.message import Message
 from ccterm.models import RunId
 
 
-class RosterChanged(Message):
+class RunsChanged(Message):
     """Something happened to these runs; many changes at once are one message."""
 
     def __init__(self, runs: Collection[RunId]) -> None:
@@ -16,7 +16,7 @@ class RosterChanged(Message):
 
     def can_replace(self, message: Message) -> bool:
         """A later one that is about the same runs says all that this one would."""
-        return isinstance(message, RosterChanged) and message.runs <= self.runs
+        return isinstance(message, RunsChanged) and message.runs <= self.runs
 
 
 class Ticked(Message):

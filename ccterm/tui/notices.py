@@ -12,8 +12,8 @@ from ccterm.events import Event, Finished, Limited, Waiting
 from ccterm.models import State
 from ccterm.render import change_numbers
 from ccterm.settings import TuiSettings
-from ccterm.tui.run_view import Sight
-from ccterm.tui.runs import Roster
+from ccterm.tui.run_view import RunView
+from ccterm.tui.runs import Runs
 from ccterm.tui.words import first_line, window
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Notices:
         self._opened = opened
         self._told: set[tuple[str, str]] = set()
 
-    def tell(self, sight: Sight, event: Event) -> None:
+    def tell(self, sight: RunView, event: Event) -> None:
         """Tell of an event if a user would want to know, once."""
         if event.at is None or event.at < self._opened:
             return
@@ -47,14 +47,14 @@ class Notices:
             self._send(title, text)
 
 
-def _notice(sight: Sight, event: Event) -> tuple[str, str, str] | None:
+def _notice(sight: RunView, event: Event) -> tuple[str, str, str] | None:
     """Return title, text and severity of what an event is worth."""
     target = sight.run.task.target
     match event:
         case Waiting(until=until) if until:
             return f"{target} waits for a word", sight.doing if sight.doing != "waits for a word" else "s answers it", "warning"
         case Finished(state=State.SUCCEEDED):
-            return f"{target} is done", change_numbers(sight.run) or "nothing to publish", "information"
+            return f"{target} is done", change_numbers(sight.run) or "nothing to push", "information"
         case Finished(state=State.FAILED, cause=cause, reason=reason) if cause:
             return f"{target} failed: {cause}", advice(cause, reason).sentence, "error"
         case Limited(status="rejected"):
@@ -109,7 +109,7 @@ class TerminalSigns:
         if self._title:
             self._write("\x1b[22;2t")
 
-    def show(self, roster: Roster) -> None:
+    def show(self, roster: Runs) -> None:
         """Say how many runs are live and whether one wants its user; written only when it changes."""
         wanting = sum(sight.wants for sight in roster)
         words = [f"{roster.live} running" if roster.live else "", f"{wanting} waiting" if wanting else ""]

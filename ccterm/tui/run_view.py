@@ -10,7 +10,7 @@ from ccterm.record import fold
 
 
 @dataclass
-class Sight:
+class RunView:
     """One run on the screen."""
 
     run: Run
@@ -22,7 +22,7 @@ class Sight:
     """Number of the last event that was taken."""
 
     @classmethod
-    def of(cls, run: Run) -> "Sight":
+    def of(cls, run: Run) -> "RunView":
         """Return the sight of a run whose events are taken from the first on, unless it has ended."""
         return cls(run if run.state.final else run.model_copy(update={"steps": ()}))
 

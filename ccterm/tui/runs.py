@@ -7,17 +7,17 @@ from datetime import datetime
 from ccterm.events import Event, Limited
 from ccterm.models import Run, RunId, State
 from ccterm.render import sign
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 
 
-class Roster:
+class Runs:
     """Holds the sights of runs and what the service says of the usage windows."""
 
     def __init__(self) -> None:
-        self._sights: dict[RunId, Sight] = {}
+        self._sights: dict[RunId, RunView] = {}
         self._limits: dict[str, Limited] = {}
 
-    def __iter__(self) -> Iterator[Sight]:
+    def __iter__(self) -> Iterator[RunView]:
         return iter(self._sights.values())
 
     def __len__(self) -> int:
@@ -26,16 +26,16 @@ class Roster:
     def __contains__(self, run: RunId) -> bool:
         return run in self._sights
 
-    def __getitem__(self, run: RunId) -> Sight:
+    def __getitem__(self, run: RunId) -> RunView:
         return self._sights[run]
 
-    def get(self, run: RunId | None) -> Sight | None:
+    def get(self, run: RunId | None) -> RunView | None:
         """Return the sight of a run, or None when it is not shown."""
         return self._sights.get(run) if run else None
 
-    def add(self, run: Run) -> Sight:
+    def add(self, run: Run) -> RunView:
         """Show a run; one that is there already keeps its place."""
-        return self._sights.setdefault(run.id, Sight.of(run))
+        return self._sights.setdefault(run.id, RunView.of(run))
 
     def put(self, run: Run) -> None:
         """Take over a run's document as it is recorded, for what no event carries."""
@@ -46,7 +46,7 @@ class Roster:
         """Show a run no longer."""
         self._sights.pop(run, None)
 
-    def take(self, event: Event) -> Sight:
+    def take(self, event: Event) -> RunView:
         """Take an event in; returns the sight of its run."""
         sight = self._sights[event.run]
         sight.take(event)

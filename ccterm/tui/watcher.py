@@ -10,8 +10,8 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError
 from ccterm.events import Event, Limited
 from ccterm.models import Run, State
-from ccterm.tui.run_view import Sight
-from ccterm.tui.runs import Roster
+from ccterm.tui.run_view import RunView
+from ccterm.tui.runs import Runs
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
     from ccterm.service.protocol import Service
@@ -20,14 +20,14 @@ POLL_SECONDS = 1.0
 RECENT = timedelta(hours=24)
 RECENT_RUNS = 50
 
-Changed = Callable[[Sight, Event | None], None]
+Changed = Callable[[RunView, Event | None], None]
 """Told of each event that was taken, and with None of each run that appeared or was recorded anew."""
 
 
 class Watcher:
     """Watches all runs of a service. changed: told of whatever happens; must not wait."""
 
-    def __init__(self, service: "Service", roster: Roster, changed: Changed, *, opened: datetime) -> None:
+    def __init__(self, service: "Service", roster: Runs, changed: Changed, *, opened: datetime) -> None:
         self._service = service
         self._roster = roster
         self._changed = changed
@@ -70,7 +70,7 @@ class Watcher:
         elif run.cause is Cause.USAGE_LIMIT:
             group.create_task(self._recall_limits(sight))
 
-    async def _recall_limits(self, sight: Sight) -> None:
+    async def _recall_limits(self, sight: RunView) -> None:
         """Read what a run was told of the usage windows before anybody watched it."""
         with suppress(CctermError):
             async for event in self._service.follow(sight.run.id, live=False):
@@ -78,7 +78,7 @@ class Watcher:
                     self._roster.note_limit(event)
         self._changed(sight, None)
 
-    async def _follow(self, sight: Sight) -> None:
+    async def _follow(self, sight: RunView) -> None:
         """Follow a run to its end, over the death of its owner: the next one finishes the record."""
         run = sight.run.id
         while run in self._roster:

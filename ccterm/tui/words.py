@@ -9,7 +9,7 @@ from ccterm.events import Limited
 from ccterm.models import Run, State
 from ccterm.render import change_numbers, outcome, sign
 from ccterm.render import seconds as spell
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 
 TONES = {
     "●": "$text-primary",
@@ -40,7 +40,7 @@ def signed(run: Run) -> Content:
     return Content.styled(text, TONES[text])
 
 
-def standing(sight: Sight) -> str:
+def standing(sight: RunView) -> str:
     """Return how a run stands in a word or two: its step while it runs, else its outcome."""
     run = sight.run
     if sight.waits:
@@ -52,12 +52,12 @@ def standing(sight: Sight) -> str:
     return outcome(run)
 
 
-def standing_shortly(sight: Sight) -> str:
+def standing_shortly(sight: RunView) -> str:
     """Return the same without its finer points, for where there is little room."""
-    return "refused" if sign(sight.run) == "!" and not sight.run.published else re.split("[,/:]", standing(sight), maxsplit=1)[0]
+    return "refused" if sign(sight.run) == "!" and not sight.run.pushed else re.split("[,/:]", standing(sight), maxsplit=1)[0]
 
 
-def elapsed(sight: Sight, at: datetime) -> str:
+def elapsed(sight: RunView, at: datetime) -> str:
     """Return how long a run has run, in whole seconds while it does."""
     taken = sight.seconds(at)
     if taken is None:
@@ -79,7 +79,7 @@ def tokens(count: int) -> str:
     return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
 
 
-def detail(sight: Sight) -> str:
+def detail(sight: RunView) -> str:
     """Return what there is to say of a run at the end of its line."""
     run = sight.run
     if run.state.final:
@@ -88,7 +88,7 @@ def detail(sight: Sight) -> str:
     return sight.doing
 
 
-def hint(sight: Sight) -> tuple[Content, str] | None:
+def hint(sight: RunView) -> tuple[Content, str] | None:
     """Return the line below a pane: what the user can do, and what else to know; None while there is nothing to do."""
     run = sight.run
     if sight.waits and run.waiting_until:
@@ -97,7 +97,7 @@ def hint(sight: Sight) -> tuple[Content, str] | None:
         return _keys(("a", "bring it in"), ("d", "diff"), ("m", "seen")), f"changes for {run.task.repo}"
     if run.state is State.CANCELLED and run.salvage and not run.salvage.delivered:
         return _keys(("P", "push what there is"), ("d", "diff"), ("r", "retry"), ("m", "seen")), "work kept"
-    if run.state is not State.FAILED or run.published:
+    if run.state is not State.FAILED or run.pushed:
         return None
     mend = [("e", "re-export the login")] if sight.login_failed else []
     kept = run.salvage is not None

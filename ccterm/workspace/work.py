@@ -14,7 +14,7 @@ from ccterm.state_dir import StateDir
 
 @dataclass(frozen=True)
 class PathChange:
-    """One changed path, as harvest tells of it; modes as git writes them, None = absent on that side, or a binary's lines."""
+    """One changed path, as commit tells of it; modes as git writes them, None = absent on that side, or a binary's lines."""
 
     path: str
     """Bytes that are not UTF-8 stand as lone surrogates."""
@@ -31,7 +31,7 @@ class PathChange:
 
     @classmethod
     def read(cls, told: Mapping[str, object]) -> "PathChange":
-        """Take what harvest wrote, field by field. Raises ValueError."""
+        """Take what commit wrote, field by field. Raises ValueError."""
         span = told.get("span")
         begin, end = span if isinstance(span, list) and len(span) == 2 else (0, 0)
         return cls(
@@ -55,7 +55,7 @@ class PathChange:
 
 @dataclass(frozen=True)
 class Work:
-    """What harvest left in `directory`."""
+    """What commit left in `directory`."""
 
     directory: Path
     commit: str | None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ccterm.agents.stream import StreamParser
 from ccterm.draft import DraftFields
-from ccterm.executors.guest_bundle import box_lib
+from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.models import BatchId, RunId, State
 from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
@@ -89,7 +89,7 @@ def shell_script(bare: Path, place: Path, lib: Path, prompt: str) -> Callable[[]
 async def pipeline_row(bare: Path, place: Path) -> None:
     """One run with an agent of one second, against the shell script."""
     os.environ["CCTERM_STATE_DIR"] = str(place / "state")
-    script = shell_script(bare, place, box_lib(place / "lib"), SCRIPT)
+    script = shell_script(bare, place, guest_bundle(place / "lib"), SCRIPT)
     ours, peers = [], []
     async with AgentService.open() as service:
         for n in range(ROUNDS + 1):
@@ -104,7 +104,7 @@ async def pipeline_row(bare: Path, place: Path) -> None:
 async def many_row(bare: Path, place: Path, runs: int = 200, at_once: int = 32) -> None:
     """Many short runs, against the same shell scripts as many at once."""
     (place / "many").mkdir()
-    script = shell_script(bare, place / "many", box_lib(place / "lib"), QUICK)
+    script = shell_script(bare, place / "many", guest_bundle(place / "lib"), QUICK)
     limit = asyncio.Semaphore(at_once)
 
     async def one() -> None:

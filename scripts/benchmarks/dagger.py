@@ -127,7 +127,7 @@ async def eight_agents() -> float:
 
 def _agent_step(prompt: str, inputs: Mapping[str, object]) -> Step:
     request: dict[str, object] = {
-        "argv": ["@inside", "scripted"],
+        "argv": ["@box", "scripted"],
         "cwd": "work",
         "env": {},
         "home": "home",

@@ -115,13 +115,13 @@ def show_panes(place: Path, panes: int) -> None:
     from textual.widgets import Static
 
     from ccterm.tui.pane import EventPane, FrameClock
-    from ccterm.tui.pane.view import ReelView
+    from ccterm.tui.pane.view import ViewportView
 
     class Mark(Static):
         """The last thing of a frame: what was pressed, and how wide the panes above it have been painted."""
 
         def render(self) -> str:
-            return f"{self.text:<8} w{self.app.query(ReelView).last().region.right}"
+            return f"{self.text:<8} w{self.app.query(ViewportView).last().region.right}"
 
         text = "READY"
 

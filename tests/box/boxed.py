@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ccterm.box.protocol import LIFELINE, MARK, Frame
+from ccterm.box.protocol import PARENT_WATCH, Frame
+from ccterm.git.types import MARK
 from tests.support.waiting import LIMIT, wait_until
 
 
@@ -26,7 +27,7 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-I", str(lib), program, "request.json"],
             cwd=box,
-            env={"PATH": os.environ["PATH"], LIFELINE: "stdin", **env},
+            env={"PATH": os.environ["PATH"], PARENT_WATCH: "stdin", **env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -43,7 +44,7 @@ class Running:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.cut_lifeline()
+        self.cut_parent_watch()
         self.reading.set()
         self.process.wait(LIMIT)
         for reader in self._readers:
@@ -71,7 +72,7 @@ class Running:
         assert self.process.stderr
         self.complaints = self.process.stderr.read()
 
-    def cut_lifeline(self) -> None:
+    def cut_parent_watch(self) -> None:
         """Do what happens when the host dies."""
         assert self.process.stdin
         self.process.stdin.close()
@@ -121,7 +122,7 @@ class Running:
 def supervise_request(prompt: object, **fields: object) -> dict[str, object]:
     """Return a request for the scripted agent with generous limits; `prompt` may be a script."""
     return {
-        "argv": ["@inside", "scripted"],
+        "argv": ["@box", "scripted"],
         "cwd": "tree",
         "env": {},
         "home": "home",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.executors.guest_bundle import box_lib
+from ccterm.executors.guest_bundle import guest_bundle
 from tests.box.boxed import Running, supervise_request
 
 Supervise = Callable[..., Running]
@@ -14,7 +14,7 @@ Supervise = Callable[..., Running]
 @pytest.fixture(scope="session")
 def lib(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a BOX_LIB."""
-    return box_lib(tmp_path_factory.mktemp("lib"))
+    return guest_bundle(tmp_path_factory.mktemp("lib"))
 
 
 @pytest.fixture

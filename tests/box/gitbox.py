@@ -1,4 +1,4 @@
-"""A box in which resolve, checkout, harvest and publish run one after the other on one remote, for tests of these programs."""
+"""A box in which resolve, checkout, commit and push run one after the other on one remote, for tests of these programs."""
 
 import base64
 import os
@@ -15,7 +15,7 @@ AUTHORIZATION = "Authorization: Basic " + base64.b64encode(f"x-access-token:{TOK
 
 
 class GitBox:
-    """The box of one run. The programs return their reports; `checked_out` and `harvested` insist on success."""
+    """The box of one run. The programs return their reports; `checked_out` and `committed` insist on success."""
 
     def __init__(self, directory: Path, remote: Path | str, *, branch: str = "agent/work", mirror: str | None = "../mirror") -> None:
         self.directory, self.branch, self._mirror = directory, branch, mirror
@@ -37,7 +37,7 @@ class GitBox:
 
     @property
     def out(self) -> Path:
-        """What harvest left."""
+        """What commit left."""
         return self.directory / "out"
 
     def run(self, program: str, request: Mapping[str, object]) -> dict[str, Any]:
@@ -58,16 +58,16 @@ class GitBox:
         places = {"mirror": self._mirror, "clean": "clean.git", "tree": "work"}
         return self.run("checkout", {"remote": self.remote, "branch": self.branch, "base": self.base, "ref": None, **places, **fields})
 
-    def harvest(self, **fields: object) -> dict[str, Any]:
-        """Run harvest."""
+    def commit(self, **fields: object) -> dict[str, Any]:
+        """Run commit."""
         words = {"subject": None, "fallback": "Do the task", "body": "Ccterm-Run: 1", "author": AUTHOR}
         caps = {"max_file_bytes": 50 << 20, "max_total_bytes": 200 << 20}
-        return self.run("harvest", {"tree": "work", "clean": "clean.git", "out": "out", "base": self.base, **words, **caps, **fields})
+        return self.run("commit", {"tree": "work", "clean": "clean.git", "out": "out", "base": self.base, **words, **caps, **fields})
 
-    def publish(self, commit: str, **fields: object) -> dict[str, Any]:
-        """Run publish."""
+    def push(self, commit: str, **fields: object) -> dict[str, Any]:
+        """Run push."""
         return self.run(
-            "publish", {"remote": self.remote, "branch": self.branch, "clean": "clean.git", "commit": commit, "tip": self.tip, **fields}
+            "push", {"remote": self.remote, "branch": self.branch, "clean": "clean.git", "commit": commit, "tip": self.tip, **fields}
         )
 
     def start(self, **fields: object) -> "GitBox":
@@ -78,21 +78,21 @@ class GitBox:
         assert made["ok"], made
         return self
 
-    def commit(self, **fields: object) -> str:
-        """Harvest without a refusal and return the commit."""
-        report = self.harvest(**fields)
+    def new_commit(self, **fields: object) -> str:
+        """CommitStep without a refusal and return the commit."""
+        report = self.commit(**fields)
         assert report["ok"], report
         assert report["refusals"] == []
         commit: str = report["commit"]
         return commit
 
-    def committed(self, **fields: object) -> dict[str, bytes]:
-        """Harvest without a refusal and return the files of the commit."""
-        return support.files_at(self.clean, self.commit(**fields))
+    def committed_files(self, **fields: object) -> dict[str, bytes]:
+        """CommitStep without a refusal and return the files of the commit."""
+        return support.files_at(self.clean, self.new_commit(**fields))
 
     def refused(self, **fields: object) -> list[tuple[str, str]]:
-        """Harvest and return (rule, path) of what was refused."""
-        report = self.harvest(**fields)
+        """CommitStep and return (rule, path) of what was refused."""
+        report = self.commit(**fields)
         assert report["ok"], report
         return [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]]
 

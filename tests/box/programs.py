@@ -1,4 +1,4 @@
-"""Runs the step programs of ccterm.inside in a box directory, as an executor does, and reads their frames."""
+"""Runs the step programs of ccterm.box in a box directory, as an executor does, and reads their frames."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ccterm.box
+import ccterm
 
-_INSIDE = Path(ccterm.inside.__file__).parent
+_PACKAGE = Path(ccterm.__file__).parent
 LIMIT = 120.0
 _HUMBLE = """
 import ctypes, os, sys
@@ -37,14 +37,15 @@ class Ended:
         return [frame["d"] for frame in self.frames if frame["k"] == "note"]
 
 
-def box_lib(directory: Path) -> Path:
+def guest_bundle(directory: Path) -> Path:
     """Make what a box has as BOX_LIB below `directory`, out of links; return it."""
     lib = directory / "box-lib"
     if not lib.exists():
         (lib / "ccterm").mkdir(parents=True)
         (lib / "ccterm" / "__init__.py").touch()
-        (lib / "ccterm" / "inside").symlink_to(_INSIDE)
-        (lib / "__main__.py").symlink_to(_INSIDE / "__main__.py")
+        for room in ("box", "git"):
+            (lib / "ccterm" / room).symlink_to(_PACKAGE / room)
+        (lib / "__main__.py").symlink_to(_PACKAGE / "box" / "__main__.py")
     return lib
 
 
@@ -62,7 +63,7 @@ def start_program(
     `name`: of the request file, for several at once in one box.
     """
     box.mkdir(parents=True, exist_ok=True)
-    lib = box_lib(box.parent)
+    lib = guest_bundle(box.parent)
     name = name or f"request-{program}.json"
     (box / name).write_text(json.dumps(request))
     command = [sys.executable, "-I", str(lib), program, name]

@@ -146,9 +146,9 @@ def test_a_sha256_repository_works(tmp_path: Path) -> None:
     support.add_commit(remote, {"a": "1\n"})
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "a").write_text("2\n")
-    commit = box.commit()
+    commit = box.new_commit()
     assert len(commit) == 64
-    assert box.publish(commit)["proven"]
+    assert box.push(commit)["verified"]
 
 
 def test_a_shallow_checkout_has_the_last_commits_only(tmp_path: Path, remote: Path) -> None:
@@ -157,11 +157,11 @@ def test_a_shallow_checkout_has_the_last_commits_only(tmp_path: Path, remote: Pa
     assert not (tmp_path / "mirror").exists()
 
 
-def test_a_shallow_checkout_can_be_harvested_and_published(tmp_path: Path, remote: Path) -> None:
+def test_a_shallow_checkout_can_be_committed_and_pushed(tmp_path: Path, remote: Path) -> None:
     box = GitBox(tmp_path / "box", remote).start(depth=1)
     (box.tree / "new").write_text("x\n")
-    commit = box.commit()
-    assert box.publish(commit)["proven"]
+    commit = box.new_commit()
+    assert box.push(commit)["verified"]
     assert support.git(remote, "rev-list", "--count", commit) == "4"
 
 
@@ -172,9 +172,9 @@ def test_a_partial_checkout_never_needs_the_network_again(tmp_path: Path, remote
     missing = support.git(box.tree, "rev-list", "--objects", "--missing=print", "HEAD")
     assert missing.count("\n?") == 2  # the older versions of main.py
     (box.tree / "new").write_text("x\n")
-    commit = box.commit()
+    commit = box.new_commit()
     hidden.rename(remote)
-    assert box.publish(commit)["proven"]
+    assert box.push(commit)["verified"]
     assert "promisor" not in (box.clean / "config").read_text() + (box.tree / ".git/config").read_text()
 
 
@@ -183,7 +183,7 @@ def test_a_partial_checkout_without_trees_is_filled(tmp_path: Path, remote: Path
     box = GitBox(tmp_path / "box", remote).start(filter="tree:0")
     remote.rename(tmp_path / "hidden.git")
     (box.tree / "src/main.py").write_text("print(4)\n")
-    assert box.committed() == {"README.md": b"# Example\n", "src/main.py": b"print(4)\n"}
+    assert box.committed_files() == {"README.md": b"# Example\n", "src/main.py": b"print(4)\n"}
 
 
 def test_a_remote_that_cannot_filter_is_noted(tmp_path: Path, remote: Path) -> None:

@@ -27,7 +27,7 @@ def test_added_changed_and_deleted_files_become_one_commit_on_the_base(box: GitB
     (box.tree / "README.md").write_text("# Changed\n")
     (box.tree / "new.txt").write_text("new\n")
     (box.tree / "src/main.py").unlink()
-    report = box.harvest()
+    report = box.commit()
     assert (report["files"], report["added"], report["removed"], report["deleted"]) == (3, 2, 2, 1)
     assert support.git(box.clean, "rev-list", "--parents", "-n1", report["commit"]) == f"{report['commit']} {box.base}"
     assert support.files_at(box.clean, report["commit"]) == {
@@ -39,20 +39,20 @@ def test_added_changed_and_deleted_files_become_one_commit_on_the_base(box: GitB
 
 
 def test_no_change_is_no_commit(box: GitBox) -> None:
-    report = box.harvest()
+    report = box.commit()
     assert (report["ok"], report["commit"], report["files"], report["refusals"]) == (True, None, 0, [])
 
 
 def test_author_and_committer_are_the_given_one(box: GitBox) -> None:
     (box.tree / "new").write_text("x")
-    commit = box.commit(author="Ada L. <ada@example.com>")
+    commit = box.new_commit(author="Ada L. <ada@example.com>")
     assert support.git(box.clean, "log", "-1", "--format=%an|%ae|%cn|%ce", commit) == "Ada L|ada@example.com|Ada L|ada@example.com"
 
 
 def test_executable_bits_and_links_are_kept(box: GitBox) -> None:
     (box.tree / "README.md").chmod(0o755)
     (box.tree / "src/link").symlink_to("../README.md")
-    listing = support.git(box.clean, "ls-tree", "-r", box.commit())
+    listing = support.git(box.clean, "ls-tree", "-r", box.new_commit())
     assert "100755 blob" in next(line for line in listing.splitlines() if line.endswith("README.md"))
     assert "120000 blob" in next(line for line in listing.splitlines() if line.endswith("src/link"))
 
@@ -63,7 +63,7 @@ def test_a_file_that_became_a_directory_and_the_other_way_round(box: GitBox) -> 
     (box.tree / "README.md/inside").write_text("1")
     shutil.rmtree(box.tree / "src/deep")
     (box.tree / "src/deep").write_text("2")
-    files = box.committed()
+    files = box.committed_files()
     assert (files["README.md/inside"], files["src/deep"]) == (b"1", b"2")
     assert "src/deep/er/x.txt" not in files
 
@@ -72,22 +72,22 @@ def test_an_empty_repository_gets_its_first_commit(tmp_path: Path) -> None:
     remote = support.make_bare(tmp_path / "empty.git")
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "README.md").write_text("first\n")
-    commit = box.commit()
+    commit = box.new_commit()
     assert support.git(box.clean, "rev-list", "--parents", commit) == commit
-    assert box.publish(commit)["proven"]
+    assert box.push(commit)["verified"]
     assert support.git_bytes(remote, "show", "agent/work:README.md") == b"first\n"
 
 
 def test_an_untouched_empty_repository_gives_no_commit(tmp_path: Path) -> None:
     box = GitBox(tmp_path / "box", support.make_bare(tmp_path / "empty.git")).start()
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None
 
 
 def test_ignored_files_stay_out(box: GitBox) -> None:
     (box.tree / "x.log").write_text("x")
     (box.tree / "build").mkdir()
     (box.tree / "build/out").write_text("x")
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None
 
 
 def test_the_rules_of_the_tree_decide_what_is_ignored(box: GitBox) -> None:
@@ -95,7 +95,7 @@ def test_the_rules_of_the_tree_decide_what_is_ignored(box: GitBox) -> None:
     (box.tree / "src/.gitignore").write_text("/local\n")
     for name in ("a.tmp", "keep.tmp", "b.log", "src/local", "src/deep/local"):
         (box.tree / name).write_text("x")
-    assert {"keep.tmp", "b.log", "src/deep/local"} == box.committed().keys() - {
+    assert {"keep.tmp", "b.log", "src/deep/local"} == box.committed_files().keys() - {
         "README.md",
         "src/main.py",
         "src/deep/er/x.txt",
@@ -108,7 +108,7 @@ def test_a_tracked_path_stays_tracked_though_it_is_ignored_now(box: GitBox) -> N
     (box.tree / ".gitignore").write_text("src/\n")
     (box.tree / "src/main.py").write_text("print(2)\n")
     (box.tree / "src/new.py").write_text("")
-    files = box.committed()
+    files = box.committed_files()
     assert files["src/main.py"] == b"print(2)\n"
     assert "src/new.py" not in files
 
@@ -117,25 +117,25 @@ def test_rules_outside_the_tree_ignore_nothing(box: GitBox) -> None:
     (box.tree / ".git/info").mkdir(exist_ok=True)
     (box.tree / ".git/info/exclude").write_text("*\n")
     (box.tree / "new").write_text("x")
-    assert "new" in box.committed()
+    assert "new" in box.committed_files()
 
 
 def test_odd_but_honest_names_are_taken(box: GitBox) -> None:
     names = {":(top)x", ":x", "-n", "a b", "*", "[x]", "#x", "!x", '"q"', "ünï", "\\x", "trailing "}
     for name in names:
         (box.tree / name).write_text(name)
-    assert {name: name.encode() for name in names}.items() <= box.committed().items()
+    assert {name: name.encode() for name in names}.items() <= box.committed_files().items()
 
 
 def test_empty_directories_are_nothing(box: GitBox) -> None:
     (box.tree / "empty/inner").mkdir(parents=True)
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None
 
 
 def test_work_that_the_agent_committed_is_one_commit_on_the_base(box: GitBox) -> None:
     for name in ("one", "two"):
         support.commit_files(box.tree, {name: name})
-    commit = box.commit()
+    commit = box.new_commit()
     assert support.git(box.clean, "rev-list", "--count", f"{box.base}..{commit}") == "1"
     assert {"one", "two"} <= support.files_at(box.clean, commit).keys()
 
@@ -144,13 +144,13 @@ def test_a_moved_head_does_not_matter(box: GitBox) -> None:
     agent_git(box, "checkout", "--quiet", "--orphan", "elsewhere")
     support.commit_files(box.tree, {"new": "x"})
     agent_git(box, "update-ref", "-d", "refs/heads/agent/work")
-    assert support.git(box.clean, "rev-parse", f"{box.commit()}^") == box.base
+    assert support.git(box.clean, "rev-parse", f"{box.new_commit()}^") == box.base
 
 
 def test_without_a_git_directory_the_tree_counts_all_the_same(box: GitBox) -> None:
     shutil.rmtree(box.tree / ".git")
     (box.tree / "new").write_text("x")
-    assert "new" in box.committed()
+    assert "new" in box.committed_files()
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "nothing"])
@@ -160,26 +160,26 @@ def test_a_tree_that_is_no_directory_any_more_is_a_plain_failure(box: GitBox, ki
         box.tree.write_text("x")
     elif kind == "link":
         box.tree.symlink_to("/etc")
-    report = box.harvest()
+    report = box.commit()
     assert (report["ok"], report["reason"]) == (False, "io")
     assert "no directory any more" in report["detail"]
 
 
 def test_a_base_that_is_not_there_is_a_plain_failure(box: GitBox) -> None:
-    assert box.harvest(base="1" * 40)["reason"] == "base"
+    assert box.commit(base="1" * 40)["reason"] == "base"
 
 
 def test_the_base_may_be_emptied(box: GitBox) -> None:
     for path in box.tree.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    report = box.harvest()
+    report = box.commit()
     assert (report["deleted"], report["refusals"]) == (4, [])
 
 
-def test_harvesting_twice_gives_the_same_files(box: GitBox) -> None:
+def test_committing_twice_gives_the_same_files(box: GitBox) -> None:
     (box.tree / "new").write_text("x")
-    first, second = box.commit(), box.commit()
+    first, second = box.new_commit(), box.new_commit()
     assert support.git(box.clean, "rev-parse", f"{first}^{{tree}}") == support.git(box.clean, "rev-parse", f"{second}^{{tree}}")
 
 
@@ -187,13 +187,13 @@ def test_many_files(box: GitBox) -> None:
     (box.tree / "many").mkdir()
     for number in range(2000):
         (box.tree / f"many/{number}").write_text(f"{number}\n")
-    assert box.harvest()["files"] == 2000
+    assert box.commit()["files"] == 2000
 
 
 def test_nothing_but_the_reference_stays_in_the_clean_directory(box: GitBox) -> None:
     before = {path.name for path in box.clean.iterdir()}
     (box.tree / "new").write_text("x")
-    box.commit()
+    box.new_commit()
     assert {path.name for path in box.clean.iterdir()} == before
 
 
@@ -205,7 +205,7 @@ def test_a_full_disk_is_its_own_reason(tmp_path: Path, box: GitBox) -> None:
         pytest.skip("needs the right to mount")
     try:
         shutil.copytree(box.clean, place / "clean.git")
-        assert box.harvest(clean="../small/clean.git")["reason"] == "disk"
+        assert box.commit(clean="../small/clean.git")["reason"] == "disk"
     finally:
         subprocess.run(["umount", str(place)], check=True)
 
@@ -217,7 +217,7 @@ def test_an_unreadable_file_of_the_agent_is_taken(box: GitBox) -> None:
     for name in ("closed/secret", "README.md", "closed"):
         (box.tree / name).chmod(0)
     box.humble = True
-    files = box.committed()
+    files = box.committed_files()
     assert (files["closed/secret"], files["README.md"]) == (b"x", b"other")
 
 
@@ -230,4 +230,4 @@ def test_what_cannot_be_read_at_all_is_refused_by_name(box: GitBox) -> None:
         (box.tree / name).chmod(0)
     box.humble = True
     assert box.refused() == [("unreadable", "README.md"), ("unreadable", "closed"), ("unreadable", "new")]
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None

@@ -1,4 +1,4 @@
-"""What a harvest leaves beside the commit: bundle, patch, changes, added bytes, and copies of what was refused."""
+"""What a commit leaves beside the commit: bundle, patch, changes, added bytes, and copies of what was refused."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
 
 def test_the_bundle_brings_the_commit_to_whoever_has_the_base(tmp_path: Path, box: GitBox) -> None:
     (box.tree / "new").write_text("x")
-    commit = box.commit()
+    commit = box.new_commit()
     other = tmp_path / "other"
     support.git(tmp_path, "clone", "--quiet", box.remote, str(other))
     support.git(other, "fetch", "--quiet", str(box.out / "work.bundle"), "refs/ccterm/work")
@@ -30,7 +30,7 @@ def test_the_patch_makes_the_same_tree(tmp_path: Path, box: GitBox) -> None:
     (box.tree / "bin").write_bytes(bytes(range(256)))
     (box.tree / "src/main.py").unlink()
     (box.tree / "README.md").chmod(0o755)
-    commit = box.commit()
+    commit = box.new_commit()
     other = tmp_path / "other"
     support.git(tmp_path, "clone", "--quiet", box.remote, str(other))
     support.git(other, "apply", "--index", str(box.out / "work.patch"))
@@ -41,7 +41,7 @@ def test_the_list_of_changes(box: GitBox) -> None:
     (box.tree / "README.md").write_text("# Example\nmore\n")
     (box.tree / "bin").write_bytes(b"\0\1\2")
     (box.tree / "src/main.py").unlink()
-    box.commit()
+    box.new_commit()
     told = json.loads((box.out / "changes.json").read_text())
     assert [{name: value for name, value in change.items() if name != "span"} for change in told] == [
         {"path": "README.md", "old_mode": "100644", "new_mode": "100644", "added": 1, "removed": 0, "size": 15, "old_size": 10},
@@ -56,7 +56,7 @@ def test_each_change_says_where_its_added_bytes_are(box: GitBox) -> None:
     (box.tree / "bin").write_bytes(b"\0BINARY")
     (box.tree / "src/main.py").write_text("+++ TEXT\n")
     (box.tree / "zero").touch()
-    box.commit()
+    box.new_commit()
     added = (box.out / "added.bin").read_bytes()
     told = json.loads((box.out / "changes.json").read_text())
     assert {change["path"]: added[slice(*change["span"])] for change in told} == {
@@ -70,7 +70,7 @@ def test_each_change_says_where_its_added_bytes_are(box: GitBox) -> None:
 def test_a_renamed_file_names_where_its_content_lives_on(box: GitBox) -> None:
     (box.tree / "src/main.py").rename(box.tree / "moved.py")
     (box.tree / "README.md").unlink()
-    box.commit()
+    box.new_commit()
     told = json.loads((box.out / "changes.json").read_text())
     assert {change["path"]: change.get("renamed_to") for change in told} == {"README.md": None, "moved.py": None, "src/main.py": "moved.py"}
 
@@ -80,7 +80,7 @@ def test_a_gutted_file_says_how_many_lines_it_had(tmp_path: Path) -> None:
     box = GitBox(tmp_path / "box", source).start()
     for name in ("long.txt", "short.txt"):
         (box.tree / name).write_text("stub\n")
-    box.commit()
+    box.new_commit()
     told = json.loads((box.out / "changes.json").read_text())
     assert {change["path"]: change.get("old_lines") for change in told} == {"long.txt": 50, "short.txt": None}
 
@@ -90,7 +90,7 @@ def test_the_added_bytes_hold_all_that_is_new_and_nothing_old(box: GitBox) -> No
     (box.tree / "NEW-NAME").write_bytes(b"\0NEW-BINARY")
     (box.tree / "link").symlink_to("NEW-TARGET")
     (box.tree / "src/main.py").unlink()
-    box.commit(body="NEW-BODY", subject="NEW-SUBJECT")
+    box.new_commit(body="NEW-BODY", subject="NEW-SUBJECT")
     added = (box.out / "added.bin").read_bytes()
     for word in (b"++ NEW-LINE\n", b"--- a\n", b"NEW-NAME", b"\0NEW-BINARY", b"NEW-TARGET", b"NEW-BODY", b"NEW-SUBJECT"):
         assert word in added
@@ -101,7 +101,7 @@ def test_the_added_bytes_hold_all_that_is_new_and_nothing_old(box: GitBox) -> No
 def test_attributes_cannot_hide_lines_from_the_added_bytes(box: GitBox) -> None:
     (box.tree / ".gitattributes").write_text("* -diff binary\n")
     (box.tree / "hidden").write_text("SECRET-LINE\n")
-    box.commit()
+    box.new_commit()
     assert b"SECRET-LINE" in (box.out / "added.bin").read_bytes()
 
 
@@ -111,7 +111,7 @@ def test_a_name_that_is_not_utf8_stands_as_surrogates(tmp_path: Path) -> None:
     support.commit_files(source, {})
     box = GitBox(tmp_path / "box", source).start()
     (box.tree / os.fsdecode(b"caf\xe9")).write_text("2")
-    box.commit()
+    box.new_commit()
     assert [change["path"] for change in json.loads((box.out / "changes.json").read_text())] == ["caf\udce9"]
 
 
@@ -138,17 +138,17 @@ def test_all_files_of_a_refused_directory_are_kept(box: GitBox) -> None:
 def test_links_and_fifos_are_listed_and_not_opened(box: GitBox) -> None:
     (box.tree / "link").symlink_to("/etc/passwd")
     os.mkfifo(box.tree / "fifo")
-    box.harvest()
+    box.commit()
     assert copies(box) == {"link": None, "fifo": None}
 
 
 def test_without_refusals_there_is_no_such_directory(box: GitBox) -> None:
     (box.tree / "new").write_text("x")
-    box.commit()
+    box.new_commit()
     assert not (box.out / "refused").exists()
 
 
 def test_copies_are_there_when_nothing_else_is(box: GitBox) -> None:
     (box.tree / "link").symlink_to("/etc/passwd")
-    report = box.harvest()
+    report = box.commit()
     assert (report["commit"], sorted(path.name for path in box.out.iterdir())) == (None, ["refused"])

@@ -56,7 +56,7 @@ def test_names_that_only_begin_like_it_are_fine(start: Start) -> None:
     box = start()
     names = {".gitkeep", ".github/x", "git", "x.git", ".git-keep", "dev\\x2dsda.device", "git~x", "a:b"}
     write_all(box.tree, names)
-    assert names < box.committed().keys()
+    assert names < box.committed_files().keys()
 
 
 def test_names_that_cannot_be_shown_are_refused(start: Start) -> None:
@@ -70,14 +70,14 @@ def test_such_names_in_the_base_are_fine(start: Start) -> None:
     names = (b"new\nline", b"\xff\xfe", b"dir\x01/file")
     box = start(lambda source: write_all(source, names, "1"))
     write_all(box.tree, names, "2")
-    files = box.committed()
+    files = box.committed_files()
     assert [files[os.fsdecode(name)] for name in names] == [b"2"] * 3
 
 
 def test_a_new_file_in_a_directory_with_such_a_name_is_fine_too(start: Start) -> None:
     box = start(lambda source: write(source, b"d\xff/old"))
     write(box.tree, b"d\xff/new")
-    assert os.fsdecode(b"d\xff/new") in box.committed()
+    assert os.fsdecode(b"d\xff/new") in box.committed_files()
 
 
 def test_a_path_that_is_too_deep_is_refused(start: Start) -> None:
@@ -98,7 +98,7 @@ def test_a_deep_path_of_the_base_is_fine(start: Start) -> None:
     name = "d/" * 70 + "file"
     box = start(files={name: "1"})
     write(box.tree, name, "2")
-    assert box.committed()[name] == b"2"
+    assert box.committed_files()[name] == b"2"
 
 
 def test_case_twins_are_refused(start: Start) -> None:
@@ -125,10 +125,10 @@ def test_twins_in_the_base_are_fine(start: Start) -> None:
     box = start(files={"readme.MD": "1", "SRC/other.py": "2"})
     write(box.tree, "readme.MD", "changed")
     write(box.tree, "SRC/new.py")
-    assert box.committed()["readme.MD"] == b"changed"
+    assert box.committed_files()["readme.MD"] == b"changed"
 
 
 def test_a_changed_case_is_no_twin(start: Start) -> None:
     box = start()
     (box.tree / "README.md").rename(box.tree / "Readme.md")
-    assert box.committed().keys() == {"Readme.md", "src/main.py"}
+    assert box.committed_files().keys() == {"Readme.md", "src/main.py"}

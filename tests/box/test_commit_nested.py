@@ -22,7 +22,7 @@ def test_a_nested_repository_is_refused_by_name_and_the_rest_is_taken(start: Sta
     box = start()
     support.make_repository(box.tree / "vendor/lib", {"x": "1"})
     write(box.tree, "vendor/mine")
-    report = box.harvest()
+    report = box.commit()
     assert [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]] == [("nested", "vendor/lib")]
     assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "vendor/mine"}
 
@@ -32,7 +32,7 @@ def test_a_repository_begun_among_tracked_files_leaves_them_as_they_were(start: 
     support.git(box.tree / "src", "init", "--quiet")
     write(box.tree, "src/main.py", "print(2)\n")
     write(box.tree, "src/more.py")
-    report = box.harvest()
+    report = box.commit()
     assert (report["commit"], [(r["rule"], r["path"]) for r in report["refusals"]]) == (None, [("nested", "src")])
 
 
@@ -58,7 +58,7 @@ def test_a_nested_repository_in_an_ignored_place_is_skipped(start: Start) -> Non
     box = start(lambda source: write(source, ".gitignore", "node_modules/\n"))
     support.make_repository(box.tree / "node_modules/lib", {"x": "1"})
     write(box.tree, "new")
-    assert "new" in box.committed()
+    assert "new" in box.committed_files()
 
 
 def bare_fixture(source: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_bare_repository_in_the_base_is_fine(start: Start) -> None:
     box = start(bare_fixture)
     write(box.tree, "fixtures/repo/description", "mine\n")
     write(box.tree, "fixtures/repo/refs/new")
-    assert box.committed()["fixtures/repo/description"] == b"mine\n"
+    assert box.committed_files()["fixtures/repo/description"] == b"mine\n"
 
 
 @pytest.mark.parametrize("name", ["config", "hooks/post-checkout"])

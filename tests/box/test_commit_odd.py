@@ -29,28 +29,28 @@ def test_files_that_checkout_converts_are_not_changed_by_it(start: Start) -> Non
     files = {".gitattributes": b"*.bat eol=crlf\n*.c ident\n*.txt working-tree-encoding=UTF-16LE-BOM\n"}
     box = start(files | {"a.bat": b"one\ntwo\n", "b.c": b"$Id$\n", "c.txt": "grün\n".encode()})
     assert (box.tree / "a.bat").read_bytes() == b"one\r\ntwo\r\n"
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None
 
 
 def test_converted_files_are_converted_back(start: Start) -> None:
     box = start({".gitattributes": b"*.bat eol=crlf\n*.txt working-tree-encoding=UTF-16LE-BOM\n", "a.bat": b"one\n", "c.txt": b"x\n"})
     (box.tree / "a.bat").write_bytes(b"one\r\ntwo\r\n")
     (box.tree / "c.txt").write_bytes("\ufeffgrün\n".encode("utf-16-le"))
-    files = box.committed()
+    files = box.committed_files()
     assert (files["a.bat"], files["c.txt"]) == (b"one\ntwo\n", "grün\n".encode())
 
 
 def test_files_that_were_never_normalised_are_left_alone(start: Start) -> None:
     box = start({".gitattributes": b"* text=auto\n*.bat text eol=crlf\n", "dos.txt": b"a\r\nb\r\n", "mixed.bat": b"a\r\nb\n", "x": b"1\n"})
     (box.tree / "x").write_bytes(b"2\n")
-    report = box.harvest()
+    report = box.commit()
     assert (report["files"], report["added"]) == (1, 1)
 
 
 def test_removing_the_attributes_changes_no_other_file(start: Start) -> None:
     box = start({".gitattributes": b"*.bat eol=crlf\n", "a.bat": b"one\ntwo\n"})
     (box.tree / ".gitattributes").unlink()
-    report = box.harvest()
+    report = box.commit()
     assert (report["files"], report["deleted"]) == (1, 1)
 
 
@@ -59,7 +59,7 @@ def test_attributes_that_git_cannot_follow_are_a_note(start: Start) -> None:
     (box.tree / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n*.q working-tree-encoding=NO-SUCH\n")
     (box.tree / "plain.txt").write_text("plain\n")
     (box.tree / "q.q").write_text("plain\n")
-    report = box.harvest()
+    report = box.commit()
     files = support.files_at(box.clean, report["commit"])
     assert (files["plain.txt"], files["q.q"]) == (b"plain\n", b"plain\n")
     assert len(report["notes"]) == 2
@@ -70,7 +70,7 @@ def test_very_many_such_files_are_taken_all_the_same(start: Start) -> None:
     (box.tree / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n")
     for number in range(600):
         (box.tree / f"{number}.txt").write_text("plain\n")
-    report = box.harvest()
+    report = box.commit()
     assert (report["files"], len(report["notes"])) == (601, 21)
     assert support.git_bytes(box.clean, "show", f"{report['commit']}:599.txt") == b"plain\n"
 
@@ -85,13 +85,13 @@ def lfs_repository(start: Start) -> GitBox:
 def test_lfs_pointers_stay_pointers(start: Start) -> None:
     box = lfs_repository(start)
     (box.tree / "README.md").write_text("y\n")
-    assert box.committed()["a.bin"].startswith(b"version https://git-lfs")
+    assert box.committed_files()["a.bin"].startswith(b"version https://git-lfs")
 
 
 def test_lfs_files_in_place_of_their_pointers_are_no_change(start: Start) -> None:
     box = lfs_repository(start)
     (box.tree / "a.bin").write_text("hello\n")
-    assert box.harvest(lfs=True)["commit"] is None
+    assert box.commit(lfs=True)["commit"] is None
 
 
 def test_changed_and_new_lfs_files_are_refused(start: Start) -> None:
@@ -104,7 +104,7 @@ def test_changed_and_new_lfs_files_are_refused(start: Start) -> None:
 def test_a_new_pointer_is_taken_as_it_is(start: Start) -> None:
     box = lfs_repository(start)
     (box.tree / "new.bin").write_bytes(HELLO)
-    assert box.committed(lfs=True)["new.bin"] == HELLO
+    assert box.committed_files(lfs=True)["new.bin"] == HELLO
 
 
 def literal(remote: Path, kind: str, content: bytes) -> str:
@@ -141,8 +141,8 @@ def test_bad_trees_in_old_history_are_not_judged(tmp_path: Path, kind: str) -> N
     support.git(remote, "update-ref", "refs/heads/main", support.git(remote, "commit-tree", tree, "-p", bad, "-m", "good"))
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x")
-    commit = box.commit()
-    assert box.publish(commit)["proven"]
+    commit = box.new_commit()
+    assert box.push(commit)["verified"]
 
 
 def test_modes_and_padding_of_old_in_the_base_itself_are_fine(tmp_path: Path) -> None:
@@ -153,9 +153,9 @@ def test_modes_and_padding_of_old_in_the_base_itself_are_fine(tmp_path: Path) ->
     tree = literal(remote, "tree", raw_tree((b"100664 a", blob), (b"040000 d", inner)))
     support.git(remote, "update-ref", "refs/heads/main", support.git(remote, "commit-tree", tree, "-m", "odd"))
     box = GitBox(tmp_path / "box", remote).start()
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None
     (box.tree / "d/new").write_text("x")
-    assert box.harvest()["files"] == 1
+    assert box.commit()["files"] == 1
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_bad_commits_in_the_history_are_not_judged(tmp_path: Path, author: bytes
     support.git(remote, "update-ref", "refs/heads/main", bad)
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x")
-    assert box.publish(box.commit())["proven"]
+    assert box.push(box.new_commit())["verified"]
 
 
 def test_a_replaced_git_directory_is_only_dropped(start: Start) -> None:
@@ -179,4 +179,4 @@ def test_a_replaced_git_directory_is_only_dropped(start: Start) -> None:
     shutil.rmtree(box.tree / ".git")
     (box.tree / ".git").write_text("gitdir: /etc\n")
     (box.tree / "new").write_text("x")
-    assert box.committed().keys() == {"README.md", "new"}
+    assert box.committed_files().keys() == {"README.md", "new"}

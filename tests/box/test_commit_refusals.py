@@ -34,14 +34,14 @@ def test_links_that_stay_are_fine(start: Start) -> None:
     targets = ("src/main.py", "src/../README.md", "nowhere", "./src", "src//main.py")
     for number, target in enumerate(targets):
         (box.tree / f"link{number}").symlink_to(target)
-    files = box.committed()
+    files = box.committed_files()
     assert [files[f"link{number}"].decode() for number in range(len(targets))] == list(targets)
 
 
 def test_links_that_leave_are_fine_in_the_base(start: Start) -> None:
     box = start(lambda source: (source / "link").symlink_to("/etc/passwd"))
     write(box.tree, "new")
-    assert box.committed()["link"] == b"/etc/passwd"
+    assert box.committed_files()["link"] == b"/etc/passwd"
 
 
 def test_a_link_of_the_base_that_was_turned_elsewhere_is_judged(start: Start) -> None:
@@ -58,7 +58,7 @@ def test_a_directory_replaced_by_a_link_that_leaves_stays_as_it_was(start: Start
     (box.tree / "src").rmdir()
     (box.tree / "src").symlink_to("/etc")
     write(box.tree, "new")
-    report = box.harvest()
+    report = box.commit()
     assert [refusal["path"] for refusal in report["refusals"]] == ["src"]
     assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "new"}
 
@@ -82,7 +82,7 @@ def test_a_tracked_file_replaced_by_a_fifo_stays_as_it_was(start: Start) -> None
     box = start()
     (box.tree / "README.md").unlink()
     os.mkfifo(box.tree / "README.md")
-    report = box.harvest()
+    report = box.commit()
     assert (report["commit"], report["refusals"][0]["rule"]) == (None, "special")
 
 
@@ -114,14 +114,14 @@ def test_a_sparse_file_in_place_of_a_tracked_one_is_not_read(start: Start) -> No
     with (box.tree / "README.md").open("wb") as file:
         file.truncate(1 << 42)
     (box.out / "refused").mkdir(parents=True)
-    report = box.harvest()
+    report = box.commit()
     assert [refusal["rule"] for refusal in report["refusals"]] == ["size"]
 
 
 def test_a_large_file_of_the_base_is_fine(start: Start) -> None:
     box = start(files={"big": "x" * 5000})
     write(box.tree, "new", "y")
-    assert box.commit(max_file_bytes=1000)
+    assert box.new_commit(max_file_bytes=1000)
 
 
 def test_a_large_file_that_was_changed_is_judged(start: Start) -> None:
@@ -141,7 +141,7 @@ def test_a_gitmodules_file_that_git_finds_dangerous_is_refused_and_the_rest_take
     box = start()
     write(box.tree, ".gitmodules", '[submodule "x"]\n\tpath = x\n\turl = -u./evil\n')
     write(box.tree, "new")
-    report = box.harvest()
+    report = box.commit()
     assert [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]] == [("content", ".gitmodules")]
     assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "new"}
 
@@ -149,14 +149,14 @@ def test_a_gitmodules_file_that_git_finds_dangerous_is_refused_and_the_rest_take
 def test_such_a_file_in_the_base_is_fine(start: Start) -> None:
     box = start(files={".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = -u./evil\n'})
     write(box.tree, "new")
-    assert "new" in box.committed()
+    assert "new" in box.committed_files()
 
 
 def test_a_refused_change_leaves_the_base_version(start: Start) -> None:
     box = start()
     write(box.tree, "src/main.py", "x" * 2000)
     write(box.tree, "new")
-    report = box.harvest(max_file_bytes=1000)
+    report = box.commit(max_file_bytes=1000)
     assert support.files_at(box.clean, report["commit"])["src/main.py"] == b"print(1)\n"
 
 
@@ -164,6 +164,6 @@ def test_very_many_refusals_are_counted_and_listed_in_part(start: Start) -> None
     box = start()
     for number in range(600):
         (box.tree / f"link{number}").symlink_to("/etc")
-    report = box.harvest()
+    report = box.commit()
     assert len(report["refusals"]) == 500
     assert report["notes"] == ["100 more refused paths are not listed here"]

@@ -19,7 +19,7 @@ def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
 
 
 def subject(box: GitBox, **fields: object) -> str:
-    report = box.harvest(**fields)
+    report = box.commit(**fields)
     assert report["subject"] == support.git(box.clean, "log", "-1", "--format=%s", report["commit"])
     found: str = report["subject"]
     return found
@@ -126,6 +126,6 @@ def test_it_is_made_fit(box: GitBox, given: str, expected: str) -> None:
 
 
 def test_the_body_follows_after_an_empty_line(box: GitBox) -> None:
-    commit = box.commit(subject="S", body="Line one\n\nCcterm-Run: 01\nCcterm-Model: m")
+    commit = box.new_commit(subject="S", body="Line one\n\nCcterm-Run: 01\nCcterm-Model: m")
     assert support.git(box.clean, "log", "-1", "--format=%B", commit) == "S\n\nLine one\n\nCcterm-Run: 01\nCcterm-Model: m"
     assert support.git(box.clean, "log", "-1", "--format=%(trailers:key=Ccterm-Run,valueonly)", commit) == "01"

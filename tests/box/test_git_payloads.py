@@ -88,9 +88,9 @@ def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
 
 
 def deliver(box: GitBox) -> dict[str, bytes]:
-    """Harvest and publish; return what the remote then holds."""
-    commit = box.harvest()["commit"]
-    assert box.publish(commit)["proven"]
+    """CommitStep and push; return what the remote then holds."""
+    commit = box.commit()["commit"]
+    assert box.push(commit)["verified"]
     return support.files_at(Path(box.remote), "agent/work")
 
 

@@ -1,4 +1,4 @@
-"""A push that is proven, or has its reason."""
+"""A push that is verified, or has its reason."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -36,9 +36,9 @@ def server(tmp_path: Path, box: GitBox) -> Iterator[GitServer]:
         yield server
 
 
-def test_a_new_branch_is_created_and_proven(box: GitBox, remote: Path) -> None:
-    commit = box.commit()
-    assert box.publish(commit) == {"ok": True, "remote_sha": commit, "proven": True}
+def test_a_new_branch_is_created_and_verified(box: GitBox, remote: Path) -> None:
+    commit = box.new_commit()
+    assert box.push(commit) == {"ok": True, "remote_sha": commit, "verified": True}
     assert support.tip(remote, "agent/work") == commit
 
 
@@ -46,29 +46,29 @@ def test_an_existing_branch_moves_on_from_its_tip(tmp_path: Path, remote: Path) 
     support.git(remote, "branch", "agent/work", "main")
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x\n")
-    assert box.publish(box.commit())["proven"]
+    assert box.push(box.new_commit())["verified"]
     assert support.git(remote, "rev-parse", "agent/work^") == box.tip
 
 
-def test_publishing_again_pushes_nothing(box: GitBox, server: GitServer) -> None:
-    commit = box.commit()
-    box.publish(commit)
+def test_pushing_again_pushes_nothing(box: GitBox, server: GitServer) -> None:
+    commit = box.new_commit()
+    box.push(commit)
     server.requests.clear()
-    assert box.publish(commit)["proven"]
+    assert box.push(commit)["verified"]
     assert Kind.PUSH not in {request.kind for request in server.requests}
 
 
 def test_nothing_but_the_branch_is_pushed(box: GitBox, remote: Path) -> None:
     support.git(box.tree, "tag", "-a", "mine", "-m", "x")
     support.git(box.clean, "tag", "-a", "mine", "-m", "x", box.base or "")
-    box.publish(box.commit())
+    box.push(box.new_commit())
     assert sorted(support.git(remote, "for-each-ref", "--format=%(refname)").splitlines()) == ["refs/heads/agent/work", "refs/heads/main"]
 
 
 def test_a_branch_that_somebody_else_created_exists(box: GitBox, remote: Path) -> None:
     other = support.add_commit(remote, {"other": "1"}, branch="agent/work")
-    report = box.publish(box.commit())
-    assert (report["reason"], report["remote_sha"], report["proven"]) == ("exists", other, False)
+    report = box.push(box.new_commit())
+    assert (report["reason"], report["remote_sha"], report["verified"]) == ("exists", other, False)
     assert support.tip(remote, "agent/work") == other
 
 
@@ -77,7 +77,7 @@ def test_a_branch_that_moved_on_is_no_fast_forward(tmp_path: Path, remote: Path)
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x\n")
     other = support.add_commit(remote, {"other": "1"}, branch="agent/work")
-    assert box.publish(box.commit())["reason"] == "non_fast_forward"
+    assert box.push(box.new_commit())["reason"] == "non_fast_forward"
     assert support.tip(remote, "agent/work") == other
 
 
@@ -86,7 +86,7 @@ def test_a_branch_that_was_deleted_meanwhile_is_not_created_anew(tmp_path: Path,
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x\n")
     support.git(remote, "branch", "-D", "agent/work")
-    assert box.publish(box.commit())["reason"] == "non_fast_forward"
+    assert box.push(box.new_commit())["reason"] == "non_fast_forward"
     assert support.tip(remote, "agent/work") is None
 
 
@@ -95,7 +95,7 @@ def race(box: GitBox, remote: Path, branch: str) -> None:
     tree = support.git(box.clean, "rev-parse", "refs/ccterm/work^{tree}")
     commits = [support.git(box.clean, "commit-tree", tree, "-p", str(box.base), "-m", str(number)) for number in range(20)]
     request = {"remote": box.remote, "branch": branch, "clean": "clean.git", "tip": None}
-    running = [(sha, start_program("publish", request | {"commit": sha}, box.directory, name=f"{sha}.json")) for sha in commits]
+    running = [(sha, start_program("push", request | {"commit": sha}, box.directory, name=f"{sha}.json")) for sha in commits]
     reports = {commit: finish(process).report for commit, process in running}
     winners = [commit for commit, report in reports.items() if report["ok"]]
     assert winners == [support.tip(remote, branch)]
@@ -103,13 +103,13 @@ def race(box: GitBox, remote: Path, branch: str) -> None:
 
 
 def test_twenty_creators_have_one_winner(box: GitBox, remote: Path) -> None:
-    box.commit()
+    box.new_commit()
     race(box, remote, "agent/work")
 
 
 @pytest.mark.slow
 def test_twenty_creators_have_one_winner_every_time(box: GitBox, remote: Path, rounds: Callable[[int], int]) -> None:
-    box.commit()
+    box.new_commit()
     for number in range(rounds(20)):
         race(box, remote, f"agent/{number}")
 
@@ -117,8 +117,8 @@ def test_twenty_creators_have_one_winner_every_time(box: GitBox, remote: Path, r
 @pytest.mark.parametrize("hook", ["pre-receive", "update"])
 def test_a_hook_that_declines_is_heard(box: GitBox, remote: Path, hook: str) -> None:
     support.install_hook(remote, hook, "echo 'no such work here' >&2; exit 1")
-    report = box.publish(box.commit())
-    assert (report["reason"], report["proven"]) == ("hook", False)
+    report = box.push(box.new_commit())
+    assert (report["reason"], report["verified"]) == ("hook", False)
     assert "no such work here" in report["detail"]
 
 
@@ -135,28 +135,28 @@ def test_a_hook_that_declines_is_heard(box: GitBox, remote: Path, hook: str) -> 
 )
 def test_the_words_of_a_server_have_their_reason(box: GitBox, remote: Path, words: str, reason: str) -> None:
     support.install_hook(remote, "pre-receive", f"cat >&2 <<'WORDS'\n{words}\nWORDS\nexit 1")
-    assert box.publish(box.commit())["reason"] == reason
+    assert box.push(box.new_commit())["reason"] == reason
 
 
 def test_a_remote_that_limits_sizes(box: GitBox, remote: Path) -> None:
     support.git(remote, "config", "receive.maxInputSize", "10")
-    assert box.publish(box.commit())["reason"] == "size"
+    assert box.push(box.new_commit())["reason"] == "size"
 
 
 def test_a_denied_branch_is_refused(box: GitBox, remote: Path) -> None:
     support.git(remote, "config", "receive.hideRefs", "refs/heads/agent")
-    assert box.publish(box.commit())["reason"] == "refused"
+    assert box.push(box.new_commit())["reason"] == "refused"
 
 
 def test_a_lost_reply_is_settled_by_asking(box: GitBox, server: GitServer, remote: Path) -> None:
     server.fail(Kind.PUSH, Drop("after"), times=1)
-    commit = box.commit()
-    assert box.publish(commit) == {"ok": True, "remote_sha": commit, "proven": True}
+    commit = box.new_commit()
+    assert box.push(commit) == {"ok": True, "remote_sha": commit, "verified": True}
 
 
 def test_a_lost_request_is_a_network_failure(box: GitBox, server: GitServer, remote: Path) -> None:
     server.fail(Kind.PUSH, Drop("before"))
-    report = box.publish(box.commit())
+    report = box.push(box.new_commit())
     assert (report["reason"], report["remote_sha"]) == ("network", None)
     assert support.tip(remote, "agent/work") is None
 
@@ -164,56 +164,56 @@ def test_a_lost_request_is_a_network_failure(box: GitBox, server: GitServer, rem
 def test_a_remote_that_is_gone_for_a_moment_is_asked_again(box: GitBox, server: GitServer) -> None:
     gate = Gate()
     server.fail(Kind.PUSH, Hang(gate), times=1)
-    commit = box.commit()
+    commit = box.new_commit()
     request = {"remote": box.remote, "branch": "agent/work", "clean": "clean.git", "commit": commit, "tip": None}
-    process = start_program("publish", request, box.directory, env=box.env)
+    process = start_program("push", request, box.directory, env=box.env)
     gate.reached()
     server.fail(Kind.DISCOVER_FETCH, Status(503), times=1)
     gate.open()
-    assert finish(process).report["proven"]
+    assert finish(process).report["verified"]
 
 
 @pytest.mark.parametrize(("status", "reason"), [(401, "auth"), (403, "auth"), (413, "size"), (500, "network")])
 def test_an_http_refusal_of_the_push_has_its_reason(box: GitBox, server: GitServer, status: int, reason: str) -> None:
     server.fail(Kind.PUSH, Status(status))
-    assert box.publish(box.commit())["reason"] == reason
+    assert box.push(box.new_commit())["reason"] == reason
 
 
 def test_a_token_that_may_only_read_is_an_auth_failure(box: GitBox, server: GitServer) -> None:
     server.fail(Kind.DISCOVER_PUSH, Status(403))
-    assert box.publish(box.commit())["reason"] == "auth"
+    assert box.push(box.new_commit())["reason"] == "auth"
 
 
 def test_the_token_does_not_follow_a_redirect(tmp_path: Path, box: GitBox, server: GitServer) -> None:
     with GitServer(tmp_path) as other:
         server.fail(Kind.DISCOVER_PUSH, Redirect(other.origin))
-        assert not box.publish(box.commit())["ok"]
+        assert not box.push(box.new_commit())["ok"]
         assert other.requests == []
 
 
 def test_the_token_stands_in_no_argument_file_or_report(tmp_path: Path, box: GitBox, server: GitServer) -> None:
-    commit = box.commit()
+    commit = box.new_commit()
     box.env["PATH"] = f"{spying_git(tmp_path / 'spying')}:{os.environ['PATH']}"
     server.fail(Kind.PUSH, Status(403), times=1)
-    reports = [box.publish(commit), box.publish(commit)]
-    assert [report["proven"] for report in reports] == [False, True]
+    reports = [box.push(commit), box.push(commit)]
+    assert [report["verified"] for report in reports] == [False, True]
     secrets = (TOKEN.encode(), AUTHORIZATION.split(" ")[2].encode())
     texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] + [repr(reports).encode()]
     assert not any(secret in text for secret in secrets for text in texts)
 
 
 def test_work_comes_from_a_bundle_later(tmp_path: Path, box: GitBox, remote: Path) -> None:
-    commit = box.commit()
+    commit = box.new_commit()
     later = GitBox(tmp_path / "later", remote).start()
     later.out.mkdir()
     (box.out / "work.bundle").rename(later.out / "work.bundle")
-    assert later.publish(commit, bundle="out/work.bundle")["proven"]
+    assert later.push(commit, bundle="out/work.bundle")["verified"]
     assert support.files_at(remote, "agent/work")["new"] == b"x\n"
 
 
 def test_a_bundle_of_something_else_is_refused(tmp_path: Path, box: GitBox) -> None:
-    box.commit()
-    report = box.publish("1" * 40, bundle="out/work.bundle")
+    box.new_commit()
+    report = box.push("1" * 40, bundle="out/work.bundle")
     assert (report["ok"], report["reason"]) == (False, "git")
     assert "does not hold" in report["detail"]
 
@@ -227,26 +227,26 @@ def test_a_bundle_with_faulty_objects_is_refused(tmp_path: Path, box: GitBox, re
     commit = support.git(source, "commit-tree", tree, "-p", "HEAD", "-m", "evil")
     support.git(source, "update-ref", "refs/ccterm/work", commit)
     support.git(source, "bundle", "create", "--quiet", str(box.directory / "evil.bundle"), "refs/ccterm/work", "^origin/main")
-    report = box.publish(commit, bundle="evil.bundle")
+    report = box.push(commit, bundle="evil.bundle")
     assert (report["ok"], "contains '.git'" in report["detail"]) == (False, True), report
     assert support.tip(remote, "agent/work") is None
 
 
 def test_a_bundle_that_is_broken_is_a_plain_failure(box: GitBox) -> None:
-    commit = box.commit()
+    commit = box.new_commit()
     box.directory.joinpath("broken").write_text("no bundle")
-    assert box.publish(commit, bundle="broken")["ok"] is False
+    assert box.push(commit, bundle="broken")["ok"] is False
 
 
 def test_a_remote_that_is_not_there(box: GitBox, remote: Path) -> None:
-    commit = box.commit()
+    commit = box.new_commit()
     remote.rename(remote.with_suffix(".gone"))
-    assert box.publish(commit)["reason"] == "not_found"
+    assert box.push(commit)["reason"] == "not_found"
 
 
 def test_a_userinfo_in_gits_words_is_not_repeated(tmp_path: Path, box: GitBox) -> None:
-    commit = box.commit()
+    commit = box.new_commit()
     script = 'case "$*" in *" push "*) echo "fatal: unable to access https://u:hunter2@h/r: no" >&2; exit 128;; esac\nexec $git "$@"'
     box.env["PATH"] = f"{wrap_git(tmp_path / 'chatty', script)}:{os.environ['PATH']}"
-    report = box.publish(commit)
+    report = box.push(commit)
     assert (report["reason"], "hunter2" in report["detail"]) == ("network", False)

@@ -107,8 +107,8 @@ def test_work_travels_over_ssh(tmp_path: Path, make_remote: MakeRemote, fake_ssh
     found = box.resolve(ssh=SSH)
     assert box.checkout(ref=found["ref"], ssh=SSH)["ok"]
     (box.tree / "new").write_text("x\n")
-    commit = box.commit()
-    assert box.publish(commit, ssh=SSH)["proven"]
+    commit = box.new_commit()
+    assert box.push(commit, ssh=SSH)["verified"]
     assert support.tip(remote, "agent/work") == commit
 
 

@@ -77,7 +77,7 @@ def test_a_directory_that_is_not_there_is_reported(shell: Shell) -> None:
 def test_a_host_that_dies_takes_the_command_along(shell: Shell) -> None:
     with shell("echo began; setsid sleep 600 & sleep 600", mark="m-host") as run:
         run.until_said("began")
-        run.cut_lifeline()
+        run.cut_parent_watch()
         wait_until(lambda: not alive("m-host"), 5)
         assert run.process.wait(5) == -9
 
@@ -88,9 +88,9 @@ class Repository:
     def __init__(self, box: Path) -> None:
         self.box, self.tree, self.clean = box, box / "tree", box / "clean.git"
         git(box, "init", "--bare", "--quiet", "clean.git")
-        self.base = self.committed({"kept": "kept\n", "changed": "old\n", "gone/deep/file": "gone\n", "gone/beside": "gone\n"})
+        self.base = self.committed_files({"kept": "kept\n", "changed": "old\n", "gone/deep/file": "gone\n", "gone/beside": "gone\n"})
 
-    def committed(self, files: Mapping[str, str], parent: str | None = None) -> str:
+    def committed_files(self, files: Mapping[str, str], parent: str | None = None) -> str:
         """Return a new commit with exactly these files."""
         with tempfile.TemporaryDirectory() as directory:
             for path, text in files.items():
@@ -126,7 +126,7 @@ def overlay(repository: Repository, commit: str, base: str | None = None) -> dic
 
 
 def test_a_commit_is_laid_over_the_tree(shell: Shell, repository: Repository) -> None:
-    commit = repository.committed({"kept": "kept\n", "changed": "new\n", "added/file": "added\n"}, repository.base)
+    commit = repository.committed_files({"kept": "kept\n", "changed": "new\n", "added/file": "added\n"}, repository.base)
     repository.set_up({"node_modules/dep": "installed\n", "gone/built": "built\n"})
     with shell("true", **overlay(repository, commit)) as run:
         assert run.report()["ok"]
@@ -140,7 +140,7 @@ def test_a_commit_is_laid_over_the_tree(shell: Shell, repository: Repository) ->
 
 
 def test_what_setup_changed_in_tracked_files_is_the_commits_again(shell: Shell, repository: Repository) -> None:
-    commit = repository.committed({"kept": "kept\n", "changed": "new\n"}, repository.base)
+    commit = repository.committed_files({"kept": "kept\n", "changed": "new\n"}, repository.base)
     repository.set_up({"kept": "changed by setup\n"})
     with shell("true", **overlay(repository, commit)) as run:
         assert run.report()["ok"]
@@ -148,7 +148,7 @@ def test_what_setup_changed_in_tracked_files_is_the_commits_again(shell: Shell, 
 
 
 def test_a_deletion_does_not_go_through_a_link(shell: Shell, repository: Repository, tmp_path: Path) -> None:
-    commit = repository.committed({"kept": "kept\n", "changed": "old\n"}, repository.base)
+    commit = repository.committed_files({"kept": "kept\n", "changed": "old\n"}, repository.base)
     subprocess.run(["rm", "-r", repository.tree / "gone"], check=True)
     (tmp_path / "outside" / "deep").mkdir(parents=True)
     (tmp_path / "outside" / "deep" / "file").touch()
@@ -160,8 +160,8 @@ def test_a_deletion_does_not_go_through_a_link(shell: Shell, repository: Reposit
 
 def test_content_that_lies_elsewhere_stays_when_it_did_not_change(shell: Shell, repository: Repository) -> None:
     attributes, pointer = "*.bin filter=lfs\n", "version https://git-lfs.github.com/spec/v1\n"
-    base = repository.committed({".gitattributes": attributes, "big.bin": pointer, "a": "old\n"})
-    commit = repository.committed({".gitattributes": attributes, "big.bin": pointer, "a": "new\n"}, base)
+    base = repository.committed_files({".gitattributes": attributes, "big.bin": pointer, "a": "old\n"})
+    commit = repository.committed_files({".gitattributes": attributes, "big.bin": pointer, "a": "new\n"}, base)
     repository.set_up({".gitattributes": attributes, "big.bin": "the real content", "a": "old\n"})
     with shell("true", **overlay(repository, commit, base)) as run:
         assert run.report()["ok"]
@@ -181,7 +181,7 @@ def test_a_commit_that_is_not_there_is_reported(shell: Shell, repository: Reposi
 
 
 def test_neither_hook_nor_filter_of_the_tree_runs(shell: Shell, repository: Repository) -> None:
-    commit = repository.committed({"kept": "new\n", ".gitattributes": "* filter=evil\n"}, repository.base)
+    commit = repository.committed_files({"kept": "new\n", ".gitattributes": "* filter=evil\n"}, repository.base)
     subprocess.run(["git", "init", "--quiet", repository.tree], check=True)
     for name, value in {
         "filter.evil.smudge": "touch ../../ran; cat",

@@ -1,4 +1,4 @@
-"""Submodules: fetched at their recorded commits when asked for, and left alone by harvest."""
+"""Submodules: fetched at their recorded commits when asked for, and left alone by commit."""
 
 import shutil
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def test_not_asked_for_the_directory_stays_empty_and_the_commit_keeps_the_link(b
     box.start()
     assert list((box.tree / "vendor").iterdir()) == []
     (box.tree / "new").write_text("x\n")
-    assert gitlinks(box, box.commit()) == [f"160000 commit {pinned}\tvendor"]
+    assert gitlinks(box, box.new_commit()) == [f"160000 commit {pinned}\tvendor"]
 
 
 def test_they_come_recursively_at_their_recorded_commits(box: GitBox, pinned: str) -> None:
@@ -83,7 +83,7 @@ def test_an_unchanged_submodule_is_fine(box: GitBox, pinned: str) -> None:
     box.start(submodules=True)
     (box.tree / "new").write_text("x\n")
     (box.tree / "vendor/ignored.o").write_text("built")
-    assert gitlinks(box, box.commit()) == [f"160000 commit {pinned}\tvendor"]
+    assert gitlinks(box, box.new_commit()) == [f"160000 commit {pinned}\tvendor"]
 
 
 def edit(tree: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_filled_directory_is_refused_when_none_was_asked_for(box: GitBox) -> N
 def test_a_removed_empty_directory_keeps_the_link(box: GitBox) -> None:
     box.start()
     (box.tree / "vendor").rmdir()
-    report = box.harvest()
+    report = box.commit()
     assert (report["commit"], report["notes"]) == (None, ["submodule vendor was removed; the commit keeps it"])
 
 
@@ -149,7 +149,7 @@ def test_a_file_in_place_of_the_directory_above_is_refused(tmp_path: Path, pinne
     shutil.rmtree(box.tree / "libs")
     (box.tree / "libs").write_text("x\n")
     assert box.refused() == [("gitlink", "libs")]
-    assert box.harvest()["commit"] is None
+    assert box.commit()["commit"] is None
 
 
 def test_a_submodule_that_the_agent_fetched_itself_is_a_note(box: GitBox, library: Path, pinned: str) -> None:
@@ -157,7 +157,7 @@ def test_a_submodule_that_the_agent_fetched_itself_is_a_note(box: GitBox, librar
     support.git(box.tree, "clone", "--quiet", str(library), "vendor")
     support.git(box.tree / "vendor", "checkout", "--quiet", pinned)
     (box.tree / "new").write_text("x\n")
-    report = box.harvest()
+    report = box.commit()
     assert report["refusals"] == []
     assert "fetched by the agent" in report["notes"][0]
 

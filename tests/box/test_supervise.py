@@ -180,7 +180,7 @@ def test_a_stop_while_the_agent_types_is_heard(supervise: Supervise) -> None:
 
 
 def test_a_word_after_the_stop_is_not_taken(supervise: Supervise) -> None:
-    with supervise(DEAF, ladder_seconds=[0.5, 0.5, 2]) as run:
+    with supervise(DEAF, termination_seconds=[0.5, 0.5, 2]) as run:
         run.until_said("hanging")
         run.order("stop")
         run.order("say", "wait")
@@ -189,21 +189,21 @@ def test_a_word_after_the_stop_is_not_taken(supervise: Supervise) -> None:
 
 
 def test_a_deaf_agent_is_killed_at_the_end_of_the_ladder(supervise: Supervise) -> None:
-    with supervise(DEAF, ladder_seconds=[0.2, 0.2, 2]) as run:
+    with supervise(DEAF, termination_seconds=[0.2, 0.2, 2]) as run:
         run.until_said("hanging")
         run.order("stop")
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": None, "signal": 9, "stopped_by": "asked"}
 
 
 def test_sigterm_is_the_second_rung(supervise: Supervise) -> None:
-    with supervise([{"say": "hanging"}, {"hang": ["SIGINT"]}], ladder_seconds=[0.2, 20, 2]) as run:
+    with supervise([{"say": "hanging"}, {"hang": ["SIGINT"]}], termination_seconds=[0.2, 20, 2]) as run:
         run.until_said("hanging")
         run.order("stop")
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": 143, "stopped_by": "asked"}
 
 
 def test_kill_is_at_once(supervise: Supervise) -> None:
-    with supervise(DEAF, ladder_seconds=[60, 60, 2]) as run:
+    with supervise(DEAF, termination_seconds=[60, 60, 2]) as run:
         run.until_said("hanging")
         run.order("kill")
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": None, "signal": 9, "stopped_by": "now"}
@@ -277,7 +277,7 @@ def resident(pid: int) -> int:
 def test_files_of_the_home_are_kept(supervise: Supervise, box: Path) -> None:
     session = "0b9f1a3e-0000-4000-a000-000000000000"
     keep = [{"glob": f".claude/projects/*/{session}.jsonl", "to": "session"}]
-    with supervise([{"say": "noted"}], argv=["@inside", "scripted", "--session-id", session], keep=keep) as run:
+    with supervise([{"say": "noted"}], argv=["@box", "scripted", "--session-id", session], keep=keep) as run:
         run.report()
     assert "noted" in (box / "session" / f"{session}.jsonl").read_text()
 

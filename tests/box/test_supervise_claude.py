@@ -140,6 +140,6 @@ def test_kill_leaves_nothing_of_its_commands(start: Start, box: Path) -> None:
 def test_a_dead_host_leaves_nothing_of_it(start: Start, box: Path) -> None:
     with start(HANGING, mark="m-claude-host") as run:
         wait_until((box / "tree" / "begun").exists)
-        run.cut_lifeline()
+        run.cut_parent_watch()
         assert run.process.wait(5) == -9
     assert alive("m-claude-host") == []

@@ -44,14 +44,14 @@ def by_itself(run: Running) -> None:
 
 
 def by_life_line(run: Running) -> None:
-    run.cut_lifeline()
+    run.cut_parent_watch()
     assert run.process.wait(5) == -9
 
 
 def all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Running], None]) -> None:
     life = Life(box / "tree")
     stay = "leave" if end is by_itself else "stay"
-    with supervise("", argv=[sys.executable, str(PROGRAM), shape, stay], ladder_seconds=[0.3, 0.3, 2.0]) as run:
+    with supervise("", argv=[sys.executable, str(PROGRAM), shape, stay], termination_seconds=[0.3, 0.3, 2.0]) as run:
         run.until_said("ready")
         end(run)
         wait_until(life.over, 10)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 BEGIN = f"""
 import os, subprocess, sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from ccterm.inside import tree
+from ccterm.box.process import tree
 tree.adopt_orphans()
 def wait_until(happened):
     while not happened():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
 from tests.support.terminal import Screen
@@ -34,5 +34,5 @@ def started(tmp_path: Path) -> Iterator[list[Screen]]:
         if Path(f"/proc/{screen.pid}").exists():
             os.kill(screen.pid, signal.SIGKILL)
         screen.close()
-    if holder := OwnerLock(StateDir(tmp_path / "state")).holder():
+    if holder := DaemonLock(StateDir(tmp_path / "state")).holder():
         os.kill(holder.pid, signal.SIGTERM)

@@ -27,7 +27,7 @@ def test_json_is_events_and_last_the_run_document(state: Path, remote: Path) -> 
     done = ccterm(*local(remote, "x"), "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [lines[0]["kind"], lines[-2]["kind"], lines[-1]["kind"]] == ["queued", "finished", "run"]
-    assert lines[-1]["published"] == {"remote": str(remote), "ref": "refs/heads/x", "sha": tip(remote, "x"), "proven": True}
+    assert lines[-1]["pushed"] == {"remote": str(remote), "ref": "refs/heads/x", "sha": tip(remote, "x"), "verified": True}
 
 
 def test_a_task_may_come_from_stdin_or_a_file(state: Path, remote: Path, tmp_path: Path) -> None:
@@ -44,10 +44,10 @@ def test_runs_show_logs_and_diff_tell_of_it(delivered: "subprocess.CompletedProc
     assert run["id"][:26] in ccterm("runs").stdout
     shown = ccterm("show", run["id"][:25].lower()).stdout
     assert "succeeded" in shown
-    assert "publish" in shown
+    assert "push" in shown
     logs = ccterm("logs", "last").stdout
     assert "Added new.txt." in logs
-    assert "✓ publish" in logs
+    assert "✓ push" in logs
     patch = ccterm("diff", "last").stdout
     assert patch.startswith("diff --git a/new.txt b/new.txt")
     assert json.loads(ccterm("diff", "last", "--json").stdout)["patch"] == patch
@@ -125,7 +125,7 @@ def test_commands_of_a_working_copy_wait_for_trust(state: Path, remote: Path, tm
 def test_the_demo_delivers_three_of_four_and_leaves_only_records(state: Path) -> None:
     done = ccterm("demo", timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("proven") == 3
+    assert done.stdout.count("verified") == 3
     assert done.stdout.count("✗") == 1
     assert len(json.loads(ccterm("runs", "--json").stdout)) == 4
     assert not list((state / "mirrors").iterdir())

@@ -29,13 +29,13 @@ POINTS = {
     "agent started": '"kind":"step_started","step":"agent"',
     "agent wrote": '"text":"written"',
     "agent ended": '"kind":"step_finished","step":"agent"',
-    "harvested": '"kind":"step_finished","step":"harvest"',
+    "committed": '"kind":"step_finished","step":"commit"',
     "verifying": '"text":"verifying"',
-    "published": '"kind":"published"',
+    "pushed": '"kind":"pushed"',
 }
 
 
-SOON = ("setting up", "agent wrote", "harvested", "published")
+SOON = ("setting up", "agent wrote", "committed", "pushed")
 """Points that the fast tier tries; the slow one tries all others."""
 
 
@@ -53,10 +53,10 @@ def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str,
     assert [event["kind"] for event in events].count("finished") == 1
     assert [event["seq"] for event in events] == list(range(len(events)))
     if run["state"] == "succeeded":
-        assert point == "published"
+        assert point == "pushed"
     else:
         assert (run["state"], run["cause"]) == ("failed", "lost")
-    if point in ("agent wrote", "agent ended", "harvested", "verifying") and run["state"] == "failed":
+    if point in ("agent wrote", "agent ended", "committed", "verifying") and run["state"] == "failed":
         assert ccterm("push", "last").returncode == 0
         assert files_at(remote, "x")["half.txt"] == b"half\n"
     assert not list(state.glob("runs/*/boxes"))

@@ -117,7 +117,7 @@ def test_another_process_gives_the_owner_the_order(copy: Path, remote: Path, sta
 POINTS = {
     "taking the snapshot": '"kind":"step_started","step":"snapshot"',
     "agent wrote": '"text":"written"',
-    "harvested": '"kind":"step_finished","step":"harvest"',
+    "committed": '"kind":"step_finished","step":"commit"',
     "applying": '"kind":"step_started","step":"apply"',
     "applied": '"kind":"synced"',
 }
@@ -140,7 +140,7 @@ def test_killed_at_any_point_the_working_copy_is_whole_and_nothing_is_lost(point
         assert run["synced"]["files"] == 1
         assert after.pop(b"half.txt") == ("-rw-r--r--", b"half\n")
     assert after == before
-    if run["state"] == "failed" and point in ("agent wrote", "harvested"):
+    if run["state"] == "failed" and point in ("agent wrote", "committed"):
         assert run["cause"] == "lost"
         assert ccterm("apply", "last").returncode == 0
         assert (copy / "half.txt").read_text() == "half\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.errors import StateError
 from ccterm.processes import boot_id
 from ccterm.state_dir import StateDir, write_private
@@ -15,9 +15,9 @@ from tests.support.waiting import wait_until
 HOLD = """
 import subprocess, sys
 from pathlib import Path
-from ccterm.owner.lock import OwnerLock
+from ccterm.owner.lock import DaemonLock
 from ccterm.state_dir import StateDir
-lock = OwnerLock(StateDir(Path(sys.argv[1])), version="1.2")
+lock = DaemonLock(StateDir(Path(sys.argv[1])), version="1.2")
 acquired = lock.try_acquire()
 child = subprocess.Popen(["sleep", "60"], close_fds=False) if "child" in sys.argv else None
 print(int(acquired), child.pid if child else 0, flush=True)
@@ -31,8 +31,8 @@ def state(tmp_path: Path) -> StateDir:
 
 
 @pytest.fixture
-def lock(state: StateDir) -> Iterator[OwnerLock]:
-    with OwnerLock(state) as lock:
+def lock(state: StateDir) -> Iterator[DaemonLock]:
+    with DaemonLock(state) as lock:
         yield lock
 
 
@@ -54,38 +54,38 @@ def told(child: "subprocess.Popen[str]") -> list[int]:
     return [int(number) for number in child.stdout.readline().split()]
 
 
-def test_the_first_one_is_the_owner(lock: OwnerLock) -> None:
+def test_the_first_one_is_the_owner(lock: DaemonLock) -> None:
     assert lock.try_acquire()
     assert lock.try_acquire(), "it still is"
 
 
-def test_there_is_one_owner(lock: OwnerLock, other: "subprocess.Popen[str]") -> None:
+def test_there_is_one_owner(lock: DaemonLock, other: "subprocess.Popen[str]") -> None:
     assert not lock.try_acquire()
 
 
-def test_two_locks_of_one_process_exclude_each_other(state: StateDir, lock: OwnerLock) -> None:
+def test_two_locks_of_one_process_exclude_each_other(state: StateDir, lock: DaemonLock) -> None:
     assert lock.try_acquire()
-    assert not OwnerLock(state).try_acquire()
+    assert not DaemonLock(state).try_acquire()
 
 
-def test_the_owner_is_known_to_others(lock: OwnerLock, other: "subprocess.Popen[str]") -> None:
+def test_the_owner_is_known_to_others(lock: DaemonLock, other: "subprocess.Popen[str]") -> None:
     holder = lock.holder()
     assert holder is not None
     assert (holder.pid, holder.version, holder.boot) == (other.pid, "1.2", boot_id())
 
 
-def test_asking_for_the_owner_does_not_make_one(state: StateDir, lock: OwnerLock) -> None:
+def test_asking_for_the_owner_does_not_make_one(state: StateDir, lock: DaemonLock) -> None:
     assert lock.holder() is None
     assert not state.owner_lock.exists()
 
 
-def test_a_killed_owner_is_no_owner(lock: OwnerLock, other: "subprocess.Popen[str]") -> None:
+def test_a_killed_owner_is_no_owner(lock: DaemonLock, other: "subprocess.Popen[str]") -> None:
     other.kill()
     wait_until(lambda: lock.holder() is None)
     assert lock.try_acquire()
 
 
-def test_a_child_of_the_owner_does_not_hold_the_lock(state: StateDir, lock: OwnerLock) -> None:
+def test_a_child_of_the_owner_does_not_hold_the_lock(state: StateDir, lock: DaemonLock) -> None:
     with hold(state, "child") as owner:
         _, child = told(owner)
         owner.kill()
@@ -94,14 +94,14 @@ def test_a_child_of_the_owner_does_not_hold_the_lock(state: StateDir, lock: Owne
         os.kill(child, 9)
 
 
-def test_a_released_lock_is_free(state: StateDir, lock: OwnerLock) -> None:
+def test_a_released_lock_is_free(state: StateDir, lock: DaemonLock) -> None:
     lock.try_acquire()
     lock.release()
     assert lock.holder() is None
-    assert OwnerLock(state).try_acquire()
+    assert DaemonLock(state).try_acquire()
 
 
-def test_a_record_of_a_process_number_that_was_given_again_names_no_owner(lock: OwnerLock, state: StateDir) -> None:
+def test_a_record_of_a_process_number_that_was_given_again_names_no_owner(lock: DaemonLock, state: StateDir) -> None:
     lock.try_acquire()
     holder = lock.holder()
     assert holder is not None
@@ -109,7 +109,7 @@ def test_a_record_of_a_process_number_that_was_given_again_names_no_owner(lock: 
     assert lock.holder() is None
 
 
-def test_a_record_of_an_earlier_boot_names_no_owner(lock: OwnerLock, state: StateDir) -> None:
+def test_a_record_of_an_earlier_boot_names_no_owner(lock: DaemonLock, state: StateDir) -> None:
     lock.try_acquire()
     holder = lock.holder()
     assert holder is not None
@@ -118,14 +118,14 @@ def test_a_record_of_an_earlier_boot_names_no_owner(lock: OwnerLock, state: Stat
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"pid": 1}'])
-def test_a_file_without_sense_names_no_owner(lock: OwnerLock, state: StateDir, content: bytes) -> None:
+def test_a_file_without_sense_names_no_owner(lock: DaemonLock, state: StateDir, content: bytes) -> None:
     write_private(state.owner_lock, content)
     assert lock.holder() is None
     assert lock.try_acquire()
     assert lock.holder() is not None
 
 
-def test_a_planted_link_is_refused_by_name(lock: OwnerLock, state: StateDir) -> None:
+def test_a_planted_link_is_refused_by_name(lock: DaemonLock, state: StateDir) -> None:
     state.owner_lock.symlink_to(state.path / "elsewhere")
     with pytest.raises(StateError, match=f"{state.owner_lock} is a symbolic link"):
         lock.try_acquire()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.daemon.spawn import attached_or_started
-from ccterm.errors import OwnerError
+from ccterm.errors import DaemonError
 from ccterm.models import State
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
@@ -42,13 +42,13 @@ async def opened(state: StateDir) -> AsyncIterator[Service]:
 @pytest.fixture(autouse=True)
 async def _no_owner_left(state: StateDir) -> AsyncIterator[None]:
     yield
-    if holder := OwnerLock(state).holder():
+    if holder := DaemonLock(state).holder():
         os.kill(holder.pid, signal.SIGTERM)
-        await until(lambda: OwnerLock(state).holder() is None)
+        await until(lambda: DaemonLock(state).holder() is None)
 
 
 def owner_of(state: StateDir) -> int:
-    holder = OwnerLock(state).holder()
+    holder = DaemonLock(state).holder()
     assert holder is not None
     return holder.pid
 
@@ -74,7 +74,7 @@ async def test_an_owner_that_died_is_replaced_at_the_next_order(state: StateDir,
     async with opened(state) as service:
         first = owner_of(state)
         os.kill(first, signal.SIGKILL)
-        await until(lambda: OwnerLock(state).holder() is None)
+        await until(lambda: DaemonLock(state).holder() is None)
         [run] = await service.submit([draft(remote, "x")])
         assert (await service.wait(run.id)).state is State.SUCCEEDED
         assert owner_of(state) != first
@@ -82,7 +82,7 @@ async def test_an_owner_that_died_is_replaced_at_the_next_order(state: StateDir,
 
 async def test_one_that_cannot_start_says_why(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCTERM_MAX_CONCURRENT", "many")
-    with pytest.raises(OwnerError, match="CCTERM_MAX_CONCURRENT"):
+    with pytest.raises(DaemonError, match="CCTERM_MAX_CONCURRENT"):
         async with opened(state):
             pass
 
@@ -130,7 +130,7 @@ async def test_a_terminated_owner_stops_its_runs_and_keeps_their_work(state: Sta
             if event.kind == "said":
                 os.kill(owner_of(state), signal.SIGTERM)
                 break
-        await until(lambda: OwnerLock(state).holder() is None)
+        await until(lambda: DaemonLock(state).holder() is None)
         ended = await service.find(run.id)
     assert ended.state is State.CANCELLED
     assert ended.salvage is not None

@@ -1,6 +1,6 @@
 """A stand-in for a Dagger engine and its CLI, for tests: the SDK and all of ccterm's own code run against it unchanged.
 
-It speaks what a recorded engine (v0.21.8) spoke: the session's one line and its deafness, GraphQL validated against the published schema,
+It speaks what a recorded engine (v0.21.8) spoke: the session's one line and its deafness, GraphQL validated against the pushed schema,
 lazy calls that are cached by their chain, the log stream with all that it loses and repeats, exit codes, masking, cancelling by a closed
 connection, the several ways in which a session ends.
 

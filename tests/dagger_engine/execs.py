@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from ccterm.box.protocol import MARK
+from ccterm.git.types import MARK
 from tests.dagger_engine.logs import Logs, Record
 from tests.dagger_engine.masking import Masking
 from tests.dagger_engine.trees import place

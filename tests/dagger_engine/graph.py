@@ -1,4 +1,4 @@
-"""GraphQL as the engine answers it: validated against the published schema, then walked field by field over lazy things."""
+"""GraphQL as the engine answers it: validated against the pushed schema, then walked field by field over lazy things."""
 
 import hashlib
 import inspect
@@ -21,7 +21,7 @@ _RULES = [rule for rule in graphql.specified_rules if rule is not graphql.Values
 
 @cache
 def schema() -> graphql.GraphQLSchema:
-    """Return the published schema."""
+    """Return the pushed schema."""
     return graphql.build_schema((Path(__file__).parent / "schema.graphqls").read_text(), assume_valid=True)
 
 

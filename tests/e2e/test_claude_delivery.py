@@ -23,8 +23,8 @@ WORK = (
 async def test_what_it_writes_edits_and_runs_is_one_commit_on_the_remotes_branch(claude: Claude) -> None:
     run = await claude.run(*WORK, message="Add the docs")
     assert run.state is State.SUCCEEDED, run.summary
-    assert run.published is not None
-    assert tip(claude.remote, "agent/x") == run.published.sha == run.commit
+    assert run.pushed is not None
+    assert tip(claude.remote, "agent/x") == run.pushed.sha == run.commit
     assert git(claude.remote, "rev-parse", "agent/x^") == run.base_sha == tip(claude.remote, "main")
     assert git(claude.remote, "log", "-1", "--format=%an <%ae>|%cn <%ce>", "agent/x") == f"{AUTHOR}|{AUTHOR}"
     assert files_at(claude.remote, "agent/x") == {"docs/new.txt": b"two\n", "copy.txt": b"two\n", "src/a.py": b"a = 2\n"}
@@ -72,9 +72,9 @@ async def test_a_second_run_continues_the_branch_from_its_tip(claude: Claude) ->
     assert files_at(claude.remote, "agent/x")["new.txt"] == b"two\n"
 
 
-async def test_no_change_is_a_success_with_nothing_to_publish(claude: Claude) -> None:
+async def test_no_change_is_a_success_with_nothing_to_push(claude: Claude) -> None:
     run = await claude.run(say("All is well already. Shall I look elsewhere?"))
-    assert (run.state, run.reason, run.asked) == (State.SUCCEEDED, "nothing_to_publish", True)
+    assert (run.state, run.reason, run.asked) == (State.SUCCEEDED, "nothing_to_push", True)
     assert tip(claude.remote, "agent/x") is None
 
 

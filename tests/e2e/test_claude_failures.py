@@ -35,7 +35,7 @@ HALF = use(write("half.txt", "half\n"))
 
 
 async def check_kept(claude: Claude, run: Run) -> None:
-    """Check that nothing was published, and that `push` delivers the half of the work that was done."""
+    """Check that nothing was pushed, and that `push` delivers the half of the work that was done."""
     assert tip(claude.remote, "agent/x") is None
     assert run.salvage is not None
     await claude.service.push(run.id)
@@ -92,7 +92,7 @@ async def test_what_fails_three_times_and_then_works_is_a_success_that_tells_of_
 async def test_an_answer_that_is_cut_once_is_asked_for_again(claude: Claude) -> None:
     run = await claude.run(HALF, Cut("within", times=1), say("Second try."))
     assert (run.state, run.summary) == (State.SUCCEEDED, "Second try.")
-    assert run.published is not None
+    assert run.pushed is not None
 
 
 @pytest.mark.parametrize("window", ["five_hour", pytest.param("seven_day", marks=pytest.mark.slow)])

@@ -83,8 +83,8 @@ async def test_a_task_becomes_a_pushed_branch_and_the_next_run_reuses_its_base(b
     first, second = [await boxed.run(branch, **fields) for branch in ("agent/1", "agent/2")]
     for run, branch in ((first, "agent/1"), (second, "agent/2")):
         assert run.state is State.SUCCEEDED, run.summary
-        assert run.published is not None
-        assert tip(boxed.remote, branch) == run.published.sha == run.commit
+        assert run.pushed is not None
+        assert tip(boxed.remote, branch) == run.pushed.sha == run.commit
         assert files_at(boxed.remote, branch) == {"README.md": b"hello\n", "new.txt": b"new\n"}
     assert (first.manifest.executor, first.manifest.credential) == ("dagger", "none")
     assert not any((await boxed.reused(first.id)).values())
@@ -116,7 +116,7 @@ async def test_a_cancelled_run_keeps_its_work_which_can_be_pushed(boxed: Boxed) 
     assert ended.state is State.CANCELLED
     assert ended.salvage is not None
     delivered = await boxed.service.push(run)
-    assert delivered.published is not None
+    assert delivered.pushed is not None
     assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
 
 

@@ -49,8 +49,8 @@ async def test_a_task_becomes_a_pushed_branch(boxed: Claude, tmp_path: Path) -> 
         say("I wrote, edited and copied."),
     )
     assert run.state is State.SUCCEEDED, run.summary
-    assert run.published is not None
-    assert tip(boxed.remote, "agent/x") == run.published.sha == run.commit
+    assert run.pushed is not None
+    assert tip(boxed.remote, "agent/x") == run.pushed.sha == run.commit
     wanted = {"docs/new.txt": b"two\n", "copy.txt": b"two\n", "src/a.py": b"a = 2\n", "branch.txt": b"agent/x\n"}
     assert files_at(boxed.remote, "agent/x") == wanted
     assert (run.manifest.executor, run.manifest.credential, run.manifest.cli_version) == ("dagger", "env", "2.1.330")
@@ -107,7 +107,7 @@ async def test_a_stopped_run_keeps_its_work(boxed: Claude) -> None:
     assert ended.state is State.CANCELLED
     assert ended.salvage is not None
     delivered = await boxed.service.push(run)
-    assert delivered.published is not None
+    assert delivered.pushed is not None
     assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
 
 

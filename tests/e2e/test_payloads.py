@@ -71,13 +71,13 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         yield opened
 
 
-async def published(service: Service, scene: Scene, plant: str, **fields: str) -> Run:
+async def pushed(service: Service, scene: Scene, plant: str, **fields: str) -> Run:
     """Let an agent make an honest change and plant something; return the run."""
     task = script({"bash": f"{HONEST}\n{plant}"}, {"say": "Done."})
     return await carried_out(service, draft(scene.remote, task=task, **fields))
 
 
-def check_published(run: Run, scene: Scene) -> None:
+def check_pushed(run: Run, scene: Scene) -> None:
     """Check that the honest change is on the right remote and that nothing planted has run."""
     assert run.state is State.SUCCEEDED, run.summary
     assert scene.traces == set()
@@ -98,14 +98,14 @@ def test_in_an_ordinary_clone_the_payload_works(name: str, scene: Scene, tmp_pat
 
 async def test_all_payloads_at_once_neither_run_nor_turn_the_push(service: Service, scene: Scene) -> None:
     plant = "\n".join(f"({scene.planting(name)})" for name in PAYLOADS)
-    run = await published(service, scene, plant, setup="true", verify="test -f honest.txt")
-    check_published(run, scene)
+    run = await pushed(service, scene, plant, setup="true", verify="test -f honest.txt")
+    check_pushed(run, scene)
 
 
 async def test_attributes_in_the_tree_name_filters_that_do_not_run(service: Service, scene: Scene) -> None:
     names = ("filter", "process filter", "textconv")
     plant = "\n".join([*(f"({scene.planting(name)})" for name in names), 'echo "* filter=x diff=t" > .gitattributes'])
-    check_published(await published(service, scene, plant, verify="true"), scene)
+    check_pushed(await pushed(service, scene, plant, verify="true"), scene)
 
 
 async def test_the_users_own_configuration_is_not_read(service: Service, scene: Scene, isolation: Path) -> None:
@@ -114,7 +114,7 @@ async def test_the_users_own_configuration_is_not_read(service: Service, scene: 
         f'git config --file {isolation}/.gitconfig "url.{scene.other}.insteadOf" {scene.remote}',
         f"mkdir -p {isolation}/config/git; cp {isolation}/.gitconfig {isolation}/config/git/config",
     ]
-    check_published(await published(service, scene, "\n".join(lines), verify="true"), scene)
+    check_pushed(await pushed(service, scene, "\n".join(lines), verify="true"), scene)
 
 
 SHAPES = {
@@ -137,8 +137,8 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_what_the_agent_makes_of_its_git_directory_changes_nothing(shape: str, service: Service, scene: Scene) -> None:
     identity = "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b; mkdir -p .git/info"
-    run = await published(service, scene, f"OTHER={scene.other}\n{identity}\n{SHAPES[shape]}")
-    check_published(run, scene)
+    run = await pushed(service, scene, f"OTHER={scene.other}\n{identity}\n{SHAPES[shape]}")
+    check_pushed(run, scene)
     assert run.base_sha == tip(scene.remote, "main")
 
 
@@ -152,7 +152,7 @@ NESTED = {
 @pytest.mark.parametrize("what", NESTED)
 async def test_a_planted_repository_is_refused_and_the_honest_work_is_kept(what: str, service: Service, scene: Scene) -> None:
     plant, rule = NESTED[what]
-    run = await published(service, scene, f"FIRE={shlex.quote(f'echo {what!r} >> {scene.fired}')}\n{plant}", verify="true")
+    run = await pushed(service, scene, f"FIRE={shlex.quote(f'echo {what!r} >> {scene.fired}')}\n{plant}", verify="true")
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, rule)
     assert scene.traces == set()
     assert branches(scene.remote).keys() == {"main"}

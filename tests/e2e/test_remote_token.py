@@ -1,4 +1,4 @@
-"""A token for a remote serves resolve, checkout and publish, reaches that one server, and stands nowhere where anybody else could read it."""
+"""A token for a remote serves resolve, checkout and push, reaches that one server, and stands nowhere where anybody else could read it."""
 
 import asyncio
 import json
@@ -61,8 +61,8 @@ async def service(state_dir: Path, server: GitServer) -> AsyncIterator[Service]:
 async def test_a_remote_that_wants_a_token_gets_the_work(service: Service, remote: Path, url: str) -> None:
     run = await carried_out(service, draft(url))
     assert run.state is State.SUCCEEDED, run.summary
-    assert run.published is not None
-    assert (run.published.remote, run.published.sha) == (url, tip(remote, "agent/x"))
+    assert run.pushed is not None
+    assert (run.pushed.remote, run.pushed.sha) == (url, tip(remote, "agent/x"))
     assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
 
 
@@ -176,7 +176,7 @@ async def test_a_token_that_may_only_read_keeps_the_work_for_one_that_may_write(
     assert run.salvage is not None
     monkeypatch.setenv(SOURCE, TOKEN)
     delivered = await service.push(run.id)
-    assert delivered.published is not None
+    assert delivered.pushed is not None
     assert tip(remote, "agent/x") == run.commit
 
 
@@ -184,8 +184,8 @@ async def test_a_push_whose_reply_is_lost_has_succeeded(service: Service, server
     server.fail(Kind.PUSH, Drop("after"))
     run = await carried_out(service, draft(url))
     assert run.state is State.SUCCEEDED, run.summary
-    assert run.published is not None
-    assert run.published.proven
+    assert run.pushed is not None
+    assert run.pushed.verified
     assert tip(remote, "agent/x") == run.commit
 
 

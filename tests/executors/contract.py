@@ -48,7 +48,7 @@ def shell_step(command: str, *, inputs: dict[str, Artifact] | None = None, **fie
 def agent_step(script: list[dict[str, JsonValue]], tree: Artifact, *, limits: dict[str, JsonValue] | None = None, **fields: object) -> Step:
     """Return a step in which a scripted agent works in a tree."""
     request: dict[str, JsonValue] = {
-        "argv": ["@inside", "scripted"],
+        "argv": ["@box", "scripted"],
         "cwd": TREE,
         "env": {},
         "home": "home",

@@ -8,51 +8,52 @@ from pathlib import Path
 
 import pytest
 
-import ccterm.box
+import ccterm
 from ccterm.errors import StateError
-from ccterm.executors.guest_bundle import box_lib
+from ccterm.executors.guest_bundle import guest_bundle
 
-INSIDE = Path(ccterm.inside.__file__).parent
+PACKAGE = Path(ccterm.__file__).parent
 
 
 def test_it_holds_the_programs_and_nothing_else_of_ccterm(libs: Path) -> None:
-    lib = box_lib(libs)
+    lib = guest_bundle(libs)
     found = {str(path.relative_to(lib)) for path in lib.rglob("*.py")}
-    assert found == {"__main__.py", "ccterm/__init__.py", *(f"ccterm/inside/{path.name}" for path in INSIDE.glob("*.py"))}
+    programs = {str(path.relative_to(PACKAGE.parent)) for room in ("box", "git") for path in (PACKAGE / room).rglob("*.py")}
+    assert found == {"__main__.py", "ccterm/__init__.py", *programs}
     assert (lib / "ccterm" / "__init__.py").read_bytes() == b""
 
 
 def test_it_is_made_once(libs: Path) -> None:
-    assert box_lib(libs).stat().st_ino == box_lib(libs).stat().st_ino
+    assert guest_bundle(libs).stat().st_ino == guest_bundle(libs).stat().st_ino
 
 
 def test_nothing_in_it_can_be_written(libs: Path) -> None:
-    lib = box_lib(libs)
+    lib = guest_bundle(libs)
     assert not [path for path in [lib, *lib.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o222]
 
 
 def test_many_may_make_it_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        made = set(pool.map(lambda _: box_lib(tmp_path / "lib"), range(4)))
+        made = set(pool.map(lambda _: guest_bundle(tmp_path / "lib"), range(4)))
     assert [tmp_path / "lib" / path.name for path in made] == list((tmp_path / "lib").iterdir())
 
 
 def test_its_programs_start_isolated_from_the_directory_they_run_in(libs: Path, tmp_path: Path) -> None:
     for name in ("json.py", "ccterm.py", "typing.py"):
         (tmp_path / name).write_text("raise SystemExit('the box was imported')")
-    command = [sys.executable, "-I", str(box_lib(libs) / "__main__.py"), "scripted"]
+    command = [sys.executable, "-I", str(guest_bundle(libs) / "__main__.py"), "scripted"]
     done = subprocess.run(command, cwd=tmp_path, input=b"", capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_what_was_compiled_is_used(libs: Path) -> None:
-    command = [sys.executable, "-v", "-I", str(box_lib(libs) / "__main__.py"), "scripted"]
+    command = [sys.executable, "-v", "-I", str(guest_bundle(libs) / "__main__.py"), "scripted"]
     done = subprocess.run(command, input=b"", capture_output=True, check=False)
-    assert b"scripted_stream.cpython" in done.stderr
+    assert b"stream.cpython" in done.stderr
     assert b"# wrote" not in done.stderr
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be written"):
-        box_lib(tmp_path / "file" / "lib")
+        guest_bundle(tmp_path / "file" / "lib")

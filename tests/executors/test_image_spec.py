@@ -3,7 +3,7 @@
 import pytest
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.image_spec import Recipe, found, require, tools_missing
+from ccterm.executors.dagger.image_spec import ImageSpec, found, require, tools_missing
 
 WHOLE = "python3=/usr/bin/python3\ngit=/usr/bin/git\nbash=/bin/bash\npython=3.11\nclaude-version=2.1.330\nagent=1001\n"
 
@@ -37,8 +37,8 @@ def test_what_is_missing_is_named_with_the_fix(has: dict[str, str], said: str) -
 
 
 def test_the_key_changes_with_whatever_the_image_is_made_of() -> None:
-    recipe = Recipe("base", "2.1.330")
-    keys = {recipe.key(), recipe.key("linux/arm64"), Recipe("other", "2.1.330").key(), Recipe("base", "2.1.331").key()}
+    recipe = ImageSpec("base", "2.1.330")
+    keys = {recipe.key(), recipe.key("linux/arm64"), ImageSpec("other", "2.1.330").key(), ImageSpec("base", "2.1.331").key()}
     assert len(keys) == 4
     assert recipe.key("a", "b") != recipe.key("ab")
-    assert recipe.key() == Recipe("base", "2.1.330").key()
+    assert recipe.key() == ImageSpec("base", "2.1.330").key()

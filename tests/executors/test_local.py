@@ -139,7 +139,7 @@ async def test_what_a_dead_owner_left_can_be_taken_up_again(executor: LocalExecu
     host = start_host(state, "hang")
     os.kill(host.pid, signal.SIGKILL)
     host.wait()
-    left = executor.leavings(RUN) or {}
+    left = executor.orphaned_outputs(RUN) or {}
     assert set(left) == {"work"}
     async with executor.open_run(RUN, ImageChoice()) as boxes:
         await boxes.collect(left["work"], tmp_path / "out")
@@ -149,7 +149,7 @@ async def test_what_a_dead_owner_left_can_be_taken_up_again(executor: LocalExecu
         assert result.report
         assert result.report["tail"] == "kept\n"
     assert (tmp_path / "out" / "file").read_text() == "kept\n"
-    assert executor.leavings(RUN) == {}
+    assert executor.orphaned_outputs(RUN) == {}
 
 
 def start_host(state: Path, what: str) -> "subprocess.Popen[str]":

@@ -42,7 +42,7 @@ def test_the_rest_of_the_users_environment_does(name: str) -> None:
 
 def test_our_own_tools_get_next_to_nothing() -> None:
     names = {"PATH", "LANG", "LC_ALL", "https_proxy", "NO_PROXY", "SSL_CERT_FILE"}
-    own = {"TMPDIR", "GIT_CEILING_DIRECTORIES", "CCTERM_MARK", "CCTERM_LIFELINE"}
+    own = {"TMPDIR", "GIT_CEILING_DIRECTORIES", "CCTERM_MARK", "CCTERM_PARENT_WATCH"}
     assert set(seen("tool", *names, *SECRET, *INNER, "HOME", "EDITOR", "PYTHONPATH", "LD_PRELOAD")) == names | own
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccterm.events import TEXT_CAP
-from ccterm.output.decode import JSON_CAP, Joiner, Line, looks_like_object, parse_object
+from ccterm.output.decode import JSON_CAP, Line, LineBuffer, looks_like_object, parse_object
 
 
 def joined(pieces: list[str], *, json_lines: bool = True) -> Line:
-    joiner = Joiner(json_lines=json_lines)
+    joiner = LineBuffer(json_lines=json_lines)
     lines = [joiner.add(piece, part=number < len(pieces) - 1) for number, piece in enumerate(pieces)]
     assert lines[:-1] == [None] * (len(pieces) - 1)
     assert lines[-1] is not None
@@ -25,7 +25,7 @@ def test_parts_make_the_line_again(pieces: list[str]) -> None:
 
 
 def test_lines_follow_one_another() -> None:
-    joiner = Joiner(json_lines=True)
+    joiner = LineBuffer(json_lines=True)
     given_ = [("a", True), ("b", False), ("c", False), ("", False), ("{", True), ("}", False)]
     assert [joiner.add(text, part=part) for text, part in given_] == [None, Line("ab"), Line("c"), Line(""), None, Line("{}")]
 
@@ -41,7 +41,7 @@ def test_a_long_line_of_json_is_kept_whole() -> None:
 
 
 def test_an_endless_line_of_json_is_let_go_and_the_next_one_read() -> None:
-    joiner = Joiner(json_lines=True)
+    joiner = LineBuffer(json_lines=True)
     piece = "{" + "x" * (1024 * 1024 - 1)
     tracemalloc.start()
     for _ in range(JSON_CAP // len(piece) * 3):
@@ -55,7 +55,7 @@ def test_an_endless_line_of_json_is_let_go_and_the_next_one_read() -> None:
 
 
 def test_the_rest_of_a_line_that_never_ended_is_there() -> None:
-    joiner = Joiner(json_lines=True)
+    joiner = LineBuffer(json_lines=True)
     joiner.add("half a", part=True)
     joiner.add(" line", part=True)
     assert joiner.rest() == Line("half a line")

@@ -8,7 +8,7 @@ import pytest
 from ccterm.causes import Cause
 from ccterm.draft import DraftFields
 from ccterm.errors import StepError, UsageError
-from ccterm.events import Finished, Notice, Published, Queued, StepFinished
+from ccterm.events import Finished, Notice, Pushed, Queued, StepFinished
 from ccterm.models import Run, State
 from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
@@ -26,8 +26,8 @@ async def carried_out(service: Service, *drafts: object) -> list[Run]:
 async def test_the_work_is_one_commit_on_a_new_branch_of_the_remote(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote))
     assert run.state is State.SUCCEEDED, run.summary
-    assert run.published is not None
-    assert tip(remote, "agent/x") == run.published.sha == run.commit
+    assert run.pushed is not None
+    assert tip(remote, "agent/x") == run.pushed.sha == run.commit
     assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
     assert git(remote, "rev-parse", "agent/x^") == tip(remote, "main") == run.base_sha
 
@@ -71,12 +71,12 @@ async def test_eight_runs_at_once_deliver_eight_branches(service: Service, remot
     ]
     runs = await service.run_parallel(fields, max_concurrent=8)
     assert {run.state for run in runs} == {State.SUCCEEDED}
-    assert all(run.published and run.published.sha == tip(remote, f"agent/{n}") for n, run in enumerate(runs))
+    assert all(run.pushed and run.pushed.sha == tip(remote, f"agent/{n}") for n, run in enumerate(runs))
 
 
-async def test_no_change_is_a_success_with_nothing_to_publish(service: Service, remote: Path) -> None:
+async def test_no_change_is_a_success_with_nothing_to_push(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote, task=script({"say": "All is well already."})))
-    assert (run.state, run.reason, run.published) == (State.SUCCEEDED, "nothing_to_publish", None)
+    assert (run.state, run.reason, run.pushed) == (State.SUCCEEDED, "nothing_to_push", None)
     assert tip(remote, "agent/x") is None
 
 
@@ -87,8 +87,8 @@ async def test_the_first_event_is_queued_and_the_last_is_finished(service: Servi
     assert isinstance(events[-1], Finished)
     assert [event.seq for event in events] == list(range(len(events)))
     steps = [event.step for event in events if isinstance(event, StepFinished)]
-    assert steps == ["resolve", "checkout", "agent", "harvest", "policy", "publish"]
-    assert any(isinstance(event, Published) and event.proven for event in events)
+    assert steps == ["resolve", "checkout", "agent", "commit", "policy", "push"]
+    assert any(isinstance(event, Pushed) and event.verified for event in events)
 
 
 async def test_the_default_branch_is_refused(service: Service, remote: Path) -> None:
@@ -115,7 +115,7 @@ async def test_an_empty_repository_gets_its_first_commit(service: Service, tmp_p
     ("fail", "cause"),
     [("auth", Cause.AUTH), ("usage_limit", Cause.USAGE_LIMIT), ("rate_limit", Cause.RATE_LIMITED), ("max_turns", Cause.BUDGET)],
 )
-async def test_an_agent_that_fails_publishes_nothing_and_its_work_is_kept(service: Service, remote: Path, fail: str, cause: Cause) -> None:
+async def test_an_agent_that_fails_pushes_nothing_and_its_work_is_kept(service: Service, remote: Path, fail: str, cause: Cause) -> None:
     task = script({"write": "half.txt", "text": "half\n"}, {"fail": fail})
     [run] = await carried_out(service, draft(remote, task=task))
     assert (run.state, run.cause) == (State.FAILED, cause)
@@ -131,9 +131,9 @@ async def test_a_refused_push_keeps_the_work_and_push_delivers_it(service: Servi
     assert "not today" in run.summary
     (remote / "hooks" / "pre-receive").unlink()
     delivered = await service.push(run.id)
-    assert delivered.published is not None
-    assert tip(remote, "agent/x") == delivered.published.sha == run.commit
-    assert (await service.find(run.id)).published == delivered.published
+    assert delivered.pushed is not None
+    assert tip(remote, "agent/x") == delivered.pushed.sha == run.commit
+    assert (await service.find(run.id)).pushed == delivered.pushed
 
 
 async def test_a_delivery_never_overwrites_what_came_meanwhile(service: Service, remote: Path) -> None:
@@ -162,10 +162,10 @@ async def test_setup_prepares_the_tree_and_verify_judges_the_commit(service: Ser
     fields = {"setup": "mkdir -p deps && echo ok > deps/lib", "verify": "test -f new.txt && cat deps/lib"}
     [run] = await carried_out(service, draft(remote, **fields))
     assert run.state is State.SUCCEEDED, run.summary
-    assert [step.name for step in run.steps] == ["resolve", "checkout", "setup", "agent", "harvest", "policy", "verify", "publish"]
+    assert [step.name for step in run.steps] == ["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push"]
 
 
-async def test_a_red_verify_publishes_nothing_and_keeps_the_work(service: Service, remote: Path) -> None:
+async def test_a_red_verify_pushes_nothing_and_keeps_the_work(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote, verify="echo red; exit 3"))
     assert (run.state, run.cause) == (State.FAILED, Cause.VERIFY)
     assert tip(remote, "agent/x") is None
@@ -253,8 +253,8 @@ async def test_a_working_copy_stands_for_its_origin_and_is_not_touched(service: 
     git(copy, "commit", "--quiet", "-m", "Not pushed")
     before = git(copy, "rev-parse", "HEAD")
     [run] = await carried_out(service, draft(copy))
-    assert run.published is not None
-    assert run.published.remote == str(remote)
+    assert run.pushed is not None
+    assert run.pushed.remote == str(remote)
     notes = [event.text async for event in service.follow(run.id) if isinstance(event, Notice)]
     assert any("1 unpushed commit not included" in note for note in notes)
     assert git(copy, "rev-parse", "HEAD") == before
@@ -269,7 +269,7 @@ async def test_nothing_but_the_record_stays_behind(service: Service, remote: Pat
     assert await asyncio.to_thread(lambda: not list((state_dir / "salvage").iterdir()))
 
 
-async def test_a_task_that_adds_a_registered_secret_is_not_published(
+async def test_a_task_that_adds_a_registered_secret_is_not_pushed(
     remote: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch, isolation: Path
 ) -> None:
     config = isolation / "config" / "ccterm"

@@ -70,7 +70,7 @@ async def test_the_steps_and_the_event(service: Service, copy: Path) -> None:
     run = await ended(service, for_copy(copy, yes=True, verify="test -f lib/new.py", setup="echo ok"))
     events = [event async for event in service.follow(run.id)]
     steps = [event.step for event in events if isinstance(event, StepFinished)]
-    assert steps == ["snapshot", "checkout", "setup", "agent", "harvest", "policy", "verify", "apply"]
+    assert steps == ["snapshot", "checkout", "setup", "agent", "commit", "policy", "verify", "apply"]
     assert [event.files for event in events if isinstance(event, Synced)] == [3]
 
 
@@ -198,7 +198,7 @@ async def test_a_run_for_a_branch_goes_on_beside_it(service: Service, copy: Path
 
 async def test_no_change_is_a_success_with_nothing_to_apply(service: Service, copy: Path) -> None:
     run = await ended(service, for_copy(copy, task=script({"say": "fine already"}), yes=True))
-    assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, "nothing_to_publish", None)
+    assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, "nothing_to_push", None)
 
 
 async def test_raw_bytes_go_and_come_whatever_attributes_say(service: Service, copy: Path) -> None:
@@ -232,7 +232,7 @@ async def test_included_files_are_there_masked_and_never_come_back(service: Serv
     told = [event.model_dump_json() async for event in service.follow(run.id)]
     assert "API_TOKEN=[masked:API_TOKEN]" in "".join(told)
     assert "hush-hush" not in "".join(told)
-    assert (run.reason, run.synced) == ("nothing_to_publish", None)
+    assert (run.reason, run.synced) == ("nothing_to_push", None)
     assert (copy / ".env").read_text() == "API_TOKEN=hush-hush-hush-1234\n"
 
 
@@ -278,7 +278,7 @@ async def test_work_that_destroys_much_is_pushed_to_a_branch_with_warnings(servi
     remote = make_remote(files, name="many.git")
     task = script({"bash": "rm f1*.txt f2*.txt f3*.txt; echo y >> .github/workflows/ci.yml; echo y >> CLAUDE.md"}, {"say": "ok"})
     run = await ended(service, for_copy(remote, task=task, branch="agent/x"))
-    assert run.published is not None, run.summary
+    assert run.pushed is not None, run.summary
     assert run.verdict is not None
     assert run.verdict.ok
     assert [(finding.rule, finding.severity) for finding in run.verdict.findings] == [("deletions", "warn"), ("protected", "warn")]
@@ -295,4 +295,4 @@ async def test_strict_settings_refuse_there_too_and_a_flag_delivers_it(remote: P
         with pytest.raises(StepError, match="--allow-path"):
             await service.push(run.id)
         delivered = await service.push(run.id, allow=Allowances(paths=("CLAUDE.md",)))
-    assert delivered.published is not None
+    assert delivered.pushed is not None

@@ -7,7 +7,7 @@ import pytest
 
 from ccterm.models import Allowances, Changes, Mode, Verdict
 from ccterm.policy.protected import allowed, is_key_file, is_protected
-from ccterm.policy.rules import Facts, Measures, deliverable, judge
+from ccterm.policy.rules import Facts, PolicyLimits, deliverable, judge
 from ccterm.workspace.work import PathChange, Work
 from tests.box.gitbox import GitBox
 from tests.support import git as support
@@ -70,7 +70,7 @@ def shuffle(tree: Path) -> None:
 
 
 def facts(box: GitBox) -> Facts:
-    report = box.harvest()
+    report = box.commit()
     assert report["ok"], report
     refusals = [(told["rule"], told["path"], told["detail"]) for told in report["refusals"]]
     return Facts(Work.read(box.out, report["commit"], Changes()).listed, refusals, tracked_lines=report["tracked_lines"])
@@ -101,14 +101,14 @@ def test_the_gate_counts_destruction(
     box = GitBox(tmp_path / "box", source).start()
     destroy(box.tree)
     found = facts(box)
-    verdict = judge(found, Mode.TESTING, Measures())
+    verdict = judge(found, Mode.TESTING, PolicyLimits())
     assert rules(verdict) == clauses
     told = verdict.numbers.model_dump()
     assert {name: told[name] for name in numbers} == numbers
-    pushed = judge(found, Mode.PIPELINE, Measures())
+    pushed = judge(found, Mode.PIPELINE, PolicyLimits())
     assert pushed.ok
     assert rules(pushed, "warn") == clauses
-    assert rules(judge(found, Mode.PIPELINE, Measures(strict=True))) == clauses
+    assert rules(judge(found, Mode.PIPELINE, PolicyLimits(strict=True))) == clauses
 
 
 def changed(path: str, *, old: str | None = "100644", new: str | None = "100644", **numbers: int) -> PathChange:
@@ -117,34 +117,34 @@ def changed(path: str, *, old: str | None = "100644", new: str | None = "100644"
 
 def test_twenty_deletions_pass_and_one_more_does_not() -> None:
     gone = [changed(f"{n}", new=None) for n in range(21)]
-    assert judge(Facts(gone[:20]), Mode.TESTING, Measures()).ok
-    verdict = judge(Facts(gone), Mode.TESTING, Measures())
+    assert judge(Facts(gone[:20]), Mode.TESTING, PolicyLimits()).ok
+    verdict = judge(Facts(gone), Mode.TESTING, PolicyLimits())
     assert verdict.findings[0].text == "21 files destroyed (21 deleted), more than 20; --allow-deletions 21 lets it pass"
-    assert judge(Facts(gone), Mode.TESTING, Measures(allow=Allowances(deletions=21))).ok
+    assert judge(Facts(gone), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=21))).ok
 
 
 def test_a_flag_raises_its_own_clause_alone() -> None:
     much = [changed(f"{n}", new=None, removed=100) for n in range(30)]
-    assert rules(judge(Facts(much), Mode.TESTING, Measures(allow=Allowances(deletions=30)))) == ["lines"]
-    assert rules(judge(Facts(much), Mode.TESTING, Measures(allow=Allowances(lines=3000)))) == ["deletions"]
-    assert judge(Facts(much), Mode.TESTING, Measures(allow=Allowances(deletions=30, lines=3000))).ok
+    assert rules(judge(Facts(much), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=30)))) == ["lines"]
+    assert rules(judge(Facts(much), Mode.TESTING, PolicyLimits(allow=Allowances(lines=3000)))) == ["deletions"]
+    assert judge(Facts(much), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=30, lines=3000))).ok
 
 
 def test_a_quarter_of_a_large_repository_may_go() -> None:
     much = [changed(f"{n}", removed=600) for n in range(10)]
-    assert judge(Facts(much, tracked_lines=24_000), Mode.TESTING, Measures()).ok
-    assert rules(judge(Facts(much, tracked_lines=23_999), Mode.TESTING, Measures())) == ["lines"]
+    assert judge(Facts(much, tracked_lines=24_000), Mode.TESTING, PolicyLimits()).ok
+    assert rules(judge(Facts(much, tracked_lines=23_999), Mode.TESTING, PolicyLimits())) == ["lines"]
 
 
 def test_more_than_a_thousand_files_need_a_word() -> None:
     many = [changed(f"{n}") for n in range(1001)]
-    assert rules(judge(Facts(many), Mode.TESTING, Measures())) == ["files"]
-    assert judge(Facts(many), Mode.TESTING, Measures(allow=Allowances(files=1001))).ok
+    assert rules(judge(Facts(many), Mode.TESTING, PolicyLimits())) == ["files"]
+    assert judge(Facts(many), Mode.TESTING, PolicyLimits(allow=Allowances(files=1001))).ok
 
 
 def test_renames_are_credited_up_to_a_number() -> None:
     moved = [PathChange(f"{n}", "100644", None, renamed_to=f"to/{n}") for n in range(230)]
-    verdict = judge(Facts(moved), Mode.TESTING, Measures())
+    verdict = judge(Facts(moved), Mode.TESTING, PolicyLimits())
     assert (verdict.numbers.renamed, verdict.numbers.deleted) == (200, 30)
     assert rules(verdict) == ["deletions"]
 
@@ -152,35 +152,35 @@ def test_renames_are_credited_up_to_a_number() -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_what_harms_by_being_there_is_refused_in_both_modes(mode: Mode) -> None:
     found = Facts([changed("id_rsa", old=None)], [("symlink", "x", "points out")], ["TOKEN"], ["shaped.py"])
-    assert rules(judge(found, mode, Measures())) == ["secret", "symlink", "shape", "key_file"]
+    assert rules(judge(found, mode, PolicyLimits())) == ["secret", "symlink", "shape", "key_file"]
 
 
 def test_a_registered_secret_has_no_flag() -> None:
-    assert not judge(Facts(secrets=["TOKEN"]), Mode.TESTING, Measures(allow=Allowances(paths=("*",)))).ok
+    assert not judge(Facts(secrets=["TOKEN"]), Mode.TESTING, PolicyLimits(allow=Allowances(paths=("*",)))).ok
 
 
 def test_key_files_and_shapes_can_be_allowed_by_path() -> None:
     found = Facts([changed("tests/tls/server.pem", old=None)], shaped=["tests/tls/server.pem"])
-    assert judge(found, Mode.TESTING, Measures(allow=Allowances(paths=("tests/tls/**",)))).ok
+    assert judge(found, Mode.TESTING, PolicyLimits(allow=Allowances(paths=("tests/tls/**",)))).ok
 
 
 def test_a_key_file_that_is_there_already_may_change() -> None:
-    assert judge(Facts([changed(".env")]), Mode.TESTING, Measures()).ok
+    assert judge(Facts([changed(".env")]), Mode.TESTING, PolicyLimits()).ok
 
 
-def test_what_harvest_left_out_no_longer_stands_in_the_way_of_a_delivery() -> None:
+def test_what_commit_left_out_no_longer_stands_in_the_way_of_a_delivery() -> None:
     found = Facts([changed("CLAUDE.md")], [("special", "pipe", "is neither a regular file nor a symbolic link")])
-    assert rules(judge(found, Mode.TESTING, Measures())) == ["special", "protected"]
-    assert rules(deliverable(judge(found, Mode.TESTING, Measures()))) == ["protected"]
+    assert rules(judge(found, Mode.TESTING, PolicyLimits())) == ["special", "protected"]
+    assert rules(deliverable(judge(found, Mode.TESTING, PolicyLimits()))) == ["protected"]
 
 
 def test_ignored_paths_are_told_and_nothing_is_refused() -> None:
-    verdict = judge(Facts([changed("out/x", old=None)], ignored=["out/x"]), Mode.TESTING, Measures())
+    verdict = judge(Facts([changed("out/x", old=None)], ignored=["out/x"]), Mode.TESTING, PolicyLimits())
     assert (verdict.ok, rules(verdict, "warn")) == (True, ["ignored"])
 
 
 def test_hostile_names_do_not_reach_the_terminal() -> None:
-    verdict = judge(Facts([changed("CLAUDE.md\x1b]0;x\x07/CLAUDE.md")]), Mode.TESTING, Measures())
+    verdict = judge(Facts([changed("CLAUDE.md\x1b]0;x\x07/CLAUDE.md")]), Mode.TESTING, PolicyLimits())
     assert "\x1b" not in verdict.findings[0].text + "".join(verdict.findings[0].paths)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.daemon import open_record
-from ccterm.daemon.lock import OwnerLock
+from ccterm.daemon.lock import DaemonLock
 from ccterm.models import Run, RunId, State, Sync, Task, new_id, now
 from ccterm.service.protocol import Service
 from ccterm.service.reader import RecordReader, at_rest
@@ -46,7 +46,7 @@ async def test_what_ended_is_read_without_becoming_the_owner(state: StateDir) ->
         assert isinstance(record, RecordReader)
         assert not isinstance(record, Service)
         assert await record.find("last") == run
-        assert OwnerLock(state).holder() is None
+        assert DaemonLock(state).holder() is None
 
 
 async def test_a_run_that_its_owner_died_over_is_recovered_first(state: StateDir) -> None:
@@ -57,7 +57,7 @@ async def test_a_run_that_its_owner_died_over_is_recovered_first(state: StateDir
 
 async def test_a_run_under_a_living_owner_is_read_as_it_is(state: StateDir) -> None:
     run = keep(state, state=State.RUNNING)
-    with OwnerLock(state) as lock:
+    with DaemonLock(state) as lock:
         assert lock.try_acquire()
         async with open_record(state.path) as record:
             assert await record.runs() == [run]

@@ -5,7 +5,7 @@ from ccterm.events import (
     Finished,
     Judged,
     Limited,
-    Published,
+    Pushed,
     Said,
     Salvaged,
     Spent,
@@ -68,12 +68,12 @@ def fails(stage: Stage, run: Run, cause: Cause = Cause.AUTH, summary: str = "Aut
     return run
 
 
-def harvested(stage: Stage, run: Run) -> Run:
+def committed(stage: Stage, run: Run) -> Run:
     """Let a run's work be collected and judged."""
     works(stage, run)
     changes = Changes(files=5, added=61, removed=9)
     stage.play(run.id, StepFinished(step="agent", ok=True, seconds=252.0, detail="The limit is in place."))
-    stage.play(run.id, StepStarted(step="harvest"), StepFinished(step="harvest", ok=True, seconds=0.4, detail="5 files +61 -9"))
+    stage.play(run.id, StepStarted(step="commit"), StepFinished(step="commit", ok=True, seconds=0.4, detail="5 files +61 -9"))
     stage.play(
         run.id, Judged(verdict=Verdict(ok=True), changes=changes), StepFinished(step="policy", ok=True, seconds=0.001, detail="fine")
     )
@@ -84,9 +84,9 @@ def harvested(stage: Stage, run: Run) -> Run:
 
 def delivers(stage: Stage, run: Run) -> Run:
     """Let a run push its branch."""
-    harvested(stage, run)
-    stage.play(run.id, StepStarted(step="publish"), StepFinished(step="publish", ok=True, seconds=0.3, detail="proven"))
-    stage.play(run.id, Published(remote=REMOTE, ref=f"refs/heads/{run.task.branch}", sha=SHA, proven=True))
+    committed(stage, run)
+    stage.play(run.id, StepStarted(step="push"), StepFinished(step="push", ok=True, seconds=0.3, detail="verified"))
+    stage.play(run.id, Pushed(remote=REMOTE, ref=f"refs/heads/{run.task.branch}", sha=SHA, verified=True))
     stage.play(run.id, Finished(state=State.SUCCEEDED, summary="Logins are limited to five a minute."))
     return run
 

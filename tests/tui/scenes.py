@@ -14,7 +14,7 @@ from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.widgets.field import Field
-from tests.tui.acts import awaits_apply, delivers, fails, harvested, is_limited, is_refused, waits, works
+from tests.tui.acts import awaits_apply, committed, delivers, fails, is_limited, is_refused, waits, works
 from tests.tui.seeing import sees, typed
 from tests.tui.stage import NOON, Clock, Stage
 
@@ -151,7 +151,7 @@ async def run_facts(stage: Stage, pilot: Pilot[None]) -> None:
 
 async def run_diff(stage: Stage, pilot: Pilot[None]) -> None:
     delivers(stage, stage.enter("feature/login", prompt="Limit the rate of logins per user, with tests."))
-    harvested(stage, stage.enter("feature/other"))
+    committed(stage, stage.enter("feature/other"))
     await curtain(stage, pilot, "LIMIT = 5", keys="1 d")
 
 

@@ -3,7 +3,7 @@
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
 from ccterm.events import Held, Said, Started, StepStarted
-from ccterm.tui.pane.view import ReelView
+from ccterm.tui.pane.view import ViewportView
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.widgets.run_pane import RunPane
@@ -291,7 +291,7 @@ async def test_what_the_mouse_selects_is_copied_and_the_pane_goes_on(show: Show,
     works(stage, stage.enter("one"))
     async with show() as pilot:
         await sees(pilot, "I'll start with the session middleware.")
-        view = pilot.app.screen.query_one(ReelView)
+        view = pilot.app.screen.query_one(ViewportView)
         await pilot.mouse_down(view, offset=(1, 0))
         await pilot.hover(view, offset=(30, 2))
         await pilot.mouse_up(view, offset=(30, 2))

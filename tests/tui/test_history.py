@@ -22,7 +22,7 @@ async def test_past_runs_stand_with_what_became_of_them(show: Show, stage: Stage
     works(stage, stage.enter("still/running"))
     async with show() as pilot:
         await pilot.press("H")
-        await sees(pilot, "✓ feature/login", "pushed a91f03c2, proven", "! chore/settings", "✗ fix/rounding", "4 runs")
+        await sees(pilot, "✓ feature/login", "pushed a91f03c2, verified", "! chore/settings", "✗ fix/rounding", "4 runs")
         await sees_no(pilot, "still/running")
 
 
@@ -77,5 +77,5 @@ async def test_a_narrow_screen_has_whole_words_only(show: Show, stage: Stage) ->
     delivers(stage, stage.enter("one"))
     async with show((80, 24)) as pilot:
         await pilot.press("H")
-        await sees(pilot, "pushed a91f03c2, proven")
+        await sees(pilot, "pushed a91f03c2, verified")
         assert "…" not in text_of(pilot.app)

@@ -5,21 +5,21 @@ import pytest
 from ccterm.causes import Cause
 from ccterm.models import ExecutionMode, Run, RunId, State, Task
 from ccterm.tui.layout import Grid, arrange, capacity, grid, matches
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 from tests.tui.stage import NOON
 
 RUNNING, QUEUED, DONE, FAILED = State.RUNNING, State.QUEUED, State.SUCCEEDED, State.FAILED
 ROOM = (120, 22)
 
 
-def sight(number: int, state: State = RUNNING, **more: object) -> Sight:
+def sight(number: int, state: State = RUNNING, **more: object) -> RunView:
     task = Task(prompt="Mend it", repo="/r", branch=f"b/{number}", execution_mode=ExecutionMode.LOCAL, model="sonnet")
     given = {"id": RunId(f"R{number}"), "task": task, "created": NOON, "state": state, "cause": Cause.AUTH if state is FAILED else None}
-    return Sight(Run.model_validate(given | more))
+    return RunView(Run.model_validate(given | more))
 
 
 def panes(
-    sights: list[Sight], *, focused: int = 0, pinned: tuple[int, ...] = (), shown: tuple[int, ...] = (), size: tuple[int, int] = ROOM
+    sights: list[RunView], *, focused: int = 0, pinned: tuple[int, ...] = (), shown: tuple[int, ...] = (), size: tuple[int, int] = ROOM
 ) -> list[str]:
     found = arrange(
         sights, size=size, focused=RunId(f"R{focused}"), pinned=[RunId(f"R{n}") for n in pinned], shown=[RunId(f"R{n}") for n in shown]

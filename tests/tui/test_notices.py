@@ -7,8 +7,8 @@ from ccterm.events import Event, Finished, Limited, Said, Waiting
 from ccterm.models import ExecutionMode, Run, RunId, State, Task
 from ccterm.settings import TuiSettings
 from ccterm.tui.notices import Notices, TerminalSigns, desktop, knows_progress, silent
-from ccterm.tui.run_view import Sight
-from ccterm.tui.runs import Roster
+from ccterm.tui.run_view import RunView
+from ccterm.tui.runs import Runs
 from tests.tui.stage import NOON
 
 RUN = Run(id=RunId("R"), task=Task(prompt="x", repo="/r", branch="fix/x", execution_mode=ExecutionMode.LOCAL), created=NOON)
@@ -19,7 +19,7 @@ def told(*happened: Event) -> tuple[list[str], list[str]]:
     toasts, sent = list[str](), list[str]()
     notices = Notices(lambda title, *_: toasts.append(title), lambda title, _: sent.append(title), opened=NOON)
     for event in happened:
-        notices.tell(Sight(RUN), event)
+        notices.tell(RunView(RUN), event)
     return toasts, sent
 
 
@@ -62,7 +62,7 @@ def signs(settings: TuiSettings, **environ: str) -> tuple[TerminalSigns, list[st
 
 def test_title_and_progress_say_how_many_runs_there_are_and_are_taken_back() -> None:
     shown, written = signs(TuiSettings(), TERM_PROGRAM="ghostty")
-    roster = Roster()
+    roster = Runs()
     shown.begin()
     shown.show(roster)
     roster.add(RUN.model_copy(update={"state": State.RUNNING}))
@@ -76,7 +76,7 @@ def test_title_and_progress_say_how_many_runs_there_are_and_are_taken_back() -> 
 def test_each_can_be_switched_off() -> None:
     shown, written = signs(TuiSettings(title=False, progress=False), TERM_PROGRAM="ghostty")
     shown.begin()
-    shown.show(Roster())
+    shown.show(Runs())
     shown.end()
     assert "".join(written) == ""
 

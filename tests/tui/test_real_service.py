@@ -40,7 +40,7 @@ async def test_a_run_is_seen_to_its_pushed_end_with_its_diff(app: CctermApp, ser
         app.reached(service)
         await service.submit([draft(remote, "x")])
         app.look()
-        await sees(pilot, "I'll add a file.", "proven", "d Diff")
+        await sees(pilot, "I'll add a file.", "verified", "d Diff")
         await pilot.press("d")
         await sees(pilot, "A new.txt", "+ new")
     assert files_at(remote, "x")["new.txt"] == b"new\n"

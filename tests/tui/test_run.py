@@ -3,7 +3,7 @@
 from textual.widgets import OptionList
 
 from ccterm.tui.widgets.patch_view import PatchView
-from tests.tui.acts import PATCH, delivers, harvested, is_refused, works
+from tests.tui.acts import PATCH, committed, delivers, is_refused, works
 from tests.tui.conftest import Show
 from tests.tui.seeing import sees, sees_no
 from tests.tui.stage import Stage
@@ -13,7 +13,7 @@ async def test_facts_stand_beside_the_transcript(show: Show, stage: Stage) -> No
     delivers(stage, stage.enter("feature/login"))
     async with show() as pilot:
         await pilot.press("enter")
-        await sees(pilot, "✓ agent", "4:12", "5 files +61 -9", "policy: fine", "$0.31 · 18 turns · 212k tokens", "feature/login, proven")
+        await sees(pilot, "✓ agent", "4:12", "5 files +61 -9", "policy: fine", "$0.31 · 18 turns · 212k tokens", "feature/login, verified")
 
 
 async def test_a_refusal_shows_the_rule_and_where_the_work_is(show: Show, stage: Stage) -> None:
@@ -28,9 +28,9 @@ async def test_steps_appear_as_they_end(show: Show, stage: Stage) -> None:
     async with show() as pilot:
         await pilot.press("enter")
         await sees(pilot, "● agent")
-        await sees_no(pilot, "✓ harvest")
-        harvested(stage, run)
-        await sees(pilot, "✓ harvest")
+        await sees_no(pilot, "✓ commit")
+        committed(stage, run)
+        await sees(pilot, "✓ commit")
 
 
 async def test_the_diff_shows_files_and_lines(show: Show, stage: Stage) -> None:
@@ -118,7 +118,7 @@ async def test_hostile_bytes_of_a_patch_never_reach_the_screen(show: Show, stage
 
 
 async def test_a_long_line_is_scrolled_to_on_both_sides_together(show: Show, stage: Stage) -> None:
-    run = harvested(stage, stage.enter("one"))
+    run = committed(stage, stage.enter("one"))
     stage.patches[run.id] = PATCH.replace(b"LIMIT = 3", b"LIMIT = " + b"3" * 90 + b" end").replace(
         b"LIMIT = 5", b"LIMIT = " + b"5" * 90 + b" END"
     )

@@ -1,4 +1,4 @@
-"""The whole way of a testing run without a service: snapshot, box, harvest, change set, verdict, apply; each part the real one."""
+"""The whole way of a testing run without a service: snapshot, box, commit, change set, verdict, apply; each part the real one."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 from ccterm.models import Allowances, Changes, Mode, Verdict
 from ccterm.policy.facts import ignored_paths, shaped_paths, together
-from ccterm.policy.rules import Facts, Measures, judge
+from ccterm.policy.rules import Facts, PolicyLimits, judge
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
 from ccterm.workspace.apply.transaction import Sync
@@ -53,11 +53,11 @@ class Loop:
         assert ended.report["ok"], ended.report
         return ended.report
 
-    def harvest(self) -> Work | None:
+    def commit(self) -> Work | None:
         """Make the commit; None when nothing changed."""
         words = {"subject": None, "fallback": "Do it", "body": "", "author": AUTHOR, "clean": "clean.git", "out": "out"}
         caps = {"max_file_bytes": self.max_file, "max_total_bytes": self.max_total}
-        self.report = self._run("harvest", {**words, **caps, "base": self.snapshot.base})
+        self.report = self._run("commit", {**words, **caps, "base": self.snapshot.base})
         if self.report["commit"] is None and not self.report["refusals"]:
             return None
         return Work.read(self.box / "out", self.report["commit"], Changes())
@@ -76,11 +76,11 @@ class Loop:
             refusals = list(together(refusals, more))
         shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
         facts = Facts(work.listed, refusals, (), shaped, ignored, self.report.get("tracked_lines"))
-        return judge(facts, Mode.TESTING, Measures(allow=allow or Allowances()))
+        return judge(facts, Mode.TESTING, PolicyLimits(allow=allow or Allowances()))
 
     def finish(self, allow: Allowances | None = None) -> Verdict | None:
-        """Harvest, judge, and apply what is not refused; None when nothing changed."""
-        work = self.harvest()
+        """CommitStep, judge, and apply what is not refused; None when nothing changed."""
+        work = self.commit()
         if work is None:
             return None
         verdict = self.judge(work, allow)
@@ -90,10 +90,10 @@ class Loop:
 
     @property
     def changes(self) -> ChangeSet:
-        """The change set of the harvest."""
+        """The change set of the commit."""
         found = ChangeSet.read(self.box / "out" / CHANGES)
         assert found is not None
         return found
 
 
-Mischief = Callable[[Path], object]
+Misbehaviour = Callable[[Path], object]

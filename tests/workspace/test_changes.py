@@ -42,7 +42,7 @@ def tree(box: Path, entries: Sequence[Entry]) -> str:
 
 
 def commit(box: Path, root: str, parent: str) -> str:
-    """Commit a tree and bundle it as harvest does."""
+    """Commit a tree and bundle it as commit does."""
     sha = git(box, "commit-tree", root, "-p", parent, "-m", "evil")
     git(box, "update-ref", "refs/ccterm/work", sha)
     git(box, "bundle", "create", "--quiet", "work.bundle", "refs/ccterm/work", f"^{parent}")

@@ -1,4 +1,4 @@
-"""Copies chosen files out of an agent's HOME: what lies there is the agent's, so no link is followed and nothing special is opened."""
+"""ChangeApplier chosen files out of an agent's HOME: what lies there is the agent's, so no link is followed and nothing special is opened."""
 
 import contextlib
 import fnmatch

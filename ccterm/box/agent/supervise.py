@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from ccterm.box.agent.control import Orders
 from ccterm.box.agent.keep import keep_files
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
-from ccterm.box.agent.termination import SECONDS, Ladder
+from ccterm.box.agent.termination import SECONDS, TerminationSequence
 from ccterm.box.agent.turns import Listener, Turns
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import Signals, Source, turn
@@ -49,7 +49,7 @@ class Supervisor:
         )
         self._begin = self._last_line = time.monotonic()
         self._wall = self._begin + request["wall_seconds"]
-        self._ladder = Ladder(agent.process, self._break_off, agent.mark, request.get("ladder_seconds", SECONDS))
+        self._ladder = TerminationSequence(agent.process, self._break_off, agent.mark, request.get("termination_seconds", SECONDS))
         self._stopped_by: StoppedBy = ""
 
     def run(self) -> SuperviseReport:

@@ -13,7 +13,7 @@ SECONDS = (4.0, 3.0, 2.0)
 """From the interrupt to SIGTERM, from there to SIGKILL, and for the whole tree to be gone."""
 
 
-class Ladder:
+class TerminationSequence:
     """The stop of one child. It is served by calling `climb` at `next_moment`."""
 
     def __init__(

@@ -19,7 +19,7 @@ _AGENT_CONFIG = """\
 [maintenance]
 \tauto = false
 """
-"""So that an agent's own commits need nothing of the user, and nothing repacks behind harvest's back."""
+"""So that an agent's own commits need nothing of the user, and nothing repacks behind commit's back."""
 
 
 def make_clean(source: Git, clean: str, base: str, branch: str) -> Git:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Makes one commit of an agent's tree, read as data."""

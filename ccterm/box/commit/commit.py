@@ -12,13 +12,14 @@ from ccterm.box.commit.rules import Judge
 from ccterm.box.commit.subject import own_commit, tidy
 from ccterm.box.commit.submodule_check import Submodules
 from ccterm.box.commit.walk import MOST, Refused, TooMany, Walk, ignored_by
-from ccterm.box.protocol import Change, Frames, HarvestReport, HarvestRequest, carry_out
+from ccterm.box.protocol import CommitReport, CommitRequest, Frames, carry_out
 from ccterm.git.diff import count_lines
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, read_base
+from ccterm.git.types import Change
 
 _MOST_REFUSALS = 500
 _MOST_NOTES = 20
@@ -27,11 +28,11 @@ _ROUNDS = 8
 _MANY_LINES = 500
 
 
-def harvest(_frames: Frames, request: HarvestRequest) -> HarvestReport:
+def commit(_frames: Frames, request: CommitRequest) -> CommitReport:
     """Carry out the request."""
     try:
         with _opened(request["tree"]) as root:
-            return Harvest(request, root).run()
+            return CommitStep(request, root).run()
     except TooMany:
         return {"ok": False, "reason": "io", "detail": f"the tree holds more than {MOST:,} paths that are not ignored"}
     except (GitError, OSError) as error:
@@ -46,19 +47,19 @@ def _opened(tree: str) -> Root:
         raise GitError("io", f"the agent's working tree is no directory any more: {error.strerror}") from error
 
 
-class Harvest:
-    """One harvest."""
+class CommitStep:
+    """One commit."""
 
-    def __init__(self, request: HarvestRequest, root: Root) -> None:
+    def __init__(self, request: CommitRequest, root: Root) -> None:
         self._request, self._root = request, root
-        index = os.path.abspath(os.path.join(request["clean"], "harvest-index"))
+        index = os.path.abspath(os.path.join(request["clean"], "commit-index"))
         self._git = Git(request["clean"], work_tree=request["tree"], env={"GIT_INDEX_FILE": index})
         self._bare = Git(request["clean"])
         self._index_path = index
         self._notes: list[str] = []
         self._subject = self._find_subject()
 
-    def run(self) -> HarvestReport:
+    def run(self) -> CommitReport:
         """Return the report. Raises GitError, OSError, TooMany."""
         try:
             return self._run()
@@ -67,7 +68,7 @@ class Harvest:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name)
 
-    def _run(self) -> HarvestReport:
+    def _run(self) -> CommitReport:
         base = self._base()
         delta, refused = self._examine(base)
         commit, refused = self._commit(base, delta, refused)
@@ -142,7 +143,7 @@ class Harvest:
         mine = own is not None and own[0] != request["base"] and not self._bare.succeeds("cat-file", "-e", own[0])
         return (tidy(own[1]) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
 
-    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[Refused]) -> HarvestReport:
+    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[Refused]) -> CommitReport:
         notes = self._notes[:_MOST_NOTES]
         if len(self._notes) > _MOST_NOTES:
             notes.append(f"and {len(self._notes) - _MOST_NOTES} more such notes")
@@ -165,4 +166,4 @@ class Harvest:
 
 def main() -> None:
     """Run as a step program."""
-    carry_out(harvest)
+    carry_out(commit)

@@ -22,7 +22,7 @@ class Conversions:
 
     def __init__(self, git_directory: str, root: Root, base: Base) -> None:
         self._root, self._base = root, base
-        self._place = os.path.abspath(os.path.join(git_directory, "harvest-attributes"))
+        self._place = os.path.abspath(os.path.join(git_directory, "commit-attributes"))
         self._git = Git(git_directory, work_tree=self._place)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Writes what a harvest leaves: bundle, patch, list of changes, added bytes for a secret scan, and copies of what was refused."""
+"""Writes what a commit leaves: bundle, patch, list of changes, added bytes for a secret scan, and copies of what was refused."""
 
 import contextlib
 import json
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from ccterm.box.commit.walk import Refused
-from ccterm.box.protocol import Change
 from ccterm.git.diff import PLAIN, changes_type, list_changes
 from ccterm.git.git import WORK_REF, Git
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base
+from ccterm.git.types import Change
 
 _FILE_CAP = 100 << 20
 _ALL_CAP = 500 << 20
@@ -84,7 +84,7 @@ class _Added:
 
 
 class RefusedCopies:
-    """Copies refused files aside, as data under numbers, so that nothing of the work is lost."""
+    """ChangeApplier refused files aside, as data under numbers, so that nothing of the work is lost."""
 
     def __init__(self, root: Root, out: str) -> None:
         self._root, self._directory = root, os.path.join(out, "refused")

@@ -17,7 +17,7 @@ _GITDIR = re.compile(rb"gitdir: ([^\x00\n]+)\n?")
 
 
 class Submodules:
-    """Looks at the submodules of one harvest, recursively."""
+    """Looks at the submodules of one commit, recursively."""
 
     def __init__(self, clean: str, tree: str, notes: list[str]) -> None:
         self.clean, self.tree, self.notes = clean, tree, notes

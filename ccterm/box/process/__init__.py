@@ -1,1 +1,1 @@
-"""TODO."""
+"""Process trees inside a box: started, watched, killed and waited for."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import IO, Any, NamedTuple
 
 from ccterm.box.process import tree
-from ccterm.box.protocol import MARK
+from ccterm.git.types import MARK
 
 _INTERNAL = ("CCTERM_", "OTEL_", "DAGGER_", "_DAGGER_", "_EXPERIMENTAL_DAGGER_", "TRACEPARENT", "BAGGAGE")
 """Beginnings of environment names that are between ccterm, an engine and its boxes."""
@@ -23,8 +23,8 @@ class StartError(Exception):
 
 
 def command(argv: list[str]) -> list[str]:
-    """Return the real command of ["@inside", PROGRAM, …], and every other one as it is."""
-    if argv[0] != "@inside":
+    """Return the real command of ["@box", PROGRAM, …], and every other one as it is."""
+    if argv[0] != "@box":
         return argv
     return [sys.executable, "-I", os.path.abspath(sys.argv[0]), *argv[1:]]
 

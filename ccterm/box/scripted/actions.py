@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ccterm.box.scripted.failures import FAILURES, fail, retry
-from ccterm.box.scripted.misbehaviour import Mischief
-from ccterm.box.scripted.stdin import Ear
+from ccterm.box.scripted.misbehaviour import Misbehaviour
+from ccterm.box.scripted.stdin import StdinReader
 from ccterm.box.scripted.stream import Stream
 
 Action = Mapping[str, Any]
@@ -32,7 +32,7 @@ class Ended(Exception):
 class Actions:
     """Carries out actions in the working directory and prints what the real CLI would print of them."""
 
-    def __init__(self, stream: Stream, ear: Ear) -> None:
+    def __init__(self, stream: Stream, ear: StdinReader) -> None:
         self._stream, self._ear = stream, ear
         self.last_words = ""
         self._verbs: dict[str, Callable[[Action], None]] = {
@@ -57,7 +57,7 @@ class Actions:
             "retry": lambda action: retry(stream, ear, int(action["retry"]), float(action.get("wait", 0.05))),
             "env": self._env,
             "fail": self._fail,
-            **Mischief(stream, ear).verbs,
+            **Misbehaviour(stream, ear).verbs,
         }
 
     def perform(self, action: Action) -> None:

@@ -44,7 +44,7 @@ from collections import deque
 from itertools import pairwise
 
 from ccterm.box.scripted.actions import Action, Actions, BrokenOff, Ended
-from ccterm.box.scripted.stdin import Ear, Message
+from ccterm.box.scripted.stdin import Message, StdinReader
 from ccterm.box.scripted.stream import Stream, fresh_uuid
 
 
@@ -55,7 +55,7 @@ class Agent:
         """opening: the script of the first turn; "" = what the first message says."""
         self._stream = stream
         self._opening = opening
-        self._ear = Ear(self._arrived, self._respond)
+        self._ear = StdinReader(self._arrived, self._respond)
         self._actions = Actions(stream, self._ear)
         self._code = 0
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ccterm.box.scripted.stdin import Ear
+from ccterm.box.scripted.stdin import StdinReader
 from ccterm.box.scripted.stream import Stream
 
 
@@ -49,7 +49,7 @@ def fail(stream: Stream, kind: str, text: str = "") -> None:
     stream.result(is_error=True, subtype="success", terminal_reason="api_error", stop_reason=failure.stop_reason, result=words, **detail)
 
 
-def retry(stream: Stream, ear: Ear, count: int, wait: float) -> None:
+def retry(stream: Stream, ear: StdinReader, count: int, wait: float) -> None:
     """Meet an overloaded server so many times, with `wait` seconds after each."""
     for attempt in range(1, count + 1):
         told = {"attempt": attempt, "max_retries": 10, "retry_delay_ms": int(wait * 1000), "error_status": 529, "error": "overloaded"}

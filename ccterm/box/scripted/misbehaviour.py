@@ -7,17 +7,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ccterm.box.scripted.stdin import Ear
+from ccterm.box.scripted.stdin import StdinReader
 from ccterm.box.scripted.stream import Stream
 
 Action = Mapping[str, Any]
 _BATCH = 200
 
 
-class Mischief:
+class Misbehaviour:
     """The actions that no honest agent takes."""
 
-    def __init__(self, stream: Stream, ear: Ear) -> None:
+    def __init__(self, stream: Stream, ear: StdinReader) -> None:
         self._stream, self._ear = stream, ear
         self.verbs: dict[str, Callable[[Action], None]] = {
             "no_result": lambda action: sys.exit(int(action["no_result"])),

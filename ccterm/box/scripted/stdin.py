@@ -17,7 +17,7 @@ class Message(NamedTuple):
     key: str
 
 
-class Ear:
+class StdinReader:
     """Reads stdin only when asked to; `lifecycle` hears of each message that arrives, `respond` of each control request."""
 
     def __init__(self, arrived: Callable[[Message], None], respond: Callable[[str, str], None]) -> None:

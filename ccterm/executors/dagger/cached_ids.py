@@ -5,7 +5,7 @@ import asyncio
 import dagger
 
 
-class KnownDirectory(dagger.Directory):
+class CachedDirectory(dagger.Directory):
     """A directory that was made: what `sync` returned."""
 
     def __init__(self, synced: dagger.Directory) -> None:
@@ -21,7 +21,7 @@ class KnownDirectory(dagger.Directory):
         return "Directory"
 
 
-class KnownService(dagger.Service):
+class CachedService(dagger.Service):
     """A service that asks for its id when it is first named."""
 
     def __init__(self, service: dagger.Service) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ccterm.errors import CctermError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.executors.dagger.command import load_sdk, version
-from ccterm.executors.dagger.image_spec import Recipe
+from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Asked(Protocol):
     """What the checks ask of their executor."""
 
     images: ImageStore
-    recipe: Recipe
+    recipe: ImageSpec
     environ: Mapping[str, str]
 
     @property

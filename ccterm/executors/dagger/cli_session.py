@@ -34,7 +34,7 @@ class Address(NamedTuple):
     token: str
 
 
-class SessionChild:
+class CliSession:
     """One `dagger session` process. Entered: it is connected to its engine. Left: it has ended, within five seconds."""
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
@@ -46,7 +46,7 @@ class SessionChild:
         self.address = Address(0, "")
 
     @classmethod
-    async def start(cls, cli: Path, environ: Mapping[str, str], runner: str | None) -> "SessionChild":
+    async def start(cls, cli: Path, environ: Mapping[str, str], runner: str | None) -> "CliSession":
         """Start one and wait until it is connected. Raises PreflightError, within ten seconds when the engine is named by `runner`."""
         name = runner or "the engine of the Dagger CLI"
         pipe = asyncio.subprocess.PIPE

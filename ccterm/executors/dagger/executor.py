@@ -16,9 +16,9 @@ from ccterm.executors.dagger.checks import dagger_checks
 from ccterm.executors.dagger.cli_session import dial
 from ccterm.executors.dagger.command import find_cli, load_sdk
 from ccterm.executors.dagger.engine import Engine
-from ccterm.executors.dagger.image_spec import BASE, Recipe
+from ccterm.executors.dagger.image_spec import BASE, ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
-from ccterm.executors.guest_bundle import box_lib
+from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.models import ImageChoice, RunId, new_id
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class DaggerExecutor:
     def __init__(self, options: DaggerOptions, *, cache: Path, lib: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._options, self._lib, self.environ = options, lib, environ
         self.images = ImageStore(cache / "images")
-        self.recipe = Recipe(options.base or BASE, options.claude_version)
+        self.recipe = ImageSpec(options.base or BASE, options.claude_version)
         self._watchers: list[Callable[[], None]] = []
         self._engines = [
             Engine(
@@ -76,13 +76,13 @@ class DaggerExecutor:
         await dial(choice.runner)  # first: who named a dead engine learns it before anything is loaded
         await load_sdk()
         from ccterm.executors.dagger.images import Images
-        from ccterm.executors.dagger.network import Reach
+        from ccterm.executors.dagger.network import Network
         from ccterm.executors.dagger.session import open_session
 
         cli = await self.cli()
-        lib = await asyncio.to_thread(box_lib, self._lib)
+        lib = await asyncio.to_thread(guest_bundle, self._lib)
         async with open_session(cli, self.environ, choice.runner) as session:
-            images = Images(session, self.recipe, self.images, lib, Reach(session.client, self.environ))
+            images = Images(session, self.recipe, self.images, lib, Network(session.client, self.environ))
             try:
                 yield session, images
             finally:
@@ -147,7 +147,7 @@ class DaggerExecutor:
         except PreflightError as error:
             raise StepError(Cause.ENGINE, error.message, error.fix) from error
 
-    def leavings(self, run_id: RunId) -> Mapping[str, Artifact] | None:  # noqa: ARG002 - nothing outlives any run
+    def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:  # noqa: ARG002 - nothing outlives any run
         """Return None: containers end with the session of their owner."""
         return None
 

@@ -14,7 +14,7 @@ from ccterm.executors.dagger import image_spec
 from ccterm.executors.dagger.build_log import BuildLog
 from ccterm.executors.dagger.command import progress
 from ccterm.executors.dagger.errors import engine_fault, first_line, is_gone
-from ccterm.executors.dagger.image_spec import Recipe
+from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore, file_digest, is_tarball, tarball
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.models import now
@@ -30,7 +30,7 @@ CLAUDE_PLACE = "/usr/local/bin/claude"
 class Making:
     """The making of one image. name: what it is made from, for people. donor: the image whose Claude CLI it gets; None = by npm."""
 
-    def __init__(self, session: Session, own: Recipe, name: str, donor: dagger.Container | None = None) -> None:
+    def __init__(self, session: Session, own: ImageSpec, name: str, donor: dagger.Container | None = None) -> None:
         self._session, self._own, self._name, self._donor = session, own, name, donor
 
     def source(self, *, dockerfile: bool = False) -> dagger.Container:

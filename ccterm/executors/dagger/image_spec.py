@@ -47,8 +47,8 @@ home=$(eval echo ~agent)
 mkdir -p /box /work "$home/.npm" "$home/.cache/pip"
 chown agent: /box /work "$home" "$home/.npm" "$home/.cache" "$home/.cache/pip"
 python3 -m compileall -q --invalidation-mode unchecked-hash /ccterm
-cd /ccterm/ccterm/inside
-for file in [a-z]*.py; do echo "import ccterm.inside.${{file%.py}}"; done | python3 -I -c 'import sys; sys.path.insert(0, "/ccterm"); exec(sys.stdin.read())'
+cd /ccterm
+find ccterm -name '[a-z]*.py' | sed 's/[.]py$//; s,/,.,g; s/^/import /' | python3 -I -c 'import sys; sys.path.insert(0, "/ccterm"); exec(sys.stdin.read())'
 """
 """What every image gets on top: the user, the box, and our programs compiled, as nothing is written there later.
 
@@ -58,7 +58,7 @@ stale, would be compiled again in every box (0.2 s a step), and is now renewed f
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImageSpec:
     """How ccterm's own image is made. base: a reference or the path of a tarball."""
 
     base: str

@@ -10,9 +10,9 @@ import dagger
 
 from ccterm.executors.dagger import image_spec
 from ccterm.executors.dagger.image_build import Making, asked
-from ccterm.executors.dagger.image_spec import Recipe
+from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore, is_tarball, stamp, tarball
-from ccterm.executors.dagger.network import Reach
+from ccterm.executors.dagger.network import Network
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.models import ImageChoice, new_id
 
@@ -35,7 +35,7 @@ class RoundTrip(NamedTuple):
 class Images:
     """Makes images, or takes them from their tarballs. own: how ccterm's own is made. lib: the programs that run in boxes; reach: how boxes get out."""
 
-    def __init__(self, session: Session, own: Recipe, store: ImageStore, lib: Path, reach: Reach) -> None:
+    def __init__(self, session: Session, own: ImageSpec, store: ImageStore, lib: Path, reach: Network) -> None:
         self._session, self._own, self._store, self._lib = session, own, store, lib
         self.reach = reach
         self._ready: dict[str, asyncio.Task[Image]] = {}

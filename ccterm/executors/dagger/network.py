@@ -9,14 +9,14 @@ import dagger
 from dagger import PortForward
 
 from ccterm.executors.base import Step
-from ccterm.executors.dagger.cached_ids import KnownService
+from ccterm.executors.dagger.cached_ids import CachedService
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """Where a user names the certificates of a company's proxy; any of them holds for all tools in a box."""
 _CA_PLACE = "/etc/ssl/certs/ccterm-host.pem"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-NETLESS = ("harvest",)
+NETLESS = ("commit",)
 """Programs that get no network."""
 
 
@@ -44,8 +44,8 @@ class _Proxy(NamedTuple):
         return cls(f"{parts.scheme}://{alias(port)}:{port}", secret, port, parts.hostname)
 
 
-class Reach:
-    """What the user's environment says of the network, for one session. Harvest gets none of it: it needs no network."""
+class Network:
+    """What the user's environment says of the network, for one session. CommitStep gets none of it: it needs no network."""
 
     def __init__(self, client: dagger.Client, environ: Mapping[str, str]) -> None:
         self._client = client
@@ -73,7 +73,7 @@ class Reach:
 
     def _service(self, host: str, port: int) -> dagger.Service:
         if (host, port) not in self._services:
-            self._services[host, port] = KnownService(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
+            self._services[host, port] = CachedService(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
         return self._services[host, port]
 
     def _certified(self, box: dagger.Container) -> dagger.Container:

@@ -17,7 +17,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.cli_session import SessionChild
+from ccterm.executors.dagger.cli_session import CliSession
 from ccterm.executors.dagger.errors import first_line
 from ccterm.executors.dagger.log_stream import LogStream
 
@@ -45,7 +45,7 @@ class Session:
 
     client: dagger.Client
     stream: LogStream
-    child: SessionChild
+    child: CliSession
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answers(self, seconds: float = 5.0) -> bool:
@@ -61,7 +61,7 @@ class Session:
 async def open_session(cli: Path, environ: Mapping[str, str], runner: str | None) -> AsyncIterator[Session]:
     """Connect to an engine; leaving ends everything that runs on the session. Raises PreflightError when it cannot be reached."""
     async with AsyncExitStack() as stack:
-        child = await SessionChild.start(cli, environ, runner)
+        child = await CliSession.start(cli, environ, runner)
         stack.push_async_callback(child.end)
         params = ConnectParams(port=child.address.port, session_token=child.address.token)
         try:

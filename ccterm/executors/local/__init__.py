@@ -1,1 +1,1 @@
-"""TODO."""
+"""Runs steps as process trees in private directories of this machine."""

@@ -1,4 +1,4 @@
-"""Copies and removes whole trees that a stranger made: links are never followed, special files never opened, odd modes no obstacle.
+"""ChangeApplier and removes whole trees that a stranger made: links are never followed, special files never opened, odd modes no obstacle.
 
 Names are bytes here: they need not be text, and pathlib wants text.
 """

@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 
-from ccterm.box.protocol import LIFELINE, MARK
+from ccterm.box.protocol import PARENT_WATCH
 from ccterm.executors.base import Step
 from ccterm.executors.local.box import Box
+from ccterm.git.types import MARK
 
 _TOOL = re.compile(
     r"PATH|LANG|LC_[A-Z]+|TZ|(HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_proxy|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|NIX_SSL_CERT_FILE"
@@ -51,6 +52,6 @@ def environment(step: Step, user: Mapping[str, str], box: Box, mark: str) -> dic
     env.setdefault("PATH", os.defpath)
     return (
         env
-        | {"TMPDIR": str(box.tmp), "GIT_CEILING_DIRECTORIES": str(box.root.parent), MARK: mark, LIFELINE: "stdin"}
+        | {"TMPDIR": str(box.tmp), "GIT_CEILING_DIRECTORIES": str(box.root.parent), MARK: mark, PARENT_WATCH: "stdin"}
         | {name: value.get_secret_value() for name, value in step.secrets.items()}
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from ccterm.errors import PreflightError
 from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
-from ccterm.executors.guest_bundle import box_lib
+from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.executors.local.box import Box, box_fault, make_box, make_root
 from ccterm.executors.local.checks import local_checks
 from ccterm.executors.local.copy import copy_tree, remove_tree
@@ -31,7 +31,7 @@ class LocalExecutor:
     async def __aenter__(self) -> "LocalExecutor":
         """Kill what dead owners left running, and lay out the programs. Raises StateError when the state directory cannot be used."""
         await asyncio.to_thread(reap, list((self._state_dir / "runs").glob("*/boxes/*.json")))
-        self._lib = await asyncio.to_thread(box_lib, self._state_dir / "lib")
+        self._lib = await asyncio.to_thread(guest_bundle, self._state_dir / "lib")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -60,7 +60,7 @@ class LocalExecutor:
     def _seen(self) -> Mapping[str, str]:
         return {name: value for name, value in self._environ.items() if name not in self._withheld}
 
-    def leavings(self, run_id: RunId) -> Mapping[str, Artifact]:
+    def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact]:
         """Return the newest directory of each name that the boxes of a run hold whose owner died."""
         found: dict[str, Artifact] = {}
         for path in sorted(self._boxes(run_id).glob("*.json")):

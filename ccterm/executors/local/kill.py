@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from ccterm.box.protocol import MARK
+from ccterm.git.types import MARK
 
 _SURE = 2
 """How many listings in a row must be empty: a process may come and go while one is made."""

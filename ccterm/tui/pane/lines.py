@@ -229,8 +229,8 @@ def _resets(event: events.Limited) -> str:
 
 def _end(event: Event) -> Stated:
     match event:
-        case events.Published(remote=remote, ref=ref, sha=sha, proven=proven):
-            return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', proven' if proven else ''}", Ink.GOOD
+        case events.Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
+            return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', verified' if verified else ''}", Ink.GOOD
         case events.Synced(files=files):
             return "✓", f"{files} file{'' if files == 1 else 's'} changed in the working copy", Ink.GOOD
         case events.Salvaged(directory=directory):

@@ -24,7 +24,7 @@ from ccterm.tui.pane.lines import words
 from ccterm.tui.pane.prompt import Prompt
 from ccterm.tui.pane.query import Query
 from ccterm.tui.pane.source import ByteStore, FileStore, MemoryStore
-from ccterm.tui.pane.view import ReelView
+from ccterm.tui.pane.view import ViewportView
 
 
 class Clear(Vertical):
@@ -113,7 +113,7 @@ class EventPane(Clear):
         """
         super().__init__(name=name, id=id, classes=classes)
         self.run = run
-        self._view = ReelView(_store(path), clock or FrameClock())
+        self._view = ViewportView(_store(path), clock or FrameClock())
         self._prompt: Prompt | None = None
 
     def compose(self) -> ComposeResult:
@@ -160,8 +160,8 @@ class EventPane(Clear):
         self._view.reel.set_wrap(wrap)
         self._view.paint()
 
-    @on(ReelView.Updated)
-    def _follow_view(self, event: ReelView.Updated) -> None:
+    @on(ViewportView.Updated)
+    def _follow_view(self, event: ViewportView.Updated) -> None:
         event.stop()
         reel = self._view.reel
         self.new_lines = reel.new_lines

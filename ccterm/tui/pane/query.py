@@ -18,7 +18,7 @@ KINDS = {
     "@output": frozenset({"printed"}),
     "@notice": frozenset({"notice", "limited", "retrying"}),
     "@steer": frozenset({"steered", "waiting"}),
-    "@step": frozenset({"held", "step_started", "step_finished", "verdict", "published", "synced", "salvaged", "finished"}),
+    "@step": frozenset({"held", "step_started", "step_finished", "verdict", "pushed", "synced", "salvaged", "finished"}),
 }
 ERROR = "@error"
 _VERBATIM = frozenset({"said", "printed", "tool_called", "tool_returned"})

@@ -14,7 +14,7 @@ from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter, highlighted, selected
 from ccterm.tui.pane.source import ByteStore
 from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, send
-from ccterm.tui.pane.viewport import MANY, Reel
+from ccterm.tui.pane.viewport import MANY, Viewport
 from ccterm.tui.pane.window import Placed
 
 SELECTED = " ctrl+c copies · esc goes on "
@@ -22,22 +22,22 @@ WHEEL = 3
 """Rows that a notch of the mouse wheel moves."""
 
 
-class ReelView(Widget, can_focus=True):
+class ViewportView(Widget, can_focus=True):
     """Paints its rows itself, ready for the terminal: so it has neither border nor padding, and no children."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"reel--{name}" for name in STYLES}
     DEFAULT_CSS = """
-    ReelView { width: 1fr; height: 1fr; background: $surface; color: $foreground; }
-    ReelView > .reel--dim { color: $text-muted; }
-    ReelView > .reel--strong { text-style: bold; }
-    ReelView > .reel--accent { color: $text-primary; }
-    ReelView > .reel--good { color: $text-success; }
-    ReelView > .reel--warn { color: $text-warning; }
-    ReelView > .reel--bad { color: $text-error; }
-    ReelView > .reel--match { color: $text-warning; background: $warning-muted; text-style: underline; }
-    ReelView > .reel--hit { text-style: reverse bold; }
-    ReelView > .reel--chip { color: $text-primary; background: $primary-muted; text-style: bold; }
-    ReelView > .reel--cursor { color: $primary; }
+    ViewportView { width: 1fr; height: 1fr; background: $surface; color: $foreground; }
+    ViewportView > .reel--dim { color: $text-muted; }
+    ViewportView > .reel--strong { text-style: bold; }
+    ViewportView > .reel--accent { color: $text-primary; }
+    ViewportView > .reel--good { color: $text-success; }
+    ViewportView > .reel--warn { color: $text-warning; }
+    ViewportView > .reel--bad { color: $text-error; }
+    ViewportView > .reel--match { color: $text-warning; background: $warning-muted; text-style: underline; }
+    ViewportView > .reel--hit { text-style: reverse bold; }
+    ViewportView > .reel--chip { color: $text-primary; background: $primary-muted; text-style: bold; }
+    ViewportView > .reel--cursor { color: $primary; }
     """
 
     class Updated(Message):
@@ -47,7 +47,7 @@ class ReelView(Widget, can_focus=True):
         super().__init__()
         self._clock = clock
         self._store = store
-        self.reel = Reel(store)
+        self.reel = Viewport(store)
         self._painter: Painter | None = None
         self._strips: list[Strip] = []
         self._painted: tuple[object, ...] = ()
@@ -57,7 +57,7 @@ class ReelView(Widget, can_focus=True):
         """Show another transcript, from its end."""
         self._store.close()
         self._store = store
-        wrap, self.reel = self.reel.rendering.wrap, Reel(store)
+        wrap, self.reel = self.reel.rendering.wrap, Viewport(store)
         self.reel.rendering.wrap = wrap
         self.refresh_rows()
 

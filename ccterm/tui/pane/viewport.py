@@ -17,7 +17,7 @@ _ERRORS = Query(ERROR)
 _SCAN_SECONDS = 0.004
 
 
-class Reel:
+class Viewport:
     """One view of one transcript."""
 
     def __init__(self, store: ByteStore) -> None:

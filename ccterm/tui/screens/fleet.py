@@ -11,15 +11,15 @@ from textual.widgets import Input, Static
 
 from ccterm.models import RunId
 from ccterm.tui.layout import Arrangement, arrange, matches
-from ccterm.tui.messages import Connected, RosterChanged, Ticked
-from ccterm.tui.run_view import Sight
+from ccterm.tui.messages import Connected, RunsChanged, Ticked
+from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run_actions import RunScreen
 from ccterm.tui.widgets.filter_line import FilterLine
-from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import StatusLine, heading, tally
 from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.widgets.split_line import SplitLine
 
 _EMPTY = """
 No runs yet.
@@ -59,12 +59,12 @@ class FleetScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """Lay out head, panes, list and foot."""
-        yield Spread(id="masthead")
+        yield SplitLine(id="masthead")
         yield Container(Static(_EMPTY, id="empty", markup=False), id="panes")
         yield RunList(id="folded")
         yield FilterLine()
         yield StatusLine(self.host.roster)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_resize(self) -> None:
         """Use the new room."""
@@ -74,17 +74,17 @@ class FleetScreen(RunScreen):
         """Show what happened meanwhile."""
         await self.rearrange()
 
-    def at_hand(self) -> Sight | None:
+    def at_hand(self) -> RunView | None:
         """Return the focused run."""
         return self.host.roster.get(self.focused_run)
 
     @property
-    def shown(self) -> list[Sight]:
+    def shown(self) -> list[RunView]:
         """The runs that the filter lets through, in their order."""
         return [sight for sight in self.host.roster if matches(sight, self.words.split())]
 
     @on(Connected)
-    @on(RosterChanged)
+    @on(RunsChanged)
     async def _take_change(self) -> None:
         await self.rearrange()
 
@@ -131,7 +131,7 @@ class FleetScreen(RunScreen):
 
     def _say(self) -> None:
         roster, at = self.host.roster, self.host.clock()
-        self.query_one("#masthead", Spread).show(heading(self.host.where, f"filter: {self.words}" if self.words else ""), tally(roster))
+        self.query_one("#masthead", SplitLine).show(heading(self.host.where, f"filter: {self.words}" if self.words else ""), tally(roster))
         for run, pane in self._panes.items():
             if run in roster:
                 pane.show(roster[run], roster.number(run), at, pinned=run in self.pinned)

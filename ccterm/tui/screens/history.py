@@ -16,14 +16,14 @@ from ccterm.causes import Cause
 from ccterm.models import Run, RunId, State
 from ccterm.render import change_numbers, outcome
 from ccterm.tui.layout import matches
-from ccterm.tui.messages import Connected, RosterChanged, Ticked
-from ccterm.tui.run_view import Sight
+from ccterm.tui.messages import Connected, RunsChanged, Ticked
+from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run import RunViewScreen
 from ccterm.tui.screens.run_actions import RunScreen
 from ccterm.tui.widgets.filter_line import FilterLine
-from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import StatusLine, heading
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.widgets.split_line import SplitLine
 from ccterm.tui.words import cost, first_line, signed, spelled
 
 SHOWN = 500
@@ -51,12 +51,12 @@ class HistoryScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """Lay out head, runs and foot."""
-        yield Spread(id="masthead")
-        yield Spread(id="since")
+        yield SplitLine(id="masthead")
+        yield SplitLine(id="since")
         yield OptionList(id="past")
         yield FilterLine()
         yield StatusLine(self.host.roster)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Read the record."""
@@ -68,7 +68,7 @@ class HistoryScreen(RunScreen):
         self.load()
 
     @on(Connected)
-    @on(RosterChanged)
+    @on(RunsChanged)
     def load(self) -> None:
         """Read the record."""
         self._load()
@@ -82,14 +82,14 @@ class HistoryScreen(RunScreen):
         if self.host.service is None:
             return
         runs = await self.host.service.runs(limit=SHOWN)
-        self.host.past = {run.id: Sight(run) for run in reversed(runs) if run.state.final}
+        self.host.past = {run.id: RunView(run) for run in reversed(runs) if run.state.final}
         self._say()
 
     def _say(self) -> None:
         past = list(self.host.past.values())
         left = self.host.memory.now.left
-        self.query_one("#masthead", Spread).show(heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} runs")
-        self.query_one("#since", Spread).show(since_left([sight.run for sight in past], left))
+        self.query_one("#masthead", SplitLine).show(heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} runs")
+        self.query_one("#since", SplitLine).show(since_left([sight.run for sight in past], left))
         shown = [sight for sight in past if matches(sight, self.words.split()) and not (self.unreviewed and sight.run.reviewed)]
         listed = self.query_one("#past", OptionList)
         here = self.at_hand()
@@ -111,7 +111,7 @@ class HistoryScreen(RunScreen):
         if self.is_mounted:
             self._say()
 
-    def at_hand(self) -> Sight | None:
+    def at_hand(self) -> RunView | None:
         """Return the chosen run."""
         index = self.query_one("#past", OptionList).highlighted if self.is_mounted else None
         return self.host.past.get(self._shown[index]) if index is not None and index < len(self._shown) else None
@@ -170,7 +170,7 @@ _BECAME = ("pushed", "without changes", "refused", "failed", "cancelled", "asked
 
 
 def _became(run: Run) -> str:
-    if run.published:
+    if run.pushed:
         return "pushed"
     if run.state is State.FAILED:
         return "refused" if run.cause is Cause.POLICY else "failed"

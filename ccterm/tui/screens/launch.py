@@ -24,9 +24,9 @@ from ccterm.tui.messages import Connected
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.run_actions import Hosted
 from ccterm.tui.widgets.field import Field
-from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import heading
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.widgets.split_line import SplitLine
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
     from ccterm.service.protocol import Service
@@ -57,9 +57,9 @@ class LaunchScreen(Hosted, Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the form."""
         last, settings = self.host.memory.now.form, self.host.settings
-        yield Spread(id="masthead")
+        yield SplitLine(id="masthead")
         with VerticalScroll(can_focus=False):
-            yield Spread(Content.styled("What should be done?", "bold"), id="asked")
+            yield SplitLine(Content.styled("What should be done?", "bold"), id="asked")
             yield TextArea(id="prompt", compact=True, show_line_numbers=False, tab_behavior="focus", highlight_cursor_line=False)
             yield Static("", id="prompt-wrong", markup=False)
             yield Field("repo", "Repository", value=last.get("repo", str(Path.cwd())), placeholder="a working copy, or a URL")
@@ -80,7 +80,7 @@ class LaunchScreen(Hosted, Screen[None]):
             yield Field("setup", "Setup", value=last.get("setup", ""), placeholder="as the settings say; such as npm ci")
             yield Field("verify", "Verify", value=last.get("verify", ""), placeholder="as the settings say; such as npm test")
         yield Static("", id="sentence", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Help with words that are known, and look at the form."""
@@ -89,7 +89,7 @@ class LaunchScreen(Hosted, Screen[None]):
         self.query_one("#agent", Field).input.suggester = SuggestFromList(["claude", "scripted"])
         self.query_one("#model", Field).input.suggester = SuggestFromList(_MODELS)
         self.query_one("#skip_permissions", Field).input.suggester = SuggestFromList(["yes", "no"])
-        self.query_one("#masthead", Spread).show(heading("new runs"), self.host.where)
+        self.query_one("#masthead", SplitLine).show(heading("new runs"), self.host.where)
         self.query_one(TextArea).focus()
         self._examine()
 
@@ -119,7 +119,7 @@ class LaunchScreen(Hosted, Screen[None]):
         self._examined = found = examine(form)
         prompts = split_prompts(form["prompt"])
         count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: a line --- between them"
-        self.query_one("#asked", Spread).right = Content.styled(count, "dim")
+        self.query_one("#asked", SplitLine).right = Content.styled(count, "dim")
         wrong = found.problems.get("prompt", "") if prompts else ""
         self.query_one("#prompt-wrong", Static).update(wrong)
         self.query_one("#prompt-wrong").display = bool(wrong)

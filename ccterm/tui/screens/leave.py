@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ccterm.tui.messages import RosterChanged
-from ccterm.tui.runs import Roster
+from ccterm.tui.messages import RunsChanged
+from ccterm.tui.runs import Runs
 from ccterm.tui.screens.dialogs import DIALOG_CSS, Choice, ChoiceDialog
 
 LEAVE, WAIT, STOP = "l", "w", "s"
@@ -31,7 +31,7 @@ class WaitDialog(ModalScreen[bool]):
     DEFAULT_CSS = DIALOG_CSS.format(name="WaitDialog")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Stay")]
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Runs) -> None:
         super().__init__()
         self._roster = roster
 
@@ -45,7 +45,7 @@ class WaitDialog(ModalScreen[bool]):
         """Say how many are left."""
         self._count()
 
-    @on(RosterChanged)
+    @on(RunsChanged)
     def _count(self) -> None:
         live = self._roster.live
         if live == 0:

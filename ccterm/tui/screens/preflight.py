@@ -15,12 +15,12 @@ from textual.widgets.option_list import Option
 
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
-from ccterm.tui.messages import Connected, ImageMade, RosterChanged, Ticked
+from ccterm.tui.messages import Connected, ImageMade, RunsChanged, Ticked
 from ccterm.tui.screens.run_actions import Hosted, export
-from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import StatusLine, heading
-from ccterm.tui.widgets.image_build_view import MakingView
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.widgets.image_build_view import ImageBuildView
+from ccterm.tui.widgets.split_line import SplitLine
 from ccterm.tui.words import spelled
 
 AGAIN_SECONDS = 5.0
@@ -55,11 +55,11 @@ class PreflightScreen(Hosted, Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out head, answers and foot."""
-        yield Spread(id="masthead")
+        yield SplitLine(id="masthead")
         yield OptionList(id="checks")
-        yield MakingView(self.host.frames)
+        yield ImageBuildView(self.host.frames)
         yield StatusLine(self.host.roster)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Ask; while something fails, ask again every few seconds."""
@@ -85,7 +85,7 @@ class PreflightScreen(Hosted, Screen[None]):
         self.ask()
 
     def _show_making(self) -> None:
-        self.query_one(MakingView).show(self.host.making)
+        self.query_one(ImageBuildView).show(self.host.making)
 
     @property
     def can_build(self) -> bool:
@@ -104,7 +104,7 @@ class PreflightScreen(Hosted, Screen[None]):
         self._show_making()
         self.refresh_bindings()
 
-    @on(RosterChanged)
+    @on(RunsChanged)
     @on(Ticked)
     def _stand(self) -> None:
         self.query_one(StatusLine).say(self.host.clock())
@@ -153,7 +153,7 @@ class PreflightScreen(Hosted, Screen[None]):
         )
         more = f"{state} · again every {AGAIN_SECONDS:.0f} s" if failing and not self._asking else state
         where = "this machine (local)" if self.place is ExecutionMode.LOCAL else "containers (dagger)"
-        self.query_one("#masthead", Spread).show(heading("preflight", where), more)
+        self.query_one("#masthead", SplitLine).show(heading("preflight", where), more)
         listed = self.query_one("#checks", OptionList)
         kept = listed.highlighted
         room = max(20, self.size.width - INDENT - 2)

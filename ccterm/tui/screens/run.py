@@ -11,16 +11,16 @@ from textual.widgets import ContentSwitcher, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ccterm.models import RunId
-from ccterm.tui.messages import RosterChanged, Ticked
+from ccterm.tui.messages import RunsChanged, Ticked
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run_actions import RunScreen
 from ccterm.tui.widgets.facts import Facts
-from ccterm.tui.widgets.footer import KeyLine
+from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import StatusLine, heading, tally
 from ccterm.tui.widgets.patch_view import PatchView
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.widgets.split_line import SplitLine
 
 WIDE, VERY_WIDE = 100, 150
 """From these widths on facts stand beside the transcript, and a diff has two columns."""
@@ -45,7 +45,7 @@ class RunViewScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """Lay out head, the two sides and foot."""
-        yield Spread(id="masthead")
+        yield SplitLine(id="masthead")
         with Horizontal(id="sides"):
             with ContentSwitcher(initial="transcript", id="main"):
                 yield EventPane(self.host.transcript(self.run), run=self.run, clock=self.host.frames, id="transcript")
@@ -55,7 +55,7 @@ class RunViewScreen(RunScreen):
                 yield OptionList(id="files")
                 yield Facts()
         yield StatusLine(self.host.roster)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Say how the run stands, and give its transcript the keys."""
@@ -70,7 +70,7 @@ class RunViewScreen(RunScreen):
         self._place()
         self.query_one(PatchView).beside = self.size.width >= VERY_WIDE
 
-    def at_hand(self) -> Sight | None:
+    def at_hand(self) -> RunView | None:
         """Return the run that is shown."""
         return self.host.roster.get(self.run) or self.host.past.get(self.run)
 
@@ -79,8 +79,8 @@ class RunViewScreen(RunScreen):
         """Whether the diff is shown instead of the transcript."""
         return self.query_one(ContentSwitcher).current != "transcript"
 
-    @on(RosterChanged)
-    def _take_change(self, event: RosterChanged) -> None:
+    @on(RunsChanged)
+    def _take_change(self, event: RunsChanged) -> None:
         if self.run in event.runs and self.at_hand() is None:  # put away as reviewed
             self.app.pop_screen()
             return
@@ -92,7 +92,7 @@ class RunViewScreen(RunScreen):
         sight, at = self.at_hand(), self.host.clock()
         if sight:
             number = f"{self.host.roster.number(self.run)}  " if self.run in self.host.roster else ""
-            self.query_one("#masthead", Spread).show(
+            self.query_one("#masthead", SplitLine).show(
                 heading(f"{number}{sight.run.task.target}", sight.run.task.remote or sight.run.task.repo), tally(self.host.roster)
             )
             self.query_one(Facts).show(sight, at)

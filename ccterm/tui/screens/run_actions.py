@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from ccterm.models import Mode, Run, RunId, State
 from ccterm.tui.app_base import Host
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
 
 if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
@@ -46,7 +46,7 @@ class RunScreen(Hosted, Screen[None]):
         Binding("m", "review", "Seen", show=False, tooltip="Mark the run as reviewed and put it away"),
     ]
 
-    def at_hand(self) -> Sight | None:
+    def at_hand(self) -> RunView | None:
         """Return the run that orders go to."""
         raise NotImplementedError
 
@@ -210,12 +210,12 @@ async def _fetched(service: "Service", run: RunId, repo: Path) -> str:
 
 def web_address(run: Run) -> str:
     """Return where a pushed branch can be looked at, or "" when its remote is no web page."""
-    if run.published is None or not run.published.remote.startswith("https://"):
+    if run.pushed is None or not run.pushed.remote.startswith("https://"):
         return ""
-    return f"{run.published.remote.removesuffix('.git')}/tree/{run.published.ref.removeprefix('refs/heads/')}"
+    return f"{run.pushed.remote.removesuffix('.git')}/tree/{run.pushed.ref.removeprefix('refs/heads/')}"
 
 
-_POSSIBLE: Mapping[str, Callable[[Sight], bool]] = {
+_POSSIBLE: Mapping[str, Callable[[RunView], bool]] = {
     "steer": lambda sight: sight.run.state is State.RUNNING,
     "hold": lambda sight: sight.run.state is State.RUNNING,
     "cancel": lambda sight: not sight.run.state.final,

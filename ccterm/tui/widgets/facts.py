@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from ccterm.models import Run, StepRecord
 from ccterm.render import change_numbers
-from ccterm.tui.run_view import Sight
+from ccterm.tui.run_view import RunView
 from ccterm.tui.words import elapsed, money, signed, spelled, standing
 
 WIDTH = 44
@@ -24,12 +24,12 @@ class Facts(Static):
     def __init__(self) -> None:
         super().__init__(markup=False)
 
-    def show(self, sight: Sight, at: datetime) -> None:
+    def show(self, sight: RunView, at: datetime) -> None:
         """Say what is known now."""
         self.update(facts(sight, at))
 
 
-def facts(sight: Sight, at: datetime) -> Content:
+def facts(sight: RunView, at: datetime) -> Content:
     """Return all facts as lines."""
     run = sight.run
     lines: list[Content] = [Content.assemble(signed(run), " ", (standing(sight), "bold"), f"  {elapsed(sight, at)}")]
@@ -61,7 +61,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [
         ("changes", change_numbers(run)),
         ("commit", (run.commit or "")[:12]),
-        ("pushed", f"{run.published.ref.removeprefix('refs/heads/')}, proven" if run.published else ""),
+        ("pushed", f"{run.pushed.ref.removeprefix('refs/heads/')}, verified" if run.pushed else ""),
         ("kept in", run.salvage.directory if run.salvage else ""),
         ("remote", task.remote or task.repo),
         ("base", (run.base_sha or "")[:12]),

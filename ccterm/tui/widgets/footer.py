@@ -22,12 +22,12 @@ class Key(NamedTuple):
         return len(self.shown) + len(self.text) + 3
 
 
-class KeyLine(Widget):
+class KeyFooter(Widget):
     """Keys and what they do; a click presses one."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    KeyLine { height: 1; width: 1fr; dock: bottom; background: $footer-background; color: $footer-description-foreground; }
+    KeyFooter { height: 1; width: 1fr; dock: bottom; background: $footer-background; color: $footer-description-foreground; }
     """
 
     keys: reactive[tuple[Key, ...]] = reactive(())

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from textual.content import Content
 
-from ccterm.tui.runs import Roster
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.runs import Runs
+from ccterm.tui.widgets.split_line import SplitLine
 from ccterm.tui.words import SIGNS, TONES, window
 
 
@@ -15,21 +15,21 @@ def heading(title: str, more: str = "") -> Content:
     return Content.assemble(("ccterm", "bold $text-primary"), "  ", title, *tail)
 
 
-def tally(roster: Roster) -> Content:
+def tally(roster: Runs) -> Content:
     """Return how many runs stand how: 3 ● 1 ? 1 ✗ 2 ○."""
     counts = roster.counts()
     parts = [Content.styled(f"{counts[sign]} {sign}", TONES[sign]) for sign in SIGNS if counts[sign]]
     return Content("  ").join(parts) if parts else Content.styled("no runs", "dim")
 
 
-class StatusLine(Spread):
+class StatusLine(SplitLine):
     """In words how runs stand, how full the usage windows are, and what today cost."""
 
     DEFAULT_CSS = """
     StatusLine { background: $surface; color: $text-muted; }
     """
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Runs) -> None:
         super().__init__()
         self._roster = roster
 

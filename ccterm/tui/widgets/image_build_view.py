@@ -5,14 +5,14 @@ from textual.containers import Vertical
 
 from ccterm.tui.image_build import Making
 from ccterm.tui.pane import EventPane, FrameClock
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.widgets.split_line import SplitLine
 
 
-class MakingView(Vertical):
+class ImageBuildView(Vertical):
     """Not there until an image is made."""
 
     DEFAULT_CSS = """
-    MakingView {
+    ImageBuildView {
         height: 1fr; display: none;
         #making { background: $panel; color: $text; text-style: bold; }
         &.-failed #making { background: $error-muted; }
@@ -27,7 +27,7 @@ class MakingView(Vertical):
 
     def compose(self) -> ComposeResult:
         """Lay out title and log."""
-        yield Spread(id="making")
+        yield SplitLine(id="making")
         yield EventPane(clock=self._clock)
 
     def show(self, making: Making | None) -> None:
@@ -40,4 +40,4 @@ class MakingView(Vertical):
         self.add_class("-shown")
         self.set_class(bool(making.fault), "-failed")
         stands = "making the image" if making.under_way else f"not made: {making.fault}" if making.fault else "the image is made"
-        self.query_one("#making", Spread).show(stands, f"{making.seconds // 60}:{making.seconds % 60:02}")
+        self.query_one("#making", SplitLine).show(stands, f"{making.seconds // 60}:{making.seconds % 60:02}")

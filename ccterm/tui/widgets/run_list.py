@@ -10,8 +10,8 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from ccterm.models import RunId
-from ccterm.tui.run_view import Sight
-from ccterm.tui.runs import Roster
+from ccterm.tui.run_view import RunView
+from ccterm.tui.runs import Runs
 from ccterm.tui.widgets.split_line import spread
 from ccterm.tui.words import cost, detail, elapsed, signed, standing
 
@@ -40,7 +40,7 @@ class RunList(OptionList, can_focus=False):
             super().__init__()
             self.run = run
 
-    def show(self, runs: Sequence[RunId], roster: Roster, at: datetime) -> None:
+    def show(self, runs: Sequence[RunId], roster: Runs, at: datetime) -> None:
         """Show these runs as they stand now."""
         width = max(20, self.app.size.width - 4)
         lines = [row(roster[run], roster.number(run), at, width) for run in runs]
@@ -59,7 +59,7 @@ class RunList(OptionList, can_focus=False):
             self.post_message(self.Chosen(RunId(event.option_id)))
 
 
-def row(sight: Sight, number: int, at: datetime, width: int) -> Content:
+def row(sight: RunView, number: int, at: datetime, width: int) -> Content:
     """Return one run as one line of `width` cells."""
     run = sight.run
     named = Content.assemble(f"{number:>2} ", signed(run), " ", _cell(run.task.target, NAME_WIDTH if width >= 90 else 20))

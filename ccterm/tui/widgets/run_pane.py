@@ -11,8 +11,8 @@ from textual.reactive import reactive
 
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock
-from ccterm.tui.run_view import Sight
-from ccterm.tui.widgets.split_line import Spread
+from ccterm.tui.run_view import RunView
+from ccterm.tui.widgets.split_line import SplitLine
 from ccterm.tui.words import cost, elapsed, hint, signed, standing_shortly
 
 
@@ -44,12 +44,12 @@ class RunPane(Vertical):
             super().__init__()
             self.run = run
 
-    def __init__(self, sight: Sight, transcript: Path, clock: FrameClock) -> None:
+    def __init__(self, sight: RunView, transcript: Path, clock: FrameClock) -> None:
         super().__init__()
         self.run = sight.run.id
-        self.title_line = Spread(id="title")
+        self.title_line = SplitLine(id="title")
         self.transcript = EventPane(transcript, run=self.run, clock=clock)
-        self._hint = Spread(id="hint")
+        self._hint = SplitLine(id="hint")
 
     def compose(self) -> ComposeResult:
         """Lay out title, transcript and hint."""
@@ -57,7 +57,7 @@ class RunPane(Vertical):
         yield self.transcript
         yield self._hint
 
-    def show(self, sight: Sight, number: int, at: datetime, *, pinned: bool = False) -> None:
+    def show(self, sight: RunView, number: int, at: datetime, *, pinned: bool = False) -> None:
         """Say how the run stands."""
         run = sight.run
         mark = Content("▌" if self.focused else " ")

@@ -5,11 +5,11 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 
-class Spread(Widget):
+class SplitLine(Widget):
     """A line of two ends."""
 
     DEFAULT_CSS = """
-    Spread { height: 1; width: 1fr; padding: 0 1; }
+    SplitLine { height: 1; width: 1fr; padding: 0 1; }
     """
 
     left: reactive[Content] = reactive(Content(""))
@@ -19,8 +19,8 @@ class Spread(Widget):
 
     def __init__(self, left: Content | str = "", right: Content | str = "", *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.set_reactive(Spread.left, _content(left))
-        self.set_reactive(Spread.right, _content(right))
+        self.set_reactive(SplitLine.left, _content(left))
+        self.set_reactive(SplitLine.right, _content(right))
 
     def show(self, left: Content | str, right: Content | str = "") -> None:
         """Say something else; painted only when it differs."""

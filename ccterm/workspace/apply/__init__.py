@@ -1,1 +1,1 @@
-"""TODO."""
+"""Changes brought into a working copy, all or nothing, journaled, and taken back."""

@@ -94,7 +94,7 @@ def pending_changes(run: Run) -> list[PendingChange]:
 
 
 def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path) -> tuple[ChangeSet, list[Refusal]]:
-    """Make the change set of a commit in the new directory `to`, and what of it must never be applied. Raises StepError(harvest)."""
+    """Make the change set of a commit in the new directory `to`, and what of it must never be applied. Raises StepError(commit)."""
     git = Git(str(clean))
     try:
         _take_in(git, bundle)
@@ -103,7 +103,7 @@ def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path
         to.mkdir(mode=0o700)
         return _Extraction(git, read_manifest(manifest).rows, to).run(base, commit)
     except (GitError, OSError) as error:
-        raise StepError(Cause.HARVEST, f"the changes cannot be read from the commit: {error}") from error
+        raise StepError(Cause.COMMIT, f"the changes cannot be read from the commit: {error}") from error
 
 
 def _take_in(git: Git, bundle: Path) -> None:

@@ -10,11 +10,11 @@ from ccterm.causes import Cause
 from ccterm.events import Event, to_line
 from ccterm.models import Changes, Finding, RunId, State, Verdict
 from ccterm.tui.pane.source import MemoryStore
-from ccterm.tui.pane.viewport import Reel
+from ccterm.tui.pane.viewport import Viewport
 
 AT = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 RUN = RunId("01J0000000000000000000TEST")
-MakeReel = Callable[..., Reel]
+MakeReel = Callable[..., Viewport]
 
 EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     # what it is: the event, and the rows that it has at 40 cells
@@ -64,9 +64,9 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
         ),
         ["! policy: refused, 1 file +0 -0", "! 4 files deleted", "    a", "    b"],
     ),
-    "published": (
-        events.Published(remote="origin", ref="refs/heads/feature/x", sha="a91f03c4d5e6f7", proven=True),
-        ["✓ pushed feature/x a91f03c4 to origin,", "  proven"],
+    "pushed": (
+        events.Pushed(remote="origin", ref="refs/heads/feature/x", sha="a91f03c4d5e6f7", verified=True),
+        ["✓ pushed feature/x a91f03c4 to origin,", "  verified"],
     ),
     "synced": (events.Synced(files=3), ["✓ 3 files changed in the working copy"]),
     "salvaged": (events.Salvaged(directory="/s/run", commit=None), ["· work kept in /s/run"]),
@@ -93,7 +93,7 @@ class Writer:
         self.write(*(events.Said(text=f"line {number}") for number in range(begin, begin + count)))
 
 
-def shown(reel: Reel) -> list[str]:
+def shown(reel: Viewport) -> list[str]:
     """Return the rows on the screen, without the space behind them."""
     reel.look()
     reel.advance()
@@ -111,8 +111,8 @@ def writer() -> Writer:
 def make_reel(writer: Writer) -> MakeReel:
     """Make a reel on the writer's transcript, of a size."""
 
-    def make(width: int = 40, height: int = 10) -> Reel:
-        reel = Reel(writer.store)
+    def make(width: int = 40, height: int = 10) -> Viewport:
+        reel = Viewport(writer.store)
         reel.resize(width, height)
         reel.look()
         return reel

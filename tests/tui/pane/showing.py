@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.message import Message
 
 from ccterm.tui.pane import ByteStore, EventPane, FrameClock
-from ccterm.tui.pane.view import ReelView
+from ccterm.tui.pane.view import ViewportView
 
 
 class Showing(App[None]):
@@ -48,12 +48,12 @@ class Showing(App[None]):
 
 def seen(pane: EventPane) -> list[str]:
     """Return the rows of a pane as they are painted, without the space behind them."""
-    view = pane.query_one(ReelView)
+    view = pane.query_one(ViewportView)
     return [strip.text.rstrip() for strip in view.render_lines(Region(0, 0, *view.size))]
 
 
 def drawn(pane: EventPane) -> str:
     """Return a pane as it is sent to the terminal, row by row."""
     console = Console(force_terminal=True, color_system="truecolor")
-    view = pane.query_one(ReelView)
+    view = pane.query_one(ViewportView)
     return "\n".join(strip.render(console) for strip in view.render_lines(Region(0, 0, *view.size)))

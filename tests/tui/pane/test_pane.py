@@ -17,7 +17,7 @@ from ccterm.events import Printed, to_line
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock, MemoryStore
 from ccterm.tui.pane.painter import highlighted
-from ccterm.tui.pane.view import ReelView
+from ccterm.tui.pane.view import ViewportView
 from tests.support.waiting import until
 from tests.tui.pane.conftest import AT, Writer
 from tests.tui.pane.showing import Showing, drawn, seen
@@ -110,9 +110,9 @@ def wheel(way: type[MouseScrollUp] | type[MouseScrollDown]) -> MouseScrollUp | M
 
 async def test_the_wheel_scrolls(shown: Shown) -> None:
     pane, pilot = shown
-    pane.query_one(ReelView).post_message(wheel(MouseScrollUp))
-    pane.query_one(ReelView).post_message(wheel(MouseScrollUp))
-    pane.query_one(ReelView).post_message(wheel(MouseScrollDown))
+    pane.query_one(ViewportView).post_message(wheel(MouseScrollUp))
+    pane.query_one(ViewportView).post_message(wheel(MouseScrollUp))
+    pane.query_one(ViewportView).post_message(wheel(MouseScrollDown))
     await pilot.pause()
     assert seen(pane)[0] == " line 17"
 
@@ -282,12 +282,12 @@ async def test_rows_without_text_are_as_wide_as_the_pane_after_a_resize(width: i
         await pilot.pause()
         await pilot.resize_terminal(width, 10)
         await pilot.pause()
-        view = app.query_one(ReelView)
+        view = app.query_one(ViewportView)
         assert [strip.cell_length for strip in view.render_lines(view.size.region)] == [width] * 10
 
 
 async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -> None:
-    class Counting(ReelView):
+    class Counting(ViewportView):
         asked = 0
 
         def render_lines(self, crop: Region) -> list[Strip]:
@@ -312,7 +312,7 @@ async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -
 
 async def test_text_is_selected_with_the_mouse_and_copied_while_lines_come(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
-    view = pane.query_one(ReelView)
+    view = pane.query_one(ViewportView)
     await pilot.mouse_down(view, offset=(3, 2))
     await pilot.hover(view, offset=(5, 4))
     await pilot.mouse_up(view, offset=(5, 4))
@@ -331,7 +331,7 @@ async def test_a_selection_has_no_margins_and_counts_wide_characters_as_they_are
     app = Showing(writer.store)
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
-        view = app.query_one(ReelView)
+        view = app.query_one(ViewportView)
         assert view.get_selection(Selection(None, None)) == ("\u65e5\u672c yes\nno" + "\n" * 8, "\n")
         assert view.get_selection(Selection(Offset(2, 0), Offset(6, 0))) == ("\u672c ye", "\n")
         assert [strip.cell_length for strip in highlighted(view._strips, Selection(None, None), Style(bold=True))] == [40] * 10

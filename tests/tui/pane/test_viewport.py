@@ -8,7 +8,7 @@ from ccterm.models import State
 from ccterm.tui.pane.query import Query
 from ccterm.tui.pane.rendering import KEPT_ROWS
 from ccterm.tui.pane.source import FileStore
-from ccterm.tui.pane.viewport import Reel
+from ccterm.tui.pane.viewport import Viewport
 from tests.tui.pane.conftest import MakeReel, Writer, shown
 
 
@@ -180,7 +180,7 @@ def test_a_search_goes_through_lines_backwards_and_forwards(writer: Writer, make
 def test_a_search_finds_what_is_read_and_no_more(writer: Writer, make_reel: MakeReel, text: str, count: int) -> None:
     writer.write(events.Said(text='say "hi" with back\\slash and Ümlaut or ümlaut\nUPPER'), events.Printed(stream="stderr", text="upper"))
     writer.write(events.ToolCalled(id="toolu_1", name="Bash", summary="ls"))
-    writer.write(events.Published(remote="origin", ref="refs/heads/main", sha="abc", proven=True))
+    writer.write(events.Pushed(remote="origin", ref="refs/heads/main", sha="abc", verified=True))
     reel = make_reel()
     reel.look_for(Query(text))
     shown(reel)
@@ -320,7 +320,7 @@ def test_a_transcript_that_begins_anew_is_shown_from_its_end(tmp_path: Path, wri
     path = tmp_path / "transcript.ndjson"
     writer.lines(30)
     path.write_bytes(writer.store.read(10_000, 0))
-    reel = Reel(FileStore(path))
+    reel = Viewport(FileStore(path))
     reel.resize(40, 10)
     shown(reel)
     reel.go_home()

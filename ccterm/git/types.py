@@ -1,0 +1,33 @@
+"""What git's callers hand to it and get from it, as plain types that host and boxes share."""
+
+from typing import NotRequired, TypedDict
+
+GIT_HEADER = "CCTERM_GIT_HEADER"
+"""Environment name of the secret that resolve, checkout and push send as an HTTP header: `Authorization: …`."""
+MARK = "CCTERM_MARK"
+"""Environment name by which every process of a box is found again."""
+
+
+class Ssh(TypedDict):
+    """How git reaches an ssh remote: a forwarded agent socket (relative path) and the only host keys that are believed."""
+
+    agent: str | None
+    known_hosts: str
+
+
+class Change(TypedDict):
+    """One changed path in changes.json; modes as git writes them, None = absent on that side; added and removed are None for binaries."""
+
+    path: str
+    old_mode: str | None
+    new_mode: str | None
+    added: int | None
+    removed: int | None
+    size: int
+    old_size: NotRequired[int]
+    old_lines: NotRequired[int | None]
+    """Lines that a regular file had before it was changed; None for a binary one."""
+    renamed_to: NotRequired[str]
+    """Of a deleted path: where its content lives on, all of it or nearly so."""
+    span: NotRequired[list[int]]
+    """Where in added.bin the bytes begin and end that this path adds."""
