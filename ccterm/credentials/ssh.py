@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm.errors import PreflightError
-from ccterm.remotes import Remote
+from ccterm.remotes import RemoteAddress
 
 _SECONDS = 10
 
@@ -21,7 +21,7 @@ class SshAccess:
     known_hosts: str
 
 
-def ssh_access(remote: Remote, env: Mapping[str, str]) -> SshAccess:
+def ssh_access(remote: RemoteAddress, env: Mapping[str, str]) -> SshAccess:
     """Return agent and host keys for an ssh remote. Raises PreflightError with what the user can do."""
     token = f"or give ccterm a token for {remote.host} ([host] in the settings), which it prefers"
     agent = Path(env.get("SSH_AUTH_SOCK") or "/nonexistent")

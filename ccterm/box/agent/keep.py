@@ -1,4 +1,4 @@
-"""ChangeApplier chosen files out of an agent's HOME: what lies there is the agent's, so no link is followed and nothing special is opened."""
+"""Copies chosen files from an agent's HOME. The agent filled it, so no link is followed and no special file is opened."""
 
 import contextlib
 import fnmatch
@@ -21,7 +21,7 @@ def keep_files(home: str, wanted: Sequence[Keep]) -> int:
 
 
 def _matches(home: str, parts: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield (descriptor of the directory, name) for each match; the descriptor is closed afterwards."""
+    """Yield (descriptor of the directory, name) for each match; the descriptor is closed after use."""
     with contextlib.suppress(OSError):
         top = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
         try:
