@@ -12,7 +12,7 @@ _SCP = re.compile(r"((?:[^/\[\]]*@)?(?:\[[^/\[\]]*\]|[^/:\[\]]*)):(.*)", re.DOTA
 _AUTHORITY = re.compile(r"(?:([A-Za-z0-9_][A-Za-z0-9._-]{0,31})@)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(?::([0-9]{1,5}))?")
 
 
-class Address(NamedTuple):
+class GitAddress(NamedTuple):
     """The parts of an address, as written except for the scheme."""
 
     form: Literal["url", "scp", "helper", "path"]
@@ -34,15 +34,15 @@ class Authority(NamedTuple):
     port: int | None
 
 
-def split_address(text: str) -> Address:
+def split_address(text: str) -> GitAddress:
     """Return the parts of an address."""
     if match := _URL.fullmatch(text):
-        return Address("url", match[1].lower(), match[2], match[3], match[4])
+        return GitAddress("url", match[1].lower(), match[2], match[3], match[4])
     if match := _HELPER.match(text):
-        return Address("helper", match[1].lower(), "", match[2])
+        return GitAddress("helper", match[1].lower(), "", match[2])
     if ":" in text.split("/", 1)[0] and (match := _SCP.fullmatch(text)):
-        return Address("scp", "ssh", match[1], match[2])
-    return Address("path", "", "", text)
+        return GitAddress("scp", "ssh", match[1], match[2])
+    return GitAddress("path", "", "", text)
 
 
 def split_authority(text: str, scheme: str) -> Authority | None:

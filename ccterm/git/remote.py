@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ccterm.git.address import Address, Authority, is_loopback, split_address, split_authority
+from ccterm.git.address import Authority, GitAddress, is_loopback, split_address, split_authority
 from ccterm.git.git import Git, GitError, as_environment
 from ccterm.git.refs import Ref, parse_refs
 from ccterm.git.types import GIT_HEADER, Ssh
@@ -73,7 +73,7 @@ class Remote:
         return f"{self.protocol}://{self._parts.authority}/{parts.path.lstrip('/')}"
 
 
-def _checked(address: str, parts: Address) -> Authority | None:
+def _checked(address: str, parts: GitAddress) -> Authority | None:
     """Return who is to be asked, None for a path. Raises GitError(protocol)."""
     if parts.form == "helper" or address.startswith("-") or (parts.form == "path" and ":" in address.split("/", 1)[0]):
         raise GitError("protocol", f"{address} is not an address that git may fetch from")

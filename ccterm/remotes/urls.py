@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from ccterm.errors import RemoteError
-from ccterm.git.address import DEFAULT_PORTS, Address, is_loopback, split_address, split_authority
+from ccterm.git.address import DEFAULT_PORTS, GitAddress, is_loopback, split_address, split_authority
 
 RemoteKind = Literal["https", "http", "ssh", "path"]
 
@@ -125,7 +125,7 @@ def _refuse_strange(text: str) -> None:
         raise RemoteError(f"the repository {shown(text)} is longer than {_LONGEST} characters", "give a shorter one")
 
 
-def _from_url(text: str, address: Address) -> RemoteAddress:
+def _from_url(text: str, address: GitAddress) -> RemoteAddress:
     scheme = address.scheme
     if scheme == "file":
         return _file_url(text, address)
@@ -150,7 +150,7 @@ def _from_url(text: str, address: Address) -> RemoteAddress:
     return RemoteAddress("http" if scheme == "http" else "https", url, host, port, path, _key(host, port, unquote(path)))
 
 
-def _ssh(text: str, address: Address) -> RemoteAddress:
+def _ssh(text: str, address: GitAddress) -> RemoteAddress:
     scp, authority, path = address.form == "scp", address.authority, address.path
     if scp and authority.lower() in (*DEFAULT_PORTS, "file", "git"):
         raise RemoteError(f"{shown(text)} is an unfinished URL", f"write {authority}://host/path")
@@ -169,7 +169,7 @@ def _ssh(text: str, address: Address) -> RemoteAddress:
     return RemoteAddress("ssh", url, host, port, path, _key(host, port, path), user)
 
 
-def _authority(text: str, address: Address) -> tuple[str | None, str, int | None]:
+def _authority(text: str, address: GitAddress) -> tuple[str | None, str, int | None]:
     found = split_authority(address.authority, address.scheme)
     if found is None:
         raise RemoteError(f"{shown(text)} names no usable host", f"write it as {address.scheme}://host/path")
@@ -201,7 +201,7 @@ def _clean_path(text: str, path: str, *, decoded: str) -> str:
     return path.rstrip("/")
 
 
-def _file_url(text: str, address: Address) -> RemoteAddress:
+def _file_url(text: str, address: GitAddress) -> RemoteAddress:
     if address.authority not in ("", "localhost"):
         raise RemoteError(f"{shown(text)} names another machine", "a file:// URL begins with file:///")
     if address.rest:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 
 from ccterm.box.agent.control import Orders
-from ccterm.box.agent.keep import keep_files
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
 from ccterm.box.agent.termination import SECONDS, TerminationSequence
 from ccterm.box.agent.turns import MessageReader, Turns
@@ -51,6 +50,9 @@ class Supervisor:
         self._wall = self._begin + request["wall_seconds"]
         self._termination = TerminationSequence(agent.process, self._interrupt, agent.mark, request.get("termination_seconds", SECONDS))
         self._stopped_by: StoppedBy = ""
+        from ccterm.box.agent.keep import keep_files  # deferred until the agent is starting up: it should not wait for this
+
+        self._keep_files = keep_files
 
     def run(self) -> SuperviseReport:
         """Serve everything until the agent has ended, then clean up."""
@@ -124,7 +126,7 @@ class Supervisor:
             if order["do"] == "say":
                 self._turns.say(order["text"])
         self._turns.finish()
-        keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
+        self._keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
 
     def _report(self) -> SuperviseReport:
         code = self._agent.process.poll()

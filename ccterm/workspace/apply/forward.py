@@ -12,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ccterm.git.names import shown
-from ccterm.git.rooted import Root
+from ccterm.git.rooted import Root, open_regular
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.journal import Journal
 from ccterm.workspace.content import Content, Kind, content_at, content_of
 from ccterm.workspace.disk import CannotExchange, Disk
 
 _FEW = 40
-_STAGE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 QuickMark = tuple[int, int, int, int]
@@ -43,7 +42,7 @@ class Stage:
 
     def __init__(self, root: Root, name: str) -> None:
         self.name = os.fsencode(name)
-        self.descriptor = os.open(self.name, _STAGE, dir_fd=root.directory(b""))
+        self.descriptor = os.dup(root.directory(self.name))
 
     def close(self) -> None:
         """Close it."""
@@ -226,11 +225,16 @@ def make_durable(disk: Disk, directory: int, names: list[bytes]) -> None:
     if len(names) > _FEW and _sync_all(directory):
         return
     for name in names:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
-        try:
-            disk.sync(file)
-        finally:
-            os.close(file)
+        sync_file(disk, directory, name)
+
+
+def sync_file(disk: Disk, directory: int, name: bytes) -> None:
+    """Make the bytes of one file durable. Raises OSError."""
+    file = open_regular(name, directory)
+    try:
+        disk.sync(file)
+    finally:
+        os.close(file)
 
 
 def _sync_all(directory: int) -> bool:

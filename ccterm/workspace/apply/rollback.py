@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from ccterm.git.rooted import Root
 from ccterm.workspace.apply.changeset import FileChange
-from ccterm.workspace.apply.forward import Stage, make_way, remove_if_empty, staged
+from ccterm.workspace.apply.forward import Stage, make_way, remove_if_empty, staged, sync_file
 from ccterm.workspace.apply.journal import Journal
 from ccterm.workspace.content import Content, Kind, content_of
 from ccterm.workspace.disk import CannotExchange, Disk
@@ -96,11 +96,7 @@ class Rollback:
             self._disk.make_link(data, name, stage.descriptor)
             return name
         self._disk.make_file(name, stage.descriptor, data, change.old.mode, exact=True)
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=stage.descriptor)
-        try:
-            self._disk.sync(file)
-        finally:
-            os.close(file)
+        sync_file(self._disk, stage.descriptor, name)
         return name
 
 
