@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Literal, NewType
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ccterm.causes import AWAITS_APPLY, Cause
 
@@ -14,8 +14,8 @@ BatchId = NewType("BatchId", str)
 StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
 
 
-FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push"}
-"""Steps, causes and reasons as records of the first version name them, and what they are called today."""
+FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
+"""Steps, causes, reasons and rules as records of the first version name them, and what they are called today."""
 
 
 class Mode(StrEnum):
@@ -177,6 +177,11 @@ class Finding(Value):
     severity: Literal["refuse", "warn"]
     text: str
     paths: tuple[str, ...] = ()
+
+    @field_validator("rule")
+    @classmethod
+    def _current_name(cls, rule: str) -> str:
+        return FORMER_NAMES.get(rule, rule)
 
 
 class Numbers(Value):

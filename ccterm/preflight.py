@@ -14,6 +14,7 @@ from ccterm.credentials.claude import TOKEN_NAME, StoredLogin, box_login, claude
 from ccterm.errors import CctermError, PreflightError, SettingsError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
+from ccterm.processes import run_command_async
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
@@ -195,15 +196,8 @@ def _left(expires: datetime | None) -> str:
 
 
 async def _quiet_exit(environ: Mapping[str, str], *argv: str) -> int | None:
-    """Return the exit code of a program that is shown and asked nothing, or None when it is not there."""
-    null = asyncio.subprocess.DEVNULL
+    """Return the exit code of a program that prints nothing for us, or None when it cannot be started or does not end."""
     try:
-        process = await asyncio.create_subprocess_exec(*argv, env=dict(environ), stdin=null, stdout=null, stderr=null)
+        return (await run_command_async(argv, env=environ, seconds=5.0, limit=0)).code
     except OSError:
         return None
-    try:
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

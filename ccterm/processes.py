@@ -1,34 +1,44 @@
-"""Names a process so that it is never taken for another one that got the same number later."""
+"""Processes of this machine: marks that never confuse one with a later one, and running a small program with bounds on time and output."""
 
+import contextlib
+import os
+import select
+import signal
 import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ccterm.models import Value
 
+if TYPE_CHECKING:
+    import subprocess
+
 
 class ProcessMark(Value):
-    """A process for all time: its number, when it started, and in which boot of the machine."""
+    """Identifies a process forever: its pid, when it started, and in which boot of the machine."""
 
     pid: int
     started: str
-    """As the system says it; only compared."""
+    """As the system reports it; only compared."""
     boot: str
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the mark of a living process, or None when there is none of that number."""
+        """Return the mark of a living process, or None when there is none with that pid."""
         started = _started(pid)
         return None if started is None else cls(pid=pid, started=started, boot=boot_id())
 
     @property
     def alive(self) -> bool:
-        """Whether this very process is still there; one that has ended and was not waited for is not."""
+        """Whether this very process still runs; a zombie does not."""
         return self.boot == boot_id() and self.started == _started(self.pid)
 
 
 def boot_id() -> str:
-    """Return what is the same until the machine starts again; empty where a start time is a time of day, which never comes again."""
+    """Return an id that is the same until the machine restarts; empty where start times are dates, which do not repeat anyway."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip() if sys.platform == "linux" else ""
 
 
@@ -37,12 +47,12 @@ def _started(pid: int) -> str | None:
 
 
 def _started_linux(pid: int) -> str | None:
-    """Read clock ticks since boot: unlike a time of day they never shift."""
+    """Read clock ticks since boot: unlike a date they never shift."""
     try:
         line = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    state, *rest = line[line.rindex(b")") + 2 :].split()  # the name in front may hold spaces and brackets
+    state, *rest = line[line.rindex(b")") + 2 :].split()  # the name before may contain spaces and brackets
     return None if state in b"ZX" else rest[18].decode()
 
 
@@ -54,3 +64,107 @@ def _started_elsewhere(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
     except psutil.Error:
         return None
+
+
+class CommandResult(NamedTuple):
+    """How a program ended, and what it printed."""
+
+    code: int
+    """Exit code; negative = the signal that ended it."""
+    output: bytes
+    cut: bool
+    """Whether it printed more than the output holds."""
+
+
+def run_command(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None, seconds: float, limit: int = 64 * 1024, stderr: bool = False
+) -> CommandResult:
+    """Run a program without terminal, input or shell, and return how it ended.
+
+    env: its whole environment; None = ours. limit: how many bytes of output are kept; 0 = the output goes to /dev/null. stderr: whether that
+    belongs to the output. After `seconds` the program is killed with everything in its process group. Raises TimeoutError then, and another
+    OSError when it cannot be started.
+    """
+    return _Command(argv, env, seconds, limit, stderr=stderr).run()
+
+
+async def run_command_async(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None, seconds: float, limit: int = 64 * 1024, stderr: bool = False
+) -> CommandResult:
+    """Do the same without blocking the event loop. On cancellation the process group is killed at once."""
+    import asyncio  # deferred: costs start-up time
+
+    command = _Command(argv, env, seconds, limit, stderr=stderr)
+    try:
+        return await asyncio.to_thread(command.run)
+    finally:
+        command.stop()
+
+
+class _Command:
+    """One program in a process group of its own."""
+
+    def __init__(self, argv: Sequence[str | Path], env: Mapping[str, str] | None, seconds: float, limit: int, *, stderr: bool) -> None:
+        self._argv, self._env, self._limit, self._stderr = argv, env, limit, stderr
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def run(self) -> CommandResult:
+        """Run it to its end."""
+        import subprocess  # deferred: many commands of ccterm only read, and start no program
+
+        process = self._start()
+        try:
+            output, cut = self._read(process)
+            code = process.wait(max(0.0, self._deadline - time.monotonic()))
+        except (subprocess.TimeoutExpired, TimeoutError):
+            raise TimeoutError(f"{self._argv[0]} did not end within {self._seconds:g} s") from None
+        finally:
+            _kill(process)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()  # a grandchild may hold the other end: do not wait for it
+        return CommandResult(code, output, cut)
+
+    def stop(self) -> None:
+        """Kill it, or keep it from starting; nothing happens after its end. May be called from another thread."""
+        with self._lock:
+            self._stopped = True
+            if self._process:
+                _kill(self._process)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        import subprocess  # deferred, as above
+
+        null, pipe = subprocess.DEVNULL, subprocess.PIPE
+        out = pipe if self._limit else null
+        err = subprocess.STDOUT if self._stderr else null
+        with self._lock:
+            if self._stopped:
+                raise TimeoutError(f"{self._argv[0]} was stopped before it started")
+            env = dict(self._env) if self._env is not None else None
+            self._process = subprocess.Popen(self._argv, env=env, stdin=null, stdout=out, stderr=err, start_new_session=True)
+            return self._process
+
+    def _read(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, bool]:
+        """Read to the end of the output, and keep its beginning."""
+        if process.stdout is None:
+            return b"", False
+        kept, cut, poller = bytearray(), False, select.poll()
+        poller.register(process.stdout, select.POLLIN)
+        while (left := self._deadline - time.monotonic()) > 0 and poller.poll(left * 1000):
+            if not (block := os.read(process.stdout.fileno(), 64 * 1024)):
+                return bytes(kept), cut
+            room = self._limit - len(kept)
+            kept += block[:room]
+            cut = cut or len(block) > room
+        raise TimeoutError
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process group, unless its leader was reaped: until then nothing else can have its number."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for a group that is dead already
+            os.killpg(process.pid, signal.SIGKILL)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ccterm.errors import BranchError, RemoteError
-from ccterm.remotes import Remote, check_base, check_branch, parse_remote, shown
+from ccterm.remotes import RemoteAddress, check_base, check_branch, parse_remote, shown
 from tests.support.git import git_environment
 
 SECRET = "tokenABCDEFGHIJKLMNOP"
@@ -319,7 +319,7 @@ def test_any_text_is_a_safe_remote_or_a_remote_error(text: str) -> None:
     assert_safe(remote)
 
 
-def assert_safe(remote: Remote) -> None:
+def assert_safe(remote: RemoteAddress) -> None:
     assert remote.url.isprintable()
     assert not remote.url.startswith("-")
     assert not remote.host.startswith("-")

@@ -1,11 +1,9 @@
 """The Claude Code CLI as an agent: its launch line, and where it is found on this machine."""
 
-import asyncio
 import json
 import os
 import re
 import shutil
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from ccterm.agents.stream import StreamParser
 from ccterm.box.protocol import Keep
 from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode
+from ccterm.processes import run_command_async
 
 CLAUDE_VERSION = "2.1.330"
 """The version that all facts were measured with; containers get exactly this one."""
@@ -86,25 +85,11 @@ class ClaudeAgent:
         """Return what `claude --version` says, such as "2.1.330". Raises PreflightError when it is not there or does not answer."""
         binary = self.found()
         try:
-            async with asyncio.timeout(20):
-                process = await asyncio.create_subprocess_exec(
-                    binary,
-                    "--version",
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    start_new_session=True,
-                )
-                try:
-                    said, _ = await process.communicate()
-                finally:
-                    if process.returncode is None:  # with all that it started: whoever holds its stdout would keep us waiting
-                        os.killpg(process.pid, signal.SIGKILL)
-                        await process.wait()
-        except (OSError, TimeoutError) as error:
+            answer = await run_command_async([binary, "--version"], env=None, seconds=20, stderr=True)
+        except OSError as error:
             raise PreflightError(f"{binary} --version did not answer", INSTALL) from error
-        match = re.search(rb"\d+\.\d+\.\d+", said)
-        if process.returncode or match is None:
+        match = re.search(rb"\d+\.\d+\.\d+", answer.output)
+        if answer.code or match is None:
             raise PreflightError(f"{binary} is no working Claude CLI", INSTALL)
         return match[0].decode()
 

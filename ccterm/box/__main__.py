@@ -4,7 +4,7 @@ import os
 import sys
 from importlib import import_module
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # not by `python3 BOX_LIB`, which takes 10 ms longer
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # `python3 BOX_LIB` would do it too, but takes 10 ms longer
 
 from ccterm.box.protocol import PARENT_WATCH
 
@@ -21,9 +21,9 @@ PROGRAMS = {
 
 
 def main() -> None:
-    """Watch the parent where stdin is its pipe, then start the program that the first argument names."""
+    """Watch the parent if stdin is a pipe from it, then run the program that the first argument names."""
     if os.environ.pop(PARENT_WATCH, "") == "stdin":
-        from ccterm.box.process import tree  # deferred: an agent of ours has no such pipe and should start at once
+        from ccterm.box.process import tree  # deferred: the scripted agent has no such pipe and should start at once
 
         tree.watch_parent()
     import_module(f"ccterm.box.{PROGRAMS[sys.argv[1]]}").main()

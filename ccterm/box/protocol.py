@@ -1,7 +1,7 @@
-"""What host and box say to each other: requests in, frames out, orders over the control socket.
+"""What host and box send to each other: requests in, frames out, orders over the control socket.
 
 A step program prints nothing but frames on stdout: one ASCII JSON object a line, numbered from 0 without gaps. ASCII because a
-Dagger log stream drops any record that is cut inside a multi-byte character; numbered so that the host can prove that none is missing.
+Dagger log stream drops any record that is cut inside a multi-byte character; numbered so that the host notices a missing one.
 """
 
 import json
@@ -16,24 +16,24 @@ from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 from ccterm.git.types import Ssh
 
 PART = 256 * 1024
-"""Longest text of one frame, in characters; a longer line goes in parts."""
+"""Longest text of one frame, in characters; a longer line is sent in parts."""
 PARENT_WATCH = "CCTERM_PARENT_WATCH"
-"""Environment name; "stdin" = the program's stdin is a pipe held by the host, and its end means that the host is gone."""
+"""Environment name; "stdin" = the program's stdin is a pipe from the host, and its end means that the host is gone."""
 
 Stream = Literal[1, 2]
 F = TypeVar("F", bound="Frames")
 LONG = 512
-"""Characters from which on a frame says how long it is."""
+"""A frame of at least so many characters carries its length."""
 
 
 class Frame(TypedDict):
-    """One line of a step program's stdout. Fields beside n, t, k, z depend on the kind."""
+    """One line of a step program's stdout. Fields other than n, t, k, z depend on the kind."""
 
     n: int
     t: float
     k: Literal["line", "note", "report", "end"]
     z: NotRequired[int]
-    """Of a long frame: how many bytes stand between it and the end of the line. On its way a piece from its middle may be lost."""
+    """Of a long frame: bytes between this field and the end of the line. A piece from the middle may be lost in transit."""
     s: NotRequired[Stream]
     d: NotRequired[str]
     part: NotRequired[bool]
@@ -41,14 +41,14 @@ class Frame(TypedDict):
     """Of a note: "text" (default), "steered", "waiting", "stopping"."""
     taken: NotRequired[bool]
     detail: NotRequired[str]
-    """Of "steered": why a word was not taken."""
+    """Of "steered": why a message was not taken up."""
     until: NotRequired[float]
-    """Of "waiting": unix seconds; absent = it waits no more."""
+    """Of "waiting": unix seconds; absent = no longer waiting."""
     report: NotRequired[Mapping[str, Any]]  # the report of the program, one of the TypedDicts below; the host validates it
 
 
-class Failure(TypedDict):
-    """Fields that every report has: ok, and when it is false a word for programs and a text for people."""
+class Report(TypedDict):
+    """The fields of every report: ok; if false, a reason for programs and a detail for people."""
 
     ok: bool
     reason: NotRequired[str]
@@ -66,7 +66,7 @@ class ResolveRequest(TypedDict):
     ssh: NotRequired[Ssh | None]
 
 
-class ResolveReport(Failure):
+class ResolveReport(Report):
     """reason: auth, network, not_found, no_base, name (the branch's name collides with another's), protocol, git, io."""
 
     base: NotRequired[str | None]
@@ -90,9 +90,9 @@ class CheckoutRequest(TypedDict):
     clean: str
     tree: str
     given: NotRequired[bool]
-    """`clean` is there already, made by the host: only the tree is made, and `remote` is not asked."""
+    """The host made `clean` already: only the tree is made, and `remote` is not contacted."""
     include: NotRequired[str | None]
-    """Relative directory whose files are copied into the tree and enter no commit, or None."""
+    """Relative directory whose files are copied into the tree but enter no commit, or None."""
     depth: NotRequired[int | None]
     filter: NotRequired[str | None]
     submodules: NotRequired[bool]
@@ -101,13 +101,13 @@ class CheckoutRequest(TypedDict):
     ssh: NotRequired[Ssh | None]
 
 
-class CheckoutReport(Failure):
+class CheckoutReport(Report):
     """reason: auth, network, not_found, moved, disk, submodule, lfs, protocol, git, io."""
 
     notes: NotRequired[list[str]]
     fetched: NotRequired[bool]
     given: NotRequired[bool]
-    """It was made of what the host gave."""
+    """The tree was made from a clean directory of the host's."""
 
 
 class Keep(TypedDict):
@@ -118,7 +118,7 @@ class Keep(TypedDict):
 
 
 class SuperviseRequest(TypedDict):
-    """Start an agent and see it through to its end."""
+    """Start an agent and supervise it to its end."""
 
     argv: list[str]
     """["@box", "scripted", …] names a program of this package."""
@@ -128,7 +128,7 @@ class SuperviseRequest(TypedDict):
     """Relative directory that becomes HOME, or None for the HOME of the box."""
     prompt: str
     hold: bool
-    """Whether the agent waits for a word after each turn."""
+    """Whether the agent waits for input after each turn."""
     hold_seconds: float
     wall_seconds: float
     silence_seconds: float
@@ -136,20 +136,20 @@ class SuperviseRequest(TypedDict):
     control: str | None
     """Relative path of the control socket, or None."""
     user: str | None
-    """User the agent is dropped to when the program runs as root, or None."""
+    """User that the agent runs as when the program runs as root, or None."""
     keep: list[Keep]
     branch: NotRequired[str | None]
-    """Name that the tree's branch is given before the agent starts."""
+    """Name for the tree's branch, set before the agent starts."""
     grace_seconds: NotRequired[float]
-    """How long the agent may take to end after its last result; default 15."""
+    """How long the agent may take to exit after its last result; default 15."""
     termination_seconds: NotRequired[list[float]]
-    """How long each rung of a stop may take: interrupt, SIGTERM, SIGKILL; default 4, 3, 2."""
+    """How long each step of a stop may take: interrupt, SIGTERM, SIGKILL; default 4, 3, 2."""
 
 
 StoppedBy = Literal["", "asked", "now", "timeout", "stalled", "host"]
 
 
-class SuperviseReport(Failure):
+class SuperviseReport(Report):
     """How the agent ended. ok = it could be started. reason: not_found, not_executable, control."""
 
     exit: NotRequired[int | None]
@@ -167,12 +167,12 @@ class ShellRequest(TypedDict):
     timeout_seconds: float
     mark: str
     overlay: NotRequired[str | None]
-    """Relative bare git directory whose `commit` is laid over the tree first."""
+    """Relative bare git directory whose `commit` is checked out over the tree first."""
     commit: NotRequired[str | None]
     base: NotRequired[str | None]
 
 
-class ShellReport(Failure):
+class ShellReport(Report):
     """ok = exit 0. reason: exit, signal, timeout, overlay."""
 
     exit: NotRequired[int | None]
@@ -181,7 +181,7 @@ class ShellReport(Failure):
 
 
 class CommitRequest(TypedDict):
-    """Make one commit of an agent's tree, read as data."""
+    """Make one commit of an agent's tree, which is only read as data."""
 
     tree: str
     clean: str
@@ -197,13 +197,13 @@ class CommitRequest(TypedDict):
     max_file_bytes: int
     max_total_bytes: int
     lfs: NotRequired[bool]
-    """Whether checkout put LFS files in place of their pointers; a change of such a file is refused."""
+    """Whether the step checkout replaced pointers by LFS files; changes of such files are refused."""
 
 
 class Refusal(TypedDict):
     """A path that must not enter the commit.
 
-    rule: dotgit, nested, gitlink, special, symlink, name, twin, size, total, depth, unreadable, content (git itself finds fault with
+    rule: dotgit, nested, gitlink, special, symlink, name, case_collision, size, total, depth, unreadable, content (git itself rejects
     it), lfs. In `path`, bytes that are not UTF-8 stand as escapes.
     """
 
@@ -212,7 +212,7 @@ class Refusal(TypedDict):
     detail: str
 
 
-class CommitReport(Failure):
+class CommitReport(Report):
     """reason: git, disk, io, base. `commit` None = nothing changed."""
 
     commit: NotRequired[str | None]
@@ -222,13 +222,13 @@ class CommitReport(Failure):
     removed: NotRequired[int]
     deleted: NotRequired[int]
     tracked_lines: NotRequired[int | None]
-    """Lines of all text files of the base; counted only when very many lines were removed."""
+    """Lines in all text files of the base; counted only if very many lines were removed."""
     refusals: NotRequired[list[Refusal]]
     notes: NotRequired[list[str]]
 
 
 class PushRequest(TypedDict):
-    """Push one commit, create-only or leased on `tip`, and prove it."""
+    """Push one commit, create-only or leased on `tip`, and verify it."""
 
     remote: str
     branch: str
@@ -236,12 +236,12 @@ class PushRequest(TypedDict):
     commit: str
     tip: str | None
     bundle: NotRequired[str | None]
-    """Relative bundle to take the commit from first."""
+    """Relative bundle from which the commit is taken first."""
     ca: NotRequired[str | None]
     ssh: NotRequired[Ssh | None]
 
 
-class PushReport(Failure):
+class PushReport(Report):
     """reason: refused, exists, non_fast_forward, auth, network, hook, size, not_found, protocol, disk, git, io."""
 
     remote_sha: NotRequired[str | None]
@@ -256,7 +256,7 @@ class Order(TypedDict):
 
 
 class Frames:
-    """Writes frames to the stdout that the program was started with; safe to use from several threads."""
+    """Writes frames to the stdout that the program was started with; thread-safe."""
 
     def __init__(self) -> None:
         self._fd = os.dup(1)
@@ -277,7 +277,7 @@ class Frames:
             rest = rest[os.write(self._fd, rest) :]
 
     def line(self, stream: Stream, text: str, *, part: bool = False) -> None:
-        """Emit one line of output, or a part of one."""
+        """Emit one line of output, or part of one."""
         self._emit("line", f'"s":{stream},"d":{encode_basestring_ascii(text)}' + (',"part":true' if part else ""))
 
     def note(self, text: str, **fields: object) -> None:
@@ -294,8 +294,8 @@ class Frames:
 
 
 def frame_text(number: int, passed: float, kind: str, fields: str) -> str:
-    """Return a frame as its line. fields: its own ones, as the inside of a JSON object."""
-    # written by hand: an agent may print a hundred thousand lines a second
+    """Return a frame as a line. fields: those of its kind, as the inside of a JSON object."""
+    # formatted by hand: an agent may print a hundred thousand lines a second
     length = f',"z":{len(fields) + 2}' if len(fields) >= LONG else ""
     return f'{{"n":{number},"t":{passed:.3f},"k":"{kind}"{length}{fields and ","}{fields}}}\n'
 
@@ -314,19 +314,19 @@ def read_request() -> dict[str, Any]:  # Any: JSON, typed by each program as its
 def carry_out(program: Callable[[Frames, Any], Mapping[str, object]]) -> None:
     """Run a program from its request to its last frame: `def main() -> None: carry_out(commit)`.
 
-    Whatever escapes from the program becomes the report {ok: False, reason: "internal", detail: its last line}.
+    An uncaught exception becomes the report {ok: False, reason: "internal", detail: its type and first line}.
     """
     carry_out_with(Frames(), program)
 
 
 def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]]) -> None:
-    """Do the same with frames of the program's own kind."""
+    """Do the same with the program's own kind of frames."""
     try:
         report = program(frames, read_request())
-    except Exception as error:  # noqa: BLE001 - the net under every program: the host must hear of it as a report
+    except Exception as error:  # noqa: BLE001 - last resort: the host must get a report
         import traceback  # deferred: every step would wait for it
 
         traceback.print_exc()
-        report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".splitlines()[0]}
+        report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".split("\n")[0]}
     frames.report(report)
     frames.end()

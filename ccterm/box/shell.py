@@ -1,4 +1,4 @@
-"""Runs a user's command in a tree: setup, or verify with the new commit laid over the tree first."""
+"""Runs a user's command in a tree: setup, or verify, for which the new commit is checked out over the tree first."""
 
 import contextlib
 import os
@@ -8,14 +8,15 @@ from collections import deque
 
 from ccterm.box.agent.pipes import Outlet, QueuedFrames, drain
 from ccterm.box.process import child, tree
-from ccterm.box.process.loop import Signals, Source, turn
+from ccterm.box.process.loop import PollSource, Signals, turn
 from ccterm.box.protocol import ShellReport, ShellRequest, carry_out_with
 from ccterm.git.git import Git, GitError
+from ccterm.git.tree import GITLINK, read_tree
 
 HELD_OPEN = 5.0
-"""Seconds that we read on after the command ended while something still holds its output open."""
+"""Seconds to read on after the command ended while another process still holds its output open."""
 TAIL = 4096
-"""Characters of output that go into the report."""
+"""Characters of output in the report."""
 
 
 class Tail:
@@ -33,7 +34,7 @@ class Tail:
             self._length -= len(self._lines.popleft())
 
     def text(self) -> str:
-        """Return it."""
+        """Return it as text."""
         return "".join(self._lines)[-TAIL:]
 
 
@@ -53,9 +54,9 @@ def shell(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
 def _run(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
     tail, signals, mark = Tail(), Signals(), child.mark_of(request)
     argv = ["bash" if shutil.which("bash") else "sh", "-c", request["command"]]
-    started = child.start(argv, cwd=request["cwd"], env=child.environment(request["env"], mark), mark=mark, talk=False)
+    started = child.start(argv, cwd=request["cwd"], env=child.environment(request["env"], mark), mark=mark, stdin=False)
     outlets = (Outlet(started.stdout, 1, frames, tail), Outlet(started.stderr, 2, frames, tail))
-    sources: list[Source] = [signals, frames, *outlets]
+    sources: list[PollSource] = [signals, frames, *outlets]
     end = time.monotonic() + request["timeout_seconds"]
     while (code := started.process.poll()) is None and time.monotonic() < end and not (signals.asked or frames.gone):
         turn(sources, min(0.5, end - time.monotonic()))
@@ -67,7 +68,7 @@ def _run(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
 
 def _report(code: int | None, tail: str, timeout: float) -> ShellReport:
     if code is None:
-        detail = f"the command did not end within {timeout:g} s"
+        detail = f"the command did not finish within {timeout:g} s"
         return {"ok": False, "reason": "timeout", "detail": detail, "exit": None, "signal": None, "tail": tail}
     if code < 0:
         return {"ok": False, "reason": "signal", "detail": f"signal {-code} ended the command", "exit": None, "signal": -code, "tail": tail}
@@ -75,16 +76,6 @@ def _report(code: int | None, tail: str, timeout: float) -> ShellReport:
     if code:
         report |= {"reason": "exit", "detail": f"the command ended with exit code {code}"}
     return report
-
-
-def main() -> None:
-    """Run as a step program."""
-    frames = QueuedFrames()
-    carry_out_with(frames, shell)
-    frames.finish()
-
-
-_GITLINK = b"160000"
 
 
 def lay_over(clean: str, tree: str, commit: str, base: str | None) -> None:
@@ -103,15 +94,14 @@ def lay_over(clean: str, tree: str, commit: str, base: str | None) -> None:
 
 
 def _wanted(git: Git, commit: str, base: str | None) -> list[bytes]:
-    """Return the commit's files, but not those whose real content is elsewhere and did not change: they are in the tree already."""
-    entries = [entry.partition(b"\t") for entry in git.fields("ls-tree", "-r", "-z", commit)]
-    paths = [path for facts, _, path in entries if not facts.startswith(_GITLINK)]
+    """Return the commit's files, except unchanged LFS files, whose real content is in the tree already."""
+    paths = [path for path, entry in read_tree(git, commit).items() if entry.mode != GITLINK]
     attributes = git.fields("check-attr", "--stdin", "-z", "filter", stdin=b"".join(path + b"\0" for path in paths))
-    elsewhere = {path for path, _, value in zip(*[iter(attributes)] * 3, strict=True) if value == b"lfs"}
-    if not elsewhere or base is None:
+    lfs = {path for path, _, value in zip(*[iter(attributes)] * 3, strict=True) if value == b"lfs"}
+    if not lfs or base is None:
         return paths
     changed = set(git.fields("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, commit))
-    return [path for path in paths if path not in elsewhere or path in changed]
+    return [path for path in paths if path not in lfs or path in changed]
 
 
 def _deleted(git: Git, commit: str, base: str | None) -> list[bytes]:
@@ -121,7 +111,7 @@ def _deleted(git: Git, commit: str, base: str | None) -> list[bytes]:
 
 
 def _remove(tree: bytes, path: bytes) -> None:
-    """Remove a file below the tree, never through a link, and the directories that it leaves empty."""
+    """Remove a file below the tree, never through a link, and the directories that are empty then."""
     parts = path.split(b"/")
     above = [os.path.join(tree, *parts[:depth]) for depth in range(1, len(parts))]
     if any(os.path.islink(directory) for directory in above):
@@ -131,3 +121,10 @@ def _remove(tree: bytes, path: bytes) -> None:
     with contextlib.suppress(OSError):
         for directory in reversed(above):
             os.rmdir(directory)
+
+
+def main() -> None:
+    """Run as a step program."""
+    frames = QueuedFrames()
+    carry_out_with(frames, shell)
+    frames.finish()

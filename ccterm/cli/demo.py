@@ -1,7 +1,6 @@
 """`ccterm demo` without a terminal: the main job on a throwaway repository, with four scripted agents at once; needs nothing but git."""
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from ccterm.cli.progress import follow_all
 from ccterm.daemon import open_service
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError
+from ccterm.git.git import Git, GitError, init
 from ccterm.models import ExecutionMode, Run, RunId, State
 
 _FILES = {
@@ -51,6 +51,7 @@ _SCRIPTS: Mapping[str, Sequence[Action]] = {
         {"fail": "overloaded", "text": "this one fails on purpose"},
     ],
 }
+_AUTHOR = {"NAME": "ccterm demo", "EMAIL": "demo@localhost"}
 _SUBJECTS = {
     "docs/install": "Say how to install the shop",
     "feature/rate-limit": "Limit the rate of logins",
@@ -76,24 +77,20 @@ def demo(*, as_json: bool) -> ExitCode:
 def settled(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
     """Make a bare repository with one commit of these files."""
     remote, tree = place / "shop.git", place / "tree"
-    _git("init", "--quiet", "--bare", "--initial-branch=main", str(remote))
     for name, text in files.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text, "utf-8")
-    here = (f"--git-dir={remote}", f"--work-tree={tree}")
-    _git(*here, "add", "--all")
-    _git("-c", "user.name=ccterm demo", "-c", "user.email=demo@localhost", *here, "commit", "--quiet", "-m", "A small shop")
-    yield remote
-
-
-def _git(*words: str) -> str:
+    author = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _AUTHOR.items()}
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+        init(str(remote), None, "main")
+        git = Git(str(remote), work_tree=str(tree), env=author)
+        git.run("add", "--all")
+        git.run("commit", "--quiet", "-m", "A small shop")
     except FileNotFoundError as error:
         raise PreflightError("git is not installed", "install git, then try again") from error
-    except subprocess.CalledProcessError as error:
-        raise PreflightError(f"git {words[0]} failed: {error.stderr.strip()}", "ccterm check") from error
-    return done.stdout.strip()
+    except GitError as error:
+        raise PreflightError(f"git failed: {error.detail}", "ccterm check") from error
+    yield remote
 
 
 async def _play(remote: Path, *, as_json: bool) -> list[Run]:
@@ -120,7 +117,7 @@ def _on_remote(remote: Path, run: Run) -> bool:
     """Ask the remote itself what the branch holds."""
     if run.pushed is None:
         return False
-    return _git("ls-remote", str(remote), run.pushed.ref).split("\t")[0] == run.pushed.sha
+    return Git(str(remote)).text("rev-parse", run.pushed.ref) == run.pushed.sha
 
 
 def _tell(ended: Sequence[Run], verified: dict[RunId, bool]) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import stat
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from ccterm.errors import PreflightError
+from ccterm.processes import run_command
 
 PLACE = ".claude-container"
 FILE = ".credentials.json"
@@ -93,16 +93,14 @@ def _of_file(path: Path) -> str:
 def _of_keychain(env: Mapping[str, str]) -> str:
     """Ask the macOS keychain; some versions answer in hexadecimal."""
     try:
-        done = subprocess.run(
-            _SECURITY, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_KEYCHAIN_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
+        found = run_command(_SECURITY, env=env, seconds=_KEYCHAIN_SECONDS, limit=_LARGEST)
+    except TimeoutError as error:
         raise PreflightError("the macOS keychain does not answer", "look for its dialog, allow it, then try again") from error
     except OSError:
         return ""
-    if done.returncode in _KEYCHAIN:
-        raise PreflightError(*_KEYCHAIN[done.returncode])
-    text = done.stdout.strip() if done.returncode == 0 else ""
+    if found.code in _KEYCHAIN:
+        raise PreflightError(*_KEYCHAIN[found.code])
+    text = found.output.decode("utf-8", "replace").strip() if found.code == 0 else ""
     try:
         return bytes.fromhex(text).decode("utf-8")
     except ValueError:

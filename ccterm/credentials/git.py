@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from ccterm.credentials.sources import COMMAND_SECONDS, one_line, resolve_source, run_quietly
 from ccterm.credentials.ssh import ssh_access
 from ccterm.errors import SettingsError
-from ccterm.remotes import Remote
+from ccterm.remotes import RemoteAddress
 from ccterm.settings import HostSettings, Settings
 
 _GITHUB = "github.com"
@@ -25,7 +25,7 @@ _GH_OVERRIDES = (*_GITHUB_NAMES, "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN
 class GitCredential:
     """A token in use. remote: the https form of the remote that it goes to. source: where it came from, for people."""
 
-    remote: Remote
+    remote: RemoteAddress
     user: str
     token: SecretStr
     source: str
@@ -53,7 +53,7 @@ class GitAccess:
     header: what git sends, or None. ca: PEM text, or None. ssh_agent and known_hosts: for an ssh remote. secrets: name -> value, to be masked.
     """
 
-    remote: Remote
+    remote: RemoteAddress
     header: SecretStr | None = None
     ca: str | None = None
     ssh_agent: Path | None = None
@@ -61,7 +61,7 @@ class GitAccess:
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
 
 
-def git_access(remote: Remote, settings: Settings, env: Mapping[str, str]) -> GitAccess:
+def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitAccess:
     """Return the access to a remote: by token, else by ssh agent, else with nothing. Blocks.
 
     Raises SettingsError when what [host] names cannot be had, PreflightError for an ssh remote without token, agent or known host key.
@@ -75,7 +75,7 @@ def git_access(remote: Remote, settings: Settings, env: Mapping[str, str]) -> Gi
     return GitAccess(remote, ca=authority(remote, settings))
 
 
-def git_credential(remote: Remote, settings: Settings, env: Mapping[str, str]) -> GitCredential | None:
+def git_credential(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitCredential | None:
     """Return the token for a remote's host, or None when there is none for it. Raises SettingsError when [host] names a source that has nothing."""
     if remote.kind == "path":
         return None
@@ -88,7 +88,7 @@ def git_credential(remote: Remote, settings: Settings, env: Mapping[str, str]) -
     return None
 
 
-def authority(remote: Remote, settings: Settings) -> str | None:
+def authority(remote: RemoteAddress, settings: Settings) -> str | None:
     """Return the certificates (PEM) that [host] names for a remote, or None. Raises SettingsError."""
     ca = _host_settings(remote, settings)[1].ca
     if ca is None:
@@ -102,7 +102,7 @@ def authority(remote: Remote, settings: Settings) -> str | None:
     return text
 
 
-def _host_settings(remote: Remote, settings: Settings) -> tuple[int | None, HostSettings]:
+def _host_settings(remote: RemoteAddress, settings: Settings) -> tuple[int | None, HostSettings]:
     """Return the [host] table of a remote, and the https port that it stands for."""
     if remote.kind != "ssh":
         return remote.port, settings.host.get(remote.host_key, HostSettings())
@@ -115,7 +115,7 @@ def _host_settings(remote: Remote, settings: Settings) -> tuple[int | None, Host
     return None, HostSettings()
 
 
-def _tokens(remote: Remote, kind: str, host: HostSettings, env: Mapping[str, str]) -> Iterator[tuple[str, SecretStr]]:
+def _tokens(remote: RemoteAddress, kind: str, host: HostSettings, env: Mapping[str, str]) -> Iterator[tuple[str, SecretStr]]:
     """Yield source and token, best first; each one is asked only when it is wanted."""
     if host.token:
         yield host.token, resolve_source(host.token, env)

@@ -1,15 +1,12 @@
 """Fetches secrets from where the settings say they are. A value is read when a run needs it and lives in a SecretStr from then on."""
 
-import os
 import shlex
-import signal
-import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 
 from pydantic import SecretStr
 
 from ccterm.errors import SettingsError
+from ccterm.processes import run_command
 from ccterm.settings import Settings
 
 COMMAND_SECONDS = 10.0
@@ -80,27 +77,12 @@ def run_quietly(argv: list[str], env: Mapping[str, str], seconds: float, name: s
 
     The command has no terminal and no input, and it is killed with all that it started when its time is over.
     """
-    nothing = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(argv, env=env, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing, start_new_session=True)
+        found = run_command(argv, env=env, seconds=seconds, limit=_LARGEST + 1)
+    except TimeoutError:
+        raise SettingsError(f"the command {name} took longer than {seconds:g} s", "it must answer by itself, without asking you") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"the command {name} cannot be started", "is it installed, and on PATH?") from error
-    try:
-        out, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise SettingsError(f"the command {name} took longer than {seconds:g} s", "it must answer by itself, without asking you") from None
-    finally:
-        _end(process)
-    if process.returncode != 0:
-        raise SettingsError(f"the command {name} failed with exit code {process.returncode}", "try it in a terminal")
-    return out.rstrip(b"\r\n")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a command and its children, unless it was waited for; until then its group's number is its own."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group that is dead already
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if process.stdout:
-        process.stdout.close()  # a grandchild may hold the other end: we do not wait for it
+    if found.code != 0:
+        raise SettingsError(f"the command {name} failed with exit code {found.code}", "try it in a terminal")
+    return found.output.rstrip(b"\r\n")

@@ -2,15 +2,16 @@
 
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm.errors import PreflightError
-from ccterm.remotes import Remote
+from ccterm.processes import run_command
+from ccterm.remotes import RemoteAddress
 
 _SECONDS = 10
+_LARGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class SshAccess:
     known_hosts: str
 
 
-def ssh_access(remote: Remote, env: Mapping[str, str]) -> SshAccess:
+def ssh_access(remote: RemoteAddress, env: Mapping[str, str]) -> SshAccess:
     """Return agent and host keys for an ssh remote. Raises PreflightError with what the user can do."""
     token = f"or give ccterm a token for {remote.host} ([host] in the settings), which it prefers"
     agent = Path(env.get("SSH_AUTH_SOCK") or "/nonexistent")
@@ -57,10 +58,8 @@ def _known(path: Path, name: str) -> list[str]:
     if keygen is None:
         raise PreflightError("ssh-keygen is not installed", "install OpenSSH, or use an https:// remote")
     try:
-        done = subprocess.run(
-            [keygen, "-F", name, "-f", str(path)], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
+        found = run_command([keygen, "-F", name, "-f", path], env=None, seconds=_SECONDS, limit=_LARGEST)
+    except TimeoutError as error:
         raise PreflightError(f"ssh-keygen does not answer for {path}", "try it in a terminal") from error
-    text = done.stdout.decode("utf-8", "replace")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = found.output.decode("utf-8", "replace").split("\n")
+    return [line for line in lines if line.strip() and not line.startswith("#")]

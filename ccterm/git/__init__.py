@@ -1,1 +1,1 @@
-"""The one way to run git and to read its output, its names and its addresses; shared by host and boxes, standard library only."""
+"""Running git and reading its output, names and addresses: one way each, shared by host and boxes. Standard library only."""

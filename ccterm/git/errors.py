@@ -1,16 +1,15 @@
-"""Turns what git and the system say when something fails into a reason for programs and a bounded text for people."""
+"""Turns the errors of git and of the system into a reason for programs and a bounded text for people."""
 
 import errno
 import re
 from typing import NamedTuple
 
 _LONGEST = 800
-_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s'\"]*@")
-_HEADER = re.compile(r"(authorization:).*", re.IGNORECASE)
-_NOISE = re.compile(
-    r"^(hint|warning|remote: (Enumerating|Counting|Compressing|Total|Resolving)|To |Updating|Everything|Please make sure|and the repository|\s*$)"
-)
-_PREFIX = re.compile(r"^(fatal|error): ")
+# as text: `re` compiles and keeps a pattern when it is first used, and a step that goes well never needs one
+_USERINFO = r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s'\"]*@"
+_HEADER = r"(?i:(authorization:).*)"
+_NOISE = r"hint|warning|remote: (Enumerating|Counting|Compressing|Total|Resolving)|To |Updating|Everything|Please make sure|and the repository|\s*$"
+_PREFIX = r"^(fatal|error): "
 
 _REASONS = (
     ("disk", r"No space left on device|Disk quota exceeded|disk full"),
@@ -30,32 +29,33 @@ _REASONS = (
         r"Recv failure|Empty reply|ssh: |returned error: 5\d\d|unexpected disconnect|Operation too slow|Could not read from remote",
     ),
 )
-_PATTERNS = tuple((reason, re.compile(pattern)) for reason, pattern in _REASONS)
-_REDIRECT = re.compile(r"returned error: 30[12378]")
+_REDIRECT = r"returned error: 30[12378]"
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Fault(NamedTuple):
-    """A failure: a word for programs and a text for people."""
+class GitFault(NamedTuple):
+    """Why git failed: a reason for programs and a text for people."""
 
     reason: str
     detail: str
 
 
-def fault_of(said: str, otherwise: str) -> Fault:
-    """Return the fault that git's stderr speaks of; `otherwise` is the detail when it says nothing."""
-    reason = next((reason for reason, pattern in _PATTERNS if pattern.search(said)), "git")
-    return Fault(reason, detail_of(said) or otherwise)
+def fault_of(stderr: str, otherwise: str) -> GitFault:
+    """Return the failure that git's stderr describes; `otherwise` is the detail when it says nothing."""
+    reason = next((reason for reason, pattern in _REASONS if re.search(pattern, stderr)), "git")
+    return GitFault(reason, detail_of(stderr) or otherwise)
 
 
 def reason_of_system(error: OSError) -> str:
-    """Return the reason that an OSError is: disk or io."""
+    """Return the reason for an OSError: disk or io."""
     return "disk" if error.errno in _DISK else "io"
 
 
-def detail_of(said: str) -> str:
-    """Return the telling lines of git's stderr in one, without userinfo and not too long, and what to do where they don't say it."""
-    lines = [_PREFIX.sub("", line.strip()) for line in said.replace("\r", "\n").splitlines() if not _NOISE.match(line)]
-    text = _HEADER.sub(r"\1 …", _USERINFO.sub(r"\1", "; ".join(dict.fromkeys(lines))))
+def detail_of(stderr: str) -> str:
+    """Return the informative lines of git's stderr in one: bounded, without userinfo, with a fix for a redirect."""
+    lines = [re.sub(_PREFIX, "", line.strip()) for line in stderr.replace("\r", "\n").split("\n") if not re.match(_NOISE, line)]
+    text = re.sub(_HEADER, r"\1 …", re.sub(_USERINFO, r"\1", "; ".join(dict.fromkeys(lines))))
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-    return f"the remote answers with a redirect: give the address that it redirects to ({text})" if _REDIRECT.search(said) else text
+    if re.search(_REDIRECT, stderr):
+        return f"the remote answers with a redirect: use the address that it redirects to ({text})"
+    return text

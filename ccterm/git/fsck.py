@@ -1,4 +1,4 @@
-"""Checks the objects that a run made as strictly as a server might, and only those: old history is not ours to judge."""
+"""Checks the objects that a run made as strictly as a server might. Older history is not checked: the run did not make it."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ccterm.git.git import Git, GitError, init
 
-_COMPLAINT = re.compile(r"(?:error|fatal): (?:object |in )?(?:tree |blob |commit )?([0-9a-f]{40,64}): (\w+): (.*)")
+_COMPLAINT = r"(?:error|fatal): (?:object |in )?(?:tree |blob |commit )?([0-9a-f]{40,64}): (\w+): (.*)"
 
 
 class Complaint(NamedTuple):
@@ -20,9 +20,9 @@ class Complaint(NamedTuple):
 
 
 def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[str] = ()) -> list[Complaint]:
-    """Return what is wrong with the objects of `commit` that `known` commits do not reach, except those in `skip`. Raises GitError."""
+    """Return what is wrong with the objects of `commit` that no commit of `known` reaches, except those in `skip`. Raises GitError."""
     assert git.directory
-    directory = os.path.abspath(os.path.join(git.directory, f"strict-check-{os.getpid()}"))
+    directory = os.path.abspath(os.path.join(git.directory, f"fsck-{os.getpid()}"))
     os.mkdir(directory)
     try:
         return _check(git, directory, commit, known, skip)
@@ -31,7 +31,7 @@ def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[
 
 
 def _check(git: Git, directory: str, commit: str, known: Sequence[str], skip: Collection[str]) -> list[Complaint]:
-    """Pack the new objects and have them indexed in an empty repository that can only look the old ones up."""
+    """Pack the new objects and index the pack in an empty repository that can only look the old ones up."""
     assert git.directory
     empty = init(os.path.join(directory, "empty.git"), commit, "main")
     skipped, pack = os.path.join(directory, "skipped"), os.path.join(directory, "new.pack")
@@ -40,10 +40,10 @@ def _check(git: Git, directory: str, commit: str, known: Sequence[str], skip: Co
     with open(pack, "wb") as packing:
         wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
         git.to_file(packing, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
-    judge = empty.with_env({"GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.abspath(os.path.join(git.directory, "objects"))})
-    code, _, said = judge.answer("index-pack", f"--strict=skiplist={skipped}", pack)
+    checker = empty.with_env({"GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.abspath(os.path.join(git.directory, "objects"))})
+    code, _, stderr = checker.answer("index-pack", f"--strict=skiplist={skipped}", pack)
     if not code:
         return []
-    if found := [Complaint(*match.groups()) for line in said.splitlines() if (match := _COMPLAINT.search(line))]:
+    if found := [Complaint(*match.groups()) for line in stderr.split("\n") if (match := re.search(_COMPLAINT, line))]:
         return found
-    raise GitError("git", f"the new objects do not hold together: {said.strip()[-400:]}", said)
+    raise GitError("git", f"the new objects are inconsistent: {stderr.strip()[-400:]}", stderr)

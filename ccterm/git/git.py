@@ -1,7 +1,7 @@
-"""The one way in which programs run git: no shell, nothing inherited, no configuration but what is said here.
+"""Runs git: the only module that does. No shell, and no configuration or environment except what is given here.
 
-Hooks alone are not the danger: fsmonitor, filters, external diffs, helpers and rewritten URLs all start programs from a configuration.
-So no program of ours ever runs git with a git directory that an agent could write.
+Hooks are not the only danger: fsmonitor, filters, external diffs, helpers and rewritten URLs all start programs from a configuration.
+So no step program ever runs git on a git directory that an agent could write to.
 """
 
 import os
@@ -16,7 +16,7 @@ from ccterm.git.types import MARK
 
 Arg = str | bytes
 WORK_REF = "refs/ccterm/work"
-"""Where commit leaves its commit, in the clean git directory and in bundles."""
+"""Where the step commit leaves its commit, in the clean git directory and in bundles."""
 
 _SAFE = (
     "core.hooksPath=/dev/null",
@@ -40,12 +40,15 @@ _SAFE = (
     "init.defaultBranch=main",
     "advice.detachedHead=false",
 )
+_INSPECT = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "protocol.allow=never", "safe.bareRepository=all")
+"""The user named the directory, so a bare repository is meant; the rest keeps its configuration from starting programs."""
+_VERSION_SECONDS = 10.0
 _PASSED_ON = (MARK, "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", *(f"{name}_proxy" for name in ("http", "https", "no", "all")))
 _PASSED_ON += ("HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
 class GitError(Exception):
-    """git failed. `reason` is a word for programs, `detail` a sentence for people, `stderr` what git said."""
+    """git failed. `reason` is for programs, `detail` a sentence for people, `stderr` what git printed."""
 
     def __init__(self, reason: str, detail: str, stderr: str = "") -> None:
         super().__init__(detail)
@@ -53,7 +56,7 @@ class GitError(Exception):
 
 
 def as_git_error(error: GitError | OSError) -> GitError:
-    """Return a failure of git or of the system as one that has a reason and a detail."""
+    """Return an error of git or of the system as one with a reason and a detail."""
     if isinstance(error, GitError):
         return error
     name = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
@@ -61,17 +64,41 @@ def as_git_error(error: GitError | OSError) -> GitError:
 
 
 class Git:
-    """Runs git on one git directory that is ours, or on none; `env` is added to the clean environment."""
+    """Runs git on one git directory of ours, or on none; `env` is added to a clean environment.
+
+    Every method raises FileNotFoundError when git is not installed.
+    """
 
     def __init__(self, directory: str | None = None, *, work_tree: str | None = None, env: Mapping[str, str] | None = None) -> None:
         self.directory = directory
-        places = {"GIT_DIR": directory, "GIT_WORK_TREE": work_tree}
-        self._env = clean_environment() | {name: os.path.abspath(path) for name, path in places.items() if path} | dict(env or {})
+        paths = {"GIT_DIR": directory, "GIT_WORK_TREE": work_tree}
+        self._env = clean_environment() | {name: os.path.abspath(path) for name, path in paths.items() if path} | dict(env or {})
+        self._command: list[Arg] = ["git", *_options(_SAFE)]
+
+    @classmethod
+    def inspecting(cls, path: str, env: Mapping[str, str]) -> "Git":
+        """Return git for questions about a directory of the user's: their configuration is read, but cannot start a program."""
+        kept = {
+            name: env[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR") if name in env
+        }  # safe.directory is read from HOME
+        fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+        return cls._with(["git", "-C", path, *_options(_INSPECT)], kept | fixed)
+
+    @classmethod
+    def of_user(cls, path: str) -> "Git":
+        """Return the user's own git in their own repository, with all of their configuration and environment."""
+        return cls._with(["git", "-C", path], dict(os.environ))
+
+    @classmethod
+    def _with(cls, command: list[Arg], env: dict[str, str]) -> "Git":
+        git = cls()
+        git._command, git._env = command, env
+        return git
 
     def with_env(self, env: Mapping[str, str]) -> "Git":
         """Return the same with more environment."""
-        other = Git(self.directory)
-        other._env = self._env | dict(env)
+        other = self._with(self._command, self._env | dict(env))
+        other.directory = self.directory
         return other
 
     def run(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,), timeout: float | None = None) -> bytes:
@@ -81,15 +108,18 @@ class Git:
     def answer(
         self, *args: Arg, stdin: bytes = b"", codes: Collection[int] | None = None, timeout: float | None = None
     ) -> tuple[int, bytes, str]:
-        """Run git and return its exit code, stdout and stderr. Raises GitError for a code outside `codes`, when given."""
+        """Run git and return its exit code, stdout and stderr.
+
+        Raises GitError for a code outside `codes`, when given, and with reason "network" after `timeout` seconds.
+        """
         try:
-            done = subprocess.run(_command(args), env=self._env, input=stdin, capture_output=True, check=False, timeout=timeout)
+            done = subprocess.run([*self._command, *args], env=self._env, input=stdin, capture_output=True, check=False, timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            raise GitError("network", f"git {_name(args)} gave no answer within {timeout:g} s") from error
-        said = done.stderr.decode("utf-8", "replace")
+            raise GitError("network", f"git {_verb(args)} gave no answer within {timeout:g} s") from error
+        stderr = done.stderr.decode("utf-8", "replace")
         if codes is not None and done.returncode not in codes:
-            raise self._failed(args, done.returncode, said)
-        return done.returncode, done.stdout, said
+            raise _failed(args, done.returncode, stderr)
+        return done.returncode, done.stdout, stderr
 
     def text(self, *args: Arg, stdin: bytes = b"") -> str:
         """Run git and return its stdout as stripped text."""
@@ -99,29 +129,29 @@ class Git:
         """Run git with -z output and return its NUL-terminated fields."""
         return self.run(*args, stdin=stdin, codes=codes).split(b"\0")[:-1]
 
+    def lines(self, *args: Arg, stdin: bytes = b"") -> list[bytes]:
+        """Run git and return the lines of its stdout: what `\\n` ends, whatever else a Unicode text may call a line break."""
+        return self.run(*args, stdin=stdin).split(b"\n")[:-1]
+
+    def stream(self, *args: Arg) -> Iterator[bytes]:
+        """Run git and yield its stdout line by line as it comes, each with its `\\n`."""
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
+        with subprocess.Popen([*self._command, *args], env=self._env, stdin=null, stdout=pipe, stderr=null) as process:
+            assert process.stdout
+            yield from process.stdout
+        if process.returncode:
+            raise _failed(args, process.returncode, "")
+
     def succeeds(self, *args: Arg) -> bool:
         """Return whether git exits with 0."""
         return self.answer(*args)[0] == 0
 
     def to_file(self, file: IO[bytes], *args: Arg, stdin: bytes = b"") -> None:
         """Run git with its stdout going to `file`, and wait for it."""
-        done = subprocess.run(_command(args), env=self._env, input=stdin, stdout=file, stderr=subprocess.PIPE, check=False)
+        command = [*self._command, *args]
+        done = subprocess.run(command, env=self._env, input=stdin, stdout=file, stderr=subprocess.PIPE, check=False)
         if done.returncode:
-            raise self._failed(args, done.returncode, done.stderr.decode("utf-8", "replace"))
-
-    def lines(self, *args: Arg) -> Iterator[bytes]:
-        """Run git and yield its stdout by lines, as they come, each with its line break."""
-        with subprocess.Popen(
-            _command(args), env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            assert process.stdout
-            yield from process.stdout
-        if process.returncode:
-            raise self._failed(args, process.returncode, "")
-
-    def _failed(self, args: Sequence[Arg], code: int, said: str) -> GitError:
-        fault = fault_of(said, f"git {_name(args)} ended with {code}")
-        return GitError(fault.reason, fault.detail, said)
+            raise _failed(args, done.returncode, done.stderr.decode("utf-8", "replace"))
 
 
 def clean_environment() -> dict[str, str]:
@@ -153,7 +183,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return configuration as environment: arguments are for every process of the machine to read."""
+    """Return configuration as environment: any process of the machine can read arguments."""
     if settings and version() < (2, 31):
         words = (f"{name}={value}".replace("'", "'\\''") for name, value in settings.items())
         return {"GIT_CONFIG_PARAMETERS": " ".join(f"'{word}'" for word in words)}
@@ -165,12 +195,18 @@ def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
 @cache
 def version() -> tuple[int, int]:
     """Return the first two numbers of git's version."""
-    numbers = re.search(r"(\d+)\.(\d+)", Git().text("version"))
+    numbers = re.search(r"(\d+)\.(\d+)", installed_version())
     return (int(numbers[1]), int(numbers[2])) if numbers else (99, 0)
 
 
+def installed_version(path: str | None = None) -> str:
+    """Return the version of the git on `path`, by default on PATH, such as "2.39.5". Raises FileNotFoundError and GitError."""
+    words = Git(env={"PATH": path} if path else None).run("version", timeout=_VERSION_SECONDS).decode("utf-8", "replace").split()
+    return words[2] if len(words) > 2 else ""
+
+
 def init(directory: str, base: str | None, branch: str, *, bare: bool = True) -> Git:
-    """Make an empty repository, for the kind of object name that `base` has, whose HEAD names `branch`."""
+    """Make an empty repository whose HEAD names `branch`, with the kind of object name that `base` has."""
     env = {"GIT_DEFAULT_HASH": hash_name(base)}
     git = Git(directory if bare else os.path.join(directory, ".git"), work_tree=None if bare else directory, env=env)
     Git(env=env).run("init", "--quiet", "--template=", *(["--bare"] if bare else []), os.path.abspath(directory))
@@ -181,15 +217,19 @@ def init(directory: str, base: str | None, branch: str, *, bare: bool = True) ->
 
 
 def hash_name(sha: str | None) -> str:
-    """Return the name of the hash that an object name was made with."""
+    """Return the name of the hash that made an object name."""
     return "sha256" if sha is not None and len(sha) == 64 else "sha1"
 
 
-def _command(args: Sequence[Arg]) -> list[Arg]:
-    settings = [word for setting in _SAFE for word in ("-c", setting)]
-    return ["git", *settings, *args]
+def _options(settings: Sequence[str]) -> list[Arg]:
+    return [word for setting in settings for word in ("-c", setting)]
 
 
-def _name(args: Sequence[Arg]) -> str:
+def _failed(args: Sequence[Arg], code: int, stderr: str) -> GitError:
+    fault = fault_of(stderr, f"git {_verb(args)} ended with {code}")
+    return GitError(fault.reason, fault.detail, stderr)
+
+
+def _verb(args: Sequence[Arg]) -> str:
     words = (os.fsdecode(arg) for arg in args)
     return next((word for word in words if word[:1].isalpha() and "=" not in word), "")

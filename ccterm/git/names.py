@@ -45,7 +45,7 @@ def too_deep(path: bytes) -> str:
 
 
 def folded(path: bytes) -> bytes:
-    """Return what two paths have in common that some file system takes for one."""
+    """Return a form of a path that is equal for two paths which some file system takes for one."""
     if path.isascii():
         return path.lower()
     text = unicodedata.normalize("NFC", path.decode("utf-8", "surrogateescape"))
@@ -53,7 +53,7 @@ def folded(path: bytes) -> bytes:
 
 
 def shown(path: bytes) -> str:
-    """Return a path for a report: what is not UTF-8 stands as an escape."""
+    """Return a path as text for a report; bytes that are not UTF-8 stand as escapes."""
     return path.decode("utf-8", "backslashreplace")
 
 

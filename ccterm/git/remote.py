@@ -1,30 +1,31 @@
-"""How git may reach one remote: over its own protocol only, with a credential that stands in no argument, file or URL."""
+"""How git may reach one remote: over its own protocol only, with a credential that is in no argument, file or URL."""
 
-import ipaddress
 import os
-import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from ccterm.git.address import Authority, GitAddress, is_loopback, split_address, split_authority
 from ccterm.git.git import Git, GitError, as_environment
+from ccterm.git.refs import Ref, parse_refs
 from ccterm.git.types import GIT_HEADER, Ssh
 
-_SCP = re.compile(r"[A-Za-z0-9._-]+@([A-Za-z0-9][A-Za-z0-9.-]*):(?!//).+")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SLOW = {"http.lowSpeedLimit": "1", "http.lowSpeedTime": "600"}
+_LISTING_SECONDS = 90.0
+"""How long a remote may take to list its refs."""
 
 
 class Remote:
     """One remote and everything that is needed to talk to it. Raises GitError(protocol) for an address that may not be used."""
 
     def __init__(self, address: str, *, ca: str | None = None, ssh: Ssh | None = None, header: str | None = None) -> None:
-        self.protocol = _protocol(address)
-        self.url = address if self.protocol != "file" or _SCHEME.match(address) else os.path.abspath(address)
+        self._parts = split_address(address)
+        self._authority = _checked(address, self._parts)
+        self.protocol = self._parts.scheme or "file"
+        self.url = address if self._parts.scheme else os.path.abspath(address)
         self._config = _http(self.url, ca, header) if self.protocol in ("http", "https") else {}
         self._env = {"GIT_ALLOW_PROTOCOL": self.protocol, **_ssh(ssh, self.protocol)}
-        self._sub = (ca, ssh)
+        self._access = (ca, ssh)
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> "Remote":
@@ -34,10 +35,7 @@ class Remote:
     @property
     def host(self) -> tuple[str, int | None]:
         """Return host and port; ("", None) for a path."""
-        if match := _SCP.fullmatch(self.url):
-            return match[1].lower(), None
-        parts = urlsplit(self.url)
-        return (parts.hostname or "", parts.port) if self.protocol != "file" else ("", None)
+        return (self._authority.host, self._authority.port) if self._authority else ("", None)
 
     def git(self, directory: str | None = None) -> Git:
         """Return git that may talk to this remote and to no other."""
@@ -48,9 +46,17 @@ class Remote:
         config = {**self._config, **(more or {})}
         return {**self._env, **as_environment(config)}
 
+    def refs(self, *patterns: str, symref: bool = False) -> Iterator[Ref]:
+        """Ask the remote for its refs, by default for all.
+
+        symref: a symbolic ref comes first with "ref: NAME" in place of an object name. Raises GitError.
+        """
+        options = ["--symref"] if symref else []
+        return parse_refs(self.git().run("ls-remote", *options, "--", self.url, *patterns, timeout=_LISTING_SECONDS))
+
     def sibling(self, address: str) -> "Remote":
-        """Return another repository on the same host. Raises GitError when it lies elsewhere: no host gets another's credential."""
-        ca, ssh = self._sub
+        """Return another repository on the same host. Raises GitError when it is elsewhere: no host gets another's credential."""
+        ca, ssh = self._access
         if self.protocol in ("https", "http"):
             address = self._over_http(address)
         other = Remote(address, ca=ca, ssh=ssh, header=os.environ.get(GIT_HEADER))
@@ -59,45 +65,35 @@ class Remote:
         return other
 
     def _over_http(self, address: str) -> str:
-        """Return an ssh address of the same host as one that is reached as this remote is."""
-        if match := _SCP.fullmatch(address):
-            host, path = match[1], address.partition(":")[2]
-        else:
-            parts = urlsplit(address)
-            host, path = (parts.hostname or "", parts.path) if parts.scheme == "ssh" else ("", "")
-        return f"{self.protocol}://{urlsplit(self.url).netloc}/{path.lstrip('/')}" if host.lower() == self.host[0] else address
+        """Return an ssh address of the same host in the form in which this remote is reached; any other one as it is."""
+        parts = split_address(address)
+        authority = split_authority(parts.authority, parts.scheme) if parts.scheme == "ssh" else None
+        if authority is None or authority.host != self.host[0]:
+            return address
+        return f"{self.protocol}://{self._parts.authority}/{parts.path.lstrip('/')}"
 
 
-def _protocol(address: str) -> str:
-    if match := _SCHEME.match(address):
-        scheme = match[1].lower()
-        if scheme not in ("https", "http", "ssh", "file"):
-            raise GitError("protocol", f"{scheme}:// is not an address that is fetched from")
-        _check(address, scheme)
-        return scheme
-    if "::" in address.split("/", 1)[0] or address.startswith("-"):
-        raise GitError("protocol", f"{address} is not an address that is fetched from")
-    return "ssh" if _SCP.fullmatch(address) else "file"
-
-
-def _check(address: str, scheme: str) -> None:
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise GitError("protocol", f"the address is malformed: {error}") from error
-    if scheme in ("https", "http") and "@" in parts.netloc:
+def _checked(address: str, parts: GitAddress) -> Authority | None:
+    """Return who is to be asked, None for a path. Raises GitError(protocol)."""
+    if parts.form == "helper" or address.startswith("-") or (parts.form == "path" and ":" in address.split("/", 1)[0]):
+        raise GitError("protocol", f"{address} is not an address that git may fetch from")
+    if parts.scheme not in ("", "https", "http", "ssh", "file"):
+        raise GitError("protocol", f"{parts.scheme}:// is not an address that git may fetch from")
+    if parts.scheme in ("", "file"):
+        return None
+    if parts.scheme != "ssh" and "@" in parts.authority:
         raise GitError("protocol", "an address with a user or password in it is not used; give a token instead")
-    if scheme == "http" and not _near(host):
-        raise GitError("protocol", f"http is for loopback only; use https for {host}")
+    authority = split_authority(parts.authority, parts.scheme)
+    if authority is None or authority.host.startswith("-") or (authority.port or 0) > 65535:
+        raise GitError("protocol", "the host or the port of the address is malformed")
+    if parts.scheme == "http" and not _is_near(authority.host):
+        raise GitError("protocol", f"http is for loopback only; use https for {authority.host}")
+    return authority
 
 
-def _near(host: str) -> bool:
+def _is_near(host: str) -> bool:
     """Whether a host is this machine, or the one-word alias by which an engine names it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return "." not in host
+    return is_loopback(host) or not {".", ":"} & set(host)
 
 
 def _http(url: str, ca: str | None, header: str | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What git's callers hand to it and get from it, as plain types that host and boxes share."""
+"""What git's callers pass to it and get from it, as plain types that host and boxes share."""
 
 from typing import NotRequired, TypedDict
 
@@ -9,7 +9,7 @@ MARK = "CCTERM_MARK"
 
 
 class Ssh(TypedDict):
-    """How git reaches an ssh remote: a forwarded agent socket (relative path) and the only host keys that are believed."""
+    """How git reaches an ssh remote: a forwarded agent socket (relative path) and the only host keys that are trusted."""
 
     agent: str | None
     known_hosts: str
@@ -26,8 +26,8 @@ class Change(TypedDict):
     size: int
     old_size: NotRequired[int]
     old_lines: NotRequired[int | None]
-    """Lines that a regular file had before it was changed; None for a binary one."""
+    """How many lines a regular file had before the change; None for a binary one."""
     renamed_to: NotRequired[str]
-    """Of a deleted path: where its content lives on, all of it or nearly so."""
+    """For a deleted path: where its content is now, all of it or nearly so."""
     span: NotRequired[list[int]]
-    """Where in added.bin the bytes begin and end that this path adds."""
+    """Begin and end, in added.bin, of the bytes that this path adds."""

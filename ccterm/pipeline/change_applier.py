@@ -17,7 +17,7 @@ from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet
-from ccterm.workspace.apply.transaction import Applied, Sync
+from ccterm.workspace.apply.transaction import Applied, ApplyTransaction
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.work import kept_directory
 
@@ -47,7 +47,7 @@ class ChangeApplier:
         self._environ = environ
         self._state = state
         self._settings = settings
-        self._sync = Sync(state)
+        self._sync = ApplyTransaction(state)
 
     async def apply(self, run: Run, recorder: Recorder, allow: Allowances, only: Sequence[str] = ()) -> Run:
         """Bring a run's kept changes, or those of some paths, into its working copy. Raises StepError and UsageError."""

@@ -12,8 +12,8 @@ from ccterm.models import Changes, Manifest, Task
 from ccterm.output.pipeline import Door
 from ccterm.pipeline.step_specs import Access, Surroundings
 from ccterm.pipeline.working_copy import WorkingCopy
-from ccterm.policy.rules import PolicyLimits, Refusal
-from ccterm.workspace.work import Work
+from ccterm.policy.rules import PolicyLimits
+from ccterm.workspace.work import Refusal, Work
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.step_specs import Access, Surroundings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
-from ccterm.remotes import Remote, is_loopback, parse_remote
+from ccterm.remotes import RemoteAddress, is_loopback, parse_remote
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
-from ccterm.workspace.included import variables
 from ccterm.workspace.repository import find_repository
+from ccterm.workspace.snapshot.listing import included_variables
 
 STEPS_WITH_SECRETS = ("setup", "agent", "verify")
 SCAN_CHUNK = 1024 * 1024
@@ -156,7 +156,7 @@ class RunContextFactory:
             repository = find_repository(task.repo, self._environ, Path(task.repo))
         except UsageError:
             return  # the snapshot says it, as the step that fails
-        yield from ((name, value) for name, value in variables(repository, task.include, os.devnull) if looks_secret(name))
+        yield from ((name, value) for name, value in included_variables(repository, task.include, os.devnull) if looks_secret(name))
 
     def _access(self, git: GitAccess) -> Access:
         remote, reaches = git.remote, tuple[tuple[str, int], ...]()
@@ -174,7 +174,7 @@ class RunContextFactory:
         )
 
 
-def _reachable(remote: Remote, executor: Executor) -> tuple[str, tuple[tuple[str, int], ...]]:
+def _reachable(remote: RemoteAddress, executor: Executor) -> tuple[str, tuple[tuple[str, int], ...]]:
     """Return a loopback remote as a box sees it, and what must be let through for that."""
     port = remote.port or (443 if remote.kind == "https" else 80)
     host, seen = executor.address(remote.host, port)

@@ -22,7 +22,7 @@ from ccterm.pipeline.step_specs import commit_body
 from ccterm.policy import rules
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
-from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.apply.transaction import ApplyTransaction
 from ccterm.workspace.work import forget, keep_tree, keep_work
 
 _log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Pipeline:
         ending = Ending(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
             left = await asyncio.to_thread(self._executor.orphaned_outputs, recorder.run.id)
-            if files := (await asyncio.to_thread(Sync(self._state).applied)).get(recorder.run.id):
+            if files := (await asyncio.to_thread(ApplyTransaction(self._state).applied)).get(recorder.run.id):
                 recorder.emit([Synced(files=files)])
                 ending = Ending(State.SUCCEEDED, summary="the changes were in the working copy when ccterm ended")
             if left is not None:

@@ -8,13 +8,13 @@ Sha = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Report(BaseModel):
+class StepReport(BaseModel):
     """Base of all reports of steps that succeeded."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-class ResolveResult(Report):
+class ResolveResult(StepReport):
     """resolve: what the run starts from."""
 
     base: Sha | None = None
@@ -23,18 +23,18 @@ class ResolveResult(Report):
     default_branch: str | None = None
 
 
-class CheckoutResult(Report):
+class CheckoutResult(StepReport):
     """checkout: how the tree came about."""
 
     notes: tuple[str, ...] = ()
     fetched: bool = False
 
 
-class ShellResult(Report):
+class ShellResult(StepReport):
     """setup and verify: nothing but that they succeeded."""
 
 
-class Refused(Report):
+class Refused(StepReport):
     """A path that stayed out of the commit."""
 
     rule: str
@@ -42,7 +42,7 @@ class Refused(Report):
     detail: str = ""
 
 
-class CommitResult(Report):
+class CommitResult(StepReport):
     """commit: the commit, None when nothing changed, and its numbers."""
 
     commit: Sha | None = None
@@ -55,7 +55,7 @@ class CommitResult(Report):
     notes: tuple[str, ...] = ()
 
 
-class PushResult(Report):
+class PushResult(StepReport):
     """push: what the remote said when it was asked afterwards."""
 
     remote_sha: Sha | None = None

@@ -18,11 +18,11 @@ from ccterm.models import StepName
 from ccterm.output.pipeline import Door
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import RunContext
-from ccterm.pipeline.reports import Report
+from ccterm.pipeline.reports import StepReport
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
 
-R = TypeVar("R", bound=Report)
+R = TypeVar("R", bound=StepReport)
 _CAUSES: dict[StepName, Cause] = {
     "resolve": Cause.CHECKOUT,
     "checkout": Cause.CHECKOUT,

@@ -8,14 +8,13 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.models import RunId, Task
 from ccterm.policy.facts import ignored_paths
-from ccterm.policy.rules import Refusal
 from ccterm.state_dir import StateDir
 from ccterm.workspace import git_dir_watch
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
-from ccterm.workspace.apply.transaction import Applied, Sync
+from ccterm.workspace.apply.transaction import Applied, ApplyTransaction
 from ccterm.workspace.repository import Repository, find_repository
 from ccterm.workspace.snapshot.take import Snapshot, take
-from ccterm.workspace.work import PathChange, Work
+from ccterm.workspace.work import PathChange, Refusal, Work
 
 
 @dataclass
@@ -74,4 +73,4 @@ class WorkingCopy:
         self._repository.require_rest()
         changes = ChangeSet.read(work.directory / CHANGES)
         assert changes is not None
-        return Sync(self.state).apply(run, self.root, changes.without(leave_out))
+        return ApplyTransaction(self.state).apply(run, self.root, changes.without(leave_out))

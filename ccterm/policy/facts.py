@@ -7,11 +7,11 @@ from pathlib import Path
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.git import GitError
-from ccterm.models import Changes
+from ccterm.models import FORMER_NAMES, Changes
 from ccterm.output.shapes import telling
-from ccterm.policy.rules import Facts, Refusal
+from ccterm.policy.rules import Facts
 from ccterm.workspace.repository import Repository
-from ccterm.workspace.work import PathChange, Work
+from ccterm.workspace.work import PathChange, Refusal, Work
 
 _NOTE = "judged.json"
 
@@ -32,7 +32,7 @@ def read_facts(directory: Path) -> Facts:
     """Return what was kept. Raises OSError and ValueError."""
     note = json.loads((directory / _NOTE).read_text("ascii"))
     listed = Work.read(directory, None, Changes()).listed
-    refusals = tuple((str(rule), str(path), str(detail)) for rule, path, detail in note["refusals"])
+    refusals = tuple((FORMER_NAMES.get(rule, str(rule)), str(path), str(detail)) for rule, path, detail in note["refusals"])
     lines = note["tracked_lines"]
     return Facts(listed, refusals, note["secrets"], note["shaped"], note["ignored"], int(lines) if lines is not None else None)
 

@@ -13,7 +13,7 @@ from typing import Literal
 from ccterm.models import Allowances, Finding, Mode, Numbers, Verdict
 from ccterm.output.sanitise import sanitise
 from ccterm.policy.protected import allowed, is_key_file, is_protected
-from ccterm.workspace.work import PathChange
+from ccterm.workspace.work import PathChange, Refusal
 
 SHOWN = 20
 """How many paths a finding names at most."""
@@ -25,8 +25,6 @@ _SHARE = 0.25
 _REGULAR = ("100644", "100755")
 
 Severity = Literal["refuse", "warn"]
-Refusal = tuple[str, str, str]
-"""What commit left out of the commit: rule, path, detail."""
 
 _LEFT_OUT = {
     "dotgit": "a path that git or a file system may take for .git",
@@ -35,7 +33,7 @@ _LEFT_OUT = {
     "special": "a file that is neither a regular file nor a symlink",
     "symlink": "a symlink that leaves the repository",
     "name": "a file name with control characters or not in UTF-8",
-    "twin": "names that differ only in case or in Unicode form",
+    "case_collision": "names that differ only in case or in Unicode form",
     "size": "a file that is too large",
     "total": "too many new bytes in all",
     "depth": "a path that is nested too deeply",

@@ -1,4 +1,4 @@
-"""What a branch may be called. Pure rules, stricter than `git check-ref-format`, which accepts options, forced and deleting refspecs."""
+"""What a branch may be called: rules stricter than `git check-ref-format`, which accepts options and forced or deleting refspecs."""
 
 import re
 
@@ -24,26 +24,26 @@ def _wrong_with(name: str) -> tuple[str, str] | None:
         return "is longer than 100 characters", "choose a shorter one"
     if not _BRANCH.fullmatch(name):
         return (
-            "holds a character that is not allowed, or begins with one",
+            "contains a character that is not allowed, or begins with one",
             "use letters, digits, _ - . and /, and begin with a letter, a digit or _",
         )
     if name.upper() == "HEAD" or name.startswith("refs/"):
         return "has a meaning of its own in git", "give the plain name of the branch"
     if _SHA.fullmatch(name):
-        return "looks like the id of a commit", "choose a name with a word in it"
+        return "looks like a commit id", "choose a name with a word in it"
     return _wrong_parts(name)
 
 
 def _wrong_parts(name: str) -> tuple[str, str] | None:
     if ".." in name:
-        return "holds ..", "git reads that as a range; use a single dot"
+        return "contains ..", "git reads that as a range; use a single dot"
     parts = name.split("/")
     if "" in parts:
-        return "ends with / or holds //", "put something between and after the slashes"
+        return "ends with / or contains //", "put something between and after the slashes"
     if any(part.startswith(".") or part.endswith(".") for part in parts):
         return "has a part that begins or ends with a dot", "remove that dot"
     if any(part.lower().endswith(".lock") for part in parts):
-        return "has a part that ends with .lock", "git keeps that ending to itself; choose another"
+        return "has a part that ends with .lock", "git reserves that ending; choose another"
     return None
 
 
@@ -51,10 +51,12 @@ def check_base(name: str) -> str:
     """Return the name of what a new branch starts from: a branch, a tag or a commit id. Raises BranchError."""
     parts = name.split("/")
     if not _BASE.fullmatch(name) or ".." in name or "@{" in name or "" in parts or name == "@":
-        raise BranchError(f"the base {_quoted(name)} is no name of a branch, tag or commit", "give one such as main, v1.2 or a commit id")
+        raise BranchError(
+            f"the base {_quoted(name)} is not the name of a branch, tag or commit", "give one such as main, v1.2 or a commit id"
+        )
     if any(part.startswith(".") or part.endswith((".", ".lock")) for part in parts):
         raise BranchError(
-            f"the base {_quoted(name)} is no name of a branch, tag or commit", "a part of it begins or ends with a dot, or with .lock"
+            f"the base {_quoted(name)} is not the name of a branch, tag or commit", "a part of it begins or ends with a dot, or with .lock"
         )
     return name
 

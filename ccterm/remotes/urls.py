@@ -1,8 +1,7 @@
-"""What a repository may be called. Pure rules, stricter than git's own: git takes some texts for options, commands or transports,
-and a URL with a password in it would end up in command lines and on screens."""
+"""What a repository may be called: rules stricter than git's own. git takes some texts for options, commands or transports, and a URL with
+a password in it would end up in command lines and on screens."""
 
 import hashlib
-import ipaddress
 import posixpath
 import re
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from typing import Literal
 from urllib.parse import unquote
 
 from ccterm.errors import RemoteError
+from ccterm.git.address import DEFAULT_PORTS, GitAddress, is_loopback, split_address, split_authority
 
 RemoteKind = Literal["https", "http", "ssh", "path"]
 
-_DEFAULT_PORT = {"https": 443, "http": 80, "ssh": 22}
 _ALIASES = {
     "www.github.com": "github.com",
     "ssh.github.com": "github.com",
@@ -22,14 +21,9 @@ _ALIASES = {
 }
 """Second names of well-known hosts; the ssh ones listen on port 443."""
 _CASELESS = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
-"""Hosts that take O/R and o/r for one repository."""
+"""Hosts for which O/R and o/r are the same repository."""
 _LONGEST = 2000
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<rest>.*)")
-_SCP = re.compile(r"(?P<authority>(?:[^/\[\]]*@)?(?:\[[^/\[\]]*\]|[^/:\[\]]*)):(?P<path>.*)")
-_AUTHORITY = re.compile(
-    r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]{0,31})@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(?::(?P<port>[0-9]{1,5}))?"
-)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*")
 _AT = re.compile(r"[@＠﹫]|%40")
 _NO_PORT = re.compile(r"(://[^/\[\]:]*):(?!\d{1,5}(?:/|$))[^/]+")
@@ -37,12 +31,12 @@ _WEB_PATH = re.compile(r"/(?:[A-Za-z0-9._~+,=:@/-]|%[0-9A-Fa-f]{2})*")
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A repository that can be fetched and pushed.
+class RemoteAddress:
+    """The checked address of a repository that can be fetched and pushed.
 
-    url: what git is told; it holds no password, and a user only where ssh needs one. host: lower case, "" for a path.
-    port: None = the scheme's own. path: as in the URL, or absolute on this machine. url_key: the same for all spellings
-    (https, ssh, with and without .git) of one repository.
+    url: what git is given; it holds no password, and a user only where ssh needs one. host: lower case, "" for a path. port: None = the
+    scheme's own. path: as in the URL, or absolute on this machine. url_key: the same for all spellings (https, ssh, with and without .git)
+    of one repository.
     """
 
     kind: RemoteKind
@@ -55,22 +49,22 @@ class Remote:
 
     @property
     def display(self) -> str:
-        """The remote as people may see it."""
+        """The address as it may be shown."""
         return self.url
 
     @property
     def host_key(self) -> str:
-        """`host` or `host:port`: what a [host] table of the settings is called."""
+        """`host` or `host:port`: the name of its [host] table in the settings."""
         return host_key(self.host, self.port)
 
     @property
     def cache_name(self) -> str:
         """A directory name for what is kept of this repository between runs."""
-        word = re.sub(r"[^A-Za-z0-9._-]+", "-", self.url_key).strip("-.")[-60:].lstrip("-.")
-        return f"{word}-{hashlib.sha256(self.url_key.encode()).hexdigest()[:16]}"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.url_key).strip("-.")[-60:].lstrip("-.")
+        return f"{name}-{hashlib.sha256(self.url_key.encode()).hexdigest()[:16]}"
 
-    def https(self, port: int | None = None) -> "Remote":
-        """Return the https form of an ssh remote, for use with a token; any other remote is returned as it is."""
+    def https(self, port: int | None = None) -> "RemoteAddress":
+        """Return the https form of an ssh address, for use with a token; any other address is returned unchanged."""
         if self.kind != "ssh":
             return self
         host = _ALIASES.get(self.host, self.host)
@@ -84,27 +78,26 @@ def host_key(host: str, port: int | None) -> str:
 
 
 def looks_like_url(text: str) -> bool:
-    """Whether a text is meant as a URL (or as git's host:path) and not as a path on this machine, by git's own rule."""
+    """Whether git would take a text for a URL (or for host:path) and not for a path on this machine."""
     return "://" in text or ":" in text.split("/", 1)[0]
 
 
-def parse_remote(text: str) -> Remote:
-    """Return the remote that a URL, `git@host:path` or an absolute path names.
+def parse_remote(text: str) -> RemoteAddress:
+    """Return the address that a URL, `git@host:path` or an absolute path gives.
 
     Raises RemoteError, whose text never repeats what may be a secret: user names, passwords, queries.
     """
     _refuse_strange(text)
-    if match := _URL.fullmatch(text):
-        return _from_url(text, match)
-    if re.match(r"[A-Za-z0-9+.-]*::", text):
+    address = split_address(text)
+    if address.form == "url":
+        return _from_url(text, address)
+    if address.form == "helper":
         raise RemoteError(f"{shown(text)} names a remote helper, which can run any command", "give an https:// or ssh:// URL")
-    if looks_like_url(text) and (match := _SCP.fullmatch(text)):
-        return _ssh(text, match["authority"], match["path"], scp=True)
-    return _path(text)
+    return _ssh(text, address) if address.form == "scp" else _path(text)
 
 
 def shown(text: str) -> str:
-    """Return a repository text in quotes, cut and without user, password, query and control characters, fit for a message."""
+    """Return a repository text for a message: quoted, shortened, without user, password, query and control characters."""
     scheme = re.match(r"[A-Za-z0-9+.-]*:(?://|:)", text)
     start = scheme[0] if scheme else ""
     *userinfo, tail = _AT.split(text)
@@ -121,7 +114,7 @@ def _refuse_strange(text: str) -> None:
     if not text.strip():
         raise RemoteError("the repository is empty", "give a URL or a path")
     if any(not char.isprintable() for char in text):
-        raise RemoteError(f"the repository {shown(text)} holds a control or invisible character", "type it anew")
+        raise RemoteError(f"the repository {shown(text)} holds a control or invisible character", "type it again")
     if text != text.strip():
         raise RemoteError(f"the repository {shown(text)} begins or ends with a space", "remove it")
     if text.startswith("-"):
@@ -132,39 +125,40 @@ def _refuse_strange(text: str) -> None:
         raise RemoteError(f"the repository {shown(text)} is longer than {_LONGEST} characters", "give a shorter one")
 
 
-def _from_url(text: str, match: re.Match[str]) -> Remote:
-    scheme, authority = match["scheme"].lower(), match["authority"]
+def _from_url(text: str, address: GitAddress) -> RemoteAddress:
+    scheme = address.scheme
     if scheme == "file":
-        return _file_url(text, match)
-    if scheme not in _DEFAULT_PORT:
+        return _file_url(text, address)
+    if scheme not in DEFAULT_PORTS:
         raise RemoteError(f"{shown(text)} is neither https:// nor ssh://", f"{scheme}:// is not supported; give the https:// form")
-    if match["rest"]:
-        raise RemoteError(f"{shown(text)} goes on with a query or a fragment", "leave out everything from ? or # on")
+    if address.rest:
+        raise RemoteError(f"{shown(text)} ends in a query or a fragment", "leave out everything from ? or # on")
     if scheme == "ssh":
-        return _ssh(text, authority, match["path"], scp=False)
-    if "@" in authority:
+        return _ssh(text, address)
+    if "@" in address.authority:
         raise RemoteError(
             f"{shown(text)} holds a user name or a password",
             "leave it out; tokens come from GH_TOKEN or gh auth login (github.com) or from [host] in the settings",
         )
-    _, host, port = _authority(text, authority, scheme)
+    _, host, port = _authority(text, address)
     if scheme == "http" and not is_loopback(host):
         raise RemoteError(f"{shown(text)} is not encrypted", "use https://; http:// is for this machine only")
-    if not _WEB_PATH.fullmatch(match["path"] or "/"):
+    if not _WEB_PATH.fullmatch(address.path or "/"):
         raise RemoteError(f"the path of {shown(text)} holds a character that a URL cannot", "write it as %XX")
-    path = _clean_path(text, match["path"], decoded=unquote(match["path"]))
+    path = _clean_path(text, address.path, decoded=unquote(address.path))
     url = f"{scheme}://{host_key(host, port)}{path}"
-    return Remote("http" if scheme == "http" else "https", url, host, port, path, _key(host, port, unquote(path)))
+    return RemoteAddress("http" if scheme == "http" else "https", url, host, port, path, _key(host, port, unquote(path)))
 
 
-def _ssh(text: str, authority: str, path: str, *, scp: bool) -> Remote:
-    if scp and authority.lower() in (*_DEFAULT_PORT, "file", "git"):
+def _ssh(text: str, address: GitAddress) -> RemoteAddress:
+    scp, authority, path = address.form == "scp", address.authority, address.path
+    if scp and authority.lower() in (*DEFAULT_PORTS, "file", "git"):
         raise RemoteError(f"{shown(text)} is an unfinished URL", f"write {authority}://host/path")
     if ":" in authority.rpartition("@")[0]:
         raise RemoteError(f"{shown(text)} holds a password", "leave it out; ssh remotes use your ssh agent")
     if re.search(r"[?#%'\"`$;|&<>(){}*!\s\\]", path):
         raise RemoteError(f"the path of {shown(text)} holds a character that is not allowed there", "give the path as the host shows it")
-    user, host, port = _authority(text, authority, "ssh")
+    user, host, port = _authority(text, address)
     if path.startswith("-"):
         raise RemoteError(
             f"the path of {shown(text)} begins with -, which ssh and git take for an option", "write it from the root: host:/path"
@@ -172,32 +166,26 @@ def _ssh(text: str, authority: str, path: str, *, scp: bool) -> Remote:
     path = _clean_path(text, path, decoded=path)
     login = f"{user}@" if user else ""
     url = f"{login}{host_key(host, None)}:{path}" if scp else f"ssh://{login}{host_key(host, port)}{path}"
-    return Remote("ssh", url, host, port, path, _key(host, port, path), user)
+    return RemoteAddress("ssh", url, host, port, path, _key(host, port, path), user)
 
 
-def _authority(text: str, authority: str, scheme: str) -> tuple[str | None, str, int | None]:
-    match = _AUTHORITY.fullmatch(authority)
-    if not match or not match["host"]:
-        raise RemoteError(f"{shown(text)} names no usable host", f"write it as {scheme}://host/path")
-    host, port = match["host"].strip("[]").lower(), int(match["port"]) if match["port"] else None
-    if not (_is_ipv6(host) if match["host"].startswith("[") else _HOST.fullmatch(host)):
-        raise RemoteError(f"the host of {shown(text)} is no host name", "letters, digits, - and . only; other scripts as xn--…")
-    if port is not None and not 0 < port < 65536:
-        raise RemoteError(f"{port} is no port", "ports go from 1 to 65535")
-    return match["user"], host, None if port == _DEFAULT_PORT[scheme] else port
+def _authority(text: str, address: GitAddress) -> tuple[str | None, str, int | None]:
+    found = split_authority(address.authority, address.scheme)
+    if found is None:
+        raise RemoteError(f"{shown(text)} names no usable host", f"write it as {address.scheme}://host/path")
+    bracketed = "[" in address.authority
+    if not (_is_ipv6(found.host) if bracketed else _HOST.fullmatch(found.host)):
+        raise RemoteError(f"the host of {shown(text)} is not a host name", "letters, digits, - and . only; other scripts as xn--…")
+    if found.port is not None and not 0 < found.port < 65536:
+        raise RemoteError(f"{found.port} is not a port", "ports go from 1 to 65535")
+    return found
 
 
 def _is_ipv6(host: str) -> bool:
+    import ipaddress  # deferred: costs start-up time, and few addresses need it
+
     try:
         return bool(ipaddress.IPv6Address(host))
-    except ValueError:
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
@@ -209,28 +197,28 @@ def _clean_path(text: str, path: str, *, decoded: str) -> str:
     if not parts[0]:
         raise RemoteError(f"{shown(text)} names a host but no repository", "add the repository's path")
     if any(part in ("", ".", "..") for part in parts) or parts == [".git"]:
-        raise RemoteError(f"the path of {shown(text)} holds an empty part, . or ..", "give the path as the host shows it")
+        raise RemoteError(f"the path of {shown(text)} contains an empty part, . or ..", "give the path as the host shows it")
     return path.rstrip("/")
 
 
-def _file_url(text: str, match: re.Match[str]) -> Remote:
-    if match["authority"] not in ("", "localhost"):
+def _file_url(text: str, address: GitAddress) -> RemoteAddress:
+    if address.authority not in ("", "localhost"):
         raise RemoteError(f"{shown(text)} names another machine", "a file:// URL begins with file:///")
-    if match["rest"]:
-        raise RemoteError(f"{shown(text)} goes on with a query or a fragment", "give the plain path instead")
-    path = unquote(match["path"])
+    if address.rest:
+        raise RemoteError(f"{shown(text)} ends in a query or a fragment", "give the plain path instead")
+    path = unquote(address.path)
     _refuse_strange(path)
     return _path(path)
 
 
-def _path(text: str) -> Remote:
+def _path(text: str) -> RemoteAddress:
     if not text.startswith("/"):
         raise RemoteError(
             f"{shown(text)} is neither a URL nor an absolute path", "for a repository on GitHub give https://github.com/OWNER/NAME"
         )
     path = posixpath.normpath(text)
-    path = path[1:] if path.startswith("//") else path  # normpath keeps two slashes, as POSIX would have it
-    return Remote("path", path, "", None, path, path)
+    path = path[1:] if path.startswith("//") else path  # normpath keeps two slashes, as POSIX requires
+    return RemoteAddress("path", path, "", None, path, path)
 
 
 def _key(host: str, port: int | None, path: str) -> str:

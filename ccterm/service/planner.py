@@ -10,7 +10,7 @@ from ccterm.credentials.claude import box_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Mode, Task
-from ccterm.remotes import Remote
+from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
@@ -96,7 +96,7 @@ class Planner:
         project.require_trust()
         return project.settings
 
-    def _refuse_place(self, mode: ExecutionMode, remote: Remote | None, agent: str) -> None:
+    def _refuse_place(self, mode: ExecutionMode, remote: RemoteAddress | None, agent: str) -> None:
         """Say now what a place to run would refuse later."""
         if mode is ExecutionMode.LOCAL:
             if self._settings.services:

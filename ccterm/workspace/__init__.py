@@ -1,1 +1,1 @@
-"""What becomes of an agent's work on the host: how it is judged, kept and brought back."""
+"""The user's repositories and an agent's work on the host: snapshots, kept commits, changes brought back."""

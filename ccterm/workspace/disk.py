@@ -1,4 +1,4 @@
-"""The writes of bringing changes into a working copy, one method each, so that a test can let any of them fail or be the last one."""
+"""The writes by which changes enter a working copy, one method each, so that a test can make any of them fail or be the last."""
 
 import ctypes
 import errno
@@ -12,7 +12,7 @@ class Disk:
     """Writes through directory descriptors. Every method raises OSError."""
 
     def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False) -> None:
-        """Make a file that is not there yet; unless `exact`, the user's umask holds for its mode."""
+        """Make a new file; unless `exact`, the user's umask applies to its mode."""
         file = os.open(name, _NEW, mode, dir_fd=directory)
         try:
             rest = memoryview(data)
@@ -39,16 +39,16 @@ class Disk:
         """Set the permission bits of an open file."""
         os.fchmod(file, mode)
 
-    def exchange(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
-        """Let two names change places. Raises CannotExchange too."""
-        exchange(name, directory, other, elsewhere)
+    def exchange(self, name: bytes, directory: int, other: bytes, target: int) -> None:
+        """Exchange two names. Raises CannotExchange too."""
+        exchange(name, directory, other, target)
 
-    def move(self, name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
-        """Rename to a free name. Raises FileExistsError when it is not free."""
-        move(name, directory, other, elsewhere)
+    def move(self, name: bytes, directory: int, other: bytes, target: int) -> None:
+        """Rename to a free name. Raises FileExistsError when it is taken."""
+        move(name, directory, other, target)
 
     def remove(self, name: bytes, directory: int) -> None:
-        """Remove what is no directory."""
+        """Remove what is not a directory."""
         os.unlink(name, dir_fd=directory)
 
     def remove_directory(self, name: bytes, directory: int) -> None:
@@ -68,28 +68,28 @@ _UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 class CannotExchange(Exception):
-    """This file system does not exchange names."""
+    """This file system cannot exchange names."""
 
 
-def exchange(name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
-    """Let two names change places in one instant. Raises CannotExchange, or OSError."""
-    if not _call(name, directory, other, elsewhere, _EXCHANGE):
+def exchange(name: bytes, directory: int, other: bytes, target: int) -> None:
+    """Exchange two names atomically. Raises CannotExchange and OSError."""
+    if not _call(name, directory, other, target, _EXCHANGE):
         raise CannotExchange
 
 
-def move(name: bytes, directory: int, other: bytes, elsewhere: int) -> None:
-    """Rename to a name that is free. Raises FileExistsError when it is not, and OSError."""
-    if _call(name, directory, other, elsewhere, _NO_REPLACE):
+def move(name: bytes, directory: int, other: bytes, target: int) -> None:
+    """Rename to a free name. Raises FileExistsError when it is taken, and OSError."""
+    if _call(name, directory, other, target, _NO_REPLACE):
         return
-    os.link(name, other, src_dir_fd=directory, dst_dir_fd=elsewhere, follow_symlinks=False)
+    os.link(name, other, src_dir_fd=directory, dst_dir_fd=target, follow_symlinks=False)
     os.unlink(name, dir_fd=directory)
 
 
-def _call(name: bytes, directory: int, other: bytes, elsewhere: int, flag: int) -> bool:
-    """Return False where system or file system know no such rename."""
+def _call(name: bytes, directory: int, other: bytes, target: int, flag: int) -> bool:
+    """Return False where the system or the file system has no such rename."""
     if _RENAME is None:
         return False
-    if _RENAME(directory, name, elsewhere, other, ctypes.c_uint(flag)) == 0:
+    if _RENAME(directory, name, target, other, ctypes.c_uint(flag)) == 0:
         return True
     code = ctypes.get_errno()
     if code in _UNKNOWN:

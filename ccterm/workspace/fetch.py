@@ -1,19 +1,19 @@
-"""Brings a run's commit into the user's repository as refs/ccterm/RUN, from the bundle that was kept; no branch is touched."""
+"""Fetches a run's commit from its kept bundle into the user's repository as refs/ccterm/RUN; no branch is touched."""
 
-import subprocess
 from pathlib import Path
 
 from ccterm.errors import UsageError
+from ccterm.git.git import WORK_REF, Git
 from ccterm.models import Mode, Run
 from ccterm.state_dir import StateDir
 from ccterm.workspace.work import bundle_of
 
 
 def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None = None) -> str:
-    """Return the ref that now names the run's commit in `repo`. Raises UsageError."""
+    """Fetch the run's commit into `repo` and return its ref there. Raises UsageError."""
     if run.task.mode is Mode.TESTING:
         raise UsageError(
-            f"the changes of run {run.id} stand on no commit of yours", f"ccterm apply {run.id} brings them into its working copy"
+            f"the changes of run {run.id} are not based on a commit of yours", f"ccterm apply {run.id} brings them into its working copy"
         )
     bundle = bundle_of(run, state)
     if bundle is None or run.commit is None:
@@ -24,26 +24,22 @@ def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None = None) -
     _git(repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
     if not _has(repo, run.base_sha):
         _git(repo, "fetch", "--quiet", "--no-tags", run.task.remote or "origin", f"{run.base_sha}", fix="git fetch origin, then try again")
-    _git(repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+refs/ccterm/work:{ref}", fix="git fetch origin, then try again")
+    _git(repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{ref}", fix="git fetch origin, then try again")
     if worktree:
         _git(repo, "worktree", "add", "--quiet", "--detach", str(worktree.absolute()), ref, fix="give another --worktree")
     return ref
 
 
 def _has(repo: Path, commit: str | None) -> bool:
-    if commit is None:
-        return True
-    return (
-        subprocess.run(["git", "-C", str(repo), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False).returncode == 0
-    )
+    return commit is None or Git.of_user(str(repo)).succeeds("cat-file", "-e", f"{commit}^{{commit}}")
 
 
 def _git(repo: Path, *words: str, fix: str) -> None:
-    """Run the user's own git in the user's own repository: their configuration counts here."""
+    """Run the user's own git in the user's own repository: their configuration applies here."""
     try:
-        done = subprocess.run(["git", "-C", str(repo), *words], capture_output=True, text=True, errors="replace", check=False)
+        code, _, stderr = Git.of_user(str(repo)).answer(*words)
     except OSError as error:
         raise UsageError(f"git cannot be started: {error.strerror}", "install git") from error
-    if done.returncode:
-        said = done.stderr.strip().split("\n")[-1]
-        raise UsageError(f"git {words[0]} failed in {repo}: {said}", fix)
+    if code:
+        last = stderr.strip().split("\n")[-1]
+        raise UsageError(f"git {words[0]} failed in {repo}: {last}", fix)

@@ -1,4 +1,4 @@
-"""Tells whether a repository's own git directory changed while an agent ran on the same machine, as the same user."""
+"""Detects whether a repository's own git directory changed while an agent ran on the same machine as the same user."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ Digests = Mapping[str, str]
 
 
 def digests(repository: Repository) -> Digests:
-    """Return name -> digest of everything that steers git or names commits. What cannot be read has a digest of its own."""
+    """Return name -> digest of everything that controls git or names commits. What cannot be read has a digest of its own."""
     found = {}
     for directory in {repository.git_dir, repository.common_dir}:
         for path in _watched(directory):
@@ -21,12 +21,12 @@ def digests(repository: Repository) -> Digests:
 
 
 def changed(before: Digests, after: Digests) -> list[str]:
-    """Return what came, went or changed."""
+    """Return what was added, removed or changed."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
 def steers(name: str) -> bool:
-    """Whether what changed can make git run something, and is not only a commit or a branch."""
+    """Whether a changed file can make git run something, unlike a new commit or branch."""
     path = Path(name)
     return path.name.startswith("config") or "hooks" in path.parts or "info" in path.parts
 

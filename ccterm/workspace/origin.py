@@ -1,51 +1,38 @@
 """What `repo` means on this machine: a URL is itself, a working copy stands for its origin, a bare repository for itself.
 
-The git that answers is told nothing that could run a command, and its answers are data: `config --get` and counting commits start
-no hook, filter or transport, and an `insteadOf` of the user is not applied, so that what is fetched is what was said.
+git is only asked questions, with settings under which no configuration can run a command. An `insteadOf` of the user is not applied, so
+what is fetched is what was written.
 """
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm.errors import PreflightError, RemoteError
-from ccterm.remotes import Remote, looks_like_url, parse_remote, shown
+from ccterm.git.git import Git, GitError
+from ccterm.remotes import RemoteAddress, looks_like_url, parse_remote, shown
 
 _SECONDS = 20
-_SAFE = (
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.pager=cat",
-    "-c",
-    "protocol.allow=never",
-    "-c",
-    "safe.bareRepository=all",
-)
-"""The user named the directory, so a bare repository is meant; the rest keeps a repository's configuration from starting programs."""
 
 
 @dataclass(frozen=True)
 class Origin:
     """What a run works on.
 
-    repo: as the run records it, a URL or an absolute path. root: the top of the working copy, or None when `repo` is none.
-    unpushed: commits of its HEAD that no branch of origin had when it was last fetched.
+    repo: as the run records it, a URL or an absolute path. root: the top of the working copy, or None when `repo` is not one.
+    unpushed: commits of its HEAD that no branch of origin contained at the last fetch.
     """
 
     repo: str
-    remote: Remote
+    remote: RemoteAddress
     root: Path | None = None
     unpushed: int = 0
 
     @property
     def sentence(self) -> str:
-        """What a person should know before the start, or ""."""
+        """What the user should know before the run starts, or ""."""
         if self.root is None:
             return ""
         left = f"; {self.unpushed} unpushed commit{'s' if self.unpushed > 1 else ''} not included" if self.unpushed else ""
@@ -59,26 +46,26 @@ def find_origin(repo: str, env: Mapping[str, str], cwd: Path) -> Origin:
         if remote.kind == "path":  # file:// means that very repository, bare or not
             _git_dir(Path(remote.path), env, repo)
         return Origin(remote.url, remote)
-    parse_remote(str(cwd / repo) if repo else repo)  # refuses what must not reach git or a message
+    parse_remote(str(cwd / repo) if repo else repo)  # rejects what must not reach git or a message
     return _of_directory(cwd / Path(repo).expanduser(), env, repo)
 
 
-def _of_directory(directory: Path, env: Mapping[str, str], said: str) -> Origin:
-    bare, git_dir = _git_dir(directory, env, said)
+def _of_directory(directory: Path, env: Mapping[str, str], text: str) -> Origin:
+    bare, git_dir = _git_dir(directory, env, text)
     if bare:
         return Origin(git_dir, parse_remote(git_dir))
     return _of_working_copy(directory, env)
 
 
-def _git_dir(directory: Path, env: Mapping[str, str], said: str) -> tuple[bool, str]:
-    """Return whether a repository is bare, and where its git directory is."""
+def _git_dir(directory: Path, env: Mapping[str, str], text: str) -> tuple[bool, str]:
+    """Return whether a repository is bare, and its git directory."""
     if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         fix = (
-            f"name one, or a URL such as https://github.com/{said}"
-            if re.fullmatch(r"[\w.-]+/[\w.-]+", said)
+            f"name one, or a URL such as https://github.com/{text}"
+            if re.fullmatch(r"[\w.-]+/[\w.-]+", text)
             else "name a working copy, or a URL"
         )
-        raise RemoteError(f"{shown(said)} is no directory", fix)
+        raise RemoteError(f"{shown(text)} is not a directory", fix)
     found = ask(directory, env, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
     if found is None:
         raise RemoteError(
@@ -107,24 +94,16 @@ def _unpushed(root: Path, env: Mapping[str, str]) -> int:
 
 
 def ask(directory: Path, env: Mapping[str, str], *question: str) -> str | None:
-    """Ask git about a directory. Returns its answer without the line's end, or None when it has none."""
-    command = ["git", "-C", str(directory), *_SAFE, *question]
+    """Ask git about a directory. Returns its answer without the final line break, or None when git fails."""
     try:
-        done = subprocess.run(command, env=_clean(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
+        code, answer, stderr = Git.inspecting(str(directory), env).answer(*question, timeout=_SECONDS)
     except FileNotFoundError as error:
         raise PreflightError("git is not installed", "install git 2.30 or newer") from error
-    except subprocess.TimeoutExpired as error:
+    except GitError as error:
         raise RemoteError(f"git does not answer in {shown(str(directory))}", "try git status there") from error
-    if b"dubious ownership" in done.stderr:
+    if "dubious ownership" in stderr:
         raise RemoteError(
             f"{shown(str(directory))} belongs to another user, so git will not read it",
             f"git config --global --add safe.directory {directory}",
         )
-    return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n") if done.returncode == 0 else None
-
-
-def _clean(env: Mapping[str, str]) -> dict[str, str]:
-    kept = {
-        name: env[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR") if name in env
-    }  # HOME: safe.directory is read from there
-    return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+    return answer.decode("utf-8", "surrogateescape").removesuffix("\n") if code == 0 else None

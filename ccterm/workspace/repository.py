@@ -1,7 +1,9 @@
-"""A working copy that a testing run works for: found and looked over before anything starts, each way to be unfit one sentence."""
+"""The working copy of a testing run: found and checked before anything starts, and locked so that one process at a time changes it."""
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,9 +11,10 @@ from pathlib import Path
 from ccterm.errors import RemoteError, UsageError
 from ccterm.git.git import Git
 from ccterm.remotes import looks_like_url, parse_remote, shown
+from ccterm.state_dir import StateDir, private_directory, private_file
 from ccterm.workspace.origin import ask
 
-_UNDER_WAY = {
+_IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -34,44 +37,62 @@ class Repository:
     branch: str
     """The branch that is checked out, or "work"."""
     key: str
-    """Identity of its origin, else its path: what settings go by."""
+    """Identity of its origin, else its path: the key of its settings."""
 
     @property
     def id(self) -> str:
-        """A name for its own directories in the state directory."""
+        """Its name in the state directory."""
         return repository_id(self.root)
 
     @property
     def git(self) -> Git:
-        """Git on this repository, with nothing in force that could start a program."""
+        """Git on this repository, without any configuration that could start a program."""
         return Git(str(self.git_dir), work_tree=str(self.root))
 
     def busy_with(self) -> str:
-        """Return what is under way in it, such as a merge, or ""."""
-        return next((what for name, what in _UNDER_WAY.items() if (self.git_dir / name).exists()), "")
+        """Return what is in progress in it, such as a merge, or ""."""
+        return next((what for name, what in _IN_PROGRESS.items() if (self.git_dir / name).exists()), "")
 
     def require_rest(self) -> None:
-        """Raise UsageError while a merge or the like is under way."""
+        """Raise UsageError while a merge or the like is in progress."""
         if what := self.busy_with():
-            raise UsageError(f"a {what} is under way in {self.root}", f"finish or abort it (git {what} --abort), then try again")
+            raise UsageError(f"a {what} is in progress in {self.root}", f"finish or abort it (git {what} --abort), then try again")
 
 
 def repository_id(root: Path) -> str:
-    """Return the name under which a working copy is known in the state directory."""
+    """Return the name of a working copy in the state directory."""
     return sha256(os.fsencode(root)).hexdigest()[:24]
 
 
+@contextmanager
+def working_copy_lock(state: StateDir, root: Path) -> Iterator[None]:
+    """Hold the lock of a working copy, without waiting for it; it is released when the process dies.
+
+    Raises UsageError when another process has it, and StateError.
+    """
+    path = private_directory(state.locks) / repository_id(root)
+    descriptor = private_file(path)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"another ccterm process is using {root}", "try again in a moment") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def find_repository(repo: str, env: Mapping[str, str], cwd: Path) -> Repository:
-    """Return the working copy that `repo`, a path from `cwd`, lies in. Raises UsageError with the one thing that is wrong."""
+    """Return the working copy that contains `repo`, a path from `cwd`. Raises UsageError with the one thing that is wrong."""
     if looks_like_url(repo) and not os.path.lexists(cwd / repo):
-        raise UsageError("without a branch the work comes back into a working copy, and a URL is none", "give --branch, or a directory")
-    parse_remote(str(cwd / repo) if repo else repo)  # refuses what must not reach git or a message
+        raise UsageError("without a branch the work comes back into a working copy, and a URL is not one", "give --branch, or a directory")
+    parse_remote(str(cwd / repo) if repo else repo)  # rejects what must not reach git or a message
     directory = cwd / Path(repo).expanduser()
     if not directory.is_dir():
-        raise RemoteError(f"{shown(str(directory))} is no directory", "name a working copy, or give a URL and --branch")
+        raise RemoteError(f"{shown(str(directory))} is not a directory", "name a working copy, or give a URL and --branch")
     found = ask(directory, env, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
     if found is None:
-        raise RemoteError(f"{shown(str(directory))} is not a git repository", "git init makes one; git add and git commit put something in")
+        raise RemoteError(f"{shown(str(directory))} is not a git repository", "git init makes one; git add and git commit fill it")
     bare, git_dir = found.split("\n", 1)
     if bare == "true":
         raise UsageError(
@@ -89,9 +110,9 @@ def _working_copy(directory: Path, git_dir: Path, env: Mapping[str, str]) -> Rep
         raise UsageError(f"{shown(str(root))} is a submodule of {shown(above)}", f"clone it on its own, {_BRANCH}")
     head = ask(root, env, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if not head:
-        raise UsageError(f"{shown(str(root))} has no commit yet", "git add and git commit first: the snapshot is made on top of a commit")
+        raise UsageError(f"{shown(str(root))} has no commit yet", "git add and git commit first: the snapshot needs a commit to build on")
     if not os.access(root, os.W_OK | os.X_OK):
-        raise UsageError(f"{shown(str(root))} cannot be written to, so nothing could be brought back", f"make it writable, {_BRANCH}")
+        raise UsageError(f"{shown(str(root))} cannot be written to, so no changes could be brought back", f"make it writable, {_BRANCH}")
     common = ask(root, env, "rev-parse", "--git-common-dir") or str(git_dir)
     branch = ask(root, env, "symbolic-ref", "--short", "--quiet", "HEAD") or "work"
     return Repository(root, git_dir, Path(os.path.realpath(root / common)), head, branch, _key(root, env))
@@ -106,11 +127,11 @@ def _key(root: Path, env: Mapping[str, str]) -> str:
 
 
 def excludes(repository: Repository, env: Mapping[str, str]) -> bytes:
-    """Return the user's own ignore rules that are in no .gitignore: the repository's and the global ones."""
+    """Return the user's ignore rules outside of .gitignore files: the repository's and the global ones."""
     named = ask(repository.root, env, "config", "--get", "--type=path", "core.excludesFile")
     home = Path(env.get("XDG_CONFIG_HOME") or Path(env.get("HOME", "/")) / ".config") / "git" / "ignore"
-    places = (Path(named) if named else home, repository.common_dir / "info" / "exclude")
-    return b"\n".join(_read(place) for place in places)
+    files = (Path(named) if named else home, repository.common_dir / "info" / "exclude")
+    return b"\n".join(map(_read, files))
 
 
 def _read(path: Path) -> bytes:

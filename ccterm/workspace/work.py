@@ -1,4 +1,4 @@
-"""A commit that a run made, as it lies on the host: bundle, patch, numbers, and what had to stay out of it."""
+"""A commit that a run made, as kept on the host: bundle, patch, numbers, and what was left out of it."""
 
 import json
 import shutil
@@ -11,10 +11,13 @@ from typing import Self
 from ccterm.models import Changes, Run
 from ccterm.state_dir import StateDir
 
+Refusal = tuple[str, str, str]
+"""What was left out of a commit, or must not be applied: rule, path, detail."""
+
 
 @dataclass(frozen=True)
 class PathChange:
-    """One changed path, as commit tells of it; modes as git writes them, None = absent on that side, or a binary's lines."""
+    """One changed path, as the step commit reports it. Modes as git writes them, None = absent on that side; lines of a binary are None."""
 
     path: str
     """Bytes that are not UTF-8 stand as lone surrogates."""
@@ -27,23 +30,23 @@ class PathChange:
     old_lines: int | None = None
     renamed_to: str | None = None
     span: tuple[int, int] = (0, 0)
-    """Where its bytes begin and end in added.bin."""
+    """Begin and end of its bytes in added.bin."""
 
     @classmethod
-    def read(cls, told: Mapping[str, object]) -> "PathChange":
-        """Take what commit wrote, field by field. Raises ValueError."""
-        span = told.get("span")
+    def read(cls, record: Mapping[str, object]) -> "PathChange":
+        """Check what the step wrote, field by field. Raises ValueError."""
+        span = record.get("span")
         begin, end = span if isinstance(span, list) and len(span) == 2 else (0, 0)
         return cls(
-            path=str(told["path"]),
-            old_mode=_text(told.get("old_mode")),
-            new_mode=_text(told.get("new_mode")),
-            added=_number(told.get("added")),
-            removed=_number(told.get("removed")),
-            size=_number(told.get("size")) or 0,
-            old_size=_number(told.get("old_size")) or 0,
-            old_lines=_number(told.get("old_lines")),
-            renamed_to=_text(told.get("renamed_to")),
+            path=str(record["path"]),
+            old_mode=_text(record.get("old_mode")),
+            new_mode=_text(record.get("new_mode")),
+            added=_number(record.get("added")),
+            removed=_number(record.get("removed")),
+            size=_number(record.get("size")) or 0,
+            old_size=_number(record.get("old_size")) or 0,
+            old_lines=_number(record.get("old_lines")),
+            renamed_to=_text(record.get("renamed_to")),
             span=(_number(begin) or 0, _number(end) or 0),
         )
 
@@ -55,7 +58,7 @@ class PathChange:
 
 @dataclass(frozen=True)
 class Work:
-    """What commit left in `directory`."""
+    """What the step commit left in `directory`."""
 
     directory: Path
     commit: str | None
@@ -65,7 +68,7 @@ class Work:
 
     @classmethod
     def read(cls, directory: Path, commit: str | None, changes: Changes) -> Self:
-        """Read what `collect` brought to the host. Raises OSError and ValueError."""
+        """Read what was collected to the host. Raises OSError and ValueError."""
         index = directory / "changes.json"
         listed = json.loads(index.read_text("utf-8")) if index.exists() else []
         return cls(directory, commit, changes, tuple(map(PathChange.read, listed)))
@@ -82,11 +85,11 @@ class Work:
 
     @property
     def added(self) -> Path:
-        """The bytes that the commit adds, for the secret scan; gone after it."""
+        """The bytes that the commit adds, for the secret scan; removed after it."""
         return self.directory / "added.bin"
 
     def touches(self, globs: Sequence[str]) -> bool:
-        """Whether the commit changes a path that one of the globs names, by its whole path or by its last part."""
+        """Whether the commit changes a path that one of the globs matches, in full or by its last part."""
         return any(
             fnmatchcase(path, glob) or fnmatchcase(path.rpartition("/")[2], glob)
             for path in (change.path for change in self.listed)
@@ -95,12 +98,12 @@ class Work:
 
 
 def patch_of(run: Run, state: StateDir) -> Path | None:
-    """Return where a run's patch lies, or None when it made no commit."""
+    """Return a run's patch, or None when it made no commit."""
     return _kept(run, state, "work.patch")
 
 
 def bundle_of(run: Run, state: StateDir) -> Path | None:
-    """Return where a run's bundle lies, or None when it made no commit."""
+    """Return a run's bundle, or None when it made no commit."""
     return _kept(run, state, "work.bundle")
 
 
@@ -111,8 +114,8 @@ def kept_directory(run: Run, state: StateDir) -> Path | None:
 
 
 def _kept(run: Run, state: StateDir, name: str) -> Path | None:
-    places = [Path(run.salvage.directory)] if run.salvage else []
-    return next((place / name for place in [*places, state.work(run.id)] if (place / name).is_file()), None)
+    salvaged = [Path(run.salvage.directory)] if run.salvage else []
+    return next((directory / name for directory in [*salvaged, state.work(run.id)] if (directory / name).is_file()), None)
 
 
 def _text(value: object) -> str | None:
@@ -123,7 +126,7 @@ def _number(value: object) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no count")
+        raise ValueError(f"{value!r} is not a count")
     return value
 
 
@@ -138,7 +141,7 @@ def keep_work(work: Work, to: Path, run: Run) -> None:
 
 
 def keep_tree(to: Path, run: Run) -> None:
-    """Note what the tree below the salvage directory `to` is. Raises OSError."""
+    """Write down which run the tree in the salvage directory `to` belongs to. Raises OSError."""
     _note(to, run, None)
 
 

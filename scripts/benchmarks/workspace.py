@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ccterm.models import RunId
 from ccterm.state_dir import StateDir
-from ccterm.workspace.apply.changeset import ChangeSet, Op
-from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.apply.changeset import ChangeSet, FileChange
+from ccterm.workspace.apply.transaction import ApplyTransaction
+from ccterm.workspace.content import Content
 from ccterm.workspace.repository import find_repository
-from ccterm.workspace.rooted import Content
 from ccterm.workspace.snapshot.manifest import RACY_NS
 from ccterm.workspace.snapshot.take import Snapshot, take
 
@@ -99,7 +99,7 @@ def change_set(root: Path, directory: Path, text: str) -> ChangeSet:
         (directory / str(number)).write_bytes(data)
         old = Content.of(path.read_bytes(), 0o100644, mode=path.stat().st_mode & 0o777)
         name = os.fsencode(path.relative_to(root)).decode("latin-1")
-        ops.append(Op(name=name, old=old, new=Content.of(data, 0o100644), file=str(number)))
+        ops.append(FileChange(name=name, old=old, new=Content.of(data, 0o100644), file=str(number)))
     return ChangeSet(directory, tuple(ops))
 
 
@@ -109,10 +109,10 @@ def apply_rows(place: Path, root: Path, state: StateDir) -> None:
     for n in range(ROUNDS):
         changes = change_set(root, place / f"changes-{n}", f"round {n}\n")
         begin = time.perf_counter()
-        Sync(state).apply(RunId(RUN), root, changes)
+        ApplyTransaction(state).apply(RunId(RUN), root, changes)
         ins.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        Sync(state).undo(RunId(RUN))
+        ApplyTransaction(state).undo(RunId(RUN))
         outs.append(time.perf_counter() - begin)
         shutil.rmtree(state.journal / RUN)
         begin = time.perf_counter()

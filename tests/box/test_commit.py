@@ -162,7 +162,7 @@ def test_a_tree_that_is_no_directory_any_more_is_a_plain_failure(box: GitBox, ki
         box.tree.symlink_to("/etc")
     report = box.commit()
     assert (report["ok"], report["reason"]) == (False, "io")
-    assert "no directory any more" in report["detail"]
+    assert "no longer a directory" in report["detail"]
 
 
 def test_a_base_that_is_not_there_is_a_plain_failure(box: GitBox) -> None:

@@ -101,34 +101,34 @@ def test_a_deep_path_of_the_base_is_fine(start: Start) -> None:
     assert box.committed_files()[name] == b"2"
 
 
-def test_case_twins_are_refused(start: Start) -> None:
+def test_names_that_differ_only_in_case_are_refused(start: Start) -> None:
     box = start()
     write(box.tree, "readme.MD")
     write(box.tree, "SRC/other.py")
-    assert box.refused() == [("twin", "SRC/other.py"), ("twin", "readme.MD")]
+    assert box.refused() == [("case_collision", "SRC/other.py"), ("case_collision", "readme.MD")]
 
 
-def test_twins_in_unicode_form_are_refused(start: Start) -> None:
+def test_names_that_differ_only_in_unicode_form_are_refused(start: Start) -> None:
     box = start(files={"caf\u00e9": "1"})
     write(box.tree, "cafe\u0301")
-    assert [rule for rule, _ in box.refused()] == ["twin"]
+    assert [rule for rule, _ in box.refused()] == ["case_collision"]
 
 
-def test_twins_among_new_files_are_refused(start: Start) -> None:
+def test_new_files_that_collide_with_each_other_are_refused(start: Start) -> None:
     box = start()
     write(box.tree, "new")
     write(box.tree, "NEW")
-    assert box.refused() == [("twin", "new")]
+    assert box.refused() == [("case_collision", "new")]
 
 
-def test_twins_in_the_base_are_fine(start: Start) -> None:
+def test_collisions_within_the_base_are_accepted(start: Start) -> None:
     box = start(files={"readme.MD": "1", "SRC/other.py": "2"})
     write(box.tree, "readme.MD", "changed")
     write(box.tree, "SRC/new.py")
     assert box.committed_files()["readme.MD"] == b"changed"
 
 
-def test_a_changed_case_is_no_twin(start: Start) -> None:
+def test_a_changed_case_is_no_collision(start: Start) -> None:
     box = start()
     (box.tree / "README.md").rename(box.tree / "Readme.md")
     assert box.committed_files().keys() == {"Readme.md", "src/main.py"}

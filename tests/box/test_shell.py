@@ -71,7 +71,7 @@ def test_it_is_bash_where_there_is_bash(shell: Shell) -> None:
 
 def test_a_directory_that_is_not_there_is_reported(shell: Shell) -> None:
     with shell("true", cwd="nowhere") as run:
-        assert run.report() == {"ok": False, "reason": "exit", "detail": "nowhere is not there"}
+        assert run.report() == {"ok": False, "reason": "exit", "detail": "nowhere does not exist"}
 
 
 def test_a_host_that_dies_takes_the_command_along(shell: Shell) -> None:

@@ -63,12 +63,12 @@ def test_the_report_says_how_the_agent_ended(supervise: Supervise, action: objec
 
 def test_a_program_that_is_not_there_is_reported(supervise: Supervise) -> None:
     with supervise("", argv=["no-such-program"]) as run:
-        assert run.report() == {"ok": False, "reason": "not_found", "detail": "no-such-program is not there"}
+        assert run.report() == {"ok": False, "reason": "not_found", "detail": "no-such-program does not exist"}
 
 
 def test_a_working_directory_that_is_not_there_is_reported(supervise: Supervise) -> None:
     with supervise("", cwd="nowhere") as run:
-        assert run.report() == {"ok": False, "reason": "not_found", "detail": "nowhere is not there"}
+        assert run.report() == {"ok": False, "reason": "not_found", "detail": "nowhere does not exist"}
 
 
 def test_a_program_that_cannot_be_executed_is_reported(supervise: Supervise, box: Path) -> None:

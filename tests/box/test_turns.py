@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccterm.box.agent.turns import Listener, Turns
+from ccterm.box.agent.turns import MessageReader, Turns
 
 RESULT = {"type": "result"}
 INIT = {"type": "system", "subtype": "init"}
@@ -194,7 +194,7 @@ def test_every_word_is_answered_exactly_once_whatever_happens(steps: list[str], 
 
 def test_the_listener_joins_parts_and_hears_only_what_matters() -> None:
     heard: list[object] = []
-    listen = Listener(heard.append)
+    listen = MessageReader(heard.append)
     line = json.dumps({"result": "x" * 100, "type": "result"})
     listen('{"type":"assistant"}', False)
     listen("no json but result", False)
@@ -206,7 +206,7 @@ def test_the_listener_joins_parts_and_hears_only_what_matters() -> None:
 
 def test_the_listener_survives_what_is_too_long_or_too_deep() -> None:
     heard: list[object] = []
-    listen = Listener(heard.append)
+    listen = MessageReader(heard.append)
     for _ in range(20):
         listen("x" * 1_000_000, True)
     listen("x", False)

@@ -25,4 +25,4 @@ def test_of_a_working_copy_it_is_the_image_of_its_remote(state: Path, tmp_path: 
 
 def test_a_directory_that_is_not_there_is_refused_before_an_engine_is_asked(state: Path) -> None:
     done = ccterm("image", "build", "--repo", "/nowhere")
-    assert (done.returncode, '"/nowhere" is no directory' in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, '"/nowhere" is not a directory' in done.stderr) == (2, True), done.stderr

@@ -11,7 +11,7 @@ from ccterm.models import ExecutionMode, Run
 from ccterm.service.local import AgentService
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet
-from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.apply.transaction import ApplyTransaction
 from tests.support.core import script
 from tests.support.git import make_repository
 from tests.workspace.trees import digest, dying, in_child
@@ -37,7 +37,7 @@ def apply_in_child(state_dir: Path, copy: Path, run: Run, disk: Callable[[], obj
     assert run.salvage is not None
     changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES)
     assert changes is not None
-    return in_child(lambda: Sync(StateDir(state_dir), disk()).apply(run.id, copy, changes))  # type: ignore[arg-type]  # a disk, or None
+    return in_child(lambda: ApplyTransaction(StateDir(state_dir), disk()).apply(run.id, copy, changes))  # type: ignore[arg-type]  # a disk, or None
 
 
 async def test_an_apply_that_was_broken_off_is_taken_back_and_can_be_done_again(state_dir: Path, copy: Path) -> None:

@@ -11,7 +11,7 @@ from ccterm.policy.facts import ignored_paths, shaped_paths, together
 from ccterm.policy.rules import Facts, PolicyLimits, judge
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
-from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.apply.transaction import ApplyTransaction
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.take import Snapshot, take
 from ccterm.workspace.work import Work
@@ -85,7 +85,7 @@ class Loop:
             return None
         verdict = self.judge(work, allow)
         if verdict.ok:
-            Sync(self.state).apply(RUN, self.copy, self.changes)
+            ApplyTransaction(self.state).apply(RUN, self.copy, self.changes)
         return verdict
 
     @property

@@ -15,7 +15,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import ChangeSet
-from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.apply.transaction import ApplyTransaction
 from ccterm.workspace.disk import CannotExchange, Disk, exchange
 from tests.workspace.trees import RUN, Body, HastyDisk, Link, Program, TickingDisk, changes, digest, dying, failing, in_child, put
 
@@ -82,7 +82,7 @@ def conflict(work: Callable[[], object]) -> StepError:
 
 
 def test_every_kind_of_change_comes_in(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
-    assert Sync(state).apply(RUN, tree, wanted).files == len(AFTER)
+    assert ApplyTransaction(state).apply(RUN, tree, wanted).files == len(AFTER)
     assert digest(tree) == after(tmp_path)
 
 
@@ -91,15 +91,15 @@ def test_undo_brings_every_bit_back(tree: Path, state: StateDir, wanted: ChangeS
     (tree / "gone/only.txt").chmod(0o600)
     (tree / "gone").chmod(0o750)
     before = digest(tree)
-    Sync(state).apply(RUN, tree, wanted)
-    Sync(state).undo(RUN)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
+    ApplyTransaction(state).undo(RUN)
     assert digest(tree) == before
 
 
 def test_the_permissions_that_a_user_gave_are_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     (tree / "README.md").chmod(0o600)
     (tree / "plain.sh").chmod(0o640)
-    Sync(state).apply(RUN, tree, wanted)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
     assert [(tree / name).stat().st_mode & 0o777 for name in ("README.md", "plain.sh")] == [0o600, 0o750]
 
 
@@ -130,59 +130,61 @@ def test_a_change_meanwhile_means_that_nothing_is_applied(
 ) -> None:
     meanwhile(tree)
     before = digest(tree)
-    assert conflict(lambda: Sync(state).apply(RUN, tree, wanted)).reason == "changed"
+    assert conflict(lambda: ApplyTransaction(state).apply(RUN, tree, wanted)).reason == "changed"
     assert digest(tree) == before
 
 
 def test_a_conflict_names_the_paths(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     (tree / "README.md").write_text("mine\n")
-    assert "nothing was applied, for these changed meanwhile: README.md" in str(conflict(lambda: Sync(state).apply(RUN, tree, wanted)))
+    assert "nothing was applied, because these paths changed meanwhile: README.md" in str(
+        conflict(lambda: ApplyTransaction(state).apply(RUN, tree, wanted))
+    )
 
 
 def test_what_the_user_did_alike_is_no_conflict(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     (tree / "README.md").write_text("read me again\n")
     (tree / "src/a.py").unlink()
-    Sync(state).apply(RUN, tree, wanted)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
     assert digest(tree) == after(tmp_path)
 
 
 def test_an_edit_after_the_apply_forbids_the_undo(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    Sync(state).apply(RUN, tree, wanted)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
     (tree / "README.md").write_text("mine\n")
     before = digest(tree)
-    conflict(lambda: Sync(state).undo(RUN))
+    conflict(lambda: ApplyTransaction(state).undo(RUN))
     assert digest(tree) == before
 
 
 def test_an_empty_directory_that_was_there_is_there_after_the_undo(tree: Path, state: StateDir, tmp_path: Path) -> None:
     (tree / "empty").mkdir()
     before = digest(tree)
-    Sync(state).apply(RUN, tree, changes(tmp_path / "more", tree, {"empty/x": "x\n"}))
-    Sync(state).undo(RUN)
+    ApplyTransaction(state).apply(RUN, tree, changes(tmp_path / "more", tree, {"empty/x": "x\n"}))
+    ApplyTransaction(state).undo(RUN)
     assert digest(tree) == before
 
 
 def test_there_is_nothing_to_undo_twice(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    Sync(state).apply(RUN, tree, wanted)
-    Sync(state).undo(RUN)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
+    ApplyTransaction(state).undo(RUN)
     with pytest.raises(UsageError, match="undone already"):
-        Sync(state).undo(RUN)
+        ApplyTransaction(state).undo(RUN)
 
 
 def test_parts_are_applied_one_after_the_other_and_undone_together(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     before = digest(tree)
-    Sync(state).apply(RUN, tree, wanted.only(["README.md", "link"]))
+    ApplyTransaction(state).apply(RUN, tree, wanted.only(["README.md", "link"]))
     assert (tree / "README.md").read_text() == "read me again\n"
     assert (tree / "src/a.py").exists()
-    Sync(state).apply(RUN, tree, wanted)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
     assert digest(tree) == after(tmp_path)
-    Sync(state).undo(RUN)
+    ApplyTransaction(state).undo(RUN)
     assert digest(tree) == before
 
 
 def test_the_other_names_of_a_file_keep_the_old_content_and_it_is_told(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     os.link(tree / "README.md", tree / "other-name")
-    notes = Sync(state).apply(RUN, tree, wanted).notes
+    notes = ApplyTransaction(state).apply(RUN, tree, wanted).notes
     assert (tree / "other-name").read_text() == "read me\n"
     assert "README.md had 2 names" in notes[0]
 
@@ -191,9 +193,9 @@ def test_where_names_cannot_be_exchanged_the_changes_come_in_all_the_same(
     tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path
 ) -> None:
     before = digest(tree)
-    Sync(state, _Simple()).apply(RUN, tree, wanted)
+    ApplyTransaction(state, _Simple()).apply(RUN, tree, wanted)
     assert digest(tree) == after(tmp_path)
-    Sync(state, _Simple()).undo(RUN)
+    ApplyTransaction(state, _Simple()).undo(RUN)
     assert digest(tree) == before
 
 
@@ -202,14 +204,14 @@ class _Simple(Disk):
         raise CannotExchange
 
 
-def hasty(state: StateDir) -> Sync:
-    return Sync(state, HastyDisk())
+def hasty(state: StateDir) -> ApplyTransaction:
+    return ApplyTransaction(state, HastyDisk())
 
 
 def steps(tree: Path, state: StateDir, wanted: ChangeSet) -> int:
     """Return how many writes the apply takes, and leave the tree as it was."""
     disk = TickingDisk(lambda _: None)
-    Sync(state, disk).apply(RUN, tree, wanted)
+    ApplyTransaction(state, disk).apply(RUN, tree, wanted)
     hasty(state).undo(RUN)
     forget(state)
     return disk.count
@@ -221,7 +223,7 @@ def forget(state: StateDir) -> None:
         shutil.rmtree(place)
 
 
-def refused(sync: Sync, tree: Path, wanted: ChangeSet) -> str:
+def refused(sync: ApplyTransaction, tree: Path, wanted: ChangeSet) -> str:
     """Apply; return the reason of its refusal, or "" when all came in."""
     try:
         sync.apply(RUN, tree, wanted)
@@ -235,7 +237,7 @@ def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Pat
     before, shall = digest(tree), after(tmp_path)
     for number in range(1, steps(tree, state, wanted) + 1, every):
         for code in (errno.ENOSPC, errno.EIO):
-            if why := refused(Sync(state, failing(number, code)), tree, wanted):
+            if why := refused(ApplyTransaction(state, failing(number, code)), tree, wanted):
                 assert (why, digest(tree)) == ("io", before), f"write {number}"
                 continue
             hasty(state).recover()  # it failed while tidying up, when all was done
@@ -249,7 +251,7 @@ def test_a_write_that_fails_leaves_everything_as_it_was(tree: Path, state: State
 
 def killed_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> bool:
     """Kill an apply at a write, recover; return whether all changes are in."""
-    ended = in_child(lambda: Sync(state, dying(number)).apply(RUN, tree, wanted))
+    ended = in_child(lambda: ApplyTransaction(state, dying(number)).apply(RUN, tree, wanted))
     assert ended in (0, signal.SIGKILL)
     hasty(state).recover()
     return bool(hasty(state).applied())
@@ -270,7 +272,7 @@ def test_a_kill_in_an_undo_ends_in_all_or_nothing(tree: Path, state: StateDir, w
     before, shall = digest(tree), after(tmp_path)
     for number in range(1, 80, 9):
         hasty(state).apply(RUN, tree, wanted)
-        in_child(lambda at=number: Sync(state, dying(at)).undo(RUN))  # type: ignore[misc]  # bound at once
+        in_child(lambda at=number: ApplyTransaction(state, dying(at)).undo(RUN))  # type: ignore[misc]  # bound at once
         hasty(state).recover()
         assert digest(tree) == (shall if hasty(state).applied() else before), f"write {number}"
         if hasty(state).applied():
@@ -292,7 +294,7 @@ def _edit_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> Non
             (tree / ".saved").write_text("mine\n")
             (tree / ".saved").rename(tree / "README.md")
 
-    assert refused(Sync(state, TickingDisk(save)), tree, wanted) in ("", "changed")
+    assert refused(ApplyTransaction(state, TickingDisk(save)), tree, wanted) in ("", "changed")
     assert (tree / "README.md").read_text() == "mine\n", f"write {number}"
     if hasty(state).applied():  # it was saved after all was done
         (tree / "README.md").write_text("read me again\n")
@@ -306,17 +308,17 @@ def test_an_edit_in_the_last_moment_is_kept(tree: Path, state: StateDir, wanted:
     edits_in_the_last_moment(tree, state, wanted, every=6)
 
 
-def test_a_second_process_is_told_that_another_is_at_it(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+def test_a_second_process_is_told_that_another_one_is_using_it(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     refused: list[str] = []
 
     def meddle(count: int) -> None:
         if count == 1:
             with pytest.raises(UsageError) as caught:
-                Sync(state).apply(RUN, tree, wanted)
+                ApplyTransaction(state).apply(RUN, tree, wanted)
             refused.append(str(caught.value))
 
-    Sync(state, TickingDisk(meddle)).apply(RUN, tree, wanted)
-    assert "another process of ccterm" in refused[0]
+    ApplyTransaction(state, TickingDisk(meddle)).apply(RUN, tree, wanted)
+    assert "another ccterm process" in refused[0]
 
 
 def race(tree: Path, state: StateDir, outside: Path, tmp_path: Path, rounds: int) -> int:
@@ -343,7 +345,7 @@ def race(tree: Path, state: StateDir, outside: Path, tmp_path: Path, rounds: int
     return applied
 
 
-def _tried(sync: Sync, tree: Path, wanted: ChangeSet) -> bool:
+def _tried(sync: ApplyTransaction, tree: Path, wanted: ChangeSet) -> bool:
     try:
         sync.apply(RUN, tree, wanted)
     except StepError:

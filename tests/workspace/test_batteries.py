@@ -10,7 +10,7 @@ import pytest
 
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import ChangeSet
-from ccterm.workspace.apply.transaction import Sync
+from ccterm.workspace.apply.transaction import ApplyTransaction
 from tests.workspace.test_apply import (
     AFTER,
     BEFORE,
@@ -138,7 +138,7 @@ def _edited_round(round_: int, chance: random.Random, tree: Path, state: StateDi
             told = True
             editor.order(number, f"edit {round_}")
 
-    why = refused(Sync(state, TickingDisk(tick)), tree, wanted)
+    why = refused(ApplyTransaction(state, TickingDisk(tick)), tree, wanted)
     if not told:
         editor.order(number, f"edit {round_}")
     editor.wait()

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ccterm.errors import StepError
-from ccterm.policy.rules import Refusal
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import ChangeSet, diffstat, extract
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.take import Snapshot, take
+from ccterm.workspace.work import Refusal
 from tests.support.git import git, git_bytes, make_repository
 
 Extract = Callable[[str], tuple[ChangeSet, list[Refusal]]]
@@ -88,12 +88,12 @@ def test_nothing_unsafe_becomes_a_change(box: Path, snapshot: Snapshot, tmp_path
     assert {op.shown for op in changes.ops if op.new.kind != "nothing"} == set()
 
 
-def test_a_commit_that_does_not_stand_on_the_snapshot_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
+def test_a_commit_that_is_not_based_on_the_snapshot_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
     root = git(box, "rev-parse", f"{snapshot.base}^{{tree}}")
     first = git(box, "commit-tree", root, "-p", snapshot.base, "-m", "one")
     sha = commit(box, root, first)
     git(box, "bundle", "create", "--quiet", "work.bundle", "refs/ccterm/work", f"^{snapshot.base}")
-    with pytest.raises(StepError, match="does not stand on the snapshot"):
+    with pytest.raises(StepError, match="is not based on the snapshot"):
         taken(box, snapshot, sha, tmp_path / "to")
 
 

@@ -12,7 +12,7 @@ from tests.workspace.corpus import CORPUS, FILES, Tree
 from tests.workspace.loop import Loop
 from tests.workspace.trees import digest
 
-FAST = {"directory to file", "git that starts programs", "case twins", "link out", "many to links"}
+FAST = {"directory to file", "git that starts programs", "case collision", "link out", "many to links"}
 
 
 @pytest.fixture

@@ -131,13 +131,13 @@ def test_an_origin_that_runs_a_command_is_refused(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("repo", "words"),
     [
-        ("missing", "is no directory; name a working copy, or a URL"),
-        ("owner/name", "is no directory; name one, or a URL such as https://github.com/owner/name"),
-        ("/dev/null", "is no directory"),
+        ("missing", "is not a directory; name a working copy, or a URL"),
+        ("owner/name", "is not a directory; name one, or a URL such as https://github.com/owner/name"),
+        ("/dev/null", "is not a directory"),
         (".", "is not a git repository"),
-        ("x" * 300, "is no directory"),
+        ("x" * 300, "is not a directory"),
         ("https://h/" + "x" * 3000, "longer than"),
-        ("file:///missing", "is no directory"),
+        ("file:///missing", "is not a directory"),
         ("", "is empty"),
         ("a\0b", "control"),
         ("a\nb", "control"),

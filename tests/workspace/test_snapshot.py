@@ -216,7 +216,7 @@ def test_a_file_that_may_not_be_read_is_named(copy: Path, tmp_path: Path, state:
     (copy / "closed").chmod(0)
     program = (
         "import os, pathlib\nfrom ccterm.errors import CctermError\nfrom ccterm.state_dir import StateDir\n"
-        "from ccterm.workspace.repository import find_repository\nfrom ccterm.workspace.snapshot import take\n"
+        "from ccterm.workspace.repository import find_repository\nfrom ccterm.workspace.snapshot.take import take\n"
         f"try:\n    take(find_repository({str(copy)!r}, os.environ, pathlib.Path.cwd()), StateDir(pathlib.Path({str(state.path)!r})),"
         f" pathlib.Path({str(tmp_path / 'taken')!r}), env=os.environ)\nexcept CctermError as error:\n    print(error)\n"
     )
@@ -242,7 +242,7 @@ def test_what_is_under_way_must_be_finished_first(copy: Path, tmp_path: Path, be
     begin(copy)
     with pytest.raises(UsageError) as caught:
         find_repository(str(copy), os.environ, tmp_path).require_rest()
-    assert str(caught.value) == f"a {what} is under way in {copy}; finish or abort it (git {what} --abort), then try again"
+    assert str(caught.value) == f"a {what} is in progress in {copy}; finish or abort it (git {what} --abort), then try again"
 
 
 def test_files_of_ccterm_itself_stay_out(copy: Path, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def refusal(repo: Path | str, cwd: Path) -> str:
 def test_what_is_no_working_copy_is_named(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     assert "is not a git repository; git init makes one" in refusal("plain", tmp_path)
-    assert "is no directory" in refusal("missing", tmp_path)
+    assert "is not a directory" in refusal("missing", tmp_path)
     assert "is a bare repository" in refusal(make_bare(tmp_path / "bare.git"), tmp_path)
     assert "is inside a git directory" in refusal(copy / ".git", tmp_path) or "bare" in refusal(copy / ".git", tmp_path)
     git(tmp_path, "init", "--quiet", "fresh")
@@ -286,11 +286,11 @@ def test_a_place_that_cannot_be_written_is_named(copy: Path) -> None:
     )
     words = [*bound_by_permissions(), sys.executable, "-c", program]
     said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert "cannot be written to, so nothing could be brought back; make it writable, or give --branch" in said
+    assert "cannot be written to, so no changes could be brought back; make it writable, or give --branch" in said
 
 
 def test_two_snapshots_at_once_do_not_mix(snapshot: Take, copy: Path, tmp_path: Path, state: StateDir) -> None:
-    from ccterm.workspace.locks import holding
+    from ccterm.workspace.repository import working_copy_lock
 
-    with holding(state, copy), pytest.raises(CctermError, match="another process of ccterm is at"):
+    with working_copy_lock(state, copy), pytest.raises(CctermError, match="another ccterm process is using"):
         snapshot()

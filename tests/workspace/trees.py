@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ccterm.git.rooted import Root
 from ccterm.models import RunId
-from ccterm.workspace.apply.changeset import ChangeSet, Op
+from ccterm.workspace.apply.changeset import ChangeSet, FileChange
+from ccterm.workspace.content import NOTHING, Content, content_of
 from ccterm.workspace.disk import Disk
-from ccterm.workspace.rooted import NOTHING, Content, Root
 
 RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
@@ -57,9 +58,9 @@ def changes(directory: Path, root: Path, bodies: Mapping[str, Body]) -> ChangeSe
             (directory / str(number)).write_bytes(_bytes(body))
             mode = 0o120000 if isinstance(body, Link) else 0o100755 if isinstance(body, Program) else 0o100644
             new = NOTHING if body is None else Content.of(_bytes(body), mode)
-            old = opened.content(path)
+            old = content_of(opened, path)
             old = NOTHING if old.kind == "directory" else old
-            ops.append(Op(name=path.decode("latin-1"), old=old, new=new, file=str(number)))
+            ops.append(FileChange(name=path.decode("latin-1"), old=old, new=new, file=str(number)))
     return ChangeSet(directory, tuple(ops))
 
 

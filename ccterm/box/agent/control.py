@@ -1,4 +1,4 @@
-"""The box's end of the control socket: orders come in, nothing goes out."""
+"""The box's end of the control socket: it receives orders and sends nothing."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from ccterm.box.protocol import Order
 
 
 class Orders:
-    """Orders from the host, as far as they have arrived. Connects at once; raises OSError when nobody listens."""
+    """Orders from the host. Connects at once; raises OSError when nobody listens."""
 
     def __init__(self, path: str | None) -> None:
         self._socket = socket.socket(socket.AF_UNIX) if path else None
@@ -21,7 +21,7 @@ class Orders:
             self._socket.connect(path)
 
     def wants(self) -> Iterator[Want]:
-        """Wait for the host to say something."""
+        """Wait for orders."""
         if self._socket:
             yield self._socket.fileno(), select.POLLIN, self._pull
 
@@ -31,7 +31,7 @@ class Orders:
         return orders
 
     def close(self) -> list[Order]:
-        """Let the host see that nothing is taken any more, and return what had arrived until then."""
+        """Stop accepting orders, visibly for the host, and return those that had arrived until then."""
         if self._socket:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RD)

@@ -1,56 +1,43 @@
-"""ChangeApplier chosen files out of an agent's HOME: what lies there is the agent's, so no link is followed and nothing special is opened."""
+"""Copies chosen files from an agent's HOME. The agent filled it, so no link is followed and no special file is opened."""
 
 import contextlib
 import fnmatch
 import os
 import shutil
-import stat
 from collections.abc import Iterator, Sequence
 
 from ccterm.box.protocol import Keep
+from ccterm.git.rooted import Root
 
 
 def keep_files(home: str, wanted: Sequence[Keep]) -> int:
     """Copy the regular files that match into their directories, flat; return how many."""
-    count = 0
-    for keep in wanted:
-        for directory, name in _matches(home, keep["glob"].split("/")):
-            os.makedirs(keep["to"], mode=0o700, exist_ok=True)
-            count += _copy(directory, name, os.path.join(keep["to"], name))
-    return count
-
-
-def _matches(home: str, parts: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield (descriptor of the directory, name) for each match; the descriptor is closed afterwards."""
-    with contextlib.suppress(OSError):
-        top = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            yield from _below(top, parts)
-        finally:
-            os.close(top)
-
-
-def _below(directory: int, parts: list[str]) -> Iterator[tuple[int, str]]:
-    for name in fnmatch.filter(sorted(os.listdir(directory)), parts[0]):
-        if len(parts) == 1:
-            yield directory, name
-            continue
-        with contextlib.suppress(OSError):
-            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-            try:
-                yield from _below(inner, parts[1:])
-            finally:
-                os.close(inner)
-
-
-def _copy(directory: int, name: str, target: str) -> int:
     try:
-        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+        root = Root(home)
     except OSError:
         return 0
-    with os.fdopen(source, "rb") as reading:
-        if not stat.S_ISREG(os.fstat(source).st_mode):
-            return 0
-        with open(target, "wb") as writing:
-            shutil.copyfileobj(reading, writing)
+    with root:
+        found = [(path, keep["to"]) for keep in wanted for path in _matches(root, keep["glob"].split("/"))]
+        return sum(_copy(root, path, to) for path, to in found)
+
+
+def _matches(root: Root, parts: Sequence[str], above: bytes = b"") -> Iterator[bytes]:
+    """Yield the paths that match a glob, part by part."""
+    with contextlib.suppress(OSError):
+        for name in fnmatch.filter(sorted(map(os.fsdecode, root.list(above))), parts[0]):
+            path = os.path.join(above, os.fsencode(name))
+            if len(parts) == 1:
+                yield path
+            else:
+                yield from _matches(root, parts[1:], path)
+
+
+def _copy(root: Root, path: bytes, to: str) -> int:
+    try:
+        source = root.open(path)
+    except OSError:
+        return 0
+    os.makedirs(to, mode=0o700, exist_ok=True)
+    with os.fdopen(source, "rb") as reading, open(os.path.join(os.fsencode(to), os.path.basename(path)), "wb") as writing:
+        shutil.copyfileobj(reading, writing)
     return 1

@@ -17,24 +17,24 @@ BACKLOG = 1024 * 1024
 
 
 class QueuedFrames(Frames):
-    """Frames that never wait for the host: they queue up, and the loop writes them as the host takes them."""
+    """Frames that never block on the host: they are queued, and the loop writes them as the host reads."""
 
     def __init__(self) -> None:
         super().__init__()
         self._queue = bytearray()
         self.gone = False
-        """Whether nobody reads any more."""
+        """Whether nobody reads them any more."""
 
     @property
     def full(self) -> bool:
-        """Whether more waits than should."""
+        """Whether too much is queued."""
         return len(self._queue) > BACKLOG
 
     def _write(self, data: bytes) -> None:
         self._queue += data
 
     def wants(self) -> Iterator[Want]:
-        """Wait for the host to take what is queued."""
+        """Wait until the host can take more."""
         if self._queue:
             yield self._fd, select.POLLOUT, self._push
 
@@ -56,35 +56,35 @@ class QueuedFrames(Frames):
         del self._queue[:written]
 
     def finish(self) -> None:
-        """Write all that waits, however long the host takes."""
+        """Write everything that is queued, however long the host takes."""
         with contextlib.suppress(BrokenPipeError):
             while self._queue:
                 self._put()
 
 
 class Inlet:
-    """The child's stdin: takes any amount at once, writes as the child reads, closes when all is written."""
+    """The child's stdin: accepts any amount at once, writes as the child reads, closes when everything is written."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._queue = bytearray()
         self.open = True
-        """Whether more may be written; what waits is still delivered after `close`."""
+        """Whether more may be written; what is queued is still delivered after `close`."""
         os.set_blocking(pipe.fileno(), False)
 
     def write(self, data: bytes) -> None:
-        """Queue data for the child; dropped when the inlet is closed."""
+        """Queue data for the child; dropped after `close`."""
         if self.open:
             self._queue += data
 
     def close(self) -> None:
-        """Close the pipe as soon as all is written."""
+        """Close the pipe as soon as everything is written."""
         self.open = False
         if not self._queue:
             self._pipe.close()
 
     def wants(self) -> Iterator[Want]:
-        """Wait for the child to take what is queued."""
+        """Wait until the child can take more."""
         if self._queue:
             yield self._pipe.fileno(), select.POLLOUT, self._push
 
@@ -134,7 +134,7 @@ class Outlet:
 
 
 def drain(frames: QueuedFrames, outlets: Sequence[Outlet], seconds: float) -> None:
-    """Read on until all outlets have ended, for at most so long; time that a slow host takes is not counted."""
+    """Read on until all outlets have ended, for at most `seconds`, not counting the time that a slow host takes."""
     left = seconds
     while left > 0 and any(outlet.open for outlet in outlets):
         begin, slow = time.monotonic(), frames.full
@@ -143,7 +143,7 @@ def drain(frames: QueuedFrames, outlets: Sequence[Outlet], seconds: float) -> No
 
 
 class Splitter:
-    """Feeds on chunks, gives lines; an over-long line comes in parts, all but the last marked as such."""
+    """Splits chunks into lines. An over-long line comes in parts, all but the last marked as such."""
 
     def __init__(self, part: int = PART) -> None:
         self._part = part
@@ -152,7 +152,7 @@ class Splitter:
         self._length = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bool]]:
-        """Yield (text, part) for each line, or part of one, that is complete now."""
+        """Yield (text, part) for each line, or part of a line, that is now complete."""
         *lines, rest = data.split(b"\n")
         for line in lines:
             yield from self._take(line, final=True)
@@ -160,7 +160,7 @@ class Splitter:
         yield from self._take(rest, final=False)
 
     def close(self) -> Iterator[tuple[str, bool]]:
-        """Yield what the stream ended with, when that was no line break."""
+        """Yield the last line of a stream that does not end in a line break."""
         yield from self._take(b"", final=True)
         if self._length:
             yield self._give(), False

@@ -1,4 +1,4 @@
-"""Sees an agent through to its end: prompt and orders in, both streams out as frames, every limit kept, and nothing of it alive afterwards."""
+"""Runs an agent to its end: prompt and orders in, both streams out as frames, every limit enforced, no process of it left afterwards."""
 
 import os
 import subprocess
@@ -6,21 +6,20 @@ import time
 from collections.abc import Callable, Mapping
 
 from ccterm.box.agent.control import Orders
-from ccterm.box.agent.keep import keep_files
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
 from ccterm.box.agent.termination import SECONDS, TerminationSequence
-from ccterm.box.agent.turns import Listener, Turns
+from ccterm.box.agent.turns import MessageReader, Turns
 from ccterm.box.process import child, tree
-from ccterm.box.process.loop import Signals, Source, turn
+from ccterm.box.process.loop import PollSource, Signals, turn
 from ccterm.box.protocol import Order, StoppedBy, SuperviseReport, SuperviseRequest, carry_out_with
 
 HELD_OPEN = 5.0
-"""Seconds that we read on after the agent ended while something still holds its output open."""
+"""Seconds to read on after the agent ended while another process still holds its output open."""
 ENDING = 60.0
-"""Seconds beyond the time limit for an agent that has said its last; it is hurried along by other means."""
+"""Seconds beyond the time limit for an agent that is ending by itself; `Turns.overdue` bounds that too."""
 TICK = 0.5
 
-_WORDS: dict[StoppedBy, str] = {
+_NOTES: dict[StoppedBy, str] = {
     "asked": "stopping the agent",
     "now": "killing the agent",
     "timeout": "the time limit is reached, stopping the agent",
@@ -30,7 +29,7 @@ _WORDS: dict[StoppedBy, str] = {
 
 
 class Supervisor:
-    """One agent, from its start to the report."""
+    """One agent, from start to report."""
 
     def __init__(self, frames: QueuedFrames, request: SuperviseRequest, orders: Orders, agent: child.Child) -> None:
         self._frames, self._request, self._orders, self._agent = frames, request, orders, agent
@@ -44,29 +43,32 @@ class Supervisor:
             grace_seconds=request.get("grace_seconds", 15.0),
         )
         self._outlets = (
-            Outlet(agent.stdout, 1, frames, self._heard(Listener(self._turns.hear))),
+            Outlet(agent.stdout, 1, frames, self._heard(MessageReader(self._turns.hear))),
             Outlet(agent.stderr, 2, frames, self._heard()),
         )
         self._begin = self._last_line = time.monotonic()
         self._wall = self._begin + request["wall_seconds"]
-        self._ladder = TerminationSequence(agent.process, self._break_off, agent.mark, request.get("termination_seconds", SECONDS))
+        self._termination = TerminationSequence(agent.process, self._interrupt, agent.mark, request.get("termination_seconds", SECONDS))
         self._stopped_by: StoppedBy = ""
+        from ccterm.box.agent.keep import keep_files  # deferred until the agent is starting up: it should not wait for this
+
+        self._keep_files = keep_files
 
     def run(self) -> SuperviseReport:
-        """Serve everything until the agent has ended, then clear up."""
+        """Serve everything until the agent has ended, then clean up."""
         self._turns.begin(self._request["prompt"])
-        sources: list[Source] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets]
-        while self._agent.process.poll() is None and not self._ladder.spent:
+        sources: list[PollSource] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets]
+        while self._agent.process.poll() is None and not self._termination.spent:
             turn(sources, self._pause())
             for order in self._orders.take():
                 self._obey(order)
-            self._keep_limits()
+            self._enforce_limits()
             tree.reap(keep=self._agent.process.pid)
-        self._clear_up()
+        self._clean_up()
         return self._report()
 
     def _pause(self) -> float:
-        moments = [moment for moment in (self._turns.next_moment, self._ladder.next_moment) if moment is not None]
+        moments = [moment for moment in (self._turns.next_moment, self._termination.next_moment) if moment is not None]
         limits = (self._wall, self._last_line + self._request["silence_seconds"])
         return min(TICK, max(0.01, min(*moments, *limits) - time.monotonic()))
 
@@ -84,10 +86,10 @@ class Supervisor:
         elif order["do"] in simple:
             simple[order["do"]]()
 
-    def _keep_limits(self) -> None:
+    def _enforce_limits(self) -> None:
         now = time.monotonic()
         if self._turns.waiting or any(outlet.held_up for outlet in self._outlets):
-            self._last_line = now  # it is not the agent that keeps us waiting
+            self._last_line = now  # the agent is not what we are waiting for
         if self._signals.asked or self._frames.gone:
             self._kill("host")
         elif now >= self._wall and self._turns.waiting:
@@ -97,25 +99,25 @@ class Supervisor:
         elif now - self._last_line >= self._request["silence_seconds"] and not self._turns.ending:
             self._stop("stalled")
         if self._turns.overdue():
-            self._ladder.begin(politely=False)
-        self._ladder.climb()
+            self._termination.begin(politely=False)
+        self._termination.advance()
 
     def _stop(self, why: StoppedBy) -> None:
-        if not self._ladder.begun:
+        if not self._termination.begun:
             self._stopped_by = why
-            self._frames.note(_WORDS[why], what="stopping")
-            self._ladder.begin()
+            self._frames.note(_NOTES[why], what="stopping")
+            self._termination.begin()
 
     def _kill(self, why: StoppedBy) -> None:
         self._stopped_by = why
-        self._frames.note(_WORDS[why], what="stopping")
-        self._ladder.kill()
+        self._frames.note(_NOTES[why], what="stopping")
+        self._termination.kill()
 
-    def _break_off(self) -> None:
+    def _interrupt(self) -> None:
         self._turns.interrupt()
         self._turns.end()
 
-    def _clear_up(self) -> None:
+    def _clean_up(self) -> None:
         left = tree.kill(self._agent.mark)
         if left:
             self._frames.note(f"{len(left)} processes of the agent cannot be killed: {left[:20]}")
@@ -124,7 +126,7 @@ class Supervisor:
             if order["do"] == "say":
                 self._turns.say(order["text"])
         self._turns.finish()
-        keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
+        self._keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
 
     def _report(self) -> SuperviseReport:
         code = self._agent.process.poll()
@@ -137,17 +139,17 @@ class Supervisor:
             "seconds": round(time.monotonic() - self._begin, 3),
         }
 
-    def _heard(self, listener: Listener | None = None) -> Callable[[str, bool], None]:
+    def _heard(self, reader: MessageReader | None = None) -> Callable[[str, bool], None]:
         def on_line(text: str, part: bool) -> None:
             self._last_line = time.monotonic()
-            if listener:
-                listener(text, part)
+            if reader:
+                reader(text, part)
 
         return on_line
 
 
 def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseReport:
-    """Carry out the request; ok = the agent could be started."""
+    """Carry out the request."""
     try:
         orders = Orders(request["control"])
     except OSError as error:
@@ -167,24 +169,24 @@ def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseRepor
     return Supervisor(frames, request, orders, agent).run()
 
 
+_RENAME = 'git branch -M "$1" || git symbolic-ref HEAD "refs/heads/$1"'
+"""The second command is for a repository without a commit, whose branch an older git cannot rename."""
+_SECONDS = 20.0
+
+
+def name_branch(tree: str, name: str, *, env: Mapping[str, str], mark: str, user: str | None) -> str:
+    """Rename the current branch, as the agent's own user. Return why that failed, or ""."""
+    try:
+        command = ["sh", "-c", _RENAME, "sh", name]
+        git = child.start(command, cwd=tree, env={**env, "GIT_CONFIG_GLOBAL": "/dev/null"}, mark=mark, user=user, stdin=False)
+        _, stderr = git.process.communicate(timeout=_SECONDS)
+    except (child.StartError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return stderr.decode("utf-8", "replace").strip() if git.process.returncode else ""
+
+
 def main() -> None:
     """Run as a step program."""
     frames = QueuedFrames()
     carry_out_with(frames, supervise)
     frames.finish()
-
-
-_RENAME = 'git branch -M "$1" || git symbolic-ref HEAD "refs/heads/$1"'
-"""The second is for a repository without a commit in a git that cannot rename its branch."""
-_SECONDS = 20.0
-
-
-def name_branch(tree: str, name: str, *, env: Mapping[str, str], mark: str, user: str | None) -> str:
-    """Rename the current branch, as the agent's own user. Returns why it could not be done, or ""."""
-    try:
-        command = ["sh", "-c", _RENAME, "sh", name]
-        git = child.start(command, cwd=tree, env={**env, "GIT_CONFIG_GLOBAL": "/dev/null"}, mark=mark, user=user, talk=False)
-        _, words = git.process.communicate(timeout=_SECONDS)
-    except (child.StartError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return words.decode("utf-8", "replace").strip() if git.process.returncode else ""

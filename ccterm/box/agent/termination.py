@@ -1,4 +1,4 @@
-"""Stops an agent step by step: asked to break off, then SIGTERM, then SIGKILL for its whole tree."""
+"""Stops an agent in steps: interrupt, then SIGTERM, then SIGKILL for its whole process tree."""
 
 import contextlib
 import os
@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 from ccterm.box.process import tree
 
 SECONDS = (4.0, 3.0, 2.0)
-"""From the interrupt to SIGTERM, from there to SIGKILL, and for the whole tree to be gone."""
+"""Time from interrupt to SIGTERM, from there to SIGKILL, and for the whole tree to disappear."""
 
 
 class TerminationSequence:
-    """The stop of one child. It is served by calling `climb` at `next_moment`."""
+    """Stops one child. `advance` is to be called at `next_moment`."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", interrupt: Callable[[], None], mark: str, seconds: Sequence[float] = SECONDS
     ) -> None:
         self._process, self._interrupt, self._mark, self._seconds = process, interrupt, mark, seconds
-        self._rungs = [self._ask, self._terminate, self.kill]
+        self._steps = [self._ask, self._terminate, self.kill]
         self.next_moment: float | None = None
         self.spent = False
-        """Whether everything was tried; what lives still cannot be killed."""
+        """Whether everything was tried; what is still alive cannot be killed."""
 
     @property
     def begun(self) -> bool:
@@ -31,18 +31,18 @@ class TerminationSequence:
         return self.next_moment is not None or self.spent
 
     def begin(self, *, politely: bool = True) -> None:
-        """Take the first rung, unless it was taken before; not politely: an agent that has said its last must not say more."""
+        """Begin, unless begun before. Not politely: skip the interrupt, which could make a finished agent go on."""
         if not self.begun:
             self.next_moment = time.monotonic()
-            del self._rungs[: 0 if politely else 1]
-            self.climb()
+            del self._steps[: 0 if politely else 1]
+            self.advance()
 
-    def climb(self) -> None:
-        """Take the next rung when its time has come."""
+    def advance(self) -> None:
+        """Take the next step if it is due."""
         if self.next_moment is None or self.spent or time.monotonic() < self.next_moment:
             return
-        self.next_moment += self._seconds[-len(self._rungs)]
-        self._rungs.pop(0)()
+        self.next_moment += self._seconds[-len(self._steps)]
+        self._steps.pop(0)()
 
     def kill(self) -> None:
         """Kill the whole tree now."""

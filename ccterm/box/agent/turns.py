@@ -1,4 +1,4 @@
-"""What is said to an agent and when its stdin is closed: the end of a turn, words from the user, waiting for one."""
+"""What is written to an agent's stdin and when it is closed: prompt, messages of the user, the end of a turn, waiting for input."""
 
 import json
 import time
@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-LATE = "the agent had ended its work already; `ccterm retry` starts it anew with what you want to say"
+LATE = "the agent had already finished; `ccterm retry` starts it again with your message"
 _LONGEST = 16 * 1024 * 1024
-_TELLING = ('"result"', '"command_lifecycle"', '"init"')
+_RELEVANT = ('"result"', '"command_lifecycle"', '"init"')
 
 
 class Stdin(Protocol):
-    """Where words to the agent go."""
+    """The agent's stdin."""
 
     open: bool
 
@@ -21,12 +21,12 @@ class Stdin(Protocol):
         ...
 
     def close(self) -> None:
-        """Close after what is queued."""
+        """Close when everything queued is written."""
         ...
 
 
 class Notes(Protocol):
-    """Where the host is told."""
+    """Where notes for the host go."""
 
     def note(self, text: str, **fields: object) -> None:
         """Emit a note."""
@@ -34,7 +34,7 @@ class Notes(Protocol):
 
 
 class Turns:
-    """The conversation with one agent, as far as stdin goes. Times are seconds of `clock`."""
+    """Our side of the conversation with one agent. Times are seconds of `clock`."""
 
     def __init__(
         self,
@@ -48,23 +48,23 @@ class Turns:
     ) -> None:
         self._stdin, self._frames, self._clock = stdin, frames, clock
         self._hold, self._hold_seconds, self._grace_seconds = hold, hold_seconds, grace_seconds
-        self._said: dict[str, str] = {}
+        self._pending: dict[str, str] = {}
         self._waits_until: float | None = None
         self._grace_until: float | None = None
 
     @property
     def waiting(self) -> bool:
-        """Whether the agent ended its turn and waits for a word."""
+        """Whether the agent ended its turn and is waiting for input."""
         return self._waits_until is not None
 
     @property
     def ending(self) -> bool:
-        """Whether the agent has said its last and should end by itself."""
+        """Whether the agent finished its last turn and should exit by itself."""
         return self._grace_until is not None
 
     @property
     def next_moment(self) -> float | None:
-        """When `overdue` should be asked again, or None."""
+        """When `overdue` should be called next, or None."""
         return self._waits_until if self._waits_until is not None else self._grace_until
 
     def begin(self, prompt: str) -> None:
@@ -72,60 +72,60 @@ class Turns:
         self._send({"type": "user", "message": {"role": "user", "content": prompt}})
 
     def say(self, text: str) -> None:
-        """Send a word of the user. It is answered by exactly one note, when the agent takes it up or when it no longer can."""
+        """Send a message of the user. Exactly one note answers it: when the agent takes it up, or when it no longer can."""
         if not self._stdin.open:
             self._answer(text, taken=False)
             return
         self._stop_waiting()
         key = str(uuid.uuid4())
-        self._said[key] = text
+        self._pending[key] = text
         self._send({"type": "user", "message": {"role": "user", "content": text}, "uuid": key})
 
     def interrupt(self) -> None:
-        """Ask the agent to break its turn off."""
+        """Ask the agent to abort its turn."""
         self._send({"type": "control_request", "request_id": str(uuid.uuid4()), "request": {"subtype": "interrupt"}})
 
     def hold(self) -> None:
-        """Let the agent wait for a word after each turn from now on."""
+        """Let the agent wait for input after each turn from now on."""
         self._hold = True
 
     def release(self) -> None:
-        """Take the hold back; an agent that waits may end."""
+        """Undo `hold`; an agent that is waiting may end."""
         self._hold = False
         if self.waiting:
             self.end()
 
     def end(self) -> None:
-        """Say no more: the agent ends with the turn it is in."""
+        """Send nothing more: the agent ends with its current turn."""
         self._stop_waiting()
         self._stdin.close()
 
     def finish(self) -> None:
-        """Answer the words that the agent never took up."""
+        """Answer the messages that the agent never took up."""
         self._stop_waiting()
-        for text in self._said.values():
+        for text in self._pending.values():
             self._answer(text, taken=False)
-        self._said.clear()
+        self._pending.clear()
 
     def hear(self, message: Mapping[str, Any]) -> None:
-        """Take notice of one message of the agent."""
+        """Process one message of the agent."""
         match message:
             case {"type": "result"}:
                 self._turn_over()
             case {"type": "system", "subtype": "init"}:
                 self._grace_until = None
-            case {"type": "command_lifecycle", "command_uuid": str(key), "state": "started" | "completed"} if key in self._said:
+            case {"type": "command_lifecycle", "command_uuid": str(key), "state": "started" | "completed"} if key in self._pending:
                 self._grace_until = None
-                self._answer(self._said.pop(key), taken=True)
+                self._answer(self._pending.pop(key), taken=True)
 
     def overdue(self) -> bool:
-        """Act on what time has brought; return whether the agent should have ended by itself long ago."""
+        """Apply the deadlines that have passed; return whether the agent should have exited by now."""
         now = self._clock()
         if self._waits_until is not None and now >= self._waits_until:
             self.end()
         if self._grace_until is None or now < self._grace_until:
             return False
-        if self._stdin.open:  # a word was written and never taken up
+        if self._stdin.open:  # a message was written and never taken up
             self._stdin.close()
             self._grace_until = now + self._grace_seconds
             return False
@@ -133,20 +133,20 @@ class Turns:
 
     def _turn_over(self) -> None:
         self._grace_until = self._clock() + self._grace_seconds
-        if self._said or not self._stdin.open:
+        if self._pending or not self._stdin.open:
             return
         if not self._hold:
             self._stdin.close()
             return
         self._grace_until = None
         self._waits_until = self._clock() + self._hold_seconds
-        self._frames.note("the agent waits for a word", what="waiting", until=round(time.time() + self._hold_seconds, 3))
+        self._frames.note("the agent is waiting for input", what="waiting", until=round(time.time() + self._hold_seconds, 3))
 
     def _stop_waiting(self) -> None:
         if self._waits_until is not None:
             self._waits_until = None
             self._grace_until = self._clock() + self._grace_seconds
-            self._frames.note("the agent waits no more", what="waiting")
+            self._frames.note("the agent is no longer waiting", what="waiting")
 
     def _answer(self, text: str, *, taken: bool) -> None:
         self._frames.note(text, what="steered", taken=taken, **({} if taken else {"detail": LATE}))
@@ -155,11 +155,11 @@ class Turns:
         self._stdin.write(json.dumps(message).encode() + b"\n")
 
 
-class Listener:
-    """Joins an agent's lines from their parts and hands on the few messages that matter here."""
+class MessageReader:
+    """Joins an agent's lines from their parts and passes on the few messages that matter here."""
 
-    def __init__(self, hear: Callable[[Mapping[str, Any]], None]) -> None:
-        self._hear = hear
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+        self._on_message = on_message
         self._parts: list[str] = []
         self._length = 0
 
@@ -172,7 +172,7 @@ class Listener:
             return
         line = "".join(self._parts) if self._length <= _LONGEST else ""
         self._parts, self._length = [], 0
-        if line.startswith("{") and any(word in line for word in _TELLING):
+        if line.startswith("{") and any(word in line for word in _RELEVANT):
             self._read(line)
 
     def _read(self, line: str) -> None:
@@ -180,4 +180,4 @@ class Listener:
             message = json.loads(line)
         except (ValueError, RecursionError):
             return
-        self._hear(message)
+        self._on_message(message)

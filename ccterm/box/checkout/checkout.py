@@ -4,7 +4,6 @@ import os
 import shutil
 
 from ccterm.box.checkout.mirror import Mirror, fetch, fetch_narrow
-from ccterm.box.checkout.submodules import Submodules
 from ccterm.box.checkout.trees import make_clean, make_empty, make_tree
 from ccterm.box.protocol import CheckoutReport, CheckoutRequest, Frames, carry_out
 from ccterm.git.git import Git, GitError, as_git_error, init
@@ -36,7 +35,7 @@ def _checkout(request: CheckoutRequest) -> CheckoutReport:
 
 
 def _from_given(request: CheckoutRequest) -> CheckoutReport:
-    """Make the tree of a clean git directory that the host made, and lay beside it what comes along uncommitted."""
+    """Make the tree from a clean git directory that the host made, and add the files that come along uncommitted."""
     base, include = request["base"], request.get("include")
     assert base is not None
     make_tree(Git(request["clean"]), request["tree"], base, request["branch"])
@@ -46,7 +45,7 @@ def _from_given(request: CheckoutRequest) -> CheckoutReport:
 
 
 class _Filling:
-    """One checkout of a commit."""
+    """Fills both directories for one commit."""
 
     def __init__(self, request: CheckoutRequest, remote: Remote, base: str) -> None:
         self._request, self._remote, self._base = request, remote, base
@@ -68,7 +67,7 @@ class _Filling:
         make_tree(git, request["tree"], self._base, request["branch"])
 
     def _through(self, mirror: Mirror) -> None:
-        """Take everything from the mirror, and from a fresh one when this one turns out to be broken."""
+        """Take everything from the mirror, or from a new one if this one turns out to be broken."""
         for left in reversed(range(_TRIES)):
             try:
                 self._copy(mirror)
@@ -76,7 +75,7 @@ class _Filling:
             except (GitError, FileNotFoundError) as error:
                 if not left or (isinstance(error, GitError) and error.reason != "git"):
                     raise
-                if isinstance(error, GitError):  # else only: it was packed anew, or remade, while we copied
+                if isinstance(error, GitError):  # otherwise it was only repacked, or remade, while we copied
                     mirror.forget()
             for name in (self._request["clean"], self._request["tree"]):
                 shutil.rmtree(name, ignore_errors=True)
@@ -88,10 +87,12 @@ class _Filling:
         make_tree(clean, request["tree"], self._base, request["branch"])
 
     def bring_extras(self) -> None:
-        """Bring submodules and LFS files, where asked for. Raises GitError."""
+        """Bring submodules and LFS files, if requested. Raises GitError."""
         request = self._request
         if request.get("submodules"):
-            submodules = Submodules(request["clean"], request["tree"], request["mirror"], self.notes)
+            from ccterm.box.checkout.submodules import SubmoduleCheckout  # deferred: most checkouts need none, and all wait for imports
+
+            submodules = SubmoduleCheckout(request["clean"], request["tree"], request["mirror"], self.notes)
             submodules.bring(Git(request["clean"]), self._base, self._remote)
         if request.get("lfs"):
             self.notes += smudge(request["tree"], self._base, self._remote)
@@ -110,18 +111,18 @@ _FILTER = {
 
 
 def smudge(tree: str, base: str, remote: Remote) -> list[str]:
-    """Fetch and put in place the LFS files of `base`; return notes. Raises GitError(lfs)."""
+    """Fetch the LFS files of `base` and put them in place; return notes. Raises GitError(lfs)."""
     if shutil.which("git-lfs") is None:
         return ["git-lfs is not installed: LFS files stay pointers"]
     config = {**_FILTER, "remote.origin.url": remote.url, "lfs.locksVerify": "false"}
     if remote.protocol in ("http", "https"):
-        config["lfs.url"] = f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs"  # before what .lfsconfig says
+        config["lfs.url"] = f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs"  # takes precedence over .lfsconfig
     git = Git(os.path.join(tree, ".git"), work_tree=tree, env=remote.environment(config))
     try:
         git.run("-C", tree, "lfs", "fetch", "origin", base)
         git.run("-C", tree, "lfs", "checkout")
     except GitError as error:
         raise GitError("lfs", f"the LFS files cannot be fetched: {error.detail}", error.stderr) from error
-    for name, value in _FILTER.items():  # so that the agent's git knows the files for what they are
+    for name, value in _FILTER.items():  # so that the agent's git knows these files as LFS files
         Git(os.path.join(tree, ".git")).run("config", name, value)
     return []

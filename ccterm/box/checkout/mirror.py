@@ -1,4 +1,4 @@
-"""A bare mirror of one remote that is kept between runs, so that the second clone of a big repository costs only local copying."""
+"""A bare mirror of one remote, kept between runs, so that the second clone of a big repository is only local copying."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ _MANY_PACKS = 60
 
 
 class Mirror:
-    """The mirror in one directory that several boxes may use at once. Nothing is ever removed from it but by packing anew."""
+    """The mirror in one directory, which several boxes may use at once. Only repacking ever removes anything from it."""
 
     def __init__(self, directory: str, remote: Remote) -> None:
         self._directory, self._remote = directory, remote
@@ -23,14 +23,14 @@ class Mirror:
 
     @contextlib.contextmanager
     def holding(self, base: str) -> Iterator[tuple[Git, bool]]:
-        """Yield the mirror with `base` in it and whether that took a fetch. The lock is held for init and fetch only. Raises GitError."""
+        """Yield the mirror with `base` in it, and whether that took a fetch. The lock is held for init and fetch only. Raises GitError."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         with self._lock():
             fetched = self._bring(base)
         yield Git(self._path), fetched
 
     def forget(self) -> None:
-        """Remove the mirror: what it holds turned out to be broken."""
+        """Remove the mirror: its content turned out to be broken."""
         with self._lock():
             self._remove()
 
@@ -47,15 +47,14 @@ class Mirror:
         if not self._sound(git):
             self._remove()
             init(self._path, base, "main")
-        self._clear_leavings()
+        self._remove_temporary()
         fetch(self._remote, self._path, base)
         self._pack(git)
         return True
 
     def _sound(self, git: Git) -> bool:
-        return all(os.path.exists(os.path.join(self._path, name)) for name in ("HEAD", "objects", "refs", "config")) and git.succeeds(
-            "rev-parse", "--git-dir"
-        )
+        complete = all(os.path.exists(os.path.join(self._path, name)) for name in ("HEAD", "objects", "refs", "config"))
+        return complete and git.succeeds("rev-parse", "--git-dir")
 
     def _remove(self) -> None:
         if os.path.lexists(self._path):
@@ -63,8 +62,8 @@ class Mirror:
             os.rename(self._path, aside)
             shutil.rmtree(aside, ignore_errors=True)
 
-    def _clear_leavings(self) -> None:
-        """Remove what a fetch left that was killed: we hold the lock, so nobody is at it."""
+    def _remove_temporary(self) -> None:
+        """Remove what a killed fetch left behind: we hold the lock, so nobody is using it."""
         for parent, _, names in os.walk(self._path):
             for name in names:
                 if name.startswith("tmp_") or (name.endswith(".lock") and parent != self._directory):
@@ -77,30 +76,30 @@ class Mirror:
 
 
 def fetch(remote: Remote, directory: str, base: str) -> None:
-    """Fetch branches and tags, and `base` itself when it is on none of them. Raises GitError(moved) when the remote does not have it."""
+    """Fetch branches and tags, and `base` itself if it is on none of them. Raises GitError(moved) when the remote does not have it."""
     git = remote.git(directory)
     git.run("-c", "core.fsync=committed", "fetch", "--quiet", "--prune", "--no-auto-gc", "--", remote.url, *_REFS)
     if not holds(git, base):
-        _, _, said = git.answer("fetch", "--quiet", "--no-tags", "--no-auto-gc", "--", remote.url, base)
+        _, _, stderr = git.answer("fetch", "--quiet", "--no-tags", "--no-auto-gc", "--", remote.url, base)
         if not holds(git, base):
-            raise not_given(base, said)
+            raise not_given(base, stderr)
 
 
-def not_given(base: str, said: str) -> GitError:
-    """Return the failure of a fetch that did not bring `base`."""
-    fault = fault_of(said, "")
+def not_given(base: str, stderr: str) -> GitError:
+    """Return the error of a fetch that did not bring `base`."""
+    fault = fault_of(stderr, "")
     if fault.reason in ("auth", "network", "disk"):
-        return GitError(fault.reason, fault.detail, said)
-    return GitError("moved", f"the remote does not give out commit {base}", said)
+        return GitError(fault.reason, fault.detail, stderr)
+    return GitError("moved", f"the remote does not give out commit {base}", stderr)
 
 
 def holds(git: Git, sha: str) -> bool:
-    """Return whether a commit is there."""
+    """Return whether a repository has a commit."""
     return git.succeeds("cat-file", "-e", f"{sha}^{{commit}}")
 
 
 _FILLS = 64
-"""Rounds of asking for what is missing; each brings at least one more level of the tree."""
+"""Most rounds of asking for missing objects; each brings at least one more level of the tree."""
 
 
 def fetch_narrow(remote: Remote, clean: str, base: str, ref: str | None, *, depth: int | None, filter_spec: str | None) -> list[str]:
@@ -111,28 +110,28 @@ def fetch_narrow(remote: Remote, clean: str, base: str, ref: str | None, *, dept
         _fetch(git, base, ref, remote.url, options)
         return []
     promisor = {"remote.origin.url": remote.url, "remote.origin.promisor": "true", "remote.origin.partialCloneFilter": filter_spec}
-    git = Git(clean, env=remote.environment(promisor) | {"GIT_NO_LAZY_FETCH": "0"})  # by environment: nothing of it stays in the directory
-    said = _fetch(git, base, ref, "origin", [*options, f"--filter={filter_spec}"])
+    git = Git(clean, env=remote.environment(promisor) | {"GIT_NO_LAZY_FETCH": "0"})  # by environment: the directory keeps none of it
+    stderr = _fetch(git, base, ref, "origin", [*options, f"--filter={filter_spec}"])
     _fill(git, base)
-    return ["the remote does not filter; everything was fetched"] if "filtering not recognized" in said else []
+    return ["the remote does not filter; everything was fetched"] if "filtering not recognized" in stderr else []
 
 
 def _fetch(git: Git, base: str, ref: str | None, source: str, options: list[str]) -> str:
-    said = ""
+    stderr = ""
     for wanted in (base, ref):  # a server may refuse to give out a commit by its name
         if wanted is not None:
-            _, _, said = git.answer("fetch", "--quiet", "--no-tags", *options, "--", source, wanted)
+            _, _, stderr = git.answer("fetch", "--quiet", "--no-tags", *options, "--", source, wanted)
             if holds(git, base):
-                return said
-    raise not_given(base, said)
+                return stderr
+    raise not_given(base, stderr)
 
 
 def _fill(git: Git, base: str) -> None:
     """Fetch every object of the base's tree that the filter left out."""
     plain = ("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--recurse-submodules=no", "--filter=blob:none")
     for _ in range(_FILLS):
-        listing = git.run("rev-list", "--objects", "--no-walk", "--missing=print", base)
-        if not (missing := [line[1:] for line in listing.splitlines() if line.startswith(b"?")]):
+        listing = git.lines("rev-list", "--objects", "--no-walk", "--missing=print", base)
+        if not (missing := [line[1:] for line in listing if line.startswith(b"?")]):
             return
         git.run(*plain, "--stdin", "origin", stdin=b"\n".join(missing) + b"\n")
     raise GitError("git", "the remote's partial history cannot be filled")

@@ -1,4 +1,4 @@
-"""Asks a remote, once, what a run starts from: the branch's own tip when it exists, else the base that was asked for, else the default branch."""
+"""Asks a remote once what a run starts from: the branch's own tip if it exists, else the requested base, else the default branch."""
 
 import re
 
@@ -6,14 +6,12 @@ from ccterm.box.protocol import Frames, ResolveReport, ResolveRequest, carry_out
 from ccterm.git.git import GitError
 from ccterm.git.remote import Remote
 
-PATIENCE = 90.0
-"""Seconds that a remote may take to list its refs."""
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
-class Refs:
-    """What a remote listed: full ref name -> sha (tags peeled to what they name), and the ref that HEAD names."""
+class RemoteRefs:
+    """What a remote listed: full ref name -> sha (for a tag, of what it names), and the ref that HEAD names."""
 
     def __init__(self) -> None:
         self.shas: dict[str, str] = {}
@@ -21,7 +19,7 @@ class Refs:
 
     @property
     def default_branch(self) -> str | None:
-        """Return the default branch; by its sha when an old server does not name it."""
+        """Return the default branch; an old server does not name it, and then its sha tells."""
         if self.head is None and (sha := self.shas.get("HEAD")):
             same = [ref for ref, other in self.shas.items() if other == sha and ref.startswith(_HEADS)]
             self.head = min(same, key=lambda ref: (ref not in (_HEADS + "main", _HEADS + "master"), ref), default=None)
@@ -37,16 +35,14 @@ class Refs:
         return next(((ref, self.shas[ref]) for ref in candidates if ref in self.shas), None)
 
 
-def list_refs(remote: Remote) -> Refs:
+def list_refs(remote: Remote) -> RemoteRefs:
     """List a remote's refs. Raises GitError."""
-    refs = Refs()
-    listing = remote.git().run("ls-remote", "--symref", "--", remote.url, timeout=PATIENCE).decode("utf-8", "surrogateescape")
-    for line in listing.splitlines():
-        about, _, ref = line.partition("\t")
-        if about.startswith("ref: "):
-            refs.head = about.removeprefix("ref: ") if ref == "HEAD" else refs.head
+    refs = RemoteRefs()
+    for sha, ref in remote.refs(symref=True):
+        if sha.startswith("ref: "):
+            refs.head = sha.removeprefix("ref: ") if ref == "HEAD" else refs.head
         else:
-            refs.shas[ref.removesuffix("^{}")] = about  # the peeled line comes right after the tag's own
+            refs.shas[ref.removesuffix("^{}")] = sha  # the commit of a tag comes right after the tag itself
     return refs
 
 
@@ -61,7 +57,7 @@ def resolve(_frames: Frames, request: ResolveRequest) -> ResolveReport:
     return {"ok": True, "base": base, "ref": ref, "tip": tip, "default_branch": refs.default_branch}
 
 
-def _start(refs: Refs, branch: str, base: str | None) -> tuple[str | None, str | None]:
+def _start(refs: RemoteRefs, branch: str, base: str | None) -> tuple[str | None, str | None]:
     if tip := refs.shas.get(_HEADS + branch):
         return _HEADS + branch, tip
     _refuse_overlap(refs, branch)
@@ -75,7 +71,7 @@ def _start(refs: Refs, branch: str, base: str | None) -> tuple[str | None, str |
     return _HEADS + default, sha
 
 
-def _named(refs: Refs, base: str) -> tuple[str | None, str]:
+def _named(refs: RemoteRefs, base: str) -> tuple[str | None, str]:
     if found := refs.find(base):
         return found
     if _SHA.fullmatch(base):
@@ -85,8 +81,8 @@ def _named(refs: Refs, base: str) -> tuple[str | None, str]:
     raise GitError("no_base", f"the remote has no branch or tag {base!r}{_near(refs, base)}")
 
 
-def _refuse_overlap(refs: Refs, branch: str) -> None:
-    """A branch and a directory of branches cannot have one name; better said now than after the work is done."""
+def _refuse_overlap(refs: RemoteRefs, branch: str) -> None:
+    """Refuse a branch named like a directory of branches, or below another branch: the push would fail after the work is done."""
     parts = branch.split("/")
     above = ["/".join(parts[:end]) for end in range(1, len(parts))]
     taken = [name for name in above if _HEADS + name in refs.shas]
@@ -95,14 +91,14 @@ def _refuse_overlap(refs: Refs, branch: str) -> None:
         raise GitError("name", f"the remote has a branch {taken[0]!r}, so there can be none named {branch!r}; choose another name")
 
 
-def _near(refs: Refs, name: str) -> str:
+def _near(refs: RemoteRefs, name: str) -> str:
     import difflib  # seldom needed, and slow to load
 
     close = difflib.get_close_matches(name, refs.names(), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else _some_of(refs)
 
 
-def _some_of(refs: Refs) -> str:
+def _some_of(refs: RemoteRefs) -> str:
     branches = sorted(ref.removeprefix(_HEADS) for ref in refs.shas if ref.startswith(_HEADS))
     more = ", …" if len(branches) > 5 else ""
     return f"; it has {', '.join(branches[:5])}{more}" if branches else "; it has no branches at all"

@@ -1,4 +1,4 @@
-"""Brings submodules along at their recorded commits: from the repository's own host only, and with no credential left anywhere."""
+"""Fetches submodules at their recorded commits: from the repository's own host only, and leaving no credential anywhere."""
 
 import hashlib
 import os
@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from ccterm.box.checkout.mirror import Mirror, fetch
 from ccterm.box.checkout.trees import configure, copy_objects, make_clean
+from ccterm.git.address import resolve_relative
 from ccterm.git.git import Git, GitError, init
 from ccterm.git.names import shown
+from ccterm.git.refs import write_gitfile
 from ccterm.git.remote import Remote
 from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK, Base, read_base
@@ -18,7 +20,7 @@ _DEEPEST = 8
 
 
 class Submodule(NamedTuple):
-    """One submodule of a commit; url is as .gitmodules says it, name and url "" when it says nothing."""
+    """One submodule of a commit; url as in .gitmodules, name and url "" when that has nothing on it."""
 
     path: bytes
     commit: str
@@ -26,14 +28,14 @@ class Submodule(NamedTuple):
     url: str
 
 
-class Submodules:
-    """Fetches the submodules of one checkout, recursively. `mirror` is the mirror directory, or None."""
+class SubmoduleCheckout:
+    """Fetches and checks out the submodules of one checkout, recursively. `mirror` is the mirror directory, or None."""
 
     def __init__(self, clean: str, tree: str, mirror: str | None, notes: list[str]) -> None:
         self.clean, self.tree, self.mirror, self.notes = clean, tree, mirror, notes
 
     def bring(self, git: Git, commit: str, remote: Remote, above: bytes = b"", depth: int = 0) -> None:
-        """Bring all submodules of a commit. Raises GitError(submodule) when one on the same host cannot be had."""
+        """Bring all submodules of a commit. Raises GitError(submodule) when one on the same host cannot be fetched."""
         if depth > _DEEPEST:
             raise GitError("submodule", f"submodules nested more than {_DEEPEST} deep at {shown(above)}")
         base = read_base(git, commit)
@@ -62,8 +64,8 @@ class Submodules:
             raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}") from error
 
     def _check_out(self, submodule: Submodule, path: bytes, module: Git) -> None:
-        with Root(self.tree) as root:
-            if root.list(path):  # opens without following links, so the path is what it seems
+        with Root(self.tree, hostile=True) as root:
+            if root.list(path):  # opened without following links
                 raise GitError("submodule", f"submodule {shown(path)}: its directory is not empty")
         where = os.path.join(self.tree, os.fsdecode(path))
         private = os.path.join(self.tree, ".git", "modules", os.path.basename(module_directory("", path)))
@@ -74,22 +76,21 @@ class Submodules:
         git.run("config", "core.worktree", os.path.relpath(where, private))
         configure(git)
         git.run("update-ref", "--no-deref", "HEAD", submodule.commit)
-        with open(os.path.join(where, ".git"), "w", encoding="utf-8") as file:
-            file.write(f"gitdir: {os.path.relpath(private, where)}\n")
+        write_gitfile(where, private)
         git.run("read-tree", "--reset", "-u", "HEAD")
 
 
 def _source(submodule: Submodule, parent: Remote) -> Remote:
     if not submodule.url:
         raise GitError("submodule", ".gitmodules gives no address for it")
-    return parent.sibling(resolved(submodule.url, parent.url))
+    return parent.sibling(resolve_relative(submodule.url, parent.url))
 
 
 _KEY = re.compile(rb"submodule\.(.*)\.(path|url)", re.DOTALL)
 
 
 def submodules_of(git: Git, base: Base) -> Iterator[Submodule]:
-    """Yield the submodules of a commit in the order of their paths. Raises GitError."""
+    """Yield the submodules of a commit, ordered by path. Raises GitError."""
     links = {path: entry.sha for path, entry in base.entries.items() if entry.mode == GITLINK}
     if not links:
         return
@@ -114,19 +115,6 @@ def _described(git: Git, base: Base) -> dict[bytes, tuple[str, str]]:
     }
 
 
-def resolved(url: str, parent: str) -> str:
-    """Return a submodule's address; a relative one is seen from its parent's, as git does it."""
-    if not url.startswith(("./", "../")):
-        return url
-    above = parent.rstrip("/")
-    while url.startswith(("./", "../")):
-        if url.startswith("../"):
-            cut = max(above.rfind("/"), above.rfind(":"))
-            above = above[:cut] if above[cut : cut + 1] == "/" else above[: cut + 1].rstrip(":")
-        url = url.partition("/")[2]
-    return f"{above}:{url}" if "/" not in above and "@" in above else f"{above}/{url}"
-
-
 def module_directory(clean: str, path: bytes) -> str:
-    """Return where the clean git directory of the submodule at a path lies."""
+    """Return where the clean git directory of the submodule at a path is."""
     return os.path.join(clean, "modules", hashlib.sha256(path).hexdigest()[:24])

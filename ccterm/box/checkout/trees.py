@@ -1,9 +1,11 @@
-"""Makes repositories out of repositories by plain copying: no link, no alternate, so that whatever is done to one cannot reach the other."""
+"""Makes repositories from repositories by plain copying: no link and no alternate, so that changes to one never reach another."""
 
 import os
 import shutil
+from collections.abc import Sequence
 
 from ccterm.git.git import Git, init
+from ccterm.git.refs import Ref, list_tags, write_packed_refs
 
 _HEX = frozenset("0123456789abcdef")
 _AGENT_CONFIG = """\
@@ -19,30 +21,30 @@ _AGENT_CONFIG = """\
 [maintenance]
 \tauto = false
 """
-"""So that an agent's own commits need nothing of the user, and nothing repacks behind commit's back."""
+"""So that an agent's own commits need nothing of the user's, and nothing repacks while the step commit reads."""
 
 
 def make_clean(source: Git, clean: str, base: str, branch: str) -> Git:
     """Make a bare repository of all objects and tags of `source`, with `branch` at `base`."""
     git = init(clean, base, branch)
-    refs = tags(source)  # before the objects: what is named now is there then
+    tags = list_tags(source)  # before the objects: what a tag names now is there then
     copy_objects(source, clean)
-    _set_refs(git, refs, base, branch)
+    _set_refs(git, tags, base, branch)
     return git
 
 
 def make_tree(clean: Git, tree: str, base: str, branch: str) -> None:
-    """Make a working copy of `base` with a whole git directory of its own and no remote."""
+    """Make a working copy of `base` with a complete git directory of its own and no remote."""
     git = init(tree, base, branch, bare=False)
     copy_objects(clean, os.path.join(tree, ".git"))
-    _set_refs(git, tags(clean), base, branch)
+    _set_refs(git, list_tags(clean), base, branch)
     configure(git)
     _copy_info(clean, git)
     git.run("read-tree", "--reset", "-u", "HEAD")
 
 
 def _copy_info(clean: Git, git: Git) -> None:
-    """Let attributes and ignore rules that were given beside the history hold in the working copy too."""
+    """Apply attributes and ignore rules that were given beside the history to the working copy too."""
     assert clean.directory
     assert git.directory
     for name in ("attributes", "exclude"):
@@ -53,7 +55,7 @@ def _copy_info(clean: Git, git: Git) -> None:
 
 
 def make_empty(clean: str, tree: str, branch: str) -> None:
-    """Make both for a remote that holds nothing yet."""
+    """Make both for a remote that is still empty."""
     init(clean, None, branch)
     configure(init(tree, None, branch, bare=False))
 
@@ -65,21 +67,14 @@ def configure(git: Git) -> None:
         file.write(_AGENT_CONFIG)
 
 
-def tags(git: Git) -> list[bytes]:
-    """Return `sha ref` of every tag."""
-    return git.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags").splitlines()
-
-
-def _set_refs(git: Git, refs: list[bytes], base: str, branch: str) -> None:
+def _set_refs(git: Git, tags: Sequence[Ref], base: str, branch: str) -> None:
     assert git.directory
-    if refs:
-        with open(os.path.join(git.directory, "packed-refs"), "wb") as file:
-            file.write(b"# pack-refs with:\n" + b"".join(line + b"\n" for line in refs))
+    write_packed_refs(git.directory, tags)
     git.run("update-ref", f"refs/heads/{branch}", base)
 
 
 def copy_objects(source: Git, target: str) -> None:
-    """Copy packs, loose objects and the shallow border into a git directory."""
+    """Copy packs, loose objects and the shallow boundary into a git directory."""
     assert source.directory
     objects = os.path.join(source.directory, "objects")
     for name in os.listdir(objects):

@@ -1,4 +1,4 @@
-"""Makes one commit of an agent's tree, which is data here: git never runs on anything that the agent could configure."""
+"""Makes one commit of an agent's tree. The tree is only data: git never runs on anything that the agent could configure."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from ccterm.box.commit.compare import Comparison, Delta
 from ccterm.box.commit.conversions import Conversions
 from ccterm.box.commit.kept import RefusedCopies, write_work
 from ccterm.box.commit.make import Index, commit_tree
-from ccterm.box.commit.rules import Judge
+from ccterm.box.commit.rules import CommitRules
 from ccterm.box.commit.subject import own_commit, tidy
-from ccterm.box.commit.submodule_check import Submodules
-from ccterm.box.commit.walk import MOST, Refused, TooMany, Walk, ignored_by
+from ccterm.box.commit.submodule_check import SubmoduleCheck
+from ccterm.box.commit.walk import MOST, RefusedPath, TooMany, Walk, ignored_by
 from ccterm.box.protocol import CommitReport, CommitRequest, Frames, carry_out
 from ccterm.git.diff import count_lines
 from ccterm.git.fsck import check_objects
@@ -42,13 +42,13 @@ def commit(_frames: Frames, request: CommitRequest) -> CommitReport:
 
 def _opened(tree: str) -> Root:
     try:
-        return Root(tree)
+        return Root(tree, hostile=True)
     except OSError as error:
-        raise GitError("io", f"the agent's working tree is no directory any more: {error.strerror}") from error
+        raise GitError("io", f"the agent's working tree is no longer a directory: {error.strerror}") from error
 
 
 class CommitStep:
-    """One commit."""
+    """One run of the step."""
 
     def __init__(self, request: CommitRequest, root: Root) -> None:
         self._request, self._root = request, root
@@ -92,18 +92,18 @@ class CommitStep:
         except GitError as error:
             raise GitError("base", f"the base commit cannot be read: {error.detail}", error.stderr) from error
 
-    def _examine(self, base: Base) -> tuple[Delta, list[Refused]]:
+    def _examine(self, base: Base) -> tuple[Delta, list[RefusedPath]]:
         found = Walk(self._root, base, ignored_by(self._git)).run()
-        submodules = Submodules(self._request["clean"], self._request["tree"], notes=self._notes)
+        submodules = SubmoduleCheck(self._request["clean"], self._request["tree"], notes=self._notes)
         submodules.check(self._root, base, found)
         delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)
-        judge = Judge(self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"])
+        rules = CommitRules(self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"])
         with Conversions(self._request["clean"], self._root, base) as conversions:
             conversions.settle(delta, lfs=self._request.get("lfs", False))
-        refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *judge.refusals(delta)])}
+        refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *rules.refusals(delta)])}
         return delta, sorted(refused.values(), key=lambda refusal: refusal.path)
 
-    def _commit(self, base: Base, delta: Delta, refused: list[Refused]) -> tuple[str | None, list[Refused]]:
+    def _commit(self, base: Base, delta: Delta, refused: list[RefusedPath]) -> tuple[str | None, list[RefusedPath]]:
         index = Index(self._git, self._root, base)
         index.take(delta, {refusal.path for refusal in refused})
         self._notes += index.notes
@@ -119,16 +119,17 @@ class CommitStep:
                 return commit, refused
             index.drop([refusal.path for refusal in faulty])
             refused += faulty
-        raise GitError("git", "git finds fault with the new objects again and again")
+        raise GitError("git", f"git still rejects new objects after {_ROUNDS} rounds")
 
-    def _faulty(self, index: Index, base: Base, commit: str, skip: set[str]) -> list[Refused]:
-        """Return the changed paths with whose content git finds fault; what the base brought along is passed over, in `skip`."""
+    def _faulty(self, index: Index, base: Base, commit: str, skip: set[str]) -> list[RefusedPath]:
+        """Return the changed paths whose content git rejects; faulty objects that the base has already are added to `skip`."""
         while complaints := check_objects(self._bare, commit, [base.commit] if base.commit else [], skip):
             by_sha = {complaint.sha: complaint for complaint in complaints}
-            if found := [Refused("content", path, f"git refuses it: {by_sha[sha].text}") for path, sha in index.changes() if sha in by_sha]:
-                return found
+            changed = [(path, sha) for path, sha in index.changes() if sha in by_sha]
+            if changed:
+                return [RefusedPath("content", path, f"git rejects it: {by_sha[sha].text}") for path, sha in changed]
             if by_sha.keys() <= skip:
-                raise GitError("git", f"git finds fault with the new commit: {complaints[0].text}")
+                raise GitError("git", f"git rejects the new commit: {complaints[0].text}")
             skip.update(by_sha)
         return []
 
@@ -143,10 +144,10 @@ class CommitStep:
         mine = own is not None and own[0] != request["base"] and not self._bare.succeeds("cat-file", "-e", own[0])
         return (tidy(own[1]) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
 
-    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[Refused]) -> CommitReport:
+    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[RefusedPath]) -> CommitReport:
         notes = self._notes[:_MOST_NOTES]
         if len(self._notes) > _MOST_NOTES:
-            notes.append(f"and {len(self._notes) - _MOST_NOTES} more such notes")
+            notes.append(f"and {len(self._notes) - _MOST_NOTES} more notes like these")
         if len(refused) > _MOST_REFUSALS:
             notes.append(f"{len(refused) - _MOST_REFUSALS} more refused paths are not listed here")
         return {

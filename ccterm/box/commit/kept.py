@@ -1,4 +1,4 @@
-"""Writes what a commit leaves: bundle, patch, list of changes, added bytes for a secret scan, and copies of what was refused."""
+"""Writes the outputs of the step commit: bundle, patch, list of changes, added bytes for a secret scan, and copies of refused files."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from ccterm.box.commit.walk import Refused
+from ccterm.box.commit.walk import RefusedPath
 from ccterm.git.diff import PLAIN, changes_type, list_changes
 from ccterm.git.git import WORK_REF, Git
 from ccterm.git.names import shown
@@ -31,23 +31,23 @@ def write_work(git: Git, base: Base, commit: str, out: str) -> list[Change]:
         git.to_file(patch, "diff-tree", "-r", "-p", "--binary", "--full-index", *PLAIN, base.tree, commit)
     with open(f"{out}/added.bin", "wb") as added:
         added.write(git.run("cat-file", "commit", commit).partition(b"\n\n")[2] + b"\n")
-        _Added(git, commit, changes, added).write(git.lines("diff-tree", "-r", "-p", "-U0", *PLAIN, base.tree, commit))
+        _Added(git, commit, changes, added).write(git.stream("diff-tree", "-r", "-p", "-U0", *PLAIN, base.tree, commit))
     with open(f"{out}/changes.json", "w", encoding="ascii") as file:
         json.dump(changes, file)
     return changes
 
 
 class _Added:
-    """Writes the bytes that a commit adds, change after change, and notes where those of each begin and end."""
+    """Writes the bytes that a commit adds, change by change, and records where those of each begin and end."""
 
     def __init__(self, git: Git, commit: str, changes: Sequence[Change], to: IO[bytes]) -> None:
         self._git, self._commit, self._to = git, commit, to
-        # git tells of a file that became a link, or the other way round, in two parts
+        # git shows a file that became a link, or the other way round, in two parts
         self._parts = [change for change in changes for _ in range(2 if changes_type(change) else 1)]
         self._current: Change | None = None
 
     def write(self, diff: Iterator[bytes]) -> None:
-        """Take the diff that tells of all changes; hunks are counted out, so that no content passes for a header."""
+        """Read the diff of all changes. Lines of a hunk are counted, so that no content is mistaken for a header."""
         old = new = 0
         parts = iter(self._parts)
         for line in diff:
@@ -84,15 +84,15 @@ class _Added:
 
 
 class RefusedCopies:
-    """ChangeApplier refused files aside, as data under numbers, so that nothing of the work is lost."""
+    """Copies refused files, as data under numbers, so that no work is lost."""
 
     def __init__(self, root: Root, out: str) -> None:
         self._root, self._directory = root, os.path.join(out, "refused")
         self._listed: list[dict[str, object]] = []
         self._left = _ALL_CAP
 
-    def write(self, refused: Sequence[Refused]) -> None:
-        """Copy what can be copied and write index.json, which lists all."""
+    def write(self, refused: Sequence[RefusedPath]) -> None:
+        """Copy what can be copied, and write index.json, which lists everything."""
         os.makedirs(self._directory, exist_ok=True)
         for refusal in refused:
             for path in self._files(refusal.path):
@@ -111,7 +111,7 @@ class RefusedCopies:
                     continue
                 waiting += [path + b"/" + name for name in sorted(self._root.list(path), reverse=True)]
 
-    def _copy(self, path: bytes, refusal: Refused) -> None:
+    def _copy(self, path: bytes, refusal: RefusedPath) -> None:
         about: dict[str, object] = {"path": shown(path), "rule": refusal.rule, "detail": refusal.detail, "file": None}
         self._listed.append(about)
         name = f"{len(self._listed):04}"

@@ -1,38 +1,39 @@
-"""Makes one commit with an index of our own: git is shown the paths that entered, one by one, and walks nothing by itself."""
+"""Makes one commit with an index of our own. Git is given each path that enters the commit, and never walks the tree by itself."""
 
 import os
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ccterm.box.commit.compare import Delta, covered
-from ccterm.box.commit.walk import Refused
+from ccterm.box.commit.walk import RefusedPath
+from ccterm.git.diff import raw_changes
 from ccterm.git.git import Git, GitError
 from ccterm.git.names import shown
-from ccterm.git.rooted import Node, Root
+from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import Base
 
 _TRIES = 200
-"""How often git is asked again about files that it cannot convert, before all that are left are taken as they are."""
+"""How often git is run again because of files that it cannot convert, before all that are left are taken unconverted."""
 
 
 class Index:
-    """The index of the new commit, beginning as the base."""
+    """The index of the new commit. It starts as the base."""
 
     def __init__(self, git: Git, root: Root, base: Base) -> None:
         self._git, self._root, self._base = git, root, base
         self._tries = _TRIES
         self.notes: list[str] = []
-        self.unreadable: list[Refused] = []
+        self.unreadable: list[RefusedPath] = []
         git.run("read-tree", base.tree)
 
     def take(self, delta: Delta, refused: Collection[bytes]) -> None:
-        """Bring in everything of a delta that is not refused; what is missing below a refused path stays as the base has it."""
+        """Add everything in a delta that is not refused; what is missing below a refused path stays as in the base."""
         self._lines(self._removal(path) for path in delta.missing if not covered(path, refused))
         wanted = {path: node for path, node in delta.nodes.items() if path not in refused}
         self._add(sorted(path for path, node in wanted.items() if self._readable(path, node)))
 
     def drop(self, paths: Collection[bytes]) -> None:
-        """Put paths back to what the base has."""
+        """Reset paths to what the base has."""
         self._lines(self._removal(path) for path in paths)
         entries = self._base.entries
         self._lines(f"{entries[path].mode:o} {entries[path].sha}\t".encode() + path for path in paths if path in entries)
@@ -42,13 +43,12 @@ class Index:
         return self._git.text("write-tree")
 
     def changes(self) -> list[tuple[bytes, str]]:
-        """Return (path, new object name) of each path that is other than in the base and was not deleted."""
-        fields = iter(self._git.fields("diff-index", "--cached", "--raw", "-r", "-z", "--no-renames", "--no-abbrev", self._base.tree))
-        pairs = ((about.split(b" "), next(fields)) for about in fields)
-        return [(path, about[3].decode()) for about, path in pairs if not about[4].startswith(b"D")]
+        """Return (path, new object name) of each path that differs from the base and was not deleted."""
+        raw = raw_changes(self._git, "diff-index", "--cached", "--no-renames", self._base.tree)
+        return [(change.path, change.new_sha) for change in raw if change.status != "D"]
 
-    def _readable(self, path: bytes, node: Node) -> bool:
-        """Whether git will be able to read a path; what its owner closed is opened."""
+    def _readable(self, path: bytes, node: FileNode) -> bool:
+        """Whether git will be able to read a path; opening it makes it readable if possible."""
         if node.is_link or node.mode & stat.S_IRUSR:
             return True
         try:
@@ -59,7 +59,7 @@ class Index:
         return True
 
     def _add(self, paths: Sequence[bytes]) -> None:
-        """Let git read files as it does for `git add`; halve the list until what git cannot convert stands alone."""
+        """Let git read files as for `git add`; halve the list until a file that git cannot convert is alone."""
         if not paths or self._git_adds(paths):
             return
         self._tries -= 1
@@ -73,9 +73,9 @@ class Index:
 
     def _git_adds(self, paths: Sequence[bytes]) -> bool:
         listing = b"".join(path + b"\0" for path in paths)
-        code, _, said = self._git.answer("update-index", "--add", "--replace", "-z", "--stdin", stdin=listing)
-        if code and "No space left" in said:
-            raise GitError("disk", "no space is left for the new objects", said)
+        code, _, stderr = self._git.answer("update-index", "--add", "--replace", "-z", "--stdin", stdin=listing)
+        if code and "No space left" in stderr:
+            raise GitError("disk", "no space is left for the new objects", stderr)
         return code == 0
 
     def _add_raw(self, path: bytes) -> None:
@@ -87,12 +87,12 @@ class Index:
             self._unreadable(path, error)
             return
         self._lines([f"{'100755' if executable else '100644'} {sha}\t".encode() + path])
-        self.notes.append(f"{shown(path)} cannot be converted as .gitattributes asks and was taken as it is")
+        self.notes.append(f"{shown(path)} cannot be converted as .gitattributes requires and was taken unconverted")
 
     def _add_unconverted(self, paths: Sequence[bytes]) -> None:
-        """Take very many files at once without changing their encoding."""
+        """Add a large number of files at once without converting their encoding."""
         assert self._git.directory
-        attributes = os.path.join(self._git.directory, "info", "attributes")  # these win over those of the tree
+        attributes = os.path.join(self._git.directory, "info", "attributes")  # it takes precedence over the tree's
         os.makedirs(os.path.dirname(attributes), exist_ok=True)
         given = f"{attributes}.given"
         if os.path.exists(attributes):
@@ -101,15 +101,15 @@ class Index:
             file.write("* -working-tree-encoding\n")
         try:
             if not self._git_adds(paths):
-                raise GitError("git", f"git cannot take {len(paths):,} files, {shown(paths[0])} the first of them")
+                raise GitError("git", f"git cannot add {len(paths):,} files, the first of which is {shown(paths[0])}")
         finally:
             os.unlink(attributes)
             if os.path.exists(given):
                 os.rename(given, attributes)
-        self.notes.append(f"{len(paths):,} files cannot all be converted as .gitattributes asks and were taken as they are")
+        self.notes.append(f"{len(paths):,} files cannot all be converted as .gitattributes requires and were taken unconverted")
 
     def _unreadable(self, path: bytes, error: OSError) -> None:
-        self.unreadable.append(Refused("unreadable", path, f"cannot be read: {error.strerror or error}"))
+        self.unreadable.append(RefusedPath("unreadable", path, f"cannot be read: {error.strerror or error}"))
 
     def _removal(self, path: bytes) -> bytes:
         return b"0 %s\t%s" % (b"0" * len(self._base.tree), path)

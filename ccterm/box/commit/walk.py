@@ -1,4 +1,4 @@
-"""Walks an agent's tree with lstat and descriptors alone, and finds what would enter a commit: ignored paths are skipped unread."""
+"""Walks an agent's tree with lstat and descriptors alone, and finds what would enter a commit. Ignored paths are skipped unread."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from ccterm.git.git import Git
 from ccterm.git.names import is_dotgit, too_deep
-from ccterm.git.rooted import Node, Root
+from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import GITLINK, Base
 
 MOST = 1_000_000
-"""Paths in one tree; more is a mistake of the agent's."""
+"""Most paths in one tree; more of them are a mistake of the agent's."""
 _STEERING = (b".gitignore", b".gitattributes", b".gitmodules")
 
 
-class Refused(NamedTuple):
+class RefusedPath(NamedTuple):
     """A path that must not enter the commit, and the rule that says so."""
 
     rule: str
@@ -27,20 +27,20 @@ class TooMany(Exception):
 
 
 class Found:
-    """What a walk found: path -> node of everything that is tracked or not ignored, directories aside."""
+    """What a walk found: path -> node of everything that is tracked or not ignored, except directories."""
 
     def __init__(self) -> None:
-        self.nodes: dict[bytes, Node] = {}
-        self.submodules: dict[bytes, Node] = {}
-        """What lies where the base has a submodule."""
-        self.refused: list[Refused] = []
+        self.nodes: dict[bytes, FileNode] = {}
+        self.submodules: dict[bytes, FileNode] = {}
+        """What is where the base has a submodule."""
+        self.refused: list[RefusedPath] = []
 
 
 Ignored = Callable[[list[bytes]], set[bytes]]
 
 
 class Walk:
-    """One walk, level by level, so that each level takes one question about what is ignored."""
+    """One walk, level by level, so that git is asked only once per level what it ignores."""
 
     def __init__(self, root: Root, base: Base, ignored: Ignored) -> None:
         self._root, self._base, self._ignored = root, base, ignored
@@ -56,10 +56,10 @@ class Walk:
 
     def _descend(self, level: list[bytes]) -> list[bytes]:
         below: list[bytes] = []
-        fresh: dict[bytes, Node] = {}
+        fresh: dict[bytes, FileNode] = {}
         for directory in level:
             for path, node in self._list(directory).items():
-                self._sort_in(path, node, fresh, below)
+                self._classify(path, node, fresh, below)
         for path in self._ignored(list(fresh)) if fresh else ():
             fresh.pop(path, None)
         for path, node in fresh.items():
@@ -68,7 +68,7 @@ class Walk:
             raise TooMany
         return below
 
-    def _list(self, directory: bytes) -> dict[bytes, Node]:
+    def _list(self, directory: bytes) -> dict[bytes, FileNode]:
         try:
             names = self._root.list(directory)
         except OSError as error:
@@ -81,11 +81,11 @@ class Walk:
         elif b".git" in names:
             self._refuse("nested", directory, "holds a git repository of its own")
             return {}
-        if _like_repository(names) and not self._base.looks_like_repository(directory):
+        if _looks_bare(names) and not self._base.looks_like_repository(directory):
             return self._without_repository(directory, names)
         return {directory + b"/" + name if directory else name: node for name, node in names.items()}
 
-    def _without_repository(self, directory: bytes, names: dict[bytes, Node]) -> dict[bytes, Node]:
+    def _without_repository(self, directory: bytes, names: dict[bytes, FileNode]) -> dict[bytes, FileNode]:
         if directory:
             self._refuse("nested", directory, "looks like a bare git repository")
             return {}
@@ -94,7 +94,7 @@ class Walk:
             del names[name]
         return names
 
-    def _sort_in(self, path: bytes, node: Node, fresh: dict[bytes, Node], below: list[bytes]) -> None:
+    def _classify(self, path: bytes, node: FileNode, fresh: dict[bytes, FileNode], below: list[bytes]) -> None:
         entry = self._base.entries.get(path)
         if entry is not None and entry.mode == GITLINK:
             self._found.submodules[path] = node
@@ -106,13 +106,13 @@ class Walk:
             fresh[path] = node
         self._disarm(path, node)
 
-    def _disarm(self, path: bytes, node: Node) -> None:
-        """Remove a FIFO where git would open one to learn its rules, and wait for ever: there is nothing in it to lose."""
+    def _disarm(self, path: bytes, node: FileNode) -> None:
+        """Remove a FIFO where git would open it to read its rules, and wait forever: nothing in it can be lost."""
         if path.rpartition(b"/")[2] in _STEERING and not (node.is_directory or node.git_mode):
             with contextlib.suppress(OSError):
                 self._root.remove(path)
 
-    def _take_fresh(self, path: bytes, node: Node, below: list[bytes]) -> None:
+    def _take_fresh(self, path: bytes, node: FileNode, below: list[bytes]) -> None:
         if deep := too_deep(path):
             self._refuse("depth", path, deep)
         elif not node.is_directory:
@@ -123,13 +123,12 @@ class Walk:
             below.append(path)
 
     def _refuse(self, rule: str, path: bytes, detail: str) -> None:
-        self._found.refused.append(Refused(rule, path, detail))
+        self._found.refused.append(RefusedPath(rule, path, detail))
 
 
 def ignored_by(git: Git) -> Ignored:
-    """Return the question which of some paths git ignores, asked of the .gitignore files of git's work tree."""
-
-    git = git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore knows nothing of such
+    """Return a function that tells which of some paths git ignores by the .gitignore files of its work tree."""
+    git = git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore does not support them
 
     def ignored(paths: list[bytes]) -> set[bytes]:
         listing = b"".join(b"./%s\0" % path for path in paths)  # "./": a name may begin like a pathspec
@@ -138,5 +137,5 @@ def ignored_by(git: Git) -> Ignored:
     return ignored
 
 
-def _like_repository(names: dict[bytes, Node]) -> bool:
+def _looks_bare(names: dict[bytes, FileNode]) -> bool:
     return b"HEAD" in names and all(name in names and names[name].is_directory for name in (b"objects", b"refs"))

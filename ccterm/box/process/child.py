@@ -1,4 +1,4 @@
-"""Starts the child of a step: its command, its environment, and the user it is dropped to."""
+"""Starts the child of a step: its command, its environment, and the user it runs as."""
 
 import os
 import pwd
@@ -11,11 +11,11 @@ from ccterm.box.process import tree
 from ccterm.git.types import MARK
 
 _INTERNAL = ("CCTERM_", "OTEL_", "DAGGER_", "_DAGGER_", "_EXPERIMENTAL_DAGGER_", "TRACEPARENT", "BAGGAGE")
-"""Beginnings of environment names that are between ccterm, an engine and its boxes."""
+"""Prefixes of environment names that only ccterm, the engine and the boxes use."""
 
 
 class StartError(Exception):
-    """The child could not be started; reason is a word for programs, detail one sentence."""
+    """The child could not be started; reason is for programs, detail is a sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -23,14 +23,14 @@ class StartError(Exception):
 
 
 def command(argv: list[str]) -> list[str]:
-    """Return the real command of ["@box", PROGRAM, …], and every other one as it is."""
+    """Return the real command of ["@box", PROGRAM, …], and any other one as it is."""
     if argv[0] != "@box":
         return argv
     return [sys.executable, "-I", os.path.abspath(sys.argv[0]), *argv[1:]]
 
 
 def environment(extra: Mapping[str, str], mark: str, home: str | None = None) -> dict[str, str]:
-    """Return our own environment without what is internal, plus `extra`, the mark and HOME."""
+    """Return our own environment without internal names, plus `extra`, the mark and HOME."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_INTERNAL)}
     return kept | dict(extra) | {MARK: mark} | ({"HOME": os.path.abspath(home)} if home else {})
 
@@ -50,44 +50,44 @@ class Child(NamedTuple):
 
     @property
     def stdin(self) -> IO[bytes]:
-        """The pipe into it."""
-        return _there(self.process.stdin)
+        """The pipe to its stdin."""
+        return _pipe(self.process.stdin)
 
     @property
     def stdout(self) -> IO[bytes]:
-        """The pipe out of it."""
-        return _there(self.process.stdout)
+        """The pipe from its stdout."""
+        return _pipe(self.process.stdout)
 
     @property
     def stderr(self) -> IO[bytes]:
-        """The pipe of its complaints."""
-        return _there(self.process.stderr)
+        """The pipe from its stderr."""
+        return _pipe(self.process.stderr)
 
 
-def _there(pipe: IO[bytes] | None) -> IO[bytes]:
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
-        raise ValueError("this pipe was not asked for")
+        raise ValueError("the child was started without this pipe")
     return pipe
 
 
-def start(argv: list[str], *, cwd: str, env: dict[str, str], mark: str, user: str | None = None, talk: bool = True) -> Child:
-    """Start a child in its own session, with pipes for both streams and, when we `talk` to it, for stdin. Raises StartError."""
+def start(argv: list[str], *, cwd: str, env: dict[str, str], mark: str, user: str | None = None, stdin: bool = True) -> Child:
+    """Start a child in its own session, with pipes for its output and, if `stdin`, for its input. Raises StartError."""
     tree.adopt_orphans()
     options = _dropped(user, env) if user and os.getuid() == 0 else {}
-    stdin, pipe = subprocess.PIPE if talk else subprocess.DEVNULL, subprocess.PIPE
+    given, pipe = subprocess.PIPE if stdin else subprocess.DEVNULL, subprocess.PIPE
     try:
         process = subprocess.Popen(
-            command(argv), cwd=cwd, env=env, stdin=stdin, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True, **options
+            command(argv), cwd=cwd, env=env, stdin=given, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True, **options
         )
     except FileNotFoundError as error:
-        raise StartError("not_found", f"{argv[0] if os.path.isdir(cwd) else cwd} is not there") from error
+        raise StartError("not_found", f"{argv[0] if os.path.isdir(cwd) else cwd} does not exist") from error
     except (OSError, ValueError) as error:
         raise StartError("not_executable", f"{argv[0]} cannot be started: {error}") from error
     return Child(process, mark, env)
 
 
 def _dropped(user: str, env: dict[str, str]) -> dict[str, Any]:
-    """Return the Popen options that drop the child to `user`, whose names go into its environment."""
+    """Return the Popen options that run the child as `user`, and put the user's names into its environment."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""One thread moves everything between a child and the host: no locks, no races between an order and the line that it meets."""
+"""The loop in which one thread moves everything between a child and the host: no locks, and no races between orders and output."""
 
 import contextlib
 import os
@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 Want = tuple[int, int, Callable[[], None]]
-"""A descriptor, the poll event that is waited for, and what to do then."""
+"""A descriptor, the poll event to wait for, and what to do then."""
 
 
-class Source(Protocol):
+class PollSource(Protocol):
     """Something that the loop serves."""
 
     def wants(self) -> Iterable[Want]:
-        """Return what it waits for right now."""
+        """Return what it is waiting for now."""
         ...
 
 
-def turn(sources: Sequence[Source], seconds: float) -> None:
-    """Wait until something can be done, or for so long, and do it."""
+def turn(sources: Sequence[PollSource], seconds: float) -> None:
+    """Wait until something can be done, at most `seconds`, and do it."""
     poller, actions = select.poll(), {}
     for source in sources:
         for descriptor, event, action in source.wants():
@@ -31,11 +31,11 @@ def turn(sources: Sequence[Source], seconds: float) -> None:
 
 
 class Signals:
-    """Wakes the loop when a child ends or somebody asks this program to."""
+    """Wakes the loop when a child ends, or when a signal asks this program to end."""
 
     def __init__(self) -> None:
         self.asked = False
-        """Whether somebody sent a signal that means: end."""
+        """Whether a signal asked this program to end."""
         self._read, write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(write, False)

@@ -16,7 +16,7 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 class Process(NamedTuple):
-    """One process of the machine; `start` tells it from a later one with the same pid."""
+    """One process of the machine; `start` distinguishes it from a later one with the same pid."""
 
     pid: int
     parent: int
@@ -27,48 +27,48 @@ class Process(NamedTuple):
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies (Linux), so that none gets lost."""
+    """Become the parent of every descendant whose own parent dies, so that none is lost (Linux)."""
     _prctl(PR_SET_CHILD_SUBREAPER)
 
 
 def forbid_new_privileges() -> None:
-    """Take from this process and all that it starts the power to gain privileges by exec (Linux)."""
+    """Keep this process and its descendants from gaining privileges by exec (Linux)."""
     _prctl(PR_SET_NO_NEW_PRIVS)
 
 
 def kill(mark: str, seconds: float = 2.0) -> list[int]:
-    """Kill all descendants of this process and all that carry the mark; return the pids that are still there after `seconds`.
+    """Kill all descendants of this process and all that carry the mark; return the pids that are still alive after `seconds`.
 
-    Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it. All children are
-    buried on the way; whoever wants to know how one ended must have waited for it before.
+    Whole process groups are killed: the kernel does that atomically, so no fork can escape. All children are reaped on the way; to know
+    how one ended, wait for it before.
     """
     end = time.monotonic() + seconds
     while True:
         _kill_children(end)
         alive = members(mark)
-        if time.monotonic() > end or not (alive or _bury()):
+        if time.monotonic() > end or not (alive or _reap_all()):
             return [process.pid for process in alive]
         for process in alive:
-            _strike(process.group)
+            _kill_group(process.group)
             send(process, signal.SIGKILL)
         time.sleep(0.002)
 
 
 def _kill_children(end: float) -> None:
-    """Kill child after child until there is none: what one leaves behind becomes our own child, so none is overlooked.
+    """Kill one child after another until there is none. An orphan becomes our own child, so none is missed.
 
-    A listing of all processes would overlook those that come and go while it is made.
+    A listing of all processes would miss those that start and end while it is made.
     """
-    while time.monotonic() < end and _bury() and (children := _children()):
-        for child in children:  # dead or alive, the number stays its own until we bury it
+    while time.monotonic() < end and _reap_all() and (children := _children()):
+        for child in children:  # dead or alive, the pid stays its own until we reap it
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                _strike(os.getpgid(child))
+                _kill_group(os.getpgid(child))
                 os.kill(child, signal.SIGKILL)
         time.sleep(0.001)
 
 
-def _bury() -> bool:
-    """Bury the children that are dead; return whether there are others."""
+def _reap_all() -> bool:
+    """Reap the children that are dead; return whether there are others."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             continue
@@ -78,7 +78,7 @@ def _bury() -> bool:
 
 
 def _children() -> list[int]:
-    """Return our children at this moment; none where the system does not tell (other than Linux)."""
+    """Return our children at this moment (Linux; elsewhere none)."""
     found: list[int] = []
     for thread in os.listdir("/proc/self/task") if sys.platform == "linux" else []:
         with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
@@ -86,7 +86,7 @@ def _children() -> list[int]:
     return found
 
 
-def _strike(group: int) -> None:
+def _kill_group(group: int) -> None:
     if group != os.getpgrp():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
@@ -94,14 +94,14 @@ def _strike(group: int) -> None:
 
 def members(mark: str) -> list[Process]:
     """Return the living processes of the tree below this process, without itself."""
-    everybody = list(_listing(mark))
-    below = _descendants(os.getpid(), everybody)
-    return [each for each in everybody if (each.marked or each.pid in below) and not each.dead and each.pid != os.getpid()]
+    processes = list(_listing(mark))
+    below = _descendants(os.getpid(), processes)
+    return [each for each in processes if (each.marked or each.pid in below) and not each.dead and each.pid != os.getpid()]
 
 
-def _descendants(root: int, everybody: Iterable[Process]) -> set[int]:
+def _descendants(root: int, processes: Iterable[Process]) -> set[int]:
     children: dict[int, list[int]] = {}
-    for process in everybody:
+    for process in processes:
         children.setdefault(process.parent, []).append(process.pid)
     found: set[int] = set()
     waiting = [root]
@@ -113,7 +113,7 @@ def _descendants(root: int, everybody: Iterable[Process]) -> set[int]:
 
 
 def reap(keep: int = 0) -> None:
-    """Bury the adopted children that are dead (Linux); the child with the pid `keep` is left to its owner."""
+    """Reap the adopted children that are dead, except the one with the pid `keep` (Linux)."""
     if sys.platform != "linux":
         return
     with contextlib.suppress(ChildProcessError):
@@ -164,7 +164,7 @@ def _carries(pid: int, wanted: bytes) -> bool:
 
 
 def _from_ps(wanted: bytes) -> Iterator[Process]:
-    """List processes with the environment behind each command, as ps of macOS and BSD does."""
+    """List processes with the environment after each command, as ps does on macOS and BSD."""
     import subprocess  # deferred: costs start-up time
 
     command = ["ps", "-axEww", "-o", "pid=,ppid=,pgid=,stat=,command="]
@@ -184,7 +184,7 @@ def _prctl(option: int) -> None:
 
 
 def watch_parent() -> None:
-    """Watch stdin from a thread. At its end the whole tree is killed, at once and without a word."""
+    """Watch stdin from a thread. At its end, kill the whole tree at once."""
     gone, frozen = threading.Event(), threading.Event()
 
     def freeze(*_: object) -> None:
@@ -196,7 +196,7 @@ def watch_parent() -> None:
         while os.read(0, 4096):
             continue
         gone.set()
-        # the main thread stands still between two steps of its own, so that it cannot start a child behind our back
+        # the main thread is stopped first, so that it cannot start a child meanwhile
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         frozen.wait(0.2)
         kill(os.environ.get(MARK, ""))

@@ -1,4 +1,4 @@
-"""What the scripted agent can say and do to files and with commands; how it can fail and misbehave is told elsewhere."""
+"""What the scripted agent can say, do to files and run; how it fails and misbehaves is in modules of their own."""
 
 import os
 import select
@@ -17,24 +17,24 @@ _SHOWN = 30_000
 _IDENTITY = ("-c", "user.name=Scripted Agent", "-c", "user.email=scripted@localhost", "-c", "commit.gpgSign=false")
 
 
-class BrokenOff(Exception):
+class Interrupted(Exception):
     """The turn was interrupted."""
 
 
 class Ended(Exception):
-    """The script ended the turn itself; code = what the process exits with, should this be its last turn."""
+    """The script ended the turn itself; code = exit code of the process if this is its last turn."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-class Actions:
-    """Carries out actions in the working directory and prints what the real CLI would print of them."""
+class ScriptedActions:
+    """Carries out actions in the working directory and prints what the real CLI would print."""
 
-    def __init__(self, stream: Stream, ear: StdinReader) -> None:
-        self._stream, self._ear = stream, ear
-        self.last_words = ""
+    def __init__(self, stream: Stream, stdin: StdinReader) -> None:
+        self._stream, self._stdin = stream, stdin
+        self.last_text = ""
         self._verbs: dict[str, Callable[[Action], None]] = {
             "say": lambda action: self._speak(action["say"]),
             "ask": lambda action: self._speak(action["ask"]),
@@ -51,28 +51,28 @@ class Actions:
             "read": self._read,
             "bash": lambda action: self._tool(str(action["bash"]), ["bash", "-c", str(action["bash"])]),
             "commit": self._commit,
-            "sleep": lambda action: ear.sleep(float(action["sleep"])),
+            "sleep": lambda action: stdin.sleep(float(action["sleep"])),
             "spend": self._spend,
             "limit": lambda action: stream.limit("allowed_warning", float(action["limit"]), 3600.0),
-            "retry": lambda action: retry(stream, ear, int(action["retry"]), float(action.get("wait", 0.05))),
+            "retry": lambda action: retry(stream, stdin, int(action["retry"]), float(action.get("wait", 0.05))),
             "env": self._env,
             "fail": self._fail,
-            **Misbehaviour(stream, ear).verbs,
+            **Misbehaviour(stream, stdin).verbs,
         }
 
     def perform(self, action: Action) -> None:
-        """Carry out one action. Raises BrokenOff when it was interrupted, Ended when it ended the turn."""
+        """Carry out one action. Raises Interrupted, and Ended when it ended the turn."""
         verb = next(iter(action))
         if verb not in self._verbs:
             fail(self._stream, "server_error", f"the script is wrong: there is no action {verb!r}")
             raise Ended(1)
         self._verbs[verb](action)
-        if self._ear.broken_off:
-            raise BrokenOff
+        if self._stdin.stopped:
+            raise Interrupted
 
     def _speak(self, text: object, *, seconds: float = 0.0, deltas: bool = False) -> None:
-        self.last_words = str(text)
-        self._stream.text(self.last_words, seconds=seconds, deltas=deltas, sleep=self._ear.sleep)
+        self.last_text = str(text)
+        self._stream.text(self.last_text, seconds=seconds, deltas=deltas, sleep=self._stdin.sleep)
 
     def _edit(self, action: Action) -> None:
         old, new = str(action["old"]), str(action["new"])
@@ -93,8 +93,8 @@ class Actions:
         except OSError as error:
             self._stream.tool_result(call, str(error), ok=False)
             return
-        words = f"The file {path} has been updated successfully." if existed else f"File created successfully at: {path}"
-        self._stream.tool_result(call, words, structured={"type": "update" if existed else "create", "filePath": path})
+        shown = f"The file {path} has been updated successfully." if existed else f"File created successfully at: {path}"
+        self._stream.tool_result(call, shown, structured={"type": "update" if existed else "create", "filePath": path})
 
     def _read(self, action: Action) -> None:
         path = os.path.abspath(str(action["read"]))
@@ -122,20 +122,20 @@ class Actions:
             self._stream.tool_result(call, output, structured=structured)
 
     def _run(self, command: list[str]) -> tuple[int, str]:
-        """Run it in a session of its own, as the real CLI does; what it leaves behind does not hold us up."""
+        """Run a command in its own session, as the real CLI does, without waiting for what it leaves behind."""
         out = subprocess.PIPE
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, bufsize=0, start_new_session=True
         )
         output, ended = b"", False
         pipe = process.stdout.fileno() if process.stdout else -1
-        while not self._ear.broken_off and not ended:
+        while not self._stdin.stopped and not ended:
             done = process.poll() is not None
-            self._ear.listen(0 if done else 0.5, also=pipe)
+            self._stdin.listen(0 if done else 0.5, also=pipe)
             ready, _, _ = select.select([pipe], [], [], 0)
             chunk = os.read(pipe, 65536) if ready else b""
             output, ended = (output + chunk)[:_SHOWN], (bool(ready) or done) and not chunk
-        if self._ear.broken_off:
+        if self._stdin.stopped:
             os.killpg(process.pid, signal.SIGKILL)
         return process.wait(), output.decode("utf-8", "replace").rstrip("\n")
 
@@ -151,9 +151,9 @@ class Actions:
 
     def _fail(self, action: Action) -> None:
         kind = str(action["fail"])
-        retry(self._stream, self._ear, int(action.get("retries", 0)), float(action.get("wait", 0.05)))
-        if self._ear.broken_off:
-            raise BrokenOff
+        retry(self._stream, self._stdin, int(action.get("retries", 0)), float(action.get("wait", 0.05)))
+        if self._stdin.stopped:
+            raise Interrupted
         if kind == "dropped":
             raise SystemExit(1)
         if kind not in FAILURES:

@@ -1,14 +1,13 @@
 """The agent that plays a script instead of asking a model, and prints the same stream-json as the real CLI: demo, screenshots and most tests.
 
-The prompt is the script when it is JSON: a list of actions, or {"script": [actions]}. Anything else gets a small honest piece of
-work: the prompt's first line is added to AGENT_NOTES.md. A word during the run is a script of its own in the same way. With the
-argument --script FILE the first turn plays that file, and the prompt may be what a person would write. An action
-is an object whose first key names it:
+The prompt is the script if it is JSON: a list of actions, or {"script": [actions]}. For any other prompt the agent adds its first line to
+AGENT_NOTES.md. A message during the run is a script in the same way. With the argument --script FILE the first turn plays that file, and
+the prompt may be what a person would write. An action is an object whose first key names it:
 
 say TEXT                          say something
-type TEXT, seconds S              say it letter by letter, over S seconds (1)
-ask TEXT                          the same as say, for a question that ends the run
-think TEXT                        think aloud
+type TEXT, seconds S              say something piece by piece, over S seconds (1)
+ask TEXT                          say something: a question that ends the run
+think TEXT                        print a thinking block
 write PATH, text T                write a file; the directories above it are made. Paths are relative to the working directory
 append PATH, text T               add to the end of a file
 edit PATH, old A, new B           replace the first A by B
@@ -22,7 +21,7 @@ bash COMMAND                      run a command with bash; an interrupt kills it
 commit SUBJECT                    commit everything with git, as the agent
 sleep S                           wait
 spend USD, input N, output N      add to the bill
-limit U                           tell that the usage window is used to U (0-1)
+limit U                           report that U (0-1) of the usage window is used
 retry N, wait S                   meet N overloaded answers, then go on
 env PATH | true                   write the environment to a file, or say it
 fail KIND, text T                 end the turn: auth, usage_limit (resets_in S), rate_limit, overloaded, server_error, connection, billing,
@@ -31,11 +30,11 @@ no_result CODE                    end the process without a result
 exit CODE                         end the process after a good result
 cut true                          end in the middle of a line, exit 0
 crash SIGNAL                      die by a signal
-hang [SIGNALS]                    do nothing for ever, deaf to these signals
+hang [SIGNALS]                    do nothing, forever, ignoring these signals
 flood N, bytes B, raw true        print N messages of B bytes (80), or raw lines
 long_line MB                      say so many megabytes in one line
-garbage N                         print N lines that are no JSON, and N on stderr
-fork holder | daemon              leave a process behind that holds stdout, or that hides in a session of its own
+garbage N                         print N lines that are not JSON, and N lines on stderr
+fork holder | daemon              leave a process behind that holds stdout, or that has a session of its own
 """
 
 import json
@@ -43,29 +42,29 @@ import sys
 from collections import deque
 from itertools import pairwise
 
-from ccterm.box.scripted.actions import Action, Actions, BrokenOff, Ended
+from ccterm.box.scripted.actions import Action, Ended, Interrupted, ScriptedActions
 from ccterm.box.scripted.stdin import Message, StdinReader
 from ccterm.box.scripted.stream import Stream, fresh_uuid
 
 
-class Agent:
+class ScriptPlayer:
     """Plays one turn for each message from stdin, until stdin is closed."""
 
     def __init__(self, stream: Stream, opening: str = "") -> None:
         """opening: the script of the first turn; "" = what the first message says."""
         self._stream = stream
         self._opening = opening
-        self._ear = StdinReader(self._arrived, self._respond)
-        self._actions = Actions(stream, self._ear)
+        self._stdin = StdinReader(self._arrived, self._respond)
+        self._actions = ScriptedActions(stream, self._stdin)
         self._code = 0
 
     def run(self) -> int:
         """Return the exit code."""
-        while message := self._ear.next_message():
+        while message := self._stdin.next_message():
             self._turn(message)
-            if self._ear.signalled:
+            if self._stdin.signalled:
                 return 0
-            self._ear.interrupted = False
+            self._stdin.interrupted = False
         return self._code
 
     def _turn(self, first: Message) -> None:
@@ -75,8 +74,8 @@ class Agent:
             opening, self._opening = self._opening, ""
             self._play(deque(script(opening or first.text)), taken)
             self._code = 0
-        except BrokenOff:
-            self._break_off()
+        except Interrupted:
+            self._abort()
         except Ended as ended:
             self._code = ended.code
         for message in taken:
@@ -85,16 +84,16 @@ class Agent:
     def _play(self, actions: deque[Action], taken: list[Message]) -> None:
         while actions:
             self._actions.perform(actions.popleft())
-            self._ear.listen()
-            if self._ear.broken_off:
-                raise BrokenOff
-            while actions and self._ear.messages:  # a word during a turn is taken up after the running action
-                taken.append(self._ear.messages.popleft())
+            self._stdin.listen()
+            if self._stdin.stopped:
+                raise Interrupted
+            while actions and self._stdin.messages:  # a message during a turn is taken up after the running action
+                taken.append(self._stdin.messages.popleft())
                 self._stream.lifecycle(taken[-1].key, "started")
                 actions.extend(script(taken[-1].text))
-        self._stream.success(self._actions.last_words)
+        self._stream.success(self._actions.last_text)
 
-    def _break_off(self) -> None:
+    def _abort(self) -> None:
         self._stream.user([{"type": "text", "text": "[Request interrupted by user]"}])
         errors = ["[ede_diagnostic] result_type=user last_content_type=n/a stop_reason=null"]
         self._stream.result(is_error=True, subtype="error_during_execution", terminal_reason="aborted_streaming", errors=errors)
@@ -108,7 +107,7 @@ class Agent:
 
 
 def script(text: str) -> list[Action]:
-    """Return the actions that a message holds, or what the agent does with plain words."""
+    """Return the actions that a message holds, or those for plain text."""
     given = _json(text)
     actions = given.get("script") if isinstance(given, dict) else given
     if isinstance(actions, list) and all(isinstance(action, dict) and action for action in actions):
@@ -129,7 +128,7 @@ def _json(text: str) -> object:
 
 
 def main() -> None:
-    """Play; the arguments are those of the real CLI as far as they matter here."""
+    """Play the script; the arguments are those of the real CLI that matter here."""
     arguments = sys.argv[2:]
     options = dict(pairwise(arguments))
     stream = Stream(
@@ -140,7 +139,7 @@ def main() -> None:
         else options.get("--permission-mode", "acceptEdits"),
         partial="--include-partial-messages" in arguments,
     )
-    sys.exit(Agent(stream, _read(options.get("--script"))).run())
+    sys.exit(ScriptPlayer(stream, _read(options.get("--script"))).run())
 
 
 def _read(path: str | None) -> str:

@@ -1,4 +1,4 @@
-"""How the scripted agent misbehaves: ends without a result, hangs, floods, prints rubbish, leaves processes behind."""
+"""How the scripted agent misbehaves: it ends without a result, hangs, floods, prints garbage, leaves processes behind."""
 
 import os
 import resource
@@ -15,10 +15,10 @@ _BATCH = 200
 
 
 class Misbehaviour:
-    """The actions that no honest agent takes."""
+    """The actions that no well-behaved agent takes."""
 
-    def __init__(self, stream: Stream, ear: StdinReader) -> None:
-        self._stream, self._ear = stream, ear
+    def __init__(self, stream: Stream, stdin: StdinReader) -> None:
+        self._stream, self._stdin = stream, stdin
         self.verbs: dict[str, Callable[[Action], None]] = {
             "no_result": lambda action: sys.exit(int(action["no_result"])),
             "exit": self._exit,
@@ -45,7 +45,7 @@ class Misbehaviour:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
         while "SIGINT" in deaf:
             signal.pause()
-        self._ear.sleep(1e9)
+        self._stdin.sleep(1e9)
 
     def _flood(self, action: Action) -> None:
         count, size = int(action["flood"]), int(action.get("bytes", 80))
@@ -73,7 +73,7 @@ def _crash(name: str) -> None:
 
 
 def _fork(kind: str) -> None:
-    """Leave a grandchild behind: "holder" keeps our stdout, "daemon" sits in a session of its own without our environment."""
+    """Leave a grandchild behind: "holder" keeps our stdout open, "daemon" runs in a session of its own without our environment."""
     if os.fork():
         os.wait()
         return

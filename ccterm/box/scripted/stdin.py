@@ -1,4 +1,4 @@
-"""What the scripted agent hears: messages on stdin, interrupts, signals; one thread, nothing happens behind the script's back."""
+"""What reaches the scripted agent: messages on stdin, interrupts and signals, all taken in by one thread when the script asks."""
 
 import json
 import os
@@ -18,14 +18,14 @@ class Message(NamedTuple):
 
 
 class StdinReader:
-    """Reads stdin only when asked to; `lifecycle` hears of each message that arrives, `respond` of each control request."""
+    """Reads stdin only when asked to. arrived: called with each message. respond: called with each control request."""
 
     def __init__(self, arrived: Callable[[Message], None], respond: Callable[[str, str], None]) -> None:
         self.messages: deque[Message] = deque()
         self.interrupted = False
-        """The turn was asked to break off; the agent lives on."""
+        """The turn was interrupted; the agent goes on."""
         self.signalled = False
-        """A SIGINT came; the agent ends."""
+        """A SIGINT came; the agent exits."""
         self.closed = False
         self._arrived, self._respond = arrived, respond
         self._rest = b""
@@ -39,12 +39,12 @@ class StdinReader:
         self.signalled = True
 
     @property
-    def broken_off(self) -> bool:
+    def stopped(self) -> bool:
         """Whether the turn should end now."""
         return self.interrupted or self.signalled
 
     def listen(self, seconds: float = 0.0, also: int = -1) -> None:
-        """Take in what has arrived; wait for something at most so long. `also` is one more descriptor worth waking for."""
+        """Take in what has arrived, waiting at most `seconds` for it. also: one more descriptor to wake up for."""
         wanted = [self._wake, *([] if self.closed else [0]), *([also] if also >= 0 else [])]
         ready, _, _ = select.select(wanted, [], [], max(0.0, seconds))
         if self._wake in ready:
@@ -53,9 +53,9 @@ class StdinReader:
             self._read()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless the turn is broken off."""
+        """Wait, unless the turn is interrupted."""
         end = time.monotonic() + seconds
-        while not self.broken_off and (left := end - time.monotonic()) > 0:
+        while not self.stopped and (left := end - time.monotonic()) > 0:
             self.listen(left)
 
     def next_message(self) -> Message | None:

@@ -1,4 +1,4 @@
-"""Prints the stream-json of the Claude CLI 2.1.330, line by line as it was recorded from the real one, for the scripted agent."""
+"""Prints the stream-json of the Claude CLI 2.1.330, line by line as recorded from the real one, for the scripted agent."""
 
 import contextlib
 import json
@@ -61,12 +61,12 @@ class Stream:
         )
 
     def requesting(self) -> None:
-        """Tell that the model is asked, when partial messages are on."""
+        """Say that the model is being asked, if partial messages are on."""
         if self.partial:
             self.emit({"type": "system", "subtype": "status", "status": "requesting"})
 
     def text(self, text: str, *, seconds: float = 0.0, deltas: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Say a text block; with deltas it is typed over `seconds`."""
+        """Print a text block; with deltas it is typed over `seconds`."""
         message = fresh("msg_")
         if self.partial or deltas:
             typed = [{"type": "text_delta", "text": piece} for piece in pieces(text)]
@@ -75,7 +75,7 @@ class Stream:
         self._closed(message, "end_turn", deltas)
 
     def thinking(self, text: str) -> None:
-        """Think a block."""
+        """Print a thinking block."""
         for tokens in range(5, len(text) // 4 + 6, 5):
             self.emit({"type": "system", "subtype": "thinking_tokens", "estimated_tokens": tokens, "estimated_tokens_delta": 5})
         self._assistant(fresh("msg_"), {"type": "thinking", "thinking": text, "signature": "c2NyaXB0ZWQ="})
@@ -92,7 +92,7 @@ class Stream:
         return call
 
     def tool_result(self, call: str, content: str, *, ok: bool = True, structured: object = None) -> None:
-        """Give a tool's answer."""
+        """Print a tool's result."""
         block = {"tool_use_id": call, "type": "tool_result", "content": content, "is_error": not ok}
         detail = structured if ok and structured is not None else f"Error: {content}"
         self.user([block], tool_use_result=detail)
@@ -104,7 +104,7 @@ class Stream:
         self.emit({**message, "timestamp": timestamp(), **more})
 
     def synthetic(self, text: str, stop_reason: str, **more: object) -> None:
-        """Print what the CLI says in the model's place when a request failed."""
+        """Print what the CLI says in place of the model when a request failed."""
         body: dict[str, object] = {
             "id": fresh_uuid(),
             "type": "message",
@@ -116,17 +116,17 @@ class Stream:
         self.emit({"type": "assistant", "message": body, "parent_tool_use_id": None, "timestamp": timestamp(), **more})
 
     def limit(self, status: str, utilization: float, resets_in: float) -> None:
-        """Tell how far the five-hour window is used."""
+        """Report how much of the five-hour window is used."""
         window = {"utilization": utilization, "resetsAt": int(time.time() + resets_in), "status": status}
         info = {**window, "rateLimitType": "five_hour", "isUsingOverage": False, "unifiedWindows": {"five_hour": window}}
         self.emit({"type": "rate_limit_event", "rate_limit_info": info})
 
     def success(self, text: str) -> None:
-        """End a turn well."""
+        """End a turn successfully."""
         self.result(is_error=False, subtype="success", terminal_reason="completed", api_error_status=None, result=text)
 
     def lifecycle(self, key: str, state: str) -> None:
-        """Tell what became of a message from stdin."""
+        """Report the state of a message from stdin."""
         if key:
             self.emit({"type": "command_lifecycle", "command_uuid": key, "state": state})
 
@@ -184,11 +184,11 @@ class Stream:
 
 
 COST_USD, INPUT, OUTPUT = 0.0028, 1200, 40
-"""What one answer costs unless the script says otherwise."""
+"""Cost of one answer unless the script says otherwise."""
 
 
 class Spending:
-    """Money and tokens: of this turn, and of the session so far."""
+    """Money and tokens of this turn and of the session so far."""
 
     def __init__(self) -> None:
         self.cost_usd = 0.0
@@ -196,7 +196,7 @@ class Spending:
         self.input = self.output = 0
 
     def begin_turn(self) -> None:
-        """Count from nought for a new turn."""
+        """Reset the counts of the turn."""
         self.turn_input = self.turn_output = self.turn_answers = 0
 
     def answer(self, cost_usd: float = COST_USD, input_tokens: int = INPUT, output_tokens: int = OUTPUT) -> None:
@@ -210,18 +210,18 @@ class Spending:
 
 
 class Conversation:
-    """The session's file below HOME, as the CLI keeps it; without a HOME that can be written there is none."""
+    """The session's file below HOME, as the CLI keeps it; none if HOME cannot be written to."""
 
     def __init__(self, session: str) -> None:
         self._file = -1
-        place = "".join(letter if letter.isalnum() else "-" for letter in os.getcwd())
-        directory = os.path.join(os.environ.get("HOME", "/nonexistent"), ".claude", "projects", place)
+        project = "".join(letter if letter.isalnum() else "-" for letter in os.getcwd())
+        directory = os.path.join(os.environ.get("HOME", "/nonexistent"), ".claude", "projects", project)
         with contextlib.suppress(OSError):
             os.makedirs(directory, mode=0o700, exist_ok=True)
             self._file = os.open(f"{directory}/{session}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def add(self, message: Mapping[str, object]) -> None:
-        """Write one message down."""
+        """Append one message."""
         if self._file >= 0:
             os.write(self._file, line_of(message))
 
@@ -243,7 +243,7 @@ def fresh(prefix: str) -> str:
 
 
 def fresh_uuid() -> str:
-    """Return a uuid4; the uuid module would cost start-up time."""
+    """Return a uuid4. Importing uuid would cost start-up time."""
     digits = os.urandom(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
@@ -255,6 +255,6 @@ def timestamp() -> str:
 
 
 def pieces(text: str) -> list[str]:
-    """Return a text as it is typed, in at most a hundred pieces."""
+    """Return the pieces in which a text is typed, at most a hundred."""
     size = max(20, len(text) // 100 + 1)
     return [text[start : start + size] for start in range(0, len(text), size)] or [""]

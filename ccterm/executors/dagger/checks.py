@@ -1,6 +1,5 @@
 """The preflight questions of the Dagger executor, from the CLI on this machine to a round trip in a container."""
 
-import asyncio
 import importlib.metadata
 import shutil
 import sys
@@ -14,6 +13,7 @@ from ccterm.executors.base import Check, CheckResult
 from ccterm.executors.dagger.command import load_sdk, version
 from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
+from ccterm.processes import run_command_async
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,18 +164,10 @@ def judged(name: str, code: int, words: str, context: str, platform: str) -> Doc
 
 
 async def _ask(environ: Mapping[str, str], *command: str) -> tuple[int, str]:
-    pipe = asyncio.subprocess.PIPE
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=asyncio.subprocess.STDOUT, env=dict(environ)
-        )
+        answer = await run_command_async(command, env=environ, seconds=SECONDS, stderr=True)
+    except TimeoutError:
+        return -1, ""
     except OSError as error:
         return 1, str(error)
-    try:
-        async with asyncio.timeout(SECONDS):
-            words, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return -1, ""
-    return process.returncode or 0, words.decode("utf-8", "replace")
+    return answer.code, answer.output.decode("utf-8", "replace")

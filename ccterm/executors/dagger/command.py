@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ccterm.errors import PreflightError
+from ccterm.processes import run_command_async
 
 SERIES = (0, 21)
 """Major and minor version of the Dagger that ccterm was measured with; CLI, SDK and engine must be of it."""
@@ -57,18 +58,10 @@ def fits(version: str) -> bool:
 async def version(cli: Path) -> str:
     """Return what `dagger version` says, such as "0.21.8"; "" when it says nothing that can be understood."""
     try:
-        async with asyncio.timeout(VERSION_SECONDS):
-            null, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-            process = await asyncio.create_subprocess_exec(cli, "version", stdin=null, stdout=pipe, stderr=null, env=child_environment({}))
-            try:
-                said, _ = await process.communicate()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-    except (OSError, TimeoutError):
+        answer = await run_command_async([cli, "version"], env=child_environment({}), seconds=VERSION_SECONDS)
+    except OSError:
         return ""
-    match = re.search(rb"v?(\d+\.\d+\.\d+)", said)
+    match = re.search(rb"v?(\d+\.\d+\.\d+)", answer.output)
     return match[1].decode() if match else ""
 
 

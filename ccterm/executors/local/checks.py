@@ -1,12 +1,12 @@
 """What the local executor needs of this machine, as preflight questions."""
 
 import asyncio
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
 from ccterm.executors.base import Check, CheckResult
+from ccterm.git.git import GitError, installed_version
 
 _GIT = (2, 25)
 
@@ -42,14 +42,10 @@ class GitCheck:
         )
 
     async def _version(self) -> str | None:
-        program = shutil.which("git", path=self._environ.get("PATH"))
-        if program is None:
+        try:
+            return await asyncio.to_thread(installed_version, self._environ.get("PATH")) or None
+        except (OSError, GitError):
             return None
-        null, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(program, "--version", stdin=null, stdout=pipe, stderr=null, env=dict(self._environ))
-        answer, _ = await process.communicate()
-        words = answer.decode("utf-8", "replace").split()
-        return words[2] if len(words) > 2 else None
 
 
 class PythonCheck:

@@ -1,1 +1,1 @@
-"""Changes brought into a working copy, all or nothing, journaled, and taken back."""
+"""Bringing changes into a working copy, all or nothing, with a journal, and undoing that."""

@@ -1,10 +1,10 @@
-"""What a run wants to change in a working copy: path by path from T0 to T1, each byte of T1 beside it, taken from checked objects.
+"""What a run wants to change in a working copy: path by path from T0 to T1, with the bytes of T1, taken from checked objects.
 
-A box is not believed: its pack goes through git's own checks, and every name, mode and link is judged here again.
+A box is not trusted: its pack goes through git's own checks, and every name, mode and link is checked here again.
 """
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -13,12 +13,15 @@ from pydantic import ConfigDict, TypeAdapter
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError
+from ccterm.git.diff import PLAIN, raw_changes
 from ccterm.git.git import Git, GitError
 from ccterm.git.names import is_dotgit, link_leaves, shown, too_deep, unfit
+from ccterm.git.objects import read_blobs
+from ccterm.git.tree import GITLINK
 from ccterm.models import PendingChange, Run, Value
-from ccterm.policy.rules import Refusal
-from ccterm.workspace.rooted import NOTHING, Content, Kind
-from ccterm.workspace.snapshot.manifest import Manifest, read_manifest
+from ccterm.workspace.content import NOTHING, Content, Kind
+from ccterm.workspace.snapshot.manifest import Rows, read_manifest
+from ccterm.workspace.work import Refusal
 
 CHANGES = "sync"
 """Name of the directory in a run's work."""
@@ -26,15 +29,15 @@ _OPS = "ops.json"
 _MODES = (0o100644, 0o100755, 0o120000)
 
 
-class Op(Value):
-    """One path: what it held and what it shall hold."""
+class FileChange(Value):
+    """One path: what it held and what it is to hold."""
 
     name: str
     """The path's bytes as Latin-1, so that any byte can be kept."""
     old: Content
     new: Content
     file: str = ""
-    """Where the new bytes lie, in the change set's directory."""
+    """Name of the file with the new bytes, in the change set's directory."""
 
     @property
     def path(self) -> bytes:
@@ -43,7 +46,7 @@ class Op(Value):
 
     @property
     def deed(self) -> Literal["added", "modified", "deleted"]:
-        """What is done to the path."""
+        """What happens to the path."""
         return "added" if self.old == NOTHING else "deleted" if self.new == NOTHING else "modified"
 
     @property
@@ -52,7 +55,7 @@ class Op(Value):
         return shown(self.path)
 
 
-_LIST: TypeAdapter[tuple[Op, ...]] = TypeAdapter(tuple[Op, ...], config=ConfigDict(defer_build=True))
+_LIST: TypeAdapter[tuple[FileChange, ...]] = TypeAdapter(tuple[FileChange, ...], config=ConfigDict(defer_build=True))
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,11 @@ class ChangeSet:
     """All changes of one run, in a directory of their own."""
 
     directory: Path
-    ops: tuple[Op, ...]
+    ops: tuple[FileChange, ...]
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
-        """Read a change set; None when there is none. Raises ValueError."""
+        """Read a change set; None if there is none. Raises ValueError."""
         try:
             return cls(directory, _LIST.validate_json((directory / _OPS).read_bytes()))
         except OSError:
@@ -75,31 +78,31 @@ class ChangeSet:
         (self.directory / _OPS).write_bytes(_LIST.dump_json(self.ops))
 
     def only(self, paths: Sequence[str]) -> "ChangeSet":
-        """Return the changes of some paths; of all when none is named."""
-        return ChangeSet(self.directory, tuple(op for op in self.ops if op.shown in paths)) if paths else self
+        """Return the changes of these paths, or of all if none is given."""
+        return ChangeSet(self.directory, tuple(change for change in self.ops if change.shown in paths)) if paths else self
 
     def without(self, paths: Sequence[str]) -> "ChangeSet":
-        """Return the changes but those of some paths."""
-        return ChangeSet(self.directory, tuple(op for op in self.ops if op.shown not in paths))
+        """Return the changes except those of these paths."""
+        return ChangeSet(self.directory, tuple(change for change in self.ops if change.shown not in paths))
 
-    def data(self, op: Op) -> bytes:
-        """Return the bytes that a path shall hold. Raises OSError."""
-        return (self.directory / op.file).read_bytes()
+    def data(self, change: FileChange) -> bytes:
+        """Return the bytes that a path is to hold. Raises OSError."""
+        return (self.directory / change.file).read_bytes()
 
 
 def pending_changes(run: Run) -> list[PendingChange]:
-    """Return what a run that is not applied yet would change."""
+    """Return what a run that has not been applied yet would change."""
     changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES) if run.salvage else None
-    return [PendingChange(path=op.shown, deed=op.deed) for op in changes.ops] if changes else []
+    return [PendingChange(path=change.shown, deed=change.deed) for change in changes.ops] if changes else []
 
 
 def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path) -> tuple[ChangeSet, list[Refusal]]:
-    """Make the change set of a commit in the new directory `to`, and what of it must never be applied. Raises StepError(commit)."""
+    """Make the change set of a commit in the new directory `to`; return it with what must never be applied. Raises StepError(commit)."""
     git = Git(str(clean))
     try:
         _take_in(git, bundle)
         if git.text("rev-parse", "--verify", f"{commit}^") != base:
-            raise GitError("git", "the commit does not stand on the snapshot")
+            raise GitError("git", "the commit is not based on the snapshot")
         to.mkdir(mode=0o700)
         return _Extraction(git, read_manifest(manifest).rows, to).run(base, commit)
     except (GitError, OSError) as error:
@@ -107,7 +110,7 @@ def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path
 
 
 def _take_in(git: Git, bundle: Path) -> None:
-    """Take the pack out of a bundle into the repository, each object checked. A bundle itself is fetched without any check."""
+    """Index the pack of a bundle into the repository with all checks; a fetch from a bundle would do without them."""
     with bundle.open("rb") as file:
         while file.readline() not in (b"\n", b""):
             continue
@@ -115,21 +118,23 @@ def _take_in(git: Git, bundle: Path) -> None:
 
 
 class _Extraction:
-    """Takes the changes out, one by one."""
+    """Extracts the changes, one by one."""
 
-    def __init__(self, git: Git, manifest: Manifest, to: Path) -> None:
+    def __init__(self, git: Git, manifest: Rows, to: Path) -> None:
         self._git, self._manifest, self._to = git, manifest, to
         self._refused: list[Refusal] = []
 
     def run(self, base: str, commit: str) -> tuple[ChangeSet, list[Refusal]]:
-        told = list(_told(self._git, base, commit))
-        blobs = self._blobs([sha for _, mode, sha in told if mode in _MODES])
-        ops = [op for number, (path, mode, sha) in enumerate(told) if (op := self._op(number, path, mode, blobs.get(sha, b"")))]
+        raw = list(raw_changes(self._git, "diff-tree", *PLAIN, base, commit))
+        names = [each.new_sha for each in raw if each.new_mode in _MODES]
+        blobs = dict(zip(names, read_blobs(self._git, names), strict=True))
+        found = (self._change(number, each.path, each.new_mode, blobs.get(each.new_sha, b"")) for number, each in enumerate(raw))
+        ops = [change for change in found if change]
         changes = ChangeSet(self._to, tuple(ops))
         changes.write()
         return changes, self._refused
 
-    def _op(self, number: int, path: bytes, mode: int, data: bytes) -> Op | None:
+    def _change(self, number: int, path: bytes, mode: int, data: bytes) -> FileChange | None:
         if wrong := _wrong(path, mode, data, new=path not in self._manifest):
             self._refused.append((wrong[0], shown(path), wrong[1]))
             return None
@@ -137,36 +142,18 @@ class _Extraction:
         old = row.content if row else NOTHING
         name = path.decode("latin-1")
         if not mode:
-            return Op(name=name, old=old, new=NOTHING)
+            return FileChange(name=name, old=old, new=NOTHING)
         (self._to / str(number)).write_bytes(data)
-        return Op(name=name, old=old, new=Content.of(data, mode), file=str(number))
-
-    def _blobs(self, shas: Sequence[str]) -> Mapping[str, bytes]:
-        answer = self._git.run("cat-file", "--batch", stdin="".join(f"{sha}\n" for sha in shas).encode()) if shas else b""
-        found, at = {}, 0
-        for sha in shas:
-            end = answer.index(b"\n", at)
-            size = int(answer[at:end].rsplit(b" ", 1)[1])
-            found[sha] = answer[end + 1 : end + 1 + size]
-            at = end + size + 2
-        return found
-
-
-def _told(git: Git, base: str, commit: str) -> Iterator[tuple[bytes, int, str]]:
-    """Yield path, new mode (0 = gone) and new object of every change."""
-    fields = iter(git.fields("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, commit))
-    for about in fields:
-        _, mode, _, sha, _ = about.split(b" ")
-        yield next(fields), int(mode, 8), sha.decode()
+        return FileChange(name=name, old=old, new=Content.of(data, mode), file=str(number))
 
 
 def _wrong(path: bytes, mode: int, data: bytes, *, new: bool) -> tuple[str, str] | None:
     """Return rule and detail of what is wrong with a change, or None."""
     parts = path.split(b"/")
     if any(part in (b"", b".", b"..") for part in parts) or any(map(is_dotgit, parts)):
-        return "dotgit", "some systems take this name for .git, or for a way out"
+        return "dotgit", "some systems take this name for .git, or for a way out of the tree"
     if mode and mode not in _MODES:
-        return ("gitlink", "a submodule") if mode == 0o160000 else ("special", f"mode {mode:o}")
+        return ("gitlink", "a submodule") if mode == GITLINK else ("special", f"mode {mode:o}")
     if mode and (deep := too_deep(path)):
         return "depth", deep
     if mode and new and (why := next(filter(None, map(unfit, parts)), "")):
@@ -178,10 +165,10 @@ def _wrong(path: bytes, mode: int, data: bytes, *, new: bool) -> tuple[str, str]
 
 def diffstat(changes: ChangeSet) -> list[str]:
     """Return one line per path for people: A, M or D, and the path."""
-    return [f"{_letter(op)} {op.shown}" for op in changes.ops]
+    return [f"{_letter(change)} {change.shown}" for change in changes.ops]
 
 
-def _letter(op: Op) -> str:
-    if op.old.kind is Kind.NOTHING:
+def _letter(change: FileChange) -> str:
+    if change.old.kind is Kind.NOTHING:
         return "A"
-    return "D" if op.new.kind is Kind.NOTHING else "T" if op.old.kind is not op.new.kind else "M"
+    return "D" if change.new.kind is Kind.NOTHING else "T" if change.old.kind is not change.new.kind else "M"

@@ -1,118 +1,115 @@
-"""Takes an apply back, whether it failed just now or its process died at any instruction: every path to what it held before.
+"""Undoes an apply that failed, or whose process died at any instruction: every path gets back what it held before.
 
-A path that holds neither what the apply found nor what it wrote was changed by somebody else; it is left alone and named.
+A path that holds neither what the apply found nor what it wrote was changed by someone else; it is left alone and named.
 """
 
 import os
 from collections.abc import Callable, Collection
 
-from ccterm.workspace.apply.changeset import Op
-from ccterm.workspace.apply.forward import Stage, make_way, remove_if_empty, staged
+from ccterm.git.rooted import Root
+from ccterm.workspace.apply.changeset import FileChange
+from ccterm.workspace.apply.forward import Stage, make_way, remove_if_empty, staged, sync_file
 from ccterm.workspace.apply.journal import Journal
+from ccterm.workspace.content import Content, Kind, content_of
 from ccterm.workspace.disk import CannotExchange, Disk
-from ccterm.workspace.rooted import Content, Kind, Root
 
 
 class Rollback:
-    """One way back. backup: gives the bytes that the path of a number held."""
+    """One rollback. backup: returns the bytes that the path of change N held."""
 
     def __init__(self, root: Root, disk: Disk, journal: Journal, backup: Callable[[int], bytes]) -> None:
         self._root, self._disk, self._journal, self._backup = root, disk, journal, backup
         self.foreign: list[str] = []
-        """Paths that somebody else changed meanwhile."""
+        """Paths that someone else changed meanwhile."""
 
     def run(self) -> None:
-        """Carry it out. Raises OSError when even that cannot be done; the journal then stays."""
+        """Roll back. Raises OSError when that fails too; the journal then stays."""
         if not self._root.stat(os.fsencode(self._journal.stage)):
-            return  # nothing was begun
+            return  # nothing was started
         with staged(self._root, self._journal.stage) as stage:
             self._restore(stage, deletions=False)
             for name in sorted(self._journal.made, key=lambda each: -len(each)):
                 remove_if_empty(self._root, self._disk, name.encode("latin-1"))
-            self._restore(stage, deletions=True)  # last, for a directory may have come into the place of a file
+            self._restore(stage, deletions=True)  # last, because a directory may have replaced a file
         clear_stage(self._root, self._disk, self._journal, keep=self.foreign)
 
     def _restore(self, stage: Stage, *, deletions: bool) -> None:
-        for number, op in reversed(list(enumerate(self._journal.ops))):
+        for number, change in reversed(list(enumerate(self._journal.ops))):
             self._root.forget()
-            if (op.new.kind is Kind.NOTHING) is deletions and not self._restored(stage, number, op):
-                self.foreign.append(op.shown)
+            if (change.new.kind is Kind.NOTHING) is deletions and not self._restored(stage, number, change):
+                self.foreign.append(change.shown)
 
-    def _restored(self, stage: Stage, number: int, op: Op) -> bool:
-        """Bring one path back; return whether it then holds what it held, or what its user made of it before we came."""
-        here = self._root.content(op.path)
+    def _restored(self, stage: Stage, number: int, change: FileChange) -> bool:
+        """Restore one path; return whether it then holds what it held, or what the user made of it before the apply reached it."""
+        here = content_of(self._root, change.path)
         aside = b"%d.old" % number
-        if here.same(op.old):
+        if here.same(change.old):
             return True
-        if op.old.kind is Kind.NOTHING:
-            return here.kind in (Kind.NOTHING, Kind.DIRECTORY) or (here.same(op.new) and self._removed(stage, number, op))
+        if change.old.kind is Kind.NOTHING:
+            return here.kind in (Kind.NOTHING, Kind.DIRECTORY) or (here.same(change.new) and self._removed(stage, number, change))
         if here.kind is Kind.NOTHING:
-            return (op.new.kind is Kind.NOTHING or stage.has(aside)) and self._put_back(stage, aside, number, op)
-        if not here.same(op.new):
+            return (change.new.kind is Kind.NOTHING or stage.has(aside)) and self._put_back(stage, aside, number, change)
+        if not here.same(change.new):
             return False
-        return self._swapped(stage, number, op)
+        return self._swapped(stage, number, change)
 
-    def _removed(self, stage: Stage, number: int, op: Op) -> bool:
-        """Remove what the apply made, unless it became something else at this moment."""
+    def _removed(self, stage: Stage, number: int, change: FileChange) -> bool:
+        """Remove what the apply made, unless it was changed just now."""
         gone = b"%d.gone" % number
-        directory, name = self._root.parent(op.path)
+        directory, name = self._root.parent(change.path)
         self._disk.move(name, directory, gone, stage.descriptor)
-        if stage.content(gone).same(op.new):
+        if stage.content(gone).same(change.new):
             return True
         self._disk.move(gone, stage.descriptor, name, directory)
         return False
 
-    def _put_back(self, stage: Stage, aside: bytes, number: int, op: Op) -> bool:
-        """Put back what was taken away."""
+    def _put_back(self, stage: Stage, aside: bytes, number: int, change: FileChange) -> bool:
+        """Put back what was moved away."""
         if not stage.has(aside):
-            aside = self._from_backup(stage, number, op)
-        above, _, name = op.path.rpartition(b"/")
+            aside = self._from_backup(stage, number, change)
+        above, _, name = change.path.rpartition(b"/")
         try:
             self._disk.move(aside, stage.descriptor, name, make_way(self._root, self._disk, above, self._journal))
         except (FileExistsError, NotADirectoryError):
             return False
-        return self._root.content(op.path).same(op.old)
+        return content_of(self._root, change.path).same(change.old)
 
-    def _swapped(self, stage: Stage, number: int, op: Op) -> bool:
-        """Let what was replaced change places with what replaced it."""
+    def _swapped(self, stage: Stage, number: int, change: FileChange) -> bool:
+        """Exchange what was replaced with what replaced it."""
         old = next((name for name in (b"%d.old" % number, b"%d" % number) if stage.has(name)), None)
-        old = old or self._from_backup(stage, number, op)
-        directory, name = self._root.parent(op.path)
+        old = old or self._from_backup(stage, number, change)
+        directory, name = self._root.parent(change.path)
         try:
             self._disk.exchange(old, stage.descriptor, name, directory)
         except CannotExchange:
-            return self._removed(stage, number, op) and self._put_back(stage, old, number, op)
-        if not stage.content(old).same(op.new):
+            return self._removed(stage, number, change) and self._put_back(stage, old, number, change)
+        if not stage.content(old).same(change.new):
             self._disk.exchange(old, stage.descriptor, name, directory)
             return False
-        return self._root.content(op.path).same(op.old)
+        return content_of(self._root, change.path).same(change.old)
 
-    def _from_backup(self, stage: Stage, number: int, op: Op) -> bytes:
+    def _from_backup(self, stage: Stage, number: int, change: FileChange) -> bytes:
         name, data = b"%d.kept" % number, self._backup(number)
         if stage.has(name):
             self._disk.remove(name, stage.descriptor)
-        if op.old.kind is Kind.LINK:
+        if change.old.kind is Kind.LINK:
             self._disk.make_link(data, name, stage.descriptor)
             return name
-        self._disk.make_file(name, stage.descriptor, data, op.old.mode, exact=True)
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=stage.descriptor)
-        try:
-            self._disk.sync(file)
-        finally:
-            os.close(file)
+        self._disk.make_file(name, stage.descriptor, data, change.old.mode, exact=True)
+        sync_file(self._disk, stage.descriptor, name)
         return name
 
 
-def _is_ours(content: Content, op: Op) -> bool:
-    return content.same(op.old) or content.same(op.new)
+def _is_ours(content: Content, change: FileChange) -> bool:
+    return content.same(change.old) or content.same(change.new)
 
 
 def clear_stage(root: Root, disk: Disk, journal: Journal, keep: Collection[str] = ()) -> None:
-    """Remove the stage and what waits in it, but what may be somebody else's: at the paths in `keep`. Raises OSError."""
+    """Remove the stage with its contents, except what may be someone else's: at the paths in `keep`. Raises OSError."""
     with staged(root, journal.stage) as stage:
         for name in os.listdir(stage.descriptor):  # noqa: PTH208 - of a descriptor
             number = name.split(".")[0]
-            op = journal.ops[int(number)] if number.isdecimal() and int(number) < len(journal.ops) else None
-            if op is None or op.shown not in keep or _is_ours(stage.content(os.fsencode(name)), op):
+            change = journal.ops[int(number)] if number.isdecimal() and int(number) < len(journal.ops) else None
+            if change is None or change.shown not in keep or _is_ours(stage.content(os.fsencode(name)), change):
                 disk.remove(os.fsencode(name), stage.descriptor)
     remove_if_empty(root, disk, os.fsencode(journal.stage))

@@ -1,6 +1,6 @@
-"""The way of a change set into a working copy and back: check, journal, apply, and after a crash, recovery. One at a time per repository.
+"""Applies change sets to working copies and undoes that: check, journal, apply, and recovery after a crash. One at a time per repository.
 
-Nothing but files of the working copy is touched: not the index, not HEAD, no ref, hook or configuration.
+Only files of the working copy are touched: not the index, not HEAD, no ref, hook or configuration.
 """
 
 import os
@@ -17,16 +17,16 @@ from typing import NoReturn
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, StepError, UsageError
 from ccterm.git.names import shown
+from ccterm.git.rooted import Root
 from ccterm.models import RunId
 from ccterm.state_dir import StateDir
-from ccterm.workspace.apply.changeset import ChangeSet, Op
-from ccterm.workspace.apply.conflicts import Look, changed
-from ccterm.workspace.apply.forward import Apply, Conflict, QuickMark
+from ccterm.workspace.apply.changeset import ChangeSet, FileChange
+from ccterm.workspace.apply.conflicts import ConflictCheck, changed
+from ccterm.workspace.apply.forward import Conflict, QuickMark, RollForward
 from ccterm.workspace.apply.journal import ID_LENGTH, UNDO, Backups, Directory, Journal, Phase, is_old, journals
 from ccterm.workspace.apply.rollback import Rollback, clear_stage
 from ccterm.workspace.disk import Disk
-from ccterm.workspace.locks import holding
-from ccterm.workspace.rooted import Root
+from ccterm.workspace.repository import working_copy_lock
 
 _SHOWN = 10
 
@@ -39,7 +39,7 @@ class Applied:
     notes: tuple[str, ...] = ()
 
 
-class Sync:
+class ApplyTransaction:
     """Brings change sets into working copies. Its methods block; they raise StepError(conflict), UsageError and StateError."""
 
     def __init__(self, state: StateDir, disk: Disk | None = None) -> None:
@@ -47,40 +47,40 @@ class Sync:
         self._disk = disk or Disk()
 
     def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Applied:
-        """Bring all changes into the working copy, or none. What it holds already is passed over."""
-        with holding(self._state, root):
+        """Bring all changes into the working copy, or none. Paths that hold the new content already are skipped."""
+        with working_copy_lock(self._state, root):
             first = self._state.applied(run)
-            later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # when a part was applied before
+            later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # if some paths were applied before
             return self._carry_out(next(place for place in chain([first], later) if not place.exists()), root, changes)
 
     def undo(self, run: RunId) -> Applied:
-        """Put back what the paths of a run's changes held, if they still hold what the run brought."""
+        """Put back what the changed paths held, if they still hold what the run brought."""
         applied = self._applied(run)
         if not applied:
-            what = "was undone already" if self._state.applied(run).exists() else "brought nothing that can still be undone"
+            what = "was undone already" if self._state.applied(run).exists() else "has no changes that can still be undone"
             raise UsageError(f"run {run} {what}", f"ccterm show {run}")
         root = Path(applied[0][1].root)
         files = 0
-        with holding(self._state, root):
+        with working_copy_lock(self._state, root):
             for place, journal in reversed(applied):
-                files += self._carry_out(self._undo_place(place), root, self._backwards(place, journal), journal).files
+                files += self._carry_out(self._undo_place(place), root, self._reverse(place, journal), journal).files
                 self._forget_undo(place, journal)
         return Applied(files)
 
     def _applied(self, run: RunId) -> list[tuple[Path, Journal]]:
-        """Return the journals of a run whose changes are in the working copy, in the order in which they came."""
+        """Return the journals of a run whose changes are in the working copy, in order."""
         found = [(place, journal) for place, journal in journals(self._state.journal) if place.name.startswith(run)]
         return [(place, journal) for place, journal in found if journal.phase is Phase.DONE and not place.name.endswith(UNDO)]
 
-    def _backwards(self, place: Path, journal: Journal) -> ChangeSet:
-        """Return the way back as a change set of its own, with the bytes that were kept."""
+    def _reverse(self, place: Path, journal: Journal) -> ChangeSet:
+        """Return the reverse of an apply as a change set, with the bytes that were kept."""
         directory = place / "back"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         ops = []
-        for number, op in enumerate(journal.ops):
+        for number, change in enumerate(journal.ops):
             (directory / str(number)).write_bytes(journal.backup(place, number))
-            ops.append(Op(name=op.name, old=op.new, new=op.old, file=str(number)))
+            ops.append(FileChange(name=change.name, old=change.new, new=change.old, file=str(number)))
         return ChangeSet(directory, tuple(ops))
 
     def _undo_place(self, place: Path) -> Path:
@@ -92,10 +92,10 @@ class Sync:
             shutil.rmtree(left, ignore_errors=True)
 
     def _carry_out(self, place: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Applied:
-        """Check, write the journal, apply. undone: the journal whose way back this is."""
+        """Check, write the journal, apply. undone: the journal that this undoes."""
         try:
             with Root(directory) as root:
-                found = Look(root, changes)
+                found = ConflictCheck(root, changes)
                 if found.ops:
                     journal = self._plan(place, directory, found, undone)
                     self._apply(root, place, journal, changes, found.marks)
@@ -107,10 +107,10 @@ class Sync:
             name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
             raise StepError(Cause.CONFLICT, f"{directory} cannot be written: {name}{error.strerror or error}", fix, reason="io") from error
 
-    def _plan(self, place: Path, directory: Path, found: Look, undone: Journal | None) -> Journal:
-        """Write the journal: from here on a crash is taken back at the next start. Raises OSError, StateError."""
+    def _plan(self, place: Path, directory: Path, found: ConflictCheck, undone: Journal | None) -> Journal:
+        """Write the journal: from now on the next start undoes a crash. Raises OSError, StateError."""
         directories = found.directories
-        if undone:  # what the apply made may go again; what it removed comes back as it was
+        if undone:  # what the apply made may be removed; what it removed is restored
             directories = {name: mode for name, mode in directories.items() if name in undone.made}
             directories |= {each.name: each.mode for each in undone.directories}
         backups = Backups(place)
@@ -122,7 +122,7 @@ class Sync:
             root=str(directory),
             stage=stage,
             ops=tuple(found.ops),
-            backups=tuple(backups.places),
+            backups=tuple(backups.kept),
             made=tuple(found.made),
             directories=tuple(Directory(name=name, mode=mode) for name, mode in directories.items()),
             exact=undone is not None,
@@ -131,20 +131,20 @@ class Sync:
 
     def _apply(self, root: Root, place: Path, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
         try:
-            Apply(root, self._disk, journal, changes, marks).run()
+            RollForward(root, self._disk, journal, changes, marks).run()
         except (Conflict, OSError) as error:
             self._give_up(root, place, journal, error)
         journal.at(Phase.DONE).write(place)
-        with suppress(OSError):  # all is done; what is left lying about goes at the next start
+        with suppress(OSError):  # everything is done; the next start removes what is left
             clear_stage(root, self._disk, journal)
 
     def _give_up(self, root: Root, place: Path, journal: Journal, error: Conflict | OSError) -> NoReturn:
-        """Take back what was done, and say why nothing is applied."""
+        """Undo what was done, and raise the reason why nothing is applied."""
         try:
             foreign = self._roll_back(root, place, journal)
         except OSError as worse:
-            message = f"{journal.root} holds a part of the changes, which cannot be taken back: {worse.strerror or worse}"
-            fix = "mend that; the next start of ccterm takes them back"
+            message = f"{journal.root} holds some of the changes, and they cannot be undone: {worse.strerror or worse}"
+            fix = "fix that; the next start of ccterm undoes them"
             raise StepError(Cause.CONFLICT, message, fix, reason="io") from worse
         if isinstance(error, Conflict) or foreign:
             paths = [shown(error.path)] if isinstance(error, Conflict) else []
@@ -152,30 +152,30 @@ class Sync:
         raise error
 
     def _roll_back(self, root: Root, place: Path, journal: Journal) -> list[str]:
-        way = Rollback(root, self._disk, journal, lambda number: journal.backup(place, number))
-        way.run()
-        if way.foreign:
-            journal.at(Phase.UNDONE).write(place)  # what these paths held stays at hand
+        rollback = Rollback(root, self._disk, journal, lambda number: journal.backup(place, number))
+        rollback.run()
+        if rollback.foreign:
+            journal.at(Phase.UNDONE).write(place)  # keeps what these paths held
         else:
             shutil.rmtree(place, ignore_errors=True)
-        return way.foreign
+        return rollback.foreign
 
     def recover(self) -> Mapping[RunId, str]:
-        """Take back every apply whose process died half-way. Returns run -> what a person should know. Old journals go."""
-        told: dict[RunId, str] = {}
+        """Undo every apply whose process died before the end, and remove old journals. Returns run -> what the user should know."""
+        notes: dict[RunId, str] = {}
         for place, journal in list(journals(self._state.journal)):
             run = RunId(place.name[:ID_LENGTH])
             try:
-                if said := self._recovered(place, journal):
-                    told[run] = said
+                if note := self._recovered(place, journal):
+                    notes[run] = note
             except (CctermError, OSError) as error:
-                told[run] = f"an apply to {journal.root} was broken off and cannot be taken back yet: {error}"
-        return told
+                notes[run] = f"an apply to {journal.root} was interrupted and cannot be undone yet: {error}"
+        return notes
 
     def _recovered(self, place: Path, journal: Journal) -> str:
         if journal.phase is Phase.APPLYING:
-            return self._taken_back(place, journal)
-        if place.name.endswith(UNDO):  # the undo is through, only its note is missing
+            return self._undone(place, journal)
+        if place.name.endswith(UNDO):  # the undo is complete, only its record is missing
             first = place.with_name(place.name.removesuffix(UNDO))
             if done := Journal.read(first):
                 self._forget_undo(first, done)
@@ -185,13 +185,13 @@ class Sync:
             self._clear_left_stage(journal)
         return ""
 
-    def _taken_back(self, place: Path, journal: Journal) -> str:
+    def _undone(self, place: Path, journal: Journal) -> str:
         directory = Path(journal.root)
-        with holding(self._state, directory), Root(directory) as root:
+        with working_copy_lock(self._state, directory), Root(directory) as root:
             foreign = self._roll_back(root, place, journal)
         what = "an undo" if place.name.endswith(UNDO) else "an apply"
-        left = f"; changed by somebody else and left alone: {', '.join(foreign[:_SHOWN])}" if foreign else ""
-        return f"{what} to {directory} was broken off and has been taken back{left}"
+        left = f"; changed by someone else and left alone: {', '.join(foreign[:_SHOWN])}" if foreign else ""
+        return f"{what} to {directory} was interrupted and has been undone{left}"
 
     def _clear_left_stage(self, journal: Journal) -> None:
         directory = Path(journal.root)
@@ -200,7 +200,7 @@ class Sync:
                 clear_stage(root, self._disk, journal)
 
     def applied(self) -> Mapping[RunId, int]:
-        """Return how many paths of which runs were brought into their working copies."""
+        """Return, by run, how many paths were brought into working copies."""
         counts = Counter[RunId]()
         for place, journal in journals(self._state.journal):
             if journal.phase is Phase.DONE and not place.name.endswith(UNDO):

@@ -1,7 +1,7 @@
 """The commits of a user's repository as packs of our own, kept between runs: exactly what HEAD and the tags reach, and nothing else.
 
-Not a clone: branches, stashes and whatever history the user has thrown away must not reach an agent. When what was kept is no longer
-part of the history, it is packed anew.
+Not a clone: branches, stashes and history that the user threw away must not reach an agent. When what was kept is no longer part of the
+history, everything is packed again.
 """
 
 import json
@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ccterm.git.git import Git, init
+from ccterm.git.refs import Ref, list_tags, write_packed_refs
 from ccterm.state_dir import private_directory, write_private
 from ccterm.workspace.repository import Repository
 
@@ -24,14 +25,14 @@ class History:
         self._directory = directory
         self._repository = repository
         self._note = directory / "tips.json"
-        self.tags: list[bytes] = []
-        """`sha ref` of every tag, after `bring`."""
+        self.tags: list[Ref] = []
+        """Every tag, after `bring`."""
 
     def bring(self) -> None:
-        """Make the packs those of today. Raises GitError, OSError, StateError."""
+        """Bring the packs up to date. Raises GitError, OSError, StateError."""
         user = self._repository.git
-        self.tags = user.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags").splitlines()
-        tips = sorted({self._repository.head, *(line.split(b" ", 1)[0].decode() for line in self.tags)})
+        self.tags = list_tags(user)
+        tips = sorted({self._repository.head, *(tag.sha for tag in self.tags)})
         shallow = self._shallow()
         known = self._known()
         if known == (tips, shallow):
@@ -47,15 +48,14 @@ class History:
         write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode())
 
     def clone(self, to: Path) -> Git:
-        """Make a bare repository of the packs and the tags; the packs are shared with it, nobody ever writes to one. Raises OSError."""
+        """Make a bare repository of the packs and the tags. It shares the packs, which are never written to. Raises OSError."""
         git = init(str(to), self._repository.head, self._repository.branch)
         target = to / "objects" / "pack"
         for path in (self._directory / "pack").iterdir():
             _share(path, target / path.name)
         if shallow := self._shallow():
             (to / "shallow").write_bytes(shallow)
-        if self.tags:
-            (to / "packed-refs").write_bytes(b"# pack-refs with:\n" + b"".join(line + b"\n" for line in self.tags))
+        write_packed_refs(str(to), self.tags)
         return git
 
     def _shallow(self) -> bytes:
@@ -72,7 +72,7 @@ class History:
         return (tips, shallow) if len(list((self._directory / "pack").glob("*.pack"))) <= _MANY_PACKS else None
 
     def _within(self, user: Git, old: list[str], tips: list[str]) -> bool:
-        """Whether all that is kept is part of what is wanted."""
+        """Whether everything that is kept is part of what is wanted."""
         revisions = "".join([f"{tip}\n" for tip in old] + [f"^{tip}\n" for tip in tips])
         code, counted, _ = user.answer("rev-list", "--count", "--stdin", stdin=revisions.encode())
         return code == 0 and counted.strip() == b"0"

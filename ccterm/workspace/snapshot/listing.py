@@ -1,14 +1,25 @@
-"""Which paths a snapshot takes: what git tracks and what it does not ignore, plus the ignored files that the user asked for by name."""
+"""Which paths a snapshot takes: what git tracks and does not ignore, plus the ignored files that the user asked for by name.
 
+The values that such ignored files assign to variables are registered as secrets.
+"""
+
+import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccterm.git.git import Git
+from ccterm.causes import Cause
+from ccterm.errors import StepError
+from ccterm.git.git import Git, GitError
+from ccterm.git.rooted import Root
+from ccterm.git.tree import GITLINK
+from ccterm.workspace.repository import Repository
 
 INCLUDE_FILE = b".worktreeinclude"
-_GITLINK = b"160000"
+_GITLINK = b"%o" % GITLINK
 
 
 @dataclass
@@ -20,7 +31,7 @@ class Listing:
     nested: list[bytes] = field(default_factory=list)
 
     def leave_out(self, root: Path, directory: Path) -> None:
-        """Leave out what lies below a directory: ccterm's own files, should their place be in the working copy."""
+        """Leave out everything below a directory: ccterm's own files, if they are inside the working copy."""
         if directory.is_relative_to(root):
             inside = os.fsencode(directory.relative_to(root)) + b"/"
             self.paths = [path for path in self.paths if not path.startswith(inside)]
@@ -41,16 +52,59 @@ def list_paths(git: Git, excludes_file: str) -> Listing:
 
 
 def list_included(git: Git, globs: Sequence[str], listing: Listing) -> list[bytes]:
-    """Return the ignored files that globs, or a .worktreeinclude, name. Raises GitError."""
-    asked = [word for glob in globs for word in ("--exclude", glob)]
+    """Return the ignored files that the globs or a .worktreeinclude match. Raises GitError."""
+    patterns = [word for glob in globs for word in ("--exclude", glob)]
     if INCLUDE_FILE in listing.paths:
-        asked.append(f"--exclude-from={os.path.join(_root(git), INCLUDE_FILE.decode())}")  # noqa: PTH118 - for git, as text
-    if not asked:
+        patterns.append(f"--exclude-from={os.path.join(_root(git), INCLUDE_FILE.decode())}")  # noqa: PTH118 - for git, as text
+    if not patterns:
         return []
     taken = set(listing.paths)
-    found = git.fields("ls-files", "--others", "--ignored", "-z", *asked)
+    found = git.fields("ls-files", "--others", "--ignored", "-z", *patterns)
     return sorted(path for path in found if path not in taken and not path.endswith(b"/"))
 
 
 def _root(git: Git) -> str:
     return git.text("rev-parse", "--show-toplevel")
+
+
+_LINE = re.compile(r"""^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*(?:"([^"]*)"|'([^']*)'|([^#\s][^#\n]*))""", re.MULTILINE)
+_LARGEST = 1 << 20
+_SHORTEST = 8
+
+
+def included_variables(repository: Repository, globs: Sequence[str], excludes_file: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of every variable in the ignored files that a snapshot includes. Raises StepError."""
+    try:
+        with Root(repository.root) as root:
+            for path, text in _texts(repository.git, root, globs, excludes_file):
+                yield from _in_json(text) if path.endswith(b".json") else _in_lines(text)
+    except (GitError, OSError) as error:
+        raise StepError(Cause.CHECKOUT, f"the files to include cannot be read: {error}", reason="snapshot") from error
+
+
+def _texts(git: Git, root: Root, globs: Sequence[str], excludes_file: str) -> Iterator[tuple[bytes, str]]:
+    if not globs and not root.stat(INCLUDE_FILE):
+        return
+    for path in list_included(git, globs, list_paths(git, excludes_file)):
+        with os.fdopen(root.open(path), "rb") as file:
+            yield path, file.read(_LARGEST).decode("utf-8", "replace")
+
+
+def _in_lines(text: str) -> Iterator[tuple[str, str]]:
+    for match in _LINE.finditer(text):
+        value = next(group for group in match.groups()[1:] if group is not None).strip()
+        if len(value) >= _SHORTEST:
+            yield match[1], value
+
+
+def _in_json(text: str) -> Iterator[tuple[str, str]]:
+    with suppress(ValueError, RecursionError):
+        waiting: list[tuple[str, object]] = [("", json.loads(text))]
+        while waiting:
+            name, value = waiting.pop()
+            if isinstance(value, dict):
+                waiting += [(str(key), inner) for key, inner in value.items()]
+            elif isinstance(value, list):
+                waiting += [(name, inner) for inner in value]
+            elif isinstance(value, str) and len(value) >= _SHORTEST:
+                yield name, value

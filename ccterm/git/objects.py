@@ -1,0 +1,75 @@
+"""Git's objects as bytes: their names, their contents as git prints them, and loose objects as files."""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
+
+from ccterm.git.git import Git, GitError
+from ccterm.git.rooted import Root
+
+_BLOCK = 1 << 20
+
+
+def blob_digest(algorithm: str, size: int) -> "hashlib._Hash":
+    """Return the hash that names a blob of `size` bytes, still to be fed its content. algorithm: see `hash_name`."""
+    return hashlib.new(algorithm, b"blob %d\0" % size)
+
+
+def blob_name(algorithm: str, content: bytes) -> str:
+    """Return the object name of a blob."""
+    digest = blob_digest(algorithm, len(content))
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def file_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is left of a file in blocks that fit into memory."""
+    while block := file.read(_BLOCK):
+        yield block
+
+
+def read_blobs(git: Git, names: Sequence[str]) -> Iterator[bytes]:
+    """Yield the contents of objects in the order of their names. Raises GitError when git lacks one."""
+    answer = git.run("cat-file", "--batch", stdin=_listed(names)) if names else b""
+    at = 0
+    for name in names:
+        end = answer.index(b"\n", at)
+        _, _, size = answer[at:end].rpartition(b" ")
+        if not size.isdigit():
+            raise GitError("git", f"object {name} is missing")
+        at = end + int(size) + 2
+        yield answer[end + 1 : at - 1]
+
+
+def blob_sizes(git: Git, names: Iterable[str]) -> dict[str, int]:
+    """Return object name -> size in bytes; an object that git lacks, such as a submodule's commit, is left out."""
+    listing = git.lines("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=_listed(names))
+    pairs = (line.split(b" ") for line in listing)
+    return {sha.decode(): int(size) for sha, size in pairs if size.isdigit()}
+
+
+def _listed(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def write_loose_blob(objects: str, name: str, content: bytes) -> None:
+    """Write a blob as a loose object below the directory `objects`. Raises OSError."""
+    directory = os.path.join(objects, name[:2])
+    os.makedirs(directory, exist_ok=True)
+    with open(os.path.join(directory, name[2:]), "wb") as file:
+        file.write(zlib.compress(b"blob %d\0%s" % (len(content), content), 1))
+
+
+def read_loose(root: Root, git_directory: bytes, name: str, limit: int) -> tuple[str, bytes]:
+    """Return type and content of a loose object in a git directory, which is data here. Raises OSError, ValueError and zlib.error.
+
+    limit: bytes that are read and unpacked at most.
+    """
+    path = b"%s/objects/%s/%s" % (git_directory, name[:2].encode(), name[2:].encode())
+    unpacked = zlib.decompressobj().decompress(root.read(path, limit), limit)
+    header, separator, content = unpacked.partition(b"\0")
+    if not separator:
+        raise ValueError(f"object {name} has no header")
+    return header.partition(b" ")[0].decode("ascii", "replace"), content

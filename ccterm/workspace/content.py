@@ -1,0 +1,98 @@
+"""What is at a path of a working copy: its kind, its bytes as a hash, and the permission bits of a file."""
+
+import errno
+import hashlib
+import os
+import stat
+from enum import StrEnum
+
+from ccterm.git.objects import file_blocks
+from ccterm.git.rooted import Root, is_link_error, open_regular
+from ccterm.models import Value
+
+
+class Kind(StrEnum):
+    """What kind of thing it is."""
+
+    NOTHING = "nothing"
+    FILE = "file"
+    LINK = "link"
+    DIRECTORY = "directory"
+    OTHER = "other"
+    """A socket, a FIFO, a device: never read, never replaced."""
+
+
+class Content(Value):
+    """What is at a path."""
+
+    kind: Kind = Kind.NOTHING
+    mode: int = 0
+    """Permission bits of a file."""
+    size: int = 0
+    sha256: str = ""
+    """Of a file's bytes, or of a link's target."""
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may execute the file."""
+        return bool(self.mode & stat.S_IXUSR)
+
+    def same(self, other: "Content") -> bool:
+        """Whether both are the same to git: kind, bytes and executable bit."""
+        mine, theirs = (self.kind, self.sha256, self.executable), (other.kind, other.sha256, other.executable)
+        return mine == theirs
+
+    @classmethod
+    def of(cls, data: bytes, git_mode: int, *, mode: int | None = None) -> "Content":
+        """Return the content for data that git has with a mode. mode: the permission bits, if known."""
+        digest = hashlib.sha256(data).hexdigest()
+        if stat.S_ISLNK(git_mode):
+            return cls(kind=Kind.LINK, size=len(data), sha256=digest)
+        bits = (0o755 if git_mode & stat.S_IXUSR else 0o644) if mode is None else mode
+        return cls(kind=Kind.FILE, mode=bits, size=len(data), sha256=digest)
+
+
+NOTHING = Content()
+
+
+def content_of(root: Root, path: bytes) -> Content:
+    """Return what is at a path now. Raises OSError."""
+    found = root.stat(path)
+    return NOTHING if found is None else content_at(*root.parent(path), found)
+
+
+def content_at(directory: int, name: bytes, found: os.stat_result | None = None) -> Content:
+    """Return what is at a name in a directory; `NOTHING` if nothing is. found: what lstat said of it. Raises OSError."""
+    try:
+        found = found or os.stat(name, dir_fd=directory, follow_symlinks=False)
+        match kind_of(found.st_mode):
+            case Kind.LINK:
+                return Content.of(os.readlink(name, dir_fd=directory), stat.S_IFLNK)
+            case Kind.FILE:
+                return _file(directory, name)
+            case kind:
+                return Content(kind=kind)
+    except FileNotFoundError:
+        return NOTHING
+    except OSError as error:
+        if is_link_error(error) or error.errno == errno.ENXIO:  # it was replaced by a link or a special file just now
+            return Content(kind=Kind.OTHER)
+        raise
+
+
+def _file(directory: int, name: bytes) -> Content:
+    digest, size = hashlib.sha256(), 0
+    with os.fdopen(open_regular(name, directory), "rb", buffering=0) as file:
+        for block in file_blocks(file):
+            digest.update(block)
+            size += len(block)
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    return Content(kind=Kind.FILE, mode=mode, size=size, sha256=digest.hexdigest())
+
+
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.LINK, stat.S_IFDIR: Kind.DIRECTORY}
+
+
+def kind_of(mode: int) -> Kind:
+    """Return the kind for a mode of lstat."""
+    return _KINDS.get(stat.S_IFMT(mode), Kind.OTHER)

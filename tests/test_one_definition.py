@@ -1,0 +1,154 @@
+"""There is one definition of each kind of work that used to have several. These tests read the source and name the module."""
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import ccterm
+
+PACKAGE = Path(ccterm.__file__).parent
+
+STARTS_GIT = {
+    "git.git": "all git that ccterm runs",
+    "box.scripted.actions": "an agent's own commands",
+}
+STARTS_PROGRAMS = {
+    "git.git": "git",
+    "processes": "small programs, with bounds on time and output",
+    "box.process.child": "the child of a step",
+    "box.process.tree": "ps, where there is no /proc",
+    "box.scripted.actions": "an agent's own commands",
+    "box.scripted.misbehaviour": "an agent's own processes",
+    "cli.tty_guard": "the terminal",
+    "daemon.spawn": "the daemon",
+    "executors.dagger.cli_session": "a Dagger session",
+    "executors.local.program": "a step program",
+}
+STARTERS = {
+    *(f"subprocess.{name}" for name in ("Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput")),
+    *(f"asyncio.create_subprocess_{name}" for name in ("exec", "shell")),
+    *(f"os.{name}" for name in ("system", "popen", "fork", "forkpty", "posix_spawn", "posix_spawnp")),
+    *(f"os.exec{name}" for name in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
+}
+DESCENDS = {
+    "git.rooted": "directories that are not ours",
+    "state_dir": "our own directories",
+    "credentials.export": "the one directory of exported logins",
+}
+READERS = {
+    "the paths of a tree": ("ls-tree", "git.tree"),
+    "the contents of objects": ("--batch", "git.objects"),
+    "the sizes of objects": ("--batch-check", "git.objects"),
+    "the name of a blob": ("blob %d", "git.objects"),
+    "the refs of a repository": ("for-each-ref", "git.refs"),
+    "the refs of a remote": ("ls-remote", "git.remote"),
+    "HEAD of a git directory": ("/HEAD", "git.refs"),
+    "the header of packed-refs": ("# pack-refs", "git.refs"),
+    "a .git file": ("gitdir:", "git.refs"),
+    "a raw diff": ("--raw", "git.diff"),
+    "the numbers of a diff": ("--numstat", "git.diff"),
+    "the parts of a URL": ("://([^", "git.address"),
+}
+"""A text that only a module holds which reads or asks for a thing, and the module."""
+ROOMS = ("git", "box", "workspace", "remotes")
+"""Where output of git is read."""
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Return every module by its name below ccterm."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = ast.parse(path.read_text("utf-8"))
+    return found
+
+
+def where(holds: Callable[[ast.Module], bool]) -> set[str]:
+    return {name for name, tree in modules().items() if holds(tree)}
+
+
+def dotted(node: ast.expr) -> str:
+    """Return `a.b` for such an expression, else ""."""
+    if isinstance(node, ast.Attribute):
+        above = dotted(node.value)
+        return f"{above}.{node.attr}" if above else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def imported(tree: ast.Module) -> dict[str, str]:
+    """Return the full names of what a module imports under another name."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.asname: alias.name for alias in node.names if alias.asname}
+    return found
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Yield each call with the full name of what is called."""
+    full = imported(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (name := dotted(node.func)):
+            first, dot, rest = name.partition(".")
+            yield f"{full.get(first, first)}{dot}{rest}", node
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings of a module, except its documentation."""
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in documentation and isinstance(node.value, str | bytes):
+            yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+
+
+def commands(tree: ast.Module) -> Iterator[object]:
+    """Yield the first word of everything that may be a command line: lists, and arguments of calls that start a program."""
+    lists = [node.elts for node in ast.walk(tree) if isinstance(node, ast.List)]
+    arguments = [
+        word.elts if isinstance(word, ast.Tuple) else [word] for name, node in calls(tree) if name in STARTERS for word in node.args
+    ]
+    for words in [*lists, *arguments]:
+        if words and isinstance(words[0], ast.Constant):
+            yield words[0].value
+
+
+def starts_a_program(tree: ast.Module) -> bool:
+    return not STARTERS.isdisjoint(name for name, _ in calls(tree))
+
+
+def test_git_is_run_in_one_module() -> None:
+    assert where(lambda tree: "git" in commands(tree)) == STARTS_GIT.keys()
+
+
+def test_programs_are_started_in_few_modules() -> None:
+    assert where(starts_a_program) == STARTS_PROGRAMS.keys()
+
+
+@pytest.mark.parametrize(("text", "module"), READERS.values(), ids=READERS)
+def test_each_output_of_git_is_read_in_one_module(text: str, module: str) -> None:
+    assert where(lambda tree: any(text in found for found in texts(tree))) == {module}
+
+
+def test_no_output_of_git_is_split_at_what_unicode_calls_a_line_break() -> None:
+    splits = where(lambda tree: any(isinstance(node, ast.Attribute) and node.attr == "splitlines" for node in ast.walk(tree)))
+    assert {name for name in splits if name.split(".")[0] in ROOMS} == set()
+
+
+def test_directories_are_descended_in_one_module() -> None:
+    assert (
+        where(lambda tree: any(dotted(node) == "os.O_DIRECTORY" for node in ast.walk(tree) if isinstance(node, ast.expr)))
+        == DESCENDS.keys()
+    )
+
+
+def test_no_class_that_reads_git_has_a_namesake() -> None:
+    named = [(node.name, name.split(".")[0]) for name, tree in modules().items() for node in tree.body if isinstance(node, ast.ClassDef)]
+    count = Counter(name for name, _ in named)
+    assert {name for name, room in named if room in ROOMS and count[name] > 1} == set()
