@@ -144,7 +144,7 @@ def show_panes(place: Path, panes: int) -> None:
         def on_key(self, event: Key) -> None:
             if event.character == "J":
                 self.jumps += 1
-                self.query(EventPane).first().show_share(random.random())
+                self.query(EventPane).first().scroll_to_fraction(random.random())
                 self._mark(f"jump{self.jumps:04d}")
             elif event.character == "Q":
                 self.exit()

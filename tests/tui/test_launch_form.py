@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ccterm.models import ExecutionMode, Mode, Task
-from ccterm.tui.completion import offers
-from ccterm.tui.launch_form import branches_of, examine, sentence, slug, split_prompts, suggest_branch
+from ccterm.tui.launch_form import branches_of, examine, slug, split_prompts, suggest_branch, summarise
+from ccterm.tui.widgets.field import completions
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def task(branch: str | None, **more: object) -> Task:
 
 
 def test_the_sentence_says_how_many_where_and_where_to() -> None:
-    said = sentence([task(name) for name in ("a", "b", "c")], at_once=2)
+    said = summarise([task(name) for name in ("a", "b", "c")], at_once=2)
     assert said == (
         "3 runs on this machine, without isolation, 2 at once; pushes a, b and 1 more to https://github.com/acme/shop. "
         "Your working copy is not touched."
@@ -108,16 +108,16 @@ def test_the_sentence_says_how_many_where_and_where_to() -> None:
 
 
 def test_the_sentence_of_testing_mode_names_the_directory() -> None:
-    said = sentence([task(None, mode=Mode.TESTING, execution_mode="dagger")], at_once=4)
-    assert said == "1 run in a container: works on a snapshot of /home/ann/shop; changes come back into it after your yes."
+    said = summarise([task(None, mode=Mode.TESTING, execution_mode="dagger")], at_once=4)
+    assert said == "1 run in a container: works on a snapshot of /home/ann/shop; nothing changes there until you apply the result."
 
 
 def test_repositories_that_were_used_come_before_directories(tmp_path: Path) -> None:
     for name in ("shop", "shelf", ".hidden"):
         (tmp_path / name).mkdir()
-    assert offers(f"{tmp_path}/sh", [f"{tmp_path}/shop", "https://github.com/o/r"]) == [f"{tmp_path}/shop", f"{tmp_path}/shelf"]
-    assert offers("https://", ["https://github.com/o/r"]) == ["https://github.com/o/r"]
+    assert completions(f"{tmp_path}/sh", [f"{tmp_path}/shop", "https://github.com/o/r"]) == [f"{tmp_path}/shop", f"{tmp_path}/shelf"]
+    assert completions("https://", ["https://github.com/o/r"]) == ["https://github.com/o/r"]
 
 
 def test_a_directory_that_cannot_be_read_offers_nothing() -> None:
-    assert offers("/nonexistent/x", []) == []
+    assert completions("/nonexistent/x", []) == []

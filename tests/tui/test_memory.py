@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from ccterm.tui.memory import PROMPTS, Memory
-from tests.tui.stage import NOON
+from tests.tui.fake_service import NOON
 
 
 def test_what_was_launched_comes_back_next_time(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from ccterm.causes import Cause
 from ccterm.events import Event, Finished, Limited, Said, Waiting
 from ccterm.models import ExecutionMode, Run, RunId, State, Task
 from ccterm.settings import TuiSettings
-from ccterm.tui.notices import Notices, TerminalSigns, desktop, knows_progress, silent
+from ccterm.tui.notices import Notices, TerminalTitle, desktop, silent, supports_progress
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
-from tests.tui.stage import NOON
+from tests.tui.fake_service import NOON
 
 RUN = Run(id=RunId("R"), task=Task(prompt="x", repo="/r", branch="fix/x", execution_mode=ExecutionMode.LOCAL), created=NOON)
 
@@ -24,8 +24,8 @@ def told(*happened: Event) -> tuple[list[str], list[str]]:
 
 
 def test_waiting_and_failing_are_told_on_the_desktop_too() -> None:
-    waits, fails = Waiting(until=NOON, at=NOON), Finished(state=State.FAILED, cause=Cause.AUTH, at=NOON)
-    assert told(waits, fails) == (["fix/x waits for a word", "fix/x failed: auth"],) * 2
+    wait_for_input, fails = Waiting(until=NOON, at=NOON), Finished(state=State.FAILED, cause=Cause.AUTH, at=NOON)
+    assert told(wait_for_input, fails) == (["fix/x is waiting for input", "fix/x failed: auth"],) * 2
 
 
 def test_success_is_told_on_the_screen_alone() -> None:
@@ -55,19 +55,19 @@ def test_there_is_no_desktop_over_ssh_or_without_one_or_when_it_is_not_wanted() 
     assert desktop(TuiSettings(), bus) is not silent
 
 
-def signs(settings: TuiSettings, **environ: str) -> tuple[TerminalSigns, list[str]]:
+def signs(settings: TuiSettings, **environ: str) -> tuple[TerminalTitle, list[str]]:
     written = list[str]()
-    return TerminalSigns(settings, written.append, environ), written
+    return TerminalTitle(settings, written.append, environ), written
 
 
 def test_title_and_progress_say_how_many_runs_there_are_and_are_taken_back() -> None:
     shown, written = signs(TuiSettings(), TERM_PROGRAM="ghostty")
-    roster = Runs()
+    runs = Runs()
     shown.begin()
-    shown.show(roster)
-    roster.add(RUN.model_copy(update={"state": State.RUNNING}))
-    shown.show(roster)
-    shown.show(roster)
+    shown.show(runs)
+    runs.add(RUN.model_copy(update={"state": State.RUNNING}))
+    shown.show(runs)
+    shown.show(runs)
     shown.end()
     assert written[1:3] == ["\x1b]2;ccterm\x07\x1b]9;4;0;0\x07", "\x1b]2;ccterm · 1 running\x07\x1b]9;4;3;0\x07"]
     assert written[3:] == ["\x1b]2;\x07\x1b[23;2t", "\x1b]9;4;0;0\x07"]
@@ -82,5 +82,5 @@ def test_each_can_be_switched_off() -> None:
 
 
 def test_progress_is_for_terminals_that_know_it() -> None:
-    assert knows_progress({"WT_SESSION": "1"})
-    assert not knows_progress({"TERM_PROGRAM": "iTerm.app"})
+    assert supports_progress({"WT_SESSION": "1"})
+    assert not supports_progress({"TERM_PROGRAM": "iTerm.app"})

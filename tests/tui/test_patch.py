@@ -1,12 +1,12 @@
 """A patch as files and numbered lines."""
 
 from ccterm.tui.patch import PatchLine, parse_patch, side_by_side
-from tests.tui.acts import PATCH
+from tests.tui.run_events import PATCH
 
 
 def test_files_are_named_and_counted() -> None:
     files = parse_patch(PATCH)
-    assert [(file.path, file.deed, file.added, file.removed) for file in files] == [
+    assert [(file.path, file.action, file.added, file.removed) for file in files] == [
         ("shop/login.py", "modified", 2, 1),
         ("shop/limits.py", "added", 2, 0),
     ]
@@ -45,7 +45,7 @@ diff --git a/pic b/pic
 Binary files a/pic and b/pic differ
 """
     files = parse_patch(patch)
-    assert [(file.path, file.deed) for file in files] == [
+    assert [(file.path, file.action) for file in files] == [
         ("gone", "deleted"),
         ("new", "renamed from old"),
         ("tool", "modified"),

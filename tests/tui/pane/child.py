@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from tests.tui.pane.showing import Showing
+from tests.tui.pane.pane_app import PaneApp
 
 
-class Child(Showing):
-    """What `Showing` shows, with two keys."""
+class Child(PaneApp):
+    """What `PaneApp` shows, with two keys."""
 
     BINDINGS = [("t", "notify('a toast')"), ("q", "quit")]
 

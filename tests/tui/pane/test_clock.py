@@ -23,12 +23,12 @@ class FakePane:
     """A pane that has news when it is told so, and counts how often it is painted."""
 
     def __init__(self, *, first: bool = False, height: int = 10) -> None:
-        self.is_first = first
+        self.is_focused = first
         self.height = height
         self.news = False
         self.paints = 0
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         return self.news
 
     def frame(self) -> str:

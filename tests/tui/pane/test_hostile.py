@@ -16,7 +16,7 @@ from ccterm.tui.pane.rows import rows
 from tests.output.hostile import HOSTILE
 from tests.support.waiting import until
 from tests.tui.pane.conftest import Writer
-from tests.tui.pane.showing import Showing, drawn, seen
+from tests.tui.pane.pane_app import PaneApp, terminal_output, visible_rows
 
 OURS = re.compile(r"\x1b\[[0-9;]*m")
 PIECES = [*(pair[0] for pair in HOSTILE.values()), "text ", "日本", "\n", "[red]", "🏳️‍🌈", "e\u0301"]
@@ -24,7 +24,7 @@ PIECES = [*(pair[0] for pair in HOSTILE.values()), "text ", "日本", "\n", "[re
 
 async def check(writer: Writer, texts: list[str]) -> None:
     """Show texts as every kind of event that carries one, and look at what is sent to the terminal."""
-    app = Showing(writer.store)
+    app = PaneApp(writer.store)
     async with app.run_test(size=(50, 12)) as pilot:
         pane = app.query_one(EventPane)
         for number, text in enumerate(texts):
@@ -37,11 +37,11 @@ async def check(writer: Writer, texts: list[str]) -> None:
                 events.Typing(text=text),
             )
             pane.refresh_rows()
-            sent = OURS.sub("", drawn(pane)).split("\n")
+            sent = OURS.sub("", terminal_output(pane)).split("\n")
             assert [cell_len(row) for row in sent] == [50] * 12
             assert all(row.isprintable() for row in sent)
         writer.write(events.Said(text="all is well"))
-        await until(lambda: " all is well" in seen(pane))
+        await until(lambda: " all is well" in visible_rows(pane))
         await pilot.pause()
         assert pilot.app.is_running
 
@@ -79,7 +79,7 @@ def test_colours_are_left_to_the_filters_of_the_app(filters: list[LineFilter], c
     styles = {"": Style.parse("#e0e0e0 on #101010"), **{name: Style.parse("#ff0000") for name in STYLES}}
     painter = Painter(styles, filters, Color.parse("#101010"), 22)
     [row] = rows(events.Notice(level="error", text="it broke"), 20)
-    for strip in (painter.strip(row), painter.with_chip(painter.strip(row), " 9 % ")):
+    for strip in (painter.strip(row), painter.with_badge(painter.strip(row), " 9 % ")):
         found = {segment.style.color.triplet for segment in strip if segment.style and segment.style.color}
         assert any(colour and colour.red > colour.green for colour in found) is colours
         assert strip.cell_length == 22

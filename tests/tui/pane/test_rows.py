@@ -5,16 +5,16 @@ from rich.cells import cell_len
 
 from ccterm import events
 from ccterm.events import Event
-from ccterm.tui.pane.lines import failed, words
-from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
-from ccterm.tui.pane.spans import Ink, Mark
+from ccterm.tui.pane.lines import failed, plain_text
+from ccterm.tui.pane.rows import PaneRow, RowOptions, first_rows, last_rows, rows
+from ccterm.tui.pane.spans import CallStatus, TextStyle
 from tests.output.hostile import HOSTILE
 from tests.tui.pane.conftest import EVERY_KIND
 
 ANY_TEXT = st.text(st.characters(), max_size=200) | st.lists(st.sampled_from([pair[0] for pair in HOSTILE.values()])).map("".join)
 
 
-def texts(found: list[Row]) -> list[str]:
+def texts(found: list[PaneRow]) -> list[str]:
     return [row.text.rstrip() for row in found]
 
 
@@ -41,7 +41,7 @@ def test_every_event_reads_as_rows(event: Event, wanted: list[str]) -> None:
 @given(text=ANY_TEXT, width=st.integers(1, 90), wrap=st.booleans(), unfolded=st.booleans())
 def test_any_text_becomes_rows_of_exactly_the_width_that_drive_no_terminal(text: str, width: int, wrap: bool, unfolded: bool) -> None:
     for event in speaking(text):
-        for row in rows(event, width, Look(wrap=wrap, unfolded=unfolded)):
+        for row in rows(event, width, RowOptions(wrap=wrap, unfolded=unfolded)):
             assert cell_len(row.text) == width
             assert row.text.isprintable()
 
@@ -91,7 +91,7 @@ def test_plain_output_breaks_as_any_other_does(text: str, width: int) -> None:
 
 
 def test_without_wrapping_the_edge_is_marked() -> None:
-    assert texts(rows(events.Said(text="what does not fit"), 10, Look(wrap=False))) == ["what does…"]
+    assert texts(rows(events.Said(text="what does not fit"), 10, RowOptions(wrap=False))) == ["what does…"]
 
 
 def test_wide_characters_never_straddle_the_edge() -> None:
@@ -99,36 +99,36 @@ def test_wide_characters_never_straddle_the_edge() -> None:
     assert texts(rows(events.Said(text="日"), 1)) == ["?"]
 
 
-@pytest.mark.parametrize("mark", list(Mark))
-def test_a_call_shows_at_the_edge_how_it_stands(mark: Mark) -> None:
+@pytest.mark.parametrize("status", list(CallStatus))
+def test_a_call_shows_at_the_edge_how_it_stands(status: CallStatus) -> None:
     call = events.ToolCalled(id="a", name="Bash", summary="pytest " * 20)
-    [row] = rows(call, 30, Look(mark=mark))
-    assert row.text.endswith(f"… {mark}")
+    [row] = rows(call, 30, RowOptions(status=status))
+    assert row.text.endswith(f"… {status}")
     assert len(row.text) == 30
 
 
 def test_an_unfolded_answer_is_whole() -> None:
     answer = events.ToolReturned(id="a", ok=True, text="\n".join(map(str, range(9))))
-    assert texts(rows(answer, 20, Look(unfolded=True))) == [f"  {number}" for number in range(9)]
+    assert texts(rows(answer, 20, RowOptions(unfolded=True))) == [f"  {number}" for number in range(9)]
 
 
 def test_an_unfolded_call_shows_its_input() -> None:
     call = events.ToolCalled(id="a", name="Bash", summary="ls", input={"command": "ls\npwd", "timeout": 5})
-    assert texts(rows(call, 30, Look(unfolded=True)))[1:] == ["    command: ls", "      pwd", "    timeout: 5"]
+    assert texts(rows(call, 30, RowOptions(unfolded=True)))[1:] == ["    command: ls", "      pwd", "    timeout: 5"]
 
 
 @pytest.mark.parametrize(
-    ("event", "ink"),
+    ("event", "style"),
     [
-        (events.ToolReturned(id="a", ok=False, text="E  AssertionError"), Ink.BAD),
-        (events.Notice(level="error", text="x"), Ink.BAD),
-        (events.Retrying(attempt=1, of=2, wait=1, why="x"), Ink.WARN),
-        (events.Printed(stream="stdout", text="x"), Ink.DIM),
+        (events.ToolReturned(id="a", ok=False, text="E  AssertionError"), TextStyle.BAD),
+        (events.Notice(level="error", text="x"), TextStyle.BAD),
+        (events.Retrying(attempt=1, of=2, wait=1, why="x"), TextStyle.WARN),
+        (events.Printed(stream="stdout", text="x"), TextStyle.DIM),
     ],
     ids=["failed tool", "error", "retry", "output"],
 )
-def test_what_a_row_is_shows_in_its_ink(event: Event, ink: Ink) -> None:
-    assert rows(event, 40)[0].spans[0].ink is ink
+def test_what_a_row_is_shows_in_its_ink(event: Event, style: TextStyle) -> None:
+    assert rows(event, 40)[0].spans[0].style is style
 
 
 def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
@@ -149,7 +149,7 @@ def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
 )
 def test_what_a_mark_or_a_judgement_has_said_is_not_said_again(event: Event) -> None:
     assert rows(event, 40) == []
-    assert (words(event), failed(event)) == ("", False)
+    assert (plain_text(event), failed(event)) == ("", False)
 
 
 @pytest.mark.parametrize("text", ["The file is gone", "The file a has been updated.\nHere is the result:", "File created"])

@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccterm import events
-from ccterm.tui.pane.source import BLOCK, FileStore, MemoryStore, Source
+from ccterm.tui.pane.source import BLOCK, FileStore, LineSource, MemoryStore
 from tests.tui.pane.conftest import EVERY_KIND, Writer
 
 SIZES = st.lists(st.sampled_from([0, 1, 7, 80, 600, 9_000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK]), max_size=25)
 
 
-def opened(data: bytes) -> Source:
-    source = Source(MemoryStore(data))
+def opened(data: bytes) -> LineSource:
+    source = LineSource(MemoryStore(data))
     source.poll()
     return source
 
@@ -33,7 +33,7 @@ def test_lines_are_the_same_forwards_and_backwards_from_any_of_them(sizes: list[
 
 
 def test_a_line_counts_when_it_is_whole(writer: Writer) -> None:
-    source = Source(writer.store)
+    source = LineSource(writer.store)
     writer.store.append(b'{"half')
     assert not source.poll()
     assert list(source.after(0)) == []
@@ -43,7 +43,7 @@ def test_a_line_counts_when_it_is_whole(writer: Writer) -> None:
 
 
 def test_no_news_is_told_as_such(writer: Writer) -> None:
-    source = Source(writer.store)
+    source = LineSource(writer.store)
     assert not source.poll()
     writer.lines(1)
     assert [source.poll(), source.poll()] == [True, False]
@@ -70,7 +70,7 @@ def test_the_id_of_a_call_is_told_without_parsing(writer: Writer) -> None:
 
 
 def test_a_file_may_come_later(tmp_path: Path) -> None:
-    source = Source(FileStore(tmp_path / "transcript.ndjson"))
+    source = LineSource(FileStore(tmp_path / "transcript.ndjson"))
     assert not source.poll()
     (tmp_path / "transcript.ndjson").write_bytes(b"one\n")
     assert source.poll()
@@ -81,7 +81,7 @@ def test_a_file_may_come_later(tmp_path: Path) -> None:
 def test_a_file_that_begins_anew_is_read_anew(tmp_path: Path, replaced: bool) -> None:
     path = tmp_path / "transcript.ndjson"
     path.write_bytes(b"one\ntwo\n")
-    source = Source(FileStore(path))
+    source = LineSource(FileStore(path))
     source.poll()
     if replaced:
         (tmp_path / "other").write_bytes(b"three\nfour\nfive\n")
@@ -94,6 +94,6 @@ def test_a_file_that_begins_anew_is_read_anew(tmp_path: Path, replaced: bool) ->
 
 
 def test_a_directory_in_its_place_is_no_transcript(tmp_path: Path) -> None:
-    source = Source(FileStore(tmp_path))
+    source = LineSource(FileStore(tmp_path))
     source.poll()
     assert list(source.after(0)) == []

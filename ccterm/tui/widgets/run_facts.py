@@ -1,4 +1,4 @@
-"""What is known of a run beside its transcript: how it stands, steps with their times, verdict, numbers, what to do next."""
+"""What is known of a run besides its transcript: status, steps with their times, verdict, numbers, what to do next."""
 
 from datetime import datetime
 
@@ -6,37 +6,38 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ccterm.models import Run, StepRecord
-from ccterm.render import change_numbers
+from ccterm.render import change_numbers, seconds
+from ccterm.tui.run_text import elapsed, status, styled_sign, usage
 from ccterm.tui.run_view import RunView
-from ccterm.tui.words import elapsed, money, signed, spelled, standing
 
 WIDTH = 44
-"""Cells of a line; the longer ones are wrapped, but for the steps'."""
+"""Cells of a line; longer lines are wrapped, but steps are cut."""
+SUMMARY_LINES = 12
 
 
-class Facts(Static):
-    """A run's facts, one below the other."""
+class RunFacts(Static):
+    """The facts of a run, one below the other."""
 
     DEFAULT_CSS = """
-    Facts { width: 1fr; height: auto; padding: 0 1; }
+    RunFacts { width: 1fr; height: auto; padding: 0 1; }
     """
 
     def __init__(self) -> None:
         super().__init__(markup=False)
 
-    def show(self, sight: RunView, at: datetime) -> None:
-        """Say what is known now."""
-        self.update(facts(sight, at))
+    def show(self, view: RunView, at: datetime) -> None:
+        """Show what is known now."""
+        self.update(facts(view, at))
 
 
-def facts(sight: RunView, at: datetime) -> Content:
+def facts(view: RunView, at: datetime) -> Content:
     """Return all facts as lines."""
-    run = sight.run
-    lines: list[Content] = [Content.assemble(signed(run), " ", (standing(sight), "bold"), f"  {elapsed(sight, at)}")]
+    run = view.run
+    lines: list[Content] = [Content.assemble(styled_sign(run), " ", (status(view), "bold"), f"  {elapsed(view, at)}")]
     lines += [_step(step) for step in run.steps]
-    if sight.step and sight.step not in [step.name for step in run.steps[-1:]]:
-        lines.append(Content.assemble(("● ", "$text-primary"), f"{sight.step:<9} ", (sight.doing, "dim")))
-    lines += [Content(""), Content(money(run))]
+    if view.step and view.step not in [step.name for step in run.steps[-1:]]:
+        lines.append(Content.assemble(("● ", "$text-primary"), f"{view.step:<9} ", (view.activity, "dim")))
+    lines += [Content(""), Content(usage(run))]
     lines += [_fact(name, text) for name, text in _facts(run) if text]
     if run.verdict:
         lines += [Content(""), *([Content.styled("policy: fine", "$text-success")] if run.verdict.ok else [])]
@@ -45,15 +46,15 @@ def facts(sight: RunView, at: datetime) -> Content:
             for finding in run.verdict.findings
         ]
     if run.summary:
-        lines += [Content(""), *(Content(line) for line in run.summary.strip().split("\n")[:12])]
+        lines += [Content(""), *(Content(line) for line in run.summary.strip().split("\n")[:SUMMARY_LINES])]
     if run.action:
         lines += [Content(""), Content.styled(run.action, "$text-accent")]
     return Content("\n").join(lines)
 
 
 def _step(step: StepRecord) -> Content:
-    mark = ("✓ ", "$text-success") if step.ok else ("✗ ", "bold $text-error")
-    return Content.assemble(mark, f"{step.name:<9}{spelled(step.seconds):>7}  ", (step.detail, "dim")).truncate(WIDTH, ellipsis=True)
+    sign = ("✓ ", "$text-success") if step.ok else ("✗ ", "bold $text-error")
+    return Content.assemble(sign, f"{step.name:<9}{seconds(step.seconds):>7}  ", (step.detail, "dim")).truncate(WIDTH, ellipsis=True)
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

@@ -1,10 +1,11 @@
-"""A small app that shows panes, and what a person sees of them."""
+"""A small app that shows panes, and what a user sees of them."""
 
 from pathlib import Path
 
 from rich.console import Console
 from textual.app import App, ComposeResult
 from textual.containers import Grid
+from textual.driver import Driver
 from textual.geometry import Region
 from textual.message import Message
 
@@ -12,17 +13,17 @@ from ccterm.tui.pane import ByteStore, EventPane, FrameClock
 from ccterm.tui.pane.view import ViewportView
 
 
-class Showing(App[None]):
-    """Panes side by side. Remembers the messages that came up from them."""
+class PaneApp(App[None]):
+    """Panes side by side. Keeps the messages that they post."""
 
     CSS = "Grid { grid-gutter: 0 1; }"
 
-    def __init__(self, *what: Path | ByteStore, columns: int = 1) -> None:
-        super().__init__()
+    def __init__(self, *what: Path | ByteStore, columns: int = 1, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
         self.what = what
         self.columns = columns
         self.clock = FrameClock()
-        self.told: list[Message] = []
+        self.messages: list[Message] = []
 
     def compose(self) -> ComposeResult:
         """Lay out the panes."""
@@ -38,21 +39,21 @@ class Showing(App[None]):
         self.query(EventPane).first().focus()
 
     def on_event_pane_scrolled(self, message: EventPane.Scrolled) -> None:
-        """Remember it."""
-        self.told.append(message)
+        """Keep it."""
+        self.messages.append(message)
 
     def on_event_pane_copied(self, message: EventPane.Copied) -> None:
-        """Remember it."""
-        self.told.append(message)
+        """Keep it."""
+        self.messages.append(message)
 
 
-def seen(pane: EventPane) -> list[str]:
-    """Return the rows of a pane as they are painted, without the space behind them."""
+def visible_rows(pane: EventPane) -> list[str]:
+    """Return the rows of a pane as they are painted, without the space at their ends."""
     view = pane.query_one(ViewportView)
     return [strip.text.rstrip() for strip in view.render_lines(Region(0, 0, *view.size))]
 
 
-def drawn(pane: EventPane) -> str:
+def terminal_output(pane: EventPane) -> str:
     """Return a pane as it is sent to the terminal, row by row."""
     console = Console(force_terminal=True, color_system="truecolor")
     view = pane.query_one(ViewportView)

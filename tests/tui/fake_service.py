@@ -1,6 +1,6 @@
-"""A service in memory for the terminal: the same front door, real transcripts on disk, and events that a test lets happen one by one.
+"""A service for tests of the terminal: the same interface, real transcripts on disk, and runs whose events a test emits one by one.
 
-`Stage` is the service; its `play` is what the owner's pipeline does elsewhere. Time stands still at `NOON` unless a test moves it.
+Time stands still at `NOON` unless a test moves it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ REMOTE = "https://github.com/acme/shop"
 
 @dataclass
 class Clock:
-    """A clock that a test moves."""
+    """A clock that only a test moves."""
 
     at: datetime = NOON
 
@@ -34,27 +34,27 @@ class Clock:
         return self.at
 
     def forward(self, **by: float) -> None:
-        """Let time pass."""
+        """Move the clock."""
         self.at += timedelta(**by)
 
 
 @dataclass
-class Stage(Service):
-    """A service whose runs do what a test says. orders: what was asked of it. refusal: what every order is answered with, if set."""
+class FakeService(Service):
+    """A service whose runs do what a test says. calls: what it was asked to do. refusal: the error that answers every call, if set."""
 
     directory: Path
     clock: Clock = field(default_factory=Clock)
-    answers: list[CheckResult] = field(default_factory=list)
+    check_results: list[CheckResult] = field(default_factory=list)
     patches: dict[RunId, bytes] = field(default_factory=dict)
     changes: list[PendingChange] = field(default_factory=list)
-    orders: list[tuple[str, ...]] = field(default_factory=list)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
     refusal: CctermError | None = None
     at_once: int | None = None
-    """How many of the last batch may run at once."""
-    said: list[str] = field(default_factory=list)
-    """What the making of an image says."""
-    made: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the image is made."""
+    """How many runs of the last batch may run at once."""
+    image_log: list[str] = field(default_factory=list)
+    """The output of an image build."""
+    image_built: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to finish an image build."""
 
     def __post_init__(self) -> None:
         self._state = StateDir(self.directory).prepare()
@@ -63,29 +63,29 @@ class Stage(Service):
 
     @property
     def state(self) -> StateDir:
-        """The state directory, which holds the transcripts."""
+        """The state directory, with the transcripts."""
         return self._state
 
-    def enter(self, branch: str, *, prompt: str = "Do it", number: int | None = None, **task: object) -> Run:
-        """Queue a run, as another process might do it."""
+    def add_run(self, branch: str, *, prompt: str = "Do it", number: int | None = None, **task: object) -> Run:
+        """Queue a run, as another process might."""
         number = number if number is not None else len(self._recorders)
-        run = RunId(f"01STAGE{number:019}")
+        run = RunId(f"01FAKE0{number:019}")
         given = {"prompt": prompt, "repo": REMOTE, "remote": REMOTE, "branch": branch, "execution_mode": ExecutionMode.LOCAL} | task
         fresh = Run(id=run, batch=BatchId(run), task=Task.model_validate(given), created=self.clock(), attempts=(run,))
         self._recorders[run] = Recorder(fresh, Transcript(self._state.run(run), run), None)
-        self.play(run, Queued(target=branch, prompt=prompt))
+        self.emit(run, Queued(target=branch, prompt=prompt))
         return fresh
 
-    def play(self, run: RunId, *events: Event) -> None:
-        """Let something happen to a run."""
+    def emit(self, run: RunId, *events: Event) -> None:
+        """Emit events of a run."""
         self._recorders[run].emit([event.model_copy(update={"at": self.clock()}) for event in events])
 
-    def alter(self, run: RunId, **fields: object) -> None:
-        """Change what of a run's document no event carries."""
+    def change(self, run: RunId, **fields: object) -> None:
+        """Change a part of a run's document that no event carries."""
         self._recorders[run].change(**fields)
 
     async def settle(self) -> None:
-        """Wait until everything that happened is in the transcripts."""
+        """Wait until all events are in the transcripts."""
         for recorder in self._recorders.values():
             await recorder.save()
 
@@ -94,8 +94,8 @@ class Stage(Service):
         for recorder in self._recorders.values():
             await recorder.close()
 
-    def _ordered(self, *words: str) -> None:
-        self.orders.append(words)
+    def _called(self, *call: str) -> None:
+        self.calls.append(call)
         if self.refusal:
             raise self.refusal
 
@@ -103,9 +103,9 @@ class Stage(Service):
         """Queue tasks."""
         self.at_once = max_concurrent
         for draft in drafts:
-            self._ordered("submit", draft.branch or "", draft.prompt)
+            self._called("submit", draft.branch or "", draft.prompt)
         return [
-            self.enter(draft.branch or "", prompt=draft.prompt, model=draft.model, mode=Mode.PIPELINE if draft.branch else Mode.TESTING)
+            self.add_run(draft.branch or "", prompt=draft.prompt, model=draft.model, mode=Mode.PIPELINE if draft.branch else Mode.TESTING)
             for draft in drafts
         ]
 
@@ -143,92 +143,92 @@ class Stage(Service):
         return found[-limit:] if limit else found
 
     async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
-        """Yield a run's events as they happen."""
+        """Yield a run's events as they are emitted."""
         async for batch in self._recorders[run].follow(after):
             for event in batch:
                 yield event
 
     async def cancel(self, run: RunId, *, now: bool = False) -> None:
         """Stop a run."""
-        self._ordered("cancel", run, "now" if now else "keep")
-        self.play(run, Finished(state=State.CANCELLED, summary="cancelled by the user"))
+        self._called("cancel", run, "now" if now else "keep")
+        self.emit(run, Finished(state=State.CANCELLED, summary="cancelled by the user"))
 
     async def cancel_all(self, *, now: bool = False) -> None:
         """Stop all runs."""
-        self.orders.append(("cancel_all", "now" if now else "keep"))
+        self.calls.append(("cancel_all", "now" if now else "keep"))
         for run, recorder in self._recorders.items():
             if not recorder.run.state.final:
                 await self.cancel(run, now=now)
 
     async def steer(self, run: RunId, text: str) -> None:
-        """Say something to the agent."""
-        self._ordered("steer", run, text)
+        """Send a message to the agent."""
+        self._called("steer", run, text)
 
     async def hold(self, run: RunId) -> None:
         """Hold the agent."""
-        self._ordered("hold", run)
+        self._called("hold", run)
 
     async def release(self, run: RunId) -> None:
-        """Let the agent end."""
-        self._ordered("release", run)
+        """Let the agent finish."""
+        self._called("release", run)
 
     async def retry(self, run: RunId) -> Run:
         """Queue the same task again."""
-        self._ordered("retry", run)
+        self._called("retry", run)
         old = await self.find(run)
-        return self.enter(old.task.branch or "", prompt=old.task.prompt)
+        return self.add_run(old.task.branch or "", prompt=old.task.prompt)
 
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
-        """Deliver what was kept."""
-        self._ordered("push", run)
+        """Push kept work."""
+        self._called("push", run)
         return await self.find(run)
 
     async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
-        """Bring kept changes into the working copy."""
-        self._ordered("apply", run, *only)
-        self.alter(run, synced=Sync(files=len(only) or 1))
+        """Apply kept changes to the working copy."""
+        self._called("apply", run, *only)
+        self.change(run, synced=Sync(files=len(only) or 1))
         return await self.find(run)
 
     async def pending(self, run: RunId) -> list[PendingChange]:
-        """Return the changes that the test laid out."""
+        """Return the changes that the test has set."""
         return self.changes
 
     async def undo(self, run: RunId) -> Run:
-        """Put back what they replaced."""
-        self._ordered("undo", run)
+        """Undo the changes."""
+        self._called("undo", run)
         return await self.find(run)
 
     async def review(self, run: RunId) -> Run:
-        """Note that the user has seen it."""
-        self._ordered("review", run)
+        """Mark the run as reviewed."""
+        self._called("review", run)
         if not (await self.find(run)).state.final:
             raise UsageError(f"run {run} has not ended yet")
-        self.alter(run, reviewed=True)
+        self.change(run, reviewed=True)
         return await self.find(run)
 
     async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
-        """Yield the answers that the test laid out."""
-        self.orders.append(("checks", mode))
-        for answer in list(self.answers):
-            yield answer
+        """Yield the results that the test has set."""
+        self.calls.append(("checks", mode))
+        for result in list(self.check_results):
+            yield result
 
     async def patch(self, run: RunId) -> bytes | None:
-        """Return the patch that the test laid out."""
+        """Return the patch that the test has set."""
         return self.patches.get(run)
 
     async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
-        """Bring the commit into a repository."""
-        self._ordered("fetch", run, str(repo))
+        """Fetch the commit into a repository."""
+        self._called("fetch", run, str(repo))
         return f"refs/ccterm/{run}"
 
     async def export_login(self) -> Exported:
         """Export the login."""
-        self._ordered("export")
+        self._called("export")
         return Exported(self.directory / "login.json", self.clock() + timedelta(hours=8))
 
     async def make_image(self) -> AsyncIterator[str]:
-        """Say what the test laid out, and wait for it."""
-        self._ordered("make_image")
-        for line in self.said:
+        """Yield the output that the test has set, and wait for the end."""
+        self._called("make_image")
+        for line in self.image_log:
             yield line
-        await self.made.wait()
+        await self.image_built.wait()
