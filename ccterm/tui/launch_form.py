@@ -40,7 +40,7 @@ ROWS: tuple[tuple[FormField, ...], ...] = (
     (FormField("base", "From", "the default branch"), FormField("mode", "Where", "local or dagger")),
     (FormField("agent", "Agent"), FormField("model", "Model", "the agent's default")),
     (FormField("timeout", "Timeout", "60m"), FormField("budget", "Dollars", "no limit"), FormField("max_turns", "Turns", "no limit")),
-    (FormField(AT_ONCE, "At once"), FormField("skip_permissions", "Allow all", "yes: skip all permission prompts")),
+    (FormField(AT_ONCE, "At once"), FormField("skip_permissions", "Allow all", "yes: skip permissions")),
     (FormField("setup", "Setup", "from the settings; e.g. npm ci"),),
     (FormField("verify", "Verify", "from the settings; e.g. npm test"),),
 )

@@ -1,4 +1,4 @@
-"""Changes of a testing run come into the working copy after the user's yes, those that were chosen; and can be taken back."""
+"""The changes of a testing run are applied after the user has approved and selected them, and can be undone."""
 
 import pytest
 
@@ -13,16 +13,16 @@ from tests.tui.run_events import offer_changes
 
 @pytest.fixture
 async def waiting(service: FakeService) -> Run:
-    """A run that is done and whose changes wait."""
+    """A finished run whose changes wait to be applied."""
     return offer_changes(service)
 
 
-async def test_it_gets_room_and_says_what_it_waits_for(show: Show, service: FakeService, waiting: Run) -> None:
+async def test_it_has_a_pane_that_says_what_it_is_waiting_for(show: Show, service: FakeService, waiting: Run) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "waiting for approval", "a apply", "shop")
 
 
-async def test_all_changes_are_brought_in_by_two_keys(show: Show, service: FakeService, waiting: Run) -> None:
+async def test_all_changes_are_applied_by_two_keys(show: Show, service: FakeService, waiting: Run) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "waiting for approval")
         await pilot.press("a")
@@ -32,7 +32,7 @@ async def test_all_changes_are_brought_in_by_two_keys(show: Show, service: FakeS
         assert ("apply", waiting.id) in service.calls
 
 
-async def test_a_file_that_is_not_chosen_stays_out(show: Show, service: FakeService, waiting: Run) -> None:
+async def test_a_file_that_is_not_selected_is_not_applied(show: Show, service: FakeService, waiting: Run) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "waiting for approval")
         await pilot.press("a")
@@ -49,10 +49,10 @@ async def test_escape_changes_nothing(show: Show, service: FakeService, waiting:
         await wait_for_text(pilot, "src/a.py")
         await pilot.press("escape")
         await settle(pilot)
-        assert not any(order[0] == "apply" for order in service.calls)
+        assert not any(call[0] == "apply" for call in service.calls)
 
 
-async def test_what_was_brought_in_can_be_taken_back(show: Show, service: FakeService, waiting: Run) -> None:
+async def test_applied_changes_can_be_undone(show: Show, service: FakeService, waiting: Run) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "waiting for approval")
         await pilot.press("a")
@@ -64,7 +64,7 @@ async def test_what_was_brought_in_can_be_taken_back(show: Show, service: FakeSe
         assert ("undo", waiting.id) in service.calls
 
 
-async def test_a_conflict_is_said_and_nothing_else_happens(show: Show, service: FakeService, waiting: Run) -> None:
+async def test_a_conflict_is_reported(show: Show, service: FakeService, waiting: Run) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "waiting for approval")
         await pilot.press("a")

@@ -1,4 +1,4 @@
-"""The fleet: who has a pane, who has the keys, and what orders come of them."""
+"""The fleet: which runs have a pane, which one has the focus, and what its keys do."""
 
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
@@ -19,12 +19,12 @@ def fleet(screen: object) -> FleetScreen:
     return screen
 
 
-async def test_without_runs_it_says_what_to_do(show: Show) -> None:
+async def test_without_runs_it_says_how_to_start(show: Show) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "No runs yet", "write a task", "0 running · 0 queued · 0 held · 0 failed")
 
 
-async def test_runs_that_are_under_way_are_there_from_the_start(show: Show, service: FakeService) -> None:
+async def test_active_runs_are_shown_from_the_start(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("feature/login"))
     async with show() as pilot:
         await wait_for_text(pilot, "feature/login", "I'll start with the session middleware.", "$0.31", "1 running")
@@ -36,7 +36,7 @@ async def test_a_run_of_another_process_appears(show: Show, service: FakeService
         await wait_for_text(pilot, "feature/late", "1 queued")
 
 
-async def test_what_happens_is_shown_as_it_happens(show: Show, service: FakeService) -> None:
+async def test_events_are_shown_as_they_happen(show: Show, service: FakeService) -> None:
     run = service.add_run("feature/login")
     async with show() as pilot:
         service.emit(run.id, Started(), StepStarted(step="setup"))
@@ -53,7 +53,7 @@ async def test_a_held_run_says_why(show: Show, service: FakeService) -> None:
         await wait_for_text(pilot, "held: branch busy", "1 held")
 
 
-async def test_the_first_run_has_the_keys_and_numbers_choose_others(show: Show, service: FakeService) -> None:
+async def test_the_first_run_has_the_focus_and_numbers_move_it(show: Show, service: FakeService) -> None:
     for name in ("one", "two", "three"):
         start_agent(service, service.add_run(name))
     async with show() as pilot:
@@ -66,7 +66,7 @@ async def test_the_first_run_has_the_keys_and_numbers_choose_others(show: Show, 
         await wait_for_text(pilot, "▌3 ●")
 
 
-async def test_a_click_chooses_a_run(show: Show, service: FakeService) -> None:
+async def test_a_click_focuses_a_run(show: Show, service: FakeService) -> None:
     for name in ("one", "two"):
         start_agent(service, service.add_run(name))
     async with show() as pilot:
@@ -75,7 +75,7 @@ async def test_a_click_chooses_a_run(show: Show, service: FakeService) -> None:
         await wait_for_text(pilot, "▌2 ●")
 
 
-async def test_a_folded_run_gets_a_pane_when_it_is_chosen(show: Show, service: FakeService) -> None:
+async def test_a_folded_run_gets_a_pane_with_the_focus(show: Show, service: FakeService) -> None:
     for number in range(6):
         start_agent(service, service.add_run(f"feature/{number}"))
     async with show((80, 24)) as pilot:
@@ -84,7 +84,7 @@ async def test_a_folded_run_gets_a_pane_when_it_is_chosen(show: Show, service: F
         await wait_for_text(pilot, "▌5 ●", " 1 ● feature/0")
 
 
-async def test_a_run_that_wants_its_user_gets_room(show: Show, service: FakeService) -> None:
+async def test_a_run_that_needs_attention_gets_a_pane(show: Show, service: FakeService) -> None:
     runs = [start_agent(service, service.add_run(f"feature/{number}")) for number in range(7)]
     async with show() as pilot:
         await wait_for_text(pilot, "feature/6")
@@ -102,7 +102,7 @@ async def test_a_pinned_run_keeps_its_pane(show: Show, service: FakeService) -> 
         assert [pane.run for pane in pilot.app.screen.query(RunPane)] == [runs[1].id]
 
 
-async def test_filter_shows_only_what_holds_all_words(show: Show, service: FakeService) -> None:
+async def test_the_filter_shows_only_runs_with_all_words(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("feature/login"))
     fail(service, service.add_run("fix/rounding"))
     async with show() as pilot:
@@ -116,7 +116,7 @@ async def test_filter_shows_only_what_holds_all_words(show: Show, service: FakeS
         await wait_for_text(pilot, "feature/login")
 
 
-async def test_steering_says_it_to_the_run_that_has_the_keys(show: Show, service: FakeService) -> None:
+async def test_steering_sends_a_message_to_the_focused_run(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     second = start_agent(service, service.add_run("two"))
     async with show() as pilot:
@@ -129,7 +129,7 @@ async def test_steering_says_it_to_the_run_that_has_the_keys(show: Show, service
         await wait_for_text(pilot, "sent to two")
 
 
-async def test_an_empty_word_is_not_said(show: Show, service: FakeService) -> None:
+async def test_an_empty_message_is_not_sent(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
@@ -180,7 +180,7 @@ async def test_retry_queues_a_failed_run_again(show: Show, service: FakeService)
         await wait_for_text(pilot, "2 ○ fix/rounding")
 
 
-async def test_push_delivers_what_was_kept(show: Show, service: FakeService) -> None:
+async def test_push_pushes_kept_work(show: Show, service: FakeService) -> None:
     run = refuse(service, service.add_run("chore/settings"))
     async with show() as pilot:
         await wait_for_text(pilot, "P push anyway", "work kept")
@@ -200,7 +200,7 @@ async def test_fetch_asks_where_to(show: Show, service: FakeService) -> None:
         await wait_for_call(service, "fetch", run.id, "/tmp/shop")
 
 
-async def test_a_reviewed_run_is_put_away(show: Show, service: FakeService) -> None:
+async def test_a_reviewed_run_disappears(show: Show, service: FakeService) -> None:
     run = fail(service, service.add_run("fix/rounding"))
     async with show() as pilot:
         await wait_for_text(pilot, "m reviewed")
@@ -220,7 +220,7 @@ async def test_only_what_can_be_done_is_offered(show: Show, service: FakeService
         assert "s Steer" not in screen_text(pilot.app)
 
 
-async def test_a_refused_order_says_why_and_what_to_do(show: Show, service: FakeService) -> None:
+async def test_a_failed_action_shows_the_error_and_its_fix(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     service.refusal = UsageError("the agent takes no words now", "ccterm show says where it is")
     async with show() as pilot:
@@ -229,7 +229,7 @@ async def test_a_refused_order_says_why_and_what_to_do(show: Show, service: Fake
         await wait_for_text(pilot, "the agent takes no words now", "ccterm show says where it is")
 
 
-async def test_a_failed_login_is_mended_by_one_key(show: Show, service: FakeService) -> None:
+async def test_one_key_fixes_a_failed_login(show: Show, service: FakeService) -> None:
     fail(service, service.add_run("fix/rounding"), Cause.AUTH)
     async with show() as pilot:
         await wait_for_text(pilot, "e re-export the login")
@@ -238,7 +238,7 @@ async def test_a_failed_login_is_mended_by_one_key(show: Show, service: FakeServ
         await wait_for_text(pilot, "valid until 20:00")
 
 
-async def test_zoom_shows_the_run_alone_and_escape_comes_back(show: Show, service: FakeService) -> None:
+async def test_zoom_shows_the_run_alone_and_escape_returns(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
@@ -258,7 +258,7 @@ async def test_markup_in_names_and_words_is_never_interpreted(show: Show, servic
         await wait_for_text(pilot, "[/nonsense] failed")
 
 
-async def test_a_toast_tells_each_turn_of_events_once(show: Show, service: FakeService) -> None:
+async def test_a_toast_is_shown_once_for_each_event(show: Show, service: FakeService) -> None:
     run = service.add_run("feature/search")
     async with show() as pilot:
         await wait_for_text(pilot, "feature/search")
@@ -268,7 +268,7 @@ async def test_a_toast_tells_each_turn_of_events_once(show: Show, service: FakeS
         assert titles.count("feature/search is waiting for input") == 1
 
 
-async def test_what_happened_before_is_not_told_again(show: Show, service: FakeService) -> None:
+async def test_events_from_before_the_start_make_no_toast(show: Show, service: FakeService) -> None:
     wait_for_input(service, service.add_run("feature/search"))
     service.clock.forward(minutes=5)
     async with show() as pilot:
@@ -287,7 +287,7 @@ async def test_a_smaller_window_folds_panes_and_a_larger_one_unfolds_them(show: 
         await wait_for_text(pilot, " 4 ● feature/3")
 
 
-async def test_what_the_mouse_selects_is_copied_and_the_pane_goes_on(show: Show, service: FakeService) -> None:
+async def test_selected_text_is_copied_and_the_pane_resumes(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "I'll start with the session middleware.")
@@ -309,7 +309,7 @@ async def test_a_refused_run_says_so_in_its_title(show: Show, service: FakeServi
         await wait_for_text(pilot, "▌1 ! one", "refused  0:00")
 
 
-async def test_a_waiting_agent_goes_on_at_once_with_what_it_is_told(show: Show, service: FakeService) -> None:
+async def test_the_dialog_says_when_a_message_is_delivered(show: Show, service: FakeService) -> None:
     wait_for_input(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
@@ -320,7 +320,7 @@ async def test_a_waiting_agent_goes_on_at_once_with_what_it_is_told(show: Show, 
         await wait_for_text(pilot, "delivered when the running tool ends")
 
 
-async def test_at_first_a_run_that_goes_on_is_focused(show: Show, service: FakeService) -> None:
+async def test_at_first_an_active_run_is_focused(show: Show, service: FakeService) -> None:
     push(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))
     async with show() as pilot:

@@ -1,4 +1,4 @@
-"""An owner, or an engine behind it, that hangs leaves the keys alive: what is asked of it wait_for_input, the screen does not."""
+"""A daemon or an engine that hangs does not block the keys: actions wait, the screen does not."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +16,7 @@ from tests.tui.run_events import start_agent
 
 
 class Hanging(FakeService):
-    """A service that never answers an order."""
+    """A service that never answers."""
 
     async def steer(self, run: RunId, text: str) -> None:
         """Hang."""
@@ -29,7 +29,7 @@ class Hanging(FakeService):
         return []
 
     async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
-        """Hang before the first answer."""
+        """Hang before the first result."""
         await asyncio.Event().wait()
         yield CheckResult(name="x", group="x", status="pass", text="x")
 
@@ -41,7 +41,7 @@ async def service(tmp_path: Path) -> AsyncIterator[FakeService]:
     await service.close()
 
 
-async def test_all_keys_work_while_an_order_hangs(show: Show, service: FakeService) -> None:
+async def test_all_keys_work_while_an_action_hangs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("feature/login"))
     start_agent(service, service.add_run("fix/rounding"))
     async with show() as pilot:
@@ -58,14 +58,14 @@ async def test_all_keys_work_while_an_order_hangs(show: Show, service: FakeServi
         await pilot.press("escape", "n")
         await type_text(pilot, "Add a LICENSE")
         assert isinstance(pilot.app.screen, LaunchScreen)
-        assert any(order[0] == "steer" for order in service.calls)
+        assert any(call[0] == "steer" for call in service.calls)
 
 
-async def test_what_runs_meanwhile_is_still_shown(show: Show, service: FakeService) -> None:
+async def test_runs_are_still_shown_while_an_action_hangs(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("feature/login"))
     async with show() as pilot:
         await pilot.press("s")
         await type_text(pilot, "look there")
         await pilot.press("enter")
-        start_agent(service, run, text="I go on all the same.")
-        await wait_for_text(pilot, "I go on all the same.")
+        start_agent(service, run, text="I continue anyway.")
+        await wait_for_text(pilot, "I continue anyway.")

@@ -1,4 +1,4 @@
-"""Help and palette: made from the bindings, so that they hold every action and no other."""
+"""Help and palette, made from the bindings: every action, and no other."""
 
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -6,7 +6,7 @@ from tests.tui.on_screen import screen_text, type_text, wait_for_call, wait_for_
 from tests.tui.run_events import start_agent
 
 
-async def test_help_tells_the_keys_of_the_screen_and_the_signs(show: Show, service: FakeService) -> None:
+async def test_help_lists_the_keys_of_the_screen_and_the_signs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show((120, 60)) as pilot:
         await wait_for_text(pilot, "▌1")
@@ -16,7 +16,7 @@ async def test_help_tells_the_keys_of_the_screen_and_the_signs(show: Show, servi
         await wait_until_gone(pilot, "refused by policy")
 
 
-async def test_the_palette_carries_an_action_out(show: Show, service: FakeService) -> None:
+async def test_the_palette_runs_an_action(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
@@ -27,7 +27,7 @@ async def test_the_palette_carries_an_action_out(show: Show, service: FakeServic
         await wait_for_call(service, "hold", run.id)
 
 
-async def test_the_palette_offers_nothing_that_cannot_be_done(show: Show) -> None:
+async def test_the_palette_offers_only_what_can_be_done(show: Show) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "No runs yet")
         await pilot.press("ctrl+p")
@@ -36,7 +36,7 @@ async def test_the_palette_offers_nothing_that_cannot_be_done(show: Show) -> Non
         assert "Send a message to the running agent" not in screen_text(pilot.app)
 
 
-async def test_the_theme_turns_from_dark_to_light(show: Show) -> None:
+async def test_the_theme_switches_between_dark_and_light(show: Show) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "No runs yet")
         await pilot.press("t")
@@ -51,7 +51,7 @@ async def test_the_settings_choose_the_theme(show: Show) -> None:
         assert pilot.app.theme == "nord"
 
 
-async def test_the_palette_of_the_form_leaves_out_what_moves_its_cursor(show: Show) -> None:
+async def test_the_palette_of_the_form_leaves_out_cursor_keys(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await wait_for_text(pilot, "What should be done?")

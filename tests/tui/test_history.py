@@ -1,4 +1,4 @@
-"""History: what became of runs, and what is left to do about them."""
+"""History: how runs ended, and what is left to do about them."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ def past(service: FakeService) -> None:
     fail(service, service.add_run("fix/rounding"))
 
 
-async def test_past_runs_stand_with_what_became_of_them(show: Show, service: FakeService) -> None:
+async def test_past_runs_are_listed_with_their_outcome(show: Show, service: FakeService) -> None:
     past(service)
     start_agent(service, service.add_run("still/running"))
     async with show() as pilot:
@@ -26,7 +26,7 @@ async def test_past_runs_stand_with_what_became_of_them(show: Show, service: Fak
         await wait_until_gone(pilot, "still/running")
 
 
-async def test_the_first_line_says_what_happened_since_one_left(show: Show, service: FakeService, tmp_path: Path) -> None:
+async def test_the_first_line_says_what_happened_since_the_user_left(show: Show, service: FakeService, tmp_path: Path) -> None:
     fail(service, service.add_run("long/ago"))
     memory = Memory(tmp_path)
     memory.leave(service.clock() + timedelta(minutes=1))
@@ -51,7 +51,7 @@ async def test_filter_and_unreviewed_narrow_the_list(show: Show, service: FakeSe
         await wait_until_gone(pilot, "fix/rounding")
 
 
-async def test_orders_go_to_the_chosen_run(show: Show, service: FakeService) -> None:
+async def test_actions_apply_to_the_highlighted_run(show: Show, service: FakeService) -> None:
     past(service)
     async with show() as pilot:
         await pilot.press("H")
@@ -62,7 +62,7 @@ async def test_orders_go_to_the_chosen_run(show: Show, service: FakeService) -> 
         await wait_for_call(service, "retry", "01FAKE00000000000000000002")
 
 
-async def test_a_past_run_is_opened_and_left(show: Show, service: FakeService) -> None:
+async def test_a_past_run_is_opened_and_closed(show: Show, service: FakeService) -> None:
     past(service)
     async with show() as pilot:
         await pilot.press("H")
@@ -73,7 +73,7 @@ async def test_a_past_run_is_opened_and_left(show: Show, service: FakeService) -
         await wait_for_text(pilot, "4 runs")
 
 
-async def test_a_narrow_screen_has_whole_words_only(show: Show, service: FakeService) -> None:
+async def test_a_narrow_screen_cuts_no_words(show: Show, service: FakeService) -> None:
     push(service, service.add_run("one"))
     async with show((80, 24)) as pilot:
         await pilot.press("H")

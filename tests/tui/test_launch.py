@@ -1,4 +1,4 @@
-"""The launch form: what is wrong is said as it is type_text, what will happen is said before it happens, and nothing is forgotten."""
+"""The launch form: problems are shown while typing, the summary before the start, and the last form is remembered."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.tui.on_screen import settle, type_text, wait_for_call, wait_for_text,
 from tests.tui.run_events import start_agent
 
 
-async def test_a_task_is_launched_by_keys_alone(show: Show, service: FakeService) -> None:
+async def test_a_task_is_launched_with_the_keyboard_alone(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
@@ -25,7 +25,7 @@ async def test_a_task_is_launched_by_keys_alone(show: Show, service: FakeService
         await wait_for_text(pilot, "1 run queued", "agent/add-license")
 
 
-async def test_three_dashes_part_tasks_and_each_gets_a_branch(show: Show, service: FakeService) -> None:
+async def test_three_dashes_separate_tasks_and_each_gets_a_branch(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE\n---\nFix the rounding")
@@ -35,7 +35,7 @@ async def test_three_dashes_part_tasks_and_each_gets_a_branch(show: Show, servic
         await wait_for_call(service, "submit", "agent/fix-rounding", "Fix the rounding")
 
 
-async def test_what_is_wrong_with_a_field_is_said_as_it_is_typed(show: Show, service: FakeService) -> None:
+async def test_problems_of_a_field_are_shown_while_typing(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
@@ -50,7 +50,7 @@ async def test_what_is_wrong_with_a_field_is_said_as_it_is_typed(show: Show, ser
         await wait_until_gone(pilot, "is no duration")
 
 
-async def test_a_bad_branch_is_refused_in_the_words_of_the_command_line(show: Show) -> None:
+async def test_a_bad_branch_has_the_same_message_as_on_the_command_line(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
@@ -74,7 +74,7 @@ async def test_a_branch_that_was_typed_is_not_overwritten(show: Show) -> None:
         assert branch.value == "mine"
 
 
-async def test_without_a_branch_it_works_on_the_directory_itself_and_says_so(show: Show, service: FakeService) -> None:
+async def test_without_a_branch_the_form_says_that_it_works_on_the_directory_itself(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add")
@@ -85,7 +85,7 @@ async def test_without_a_branch_it_works_on_the_directory_itself_and_says_so(sho
         assert [run.task.mode for run in await service.runs()] == [Mode.TESTING]
 
 
-async def test_a_refusal_of_the_owner_stands_where_the_promise_would(show: Show, service: FakeService) -> None:
+async def test_a_refusal_by_the_service_replaces_the_summary(show: Show, service: FakeService) -> None:
     service.refusal = PreflightError("the Claude CLI is not there", "npm install it")
     async with show() as pilot:
         await pilot.press("n")
@@ -121,7 +121,7 @@ async def test_a_batch_file_is_launched(show: Show, service: FakeService, tmp_pa
         await wait_for_text(pilot, "2 queued")
 
 
-async def test_a_batch_file_that_does_not_fit_says_where(show: Show, service: FakeService, tmp_path: Path) -> None:
+async def test_an_invalid_batch_file_says_where(show: Show, service: FakeService, tmp_path: Path) -> None:
     (tmp_path / "tasks.yaml").write_text("tasks:\n  - {promt: One}\n")
     async with show() as pilot:
         await pilot.press("n", "ctrl+o", "end", "ctrl+u")
@@ -140,7 +140,7 @@ async def test_escape_leaves_the_form_without_a_run(show: Show, service: FakeSer
         assert service.calls == []
 
 
-async def test_how_many_run_at_once_is_said_given_and_remembered(show: Show, service: FakeService) -> None:
+async def test_the_number_at_once_is_shown_passed_on_and_remembered(show: Show, service: FakeService) -> None:
     memory = Memory(None)
     async with show(memory=memory) as pilot:
         await pilot.press("n")
@@ -155,7 +155,7 @@ async def test_how_many_run_at_once_is_said_given_and_remembered(show: Show, ser
     assert memory.now.form["max_concurrent"] == "2"
 
 
-async def test_what_skipped_permissions_mean_is_said_before_the_start(show: Show) -> None:
+async def test_skipped_permissions_are_explained_before_the_start(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
@@ -165,7 +165,7 @@ async def test_what_skipped_permissions_mean_is_said_before_the_start(show: Show
         await wait_for_text(pilot, "permissions are skipped: the agent may do everything that you may do")
 
 
-async def test_the_first_run_of_those_that_were_launched_is_focused(show: Show, service: FakeService) -> None:
+async def test_the_first_of_the_launched_runs_is_focused(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("old"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1 ● old")

@@ -1,4 +1,4 @@
-"""Leaving: nothing ends unasked, and every answer does what it says."""
+"""Quitting: no run is stopped without asking, and every answer does what it says."""
 
 from tests.support.waiting import until
 from tests.tui.conftest import Show
@@ -7,7 +7,7 @@ from tests.tui.on_screen import as_ccterm, settle, wait_for_call, wait_for_text,
 from tests.tui.run_events import push, start_agent
 
 
-async def test_without_live_runs_q_leaves_at_once(show: Show, service: FakeService) -> None:
+async def test_without_active_runs_q_quits_at_once(show: Show, service: FakeService) -> None:
     push(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "pushed")
@@ -15,7 +15,7 @@ async def test_without_live_runs_q_leaves_at_once(show: Show, service: FakeServi
         await until(lambda: not pilot.app.is_running)
 
 
-async def test_an_owner_of_its_own_may_keep_the_runs(show: Show, service: FakeService) -> None:
+async def test_the_daemon_can_carry_on_with_the_runs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show(detached=True) as pilot:
         await wait_for_text(pilot, "▌1")
@@ -26,7 +26,7 @@ async def test_an_owner_of_its_own_may_keep_the_runs(show: Show, service: FakeSe
     assert service.calls == []
 
 
-async def test_runs_of_this_process_cannot_be_left(show: Show, service: FakeService) -> None:
+async def test_runs_in_this_process_cannot_be_left_running(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
@@ -38,7 +38,7 @@ async def test_runs_of_this_process_cannot_be_left(show: Show, service: FakeServ
         assert pilot.app.is_running
 
 
-async def test_stop_stops_all_and_keeps_their_work(show: Show, service: FakeService) -> None:
+async def test_stop_cancels_all_and_keeps_their_work(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
@@ -48,7 +48,7 @@ async def test_stop_stops_all_and_keeps_their_work(show: Show, service: FakeServ
         await until(lambda: not pilot.app.is_running)
 
 
-async def test_wait_leaves_when_the_last_run_has_ended(show: Show, service: FakeService) -> None:
+async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
@@ -58,7 +58,7 @@ async def test_wait_leaves_when_the_last_run_has_ended(show: Show, service: Fake
         await until(lambda: not pilot.app.is_running)
 
 
-async def test_waiting_can_be_broken_off(show: Show, service: FakeService) -> None:
+async def test_waiting_can_be_cancelled(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
@@ -79,7 +79,7 @@ async def test_ctrl_c_asks_and_ends_no_run(show: Show, service: FakeService) -> 
         assert pilot.app.is_running
 
 
-async def test_when_one_left_is_remembered(show: Show, service: FakeService) -> None:
+async def test_the_time_of_quitting_is_remembered(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "No runs yet")
         app = as_ccterm(pilot)

@@ -1,4 +1,4 @@
-"""A million lines of thirty-two live runs through the whole of ccterm: none is lost, all in their order, and memory stays bounded."""
+"""A million lines of thirty-two concurrent runs through all of ccterm: none is lost, their order is kept, and memory stays bounded."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 RUNS, LINES = 32, 31_250
 GROWTH = 150 * 1_000_000
-"""Bytes: the terminal, the owner and what they keep of 32 runs under way; 1 M lines kept as text would be more."""
+"""Bytes for the terminal, the service and 32 running runs; a million lines kept as text would take more."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 def printed(service: Service, run: Run) -> list[str]:
-    """Return all lines that a run's transcript has of its programs."""
+    """Return all lines that a run's programs printed."""
     found = read_events(service.state.run(run.id) / EVENTS_FILE)
     return [line for event in found if isinstance(event, Printed) for line in event.text.split("\n")]
 

@@ -1,4 +1,4 @@
-"""Preflight on the screen: answers with their fixes, mended by one key, in nobody's way."""
+"""The preflight screen: results with their fixes, and keys that apply them."""
 
 from ccterm.errors import PreflightError
 from ccterm.models import CheckResult
@@ -19,14 +19,14 @@ IMAGE = CheckResult(name="image", group="engine", status="warn", text="the image
 MADE = IMAGE.model_copy(update={"status": "pass", "text": "image from node:20-slim, 312 MB", "fix": ""})
 
 
-async def test_every_answer_stands_with_its_time_and_its_fix(show: Show, service: FakeService) -> None:
+async def test_every_result_is_shown_with_its_time_and_its_fix(show: Show, service: FakeService) -> None:
     service.check_results = [GIT, LOGIN]
     async with show() as pilot:
         await pilot.press("p")
         await wait_for_text(pilot, "✓ git 2.45", "12 ms", "✗ the Claude login expired 08:14", "run claude and say /login", "1 to fix")
 
 
-async def test_re_export_mends_the_login_and_asks_again(show: Show, service: FakeService) -> None:
+async def test_re_export_fixes_the_login_and_checks_again(show: Show, service: FakeService) -> None:
     service.check_results = [GIT, LOGIN]
     async with show() as pilot:
         await pilot.press("p")
@@ -37,7 +37,7 @@ async def test_re_export_mends_the_login_and_asks_again(show: Show, service: Fak
         await wait_for_text(pilot, "all passed", "a login, valid for 8 h")
 
 
-async def test_the_fix_of_the_first_fault_is_copied(show: Show, service: FakeService) -> None:
+async def test_the_fix_of_the_first_failure_is_copied(show: Show, service: FakeService) -> None:
     service.check_results = [GIT, LOGIN]
     async with show() as pilot:
         await pilot.press("p")
@@ -46,7 +46,7 @@ async def test_the_fix_of_the_first_fault_is_copied(show: Show, service: FakeSer
         assert pilot.app.clipboard == "run claude and say /login"
 
 
-async def test_the_other_place_is_asked_about(show: Show, service: FakeService) -> None:
+async def test_the_other_execution_mode_is_checked(show: Show, service: FakeService) -> None:
     service.check_results = [GIT]
     async with show() as pilot:
         await pilot.press("p", "x")
@@ -63,14 +63,14 @@ async def test_it_opens_by_itself_when_something_fails(show: Show, service: Fake
         await wait_for_text(pilot, "No runs yet")
 
 
-async def test_it_stays_away_when_all_is_fine(show: Show, service: FakeService) -> None:
+async def test_it_stays_closed_when_all_checks_pass(show: Show, service: FakeService) -> None:
     service.check_results = [GIT, GOOD]
     async with show(checks=True) as pilot:
         await wait_for_call(service, "checks", "local")
         await wait_for_text(pilot, "No runs yet")
 
 
-async def test_it_does_not_come_between_a_user_and_live_runs(show: Show, service: FakeService) -> None:
+async def test_it_does_not_interrupt_a_user_with_active_runs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     service.check_results = [LOGIN]
     async with show(checks=False) as pilot:
@@ -82,7 +82,7 @@ async def test_it_does_not_come_between_a_user_and_live_runs(show: Show, service
         assert pilot.app.screen is screen
 
 
-async def test_answers_that_are_no_longer_given_go(show: Show, service: FakeService) -> None:
+async def test_checks_that_are_no_longer_reported_disappear(show: Show, service: FakeService) -> None:
     service.check_results = [GIT, LOGIN]
     async with show() as pilot:
         await pilot.press("p")
@@ -92,7 +92,7 @@ async def test_answers_that_are_no_longer_given_go(show: Show, service: FakeServ
         await wait_until_gone(pilot, "the Claude login expired")
 
 
-async def test_the_image_is_made_by_a_key_with_all_that_it_says(show: Show, service: FakeService) -> None:
+async def test_a_key_builds_the_image_and_shows_its_log(show: Show, service: FakeService) -> None:
     service.check_results, service.image_log = [GIT, IMAGE], ["Reading package lists", "[bold]added 3 packages[/]"]
     async with show() as pilot:
         await pilot.press("p")
@@ -106,7 +106,7 @@ async def test_the_image_is_made_by_a_key_with_all_that_it_says(show: Show, serv
     assert service.calls.count(("make_image",)) == 1
 
 
-async def test_the_making_goes_on_behind_another_screen(show: Show, service: FakeService) -> None:
+async def test_a_build_continues_behind_another_screen(show: Show, service: FakeService) -> None:
     service.check_results, service.image_log = [IMAGE], ["Reading package lists"]
     async with show() as pilot:
         await pilot.press("p")
@@ -119,7 +119,7 @@ async def test_the_making_goes_on_behind_another_screen(show: Show, service: Fak
         await wait_for_text(pilot, "image built")
 
 
-async def test_a_making_that_fails_says_why_and_may_be_tried_again(show: Show, service: FakeService) -> None:
+async def test_a_failed_build_says_why_and_can_be_retried(show: Show, service: FakeService) -> None:
     service.check_results, service.refusal = [IMAGE], PreflightError("building the image failed: no network", "check the network")
     async with show() as pilot:
         await pilot.press("p")
@@ -128,7 +128,7 @@ async def test_a_making_that_fails_says_why_and_may_be_tried_again(show: Show, s
         await wait_for_text(pilot, "build failed: building the image failed: no network", "check the network", "Build image")
 
 
-async def test_an_image_that_is_there_is_not_built(show: Show, service: FakeService) -> None:
+async def test_an_existing_image_is_not_built(show: Show, service: FakeService) -> None:
     service.check_results = [MADE]
     async with show() as pilot:
         await pilot.press("p")

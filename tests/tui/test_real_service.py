@@ -1,4 +1,4 @@
-"""The terminal in front of the real service: scripted agents at work, watched, steered and stopped by keys."""
+"""The terminal on the real service: scripted agents are watched, steered and stopped."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def app() -> CctermApp:
     return CctermApp(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
 
 
-async def test_a_run_is_seen_to_its_pushed_end_with_its_diff(app: CctermApp, service: Service, remote: Path) -> None:
+async def test_a_run_is_watched_until_it_has_pushed_and_shows_its_diff(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         app.connected(service)
         await service.submit([draft(remote, "x")])
@@ -46,7 +46,7 @@ async def test_a_run_is_seen_to_its_pushed_end_with_its_diff(app: CctermApp, ser
     assert files_at(remote, "x")["new.txt"] == b"new\n"
 
 
-async def test_a_waiting_agent_is_answered_by_keys(app: CctermApp, service: Service, remote: Path) -> None:
+async def test_a_waiting_agent_is_answered(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         app.connected(service)
         [run] = await service.submit([draft(remote, "x", WAITS, hold=True)])
@@ -63,7 +63,7 @@ async def test_a_waiting_agent_is_answered_by_keys(app: CctermApp, service: Serv
     assert b"the second" in files_at(remote, "x")["AGENT_NOTES.md"]
 
 
-async def test_a_cancelled_run_keeps_its_work_and_is_pushed_by_a_key(app: CctermApp, service: Service, remote: Path) -> None:
+async def test_a_cancelled_run_keeps_its_work_which_is_then_pushed(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         app.connected(service)
         task = script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.1}] * 300)

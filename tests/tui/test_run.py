@@ -1,4 +1,4 @@
-"""One run alone: transcript, facts, diff, and the way between runs."""
+"""One run alone: transcript, facts, diff, and the keys between runs."""
 
 from textual.widgets import OptionList
 
@@ -9,7 +9,7 @@ from tests.tui.on_screen import wait_for_text, wait_until_gone
 from tests.tui.run_events import PATCH, commit, push, refuse, start_agent
 
 
-async def test_facts_stand_beside_the_transcript(show: Show, service: FakeService) -> None:
+async def test_facts_are_beside_the_transcript(show: Show, service: FakeService) -> None:
     push(service, service.add_run("feature/login"))
     async with show() as pilot:
         await pilot.press("enter")
@@ -44,7 +44,7 @@ async def test_the_diff_shows_files_and_lines(show: Show, service: FakeService) 
         await wait_for_text(pilot, "› Read")
 
 
-async def test_a_diff_has_two_columns_on_a_wide_screen_and_turns(show: Show, service: FakeService) -> None:
+async def test_a_diff_has_two_columns_on_a_wide_screen_and_can_be_switched(show: Show, service: FakeService) -> None:
     push(service, service.add_run("feature/login"))
     async with show((160, 40)) as pilot:
         await pilot.press("d")
@@ -53,7 +53,7 @@ async def test_a_diff_has_two_columns_on_a_wide_screen_and_turns(show: Show, ser
         await wait_for_text(pilot, "- LIMIT = 3")
 
 
-async def test_brackets_go_from_file_to_file(show: Show, service: FakeService) -> None:
+async def test_brackets_go_to_the_next_and_previous_file(show: Show, service: FakeService) -> None:
     run = push(service, service.add_run("feature/login"))
     service.patches[run.id] = b"".join(
         b"diff --git a/f%d b/f%d\n--- a/f%d\n+++ b/f%d\n@@ -1,0 +1,60 @@\n" % (n, n, n, n) + b"+line\n" * 60 for n in range(3)
@@ -76,7 +76,7 @@ async def test_without_a_commit_the_diff_says_so(show: Show, service: FakeServic
         await wait_for_text(pilot, "No commit yet")
 
 
-async def test_on_a_narrow_screen_tab_changes_sides(show: Show, service: FakeService) -> None:
+async def test_on_a_narrow_screen_tab_switches_sides(show: Show, service: FakeService) -> None:
     push(service, service.add_run("feature/login"))
     async with show((80, 24)) as pilot:
         await pilot.press("enter")
@@ -88,7 +88,7 @@ async def test_on_a_narrow_screen_tab_changes_sides(show: Show, service: FakeSer
         await wait_for_text(pilot, "› Read")
 
 
-async def test_arrows_go_to_the_neighbours(show: Show, service: FakeService) -> None:
+async def test_arrows_go_to_the_neighbouring_runs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"), text="The first one speaks.")
     start_agent(service, service.add_run("two"), text="The second one speaks.")
     async with show() as pilot:
@@ -98,7 +98,7 @@ async def test_arrows_go_to_the_neighbours(show: Show, service: FakeService) -> 
         await wait_for_text(pilot, "The second one speaks.", "2  two")
 
 
-async def test_escape_leaves_the_diff_first(show: Show, service: FakeService) -> None:
+async def test_escape_closes_the_diff_first(show: Show, service: FakeService) -> None:
     push(service, service.add_run("feature/login"))
     async with show() as pilot:
         await pilot.press("enter")
@@ -119,7 +119,7 @@ async def test_hostile_bytes_of_a_patch_never_reach_the_screen(show: Show, servi
         assert all(letter.isprintable() for letter in shown)
 
 
-async def test_a_long_line_is_scrolled_to_on_both_sides_together(show: Show, service: FakeService) -> None:
+async def test_both_sides_scroll_to_a_long_line_together(show: Show, service: FakeService) -> None:
     run = commit(service, service.add_run("one"))
     service.patches[run.id] = PATCH.replace(b"LIMIT = 3", b"LIMIT = " + b"3" * 90 + b" end").replace(
         b"LIMIT = 5", b"LIMIT = " + b"5" * 90 + b" END"

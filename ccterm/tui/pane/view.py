@@ -51,7 +51,7 @@ class ViewportView(Widget, can_focus=True):
         self._painter: Painter | None = None
         self._strips: list[Strip] = []
         self._painted: tuple[object, ...] = ()
-        self._told: tuple[object, ...] = ()
+        self._reported: tuple[object, ...] = ()
 
     def show(self, store: ByteStore) -> None:
         """Show another transcript, from its end."""
@@ -98,9 +98,9 @@ class ViewportView(Widget, can_focus=True):
             return False
         self.viewport.advance()
         changed = bool(self.outer_size) and self._update()
-        told = (self.viewport.following, self.viewport.new_lines, self.viewport.count(), self.viewport.cursor)
-        if told != self._told:
-            self._told = told
+        state = (self.viewport.following, self.viewport.new_lines, self.viewport.count(), self.viewport.cursor)
+        if state != self._reported:
+            self._reported = state
             self.post_message(self.Updated())
         return changed
 

@@ -1,4 +1,4 @@
-"""An app with one pane, for a real terminal: python child.py TRANSCRIPT. t shows a toast over it, q quits."""
+"""An app with one pane for a real terminal: python child.py TRANSCRIPT. t shows a toast over it, q quits."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.tui.pane.pane_app import PaneApp
 
 
 class Child(PaneApp):
-    """What `PaneApp` shows, with two keys."""
+    """A `PaneApp` with two keys."""
 
     BINDINGS = [("t", "notify('a toast')"), ("q", "quit")]
 

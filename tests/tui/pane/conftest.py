@@ -1,4 +1,4 @@
-"""Fixtures for panes: a transcript in memory to write to, a viewport that shows it, and every kind of event once."""
+"""Fixtures for panes: a transcript in memory, a viewport on it, and every kind of event once."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ RUN = RunId("01J0000000000000000000TEST")
 MakeViewport = Callable[..., Viewport]
 
 EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
-    # what it is: the event, and the rows that it has at 40 cells
+    # name: the event, and its rows at 40 cells
     "queued": (events.Queued(target="feature/x", prompt="Add a LICENSE\nplease"), ["» Add a LICENSE", "  please"]),
     "queued without a prompt": (events.Queued(), []),
     "held": (events.Held(reason="branch busy"), ["‖ held: branch busy"]),
@@ -89,12 +89,12 @@ class Writer:
             self._seq += 1
 
     def lines(self, count: int, begin: int = 0) -> None:
-        """Write so many events of one line each, which say their number."""
+        """Write `count` events of one numbered line each."""
         self.write(*(events.Said(text=f"line {number}") for number in range(begin, begin + count)))
 
 
 def shown(viewport: Viewport) -> list[str]:
-    """Return the rows on the screen, without the space behind them."""
+    """Return the rows on the screen, without the space at their ends."""
     viewport.poll()
     viewport.advance()
     while "…" in viewport.count():
@@ -109,7 +109,7 @@ def writer() -> Writer:
 
 @pytest.fixture
 def make_viewport(writer: Writer) -> MakeViewport:
-    """Make a viewport on the writer's transcript, of a size."""
+    """Make a viewport of a given size on the writer's transcript."""
 
     def make(width: int = 40, height: int = 10) -> Viewport:
         viewport = Viewport(writer.store)

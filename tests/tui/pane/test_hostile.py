@@ -1,4 +1,4 @@
-"""What comes out of a pane drives no terminal, whatever is in the transcript."""
+"""The output of a pane never controls the terminal, whatever is in the transcript."""
 
 import random
 import re
@@ -23,7 +23,7 @@ PIECES = [*(pair[0] for pair in HOSTILE.values()), "text ", "日本", "\n", "[re
 
 
 async def check(writer: Writer, texts: list[str]) -> None:
-    """Show texts as every kind of event that carries one, and look at what is sent to the terminal."""
+    """Show texts as every kind of event that carries one, and check what is sent to the terminal."""
     app = PaneApp(writer.store)
     async with app.run_test(size=(50, 12)) as pilot:
         pane = app.query_one(EventPane)
@@ -62,7 +62,7 @@ async def test_many_random_mixtures_are_inert(writer: Writer, rounds: Callable[[
 
 
 def mixture(dice: random.Random) -> str:
-    """Return pieces in a row, cut at any place."""
+    """Return random pieces, each cut anywhere."""
     text = "".join(dice.choices(PIECES, k=dice.randrange(1, 12)))
     begin = dice.randrange(len(text) + 1)
     return text[begin:] + text[:begin]

@@ -40,11 +40,11 @@ def lines(begin: int, end: int) -> list[str]:
 
 
 def badge(pane: EventPane) -> str:
-    """Return what stands over the end of the last row."""
+    """Return the text over the end of the last row."""
     return re.sub(r"^ line \d+", "", visible_rows(pane)[-1]).strip()
 
 
-async def test_a_pane_follows_as_lines_come(shown: Shown, writer: Writer) -> None:
+async def test_a_pane_follows_new_lines(shown: Shown, writer: Writer) -> None:
     pane, _ = shown
     assert visible_rows(pane) == lines(20, 30)
     writer.lines(2, 30)
@@ -73,7 +73,7 @@ async def test_keys_scroll(shown: Shown, keys: list[str], first: int) -> None:
     assert visible_rows(pane)[:9] == lines(first, first + 9)
 
 
-async def test_a_chip_says_what_one_misses_and_leads_there(shown: Shown, writer: Writer) -> None:
+async def test_a_badge_counts_new_lines_and_a_click_on_it_follows(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     await pilot.press("up")
     assert badge(pane).endswith("%")
@@ -86,16 +86,16 @@ async def test_a_chip_says_what_one_misses_and_leads_there(shown: Shown, writer:
     await until(lambda: (pane.following, pane.new_lines) == (True, 0))
 
 
-async def test_it_says_when_it_follows_no_longer_and_again(shown: Shown) -> None:
+async def test_it_posts_a_message_when_it_stops_and_starts_to_follow(shown: Shown) -> None:
     _, pilot = shown
     await pilot.press("up", "up", "end")
     await pilot.pause()
     assert isinstance(pilot.app, PaneApp)
-    told = [message for message in pilot.app.messages if isinstance(message, EventPane.Scrolled)]
-    assert [(message.control.run, message.following) for message in told] == [("pane0", False), ("pane0", True)]
+    scrolled = [message for message in pilot.app.messages if isinstance(message, EventPane.Scrolled)]
+    assert [(message.control.run, message.following) for message in scrolled] == [("pane0", False), ("pane0", True)]
 
 
-async def test_following_may_be_set(shown: Shown) -> None:
+async def test_following_can_be_set(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("home")
     await pilot.pause()
@@ -117,27 +117,27 @@ async def test_the_wheel_scrolls(shown: Shown) -> None:
     assert visible_rows(pane)[0] == " line 17"
 
 
-async def test_a_search_marks_counts_and_goes_on(shown: Shown) -> None:
+async def test_a_search_marks_and_counts_matches_and_goes_through_them(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"line 1", "enter")
     await pilot.pause()
     assert "▎line 19" in visible_rows(pane)
-    assert "11 of 11" in said_below(pane)
+    assert "11 of 11" in match_count(pane)
     await pilot.press("N", "N", "n")
     await pilot.pause()
     assert "▎line 18" in visible_rows(pane)
-    assert "10 of 11" in said_below(pane)
+    assert "10 of 11" in match_count(pane)
     await pilot.press("escape")
     await pilot.pause()
     assert not pane.query(Input)
 
 
-def said_below(pane: EventPane) -> str:
-    """Return how much the line below says was found."""
+def match_count(pane: EventPane) -> str:
+    """Return the count of matches on the line below."""
     return str(pane.query(Static).last().render())
 
 
-async def test_letters_of_a_search_are_not_keys_of_the_pane(shown: Shown) -> None:
+async def test_letters_typed_into_a_search_are_not_keys_of_the_pane(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"gGnNyw")
     assert pane.query_one(Input).value == "gGnNyw"
@@ -148,11 +148,11 @@ async def test_a_search_that_finds_nothing_says_so(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"zebra", "enter")
     await pilot.pause()
-    assert "none" in said_below(pane)
+    assert "none" in match_count(pane)
     assert pane.following
 
 
-async def test_a_filter_shows_some_lines_alone(shown: Shown, writer: Writer) -> None:
+async def test_a_filter_shows_only_matching_lines(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.Notice(level="error", text="it broke"))
     await pilot.press("F", *"@error", "enter")
@@ -181,7 +181,7 @@ async def test_an_event_is_chosen_unfolded_and_copied(shown: Shown, writer: Writ
     assert copied.text == pilot.app.clipboard
 
 
-async def test_a_click_chooses_and_a_second_one_unfolds(shown: Shown, writer: Writer) -> None:
+async def test_a_click_chooses_an_event_and_a_second_one_unfolds_it(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
     await until(lambda: visible_rows(pane)[-1] == "   … 2 more")
@@ -192,7 +192,7 @@ async def test_a_click_chooses_and_a_second_one_unfolds(shown: Shown, writer: Wr
     assert visible_rows(pane)[-1] == "▎  5"
 
 
-async def test_what_is_long_is_wrapped_or_cut(shown: Shown, writer: Writer) -> None:
+async def test_long_lines_are_wrapped_or_cut(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.Said(text="a word " * 10))
     await until(lambda: visible_rows(pane)[-1] == " a word a word a word a word a word" or "a word" in visible_rows(pane)[-1])
@@ -202,7 +202,7 @@ async def test_what_is_long_is_wrapped_or_cut(shown: Shown, writer: Writer) -> N
     assert visible_rows(pane)[-1].endswith("…")
 
 
-async def test_another_size_keeps_the_place(shown: Shown) -> None:
+async def test_a_resize_keeps_the_position(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("home", "down", "down")
     await pilot.resize_terminal(30, 6)
@@ -210,7 +210,7 @@ async def test_another_size_keeps_the_place(shown: Shown) -> None:
     assert visible_rows(pane)[:5] == lines(2, 7)
 
 
-async def test_another_transcript_takes_its_place(shown: Shown, tmp_path: Path) -> None:
+async def test_another_transcript_can_be_shown(shown: Shown, tmp_path: Path) -> None:
     pane, pilot = shown
     await pilot.press("home")
     pane.show(tmp_path / "transcript.ndjson", run="other")
@@ -238,8 +238,8 @@ async def test_markup_is_text(shown: Shown, writer: Writer) -> None:
     assert pilot.app.is_running
 
 
-async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> None:
-    """Write batches of lines to many transcripts while panes show them; nothing is lost, and everything is in order."""
+async def check_flood(tmp_path: Path, panes: int, batches: int, size: int) -> None:
+    """Write batches of lines to many transcripts while panes show them; nothing is lost and the order is kept."""
     paths = [tmp_path / f"{number}.ndjson" for number in range(panes)]
     app = PaneApp(*paths, columns=8)
     files = [path.open("ab", buffering=0) for path in paths]
@@ -256,7 +256,7 @@ async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> Non
         await pilot.press("home")
         read: list[str] = []
         while not pane.following:
-            read += [row.split()[0] for row in visible_rows(pane)]  # the badge stands behind the last one
+            read += [row.split()[0] for row in visible_rows(pane)]  # the badge follows the last one
             pane.action_scroll_rows(pane.size.height)
             await pilot.pause(0)
         last_page = [row.strip() for row in visible_rows(pane)]
@@ -267,12 +267,12 @@ async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> Non
 
 
 async def test_many_panes_under_a_flood_lose_no_line(tmp_path: Path) -> None:
-    await show_flood(tmp_path, panes=32, batches=12, size=50)
+    await check_flood(tmp_path, panes=32, batches=12, size=50)
 
 
 @pytest.mark.slow
 async def test_many_panes_and_a_million_lines_lose_no_line(tmp_path: Path) -> None:
-    await show_flood(tmp_path, panes=32, batches=125, size=250)
+    await check_flood(tmp_path, panes=32, batches=125, size=250)
 
 
 @pytest.mark.parametrize("width", [30, 60])
@@ -286,7 +286,7 @@ async def test_rows_without_text_are_as_wide_as_the_pane_after_a_resize(width: i
         assert [strip.cell_length for strip in view.render_lines(view.size.region)] == [width] * 10
 
 
-async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -> None:
+async def test_lines_that_arrive_while_others_paint_are_painted_completely(writer: Writer) -> None:
     class Counting(ViewportView):
         requests = 0
 
@@ -305,7 +305,7 @@ async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -
         view = app.query_one(Counting)
         view.notify_style_update()
         writer.lines(3, 30)
-        view.render_lines(view.size.region)  # as when a toast that lay over some rows goes away
+        view.render_lines(view.size.region)  # as when a toast disappears from some of its rows
         requests = view.requests
         await until(lambda: view.requests > requests)
 
@@ -326,7 +326,7 @@ async def test_text_is_selected_with_the_mouse_and_copied_while_lines_come(shown
     await until(lambda: visible_rows(pane)[0] == " line 25")
 
 
-async def test_a_selection_has_no_margins_and_counts_wide_characters_as_they_are_seen(writer: Writer) -> None:
+async def test_a_selection_excludes_margins_and_counts_wide_characters_by_cells(writer: Writer) -> None:
     writer.write(events.Said(text="\u65e5\u672c yes"), events.Said(text="no"))
     app = PaneApp(writer.store)
     async with app.run_test(size=(40, 10)) as pilot:

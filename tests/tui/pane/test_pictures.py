@@ -1,4 +1,4 @@
-"""Pictures of a pane in each of its states, in two sizes. RowOptions at a new one before it is accepted."""
+"""Snapshots of a pane in each of its states, in two sizes. Look at a new one before you accept it."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ STORY: list[Event] = [
 
 
 async def nothing(pilot: Pilot[None], writer: Writer) -> None:
-    """Leave it as it is."""
+    """Do nothing."""
 
 
 async def scrolled(pilot: Pilot[None], writer: Writer) -> None:
@@ -94,7 +94,7 @@ Doing = Callable[[Pilot[None], Writer], Awaitable[None]]
     ids=lambda each: each.__name__,
 )
 @pytest.mark.usefixtures("coloured")
-def test_a_pane_looks_so(snap_compare: Compare, writer: Writer, doing: Doing, size: tuple[int, int]) -> None:
+def test_pane_snapshot(snap_compare: Compare, writer: Writer, doing: Doing, size: tuple[int, int]) -> None:
     writer.write(*STORY)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -106,13 +106,13 @@ def test_a_pane_looks_so(snap_compare: Compare, writer: Writer, doing: Doing, si
     assert snap_compare(PaneApp(writer.store), run_before=act, terminal_size=size)
 
 
-def test_without_colours_a_pane_can_be_read_as_well(snap_compare: Compare, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pane_without_colours_snapshot(snap_compare: Compare, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     writer.write(*STORY)
     assert snap_compare(PaneApp(writer.store), run_before=_paint, terminal_size=SIZES[0])
 
 
-def test_a_transcript_that_is_not_there_yet_is_an_empty_pane(snap_compare: Compare, tmp_path: Path) -> None:
+def test_empty_pane_snapshot(snap_compare: Compare, tmp_path: Path) -> None:
     assert snap_compare(PaneApp(tmp_path / "transcript.ndjson"), run_before=_paint, terminal_size=(40, 6))
 
 

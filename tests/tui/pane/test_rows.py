@@ -19,7 +19,7 @@ def texts(found: list[PaneRow]) -> list[str]:
 
 
 def speaking(text: str) -> list[Event]:
-    """Return the events that carry what an agent says."""
+    """Return the events that carry text of an agent."""
     return [
         events.Said(text=text, agent=text),
         events.Typing(text=text),
@@ -39,7 +39,7 @@ def test_every_event_reads_as_rows(event: Event, wanted: list[str]) -> None:
 
 
 @given(text=ANY_TEXT, width=st.integers(1, 90), wrap=st.booleans(), unfolded=st.booleans())
-def test_any_text_becomes_rows_of_exactly_the_width_that_drive_no_terminal(text: str, width: int, wrap: bool, unfolded: bool) -> None:
+def test_any_text_becomes_printable_rows_of_exactly_the_width(text: str, width: int, wrap: bool, unfolded: bool) -> None:
     for event in speaking(text):
         for row in rows(event, width, RowOptions(wrap=wrap, unfolded=unfolded)):
             assert cell_len(row.text) == width
@@ -47,13 +47,13 @@ def test_any_text_becomes_rows_of_exactly_the_width_that_drive_no_terminal(text:
 
 
 @given(text=ANY_TEXT, width=st.integers(1, 90), count=st.integers(1, 9))
-def test_the_first_rows_are_the_first_of_all(text: str, width: int, count: int) -> None:
+def test_first_rows_are_the_first_of_all_rows(text: str, width: int, count: int) -> None:
     for event in speaking(text):
         assert first_rows(event, width, count) == rows(event, width)[:count]
 
 
 @pytest.mark.parametrize(("text", "left"), HOSTILE.values(), ids=list(HOSTILE))
-def test_hostile_text_is_inert_whatever_door_it_came_by(text: str, left: str) -> None:
+def test_hostile_text_is_inert_in_rows_too(text: str, left: str) -> None:
     assert texts(rows(events.Printed(stream="stdout", text=text), 60)) == [f"  {line}".rstrip() for line in left.strip("\n").split("\n")]
 
 
@@ -70,11 +70,11 @@ def test_hostile_text_is_inert_whatever_door_it_came_by(text: str, left: str) ->
     ],
     ids=["joined and toned emoji", "flag", "keycap", "piled marks", "odd spaces", "private and unassigned", "tab"],
 )
-def test_what_terminals_disagree_on_is_made_plain(text: str, wanted: str) -> None:
+def test_characters_that_terminals_disagree_on_are_replaced(text: str, wanted: str) -> None:
     assert texts(rows(events.Said(text=text), 40)) == [wanted]
 
 
-def test_prose_breaks_between_words_and_a_list_hangs() -> None:
+def test_prose_breaks_between_words_and_lists_hang() -> None:
     said = events.Said(text="- first the middleware, then\nwhat is overlongwithoutanyspace")
     assert texts(rows(said, 16)) == ["- first the", "  middleware,", "  then", "what is", "overlongwithouta", "nyspace"]
 
@@ -84,13 +84,13 @@ def test_output_breaks_at_the_edge() -> None:
 
 
 @given(text=st.text("abc .", min_size=1, max_size=120), width=st.integers(3, 40))
-def test_plain_output_breaks_as_any_other_does(text: str, width: int) -> None:
+def test_ascii_output_breaks_like_any_other(text: str, width: int) -> None:
     plain = [row.text for row in rows(events.Printed(stream="stdout", text=text), width)]
     other = [row.text for row in rows(events.Printed(stream="stdout", text=text.replace("a", "ä")), width)]
     assert [row.replace("ä", "a") for row in other] == plain
 
 
-def test_without_wrapping_the_edge_is_marked() -> None:
+def test_a_cut_line_ends_in_an_ellipsis() -> None:
     assert texts(rows(events.Said(text="what does not fit"), 10, RowOptions(wrap=False))) == ["what does…"]
 
 
@@ -100,14 +100,14 @@ def test_wide_characters_never_straddle_the_edge() -> None:
 
 
 @pytest.mark.parametrize("status", list(CallStatus))
-def test_a_call_shows_at_the_edge_how_it_stands(status: CallStatus) -> None:
+def test_a_call_shows_its_status_at_the_edge(status: CallStatus) -> None:
     call = events.ToolCalled(id="a", name="Bash", summary="pytest " * 20)
     [row] = rows(call, 30, RowOptions(status=status))
     assert row.text.endswith(f"… {status}")
     assert len(row.text) == 30
 
 
-def test_an_unfolded_answer_is_whole() -> None:
+def test_an_unfolded_result_is_complete() -> None:
     answer = events.ToolReturned(id="a", ok=True, text="\n".join(map(str, range(9))))
     assert texts(rows(answer, 20, RowOptions(unfolded=True))) == [f"  {number}" for number in range(9)]
 
@@ -127,11 +127,11 @@ def test_an_unfolded_call_shows_its_input() -> None:
     ],
     ids=["failed tool", "error", "retry", "output"],
 )
-def test_what_a_row_is_shows_in_its_ink(event: Event, style: TextStyle) -> None:
+def test_a_row_has_the_style_of_its_event(event: Event, style: TextStyle) -> None:
     assert rows(event, 40)[0].spans[0].style is style
 
 
-def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
+def test_last_rows_are_the_last_of_all_rows() -> None:
     flood = events.Printed(stream="stdout", text="\n".join(f"{n} " + "x" * (n % 50) for n in range(300)) + "\n")
     wanted, found = texts(rows(flood, 30)), texts(last_rows(flood, 30, 12))
     assert len(found) < 50
@@ -147,11 +147,11 @@ def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
     ],
     ids=["created", "updated", "judged"],
 )
-def test_what_a_mark_or_a_judgement_has_said_is_not_said_again(event: Event) -> None:
+def test_what_a_call_or_a_verdict_shows_is_not_repeated(event: Event) -> None:
     assert rows(event, 40) == []
     assert (plain_text(event), failed(event)) == ("", False)
 
 
 @pytest.mark.parametrize("text", ["The file is gone", "The file a has been updated.\nHere is the result:", "File created"])
-def test_any_other_answer_of_a_tool_is_shown(text: str) -> None:
+def test_any_other_result_of_a_tool_is_shown(text: str) -> None:
     assert texts(rows(events.ToolReturned(id="a", ok=True, text=text), 60))[0] == "  " + text.split("\n", maxsplit=1)[0]

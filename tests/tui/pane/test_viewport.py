@@ -24,7 +24,7 @@ def test_the_end_is_followed(writer: Writer, make_viewport: MakeViewport) -> Non
     assert shown(viewport) == lines(23, 33)
 
 
-def test_new_lines_move_nothing_once_one_has_scrolled(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_new_lines_do_not_move_a_scrolled_view(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
     viewport = make_viewport()
     viewport.scroll(-5)
@@ -45,7 +45,7 @@ def test_scrolling_past_the_end_follows_again(writer: Writer, make_viewport: Mak
     assert shown(viewport) == lines(21, 31)
 
 
-def test_the_begin_is_where_scrolling_ends(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_scrolling_stops_at_the_start(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
     viewport = make_viewport()
     viewport.scroll(-500)
@@ -56,7 +56,7 @@ def test_the_begin_is_where_scrolling_ends(writer: Writer, make_viewport: MakeVi
     assert shown(viewport) == lines(0, 10)
 
 
-def test_a_place_in_the_middle_of_a_long_answer_is_one_of_the_whole(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_scrolling_inside_a_long_event_is_exact(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.Said(text="\n".join(lines(0, 900))))
     viewport = make_viewport()
     viewport.scroll_to_start()
@@ -78,7 +78,7 @@ def test_a_short_transcript_has_nothing_to_scroll(writer: Writer, make_viewport:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_way_of_scrolling_shows_a_piece_of_the_whole(writer: Writer, make_viewport: MakeViewport, seed: int) -> None:
+def test_any_sequence_of_scrolling_shows_consecutive_rows(writer: Writer, make_viewport: MakeViewport, seed: int) -> None:
     dice = random.Random(seed)
     texts = ["\n".join(f"{n}.{m} " + "word " * dice.randrange(20) for m in range(dice.randrange(1, 30))) for n in range(40)]
     for text in texts:
@@ -105,7 +105,7 @@ def test_another_width_keeps_the_line_at_the_top(writer: Writer, make_viewport: 
     assert shown(viewport)[0].startswith("  20 ")
 
 
-def test_what_is_typed_stands_last_until_it_is_said(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_typed_text_is_last_until_it_is_said(writer: Writer, make_viewport: MakeViewport) -> None:
     viewport = make_viewport()
     writer.write(events.Said(text="one"), events.Typing(text="tw"), events.Spent(cost_usd=1))
     assert shown(viewport) == ["one", "tw▌"]
@@ -115,7 +115,7 @@ def test_what_is_typed_stands_last_until_it_is_said(writer: Writer, make_viewpor
     assert shown(viewport) == ["one", "two three"]
 
 
-def test_what_was_typed_is_not_scrolled_back_to(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_scrolling_skips_typed_text(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(20)
     writer.write(*(events.Typing(text=f"typing {number}") for number in range(50)))
     viewport = make_viewport()
@@ -123,7 +123,7 @@ def test_what_was_typed_is_not_scrolled_back_to(writer: Writer, make_viewport: M
     assert shown(viewport) == lines(9, 19)
 
 
-def test_a_call_gets_its_mark_when_its_answer_has_come(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_a_call_has_its_status_once_its_result_has_arrived(writer: Writer, make_viewport: MakeViewport) -> None:
     viewport = make_viewport()
     writer.write(*(events.ToolCalled(id=name, name="Bash", summary=name) for name in ("good", "bad", "open")))
     assert [row[-1] for row in shown(viewport)] == ["…", "…", "…"]
@@ -131,7 +131,7 @@ def test_a_call_gets_its_mark_when_its_answer_has_come(writer: Writer, make_view
     assert [row[-1] for row in shown(viewport)] == ["✓", "✗", "…"]
 
 
-def test_an_answer_far_behind_its_call_is_found_a_piece_at_a_time(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_a_result_far_after_its_call_is_found_a_piece_at_a_time(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.ToolCalled(id="a", name="Bash", summary="make"))
     for _ in range(200):
         writer.write(events.Printed(stream="stdout", text="x" * 50_000))
@@ -147,7 +147,7 @@ def test_an_answer_far_behind_its_call_is_found_a_piece_at_a_time(writer: Writer
     assert frames > 0
 
 
-def test_a_search_goes_through_lines_backwards_and_forwards(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_a_search_goes_through_matches_backwards_and_forwards(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.Printed(stream="stdout", text="\n".join(f"{n} {'needle' if n % 10 == 0 else 'hay'}" for n in range(40))))
     writer.write(events.Said(text='A Needle, "kind" of'))
     writer.lines(20)
@@ -177,7 +177,7 @@ def test_a_search_goes_through_lines_backwards_and_forwards(writer: Writer, make
         ("pushed main", 1),
     ],
 )
-def test_a_search_finds_what_is_read_and_no_more(writer: Writer, make_viewport: MakeViewport, text: str, count: int) -> None:
+def test_a_search_finds_visible_text_only(writer: Writer, make_viewport: MakeViewport, text: str, count: int) -> None:
     writer.write(events.Said(text='say "hi" with back\\slash and Ümlaut or ümlaut\nUPPER'), events.Printed(stream="stderr", text="upper"))
     writer.write(events.ToolCalled(id="toolu_1", name="Bash", summary="ls"))
     writer.write(events.Pushed(remote="origin", ref="refs/heads/main", sha="abc", verified=True))
@@ -187,7 +187,7 @@ def test_a_search_finds_what_is_read_and_no_more(writer: Writer, make_viewport: 
     assert viewport.count() == (f"{count} found" if count else "none")
 
 
-def test_a_hit_inside_a_folded_answer_unfolds_it(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_a_match_inside_a_folded_result_unfolds_it(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.ToolReturned(id="a", ok=True, text="\n".join(f"row {number}" for number in range(200))))
     viewport = make_viewport()
     assert shown(viewport)[-1] == "  … 197 more"
@@ -197,7 +197,7 @@ def test_a_hit_inside_a_folded_answer_unfolds_it(writer: Writer, make_viewport: 
     assert "  row 150" in shown(viewport)
 
 
-def test_a_search_goes_on_while_lines_come(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_a_search_includes_new_lines(writer: Writer, make_viewport: MakeViewport) -> None:
     viewport = make_viewport()
     viewport.start_search(Query("line"))
     writer.lines(5)
@@ -216,7 +216,7 @@ def test_a_search_goes_on_while_lines_come(writer: Writer, make_viewport: MakeVi
         ("nothing like it", []),
     ],
 )
-def test_a_filter_shows_some_events_alone(writer: Writer, make_viewport: MakeViewport, text: str, wanted: list[str]) -> None:
+def test_a_filter_shows_only_matching_events(writer: Writer, make_viewport: MakeViewport, text: str, wanted: list[str]) -> None:
     writer.lines(2)
     writer.write(events.ToolCalled(id="a", name="Bash", summary="ls"), events.ToolReturned(id="a", ok=False, text="no such file"))
     writer.write(events.Finished(state=State.FAILED))
@@ -241,7 +241,7 @@ def test_a_filtered_transcript_scrolls_and_grows(writer: Writer, make_viewport: 
     assert viewport.new_lines == 2
 
 
-def test_errors_are_gone_to_from_the_last_on(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_errors_are_visited_from_the_last_one_backwards(writer: Writer, make_viewport: MakeViewport) -> None:
     for number in range(3):
         writer.lines(30)
         writer.write(events.ToolReturned(id="a", ok=False, text=f"error {number}"))
@@ -253,14 +253,14 @@ def test_errors_are_gone_to_from_the_last_on(writer: Writer, make_viewport: Make
         assert f"  error {number}" in shown(viewport)
 
 
-def test_without_an_error_one_stays_where_one_is(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_without_an_error_nothing_moves(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
     viewport = make_viewport()
     assert not viewport.find_error()
     assert viewport.following
 
 
-def test_an_answer_unfolds_and_folds(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_a_result_unfolds_and_folds(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
     writer.lines(1)
     viewport = make_viewport()
@@ -274,7 +274,7 @@ def test_an_answer_unfolds_and_folds(writer: Writer, make_viewport: MakeViewport
     assert shown(viewport) == ["  1", "  2", "  3", "  … 2 more", "line 0"]
 
 
-def test_the_chosen_event_is_brought_into_view(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_the_chosen_event_is_scrolled_into_view(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
     viewport = make_viewport()
     shown(viewport)
@@ -287,7 +287,7 @@ def test_the_chosen_event_is_brought_into_view(writer: Writer, make_viewport: Ma
     assert "line 29" in shown(viewport)
 
 
-def test_a_line_that_cannot_be_read_says_so(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_an_unreadable_line_is_reported(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(1)
     begin = writer.store.size()
     writer.store.append(b'{"seq":1,"kind":"what"}\n')
@@ -295,7 +295,7 @@ def test_a_line_that_cannot_be_read_says_so(writer: Writer, make_viewport: MakeV
     assert shown(make_viewport(90))[1] == f"✗ a line of this transcript cannot be read: 23 bytes at {begin}"
 
 
-def test_a_place_by_its_share(writer: Writer, make_viewport: MakeViewport) -> None:
+def test_scrolling_to_a_fraction(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(1000)
     viewport = make_viewport()
     for share, wanted in ((0.0, 0), (0.5, 500), (1.0, 990)):
@@ -316,7 +316,7 @@ def test_memory_does_not_grow_with_the_transcript(writer: Writer, make_viewport:
         viewport.follow()
 
 
-def test_a_transcript_that_begins_anew_is_shown_from_its_end(tmp_path: Path, writer: Writer) -> None:
+def test_a_transcript_that_starts_again_is_shown_from_its_end(tmp_path: Path, writer: Writer) -> None:
     path = tmp_path / "transcript.ndjson"
     writer.lines(30)
     path.write_bytes(writer.store.read(10_000, 0))
