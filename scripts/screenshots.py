@@ -1,4 +1,4 @@
-"""Draw the README's pictures: scenarios that tests compare too, played in front of the real app."""
+"""Draw the README's pictures: scenarios of the snapshot tests, in the real app."""
 
 import asyncio
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.tui.scenarios import SCENARIOS, play, scenario_app
 
-PLACE = Path("screenshots")
+DIRECTORY = Path("screenshots")
 PICTURES = {
     "launch": ("launch_several", (110, 28)),
     "fleet-4": ("fleet_of_four", (120, 34)),
@@ -17,7 +17,7 @@ PICTURES = {
     "preflight-building": ("preflight_building", (100, 24)),
     "usage-limit": ("usage_limit", (160, 40)),
 }
-"""File -> the scenario, and the terminal's width and height."""
+"""File -> scenario, and the terminal's width and height."""
 
 
 async def draw(name: str, scenario: str, size: tuple[int, int]) -> None:
@@ -27,13 +27,13 @@ async def draw(name: str, scenario: str, size: tuple[int, int]) -> None:
         with tempfile.TemporaryDirectory() as directory:
             await play(SCENARIOS[scenario], pilot, directory=Path(directory))
             picture = app.export_screenshot(title="ccterm")
-    (PLACE / f"{name}.svg").write_text(picture, "utf-8")
-    print(PLACE / f"{name}.svg")
+    (DIRECTORY / f"{name}.svg").write_text(picture, "utf-8")
+    print(DIRECTORY / f"{name}.svg")
 
 
 async def main() -> None:
-    """Draw all of them."""
-    PLACE.mkdir(exist_ok=True)
+    """Write all pictures."""
+    DIRECTORY.mkdir(exist_ok=True)
     for name, (scenario, size) in PICTURES.items():
         await draw(name, scenario, size)
 

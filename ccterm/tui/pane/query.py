@@ -1,4 +1,4 @@
-"""Queries for words and kinds of events, the scan that finds them in a transcript a little at a time, and the search through the matches."""
+"""Queries for words and kinds of events, and what reads a transcript for them a little at a time: scan, search, and the count of new lines."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ccterm.events import Event
-from ccterm.tui.pane.lines import failed, plain_text
+from ccterm.tui.pane.lines import failed, lines, plain_text
 from ccterm.tui.pane.rendering import SILENT, TRANSIENT, parsed
 from ccterm.tui.pane.source import LineSource, RawLine
 
@@ -25,6 +25,9 @@ ERROR = "@error"
 _VERBATIM = frozenset({"said", "printed", "tool_called", "tool_returned"})
 """Kinds whose words are in the file as they are shown: most of a transcript is skipped without parsing."""
 _LINES_BETWEEN_CHECKS = 32
+MANY = 9_999
+"""Lines are counted up to this number."""
+_BYTES_A_PASS = 256 * 1024
 
 
 class Query:
@@ -185,3 +188,31 @@ class Search:
     def _lines(self, offset: int) -> list[int]:
         line = self._source.line(offset)
         return self.scan.query.matching_lines(parsed(line)) if line else []
+
+
+class NewLines:
+    """Counts the lines of a source that were added since `restart`."""
+
+    def __init__(self, source: LineSource) -> None:
+        self.count = 0
+        """How many lines were added, MANY at most."""
+        self._source = source
+        self._begin = 0
+        self._read = 0
+
+    def restart(self) -> None:
+        """Count from here on."""
+        self.count, self._begin, self._read = 0, self._source.end, self._source.end
+
+    def advance(self, only: QueryScan | None) -> None:
+        """Continue to count, within bounds. only: the filter, where not everything is shown."""
+        if only:
+            self.count = min(MANY, only.count - only.count_before(self._begin))
+            return
+        until = self._read + _BYTES_A_PASS
+        for line in self._source.after(self._read):
+            if self.count >= MANY or line.offset > until:
+                break
+            self._read = line.end
+            if line.kind not in SILENT | TRANSIENT:
+                self.count = min(MANY, self.count + len(lines(parsed(line))))

@@ -12,8 +12,9 @@ from textual.widget import Widget
 
 from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter, highlighted, selected
+from ccterm.tui.pane.query import MANY
 from ccterm.tui.pane.source import ByteStore
-from ccterm.tui.pane.viewport import MANY, Viewport
+from ccterm.tui.pane.viewport import Viewport
 from ccterm.tui.pane.window import PlacedRow
 from ccterm.tui.textual_private import frames_waiting, rows_in_place, send
 

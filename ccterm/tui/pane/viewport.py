@@ -6,9 +6,9 @@ Knows files and rows but no widget: everything that a pane does can be done, and
 import re
 
 from ccterm.events import Event, ToolReturned
-from ccterm.tui.pane.lines import FOLDED, foldable, lines
-from ccterm.tui.pane.query import ERROR, Hit, Query, QueryScan, Search
-from ccterm.tui.pane.rendering import SILENT, TRANSIENT, Rendering, parsed
+from ccterm.tui.pane.lines import FOLDED, foldable
+from ccterm.tui.pane.query import ERROR, Hit, NewLines, Query, QueryScan, Search
+from ccterm.tui.pane.rendering import Rendering, parsed
 from ccterm.tui.pane.source import ByteStore, LineSource
 from ccterm.tui.pane.window import PlacedRow, Position, Window
 
@@ -226,36 +226,3 @@ class Viewport:
         at = Position(offset)
         above = self.top is None or at < self.top
         self._show(at if above else self.window.moved(at, -(self.height // 2)))
-
-
-MANY = 9_999
-"""Lines are counted up to this number."""
-_BYTES_A_PASS = 256 * 1024
-
-
-class NewLines:
-    """Counts the lines of a source that were added since `restart`."""
-
-    def __init__(self, source: LineSource) -> None:
-        self.count = 0
-        """How many lines were added, MANY at most."""
-        self._source = source
-        self._begin = 0
-        self._read = 0
-
-    def restart(self) -> None:
-        """Count from here on."""
-        self.count, self._begin, self._read = 0, self._source.end, self._source.end
-
-    def advance(self, only: QueryScan | None) -> None:
-        """Continue to count, within bounds. only: the filter, where not everything is shown."""
-        if only:
-            self.count = min(MANY, only.count - only.count_before(self._begin))
-            return
-        until = self._read + _BYTES_A_PASS
-        for line in self._source.after(self._read):
-            if self.count >= MANY or line.offset > until:
-                break
-            self._read = line.end
-            if line.kind not in SILENT | TRANSIENT:
-                self.count = min(MANY, self.count + len(lines(parsed(line))))
