@@ -250,6 +250,8 @@ AnyEvent = (
     | Finished
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
+FORMER_KINDS = {"published": "pushed"}
+"""Kinds as transcripts of the first version name them, and what they are called today."""
 _RENAMED = ("step", "cause", "reason")
 _OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue], config=ConfigDict(defer_build=True))
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
@@ -277,8 +279,8 @@ def _upgraded(line: bytes) -> dict[str, JsonValue] | None:
     except ValidationError:
         return None
     new = {name: FORMER_NAMES.get(value, value) if name in _RENAMED and isinstance(value, str) else value for name, value in old.items()}
-    if new.get("kind") == "published":
-        new = new | {"kind": "pushed", "verified": new.pop("proven", False)}
+    if new.get("kind") in FORMER_KINDS:
+        new = new | {"kind": FORMER_KINDS[str(new["kind"])], "verified": new.pop("proven", False)}
     return new if new != old else None
 
 

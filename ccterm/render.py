@@ -96,7 +96,7 @@ def _state_lines(event: Event) -> list[str]:
         case Steered(text=text, taken=taken, detail=detail):
             found = [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
         case Waiting(until=until):
-            found = [f"? waits for a word until {clock(until)}" if until else "? waits no more"]
+            found = [f"? waiting for input until {clock(until)}" if until else "? no longer waiting"]
         case Judged(verdict=verdict):
             found = [f"! {'refused' if finding.severity == 'refuse' else 'note'}: {finding.text}" for finding in verdict.findings]
     return found or _end_lines(event)
@@ -125,7 +125,7 @@ def outcome(run: Run) -> str:
     if run.synced:
         return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'brought in and undone' if run.synced.undone else 'brought in'}"
     if run.state is State.SUCCEEDED:
-        return "waits for your yes" if run.awaits_apply else "nothing to push"
+        return "waiting for approval" if run.awaits_apply else "nothing to push"
     if run.state is State.FAILED:
         return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if run.salvage else "")
     if run.state is State.QUEUED and run.held:

@@ -1,12 +1,12 @@
-"""Draw the README's pictures: scenes that tests compare too, played in front of the real app."""
+"""Draw the README's pictures: scenarios of the snapshot tests, in the real app."""
 
 import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.tui.scenes import SCENES, app_for_scenes, play
+from tests.tui.scenarios import SCENARIOS, play, scenario_app
 
-PLACE = Path("screenshots")
+DIRECTORY = Path("screenshots")
 PICTURES = {
     "launch": ("launch_several", (110, 28)),
     "fleet-4": ("fleet_of_four", (120, 34)),
@@ -17,25 +17,25 @@ PICTURES = {
     "preflight-building": ("preflight_building", (100, 24)),
     "usage-limit": ("usage_limit", (160, 40)),
 }
-"""File -> the scene, and the terminal's width and height."""
+"""File -> scenario, and the terminal's width and height."""
 
 
-async def draw(name: str, scene: str, size: tuple[int, int]) -> None:
+async def draw(name: str, scenario: str, size: tuple[int, int]) -> None:
     """Write one picture."""
-    app = app_for_scenes()
+    app = scenario_app()
     async with app.run_test(size=size) as pilot:
         with tempfile.TemporaryDirectory() as directory:
-            await play(SCENES[scene], pilot, directory=Path(directory))
+            await play(SCENARIOS[scenario], pilot, directory=Path(directory))
             picture = app.export_screenshot(title="ccterm")
-    (PLACE / f"{name}.svg").write_text(picture, "utf-8")
-    print(PLACE / f"{name}.svg")
+    (DIRECTORY / f"{name}.svg").write_text(picture, "utf-8")
+    print(DIRECTORY / f"{name}.svg")
 
 
 async def main() -> None:
-    """Draw all of them."""
-    PLACE.mkdir(exist_ok=True)
-    for name, (scene, size) in PICTURES.items():
-        await draw(name, scene, size)
+    """Write all pictures."""
+    DIRECTORY.mkdir(exist_ok=True)
+    for name, (scenario, size) in PICTURES.items():
+        await draw(name, scenario, size)
 
 
 if __name__ == "__main__":

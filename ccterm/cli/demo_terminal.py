@@ -36,12 +36,12 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
     from ccterm.settings import load_settings
     from ccterm.tui.app import CctermApp
     from ccterm.tui.memory import Memory
-    from ccterm.tui.run import Door, run_terminal
+    from ccterm.tui.run import run
 
     settings = load_settings(None, os.environ, {"mode": "local", "agent": "scripted"})
     app = CctermApp(settings, memory=Memory(None), checks=False)
     asyncio.get_running_loop().add_reader(parent, app.exit)
-    return await run_terminal(app, Door(lambda: _staged(place, remote)))
+    return await run(app, lambda: _staged(place, remote))
 
 
 @asynccontextmanager

@@ -43,12 +43,12 @@ async def _run(foreground: bool, parent: int) -> int:
     from ccterm.tui.app import CctermApp
     from ccterm.tui.memory import Memory
     from ccterm.tui.notices import desktop
-    from ccterm.tui.run import Door, run_terminal
+    from ccterm.tui.run import run
 
     settings, state = load_settings(None, os.environ), state_dir()
-    app = CctermApp(settings, memory=Memory(state.path), outlives=not foreground, send=desktop(settings.tui, os.environ))
+    app = CctermApp(settings, memory=Memory(state.path), detached=not foreground, send=desktop(settings.tui, os.environ))
     asyncio.get_running_loop().add_reader(parent, app.exit)  # readable = the parent is gone
-    return await run_terminal(app, Door(_own if foreground else _attach, outlives=not foreground)) or ExitCode.OK
+    return await run(app, _own if foreground else _attach) or ExitCode.OK
 
 
 def _own() -> "AbstractAsyncContextManager[Service]":

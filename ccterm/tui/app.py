@@ -1,4 +1,4 @@
-"""The terminal's app: which keys lead where. What is shown and done is the screens', what they share is the host's."""
+"""The terminal's app: which keys open which screens. The screens decide what is shown and done; what they share is in the base."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,41 +6,47 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.screen import Screen
 
 from ccterm.errors import CctermError
 from ccterm.models import now
 from ccterm.settings import Settings
-from ccterm.tui.app_base import Host
+from ccterm.tui.app_base import AppBase, CctermScreen
 from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Send, silent
-from ccterm.tui.palette import Actions
+from ccterm.tui.screens.dialogs import LEAVE, STOP, WaitDialog, leave_dialog
 from ccterm.tui.screens.fleet import FleetScreen
-from ccterm.tui.screens.leave import LEAVE, STOP, WaitDialog, leave_dialog
 from ccterm.tui.screens.preflight import PreflightScreen
-from ccterm.tui.screens.run_actions import export
+from ccterm.tui.screens.run_actions import export_login
 
-if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
 
-class CctermApp(Host):
+def _palette() -> type[Provider]:
+    from ccterm.tui.screens.help import ActionProvider  # deferred, as the screens below: the first frame does not need it
+
+    return ActionProvider
+
+
+class CctermApp(AppBase):
     """Launch many agents, watch them side by side, steer them."""
 
     TITLE = "ccterm"
     CSS_PATH = "ccterm.tcss"
-    COMMANDS: ClassVar = {Actions}
+    COMMANDS: ClassVar = {_palette}
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "launch", "New", tooltip="Write new tasks and launch them"),
-        Binding("p", "preflight", "Checks", tooltip="See what runs need, each with its fix"),
+        Binding("p", "preflight", "Checks", tooltip="Check what runs need, with a fix for every problem"),
         Binding("e", "export", "Login", show=False, tooltip="Re-export the Claude login for containers"),
-        Binding("H", "history", "History", show=False, tooltip="Past runs: what came of them, and what is left to do"),
+        Binding("H", "history", "History", show=False, tooltip="Past runs: how they ended, and what is left to do"),
         Binding("question_mark", "help", "Help", tooltip="All keys of this screen"),
-        Binding("q", "leave", "Quit", tooltip="Leave; runs go on, wait or stop as you say"),
+        Binding("q", "leave", "Quit", tooltip="Quit; if runs are active, choose what happens to them"),
         Binding("ctrl+c", "copy_or_leave", "Copy or quit", show=False, system=True, priority=True),
         Binding("ctrl+q", "leave", "Quit", show=False, system=True, priority=True),
-        Binding("t", "turn_theme", "Light or dark", show=False, tooltip="Change between light and dark"),
+        Binding("t", "toggle_theme", "Light or dark", show=False, tooltip="Switch between light and dark"),
     ]
 
     def __init__(
@@ -48,58 +54,58 @@ class CctermApp(Host):
         settings: Settings,
         *,
         memory: Memory,
-        outlives: bool = False,
+        detached: bool = False,
         checks: bool = True,
         send: Send = silent,
         clock: Callable[[], datetime] = now,
     ) -> None:
-        """Take what all screens share. checks: look at the start whether this machine has what runs need."""
-        super().__init__(settings, memory=memory, outlives=outlives, send=send, clock=clock)
+        """Store what all screens share. checks: check at the start whether this machine has what runs need."""
+        super().__init__(settings, memory=memory, detached=detached, send=send, clock=clock)
         self._checks = checks
 
     def on_mount(self) -> None:
-        """Show the fleet; nothing waits for the service."""
+        """Show the fleet, without waiting for the service."""
         if self.settings.tui.theme in self.available_themes:
             self.theme = self.settings.tui.theme
         self.push_screen(FleetScreen())
 
-    def reached(self, service: "Service") -> None:
-        """Take the service, and see in passing whether runs could start."""
-        super().reached(service)
+    def connected(self, service: "Service") -> None:
+        """Use the service, and check in the background whether runs could start."""
+        super().connected(service)
         if self._checks:
-            self._look_ahead(service)
+            self._first_checks(service)
 
     @work(group="first checks", exit_on_error=False)
-    async def _look_ahead(self, service: "Service") -> None:
-        """Open the checks when one fails, unless the user does something else already; then say so only."""
+    async def _first_checks(self, service: "Service") -> None:
+        """Open the checks if one fails; only mention it when the user is busy already."""
         try:
             failing = any([answer.status == "fail" async for answer in service.checks(self.settings.mode)])
-        except CctermError:  # the place to run itself is not there
+        except CctermError:  # the executor itself is missing
             failing = True
         if failing:
             self._offer_checks(self.screen)
 
     def _offer_checks(self, screen: Screen[object]) -> None:
-        if isinstance(screen, FleetScreen) and not self.roster.live:
+        if isinstance(screen, FleetScreen) and not self.runs.active:
             self.push_screen(PreflightScreen())
         else:
-            self.notify("something that runs need is missing; p shows it", severity="warning", markup=False)
+            self.notify("some checks failed; press p to see them", severity="warning", markup=False)
 
     def action_launch(self) -> None:
         """Write new tasks."""
-        from ccterm.tui.screens.launch import LaunchScreen  # deferred, as the others: the first frame does without
+        from ccterm.tui.screens.launch import LaunchScreen
 
-        self._go(LaunchScreen)
+        self._open(LaunchScreen)
 
     def action_preflight(self) -> None:
-        """See what runs need."""
-        self._go(PreflightScreen)
+        """Check what runs need."""
+        self._open(PreflightScreen)
 
     def action_history(self) -> None:
-        """See past runs."""
+        """Show past runs."""
         from ccterm.tui.screens.history import HistoryScreen
 
-        self._go(HistoryScreen)
+        self._open(HistoryScreen)
 
     def action_help(self) -> None:
         """Show all keys of the screen."""
@@ -107,20 +113,20 @@ class CctermApp(Host):
 
         self.push_screen(HelpScreen(self.screen))
 
-    def _go(self, kind: type[Screen[None]]) -> None:
+    def _open(self, kind: type[CctermScreen]) -> None:
         if not isinstance(self.screen, kind):
             self.push_screen(kind())
 
     def action_export(self) -> None:
-        """Re-export the login, and look at the checks again."""
-        self.order(export)
+        """Re-export the Claude login."""
+        self.perform(export_login)
 
-    def action_turn_theme(self) -> None:
-        """Change between light and dark."""
+    def action_toggle_theme(self) -> None:
+        """Switch between light and dark."""
         self.theme = "textual-dark" if self.theme == "textual-light" else "textual-light"
 
     def action_copy_or_leave(self) -> None:
-        """Copy what is selected; without a selection ask whether to leave."""
+        """Copy the selected text; without a selection, quit."""
         if text := self.screen.get_selected_text():
             self.copy_to_clipboard(text)
             self.screen.clear_selection()
@@ -130,11 +136,11 @@ class CctermApp(Host):
 
     @work(group="leave", exclusive=True, exit_on_error=False)
     async def action_leave(self) -> None:
-        """Leave, after asking what becomes of live runs."""
-        if self.roster.live and self.service:
-            answer = await self.push_screen_wait(leave_dialog(self.roster.live, outlives=self.outlives))
+        """Quit, after asking what to do with active runs."""
+        if self.runs.active and self.service:
+            answer = await self.push_screen_wait(leave_dialog(self.runs.active, detached=self.detached))
             if answer == STOP:
                 await self.service.cancel_all()
-            if not answer or (answer != LEAVE and not await self.push_screen_wait(WaitDialog(self.roster))):
+            if not answer or (answer != LEAVE and not await self.push_screen_wait(WaitDialog(self.runs))):
                 return
         self.exit()

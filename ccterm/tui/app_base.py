@@ -1,8 +1,7 @@
-"""What all screens share: the service, the runs, orders and their answers, notices. It knows no screen."""
+"""What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,163 +9,192 @@ from typing import TYPE_CHECKING
 from textual import work
 from textual.app import App
 from textual.message import Message
+from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
 from ccterm.events import Event
 from ccterm.models import ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
-from ccterm.tui.image_build import Making
+from ccterm.tui.image_build import ImageBuild
 from ccterm.tui.memory import Memory
-from ccterm.tui.messages import Connected, ImageMade, RunsChanged, Ticked
-from ccterm.tui.notices import Notices, Send, TerminalSigns, silent
+from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
+from ccterm.tui.textual_private import write_to_terminal
 from ccterm.tui.watcher import Watcher
 
-if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
 COALESCE_SECONDS = 0.1
-"""Changes of runs that come closer together than this are painted together."""
+"""Changes that come closer together than this are painted together."""
 
 
-class Host(App[None]):
+class RunsChanged(Message):
+    """Something happened to these runs; many changes at once are one message."""
+
+    def __init__(self, runs: Collection[RunId]) -> None:
+        super().__init__()
+        self.runs = frozenset(runs)
+
+    def can_replace(self, message: Message) -> bool:
+        """A later message about the same runs replaces this one."""
+        return isinstance(message, RunsChanged) and message.runs <= self.runs
+
+
+class Ticked(Message):
+    """A second passed while something is running."""
+
+    def can_replace(self, message: Message) -> bool:
+        """One is enough."""
+        return isinstance(message, Ticked)
+
+
+class Connected(Message):
+    """The service can be used from now on."""
+
+
+class ImageBuilt(Message):
+    """The build of the image has ended, successfully or not."""
+
+
+class AppBase(App[None]):
     """The app as its screens know it."""
 
     def __init__(
-        self, settings: Settings, *, memory: Memory, outlives: bool = False, send: Send = silent, clock: Callable[[], datetime] = now
+        self, settings: Settings, *, memory: Memory, detached: bool = False, send: Send = silent, clock: Callable[[], datetime] = now
     ) -> None:
-        """Take what all screens share. outlives: runs go on without this process. send: puts notifications on the desktop."""
+        """Store what all screens share. detached: the daemon carries the runs out. send: shows desktop notifications."""
         super().__init__()
-        self.settings, self.memory, self.outlives, self.clock = settings, memory, outlives, clock
+        self.settings, self.memory, self.detached, self.clock = settings, memory, detached, clock
         self.opened = clock()
-        self.shown = asyncio.Event()
+        self.first_frame = asyncio.Event()
         """Set when the first frame is on the screen."""
-        self.roster = Runs()
+        self.runs = Runs()
         self.frames = FrameClock()
         self.past: dict[RunId, RunView] = {}
-        self.awaited: RunId | None = None
-        """The run that the user has just asked for: it is focused when it appears."""
-        self.making: Making | None = None
-        """The making of the image that was asked for last."""
+        self.focus_when_shown: RunId | None = None
+        """The run that the user has just started: it gets the focus when it appears."""
+        self.image_build: ImageBuild | None = None
+        """The latest build of the image."""
         self.service: Service | None = None
         self._watcher: Watcher | None = None
         self._notices = Notices(self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
-        self._signs = TerminalSigns(settings.tui, self._write)
+        self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
 
     def on_mount(self) -> None:
-        """Count seconds, and call the terminal by its name."""
-        self._signs.begin()
+        """Start the clock of the screens and take over the terminal's title."""
+        self._title.begin()
         self.set_interval(1.0, self._tick)
-        self.call_after_refresh(self.shown.set)
+        self.call_after_refresh(self.first_frame.set)
 
     def on_unmount(self) -> None:
-        """Leave the terminal's title as it was, and remember when."""
-        self._signs.end()
+        """Restore the terminal's title, and remember the time."""
+        self._title.end()
         self.memory.leave(self.clock())
 
-    def reached(self, service: "Service") -> None:
-        """Take the service; from now on runs are watched and orders carried out."""
+    def connected(self, service: "Service") -> None:
+        """Use the service: from now on runs are watched and actions carried out."""
         self.service = service
-        self._watcher = Watcher(service, self.roster, self.change, opened=self.opened)
+        self._watcher = Watcher(service, self.runs, self.run_changed, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
         self._post(Connected())
 
-    def order(self, work: "Callable[[Service], Awaitable[str]]") -> None:
-        """Carry an order out beside the screen, and say in a toast what came of it; an empty answer says nothing."""
-        self._carry_out(work)
+    def perform(self, action: "Callable[[Service], Awaitable[str]]") -> None:
+        """Carry an action out in the background and show its result as a toast; an empty result shows nothing."""
+        self._perform(action)
 
-    @work(group="orders", exit_on_error=False)
-    async def _carry_out(self, work: "Callable[[Service], Awaitable[str]]") -> None:
+    @work(group="actions", exit_on_error=False)
+    async def _perform(self, action: "Callable[[Service], Awaitable[str]]") -> None:
         if self.service is None:
-            self.notify("still reaching the owner of the runs; try again", severity="warning", markup=False)
-        elif said := await work(self.service):
-            self.notify(said, markup=False)
+            self.notify("still connecting; try again", severity="warning", markup=False)
+        elif result := await action(self.service):
+            self.notify(result, markup=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say what went wrong in a worker; the one place for that."""
+        """Show what went wrong in a worker; the one place for that."""
         if event.state is WorkerState.ERROR and event.worker.error:
-            self._toast(*spelled_error(event.worker.error), "error")
+            self._toast(*describe_error(event.worker.error), "error")
 
-    def change(self, sight: RunView, event: Event | None) -> None:
-        """Take note that a run changed; the screen hears of many changes at once."""
+    def run_changed(self, view: RunView, event: Event | None) -> None:
+        """Note that a run changed; the screen is told of many changes at once."""
         if event is not None:
-            self._notices.tell(sight, event)
+            self._notices.tell(view, event)
         if not self._changed:
             self.set_timer(COALESCE_SECONDS, self._tell_screen)
-        self._changed.add(sight.run.id)
+        self._changed.add(view.run.id)
 
     def _tell_screen(self) -> None:
         self._post(RunsChanged(self._changed))
         self._changed.clear()
-        self._signs.show(self.roster)
+        self._title.show(self.runs)
 
-    def make_image(self) -> None:
-        """Make the image for boxes beside the screen."""
-        making = self.making = Making(self.clock)
+    def build_image(self) -> None:
+        """Build the image for boxes in the background."""
+        build = self.image_build = ImageBuild(self.clock)
 
-        async def make(service: "Service") -> str:
+        async def carry_out(service: "Service") -> str:
             try:
-                return await making.carry_out(service)
+                return await build.carry_out(service)
             finally:
-                self._post(ImageMade())
+                self._post(ImageBuilt())
 
-        self.order(make)
+        self.perform(carry_out)
 
     @property
     def where(self) -> str:
-        """Where runs go and who carries them out, in a few words."""
+        """Where runs are carried out and by which process, for the header."""
         place = "this machine, no isolation" if self.settings.mode is ExecutionMode.LOCAL else "containers"
-        return f"{place} · {'reaching the owner' if self.service is None else 'owner' if self.outlives else 'in this process'}"
+        return f"{place} · {'connecting' if self.service is None else 'daemon' if self.detached else 'in this process'}"
 
     def transcript(self, run: RunId) -> Path:
-        """Return the file of a run that is shown."""
-        assert self.service is not None, "runs are shown only when the service was reached"
+        """Return the transcript of a run that is shown."""
+        assert self.service is not None, "runs are shown only once the service is connected"
         return self.service.transcript(run)
 
     def _post(self, message: Message) -> None:
-        """Tell the screen, unless the last one is gone already."""
+        """Tell the screen, unless the last one has been closed already."""
         if self.screen_stack:
             self.screen.post_message(message)
 
-    def take(self, run: Run) -> None:
-        """Take over a run's document after an order; a reviewed one is put away."""
-        self.roster.put(run)
+    def update_run(self, run: Run) -> None:
+        """Show a run's new document after an action; a reviewed run is no longer shown."""
+        self.runs.update(run)
         if run.reviewed:
-            self.roster.drop(run.id)
+            self.runs.remove(run.id)
         self._post(RunsChanged([run.id]))
 
-    def look(self, awaited: RunId | None = None) -> None:
-        """Look for new runs at once. awaited: the one that is to be focused."""
-        self.awaited = awaited or self.awaited
+    def find_new_runs(self, focus: RunId | None = None) -> None:
+        """Look for new runs at once. focus: the one that gets the focus."""
+        self.focus_when_shown = focus or self.focus_when_shown
         if self._watcher:
             self._watcher.nudge()
 
     def _tick(self) -> None:
-        if self.roster.live:
+        if self.runs.active:
             self._post(Ticked())
 
-    def _toast(self, title: str, text: str, severity: str) -> None:
-        self.notify(
-            text,
-            title=title,
-            severity="error" if severity == "error" else "warning" if severity == "warning" else "information",
-            markup=False,
-        )
-
-    def _write(self, sequence: str) -> None:
-        if self._driver and not self.is_headless:
-            with suppress(OSError):
-                self._driver.write(sequence)
+    def _toast(self, title: str, text: str, severity: Severity) -> None:
+        self.notify(text, title=title, severity=severity, markup=False)
 
 
-def spelled_error(error: BaseException) -> tuple[str, str]:
-    """Return what went wrong and what to do about it, for a person."""
+class CctermScreen(Screen[None]):
+    """A screen of the app."""
+
+    @property
+    def ccterm(self) -> AppBase:
+        """The app, by its own type."""
+        assert isinstance(self.app, AppBase)
+        return self.app
+
+
+def describe_error(error: BaseException) -> tuple[str, str]:
+    """Return what went wrong and how to fix it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, CctermError):
         return error.message, error.fix
-    return f"{type(error).__name__}: {error}", "this is a defect of ccterm, please report it"
+    return f"{type(error).__name__}: {error}", "this is a bug in ccterm, please report it"

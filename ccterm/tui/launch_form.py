@@ -1,8 +1,12 @@
-"""From what stands in the launch form to drafts, or to what is wrong with each field; pure. What fits is decided by the draft model alone."""
+"""The launch form without its screen: its fields, and the way from their text to drafts or to what is wrong with each; pure.
+
+The draft model alone decides what is valid.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -12,21 +16,42 @@ from ccterm.settings.problems import problem
 
 SEPARATOR = re.compile(r"^[ \t]*---[ \t]*$", re.MULTILINE)
 EACH = "…"
-"""In a branch's name: what each task fills in by itself."""
+"""In a branch name: replaced by words of each task's prompt."""
 AT_ONCE = "max_concurrent"
-"""The field that no task has: it is about all of them."""
-MOST_AT_ONCE = 256
+"""The one field that is not part of a task: it is about all of them."""
+MAX_AT_ONCE = 256
 _STOP = frozenset(
     ("a", "an", "and", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "of", "on", "or", "the", "to", "with")
 )
-"""Words that tell nothing in a branch's name."""
+"""Words that are left out of a branch name."""
+
+
+class FormField(NamedTuple):
+    """A field of the form. placeholder: what it shows while it is empty, unless a setting says more."""
+
+    name: str
+    label: str
+    placeholder: str = ""
+
+
+ROWS: tuple[tuple[FormField, ...], ...] = (
+    (FormField("repo", "Repository", "a working copy or a URL"),),
+    (FormField("branch", "Branch", "suggested from the task"),),
+    (FormField("base", "From", "the default branch"), FormField("mode", "Where", "local or dagger")),
+    (FormField("agent", "Agent"), FormField("model", "Model", "the agent's default")),
+    (FormField("timeout", "Timeout", "60m"), FormField("budget", "Dollars", "no limit"), FormField("max_turns", "Turns", "no limit")),
+    (FormField(AT_ONCE, "At once"), FormField("skip_permissions", "Allow all", "yes: skip permissions")),
+    (FormField("setup", "Setup", "from the settings; e.g. npm ci"),),
+    (FormField("verify", "Verify", "from the settings; e.g. npm test"),),
+)
+"""The fields below the prompt, as they are laid out."""
 
 
 @dataclass(frozen=True)
-class Examined:
-    """What a form says. drafts: the tasks, none while something is wrong. problems: field -> what is wrong. branches: one for each task.
+class FormResult:
+    """What a form amounts to. drafts: the tasks, none while anything is wrong. problems: field -> what is wrong. branches: one for each task.
 
-    at_once: how many of them may run at once; None = as the settings say.
+    at_once: how many of them may run at once; None = as configured.
     """
 
     drafts: Sequence[Draft] = ()
@@ -35,24 +60,24 @@ class Examined:
     at_once: int | None = None
 
 
-def examine(form: Mapping[str, str]) -> Examined:
-    """Examine the form; a field that is empty says nothing."""
+def examine(form: Mapping[str, str]) -> FormResult:
+    """Return the drafts that a form describes, or what is wrong with it; empty fields are left to the settings."""
     prompts = split_prompts(form.get("prompt", ""))
-    said = {name: text.strip() for name, text in form.items() if text.strip() and name not in ("prompt", "branch")}
-    at_once = said.pop(AT_ONCE, "")
-    problems = dict(_problems(said)) | ({} if _is_count(at_once) else {AT_ONCE: f"is no number of runs, 1 to {MOST_AT_ONCE}"})
+    filled = {name: text.strip() for name, text in form.items() if text.strip() and name not in ("prompt", "branch")}
+    at_once = filled.pop(AT_ONCE, "")
+    problems = dict(_problems(filled)) | ({} if _is_count(at_once) else {AT_ONCE: f"is not a number from 1 to {MAX_AT_ONCE}"})
     branches = branches_of(form.get("branch", "").strip(), prompts)
     if not prompts:
-        problems["prompt"] = "say what should be done"
+        problems["prompt"] = "describe what should be done"
     elif wrong := next((text for prompt in prompts if (text := _wrong("prompt", prompt))), ""):
         problems["prompt"] = wrong
     if wrong := next((text for branch in branches if (text := _wrong("branch", branch))), ""):
         problems["branch"] = wrong
     targets: Sequence[str | None] = branches or [None] * len(prompts)  # without a branch a run works on the directory itself
     if problems:
-        return Examined(problems=problems, branches=branches)
-    return Examined(
-        [Draft.model_validate({**said, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, targets, strict=True)],
+        return FormResult(problems=problems, branches=branches)
+    return FormResult(
+        [Draft.model_validate({**filled, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, targets, strict=True)],
         {},
         branches,
         int(at_once) if at_once else None,
@@ -60,17 +85,17 @@ def examine(form: Mapping[str, str]) -> Examined:
 
 
 def _is_count(text: str) -> bool:
-    return not text or (text.isdecimal() and 1 <= int(text) <= MOST_AT_ONCE)
+    return not text or (text.isdecimal() and 1 <= int(text) <= MAX_AT_ONCE)
 
 
-def _problems(said: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name, text in said.items():
+def _problems(filled: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, text in filled.items():
         if wrong := _wrong(name, text):
             yield name, wrong
 
 
 def _wrong(name: str, text: str) -> str:
-    """Return what the draft model says of one field, or ""."""
+    """Return what the draft model has against one field, or ""."""
     try:
         Draft.model_validate({"prompt": "x", name: text})
     except ValidationError as error:
@@ -81,12 +106,12 @@ def _wrong(name: str, text: str) -> str:
 
 
 def split_prompts(text: str) -> list[str]:
-    """Return the tasks of a text: parts between lines of three dashes."""
+    """Return the tasks of a text: the parts between lines of three dashes."""
     return [part.strip() for part in SEPARATOR.split(text) if part.strip()]
 
 
 def branches_of(name: str, prompts: Sequence[str]) -> list[str]:
-    """Return a branch for each prompt: the name as it is, with the ellipsis filled in from the prompt, or numbered; none without a name."""
+    """Return a branch for each prompt: the name itself, with its ellipsis replaced, or numbered; none without a name."""
     if not name or not prompts:
         return []
     if EACH in name:
@@ -95,16 +120,16 @@ def branches_of(name: str, prompts: Sequence[str]) -> list[str]:
 
 
 def suggest_branch(prompts: Sequence[str]) -> str:
-    """Return the name that the form fills in while nobody has written one."""
+    """Return the branch name that the form fills in until the user types one."""
     return "" if not prompts else f"agent/{slug(prompts[0])}" if len(prompts) == 1 else f"agent/{EACH}"
 
 
 def slug(prompt: str) -> str:
-    """Return the first telling words of a prompt as a part of a branch's name."""
+    """Return the first significant words of a prompt as a part of a branch name."""
     words = re.findall(r"[a-z0-9]+", prompt.strip().split("\n", 1)[0].lower()) if prompt.strip() else []
-    telling = [word for word in words if word not in _STOP] or words
+    significant = [word for word in words if word not in _STOP] or words
     found = ""
-    for word in telling[:5]:
+    for word in significant[:5]:
         if len(found) + len(word) > 36:
             break
         found = f"{found}-{word}" if found else word
@@ -119,8 +144,8 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return found
 
 
-def sentence(tasks: Sequence[Task], at_once: int) -> str:
-    """Return what will happen when these tasks are launched."""
+def summarise(tasks: Sequence[Task], at_once: int) -> str:
+    """Return a sentence that says what will happen when these tasks are launched."""
     first = tasks[0]
     count = "1 run" if len(tasks) == 1 else f"{len(tasks)} runs"
     where = (
@@ -132,7 +157,7 @@ def sentence(tasks: Sequence[Task], at_once: int) -> str:
     )
     several = f", {min(at_once, len(tasks))} at once" if len(tasks) > 1 else ""
     if first.mode is Mode.TESTING:
-        return f"{count} {where}{several}: works on a snapshot of {first.repo}; changes come back into it after your yes."
+        return f"{count} {where}{several}: works on a snapshot of {first.repo}; nothing changes there until you apply the result."
     shown = [task.branch or "" for task in tasks[:2]]
     more = f" and {len(tasks) - 2} more" if len(tasks) > 2 else ""
     return f"{count} {where}{several}; pushes {', '.join(shown)}{more} to {first.remote}. Your working copy is not touched."

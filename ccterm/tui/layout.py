@@ -1,7 +1,7 @@
-"""Which runs get a pane and how panes lie side by side; pure, so that every size can be tried in a test.
+"""Which runs get a pane and how the panes are laid out; pure, so that tests can try every size.
 
-Who wants the user gets room, then who works; quiet ones fold to one line. Panes always lie in the order of their numbers, and a run
-that has a pane keeps it until somebody needs it more.
+Runs that need attention come first, then those that are running; quiet ones fold to one line. Panes are always in the order of their
+numbers, and a run keeps its pane until another one needs it more.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,13 +12,13 @@ from ccterm.models import RunId, State
 from ccterm.tui.run_view import RunView
 
 PANE_WIDTH, PANE_HEIGHT = 58, 10
-"""The least that a pane should have where there is more than one."""
+"""The smallest pane where there is more than one, in cells."""
 TALL = 60
-"""From this height on there are three rows."""
+"""From this height on there are three rows of panes."""
 
 
 class Grid(NamedTuple):
-    """How panes lie: `tall` = the first one fills a whole column's height, where one place would stay empty."""
+    """How panes are laid out. tall: the first one takes two rows, because one cell of the grid would stay empty."""
 
     columns: int
     rows: int
@@ -26,7 +26,7 @@ class Grid(NamedTuple):
 
 
 class Arrangement(NamedTuple):
-    """Who has a pane, and who is one line."""
+    """Which runs have a pane, and which are folded to one line."""
 
     panes: tuple[RunId, ...]
     folded: tuple[RunId, ...]
@@ -39,21 +39,21 @@ def capacity(width: int, height: int) -> tuple[int, int]:
 
 
 def arrange(
-    sights: Sequence[RunView], *, size: tuple[int, int], focused: RunId | None, pinned: Collection[RunId], shown: Collection[RunId]
+    views: Sequence[RunView], *, size: tuple[int, int], focused: RunId | None, pinned: Collection[RunId], shown: Collection[RunId]
 ) -> Arrangement:
-    """Return the arrangement for an area of `size` cells. shown: who has a pane now."""
+    """Return the arrangement for an area of `size` cells. shown: the runs that have a pane now."""
     columns, rows = capacity(*size)
     places = columns * rows
-    ranked = sorted(sights, key=lambda sight: (_rank(sight, focused, pinned), sight.run.id not in shown))
-    chosen = {sight.run.id for sight in ranked[:places] if len(sights) <= places or _rank(sight, focused, pinned) < _QUIET}
-    chosen = chosen or {sight.run.id for sight in ranked[:1]}
-    ids = [sight.run.id for sight in sights]
+    ranked = sorted(views, key=lambda view: (_rank(view, focused, pinned), view.run.id not in shown))
+    chosen = {view.run.id for view in ranked[:places] if len(views) <= places or _rank(view, focused, pinned) < _QUIET}
+    chosen = chosen or {view.run.id for view in ranked[:1]}
+    ids = [view.run.id for view in views]
     panes = tuple(run for run in ids if run in chosen)
     return Arrangement(panes, tuple(run for run in ids if run not in chosen), grid(len(panes), columns, rows))
 
 
 def grid(count: int, columns: int, rows: int) -> Grid:
-    """Return how so many panes lie in at most so many columns and rows."""
+    """Return how `count` panes are laid out in at most so many columns and rows."""
     if count <= 1:
         return Grid(1, 1)
     used_rows = min(rows, ceil(count / columns))
@@ -62,24 +62,25 @@ def grid(count: int, columns: int, rows: int) -> Grid:
 
 
 _QUIET = 6
+"""The first rank that gets no pane while others need the room."""
 
 
-def _rank(sight: RunView, focused: RunId | None, pinned: Collection[RunId]) -> int:
-    run = sight.run
+def _rank(view: RunView, focused: RunId | None, pinned: Collection[RunId]) -> int:
+    run = view.run
     if run.id in pinned:
         return 0
     if run.id == focused:
         return 1
-    if sight.waits:
+    if view.waiting:
         return 2
-    if sight.wants:
+    if view.needs_attention:
         return 3
     return {State.RUNNING: 4, State.QUEUED: _QUIET}.get(run.state, _QUIET + 1)
 
 
-def matches(sight: RunView, words: Iterable[str]) -> bool:
-    """Whether all words are found in what a run is called, does or is: its branch, prompt, state, cause, model."""
-    run = sight.run
+def matches(view: RunView, words: Iterable[str]) -> bool:
+    """Whether a run contains all words: in its branch, prompt, remote, state, cause, model or agent."""
+    run = view.run
     parts = [
         run.task.target,
         run.task.prompt,
@@ -90,7 +91,7 @@ def matches(sight: RunView, words: Iterable[str]) -> bool:
         run.task.agent,
         run.held and "held",
     ]
-    if sight.waits:
+    if view.waiting:
         parts.append("waiting")
     text = " ".join(part for part in parts if part).casefold()
     return all(word.casefold() in text for word in words)

@@ -1,4 +1,4 @@
-"""What the terminal remembers from one time to the next: the last form, earlier prompts and repositories, when it was left. For its user alone."""
+"""What the terminal remembers between sessions: the last form, recent prompts and repositories, when it was closed. Private to the user."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Memories(Value):
-    """The file's content. form: field -> text as it was typed. prompts, repos: the newest first."""
+    """The content of the file. form: field -> text as it was typed. prompts, repos: the newest first."""
 
     form: Mapping[str, str] = {}
     prompts: tuple[str, ...] = ()
@@ -26,10 +26,10 @@ class Memories(Value):
 
 
 class Memory:
-    """Keeps memories in a directory. What cannot be read or written is only forgotten: nothing of a run depends on it."""
+    """Keeps memories in a directory. A file that cannot be read or written is only forgotten: no run depends on it."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Remember in `directory`; None = for as long as this process lives."""
+        """Remember in `directory`; None = only in this process."""
         self._path = directory / FILE if directory else None
         self.now = self._read()
 
@@ -48,7 +48,7 @@ class Memory:
         self._change(form=kept, prompts=_front(prompt, self.now.prompts)[:PROMPTS], repos=_front(repo, self.now.repos)[:REPOS])
 
     def leave(self, at: datetime) -> None:
-        """Remember when the terminal was left."""
+        """Remember when the terminal was closed."""
         self._change(left=at)
 
     def _change(self, **fields: object) -> None:
@@ -59,7 +59,7 @@ class Memory:
             private_directory(self._path.parent)
             write_private(self._path, self.now.model_dump_json().encode())
         except (StateError, OSError) as error:
-            _log.warning("memory of the terminal: %s", error)
+            _log.warning("cannot remember the form: %s", error)
 
 
 def _front(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

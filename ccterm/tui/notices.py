@@ -1,4 +1,4 @@
-"""Tells a user who may look elsewhere: a toast and a desktop notification once for each turn of events, the terminal's title and progress."""
+"""Notifies a user who may be looking elsewhere: toasts and desktop notifications, each once, and the terminal's title and progress mark."""
 
 import asyncio
 import logging
@@ -6,25 +6,27 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Literal
 
 from ccterm.causes import advice
 from ccterm.events import Event, Finished, Limited, Waiting
 from ccterm.models import State
 from ccterm.render import change_numbers
 from ccterm.settings import TuiSettings
-from ccterm.tui.run_view import RunView
+from ccterm.tui.run_text import limit_text
+from ccterm.tui.run_view import WAITING, RunView
 from ccterm.tui.runs import Runs
-from ccterm.tui.words import first_line, window
 
 _log = logging.getLogger(__name__)
-Toast = Callable[[str, str, str], None]
+Severity = Literal["information", "warning", "error"]
+Toast = Callable[[str, str, Severity], None]
 """Shows title, text and severity on the screen."""
 Send = Callable[[str, str], None]
-"""Puts title and text on the desktop."""
+"""Shows title and text on the desktop."""
 
 
 class Notices:
-    """Decides what is worth a notice. opened: what happened before was told before."""
+    """Decides which events are worth a notice. opened: events before this time are not."""
 
     def __init__(self, toast: Toast, send: Send, *, opened: datetime) -> None:
         self._toast = toast
@@ -32,39 +34,39 @@ class Notices:
         self._opened = opened
         self._told: set[tuple[str, str]] = set()
 
-    def tell(self, sight: RunView, event: Event) -> None:
-        """Tell of an event if a user would want to know, once."""
+    def tell(self, view: RunView, event: Event) -> None:
+        """Notify the user of an event if it matters, once."""
         if event.at is None or event.at < self._opened:
             return
-        found = _notice(sight, event)
+        found = _notice(view, event)
         if found is None or (found[0], found[1]) in self._told:
             return
         title, text, severity = found
-        if isinstance(event, Limited):
+        if isinstance(event, Limited):  # every run reports the same usage window
             self._told.add((title, text))
         self._toast(title, text, severity)
         if severity != "information":
             self._send(title, text)
 
 
-def _notice(sight: RunView, event: Event) -> tuple[str, str, str] | None:
-    """Return title, text and severity of what an event is worth."""
-    target = sight.run.task.target
+def _notice(view: RunView, event: Event) -> tuple[str, str, Severity] | None:
+    """Return title, text and severity of the notice for an event; None when it needs none."""
+    target = view.run.task.target
     match event:
         case Waiting(until=until) if until:
-            return f"{target} waits for a word", sight.doing if sight.doing != "waits for a word" else "s answers it", "warning"
+            return f"{target} is waiting for input", view.activity if view.activity != WAITING else "press s to answer", "warning"
         case Finished(state=State.SUCCEEDED):
-            return f"{target} is done", change_numbers(sight.run) or "nothing to push", "information"
+            return f"{target} is done", change_numbers(view.run) or "nothing to push", "information"
         case Finished(state=State.FAILED, cause=cause, reason=reason) if cause:
             return f"{target} failed: {cause}", advice(cause, reason).sentence, "error"
         case Limited(status="rejected"):
-            return "Usage limit reached", first_line(window(event)), "warning"
+            return "Usage limit reached", limit_text(event), "warning"
         case _:
             return None
 
 
 class Desktop:
-    """Sends notifications to the desktop, where there is one; whatever goes wrong there is nobody's trouble here."""
+    """Sends desktop notifications; failures are logged and otherwise ignored."""
 
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
@@ -76,12 +78,12 @@ class Desktop:
         task.add_done_callback(self._sending.discard)
 
     async def _send(self, title: str, text: str) -> None:
-        from desktop_notifier import DesktopNotifier  # deferred: costs start-up time
+        from desktop_notifier import DesktopNotifier  # deferred: slow to import
 
         try:
             async with asyncio.timeout(5):
                 await DesktopNotifier(app_name="ccterm").send(title=title, message=text)
-        except Exception as error:  # noqa: BLE001 - buses and frameworks of three systems, each with errors of its own
+        except Exception as error:  # noqa: BLE001 - three operating systems' notification services, each with errors of its own
             _log.info("no desktop notification: %s", error)
 
 
@@ -90,43 +92,43 @@ def silent(title: str, text: str) -> None:
 
 
 def desktop(settings: TuiSettings, environ: Mapping[str, str]) -> Send:
-    """Return how notifications reach the desktop that this terminal is on, if any: over ssh it is another machine's."""
-    there = sys.platform == "darwin" or environ.get("DBUS_SESSION_BUS_ADDRESS")
-    return Desktop() if settings.notifications and there and not environ.get("SSH_CONNECTION") else silent
+    """Return how to notify the desktop of this terminal, if there is one; over ssh it belongs to another machine."""
+    available = sys.platform == "darwin" or environ.get("DBUS_SESSION_BUS_ADDRESS")
+    return Desktop() if settings.notifications and available and not environ.get("SSH_CONNECTION") else silent
 
 
-class TerminalSigns:
-    """The terminal's title and its progress mark. write: puts a control sequence out; None in a terminal that is none."""
+class TerminalTitle:
+    """The terminal's title and progress mark. write: sends a control sequence to the terminal."""
 
     def __init__(self, settings: TuiSettings, write: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> None:
         self._write = write
         self._title = settings.title
-        self._progress = knows_progress(environ) if settings.progress is None else settings.progress
+        self._progress = supports_progress(environ) if settings.progress is None else settings.progress
         self._shown = ""
 
     def begin(self) -> None:
-        """Let the terminal remember its title."""
+        """Have the terminal save its title."""
         if self._title:
             self._write("\x1b[22;2t")
 
-    def show(self, roster: Runs) -> None:
-        """Say how many runs are live and whether one wants its user; written only when it changes."""
-        wanting = sum(sight.wants for sight in roster)
-        words = [f"{roster.live} running" if roster.live else "", f"{wanting} waiting" if wanting else ""]
+    def show(self, runs: Runs) -> None:
+        """Show how many runs are active and how many need attention; writes only changes."""
+        waiting = sum(view.needs_attention for view in runs)
+        words = [f"{runs.active} running" if runs.active else "", f"{waiting} waiting" if waiting else ""]
         title = f"\x1b]2;{' · '.join(['ccterm', *(word for word in words if word)])}\x07" if self._title else ""
-        mark = f"\x1b]9;4;{2 if wanting else 3 if roster.live else 0};0\x07" if self._progress else ""
+        mark = f"\x1b]9;4;{2 if waiting else 3 if runs.active else 0};0\x07" if self._progress else ""
         if title + mark != self._shown:
             self._shown = title + mark
             self._write(self._shown)
 
     def end(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal's title and clear its progress mark."""
         if self._title:
             self._write("\x1b]2;\x07\x1b[23;2t")
         if self._progress:
             self._write("\x1b]9;4;0;0\x07")
 
 
-def knows_progress(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal takes OSC 9;4 for progress; others take it for a message and show it."""
+def supports_progress(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal reads OSC 9;4 as progress; others show it as a message."""
     return bool(environ.get("WT_SESSION") or environ.get("ConEmuANSI")) or environ.get("TERM_PROGRAM") in ("ghostty", "WezTerm")

@@ -1,4 +1,4 @@
-"""A git patch as files and numbered lines, and as two columns; pure. What an agent wrote is sanitised here, before anybody shows it."""
+"""A git patch as files and numbered lines, and as two columns; pure. What an agent wrote is sanitised here, before it is shown."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _KINDS: dict[str, Kind] = {" ": "same", "+": "added", "-": "removed", "": "same"
 
 
 class PatchLine(NamedTuple):
-    """One line of a patch. old, new: its number in the file before and after, where it is in it."""
+    """One line of a patch. old, new: its number in the file before and after, or None."""
 
     kind: Kind
     text: str
@@ -25,10 +25,10 @@ class PatchLine(NamedTuple):
 
 @dataclass
 class FilePatch:
-    """What a patch does to one file. deed: modified, added, deleted or renamed."""
+    """The changes to one file. action: modified, added, deleted or renamed from PATH."""
 
     path: str
-    deed: str = "modified"
+    action: str = "modified"
     lines: list[PatchLine] = field(default_factory=list)
 
     @property
@@ -43,7 +43,7 @@ class FilePatch:
 
 
 def parse_patch(patch: bytes) -> list[FilePatch]:
-    """Return the files of a patch as git writes it."""
+    """Return the files of a patch in git's format."""
     files: list[FilePatch] = []
     old = new = 0
     for line in patch.decode("utf-8", "replace").split("\n"):
@@ -70,13 +70,13 @@ def _numbered(line: str, old: int, new: int) -> PatchLine:
 
 
 def _head(file: FilePatch, line: str) -> None:
-    """Take a line in between a file's name and its first hunk."""
+    """Apply a line that stands between a file's name and its first hunk."""
     if line.startswith("new file"):
-        file.deed = "added"
+        file.action = "added"
     elif line.startswith("deleted file"):
-        file.deed = "deleted"
+        file.action = "deleted"
     elif line.startswith("rename from "):
-        file.deed = f"renamed from {_clean(line.removeprefix('rename from '))}"
+        file.action = f"renamed from {_clean(line.removeprefix('rename from '))}"
     elif line.startswith(("Binary files", "GIT binary patch")):
         file.lines.append(PatchLine("note", "binary"))
     elif line.startswith(("old mode", "new mode")):
@@ -84,7 +84,7 @@ def _head(file: FilePatch, line: str) -> None:
 
 
 def _without_tail(file: FilePatch) -> FilePatch:
-    """Drop the empty line that the end of the text looks like."""
+    """Drop the empty line that splitting the text leaves at its end."""
     if file.lines and file.lines[-1].kind == "same" and not file.lines[-1].text:
         file.lines.pop()
     return file
@@ -95,7 +95,7 @@ def _clean(text: str) -> str:
 
 
 def side_by_side(lines: Sequence[PatchLine]) -> Iterator[Pair]:
-    """Yield lines as pairs of before and after; what was removed stands beside what took its place."""
+    """Yield lines as pairs of before and after; removed lines are beside those that replaced them."""
     removed: list[PatchLine] = []
     added: list[PatchLine] = []
     for line in lines:

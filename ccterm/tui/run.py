@@ -1,40 +1,31 @@
-"""How the terminal reaches the service, and how the two are brought to an end together."""
+"""Runs the terminal: connects the app to the service, and ends both together."""
 
 import asyncio
 import gc
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ccterm.errors import CctermError
 from ccterm.tui.app import CctermApp
 
-if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
-
-@dataclass(frozen=True)
-class Door:
-    """open: reaches the service, for as long as the block lasts; the terminal does not know which of the two it gets.
-
-    outlives: whether runs go on when the terminal is closed, because another process carries them out.
-    """
-
-    open: "Callable[[], AbstractAsyncContextManager[Service]]"
-    outlives: bool = False
+OpenService = Callable[[], "AbstractAsyncContextManager[Service]"]
+"""Connects to the service for as long as the block lasts; local and remote services look the same to the terminal."""
 
 
-async def run_terminal(app: CctermApp, door: Door) -> int:
+async def run(app: CctermApp, open_service: OpenService) -> int:
     """Run the app to its end and return its exit code. Raises CctermError when the service cannot be reached.
 
-    The service is reached while the first frame is on the screen already, and let go of when the app has given the terminal back.
+    The service is opened after the first frame, and closed once the app has given the terminal back.
     """
-    left, faults = asyncio.Event(), list[CctermError]()
+    left, errors = asyncio.Event(), list[CctermError]()
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
-    serving = asyncio.ensure_future(_serve(app, door, left, faults))
+    serving = asyncio.ensure_future(_serve(app, open_service, left, errors))
     try:
         await app.run_async()
     finally:
@@ -42,21 +33,21 @@ async def run_terminal(app: CctermApp, door: Door) -> int:
         if app.service is None:
             serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
-    if faults:
-        raise faults[0]
+    if errors:
+        raise errors[0]
     return app.return_code or 0
 
 
-async def _serve(app: CctermApp, door: Door, left: asyncio.Event, faults: list[CctermError]) -> None:
-    await app.shown.wait()
+async def _serve(app: CctermApp, open_service: OpenService, left: asyncio.Event, errors: list[CctermError]) -> None:
+    await app.first_frame.wait()
     gc.freeze()
     gc.enable()
     try:
-        async with door.open() as service:
-            app.reached(service)
+        async with open_service() as service:
+            app.connected(service)
             await left.wait()
-            if not door.outlives:  # with live runs only when a signal ended the app: else its user was asked
+            if not app.detached:  # runs are active only when a signal ended the app: otherwise the user has decided
                 await service.cancel_all()
     except CctermError as error:
-        faults.append(error)
+        errors.append(error)
         app.exit()

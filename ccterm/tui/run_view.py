@@ -1,4 +1,4 @@
-"""What the terminal knows of one run: its document and what it does right now, both folded from its events."""
+"""What the terminal knows of one run: its document and its current activity, both folded from its events."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,9 @@ from ccterm.events import Event, Finished, Notice, Retrying, Said, Started, Stee
 from ccterm.models import Run, State
 from ccterm.record import fold
 
+WAITING = "waiting for input"
+"""The activity of an agent that has ended its turn and waits."""
+
 
 @dataclass
 class RunView:
@@ -15,55 +18,55 @@ class RunView:
 
     run: Run
     step: str = ""
-    """The step that runs now."""
-    doing: str = ""
+    """The current step."""
+    activity: str = ""
     """The last thing it did, on one line."""
-    seen: int = -1
-    """Number of the last event that was taken."""
+    last_seq: int = -1
+    """Number of the last event that was applied."""
 
     @classmethod
     def of(cls, run: Run) -> "RunView":
-        """Return the sight of a run whose events are taken from the first on, unless it has ended."""
+        """Return the view of a run; unless it has ended, its events are applied from the first on."""
         return cls(run if run.state.final else run.model_copy(update={"steps": ()}))
 
-    def take(self, event: Event) -> None:
-        """Take one event in."""
+    def apply(self, event: Event) -> None:
+        """Apply one event."""
         self.run = fold(self.run, event)
-        self.seen = event.seq
+        self.last_seq = event.seq
         match event:
             case StepStarted(step=step):
-                self.step, self.doing = step, ""
+                self.step, self.activity = step, ""
             case StepFinished(detail=detail):
-                self.doing = detail
+                self.activity = detail
             case Started() | Finished():
-                self.step, self.doing = "", ""
+                self.step, self.activity = "", ""
             case _:
-                self.doing = _deed(event) or self.doing
+                self.activity = _activity(event) or self.activity
 
     @property
-    def wants(self) -> bool:
-        """Whether it wants its user: it waits for a word or a yes, or it failed, and nobody has said that they saw it."""
-        return self.waits or ((self.run.state is State.FAILED or self.run.awaits_apply) and not self.run.reviewed)
+    def needs_attention(self) -> bool:
+        """Whether the user should act: it waits for input or approval, or it failed and was not reviewed."""
+        return self.waiting or ((self.run.state is State.FAILED or self.run.awaits_apply) and not self.run.reviewed)
 
     @property
-    def waits(self) -> bool:
-        """Whether its agent waits for a word."""
+    def waiting(self) -> bool:
+        """Whether its agent waits for input."""
         return self.run.waiting_until is not None and not self.run.state.final
 
     @property
     def login_failed(self) -> bool:
-        """Whether a fresh login would mend it."""
+        """Whether a fresh login would fix it."""
         return self.run.state is State.FAILED and self.run.cause is Cause.AUTH
 
     def seconds(self, at: datetime) -> float | None:
-        """Return how long it has run, or took."""
+        """Return how long it has been running, or took; None before it has started."""
         if self.run.state.final:
             return self.run.seconds
         return max(0.0, (at - self.run.started).total_seconds()) if self.run.started else None
 
 
-def _deed(event: Event) -> str:
-    """Return what an event does as one line, or "" when it says nothing of the kind."""
+def _activity(event: Event) -> str:
+    """Return what an event says of the run's activity, on one line; "" when it says nothing of it."""
     match event:
         case ToolCalled(name=name, summary=summary):
             return f"{name}  {summary}"
@@ -74,8 +77,8 @@ def _deed(event: Event) -> str:
         case Notice(level="warn" | "error", text=text):
             return text.split("\n", 1)[0]
         case Waiting(until=until) if until:
-            return "waits for a word"
+            return WAITING
         case Steered(text=text, taken=True):
-            return f"told: {text}"
+            return f"you: {text}"
         case _:
             return ""

@@ -1,4 +1,4 @@
-"""The runs that the terminal shows, numbered in the order in which they came; the order never changes by itself."""
+"""The runs that the terminal shows, numbered in the order in which they appeared; the order never changes by itself."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,78 +11,78 @@ from ccterm.tui.run_view import RunView
 
 
 class Runs:
-    """Holds the sights of runs and what the service says of the usage windows."""
+    """Holds the views of runs, and the latest report on each usage window."""
 
     def __init__(self) -> None:
-        self._sights: dict[RunId, RunView] = {}
+        self._views: dict[RunId, RunView] = {}
         self._limits: dict[str, Limited] = {}
 
     def __iter__(self) -> Iterator[RunView]:
-        return iter(self._sights.values())
+        return iter(self._views.values())
 
     def __len__(self) -> int:
-        return len(self._sights)
+        return len(self._views)
 
     def __contains__(self, run: RunId) -> bool:
-        return run in self._sights
+        return run in self._views
 
     def __getitem__(self, run: RunId) -> RunView:
-        return self._sights[run]
+        return self._views[run]
 
     def get(self, run: RunId | None) -> RunView | None:
-        """Return the sight of a run, or None when it is not shown."""
-        return self._sights.get(run) if run else None
+        """Return the view of a run, or None when it is not shown."""
+        return self._views.get(run) if run else None
 
     def add(self, run: Run) -> RunView:
-        """Show a run; one that is there already keeps its place."""
-        return self._sights.setdefault(run.id, RunView.of(run))
+        """Show a run; one that is shown already keeps its number."""
+        return self._views.setdefault(run.id, RunView.of(run))
 
-    def put(self, run: Run) -> None:
-        """Take over a run's document as it is recorded, for what no event carries."""
-        if run.id in self._sights:
-            self._sights[run.id].run = run
+    def update(self, run: Run) -> None:
+        """Replace a run's document by the recorded one, which knows what no event carries."""
+        if run.id in self._views:
+            self._views[run.id].run = run
 
-    def drop(self, run: RunId) -> None:
-        """Show a run no longer."""
-        self._sights.pop(run, None)
+    def remove(self, run: RunId) -> None:
+        """No longer show a run."""
+        self._views.pop(run, None)
 
-    def take(self, event: Event) -> RunView:
-        """Take an event in; returns the sight of its run."""
-        sight = self._sights[event.run]
-        sight.take(event)
+    def apply(self, event: Event) -> RunView:
+        """Apply an event; returns the view of its run."""
+        view = self._views[event.run]
+        view.apply(event)
         if isinstance(event, Limited):
             self.note_limit(event)
-        return sight
+        return view
 
     def note_limit(self, event: Limited) -> None:
-        """Take what the service says of a usage window, unless a later word is known."""
+        """Note a report on a usage window, unless a later one is known."""
         known = self._limits.get(event.limit)
         if event.limit != "unknown" and (known is None or known.at is None or event.at is None or known.at <= event.at):
             self._limits[event.limit] = event
 
     def limits(self, at: datetime) -> list[Limited]:
-        """Return the last word on each usage window that has not emptied since, the ones that are used up first."""
+        """Return the latest report on each usage window that has not been reset since, those that are used up first."""
         current = [limit for limit in self._limits.values() if limit.resets_at is None or limit.resets_at > at]
         return sorted(current, key=lambda limit: limit.status != "rejected")
 
     def number(self, run: RunId) -> int:
         """Return a run's number, from 1."""
-        return list(self._sights).index(run) + 1
+        return list(self._views).index(run) + 1
 
     @property
     def running(self) -> int:
-        """How many runs are under way, those that wait for a word among them."""
-        return sum(sight.run.state is State.RUNNING for sight in self)
+        """How many runs are running, including those that wait for input."""
+        return sum(view.run.state is State.RUNNING for view in self)
 
     def counts(self) -> Counter[str]:
-        """Return how many runs show each sign."""
-        return Counter(sign(sight.run) for sight in self)
+        """Return how many runs have each sign."""
+        return Counter(sign(view.run) for view in self)
 
     @property
-    def live(self) -> int:
+    def active(self) -> int:
         """How many runs have not ended."""
-        return sum(not sight.run.state.final for sight in self)
+        return sum(not view.run.state.final for view in self)
 
     def spent(self, since: datetime) -> float:
-        """Return what the runs created since then cost so far, in dollars."""
-        return sum(sight.run.cost_usd for sight in self if sight.run.created >= since)
+        """Return what the runs created since then have cost so far, in dollars."""
+        return sum(view.run.cost_usd for view in self if view.run.created >= since)

@@ -1,4 +1,4 @@
-"""Keeps the roster true: finds new runs and follows each to its end, whoever started it."""
+"""Keeps the list of runs up to date: finds new runs and follows each to its end, whichever process started it."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ccterm.models import Run, State
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
 
-if TYPE_CHECKING:  # the service brings all that carries runs out; the first frame does without
+if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
 POLL_SECONDS = 1.0
@@ -21,15 +21,15 @@ RECENT = timedelta(hours=24)
 RECENT_RUNS = 50
 
 Changed = Callable[[RunView, Event | None], None]
-"""Told of each event that was taken, and with None of each run that appeared or was recorded anew."""
+"""Called with each event that was applied, and with None for each run that appeared or was recorded again."""
 
 
 class Watcher:
-    """Watches all runs of a service. changed: told of whatever happens; must not wait."""
+    """Watches all runs of a service. changed: called for every change; must not block."""
 
-    def __init__(self, service: "Service", roster: Runs, changed: Changed, *, opened: datetime) -> None:
+    def __init__(self, service: "Service", runs: Runs, changed: Changed, *, opened: datetime) -> None:
         self._service = service
-        self._roster = roster
+        self._runs = runs
         self._changed = changed
         self._newest = opened
         self._opened = opened
@@ -42,53 +42,53 @@ class Watcher:
     async def watch(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for run in await self._first():
+            for run in await self._initial_runs():
                 self._adopt(run, group)
             while True:
-                with suppress(CctermError):  # a record that cannot be read now may be read in a second; orders say what is wrong
+                with suppress(CctermError):  # what cannot be read now may be readable in a second; actions report the error
                     for run in await self._service.runs(since=self._newest):
                         self._adopt(run, group)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._nudged.wait(), POLL_SECONDS)
                 self._nudged.clear()
 
-    async def _first(self) -> list[Run]:
-        """Return what a user wants to see first: what is under way, and what lately ended without being reviewed."""
-        live = await self._service.runs(states=[State.QUEUED, State.RUNNING])
+    async def _initial_runs(self) -> list[Run]:
+        """Return what a user wants to see first: active runs, and recent ones that were not reviewed."""
+        active = await self._service.runs(states=[State.QUEUED, State.RUNNING])
         recent = await self._service.runs(since=self._opened - RECENT, limit=RECENT_RUNS)
-        known = {run.id: run for run in [*live, *(run for run in recent if not run.reviewed)]}
+        known = {run.id: run for run in [*active, *(run for run in recent if not run.reviewed)]}
         return sorted(known.values(), key=lambda run: run.id)
 
     def _adopt(self, run: Run, group: asyncio.TaskGroup) -> None:
         self._newest = max(self._newest, run.created)
-        if run.id in self._roster or run.reviewed:
+        if run.id in self._runs or run.reviewed:
             return
-        sight = self._roster.add(run)
-        self._changed(sight, None)
+        view = self._runs.add(run)
+        self._changed(view, None)
         if not run.state.final:
-            group.create_task(self._follow(sight))
+            group.create_task(self._follow(view))
         elif run.cause is Cause.USAGE_LIMIT:
-            group.create_task(self._recall_limits(sight))
+            group.create_task(self._recall_limits(view))
 
-    async def _recall_limits(self, sight: RunView) -> None:
-        """Read what a run was told of the usage windows before anybody watched it."""
+    async def _recall_limits(self, view: RunView) -> None:
+        """Read what a run was told about the usage windows before it was watched."""
         with suppress(CctermError):
-            async for event in self._service.follow(sight.run.id, live=False):
+            async for event in self._service.follow(view.run.id, live=False):
                 if isinstance(event, Limited):
-                    self._roster.note_limit(event)
-        self._changed(sight, None)
+                    self._runs.note_limit(event)
+        self._changed(view, None)
 
-    async def _follow(self, sight: RunView) -> None:
-        """Follow a run to its end, over the death of its owner: the next one finishes the record."""
-        run = sight.run.id
-        while run in self._roster:
+    async def _follow(self, view: RunView) -> None:
+        """Follow a run to its end, even when the daemon dies: the next one finishes the record."""
+        run = view.run.id
+        while run in self._runs:
             with suppress(CctermError):
-                async for event in self._service.follow(run, after=sight.seen):
-                    if run in self._roster:
-                        self._changed(self._roster.take(event), event)
+                async for event in self._service.follow(run, after=view.last_seq):
+                    if run in self._runs:
+                        self._changed(self._runs.apply(event), event)
                 recorded = await self._service.find(run)
                 if recorded.state.final:
-                    self._roster.put(recorded)
-                    self._changed(sight, None)
+                    self._runs.update(recorded)
+                    self._changed(view, None)
                     return
             await asyncio.sleep(POLL_SECONDS)

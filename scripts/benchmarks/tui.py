@@ -1,9 +1,9 @@
-"""The panes against their peers, on a pseudo-terminal of 200×50: a hello-world Textual app, and tmux showing the same lines. Prints; asserts nothing.
+"""The terminal against its peers, on a pseudo-terminal of 200×50: a hello-world Textual app, and tmux showing the same lines. Prints; asserts nothing.
 
-key      under the load that is named: key written → its mark read back from the terminal
-jump     key written → a random place of a run of 1 M lines is on the screen
-resize   window size changed → a frame has come whole in which all panes have their new size
-CPU      user and system time of the program that shows the panes; what writes the lines is not counted
+key      under the named load: key written → its mark read back from the terminal
+jump     key written → a random position of a run of 1 M lines is on the screen
+resize   window size changed → a complete frame in which all panes have their new size
+CPU      user and system time of the program that shows the panes, without the one that writes the lines
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def text_line(number: int) -> str:
 
 
 class Author:
-    """Writes one run's transcript as the agent's program and its tools would: mostly output, now and then a word and a tool call."""
+    """Writes the transcript of one run: mostly output, with a message and a tool call now and then."""
 
     def __init__(self, path: Path, *, talks: bool) -> None:
         self._file = path.open("ab", buffering=0)
@@ -58,7 +58,7 @@ class Author:
         self._lines = 0
 
     def write(self, count: int) -> None:
-        """Append so many lines in one batch."""
+        """Append `count` lines in one batch."""
         events: list[Event] = [Printed(stream="stdout", text="\n".join(text_line(self._lines + n) for n in range(count)))]
         if self._talks and (self._lines // 500) != (self._lines + count) // 500:
             call = f"toolu_{self._lines}"
@@ -76,7 +76,7 @@ class Author:
 
 
 def write_events(place: Path, rate: float, seconds: float) -> None:
-    """Append lines to all transcripts, so many a second to each."""
+    """Append `rate` lines a second to each transcript."""
     authors = [Author(place / f"{n}.ndjson", talks=True) for n in range(PANES)]
     for due in _paced(rate, seconds, len(authors)):
         for author, count in zip(authors, due, strict=True):
@@ -85,7 +85,7 @@ def write_events(place: Path, rate: float, seconds: float) -> None:
 
 
 def print_lines(rate: float, seconds: float) -> None:
-    """Print lines, so many a second: what tmux gets."""
+    """Print `rate` lines a second, for tmux."""
     sent = 0
     for (count,) in _paced(rate, seconds, 1):
         if count:
@@ -94,7 +94,7 @@ def print_lines(rate: float, seconds: float) -> None:
 
 
 def _paced(rate: float, seconds: float, many: int) -> Iterator[list[int]]:
-    """Yield, every 50 ms, how many lines are due for each of so many; rare ones come at different times."""
+    """Yield, every 50 ms, how many lines are due for each of `many` writers; rare lines come at different times."""
     start, sent = time.monotonic(), [0.0 if rate > 20 else -random.random() for _ in range(many)]
     done = [0] * many
     while (passed := time.monotonic() - start) < seconds:
@@ -108,7 +108,7 @@ def _paced(rate: float, seconds: float, many: int) -> Iterator[list[int]]:
 
 
 def show_panes(place: Path, panes: int) -> None:
-    """Run an app that shows transcripts side by side. Keys: J jumps in the first pane, Q quits, any other shows a mark."""
+    """Run an app that shows transcripts side by side. Keys: J jumps in the first pane, Q quits, any other one shows a mark."""
     from textual.app import App, ComposeResult
     from textual.containers import Grid
     from textual.events import Key
@@ -118,7 +118,7 @@ def show_panes(place: Path, panes: int) -> None:
     from ccterm.tui.pane.view import ViewportView
 
     class Mark(Static):
-        """The last thing of a frame: what was pressed, and how wide the panes above it have been painted."""
+        """The last part of a frame: the key that was pressed, and the width of the panes above."""
 
         def render(self) -> str:
             return f"{self.text:<8} w{self.app.query(ViewportView).last().region.right}"
@@ -144,7 +144,7 @@ def show_panes(place: Path, panes: int) -> None:
         def on_key(self, event: Key) -> None:
             if event.character == "J":
                 self.jumps += 1
-                self.query(EventPane).first().show_share(random.random())
+                self.query(EventPane).first().scroll_to_fraction(random.random())
                 self._mark(f"jump{self.jumps:04d}")
             elif event.character == "Q":
                 self.exit()
@@ -176,14 +176,14 @@ class Terminal:
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def read(self, seconds: float, until: str = "") -> float | None:
-        """Read what it shows for so long, or until a text shows: then return the milliseconds that took."""
+        """Read its output for `seconds`, or until a text appears; then return how long that took, in milliseconds."""
         start, wanted, tail = time.monotonic(), re.compile(until.encode()) if until else None, b""
         while (left := start + seconds - time.monotonic()) > 0:
             if not select.select([self._descriptor], [], [], left)[0]:
                 break
             try:
                 data = os.read(self._descriptor, 65536)
-            except OSError:  # it has ended
+            except OSError:  # the program has ended
                 return None
             if wanted and wanted.search(tail + data):
                 return (time.monotonic() - start) * 1000
@@ -191,7 +191,7 @@ class Terminal:
         return None
 
     def ask(self, key: str, mark: str) -> float | None:
-        """Press a key; return the milliseconds until a text shows."""
+        """Press a key; return the milliseconds until a text appears."""
         os.write(self._descriptor, key.encode())
         return self.read(5, mark)
 
@@ -204,14 +204,14 @@ class Terminal:
 
 
 def cpu(*pids: int) -> float:
-    """Return the seconds of CPU that processes have used."""
+    """Return the CPU time that processes have used, in seconds."""
     import psutil
 
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
 def memory(pid: int) -> float:
-    """Return the megabytes that a process holds."""
+    """Return the memory of a process, in megabytes."""
     import psutil
 
     return float(psutil.Process(pid).memory_info().rss) / 1e6
@@ -221,19 +221,19 @@ def memory(pid: int) -> float:
 
 
 def row(name: str, value: float, unit: str, bar: str, peer: float | None = None) -> None:
-    """Print one figure, beside its peer's where there is one."""
+    """Print one figure, and its peer's if there is one."""
     beside = f"{peer:>9.1f}  ratio {value / peer if peer else 0:>5.2f}" if peer is not None else " " * 22
     print(f"{name:<46} {value:>8.1f} {unit:<3} {beside}   bar: {bar}", flush=True)
 
 
 def p95(values: Sequence[float | None]) -> float:
-    """Return the 95th percentile; what never came counts as five seconds."""
+    """Return the 95th percentile; what never happened counts as five seconds."""
     ordered = sorted(5000.0 if value is None else value for value in values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
 
 
 def first_frame(words: Sequence[str], shows: str = "READY") -> float:
-    """Return the milliseconds until a program has drawn a text."""
+    """Return the milliseconds until a program shows a text."""
     terminal = Terminal(words)
     terminal.read(10, shows)
     took = (time.monotonic() - terminal.begin) * 1000
@@ -242,7 +242,7 @@ def first_frame(words: Sequence[str], shows: str = "READY") -> float:
 
 
 def first_frame_rows(place: Path) -> None:
-    """Start-up of ccterm itself, and of panes, against a hello-world app, in turn."""
+    """Print the start-up time of ccterm, and of panes, against a hello-world app."""
     hello = place / "hello.py"
     hello.write_text(HELLO)
     programs = {"hello": [sys.executable, str(hello)], "4": [*HERE, "panes", str(place), "4"], "16": [*HERE, "panes", str(place), "16"]}
@@ -255,7 +255,7 @@ def first_frame_rows(place: Path) -> None:
 
 @contextlib.contextmanager
 def writing(place: Path, rate: float) -> Iterator[None]:
-    """Write to all transcripts, in another process."""
+    """Write to all transcripts from another process."""
     author = subprocess.Popen([*HERE, "write", str(place), str(rate)])
     try:
         yield
@@ -265,7 +265,7 @@ def writing(place: Path, rate: float) -> Iterator[None]:
 
 
 def used(terminal: Terminal, pids: Sequence[int], seconds: float = SECONDS) -> float:
-    """Return how much of a core processes use, in percent, while nobody presses a key."""
+    """Return how much of a core processes use, in percent, while no key is pressed."""
     before, start = cpu(*pids), time.monotonic()
     terminal.read(seconds)
     return 100 * (cpu(*pids) - before) / (time.monotonic() - start)
@@ -290,7 +290,7 @@ def tmux_use(place: Path, rate: float) -> float:
 
 
 def rate_rows(place: Path, terminal: Terminal, name: str, rate: float, bar: str) -> None:
-    """Keys and CPU while lines come at a rate, and tmux with the same."""
+    """Print key times and CPU use under a rate of lines, and tmux's CPU use under the same."""
     with writing(place, rate):
         terminal.read(1.0)
         share = used(terminal, (terminal.pid,))
@@ -307,8 +307,8 @@ def _press(terminal: Terminal, letter: str) -> float | None:
 
 
 def main(parts: Sequence[str]) -> None:
-    """Print the rows of some parts: frame, panes."""
-    print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; above 1 a core, times are those of a crowd")
+    """Print the figures of some parts: frame, panes."""
+    print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; above 1 a core, times are not comparable")
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         if "frame" in parts:
@@ -318,7 +318,7 @@ def main(parts: Sequence[str]) -> None:
 
 
 def panes_rows(place: Path) -> None:
-    """Everything about sixteen panes, the first of which shows a long run."""
+    """Print the figures of sixteen panes, the first of which shows a long run."""
     author = Author(place / "0.ndjson", talks=True)
     for _ in range(4000):
         author.write(250)

@@ -1,4 +1,4 @@
-"""A stage, and the app in front of it, without a terminal."""
+"""A fake service, and the app connected to it, without a terminal."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
-from tests.tui.stage import Stage
+from tests.tui.fake_service import FakeService
 
 Show = Callable[..., AbstractAsyncContextManager[Pilot[None]]]
 
@@ -22,26 +22,28 @@ def _in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A service in memory."""
-    found = Stage(tmp_path / "stage")
+async def service(tmp_path: Path) -> AsyncIterator[FakeService]:
+    """A fake service."""
+    found = FakeService(tmp_path / "service")
     yield found
     await found.close()
 
 
 @pytest.fixture
-def show(stage: Stage) -> Show:
-    """Show the app on the stage; yields its pilot."""
+def show(service: FakeService) -> Show:
+    """Run the app, connected to the service; yields its pilot."""
 
     @asynccontextmanager
     async def shown(size: tuple[int, int] = (120, 32), **given: object) -> AsyncIterator[Pilot[None]]:
         settings = Settings.model_validate(given.pop("settings", {"mode": "local"}))
         memory = given.pop("memory", Memory(None))
         assert isinstance(memory, Memory)
-        app = CctermApp(settings, memory=memory, outlives=bool(given.get("outlives")), checks=bool(given.get("checks")), clock=stage.clock)
-        await stage.settle()
+        app = CctermApp(
+            settings, memory=memory, detached=bool(given.get("detached")), checks=bool(given.get("checks")), clock=service.clock
+        )
+        await service.settle()
         async with app.run_test(size=size, notifications=True) as pilot:
-            app.reached(stage)
+            app.connected(service)
             await pilot.pause()
             yield pilot
 

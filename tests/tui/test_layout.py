@@ -1,4 +1,4 @@
-"""Who gets a pane, at every size; pure."""
+"""Which runs get a pane, at every size."""
 
 import pytest
 
@@ -6,25 +6,25 @@ from ccterm.causes import Cause
 from ccterm.models import ExecutionMode, Run, RunId, State, Task
 from ccterm.tui.layout import Grid, arrange, capacity, grid, matches
 from ccterm.tui.run_view import RunView
-from tests.tui.stage import NOON
+from tests.tui.fake_service import NOON
 
 RUNNING, QUEUED, DONE, FAILED = State.RUNNING, State.QUEUED, State.SUCCEEDED, State.FAILED
 ROOM = (120, 22)
 
 
-def sight(number: int, state: State = RUNNING, **more: object) -> RunView:
-    task = Task(prompt="Mend it", repo="/r", branch=f"b/{number}", execution_mode=ExecutionMode.LOCAL, model="sonnet")
+def view(number: int, state: State = RUNNING, **more: object) -> RunView:
+    task = Task(prompt="Fix it", repo="/r", branch=f"b/{number}", execution_mode=ExecutionMode.LOCAL, model="sonnet")
     given = {"id": RunId(f"R{number}"), "task": task, "created": NOON, "state": state, "cause": Cause.AUTH if state is FAILED else None}
     return RunView(Run.model_validate(given | more))
 
 
 def panes(
-    sights: list[RunView], *, focused: int = 0, pinned: tuple[int, ...] = (), shown: tuple[int, ...] = (), size: tuple[int, int] = ROOM
+    views: list[RunView], *, focused: int = 0, pinned: tuple[int, ...] = (), shown: tuple[int, ...] = (), size: tuple[int, int] = ROOM
 ) -> list[str]:
     found = arrange(
-        sights, size=size, focused=RunId(f"R{focused}"), pinned=[RunId(f"R{n}") for n in pinned], shown=[RunId(f"R{n}") for n in shown]
+        views, size=size, focused=RunId(f"R{focused}"), pinned=[RunId(f"R{n}") for n in pinned], shown=[RunId(f"R{n}") for n in shown]
     )
-    assert sorted([*found.panes, *found.folded]) == sorted(one.run.id for one in sights)
+    assert sorted([*found.panes, *found.folded]) == sorted(one.run.id for one in views)
     return [run.removeprefix("R") for run in found.panes]
 
 
@@ -32,7 +32,7 @@ def panes(
     ("size", "fits"),
     [((80, 15), (1, 1)), ((120, 22), (2, 2)), ((160, 33), (2, 2)), ((200, 35), (3, 2)), ((260, 70), (3, 3)), ((20, 3), (1, 1))],
 )
-def test_panes_fit_the_room(size: tuple[int, int], fits: tuple[int, int]) -> None:
+def test_as_many_panes_as_fit(size: tuple[int, int], fits: tuple[int, int]) -> None:
     assert capacity(*size) == fits
 
 
@@ -40,47 +40,47 @@ def test_panes_fit_the_room(size: tuple[int, int], fits: tuple[int, int]) -> Non
     ("count", "laid"),
     [(0, Grid(1, 1)), (1, Grid(1, 1)), (2, Grid(2, 1)), (3, Grid(3, 1)), (4, Grid(2, 2)), (5, Grid(3, 2, tall=True)), (6, Grid(3, 2))],
 )
-def test_panes_lie_evenly(count: int, laid: Grid) -> None:
+def test_panes_are_spread_evenly(count: int, laid: Grid) -> None:
     assert grid(count, 3, 2) == laid
 
 
-def test_runs_that_work_have_panes_and_quiet_ones_are_folded() -> None:
-    sights = [sight(0), sight(1, DONE), sight(2), sight(3, QUEUED), sight(4, DONE), sight(5)]
-    assert panes(sights) == ["0", "2", "5"]
+def test_running_ones_have_panes_and_quiet_ones_are_folded() -> None:
+    views = [view(0), view(1, DONE), view(2), view(3, QUEUED), view(4, DONE), view(5)]
+    assert panes(views) == ["0", "2", "5"]
 
 
 def test_quiet_ones_have_panes_too_while_there_is_room_for_all() -> None:
-    assert panes([sight(0), sight(1, DONE), sight(2, QUEUED)]) == ["0", "1", "2"]
+    assert panes([view(0), view(1, DONE), view(2, QUEUED)]) == ["0", "1", "2"]
 
 
-def test_who_waits_and_who_failed_come_before_who_works() -> None:
-    sights = [*(sight(n) for n in range(6)), sight(6, waiting_until=NOON), sight(7, FAILED)]
-    assert panes(sights) == ["0", "1", "6", "7"]
+def test_waiting_and_failed_runs_come_before_running_ones() -> None:
+    views = [*(view(n) for n in range(6)), view(6, waiting_until=NOON), view(7, FAILED)]
+    assert panes(views) == ["0", "1", "6", "7"]
 
 
-def test_a_failure_that_was_seen_is_quiet() -> None:
-    assert panes([*(sight(n) for n in range(5)), sight(5, FAILED, reviewed=True)]) == ["0", "1", "2", "3"]
+def test_a_reviewed_failure_is_quiet() -> None:
+    assert panes([*(view(n) for n in range(5)), view(5, FAILED, reviewed=True)]) == ["0", "1", "2", "3"]
 
 
 def test_a_run_that_has_a_pane_keeps_it() -> None:
-    assert panes([sight(n) for n in range(8)], focused=7, shown=(4, 5, 6, 7)) == ["4", "5", "6", "7"]
+    assert panes([view(n) for n in range(8)], focused=7, shown=(4, 5, 6, 7)) == ["4", "5", "6", "7"]
 
 
-def test_the_focused_and_the_pinned_have_panes_whatever_they_do() -> None:
-    sights = [*(sight(n) for n in range(6)), sight(6, DONE), sight(7, QUEUED)]
-    assert panes(sights, focused=6, pinned=(7,)) == ["0", "1", "6", "7"]
+def test_focused_and_pinned_runs_always_have_panes() -> None:
+    views = [*(view(n) for n in range(6)), view(6, DONE), view(7, QUEUED)]
+    assert panes(views, focused=6, pinned=(7,)) == ["0", "1", "6", "7"]
 
 
 def test_without_room_for_two_the_focused_one_is_shown() -> None:
-    assert panes([sight(n) for n in range(5)], focused=3, size=(80, 15)) == ["3"]
+    assert panes([view(n) for n in range(5)], focused=3, size=(80, 15)) == ["3"]
 
 
-def test_when_all_is_quiet_somebody_has_a_pane_all_the_same() -> None:
-    assert panes([sight(n, DONE) for n in range(9)], focused=99) == ["0"]
+def test_when_all_are_quiet_one_still_has_a_pane() -> None:
+    assert panes([view(n, DONE) for n in range(9)], focused=99) == ["0"]
 
 
 @pytest.mark.parametrize(
-    ("words", "held"), [("", True), ("b/3", True), ("MEND failed", True), ("auth sonnet", True), ("waiting", False), ("b/4", False)]
+    ("words", "held"), [("", True), ("b/3", True), ("FIX failed", True), ("auth sonnet", True), ("waiting", False), ("b/4", False)]
 )
-def test_filter_looks_at_name_prompt_state_cause_and_model(words: str, held: bool) -> None:
-    assert matches(sight(3, FAILED), words.split()) is held
+def test_the_filter_matches_branch_prompt_state_cause_and_model(words: str, held: bool) -> None:
+    assert matches(view(3, FAILED), words.split()) is held

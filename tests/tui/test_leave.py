@@ -1,88 +1,88 @@
-"""Leaving: nothing ends unasked, and every answer does what it says."""
+"""Quitting: no run is stopped without asking, and every answer does what it says."""
 
 from tests.support.waiting import until
-from tests.tui.acts import delivers, works
 from tests.tui.conftest import Show
-from tests.tui.seeing import asked, breathe, sees, sees_no, the_app
-from tests.tui.stage import Stage
+from tests.tui.fake_service import FakeService
+from tests.tui.on_screen import as_ccterm, settle, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.run_events import push, start_agent
 
 
-async def test_without_live_runs_q_leaves_at_once(show: Show, stage: Stage) -> None:
-    delivers(stage, stage.enter("one"))
+async def test_without_active_runs_q_quits_at_once(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("one"))
     async with show() as pilot:
-        await sees(pilot, "pushed")
+        await wait_for_text(pilot, "pushed")
         await pilot.press("q")
         await until(lambda: not pilot.app.is_running)
 
 
-async def test_an_owner_of_its_own_may_keep_the_runs(show: Show, stage: Stage) -> None:
-    works(stage, stage.enter("one"))
-    async with show(outlives=True) as pilot:
-        await sees(pilot, "▌1")
+async def test_the_daemon_can_carry_on_with_the_runs(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
+    async with show(detached=True) as pilot:
+        await wait_for_text(pilot, "▌1")
         await pilot.press("q")
-        await sees(pilot, "1 run is live. Quit?", "leave them running")
+        await wait_for_text(pilot, "1 run is still active. Quit?", "leave them running")
         await pilot.press("l")
         await until(lambda: not pilot.app.is_running)
-    assert stage.orders == []
+    assert service.calls == []
 
 
-async def test_runs_of_this_process_cannot_be_left(show: Show, stage: Stage) -> None:
-    works(stage, stage.enter("one"))
+async def test_runs_in_this_process_cannot_be_left_running(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await sees(pilot, "▌1")
+        await wait_for_text(pilot, "▌1")
         await pilot.press("q")
-        await sees(pilot, "Quit?")
-        await sees_no(pilot, "leave them running")
+        await wait_for_text(pilot, "Quit?")
+        await wait_until_gone(pilot, "leave them running")
         await pilot.press("escape", "q", "l")
-        await breathe(pilot)
+        await settle(pilot)
         assert pilot.app.is_running
 
 
-async def test_stop_stops_all_and_keeps_their_work(show: Show, stage: Stage) -> None:
-    works(stage, stage.enter("one"))
-    works(stage, stage.enter("two"))
+async def test_stop_cancels_all_and_keeps_their_work(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
+    start_agent(service, service.add_run("two"))
     async with show() as pilot:
-        await sees(pilot, "▌1", "two")
+        await wait_for_text(pilot, "▌1", "two")
         await pilot.press("q", "s")
-        await asked(stage, "cancel_all", "keep")
+        await wait_for_call(service, "cancel_all", "keep")
         await until(lambda: not pilot.app.is_running)
 
 
-async def test_wait_leaves_when_the_last_run_has_ended(show: Show, stage: Stage) -> None:
-    run = works(stage, stage.enter("one"))
+async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await sees(pilot, "▌1")
+        await wait_for_text(pilot, "▌1")
         await pilot.press("q", "w")
-        await sees(pilot, "waiting for 1 run to end")
-        delivers(stage, run)
+        await wait_for_text(pilot, "waiting for 1 run to finish")
+        push(service, run)
         await until(lambda: not pilot.app.is_running)
 
 
-async def test_waiting_can_be_broken_off(show: Show, stage: Stage) -> None:
-    works(stage, stage.enter("one"))
+async def test_waiting_can_be_cancelled(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await sees(pilot, "▌1")
+        await wait_for_text(pilot, "▌1")
         await pilot.press("q", "w", "escape")
-        await sees_no(pilot, "waiting for 1 run")
+        await wait_until_gone(pilot, "waiting for 1 run")
         assert pilot.app.is_running
 
 
-async def test_ctrl_c_asks_and_ends_no_run(show: Show, stage: Stage) -> None:
-    works(stage, stage.enter("one"))
+async def test_ctrl_c_asks_and_ends_no_run(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await sees(pilot, "▌1")
+        await wait_for_text(pilot, "▌1")
         await pilot.press("ctrl+c")
-        await sees(pilot, "Quit?")
+        await wait_for_text(pilot, "Quit?")
         await pilot.press("escape")
-        await breathe(pilot)
-        assert stage.orders == []
+        await settle(pilot)
+        assert service.calls == []
         assert pilot.app.is_running
 
 
-async def test_when_one_left_is_remembered(show: Show, stage: Stage) -> None:
+async def test_the_time_of_quitting_is_remembered(show: Show, service: FakeService) -> None:
     async with show() as pilot:
-        await sees(pilot, "No runs yet")
-        app = the_app(pilot)
+        await wait_for_text(pilot, "No runs yet")
+        app = as_ccterm(pilot)
         await pilot.press("q")
         await until(lambda: not app.is_running)
-    assert app.memory.now.left == stage.clock()
+    assert app.memory.now.left == service.clock()

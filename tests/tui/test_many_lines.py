@@ -1,4 +1,4 @@
-"""A million lines of thirty-two live runs through the whole of ccterm: none is lost, all in their order, and memory stays bounded."""
+"""A million lines of thirty-two concurrent runs through all of ccterm: none is lost, their order is kept, and memory stays bounded."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,13 +16,13 @@ from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from tests.conftest import MakeRemote
 from tests.support.core import draft
-from tests.tui.seeing import sees
+from tests.tui.on_screen import wait_for_text
 
 pytestmark = pytest.mark.slow
 
 RUNS, LINES = 32, 31_250
 GROWTH = 150 * 1_000_000
-"""Bytes: the terminal, the owner and what they keep of 32 runs under way; 1 M lines kept as text would be more."""
+"""Bytes for the terminal, the service and 32 running runs; a million lines kept as text would take more."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 def printed(service: Service, run: Run) -> list[str]:
-    """Return all lines that a run's transcript has of its programs."""
+    """Return all lines that a run's programs printed."""
     found = read_events(service.state.run(run.id) / EVENTS_FILE)
     return [line for event in found if isinstance(event, Printed) for line in event.text.split("\n")]
 
@@ -41,14 +41,14 @@ async def test_no_line_of_thirty_two_live_runs_is_lost(service: Service, make_re
     remote, process = make_remote({"a.txt": "a\n"}), psutil.Process()
     app = CctermApp(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
     async with app.run_test(size=(200, 60)) as pilot:
-        app.reached(service)
-        await sees(pilot, "No runs yet")
+        app.connected(service)
+        await wait_for_text(pilot, "No runs yet")
         before = process.memory_info().rss
         setup = f"seq -f 'line %.0f of a build' 1 {LINES}"
         queued = await service.submit([draft(remote, f"x{n}", setup=setup) for n in range(RUNS)], max_concurrent=RUNS)
-        app.look()
+        app.find_new_runs()
         ended = [await service.wait(run.id) for run in queued]
-        await sees(pilot, f"{RUNS} ✓")
+        await wait_for_text(pilot, f"{RUNS} ✓")
         assert process.memory_info().rss - before < GROWTH
     assert {run.state for run in ended} == {State.SUCCEEDED}
     wanted = [f"line {number} of a build" for number in range(1, LINES + 1)]

@@ -1,4 +1,4 @@
-"""Pictures of every state that a user can see, in two sizes. Look at a new one before it is accepted."""
+"""Snapshots of everything that a user can see, in two sizes. Look at a new one before you accept it."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.scenes import SCENES, app_for_scenes, play
+from tests.tui.scenarios import SCENARIOS, play, scenario_app
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,6 @@ def _in_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), pytest.param((160, 48), marks=pytest.mark.slow)], ids=["80x24", "160x48"])
-@pytest.mark.parametrize("name", SCENES)
-def test_what_a_user_sees(name: str, size: tuple[int, int], snap_compare: Callable[..., bool], tmp_path: Path) -> None:
-    assert snap_compare(app_for_scenes(), terminal_size=size, run_before=partial(play, SCENES[name], directory=tmp_path))
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_screen_snapshot(name: str, size: tuple[int, int], snap_compare: Callable[..., bool], tmp_path: Path) -> None:
+    assert snap_compare(scenario_app(), terminal_size=size, run_before=partial(play, SCENARIOS[name], directory=tmp_path))

@@ -1,4 +1,4 @@
-"""The terminal in front of the real service: scripted agents at work, watched, steered and stopped by keys."""
+"""The terminal on the real service: scripted agents are watched, steered and stopped."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from ccterm.tui.memory import Memory
 from tests.conftest import MakeRemote
 from tests.support.core import draft, script
 from tests.support.git import files_at, tip
-from tests.tui.seeing import sees, typed
+from tests.tui.on_screen import type_text, wait_for_text
 
 WAITS = script({"say": "Which one do you want?"})
 
@@ -35,55 +35,55 @@ def app() -> CctermApp:
     return CctermApp(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
 
 
-async def test_a_run_is_seen_to_its_pushed_end_with_its_diff(app: CctermApp, service: Service, remote: Path) -> None:
+async def test_a_run_is_watched_until_it_has_pushed_and_shows_its_diff(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
-        app.reached(service)
+        app.connected(service)
         await service.submit([draft(remote, "x")])
-        app.look()
-        await sees(pilot, "I'll add a file.", "verified", "d Diff")
+        app.find_new_runs()
+        await wait_for_text(pilot, "I'll add a file.", "verified", "d Diff")
         await pilot.press("d")
-        await sees(pilot, "A new.txt", "+ new")
+        await wait_for_text(pilot, "A new.txt", "+ new")
     assert files_at(remote, "x")["new.txt"] == b"new\n"
 
 
-async def test_a_waiting_agent_is_answered_by_keys(app: CctermApp, service: Service, remote: Path) -> None:
+async def test_a_waiting_agent_is_answered(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
-        app.reached(service)
+        app.connected(service)
         [run] = await service.submit([draft(remote, "x", WAITS, hold=True)])
-        app.look()
-        await sees(pilot, "s answer")
+        app.find_new_runs()
+        await wait_for_text(pilot, "s answer")
         await pilot.press("s")
-        await sees(pilot, "What should x know?")
-        await typed(pilot, "the second")
+        await wait_for_text(pilot, "Message to x")
+        await type_text(pilot, "the second")
         await pilot.press("enter")
-        await sees(pilot, "I will take this down: the second")
+        await wait_for_text(pilot, "I will take this down: the second")
         await pilot.press("h")
-        await sees(pilot, "pushed")
+        await wait_for_text(pilot, "pushed")
     assert (await service.wait(run.id)).state is State.SUCCEEDED
     assert b"the second" in files_at(remote, "x")["AGENT_NOTES.md"]
 
 
-async def test_a_cancelled_run_keeps_its_work_and_is_pushed_by_a_key(app: CctermApp, service: Service, remote: Path) -> None:
+async def test_a_cancelled_run_keeps_its_work_which_is_then_pushed(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
-        app.reached(service)
+        app.connected(service)
         task = script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.1}] * 300)
         await service.submit([draft(remote, "x", task)])
-        app.look()
-        await sees(pilot, "ready")
+        app.find_new_runs()
+        await wait_for_text(pilot, "ready")
         await pilot.press("c", "s")
-        await sees(pilot, "P push what there is")
+        await wait_for_text(pilot, "P push its work")
         await pilot.press("P")
-        await sees(pilot, "pushed later")
+        await wait_for_text(pilot, "pushed later")
     assert tip(remote, "x")
 
 
 async def test_a_task_is_written_and_launched_in_the_form(app: CctermApp, service: Service, remote: Path) -> None:
     app.memory.launched({"repo": str(remote), "agent": "scripted"})
     async with app.run_test(size=(120, 32)) as pilot:
-        app.reached(service)
+        app.connected(service)
         await pilot.press("n")
-        await typed(pilot, "Add a LICENSE")
-        await sees(pilot, "pushes agent/add-license to")
+        await type_text(pilot, "Add a LICENSE")
+        await wait_for_text(pilot, "pushes agent/add-license to")
         await pilot.press("ctrl+s")
-        await sees(pilot, "pushed", "agent/add-license")
+        await wait_for_text(pilot, "pushed", "agent/add-license")
     assert tip(remote, "agent/add-license")

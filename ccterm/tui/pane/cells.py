@@ -1,7 +1,8 @@
-"""Text that is safe and measurable on every terminal: one place decides what may be painted, and how many cells it takes.
+"""Text that is safe and has the same width on every terminal: the one place that decides what may be painted, and how many cells it takes.
 
-The store is clean already; this is the last door, for whatever reached a pane by another way. Taken out or replaced: everything that
-`sanitise` removes, and what terminals disagree on: skin tones, flags, keycaps, lone jamo, piled marks, private and unassigned characters.
+Transcripts are sanitised already; this is the last line of defence, for text that reached a pane another way. Removed or replaced:
+everything that `sanitise` removes, and what terminals disagree on: skin tones, flags, keycaps, lone jamo, piled combining marks, private
+and unassigned characters.
 """
 
 import re
@@ -21,7 +22,7 @@ _FLAGS = {0x1F1E6 + n: chr(ord("A") + n) for n in range(26)}
 
 
 def safe(text: str) -> str:
-    """Return a text for one row: printable characters of a known width only; the same object when it was one."""
+    """Return a text for one row: printable characters of a known width only; the same object if it was safe."""
     if text.isascii() and text.isprintable():
         return text
     text = sanitise(text).replace("\n", " ").expandtabs(TAB)
@@ -42,7 +43,7 @@ def _printable(character: str) -> str:
 
 
 def safe_lines(text: str) -> list[str]:
-    """Return the lines of a text, each safe for a row; empty ones at its ends are left out."""
+    """Return the lines of a text, each safe for a row; empty ones at its ends are dropped."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text.strip("\n").split("\n")
     return [safe(line) for line in sanitise(text).strip("\n").split("\n")]
@@ -54,7 +55,7 @@ def cells(text: str) -> int:
 
 
 def reach(text: str, begin: int, room: int) -> int:
-    """Return the index behind the last character, from `begin` on, that still fits into so many cells. Marks stay with what they mark."""
+    """Return the index after the last character, from `begin` on, that fits into `room` cells. Combining marks stay with their base."""
     if text.isascii():
         return min(len(text), begin + room)
     for index in range(begin, len(text)):
@@ -65,7 +66,7 @@ def reach(text: str, begin: int, room: int) -> int:
 
 
 def shorten(text: str, room: int) -> str:
-    """Return a safe text cut to so many cells, ending in … when something was cut."""
+    """Return a safe text cut to `room` cells, ending in … if something was cut."""
     if cells(text) <= room:
         return text
     return text[: reach(text, 0, room - 1)] + "…" if room > 0 else ""

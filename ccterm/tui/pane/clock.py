@@ -1,8 +1,8 @@
-"""One clock for all panes: when to look at the files, and which panes to paint.
+"""One clock for all panes: when to check the files, and which panes to paint.
 
-A frame costs something before its first row, so panes are painted together: the focused one up to thirty times a second, the others on
-one common beat. A pane that was quiet is painted at once. Painting takes a third of the loop at most, and while the terminal does not
-keep up no frame is made.
+A frame has a fixed cost, so panes are painted together: the focused one up to thirty times a second, the others on one common beat. A
+pane that was quiet is painted at once. Painting takes a third of the event loop's time at most, and while the terminal does not keep up
+no frame is made.
 """
 
 import asyncio
@@ -14,27 +14,27 @@ from weakref import WeakSet
 from textual.app import App
 from textual.screen import Screen
 
-from ccterm.tui.pane.textual_private import frames_waiting, lay_out_once, send, watch_passes
+from ccterm.tui.textual_private import frames_waiting, lay_out_once, send, watch_passes
 
 TICK = 1 / 30
 IDLE_TICK = 1 / 10
-"""Seconds between two looks while nothing happens."""
+"""Seconds between two checks while nothing happens."""
 BEAT = 1 / 10
-"""Seconds between two frames of panes without focus."""
+"""Seconds between two frames of unfocused panes."""
 QUIET = 1.0
-"""Seconds without news after which a pane, or everything, counts as quiet."""
+"""Seconds without anything new after which a pane, or the whole clock, counts as quiet."""
 SHARE = 0.35
-"""How much of the loop's time painting may take."""
+"""How much of the event loop's time painting may take."""
 ROWS_A_PASS = 120
-"""Rows painted in one pass; panes take turns beyond that, the focused one first."""
+"""Rows painted in one pass; beyond that, panes take turns, the focused one first."""
 
 
-class Paced(Protocol):
+class TimedPane(Protocol):
     """A pane as the clock sees it."""
 
     @property
-    def is_first(self) -> bool:
-        """Whether a person works with it right now."""
+    def is_focused(self) -> bool:
+        """Whether it has the focus."""
         ...
 
     @property
@@ -42,24 +42,24 @@ class Paced(Protocol):
         """How many rows it has."""
         ...
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Return whether there may be something to paint. Called all the time: cheap, and never fails."""
         ...
 
     def frame(self) -> str:
-        """Bring the pane up to date. Returns what puts its rows on the terminal; "" when that is left to Textual, or nothing changed."""
+        """Update the pane. Returns the sequence that paints its rows on the terminal; "" when Textual paints them, or nothing changed."""
         ...
 
 
 class _Turn:
-    """Where a pane is, when it was painted, and whether it has something to show since."""
+    """The screen of a pane, when it was last painted, and whether it has something new to show."""
 
     def __init__(self, screen: Screen[object]) -> None:
         self.screen = screen
         self.painted = float("-inf")
         self.stale = False
         self.due = False
-        """Whether it is its turn."""
+        """Whether it is its turn to be painted."""
 
 
 class FrameClock:
@@ -69,18 +69,18 @@ class FrameClock:
         self.frames = 0
         """Passes in which something was painted."""
         self.dropped = 0
-        """Passes that were left out because the terminal did not keep up."""
+        """Passes that were skipped because the terminal did not keep up."""
         self._now = now
-        self._turns: dict[Paced, _Turn] = {}
+        self._turns: dict[TimedPane, _Turn] = {}
         self._watched: WeakSet[Screen[object]] = WeakSet()
         self._app: App[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._news_at = float("-inf")
+        self._changed_at = float("-inf")
         self._beat_at = float("-inf")
         self._free_at = float("-inf")
 
-    def add(self, pane: Paced, screen: Screen[object]) -> None:
-        """Paint a pane of a screen from now on."""
+    def add(self, pane: TimedPane, screen: Screen[object]) -> None:
+        """Start to paint a pane of a screen."""
         self._turns[pane] = _Turn(screen)
         if screen not in self._watched:
             self._watched.add(screen)
@@ -88,36 +88,36 @@ class FrameClock:
             lay_out_once(screen)
         self._app = screen.app
         if self._timer is None:
-            self._wait()
+            self._schedule()
 
-    def remove(self, pane: Paced) -> None:
-        """Forget a pane."""
+    def remove(self, pane: TimedPane) -> None:
+        """No longer paint a pane."""
         self._turns.pop(pane, None)
         if not self._turns and self._timer:
             self._timer.cancel()
             self._timer = None
 
     def tick(self) -> None:
-        """Look at all panes, and paint those whose turn it is."""
-        if self._look():
+        """Check all panes, and paint those whose turn it is."""
+        if self._poll():
             self._paint()
 
     def painted(self, seconds: float) -> None:
-        """Take note of how long a pass took: the loop belongs to others for so much longer."""
+        """Note how long a pass took: the event loop is left to others in proportion."""
         self._free_at = self._now() + seconds * (1 / SHARE - 1)
 
-    def _wait(self) -> None:
-        idle = self._now() - self._news_at > QUIET
-        self._timer = asyncio.get_running_loop().call_later(IDLE_TICK if idle else TICK, self._ring)
+    def _schedule(self) -> None:
+        idle = self._now() - self._changed_at > QUIET
+        self._timer = asyncio.get_running_loop().call_later(IDLE_TICK if idle else TICK, self._on_timer)
 
-    def _ring(self) -> None:
-        """Look without troubling the app; what may fail is left to its own loop."""
-        self._wait()
-        if self._look() and self._app:
+    def _on_timer(self) -> None:
+        """Check the panes here, and leave the painting to the app: its errors belong there."""
+        self._schedule()
+        if self._poll() and self._app:
             self._app.call_next(self._paint)
 
-    def _look(self) -> bool:
-        """Return whether it is the turn of some pane."""
+    def _poll(self) -> bool:
+        """Return whether it is some pane's turn."""
         live: dict[Screen[object], bool] = {}
         stale = False
         now, due = self._now(), False
@@ -125,11 +125,11 @@ class FrameClock:
             if turn.screen not in live:
                 live[turn.screen] = _visible(turn.screen)
             if live[turn.screen]:
-                turn.stale |= pane.look()
+                turn.stale |= pane.poll()
                 stale |= turn.stale
                 due |= turn.due or (turn.stale and self._may_paint(pane, turn, now))
         if stale:
-            self._news_at = now
+            self._changed_at = now
         return due and now >= self._free_at
 
     def _paint(self) -> None:
@@ -145,34 +145,34 @@ class FrameClock:
             send(self._app, text)
         self.painted(perf_counter() - begin)
 
-    def _frame(self, pane: Paced) -> str:
+    def _frame(self, pane: TimedPane) -> str:
         turn = self._turns[pane]
         turn.painted, turn.stale, turn.due = self._now(), False, False
         return pane.frame()
 
-    def _due(self, now: float) -> list[Paced]:
-        """Return the panes whose turn it is, the most urgent first. Whoever gets no turn stays due."""
+    def _due(self, now: float) -> list[TimedPane]:
+        """Return the panes whose turn it is, the most urgent first. Those that are not painted stay due."""
         for pane, turn in self._turns.items():
             turn.due |= turn.stale and self._may_paint(pane, turn, now)
         due = [(pane, turn) for pane, turn in self._turns.items() if turn.due]
         if due and now >= self._beat_at:
             self._beat_at = now + BEAT
-        return [pane for pane, _ in sorted(due, key=lambda each: (not each[0].is_first, each[1].painted))]
+        return [pane for pane, _ in sorted(due, key=lambda each: (not each[0].is_focused, each[1].painted))]
 
-    def _may_paint(self, pane: Paced, turn: _Turn, now: float) -> bool:
-        """Whether a pane's turn has come: on the beat, at once when a person works with it or it was quiet."""
-        return now >= self._beat_at or pane.is_first or now - turn.painted > QUIET
+    def _may_paint(self, pane: TimedPane, turn: _Turn, now: float) -> bool:
+        """Whether it is a pane's turn: on the beat, or at once if it has the focus or was quiet."""
+        return now >= self._beat_at or pane.is_focused or now - turn.painted > QUIET
 
 
 def _visible(screen: Screen[object]) -> bool:
-    """Whether a person sees anything of a screen: it lies on top, or what lies on it lets it through."""
+    """Whether anything of a screen is visible: it is on top, or those above it are transparent."""
     for above in reversed(screen.app.screen_stack):
         if above is screen or above.styles.background.a == 1:
             return above is screen
     return False
 
 
-def _affordable(due: list[Paced]) -> list[Paced]:
+def _affordable(due: list[TimedPane]) -> list[TimedPane]:
     rows, taken = 0, 0
     for pane in due:
         rows += pane.height

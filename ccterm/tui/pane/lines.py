@@ -1,4 +1,4 @@
-"""What a pane says of each event: lines of inked text, as long as they are. Pure; knows no width, no terminal and no widget."""
+"""What a pane shows of each event, as lines of styled text; pure. Knows no width, no terminal and no widget."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,19 +11,19 @@ from ccterm.events import Event
 from ccterm.models import Changes, State
 from ccterm.render import seconds
 from ccterm.tui.pane.cells import safe, safe_lines
-from ccterm.tui.pane.spans import Ink, Line, Mark, Span
+from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
 
 FOLDED = 3
-"""Lines of a tool's answer that are shown before it is unfolded."""
+"""Lines of a tool's result that are shown before it is unfolded."""
 _ACKNOWLEDGED = re.compile(r"File created successfully at: .+|The file .+ has been updated(?: successfully)?\.?")
-"""What a tool answers when it did as it was told, and no more: the call's mark says that."""
+"""Results that only confirm the call: its sign says that already."""
 _INDENT = re.compile(r"\s*(?:(?:[-*+•]|\d+[.)])\s+)?")
 
 
-def lines(event: Event, *, unfolded: bool = False, mark: Mark | None = None) -> list[Line]:
-    """Return an event as lines for a person; none when there is nothing to say.
+def lines(event: Event, *, unfolded: bool = False, status: CallStatus | None = None) -> list[TextLine]:
+    """Return an event as lines for a person; none when it says nothing.
 
-    unfolded: a tool's whole answer, and a call's input. mark: how a tool call stands.
+    unfolded: show a tool's whole result, and a call's input. status: how the tool call ended.
     """
     if _is_silent(event):
         return []
@@ -33,11 +33,11 @@ def lines(event: Event, *, unfolded: bool = False, mark: Mark | None = None) -> 
         case events.Typing(text=text):
             return _typed(text)
         case events.Printed(text=text):
-            return [Line((Span("  " + line, Ink.DIM),), hang=2, words=False) for line in safe_lines(text)]
+            return [TextLine((Span("  " + line, TextStyle.DIM),), hang=2, words=False) for line in safe_lines(text)]
         case events.ToolCalled():
-            return _called(event, mark or Mark.OPEN, unfolded=unfolded)
+            return _called(event, status or CallStatus.OPEN, unfolded=unfolded)
         case events.ToolReturned(text=text, ok=ok):
-            return _returned(text, Ink.DIM if ok else Ink.BAD, unfolded=unfolded)
+            return _returned(text, TextStyle.DIM if ok else TextStyle.BAD, unfolded=unfolded)
         case events.Judged():
             return _judged(event)
         case _:
@@ -45,7 +45,7 @@ def lines(event: Event, *, unfolded: bool = False, mark: Mark | None = None) -> 
 
 
 def foldable(event: Event) -> bool:
-    """Whether there is more to an event than is shown at first."""
+    """Whether an event has more than is shown at first."""
     match event:
         case events.ToolReturned(text=text):
             return len(safe_lines(text)) > FOLDED
@@ -56,9 +56,9 @@ def foldable(event: Event) -> bool:
 
 
 def _is_silent(event: Event) -> bool:
-    """Whether an event says only what another one has said already."""
+    """Whether an event only repeats what another one says."""
     match event:
-        case events.StepFinished(step="policy"):  # the judgement
+        case events.StepFinished(step="policy"):  # the verdict says more
             return True
         case events.ToolReturned(ok=True, text=text):
             return _ACKNOWLEDGED.fullmatch(text.strip()) is not None
@@ -67,7 +67,7 @@ def _is_silent(event: Event) -> bool:
 
 
 def failed(event: Event) -> bool:
-    """Whether an event tells of something that went wrong."""
+    """Whether an event reports a failure."""
     if _is_silent(event):
         return False
     match event:
@@ -85,28 +85,19 @@ def failed(event: Event) -> bool:
             return False
 
 
-def words(event: Event) -> str:
-    """Return all that an event says, unfolded, as plain text: what is copied and searched."""
-    return "\n".join(line.text for line in lines(event, unfolded=True)) if not _is_plain(event) or _is_silent(event) else _plain(event)
-
-
-def _is_plain(event: Event) -> bool:
-    return isinstance(event, events.Said | events.Printed | events.ToolReturned)
-
-
-def _plain(event: Event) -> str:
-    """Return a text without the indents that are only ours."""
+def plain_text(event: Event) -> str:
+    """Return all that an event says, unfolded, as plain text: for copying and searching."""
     match event:
-        case events.Said(text=text) | events.Printed(text=text) | events.ToolReturned(text=text):
-            return "\n".join(safe_lines(text))
+        case events.Said(text=text) | events.Printed(text=text) | events.ToolReturned(text=text) if not _is_silent(event):
+            return "\n".join(safe_lines(text))  # without the indents that a pane adds
         case _:
-            return ""
+            return "\n".join(line.text for line in lines(event, unfolded=True))
 
 
-def _said(text: str, agent: str) -> list[Line]:
-    who = (Span(f"[{safe(agent)}] ", Ink.ACCENT),) if agent else ()
+def _said(text: str, agent: str) -> list[TextLine]:
+    who = (Span(f"[{safe(agent)}] ", TextStyle.ACCENT),) if agent else ()
     return [
-        Line((*(who if n == 0 else ()), Span(line, Ink.STRONG if line.startswith("#") else Ink.TEXT)), hang=_hang(line))
+        TextLine((*(who if n == 0 else ()), Span(line, TextStyle.STRONG if line.startswith("#") else TextStyle.TEXT)), hang=_hang(line))
         for n, line in enumerate(safe_lines(text))
     ]
 
@@ -116,46 +107,46 @@ def _hang(line: str) -> int:
     return found.end() if found else 0
 
 
-def _typed(text: str) -> list[Line]:
+def _typed(text: str) -> list[TextLine]:
     typed = safe_lines(text)
-    return [Line((Span(line),), hang=_hang(line)) for line in typed[:-1]] + [Line((Span(typed[-1]), Span("▌", Ink.ACCENT)))]
+    return [TextLine((Span(line),), hang=_hang(line)) for line in typed[:-1]] + [TextLine((Span(typed[-1]), Span("▌", TextStyle.ACCENT)))]
 
 
-def _called(call: events.ToolCalled, mark: Mark, *, unfolded: bool) -> list[Line]:
+def _called(call: events.ToolCalled, status: CallStatus, *, unfolded: bool) -> list[TextLine]:
     who = f"[{safe(call.agent)}] " if call.agent else ""
-    ink = {Mark.GOOD: Ink.GOOD, Mark.BAD: Ink.BAD, Mark.OPEN: Ink.DIM}[mark]
-    spans = (Span("› " + who, Ink.ACCENT), Span(safe(call.name), Ink.STRONG), Span("  " + safe(call.summary), Ink.TEXT))
-    first = Line(spans, single=not unfolded, hang=2, mark=Span(mark, ink))
+    style = {CallStatus.GOOD: TextStyle.GOOD, CallStatus.BAD: TextStyle.BAD, CallStatus.OPEN: TextStyle.DIM}[status]
+    spans = (Span("› " + who, TextStyle.ACCENT), Span(safe(call.name), TextStyle.STRONG), Span("  " + safe(call.summary), TextStyle.TEXT))
+    first = TextLine(spans, single=not unfolded, hang=2, mark=Span(status, style))
     return [first, *(_input(call.input) if unfolded else ())]
 
 
-def _input(given: dict[str, JsonValue]) -> Iterator[Line]:
+def _input(given: dict[str, JsonValue]) -> Iterator[TextLine]:
     for key, value in given.items():
         text = value if isinstance(value, str) else str(value)
         first, *rest = safe_lines(f"{key}: {text}")
-        yield Line((Span(f"    {first}", Ink.DIM),), hang=6)
+        yield TextLine((Span(f"    {first}", TextStyle.DIM),), hang=6)
         for line in rest:
-            yield Line((Span(f"      {line}", Ink.DIM),), hang=6, words=False)
+            yield TextLine((Span(f"      {line}", TextStyle.DIM),), hang=6, words=False)
 
 
-def _returned(text: str, ink: Ink, *, unfolded: bool) -> list[Line]:
+def _returned(text: str, style: TextStyle, *, unfolded: bool) -> list[TextLine]:
     all_lines = safe_lines(text)
     if all_lines == [""]:
         return []
     shown = all_lines if unfolded else all_lines[:FOLDED]
-    body = [Line((Span("  " + line, ink),), hang=2, words=False, single=not unfolded) for line in shown]
+    body = [TextLine((Span("  " + line, style),), hang=2, words=False, single=not unfolded) for line in shown]
     more = len(all_lines) - len(shown)
-    return [*body, Line((Span(f"  … {more} more", Ink.ACCENT),), single=True)] if more else body
+    return [*body, TextLine((Span(f"  … {more} more", TextStyle.ACCENT),), single=True)] if more else body
 
 
-def _judged(event: events.Judged) -> list[Line]:
+def _judged(event: events.Judged) -> list[TextLine]:
     verdict = event.verdict
-    sign, ink = ("✓", Ink.GOOD) if verdict.ok else ("!", Ink.BAD)
+    sign, style = ("✓", TextStyle.GOOD) if verdict.ok else ("!", TextStyle.BAD)
     said = f"policy: {'fine' if verdict.ok else 'refused'}, {changed(event.changes)}"
-    found = list(_signed(sign, said, ink))
+    found = list(_signed(sign, said, style))
     for finding in verdict.findings:
-        found += _signed("!", finding.text, Ink.BAD if finding.severity == "refuse" else Ink.WARN)
-        found += [Line((Span(f"    {safe(path)}", Ink.DIM),), single=True) for path in _some(finding.paths)]
+        found += _signed("!", finding.text, TextStyle.BAD if finding.severity == "refuse" else TextStyle.WARN)
+        found += [TextLine((Span(f"    {safe(path)}", TextStyle.DIM),), single=True) for path in _some(finding.paths)]
     return found
 
 
@@ -163,18 +154,18 @@ def _some(paths: Sequence[str]) -> Sequence[str]:
     return paths if len(paths) <= FOLDED else [*paths[:FOLDED], f"… {len(paths) - FOLDED} more"]
 
 
-def _signed(sign: str, text: str, ink: Ink) -> Iterator[Line]:
-    """Yield a text with a sign in front of its first line."""
+def _signed(sign: str, text: str, style: TextStyle) -> Iterator[TextLine]:
+    """Yield a text with a sign before its first line."""
     if not sign:
         return
     first, *rest = safe_lines(text)
-    yield Line((Span(f"{sign} {first}", ink),), hang=2)
+    yield TextLine((Span(f"{sign} {first}", style),), hang=2)
     for line in rest:
-        yield Line((Span(f"  {line}", ink),), hang=2)
+        yield TextLine((Span(f"  {line}", style),), hang=2)
 
 
-Stated = tuple[str, str, Ink]
-SILENT: Stated = ("", "", Ink.DIM)
+Signed = tuple[str, str, TextStyle]
+SILENT: Signed = ("", "", TextStyle.DIM)
 _SIGNS = {State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
 
 
@@ -183,38 +174,42 @@ def changed(changes: Changes) -> str:
     return f"{changes.files} file{'' if changes.files == 1 else 's'} +{changes.added} -{changes.removed}"
 
 
-def state(event: Event) -> Stated:
-    """Return an event that tells how the run goes on as sign, words and ink; SILENT when it says nothing to a person."""
+def state(event: Event) -> Signed:
+    """Return an event about the run itself as sign, words and style; SILENT when it says nothing to a person."""
     match event:
         case events.Queued(prompt=prompt):
-            return ("»", prompt, Ink.ACCENT) if prompt else SILENT
+            return ("»", prompt, TextStyle.ACCENT) if prompt else SILENT
         case events.Held(reason=reason):
-            return ("‖", f"held: {reason}", Ink.WARN) if reason else ("○", "no longer held", Ink.DIM)
+            return ("‖", f"held: {reason}", TextStyle.WARN) if reason else ("○", "no longer held", TextStyle.DIM)
         case events.StepStarted(step=step):
-            return "●", step, Ink.DIM
+            return "●", step, TextStyle.DIM
         case events.StepFinished(step=step, ok=ok, seconds=took, detail=detail):
-            return "✓" if ok else "✗", f"{step:<8} {seconds(took):>6}  {detail}".rstrip(), Ink.DIM if ok else Ink.BAD
+            return "✓" if ok else "✗", f"{step:<8} {seconds(took):>6}  {detail}".rstrip(), TextStyle.DIM if ok else TextStyle.BAD
         case events.Thought(tokens=tokens):
-            return "∴", f"thinking, {tokens:,} tokens" if tokens else "thinking", Ink.DIM
+            return "∴", f"thinking, {tokens:,} tokens" if tokens else "thinking", TextStyle.DIM
         case events.Notice(level=level, text=text):
-            return {"info": ("·", text, Ink.DIM), "warn": ("!", text, Ink.WARN), "error": ("✗", text, Ink.BAD)}[level]
+            return {"info": ("·", text, TextStyle.DIM), "warn": ("!", text, TextStyle.WARN), "error": ("✗", text, TextStyle.BAD)}[level]
         case _:
             return _service(event)
 
 
-def _service(event: Event) -> Stated:
+def _service(event: Event) -> Signed:
     match event:
         case events.Limited(status="rejected"):
-            return "!", f"{_window(event)} is used up{_resets(event)}", Ink.BAD
+            return "!", f"{_window(event)} is used up{_resets(event)}", TextStyle.BAD
         case events.Limited(status="allowed_warning", utilization=used):
             share = f" is {used * 100:.0f} % used" if used is not None else " is nearly used up"
-            return "!", f"{_window(event)}{share}{_resets(event)}", Ink.WARN
+            return "!", f"{_window(event)}{share}{_resets(event)}", TextStyle.WARN
         case events.Retrying(attempt=attempt, of=of, wait=wait, why=why):
-            return "…", f"try {attempt} of {of} in {seconds(wait)}: {why}", Ink.WARN
+            return "…", f"try {attempt} of {of} in {seconds(wait)}: {why}", TextStyle.WARN
         case events.Steered(text=text, taken=taken, detail=detail):
-            return ("→", text, Ink.ACCENT) if taken else ("→", f"not taken: {text}" + (f" ({detail})" if detail else ""), Ink.WARN)
+            return (
+                ("→", text, TextStyle.ACCENT)
+                if taken
+                else ("→", f"not delivered: {text}" + (f" ({detail})" if detail else ""), TextStyle.WARN)
+            )
         case events.Waiting(until=until):
-            return ("?", f"waits for a word until {clock(until)}", Ink.WARN) if until else ("?", "waits no more", Ink.DIM)
+            return ("?", f"waiting for input until {clock(until)}", TextStyle.WARN) if until else ("?", "no longer waiting", TextStyle.DIM)
         case _:
             return _end(event)
 
@@ -227,19 +222,19 @@ def _resets(event: events.Limited) -> str:
     return f", resets {clock(event.resets_at)}" if event.resets_at else ""
 
 
-def _end(event: Event) -> Stated:
+def _end(event: Event) -> Signed:
     match event:
         case events.Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
-            return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', verified' if verified else ''}", Ink.GOOD
+            return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', verified' if verified else ''}", TextStyle.GOOD
         case events.Synced(files=files):
-            return "✓", f"{files} file{'' if files == 1 else 's'} changed in the working copy", Ink.GOOD
+            return "✓", f"{files} file{'' if files == 1 else 's'} changed in the working copy", TextStyle.GOOD
         case events.Salvaged(directory=directory):
-            return "·", f"work kept in {directory}", Ink.WARN
+            return "·", f"work kept in {directory}", TextStyle.WARN
         case events.Finished(state=state, cause=cause, reason=reason, summary=summary):
             why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""
             said = f": {summary.splitlines()[0]}" if summary else ""
-            ink = {State.SUCCEEDED: Ink.GOOD, State.FAILED: Ink.BAD}.get(state, Ink.WARN)
-            return _SIGNS.get(state, "·"), f"{state}{why}{said}", ink
+            style = {State.SUCCEEDED: TextStyle.GOOD, State.FAILED: TextStyle.BAD}.get(state, TextStyle.WARN)
+            return _SIGNS.get(state, "·"), f"{state}{why}{said}", style
         case _:
             return SILENT
 

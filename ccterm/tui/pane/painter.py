@@ -1,4 +1,4 @@
-"""Rows as strips in the colours of the theme, kept while they are on the screen. Textual's filters (NO_COLOR, 16 colours) are applied here."""
+"""Rows as strips in the colours of the theme, kept while they are on the screen. Textual's filters (NO_COLOR, 16 colours) apply here."""
 
 import re
 from collections import OrderedDict
@@ -12,24 +12,24 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from ccterm.tui.pane.cells import cells
-from ccterm.tui.pane.rows import Row
-from ccterm.tui.pane.spans import Ink, Span
+from ccterm.tui.pane.rows import PaneRow
+from ccterm.tui.pane.spans import Span, TextStyle
 
 MARGIN = 2
-"""Cells of a pane beside its rows: one on the left, for the cursor, and one on the right."""
+"""Cells of a pane beside its rows: one on the left for the cursor, and one on the right."""
 KEPT_STRIPS = 256
 MATCH = "match"
 HIT = "hit"
-CHIP = "chip"
+BADGE = "badge"
 CURSOR = "cursor"
-STYLES = (*Ink, MATCH, HIT, CHIP, CURSOR)
+STYLES = (*TextStyle, MATCH, HIT, BADGE, CURSOR)
 
 
 class Painter:
-    """Paints rows of one pane with one set of styles. A new theme or width needs a new painter."""
+    """Paints the rows of one pane in one set of styles. A new theme or width needs a new painter."""
 
     def __init__(self, styles: Mapping[str, Style], filters: Sequence[LineFilter], background: Color, width: int) -> None:
-        """styles: base style of the pane by "", and what each of STYLES adds to it."""
+        """styles: the pane's base style under "", and what each of STYLES adds to it."""
         base = styles[""]
         self._styles = {name: base + styles[name] for name in STYLES}
         self._base = base
@@ -37,12 +37,12 @@ class Painter:
         self._background = background
         self.width = width
         """Cells of a strip."""
-        self._kept: OrderedDict[tuple[Row, bool, re.Pattern[str] | None, bool], Strip] = OrderedDict()
+        self._kept: OrderedDict[tuple[PaneRow, bool, re.Pattern[str] | None, bool], Strip] = OrderedDict()
         self.blank = self._finished([Segment(" " * width, base)])
         """A strip without text."""
 
-    def strip(self, row: Row, *, cursor: bool = False, pattern: re.Pattern[str] | None = None, hit: bool = False) -> Strip:
-        """Return a row as a strip; what matches `pattern` stands out, even more so in the line that was gone to."""
+    def strip(self, row: PaneRow, *, cursor: bool = False, pattern: re.Pattern[str] | None = None, hit: bool = False) -> Strip:
+        """Return a row as a strip; matches of `pattern` are highlighted, more so in the line that the search has gone to."""
         key = (row, cursor, pattern, hit)
         strip = self._kept.pop(key, None)
         if strip is None:
@@ -52,18 +52,18 @@ class Painter:
             self._kept.popitem(last=False)
         return strip
 
-    def with_chip(self, strip: Strip, text: str) -> Strip:
+    def with_badge(self, strip: Strip, text: str) -> Strip:
         """Return a strip with a short text over its right end."""
         begin = self.width - len(text) - 1
         if begin < 1:
             return strip
-        chip = self._finished([Segment(text, self._styles[CHIP]), Segment(" ", self._base)])
-        return Strip.join([strip.crop(0, begin), chip])
+        badge = self._finished([Segment(text, self._styles[BADGE]), Segment(" ", self._base)])
+        return Strip.join([strip.crop(0, begin), badge])
 
-    def _segments(self, row: Row, cursor: bool, pattern: re.Pattern[str] | None, match: str) -> Iterator[Segment]:
+    def _segments(self, row: PaneRow, cursor: bool, pattern: re.Pattern[str] | None, match: str) -> Iterator[Segment]:
         yield Segment("▎", self._styles[CURSOR]) if cursor else Segment(" ", self._base)
-        for text, ink in _found(row, pattern, match) if pattern else row.spans:
-            yield Segment(text, self._styles[ink])
+        for text, style in _split_at_matches(row, pattern, match) if pattern else row.spans:
+            yield Segment(text, self._styles[style])
         yield Segment(" ", self._base)
 
     def _finished(self, segments: list[Segment]) -> Strip:
@@ -73,30 +73,30 @@ class Painter:
         return strip
 
 
-def _found(row: Row, pattern: re.Pattern[str], ink: str) -> Iterator[tuple[str, str]]:
+def _split_at_matches(row: PaneRow, pattern: re.Pattern[str], style: str) -> Iterator[tuple[str, str]]:
     """Yield the spans of a row, cut where a match begins and ends."""
     matches = [match.span() for match in pattern.finditer(row.text) if match.end() > match.start()]
     at = 0
     for span in row.spans:
-        yield from _cut(span, at, matches, ink)
+        yield from _cut(span, at, matches, style)
         at += len(span.text)
 
 
-def _cut(span: Span, at: int, matches: Sequence[tuple[int, int]], ink: str) -> Iterator[tuple[str, str]]:
+def _cut(span: Span, at: int, matches: Sequence[tuple[int, int]], style: str) -> Iterator[tuple[str, str]]:
     done, end = 0, len(span.text)
-    for begin, behind in matches:
-        low, high = max(begin - at, done), min(behind - at, end)
+    for begin, stop in matches:
+        low, high = max(begin - at, done), min(stop - at, end)
         if low < high:
             if done < low:
-                yield span.text[done:low], span.ink
-            yield span.text[low:high], ink
+                yield span.text[done:low], span.style
+            yield span.text[low:high], style
             done = high
     if done < end:
-        yield span.text[done:], span.ink
+        yield span.text[done:], span.style
 
 
 def highlighted(strips: Sequence[Strip], selection: Selection, style: Style) -> list[Strip]:
-    """Return rows of which the selected part stands out."""
+    """Return rows with the selected part highlighted."""
     shown = list(strips)
     for y, begin, end in _spans(strips, selection):
         strip, text = strips[y], strips[y].text
@@ -111,7 +111,7 @@ def selected(strips: Sequence[Strip], selection: Selection) -> str:
 
 
 def _spans(strips: Sequence[Strip], selection: Selection) -> Iterator[tuple[int, int, int]]:
-    """Yield the rows that are selected, with the characters from and to which they are."""
+    """Yield the selected rows, each with its first selected character and the one after the last."""
     for y, strip in enumerate(strips):
         if span := selection.get_span(y):
             last = len(strip.text.rstrip())

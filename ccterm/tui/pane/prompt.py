@@ -1,4 +1,4 @@
-"""The line below a pane in which one says what to look for."""
+"""The line below a pane in which the user types a search or a filter."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 
 class Prompt(Horizontal):
-    """One row: what is asked, the words, and what came of it."""
+    """One row: a label, the query, and how much it found."""
 
     DEFAULT_CSS = """
     Prompt { height: 1; background: $panel; }
@@ -23,39 +23,39 @@ class Prompt(Horizontal):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close", show=False)]
 
     class Changed(Message):
-        """The words are others now."""
+        """The query has changed."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class Accepted(Message):
-        """The words stand; the keys belong to the pane again."""
+        """The query is complete; the keys go back to the pane."""
 
     class Closed(Message):
-        """Nothing is asked any more."""
+        """The prompt was closed."""
 
     def __init__(self, *, filters: bool) -> None:
-        """filters: it is for what alone is shown; else for what is looked for."""
+        """filters: the query is a filter; else it is a search."""
         super().__init__()
         self.filters = filters
 
     def compose(self) -> ComposeResult:
         """Lay out the row."""
-        yield Static("only" if self.filters else "/", classes="prompt--label", markup=False)
+        yield Static("filter" if self.filters else "/", classes="prompt--label", markup=False)
         yield Input(placeholder="words, @said @tool @output @error …" if self.filters else "")
         yield Static("", classes="prompt--count", markup=False)
 
     def on_mount(self) -> None:
-        """Take the keys at once."""
+        """Focus the input."""
         self.ask()
 
     def ask(self) -> None:
-        """Take the keys."""
+        """Focus the input."""
         self.query_one(Input).focus()
 
     def show_count(self, text: str) -> None:
-        """Say what came of it."""
+        """Show how much was found."""
         self.query_one(".prompt--count", Static).update(text)
 
     @on(Input.Changed)
@@ -69,5 +69,5 @@ class Prompt(Horizontal):
         self.post_message(self.Accepted())
 
     def action_close(self) -> None:
-        """Ask nothing any more."""
+        """Close the prompt."""
         self.post_message(self.Closed())

@@ -1,6 +1,6 @@
-"""The lines of a transcript by byte offset: from its end backwards, from any offset on, and as it grows. The file is the only truth.
+"""The lines of a transcript by byte offset: backwards from its end, forwards from any offset, and as it grows.
 
-Nothing is kept of a line that was read; the operating system keeps the file in memory.
+No line is kept after it was read; the operating system caches the file.
 """
 
 import json
@@ -10,64 +10,67 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ccterm.events import FORMER_KINDS
+
 BLOCK = 64 * 1024
 _FIRST_BLOCK = 8 * 1024
 _LAST_BLOCK = 512
 LINE_CAP = 4 * 1024 * 1024
-"""Longest line that is read; what is longer is no event of ours."""
+"""Longest line that is read; no event is longer."""
 _CALL = re.compile(rb'[^{]*"kind":"tool_called","id":("(?:[^"\\]|\\.)*")')
 _KIND = re.compile(rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*","kind":"([a-z_]+)"')
 
 
 class RawLine(NamedTuple):
-    """One whole line of a transcript, without its line break."""
+    """One complete line of a transcript, without its line break."""
 
     offset: int
     data: bytes
 
     @property
     def end(self) -> int:
-        """Offset of the line behind it."""
+        """Offset of the next line."""
         return self.offset + len(self.data) + 1
 
     @property
     def kind(self) -> str:
-        """The event's kind, told without parsing it; "" when it does not look like an event."""
+        """The event's kind by its current name, read without parsing the event; "" when this is no event."""
         found = _KIND.match(self.data)
-        return found[1].decode() if found else ""
+        kind = found[1].decode() if found else ""
+        return FORMER_KINDS.get(kind, kind)
 
     @property
     def call(self) -> str:
-        """The id of the tool call that it is; "" when it is none."""
+        """The id of the tool call; "" when the event is not a tool call."""
         found = _CALL.match(self.data, 1)
         return str(json.loads(found[1])) if found else ""
 
 
 class ByteStore(Protocol):
-    """Bytes that only ever grow."""
+    """Bytes that only grow."""
 
     def size(self) -> int:
         """Return how many bytes there are now; 0 when there are none yet."""
         ...
 
     def read(self, count: int, offset: int) -> bytes:
-        """Return up to so many bytes from an offset on; fewer when there are no more."""
+        """Return up to `count` bytes from an offset on."""
         ...
 
     def close(self) -> None:
-        """Free what it holds; it may be read again."""
+        """Release its resources; it may be read again."""
         ...
 
 
 class FileStore:
-    """A file that another one writes, and that may not be there yet. A file that shrinks or is replaced is read anew."""
+    """A file that somebody else writes and that need not exist yet. A file that shrinks or is replaced is read again from its start."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def size(self) -> int:
-        """Return the file's size; 0 when it is not there, cannot be read, or was replaced since."""
+        """Return the file's size; 0 when it does not exist, cannot be read, or was replaced."""
         try:
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
@@ -80,7 +83,7 @@ class FileStore:
         return status.st_size
 
     def read(self, count: int, offset: int) -> bytes:
-        """Return bytes of the file; none when the disk refuses them."""
+        """Return bytes of the file; none when it cannot be read."""
         if self._descriptor is None:
             return b""
         try:
@@ -89,14 +92,14 @@ class FileStore:
             return b""
 
     def close(self) -> None:
-        """Free the file."""
+        """Close the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
 
 
 class MemoryStore:
-    """A transcript in memory: for tests, pictures and whatever comes without a file."""
+    """A transcript in memory: for what has no file, and for tests."""
 
     def __init__(self, data: bytes = b"") -> None:
         self._data = bytearray(data)
@@ -110,38 +113,38 @@ class MemoryStore:
         return len(self._data)
 
     def read(self, count: int, offset: int) -> bytes:
-        """Return a part of them."""
+        """Return some of them."""
         return bytes(self._data[offset : offset + count])
 
     def close(self) -> None:
-        """Hold nothing that needs to be freed."""
+        """Do nothing: there is nothing to release."""
 
 
-class Source:
-    """The whole lines of a byte store, as far as `poll` saw them."""
+class LineSource:
+    """The complete lines of a byte store, up to the last `poll`."""
 
     def __init__(self, store: ByteStore) -> None:
         self._store = store
         self._seen = 0
         self.end = 0
-        """Offset behind the last whole line."""
+        """Offset after the last complete line."""
         self.epoch = 0
-        """Counts how often the store began anew."""
+        """Counts how often the store has started again."""
 
     def poll(self) -> bool:
-        """Look how far the store has grown. Returns whether there are new lines, or none of the old."""
+        """Check how far the store has grown. Returns whether there are new lines, or the old ones are gone."""
         size = self._store.size()
         if size == self._seen:
             return False
         before = self.end
         if size < self._seen:
             self.end, self._seen, self.epoch = 0, 0, self.epoch + 1
-        self.end = self._behind_last_break(size)
+        self.end = self._after_last_break(size)
         self._seen = size
         return self.end != before
 
     def before(self, offset: int) -> Iterator[RawLine]:
-        """Yield the lines in front of an offset, the last first."""
+        """Yield the lines before an offset, the last first."""
         held, block = b"", _FIRST_BLOCK
         at = offset
         while at > 0:
@@ -150,14 +153,14 @@ class Source:
             at, block = begin, BLOCK
             whole = held.find(b"\n") + 1 if at else 0
             if len(held) >= LINE_CAP and whole in (0, len(held)):
-                whole = 0  # no event of ours is that long: it comes in pieces, none of which can be read
+                whole = 0  # no event is that long: it comes in pieces, which do not parse
             elif at and whole in (0, len(held)):
                 continue
             yield from _backwards(held[whole:], at + whole)
             held = held[:whole]
 
     def after(self, offset: int, *, end: int | None = None) -> Iterator[RawLine]:
-        """Yield the lines from an offset on, which must be where one begins."""
+        """Yield the lines from an offset on, which must be the start of a line."""
         end = self.end if end is None else min(end, self.end)
         block = _FIRST_BLOCK
         while offset < end:
@@ -173,11 +176,11 @@ class Source:
             block = BLOCK
 
     def line(self, offset: int) -> RawLine | None:
-        """Return the line that begins at an offset."""
+        """Return the line that starts at an offset."""
         return next(self.after(offset), None)
 
     def begin_of_line(self, offset: int) -> int:
-        """Return where the line begins that a byte belongs to."""
+        """Return the start of the line that contains a byte."""
         while offset > 0:
             begin = max(0, offset - BLOCK)
             if (at := self._store.read(offset - begin, begin).rfind(b"\n")) >= 0:
@@ -186,7 +189,7 @@ class Source:
         return 0
 
     def find(self, needle: bytes, begin: int, end: int) -> int:
-        """Return where a needle begins first within a range of bytes; -1 when it does not."""
+        """Return the offset of the first needle that starts within a range of bytes; -1 when there is none."""
         found = self._store.read(end - begin + len(needle) - 1, begin).find(needle)
         return begin + found if found >= 0 else -1
 
@@ -194,7 +197,7 @@ class Source:
         """Return a range of bytes."""
         return self._store.read(end - begin, begin)
 
-    def _behind_last_break(self, size: int) -> int:
+    def _after_last_break(self, size: int) -> int:
         at, block = size, _LAST_BLOCK
         while at > self.end:
             begin = max(self.end, at - block)

@@ -1,11 +1,11 @@
-"""Lines of inked text: what the words of a pane are made of, before anybody knows how wide it is."""
+"""Lines of styled text: what the text of a pane is made of, before its width is known."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
-class Ink(StrEnum):
-    """What a piece of text is, as colour and weight: the theme decides how it looks."""
+class TextStyle(StrEnum):
+    """What a piece of text is; the theme decides on its colour and weight."""
 
     TEXT = "text"
     DIM = "dim"
@@ -16,8 +16,8 @@ class Ink(StrEnum):
     BAD = "bad"
 
 
-class Mark(StrEnum):
-    """How a tool call stands."""
+class CallStatus(StrEnum):
+    """How a tool call ended, as its sign."""
 
     OPEN = "…"
     GOOD = "✓"
@@ -25,18 +25,18 @@ class Mark(StrEnum):
 
 
 class Span(NamedTuple):
-    """A piece of a line in one ink."""
+    """A piece of a line in one style."""
 
     text: str
-    ink: Ink = Ink.TEXT
+    style: TextStyle = TextStyle.TEXT
 
 
-class Line(NamedTuple):
-    """A line of text as long as it is."""
+class TextLine(NamedTuple):
+    """A line of text, however long it is."""
 
     spans: tuple[Span, ...]
     hang: int = 0
-    """Cells by which what is wrapped is indented."""
+    """Cells by which the wrapped rest is indented."""
     words: bool = True
     """Break between words; else wherever the edge is."""
     single: bool = False
@@ -46,5 +46,5 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Its characters without inks."""
+        """Its characters without styles."""
         return "".join(span.text for span in self.spans)

@@ -1,4 +1,4 @@
-"""The rows of a pane: paints what a reel shows, when the clock says so, and takes the mouse."""
+"""The rows of a pane: paints a viewport when the clock says so, and handles the mouse."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -12,58 +12,59 @@ from textual.widget import Widget
 
 from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.painter import MARGIN, STYLES, Painter, highlighted, selected
+from ccterm.tui.pane.query import MANY
 from ccterm.tui.pane.source import ByteStore
-from ccterm.tui.pane.textual_private import frames_waiting, rows_in_place, send
-from ccterm.tui.pane.viewport import MANY, Viewport
-from ccterm.tui.pane.window import Placed
+from ccterm.tui.pane.viewport import Viewport
+from ccterm.tui.pane.window import PlacedRow
+from ccterm.tui.textual_private import frames_waiting, rows_in_place, send
 
-SELECTED = " ctrl+c copies · esc goes on "
+SELECTED = " ctrl+c copy · esc resume "
 WHEEL = 3
-"""Rows that a notch of the mouse wheel moves."""
+"""Rows that one notch of the mouse wheel scrolls."""
 
 
 class ViewportView(Widget, can_focus=True):
-    """Paints its rows itself, ready for the terminal: so it has neither border nor padding, and no children."""
+    """Paints its rows itself, ready for the terminal; so it has neither border nor padding, and no children."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"reel--{name}" for name in STYLES}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"viewport--{name}" for name in STYLES}
     DEFAULT_CSS = """
     ViewportView { width: 1fr; height: 1fr; background: $surface; color: $foreground; }
-    ViewportView > .reel--dim { color: $text-muted; }
-    ViewportView > .reel--strong { text-style: bold; }
-    ViewportView > .reel--accent { color: $text-primary; }
-    ViewportView > .reel--good { color: $text-success; }
-    ViewportView > .reel--warn { color: $text-warning; }
-    ViewportView > .reel--bad { color: $text-error; }
-    ViewportView > .reel--match { color: $text-warning; background: $warning-muted; text-style: underline; }
-    ViewportView > .reel--hit { text-style: reverse bold; }
-    ViewportView > .reel--chip { color: $text-primary; background: $primary-muted; text-style: bold; }
-    ViewportView > .reel--cursor { color: $primary; }
+    ViewportView > .viewport--dim { color: $text-muted; }
+    ViewportView > .viewport--strong { text-style: bold; }
+    ViewportView > .viewport--accent { color: $text-primary; }
+    ViewportView > .viewport--good { color: $text-success; }
+    ViewportView > .viewport--warn { color: $text-warning; }
+    ViewportView > .viewport--bad { color: $text-error; }
+    ViewportView > .viewport--match { color: $text-warning; background: $warning-muted; text-style: underline; }
+    ViewportView > .viewport--hit { text-style: reverse bold; }
+    ViewportView > .viewport--badge { color: $text-primary; background: $primary-muted; text-style: bold; }
+    ViewportView > .viewport--cursor { color: $primary; }
     """
 
     class Updated(Message):
-        """How far one is, what was found or what was chosen has changed."""
+        """The position, the search or the chosen event has changed."""
 
     def __init__(self, store: ByteStore, clock: FrameClock) -> None:
         super().__init__()
         self._clock = clock
         self._store = store
-        self.reel = Viewport(store)
+        self.viewport = Viewport(store)
         self._painter: Painter | None = None
         self._strips: list[Strip] = []
         self._painted: tuple[object, ...] = ()
-        self._told: tuple[object, ...] = ()
+        self._reported: tuple[object, ...] = ()
 
     def show(self, store: ByteStore) -> None:
         """Show another transcript, from its end."""
         self._store.close()
         self._store = store
-        wrap, self.reel = self.reel.rendering.wrap, Viewport(store)
-        self.reel.rendering.wrap = wrap
+        wrap, self.viewport = self.viewport.rendering.wrap, Viewport(store)
+        self.viewport.rendering.wrap = wrap
         self.refresh_rows()
 
     @property
-    def is_first(self) -> bool:
-        """Whether a person works with it."""
+    def is_focused(self) -> bool:
+        """Whether it has the focus."""
         return self.has_focus
 
     @property
@@ -71,12 +72,12 @@ class ViewportView(Widget, can_focus=True):
         """How many rows it has."""
         return self.outer_size.height
 
-    def look(self) -> bool:
-        """Return whether there may be something to paint; while text is selected its rows stand still."""
-        return self.text_selection is None and self.reel.look()
+    def poll(self) -> bool:
+        """Return whether there may be something to paint; while text is selected the rows do not move."""
+        return self.text_selection is None and self.viewport.poll()
 
     def frame(self) -> str:
-        """Bring the rows up to date, and return what puts them on the terminal; "" when that is left to Textual, or nothing changed."""
+        """Update the rows and return the sequence that paints them on the terminal; "" when Textual paints them, or nothing changed."""
         if not self._advance():
             return ""
         text = rows_in_place(self, self._strips)
@@ -85,7 +86,7 @@ class ViewportView(Widget, can_focus=True):
         return text
 
     def paint(self) -> None:
-        """Bring the screen up to date, if what is visible has changed; at once, where that can be done."""
+        """Update the screen if what is visible has changed, at once where that is possible."""
         if not self._advance():
             return
         if not frames_waiting(self.app) and (text := rows_in_place(self, self._strips)):
@@ -96,122 +97,124 @@ class ViewportView(Widget, can_focus=True):
     def _advance(self) -> bool:
         if self.text_selection is not None:
             return False
-        self.reel.advance()
+        self.viewport.advance()
         changed = bool(self.outer_size) and self._update()
-        told = (self.reel.following, self.reel.new_lines, self.reel.count(), self.reel.cursor)
-        if told != self._told:
-            self._told = told
+        state = (self.viewport.following, self.viewport.new_lines, self.viewport.count(), self.viewport.cursor)
+        if state != self._reported:
+            self._reported = state
             self.post_message(self.Updated())
         return changed
 
     def refresh_rows(self) -> None:
-        """Look for news and paint, without waiting for the clock."""
-        self.reel.source.poll()
+        """Read what is new and paint, without waiting for the clock."""
+        self.viewport.source.poll()
         self.paint()
 
     def on_mount(self) -> None:
-        """Have the clock paint it."""
+        """Register with the clock."""
         self._clock.add(self, self.screen)
 
     def on_unmount(self) -> None:
-        """Free the file."""
+        """Close the file."""
         self._clock.remove(self)
         self._store.close()
 
     def notify_style_update(self) -> None:
-        """Take the colours of another theme, or of another state."""
+        """Use the colours of another theme or state."""
         super().notify_style_update()
         self._painter = None
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the rows of a region; they are made anew only for another size or other colours."""
-        if not self.is_attached:  # painted once more after it was removed, without styles
+        """Return the rows of a region; they are made again only for another size or other colours."""
+        if not self.is_attached:  # Textual paints it once more after it was removed, without styles
             return [Strip.blank(crop.width)] * crop.height
         resized = self._painted[:1] != (self.outer_size,)
         if self._painter is None or resized:
-            self.reel.source.poll()
-            self.reel.advance()
-            if self._update() and not resized:  # perhaps only what lay below a toast is painted now
+            self.viewport.source.poll()
+            self.viewport.advance()
+            if self._update() and not resized:  # perhaps only the part below a toast is being painted
                 self.call_next(self.refresh)
         shown = self._selected_strips()[crop.y : crop.bottom]
         return shown if (crop.x, crop.width) == (0, self.outer_size.width) else [strip.crop(crop.x, crop.right) for strip in shown]
 
     def render_line(self, y: int) -> Strip:
-        """Return one row, which tells of each character where it is: Textual asks what lies under the mouse."""
+        """Return one row with the offset of each character: Textual asks what is under the mouse."""
         return self.render_lines(Region(0, y, self.outer_size.width, 1))[0].apply_offsets(0, y)
 
     def _selected_strips(self) -> list[Strip]:
-        """Return the rows as they are shown now: with what is selected, and with how that ends."""
+        """Return the rows with the selection highlighted, and with the keys that end it."""
         selection = self.text_selection
         if selection is None or self._painter is None:
             return self._strips
-        shown = highlighted(self._strips, selection, self.get_component_rich_style("reel--hit"))
-        return [*shown[:-1], self._painter.with_chip(shown[-1], SELECTED)] if shown else shown
+        shown = highlighted(self._strips, selection, self.get_component_rich_style("viewport--hit"))
+        return [*shown[:-1], self._painter.with_badge(shown[-1], SELECTED)] if shown else shown
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return what is selected, and what ends it."""
+        """Return the selected text and what separates it from the next."""
         return selected(self._strips, selection), "\n"
 
     def text_select_all(self) -> None:
-        """Select nothing: a second click unfolds."""
+        """Select nothing: a double click unfolds."""
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Scroll towards the begin."""
+        """Scroll towards the start."""
         event.stop()
-        self.reel.scroll(-WHEEL)
+        self.viewport.scroll(-WHEEL)
         self.paint()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Scroll towards the end."""
         event.stop()
-        self.reel.scroll(WHEEL)
+        self.viewport.scroll(WHEEL)
         self.paint()
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the event that was clicked, and unfold it when it is chosen already; the chip follows the end."""
-        if self.text_selection is not None:  # the mouse was drawn over it
+        """Choose the clicked event, or unfold it if it is chosen already; a click on the badge follows the end."""
+        if self.text_selection is not None:  # the end of a selection
             return
-        placed = self.reel.rows()
-        chip = self._chip(placed)
-        if chip and event.y == self.height - 1 and event.x >= self.outer_size.width - len(chip) - 1:
-            self.reel.follow()
-        elif event.y < len(placed) and (offset := placed[event.y].offset) == self.reel.cursor:
-            self.reel.fold()
+        placed = self.viewport.rows()
+        badge = self._badge(placed)
+        if badge and event.y == self.height - 1 and event.x >= self.outer_size.width - len(badge) - 1:
+            self.viewport.follow()
+        elif event.y < len(placed) and (offset := placed[event.y].offset) == self.viewport.cursor:
+            self.viewport.fold()
         elif event.y < len(placed):
-            self.reel.cursor = offset
+            self.viewport.cursor = offset
         self.refresh_rows()
 
     def _update(self) -> bool:
-        """Make the strips of what is to be seen now. Returns whether they are others than before."""
-        reel, (width, height) = self.reel, self.outer_size
-        reel.resize(max(width - MARGIN, 0), height)
-        placed = reel.rows()
-        chip = self._chip(placed)
+        """Make the strips that are visible now. Returns whether they have changed."""
+        viewport, (width, height) = self.viewport, self.outer_size
+        viewport.resize(max(width - MARGIN, 0), height)
+        placed = viewport.rows()
+        badge = self._badge(placed)
         if self._painter is None or self._painter.width != width:
             self._painter = self._new_painter()
         painter = self._painter
-        state = (self.outer_size, placed, chip, reel.pattern, reel.hit, reel.cursor, painter)
+        state = (self.outer_size, placed, badge, viewport.pattern, viewport.hit, viewport.cursor, painter)
         if state == self._painted:
             return False
         self._painted = state
         self._strips = [self._strip(painter, each) for each in placed] + [painter.blank] * (height - len(placed))
-        if chip:
-            self._strips[-1] = painter.with_chip(self._strips[-1], chip)
+        if badge:
+            self._strips[-1] = painter.with_badge(self._strips[-1], badge)
         return True
 
-    def _strip(self, painter: Painter, placed: Placed) -> Strip:
+    def _strip(self, painter: Painter, placed: PlacedRow) -> Strip:
         offset, row = placed
-        return painter.strip(row, cursor=offset == self.reel.cursor, pattern=self.reel.pattern, hit=(offset, row.line) == self.reel.hit)
+        return painter.strip(
+            row, cursor=offset == self.viewport.cursor, pattern=self.viewport.pattern, hit=(offset, row.line) == self.viewport.hit
+        )
 
-    def _chip(self, placed: Sequence[Placed]) -> str:
-        """Return what stands over the last row while the end is not followed: what came since, else how far down one is."""
-        new = self.reel.new_lines
-        if self.reel.following:
+    def _badge(self, placed: Sequence[PlacedRow]) -> str:
+        """Return the text over the end of the last row while the end is not followed: how much is new, else the position."""
+        new = self.viewport.new_lines
+        if self.viewport.following:
             return ""
         if new:
             return f" ↓ {new:,}{'+' if new >= MANY else ''} new line{'' if new == 1 else 's'} "
-        return f" {100 * placed[-1].offset // max(self.reel.source.end, 1)} % "
+        return f" {100 * placed[-1].offset // max(self.viewport.source.end, 1)} % "
 
     def _new_painter(self) -> Painter:
-        styles = {name: self.get_component_rich_style(f"reel--{name}") for name in STYLES}
+        styles = {name: self.get_component_rich_style(f"viewport--{name}") for name in STYLES}
         return Painter({"": self.rich_style, **styles}, self.get_line_filters(), self.background_colors[1], self.outer_size.width)

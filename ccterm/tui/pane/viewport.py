@@ -1,17 +1,16 @@
-"""A transcript as one looks at it: which rows stand on the screen, whether they follow the end, what is looked for and where one is.
+"""The visible part of a transcript: which rows are on the screen, whether they follow the end, the search, and the chosen event.
 
-Knows files and rows, but no widget: everything that a pane does can be done, and tested, here.
+Knows files and rows but no widget: everything that a pane does can be done, and tested, here.
 """
 
 import re
 
 from ccterm.events import Event, ToolReturned
-from ccterm.tui.pane.finding import Finding, Hit
-from ccterm.tui.pane.lines import FOLDED, foldable, lines
-from ccterm.tui.pane.query import ERROR, Query, Scan
-from ccterm.tui.pane.rendering import FLEETING, SILENT, Rendering, parsed
-from ccterm.tui.pane.source import ByteStore, Source
-from ccterm.tui.pane.window import Placed, Position, Window
+from ccterm.tui.pane.lines import FOLDED, foldable
+from ccterm.tui.pane.query import ERROR, Hit, NewLines, Query, QueryScan, Search
+from ccterm.tui.pane.rendering import Rendering, parsed
+from ccterm.tui.pane.source import ByteStore, LineSource
+from ccterm.tui.pane.window import PlacedRow, Position, Window
 
 _ERRORS = Query(ERROR)
 _SCAN_SECONDS = 0.004
@@ -21,57 +20,57 @@ class Viewport:
     """One view of one transcript."""
 
     def __init__(self, store: ByteStore) -> None:
-        self.source = Source(store)
+        self.source = LineSource(store)
         self.rendering = Rendering(self.source)
         self.window = Window(self.source, self.rendering)
         self.height = 0
         self.top: Position | None = None
         """The first row on the screen; None = the end is followed."""
         self.cursor: int | None = None
-        """Offset of the event that was chosen."""
-        self.finding: Finding | None = None
-        """What is looked for."""
-        self._news = News(self.source)
+        """Offset of the chosen event."""
+        self.search: Search | None = None
+        """The search under way."""
+        self._new_lines = NewLines(self.source)
         self._epoch = 0
 
     @property
     def following(self) -> bool:
-        """Whether the last rows are shown, whatever comes."""
+        """Whether the last rows are shown, as they come."""
         return self.top is None
 
     @property
     def new_lines(self) -> int:
-        """Lines that came since the end is not followed, MANY at most."""
-        return 0 if self.following else self._news.count
+        """Lines that were added since the end is not followed, MANY at most."""
+        return 0 if self.following else self._new_lines.count
 
     @property
     def pattern(self) -> re.Pattern[str] | None:
-        """The words that are looked for."""
-        return self.finding.scan.query.pattern if self.finding and self.finding.scan.query.text else None
+        """The words that are searched for."""
+        return self.search.scan.query.pattern if self.search and self.search.scan.query.text else None
 
     @property
     def hit(self) -> Hit | None:
-        """The line that the search has gone to."""
-        return self.finding.hit if self.finding else None
+        """The match that the search has gone to."""
+        return self.search.hit if self.search else None
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Return whether the screen may have to change. Cheap, and never fails."""
         return self.source.poll() or self.rendering.outcomes.behind or bool(self._unfinished())
 
     def advance(self) -> None:
-        """Go on with what is looked for and counted, for some milliseconds."""
+        """Continue the search and the count of new lines, for a few milliseconds."""
         if self.source.epoch != self._epoch:
-            self._begin_anew()
+            self._restart()
         for scan in self._unfinished():
             scan.advance(_SCAN_SECONDS)
         if self.top:
-            self._news.advance(self.window.only)
+            self._new_lines.advance(self.window.only)
 
-    def _unfinished(self) -> list[Scan]:
-        return [scan for scan in (self.window.only, self.finding and self.finding.scan) if scan and not scan.done]
+    def _unfinished(self) -> list[QueryScan]:
+        return [scan for scan in (self.window.only, self.search and self.search.scan) if scan and not scan.done]
 
-    def rows(self) -> list[Placed]:
-        """Return the rows that stand on the screen now; fewer than its height when there are no more."""
+    def rows(self) -> list[PlacedRow]:
+        """Return the rows that are on the screen now; fewer than its height when there are no more."""
         self.rendering.outcomes.begin_frame()
         if self.top and (found := self.window.at(self.top, self.height)):
             return found
@@ -82,13 +81,13 @@ class Viewport:
         """Show rows of another size; the line at the top stays where it is."""
         self.height = height
         if width != self.rendering.width:
-            self._make_anew(width=width, wrap=self.rendering.wrap)
+            self._rewrap(width=width, wrap=self.rendering.wrap)
 
     def set_wrap(self, wrap: bool) -> None:
-        """Wrap what is too long, or cut it; the line at the top stays where it is."""
-        self._make_anew(width=self.rendering.width, wrap=wrap)
+        """Wrap long lines, or cut them; the line at the top stays where it is."""
+        self._rewrap(width=self.rendering.width, wrap=wrap)
 
-    def _make_anew(self, *, width: int, wrap: bool) -> None:
+    def _rewrap(self, *, width: int, wrap: bool) -> None:
         line = self.window.line_at(self.top) if self.top else 0
         self.rendering.width, self.rendering.wrap = width, wrap
         self.rendering.forget()
@@ -96,41 +95,44 @@ class Viewport:
             self.top = self.window.row_of(self.top.offset, line)
 
     def scroll(self, by: int) -> None:
-        """Move so many rows towards the end, or towards the begin; behind the end the end is followed."""
+        """Scroll so many rows towards the end, or towards the start; past the end it is followed."""
         if self.top:
             self._show(self.window.moved(self.top, by))
         elif by < 0:
             self._show(self.window.from_end(self.height - by))
 
-    def go_home(self) -> None:
-        """Show the begin."""
+    def scroll_to_start(self) -> None:
+        """Show the first rows."""
         self._show(Position(0))
 
-    def show_share(self, share: float) -> None:
-        """Show the place so far down the transcript, in bytes: 0 its begin, 1 its end."""
-        offset = self.source.begin_of_line(int(self.source.end * min(max(share, 0.0), 1.0)))
+    def scroll_to_fraction(self, fraction: float) -> None:
+        """Scroll to a fraction of the transcript, in bytes: 0 is its start, 1 its end."""
+        offset = self.source.begin_of_line(int(self.source.end * min(max(fraction, 0.0), 1.0)))
         self._show(Position(offset))
 
     def follow(self) -> None:
-        """Show the end, and keep to it."""
+        """Show the last rows, and follow the end."""
         self.top = None
 
     def filter(self, query: Query) -> None:
-        """Show only what a query means; an empty one shows everything again."""
-        self.window.only = Scan(self.source, query) if query else None
+        """Show only what matches a query; an empty one shows everything again."""
+        self.window.only = QueryScan(self.source, query) if query else None
         self.follow()
 
-    def look_for(self, query: Query) -> None:
-        """Look for a query; an empty one ends the search."""
-        self.finding = Finding(self.source, query) if query else None
+    def start_search(self, query: Query) -> None:
+        """Search for a query; an empty one ends the search."""
+        self.search = Search(self.source, query) if query else None
 
     def find(self, *, forward: bool) -> None:
-        """Go to the next line that is looked for, or to the one before."""
-        if self.finding and (hit := self.finding.go(self.rows(), forward=forward)):
+        """Go to the next or the previous match."""
+        if self.search is None:
+            return
+        shown = self.rows()
+        if hit := self.search.go(shown[-1].offset if shown else 0, forward=forward):
             self._show_line(hit.offset, hit.line)
 
     def find_error(self) -> bool:
-        """Go to the last error in front of the chosen event; from the first on to the last again. Returns whether there is one."""
+        """Go to the last error before the chosen event, and from the first one to the last again. Returns whether there is one."""
         ends = (self.source.end,) if self.cursor is None else (self.cursor, self.source.end)
         offset = next((line.offset for end in ends for line in self.source.before(end) if _ERRORS.matches(line)), None)
         if offset is None:
@@ -139,22 +141,22 @@ class Viewport:
         return True
 
     def count(self) -> str:
-        """Return in words how much was found of what is looked for, or shown alone."""
-        scan = self.finding.scan if self.finding else self.window.only
+        """Return in words how many lines the search or the filter has found."""
+        scan = self.search.scan if self.search else self.window.only
         if scan is None:
             return ""
         more = "" if scan.done else "…"
-        number = self.finding.number() if self.finding else 0
+        number = self.search.number() if self.search else 0
         return f"{number:,} of {scan.count:,}{more}" if number else f"{scan.count:,}{more} found" if scan.count or more else "none"
 
-    def event_at_hand(self) -> Event | None:
+    def current_event(self) -> Event | None:
         """Return the chosen event, else the last one on the screen."""
         shown = self.rows()
         offset = self.cursor if self.cursor is not None else shown[-1].offset if shown else None
         return self.event(offset) if offset is not None else None
 
     def move_cursor(self, *, forward: bool) -> None:
-        """Choose the next event, or the one before; at first the last one on the screen."""
+        """Choose the next or the previous event; at first the last one on the screen."""
         if self.cursor is None:
             shown = self.rows()
             self.cursor = shown[-1].offset if shown else None
@@ -170,22 +172,23 @@ class Viewport:
         return parsed(line) if line else None
 
     def can_fold(self) -> bool:
-        """Whether there is more to the chosen event than is shown at first."""
+        """Whether the chosen event can be unfolded."""
         event = self.event(self.cursor) if self.cursor is not None else None
         return event is not None and foldable(event)
 
     def fold(self) -> None:
-        """Show all of the chosen event, or less again; what was at the top stays there."""
+        """Unfold the chosen event, or fold it again; the row at the top stays there."""
         if self.cursor is None or not self.can_fold():
             return
-        if self.top is None and (shown := self.rows()):  # the end would push the answer's begin off the screen
+        if self.top is None and (shown := self.rows()):  # following the end would push the event's first rows off the screen
             self.top = self.window.row_of(shown[0].offset, shown[0].row.line)
-            self._news.begin()
+            self._new_lines.restart()
         self.rendering.fold(self.cursor)
         if self.top:
             self.top = Position(self.top.offset, 0 if self.top.offset == self.cursor else self.top.row)
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
+        """Forget everything: the transcript is another one."""
         self._epoch = self.source.epoch
         self.rendering.forget()
         self.rendering.unfolded.clear()
@@ -193,20 +196,20 @@ class Viewport:
         self.cursor = None
         if self.window.only:
             self.window.only.restart()
-        if self.finding:
-            self.finding.restart()
+        if self.search:
+            self.search.restart()
         self.follow()
 
     def _show(self, position: Position | None) -> None:
         if self.top is None and position:
-            self._news.begin()
+            self._new_lines.restart()
         if position and self.window.at(position, self.height):
             self.top = position
         else:
             self.follow()
 
     def _show_line(self, offset: int, line: int) -> None:
-        """Show a line of an event a third from the top, unfolded where it would be hidden, with the cursor on it."""
+        """Show a line of an event a third from the top, unfolded if it would be hidden, and choose the event."""
         event = self.event(offset)
         if event and foldable(event) and line >= (FOLDED if isinstance(event, ToolReturned) else 1):
             self._unfold(offset)
@@ -223,36 +226,3 @@ class Viewport:
         at = Position(offset)
         above = self.top is None or at < self.top
         self._show(at if above else self.window.moved(at, -(self.height // 2)))
-
-
-MANY = 9_999
-"""Lines are counted up to here."""
-_A_LOOK = 256 * 1024
-
-
-class News:
-    """New lines of a source, since `begin`."""
-
-    def __init__(self, source: Source) -> None:
-        self.count = 0
-        """How many lines came, MANY at most."""
-        self._source = source
-        self._begin = 0
-        self._read = 0
-
-    def begin(self) -> None:
-        """Count from here on."""
-        self.count, self._begin, self._read = 0, self._source.end, self._source.end
-
-    def advance(self, only: Scan | None) -> None:
-        """Count on, within bounds. only: what is shown alone, where not everything is."""
-        if only:
-            self.count = min(MANY, only.count - only.count_before(self._begin))
-            return
-        until = self._read + _A_LOOK
-        for line in self._source.after(self._read):
-            if self.count >= MANY or line.offset > until:
-                break
-            self._read = line.end
-            if line.kind not in SILENT | FLEETING:
-                self.count = min(MANY, self.count + len(lines(parsed(line))))

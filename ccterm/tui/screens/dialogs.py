@@ -1,4 +1,4 @@
-"""Questions in front of a screen: choose one of a few, or say a line. Escape always means: nothing."""
+"""Questions over a screen: choose one of a few answers, type a line, quit while runs are active. Escape always cancels."""
 
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
@@ -11,6 +11,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+
+from ccterm.tui.app_base import RunsChanged
+from ccterm.tui.runs import Runs
 
 DIALOG_CSS = """
 {name} {{
@@ -27,7 +30,7 @@ DIALOG_CSS = """
 
 
 class Choice(NamedTuple):
-    """One answer: the key that gives it, and what it means."""
+    """An answer: its key, and what it means."""
 
     key: str
     text: str
@@ -57,12 +60,12 @@ class ChoiceDialog(ModalScreen[str]):
             yield Static("enter choose · esc back", id="foot", markup=False)
 
     @on(OptionList.OptionSelected)
-    def _take(self, event: OptionList.OptionSelected) -> None:
+    def _choose(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         self.dismiss(event.option_id or "")
 
     def on_key(self, event: events.Key) -> None:
-        """Take an answer by its key."""
+        """Choose an answer by its key."""
         if any(choice.key == event.key for choice in self._choices):
             event.stop()
             self.dismiss(event.key)
@@ -82,13 +85,53 @@ class LineDialog(ModalScreen[str]):
         self._placeholder = placeholder
 
     def compose(self) -> ComposeResult:
-        """Lay out the question and the line."""
+        """Lay out question and input."""
         with Vertical():
             yield Static(self._title, id="title", markup=False)
             yield Input(self._value, placeholder=self._placeholder, select_on_focus=False)
             yield Static(self._foot, id="foot", markup=False)
 
     @on(Input.Submitted)
-    def _take(self, event: Input.Submitted) -> None:
+    def _accept(self, event: Input.Submitted) -> None:
         event.stop()
         self.dismiss(event.value.strip())
+
+
+LEAVE, WAIT, STOP = "l", "w", "s"
+
+
+def leave_dialog(active: int, *, detached: bool) -> ChoiceDialog:
+    """Return the question before quitting with active runs. detached: the daemon would carry on with them."""
+    subject = "1 run is" if active == 1 else f"{active} runs are"
+    leave: Sequence[Choice] = [Choice(LEAVE, "leave them running; start ccterm to see them again")] if detached else []
+    choices = [*leave, Choice(WAIT, "wait here and quit when they have finished"), Choice(STOP, "stop them and keep their work")]
+    return ChoiceDialog(f"{subject} still active. Quit?", choices)
+
+
+class WaitDialog(ModalScreen[bool]):
+    """Waits until no run is active; returns False when the user decides to stay."""
+
+    DEFAULT_CSS = DIALOG_CSS.format(name="WaitDialog")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Stay")]
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__()
+        self._runs = runs
+
+    def compose(self) -> ComposeResult:
+        """Lay out the text."""
+        with Vertical():
+            yield Static(id="title", markup=False)
+            yield Static("quits by itself when they have finished · esc stay", id="foot", markup=False)
+
+    def on_mount(self) -> None:
+        """Show how many runs are left."""
+        self._count()
+
+    @on(RunsChanged)
+    def _count(self) -> None:
+        active = self._runs.active
+        if active == 0:
+            self.dismiss(True)
+        else:
+            self.query_one("#title", Static).update(f"waiting for {active} run{'' if active == 1 else 's'} to finish")

@@ -1,23 +1,26 @@
-"""Help: all keys that do something on the screen below, and what the signs mean. Made from the bindings, so it is always true."""
+"""Help and the command palette: every key and every action of the screen below. Made from the bindings, so they are always complete."""
 
 from collections.abc import Iterator
+from functools import partial
 from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
-from ccterm.tui.words import SIGNS, TONES
+from ccterm.tui.run_text import SIGNS, TONES
 
 KEY_WIDTH = 12
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of another screen."""
+    """The keys of another screen, and the signs of runs."""
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
@@ -31,17 +34,17 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
-        found = [active for active in screen.active_bindings.values() if _told(active)]
+        found = [active for active in screen.active_bindings.values() if _is_listed(active)]
         here = [active for active in found if active.node is screen]
         everywhere = [active for active in found if active.node is screen.app]
         within = [active for active in found if active not in here and active not in everywhere]
         numbers = (
-            [("1-9", "Choose a run by its number")] if any(active.binding.key == "1" for active in screen.active_bindings.values()) else []
+            [("1-9", "Focus a run by its number")] if any(active.binding.key == "1" for active in screen.active_bindings.values()) else []
         )
-        always = [("ctrl+p", "Every action by name"), ("ctrl+c", "Copy what is selected; without a selection: quit")]
+        always = [("ctrl+p", "All actions by name"), ("ctrl+c", "Copy the selected text; without a selection: quit")]
         self._parts = [
-            ("Here", [*_entries(screen, here), *numbers]),
-            ("Where you are", _entries(screen, within)),
+            ("This screen", [*_entries(screen, here), *numbers]),
+            ("Focused element", _entries(screen, within)),
             ("Everywhere", [*_entries(screen, everywhere), *always]),
         ]
 
@@ -58,13 +61,13 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Content("\n").join([Content.styled("Signs", "bold"), *_signs()]), markup=False)
 
 
-def _told(active: ActiveBinding) -> bool:
+def _is_listed(active: ActiveBinding) -> bool:
     binding = active.binding
     return bool(binding.description) and not binding.system and not binding.action.startswith(("focus_number", "screen.copy_text"))
 
 
 def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[tuple[str, str]]:
-    """Return keys and what they do; keys that do the same stand together."""
+    """Return keys and what they do; keys that do the same are on one line."""
     keys: dict[str, list[str]] = {}
     for active in bindings:
         text = active.binding.tooltip or active.binding.description
@@ -82,3 +85,38 @@ def _signs() -> Iterator[Content]:
     pairs = [Content.assemble("  ", (sign, TONES[sign]), f" {text:<20}") for sign, text in SIGNS.items()]
     for index in range(0, len(pairs), 3):
         yield Content("").join(pairs[index : index + 3])
+
+
+class ActionProvider(Provider):
+    """Offers the active bindings in the command palette: everything that can be done now, and nothing else."""
+
+    async def discover(self) -> Hits:
+        """Offer all of them while nothing is typed."""
+        for binding in self._bindings():
+            yield DiscoveryHit(_name(binding), partial(self._carry_out, binding), help=binding.tooltip or None)
+
+    async def search(self, query: str) -> Hits:
+        """Offer those that match the query."""
+        matcher = self.matcher(query)
+        for binding in self._bindings():
+            if (score := max(matcher.match(_name(binding)), matcher.match(binding.tooltip))) > 0:
+                yield Hit(score, matcher.highlight(_name(binding)), partial(self._carry_out, binding), help=binding.tooltip or None)
+
+    def _bindings(self) -> Iterator[Binding]:
+        seen = set[str]()
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            edits = isinstance(active.node, Input | TextArea)  # their keys move a cursor: nobody looks for that by name
+            if active.enabled and binding.description and not (binding.system or edits) and binding.action not in seen:
+                seen.add(binding.action)
+                yield binding
+
+    async def _carry_out(self, binding: Binding) -> None:
+        await self.app.run_action(binding.action, default_namespace=self._namespace(binding))
+
+    def _namespace(self, binding: Binding) -> DOMNode | None:
+        return next(active.node for active in self.screen.active_bindings.values() if active.binding.action == binding.action)
+
+
+def _name(binding: Binding) -> str:
+    return f"{binding.description}  ({binding.key})"

@@ -1,4 +1,4 @@
-"""History: what became of runs, newest first, and what is left to do about them."""
+"""History: how runs ended, newest first, and what is left to do about them."""
 
 from collections import Counter
 from datetime import datetime
@@ -14,110 +14,113 @@ from textual.widgets.option_list import Option
 
 from ccterm.causes import Cause
 from ccterm.models import Run, RunId, State
-from ccterm.render import change_numbers, outcome
+from ccterm.render import change_numbers, outcome, seconds
+from ccterm.tui.app_base import Connected, RunsChanged, Ticked
 from ccterm.tui.layout import matches
-from ccterm.tui.messages import Connected, RunsChanged, Ticked
+from ccterm.tui.run_text import cost, first_line, styled_sign
 from ccterm.tui.run_view import RunView
-from ccterm.tui.screens.run import RunViewScreen
-from ccterm.tui.screens.run_actions import RunScreen
+from ccterm.tui.screens.run import RunScreen
+from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import StatusLine, heading
-from ccterm.tui.widgets.split_line import SplitLine
-from ccterm.tui.words import cost, first_line, signed, spelled
+from ccterm.tui.widgets.header import SplitLine, StatusLine, heading
 
 SHOWN = 500
+"""How many runs are listed at most."""
+WIDE = 100
+"""From this width on, the summary of a run is shown too."""
+_OUTCOMES = ("pushed", "no changes", "refused", "failed", "cancelled", "asked")
 
 
-class HistoryScreen(RunScreen):
+class HistoryScreen(RunActions):
     """Past runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("enter", "zoom", "Open", show=False),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed"),
-        Binding("f,slash", "filter", "Filter", tooltip="Show only runs whose branch, prompt, state or model holds these words"),
-        Binding("u", "unreviewed", "Unseen", tooltip="Show only runs that are not reviewed, or all again"),
+        Binding("f,slash", "filter", "Filter", tooltip="Show only runs whose branch, prompt, state or model contains these words"),
+        Binding("u", "unreviewed", "Unreviewed", tooltip="Show only runs that are not reviewed, or all again"),
     ]
 
     words: reactive[str] = reactive("")
-    """Only runs that hold all these words are shown."""
+    """Only runs that contain all these words are shown."""
     unreviewed: reactive[bool] = reactive(False)
-    """Whether reviewed runs are left out."""
+    """Whether reviewed runs are hidden."""
 
     def __init__(self) -> None:
         super().__init__()
         self._shown: list[RunId] = []
 
     def compose(self) -> ComposeResult:
-        """Lay out head, runs and foot."""
-        yield SplitLine(id="masthead")
+        """Lay out header, runs and footer."""
+        yield SplitLine(id="header")
         yield SplitLine(id="since")
         yield OptionList(id="past")
         yield FilterLine()
-        yield StatusLine(self.host.roster)
+        yield StatusLine(self.ccterm.runs)
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Read the record."""
+        """Load the runs."""
         self.query_one("#past").focus()
         self.load()
 
     def on_screen_resume(self) -> None:
-        """Read it again after a look at a run."""
+        """Load them again after a run was shown."""
         self.load()
 
     @on(Connected)
     @on(RunsChanged)
     def load(self) -> None:
-        """Read the record."""
+        """Load the runs."""
         self._load()
 
     @on(Ticked)
     def _tick(self) -> None:
-        self.query_one(StatusLine).say(self.host.clock())
+        self.query_one(StatusLine).show_state(self.ccterm.clock())
 
     @work(group="history", exclusive=True, exit_on_error=False)
     async def _load(self) -> None:
-        if self.host.service is None:
+        if self.ccterm.service is None:
             return
-        runs = await self.host.service.runs(limit=SHOWN)
-        self.host.past = {run.id: RunView(run) for run in reversed(runs) if run.state.final}
-        self._say()
+        runs = await self.ccterm.service.runs(limit=SHOWN)
+        self.ccterm.past = {run.id: RunView(run) for run in reversed(runs) if run.state.final}
+        self._show_runs()
 
-    def _say(self) -> None:
-        past = list(self.host.past.values())
-        left = self.host.memory.now.left
-        self.query_one("#masthead", SplitLine).show(heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} runs")
-        self.query_one("#since", SplitLine).show(since_left([sight.run for sight in past], left))
-        shown = [sight for sight in past if matches(sight, self.words.split()) and not (self.unreviewed and sight.run.reviewed)]
+    def _show_runs(self) -> None:
+        past = list(self.ccterm.past.values())
+        left = self.ccterm.memory.now.left
+        self.query_one("#header", SplitLine).show(heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} runs")
+        self.query_one("#since", SplitLine).show(since_left([view.run for view in past], left))
+        shown = [view for view in past if matches(view, self.words.split()) and not (self.unreviewed and view.run.reviewed)]
         listed = self.query_one("#past", OptionList)
-        here = self.at_hand()
-        self._shown = [sight.run.id for sight in shown]
+        here = self.current_run()
+        self._shown = [view.run.id for view in shown]
         width = max(40, self.size.width - 2)
-        listed.clear_options().add_options(Option(_row(sight.run, width), id=sight.run.id) for sight in shown)
+        listed.clear_options().add_options(Option(_past_run(view.run, width), id=view.run.id) for view in shown)
         if shown:
             listed.highlighted = self._shown.index(here.run.id) if here and here.run.id in self._shown else 0
         self._tick()
         self.refresh_bindings()
 
     def watch_words(self) -> None:
-        """Show what the filter lets through."""
+        """Show what passes the filter."""
         if self.is_mounted:
-            self._say()
+            self._show_runs()
 
     def watch_unreviewed(self) -> None:
-        """Leave reviewed runs out, or not."""
+        """Hide reviewed runs, or show them again."""
         if self.is_mounted:
-            self._say()
+            self._show_runs()
 
-    def at_hand(self) -> RunView | None:
-        """Return the chosen run."""
+    def current_run(self) -> RunView | None:
+        """Return the highlighted run."""
         index = self.query_one("#past", OptionList).highlighted if self.is_mounted else None
-        return self.host.past.get(self._shown[index]) if index is not None and index < len(self._shown) else None
+        return self.ccterm.past.get(self._shown[index]) if index is not None and index < len(self._shown) else None
 
     @on(OptionList.OptionHighlighted)
-    def _move(self, event: OptionList.OptionHighlighted) -> None:
+    def _follow_highlight(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         self.refresh_bindings()
 
@@ -128,29 +131,29 @@ class HistoryScreen(RunScreen):
 
     def action_zoom(self) -> None:
         """Show the run alone."""
-        self.app.push_screen(RunViewScreen(self._run()))
+        self.app.push_screen(RunScreen(self._run_id()))
 
     def action_diff(self) -> None:
         """Show what the run changed."""
-        self.app.push_screen(RunViewScreen(self._run(), diff=True))
+        self.app.push_screen(RunScreen(self._run_id(), diff=True))
 
     def action_unreviewed(self) -> None:
-        """Leave reviewed runs out, or show them again."""
+        """Hide reviewed runs, or show them again."""
         self.unreviewed = not self.unreviewed
 
     def action_filter(self) -> None:
-        """Ask for words."""
+        """Ask for the words to filter by."""
         self.query_one(FilterLine).open()
 
-    @on(FilterLine.Words)
-    def _take_words(self, event: FilterLine.Words) -> None:
+    @on(FilterLine.Filtered)
+    def _filter(self, event: FilterLine.Filtered) -> None:
         event.stop()
         self.words = event.words
         if event.done:
             self.query_one("#past").focus()
 
     def action_back(self) -> None:
-        """Take the filter away, else leave."""
+        """Remove the filter; without one, close the screen."""
         if self.words:
             self.query_one(FilterLine).close()
         else:
@@ -158,31 +161,30 @@ class HistoryScreen(RunScreen):
 
 
 def since_left(runs: list[Run], left: datetime | None) -> Content:
-    """Return what happened since the user was last here: 31 pushed, 6 refused, 3 asked."""
+    """Return how runs ended since the user closed the terminal: 31 pushed, 6 refused, 3 asked."""
     fresh = [run for run in runs if left is None or (run.finished and run.finished > left)]
-    counts = Counter(_became(run) for run in fresh)
+    counts = Counter(_outcome(run) for run in fresh)
     counts["asked"] = sum(run.asked for run in fresh)
-    said = ", ".join(f"{count} {word}" for word in _BECAME if (count := counts[word]))
-    return Content.assemble(("since you left: " if left else "in all: ", "dim"), said or "nothing new")
+    said = ", ".join(f"{count} {word}" for word in _OUTCOMES if (count := counts[word]))
+    return Content.assemble(("since you left: " if left else "in total: ", "dim"), said or "nothing new")
 
 
-_BECAME = ("pushed", "without changes", "refused", "failed", "cancelled", "asked")
-
-
-def _became(run: Run) -> str:
+def _outcome(run: Run) -> str:
     if run.pushed:
         return "pushed"
     if run.state is State.FAILED:
         return "refused" if run.cause is Cause.POLICY else "failed"
-    return "cancelled" if run.state is State.CANCELLED else "without changes"
+    return "cancelled" if run.state is State.CANCELLED else "no changes"
 
 
-def _row(run: Run, width: int) -> Content:
-    wide = width >= 100
+def _past_run(run: Run, width: int) -> Content:
+    wide = width >= WIDE
     asked = ("? asked  ", "$text-warning") if run.asked and run.state is State.SUCCEEDED else ("", "")
-    seen = (" ", "") if run.reviewed else ("•", "$text-accent")
-    named = Content.assemble(seen, " ", signed(run), " ", Content(run.task.target).truncate(26 if wide else 20, ellipsis=True, pad=True))
-    stands = Content(outcome(run)).truncate(26 if wide else 24, ellipsis=True, pad=True)
-    numbers = f"{spelled(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
-    more = f"{change_numbers(run)}  {first_line(run.summary) if run.summary else ''}".strip() if wide else ""
-    return Content.assemble(named, " ", stands, (numbers, "dim"), asked, (more, "dim")).truncate(width, ellipsis=True)
+    reviewed = (" ", "") if run.reviewed else ("•", "$text-accent")
+    target = Content(run.task.target).truncate(26 if wide else 20, ellipsis=True, pad=True)
+    ended = Content(outcome(run)).truncate(26 if wide else 25, ellipsis=True, pad=True)
+    numbers = f"{seconds(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
+    more = f"{change_numbers(run)}  {first_line(run.summary)}".strip() if wide else ""
+    return Content.assemble(reviewed, " ", styled_sign(run), " ", target, " ", ended, (numbers, "dim"), asked, (more, "dim")).truncate(
+        width, ellipsis=True
+    )

@@ -1,4 +1,4 @@
-"""Preflight: every question that a place to run asks of this machine, answered live, each fault with the command that mends it."""
+"""Preflight: every check of an execution mode, answered live, each failure with the command that fixes it."""
 
 from collections.abc import Iterator
 from textwrap import wrap
@@ -9,202 +9,197 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
-from ccterm.tui.messages import Connected, ImageMade, RunsChanged, Ticked
-from ccterm.tui.screens.run_actions import Hosted, export
+from ccterm.render import seconds
+from ccterm.tui.app_base import CctermScreen, Connected, ImageBuilt, RunsChanged, Ticked
+from ccterm.tui.image_build import ImageBuildView
+from ccterm.tui.screens.run_actions import export_login
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import StatusLine, heading
-from ccterm.tui.widgets.image_build_view import ImageBuildView
-from ccterm.tui.widgets.split_line import SplitLine
-from ccterm.tui.words import spelled
+from ccterm.tui.widgets.header import SplitLine, StatusLine, heading
 
-AGAIN_SECONDS = 5.0
+REPEAT_SECONDS = 5.0
 BUILD = "ccterm image build"
-"""The fix of an image that only has to be made."""
+"""The fix of an image that only needs to be built."""
 INDENT = 15
-"""Cells in front of an answer's text."""
+"""Cells before the text of a result."""
 TIME_WIDTH = 10
 _BREAK = "\n" + " " * INDENT
-_MARKS = {"pass": ("✓", "$text-success"), "warn": ("!", "$text-warning"), "fail": ("✗", "bold $text-error")}
+_SIGNS = {"pass": ("✓", "$text-success"), "warn": ("!", "$text-warning"), "fail": ("✗", "bold $text-error")}
 
 
-class PreflightScreen(Hosted, Screen[None]):
-    """The checks of one place to run."""
+class PreflightScreen(CctermScreen):
+    """The checks of one execution mode."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
-        Binding("e", "export", "Login", tooltip="Copy the Claude login for containers anew, and check again"),
-        Binding("b", "build", "Build image", tooltip="Make the image for containers now, and check again"),
-        Binding("y", "copy_fix", "Copy fix", tooltip="Copy the command that mends it"),
-        Binding("r", "again", "Again", tooltip="Ask all questions again"),
-        Binding("x", "elsewhere", "Place", tooltip="Check the other place to run: this machine, or containers"),
+        Binding("e", "export", "Login", tooltip="Re-export the Claude login for containers, and check again"),
+        Binding("b", "build", "Build image", tooltip="Build the image for containers now, and check again"),
+        Binding("y", "copy_fix", "Copy fix", tooltip="Copy the command that fixes the selected problem"),
+        Binding("r", "again", "Again", tooltip="Run all checks again"),
+        Binding("x", "switch_mode", "Where", tooltip="Check the other execution mode: this machine, or containers"),
     ]
 
-    place: reactive[ExecutionMode] = reactive(ExecutionMode.LOCAL)
-    """The place that is asked about."""
+    mode: reactive[ExecutionMode] = reactive(ExecutionMode.LOCAL)
+    """The execution mode that is checked."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: dict[str, CheckResult] = {}
-        self._asking = False
+        self.results: dict[str, CheckResult] = {}
+        self._checking = False
 
     def compose(self) -> ComposeResult:
-        """Lay out head, answers and foot."""
-        yield SplitLine(id="masthead")
+        """Lay out header, results and footer."""
+        yield SplitLine(id="header")
         yield OptionList(id="checks")
-        yield ImageBuildView(self.host.frames)
-        yield StatusLine(self.host.roster)
+        yield ImageBuildView(self.ccterm.frames)
+        yield StatusLine(self.ccterm.runs)
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Ask; while something fails, ask again every few seconds."""
-        self.set_reactive(PreflightScreen.place, self.host.settings.mode)
-        self.set_interval(AGAIN_SECONDS, self._ask_while_failing)
-        self.set_interval(1.0, self._show_making)
-        self._show_making()
-        self.ask()
+        """Check; while something fails, check again every few seconds."""
+        self.set_reactive(PreflightScreen.mode, self.ccterm.settings.mode)
+        self.set_interval(REPEAT_SECONDS, self._repeat_while_failing)
+        self.set_interval(1.0, self._show_build)
+        self._show_build()
+        self.check()
 
-    def watch_place(self) -> None:
-        """Ask about the other place."""
-        self.answers.clear()
+    def watch_mode(self) -> None:
+        """Check the other mode."""
+        self.results.clear()
         if self.is_mounted:
-            self.ask()
+            self.check()
 
     @on(Connected)
-    def _begin(self) -> None:
-        self.ask()
+    def _start(self) -> None:
+        self.check()
 
-    @on(ImageMade)
-    def _made(self) -> None:
-        self._show_making()
-        self.ask()
+    @on(ImageBuilt)
+    def _check_image(self) -> None:
+        self._show_build()
+        self.check()
 
-    def _show_making(self) -> None:
-        self.query_one(ImageBuildView).show(self.host.making)
+    def _show_build(self) -> None:
+        self.query_one(ImageBuildView).show(self.ccterm.image_build)
 
     @property
     def can_build(self) -> bool:
-        """Whether the image could be made now: the checks miss it, and nobody makes it yet."""
-        missed = self.answers.get("image")
-        making = self.host.making is not None and self.host.making.under_way
-        return missed is not None and missed.fix == BUILD and missed.status != "pass" and not making
+        """Whether the image is missing and not being built already."""
+        image = self.results.get("image")
+        building = self.ccterm.image_build is not None and self.ccterm.image_build.running
+        return image is not None and image.fix == BUILD and image.status != "pass" and not building
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done."""
         return self.can_build if action == "build" else super().check_action(action, parameters)
 
     def action_build(self) -> None:
-        """Make the image; what it says is shown below the checks."""
-        self.host.make_image()
-        self._show_making()
+        """Build the image; its log is shown below the checks."""
+        self.ccterm.build_image()
+        self._show_build()
         self.refresh_bindings()
 
     @on(RunsChanged)
     @on(Ticked)
-    def _stand(self) -> None:
-        self.query_one(StatusLine).say(self.host.clock())
+    def _show_state(self) -> None:
+        self.query_one(StatusLine).show_state(self.ccterm.clock())
 
-    def _ask_while_failing(self) -> None:
-        if self.failing and not self._asking and self.is_current:
-            self.ask()
+    def _repeat_while_failing(self) -> None:
+        if self.failing and not self._checking and self.is_current:
+            self.check()
 
     @property
     def failing(self) -> list[CheckResult]:
-        """The answers that are not right."""
-        return [answer for answer in self.answers.values() if answer.status == "fail"]
+        """The checks that failed."""
+        return [result for result in self.results.values() if result.status == "fail"]
 
     @work(group="checks", exclusive=True, exit_on_error=False)
-    async def ask(self) -> None:
-        """Ask all questions; answers are shown as they come, and old ones stay until theirs is there."""
-        if self.host.service is None:
-            self._say()
+    async def check(self) -> None:
+        """Run all checks; results are shown as they come, and older ones stay until they are replaced."""
+        if self.ccterm.service is None:
+            self._show_results()
             return
-        self._asking, fresh = True, set[str]()
-        self._say()
+        self._checking, fresh = True, set[str]()
+        self._show_results()
         try:
-            async for answer in self.host.service.checks(self.place):
-                self.answers[answer.name] = answer
-                fresh.add(answer.name)
-                self._say()
-            self.answers = {name: answer for name, answer in self.answers.items() if name in fresh}
+            async for result in self.ccterm.service.checks(self.mode):
+                self.results[result.name] = result
+                fresh.add(result.name)
+                self._show_results()
+            self.results = {name: result for name, result in self.results.items() if name in fresh}
         except CctermError as error:
-            self.answers = {"place": CheckResult(name="place", group="place", status="fail", text=error.message, fix=error.fix)}
+            self.results = {"executor": CheckResult(name="executor", group="executor", status="fail", text=error.message, fix=error.fix)}
         finally:
-            self._asking = False
-        self._say()
+            self._checking = False
+        self._show_results()
 
-    def _say(self) -> None:
-        failing, warned = len(self.failing), sum(answer.status == "warn" for answer in self.answers.values())
-        state = (
-            "asking…"
-            if self._asking
-            else f"{failing} to mend"
-            if failing
-            else f"{warned} to know of"
-            if warned
-            else "all fine"
-            if self.answers
-            else "nothing asked yet"
-        )
-        more = f"{state} · again every {AGAIN_SECONDS:.0f} s" if failing and not self._asking else state
-        where = "this machine (local)" if self.place is ExecutionMode.LOCAL else "containers (dagger)"
-        self.query_one("#masthead", SplitLine).show(heading("preflight", where), more)
+    def _summary(self) -> str:
+        failing, warnings = len(self.failing), sum(result.status == "warn" for result in self.results.values())
+        if self._checking:
+            return "checking…"
+        if failing:
+            return f"{failing} to fix · again every {REPEAT_SECONDS:.0f} s"
+        if warnings:
+            return f"{warnings} warning{'' if warnings == 1 else 's'}"
+        return "all passed" if self.results else "not checked yet"
+
+    def _show_results(self) -> None:
+        where = "this machine (local)" if self.mode is ExecutionMode.LOCAL else "containers (dagger)"
+        self.query_one("#header", SplitLine).show(heading("preflight", where), self._summary())
         listed = self.query_one("#checks", OptionList)
         kept = listed.highlighted
         room = max(20, self.size.width - INDENT - 2)
-        options = [Option(_line(answer, room, first=first), id=answer.name) for answer, first in _grouped(self.answers)]
+        options = [Option(_result(result, room, first=first), id=result.name) for result, first in _grouped(self.results)]
         listed.clear_options().add_options(options)
-        listed.highlighted = min(kept, len(options) - 1) if kept is not None and options else _first_fault(self.answers)
-        self._stand()
+        listed.highlighted = min(kept, len(options) - 1) if kept is not None and options else _first_failure(self.results)
+        self._show_state()
         self.refresh_bindings()
 
     def action_again(self) -> None:
-        """Ask all questions again."""
-        self.ask()
+        """Run all checks again."""
+        self.check()
 
-    def action_elsewhere(self) -> None:
-        """Check the other place to run."""
-        self.place = ExecutionMode.DAGGER if self.place is ExecutionMode.LOCAL else ExecutionMode.LOCAL
+    def action_switch_mode(self) -> None:
+        """Check the other execution mode."""
+        self.mode = ExecutionMode.DAGGER if self.mode is ExecutionMode.LOCAL else ExecutionMode.LOCAL
 
     def action_copy_fix(self) -> None:
-        """Copy what mends the chosen fault."""
+        """Copy the fix of the selected problem."""
         listed = self.query_one("#checks", OptionList)
-        chosen = list(_grouped(self.answers))[listed.highlighted][0] if listed.highlighted is not None and self.answers else None
+        chosen = list(_grouped(self.results))[listed.highlighted][0] if listed.highlighted is not None and self.results else None
         if chosen and chosen.fix:
             self.app.copy_to_clipboard(chosen.fix)
             self.app.notify(f"copied: {chosen.fix}", markup=False)
 
     @work(group="export", exclusive=True, exit_on_error=False)
     async def action_export(self) -> None:
-        """Re-export the login, then ask again at once."""
-        if self.host.service:
-            self.app.notify(await export(self.host.service), markup=False)
-            self.ask()
+        """Re-export the login, then check again at once."""
+        if self.ccterm.service:
+            self.app.notify(await export_login(self.ccterm.service), markup=False)
+            self.check()
 
 
-def _grouped(answers: dict[str, CheckResult]) -> Iterator[tuple[CheckResult, bool]]:
-    """Yield answers group by group, saying which is the first of its group; groups keep the order in which they are known."""
-    order = sorted(answers.values(), key=lambda answer: (answer.group, answer.name))
-    for index, answer in enumerate(order):
-        yield answer, index == 0 or order[index - 1].group != answer.group
+def _grouped(results: dict[str, CheckResult]) -> Iterator[tuple[CheckResult, bool]]:
+    """Yield results group by group, each with whether it is the first of its group."""
+    order = sorted(results.values(), key=lambda result: (result.group, result.name))
+    for index, result in enumerate(order):
+        yield result, index == 0 or order[index - 1].group != result.group
 
 
-def _first_fault(answers: dict[str, CheckResult]) -> int | None:
-    return next((index for index, (answer, _) in enumerate(_grouped(answers)) if answer.status == "fail"), 0 if answers else None)
+def _first_failure(results: dict[str, CheckResult]) -> int | None:
+    return next((index for index, (result, _) in enumerate(_grouped(results)) if result.status == "fail"), 0 if results else None)
 
 
-def _line(answer: CheckResult, room: int, *, first: bool) -> Content:
-    """Return an answer with its fix, as lines of which all but the first begin below its text."""
-    mark, tone = _MARKS[answer.status]
-    text = _BREAK.join(wrap(answer.text, room - TIME_WIDTH))
-    group = f"{answer.group if first else '':<13}"
-    line = Content.assemble((group, "dim"), (f"{mark} ", tone), text, (f"   {spelled(answer.seconds)}", "dim"))
-    if answer.fix and answer.status != "pass":
-        fix = f"b builds it now, or: {answer.fix}" if answer.fix == BUILD else answer.fix
+def _result(result: CheckResult, room: int, *, first: bool) -> Content:
+    """Return a result and its fix as lines, indented to its text."""
+    sign, tone = _SIGNS[result.status]
+    text = _BREAK.join(wrap(result.text, room - TIME_WIDTH))
+    group = f"{result.group if first else '':<13}"
+    line = Content.assemble((group, "dim"), (f"{sign} ", tone), text, (f"   {seconds(result.seconds)}", "dim"))
+    if result.fix and result.status != "pass":
+        fix = f"b builds it now, or: {result.fix}" if result.fix == BUILD else result.fix
         line = Content.assemble(line, *((f"{_BREAK}{part}", "$text-accent") for part in wrap(fix, room)))
     return line

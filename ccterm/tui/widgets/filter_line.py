@@ -1,4 +1,4 @@
-"""The line that is typed into to see only some of the runs."""
+"""The input line that filters runs."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 
 class FilterLine(Input):
-    """Words that a run must hold; not there until it is asked for, and gone when it is empty."""
+    """Words that a run must contain; hidden until it is opened, and again when it is left empty."""
 
     DEFAULT_CSS = """
     FilterLine { height: 1; background: $surface; display: none; }
@@ -17,11 +17,11 @@ class FilterLine(Input):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Keep filter"),
-        Binding("escape", "clear", "All runs"),
+        Binding("escape", "clear", "Show all runs"),
     ]
 
-    class Words(Message):
-        """Only runs that hold these words are wanted. done: the keys may go back to the runs."""
+    class Filtered(Message):
+        """Only runs that contain these words are to be shown. done: the keys may go back to the runs."""
 
         def __init__(self, words: str, *, done: bool) -> None:
             super().__init__()
@@ -29,36 +29,31 @@ class FilterLine(Input):
             self.done = done
 
     def __init__(self) -> None:
-        super().__init__(placeholder="words that a run must hold, such as: failed login", compact=True, select_on_focus=False)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is shown."""
-        return self.has_class("-open")
+        super().__init__(placeholder="words that a run must contain, e.g. failed login", compact=True, select_on_focus=False)
 
     def open(self) -> None:
-        """Show it, and take the keys."""
+        """Show it and give it the keys."""
         self.add_class("-open")
         self.focus()
 
     def close(self) -> None:
-        """Ask for all runs again."""
+        """Hide it and show all runs again."""
         with self.prevent(Input.Changed):
             self.value = ""
         self.remove_class("-open")
-        self.post_message(self.Words("", done=True))
+        self.post_message(self.Filtered("", done=True))
 
     def action_clear(self) -> None:
-        """Ask for all runs again."""
+        """Show all runs again."""
         self.close()
 
     @on(Input.Changed)
     def _narrow(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Words(self.value, done=False))
+        self.post_message(self.Filtered(self.value, done=False))
 
     @on(Input.Submitted)
     def _keep(self, event: Input.Submitted) -> None:
         event.stop()
         self.set_class(bool(self.value), "-open")
-        self.post_message(self.Words(self.value, done=True))
+        self.post_message(self.Filtered(self.value, done=True))

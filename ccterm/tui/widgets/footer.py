@@ -1,4 +1,4 @@
-"""The last line of every screen: the keys that do something now. One widget, painted only when they change; Textual's own builds one for each key."""
+"""The last line of every screen: the keys that do something now. One widget, repainted only on changes; Textual's footer is one for each key."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 
-class Key(NamedTuple):
-    """A key as it is shown, what it does, and how it is pressed."""
+class FooterKey(NamedTuple):
+    """A key: as it is shown, what it does, and its name for Textual."""
 
     shown: str
     text: str
-    pressed: str
+    name: str
 
     @property
     def width(self) -> int:
@@ -30,26 +30,26 @@ class KeyFooter(Widget):
     KeyFooter { height: 1; width: 1fr; dock: bottom; background: $footer-background; color: $footer-description-foreground; }
     """
 
-    keys: reactive[tuple[Key, ...]] = reactive(())
+    keys: reactive[tuple[FooterKey, ...]] = reactive(())
     """The keys that are offered now."""
 
     def on_mount(self) -> None:
-        """Hear of changes."""
-        self.screen.bindings_updated_signal.subscribe(self, self._take)
-        self.call_after_refresh(lambda: self._take(self.screen))
+        """Follow changes of the bindings."""
+        self.screen.bindings_updated_signal.subscribe(self, self._show_keys)
+        self.call_after_refresh(lambda: self._show_keys(self.screen))
 
-    def _take(self, screen: Screen[object]) -> None:
+    def _show_keys(self, screen: Screen[object]) -> None:
         if not self.is_attached or not screen.is_current:
             return
         offered = [active for active in screen.active_bindings.values() if active.binding.show and active.enabled]
         places = {screen: 0, self.app: 1}
-        offered.sort(key=lambda active: places.get(active.node, 2))  # what the screen does, what the app does, then the rest
+        offered.sort(key=lambda active: places.get(active.node, 2))  # those of the screen, then of the app, then of the focused widget
         once = {active.binding.action: active for active in reversed(offered)}
         found = [active.binding for active in offered if once[active.binding.action] is active]
-        self.keys = tuple(Key(self.app.get_key_display(binding), binding.description, binding.key) for binding in found)
+        self.keys = tuple(FooterKey(self.app.get_key_display(binding), binding.description, binding.key) for binding in found)
 
     def render(self) -> Content:
-        """Return as many keys as fit; help has them all."""
+        """Return as many keys as fit; help lists them all."""
         room = self.size.width
         parts: list[Content] = []
         for key in self.keys:
@@ -60,11 +60,11 @@ class KeyFooter(Widget):
         return Content("").join(parts)
 
     def on_click(self, event: events.Click) -> None:
-        """Press the key that was pointed at."""
+        """Press the key that was clicked."""
         event.stop()
         at = 0
         for key in self.keys:
             at += key.width
             if event.x < at:
-                self.app.simulate_key(key.pressed)
+                self.app.simulate_key(key.name)
                 return

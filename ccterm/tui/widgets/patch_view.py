@@ -1,4 +1,4 @@
-"""Shows a patch, one column or two. Only the rows on the screen are made, so a patch of a hundred thousand lines costs no more than a small one."""
+"""Shows a patch in one column or two. Only visible rows are made, so a patch of a hundred thousand lines costs no more than a small one."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,13 +14,14 @@ from textual.strip import Strip
 
 from ccterm.tui.patch import FilePatch, Kind, Pair, PatchLine, side_by_side
 
-Row = FilePatch | PatchLine | Pair
+PatchRow = FilePatch | PatchLine | Pair
 _SIGNS: dict[Kind, str] = {"added": "+", "removed": "-", "same": " ", "hunk": " ", "note": " "}
 NUMBERS = 5
+"""Cells of a line number."""
 
 
 class PatchView(ScrollView, can_focus=True):
-    """A patch to read."""
+    """A patch."""
 
     DEFAULT_CSS = """
     PatchView {
@@ -38,16 +39,16 @@ class PatchView(ScrollView, can_focus=True):
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right_square_bracket", "next_file(1)", "Next file"),
-        Binding("left_square_bracket", "next_file(-1)", "File before", show=False),
-        Binding("v", "turn", "Side by side", tooltip="Show before and after side by side, or in one column"),
+        Binding("left_square_bracket", "next_file(-1)", "Previous file", show=False),
+        Binding("v", "switch_columns", "Side by side", tooltip="Show before and after side by side, or in one column"),
         Binding("j", "scroll_down", "Down", show=False),
         Binding("k", "scroll_up", "Up", show=False),
     ]
 
-    beside: reactive[bool] = reactive(False)
-    """Whether before and after stand side by side."""
+    two_columns: reactive[bool] = reactive(False)
+    """Whether before and after are shown side by side."""
 
-    class AtFile(Message):
+    class FileReached(Message):
         """This file is at the top now."""
 
         def __init__(self, index: int) -> None:
@@ -57,12 +58,12 @@ class PatchView(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._files: Sequence[FilePatch] = ()
-        self._rows: list[Row] = []
+        self._rows: list[PatchRow] = []
         self._heads: list[int] = []
         self._widest = 0
 
     def on_resize(self) -> None:
-        """Use the new room."""
+        """Measure for the new size."""
         self._measure()
 
     def show(self, files: Sequence[FilePatch]) -> None:
@@ -70,42 +71,42 @@ class PatchView(ScrollView, can_focus=True):
         self._files = files
         self._lay_out()
 
-    def watch_beside(self) -> None:
-        """Lay out anew."""
+    def watch_two_columns(self) -> None:
+        """Lay the rows out again."""
         self._lay_out()
 
     def _lay_out(self) -> None:
         self._rows, self._heads = [], []
         for file in self._files:
             self._heads.append(len(self._rows))
-            self._rows += [file, *(side_by_side(file.lines) if self.beside else file.lines)]
+            self._rows += [file, *(side_by_side(file.lines) if self.two_columns else file.lines)]
         self._widest = max((len(line.text) for file in self._files for line in file.lines), default=0)
         self._measure()
         self.refresh()
 
     def _measure(self) -> None:
-        """Let what is too long be scrolled to; side by side, both sides move together."""
+        """Make room to scroll to the end of long lines; side by side, both sides scroll together."""
         width = self.size.width
-        beyond = self._widest - ((width - 1) // 2 - NUMBERS - 1) if self.beside else self._widest + 2 * NUMBERS + 4 - width
+        beyond = self._widest - ((width - 1) // 2 - NUMBERS - 1) if self.two_columns else self._widest + 2 * NUMBERS + 4 - width
         self.virtual_size = Size(width + max(0, beyond), len(self._rows))
 
     def go_to(self, index: int) -> None:
-        """Bring a file to the top."""
+        """Scroll a file to the top."""
         if 0 <= index < len(self._heads):
             self.scroll_to(y=self._heads[index], animate=False)
-            self.post_message(self.AtFile(index))
+            self.post_message(self.FileReached(index))
 
     def action_next_file(self, by: int) -> None:
-        """Go to the next file, or to the one before."""
+        """Go to the next or the previous file."""
         here = sum(head <= self.scroll_offset.y for head in self._heads) - 1
         self.go_to(max(0, min(len(self._heads) - 1, here + by)))
 
-    def action_turn(self) -> None:
-        """Change between one column and two."""
-        self.beside = not self.beside
+    def action_switch_columns(self) -> None:
+        """Switch between one column and two."""
+        self.two_columns = not self.two_columns
 
     def render_line(self, y: int) -> Strip:
-        """Return one row of the screen."""
+        """Return one visible row."""
         x, top = self.scroll_offset
         index, width = top + y, self.size.width
         if index >= len(self._rows):
@@ -119,8 +120,8 @@ class PatchView(ScrollView, can_focus=True):
 
     def _file(self, file: FilePatch, width: int) -> Strip:
         style = self.get_component_rich_style("patch--file")
-        numbers = f"  {file.deed}" if file.deed != "modified" else ""
-        return Strip([Segment(f" {file.path}{numbers}  +{file.added} -{file.removed}", style)]).adjust_cell_length(width, style)
+        action = f"  {file.action}" if file.action != "modified" else ""
+        return Strip([Segment(f" {file.path}{action}  +{file.added} -{file.removed}", style)]).adjust_cell_length(width, style)
 
     def _line(self, line: PatchLine, x: int, width: int) -> Strip:
         style = self._style(line.kind)

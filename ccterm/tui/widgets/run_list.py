@@ -1,4 +1,4 @@
-"""Runs as one line each: number, sign, name, how it stands, time, cost, and the last thing it did."""
+"""Runs as one line each: number, sign, branch, status, time, cost, and the latest activity."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,13 +10,15 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from ccterm.models import RunId
+from ccterm.tui.run_text import cost, detail, elapsed, status, styled_sign
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
-from ccterm.tui.widgets.split_line import spread
-from ccterm.tui.words import cost, detail, elapsed, signed, standing
+from ccterm.tui.widgets.header import split_line
 
+WIDE = 90
+"""From this width on, the latest activity is shown too."""
 NAME_WIDTH = 26
-STANDING_WIDTH = 24
+STATUS_WIDTH = 25
 
 
 class RunList(OptionList, can_focus=False):
@@ -34,19 +36,19 @@ class RunList(OptionList, can_focus=False):
     """
 
     class Chosen(Message):
-        """The user pointed at a run."""
+        """The user clicked a run."""
 
         def __init__(self, run: RunId) -> None:
             super().__init__()
             self.run = run
 
-    def show(self, runs: Sequence[RunId], roster: Runs, at: datetime) -> None:
-        """Show these runs as they stand now."""
+    def show(self, ids: Sequence[RunId], runs: Runs, at: datetime) -> None:
+        """Show the current state of these runs."""
         width = max(20, self.app.size.width - 4)
-        lines = [row(roster[run], roster.number(run), at, width) for run in runs]
-        if [option.id for option in self.options] != list(runs):
+        lines = [run_line(runs[run], runs.number(run), at, width) for run in ids]
+        if [option.id for option in self.options] != list(ids):
             self.clear_options()
-            self.add_options(Option(line, id=run) for run, line in zip(runs, lines, strict=True))
+            self.add_options(Option(line, id=run) for run, line in zip(ids, lines, strict=True))
             return
         for index, line in enumerate(lines):
             if self.options[index].prompt != line:
@@ -59,15 +61,15 @@ class RunList(OptionList, can_focus=False):
             self.post_message(self.Chosen(RunId(event.option_id)))
 
 
-def row(sight: RunView, number: int, at: datetime, width: int) -> Content:
+def run_line(view: RunView, number: int, at: datetime, width: int) -> Content:
     """Return one run as one line of `width` cells."""
-    run = sight.run
-    named = Content.assemble(f"{number:>2} ", signed(run), " ", _cell(run.task.target, NAME_WIDTH if width >= 90 else 20))
-    numbers = Content.assemble((f"{elapsed(sight, at):>7} {cost(run):>7}", "dim"))
-    stands = _cell(standing(sight), STANDING_WIDTH).stylize("dim")
-    if width < 90:
-        return spread(Content.assemble(named, "  ", stands), numbers, width)
-    return Content.assemble(named, "  ", stands, numbers, "  ", (detail(sight), "dim")).truncate(width, ellipsis=True)
+    run = view.run
+    name = Content.assemble(f"{number:>2} ", styled_sign(run), " ", _cell(run.task.target, NAME_WIDTH if width >= WIDE else 20))
+    numbers = Content.assemble((f"{elapsed(view, at):>7} {cost(run):>7}", "dim"))
+    state = _cell(status(view), STATUS_WIDTH).stylize("dim")
+    if width < WIDE:
+        return split_line(Content.assemble(name, "  ", state), numbers, width)
+    return Content.assemble(name, "  ", state, numbers, "  ", (detail(view), "dim")).truncate(width, ellipsis=True)
 
 
 def _cell(text: str, width: int) -> Content:

@@ -1,4 +1,4 @@
-"""One run as a pane: a line that says what it is and how it stands, its transcript, and what its user can do when it wants them."""
+"""One run as a pane: a title with its status, its transcript, and the keys that help when it needs attention."""
 
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +11,9 @@ from textual.reactive import reactive
 
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock
+from ccterm.tui.run_text import cost, elapsed, hint, short_status, styled_sign
 from ccterm.tui.run_view import RunView
-from ccterm.tui.widgets.split_line import SplitLine
-from ccterm.tui.words import cost, elapsed, hint, signed, standing_shortly
+from ccterm.tui.widgets.header import SplitLine
 
 
 class RunPane(Vertical):
@@ -27,53 +27,52 @@ class RunPane(Vertical):
         #hint { display: none; }
         &.-hinting #hint { display: block; }
         &.-focused #title { background: $primary; color: $text; text-style: bold; }
-        &.-wanting #title { background: $warning-muted; color: $text; }
-        &.-wanting.-focused #title { background: $warning; color: $text; text-style: bold; }
+        &.-waiting #title { background: $warning-muted; color: $text; }
+        &.-waiting.-focused #title { background: $warning; color: $text; text-style: bold; }
         &.-failed #title { background: $error-muted; color: $text; }
         &.-failed.-focused #title { background: $error; color: $text; text-style: bold; }
     }
     """
 
     focused: reactive[bool] = reactive(False, toggle_class="-focused")
-    """Whether orders go to this run."""
+    """Whether actions apply to this run."""
 
     class Chosen(Message):
-        """The user pointed at this run."""
+        """The user clicked this run."""
 
         def __init__(self, run: RunId) -> None:
             super().__init__()
             self.run = run
 
-    def __init__(self, sight: RunView, transcript: Path, clock: FrameClock) -> None:
+    def __init__(self, view: RunView, transcript: Path, clock: FrameClock) -> None:
         super().__init__()
-        self.run = sight.run.id
-        self.title_line = SplitLine(id="title")
+        self.run = view.run.id
+        self._title = SplitLine(id="title")
         self.transcript = EventPane(transcript, run=self.run, clock=clock)
         self._hint = SplitLine(id="hint")
 
     def compose(self) -> ComposeResult:
         """Lay out title, transcript and hint."""
-        yield self.title_line
+        yield self._title
         yield self.transcript
         yield self._hint
 
-    def show(self, sight: RunView, number: int, at: datetime, *, pinned: bool = False) -> None:
-        """Say how the run stands."""
-        run = sight.run
-        mark = Content("▌" if self.focused else " ")
+    def show(self, view: RunView, number: int, at: datetime, *, pinned: bool = False) -> None:
+        """Show the state of the run."""
+        run = view.run
+        edge = Content("▌" if self.focused else " ")
+        sign = styled_sign(run).plain if self.focused else styled_sign(run)
         agent = " ".join(part for part in ("" if run.task.agent == "claude" else run.task.agent, run.task.model or "") if part)
-        left = Content.assemble(
-            mark, f"{number} ", signed(run) if not self.focused else signed(run).plain, " ", run.task.target, f"  {agent}" if agent else ""
-        )
-        facts = [("pinned" if pinned else ""), standing_shortly(sight), elapsed(sight, at), cost(run)]
-        self.title_line.show(left, "  ".join(fact for fact in facts if fact))
-        self.set_class(sight.waits, "-wanting")
+        left = Content.assemble(edge, f"{number} ", sign, " ", run.task.target, f"  {agent}" if agent else "")
+        facts = [("pinned" if pinned else ""), short_status(view), elapsed(view, at), cost(run)]
+        self._title.show(left, "  ".join(fact for fact in facts if fact))
+        self.set_class(view.waiting, "-waiting")
         self.set_class(run.state.final and run.cause is not None, "-failed")
-        said = hint(sight)
-        self.set_class(said is not None, "-hinting")
-        if said is not None:
-            self._hint.show(*said)
+        shown = hint(view)
+        self.set_class(shown is not None, "-hinting")
+        if shown is not None:
+            self._hint.show(*shown)
 
     def on_mouse_down(self) -> None:
-        """Take orders from now on."""
+        """Ask for the focus."""
         self.post_message(self.Chosen(self.run))

@@ -1,13 +1,13 @@
-"""An app with one pane, for a real terminal: python child.py TRANSCRIPT. t shows a toast over it, q quits."""
+"""An app with one pane for a real terminal: python child.py TRANSCRIPT. t shows a toast over it, q quits."""
 
 import sys
 from pathlib import Path
 
-from tests.tui.pane.showing import Showing
+from tests.tui.pane.pane_app import PaneApp
 
 
-class Child(Showing):
-    """What `Showing` shows, with two keys."""
+class Child(PaneApp):
+    """A `PaneApp` with two keys."""
 
     BINDINGS = [("t", "notify('a toast')"), ("q", "quit")]
 

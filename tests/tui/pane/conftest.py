@@ -1,4 +1,4 @@
-"""Fixtures for panes: a transcript in memory to write to, a reel that shows it, and every kind of event once."""
+"""Fixtures for panes: a transcript in memory, a viewport on it, and every kind of event once."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,10 +14,10 @@ from ccterm.tui.pane.viewport import Viewport
 
 AT = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 RUN = RunId("01J0000000000000000000TEST")
-MakeReel = Callable[..., Viewport]
+MakeViewport = Callable[..., Viewport]
 
 EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
-    # what it is: the event, and the rows that it has at 40 cells
+    # name: the event, and its rows at 40 cells
     "queued": (events.Queued(target="feature/x", prompt="Add a LICENSE\nplease"), ["» Add a LICENSE", "  please"]),
     "queued without a prompt": (events.Queued(), []),
     "held": (events.Held(reason="branch busy"), ["‖ held: branch busy"]),
@@ -51,8 +51,8 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "retrying": (events.Retrying(attempt=2, of=10, wait=1.5, why="overloaded"), ["… try 2 of 10 in 1.5 s: overloaded"]),
     "spent": (events.Spent(cost_usd=0.2), []),
     "steered": (events.Steered(text="also the README", taken=True), ["→ also the README"]),
-    "steered in vain": (events.Steered(text="stop", taken=False, detail="too late"), ["→ not taken: stop (too late)"]),
-    "waiting no more": (events.Waiting(until=None), ["? waits no more"]),
+    "steered in vain": (events.Steered(text="stop", taken=False, detail="too late"), ["→ not delivered: stop (too late)"]),
+    "waiting no more": (events.Waiting(until=None), ["? no longer waiting"]),
     "verdict": (
         events.Judged(verdict=Verdict(ok=True), changes=Changes(files=5, added=61, removed=9)),
         ["✓ policy: fine, 5 files +61 -9"],
@@ -89,17 +89,17 @@ class Writer:
             self._seq += 1
 
     def lines(self, count: int, begin: int = 0) -> None:
-        """Write so many events of one line each, which say their number."""
+        """Write `count` events of one numbered line each."""
         self.write(*(events.Said(text=f"line {number}") for number in range(begin, begin + count)))
 
 
-def shown(reel: Viewport) -> list[str]:
-    """Return the rows on the screen, without the space behind them."""
-    reel.look()
-    reel.advance()
-    while "…" in reel.count():
-        reel.advance()
-    return [placed.row.text.rstrip() for placed in reel.rows()]
+def shown(viewport: Viewport) -> list[str]:
+    """Return the rows on the screen, without the space at their ends."""
+    viewport.poll()
+    viewport.advance()
+    while "…" in viewport.count():
+        viewport.advance()
+    return [placed.row.text.rstrip() for placed in viewport.rows()]
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def writer() -> Writer:
 
 
 @pytest.fixture
-def make_reel(writer: Writer) -> MakeReel:
-    """Make a reel on the writer's transcript, of a size."""
+def make_viewport(writer: Writer) -> MakeViewport:
+    """Make a viewport of a given size on the writer's transcript."""
 
     def make(width: int = 40, height: int = 10) -> Viewport:
-        reel = Viewport(writer.store)
-        reel.resize(width, height)
-        reel.look()
-        return reel
+        viewport = Viewport(writer.store)
+        viewport.resize(width, height)
+        viewport.poll()
+        return viewport
 
     return make

@@ -1,4 +1,4 @@
-"""An app whose terminal takes nothing: what is written to it waits."""
+"""An app whose terminal accepts nothing: what is written to it waits."""
 
 from io import StringIO
 
@@ -7,7 +7,7 @@ from textual.drivers._writer_thread import WriterThread
 
 
 class SlowTerminal(App[None]):
-    """So many frames wait in Textual's own writer, which is never started."""
+    """`waiting` frames wait in Textual's writer, which is never started."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__()
@@ -16,5 +16,5 @@ class SlowTerminal(App[None]):
             self.writer.write("frame")
 
     def on_mount(self) -> None:
-        """Put the writer where the driver of a terminal has it."""
+        """Install the writer where a terminal's driver has it."""
         vars(self._driver)["_writer_thread"] = self.writer

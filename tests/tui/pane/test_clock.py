@@ -20,15 +20,15 @@ class FixedTime:
 
 
 class FakePane:
-    """A pane that has news when it is told so, and counts how often it is painted."""
+    """A pane that has something new when a test says so, and counts how often it is painted."""
 
     def __init__(self, *, first: bool = False, height: int = 10) -> None:
-        self.is_first = first
+        self.is_focused = first
         self.height = height
         self.news = False
         self.paints = 0
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         return self.news
 
     def frame(self) -> str:
@@ -42,7 +42,7 @@ Ticking = tuple[FrameClock, Callable[[float], None]]
 
 @asynccontextmanager
 async def ticking(*panes: FakePane) -> AsyncIterator[Ticking]:
-    """A clock with these panes, and what lets time pass: news for all of them before each tick."""
+    """Yield a clock with these panes, and a function that lets time pass with something new for all panes before each tick."""
     time = FixedTime()
     clock = FrameClock(now=time)
     app = App[None]()
@@ -74,7 +74,7 @@ async def test_the_focused_pane_is_painted_thirty_times_a_second_and_the_others_
     assert clock.frames == 60
 
 
-async def test_nothing_new_costs_no_frame() -> None:
+async def test_no_frame_is_painted_without_anything_new() -> None:
     pane = FakePane(first=True)
     async with ticking(pane) as (clock, _):
         for _ in range(50):
@@ -107,7 +107,7 @@ async def test_a_pane_that_was_quiet_is_painted_at_once() -> None:
         clock.remove(other)
 
 
-async def test_painting_leaves_the_loop_to_others_most_of_the_time() -> None:
+async def test_painting_leaves_most_of_the_event_loops_time_to_others() -> None:
     pane = FakePane(first=True)
     async with ticking(pane) as (clock, spend):
         clock.painted(0.35)
@@ -126,7 +126,7 @@ async def test_panes_take_turns_when_there_are_too_many_rows() -> None:
     assert max(paints) - min(paints) <= 1
 
 
-async def test_a_pane_taller_than_one_pass_is_painted_all_the_same() -> None:
+async def test_a_pane_taller_than_one_pass_is_still_painted() -> None:
     pane = FakePane(height=10 * ROWS_A_PASS)
     async with ticking(pane) as (_, spend):
         spend(BEAT + TICK)

@@ -1,4 +1,4 @@
-"""What comes out of a pane drives no terminal, whatever is in the transcript."""
+"""The output of a pane never controls the terminal, whatever is in the transcript."""
 
 import random
 import re
@@ -16,15 +16,15 @@ from ccterm.tui.pane.rows import rows
 from tests.output.hostile import HOSTILE
 from tests.support.waiting import until
 from tests.tui.pane.conftest import Writer
-from tests.tui.pane.showing import Showing, drawn, seen
+from tests.tui.pane.pane_app import PaneApp, terminal_output, visible_rows
 
 OURS = re.compile(r"\x1b\[[0-9;]*m")
 PIECES = [*(pair[0] for pair in HOSTILE.values()), "text ", "日本", "\n", "[red]", "🏳️‍🌈", "e\u0301"]
 
 
 async def check(writer: Writer, texts: list[str]) -> None:
-    """Show texts as every kind of event that carries one, and look at what is sent to the terminal."""
-    app = Showing(writer.store)
+    """Show texts as every kind of event that carries one, and check what is sent to the terminal."""
+    app = PaneApp(writer.store)
     async with app.run_test(size=(50, 12)) as pilot:
         pane = app.query_one(EventPane)
         for number, text in enumerate(texts):
@@ -37,11 +37,11 @@ async def check(writer: Writer, texts: list[str]) -> None:
                 events.Typing(text=text),
             )
             pane.refresh_rows()
-            sent = OURS.sub("", drawn(pane)).split("\n")
+            sent = OURS.sub("", terminal_output(pane)).split("\n")
             assert [cell_len(row) for row in sent] == [50] * 12
             assert all(row.isprintable() for row in sent)
         writer.write(events.Said(text="all is well"))
-        await until(lambda: " all is well" in seen(pane))
+        await until(lambda: " all is well" in visible_rows(pane))
         await pilot.pause()
         assert pilot.app.is_running
 
@@ -62,7 +62,7 @@ async def test_many_random_mixtures_are_inert(writer: Writer, rounds: Callable[[
 
 
 def mixture(dice: random.Random) -> str:
-    """Return pieces in a row, cut at any place."""
+    """Return random pieces, each cut anywhere."""
     text = "".join(dice.choices(PIECES, k=dice.randrange(1, 12)))
     begin = dice.randrange(len(text) + 1)
     return text[begin:] + text[:begin]
@@ -79,7 +79,7 @@ def test_colours_are_left_to_the_filters_of_the_app(filters: list[LineFilter], c
     styles = {"": Style.parse("#e0e0e0 on #101010"), **{name: Style.parse("#ff0000") for name in STYLES}}
     painter = Painter(styles, filters, Color.parse("#101010"), 22)
     [row] = rows(events.Notice(level="error", text="it broke"), 20)
-    for strip in (painter.strip(row), painter.with_chip(painter.strip(row), " 9 % ")):
+    for strip in (painter.strip(row), painter.with_badge(painter.strip(row), " 9 % ")):
         found = {segment.style.color.triplet for segment in strip if segment.style and segment.style.color}
         assert any(colour and colour.red > colour.green for colour in found) is colours
         assert strip.cell_length == 22

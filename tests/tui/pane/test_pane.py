@@ -20,7 +20,7 @@ from ccterm.tui.pane.painter import highlighted
 from ccterm.tui.pane.view import ViewportView
 from tests.support.waiting import until
 from tests.tui.pane.conftest import AT, Writer
-from tests.tui.pane.showing import Showing, drawn, seen
+from tests.tui.pane.pane_app import PaneApp, terminal_output, visible_rows
 
 Shown = tuple[EventPane, Pilot[None]]
 
@@ -29,7 +29,7 @@ Shown = tuple[EventPane, Pilot[None]]
 async def shown(writer: Writer) -> AsyncIterator[Shown]:
     """One pane of 40×10 on a transcript of 30 lines."""
     writer.lines(30)
-    app = Showing(writer.store)
+    app = PaneApp(writer.store)
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         yield app.query_one(EventPane), pilot
@@ -39,16 +39,16 @@ def lines(begin: int, end: int) -> list[str]:
     return [f" line {number}" for number in range(begin, end)]
 
 
-def chip(pane: EventPane) -> str:
-    """Return what stands over the end of the last row."""
-    return re.sub(r"^ line \d+", "", seen(pane)[-1]).strip()
+def badge(pane: EventPane) -> str:
+    """Return the text over the end of the last row."""
+    return re.sub(r"^ line \d+", "", visible_rows(pane)[-1]).strip()
 
 
-async def test_a_pane_follows_as_lines_come(shown: Shown, writer: Writer) -> None:
+async def test_a_pane_follows_new_lines(shown: Shown, writer: Writer) -> None:
     pane, _ = shown
-    assert seen(pane) == lines(20, 30)
+    assert visible_rows(pane) == lines(20, 30)
     writer.lines(2, 30)
-    await until(lambda: seen(pane) == lines(22, 32))
+    await until(lambda: visible_rows(pane) == lines(22, 32))
 
 
 @pytest.mark.parametrize(
@@ -70,38 +70,38 @@ async def test_a_pane_follows_as_lines_come(shown: Shown, writer: Writer) -> Non
 async def test_keys_scroll(shown: Shown, keys: list[str], first: int) -> None:
     pane, pilot = shown
     await pilot.press(*keys)
-    assert seen(pane)[:9] == lines(first, first + 9)
+    assert visible_rows(pane)[:9] == lines(first, first + 9)
 
 
-async def test_a_chip_says_what_one_misses_and_leads_there(shown: Shown, writer: Writer) -> None:
+async def test_a_badge_counts_new_lines_and_a_click_on_it_follows(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     await pilot.press("up")
-    assert chip(pane).endswith("%")
+    assert badge(pane).endswith("%")
     writer.lines(18, 30)
-    await until(lambda: chip(pane) == "↓ 18 new lines")
+    await until(lambda: badge(pane) == "↓ 18 new lines")
     await until(lambda: (pane.following, pane.new_lines) == (False, 18))
     await pilot.click(offset=(36, 9))
     await pilot.pause()
-    assert seen(pane) == lines(38, 48)
+    assert visible_rows(pane) == lines(38, 48)
     await until(lambda: (pane.following, pane.new_lines) == (True, 0))
 
 
-async def test_it_says_when_it_follows_no_longer_and_again(shown: Shown) -> None:
+async def test_it_posts_a_message_when_it_stops_and_starts_to_follow(shown: Shown) -> None:
     _, pilot = shown
     await pilot.press("up", "up", "end")
     await pilot.pause()
-    assert isinstance(pilot.app, Showing)
-    told = [message for message in pilot.app.told if isinstance(message, EventPane.Scrolled)]
-    assert [(message.control.run, message.following) for message in told] == [("pane0", False), ("pane0", True)]
+    assert isinstance(pilot.app, PaneApp)
+    scrolled = [message for message in pilot.app.messages if isinstance(message, EventPane.Scrolled)]
+    assert [(message.control.run, message.following) for message in scrolled] == [("pane0", False), ("pane0", True)]
 
 
-async def test_following_may_be_set(shown: Shown) -> None:
+async def test_following_can_be_set(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("home")
     await pilot.pause()
     pane.following = True
     await pilot.pause()
-    assert seen(pane) == lines(20, 30)
+    assert visible_rows(pane) == lines(20, 30)
 
 
 def wheel(way: type[MouseScrollUp] | type[MouseScrollDown]) -> MouseScrollUp | MouseScrollDown:
@@ -114,30 +114,30 @@ async def test_the_wheel_scrolls(shown: Shown) -> None:
     pane.query_one(ViewportView).post_message(wheel(MouseScrollUp))
     pane.query_one(ViewportView).post_message(wheel(MouseScrollDown))
     await pilot.pause()
-    assert seen(pane)[0] == " line 17"
+    assert visible_rows(pane)[0] == " line 17"
 
 
-async def test_a_search_marks_counts_and_goes_on(shown: Shown) -> None:
+async def test_a_search_marks_and_counts_matches_and_goes_through_them(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"line 1", "enter")
     await pilot.pause()
-    assert "▎line 19" in seen(pane)
-    assert "11 of 11" in said_below(pane)
+    assert "▎line 19" in visible_rows(pane)
+    assert "11 of 11" in match_count(pane)
     await pilot.press("N", "N", "n")
     await pilot.pause()
-    assert "▎line 18" in seen(pane)
-    assert "10 of 11" in said_below(pane)
+    assert "▎line 18" in visible_rows(pane)
+    assert "10 of 11" in match_count(pane)
     await pilot.press("escape")
     await pilot.pause()
     assert not pane.query(Input)
 
 
-def said_below(pane: EventPane) -> str:
-    """Return how much the line below says was found."""
+def match_count(pane: EventPane) -> str:
+    """Return the count of matches on the line below."""
     return str(pane.query(Static).last().render())
 
 
-async def test_letters_of_a_search_are_not_keys_of_the_pane(shown: Shown) -> None:
+async def test_letters_typed_into_a_search_are_not_keys_of_the_pane(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"gGnNyw")
     assert pane.query_one(Input).value == "gGnNyw"
@@ -148,75 +148,75 @@ async def test_a_search_that_finds_nothing_says_so(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"zebra", "enter")
     await pilot.pause()
-    assert "none" in said_below(pane)
+    assert "none" in match_count(pane)
     assert pane.following
 
 
-async def test_a_filter_shows_some_lines_alone(shown: Shown, writer: Writer) -> None:
+async def test_a_filter_shows_only_matching_lines(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.Notice(level="error", text="it broke"))
     await pilot.press("F", *"@error", "enter")
     await pilot.pause()
-    assert seen(pane)[0] == " ✗ it broke"
-    assert not any(seen(pane)[1:])
+    assert visible_rows(pane)[0] == " ✗ it broke"
+    assert not any(visible_rows(pane)[1:])
     await pilot.press("escape")
     await pilot.pause()
-    assert seen(pane) == [*lines(21, 30), " ✗ it broke"]
+    assert visible_rows(pane) == [*lines(21, 30), " ✗ it broke"]
 
 
 async def test_an_event_is_chosen_unfolded_and_copied(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
-    await until(lambda: seen(pane)[-1] == "   … 2 more")
+    await until(lambda: visible_rows(pane)[-1] == "   … 2 more")
     await pilot.press("left_square_bracket", "enter")
-    assert seen(pane)[6:9] == ["▎  1", "▎  2", "▎  3"]
+    assert visible_rows(pane)[6:9] == ["▎  1", "▎  2", "▎  3"]
     await pilot.press("end")
-    assert seen(pane)[5:] == ["▎  1", "▎  2", "▎  3", "▎  4", "▎  5"]
+    assert visible_rows(pane)[5:] == ["▎  1", "▎  2", "▎  3", "▎  4", "▎  5"]
     await pilot.press("y")
     await pilot.pause()
     assert pilot.app.clipboard == "1\n2\n3\n4\n5"
-    assert isinstance(pilot.app, Showing)
-    copied = pilot.app.told[-1]
+    assert isinstance(pilot.app, PaneApp)
+    copied = pilot.app.messages[-1]
     assert isinstance(copied, EventPane.Copied)
     assert copied.text == pilot.app.clipboard
 
 
-async def test_a_click_chooses_and_a_second_one_unfolds(shown: Shown, writer: Writer) -> None:
+async def test_a_click_chooses_an_event_and_a_second_one_unfolds_it(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
-    await until(lambda: seen(pane)[-1] == "   … 2 more")
+    await until(lambda: visible_rows(pane)[-1] == "   … 2 more")
     await pilot.click(offset=(5, 8))
-    assert seen(pane)[-1] == "▎  … 2 more"
+    assert visible_rows(pane)[-1] == "▎  … 2 more"
     await pilot.click(offset=(5, 8))
     await pilot.press("end")
-    assert seen(pane)[-1] == "▎  5"
+    assert visible_rows(pane)[-1] == "▎  5"
 
 
-async def test_what_is_long_is_wrapped_or_cut(shown: Shown, writer: Writer) -> None:
+async def test_long_lines_are_wrapped_or_cut(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     writer.write(events.Said(text="a word " * 10))
-    await until(lambda: seen(pane)[-1] == " a word a word a word a word a word" or "a word" in seen(pane)[-1])
-    wrapped = sum("a word" in row for row in seen(pane))
+    await until(lambda: visible_rows(pane)[-1] == " a word a word a word a word a word" or "a word" in visible_rows(pane)[-1])
+    wrapped = sum("a word" in row for row in visible_rows(pane))
     await pilot.press("w")
-    assert (wrapped, sum("a word" in row for row in seen(pane))) == (2, 1)
-    assert seen(pane)[-1].endswith("…")
+    assert (wrapped, sum("a word" in row for row in visible_rows(pane))) == (2, 1)
+    assert visible_rows(pane)[-1].endswith("…")
 
 
-async def test_another_size_keeps_the_place(shown: Shown) -> None:
+async def test_a_resize_keeps_the_position(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("home", "down", "down")
     await pilot.resize_terminal(30, 6)
     await pilot.pause()
-    assert seen(pane)[:5] == lines(2, 7)
+    assert visible_rows(pane)[:5] == lines(2, 7)
 
 
-async def test_another_transcript_takes_its_place(shown: Shown, tmp_path: Path) -> None:
+async def test_another_transcript_can_be_shown(shown: Shown, tmp_path: Path) -> None:
     pane, pilot = shown
     await pilot.press("home")
     pane.show(tmp_path / "transcript.ndjson", run="other")
-    assert not any(seen(pane))
+    assert not any(visible_rows(pane))
     (tmp_path / "transcript.ndjson").write_bytes(to_line(events.Said(text="hello").stamped(seq=0, at=AT, run=RunId("other"))))
-    await until(lambda: seen(pane)[0] == " hello")
+    await until(lambda: visible_rows(pane)[0] == " hello")
     assert pane.run == "other"
 
 
@@ -232,16 +232,16 @@ async def test_markup_is_text(shown: Shown, writer: Writer) -> None:
     pane, pilot = shown
     texts = ["[/]", "[red]x", "[link=http://x]y[/link]", "[@click=app.quit]x[/]", "\\[", "[bold"]
     writer.write(*(events.Said(text=text) for text in texts))
-    await until(lambda: seen(pane)[-6:] == [f" {text}" for text in texts])
+    await until(lambda: visible_rows(pane)[-6:] == [f" {text}" for text in texts])
     for row in range(10):
         await pilot.click(offset=(3, row))
     assert pilot.app.is_running
 
 
-async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> None:
-    """Write batches of lines to many transcripts while panes show them; nothing is lost, and everything is in order."""
+async def check_flood(tmp_path: Path, panes: int, batches: int, size: int) -> None:
+    """Write batches of lines to many transcripts while panes show them; nothing is lost and the order is kept."""
     paths = [tmp_path / f"{number}.ndjson" for number in range(panes)]
-    app = Showing(*paths, columns=8)
+    app = PaneApp(*paths, columns=8)
     files = [path.open("ab", buffering=0) for path in paths]
     async with app.run_test(size=(200, 50)) as pilot:
         for batch in range(batches):
@@ -250,16 +250,16 @@ async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> Non
                 file.write(to_line(Printed(stream="stdout", text=text).stamped(seq=batch, at=AT, run=RunId("r"))))
             await pilot.pause(0)
         last = str(batches * size - 1)
-        await until(lambda: all(seen(pane)[-1].strip() == last for pane in app.query(EventPane)))
+        await until(lambda: all(visible_rows(pane)[-1].strip() == last for pane in app.query(EventPane)))
         pane = app.query(EventPane).last()
         pane.focus()
         await pilot.press("home")
         read: list[str] = []
         while not pane.following:
-            read += [row.split()[0] for row in seen(pane)]  # the chip stands behind the last one
+            read += [row.split()[0] for row in visible_rows(pane)]  # the badge follows the last one
             pane.action_scroll_rows(pane.size.height)
             await pilot.pause(0)
-        last_page = [row.strip() for row in seen(pane)]
+        last_page = [row.strip() for row in visible_rows(pane)]
         read += last_page[len(read) - batches * size :]
         assert read == [str(number) for number in range(batches * size)]
     for file in files:
@@ -267,17 +267,17 @@ async def show_flood(tmp_path: Path, panes: int, batches: int, size: int) -> Non
 
 
 async def test_many_panes_under_a_flood_lose_no_line(tmp_path: Path) -> None:
-    await show_flood(tmp_path, panes=32, batches=12, size=50)
+    await check_flood(tmp_path, panes=32, batches=12, size=50)
 
 
 @pytest.mark.slow
 async def test_many_panes_and_a_million_lines_lose_no_line(tmp_path: Path) -> None:
-    await show_flood(tmp_path, panes=32, batches=125, size=250)
+    await check_flood(tmp_path, panes=32, batches=125, size=250)
 
 
 @pytest.mark.parametrize("width", [30, 60])
 async def test_rows_without_text_are_as_wide_as_the_pane_after_a_resize(width: int) -> None:
-    app = Showing(MemoryStore())
+    app = PaneApp(MemoryStore())
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         await pilot.resize_terminal(width, 10)
@@ -286,12 +286,12 @@ async def test_rows_without_text_are_as_wide_as_the_pane_after_a_resize(width: i
         assert [strip.cell_length for strip in view.render_lines(view.size.region)] == [width] * 10
 
 
-async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -> None:
+async def test_lines_that_arrive_while_others_paint_are_painted_completely(writer: Writer) -> None:
     class Counting(ViewportView):
-        asked = 0
+        requests = 0
 
         def render_lines(self, crop: Region) -> list[Strip]:
-            self.asked += 1
+            self.requests += 1
             return super().render_lines(crop)
 
     class Alone(App[None]):
@@ -305,9 +305,9 @@ async def test_what_is_new_while_others_paint_is_painted_whole(writer: Writer) -
         view = app.query_one(Counting)
         view.notify_style_update()
         writer.lines(3, 30)
-        view.render_lines(view.size.region)  # as when a toast that lay over some rows goes away
-        asked = view.asked
-        await until(lambda: view.asked > asked)
+        view.render_lines(view.size.region)  # as when a toast disappears from some of its rows
+        requests = view.requests
+        await until(lambda: view.requests > requests)
 
 
 async def test_text_is_selected_with_the_mouse_and_copied_while_lines_come(shown: Shown, writer: Writer) -> None:
@@ -318,17 +318,17 @@ async def test_text_is_selected_with_the_mouse_and_copied_while_lines_come(shown
     await pilot.mouse_up(view, offset=(5, 4))
     writer.lines(5, 30)
     await pilot.pause()
-    assert seen(pane)[0] == " line 20"
+    assert visible_rows(pane)[0] == " line 20"
     assert pane.screen.get_selected_text() == "ne 22\nline 23\nline"
-    assert "ctrl+c copies" in drawn(pane)
-    assert view.reel.cursor is None
+    assert "ctrl+c copy" in terminal_output(pane)
+    assert view.viewport.cursor is None
     await pilot.press("escape")
-    await until(lambda: seen(pane)[0] == " line 25")
+    await until(lambda: visible_rows(pane)[0] == " line 25")
 
 
-async def test_a_selection_has_no_margins_and_counts_wide_characters_as_they_are_seen(writer: Writer) -> None:
+async def test_a_selection_excludes_margins_and_counts_wide_characters_by_cells(writer: Writer) -> None:
     writer.write(events.Said(text="\u65e5\u672c yes"), events.Said(text="no"))
-    app = Showing(writer.store)
+    app = PaneApp(writer.store)
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         view = app.query_one(ViewportView)

@@ -1,4 +1,4 @@
-"""Pictures of a pane in each of its states, in two sizes. Look at a new one before it is accepted."""
+"""Snapshots of a pane in each of its states, in two sizes. Look at a new one before you accept it."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from ccterm.events import Event
 from ccterm.tui.pane import EventPane
 from tests.support.waiting import until
 from tests.tui.pane.conftest import EVERY_KIND, Writer
-from tests.tui.pane.showing import Showing, seen
+from tests.tui.pane.pane_app import PaneApp, visible_rows
 
 Compare = Callable[..., bool]
 SIZES = [(60, 20), (110, 34)]
@@ -37,7 +37,7 @@ STORY: list[Event] = [
 
 
 async def nothing(pilot: Pilot[None], writer: Writer) -> None:
-    """Leave it as it is."""
+    """Do nothing."""
 
 
 async def scrolled(pilot: Pilot[None], writer: Writer) -> None:
@@ -46,7 +46,7 @@ async def scrolled(pilot: Pilot[None], writer: Writer) -> None:
     pane.refresh_rows()
     await pilot.press("up", "up")
     writer.lines(18, 20)
-    await until(lambda: seen(pane)[-1].endswith("18 new lines"))
+    await until(lambda: visible_rows(pane)[-1].endswith("18 new lines"))
 
 
 async def searched(pilot: Pilot[None], writer: Writer) -> None:
@@ -94,7 +94,7 @@ Doing = Callable[[Pilot[None], Writer], Awaitable[None]]
     ids=lambda each: each.__name__,
 )
 @pytest.mark.usefixtures("coloured")
-def test_a_pane_looks_so(snap_compare: Compare, writer: Writer, doing: Doing, size: tuple[int, int]) -> None:
+def test_pane_snapshot(snap_compare: Compare, writer: Writer, doing: Doing, size: tuple[int, int]) -> None:
     writer.write(*STORY)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -103,17 +103,17 @@ def test_a_pane_looks_so(snap_compare: Compare, writer: Writer, doing: Doing, si
         pilot.app.query_one(EventPane).refresh_rows()
         await pilot.pause()
 
-    assert snap_compare(Showing(writer.store), run_before=act, terminal_size=size)
+    assert snap_compare(PaneApp(writer.store), run_before=act, terminal_size=size)
 
 
-def test_without_colours_a_pane_can_be_read_as_well(snap_compare: Compare, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pane_without_colours_snapshot(snap_compare: Compare, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     writer.write(*STORY)
-    assert snap_compare(Showing(writer.store), run_before=_paint, terminal_size=SIZES[0])
+    assert snap_compare(PaneApp(writer.store), run_before=_paint, terminal_size=SIZES[0])
 
 
-def test_a_transcript_that_is_not_there_yet_is_an_empty_pane(snap_compare: Compare, tmp_path: Path) -> None:
-    assert snap_compare(Showing(tmp_path / "transcript.ndjson"), run_before=_paint, terminal_size=(40, 6))
+def test_empty_pane_snapshot(snap_compare: Compare, tmp_path: Path) -> None:
+    assert snap_compare(PaneApp(tmp_path / "transcript.ndjson"), run_before=_paint, terminal_size=(40, 6))
 
 
 async def _paint(pilot: Pilot[None]) -> None:

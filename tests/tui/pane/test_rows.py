@@ -5,21 +5,21 @@ from rich.cells import cell_len
 
 from ccterm import events
 from ccterm.events import Event
-from ccterm.tui.pane.lines import failed, words
-from ccterm.tui.pane.rows import Look, Row, first_rows, last_rows, rows
-from ccterm.tui.pane.spans import Ink, Mark
+from ccterm.tui.pane.lines import failed, plain_text
+from ccterm.tui.pane.rows import PaneRow, RowOptions, first_rows, last_rows, rows
+from ccterm.tui.pane.spans import CallStatus, TextStyle
 from tests.output.hostile import HOSTILE
 from tests.tui.pane.conftest import EVERY_KIND
 
 ANY_TEXT = st.text(st.characters(), max_size=200) | st.lists(st.sampled_from([pair[0] for pair in HOSTILE.values()])).map("".join)
 
 
-def texts(found: list[Row]) -> list[str]:
+def texts(found: list[PaneRow]) -> list[str]:
     return [row.text.rstrip() for row in found]
 
 
 def speaking(text: str) -> list[Event]:
-    """Return the events that carry what an agent says."""
+    """Return the events that carry text of an agent."""
     return [
         events.Said(text=text, agent=text),
         events.Typing(text=text),
@@ -39,21 +39,21 @@ def test_every_event_reads_as_rows(event: Event, wanted: list[str]) -> None:
 
 
 @given(text=ANY_TEXT, width=st.integers(1, 90), wrap=st.booleans(), unfolded=st.booleans())
-def test_any_text_becomes_rows_of_exactly_the_width_that_drive_no_terminal(text: str, width: int, wrap: bool, unfolded: bool) -> None:
+def test_any_text_becomes_printable_rows_of_exactly_the_width(text: str, width: int, wrap: bool, unfolded: bool) -> None:
     for event in speaking(text):
-        for row in rows(event, width, Look(wrap=wrap, unfolded=unfolded)):
+        for row in rows(event, width, RowOptions(wrap=wrap, unfolded=unfolded)):
             assert cell_len(row.text) == width
             assert row.text.isprintable()
 
 
 @given(text=ANY_TEXT, width=st.integers(1, 90), count=st.integers(1, 9))
-def test_the_first_rows_are_the_first_of_all(text: str, width: int, count: int) -> None:
+def test_first_rows_are_the_first_of_all_rows(text: str, width: int, count: int) -> None:
     for event in speaking(text):
         assert first_rows(event, width, count) == rows(event, width)[:count]
 
 
 @pytest.mark.parametrize(("text", "left"), HOSTILE.values(), ids=list(HOSTILE))
-def test_hostile_text_is_inert_whatever_door_it_came_by(text: str, left: str) -> None:
+def test_hostile_text_is_inert_in_rows_too(text: str, left: str) -> None:
     assert texts(rows(events.Printed(stream="stdout", text=text), 60)) == [f"  {line}".rstrip() for line in left.strip("\n").split("\n")]
 
 
@@ -70,11 +70,11 @@ def test_hostile_text_is_inert_whatever_door_it_came_by(text: str, left: str) ->
     ],
     ids=["joined and toned emoji", "flag", "keycap", "piled marks", "odd spaces", "private and unassigned", "tab"],
 )
-def test_what_terminals_disagree_on_is_made_plain(text: str, wanted: str) -> None:
+def test_characters_that_terminals_disagree_on_are_replaced(text: str, wanted: str) -> None:
     assert texts(rows(events.Said(text=text), 40)) == [wanted]
 
 
-def test_prose_breaks_between_words_and_a_list_hangs() -> None:
+def test_prose_breaks_between_words_and_lists_hang() -> None:
     said = events.Said(text="- first the middleware, then\nwhat is overlongwithoutanyspace")
     assert texts(rows(said, 16)) == ["- first the", "  middleware,", "  then", "what is", "overlongwithouta", "nyspace"]
 
@@ -84,14 +84,14 @@ def test_output_breaks_at_the_edge() -> None:
 
 
 @given(text=st.text("abc .", min_size=1, max_size=120), width=st.integers(3, 40))
-def test_plain_output_breaks_as_any_other_does(text: str, width: int) -> None:
+def test_ascii_output_breaks_like_any_other(text: str, width: int) -> None:
     plain = [row.text for row in rows(events.Printed(stream="stdout", text=text), width)]
     other = [row.text for row in rows(events.Printed(stream="stdout", text=text.replace("a", "ä")), width)]
     assert [row.replace("ä", "a") for row in other] == plain
 
 
-def test_without_wrapping_the_edge_is_marked() -> None:
-    assert texts(rows(events.Said(text="what does not fit"), 10, Look(wrap=False))) == ["what does…"]
+def test_a_cut_line_ends_in_an_ellipsis() -> None:
+    assert texts(rows(events.Said(text="what does not fit"), 10, RowOptions(wrap=False))) == ["what does…"]
 
 
 def test_wide_characters_never_straddle_the_edge() -> None:
@@ -99,39 +99,39 @@ def test_wide_characters_never_straddle_the_edge() -> None:
     assert texts(rows(events.Said(text="日"), 1)) == ["?"]
 
 
-@pytest.mark.parametrize("mark", list(Mark))
-def test_a_call_shows_at_the_edge_how_it_stands(mark: Mark) -> None:
+@pytest.mark.parametrize("status", list(CallStatus))
+def test_a_call_shows_its_status_at_the_edge(status: CallStatus) -> None:
     call = events.ToolCalled(id="a", name="Bash", summary="pytest " * 20)
-    [row] = rows(call, 30, Look(mark=mark))
-    assert row.text.endswith(f"… {mark}")
+    [row] = rows(call, 30, RowOptions(status=status))
+    assert row.text.endswith(f"… {status}")
     assert len(row.text) == 30
 
 
-def test_an_unfolded_answer_is_whole() -> None:
+def test_an_unfolded_result_is_complete() -> None:
     answer = events.ToolReturned(id="a", ok=True, text="\n".join(map(str, range(9))))
-    assert texts(rows(answer, 20, Look(unfolded=True))) == [f"  {number}" for number in range(9)]
+    assert texts(rows(answer, 20, RowOptions(unfolded=True))) == [f"  {number}" for number in range(9)]
 
 
 def test_an_unfolded_call_shows_its_input() -> None:
     call = events.ToolCalled(id="a", name="Bash", summary="ls", input={"command": "ls\npwd", "timeout": 5})
-    assert texts(rows(call, 30, Look(unfolded=True)))[1:] == ["    command: ls", "      pwd", "    timeout: 5"]
+    assert texts(rows(call, 30, RowOptions(unfolded=True)))[1:] == ["    command: ls", "      pwd", "    timeout: 5"]
 
 
 @pytest.mark.parametrize(
-    ("event", "ink"),
+    ("event", "style"),
     [
-        (events.ToolReturned(id="a", ok=False, text="E  AssertionError"), Ink.BAD),
-        (events.Notice(level="error", text="x"), Ink.BAD),
-        (events.Retrying(attempt=1, of=2, wait=1, why="x"), Ink.WARN),
-        (events.Printed(stream="stdout", text="x"), Ink.DIM),
+        (events.ToolReturned(id="a", ok=False, text="E  AssertionError"), TextStyle.BAD),
+        (events.Notice(level="error", text="x"), TextStyle.BAD),
+        (events.Retrying(attempt=1, of=2, wait=1, why="x"), TextStyle.WARN),
+        (events.Printed(stream="stdout", text="x"), TextStyle.DIM),
     ],
     ids=["failed tool", "error", "retry", "output"],
 )
-def test_what_a_row_is_shows_in_its_ink(event: Event, ink: Ink) -> None:
-    assert rows(event, 40)[0].spans[0].ink is ink
+def test_a_row_has_the_style_of_its_event(event: Event, style: TextStyle) -> None:
+    assert rows(event, 40)[0].spans[0].style is style
 
 
-def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
+def test_last_rows_are_the_last_of_all_rows() -> None:
     flood = events.Printed(stream="stdout", text="\n".join(f"{n} " + "x" * (n % 50) for n in range(300)) + "\n")
     wanted, found = texts(rows(flood, 30)), texts(last_rows(flood, 30, 12))
     assert len(found) < 50
@@ -147,11 +147,11 @@ def test_the_end_of_a_flood_is_the_end_of_all_its_rows() -> None:
     ],
     ids=["created", "updated", "judged"],
 )
-def test_what_a_mark_or_a_judgement_has_said_is_not_said_again(event: Event) -> None:
+def test_what_a_call_or_a_verdict_shows_is_not_repeated(event: Event) -> None:
     assert rows(event, 40) == []
-    assert (words(event), failed(event)) == ("", False)
+    assert (plain_text(event), failed(event)) == ("", False)
 
 
 @pytest.mark.parametrize("text", ["The file is gone", "The file a has been updated.\nHere is the result:", "File created"])
-def test_any_other_answer_of_a_tool_is_shown(text: str) -> None:
+def test_any_other_result_of_a_tool_is_shown(text: str) -> None:
     assert texts(rows(events.ToolReturned(id="a", ok=True, text=text), 60))[0] == "  " + text.split("\n", maxsplit=1)[0]

@@ -5,21 +5,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccterm import events
-from ccterm.tui.pane.source import BLOCK, FileStore, MemoryStore, Source
+from ccterm.tui.pane.source import BLOCK, FileStore, LineSource, MemoryStore
 from tests.tui.pane.conftest import EVERY_KIND, Writer
 
 SIZES = st.lists(st.sampled_from([0, 1, 7, 80, 600, 9_000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK]), max_size=25)
 
 
-def opened(data: bytes) -> Source:
-    source = Source(MemoryStore(data))
+def opened(data: bytes) -> LineSource:
+    source = LineSource(MemoryStore(data))
     source.poll()
     return source
 
 
 @given(sizes=SIZES)
 @settings(max_examples=60)
-def test_lines_are_the_same_forwards_and_backwards_from_any_of_them(sizes: list[int]) -> None:
+def test_lines_are_the_same_read_forwards_and_backwards(sizes: list[int]) -> None:
     lines = [str(number).encode().ljust(size, b".") for number, size in enumerate(sizes)]
     source = opened(b"".join(line + b"\n" for line in lines))
     forwards = list(source.after(0))
@@ -32,8 +32,8 @@ def test_lines_are_the_same_forwards_and_backwards_from_any_of_them(sizes: list[
         assert [each.offset for each in source.before(line.offset)] == [each.offset for each in forwards[:number]][::-1]
 
 
-def test_a_line_counts_when_it_is_whole(writer: Writer) -> None:
-    source = Source(writer.store)
+def test_a_line_is_read_once_it_is_complete(writer: Writer) -> None:
+    source = LineSource(writer.store)
     writer.store.append(b'{"half')
     assert not source.poll()
     assert list(source.after(0)) == []
@@ -42,14 +42,14 @@ def test_a_line_counts_when_it_is_whole(writer: Writer) -> None:
     assert [line.data for line in source.after(0)] == [b'{"half":1}']
 
 
-def test_no_news_is_told_as_such(writer: Writer) -> None:
-    source = Source(writer.store)
+def test_polling_says_whether_there_is_anything_new(writer: Writer) -> None:
+    source = LineSource(writer.store)
     assert not source.poll()
     writer.lines(1)
     assert [source.poll(), source.poll()] == [True, False]
 
 
-def test_a_line_longer_than_any_event_keeps_nobody_from_the_others() -> None:
+def test_an_overlong_line_does_not_hide_the_others() -> None:
     source = opened(b"first\n" + b"x" * (9 << 20) + b"\nlast\n")
     found = [line.data for line in source.before(source.end)]
     assert (found[0], found[-1]) == (b"last", b"first")
@@ -57,20 +57,20 @@ def test_a_line_longer_than_any_event_keeps_nobody_from_the_others() -> None:
 
 
 @pytest.mark.parametrize(("event", "_"), EVERY_KIND.values(), ids=list(EVERY_KIND))
-def test_the_kind_is_told_without_parsing(writer: Writer, event: events.Event, _: object) -> None:
+def test_the_kind_is_read_without_parsing(writer: Writer, event: events.Event, _: object) -> None:
     writer.write(event)
     source = opened(writer.store.read(10_000, 0))
     assert next(source.after(0)).kind == event.kind
 
 
-def test_the_id_of_a_call_is_told_without_parsing(writer: Writer) -> None:
+def test_the_id_of_a_call_is_read_without_parsing(writer: Writer) -> None:
     writer.write(events.ToolCalled(id='to"o\\l', name="x", summary=""), events.Said(text='"kind":"tool_called","id":"no"'))
     source = opened(writer.store.read(10_000, 0))
     assert [line.call for line in source.after(0)] == ['to"o\\l', ""]
 
 
-def test_a_file_may_come_later(tmp_path: Path) -> None:
-    source = Source(FileStore(tmp_path / "transcript.ndjson"))
+def test_a_file_may_appear_later(tmp_path: Path) -> None:
+    source = LineSource(FileStore(tmp_path / "transcript.ndjson"))
     assert not source.poll()
     (tmp_path / "transcript.ndjson").write_bytes(b"one\n")
     assert source.poll()
@@ -78,10 +78,10 @@ def test_a_file_may_come_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["shrunk", "replaced"])
-def test_a_file_that_begins_anew_is_read_anew(tmp_path: Path, replaced: bool) -> None:
+def test_a_file_that_starts_again_is_read_again(tmp_path: Path, replaced: bool) -> None:
     path = tmp_path / "transcript.ndjson"
     path.write_bytes(b"one\ntwo\n")
-    source = Source(FileStore(path))
+    source = LineSource(FileStore(path))
     source.poll()
     if replaced:
         (tmp_path / "other").write_bytes(b"three\nfour\nfive\n")
@@ -93,7 +93,7 @@ def test_a_file_that_begins_anew_is_read_anew(tmp_path: Path, replaced: bool) ->
     assert next(source.after(0)).data == b"three"
 
 
-def test_a_directory_in_its_place_is_no_transcript(tmp_path: Path) -> None:
-    source = Source(FileStore(tmp_path))
+def test_a_directory_is_an_empty_transcript(tmp_path: Path) -> None:
+    source = LineSource(FileStore(tmp_path))
     source.poll()
     assert list(source.after(0)) == []

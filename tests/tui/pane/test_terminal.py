@@ -1,4 +1,4 @@
-"""A pane on a real terminal, where its rows go past Textual's compositor."""
+"""A pane on a real terminal, where its rows bypass Textual's compositor."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 from tests.tui.pane.conftest import AT
 
 _SIZES = ("LINES", "COLUMNS")
-"""What readline, once loaded, tells all children about the terminal; theirs is another one."""
+"""readline exports the size of this terminal to all children; theirs is another one."""
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 
@@ -65,7 +65,7 @@ def said(begin: int, end: int) -> list[events.Said]:
     return [events.Said(text=f"line {number}") for number in range(begin, end)]
 
 
-def test_rows_stand_where_they_belong_as_they_come_and_under_what_lies_over_them(terminal: Terminal, transcript: Path) -> None:
+def test_rows_are_painted_in_place_and_below_a_toast(terminal: Terminal, transcript: Path) -> None:
     for end in range(20, 200, 20):
         write(transcript, *said(end - 20, end))
         wanted = [f" line {number}" for number in range(end - 12, end)]

@@ -9,157 +9,157 @@ from ccterm.tui.pane.query import Query
 from ccterm.tui.pane.rendering import KEPT_ROWS
 from ccterm.tui.pane.source import FileStore
 from ccterm.tui.pane.viewport import Viewport
-from tests.tui.pane.conftest import MakeReel, Writer, shown
+from tests.tui.pane.conftest import MakeViewport, Writer, shown
 
 
 def lines(begin: int, end: int) -> list[str]:
     return [f"line {number}" for number in range(begin, end)]
 
 
-def test_the_end_is_followed(writer: Writer, make_reel: MakeReel) -> None:
+def test_the_end_is_followed(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
-    reel = make_reel()
-    assert shown(reel) == lines(20, 30)
+    viewport = make_viewport()
+    assert shown(viewport) == lines(20, 30)
     writer.lines(3, 30)
-    assert shown(reel) == lines(23, 33)
+    assert shown(viewport) == lines(23, 33)
 
 
-def test_new_lines_move_nothing_once_one_has_scrolled(writer: Writer, make_reel: MakeReel) -> None:
+def test_new_lines_do_not_move_a_scrolled_view(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
-    reel = make_reel()
-    reel.scroll(-5)
-    assert shown(reel) == lines(15, 25)
+    viewport = make_viewport()
+    viewport.scroll(-5)
+    assert shown(viewport) == lines(15, 25)
     writer.lines(7, 30)
-    assert shown(reel) == lines(15, 25)
-    assert (reel.following, reel.new_lines) == (False, 7)
+    assert shown(viewport) == lines(15, 25)
+    assert (viewport.following, viewport.new_lines) == (False, 7)
 
 
-def test_scrolling_past_the_end_follows_again(writer: Writer, make_reel: MakeReel) -> None:
+def test_scrolling_past_the_end_follows_again(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
-    reel = make_reel()
-    reel.scroll(-5)
-    reel.scroll(5)
-    assert shown(reel) == lines(20, 30)
-    reel.scroll(1)
+    viewport = make_viewport()
+    viewport.scroll(-5)
+    viewport.scroll(5)
+    assert shown(viewport) == lines(20, 30)
+    viewport.scroll(1)
     writer.lines(1, 30)
-    assert shown(reel) == lines(21, 31)
+    assert shown(viewport) == lines(21, 31)
 
 
-def test_the_begin_is_where_scrolling_ends(writer: Writer, make_reel: MakeReel) -> None:
+def test_scrolling_stops_at_the_start(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
-    reel = make_reel()
-    reel.scroll(-500)
-    assert shown(reel) == lines(0, 10)
-    reel.scroll(3)
-    assert shown(reel) == lines(3, 13)
-    reel.go_home()
-    assert shown(reel) == lines(0, 10)
+    viewport = make_viewport()
+    viewport.scroll(-500)
+    assert shown(viewport) == lines(0, 10)
+    viewport.scroll(3)
+    assert shown(viewport) == lines(3, 13)
+    viewport.scroll_to_start()
+    assert shown(viewport) == lines(0, 10)
 
 
-def test_a_place_in_the_middle_of_a_long_answer_is_one_of_the_whole(writer: Writer, make_reel: MakeReel) -> None:
+def test_scrolling_inside_a_long_event_is_exact(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.Said(text="\n".join(lines(0, 900))))
-    reel = make_reel()
-    reel.go_home()
-    assert shown(reel) == lines(0, 10)
-    reel.scroll(700)
-    assert shown(reel) == lines(700, 710)
-    reel.resize(30, 10)
-    assert shown(reel) == lines(700, 710)
-    reel.scroll(-695)
-    assert shown(reel) == lines(5, 15)
+    viewport = make_viewport()
+    viewport.scroll_to_start()
+    assert shown(viewport) == lines(0, 10)
+    viewport.scroll(700)
+    assert shown(viewport) == lines(700, 710)
+    viewport.resize(30, 10)
+    assert shown(viewport) == lines(700, 710)
+    viewport.scroll(-695)
+    assert shown(viewport) == lines(5, 15)
 
 
-def test_a_short_transcript_has_nothing_to_scroll(writer: Writer, make_reel: MakeReel) -> None:
+def test_a_short_transcript_has_nothing_to_scroll(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(3)
-    reel = make_reel()
-    reel.scroll(-2)
-    assert reel.following
-    assert shown(reel) == lines(0, 3)
+    viewport = make_viewport()
+    viewport.scroll(-2)
+    assert viewport.following
+    assert shown(viewport) == lines(0, 3)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_way_of_scrolling_shows_a_piece_of_the_whole(writer: Writer, make_reel: MakeReel, seed: int) -> None:
+def test_any_sequence_of_scrolling_shows_consecutive_rows(writer: Writer, make_viewport: MakeViewport, seed: int) -> None:
     dice = random.Random(seed)
     texts = ["\n".join(f"{n}.{m} " + "word " * dice.randrange(20) for m in range(dice.randrange(1, 30))) for n in range(40)]
     for text in texts:
         writer.write(events.Said(text=text) if dice.random() < 0.5 else events.Printed(stream="stdout", text=text))
-    whole = shown(make_reel(40, 100_000))
-    reel = make_reel(40, 10)
+    whole = shown(make_viewport(40, 100_000))
+    viewport = make_viewport(40, 10)
     at = len(whole) - 10
     for _ in range(40):
         by = dice.choice([-1, 1, -9, 9, -200, 200, dice.randrange(-50, 50)])
-        reel.scroll(by)
+        viewport.scroll(by)
         at = min(max(at + by, 0), len(whole) - 10)
-        assert shown(reel) == whole[at : at + 10]
+        assert shown(viewport) == whole[at : at + 10]
 
 
-def test_another_width_keeps_the_line_at_the_top(writer: Writer, make_reel: MakeReel) -> None:
+def test_another_width_keeps_the_line_at_the_top(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.Printed(stream="stdout", text="\n".join(f"{number} " + "x" * 50 for number in range(40))))
-    reel = make_reel(30, 10)
-    reel.scroll(-31)
-    assert shown(reel)[1].startswith("  20 ")
-    reel.scroll(1)
-    reel.resize(80, 10)
-    assert shown(reel)[0] == "  20 " + "x" * 50
-    reel.resize(20, 10)
-    assert shown(reel)[0].startswith("  20 ")
+    viewport = make_viewport(30, 10)
+    viewport.scroll(-31)
+    assert shown(viewport)[1].startswith("  20 ")
+    viewport.scroll(1)
+    viewport.resize(80, 10)
+    assert shown(viewport)[0] == "  20 " + "x" * 50
+    viewport.resize(20, 10)
+    assert shown(viewport)[0].startswith("  20 ")
 
 
-def test_what_is_typed_stands_last_until_it_is_said(writer: Writer, make_reel: MakeReel) -> None:
-    reel = make_reel()
+def test_typed_text_is_last_until_it_is_said(writer: Writer, make_viewport: MakeViewport) -> None:
+    viewport = make_viewport()
     writer.write(events.Said(text="one"), events.Typing(text="tw"), events.Spent(cost_usd=1))
-    assert shown(reel) == ["one", "tw▌"]
+    assert shown(viewport) == ["one", "tw▌"]
     writer.write(events.Typing(text="two thr"))
-    assert shown(reel) == ["one", "two thr▌"]
+    assert shown(viewport) == ["one", "two thr▌"]
     writer.write(events.Said(text="two three"))
-    assert shown(reel) == ["one", "two three"]
+    assert shown(viewport) == ["one", "two three"]
 
 
-def test_what_was_typed_is_not_scrolled_back_to(writer: Writer, make_reel: MakeReel) -> None:
+def test_scrolling_skips_typed_text(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(20)
     writer.write(*(events.Typing(text=f"typing {number}") for number in range(50)))
-    reel = make_reel()
-    reel.scroll(-1)
-    assert shown(reel) == lines(9, 19)
+    viewport = make_viewport()
+    viewport.scroll(-1)
+    assert shown(viewport) == lines(9, 19)
 
 
-def test_a_call_gets_its_mark_when_its_answer_has_come(writer: Writer, make_reel: MakeReel) -> None:
-    reel = make_reel()
+def test_a_call_has_its_status_once_its_result_has_arrived(writer: Writer, make_viewport: MakeViewport) -> None:
+    viewport = make_viewport()
     writer.write(*(events.ToolCalled(id=name, name="Bash", summary=name) for name in ("good", "bad", "open")))
-    assert [row[-1] for row in shown(reel)] == ["…", "…", "…"]
+    assert [row[-1] for row in shown(viewport)] == ["…", "…", "…"]
     writer.write(events.ToolReturned(id="bad", ok=False, text=""), events.ToolReturned(id="good", ok=True, text=""))
-    assert [row[-1] for row in shown(reel)] == ["✓", "✗", "…"]
+    assert [row[-1] for row in shown(viewport)] == ["✓", "✗", "…"]
 
 
-def test_an_answer_far_behind_its_call_is_found_a_piece_at_a_time(writer: Writer, make_reel: MakeReel) -> None:
+def test_a_result_far_after_its_call_is_found_a_piece_at_a_time(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.ToolCalled(id="a", name="Bash", summary="make"))
     for _ in range(200):
         writer.write(events.Printed(stream="stdout", text="x" * 50_000))
     writer.write(events.ToolReturned(id="a", ok=True, text=""))
-    reel = make_reel(40, 3)
-    reel.go_home()
-    assert shown(reel)[0].endswith("…")
+    viewport = make_viewport(40, 3)
+    viewport.scroll_to_start()
+    assert shown(viewport)[0].endswith("…")
     frames = 0
-    while reel.rendering.outcomes.behind:
+    while viewport.rendering.outcomes.behind:
         frames += 1
-        last = shown(reel)[0]
+        last = shown(viewport)[0]
     assert last.endswith("✓")
     assert frames > 0
 
 
-def test_a_search_goes_through_lines_backwards_and_forwards(writer: Writer, make_reel: MakeReel) -> None:
+def test_a_search_goes_through_matches_backwards_and_forwards(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.Printed(stream="stdout", text="\n".join(f"{n} {'needle' if n % 10 == 0 else 'hay'}" for n in range(40))))
     writer.write(events.Said(text='A Needle, "kind" of'))
     writer.lines(20)
-    reel = make_reel()
-    reel.look_for(Query("needle"))
-    shown(reel)
+    viewport = make_viewport()
+    viewport.start_search(Query("needle"))
+    shown(viewport)
     found = []
     for forward in (True, False, False, True, True, True):
-        reel.find(forward=forward)
-        found.append((reel.finding.number() if reel.finding else 0, any("eedle" in row for row in shown(reel))))
+        viewport.find(forward=forward)
+        found.append((viewport.search.number() if viewport.search else 0, any("eedle" in row for row in shown(viewport))))
     assert found == [(5, True), (4, True), (3, True), (4, True), (5, True), (5, True)]
-    assert reel.count() == "5 of 5"
+    assert viewport.count() == "5 of 5"
 
 
 @pytest.mark.parametrize(
@@ -177,32 +177,32 @@ def test_a_search_goes_through_lines_backwards_and_forwards(writer: Writer, make
         ("pushed main", 1),
     ],
 )
-def test_a_search_finds_what_is_read_and_no_more(writer: Writer, make_reel: MakeReel, text: str, count: int) -> None:
+def test_a_search_finds_visible_text_only(writer: Writer, make_viewport: MakeViewport, text: str, count: int) -> None:
     writer.write(events.Said(text='say "hi" with back\\slash and Ümlaut or ümlaut\nUPPER'), events.Printed(stream="stderr", text="upper"))
     writer.write(events.ToolCalled(id="toolu_1", name="Bash", summary="ls"))
     writer.write(events.Pushed(remote="origin", ref="refs/heads/main", sha="abc", verified=True))
-    reel = make_reel()
-    reel.look_for(Query(text))
-    shown(reel)
-    assert reel.count() == (f"{count} found" if count else "none")
+    viewport = make_viewport()
+    viewport.start_search(Query(text))
+    shown(viewport)
+    assert viewport.count() == (f"{count} found" if count else "none")
 
 
-def test_a_hit_inside_a_folded_answer_unfolds_it(writer: Writer, make_reel: MakeReel) -> None:
+def test_a_match_inside_a_folded_result_unfolds_it(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.ToolReturned(id="a", ok=True, text="\n".join(f"row {number}" for number in range(200))))
-    reel = make_reel()
-    assert shown(reel)[-1] == "  … 197 more"
-    reel.look_for(Query("row 150"))
-    shown(reel)
-    reel.find(forward=True)
-    assert "  row 150" in shown(reel)
+    viewport = make_viewport()
+    assert shown(viewport)[-1] == "  … 197 more"
+    viewport.start_search(Query("row 150"))
+    shown(viewport)
+    viewport.find(forward=True)
+    assert "  row 150" in shown(viewport)
 
 
-def test_a_search_goes_on_while_lines_come(writer: Writer, make_reel: MakeReel) -> None:
-    reel = make_reel()
-    reel.look_for(Query("line"))
+def test_a_search_includes_new_lines(writer: Writer, make_viewport: MakeViewport) -> None:
+    viewport = make_viewport()
+    viewport.start_search(Query("line"))
     writer.lines(5)
-    shown(reel)
-    assert reel.count() == "5 found"
+    shown(viewport)
+    assert viewport.count() == "5 found"
 
 
 @pytest.mark.parametrize(
@@ -216,116 +216,116 @@ def test_a_search_goes_on_while_lines_come(writer: Writer, make_reel: MakeReel) 
         ("nothing like it", []),
     ],
 )
-def test_a_filter_shows_some_events_alone(writer: Writer, make_reel: MakeReel, text: str, wanted: list[str]) -> None:
+def test_a_filter_shows_only_matching_events(writer: Writer, make_viewport: MakeViewport, text: str, wanted: list[str]) -> None:
     writer.lines(2)
     writer.write(events.ToolCalled(id="a", name="Bash", summary="ls"), events.ToolReturned(id="a", ok=False, text="no such file"))
     writer.write(events.Finished(state=State.FAILED))
-    reel = make_reel()
-    reel.filter(Query(text))
-    assert shown(reel) == wanted
-    reel.filter(Query(""))
-    assert len(shown(reel)) == 5
+    viewport = make_viewport()
+    viewport.filter(Query(text))
+    assert shown(viewport) == wanted
+    viewport.filter(Query(""))
+    assert len(shown(viewport)) == 5
 
 
-def test_a_filtered_transcript_scrolls_and_grows(writer: Writer, make_reel: MakeReel) -> None:
-    reel = make_reel(40, 5)
-    reel.filter(Query("@said"))
+def test_a_filtered_transcript_scrolls_and_grows(writer: Writer, make_viewport: MakeViewport) -> None:
+    viewport = make_viewport(40, 5)
+    viewport.filter(Query("@said"))
     for number in range(20):
         writer.lines(1, number)
         writer.write(events.Notice(level="info", text="between"))
-    assert shown(reel) == lines(15, 20)
-    reel.scroll(-10)
-    assert shown(reel) == lines(5, 10)
+    assert shown(viewport) == lines(15, 20)
+    viewport.scroll(-10)
+    assert shown(viewport) == lines(5, 10)
     writer.lines(2, 20)
-    assert shown(reel) == lines(5, 10)
-    assert reel.new_lines == 2
+    assert shown(viewport) == lines(5, 10)
+    assert viewport.new_lines == 2
 
 
-def test_errors_are_gone_to_from_the_last_on(writer: Writer, make_reel: MakeReel) -> None:
+def test_errors_are_visited_from_the_last_one_backwards(writer: Writer, make_viewport: MakeViewport) -> None:
     for number in range(3):
         writer.lines(30)
         writer.write(events.ToolReturned(id="a", ok=False, text=f"error {number}"))
     writer.lines(30)
-    reel = make_reel()
-    shown(reel)
+    viewport = make_viewport()
+    shown(viewport)
     for number in (2, 1, 0, 2):
-        assert reel.find_error()
-        assert f"  error {number}" in shown(reel)
+        assert viewport.find_error()
+        assert f"  error {number}" in shown(viewport)
 
 
-def test_without_an_error_one_stays_where_one_is(writer: Writer, make_reel: MakeReel) -> None:
+def test_without_an_error_nothing_moves(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
-    reel = make_reel()
-    assert not reel.find_error()
-    assert reel.following
+    viewport = make_viewport()
+    assert not viewport.find_error()
+    assert viewport.following
 
 
-def test_an_answer_unfolds_and_folds(writer: Writer, make_reel: MakeReel) -> None:
+def test_a_result_unfolds_and_folds(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.write(events.ToolReturned(id="a", ok=True, text="1\n2\n3\n4\n5"))
     writer.lines(1)
-    reel = make_reel()
-    shown(reel)
-    reel.move_cursor(forward=False)
-    assert not reel.can_fold()
-    reel.move_cursor(forward=False)
-    reel.fold()
-    assert shown(reel) == ["  1", "  2", "  3", "  4", "  5", "line 0"]
-    reel.fold()
-    assert shown(reel) == ["  1", "  2", "  3", "  … 2 more", "line 0"]
+    viewport = make_viewport()
+    shown(viewport)
+    viewport.move_cursor(forward=False)
+    assert not viewport.can_fold()
+    viewport.move_cursor(forward=False)
+    viewport.fold()
+    assert shown(viewport) == ["  1", "  2", "  3", "  4", "  5", "line 0"]
+    viewport.fold()
+    assert shown(viewport) == ["  1", "  2", "  3", "  … 2 more", "line 0"]
 
 
-def test_the_chosen_event_is_brought_into_view(writer: Writer, make_reel: MakeReel) -> None:
+def test_the_chosen_event_is_scrolled_into_view(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(30)
-    reel = make_reel()
-    shown(reel)
+    viewport = make_viewport()
+    shown(viewport)
     for _ in range(15):
-        reel.move_cursor(forward=False)
-    assert "line 15" in shown(reel)
-    assert reel.event_at_hand() == reel.event(reel.cursor or 0)
+        viewport.move_cursor(forward=False)
+    assert "line 15" in shown(viewport)
+    assert viewport.current_event() == viewport.event(viewport.cursor or 0)
     for _ in range(14):
-        reel.move_cursor(forward=True)
-    assert "line 29" in shown(reel)
+        viewport.move_cursor(forward=True)
+    assert "line 29" in shown(viewport)
 
 
-def test_a_line_that_cannot_be_read_says_so(writer: Writer, make_reel: MakeReel) -> None:
+def test_an_unreadable_line_is_reported(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(1)
     begin = writer.store.size()
     writer.store.append(b'{"seq":1,"kind":"what"}\n')
     writer.lines(1, 1)
-    assert shown(make_reel(90))[1] == f"✗ a line of this transcript cannot be read: 23 bytes at {begin}"
+    assert shown(make_viewport(90))[1] == f"✗ a line of this transcript cannot be read: 23 bytes at {begin}"
 
 
-def test_a_place_by_its_share(writer: Writer, make_reel: MakeReel) -> None:
+def test_scrolling_to_a_fraction(writer: Writer, make_viewport: MakeViewport) -> None:
     writer.lines(1000)
-    reel = make_reel()
+    viewport = make_viewport()
     for share, wanted in ((0.0, 0), (0.5, 500), (1.0, 990)):
-        reel.show_share(share)
-        first = int(shown(reel)[0].split()[1])
+        viewport.scroll_to_fraction(share)
+        first = int(shown(viewport)[0].split()[1])
         assert abs(first - wanted) <= 10
 
 
-def test_memory_does_not_grow_with_the_transcript(writer: Writer, make_reel: MakeReel) -> None:
-    reel = make_reel()
+def test_memory_does_not_grow_with_the_transcript(writer: Writer, make_viewport: MakeViewport) -> None:
+    viewport = make_viewport()
     for number in range(12):
         writer.write(events.Printed(stream="stdout", text="\n".join(lines(0, 300))))
         writer.lines(20, number)
-        shown(reel)
-        reel.scroll(-random.Random(number).randrange(2000))
-        shown(reel)
-        assert 0 < reel.rendering.kept_rows <= KEPT_ROWS + 300
-        reel.follow()
+        shown(viewport)
+        viewport.scroll(-random.Random(number).randrange(2000))
+        shown(viewport)
+        assert 0 < viewport.rendering.kept_rows <= KEPT_ROWS + 300
+        viewport.follow()
 
 
-def test_a_transcript_that_begins_anew_is_shown_from_its_end(tmp_path: Path, writer: Writer) -> None:
+def test_a_transcript_that_starts_again_is_shown_from_its_end(tmp_path: Path, writer: Writer) -> None:
     path = tmp_path / "transcript.ndjson"
     writer.lines(30)
     path.write_bytes(writer.store.read(10_000, 0))
-    reel = Viewport(FileStore(path))
-    reel.resize(40, 10)
-    shown(reel)
-    reel.go_home()
+    viewport = Viewport(FileStore(path))
+    viewport.resize(40, 10)
+    shown(viewport)
+    viewport.scroll_to_start()
     again = Writer()
     again.lines(3, 100)
     path.write_bytes(again.store.read(10_000, 0))
-    shown(reel)
-    assert shown(reel) == lines(100, 103)
+    shown(viewport)
+    assert shown(viewport) == lines(100, 103)

@@ -1,0 +1,128 @@
+"""How runs read on the screen, in the colours of the theme; where a text is also printed by `ccterm runs` and `show`, it comes from `render`."""
+
+import re
+from datetime import datetime
+
+from textual.content import Content
+
+from ccterm.events import Limited
+from ccterm.models import Run, State
+from ccterm.render import change_numbers, outcome, sign
+from ccterm.tui.run_view import RunView
+
+TONES = {
+    "●": "$text-primary",
+    "?": "bold $text-warning",
+    "✓": "$text-success",
+    "✗": "bold $text-error",
+    "!": "bold $text-error",
+    "‖": "$text-warning",
+    "○": "dim",
+    "–": "dim",
+}
+SIGNS = {
+    "●": "running",
+    "?": "waiting for you",
+    "✗": "failed",
+    "!": "refused by policy",
+    "‖": "held",
+    "○": "queued",
+    "✓": "done",
+    "–": "cancelled",
+}
+_WINDOWS = {"five_hour": "5-hour window", "seven_day": "week", "seven_day_opus": "week (opus)", "seven_day_sonnet": "week (sonnet)"}
+
+
+def styled_sign(run: Run) -> Content:
+    """Return the sign of a run in its colour."""
+    text = sign(run)
+    return Content.styled(text, TONES[text])
+
+
+def status(view: RunView) -> str:
+    """Return a run's status in a few words: its step while it is running, else its outcome."""
+    run = view.run
+    if view.waiting:
+        return "waiting"
+    if run.state is State.RUNNING:
+        return view.step or "starting"
+    if run.state is State.QUEUED:
+        return f"held: {run.held}" if run.held else "queued"
+    return outcome(run)
+
+
+def short_status(view: RunView) -> str:
+    """Return the status without details, for where there is little room."""
+    return "refused" if sign(view.run) == "!" and not view.run.pushed else re.split("[,/:]", status(view), maxsplit=1)[0]
+
+
+def elapsed(view: RunView, at: datetime) -> str:
+    """Return how long a run has been running or took, in whole seconds: 4:12, 1:02:03."""
+    taken = view.seconds(at)
+    if taken is None:
+        return ""
+    minutes, rest = divmod(int(taken), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def cost(run: Run) -> str:
+    """Return what a run has cost; "" while that is nothing."""
+    return f"${run.cost_usd:.2f}" if run.cost_usd or run.state.final else ""
+
+
+def usage(run: Run) -> str:
+    """Return what a run has used: $0.31 · 18 turns · 212k tokens."""
+    used = run.tokens.input + run.tokens.output + run.tokens.cache
+    return f"${run.cost_usd:.2f} · {run.turns} turn{'' if run.turns == 1 else 's'} · {_tokens(used)} tokens"
+
+
+def _tokens(count: int) -> str:
+    """Return a number of tokens as people read it: 940, 12k, 1.3M."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
+
+
+def detail(view: RunView) -> str:
+    """Return the end of a run's line: what it is doing, or what it changed and said at its end."""
+    run = view.run
+    if run.state.final:
+        asked = "asked a question" if run.asked and run.state is State.SUCCEEDED else ""
+        return "  ".join(part for part in (change_numbers(run), asked or first_line(run.summary)) if part)
+    return view.activity
+
+
+def hint(view: RunView) -> tuple[Content, str] | None:
+    """Return the line below a pane: the keys that help now, and a remark; None while there is nothing to do."""
+    run = view.run
+    if view.waiting and run.waiting_until:
+        return _keys(("s", "answer"), ("h", "finish")), f"waiting until {run.waiting_until.astimezone():%H:%M}"
+    if run.awaits_apply:
+        return _keys(("a", "apply"), ("d", "diff"), ("m", "reviewed")), f"changes for {run.task.repo}"
+    if run.state is State.CANCELLED and run.salvage and not run.salvage.delivered:
+        return _keys(("P", "push its work"), ("d", "diff"), ("r", "retry"), ("m", "reviewed")), "work kept"
+    if run.state is not State.FAILED or run.pushed:
+        return None
+    fix = [("e", "re-export the login")] if view.login_failed else []
+    kept = run.salvage is not None
+    more = [("P", "push anyway"), ("d", "diff")] if kept else []
+    return _keys(*fix, ("r", "retry"), *more, ("m", "reviewed")), "work kept" if kept else ""
+
+
+def _keys(*pairs: tuple[str, str]) -> Content:
+    parts = [Content.assemble((key, "bold $text-accent"), f" {text}") for key, text in pairs]
+    return Content("   ").join(parts)
+
+
+def limit_text(limited: Limited) -> str:
+    """Return how full a usage window is and when it resets: 5-hour window 62%, resets 17:00."""
+    name = _WINDOWS.get(limited.limit, limited.limit.replace("_", " "))
+    used = "used up" if limited.status == "rejected" else f"{limited.utilization:.0%}" if limited.utilization is not None else "in use"
+    resets = f", resets {limited.resets_at.astimezone():%H:%M}" if limited.resets_at else ""
+    return f"{name} {used}{resets}"
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text that is not empty."""
+    return text.strip().split("\n", 1)[0]

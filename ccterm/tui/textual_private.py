@@ -1,0 +1,112 @@
+"""Everything that is taken from Textual's private parts. Where one is missing, Textual's public way does the same work, only slower.
+
+Textual's compositor walks every row of every widget for each frame, which costs more than making the rows. So while nothing covers a
+pane, its rows go to the terminal directly; otherwise Textual paints them.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import perf_counter
+
+from textual.app import App
+from textual.geometry import Offset, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+_SHAPE_CHANGED = (AttributeError, TypeError, ValueError)
+"""What is raised when a private part is missing, or has become another one."""
+
+
+def frames_waiting(app: object) -> int:
+    """Return how many writes a slow terminal has not taken yet; 0 when unknown."""
+    try:
+        return int(app._driver._writer_thread._queue.qsize())  # type: ignore[attr-defined]  # private, and not there on every driver
+    except _SHAPE_CHANGED:
+        return 0
+
+
+def watch_passes(screen: object, took: Callable[[float], None]) -> bool:
+    """Call `took` with the seconds of every pass of a screen's compositor. Returns whether that is possible."""
+    paint = getattr(screen, "_compositor_refresh", None)
+    if not callable(paint):
+        return False
+
+    def timed() -> None:
+        begin = perf_counter()
+        paint()
+        took(perf_counter() - begin)
+
+    return _replace(screen, "_compositor_refresh", timed)
+
+
+def lay_out_once(screen: object) -> bool:
+    """Lay a screen out once for each size: Textual reports the size again right after a layout. Returns whether that is possible."""
+    lay_out, compositor = getattr(screen, "_screen_resized", None), getattr(screen, "_compositor", None)
+    if not callable(lay_out) or not hasattr(compositor, "size"):
+        return False
+
+    def once(size: Size) -> None:
+        if getattr(compositor, "size", None) != size:  # layouts that are asked for otherwise take another way
+            lay_out(size)
+
+    return _replace(screen, "_screen_resized", once)
+
+
+def _replace(screen: object, name: str, method: object) -> bool:
+    with suppress(AttributeError):
+        setattr(screen, name, method)
+        return True
+    return False
+
+
+def rows_in_place(widget: Widget, strips: Sequence[Strip]) -> str:
+    """Return the sequence that puts a widget's rows in their place on the terminal; "" when it is covered, or that is unknown."""
+    try:
+        place = _uncovered(widget)
+        if place is None:
+            return ""
+        left, top, console = place.x + 1, place.y + 1, widget.app.console
+        return "".join([f"\x1b[{top + y};{left}H{strip.render(console)}" for y, strip in enumerate(strips)])
+    except _SHAPE_CHANGED:
+        return ""
+
+
+def _uncovered(widget: Widget) -> Offset | None:
+    """Return where a widget stands on the terminal, if all of it is visible and will stay so."""
+    app, screen = widget.app, widget.screen
+    settled = not (screen._layout_required or screen._scroll_required or screen._repaint_required or app._batch_count)
+    if app.screen is not screen or app.is_headless or app.is_inline or not settled:
+        return None
+    shown = screen._compositor.visible_widgets
+    if widget not in shown:
+        return None
+    region, clip = shown[widget]
+    if region.size != widget.outer_size or not clip.contains_region(region):
+        return None
+    for other, (place, its_clip) in shown.items():
+        if other is widget:
+            return region.offset
+        if place.intersection(its_clip).overlaps(region):
+            return None
+    return None
+
+
+def send(app: App[object], rows: str) -> None:
+    """Write rows to the terminal as one frame and leave the cursor where the app wants it; else have Textual paint the screen."""
+    try:
+        begin, end, write, flush = app._begin_update, app._end_update, app._driver.write, app._driver.flush  # type: ignore[union-attr]  # None raises, too
+    except AttributeError:
+        app.refresh()
+        return
+    begin()
+    write(f"{rows}\x1b[{app.cursor_position.y + 1};{app.cursor_position.x + 1}H")
+    end()
+    flush()
+
+
+def write_to_terminal(app: App[None], sequence: str) -> None:
+    """Write a control sequence that changes nothing on the screen; left out where there is no terminal, or no way to it."""
+    driver = getattr(app, "_driver", None)
+    if driver is not None and not app.is_headless:
+        with suppress(OSError, AttributeError):
+            driver.write(sequence)

@@ -1,0 +1,234 @@
+"""A service for tests of the terminal: the same interface, real transcripts on disk, and runs whose events a test emits one by one.
+
+Time stands still at `NOON` unless a test moves it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ccterm.credentials.export import Exported
+from ccterm.draft import Draft
+from ccterm.errors import CctermError, UnknownRun, UsageError
+from ccterm.events import Event, Finished, Queued
+from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
+from ccterm.record import Recorder
+from ccterm.service.protocol import NO_ALLOWANCES, Service
+from ccterm.state_dir import StateDir
+from ccterm.transcript import Transcript
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+REMOTE = "https://github.com/acme/shop"
+
+
+@dataclass
+class Clock:
+    """A clock that only a test moves."""
+
+    at: datetime = NOON
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.at
+
+    def forward(self, **by: float) -> None:
+        """Move the clock."""
+        self.at += timedelta(**by)
+
+
+@dataclass
+class FakeService(Service):
+    """A service whose runs do what a test says. calls: what it was asked to do. refusal: the error that answers every call, if set."""
+
+    directory: Path
+    clock: Clock = field(default_factory=Clock)
+    check_results: list[CheckResult] = field(default_factory=list)
+    patches: dict[RunId, bytes] = field(default_factory=dict)
+    changes: list[PendingChange] = field(default_factory=list)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    refusal: CctermError | None = None
+    at_once: int | None = None
+    """How many runs of the last batch may run at once."""
+    image_log: list[str] = field(default_factory=list)
+    """The output of an image build."""
+    image_built: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to finish an image build."""
+
+    def __post_init__(self) -> None:
+        self._state = StateDir(self.directory).prepare()
+        self._recorders: dict[RunId, Recorder] = {}
+        self._reviewed: set[RunId] = set()
+
+    @property
+    def state(self) -> StateDir:
+        """The state directory, with the transcripts."""
+        return self._state
+
+    def add_run(self, branch: str, *, prompt: str = "Do it", number: int | None = None, **task: object) -> Run:
+        """Queue a run, as another process might."""
+        number = number if number is not None else len(self._recorders)
+        run = RunId(f"01FAKE0{number:019}")
+        given = {"prompt": prompt, "repo": REMOTE, "remote": REMOTE, "branch": branch, "execution_mode": ExecutionMode.LOCAL} | task
+        fresh = Run(id=run, batch=BatchId(run), task=Task.model_validate(given), created=self.clock(), attempts=(run,))
+        self._recorders[run] = Recorder(fresh, Transcript(self._state.run(run), run), None)
+        self.emit(run, Queued(target=branch, prompt=prompt))
+        return fresh
+
+    def emit(self, run: RunId, *events: Event) -> None:
+        """Emit events of a run."""
+        self._recorders[run].emit([event.model_copy(update={"at": self.clock()}) for event in events])
+
+    def change(self, run: RunId, **fields: object) -> None:
+        """Change a part of a run's document that no event carries."""
+        self._recorders[run].change(**fields)
+
+    async def settle(self) -> None:
+        """Wait until all events are in the transcripts."""
+        for recorder in self._recorders.values():
+            await recorder.save()
+
+    async def close(self) -> None:
+        """Close the transcripts."""
+        for recorder in self._recorders.values():
+            await recorder.close()
+
+    def _called(self, *call: str) -> None:
+        self.calls.append(call)
+        if self.refusal:
+            raise self.refusal
+
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+        """Queue tasks."""
+        self.at_once = max_concurrent
+        for draft in drafts:
+            self._called("submit", draft.branch or "", draft.prompt)
+        return [
+            self.add_run(draft.branch or "", prompt=draft.prompt, model=draft.model, mode=Mode.PIPELINE if draft.branch else Mode.TESTING)
+            for draft in drafts
+        ]
+
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+        """Return the tasks that drafts would become."""
+        if self.refusal:
+            raise self.refusal
+        notes = ["local mode is no isolation: the agent runs on this machine as you"]
+        if any(draft.skip_permissions for draft in drafts):
+            notes.append("permissions are skipped: the agent may do everything that you may do")
+        given = {"remote": REMOTE, "execution_mode": ExecutionMode.LOCAL, "notes": notes}
+        return [
+            Task.model_validate(
+                {
+                    "prompt": draft.prompt,
+                    "repo": draft.repo or ".",
+                    "branch": draft.branch,
+                    "mode": "pipeline" if draft.branch else "testing",
+                }
+                | given
+            )
+            for draft in drafts
+        ]
+
+    async def find(self, ref: str) -> Run:
+        """Return a run by its id."""
+        if ref not in self._recorders:
+            raise UnknownRun(f"there is no run {ref}", "ccterm runs lists them")
+        return self._recorders[RunId(ref)].run
+
+    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+        """Return runs, oldest first."""
+        found = [recorder.run for recorder in self._recorders.values()]
+        found = [run for run in found if (not states or run.state in states) and (since is None or run.created >= since)]
+        return found[-limit:] if limit else found
+
+    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+        """Yield a run's events as they are emitted."""
+        async for batch in self._recorders[run].follow(after):
+            for event in batch:
+                yield event
+
+    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+        """Stop a run."""
+        self._called("cancel", run, "now" if now else "keep")
+        self.emit(run, Finished(state=State.CANCELLED, summary="cancelled by the user"))
+
+    async def cancel_all(self, *, now: bool = False) -> None:
+        """Stop all runs."""
+        self.calls.append(("cancel_all", "now" if now else "keep"))
+        for run, recorder in self._recorders.items():
+            if not recorder.run.state.final:
+                await self.cancel(run, now=now)
+
+    async def steer(self, run: RunId, text: str) -> None:
+        """Send a message to the agent."""
+        self._called("steer", run, text)
+
+    async def hold(self, run: RunId) -> None:
+        """Hold the agent."""
+        self._called("hold", run)
+
+    async def release(self, run: RunId) -> None:
+        """Let the agent finish."""
+        self._called("release", run)
+
+    async def retry(self, run: RunId) -> Run:
+        """Queue the same task again."""
+        self._called("retry", run)
+        old = await self.find(run)
+        return self.add_run(old.task.branch or "", prompt=old.task.prompt)
+
+    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+        """Push kept work."""
+        self._called("push", run)
+        return await self.find(run)
+
+    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+        """Apply kept changes to the working copy."""
+        self._called("apply", run, *only)
+        self.change(run, synced=Sync(files=len(only) or 1))
+        return await self.find(run)
+
+    async def pending(self, run: RunId) -> list[PendingChange]:
+        """Return the changes that the test has set."""
+        return self.changes
+
+    async def undo(self, run: RunId) -> Run:
+        """Undo the changes."""
+        self._called("undo", run)
+        return await self.find(run)
+
+    async def review(self, run: RunId) -> Run:
+        """Mark the run as reviewed."""
+        self._called("review", run)
+        if not (await self.find(run)).state.final:
+            raise UsageError(f"run {run} has not ended yet")
+        self.change(run, reviewed=True)
+        return await self.find(run)
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Yield the results that the test has set."""
+        self.calls.append(("checks", mode))
+        for result in list(self.check_results):
+            yield result
+
+    async def patch(self, run: RunId) -> bytes | None:
+        """Return the patch that the test has set."""
+        return self.patches.get(run)
+
+    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+        """Fetch the commit into a repository."""
+        self._called("fetch", run, str(repo))
+        return f"refs/ccterm/{run}"
+
+    async def export_login(self) -> Exported:
+        """Export the login."""
+        self._called("export")
+        return Exported(self.directory / "login.json", self.clock() + timedelta(hours=8))
+
+    async def make_image(self) -> AsyncIterator[str]:
+        """Yield the output that the test has set, and wait for the end."""
+        self._called("make_image")
+        for line in self.image_log:
+            yield line
+        await self.image_built.wait()

@@ -1,0 +1,262 @@
+"""Everything that a user can see, as scenarios in the real app: for the snapshot tests and for the screenshots."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from ccterm.causes import Cause
+from ccterm.events import Finished, Held, Limited, Said, Started, StepStarted, ToolCalled, ToolReturned, Typing
+from ccterm.models import CheckResult, State
+from ccterm.settings import Settings
+from ccterm.tui.app import CctermApp
+from ccterm.tui.memory import Memory
+from ccterm.tui.widgets.field import Field
+from tests.tui.fake_service import NOON, Clock, FakeService
+from tests.tui.on_screen import type_text, wait_for_text
+from tests.tui.run_events import commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent, wait_for_input
+
+Scenario = Callable[[FakeService, Pilot[None]], Awaitable[None]]
+LATER = timedelta(minutes=4, seconds=12)
+CHECKS = (
+    CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012),
+    CheckResult(name="disk", group="essentials", status="pass", text="81.4 GiB free at /home/ann", seconds=0.003),
+    CheckResult(name="engine", group="engine", status="pass", text="a round trip in a container", seconds=0.14),
+    CheckResult(name="image", group="engine", status="warn", text="the image is not built yet, from node:20-slim; about two minutes, once", fix="ccterm image build", seconds=0.02),
+    CheckResult(name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="e re-exports it; or claude setup-token", seconds=0.008),
+    CheckResult(name="push", group="repository", status="fail", text="push refused: the token cannot write workflows", fix="gh auth refresh -s workflow", seconds=0.48),
+)  # fmt: skip
+
+_APT = (
+    "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]",
+    "Get:2 http://deb.debian.org/debian bookworm/main amd64 Packages [8,792 kB]",
+    "Fetched 9,274 kB in 2s (5,112 kB/s)",
+    "Reading package lists... Done",
+    "The following NEW packages will be installed: git git-lfs openssh-client python3",
+    "Setting up git (1:2.39.5-0+deb12u2) ...",
+)
+
+
+def scenario_app() -> CctermApp:
+    """Return an app whose clock is a few minutes past all events."""
+    memory = Memory(None)
+    memory.launched({"repo": "~/code/shop", "prompt": "Round the totals in one place"})
+    return CctermApp(Settings.model_validate({"mode": "local"}), memory=memory, detached=True, checks=False, clock=Clock(NOON + LATER))
+
+
+async def play(scenario: Scenario, pilot: Pilot[None], *, directory: Path) -> None:
+    """Play a scenario up to the moment that is to be shown."""
+    service = FakeService(directory)
+    await scenario(service, pilot)
+    for blinking in [*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)]:
+        blinking.cursor_blink = False
+        blinking.notify_style_update()  # else a line that was painted with the cursor hidden would be shown
+    await pilot.pause()
+    await service.close()
+
+
+async def open_app(service: FakeService, pilot: Pilot[None], *texts: str, keys: str = "") -> None:
+    """Connect the app to the service, press keys, and wait for texts."""
+    await service.settle()
+    assert isinstance(pilot.app, CctermApp)
+    pilot.app.connected(service)
+    await pilot.pause()
+    if len(service.calls) == 0 and (runs := await service.runs()):
+        await wait_for_text(pilot, runs[0].task.target)
+    await pilot.press(*keys.split())
+    await wait_for_text(pilot, *texts)
+
+
+def four(service: FakeService) -> None:
+    """Add four runs: one running, one waiting for input, one failed, one starting."""
+    run = start_agent(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests.", model="sonnet"))
+    service.emit(
+        run.id,
+        Said(text="The refresh path still trusts the old cookie."),
+        ToolCalled(id="9", name="Bash", summary="pytest -q"),
+        Typing(text="I'll fix that n"),
+    )
+    wait_for_input(service, service.add_run("feature/search", prompt="Search is too slow with many products; build an index."))
+    fail(service, service.add_run("fix/rounding", prompt="Totals show too many digits."))
+    service.emit(service.add_run("chore/deps", prompt="Update what is outdated.").id, Started(), StepStarted(step="setup"))
+
+
+def twelve(service: FakeService) -> None:
+    """Add twelve runs, in every state there is."""
+    four(service)
+    push(service, service.add_run("docs/api", prompt="Document the API."))
+    refuse(service, service.add_run("chore/settings", prompt="Take the settings from the shared directory."))
+    start_agent(service, service.add_run("perf/images", prompt="Images are too large."), text="Most of the weight is in three pictures.")
+    service.emit(service.add_run("perf/cache").id)
+    service.emit(service.add_run("feature/export").id, Held(reason="branch busy"))
+    push(service, service.add_run("fix/typo"))
+    service.emit(service.add_run("feature/old").id, Finished(state=State.CANCELLED, summary="cancelled by the user"))
+    start_agent(
+        service,
+        service.add_run("test/flaky", prompt="Find out why the tests fail now and then."),
+        text="It fails once in twenty runs; I'll look at the clock.",
+    )
+
+
+async def empty(service: FakeService, pilot: Pilot[None]) -> None:
+    await open_app(service, pilot, "No runs yet")
+
+
+async def fleet_of_four(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "chore/deps", "I'll fix that n")
+
+
+async def fleet_of_twelve(service: FakeService, pilot: Pilot[None]) -> None:
+    twelve(service)
+    await open_app(service, pilot, "feature/login", "7 ")
+
+
+async def light(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "chore/deps", "I'll fix that n", keys="t")
+
+
+async def filtered(service: FakeService, pilot: Pilot[None]) -> None:
+    twelve(service)
+    await open_app(service, pilot, "docs/api", keys="f p u s h e d backspace backspace backspace backspace backspace backspace d o c")
+
+
+async def steering(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "Message to feature/search", keys="2 s I n space m e m o r y")
+
+
+async def cancelling(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "Stop feature/login?", keys="c")
+
+
+async def leaving(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "3 runs are still active. Quit?", keys="q")
+
+
+async def run(service: FakeService, pilot: Pilot[None]) -> None:
+    push(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests."))
+    await open_app(service, pilot, "› Bash", "pushed", keys="enter")
+
+
+async def run_facts(service: FakeService, pilot: Pilot[None]) -> None:
+    refuse(service, service.add_run("chore/settings", prompt="Take the settings from the shared directory."))
+    await open_app(service, pilot, "policy: a symlink", keys="enter tab")
+
+
+async def run_diff(service: FakeService, pilot: Pilot[None]) -> None:
+    push(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests."))
+    commit(service, service.add_run("feature/other"))
+    await open_app(service, pilot, "LIMIT = 5", keys="1 d")
+
+
+async def preflight_failing(service: FakeService, pilot: Pilot[None]) -> None:
+    service.check_results = list(CHECKS)
+    await open_app(service, pilot, "2 to fix", keys="p")
+
+
+async def preflight_fixed(service: FakeService, pilot: Pilot[None]) -> None:
+    service.check_results = [each.model_copy(update={"status": "pass"}) if each.status == "fail" else each for each in CHECKS[:4]]
+    service.check_results += [
+        CheckResult(name="login", group="claude", status="pass", text="a login, valid for 8 h", seconds=0.008),
+        CheckResult(name="push", group="repository", status="pass", text="push to acme/shop", seconds=0.41),
+    ]
+    await open_app(service, pilot, "1 warning", keys="p")
+
+
+async def preflight_building(service: FakeService, pilot: Pilot[None]) -> None:
+    service.check_results, service.image_log = (
+        list(CHECKS[:4]),
+        ["installing what boxes need into node:20-slim; about two minutes, once", *_APT],
+    )
+    await open_app(service, pilot, "1 warning", "containers (dagger)", keys="p x")
+    await pilot.press("b")
+    await wait_for_text(pilot, "building the image", "Setting up git")
+
+
+async def history(service: FakeService, pilot: Pilot[None]) -> None:
+    twelve(service)
+    await open_app(service, pilot, "✓ docs/api", "in total:", keys="H")
+
+
+async def usage_limit(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    hit_usage_limit(service, service.add_run("perf/cache", prompt="The cache forgets too early."))
+    held = service.add_run("perf/images", prompt="Images are too large.")
+    service.emit(held.id, Held(reason="usage limit, resets 17:00"))
+    await open_app(service, pilot, "5-hour window used up, resets 17:00", "held: usage")
+
+
+async def launch(service: FakeService, pilot: Pilot[None]) -> None:
+    await open_app(service, pilot, "Repository", keys="n")
+    await type_text(pilot, "Add rate limiting to the login endpoint, with tests.")
+    await wait_for_text(pilot, "1 run on this machine")
+
+
+async def launch_several(service: FakeService, pilot: Pilot[None]) -> None:
+    await open_app(service, pilot, "Repository", keys="n")
+    pilot.app.screen.query_one(TextArea).insert(
+        "Add rate limiting to the login endpoint, with tests.\n---\nRound the totals in one place.\n---\nDocument the API."
+    )
+    pilot.app.screen.query_one("#max_concurrent", Field).input.value = "2"
+    pilot.app.screen.query_one("#skip_permissions", Field).input.value = "yes"
+    await wait_for_text(pilot, "2 at once", "permissions are skipped")
+
+
+async def launch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
+    await open_app(service, pilot, "Repository", keys="n")
+    await type_text(pilot, "Add rate limiting")
+    for name, text in (("repo", "https://ann:secret@github.com/acme/shop"), ("branch", "feature..x"), ("timeout", "soon")):
+        pilot.app.screen.query_one(f"#{name}", Field).input.value = text
+    await wait_for_text(pilot, "range; use a single dot", "is no", "launches once the form is complete")
+
+
+async def help_screen(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "Send a message to the running agent", keys="question_mark")
+
+
+async def applying(service: FakeService, pilot: Pilot[None]) -> None:
+    offer_changes(service)
+    await open_app(service, pilot, "Apply these changes", "src/a.py", keys="a")
+
+
+async def awaiting(service: FakeService, pilot: Pilot[None]) -> None:
+    offer_changes(service)
+    await open_app(service, pilot, "waiting for approval")
+
+
+async def palette(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "Retry", keys="3 ctrl+p r e t r y")
+
+
+async def lost(service: FakeService, pilot: Pilot[None]) -> None:
+    fail(service, service.add_run("feature/login"), Cause.LOST, "The ccterm process that carried out this run ended before the run did")
+    service.emit(
+        service.add_run("fix/rounding").id,
+        Started(),
+        StepStarted(step="agent"),
+        Limited(limit="seven_day", status="allowed", utilization=0.62),
+    )
+    await open_app(service, pilot, "failed (lost)", "week 62%")
+
+
+async def tools(service: FakeService, pilot: Pilot[None]) -> None:
+    one = start_agent(service, service.add_run("feature/login"))
+    service.emit(one.id, ToolReturned(id="4", ok=True, text="late"), Said(text="Done with the first half."))
+    await open_app(service, pilot, "Done with the first half.")
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    scenario.__name__: scenario
+    for scenario in (
+        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, preflight_failing, preflight_fixed,
+        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, help_screen, palette, lost, tools, awaiting, applying,
+    )
+}  # fmt: skip
