@@ -10,6 +10,8 @@ from textual.pilot import Pilot
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
+from ccterm.tui.screens.fleet import FleetScreen
+from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 
 Show = Callable[..., AbstractAsyncContextManager[Pilot[None]]]
@@ -31,7 +33,7 @@ async def service(tmp_path: Path) -> AsyncIterator[FakeService]:
 
 @pytest.fixture
 def show(service: FakeService) -> Show:
-    """Run the app, connected to the service; yields its pilot."""
+    """Run the app, connected to the service; yields its pilot once a run has the focus, if there is any."""
 
     @asynccontextmanager
     async def shown(size: tuple[int, int] = (120, 32), **given: object) -> AsyncIterator[Pilot[None]]:
@@ -44,6 +46,8 @@ def show(service: FakeService) -> Show:
         await service.settle()
         async with app.run_test(size=size, notifications=True) as pilot:
             app.connected(service)
+            if await service.runs():
+                await until(lambda: not isinstance(app.screen, FleetScreen) or app.screen.current_run())
             await pilot.pause()
             yield pilot
 
