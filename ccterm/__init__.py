@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["AgentService", "Draft", "Run", "Service", "State", "__version__"]
-_HOMES = {"AgentService": "agent_service", "Service": "service", "Draft": "draft", "Run": "models", "State": "models"}
+_HOMES = {"AgentService": "service.local", "Service": "service.protocol", "Draft": "draft", "Run": "models", "State": "models"}
 
 
 def __getattr__(name: str) -> object:

@@ -6,7 +6,7 @@ import signal
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, state_dir
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.daemon.server import Connections
 from ccterm.daemon.spawn import until_idle
 from ccterm.daemon.wiring import owning

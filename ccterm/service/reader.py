@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import Event
 from ccterm.models import PendingChange, Run, RunId, State

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.draft import Draft, anchored
 from ccterm.errors import DaemonError
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.daemon.spawn import attached_or_started
 from ccterm.errors import DaemonError
 from ccterm.models import State

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.daemon import open_record
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.models import Run, RunId, State, Sync, Task, new_id, now
 from ccterm.service.protocol import Service
 from ccterm.service.reader import RecordReader, at_rest

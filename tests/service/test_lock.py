@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.errors import StateError
 from ccterm.processes import boot_id
 from ccterm.state_dir import StateDir, write_private
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 HOLD = """
 import subprocess, sys
 from pathlib import Path
-from ccterm.owner.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 lock = DaemonLock(StateDir(Path(sys.argv[1])), version="1.2")
 acquired = lock.try_acquire()
