@@ -52,10 +52,10 @@ async def listening(service: Service, state: StateDir, visits: Connections | Non
     server = await asyncio.start_unix_server(desk.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
-        await asyncio.to_thread(write_private, state.socket_line, f"{path}\n".encode())
+        await asyncio.to_thread(write_private, state.socket_address, f"{path}\n".encode())
         yield
     finally:
-        state.socket_line.unlink(missing_ok=True)
+        state.socket_address.unlink(missing_ok=True)
         server.close()
         await desk.finish()
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)

@@ -53,7 +53,7 @@ async def _start(state: StateDir, lock: DaemonLock, environ: Mapping[str, str]) 
     process = await asyncio.to_thread(_spawn, state, environ)
     try:
         async with asyncio.timeout(START_SECONDS):
-            while lock.holder() is None or not state.socket_line.exists():
+            while lock.holder() is None or not state.socket_address.exists():
                 if process.poll():
                     raise DaemonError(
                         f"the owner of the state directory could not start: {_last_words(state)}", "ccterm --foreground does without one"

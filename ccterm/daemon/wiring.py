@@ -33,7 +33,7 @@ from ccterm.store import Store
 @asynccontextmanager
 async def owning(state: StateDir, environ: Mapping[str, str], visits: Connections | None = None) -> AsyncIterator[AgentService]:
     """Carry out runs in this process, which holds the owner lock, and take orders from others. Raises SettingsError and StateError."""
-    state.socket_line.unlink(missing_ok=True)  # an owner that was killed leaves a line that names a dead socket
+    state.socket_address.unlink(missing_ok=True)  # an owner that was killed leaves a line that names a dead socket
     settings = await asyncio.to_thread(load_settings, None, environ)
     await asyncio.to_thread(state.reserve.keep)
     async with AsyncExitStack() as stack:

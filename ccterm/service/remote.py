@@ -164,7 +164,7 @@ class RemoteService(RecordReader, Service):
         """Connect to the owner's socket; an owner that has just started is still recovering and has none yet."""
         while True:
             try:
-                socket = (await asyncio.to_thread(self._state.socket_line.read_text)).strip()
+                socket = (await asyncio.to_thread(self._state.socket_address.read_text)).strip()
                 return await asyncio.open_unix_connection(socket, limit=LINE_LIMIT)
             except (FileNotFoundError, ConnectionRefusedError):
                 await asyncio.sleep(0.05)

@@ -105,7 +105,7 @@ async def start_owner(state: StateDir, *args: str) -> asyncio.subprocess.Process
 
 async def test_it_leaves_when_nobody_needs_it_but_not_while_somebody_stays(state: StateDir) -> None:
     owner = await start_owner(state, "--idle", "0.4")
-    await until(state.socket_line.exists)
+    await until(state.socket_address.exists)
     async with opened(state):
         assert owner_of(state) == owner.pid
         with pytest.raises(TimeoutError):
