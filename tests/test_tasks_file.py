@@ -60,7 +60,7 @@ def fault(text: str | bytes, name: str = "tasks.yaml") -> TaskFileError:
 
 def test_a_whole_yaml_file_is_understood() -> None:
     one, two = entries(WHOLE)
-    assert (one.prompt, one.branch, one.mode, one.timeout) == (
+    assert (one.prompt, one.branch, one.execution_mode, one.timeout) == (
         "Add a LICENSE",
         "feature/license",
         ExecutionMode.LOCAL,
@@ -360,7 +360,7 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
 
 def test_flags_make_the_same_entry() -> None:
     entry = draft({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
-    assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), mode=ExecutionMode.LOCAL, agent_args=("--x",))
+    assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), execution_mode=ExecutionMode.LOCAL, agent_args=("--x",))
 
 
 @pytest.mark.parametrize(

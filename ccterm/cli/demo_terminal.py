@@ -38,7 +38,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
     from ccterm.tui.memory import Memory
     from ccterm.tui.run import run
 
-    settings = load_settings(None, os.environ, {"mode": "local", "agent": "scripted"})
+    settings = load_settings(None, os.environ, {"execution_mode": "local", "agent": "scripted"})
     app = CctermApp(settings, memory=Memory(None), checks=False)
     asyncio.get_running_loop().add_reader(parent, app.exit)
     return await run(app, lambda: _staged(place, remote))
@@ -65,6 +65,6 @@ def _draft(part: Part, script: Path, remote: Path) -> Draft:
         message=part.message,
         agent="scripted",
         agent_args=("--script", str(script)),
-        mode=ExecutionMode.LOCAL,
+        execution_mode=ExecutionMode.LOCAL,
         hold=part.hold or None,
     )

@@ -1,24 +1,24 @@
-"""The door of the program: `ccterm` alone shows the terminal, with words it is the command line."""
+"""The entry point: `ccterm` alone shows the terminal, with arguments it is the command line."""
 
 import os
 import sys
 
-from ccterm.cli.plugins import without_plugins
+from ccterm.cli.environment import disable_pydantic_plugins
 
 
 def main() -> None:
-    """Run ccterm; every expected fault is one sentence on stderr and an exit code."""
-    without_plugins()
+    """Run ccterm; every expected error is one sentence on stderr and an exit code."""
+    disable_pydantic_plugins()
     try:
         _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the door of the program: what nobody foresaw becomes one line here
-        from ccterm.cli.errors import explain
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the entry point: an unforeseen error becomes one line here
+        from ccterm.cli.errors import explain  # deferred: most commands end without
 
         sys.exit(explain(error))
 
 
 def _terminal() -> None:
-    """Show the terminal; without one the command line says how to get help."""
+    """Show the terminal; when there is none, the command line explains how to get help."""
     from ccterm.cli.terminal import on_terminal, terminal  # deferred, as all here: the first frame does without the commands
 
     if on_terminal():

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ccterm.errors import UsageError
-from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Value
+from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Value
 from ccterm.remotes import parse_remote
 from ccterm.settings.units import (
     Base,
@@ -122,6 +122,10 @@ class RepoSettings(LimitSettings):
             raise ValueError("has both image and dockerfile; keep one of them")
         return self
 
+    def image_choice(self) -> ImageChoice:
+        """Return the image for setup, agent and verify."""
+        return ImageChoice(reference=self.image, dockerfile=str(self.dockerfile) if self.dockerfile else None)
+
     def checkout(self) -> CheckoutOptions:
         """Return how much of the repository is fetched."""
         return CheckoutOptions(depth=self.depth, filter=self.filter, submodules=self.submodules, lfs=self.lfs)
@@ -194,7 +198,7 @@ class TuiSettings(Part):
 class Settings(Part):
     """Everything that a user can choose once for all runs."""
 
-    mode: ExecutionMode = ExecutionMode.DAGGER
+    execution_mode: Annotated[ExecutionMode, Field(validation_alias=AliasChoices("execution_mode", "mode"))] = ExecutionMode.DAGGER
     max_concurrent: Annotated[int, Field(ge=1, le=256)] = 4
     agent: Annotated[str, Field(min_length=1)] = "claude"
     model: str | None = None

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ccterm.draft import Draft
+from ccterm.draft import FIELDS, Draft
 from ccterm.errors import TaskFileError
-from ccterm.settings.problems import keys, nearest, problem, quoted
+from ccterm.settings.problems import nearest, problem, quoted
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
 from ccterm.tasks_file.nodes import MAX_TASKS, Fault, Mark, Node, Pair, place, plain
 
 MAX_BYTES = 16 * 1024 * 1024
+_FIELD = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}
+"""Key of a task in a file -> the field of a draft."""
 _START = Mark(1, 1)
 _LIST = "write tasks as a list: - prompt: …"
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -76,7 +78,8 @@ def _parts(root: Node) -> tuple[Mapping[str, Pair], Sequence[Node]]:
     top = root.value
     for key, pair in top.items():
         if key not in ("defaults", "tasks"):
-            fix = "begin the task with - " if key in keys(Draft) else nearest(key, ("defaults", "tasks"))
+            of_task = key in _FIELD and key != "task"  # that one is rather a misspelt `tasks`
+            fix = "begin the task with - " if of_task else nearest(key, ("defaults", "tasks"))
             raise Fault(pair.key, f"unknown key {quoted(key)} at the top", fix)
     if "tasks" not in top:
         raise Fault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
@@ -85,8 +88,8 @@ def _parts(root: Node) -> tuple[Mapping[str, Pair], Sequence[Node]]:
         return {}, _listed(top["tasks"].node)
     if not isinstance(defaults.value, Mapping):
         raise Fault(defaults.mark, "defaults is no mapping", "write key: value below it")
-    if "prompt" in defaults.value:
-        raise Fault(defaults.value["prompt"].key, "a prompt among the defaults", "every task has its own")
+    if prompt := next((pair for key, pair in defaults.value.items() if _FIELD.get(key) == "prompt"), None):
+        raise Fault(prompt.key, "a prompt among the defaults", "every task has its own")
     return defaults.value, _listed(top["tasks"].node)
 
 
@@ -101,8 +104,9 @@ def _listed(node: Node) -> Sequence[Node]:
 def _entry(node: Node, defaults: Mapping[str, Pair]) -> Draft:
     if not isinstance(node.value, Mapping):
         raise Fault(node.mark, "a task without keys", "write at least - prompt: …")
-    pairs = {**defaults, **node.value}
-    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in Draft.model_fields}
+    own = {_FIELD.get(key, key) for key in node.value}
+    pairs = {**{key: pair for key, pair in defaults.items() if _FIELD.get(key, key) not in own}, **node.value}
+    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in _FIELD}
     try:
         return Draft.model_validate(given)
     except ValidationError as error:

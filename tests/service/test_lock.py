@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.service.lock import DaemonLock
 from ccterm import __version__
 from ccterm.errors import StateError
 from ccterm.processes import boot_id
+from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir, write_private
 from tests.support.waiting import wait_until
 

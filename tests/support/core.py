@@ -30,7 +30,7 @@ EDIT = script({"say": "I'll add a file."}, {"write": "new.txt", "text": "new\n"}
 
 def draft(repo: Path | str, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Draft:
     """Return a draft for the scripted agent on the local executor."""
-    given = {"prompt": task, "repo": str(repo), "branch": branch, "agent": "scripted", "mode": ExecutionMode.LOCAL, **fields}
+    given = {"prompt": task, "repo": str(repo), "branch": branch, "agent": "scripted", "execution_mode": ExecutionMode.LOCAL, **fields}
     return Draft.model_validate(given)
 
 
