@@ -65,6 +65,15 @@ def test_the_service_loads_no_front_door(tmp_path: Path) -> None:
     assert loaded & HEAVY == set()
 
 
+def test_the_service_is_opened_by_the_daemon_and_does_not_know_it(tmp_path: Path) -> None:
+    loaded = modules_loaded_by("import ccterm.service.local, ccterm.service.remote", tmp_path)
+    assert not any(name.startswith("ccterm.daemon") for name in loaded)
+
+
+def test_the_public_api_is_there_without_naming_its_modules(tmp_path: Path) -> None:
+    assert "ccterm.service.local" not in modules_loaded_by("from ccterm import AgentService, Draft, Run, Service, State", tmp_path)
+
+
 @pytest.mark.parametrize("command", ["runs", "show last", "logs last", "diff last"])
 def test_a_command_that_reads_loads_nothing_that_carries_out(command: str, tmp_path: Path) -> None:
     program = _COMMAND.replace("not ended.code", "ended.code in (0, 1, 2)").format(argv=["ccterm", *command.split()])
