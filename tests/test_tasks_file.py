@@ -81,6 +81,18 @@ def test_a_list_of_tasks_is_enough() -> None:
     assert [entry.prompt for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
 
 
+def test_a_field_goes_by_each_of_its_names() -> None:
+    one, two = entries("- {prompt: a, mode: local}\n- {task: b, execution_mode: dagger}\n")
+    assert (one.prompt, one.execution_mode) == ("a", ExecutionMode.LOCAL)
+    assert (two.prompt, two.execution_mode) == ("b", ExecutionMode.DAGGER)
+
+
+@pytest.mark.parametrize(("default", "own"), [("mode", "execution_mode"), ("execution_mode", "mode")])
+def test_a_tasks_own_value_wins_over_a_default_under_the_other_name(default: str, own: str) -> None:
+    (entry,) = entries(f"defaults: {{{default}: dagger}}\ntasks: [{{prompt: a, {own}: local}}]")
+    assert entry.execution_mode is ExecutionMode.LOCAL
+
+
 def test_json_lines_say_the_same() -> None:
     given = [{"prompt": "a", "branch": "x", "budget": 1.5, "agent_args": ["--y"]}, {"prompt": "ü\n😀", "timeout": "5m", "hold": False}]
     text = "\n\n".join(json.dumps(line) for line in given) + "\n"
@@ -131,6 +143,8 @@ PLACES = [
     ("- prompt: a\n  repo: ext::sh\n", 2, 3, "remote helper", "https://"),
     ("- prompt: a\n  mode: docker\n", 2, 3, '"mode" does not fit', ""),
     ("- prompt: a\n  mode: pipeline\n", 2, 3, '"mode" does not fit', ""),
+    ("- prompt: a\n  execution_mode: docker\n", 2, 3, '"execution_mode" does not fit', ""),
+    ("- prompt: a\n  execution_mode: local\n  mode: local\n", 3, 3, '"mode" is given under two names', "keep one"),
     ("- prompt: a\n  timeout: soon\n", 2, 3, '"timeout" is no duration', "45m"),
     ("- prompt: a\n  timeout: -5m\n", 2, 3, '"timeout" is no duration', "45m"),
     ("- prompt: a\n  budget: much\n", 2, 3, '"budget" does not fit', "number"),

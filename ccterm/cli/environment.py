@@ -1,9 +1,9 @@
 """The environment that children get. It differs from this process's own in one switch, which is set for the command alone."""
 
 import os
-import posix
 
 SWITCH = "PYDANTIC_DISABLE_PLUGINS"
+_INHERITED = os.environ.get(SWITCH)
 
 
 def disable_pydantic_plugins() -> None:
@@ -18,7 +18,5 @@ def disable_pydantic_plugins() -> None:
 
 def environment() -> dict[str, str]:
     """Return the environment for children: the user's, with the switch as it was when this process started."""
-    found = dict(os.environ)
-    if SWITCH.encode() not in posix.environ:
-        found.pop(SWITCH, None)
-    return found
+    kept = {name: value for name, value in os.environ.items() if name != SWITCH}
+    return kept if _INHERITED is None else kept | {SWITCH: _INHERITED}

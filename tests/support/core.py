@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.cli.environment import SWITCH
 from ccterm.cli.main import main
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode
@@ -67,6 +68,7 @@ def ccterm_here(*args: str, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> "subp
     """Run the command line to its end in this process: of what it refuses, a process of its own would prove nothing more."""
     stdout, stderr, progress = io.StringIO(), io.StringIO(), logging.getLogger("ccterm.progress")
     monkeypatch.setattr(sys, "argv", ["ccterm", *args])
+    monkeypatch.delenv(SWITCH, raising=False)  # set by the command, and taken back with the test
     for logger in (logging.getLogger(), progress):
         monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(progress, "propagate", True)
