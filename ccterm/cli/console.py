@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
-from ccterm.cli.environment import environment
+from ccterm.cli.main import environment
 from ccterm.errors import StateError
 from ccterm.models import Run, State
 from ccterm.state_dir import StateDir, private_file

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
-from ccterm.cli.environment import environment
+from ccterm.cli.main import environment
 from ccterm.daemon.machine import ThisMachine
 from ccterm.errors import UsageError
 from ccterm.executors.dagger.image_store import ImageRecord

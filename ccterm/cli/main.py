@@ -1,9 +1,10 @@
-"""The entry point: `ccterm` alone shows the terminal, with arguments it is the command line."""
+"""The entry point: `ccterm` alone shows the terminal, with arguments it is the command line. Also the environment that children get."""
 
 import os
 import sys
 
-from ccterm.cli.environment import disable_pydantic_plugins
+SWITCH = "PYDANTIC_DISABLE_PLUGINS"
+_INHERITED = os.environ.get(SWITCH)
 
 
 def main() -> None:
@@ -15,6 +16,22 @@ def main() -> None:
         from ccterm.cli.errors import explain  # deferred: most commands end without
 
         sys.exit(explain(error))
+
+
+def disable_pydantic_plugins() -> None:
+    """Keep pydantic from searching every installed package for plugins: 50 ms at each start, for something that ccterm does not use.
+
+    For the command alone: a program that imports ccterm keeps its plugins. A user who set the switch keeps that value.
+    """
+    if SWITCH not in os.environ:
+        os.environ[SWITCH] = "__all__"
+        os.unsetenv(SWITCH)  # a child that is started without an explicit environment inherits what the system has, not `os.environ`
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for children: the user's, with the switch as it was when this process started."""
+    kept = {name: value for name, value in os.environ.items() if name != SWITCH}
+    return kept if _INHERITED is None else kept | {SWITCH: _INHERITED}
 
 
 def _terminal() -> None:

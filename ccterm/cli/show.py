@@ -6,7 +6,7 @@ from datetime import datetime
 from ccterm import render
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, opened_record, print_data, print_json, print_note, state_dir
-from ccterm.cli.environment import environment
+from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
 from ccterm.models import CheckResult, ExecutionMode, Run, State, now

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import log_to, opened_service, state_dir
-from ccterm.cli.environment import environment
+from ccterm.cli.main import environment
 from ccterm.cli.tty_guard import guarded
 
 if TYPE_CHECKING:  # the first frame does without

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the service builds commands
 R = TypeVar("R")
 
 
-class Command(Value, Generic[R]):
+class ServiceCommand(Value, Generic[R]):
     """Base of all commands. `do` names the verb on the wire and the service's method; R is what carrying it out returns."""
 
     do: str
@@ -43,7 +43,7 @@ class Command(Value, Generic[R]):
         return TypeAdapter(cls.execute.__annotations__["return"])
 
 
-class Submit(Command[list[Run]]):
+class Submit(ServiceCommand[list[Run]]):
     """Queue tasks as one batch."""
 
     do: Literal["submit"] = "submit"
@@ -55,7 +55,7 @@ class Submit(Command[list[Run]]):
         return await service.submit(self.drafts, max_concurrent=self.max_concurrent)
 
 
-class Plan(Command[list[Task]]):
+class Plan(ServiceCommand[list[Task]]):
     """Resolve drafts without starting anything."""
 
     do: Literal["plan"] = "plan"
@@ -66,7 +66,7 @@ class Plan(Command[list[Task]]):
         return await service.plan(self.drafts)
 
 
-class Cancel(Command[None]):
+class Cancel(ServiceCommand[None]):
     """Stop one run."""
 
     do: Literal["cancel"] = "cancel"
@@ -78,7 +78,7 @@ class Cancel(Command[None]):
         await service.cancel(self.run, now=self.now)
 
 
-class CancelAll(Command[None]):
+class CancelAll(ServiceCommand[None]):
     """Stop every run."""
 
     do: Literal["cancel_all"] = "cancel_all"
@@ -89,7 +89,7 @@ class CancelAll(Command[None]):
         await service.cancel_all(now=self.now)
 
 
-class Steer(Command[None]):
+class Steer(ServiceCommand[None]):
     """Send a message to a running agent."""
 
     do: Literal["steer"] = "steer"
@@ -101,7 +101,7 @@ class Steer(Command[None]):
         await service.steer(self.run, self.text)
 
 
-class Hold(Command[None]):
+class Hold(ServiceCommand[None]):
     """Make a running agent wait for input after its turn."""
 
     do: Literal["hold"] = "hold"
@@ -112,7 +112,7 @@ class Hold(Command[None]):
         await service.hold(self.run)
 
 
-class Release(Command[None]):
+class Release(ServiceCommand[None]):
     """Let a waiting agent finish."""
 
     do: Literal["release"] = "release"
@@ -123,7 +123,7 @@ class Release(Command[None]):
         await service.release(self.run)
 
 
-class Retry(Command[Run]):
+class Retry(ServiceCommand[Run]):
     """Queue the same task again."""
 
     do: Literal["retry"] = "retry"
@@ -134,7 +134,7 @@ class Retry(Command[Run]):
         return await service.retry(self.run)
 
 
-class Push(Command[Run]):
+class Push(ServiceCommand[Run]):
     """Push salvaged work."""
 
     do: Literal["push"] = "push"
@@ -146,7 +146,7 @@ class Push(Command[Run]):
         return await service.push(self.run, allow=self.allow)
 
 
-class Apply(Command[Run]):
+class Apply(ServiceCommand[Run]):
     """Bring kept changes into the working copy."""
 
     do: Literal["apply"] = "apply"
@@ -159,7 +159,7 @@ class Apply(Command[Run]):
         return await service.apply(self.run, allow=self.allow, only=self.only)
 
 
-class Undo(Command[Run]):
+class Undo(ServiceCommand[Run]):
     """Restore what a run's changes replaced."""
 
     do: Literal["undo"] = "undo"
@@ -170,7 +170,7 @@ class Undo(Command[Run]):
         return await service.undo(self.run)
 
 
-class Review(Command[Run]):
+class Review(ServiceCommand[Run]):
     """Mark an ended run as reviewed."""
 
     do: Literal["review"] = "review"

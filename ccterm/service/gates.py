@@ -13,7 +13,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """One run for the scheduler. at_once: how many runs of its batch may run at once; None = as the pool allows."""
 
     run: RunId
@@ -27,7 +27,7 @@ class UnderWay:
     """The runs that have started and not ended, and deliveries of ended ones, which occupy a branch too. All questions are O(1)."""
 
     def __init__(self) -> None:
-        self._entries: dict[RunId, Entry] = {}
+        self._entries: dict[RunId, QueueEntry] = {}
         self._on: dict[Key, RunId] = {}
         self._batches: Counter[BatchId] = Counter()
         self._modes: Counter[ExecutionMode] = Counter()
@@ -37,18 +37,18 @@ class UnderWay:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: QueueEntry) -> None:
         """Count an entry in."""
         self._entries[entry.run] = entry
         self._on[entry.key] = entry.run
         self._count(entry, 1)
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: QueueEntry) -> None:
         """Count an entry out."""
         del self._entries[entry.run], self._on[entry.key]
         self._count(entry, -1)
 
-    def _count(self, entry: Entry, by: int) -> None:
+    def _count(self, entry: QueueEntry, by: int) -> None:
         self._batches[entry.batch] += by
         self._modes[entry.execution_mode] += by
         self.widest = max((live.at_once or 0 for live in self._entries.values()), default=0)
@@ -70,7 +70,7 @@ class Gate(Protocol):
     """One reason for which a queued run may have to wait. Gates inherit from it: most need no signal and no hook."""
 
     @abstractmethod
-    def reason(self, entry: Entry) -> str:
+    def reason(self, entry: QueueEntry) -> str:
         """Return why the run may not start now, for its user; "" when it may. Must be quick: every queued run asks at every change."""
 
     def watch(self, changed: Callable[[], None]) -> None:  # noqa: ARG002 - for the gates that have a signal
@@ -89,7 +89,7 @@ class CapacityGate(Gate):
         self._under_way = under_way
         self._limit = limit
 
-    def reason(self, entry: Entry) -> str:
+    def reason(self, entry: QueueEntry) -> str:
         """Return that there is no free slot."""
         room = len(self._under_way) < max(self._limit, self._under_way.widest, entry.at_once or 0)
         if entry.at_once is not None:
@@ -103,7 +103,7 @@ class BusyGate(Gate):
     def __init__(self, under_way: UnderWay) -> None:
         self._under_way = under_way
 
-    def reason(self, entry: Entry) -> str:
+    def reason(self, entry: QueueEntry) -> str:
         """Return which run has the branch or the working copy."""
         rival = self._under_way.on(entry.key)
         return f"{'branch' if entry.key[1] else 'working copy'} busy (run {rival})" if rival else ""
@@ -133,7 +133,7 @@ class ExecutorGate(Gate):
         self._mode = mode
         self._executor = executor
 
-    def reason(self, entry: Entry) -> str:
+    def reason(self, entry: QueueEntry) -> str:
         """Return what is wrong with the executor, or that it is full."""
         if entry.execution_mode is not self._mode:
             return ""

@@ -18,8 +18,8 @@ from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
-from ccterm.service.commands import Command
-from ccterm.service.gates import Entry, Gate, UnderWay
+from ccterm.service.commands import ServiceCommand
+from ccterm.service.gates import Gate, QueueEntry, UnderWay
 from ccterm.service.protocol import NO_ALLOWANCES, Machine, Service
 from ccterm.service.recovery import Recovery, queued
 from ccterm.service.scheduler import Scheduler
@@ -68,7 +68,7 @@ class LocalService(Service):
         """Whether a run is queued or under way."""
         return bool(self._active)
 
-    async def perform(self, command: Command[R]) -> R:
+    async def perform(self, command: ServiceCommand[R]) -> R:
         """Carry out a command with the method of the same name."""
         return await command.execute(self)
 
@@ -257,6 +257,6 @@ def _fresh(task: Task, batch: BatchId, *, before: tuple[RunId, ...] = ()) -> Run
     return Run(id=run, batch=batch, task=task, created=now(), attempts=(*before, run))
 
 
-def _entry(run: Run, batch: BatchId, at_once: int | None = None) -> Entry:
+def _entry(run: Run, batch: BatchId, at_once: int | None = None) -> QueueEntry:
     task = run.task
-    return Entry(run.id, batch, (task.remote_key or task.repo, task.branch or ""), task.execution_mode, at_once)
+    return QueueEntry(run.id, batch, (task.remote_key or task.repo, task.branch or ""), task.execution_mode, at_once)

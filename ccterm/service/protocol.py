@@ -47,7 +47,7 @@ class Service(Reader):
     machine: Machine
 
     @abstractmethod
-    async def perform(self, command: commands.Command[R]) -> R:
+    async def perform(self, command: commands.ServiceCommand[R]) -> R:
         """Carry out a command, here or in the daemon, and return its result."""
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ccterm.errors import DaemonError
 from ccterm.events import to_json
-from ccterm.service.commands import Command
+from ccterm.service.commands import ServiceCommand
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Machine, Service
 from ccterm.service.reader import RecordReader
@@ -40,7 +40,7 @@ class RemoteService(RecordReader, Service):
         self.machine = machine
         self._revive = revive
 
-    async def perform(self, command: Command[R]) -> R:
+    async def perform(self, command: ServiceCommand[R]) -> R:
         """Have the daemon carry out a command. Raises what it raised there, and DaemonError when it does not answer."""
         reader, writer = await self._connect()
         try:

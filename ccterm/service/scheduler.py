@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from ccterm.models import Run, RunId
-from ccterm.service.gates import Entry, Gate, Key, UnderWay
+from ccterm.service.gates import Gate, Key, QueueEntry, UnderWay
 
 
 class Scheduler:
@@ -28,7 +28,7 @@ class Scheduler:
         self._gates = gates
         self._start = start
         self._hold = hold
-        self._queue: dict[RunId, Entry] = {}
+        self._queue: dict[RunId, QueueEntry] = {}
         self._reasons: dict[RunId, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # a task group would wrap the errors of those who use the block
         self._accepting = False
@@ -63,7 +63,7 @@ class Scheduler:
         """Wait until nothing is queued or under way."""
         await self._idle.wait()
 
-    def submit(self, entry: Entry) -> None:
+    def submit(self, entry: QueueEntry) -> None:
         """Queue a run."""
         self._queue[entry.run] = entry
         self._idle.clear()
@@ -81,7 +81,7 @@ class Scheduler:
         return self._under_way.on(key)
 
     @asynccontextmanager
-    async def alone(self, entry: Entry) -> AsyncIterator[None]:
+    async def alone(self, entry: QueueEntry) -> AsyncIterator[None]:
         """Occupy a branch or working copy for work that is no run, such as pushing a salvaged commit."""
         self._under_way.add(entry)
         self._idle.clear()
@@ -95,7 +95,7 @@ class Scheduler:
         for entry in list(self._queue.values()):
             self._consider(entry)
 
-    def _consider(self, entry: Entry) -> None:
+    def _consider(self, entry: QueueEntry) -> None:
         if not self._accepting:
             return
         if reason := next(filter(None, (gate.reason(entry) for gate in self._gates)), ""):
@@ -113,7 +113,7 @@ class Scheduler:
             self._reasons[run] = reason
             self._hold(run, reason)
 
-    async def _carry_out(self, entry: Entry) -> None:
+    async def _carry_out(self, entry: QueueEntry) -> None:
         try:
             run = await self._start(entry.run)
             for gate in self._gates:
@@ -121,7 +121,7 @@ class Scheduler:
         finally:
             self._ended(entry)
 
-    def _ended(self, entry: Entry) -> None:
+    def _ended(self, entry: QueueEntry) -> None:
         self._under_way.remove(entry)
         self._pump()
         self._note_idle()

@@ -20,7 +20,7 @@ from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, now
 from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import Door
-from ccterm.service.gates import BusyGate, CapacityGate, Entry, UnderWay
+from ccterm.service.gates import BusyGate, CapacityGate, QueueEntry, UnderWay
 from ccterm.service.scheduler import Scheduler
 
 ROUNDS = 7
@@ -153,7 +153,7 @@ async def scheduler_row(runs: int = 200, at_once: int = 32) -> None:
     gates = [BusyGate(under_way), CapacityGate(under_way, at_once)]
     async with Scheduler(under_way, gates, start=start, hold=lambda *_: None).running() as pool:
         for n in range(runs):
-            pool.submit(Entry(RunId(str(n)), BatchId("b"), ("remote", str(n)), ExecutionMode.LOCAL))
+            pool.submit(QueueEntry(RunId(str(n)), BatchId("b"), ("remote", str(n)), ExecutionMode.LOCAL))
         await pool.idle()
     print(f"{f'scheduler, {runs} runs that do nothing':<44} {(time.perf_counter() - begin) / runs * 1000:>10.3f} ms a run   bar: 2 ms")
     assert done == runs

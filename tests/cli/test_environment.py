@@ -14,7 +14,7 @@ from tests.support.core import ccterm, local, script
 SWITCH = "PYDANTIC_DISABLE_PLUGINS"
 PROGRAM = f"""
 import json, os, subprocess, sys
-from ccterm.cli.environment import disable_pydantic_plugins, environment
+from ccterm.cli.main import disable_pydantic_plugins, environment
 disable_pydantic_plugins()
 def child(env):
     code = "import os; print(os.environ.get({SWITCH!r}))"
@@ -59,7 +59,7 @@ def test_no_step_and_no_agent_of_a_run_sees_the_switch(state: Path, remote: Path
 SPAWNING = """
 import asyncio, os
 from ccterm.cli.console import state_dir
-from ccterm.cli.environment import disable_pydantic_plugins, environment
+from ccterm.cli.main import disable_pydantic_plugins, environment
 disable_pydantic_plugins()
 from ccterm.daemon.spawn import attached_or_started
 from ccterm.service.lock import DaemonLock

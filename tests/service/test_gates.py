@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from ccterm.models import BatchId, ExecutionMode, RunId
-from ccterm.service.gates import BusyGate, CapacityGate, Entry, ExecutorGate, UnderWay
+from ccterm.service.gates import BusyGate, CapacityGate, ExecutorGate, QueueEntry, UnderWay
 
 
 class Engine:
@@ -28,8 +28,8 @@ class Engine:
 
 def entry(
     run: str, *, key: tuple[str, str] = ("host/repo", "x"), mode: ExecutionMode = ExecutionMode.DAGGER, at_once: int | None = None
-) -> Entry:
-    return Entry(RunId(run), BatchId("b"), key, mode, at_once)
+) -> QueueEntry:
+    return QueueEntry(RunId(run), BatchId("b"), key, mode, at_once)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, now
-from ccterm.service.gates import BusyGate, CapacityGate, Entry, Gate, UnderWay
+from ccterm.service.gates import BusyGate, CapacityGate, Gate, QueueEntry, UnderWay
 from ccterm.service.scheduler import Scheduler, StartupLimit
 
 
@@ -40,7 +40,7 @@ class ToldGate(Gate):
         self.finished: list[RunId] = []
         self._changed: Callable[[], None] = lambda: None
 
-    def reason(self, entry: Entry) -> str:
+    def reason(self, entry: QueueEntry) -> str:
         return "the engine is gone" if entry.run in self.held else ""
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -55,8 +55,8 @@ class ToldGate(Gate):
         self._changed()
 
 
-def entry(run: str, *, batch: str = "b", branch: str | None = None, at_once: int | None = None) -> Entry:
-    return Entry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once)
+def entry(run: str, *, batch: str = "b", branch: str | None = None, at_once: int | None = None) -> QueueEntry:
+    return QueueEntry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once)
 
 
 async def settle() -> None:

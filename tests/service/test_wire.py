@@ -21,7 +21,7 @@ from ccterm.draft import Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
 from ccterm.events import to_json
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
-from ccterm.service.commands import AnyCommand, Command, from_line
+from ccterm.service.commands import AnyCommand, ServiceCommand, from_line
 from ccterm.service.local import LocalService
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
@@ -33,7 +33,7 @@ from ccterm.store import Store
 
 R = TypeVar("R")
 
-COMMANDS: tuple[type[Command[object]], ...] = get_args(AnyCommand)
+COMMANDS: tuple[type[ServiceCommand[object]], ...] = get_args(AnyCommand)
 TEXTS = st.text(max_size=20)
 NAMES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=26).map(RunId)
 COUNTS = st.none() | st.integers(0, 10**6)
@@ -61,7 +61,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
 }
 
 
-def commands_of(kind: type[Command[object]]) -> st.SearchStrategy[Command[object]]:
+def commands_of(kind: type[ServiceCommand[object]]) -> st.SearchStrategy[ServiceCommand[object]]:
     return st.fixed_dictionaries({name: FIELDS[name] for name in kind.model_fields if name != "do"}).map(kind.model_validate)
 
 
@@ -69,7 +69,7 @@ COMMAND = st.sampled_from(COMMANDS).flatmap(commands_of)
 
 
 @given(COMMAND)
-def test_a_command_is_the_same_at_the_other_end(command: Command[object]) -> None:
+def test_a_command_is_the_same_at_the_other_end(command: ServiceCommand[object]) -> None:
     line = to_json(command)
     assert b"\n" not in line
     assert from_line(line) == command
@@ -128,7 +128,7 @@ class Echo(RecordReader, Service):
         self.performed: list[object] = []
         self.refusal: CctermError | None = None
 
-    async def perform(self, command: Command[R]) -> R:
+    async def perform(self, command: ServiceCommand[R]) -> R:
         self.performed.append(command)
         if self.refusal:
             raise self.refusal
@@ -144,7 +144,7 @@ def echo(tmp_path: Path) -> Iterator[Echo]:
 
 @given(COMMAND)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_command_reaches_the_method_of_its_name_with_all_arguments(echo: Echo, command: Command[object]) -> None:
+def test_a_command_reaches_the_method_of_its_name_with_all_arguments(echo: Echo, command: ServiceCommand[object]) -> None:
     echo.performed.clear()
     result = asyncio.run(command.execute(echo))
     assert echo.performed == [command]
@@ -160,7 +160,9 @@ async def remote(echo: Echo, tmp_path: Path) -> AsyncIterator[RemoteService]:
 
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
-async def test_each_verb_returns_the_same_from_another_process(kind: type[Command[object]], echo: Echo, remote: RemoteService) -> None:
+async def test_each_verb_returns_the_same_from_another_process(
+    kind: type[ServiceCommand[object]], echo: Echo, remote: RemoteService
+) -> None:
     command = kind.model_validate({name: EXAMPLES[name] for name in kind.model_fields if name != "do"})
     assert await remote.perform(command) == RESULTS.get(command.do)
     assert echo.performed == [command]
@@ -195,7 +197,7 @@ async def test_what_concerns_the_machine_is_asked_of_the_one_that_was_given_and_
 
 
 async def test_a_command_that_the_daemon_does_not_know_is_refused(remote: RemoteService) -> None:
-    class Dance(Command[None]):
+    class Dance(ServiceCommand[None]):
         do: str = "dance"
 
         async def execute(self, service: Service) -> None:
@@ -206,7 +208,9 @@ async def test_a_command_that_the_daemon_does_not_know_is_refused(remote: Remote
 
 
 def test_every_command_can_be_read_and_has_a_verb_that_the_daemon_carries_out() -> None:
-    defined = {kind for base in Command.__subclasses__() for kind in base.__subclasses__() if kind.__module__ == Command.__module__}
+    defined = {
+        kind for base in ServiceCommand.__subclasses__() for kind in base.__subclasses__() if kind.__module__ == ServiceCommand.__module__
+    }
     assert defined == set(COMMANDS)
     for kind in COMMANDS:
         verb = kind.model_fields["do"].default

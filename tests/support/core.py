@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.cli.environment import SWITCH
-from ccterm.cli.main import main
+from ccterm.cli.main import SWITCH, main
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode
 

@@ -16,7 +16,7 @@ from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
 from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
 from ccterm.record import Recorder
-from ccterm.service.commands import Command
+from ccterm.service.commands import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
@@ -102,7 +102,7 @@ class FakeService(Service):
         if self.refusal:
             raise self.refusal
 
-    async def perform(self, command: Command[R]) -> R:
+    async def perform(self, command: ServiceCommand[R]) -> R:
         """Carry out a command with the method of the same name."""
         return await command.execute(self)
 

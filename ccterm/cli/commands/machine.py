@@ -28,7 +28,7 @@ def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccte
 def daemon(idle: Annotated[float, typer.Option(help="Seconds without runs and terminals after which it exits.")] = 600.0) -> None:
     """Carry runs out for other processes until none needs it."""
     from ccterm.cli.console import carry_out, state_dir
-    from ccterm.cli.environment import environment
+    from ccterm.cli.main import environment
     from ccterm.daemon.process import run_daemon
 
     carry_out(run_daemon(state_dir(), environment(), idle))
