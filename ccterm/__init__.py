@@ -6,14 +6,14 @@ The public API: `AgentService`, and the values that it takes and gives.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ccterm.daemon import AgentService
     from ccterm.draft import Draft
     from ccterm.models import Run, State
-    from ccterm.service.local import AgentService
     from ccterm.service.protocol import Service
 
 __version__ = "0.1.0"
 __all__ = ["AgentService", "Draft", "Run", "Service", "State", "__version__"]
-_HOMES = {"AgentService": "agent_service", "Service": "service", "Draft": "draft", "Run": "models", "State": "models"}
+_HOMES = {"AgentService": "daemon", "Service": "service.protocol", "Draft": "draft", "Run": "models", "State": "models"}
 
 
 def __getattr__(name: str) -> object:

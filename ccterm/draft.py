@@ -1,16 +1,23 @@
-"""A task as the user wrote it, through whichever door: what is not said is None, and the settings fill it in."""
+"""A task as the user wrote it, at any door: what was not given is None and is filled in from the settings.
+
+Which values fit is said here; how each field is named and explained to people, in `FIELDS`.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Required, TypedDict
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from ccterm.errors import UsageError
 from ccterm.models import Allowances, ExecutionMode, Value
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Duration, whole_text
+from ccterm.task_fields import FIELDS, TaskField
+
+__all__ = ["FIELDS", "Draft", "DraftFields", "TaskField", "anchored", "draft"]
 
 _PROMPT_LENGTH = 1_000_000
 
@@ -43,22 +50,26 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _also_named(name: str) -> FieldInfo:
+    """Return what lets a field be given by its other names too; an error then speaks of the name that was used."""
+    field: FieldInfo = Field(validation_alias=AliasChoices(name, *FIELDS[name].also))
+    return field
+
+
 Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(whole_text)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_several)]
 
 
 class Draft(Value):
-    """What a user asks for, as far as they said it."""
+    """What a user asks for, as far as it was given. Serialised by the fields' own names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    prompt: Annotated[str, AfterValidator(_prompt)]
+    prompt: Annotated[str, AfterValidator(_prompt), _also_named("prompt")]
     repo: Annotated[str, Field(min_length=1), AfterValidator(_repo)] | None = None
-    """URL, or path of a working copy or bare repository; None = the current directory."""
     branch: Annotated[str, AfterValidator(_branch)] | None = None
     base: Base | None = None
-    mode: ExecutionMode | None = None
-    """Where it runs."""
+    execution_mode: Annotated[ExecutionMode | None, _also_named("execution_mode")] = None
     agent: Text | None = None
     model: Text | None = None
     agent_args: Texts | None = None
@@ -73,7 +84,6 @@ class Draft(Value):
     skip_permissions: bool | None = None
     allow_default_branch: bool | None = None
     yes: bool | None = None
-    """Without a branch: bring the changes in without asking, unless a rule refuses them."""
     allow_deletions: Annotated[int, Field(ge=0)] | None = None
     allow_lines: Annotated[int, Field(ge=0)] | None = None
     allow_files: Annotated[int, Field(ge=0)] | None = None
@@ -85,12 +95,8 @@ class Draft(Value):
         return Allowances(deletions=self.allow_deletions, lines=self.allow_lines, files=self.allow_files, paths=self.allow_path or ())
 
 
-_SPOKEN = {"task": "prompt", "execution_mode": "mode"}
-"""Names that the Python API uses for two of the fields."""
-
-
 class DraftFields(TypedDict, total=False):
-    """The fields of a draft, for callers of the Python API."""
+    """The fields of a draft, for callers of the Python API, where the prompt is the `task`."""
 
     task: Required[str]
     repo: str
@@ -119,16 +125,15 @@ class DraftFields(TypedDict, total=False):
 
 def draft(values: Mapping[str, object]) -> Draft:
     """Return the draft that flags or arguments describe; None counts as not given. Raises UsageError."""
-    given = {_SPOKEN.get(name, name): value for name, value in values.items() if value is not None}
     try:
-        return Draft.model_validate(given)
+        return Draft.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         found = problem(error, Draft)
         raise UsageError(found.text.replace('"', "", 2), found.fix) from error
 
 
 def anchored(draft: Draft, here: Path) -> Draft:
-    """Return the draft with its repository named absolutely, so that any process can read it. `here` is the caller's directory."""
+    """Return the draft with an absolute path as its repository, so that any process can use it. here: the caller's directory."""
     if draft.repo is not None and looks_like_url(draft.repo):
         return draft
     return draft.model_copy(update={"repo": str(here / Path(draft.repo or ".").expanduser())})

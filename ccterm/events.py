@@ -4,6 +4,7 @@ An event is made bare (`Said(text="…")`); the transcript stamps it with its nu
 """
 
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -226,29 +227,9 @@ class Finished(Fact):
 
 
 AnyEvent = (
-    Queued
-    | Held
-    | Started
-    | StepStarted
-    | StepFinished
-    | Said
-    | Typing
-    | Thought
-    | ToolCalled
-    | ToolReturned
-    | Printed
-    | Notice
-    | Limited
-    | Retrying
-    | Spent
-    | Steered
-    | Waiting
-    | Judged
-    | Pushed
-    | Synced
-    | Salvaged
-    | Finished
-)
+    Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
+    | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | Finished
+)  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 FORMER_KINDS = {"published": "pushed"}
 """Kinds as transcripts of the first version name them, and what they are called today."""
@@ -282,6 +263,24 @@ def _upgraded(line: bytes) -> dict[str, JsonValue] | None:
     if new.get("kind") in FORMER_KINDS:
         new = new | {"kind": FORMER_KINDS[str(new["kind"])], "verified": new.pop("proven", False)}
     return new if new != old else None
+
+
+_STAMP = rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*",'
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+SEQ_OF_LINE = re.compile(rb'\{"seq":(-?\d+),')
+"""Matches a transcript's line, and holds its number. Readers that look at a line without parsing it rely, as with the patterns below,
+on the order in which `to_line` writes fields: the stamp, the kind, then the event's own."""
+KIND_OF_LINE = re.compile(_STAMP + rb'"kind":"([a-z_]+)"')
+"""Matches a line of any event, and holds its kind."""
+ID_OF_CALL = re.compile(_STAMP + rb'"kind":"tool_called","id":(' + _STRING + rb")")
+"""Matches the line of a tool call, and holds its id as JSON."""
+OK, NOT_OK = b'"ok":true', b'"ok":false'
+"""Stand in the line of a tool's answer, and nowhere unescaped in one of the others."""
+
+
+def answer_to(call: str) -> bytes:
+    """Return the bytes that stand in the answer to a tool call, right in front of OK or NOT_OK, and in no other line."""
+    return b'"kind":"tool_returned","id":' + json.dumps(call, ensure_ascii=False).encode(errors="replace") + b","
 
 
 def cut(text: str, cap: int = TEXT_CAP) -> str:

@@ -240,7 +240,8 @@ class PendingChange(Value):
     """One path that a run would change in the working copy."""
 
     path: str
-    deed: Literal["added", "modified", "deleted"]
+    deed: Literal["added", "modified", "retyped", "deleted"]
+    """retyped: a file became a link, or the other way round."""
 
 
 class Tokens(Value):

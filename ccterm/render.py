@@ -140,6 +140,33 @@ def change_numbers(run: Run) -> str:
     return f"{run.changes.files} file{'' if run.changes.files == 1 else 's'} +{run.changes.added} -{run.changes.removed}"
 
 
+def run_facts(run: Run) -> list[str]:
+    """Return everything about one run, a fact a line, and its steps."""
+    task = run.task
+    facts = [
+        ("run", run.id),
+        ("state", f"{sign(run)} {run.state}  {outcome(run)}"),
+        ("summary", run.summary.split("\n", 1)[0]),
+        ("next", run.action),
+        ("prompt", task.prompt.split("\n", 1)[0]),
+        ("repository", task.remote or task.repo),
+        ("branch", task.branch or ""),
+        ("base", run.base_sha or ""),
+        ("commit", run.commit or ""),
+        ("changes", change_numbers(run)),
+        ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
+        ("kept in", run.salvage.directory if run.salvage else ""),
+        ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
+        ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
+        ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
+        ("time", seconds(run.seconds)),
+        ("secrets", "a registered secret was masked in the output: rotate it" if run.secret_seen else ""),
+        ("attempts", " ".join(run.attempts) if len(run.attempts) > 1 else ""),
+    ]
+    steps = [f"  {'✓' if step.ok else '✗'} {step.name:<9}{seconds(step.seconds):>7}  {step.detail}".rstrip() for step in run.steps]
+    return [f"{name:<11}{value}" for name, value in facts if value] + (["steps", *steps] if steps else [])
+
+
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), right: frozenset[int] = frozenset()) -> list[str]:
     """Return rows as aligned columns; `right` numbers the columns that align to the right."""
     everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]

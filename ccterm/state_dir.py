@@ -152,9 +152,10 @@ class StateDir:
         self.locks = self.path / "locks"
         self.lib = self.path / "lib"
         """The programs that run in boxes."""
-        self.owner_lock = self.path / "owner.lock"
-        self.socket_line = self.path / "owner.socket"
-        """A file of one line: the path of the owner's socket, which must be short and so lies elsewhere."""
+        # both keep the names that the first version gave them: an old process and a new one must exclude and find each other
+        self.daemon_lock = self.path / "owner.lock"
+        self.socket_address = self.path / "owner.socket"
+        """A file of one line: the path of the daemon's socket, which must be short and so lies elsewhere."""
         self.reserve = Reserve(self.path / "reserve")
 
     @classmethod
@@ -211,5 +212,5 @@ class StateDir:
             shared = bool(self.path.lstat().st_mode & 0o077)
         except OSError:
             return  # not there yet, or private_directory says what is wrong
-        if shared and names and not names & {self.db.name, self.runs.name, self.owner_lock.name}:
+        if shared and names and not names & {self.db.name, self.runs.name, self.daemon_lock.name}:
             raise StateError(f"{self.path} holds other files and is open to others", "set CCTERM_STATE_DIR to an empty directory")

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"textual", "dagger", "fastapi", "keyring"}
+CARRIES_OUT = {
+    "ccterm.service.protocol", "ccterm.service.local", "ccterm.service.scheduler", "ccterm.settings", "ccterm.pipeline", "psutil", "ulid",
+}  # fmt: skip
 
 _COMMAND = """
 import sys
@@ -57,17 +60,23 @@ def test_the_first_help_page_loads_no_models(tmp_path: Path) -> None:
 
 
 def test_the_service_loads_no_front_door(tmp_path: Path) -> None:
-    loaded = loaded_by("import ccterm.service", tmp_path)
+    loaded = loaded_by("import ccterm.service.local", tmp_path)
     assert "pydantic" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_the_service_is_opened_by_the_daemon_and_does_not_know_it(tmp_path: Path) -> None:
+    loaded = modules_loaded_by("import ccterm.service.local, ccterm.service.remote", tmp_path)
+    assert not any(name.startswith("ccterm.daemon") for name in loaded)
+
+
+def test_the_public_api_is_there_without_naming_its_modules(tmp_path: Path) -> None:
+    assert "ccterm.service.local" not in modules_loaded_by("from ccterm import AgentService, Draft, Run, Service, State", tmp_path)
 
 
 @pytest.mark.parametrize("command", ["runs", "show last", "logs last", "diff last"])
 def test_a_command_that_reads_loads_nothing_that_carries_out(command: str, tmp_path: Path) -> None:
     program = _COMMAND.replace("not ended.code", "ended.code in (0, 1, 2)").format(argv=["ccterm", *command.split()])
     loaded = modules_loaded_by(program, tmp_path)
-    assert "ccterm.reading" in loaded
-    assert (
-        loaded & {"ccterm.service", "ccterm.agent_service", "ccterm.settings", "ccterm.scheduler", "ccterm.pipeline", "psutil", "ulid"}
-        == set()
-    )
+    assert "ccterm.service.reader" in loaded
+    assert loaded & CARRIES_OUT == set()

@@ -81,7 +81,7 @@ def fault(path: Path, text: str) -> str:
 
 def test_without_a_file_the_defaults_hold() -> None:
     settings = load_settings(None, {})
-    assert (settings.mode, settings.max_concurrent, settings.agent) == (ExecutionMode.DAGGER, 4, "claude")
+    assert (settings.execution_mode, settings.max_concurrent, settings.agent) == (ExecutionMode.DAGGER, 4, "claude")
     assert settings.home == ("CLAUDE.md", "skills", "agents", "commands")
     assert (settings.policy.max_file_mb, settings.policy.max_total_mb) == (50, 200)
 
@@ -137,7 +137,7 @@ def test_the_environment_wins_over_the_file_and_flags_over_both(written: Path) -
     written.write_text("max_concurrent = 2\nmodel = 'a'")
     env = {"CCTERM_MAX_CONCURRENT": "3", "CCTERM_MODE": "local", "CCTERM_MODEL": "ignored"}
     settings = load_settings(written, env, {"max_concurrent": 5, "model": None})
-    assert (settings.max_concurrent, settings.mode, settings.model) == (5, ExecutionMode.LOCAL, "a")
+    assert (settings.max_concurrent, settings.execution_mode, settings.model) == (5, ExecutionMode.LOCAL, "a")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def fault(text: str | bytes, name: str = "tasks.yaml") -> TaskFileError:
 
 def test_a_whole_yaml_file_is_understood() -> None:
     one, two = entries(WHOLE)
-    assert (one.prompt, one.branch, one.mode, one.timeout) == (
+    assert (one.prompt, one.branch, one.execution_mode, one.timeout) == (
         "Add a LICENSE",
         "feature/license",
         ExecutionMode.LOCAL,
@@ -79,6 +79,18 @@ def test_a_whole_yaml_file_is_understood() -> None:
 
 def test_a_list_of_tasks_is_enough() -> None:
     assert [entry.prompt for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
+
+
+def test_a_field_goes_by_each_of_its_names() -> None:
+    one, two = entries("- {prompt: a, mode: local}\n- {task: b, execution_mode: dagger}\n")
+    assert (one.prompt, one.execution_mode) == ("a", ExecutionMode.LOCAL)
+    assert (two.prompt, two.execution_mode) == ("b", ExecutionMode.DAGGER)
+
+
+@pytest.mark.parametrize(("default", "own"), [("mode", "execution_mode"), ("execution_mode", "mode")])
+def test_a_tasks_own_value_wins_over_a_default_under_the_other_name(default: str, own: str) -> None:
+    (entry,) = entries(f"defaults: {{{default}: dagger}}\ntasks: [{{prompt: a, {own}: local}}]")
+    assert entry.execution_mode is ExecutionMode.LOCAL
 
 
 def test_json_lines_say_the_same() -> None:
@@ -131,6 +143,8 @@ PLACES = [
     ("- prompt: a\n  repo: ext::sh\n", 2, 3, "remote helper", "https://"),
     ("- prompt: a\n  mode: docker\n", 2, 3, '"mode" does not fit', ""),
     ("- prompt: a\n  mode: pipeline\n", 2, 3, '"mode" does not fit', ""),
+    ("- prompt: a\n  execution_mode: docker\n", 2, 3, '"execution_mode" does not fit', ""),
+    ("- prompt: a\n  execution_mode: local\n  mode: local\n", 3, 3, '"mode" is given under two names', "keep one"),
     ("- prompt: a\n  timeout: soon\n", 2, 3, '"timeout" is no duration', "45m"),
     ("- prompt: a\n  timeout: -5m\n", 2, 3, '"timeout" is no duration', "45m"),
     ("- prompt: a\n  budget: much\n", 2, 3, '"budget" does not fit', "number"),
@@ -360,7 +374,7 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
 
 def test_flags_make_the_same_entry() -> None:
     entry = draft({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
-    assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), mode=ExecutionMode.LOCAL, agent_args=("--x",))
+    assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), execution_mode=ExecutionMode.LOCAL, agent_args=("--x",))
 
 
 @pytest.mark.parametrize(

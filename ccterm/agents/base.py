@@ -18,7 +18,6 @@ MCP_FILE = ".ccterm-mcp.json"
 class Launch(Value):
     """What an agent is told before it starts."""
 
-    prompt: str
     session_id: str
     """A fresh uuid4, ours."""
     execution_mode: ExecutionMode

@@ -1,4 +1,4 @@
-"""What commands share: one event loop, the service, Ctrl-C, and where data and talk go."""
+"""What commands share: one event loop, the service, Ctrl-C, the log, and where output goes: data to stdout, notes for people to stderr."""
 
 import asyncio
 import json
@@ -7,66 +7,112 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
-from ccterm.cli.log import log_to
+from ccterm.cli.main import environment
+from ccterm.errors import StateError
 from ccterm.models import Run, State
-from ccterm.state_dir import StateDir
+from ccterm.state_dir import StateDir, private_file
 
-if TYPE_CHECKING:  # the terminal takes its first frame before the service
+if TYPE_CHECKING:  # the terminal shows its first frame before it needs the service
     from ccterm.service.protocol import Service
+    from ccterm.service.reader import Reader
 
 T = TypeVar("T")
+LOG_CAP = 4 * 1024 * 1024
+"""A longer log is started again; one old one is kept."""
 
 
 def carry_out(work: Coroutine[None, None, T], *, all_progress: bool = False) -> T:
     """Run a command's coroutine to its end."""
     log_to(state_dir().path)
-    tell_progress(all_of_it=all_progress)
+    print_progress(everything=all_progress)
     return asyncio.run(work)
 
 
 def state_dir() -> StateDir:
-    """Return the state directory of this environment."""
+    """Return the state directory that the environment names."""
     return StateDir.from_environment(os.environ)
 
 
-class _Saying(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say what a record says."""
-        say(f"  {record.getMessage()}")
+def opened_service() -> "AbstractAsyncContextManager[Service]":
+    """Open the service: this process becomes the daemon unless one runs."""
+    from ccterm.daemon import open_service  # deferred: not every command needs it
+
+    return open_service(environ=environment())
 
 
-def tell_progress(*, all_of_it: bool = False) -> None:
-    """Say on stderr what takes long and happens rarely, such as the making of an image; all of it: line by line."""
-    progress = logging.getLogger("ccterm.progress")
-    progress.handlers[:], progress.propagate = [_Saying()], False
-    progress.setLevel(logging.DEBUG if all_of_it else logging.INFO)
+def opened_record() -> "AbstractAsyncContextManager[Reader]":
+    """Open the record of runs for reading."""
+    from ccterm.daemon import open_record
+
+    return open_record(environ=environment())
 
 
-def say(text: str) -> None:
-    """Talk to the person, on stderr."""
+def print_note(text: str) -> None:
+    """Print something for the person, to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
-def tell(text: str) -> None:
-    """Put data out, on stdout."""
+def print_data(text: str) -> None:
+    """Print data, to stdout."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def tell_json(value: object) -> None:
-    """Put one JSON value out on one line."""
-    tell(json.dumps(value, ensure_ascii=False))
+def print_json(value: object) -> None:
+    """Print one JSON value on one line."""
+    print_data(json.dumps(value, ensure_ascii=False))
 
 
-def tell_runs(runs: Iterable[Run]) -> None:
-    """Put run documents out, one a line, as the last lines of an event stream."""
+def print_runs(runs: Iterable[Run]) -> None:
+    """Print run documents one per line, as the last lines of an event stream."""
     for run in runs:
-        tell_json({"kind": "run", **run.document()})
+        print_json({"kind": "run", **run.document()})
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record's message."""
+        print_note(f"  {record.getMessage()}")
+
+
+def print_progress(*, everything: bool = False) -> None:
+    """Print to stderr what takes long and happens rarely, such as building an image; everything: each line of it."""
+    progress = logging.getLogger("ccterm.progress")
+    progress.handlers[:], progress.propagate = [_Notes()], False
+    progress.setLevel(logging.DEBUG if everything else logging.INFO)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line of JSON."""
+        facts = {"at": self.formatTime(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False)
+
+
+def log_to(directory: Path) -> None:
+    """Write warnings and errors to `directory`/ccterm.log as JSON lines, never to the screen; they are dropped where that cannot be written."""
+    root = logging.getLogger()
+    root.handlers[:] = [logging.NullHandler()]
+    root.setLevel(logging.WARNING)
+    if not directory.is_dir():
+        return
+    from logging.handlers import RotatingFileHandler  # deferred: costs start-up time
+
+    try:
+        os.close(private_file(directory / "ccterm.log"))
+        handler = RotatingFileHandler(directory / "ccterm.log", maxBytes=LOG_CAP, backupCount=1, encoding="utf-8", delay=True)
+    except (OSError, StateError):
+        return
+    handler.setFormatter(_JsonLines())
+    root.handlers[:] = [handler]
 
 
 def code_for(runs: Iterable[Run]) -> ExitCode:
@@ -86,14 +132,14 @@ def _code(run: Run) -> ExitCode:
 @asynccontextmanager
 async def interruptible(service: "Service") -> AsyncIterator[None]:
     """Let the first Ctrl-C stop all runs and keep their work, the second kill them."""
-    loop, orders = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
     pressed = 0
 
     def stop() -> None:
         nonlocal pressed
         pressed += 1
-        say("stopping; the work is kept. Again to kill at once" if pressed == 1 else "killing")
-        orders.add(asyncio.ensure_future(service.cancel_all(now=pressed > 1)))
+        print_note("stopping; the work is kept. Press again to kill at once" if pressed == 1 else "killing")
+        tasks.add(asyncio.ensure_future(service.cancel_all(now=pressed > 1)))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
@@ -102,4 +148,4 @@ async def interruptible(service: "Service") -> AsyncIterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-        await asyncio.gather(*orders, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, interruptible, say, tell, tell_runs
-from ccterm.cli.progress import follow_all
-from ccterm.daemon import open_service
+from ccterm.cli.console import carry_out, interruptible, opened_service, print_data, print_note, print_runs
+from ccterm.cli.run_tasks import follow_all
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError
 from ccterm.git.git import Git, GitError, init
@@ -66,7 +65,7 @@ def demo(*, as_json: bool) -> ExitCode:
         ended = carry_out(_play(remote, as_json=as_json))
         verified = {run.id: _on_remote(remote, run) for run in ended}
     if as_json:
-        tell_runs(ended)
+        print_runs(ended)
     else:
         _tell(ended, verified)
     delivered = sum(run.state is State.SUCCEEDED and verified[run.id] for run in ended)
@@ -101,13 +100,13 @@ async def _play(remote: Path, *, as_json: bool) -> list[Run]:
             branch=branch,
             message=_SUBJECTS[branch],
             agent="scripted",
-            mode=ExecutionMode.LOCAL,
+            execution_mode=ExecutionMode.LOCAL,
         )
         for branch, script in _SCRIPTS.items()
     ]
     if not as_json:
-        say(f"four scripted agents on {remote}, each with a fresh clone; one of them fails on purpose")
-    async with open_service() as service, interruptible(service):
+        print_note(f"four scripted agents on {remote}, each with a fresh clone; one of them fails on purpose")
+    async with opened_service() as service, interruptible(service):
         queued = await service.submit(drafts, max_concurrent=len(drafts))
         await follow_all(service, queued, as_json=as_json)
         return [await service.find(run.id) for run in queued]
@@ -134,5 +133,5 @@ def _tell(ended: Sequence[Run], verified: dict[RunId, bool]) -> None:
         for run in ended
     ]
     for line in render.table(rows, ["", "BRANCH", "COMMIT", "ON THE REMOTE", "CHANGES", "TIME", "COST"], frozenset({5, 6})):
-        tell(line)
-    say("the repository is gone again; ccterm runs, ccterm show last and ccterm logs last have the records")
+        print_data(line)
+    print_note("the repository is gone again; ccterm runs, ccterm show last and ccterm logs last have the records")

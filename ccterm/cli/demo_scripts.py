@@ -18,7 +18,7 @@ FILES = {
 }
 
 
-class Part(NamedTuple):
+class DemoTask(NamedTuple):
     """One agent's part in the demonstration."""
 
     branch: str
@@ -64,8 +64,8 @@ def test_everybody_has_a_limit_of_their_own() -> None:
     assert limiter.allows("bob")
 """
 
-PARTS = (
-    Part(
+TASKS = (
+    DemoTask(
         "feature/rate-limit",
         "Limit the rate of logins per user, with tests.",
         "Limit the rate of logins",
@@ -99,7 +99,7 @@ PARTS = (
             },
         ],
     ),
-    Part(
+    DemoTask(
         "docs/install",
         "The README lacks an install section.",
         "Say how to install the shop",
@@ -111,7 +111,7 @@ PARTS = (
             {"say": "The README now says how to install the shop."},
         ],
     ),
-    Part(
+    DemoTask(
         "feature/search",
         "Search is too slow with many products; build an index.",
         "Search with an index",
@@ -124,7 +124,7 @@ PARTS = (
         ],
         hold=True,
     ),
-    Part(
+    DemoTask(
         "fix/rounding",
         "Totals like 0.1 + 0.2 show too many digits; round them in one place.",
         "Round the total in one place",
@@ -137,7 +137,7 @@ PARTS = (
             {"fail": "overloaded"},
         ],
     ),
-    Part(
+    DemoTask(
         "chore/settings",
         "Take the settings from the directory that all our machines share.",
         "Take the settings from the shared directory",
@@ -151,7 +151,7 @@ PARTS = (
             {"say": "`settings` is a link to /etc/shop now, and the README says so."},
         ],
     ),
-    Part(
+    DemoTask(
         "chore/audit",
         "Go through the whole shop and write down what looks risky.",
         "Add the result of the audit",

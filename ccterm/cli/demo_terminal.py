@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ccterm.cli.demo import settled
-from ccterm.cli.demo_scripts import FILES, PARTS, Part
+from ccterm.cli.demo_scripts import FILES, TASKS, DemoTask
 from ccterm.cli.tty_guard import guarded
 from ccterm.daemon import open_service
 from ccterm.draft import Draft
@@ -38,7 +38,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
     from ccterm.tui.memory import Memory
     from ccterm.tui.run import run
 
-    settings = load_settings(None, os.environ, {"mode": "local", "agent": "scripted"})
+    settings = load_settings(None, os.environ, {"execution_mode": "local", "agent": "scripted"})
     app = CctermApp(settings, memory=Memory(None), checks=False)
     asyncio.get_running_loop().add_reader(parent, app.exit)
     return await run(app, lambda: _staged(place, remote))
@@ -48,15 +48,15 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
 async def _staged(place: Path, remote: Path) -> AsyncIterator[Service]:
     """Own a state directory that goes with the demonstration, with its runs under way."""
     async with open_service(place / "state") as service:
-        await service.submit(_drafts(place, remote), max_concurrent=len(PARTS))
+        await service.submit(_drafts(place, remote), max_concurrent=len(TASKS))
         yield service
 
 
 def _drafts(place: Path, remote: Path) -> Sequence[Draft]:
-    return [_draft(part, place / f"script-{number}.json", remote) for number, part in enumerate(PARTS)]
+    return [_draft(part, place / f"script-{number}.json", remote) for number, part in enumerate(TASKS)]
 
 
-def _draft(part: Part, script: Path, remote: Path) -> Draft:
+def _draft(part: DemoTask, script: Path, remote: Path) -> Draft:
     script.write_text(json.dumps({"script": part.script}), "utf-8")
     return Draft(
         prompt=part.prompt,
@@ -65,6 +65,6 @@ def _draft(part: Part, script: Path, remote: Path) -> Draft:
         message=part.message,
         agent="scripted",
         agent_args=("--script", str(script)),
-        mode=ExecutionMode.LOCAL,
+        execution_mode=ExecutionMode.LOCAL,
         hold=part.hold or None,
     )

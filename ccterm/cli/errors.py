@@ -11,22 +11,22 @@ _log = logging.getLogger(__name__)
 
 
 def explain(error: BaseException) -> ExitCode:
-    """Say what happened and return the exit code."""
+    """Print what happened and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        _say("cancelled")
+        _print("cancelled")
         return ExitCode.CANCELLED
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # the reader of our stdout went away: nothing to say, and nobody to say it to
+        sys.stderr.close()  # the reader of our stdout went away: nobody wants to know
         return ExitCode.OK
     if isinstance(error, CctermError):
-        _say(str(error))
+        _print(str(error))
         return code_of(error)
     _log.error("defect", exc_info=error)
-    _say(f"{type(error).__name__}: {error}; this is a defect of ccterm, please report it")
+    _print(f"{type(error).__name__}: {error}; this is a bug in ccterm, please report it")
     return ExitCode.FAILED
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stderr.write(f"ccterm: {text}\n")
 
 

@@ -1,24 +1,41 @@
-"""The door of the program: `ccterm` alone shows the terminal, with words it is the command line."""
+"""The entry point: `ccterm` alone shows the terminal, with arguments it is the command line. Also the environment that children get."""
 
 import os
 import sys
 
-from ccterm.cli.plugins import without_plugins
+SWITCH = "PYDANTIC_DISABLE_PLUGINS"
+_INHERITED = os.environ.get(SWITCH)
 
 
 def main() -> None:
-    """Run ccterm; every expected fault is one sentence on stderr and an exit code."""
-    without_plugins()
+    """Run ccterm; every expected error is one sentence on stderr and an exit code."""
+    disable_pydantic_plugins()
     try:
         _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the door of the program: what nobody foresaw becomes one line here
-        from ccterm.cli.errors import explain
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the entry point: an unforeseen error becomes one line here
+        from ccterm.cli.errors import explain  # deferred: most commands end without
 
         sys.exit(explain(error))
 
 
+def disable_pydantic_plugins() -> None:
+    """Keep pydantic from searching every installed package for plugins: 50 ms at each start, for something that ccterm does not use.
+
+    For the command alone: a program that imports ccterm keeps its plugins. A user who set the switch keeps that value.
+    """
+    if SWITCH not in os.environ:
+        os.environ[SWITCH] = "__all__"
+        os.unsetenv(SWITCH)  # a child that is started without an explicit environment inherits what the system has, not `os.environ`
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for children: the user's, with the switch as it was when this process started."""
+    kept = {name: value for name, value in os.environ.items() if name != SWITCH}
+    return kept if _INHERITED is None else kept | {SWITCH: _INHERITED}
+
+
 def _terminal() -> None:
-    """Show the terminal; without one the command line says how to get help."""
+    """Show the terminal; when there is none, the command line explains how to get help."""
     from ccterm.cli.terminal import on_terminal, terminal  # deferred, as all here: the first frame does without the commands
 
     if on_terminal():

@@ -1,16 +1,17 @@
-"""The commands that look at runs and change nothing."""
+"""The commands that look and change nothing: at runs, and at what runs need."""
 
 import sys
 from datetime import datetime
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, say, state_dir, tell, tell_json
-from ccterm.daemon import open_record
+from ccterm.cli.console import carry_out, opened_record, print_data, print_json, print_note, state_dir
+from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
-from ccterm.models import Run, State, now
-from ccterm.workspace.work import patch_of
+from ccterm.models import CheckResult, ExecutionMode, Run, State, now
+
+_SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
 
 def list_runs(*, failed: bool, since: str | None, limit: int, as_json: bool) -> ExitCode:
@@ -19,28 +20,17 @@ def list_runs(*, failed: bool, since: str | None, limit: int, as_json: bool) -> 
     begin = _begin(since) if since else None
 
     async def work() -> list[Run]:
-        async with open_record() as record:
+        async with opened_record() as record:
             return await record.runs(states=states, since=begin, limit=limit)
 
     found = carry_out(work())
     if as_json:
-        tell_json([run.document() for run in found])
+        print_json([run.document() for run in found])
     elif found:
         for line in render.run_rows(found):
-            tell(line)
+            print_data(line)
     else:
-        say("no runs yet" if not (failed or since) else "no such runs")
-    return ExitCode.OK
-
-
-def show_run(ref: str, *, as_json: bool) -> ExitCode:
-    """Print one run."""
-    run = carry_out(_find(ref))
-    if as_json:
-        tell_json(run.document())
-    else:
-        for line in _portrait(run):
-            tell(line)
+        print_note("no runs yet" if not (failed or since) else "no such runs")
     return ExitCode.OK
 
 
@@ -53,72 +43,85 @@ def _begin(since: str) -> datetime:
         raise UsageError(f"--since {since!r} {error}") from error
 
 
-async def _find(ref: str) -> Run:
-    async with open_record() as record:
-        return await record.find(ref)
+def show_run(ref: str, *, as_json: bool) -> ExitCode:
+    """Print one run."""
 
+    async def work() -> Run:
+        async with opened_record() as record:
+            return await record.find(ref)
 
-def _portrait(run: Run) -> list[str]:
-    task = run.task
-    facts = [
-        ("run", run.id),
-        ("state", f"{render.sign(run)} {run.state}  {render.outcome(run)}"),
-        ("summary", run.summary.split("\n", 1)[0]),
-        ("next", run.action),
-        ("prompt", task.prompt.split("\n", 1)[0]),
-        ("repository", task.remote or task.repo),
-        ("branch", task.branch or ""),
-        ("base", run.base_sha or ""),
-        ("commit", run.commit or ""),
-        ("changes", render.change_numbers(run)),
-        ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
-        ("kept in", run.salvage.directory if run.salvage else ""),
-        ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
-        ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
-        ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
-        ("time", render.seconds(run.seconds)),
-        ("secrets", "a registered secret was masked in the output: rotate it" if run.secret_seen else ""),
-        ("attempts", " ".join(run.attempts) if len(run.attempts) > 1 else ""),
-    ]
-    steps = [f"  {'✓' if step.ok else '✗'} {step.name:<9}{render.seconds(step.seconds):>7}  {step.detail}".rstrip() for step in run.steps]
-    return [f"{name:<11}{value}" for name, value in facts if value] + (["steps", *steps] if steps else [])
+    run = carry_out(work())
+    if as_json:
+        print_json(run.document())
+    else:
+        for line in render.run_facts(run):
+            print_data(line)
+    return ExitCode.OK
 
 
 def print_logs(ref: str, *, follow: bool, as_json: bool) -> ExitCode:
     """Print a run's transcript; with follow, to its end."""
-    return carry_out(_logs(ref, follow=follow, as_json=as_json))
 
+    async def work() -> None:
+        async with opened_record() as record:
+            run = await record.find(ref)
+            async for event in record.follow(run.id, live=follow):
+                for line in [to_line(event).decode().rstrip("\n")] if as_json else render.lines(event):
+                    print_data(line)
 
-async def _logs(ref: str, *, follow: bool, as_json: bool) -> ExitCode:
-    async with open_record() as record:
-        run = await record.find(ref)
-        async for event in record.follow(run.id, live=follow):
-            if as_json:
-                tell(to_line(event).decode().rstrip("\n"))
-            else:
-                for line in render.lines(event):
-                    tell(line)
+    carry_out(work())
     return ExitCode.OK
 
 
 def print_diff(ref: str, *, as_json: bool) -> ExitCode:
-    """Print a run's patch, as the bytes that git made."""
-    run = carry_out(_find(ref))
-    patch = patch_of(run, state_dir())
+    """Print a run's patch, in git's own bytes."""
+
+    async def work() -> tuple[Run, bytes | None]:
+        async with opened_record() as record:
+            run = await record.find(ref)
+            return run, await record.patch(run.id)
+
+    run, patch = carry_out(work())
     if patch is None:
         raise UsageError(f"run {run.id} has no changes to show ({run.state})", f"ccterm show {run.id}")
     if as_json:
         changes = run.changes.model_dump(mode="json") if run.changes else None
-        tell_json({"run": run.id, "changes": changes, "patch": patch.read_bytes().decode("utf-8", "replace")})
+        print_json({"run": run.id, "changes": changes, "patch": patch.decode("utf-8", "replace")})
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(patch.read_bytes() if not sys.stdout.isatty() else _for_terminal(patch.read_bytes()))
+        sys.stdout.buffer.write(_for_terminal(patch) if sys.stdout.isatty() else patch)
         sys.stdout.flush()
     return ExitCode.OK
 
 
 def _for_terminal(patch: bytes) -> bytes:
-    """Return a patch that cannot drive the terminal: an agent wrote those bytes."""
-    from ccterm.output.sanitise import sanitise
+    """Return a patch without anything that drives the terminal: an agent wrote those bytes."""
+    from ccterm.output.sanitise import sanitise  # deferred: only a terminal needs it
 
     return sanitise(patch.decode("utf-8", "replace")).encode()
+
+
+def print_checks(mode: str | None, *, as_json: bool) -> ExitCode:
+    """Run all preflight checks; exit 3 when one fails. Opens no service: one of the checks is whether the state directory can be used."""
+    from ccterm.daemon.machine import ThisMachine  # deferred: of these commands this one alone needs executors
+    from ccterm.preflight import run_checks
+
+    questions = ThisMachine(state_dir(), environment()).questions(ExecutionMode(mode) if mode else None)
+
+    async def work() -> list[CheckResult]:
+        answers = {result.name: result async for result in run_checks(questions)}
+        return [answers[question.name] for question in questions]  # all run at once, and are shown in the order of the list
+
+    results = carry_out(work())
+    if as_json:
+        print_json([result.model_dump(mode="json") for result in results])
+    else:
+        for result in results:
+            _print_check(result)
+    return ExitCode.PREFLIGHT if any(result.status == "fail" for result in results) else ExitCode.OK
+
+
+def _print_check(result: CheckResult) -> None:
+    print_data(f"{_SIGNS[result.status]} {result.group:<12} {result.text}  ({render.seconds(result.seconds)})")
+    if result.fix and result.status != "pass":
+        print_data(f"  {'':<12} {result.fix}")

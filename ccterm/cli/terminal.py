@@ -1,24 +1,23 @@
-"""`ccterm`: the terminal, on an owner of its own or, with --foreground, in this process."""
+"""`ccterm`: the terminal, over a daemon in the background or, with --foreground, in this process."""
 
 import asyncio
 import gc
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
-from ccterm.cli.console import state_dir
-from ccterm.cli.log import log_to
+from ccterm.cli.console import log_to, opened_service, state_dir
+from ccterm.cli.main import environment
 from ccterm.cli.tty_guard import guarded
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the first frame does without
     from contextlib import AbstractAsyncContextManager
 
     from ccterm.service.protocol import Service
 
 
 def on_terminal() -> bool:
-    """Whether a person sits at both ends."""
+    """Whether stdin and stdout are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -30,11 +29,11 @@ def terminal(*, foreground: bool) -> int:
 def _show(foreground: bool, parent: int) -> int:
     from ccterm.cli.errors import explain  # here, in the child: the parent stays small
 
-    gc.disable()  # what start-up makes stays; it is looked through no more once the first frame is there
+    gc.disable()  # what start-up makes is kept anyway; collection begins once the first frame is there
     try:
         log_to(state_dir().prepare().path)
         return asyncio.run(_run(foreground, parent))
-    except Exception as error:  # noqa: BLE001 - the door of this process
+    except Exception as error:  # noqa: BLE001 - the entry point of this process
         return explain(error)
 
 
@@ -45,19 +44,14 @@ async def _run(foreground: bool, parent: int) -> int:
     from ccterm.tui.notices import desktop
     from ccterm.tui.run import run
 
-    settings, state = load_settings(None, os.environ), state_dir()
-    app = CctermApp(settings, memory=Memory(state.path), detached=not foreground, send=desktop(settings.tui, os.environ))
+    environ = environment()
+    settings, state = load_settings(None, environ), state_dir()
+    app = CctermApp(settings, memory=Memory(state.path), detached=not foreground, send=desktop(settings.tui, environ))
     asyncio.get_running_loop().add_reader(parent, app.exit)  # readable = the parent is gone
-    return await run(app, _own if foreground else _attach) or ExitCode.OK
+    return await run(app, opened_service if foreground else _attached) or ExitCode.OK
 
 
-def _own() -> "AbstractAsyncContextManager[Service]":
-    from ccterm.daemon import open_service  # once the first frame is on the screen
+def _attached() -> "AbstractAsyncContextManager[Service]":
+    from ccterm.daemon.spawn import attached_or_started  # deferred until the first frame is on the screen
 
-    return open_service()
-
-
-def _attach() -> "AbstractAsyncContextManager[Service]":
-    from ccterm.daemon.spawn import attached_or_started  # once the first frame is on the screen
-
-    return attached_or_started(state_dir(), os.environ)
+    return attached_or_started(state_dir(), environment())

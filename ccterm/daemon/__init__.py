@@ -1,52 +1,65 @@
-"""One process owns a state directory and carries out runs; every other one asks it."""
+"""One process, the daemon, has a state directory to itself and carries out its runs; every other process sends it commands."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 
-if TYPE_CHECKING:  # who only reads does without the service
+if TYPE_CHECKING:  # a command that only reads does without the service
     from ccterm.service.protocol import Service
     from ccterm.service.reader import Reader
 
 
+class AgentService:
+    """The entrance to the public API: `async with AgentService.open() as service`."""
+
+    @staticmethod
+    def open(state_dir: Path | None = None) -> "AbstractAsyncContextManager[Service]":
+        """Become the daemon of the state directory, or attach to the one that runs: the same Service either way."""
+        return open_service(state_dir)
+
+
 @asynccontextmanager
-async def open_service(state_dir: Path | None = None) -> "AsyncIterator[Service]":
-    """Own the state directory, or attach to the process that does. Raises StateError and DaemonError."""
-    state = _prepared(state_dir)
+async def open_service(state_dir: Path | None = None, environ: Mapping[str, str] = os.environ) -> "AsyncIterator[Service]":
+    """Become the daemon of the state directory, or attach to the one that runs. Raises StateError and DaemonError."""
+    state = _prepared(state_dir, environ)
     lock = DaemonLock(state)
     if lock.try_acquire():
-        from ccterm.daemon.wiring import owning  # deferred: all that carries runs out, which who attaches does without
+        from ccterm.daemon.wiring import serving  # deferred: everything that carries runs out, which attaching does without
 
         try:
-            async with owning(state, os.environ) as service:
+            async with serving(state, environ) as service:
                 yield service
         finally:
             lock.release()
     else:
-        from ccterm.service.remote import attached  # deferred: the orders
+        from ccterm.daemon.machine import ThisMachine  # deferred: only reading does without
+        from ccterm.service.remote import attached
 
-        with attached(state, lock) as service:
+        with attached(state, lock, ThisMachine(state, environ)) as service:
             yield service
 
 
 @asynccontextmanager
-async def open_record(state_dir: Path | None = None) -> "AsyncIterator[Reader]":
-    """Read the record; where an owner died over something, become the owner first and recover it. Raises StateError and DaemonError."""
-    from ccterm.service.reader import at_rest, reading  # deferred: the store
+async def open_record(state_dir: Path | None = None, environ: Mapping[str, str] = os.environ) -> "AsyncIterator[Reader]":
+    """Open the record for reading; if a daemon died in the middle of something, become the daemon first and recover it.
 
-    state = _prepared(state_dir)
-    if DaemonLock(state).holder() or at_rest(state):
+    Raises StateError and DaemonError.
+    """
+    from ccterm.service.reader import needs_recovery, reading  # deferred: the store
+
+    state = _prepared(state_dir, environ)
+    if not DaemonLock(state).holder() and needs_recovery(state):
+        async with open_service(state.path, environ) as service:
+            yield service
+    else:
         with reading(state) as record:
             yield record
-    else:
-        async with open_service(state.path) as service:
-            yield service
 
 
-def _prepared(state_dir: Path | None) -> StateDir:
-    return (StateDir(state_dir) if state_dir else StateDir.from_environment(os.environ)).prepare()
+def _prepared(state_dir: Path | None, environ: Mapping[str, str]) -> StateDir:
+    return (StateDir(state_dir) if state_dir else StateDir.from_environment(environ)).prepare()

@@ -1,4 +1,4 @@
-"""Where the parts meet: settings, executors, agents and the store become a service that owns its state directory."""
+"""Where the parts meet: settings, executors, agents and the store become a service that carries runs out."""
 
 import asyncio
 import shutil
@@ -12,6 +12,7 @@ from ccterm.agents.base import Agent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.agents.scripted import ScriptedAgent
 from ccterm.credentials.sources import source_variables
+from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections, listening
 from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
@@ -22,46 +23,70 @@ from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.preflight import core_checks
-from ccterm.service.local import AgentService
-from ccterm.service.planner import Planner
-from ccterm.service.scheduler import StartGate
+from ccterm.service.gates import BusyGate, CapacityGate, ExecutorGate, Gate, UnderWay
+from ccterm.service.local import LocalService
+from ccterm.service.scheduler import StartupLimit
+from ccterm.service.task_resolver import TaskResolver
 from ccterm.settings import Settings, Trust, load_project, load_settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 
 
 @asynccontextmanager
-async def owning(state: StateDir, environ: Mapping[str, str], visits: Connections | None = None) -> AsyncIterator[AgentService]:
-    """Carry out runs in this process, which holds the owner lock, and take orders from others. Raises SettingsError and StateError."""
-    state.socket_line.unlink(missing_ok=True)  # an owner that was killed leaves a line that names a dead socket
+async def serving(state: StateDir, environ: Mapping[str, str], connections: Connections | None = None) -> AsyncIterator[LocalService]:
+    """Carry out runs in this process, which holds the daemon lock, and take commands from others. Raises SettingsError and StateError."""
+    state.socket_address.unlink(missing_ok=True)  # a daemon that was killed leaves one that names a dead socket
     settings = await asyncio.to_thread(load_settings, None, environ)
     await asyncio.to_thread(state.reserve.keep)
     async with AsyncExitStack() as stack:
-        store = await asyncio.to_thread(Store.open, state.db, reserve=state.reserve)
-        stack.callback(store.close)
-        await asyncio.to_thread(store.backup, state.backups, datetime.now(UTC).date())
-        writers = stack.enter_context(ThreadPoolExecutor(2, "transcript"))  # of their own: a long copy must not delay what is seen
-        sockets = await asyncio.to_thread(socket_directory)
-        stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        agents, gate = _agents(settings, environ), StartGate()
-        pipelines: dict[ExecutionMode, Pipeline] = {}
-        for mode, made in _executors(settings, state, environ).items():
-            executor = await stack.enter_async_context(made)
-            outfit = RunContextFactory(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets, state=state)
-            pipelines[mode] = Pipeline(executor, outfit, state)
+        store = await _opened_store(state, stack)
+        executors = {mode: await stack.enter_async_context(made) for mode, made in _executors(settings, state, environ).items()}
+        agents, under_way = _agents(settings, environ), UnderWay()
         trust = Trust(state.path)
-        service = AgentService(
+        service = LocalService(
             state=state,
             store=store,
-            pipelines=pipelines,
-            writers=writers,
-            checks=lambda mode: checks_for(mode, state, environ),
-            plan=Planner(settings, environ, agents, lambda directory: load_project(directory, trust)).plan,
-            max_concurrent=settings.max_concurrent,
-            copies=ChangeApplier(state, settings.policy, environ),
+            pipelines=await _pipelines(settings, state, environ, agents, executors, stack),
+            resolve=TaskResolver(settings, environ, agents, lambda directory: load_project(directory, trust)).resolve,
+            machine=ThisMachine(state, environ),
+            under_way=under_way,
+            gates=_gates(under_way, executors, settings),
+            applier=ChangeApplier(state, settings.policy, environ),
+            writers=stack.enter_context(ThreadPoolExecutor(2, "transcript")),  # of their own: a long copy must not delay what is shown
         )
-        async with service.serving(), listening(service, state, visits):
+        async with service.serving(), listening(service, state, connections):
             yield service
+
+
+async def _opened_store(state: StateDir, stack: AsyncExitStack) -> Store:
+    store = await asyncio.to_thread(Store.open, state.db, reserve=state.reserve)
+    stack.callback(store.close)
+    await asyncio.to_thread(store.backup, state.backups, datetime.now(UTC).date())
+    return store
+
+
+async def _pipelines(
+    settings: Settings,
+    state: StateDir,
+    environ: Mapping[str, str],
+    agents: Mapping[str, Agent],
+    executors: Mapping[ExecutionMode, Executor],
+    stack: AsyncExitStack,
+) -> Mapping[ExecutionMode, Pipeline]:
+    sockets = await asyncio.to_thread(socket_directory)
+    stack.callback(shutil.rmtree, sockets, ignore_errors=True)
+    start = StartupLimit().starting
+    pipelines = {}
+    for mode, executor in executors.items():
+        contexts = RunContextFactory(settings, environ, agents=agents, executor=executor, gate=start, sockets=sockets, state=state)
+        pipelines[mode] = Pipeline(executor, contexts, state)
+    return pipelines
+
+
+def _gates(under_way: UnderWay, executors: Mapping[ExecutionMode, Executor], settings: Settings) -> Sequence[Gate]:
+    """Return the gates, the one whose reason says most first."""
+    of_executors = [ExecutorGate(under_way, mode, executor) for mode, executor in executors.items()]
+    return [BusyGate(under_way), *of_executors, CapacityGate(under_way, settings.max_concurrent)]
 
 
 def _agents(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Agent]:
@@ -90,8 +115,8 @@ def dagger_executor(settings: Settings, state: StateDir, environ: Mapping[str, s
     return DaggerExecutor(options, cache=user_cache_path("ccterm"), lib=state.lib, environ=environ)
 
 
-def checks_for(mode: str | None, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
-    """Return the preflight questions for a place to run; None = where the settings say."""
+def checks_for(mode: ExecutionMode | None, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
+    """Return the preflight checks of an execution mode; None = the one that the settings choose. Raises SettingsError."""
     settings = load_settings(None, environ)
-    place = ExecutionMode(mode) if mode else settings.mode
-    return [*core_checks(settings, state, environ, place), *_executors(settings, state, environ)[place].checks()]
+    chosen = mode or settings.execution_mode
+    return [*core_checks(settings, state, environ, chosen), *_executors(settings, state, environ)[chosen].checks()]

@@ -121,8 +121,12 @@ class Executor(Protocol):
         """Return why no run can start here at the moment, or "". It mends itself: whoever watches is told."""
         ...
 
+    def capacity(self) -> int | None:
+        """Return how many runs may be here at once; None = any number."""
+        ...
+
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `trouble` has changed."""
+        """Call `changed` whenever `trouble` or `capacity` has changed."""
         ...
 
     def open_run(self, run_id: RunId, image: ImageChoice) -> AbstractAsyncContextManager[Boxes]:

@@ -75,7 +75,6 @@ class RunContextFactory:
         masker = Masker({**dict(self._included(task)), **dict(_registered(git, login, secrets))})
         base_url, reaches = self._api()
         launch = Launch(
-            prompt=task.prompt,
             session_id=str(uuid.uuid4()),
             execution_mode=task.execution_mode,
             model=task.model,

@@ -50,14 +50,6 @@ class Pipeline:
         """Make sure that runs of a task can start. Raises PreflightError with the fix."""
         await self._executor.prepare(task.image)
 
-    def trouble(self) -> str:
-        """Return why no run can start at the moment, or ""."""
-        return self._executor.trouble()
-
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `trouble` has changed."""
-        self._executor.watch(changed)
-
     async def carry_out(self, recorder: Recorder, live: RunControl) -> Run:
         """Take a run from checkout to its end. Never raises for what happens to the run; the record says it."""
         recorder.emit([Started()])

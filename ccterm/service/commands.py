@@ -1,89 +1,152 @@
-"""What another process may ask of the owner, and what it answers: JSON lines over a unix socket, one order a connection."""
+"""What a user may ask of a service, one class per verb: its arguments, its wire form, and how a service carries it out.
 
-from typing import Annotated, Literal
+A door builds a command and hands it to `Service.perform`, or calls the method of the same name, which does that.
+"""
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from abc import abstractmethod
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
-from ccterm import errors
-from ccterm.causes import Cause
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+
 from ccterm.draft import Draft
-from ccterm.errors import CctermError, DaemonError, StepError
 from ccterm.models import Allowances, Run, RunId, Task, Value
 
-PROTOCOL = 1
-"""Version of this conversation; both sides must speak the same."""
-LINE_LIMIT = 64 * 1024 * 1024
+if TYPE_CHECKING:  # the service builds commands
+    from ccterm.service.protocol import Service
+
+R = TypeVar("R")
 
 
-class Hello(Value):
-    """The owner's first line on every connection."""
+class ServiceCommand(Value, Generic[R]):
+    """Base of all commands. `do` names the verb on the wire and the service's method; R is what carrying it out returns."""
 
-    hello: Literal["ccterm"] = "ccterm"
-    protocol: int = PROTOCOL
-    pid: int
+    do: str
+
+    @abstractmethod
+    async def execute(self, service: "Service") -> R:
+        """Carry the command out. Raises CctermError for an expected fault."""
+
+    async def answer(self, service: "Service") -> JsonValue:
+        """Carry the command out and return its result as JSON values. Raises CctermError for an expected fault."""
+        packed: JsonValue = self._results().dump_python(await self.execute(service), mode="json")
+        return packed
+
+    @classmethod
+    def unpack(cls, answer: JsonValue) -> R:
+        """Return the result that an answer holds. Raises ValidationError."""
+        return cls._results().validate_python(answer)
+
+    @classmethod
+    @cache
+    def _results(cls) -> TypeAdapter[R]:
+        return TypeAdapter(cls.execute.__annotations__["return"])
 
 
-class Submit(Value):
+class Submit(ServiceCommand[list[Run]]):
     """Queue tasks as one batch."""
 
     do: Literal["submit"] = "submit"
     drafts: tuple[Draft, ...]
     max_concurrent: int | None = None
 
+    async def execute(self, service: "Service") -> list[Run]:
+        """Return the queued runs."""
+        return await service.submit(self.drafts, max_concurrent=self.max_concurrent)
 
-class Cancel(Value):
+
+class Plan(ServiceCommand[list[Task]]):
+    """Resolve drafts without starting anything."""
+
+    do: Literal["plan"] = "plan"
+    drafts: tuple[Draft, ...]
+
+    async def execute(self, service: "Service") -> list[Task]:
+        """Return the tasks that the drafts would become."""
+        return await service.plan(self.drafts)
+
+
+class Cancel(ServiceCommand[None]):
     """Stop one run."""
 
     do: Literal["cancel"] = "cancel"
     run: RunId
     now: bool = False
 
+    async def execute(self, service: "Service") -> None:
+        """Stop it."""
+        await service.cancel(self.run, now=self.now)
 
-class CancelAll(Value):
+
+class CancelAll(ServiceCommand[None]):
     """Stop every run."""
 
     do: Literal["cancel_all"] = "cancel_all"
     now: bool = False
 
+    async def execute(self, service: "Service") -> None:
+        """Stop them."""
+        await service.cancel_all(now=self.now)
 
-class Steer(Value):
-    """Say something to a running agent."""
+
+class Steer(ServiceCommand[None]):
+    """Send a message to a running agent."""
 
     do: Literal["steer"] = "steer"
     run: RunId
     text: str
 
+    async def execute(self, service: "Service") -> None:
+        """Send it."""
+        await service.steer(self.run, self.text)
 
-class Hold(Value):
-    """Let a running agent wait after its turn."""
+
+class Hold(ServiceCommand[None]):
+    """Make a running agent wait for input after its turn."""
 
     do: Literal["hold"] = "hold"
     run: RunId
 
+    async def execute(self, service: "Service") -> None:
+        """Hold it."""
+        await service.hold(self.run)
 
-class Release(Value):
-    """Let a waiting agent end."""
+
+class Release(ServiceCommand[None]):
+    """Let a waiting agent finish."""
 
     do: Literal["release"] = "release"
     run: RunId
 
+    async def execute(self, service: "Service") -> None:
+        """Release it."""
+        await service.release(self.run)
 
-class Retry(Value):
+
+class Retry(ServiceCommand[Run]):
     """Queue the same task again."""
 
     do: Literal["retry"] = "retry"
     run: RunId
 
+    async def execute(self, service: "Service") -> Run:
+        """Return the new run."""
+        return await service.retry(self.run)
 
-class Push(Value):
-    """Deliver salvaged work."""
+
+class Push(ServiceCommand[Run]):
+    """Push salvaged work."""
 
     do: Literal["push"] = "push"
     run: RunId
     allow: Allowances = Field(default_factory=Allowances)
 
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.push(self.run, allow=self.allow)
 
-class Apply(Value):
+
+class Apply(ServiceCommand[Run]):
     """Bring kept changes into the working copy."""
 
     do: Literal["apply"] = "apply"
@@ -91,64 +154,37 @@ class Apply(Value):
     allow: Allowances = Field(default_factory=Allowances)
     only: tuple[str, ...] = ()
 
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.apply(self.run, allow=self.allow, only=self.only)
 
-class Undo(Value):
-    """Put back what a run's changes replaced."""
+
+class Undo(ServiceCommand[Run]):
+    """Restore what a run's changes replaced."""
 
     do: Literal["undo"] = "undo"
     run: RunId
 
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.undo(self.run)
 
-class Review(Value):
-    """Note that the user has seen how a run ended."""
+
+class Review(ServiceCommand[Run]):
+    """Mark an ended run as reviewed."""
 
     do: Literal["review"] = "review"
     run: RunId
 
-
-class Plan(Value):
-    """Say what tasks drafts would become."""
-
-    do: Literal["plan"] = "plan"
-    drafts: tuple[Draft, ...]
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.review(self.run)
 
 
-Order = Annotated[
-    Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Review, Field(discriminator="do")
-]
-ORDER: TypeAdapter[Order] = TypeAdapter(Order, config=ConfigDict(defer_build=True))
+AnyCommand = Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Review
+_COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")], config=ConfigDict(defer_build=True))
 
 
-class Fault(Value):
-    """An expected error, on its way to the process that gave the order."""
-
-    kind: str
-    message: str
-    fix: str = ""
-    cause: Cause | None = None
-    reason: str = ""
-
-    @classmethod
-    def of(cls, error: CctermError) -> "Fault":
-        """Pack an error."""
-        cause, reason = (error.cause, error.reason) if isinstance(error, StepError) else (None, "")
-        return cls(kind=type(error).__name__, message=error.message, fix=error.fix, cause=cause, reason=reason)
-
-    def error(self) -> CctermError:
-        """Unpack it again as the same kind of error."""
-        if self.cause is not None:
-            return StepError(self.cause, self.message, self.fix, reason=self.reason)
-        kind = getattr(errors, self.kind, DaemonError)
-        return (
-            kind(self.message, self.fix)
-            if isinstance(kind, type) and issubclass(kind, CctermError)
-            else DaemonError(self.message, self.fix)
-        )
-
-
-class Reply(Value):
-    """The answer to an order: the runs that it made or changed, the tasks it asked for, or why it was refused."""
-
-    runs: tuple[Run, ...] = ()
-    tasks: tuple[Task, ...] = ()
-    fault: Fault | None = None
+def from_line(line: bytes) -> AnyCommand:
+    """Read a command from its line of JSON. Raises ValidationError."""
+    return _COMMAND.validate_json(line)

@@ -1,100 +1,134 @@
-"""The front door to the core: everything that a user can ask for, one Protocol whoever carries it out.
+"""The front door to the core: everything that a user can ask for, as one class, whoever carries it out.
 
-`agent_service.AgentService` carries runs out in this process and owns the state directory; `owner.remote.RemoteService` asks the process
-that does.
+`local.LocalService` carries runs out in this process, the daemon; `remote.RemoteService` sends commands to that process.
 """
 
 import asyncio
-import os
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
-from ccterm.draft import Draft, DraftFields, draft
+from ccterm.draft import Draft, DraftFields, anchored, draft
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
+from ccterm.service import commands
 from ccterm.service.reader import Reader
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported
 
 NO_ALLOWANCES = Allowances()
+R = TypeVar("R")
+
+
+class Machine(Protocol):
+    """The part of a service that concerns the caller's machine rather than runs, and so never crosses to another process."""
+
+    def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        """Run the preflight checks of an execution mode and yield each result as it arrives. Raises PreflightError and SettingsError."""
+        ...
+
+    def make_image(self) -> AsyncIterator[str]:
+        """Build the image for boxes unless it exists and yield the build's output line by line. Raises PreflightError and SettingsError."""
+        ...
+
+    async def export_login(self) -> "Exported":
+        """Copy the user's Claude login for containers again. Raises PreflightError."""
+        ...
 
 
 class Service(Reader):
-    """What every front door speaks to. Every method raises CctermError and nothing else for an expected fault."""
+    """What every door speaks to. Methods raise CctermError, and nothing else, for an expected fault.
+
+    Each verb is a method that performs the command of the same name, so that a service which only forwards commands needs nothing
+    but `perform`; the service that carries them out overrides every verb.
+    """
+
+    machine: Machine
 
     @abstractmethod
+    async def perform(self, command: commands.ServiceCommand[R]) -> R:
+        """Carry out a command, here or in the daemon, and return its result."""
+
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts."""
+        return await self.perform(commands.Submit(drafts=_anchored(drafts), max_concurrent=max_concurrent))
 
-    @abstractmethod
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""
+        return await self.perform(commands.Plan(drafts=_anchored(drafts)))
 
-    @abstractmethod
     async def cancel(self, run: RunId, *, now: bool = False) -> None:
         """Stop a run; its work is kept unless `now`. Raises UsageError when it has ended."""
+        await self.perform(commands.Cancel(run=run, now=now))
 
-    @abstractmethod
     async def cancel_all(self, *, now: bool = False) -> None:
         """Stop every queued and running run."""
+        await self.perform(commands.CancelAll(now=now))
 
-    @abstractmethod
     async def steer(self, run: RunId, text: str) -> None:
-        """Say something to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
+        """Send a message to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
+        await self.perform(commands.Steer(run=run, text=text))
 
-    @abstractmethod
     async def hold(self, run: RunId) -> None:
-        """Let a running agent wait for a word when its turn ends."""
+        """Make a running agent wait for input when its turn ends. Raises UsageError when no agent listens."""
+        await self.perform(commands.Hold(run=run))
 
-    @abstractmethod
     async def release(self, run: RunId) -> None:
-        """Let a waiting agent end."""
+        """Let a waiting agent finish. Raises UsageError when no agent listens."""
+        await self.perform(commands.Release(run=run))
 
-    @abstractmethod
     async def retry(self, run: RunId) -> Run:
-        """Queue the same task again."""
+        """Queue the same task again and return the new run. Raises UsageError while the run has not ended."""
+        return await self.perform(commands.Retry(run=run))
 
-    @abstractmethod
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
-        """Deliver a run's salvaged commit. Raises StepError(push or policy) when that fails, UsageError when there is nothing to deliver."""
+        """Push a run's salvaged commit. Raises StepError(push or policy) when that fails, UsageError when there is nothing to push."""
+        return await self.perform(commands.Push(run=run, allow=allow))
 
-    @abstractmethod
     async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
         """Bring a testing run's kept changes, or those of some paths, into its working copy: all, or none.
 
         Raises StepError(conflict or policy), and UsageError when there is nothing to apply.
         """
+        return await self.perform(commands.Apply(run=run, allow=allow, only=tuple(only)))
 
-    @abstractmethod
     async def undo(self, run: RunId) -> Run:
-        """Put back what a run's changes replaced. Raises StepError(conflict), and UsageError when there is nothing to undo."""
+        """Restore what a run's changes replaced. Raises StepError(conflict), and UsageError when there is nothing to undo."""
+        return await self.perform(commands.Undo(run=run))
 
-    @abstractmethod
     async def review(self, run: RunId) -> Run:
-        """Note that the user has seen how a run ended. Raises UsageError when it has not ended."""
+        """Mark a run as reviewed. Raises UsageError when it has not ended."""
+        return await self.perform(commands.Review(run=run))
 
-    @abstractmethod
+    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+        """Bring a run's commit into a repository of the caller's and return the ref that names it there. Raises UsageError."""
+        from ccterm.workspace.fetch import fetch  # deferred: few need it
+
+        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree)
+
     def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
-        """Ask all preflight questions of a place to run and yield each answer when it is there. Raises PreflightError and SettingsError."""
-
-    async def export_login(self) -> "Exported":
-        """Copy the user's Claude login for containers, anew. Raises PreflightError."""
-        from ccterm.credentials.export import export_login  # deferred: one key of one screen needs it
-
-        return await asyncio.to_thread(export_login, os.environ)
+        """Run the machine's preflight checks, as `Machine.checks`."""
+        return self.machine.checks(mode)
 
     def make_image(self) -> AsyncIterator[str]:
-        """Make the image for boxes unless it is there, and yield what that says, line by line. Raises PreflightError and SettingsError."""
-        from ccterm.daemon.image import making  # deferred: it brings the executors, which only this needs
+        """Build the image for boxes, as `Machine.make_image`."""
+        return self.machine.make_image()
 
-        return making(self.state, os.environ)
+    async def export_login(self) -> "Exported":
+        """Copy the user's Claude login for containers, as `Machine.export_login`."""
+        return await self.machine.export_login()
 
     async def run(self, **given: Unpack[DraftFields]) -> Run:
         """Run one task to its end."""
         return (await self.run_parallel([given]))[0]
 
     async def run_parallel(self, drafts: Sequence[DraftFields], *, max_concurrent: int | None = None) -> list[Run]:
-        """Run tasks side by side to their ends, in the order given."""
+        """Run tasks side by side to their ends and return them in the order given."""
         queued = await self.submit([draft(given) for given in drafts], max_concurrent=max_concurrent)
         return [await self.wait(run.id) for run in queued]
+
+
+def _anchored(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """A path in a draft is relative to the caller's directory, which the daemon does not share."""
+    return tuple(anchored(draft, Path.cwd()) for draft in drafts)

@@ -1,6 +1,6 @@
-"""What can be known of runs. Nothing here changes anything, nor needs the parts that do: a command that only reads starts at once.
+"""What can be learnt about runs from the files of a state directory, without changing any of them. Imports little: `ccterm runs` starts at once.
 
-`Reader` is the reading half of every Service; `RecordReader` has it from the files of a state directory alone.
+`Reader` is the reading half of every Service; `RecordReader` implements it from the files alone.
 """
 
 import asyncio
@@ -10,21 +10,20 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ccterm.daemon.lock import DaemonLock
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import Event
 from ccterm.models import PendingChange, Run, RunId, State
+from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.transcript import EVENTS_FILE, follow
-from ccterm.workspace.fetch import fetch
 from ccterm.workspace.work import patch_of
 
 SAVING_SECONDS = 5.0
 
 
 class Reader(ABC):
-    """Answers questions about runs. Every method raises CctermError and nothing else for an expected fault."""
+    """Answers questions about runs and changes nothing. Methods raise CctermError, and nothing else, for an expected fault."""
 
     @property
     @abstractmethod
@@ -41,26 +40,22 @@ class Reader(ABC):
 
     @abstractmethod
     def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
-        """Yield a run's events from number `after` + 1 to its `finished`, as they happen; not live: those that are there."""
+        """Yield a run's events from number `after` + 1 to its `finished`, as they happen; not live: those recorded so far."""
 
     def transcript(self, run: RunId) -> Path:
-        """Return the file that a run's transcript is in, or will be."""
+        """Return the path of a run's transcript, which may not exist yet."""
         return self.state.run(run) / EVENTS_FILE
 
     async def patch(self, run: RunId) -> bytes | None:
-        """Return what a run changed, as the bytes that git made, or None when it made no commit."""
+        """Return what a run changed as a patch, in git's own bytes, or None when it made no commit."""
         path = patch_of(await self.find(run), self.state)
         return await asyncio.to_thread(path.read_bytes) if path else None
 
     async def pending(self, run: RunId) -> list[PendingChange]:
-        """Return what a run would change in the working copy, path by path; nothing when it keeps no such changes."""
-        from ccterm.workspace.apply.changeset import pending_changes  # deferred: it brings git and the policy, which few questions need
+        """Return what a run would change in the working copy, path by path; empty when it keeps no such changes."""
+        from ccterm.workspace.apply.changeset import pending_changes  # deferred: imports git and the policy, which few questions need
 
         return await asyncio.to_thread(pending_changes, await self.find(run))
-
-    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
-        """Bring a run's commit into a local repository and return the ref that names it there. Raises UsageError."""
-        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree)
 
     async def wait(self, run: RunId) -> Run:
         """Return a run once it has ended."""
@@ -70,12 +65,12 @@ class Reader(ABC):
 
 
 class RecordReader(Reader):
-    """Reads the files, whether there is an owner or not, and whether it answers. owned: whether there is one."""
+    """Reads the files, whether a daemon runs or not. daemon_alive: whether one does."""
 
-    def __init__(self, state: StateDir, store: Store, owned: Callable[[], bool]) -> None:
+    def __init__(self, state: StateDir, store: Store, daemon_alive: Callable[[], bool]) -> None:
         self._state = state
         self._store = store
-        self._owned = owned
+        self._daemon_alive = daemon_alive
 
     @property
     def state(self) -> StateDir:
@@ -91,7 +86,7 @@ class RecordReader(Reader):
         return await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)
 
     async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
-        """Yield a run's events as they happen; ends early when the owner dies."""
+        """Yield a run's events as they happen; ends early when the daemon dies."""
         async for batch in follow(self._state.run(run), after, alive=lambda: live and self._under_way(run)):
             for event in batch:
                 yield event
@@ -101,36 +96,36 @@ class RecordReader(Reader):
                     await asyncio.sleep(0.02)
 
     def _under_way(self, run: RunId) -> bool:
-        return self._owned() and not self._store.get(run).state.final
+        return self._daemon_alive() and not self._store.get(run).state.final
 
 
 @contextmanager
 def reading(state: StateDir) -> Iterator[RecordReader]:
-    """Open the record to be read. Raises StateError when it cannot be."""
+    """Open the store for reading. Raises StateError when that fails."""
     with closing(Store.open(state.db, readonly=True)) as store:
-        yield RecordReader(state, store, owned=lambda: DaemonLock(state).holder() is not None)
+        yield RecordReader(state, store, daemon_alive=lambda: DaemonLock(state).holder() is not None)
 
 
-def at_rest(state: StateDir) -> bool:
-    """Whether the last owner left nothing that only an owner can bring to an end, and a record that can be read as it is."""
+def needs_recovery(state: StateDir) -> bool:
+    """Whether the last daemon left something that only a daemon can finish, or a store that only a daemon can open."""
     try:
         with closing(Store.open(state.db, readonly=True)) as store:
-            return not store.unfinished() and not _broken_off(state, store)
+            return bool(store.unfinished()) or _interrupted(state, store)
     except StateError:
-        return False  # an owner brings it to this version, or says what is wrong
+        return True  # a daemon migrates it, or says what is wrong with it
 
 
-def _broken_off(state: StateDir, store: Store) -> bool:
-    """Whether an apply or an undo ended half-way, or before the run's document could say so."""
+def _interrupted(state: StateDir, store: Store) -> bool:
+    """Whether an apply or an undo stopped half-way, or before the run's document recorded it."""
     if not any(state.journal.iterdir()):
         return False
-    from ccterm.workspace.apply.journal import Phase, phases  # deferred: who works on branches alone has no journals
+    from ccterm.workspace.apply.journal import Phase, phases  # deferred: without testing runs there are no journals
 
-    return any(phase is Phase.APPLYING or (phase is Phase.DONE and not _noted(store, run)) for run, phase in phases(state.journal))
+    return any(phase is Phase.APPLYING or (phase is Phase.DONE and not _recorded(store, run)) for run, phase in phases(state.journal))
 
 
-def _noted(store: Store, run: RunId) -> bool:
+def _recorded(store: Store, run: RunId) -> bool:
     try:
         return store.get(run).synced is not None
     except UnknownRun:
-        return True  # nobody to tell
+        return True  # no document to record it in

@@ -1,4 +1,4 @@
-"""What a new owner does first: it brings to an end what the last one left behind when it died."""
+"""What a new daemon does first: bring to an end what the last one left behind when it died."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,35 +18,35 @@ OpenTranscript = Callable[[Path, RunId], Transcript]
 
 
 class Recovery:
-    """Ends the runs that are not under way any more, keeps their work, and takes back what an apply left half-way."""
+    """Ends interrupted runs, keeps their work, and rolls back interrupted applies."""
 
     def __init__(
-        self, state: StateDir, store: Store, pipelines: Mapping[ExecutionMode, Pipeline], copies: ChangeApplier, transcript: OpenTranscript
+        self, state: StateDir, store: Store, pipelines: Mapping[ExecutionMode, Pipeline], applier: ChangeApplier, transcript: OpenTranscript
     ) -> None:
-        self._state, self._store, self._pipelines, self._copies, self._transcript = state, store, pipelines, copies, transcript
+        self._state, self._store, self._pipelines, self._applier, self._transcript = state, store, pipelines, applier, transcript
 
     async def carry_out(self) -> None:
         """Recover everything."""
-        told = await asyncio.to_thread(self._copies.recover)
+        notes = await asyncio.to_thread(self._applier.recover)
         for run in await asyncio.to_thread(self._store.unfinished):
-            await self._end(run, told.get(run.id, ""))
-        for applied, files in (await asyncio.to_thread(self._copies.applied)).items():  # the owner died before it could say so
-            await self._note_applied(applied, files)
+            await self._end(run, notes.get(run.id, ""))
+        for applied, files in (await asyncio.to_thread(self._applier.applied)).items():  # the daemon died before it could record it
+            await self._record_applied(applied, files)
 
-    async def _end(self, run: Run, told: str) -> None:
-        place = self._state.run(run.id)
-        transcript = self._transcript(place, run.id)
-        known = await asyncio.to_thread(_all_events, place / EVENTS_FILE)
-        if transcript.finished:  # the owner died between the transcript and the store
+    async def _end(self, run: Run, note: str) -> None:
+        directory = self._state.run(run.id)
+        transcript = self._transcript(directory, run.id)
+        known = await asyncio.to_thread(_all_events, directory / EVENTS_FILE)
+        if transcript.finished:  # the daemon died between the transcript and the store
             await transcript.close()
             await asyncio.to_thread(self._store.save, replay(run, known))
             return
         recorder = Recorder(run, transcript, self._store)
         recorder.emit([] if known else [queued(run)])
-        recorder.emit([Notice(level="warn", text=told)] if told else [])
+        recorder.emit([Notice(level="warn", text=note)] if note else [])
         await self._pipelines[run.task.execution_mode].recover(recorder)
 
-    async def _note_applied(self, run: RunId, files: int) -> None:
+    async def _record_applied(self, run: RunId, files: int) -> None:
         try:
             known = await asyncio.to_thread(self._store.get, run)
         except UnknownRun:

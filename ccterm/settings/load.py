@@ -12,7 +12,7 @@ from ccterm.settings.toml_file import parse, read_bytes
 
 ENVIRONMENT = {
     "CCTERM_STATE_DIR": "state_dir",
-    "CCTERM_MODE": "mode",
+    "CCTERM_MODE": "execution_mode",
     "CCTERM_ENGINE": "engines",
     "CCTERM_DAGGER_CLI": "dagger_cli",
     "CCTERM_BASE_IMAGE": "base_image",

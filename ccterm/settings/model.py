@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ccterm.errors import UsageError
-from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Value
+from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Value
 from ccterm.remotes import parse_remote
 from ccterm.settings.units import (
     Base,
@@ -71,13 +71,13 @@ def _refuse_twins(tables: object, key: Callable[[str], str]) -> None:
         seen.add(found)
 
 
-class Part(Value):
+class SettingsPart(Value):
     """Base of all parts of the settings: what is wrong is said without repeating the value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
 
-class LimitSettings(Part):
+class LimitSettings(SettingsPart):
     """[limits]: how much one run may use, unless its task or repository says otherwise."""
 
     timeout: Duration | None = None
@@ -122,12 +122,16 @@ class RepoSettings(LimitSettings):
             raise ValueError("has both image and dockerfile; keep one of them")
         return self
 
+    def image_choice(self) -> ImageChoice:
+        """Return the image for setup, agent and verify."""
+        return ImageChoice(reference=self.image, dockerfile=str(self.dockerfile) if self.dockerfile else None)
+
     def checkout(self) -> CheckoutOptions:
         """Return how much of the repository is fetched."""
         return CheckoutOptions(depth=self.depth, filter=self.filter, submodules=self.submodules, lfs=self.lfs)
 
 
-class HostSettings(Part):
+class HostSettings(SettingsPart):
     """[host."gitlab.corp:8443"]: a git host and where its token is."""
 
     kind: Literal["github", "gitlab", "gitea", "generic"] | None = None
@@ -139,14 +143,14 @@ class HostSettings(Part):
     """File with the certificates of the host's authority, PEM."""
 
 
-class SecretSettings(Part):
+class SecretSettings(SettingsPart):
     """[secrets.NAME]: where a secret is, and the steps that get it as environment variable NAME."""
 
     source: SecretSource = Field(alias="from")
     steps: tuple[SecretStep, ...] = ("setup",)
 
 
-class ServiceSettings(Part):
+class ServiceSettings(SettingsPart):
     """[services.NAME]: a fresh helper beside the steps, reached by its name."""
 
     image: Annotated[str, Field(min_length=1)]
@@ -156,7 +160,7 @@ class ServiceSettings(Part):
     """Command that succeeds once the service answers; None = its port is open."""
 
 
-class PolicySettings(Part):
+class PolicySettings(SettingsPart):
     """[policy]: what may be pushed."""
 
     strict: bool = False
@@ -166,7 +170,7 @@ class PolicySettings(Part):
     max_deletions: Annotated[int, Field(ge=0)] = 20
 
 
-class EngineSettings(Part):
+class EngineSettings(SettingsPart):
     """[[engines]]: a Dagger engine and how many runs it is made for: engines fill up in proportion; written as a string it is the host alone."""
 
     host: Annotated[str, AfterValidator(_engine_host)]
@@ -178,7 +182,7 @@ class EngineSettings(Part):
         return {"host": value} if isinstance(value, str) else value
 
 
-class TuiSettings(Part):
+class TuiSettings(SettingsPart):
     """[tui]: how the terminal looks and calls."""
 
     theme: str | None = None
@@ -191,10 +195,10 @@ class TuiSettings(Part):
     """Whether the terminal shows progress (OSC 9;4); None = where it is known to understand it."""
 
 
-class Settings(Part):
+class Settings(SettingsPart):
     """Everything that a user can choose once for all runs."""
 
-    mode: ExecutionMode = ExecutionMode.DAGGER
+    execution_mode: Annotated[ExecutionMode, Field(validation_alias=AliasChoices("execution_mode", "mode"))] = ExecutionMode.DAGGER
     max_concurrent: Annotated[int, Field(ge=1, le=256)] = 4
     agent: Annotated[str, Field(min_length=1)] = "claude"
     model: str | None = None

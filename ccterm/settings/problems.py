@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 Loc = tuple[str | int, ...]
 
@@ -34,7 +35,13 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     at: Loc = tuple(part for part in first["loc"] if part != "[key]")
     name = quoted(".".join(str(part) for part in at)) if at else "the file"
     if first["type"] == "extra_forbidden":
-        return Problem(at, f"unknown key {name}", nearest(str(at[-1]), keys(model_at(model, at[:-1]))))
+        known = keys(model_at(model, at[:-1]))
+        twice = str(at[-1]) in known
+        return (
+            Problem(at, f"{name} is given under two names", "keep one")
+            if twice
+            else Problem(at, f"unknown key {name}", nearest(str(at[-1]), known))
+        )
     if first["type"] == "missing":
         return Problem(at, f"{name} is missing", "add it")
     if first["type"] == "value_error":
@@ -53,8 +60,14 @@ def quoted(name: str) -> str:
 
 
 def keys(model: type[BaseModel] | None) -> Sequence[str]:
-    """Return the keys of a model as they are written in files."""
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+    """Return the keys of a model as they may be written in files."""
+    return [key for name, field in model.model_fields.items() for key in _spellings(name, field)] if model else []
+
+
+def _spellings(name: str, field: FieldInfo) -> Sequence[str]:
+    if isinstance(field.validation_alias, AliasChoices):
+        return [choice for choice in field.validation_alias.choices if isinstance(choice, str)]
+    return [field.alias or name]
 
 
 def model_at(model: type[BaseModel], at: Loc) -> type[BaseModel] | None:
@@ -62,7 +75,7 @@ def model_at(model: type[BaseModel], at: Loc) -> type[BaseModel] | None:
     here: object = model
     for part in at:
         if isinstance(here, type) and issubclass(here, BaseModel):
-            fields = {field.alias or name: field for name, field in here.model_fields.items()}
+            fields = {key: field for name, field in here.model_fields.items() for key in _spellings(name, field)}
             here = fields[str(part)].annotation if str(part) in fields else None
         else:  # a key of a table of tables, such as [repo."…"]
             here = _inner(here)

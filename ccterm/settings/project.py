@@ -6,13 +6,13 @@ from pathlib import Path
 from pydantic import Field
 
 from ccterm.errors import SettingsError
-from ccterm.settings.model import Part
+from ccterm.settings.model import SettingsPart
 from ccterm.settings.toml_file import parse, read_bytes
 from ccterm.settings.trust import PROJECT_FILE, Trust
 from ccterm.settings.units import Base, Command, InsidePath
 
 
-class ProjectSettings(Part):
+class ProjectSettings(SettingsPart):
     """The keys of a .ccterm.toml."""
 
     setup: Command | None = None
@@ -23,7 +23,7 @@ class ProjectSettings(Part):
     """Globs of ignored files that a snapshot of the working copy takes along."""
 
 
-class Project(Part):
+class Project(SettingsPart):
     """A working copy's own settings, and whether the user trusts their commands."""
 
     path: Path

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 from ccterm.errors import UsageError
 from ccterm.remotes import check_base
@@ -45,6 +45,11 @@ def _from_text(text: str) -> timedelta:
     if not parts or _PART.sub("", text).strip():
         raise ValueError('is no duration; write it as "90s", "45m" or "2h"')
     return timedelta(seconds=min(sum(float(number) * _UNIT[unit.lower()] for number, unit in parts), 1e9))
+
+
+def _as_text(length: timedelta) -> str:
+    """Return a duration as `duration` reads it; pydantic's own form, ISO 8601, it does not."""
+    return f"{length.total_seconds():f}s"
 
 
 def env_name(name: str) -> str:
@@ -111,7 +116,7 @@ def inside(name: str) -> str:
     return name
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_as_text, when_used="json")]
 Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Command = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(whole_text)]
 Base = Annotated[str, AfterValidator(base_name)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, Fault, Mark, Node, Pair
+from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FileFault, FileNode, FilePosition, Pair
 
 MAX_LINE = 2_000_000
 MAX_KEYS = 40
@@ -25,58 +25,60 @@ def looks_like_json_lines(text: str) -> bool:
         return False
 
 
-def read_json_lines(text: str) -> Node:
-    """Return the tasks as a list. Raises Fault."""
-    tasks: list[Node] = []
+def read_json_lines(text: str) -> FileNode:
+    """Return the tasks as a list. Raises FileFault."""
+    tasks: list[FileNode] = []
     number, counted = 1, 0
     for match in _LINE.finditer(text):
         number += text.count("\n", counted, match.start())
         counted = match.start()
-        tasks.append(_line(match[0], Mark(number, counted - text.rfind("\n", 0, counted))))
+        tasks.append(_line(match[0], FilePosition(number, counted - text.rfind("\n", 0, counted))))
         if len(tasks) > MAX_TASKS:
             break  # one too many is enough to be told
-    return Node(Mark(1, 1), tasks)
+    return FileNode(FilePosition(1, 1), tasks)
 
 
-def _line(line: str, start: Mark) -> Node:
+def _line(line: str, start: FilePosition) -> FileNode:
     if len(line) > MAX_LINE:
-        raise Fault(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
+        raise FileFault(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
     try:
         value: object = json.loads(line, object_pairs_hook=partial(_once, line, start), parse_constant=partial(_no_constant, start))
     except json.JSONDecodeError as error:
-        raise Fault(Mark(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _REMEDY) from error
+        raise FileFault(FilePosition(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _REMEDY) from error
     except (ValueError, RecursionError) as error:
-        raise Fault(start, "nested too deeply, or a number with too many digits", _REMEDY) from error
+        raise FileFault(start, "nested too deeply, or a number with too many digits", _REMEDY) from error
     if not isinstance(value, dict):
-        raise Fault(start, "this line is no object", _REMEDY)
+        raise FileFault(start, "this line is no object", _REMEDY)
     if len(value) > MAX_KEYS or any(isinstance(item, list | dict) and len(item) > MAX_NODES for item in value.values()):
-        raise Fault(start, "an object with too many values", _REMEDY)
-    return Node(start, {key: Pair(_find(line, key, start), _node(item, start)) for key, item in value.items()})
+        raise FileFault(start, "an object with too many values", _REMEDY)
+    return FileNode(start, {key: Pair(_find(line, key, start), _node(item, start)) for key, item in value.items()})
 
 
-def _once(line: str, start: Mark, items: Iterable[tuple[str, object]]) -> dict[str, object]:
+def _once(line: str, start: FilePosition, items: Iterable[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in items:
         if key in found:
-            raise Fault(_find(line, key, start, last=True), f"the key {quoted(key)} stands here for the second time", "keep one of them")
+            raise FileFault(
+                _find(line, key, start, last=True), f"the key {quoted(key)} stands here for the second time", "keep one of them"
+            )
         found[key] = value
     return found
 
 
-def _no_constant(start: Mark, word: str) -> object:
-    raise Fault(start, f"{word} is no JSON", "give a number")
+def _no_constant(start: FilePosition, word: str) -> object:
+    raise FileFault(start, f"{word} is no JSON", "give a number")
 
 
-def _find(line: str, key: str, start: Mark, *, last: bool = False) -> Mark:
+def _find(line: str, key: str, start: FilePosition, *, last: bool = False) -> FilePosition:
     places = [match.start() for match in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", line)]
-    return Mark(start.line, start.column + places[-1 if last else 0]) if places else start
+    return FilePosition(start.line, start.column + places[-1 if last else 0]) if places else start
 
 
-def _node(value: object, mark: Mark, depth: int = 0) -> Node:
+def _node(value: object, mark: FilePosition, depth: int = 0) -> FileNode:
     if isinstance(value, list | dict) and depth:
-        raise Fault(mark, "nested too deeply", "a task is a flat object")
+        raise FileFault(mark, "nested too deeply", "a task is a flat object")
     if isinstance(value, list):
-        return Node(mark, [_node(item, mark, 1) for item in value])
+        return FileNode(mark, [_node(item, mark, 1) for item in value])
     if isinstance(value, dict):
-        return Node(mark, {str(key): Pair(mark, _node(item, mark, 1)) for key, item in value.items()})
-    return Node(mark, value if isinstance(value, str | int | float | bool) else None)
+        return FileNode(mark, {str(key): Pair(mark, _node(item, mark, 1)) for key, item in value.items()})
+    return FileNode(mark, value if isinstance(value, str | int | float | bool) else None)

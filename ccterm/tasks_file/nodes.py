@@ -10,17 +10,17 @@ MAX_DEPTH = 8
 MAX_TASKS = 2_000
 
 
-class Mark(NamedTuple):
+class FilePosition(NamedTuple):
     """A place in a file; both count from 1."""
 
     line: int
     column: int
 
 
-class Fault(Exception):
+class FileFault(Exception):
     """Something in a batch file is wrong; `read` turns it into a TaskFileError that knows the file."""
 
-    def __init__(self, mark: Mark, text: str, fix: str) -> None:
+    def __init__(self, mark: FilePosition, text: str, fix: str) -> None:
         super().__init__(text)
         self.mark = mark
         self.text = text
@@ -28,10 +28,10 @@ class Fault(Exception):
 
 
 @dataclass(frozen=True)
-class Node:
+class FileNode:
     """One value and where it begins. size: how many values it is with all that is in it, aliases written out."""
 
-    mark: Mark
+    mark: FilePosition
     value: "Content"
     size: int = 1
 
@@ -39,14 +39,14 @@ class Node:
 class Pair(NamedTuple):
     """A value under a key, and where the key is."""
 
-    key: Mark
-    node: Node
+    key: FilePosition
+    node: FileNode
 
 
-Content: TypeAlias = str | int | float | bool | Sequence[Node] | Mapping[str, Pair] | None
+Content: TypeAlias = str | int | float | bool | Sequence[FileNode] | Mapping[str, Pair] | None
 
 
-def plain(node: Node) -> object:
+def plain(node: FileNode) -> object:
     """Return a value without its places."""
     value = node.value
     if isinstance(value, Mapping):
@@ -56,9 +56,9 @@ def plain(node: Node) -> object:
     return value
 
 
-def place(pairs: Mapping[str, Pair], at: Sequence[str | int], otherwise: Mark) -> Mark:
+def place(pairs: Mapping[str, Pair], at: Sequence[str | int], otherwise: FilePosition) -> FilePosition:
     """Return where the innermost of some keys is that can be found."""
-    mark, here = otherwise, Node(otherwise, pairs)
+    mark, here = otherwise, FileNode(otherwise, pairs)
     for part in at:
         value = here.value
         if isinstance(value, Mapping) and part in value:

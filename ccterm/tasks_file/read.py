@@ -7,14 +7,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ccterm.draft import Draft
+from ccterm.draft import FIELDS, Draft
 from ccterm.errors import TaskFileError
-from ccterm.settings.problems import keys, nearest, problem, quoted
+from ccterm.settings.problems import nearest, problem, quoted
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
-from ccterm.tasks_file.nodes import MAX_TASKS, Fault, Mark, Node, Pair, place, plain
+from ccterm.tasks_file.nodes import MAX_TASKS, FileFault, FileNode, FilePosition, Pair, place, plain
 
 MAX_BYTES = 16 * 1024 * 1024
-_START = Mark(1, 1)
+_FIELD = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}
+"""Key of a task in a file -> the field of a draft."""
+_START = FilePosition(1, 1)
 _LIST = "write tasks as a list: - prompt: …"
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -40,71 +42,75 @@ def parse_tasks(data: bytes, name: str) -> list[Draft]:
         text = _decoded(data)
         lines = name.endswith((".jsonl", ".ndjson")) or looks_like_json_lines(text)
         return _entries(read_json_lines(text) if lines else read_yaml(text))
-    except Fault as fault:
+    except FileFault as fault:
         where = f"{name}, line {fault.mark.line}, column {fault.mark.column}"
         raise TaskFileError(f"{where}: {fault.text}", fault.fix, line=fault.mark.line, column=fault.mark.column) from fault
 
 
 def _decoded(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Fault(_START, "this is UTF-16", "save it as UTF-8")
+        raise FileFault(_START, "this is UTF-16", "save it as UTF-8")
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Fault(Mark(line, error.start - data.rfind(b"\n", 0, error.start)), "bytes that are not UTF-8", "save it as UTF-8") from error
+        raise FileFault(
+            FilePosition(line, error.start - data.rfind(b"\n", 0, error.start)), "bytes that are not UTF-8", "save it as UTF-8"
+        ) from error
     if strange := _STRANGE.search(text):
         at = strange.start()
-        mark = Mark(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
-        raise Fault(mark, f"a control character (U+{ord(strange[0]):04X})", "remove it")
+        mark = FilePosition(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        raise FileFault(mark, f"a control character (U+{ord(strange[0]):04X})", "remove it")
     return text
 
 
-def _entries(root: Node) -> list[Draft]:
+def _entries(root: FileNode) -> list[Draft]:
     defaults, tasks = _parts(root)
     if not tasks:
-        raise Fault(root.mark, "the file holds no tasks", "add a list of them: - prompt: …")
+        raise FileFault(root.mark, "the file holds no tasks", "add a list of them: - prompt: …")
     if len(tasks) > MAX_TASKS:
-        raise Fault(tasks[MAX_TASKS].mark, f"more than {MAX_TASKS:,} tasks", "split the file")
+        raise FileFault(tasks[MAX_TASKS].mark, f"more than {MAX_TASKS:,} tasks", "split the file")
     return [_entry(node, defaults) for node in tasks]
 
 
-def _parts(root: Node) -> tuple[Mapping[str, Pair], Sequence[Node]]:
+def _parts(root: FileNode) -> tuple[Mapping[str, Pair], Sequence[FileNode]]:
     """Return defaults and tasks of the two shapes that a file may have."""
     if not isinstance(root.value, Mapping):
         return {}, _listed(root)
     top = root.value
     for key, pair in top.items():
         if key not in ("defaults", "tasks"):
-            fix = "begin the task with - " if key in keys(Draft) else nearest(key, ("defaults", "tasks"))
-            raise Fault(pair.key, f"unknown key {quoted(key)} at the top", fix)
+            of_task = key in _FIELD and key != "task"  # that one is rather a misspelt `tasks`
+            fix = "begin the task with - " if of_task else nearest(key, ("defaults", "tasks"))
+            raise FileFault(pair.key, f"unknown key {quoted(key)} at the top", fix)
     if "tasks" not in top:
-        raise Fault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
+        raise FileFault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
     defaults = top["defaults"].node if "defaults" in top else None
     if defaults is None or defaults.value is None:
         return {}, _listed(top["tasks"].node)
     if not isinstance(defaults.value, Mapping):
-        raise Fault(defaults.mark, "defaults is no mapping", "write key: value below it")
-    if "prompt" in defaults.value:
-        raise Fault(defaults.value["prompt"].key, "a prompt among the defaults", "every task has its own")
+        raise FileFault(defaults.mark, "defaults is no mapping", "write key: value below it")
+    if prompt := next((pair for key, pair in defaults.value.items() if _FIELD.get(key) == "prompt"), None):
+        raise FileFault(prompt.key, "a prompt among the defaults", "every task has its own")
     return defaults.value, _listed(top["tasks"].node)
 
 
-def _listed(node: Node) -> Sequence[Node]:
+def _listed(node: FileNode) -> Sequence[FileNode]:
     if node.value is None:
         return ()
     if not isinstance(node.value, Sequence) or isinstance(node.value, str):
-        raise Fault(node.mark, "the tasks are no list", _LIST)
+        raise FileFault(node.mark, "the tasks are no list", _LIST)
     return node.value
 
 
-def _entry(node: Node, defaults: Mapping[str, Pair]) -> Draft:
+def _entry(node: FileNode, defaults: Mapping[str, Pair]) -> Draft:
     if not isinstance(node.value, Mapping):
-        raise Fault(node.mark, "a task without keys", "write at least - prompt: …")
-    pairs = {**defaults, **node.value}
-    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in Draft.model_fields}
+        raise FileFault(node.mark, "a task without keys", "write at least - prompt: …")
+    own = {_FIELD.get(key, key) for key in node.value}
+    pairs = {**{key: pair for key, pair in defaults.items() if _FIELD.get(key, key) not in own}, **node.value}
+    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in _FIELD}
     try:
         return Draft.model_validate(given)
     except ValidationError as error:
         found = problem(error, Draft)
-        raise Fault(place(pairs, found.at, node.mark), found.text, found.fix) from error
+        raise FileFault(place(pairs, found.at, node.mark), found.text, found.fix) from error

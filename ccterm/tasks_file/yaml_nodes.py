@@ -6,7 +6,7 @@ from typing import Protocol
 import yaml
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, Fault, Mark, Node, Pair
+from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FileFault, FileNode, FilePosition, Pair
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML came without libyaml
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -25,104 +25,104 @@ class _YamlMark(Protocol):
     column: int
 
 
-def _mark(mark: _YamlMark | None) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+def _mark(mark: _YamlMark | None) -> FilePosition:
+    return FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
 
 
-def read_yaml(text: str) -> Node:
-    """Return the one document of a YAML text. Raises Fault."""
+def read_yaml(text: str) -> FileNode:
+    """Return the one document of a YAML text. Raises FileFault."""
     try:
         return _Composer(yaml.parse(text, Loader=_Loader)).document()
     except yaml.MarkedYAMLError as error:
         raise _explained(error) from error
     except yaml.YAMLError as error:
-        raise Fault(Mark(1, 1), "this is no YAML", "write tasks as a list: - prompt: …") from error
+        raise FileFault(FilePosition(1, 1), "this is no YAML", "write tasks as a list: - prompt: …") from error
 
 
-def _explained(error: yaml.MarkedYAMLError) -> Fault:
+def _explained(error: yaml.MarkedYAMLError) -> FileFault:
     problem = error.problem or "this is no YAML"
     text, fix = next((words for key, words in _WORDS.items() if key in problem), (problem, "check the quotes and the indentation"))
-    return Fault(_mark(error.problem_mark or error.context_mark), text, fix)
+    return FileFault(_mark(error.problem_mark or error.context_mark), text, fix)
 
 
 class _Composer:
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, FileNode] = {}
         self._count = 0
 
-    def document(self) -> Node:
+    def document(self) -> FileNode:
         event = self._next()
         while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
-            raise Fault(Mark(1, 1), "the file holds no tasks", "add a list of them: - prompt: …")
+            raise FileFault(FilePosition(1, 1), "the file holds no tasks", "add a list of them: - prompt: …")
         node = self._node(event, 0)
         self._next()
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            raise Fault(_mark(after.start_mark), "a second document begins", "keep one list of tasks, without ---")
+            raise FileFault(_mark(after.start_mark), "a second document begins", "keep one list of tasks, without ---")
         return node
 
     def _next(self) -> yaml.Event:
         return next(self._events)
 
-    def _node(self, event: yaml.Event, depth: int) -> Node:
+    def _node(self, event: yaml.Event, depth: int) -> FileNode:
         mark = _mark(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event.anchor or "", mark)
         self._grow(1, mark)
         if depth > MAX_DEPTH:
-            raise Fault(mark, "nested too deeply", "a task is a flat list of keys")
+            raise FileFault(mark, "nested too deeply", "a task is a flat list of keys")
         if isinstance(event, yaml.ScalarEvent):
-            node = Node(mark, _scalar(event))
+            node = FileNode(mark, _scalar(event))
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(mark, depth)
         else:
             node = self._mapping(mark, depth)
         if not isinstance(event, yaml.NodeEvent):
-            raise Fault(mark, "this is no YAML", "write tasks as a list: - prompt: …")
+            raise FileFault(mark, "this is no YAML", "write tasks as a list: - prompt: …")
         _refuse_tag(event, mark)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _grow(self, size: int, mark: Mark) -> None:
+    def _grow(self, size: int, mark: FilePosition) -> None:
         self._count += size
         if self._count > MAX_NODES:
-            raise Fault(mark, f"more than {MAX_NODES:,} values", "split the file, and use fewer aliases")
+            raise FileFault(mark, f"more than {MAX_NODES:,} values", "split the file, and use fewer aliases")
 
-    def _alias(self, name: str, mark: Mark) -> Node:
+    def _alias(self, name: str, mark: FilePosition) -> FileNode:
         if name not in self._anchors:
-            raise Fault(mark, f"the alias {quoted(name)} names nothing above it", "write the value out")
+            raise FileFault(mark, f"the alias {quoted(name)} names nothing above it", "write the value out")
         node = self._anchors[name]
         self._grow(node.size, mark)
-        return Node(mark, node.value, node.size)
+        return FileNode(mark, node.value, node.size)
 
-    def _sequence(self, mark: Mark, depth: int) -> Node:
+    def _sequence(self, mark: FilePosition, depth: int) -> FileNode:
         items = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return Node(mark, items, 1 + sum(item.size for item in items))
+        return FileNode(mark, items, 1 + sum(item.size for item in items))
 
-    def _mapping(self, mark: Mark, depth: int) -> Node:
+    def _mapping(self, mark: FilePosition, depth: int) -> FileNode:
         pairs: dict[str, Pair] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key, at = _key(event), _mark(event.start_mark)
             if key in pairs:
-                raise Fault(
+                raise FileFault(
                     at, f"the key {quoted(key)} stands here for the second time (first in line {pairs[key].key.line})", "keep one of them"
                 )
             pairs[key] = Pair(at, self._node(self._next(), depth + 1))
-        return Node(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
+        return FileNode(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
 
 
 def _key(event: yaml.Event) -> str:
     mark = _mark(event.start_mark)
     if not isinstance(event, yaml.ScalarEvent):
-        raise Fault(mark, "a key that is no plain word", "write it as key: value")
+        raise FileFault(mark, "a key that is no plain word", "write it as key: value")
     if event.value == "<<":
-        raise Fault(mark, "<< is not supported", "put what the tasks share under defaults:")
+        raise FileFault(mark, "<< is not supported", "put what the tasks share under defaults:")
     _refuse_tag(event, mark)
     return str(event.value)
 
@@ -133,7 +133,7 @@ def _scalar(event: yaml.ScalarEvent) -> str | None:
     return None if unquoted and text in _NULL else text
 
 
-def _refuse_tag(event: yaml.NodeEvent, mark: Mark) -> None:
+def _refuse_tag(event: yaml.NodeEvent, mark: FilePosition) -> None:
     tag = getattr(event, "tag", None)
     if tag and tag not in ("!", "tag:yaml.org,2002:str"):
-        raise Fault(mark, "tags are not supported", "write the plain value, in quotes if need be")
+        raise FileFault(mark, "tags are not supported", "write the plain value, in quotes if need be")

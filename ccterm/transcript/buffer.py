@@ -35,7 +35,7 @@ _ESSENTIAL = (
 
 
 @dataclass(frozen=True)
-class Entry:
+class BufferedLine:
     """One line to be written; `event` only where it must survive a failed write."""
 
     line: bytes
@@ -43,10 +43,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Batch:
+class WriteBatch:
     """Lines to be written: of events, and of the agent."""
 
-    entries: Sequence[Entry] = ()
+    entries: Sequence[BufferedLine] = ()
     archive: bytes = b""
 
     def __bool__(self) -> bool:
@@ -70,7 +70,7 @@ class Buffer:
         self._used = used
         self._archived = archived
         self._cap = cap
-        self._entries: list[Entry] = []
+        self._entries: list[BufferedLine] = []
         self._archive: list[bytes] = []
         self._typing: tuple[Typing, datetime] | None = None
         self._typed = 0
@@ -112,14 +112,14 @@ class Buffer:
             self._archived += len(data)
             self._used += len(data)
 
-    def drain(self) -> Batch:
+    def drain(self) -> WriteBatch:
         """Hand out what there is to write."""
         if self._broken:
-            return Batch()
+            return WriteBatch()
         self._settle()
         return self._take()
 
-    def give_back(self, batch: Batch, landed: int, why: str) -> None:
+    def give_back(self, batch: WriteBatch, landed: int, why: str) -> None:
         """Take back what the disk refused of a batch. From now on only what says how the run stands is kept, for `last_words`."""
         again = [*batch.entries[landed:], *self._entries]
         self._broken = why
@@ -133,12 +133,12 @@ class Buffer:
                 self._say_what_is_missing()
             self._put(event, event.at or now())
 
-    def last_words(self) -> Batch:
+    def last_words(self) -> WriteBatch:
         """Hand out, after a failed write, what tells how the run ended; empty while it has not."""
-        return self._take() if self._broken and self.over else Batch()
+        return self._take() if self._broken and self.over else WriteBatch()
 
-    def _take(self) -> Batch:
-        batch = Batch(self._entries, b"".join(self._archive))
+    def _take(self) -> WriteBatch:
+        batch = WriteBatch(self._entries, b"".join(self._archive))
         self._entries, self._archive = [], []
         return batch
 
@@ -164,7 +164,7 @@ class Buffer:
         if not self._has_room(len(line), essential=essential) and not isinstance(event, Finished):
             self._dropped += len(line)
             return self._stamp(event, at)
-        self._entries.append(Entry(line, stamped if essential else None))
+        self._entries.append(BufferedLine(line, stamped if essential else None))
         self._next += 1
         self._used += len(line)
         return stamped

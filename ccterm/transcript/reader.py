@@ -1,19 +1,17 @@
 """Reads a transcript forward, from any number on, while it may still grow; usable from any process."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ccterm.errors import StateError
-from ccterm.events import Event, Finished, Notice, from_line
+from ccterm.events import SEQ_OF_LINE, Event, Finished, Notice, from_line
 from ccterm.models import RunId
 from ccterm.transcript.lines import lines_backwards
 
 _CHUNK = 64 * 1024
-_SEQ = re.compile(rb'\{"seq":(\d+),')
 
 
 class EventReader:
@@ -100,7 +98,7 @@ def _number_behind(descriptor: int, offset: int) -> tuple[int, int | None]:
     """Return begin and number of the first line that begins behind an offset; None when it has none within reach."""
     data = os.pread(descriptor, _CHUNK, offset)
     begin = data.find(b"\n") + 1
-    found = _SEQ.match(data, begin) if begin else None
+    found = SEQ_OF_LINE.match(data, begin) if begin else None
     return offset + begin, int(found[1]) if found else None
 
 

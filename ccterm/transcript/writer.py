@@ -9,7 +9,7 @@ from ccterm.errors import StateError
 from ccterm.events import Event, Finished
 from ccterm.models import RunId
 from ccterm.state_dir import Reserve, fsync_directory, private_directory
-from ccterm.transcript.buffer import CAP, Batch, Buffer
+from ccterm.transcript.buffer import CAP, Buffer, WriteBatch
 from ccterm.transcript.follow import EVENTS_FILE, Pulse, follow_file
 from ccterm.transcript.lines import LineFile
 from ccterm.transcript.reader import last_event
@@ -17,7 +17,7 @@ from ccterm.transcript.reader import last_event
 AGENT_FILE = "agent.ndjson"
 _PERIOD = 0.05
 """Seconds between two writes while events come without a pause; after a pause the first is written at once."""
-_NOTHING = Batch()
+_NOTHING = WriteBatch()
 
 __all__ = ["AGENT_FILE", "CAP", "EVENTS_FILE", "Transcript"]
 
@@ -127,7 +127,7 @@ class Transcript:
         self._writing = self._files.write(batch)
         self._writing.add_done_callback(lambda done: self._written(batch, done))
 
-    def _written(self, batch: Batch, done: asyncio.Future[tuple[int, OSError | None]]) -> None:
+    def _written(self, batch: WriteBatch, done: asyncio.Future[tuple[int, OSError | None]]) -> None:
         self._writing = None
         self._wrote_at = asyncio.get_running_loop().time()
         landed, error = done.result()
@@ -144,7 +144,7 @@ class Transcript:
         if self._writing:
             await asyncio.wait([self._writing])
 
-    def _break(self, error: OSError, batch: Batch = _NOTHING, landed: int = 0) -> None:
+    def _break(self, error: OSError, batch: WriteBatch = _NOTHING, landed: int = 0) -> None:
         self._buffer.give_back(batch, landed, str(error.strerror))
         if self.fault is None:
             self.fault = error
@@ -174,17 +174,17 @@ class _Files:
         buffer.over = isinstance(self._last, Finished)
         return buffer
 
-    def write(self, batch: Batch) -> asyncio.Future[tuple[int, OSError | None]]:
+    def write(self, batch: WriteBatch) -> asyncio.Future[tuple[int, OSError | None]]:
         """Write a batch; the result says how many events landed, and what went wrong."""
         return asyncio.get_running_loop().run_in_executor(self._pool, self._write, batch)
 
-    def _write(self, batch: Batch) -> tuple[int, OSError | None]:
+    def _write(self, batch: WriteBatch) -> tuple[int, OSError | None]:
         data, before = batch.lines, self.events.size
         error = self.events.write(data)
         landed = data.count(b"\n", 0, self.events.size - before)
         return landed, error or (self.archive.write(batch.archive) if batch.archive else None)
 
-    async def write_at_last(self, words: Batch) -> None:
+    async def write_at_last(self, words: WriteBatch) -> None:
         """Try once more to write the end of a run, in the space that was held back for it."""
         if self._reserve:
             await asyncio.get_running_loop().run_in_executor(self._pool, self._reserve.release)

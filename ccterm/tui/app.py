@@ -79,7 +79,7 @@ class CctermApp(AppBase):
     async def _first_checks(self, service: "Service") -> None:
         """Open the checks if one fails; only mention it when the user is busy already."""
         try:
-            failing = any([answer.status == "fail" async for answer in service.checks(self.settings.mode)])
+            failing = any([answer.status == "fail" async for answer in service.checks(self.settings.execution_mode)])
         except CctermError:  # the executor itself is missing
             failing = True
         if failing:

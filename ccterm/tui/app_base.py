@@ -147,7 +147,7 @@ class AppBase(App[None]):
     @property
     def where(self) -> str:
         """Where runs are carried out and by which process, for the header."""
-        place = "this machine, no isolation" if self.settings.mode is ExecutionMode.LOCAL else "containers"
+        place = "this machine, no isolation" if self.settings.execution_mode is ExecutionMode.LOCAL else "containers"
         return f"{place} · {'connecting' if self.service is None else 'daemon' if self.detached else 'in this process'}"
 
     def transcript(self, run: RunId) -> Path:

@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ccterm import AgentService
 from ccterm.agents.stream import StreamParser
 from ccterm.draft import DraftFields
 from ccterm.executors.guest_bundle import guest_bundle
-from ccterm.models import BatchId, RunId, State
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, now
 from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import Door
-from ccterm.service.local import AgentService
-from ccterm.service.scheduler import Entry, Scheduler
+from ccterm.service.gates import BusyGate, CapacityGate, QueueEntry, UnderWay
+from ccterm.service.scheduler import Scheduler
 
 ROUNDS = 7
 SCRIPT = json.dumps({"script": [{"say": "Working."}, {"sleep": 1.0}, {"write": "new.txt", "text": "new\n"}, {"say": "Done."}]})
@@ -141,15 +142,18 @@ async def scheduler_row(runs: int = 200, at_once: int = 32) -> None:
     """What the scheduler itself adds to a run that does nothing."""
     done = 0
 
-    async def start(_: RunId) -> None:
+    async def start(run: RunId) -> Run:
         nonlocal done
         await asyncio.sleep(0)
         done += 1
+        return Run(id=run, task=Task(prompt="p", repo="/r"), created=now())
 
     begin = time.perf_counter()
-    async with Scheduler(cap=at_once, start=start, hold=lambda *_: None).running() as pool:
+    under_way = UnderWay()
+    gates = [BusyGate(under_way), CapacityGate(under_way, at_once)]
+    async with Scheduler(under_way, gates, start=start, hold=lambda *_: None).running() as pool:
         for n in range(runs):
-            pool.submit(Entry(RunId(str(n)), BatchId("b"), ("remote", str(n))))
+            pool.submit(QueueEntry(RunId(str(n)), BatchId("b"), ("remote", str(n)), ExecutionMode.LOCAL))
         await pool.idle()
     print(f"{f'scheduler, {runs} runs that do nothing':<44} {(time.perf_counter() - begin) / runs * 1000:>10.3f} ms a run   bar: 2 ms")
     assert done == runs

@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from ccterm import AgentService
 from ccterm.box.protocol import Frame
 from ccterm.daemon.wiring import dagger_executor
 from ccterm.executors.base import Step
 from ccterm.models import ImageChoice, Run, RunId, State, new_id
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from ccterm.settings import load_settings
 from ccterm.state_dir import StateDir

@@ -13,7 +13,7 @@ from ccterm.errors import PreflightError, UsageError
 from ccterm.models import ExecutionMode, Limits
 
 SESSION = "0f7e4b6e-2f3a-4a52-9d0a-111111111111"
-LAUNCH = Launch(prompt="Add a file", session_id=SESSION, execution_mode=ExecutionMode.DAGGER, token=SecretStr("sk-ant-oat01-test"))
+LAUNCH = Launch(session_id=SESSION, execution_mode=ExecutionMode.DAGGER, token=SecretStr("sk-ant-oat01-test"))
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ def tree(tmp_path: Path) -> Path:
 
 def command(claude_bin: Path, api: MessagesServer, **fields: object) -> Command:
     launch = Launch(
-        prompt="",
         session_id=SESSION,
         execution_mode=ExecutionMode.LOCAL,
         model="sonnet",

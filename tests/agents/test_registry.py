@@ -23,7 +23,7 @@ def test_an_unknown_name_names_the_known_ones() -> None:
 
 
 def test_the_scripted_agent_is_a_program_of_ours_in_a_home_of_its_own() -> None:
-    command = ScriptedAgent().command(Launch(prompt="say: hi", session_id="s-1", execution_mode=ExecutionMode.LOCAL))
+    command = ScriptedAgent().command(Launch(session_id="s-1", execution_mode=ExecutionMode.LOCAL))
     assert command.argv[:2] == ("@box", "scripted")
     assert command.private_home
     assert not command.secrets

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import DaemonLock
+from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
 from tests.support.terminal import Screen

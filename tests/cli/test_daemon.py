@@ -1,4 +1,4 @@
-"""One process owns the state directory; the others look and give orders."""
+"""One process is the daemon of the state directory; the others read and send commands."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def transcript(state: Path) -> str:
 
 
 @pytest.fixture
-def owner(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
+def daemon(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
     """A `ccterm run` whose agent has said that it is ready and then does nothing for long."""
     process = start(
         *local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.2}] * 300)), "--json"
@@ -31,18 +31,18 @@ def owner(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def test_another_process_sees_the_live_run_and_marks_nothing_lost(owner: "subprocess.Popen[str]") -> None:
+def test_another_process_sees_the_live_run_and_marks_nothing_lost(daemon: "subprocess.Popen[str]") -> None:
     [seen] = json.loads(ccterm("runs", "--json").stdout)
     assert seen["state"] == "running"
     assert json.loads(ccterm("show", "last", "--json").stdout)["state"] == "running"
-    assert owner.poll() is None
+    assert daemon.poll() is None
 
 
-def test_another_process_reads_the_live_transcript(owner: "subprocess.Popen[str]") -> None:
+def test_another_process_reads_the_live_transcript(daemon: "subprocess.Popen[str]") -> None:
     assert "ready" in ccterm("logs", "last").stdout
 
 
-def test_another_process_follows_to_the_end(owner: "subprocess.Popen[str]") -> None:
+def test_another_process_follows_to_the_end(daemon: "subprocess.Popen[str]") -> None:
     follower = start("logs", "last", "-f")
     assert follower.stdout is not None
     assert "ready" in next(line for line in follower.stdout if "ready" in line)
@@ -51,40 +51,40 @@ def test_another_process_follows_to_the_end(owner: "subprocess.Popen[str]") -> N
     assert "cancelled" in rest
 
 
-def test_another_process_steers(owner: "subprocess.Popen[str]", remote: Path) -> None:
+def test_another_process_steers(daemon: "subprocess.Popen[str]", remote: Path) -> None:
     done = ccterm("steer", "last", "too vague to act on", "--json")
     assert json.loads(done.stdout)["taken"] is True
     ccterm("cancel", "last", "--now")
 
 
-def test_another_process_cancels_and_the_work_is_kept(owner: "subprocess.Popen[str]", remote: Path) -> None:
+def test_another_process_cancels_and_the_work_is_kept(daemon: "subprocess.Popen[str]", remote: Path) -> None:
     done = ccterm("cancel", "last", "--json")
     [cancelled] = json.loads(done.stdout)
     assert cancelled["state"] == "cancelled"
     assert Path(cancelled["salvage"]["directory"], "work.bundle").exists()
-    stdout, _ = owner.communicate(timeout=30)
-    assert owner.returncode == 130
+    stdout, _ = daemon.communicate(timeout=30)
+    assert daemon.returncode == 130
     assert documents(stdout)[0]["state"] == "cancelled"
 
 
-def test_another_process_hands_its_task_to_the_owner(owner: "subprocess.Popen[str]", remote: Path) -> None:
+def test_another_process_hands_its_task_to_the_daemon(daemon: "subprocess.Popen[str]", remote: Path) -> None:
     done = ccterm(*local(remote, "y"), "--json")
     [run] = documents(done.stdout)
     assert run["state"] == "succeeded"
     assert tip(remote, "y") == run["commit"]
-    assert owner.poll() is None
+    assert daemon.poll() is None
 
 
-def test_a_refusal_of_the_owner_reads_as_one_of_our_own(owner: "subprocess.Popen[str]", remote: Path) -> None:
+def test_a_refusal_by_the_daemon_reads_as_one_of_our_own(daemon: "subprocess.Popen[str]", remote: Path) -> None:
     done = ccterm("push", "last")
     assert done.returncode == 2
     assert "has not ended yet" in done.stderr
 
 
-def test_ctrl_c_stops_and_keeps_the_work(owner: "subprocess.Popen[str]", state: Path, remote: Path) -> None:
-    owner.send_signal(2)
-    stdout, _ = owner.communicate(timeout=30)
-    assert owner.returncode == 130
+def test_ctrl_c_stops_and_keeps_the_work(daemon: "subprocess.Popen[str]", state: Path, remote: Path) -> None:
+    daemon.send_signal(2)
+    stdout, _ = daemon.communicate(timeout=30)
+    assert daemon.returncode == 130
     [run] = documents(stdout)
     assert run["state"] == "cancelled"
     assert run["salvage"] is not None

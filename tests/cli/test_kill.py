@@ -1,4 +1,4 @@
-"""kill -9 is a normal way to stop: the agent dies with its owner, and the next command finds the record and the work."""
+"""kill -9 is a normal way to stop: the agent dies with its daemon, and the next command finds the record and the work."""
 
 import json
 import os
@@ -42,12 +42,12 @@ SOON = ("setting up", "agent wrote", "committed", "pushed")
 @pytest.mark.parametrize("point", [point if point in SOON else pytest.param(point, marks=pytest.mark.slow) for point in POINTS])
 def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str, state: Path, remote: Path) -> None:
     task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 0.3}, {"say": "done"})
-    owner = start(*local(remote, "x", task), "--setup", "echo setting up; sleep 0.2", "--verify", "echo verifying; sleep 0.2")
+    daemon = start(*local(remote, "x", task), "--setup", "echo setting up; sleep 0.2", "--verify", "echo verifying; sleep 0.2")
     try:
         wait_until(lambda: POINTS[point] in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
     finally:
-        owner.kill()
-        owner.communicate()
+        daemon.kill()
+        daemon.communicate()
     [run] = json.loads(ccterm("runs", "--json").stdout)
     events = [json.loads(line) for line in next(state.glob("runs/*/transcript.ndjson")).read_text().splitlines()]
     assert [event["kind"] for event in events].count("finished") == 1
@@ -66,18 +66,18 @@ def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str,
 def test_the_agents_whole_tree_is_dead_at_once(state: Path, remote: Path, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = f"setsid sh -c 'echo $$ >> {pids}; exec sleep 60' & echo $$ >> {pids}; sleep 60"
-    owner = start(*local(remote, "x", script({"bash": command})))
+    daemon = start(*local(remote, "x", script({"bash": command})))
     wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-    os.kill(owner.pid, signal.SIGKILL)
-    owner.communicate()
+    os.kill(daemon.pid, signal.SIGKILL)
+    daemon.communicate()
     wait_until(lambda: all(dead(int(pid)) for pid in pids.read_text().split()), limit=2)
 
 
 def test_a_run_that_was_only_queued_says_that_it_was_lost(state: Path, remote: Path) -> None:
-    owner = start(*local(remote, "x", script({"sleep": 60})))
+    daemon = start(*local(remote, "x", script({"sleep": 60})))
     wait_until(lambda: '"kind":"step_started","step":"agent"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
-    owner.kill()
-    owner.communicate()
+    daemon.kill()
+    daemon.communicate()
     [run] = json.loads(ccterm("runs", "--json").stdout)
     assert (run["cause"], run["salvage"]) == ("lost", None)
     assert f"ccterm retry {run['id']}" in run["action"]
@@ -85,10 +85,10 @@ def test_a_run_that_was_only_queued_says_that_it_was_lost(state: Path, remote: P
 
 
 def test_nothing_is_reaped_when_the_store_cannot_be_read(state: Path, remote: Path) -> None:
-    owner = start(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 60})))
+    daemon = start(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 60})))
     wait_until(lambda: '"text":"written"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
-    owner.kill()
-    owner.communicate()
+    daemon.kill()
+    daemon.communicate()
     before = sorted(state.glob("runs/*/boxes/**/half.txt"))
     for name in ("ccterm.db-wal", "ccterm.db-shm"):
         (state / name).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import sys
 
 DEAF = """
 import signal, threading
-from ccterm.cli.guard import guarded
+from ccterm.cli.tty_guard import guarded
 def work(parent):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     print("up", flush=True)

@@ -99,10 +99,10 @@ def test_ctrl_c_at_the_question_is_heard_and_the_changes_still_wait(copy: Path) 
     assert (copy / "README.md").read_text() == "hello\nagent\n"
 
 
-def test_another_process_gives_the_owner_the_order(copy: Path, remote: Path, state: Path) -> None:
+def test_another_process_sends_the_daemon_the_command(copy: Path, remote: Path, state: Path) -> None:
     [document] = documents(ccterm("run", WORK, *FLAGS, "--json", cwd=copy).stdout)
     run = str(document["id"])
-    owner = start(*local(remote, "x", script({"say": "up"}, {"sleep": 60})))
+    daemon = start(*local(remote, "x", script({"say": "up"}, {"sleep": 60})))
     try:
         wait_until(lambda: '"text":"up"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
         assert ccterm("apply", run).returncode == 0
@@ -110,8 +110,8 @@ def test_another_process_gives_the_owner_the_order(copy: Path, remote: Path, sta
         assert ccterm("undo", run).returncode == 0
         assert not (copy / "new.txt").exists()
     finally:
-        owner.kill()
-        owner.communicate()
+        daemon.kill()
+        daemon.communicate()
 
 
 POINTS = {
@@ -128,12 +128,12 @@ POINTS = {
 def test_killed_at_any_point_the_working_copy_is_whole_and_nothing_is_lost(point: str, state: Path, copy: Path) -> None:
     before = digest(copy)
     task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 0.3}, {"say": "done"})
-    owner = start("run", task, *FLAGS, "--yes", cwd=copy)
+    daemon = start("run", task, *FLAGS, "--yes", cwd=copy)
     try:
         wait_until(lambda: POINTS[point] in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
     finally:
-        owner.kill()
-        owner.communicate()
+        daemon.kill()
+        daemon.communicate()
     [run] = json.loads(ccterm("runs", "--json").stdout)
     after = digest(copy)
     if run["state"] == "succeeded":

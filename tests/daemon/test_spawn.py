@@ -1,4 +1,4 @@
-"""An owner of its own: started by the first who needs one, shared, restarted when it died, gone when nobody needs it."""
+"""A daemon in the background: started by the first process that needs one, shared, replaced when it died, gone when idle."""
 
 import asyncio
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.lock import DaemonLock
 from ccterm.daemon.spawn import attached_or_started
 from ccterm.errors import DaemonError
 from ccterm.models import State
+from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
@@ -34,34 +34,34 @@ def remote(make_remote: MakeRemote) -> Path:
 
 @asynccontextmanager
 async def opened(state: StateDir) -> AsyncIterator[Service]:
-    """Attach, and see to it that no owner outlives the test."""
+    """Attach to the daemon, starting one if need be."""
     async with attached_or_started(state, os.environ) as service:
         yield service
 
 
 @pytest.fixture(autouse=True)
-async def _no_owner_left(state: StateDir) -> AsyncIterator[None]:
+async def _no_daemon_left(state: StateDir) -> AsyncIterator[None]:
     yield
     if holder := DaemonLock(state).holder():
         os.kill(holder.pid, signal.SIGTERM)
         await until(lambda: DaemonLock(state).holder() is None)
 
 
-def owner_of(state: StateDir) -> int:
+def daemon_of(state: StateDir) -> int:
     holder = DaemonLock(state).holder()
     assert holder is not None
     return holder.pid
 
 
-async def test_the_first_starts_an_owner_in_a_session_of_its_own_and_the_second_shares_it(state: StateDir) -> None:
+async def test_the_first_process_starts_a_daemon_in_its_own_session_and_the_second_shares_it(state: StateDir) -> None:
     async with opened(state):
-        first = owner_of(state)
+        first = daemon_of(state)
         assert os.getsid(first) == first != os.getsid(0)
         async with opened(state):
-            assert owner_of(state) == first
+            assert daemon_of(state) == first
 
 
-async def test_runs_go_on_when_the_one_who_launched_them_leaves(state: StateDir, remote: Path) -> None:
+async def test_runs_go_on_when_the_process_that_launched_them_leaves(state: StateDir, remote: Path) -> None:
     async with opened(state) as service:
         [run] = await service.submit([draft(remote, "x", script({"sleep": 0.5}, {"write": "new.txt", "text": "new\n"}))])
     async with opened(state) as service:
@@ -70,24 +70,24 @@ async def test_runs_go_on_when_the_one_who_launched_them_leaves(state: StateDir,
     assert tip(remote, "x") == ended.commit
 
 
-async def test_an_owner_that_died_is_replaced_at_the_next_order(state: StateDir, remote: Path) -> None:
+async def test_a_daemon_that_died_is_replaced_at_the_next_command(state: StateDir, remote: Path) -> None:
     async with opened(state) as service:
-        first = owner_of(state)
+        first = daemon_of(state)
         os.kill(first, signal.SIGKILL)
         await until(lambda: DaemonLock(state).holder() is None)
         [run] = await service.submit([draft(remote, "x")])
         assert (await service.wait(run.id)).state is State.SUCCEEDED
-        assert owner_of(state) != first
+        assert daemon_of(state) != first
 
 
-async def test_one_that_cannot_start_says_why(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_daemon_that_cannot_start_says_why(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCTERM_MAX_CONCURRENT", "many")
     with pytest.raises(DaemonError, match="CCTERM_MAX_CONCURRENT"):
         async with opened(state):
             pass
 
 
-async def test_a_review_and_a_plan_reach_the_owner(state: StateDir, remote: Path) -> None:
+async def test_a_review_and_a_plan_reach_the_daemon(state: StateDir, remote: Path) -> None:
     async with opened(state) as service:
         [task] = await service.plan([draft(remote, "x")])
         assert (task.branch, task.remote) == ("x", str(remote))
@@ -97,38 +97,38 @@ async def test_a_review_and_a_plan_reach_the_owner(state: StateDir, remote: Path
         assert (await service.find(run.id)).reviewed
 
 
-async def start_owner(state: StateDir, *args: str) -> asyncio.subprocess.Process:
-    """Start an owner as this test's own child."""
+async def start_daemon(state: StateDir, *args: str) -> asyncio.subprocess.Process:
+    """Start a daemon as this test's own child."""
     environ = os.environ | {"CCTERM_STATE_DIR": str(state.path)}
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "ccterm", "owner", *args, env=environ)
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "ccterm", "daemon", *args, env=environ)
 
 
-async def test_it_leaves_when_nobody_needs_it_but_not_while_somebody_stays(state: StateDir) -> None:
-    owner = await start_owner(state, "--idle", "0.4")
-    await until(state.socket_line.exists)
+async def test_an_idle_daemon_exits_but_not_while_a_process_stays_connected(state: StateDir) -> None:
+    daemon = await start_daemon(state, "--idle", "0.4")
+    await until(state.socket_address.exists)
     async with opened(state):
-        assert owner_of(state) == owner.pid
+        assert daemon_of(state) == daemon.pid
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(owner.wait(), 1.5)
-    assert await asyncio.wait_for(owner.wait(), 30) == 0
+            await asyncio.wait_for(daemon.wait(), 1.5)
+    assert await asyncio.wait_for(daemon.wait(), 30) == 0
 
 
-async def test_a_second_owner_leaves_the_first_alone(state: StateDir) -> None:
+async def test_a_second_daemon_leaves_the_first_alone(state: StateDir) -> None:
     async with opened(state):
-        first = owner_of(state)
-        second = await start_owner(state)
+        first = daemon_of(state)
+        second = await start_daemon(state)
         assert await asyncio.wait_for(second.wait(), 30) == 0
-        assert owner_of(state) == first
+        assert daemon_of(state) == first
 
 
-async def test_a_terminated_owner_stops_its_runs_and_keeps_their_work(state: StateDir, remote: Path) -> None:
+async def test_a_terminated_daemon_stops_its_runs_and_keeps_their_work(state: StateDir, remote: Path) -> None:
     async with opened(state) as service:
         [run] = await service.submit(
             [draft(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.2}] * 200))]
         )
         async for event in service.follow(run.id):
             if event.kind == "said":
-                os.kill(owner_of(state), signal.SIGTERM)
+                os.kill(daemon_of(state), signal.SIGTERM)
                 break
         await until(lambda: DaemonLock(state).holder() is None)
         ended = await service.find(run.id)

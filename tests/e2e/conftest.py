@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.service.local import AgentService
+from ccterm import AgentService
 from tests.conftest import MakeRemote
 from tests.e2e.arranged import configure
 from tests.e2e.claude import TOKEN, Claude

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.draft import Draft
 from ccterm.events import Held, Said, StepFinished
 from ccterm.models import ExecutionMode, Run, RunId, State
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
@@ -36,7 +36,7 @@ class Boxed:
     state: Path
 
     def draft(self, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Draft:
-        return draft(self.url, branch, task, mode=ExecutionMode.DAGGER, **fields)
+        return draft(self.url, branch, task, execution_mode=ExecutionMode.DAGGER, **fields)
 
     async def start(self, branch: str, task: str) -> RunId:
         [queued] = await self.service.submit([self.draft(branch, task)])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.events import Said, StepFinished, ToolReturned, Waiting
 from ccterm.models import State
-from ccterm.service.local import AgentService
 from tests.e2e.arranged import configure, forms, found_below
 from tests.e2e.claude import TOKEN, Claude
 from tests.servers.git_http import GitServer

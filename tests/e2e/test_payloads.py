@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.models import Run, State
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from tests.conftest import MakeRemote
 from tests.e2e.arranged import carried_out

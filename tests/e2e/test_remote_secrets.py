@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.models import Run, State
-from ccterm.service.local import AgentService
 from tests.conftest import MakeRemote
 from tests.e2e.arranged import carried_out, configure, found_below
 from tests.support.core import ccterm, documents, draft, local, script

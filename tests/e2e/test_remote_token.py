@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.credentials.git import git_access
 from ccterm.models import State
 from ccterm.remotes import parse_remote
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from tests.conftest import MakeRemote

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.service.local import AgentService
+from ccterm import AgentService
 from ccterm.service.protocol import Service
 from tests.conftest import MakeRemote
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.draft import DraftFields
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Finished, Notice, Pushed, Queued, StepFinished
 from ccterm.models import Run, State
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from tests.support.core import EDIT, draft, script
 from tests.support.git import add_commit, files_at, git, install_hook, tip

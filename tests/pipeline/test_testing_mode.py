@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import AWAITS_APPLY, Cause
 from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Notice, StepFinished, Synced
 from ccterm.models import Allowances, ExecutionMode, Mode, Run, State
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from tests.support.core import script
 from tests.support.git import commit_files, git, make_repository

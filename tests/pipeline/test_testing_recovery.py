@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode, Run
-from ccterm.service.local import AgentService
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet
 from ccterm.workspace.apply.transaction import ApplyTransaction

@@ -1,4 +1,4 @@
-"""Who only reads does without an owner, unless the last one died over something."""
+"""A command that only reads does without a daemon, unless the last one died in the middle of something."""
 
 import sqlite3
 from contextlib import closing
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ccterm.daemon import open_record
-from ccterm.daemon.lock import DaemonLock
 from ccterm.models import Run, RunId, State, Sync, Task, new_id, now
+from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
-from ccterm.service.reader import RecordReader, at_rest
+from ccterm.service.reader import RecordReader, needs_recovery
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.workspace.apply.journal import UNDO, Journal, Phase
@@ -40,7 +40,7 @@ async def test_a_state_directory_without_any_run_is_read_as_empty(state: StateDi
     assert not state.db.exists()
 
 
-async def test_what_ended_is_read_without_becoming_the_owner(state: StateDir) -> None:
+async def test_ended_runs_are_read_without_becoming_the_daemon(state: StateDir) -> None:
     run = keep(state)
     async with open_record(state.path) as record:
         assert isinstance(record, RecordReader)
@@ -49,13 +49,13 @@ async def test_what_ended_is_read_without_becoming_the_owner(state: StateDir) ->
         assert DaemonLock(state).holder() is None
 
 
-async def test_a_run_that_its_owner_died_over_is_recovered_first(state: StateDir) -> None:
+async def test_a_run_whose_daemon_died_is_recovered_first(state: StateDir) -> None:
     run = keep(state, state=State.RUNNING)
     async with open_record(state.path) as record:
         assert (await record.find(run.id)).cause == "lost"
 
 
-async def test_a_run_under_a_living_owner_is_read_as_it_is(state: StateDir) -> None:
+async def test_a_run_under_a_living_daemon_is_read_as_it_is(state: StateDir) -> None:
     run = keep(state, state=State.RUNNING)
     with DaemonLock(state) as lock:
         assert lock.try_acquire()
@@ -70,23 +70,25 @@ async def test_a_run_under_a_living_owner_is_read_as_it_is(state: StateDir) -> N
         pytest.param(Phase.UNDONE, "", Sync(files=1, undone=True), True, id="undone"),
         pytest.param(Phase.APPLYING, "", None, False, id="apply-half-way"),
         pytest.param(Phase.DONE, UNDO, Sync(files=1), False, id="undo-half-way"),
-        pytest.param(Phase.DONE, "", None, False, id="applied-but-not-noted"),
+        pytest.param(Phase.DONE, "", None, False, id="applied-but-not-recorded"),
     ],
 )
-def test_an_apply_rests_when_it_is_through_and_noted(state: StateDir, phase: Phase, suffix: str, synced: Sync | None, rests: bool) -> None:
+def test_an_apply_needs_no_recovery_once_it_is_complete_and_recorded(
+    state: StateDir, phase: Phase, suffix: str, synced: Sync | None, rests: bool
+) -> None:
     note_apply(state, keep(state, synced=synced).id, phase, suffix=suffix)
-    assert at_rest(state) is rests
+    assert needs_recovery(state) is not rests
 
 
-def test_a_journal_that_is_just_being_made_is_left_alone(state: StateDir) -> None:
+def test_a_journal_that_is_just_being_written_is_left_alone(state: StateDir) -> None:
     unfinished = state.applied(keep(state).id)
     unfinished.mkdir()
-    assert at_rest(state)
+    assert not needs_recovery(state)
     assert unfinished.is_dir()
 
 
-def test_a_record_that_cannot_be_read_is_for_an_owner_to_judge(state: StateDir) -> None:
+def test_a_store_that_cannot_be_read_is_left_to_a_daemon(state: StateDir) -> None:
     keep(state)
     with closing(sqlite3.connect(state.db)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    assert not at_rest(state)
+    assert needs_recovery(state)

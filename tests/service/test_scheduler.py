@@ -1,25 +1,27 @@
-"""The pool: order, caps, branches that are busy, and the gate for agents that start up."""
+"""The pool: order, gates, and the limit for agents that start up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from ccterm.models import BatchId, RunId
-from ccterm.service.scheduler import Entry, Scheduler, StartGate
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, now
+from ccterm.service.gates import BusyGate, CapacityGate, Gate, QueueEntry, UnderWay
+from ccterm.service.scheduler import Scheduler, StartupLimit
 
 
 class Floor:
-    """Where runs stand while they are under way: each one ends when the test says so."""
+    """Where runs are while they are under way: each one ends when the test says so."""
 
     def __init__(self) -> None:
         self.started: list[RunId] = []
         self.holds: list[tuple[RunId, str]] = []
         self._ends: dict[RunId, asyncio.Event] = {}
 
-    async def start(self, run: RunId) -> None:
+    async def start(self, run: RunId) -> Run:
         self.started.append(run)
         await self._ends.setdefault(run, asyncio.Event()).wait()
+        return Run(id=run, task=Task(prompt="p", repo="/r"), state=State.SUCCEEDED, created=now())
 
     def hold(self, run: RunId, reason: str) -> None:
         self.holds.append((run, reason))
@@ -29,8 +31,32 @@ class Floor:
             self._ends.setdefault(RunId(run), asyncio.Event()).set()
 
 
-def entry(run: str, *, batch: str = "b", branch: str | None = None) -> Entry:
-    return Entry(RunId(run), BatchId(batch), ("host/repo", branch or run))
+class ToldGate(Gate):
+    """Holds the runs that a test names, and notes which runs finished."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.held_once_finished: set[str] = set()
+        self.finished: list[RunId] = []
+        self._changed: Callable[[], None] = lambda: None
+
+    def reason(self, entry: QueueEntry) -> str:
+        return "the engine is gone" if entry.run in self.held else ""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def run_finished(self, run: Run) -> None:
+        self.finished.append(run.id)
+        self.held |= self.held_once_finished
+
+    def let_go(self) -> None:
+        self.held.clear()
+        self._changed()
+
+
+def entry(run: str, *, batch: str = "b", branch: str | None = None, at_once: int | None = None) -> QueueEntry:
+    return QueueEntry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once)
 
 
 async def settle() -> None:
@@ -44,18 +70,28 @@ def floor() -> Floor:
 
 
 @pytest.fixture
-async def pool(floor: Floor) -> AsyncIterator[Scheduler]:
-    async with Scheduler(cap=2, start=floor.start, hold=floor.hold).running() as scheduler:
+def told() -> ToldGate:
+    return ToldGate()
+
+
+@pytest.fixture
+async def pool(floor: Floor, told: ToldGate) -> AsyncIterator[Scheduler]:
+    under_way = UnderWay()
+    gates = [BusyGate(under_way), told, CapacityGate(under_way, 2)]
+    async with Scheduler(under_way, gates, start=floor.start, hold=floor.hold).running() as scheduler:
         yield scheduler
+        told.held_once_finished.clear()
+        told.let_go()
         floor.end("1", "2", "3", "4", "5")
         await scheduler.idle()
 
 
-async def test_no_more_runs_than_the_cap_are_under_way(pool: Scheduler, floor: Floor) -> None:
+async def test_no_more_runs_than_the_limit_are_under_way_and_the_next_says_so(pool: Scheduler, floor: Floor) -> None:
     for run in "123":
         pool.submit(entry(run))
     await settle()
     assert floor.started == ["1", "2"]
+    assert floor.holds == [("3", "waiting for a free slot")]
 
 
 async def test_the_next_run_starts_as_soon_as_one_ends(pool: Scheduler, floor: Floor) -> None:
@@ -67,12 +103,12 @@ async def test_the_next_run_starts_as_soon_as_one_ends(pool: Scheduler, floor: F
     assert floor.started == ["1", "2", "3"]
 
 
-async def test_a_second_run_on_a_branch_is_held_and_says_for_whom(pool: Scheduler, floor: Floor) -> None:
+async def test_a_second_run_on_a_branch_is_held_and_says_for_which_run(pool: Scheduler, floor: Floor) -> None:
     pool.submit(entry("1", branch="x"))
     pool.submit(entry("2", branch="x"))
     await settle()
     assert floor.started == ["1"]
-    assert floor.holds == [(RunId("2"), "branch busy (run 1)")]
+    assert floor.holds == [("2", "branch busy (run 1)")]
 
 
 async def test_a_held_run_lets_those_behind_it_pass(pool: Scheduler, floor: Floor) -> None:
@@ -91,19 +127,29 @@ async def test_a_held_run_starts_when_its_branch_is_free(pool: Scheduler, floor:
     assert floor.started == ["1", "2"]
 
 
+async def test_a_reason_is_told_once_and_a_new_one_again(pool: Scheduler, floor: Floor) -> None:
+    for run in "123":
+        pool.submit(entry(run, branch="x"))
+    await settle()
+    floor.end("1")
+    await settle()
+    assert floor.holds == [("2", "branch busy (run 1)"), ("3", "branch busy (run 1)"), ("3", "branch busy (run 2)")]
+
+
 async def test_a_batch_may_have_more_at_once_than_the_pool(pool: Scheduler, floor: Floor) -> None:
     for run in "1234":
-        pool.submit(entry(run), cap=4)
+        pool.submit(entry(run, at_once=4))
     await settle()
     assert floor.started == ["1", "2", "3", "4"]
 
 
 async def test_a_batch_may_have_fewer_at_once_than_the_pool(pool: Scheduler, floor: Floor) -> None:
     for run in "12":
-        pool.submit(entry(run), cap=1)
+        pool.submit(entry(run, at_once=1))
     pool.submit(entry("3", batch="other"))
     await settle()
     assert floor.started == ["1", "3"]
+    assert floor.holds == [("2", "waiting for a free slot")]
 
 
 async def test_a_withdrawn_run_never_starts(pool: Scheduler, floor: Floor) -> None:
@@ -120,7 +166,7 @@ async def test_a_run_under_way_cannot_be_withdrawn(pool: Scheduler) -> None:
     assert not pool.withdraw(RunId("1"))
 
 
-async def test_a_branch_is_busy_while_something_else_works_on_it(pool: Scheduler, floor: Floor) -> None:
+async def test_a_branch_is_busy_while_a_delivery_works_on_it(pool: Scheduler, floor: Floor) -> None:
     async with pool.alone(entry("0", branch="x")):
         pool.submit(entry("1", branch="x"))
         await settle()
@@ -129,34 +175,41 @@ async def test_a_branch_is_busy_while_something_else_works_on_it(pool: Scheduler
     assert floor.started == ["1"]
 
 
-async def test_the_gate_lets_only_so_many_start_up_at_once() -> None:
-    gate, up = StartGate(1), list[str]()
-    async with gate.passing() as started:
+async def test_a_gates_signal_starts_what_it_held(pool: Scheduler, floor: Floor, told: ToldGate) -> None:
+    told.held = {"1"}
+    for run in "12":
+        pool.submit(entry(run))
+    await settle()
+    assert (floor.started, floor.holds) == (["2"], [("1", "the engine is gone")])
+    told.let_go()
+    await settle()
+    assert floor.started == ["2", "1"]
+
+
+async def test_gates_learn_how_a_run_ended_before_the_next_one_is_looked_at(pool: Scheduler, floor: Floor, told: ToldGate) -> None:
+    for run in "123":
+        pool.submit(entry(run))
+    await settle()
+    told.held_once_finished = {"3"}
+    floor.end("1")
+    await settle()
+    assert told.finished == ["1"]
+    assert floor.holds[-1] == ("3", "the engine is gone")
+
+
+async def test_only_so_many_agents_start_up_at_once() -> None:
+    limit, up = StartupLimit(1), list[str]()
+    async with limit.starting() as started:
         async with asyncio.timeout(5), asyncio.TaskGroup() as group:
 
             async def second() -> None:
-                async with gate.passing():
+                async with limit.starting():
                     up.append("second")
 
             group.create_task(second())
             await settle()
             assert up == []
             started()
-            started()  # saying it twice frees one place, not two
+            started()  # saying it twice frees one slot, not two
         assert up == ["second"]
-    assert gate.free == 1
-
-
-async def test_a_run_is_held_while_its_place_is_in_trouble_and_starts_when_told_to_look_again(floor: Floor) -> None:
-    trouble = {"1": "the engine is gone", "2": ""}
-    async with Scheduler(cap=2, start=floor.start, hold=floor.hold, trouble=lambda run: trouble[run]).running() as pool:
-        for run in "12":
-            pool.submit(entry(run))
-        await settle()
-        assert (floor.started, floor.holds) == (["2"], [("1", "the engine is gone")])
-        trouble["1"] = ""
-        pool.pump()
-        await settle()
-        assert floor.started == ["2", "1"]
-        floor.end("1", "2")
-        await pool.idle()
+    assert limit.free == 1

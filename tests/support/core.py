@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.cli.main import main
+from ccterm.cli.main import SWITCH, main
 from ccterm.draft import Draft
 from ccterm.models import ExecutionMode
 
@@ -30,7 +30,7 @@ EDIT = script({"say": "I'll add a file."}, {"write": "new.txt", "text": "new\n"}
 
 def draft(repo: Path | str, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Draft:
     """Return a draft for the scripted agent on the local executor."""
-    given = {"prompt": task, "repo": str(repo), "branch": branch, "agent": "scripted", "mode": ExecutionMode.LOCAL, **fields}
+    given = {"prompt": task, "repo": str(repo), "branch": branch, "agent": "scripted", "execution_mode": ExecutionMode.LOCAL, **fields}
     return Draft.model_validate(given)
 
 
@@ -67,6 +67,7 @@ def ccterm_here(*args: str, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> "subp
     """Run the command line to its end in this process: of what it refuses, a process of its own would prove nothing more."""
     stdout, stderr, progress = io.StringIO(), io.StringIO(), logging.getLogger("ccterm.progress")
     monkeypatch.setattr(sys, "argv", ["ccterm", *args])
+    monkeypatch.delenv(SWITCH, raising=False)  # set by the command, and taken back with the test
     for logger in (logging.getLogger(), progress):
         monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(progress, "propagate", True)

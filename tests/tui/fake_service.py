@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from ccterm.credentials.export import Exported
 from ccterm.draft import Draft
@@ -15,10 +16,12 @@ from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
 from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
 from ccterm.record import Recorder
+from ccterm.service.commands import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
 
+R = TypeVar("R")
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 REMOTE = "https://github.com/acme/shop"
 
@@ -98,6 +101,10 @@ class FakeService(Service):
         self.calls.append(call)
         if self.refusal:
             raise self.refusal
+
+    async def perform(self, command: ServiceCommand[R]) -> R:
+        """Carry out a command with the method of the same name."""
+        return await command.execute(self)
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
         """Queue tasks."""

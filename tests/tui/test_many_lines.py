@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ccterm import AgentService
 from ccterm.events import Printed
 from ccterm.models import Run, State
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from ccterm.transcript import EVENTS_FILE, read_events

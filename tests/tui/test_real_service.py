@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.models import State
-from ccterm.service.local import AgentService
 from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp

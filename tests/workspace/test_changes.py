@@ -8,7 +8,7 @@ import pytest
 
 from ccterm.errors import StepError
 from ccterm.state_dir import StateDir
-from ccterm.workspace.apply.changeset import ChangeSet, diffstat, extract
+from ccterm.workspace.apply.changeset import ChangeSet, extract
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.take import Snapshot, take
 from ccterm.workspace.work import Refusal
@@ -109,6 +109,11 @@ def test_an_honest_commit_becomes_its_changes(box: Path, snapshot: Snapshot, tmp
     root = tree(box, [("100644", "README.md", "other\n"), ("40000", "bin", inner), ("120000", "link", "README.md")])
     changes, refused = taken(box, snapshot, commit(box, root, snapshot.base), tmp_path / "to")
     assert refused == []
-    assert diffstat(changes) == ["M README.md", "A bin/tool", "A link", "D src/a.py"]
+    assert [(op.deed, op.shown) for op in changes.ops] == [
+        ("modified", "README.md"),
+        ("added", "bin/tool"),
+        ("added", "link"),
+        ("deleted", "src/a.py"),
+    ]
     assert [changes.data(op) for op in changes.ops[:3]] == [b"other\n", b"#!/bin/sh\n", b"README.md"]
     assert ChangeSet.read(tmp_path / "to") == changes

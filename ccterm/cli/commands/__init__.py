@@ -1,11 +1,11 @@
-"""The commands and their flags. Bodies are imported when a command runs, so that `--help` costs nothing."""
+"""The commands and their flags. What they do is imported when a command runs, so that `--help` costs nothing."""
 
 from typing import Annotated
 
 import typer
 
 from ccterm import __version__
-from ccterm.cli.commands import image, launch, orders, reading
+from ccterm.cli.commands import launch, machine, runs
 from ccterm.cli.commands.flags import leave
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-_images = typer.Typer(help="Make, list and remove the images that containers are made of.", no_args_is_help=True)
+_images = typer.Typer(help="Build, list and remove the images that containers are made of.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -44,15 +44,16 @@ def root(
     typer.echo(context.get_help())
 
 
-app.command(hidden=True)(launch.owner)
+app.command(hidden=True)(machine.daemon)
+app.command()(launch.run)
+app.command(epilog=launch.BATCH_KEYS)(launch.batch)
 for command in (
-    launch.run, launch.batch, launch.demo,
-    reading.runs, reading.show, reading.logs, reading.diff,
-    orders.cancel, orders.steer, orders.hold, orders.release, orders.retry, orders.push, orders.apply, orders.undo, orders.fetch, orders.trust,
-    launch.check,
+    launch.demo,
+    runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.retry, runs.push, runs.apply, runs.undo, runs.fetch,
+    machine.trust, machine.check,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(_images, name="image")
-_images.command("build")(image.build)
-_images.command("show")(image.show)
-_images.command("rm")(image.remove)
+_images.command("build")(machine.build_image)
+_images.command("show")(machine.show_images)
+_images.command("rm")(machine.remove_images)

@@ -1,16 +1,16 @@
-"""Arguments and flags that several commands share, and how a command ends."""
+"""Arguments and flags that several commands share, those of a task made from its description, and how a command ends."""
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 from typer.models import OptionInfo
 
-RunRef = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")]
-AllowDeletions = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N files be deleted or gutted. [default: 20]")]
-AllowLines = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N lines be removed. [default: 500, or a quarter]")]
-AllowFiles = Annotated[int | None, typer.Option(min=0, metavar="N", help="Let up to N files be changed. [default: 1000]")]
-AllowPath = Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Let this protected path be changed; repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+from ccterm.task_fields import FIELDS, TaskField
+
+F = TypeVar("F", bound=Callable[..., None])
+_TYPES = {"text": str | None, "texts": list[str] | None, "number": float | None, "count": int | None, "switch": bool}
 
 
 def leave(code: int) -> None:
@@ -18,16 +18,59 @@ def leave(code: int) -> None:
     raise typer.Exit(code)
 
 
-PLACES = ("local", "dagger")
+def option(name: str, sentence: str = "") -> OptionInfo:
+    """Return the flag of a task's field; sentence: help text where that of a task does not fit."""
+    field = FIELDS[name]
+    made: OptionInfo = typer.Option(
+        *field.flags,
+        help=sentence or field.sentence,
+        metavar=field.metavar or (f"<{'|'.join(field.choices)}>" if field.choices else None),
+        min=_least(name, field),
+        callback=_one_of(field.choices) if field.choices else None,
+        autocompletion=(lambda: list(field.choices)) if field.choices else None,
+    )
+    return made
 
 
-def where(sentence: str) -> OptionInfo:
-    """Return the flag that says where steps run. No enum: of one typer says "Value error" before it says what is wrong."""
-    option: OptionInfo = typer.Option(help=sentence, metavar=f"<{'|'.join(PLACES)}>", callback=_place, autocompletion=lambda: list(PLACES))
-    return option
+def _least(name: str, field: TaskField) -> int | None:
+    """Typer refuses a count that cannot be; of the others the draft says what is wrong."""
+    return 0 if field.kind == "count" and name.startswith("allow_") else None
 
 
-def _place(name: str | None) -> str | None:
-    if name is not None and name not in PLACES:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, PLACES))}.")
-    return name
+def _one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """Return what refuses other values. No enum: of one typer says "Value error" before it says what is wrong."""
+
+    def checked(value: str | None) -> str | None:
+        if value is not None and value not in choices:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, choices))}.")
+        return value
+
+    return checked
+
+
+def with_task_flags(command: F) -> F:
+    """Give a command that takes **fields a flag for each field of a task; typer reads a function's signature."""
+    own = inspect.signature(command).parameters.values()
+    before = [each for each in own if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    at = next((number for number, each in enumerate(before) if each.kind is inspect.Parameter.KEYWORD_ONLY), len(before))
+    flags = [_parameter(name, field) for name, field in FIELDS.items() if field.flags]
+    vars(command)["__signature__"] = inspect.Signature([*before[:at], *flags, *before[at:]])
+    return command
+
+
+def _parameter(name: str, field: TaskField) -> inspect.Parameter:
+    default = False if field.kind == "switch" else None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[_TYPES[field.kind], option(name)])
+
+
+def given(fields: dict[str, object]) -> dict[str, object]:
+    """Return the fields that were given: a switch that is off and a repeatable flag without values say nothing."""
+    return {name: value for name, value in fields.items() if value is not None and value is not False and value != []}
+
+
+RunRef = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")]
+AllowDeletions = Annotated[int | None, option("allow_deletions")]
+AllowLines = Annotated[int | None, option("allow_lines")]
+AllowFiles = Annotated[int | None, option("allow_files")]
+AllowPath = Annotated[list[str] | None, option("allow_path")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

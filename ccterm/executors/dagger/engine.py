@@ -86,6 +86,11 @@ class Engine:
         runs = self._coming + sum(len(hosted.runs) for hosted in self._hosted)
         return runs / self.capacity if self.capacity else float(runs)
 
+    @property
+    def full(self) -> bool:
+        """Whether it has as many runs as it takes."""
+        return self.capacity is not None and self.load >= 1
+
     @asynccontextmanager
     async def hosting(self, run: RunId) -> AsyncIterator["tuple[Session, Images]"]:
         """Keep a run on one session for as long as the block lasts. Raises PreflightError when the engine cannot be reached."""

@@ -106,12 +106,17 @@ class DaggerExecutor:
             changed()
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `trouble` has changed."""
+        """Call `changed` whenever `trouble` or `capacity` has changed."""
         self._watchers.append(changed)
 
     def trouble(self) -> str:
         """Return why no run can start here at the moment, or ""."""
         return "" if any(not engine.trouble for engine in self._engines) else self._engines[0].trouble
+
+    def capacity(self) -> int | None:
+        """Return how many runs the engines that can be reached take together; None = one of them takes any number."""
+        capacities = [engine.capacity for engine in self._engines if not engine.trouble]
+        return None if None in capacities else sum(capacity or 0 for capacity in capacities)
 
     async def prepare(self, image: ImageChoice) -> None:
         """Connect to an engine and make sure that the images are there. Raises PreflightError."""
@@ -127,8 +132,8 @@ class DaggerExecutor:
             raise PreflightError(error.message, error.fix) from error
 
     def _least_loaded(self) -> Engine:
-        healthy = [engine for engine in self._engines if not engine.trouble]
-        return min(healthy or self._engines, key=lambda engine: engine.load)
+        healthy = [engine for engine in self._engines if not engine.trouble] or self._engines
+        return min(healthy, key=lambda engine: (engine.full, engine.load))
 
     @asynccontextmanager
     async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["DaggerBoxes"]:

@@ -44,6 +44,10 @@ class LocalExecutor:
         """Return "": this machine does not go away while we run on it."""
         return ""
 
+    def capacity(self) -> int | None:
+        """Return None: the scheduler alone limits how many runs go at once."""
+        return None
+
     def watch(self, changed: Callable[[], None]) -> None:
         """Nothing: there is no trouble that could change."""
 

@@ -1,8 +1,8 @@
 """How each tool call ended: looked up in what follows it in the file, a piece at a time, so that nothing is kept of a whole run."""
 
-import json
 from collections import OrderedDict
 
+from ccterm.events import OK, answer_to
 from ccterm.tui.pane.source import LineSource
 from ccterm.tui.pane.spans import CallStatus
 
@@ -43,14 +43,14 @@ class Outcomes:
         return known if isinstance(known, CallStatus) else CallStatus.OPEN
 
     def _search(self, call: str, begin: int) -> CallStatus | int:
-        needle = b'"kind":"tool_returned","id":' + json.dumps(call, ensure_ascii=False).encode(errors="replace") + b","
+        needle = answer_to(call)
         while begin < self._source.end:
             if self._left <= 0:
                 self.behind = True
                 return begin
             end = min(begin + _STEP, self._source.end)
             if (at := self._source.find(needle, begin, end)) >= 0:
-                ok = self._source.read(at + len(needle), at + len(needle) + 9) == b'"ok":true'
+                ok = self._source.read(at + len(needle), at + len(needle) + len(OK)) == OK
                 return CallStatus.GOOD if ok else CallStatus.BAD
             self._left -= end - begin
             begin = end

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ccterm.events import Event
+from ccterm.events import NOT_OK, Event
 from ccterm.tui.pane.lines import failed, lines, plain_text
 from ccterm.tui.pane.rendering import SILENT, TRANSIENT, parsed
 from ccterm.tui.pane.source import LineSource, RawLine
@@ -73,7 +73,7 @@ class Query:
 
 
 def _may_fail(kind: str, data: bytes) -> bool:
-    return b'"ok":false' in data if kind == "tool_returned" else kind not in _VERBATIM
+    return NOT_OK in data if kind == "tool_returned" else kind not in _VERBATIM
 
 
 class QueryScan:

@@ -5,20 +5,17 @@ No line is kept after it was read; the operating system caches the file.
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ccterm.events import FORMER_KINDS
+from ccterm.events import FORMER_KINDS, ID_OF_CALL, KIND_OF_LINE
 
 BLOCK = 64 * 1024
 _FIRST_BLOCK = 8 * 1024
 _LAST_BLOCK = 512
 LINE_CAP = 4 * 1024 * 1024
 """Longest line that is read; no event is longer."""
-_CALL = re.compile(rb'[^{]*"kind":"tool_called","id":("(?:[^"\\]|\\.)*")')
-_KIND = re.compile(rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*","kind":"([a-z_]+)"')
 
 
 class RawLine(NamedTuple):
@@ -35,14 +32,14 @@ class RawLine(NamedTuple):
     @property
     def kind(self) -> str:
         """The event's kind by its current name, read without parsing the event; "" when this is no event."""
-        found = _KIND.match(self.data)
+        found = KIND_OF_LINE.match(self.data)
         kind = found[1].decode() if found else ""
         return FORMER_KINDS.get(kind, kind)
 
     @property
     def call(self) -> str:
         """The id of the tool call; "" when the event is not a tool call."""
-        found = _CALL.match(self.data, 1)
+        found = ID_OF_CALL.match(self.data)
         return str(json.loads(found[1])) if found else ""
 
 

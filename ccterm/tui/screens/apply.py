@@ -15,7 +15,7 @@ from ccterm.models import PendingChange, Run
 from ccterm.render import change_numbers
 from ccterm.tui.screens.dialogs import DIALOG_CSS
 
-_LETTERS = {"added": "A", "modified": "M", "deleted": "D"}
+_LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
 
 
 class ApplyDialog(ModalScreen[tuple[str, ...]]):

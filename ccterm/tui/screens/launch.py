@@ -69,7 +69,7 @@ class LaunchScreen(CctermScreen):
     def _field(self, field: FormField) -> Field:
         """Return a field with what was launched last, and with what the settings use while it is empty."""
         settings, last = self.ccterm.settings, self.ccterm.memory.now.form
-        first = {"repo": str(Path.cwd()), "mode": str(settings.mode)}
+        first = {"repo": str(Path.cwd()), "mode": str(settings.execution_mode)}
         configured = {"agent": settings.agent, "model": settings.model, AT_ONCE: str(settings.max_concurrent)}
         value = last.get(field.name, first.get(field.name, ""))
         return Field(field.name, field.label, value=value, placeholder=configured.get(field.name) or field.placeholder)

@@ -61,7 +61,7 @@ class PreflightScreen(CctermScreen):
 
     def on_mount(self) -> None:
         """Check; while something fails, check again every few seconds."""
-        self.set_reactive(PreflightScreen.mode, self.ccterm.settings.mode)
+        self.set_reactive(PreflightScreen.mode, self.ccterm.settings.execution_mode)
         self.set_interval(REPEAT_SECONDS, self._repeat_while_failing)
         self.set_interval(1.0, self._show_build)
         self._show_build()

@@ -45,9 +45,11 @@ class FileChange(Value):
         return self.name.encode("latin-1")
 
     @property
-    def deed(self) -> Literal["added", "modified", "deleted"]:
+    def deed(self) -> Literal["added", "modified", "retyped", "deleted"]:
         """What happens to the path."""
-        return "added" if self.old == NOTHING else "deleted" if self.new == NOTHING else "modified"
+        if self.old.kind is Kind.NOTHING:
+            return "added"
+        return "deleted" if self.new.kind is Kind.NOTHING else "retyped" if self.old.kind is not self.new.kind else "modified"
 
     @property
     def shown(self) -> str:
@@ -161,14 +163,3 @@ def _wrong(path: bytes, mode: int, data: bytes, *, new: bool) -> tuple[str, str]
     if stat.S_ISLNK(mode) and (why := link_leaves(path, data)):
         return "symlink", why
     return None
-
-
-def diffstat(changes: ChangeSet) -> list[str]:
-    """Return one line per path for people: A, M or D, and the path."""
-    return [f"{_letter(change)} {change.shown}" for change in changes.ops]
-
-
-def _letter(change: FileChange) -> str:
-    if change.old.kind is Kind.NOTHING:
-        return "A"
-    return "D" if change.new.kind is Kind.NOTHING else "T" if change.old.kind is not change.new.kind else "M"

@@ -1,11 +1,49 @@
-"""The flags of what changes something: orders to runs, deliveries, trust."""
+"""The commands about runs that exist: look at them, give them orders, deliver their work."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ccterm.cli.commands.flags import AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, RunRef, leave
+
+if TYPE_CHECKING:
+    from ccterm.models import Allowances
+
+
+def runs(
+    failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed.")] = False,
+    since: Annotated[str | None, typer.Option(help="Only runs of the last 90m, 8h, 7d.")] = None,
+    limit: Annotated[int, typer.Option("-n", min=1, help="How many at most, newest last.")] = 50,
+    json: Json = False,
+) -> None:
+    """List runs."""
+    from ccterm.cli.show import list_runs  # deferred, as in all commands: --help does without
+
+    leave(list_runs(failed=failed, since=since, limit=limit, as_json=json))
+
+
+def show(run: RunRef, json: Json = False) -> None:
+    """Show one run: state, steps, numbers, what to do next."""
+    from ccterm.cli.show import show_run
+
+    leave(show_run(run, as_json=json))
+
+
+def logs(
+    run: RunRef, follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False, json: Json = False
+) -> None:
+    """Print a run's transcript."""
+    from ccterm.cli.show import print_logs
+
+    leave(print_logs(run, follow=follow, as_json=json))
+
+
+def diff(run: RunRef, json: Json = False) -> None:
+    """Print what a run changed, as a patch."""
+    from ccterm.cli.show import print_diff
+
+    leave(print_diff(run, as_json=json))
 
 
 def cancel(
@@ -21,21 +59,21 @@ def cancel(
 
 
 def steer(run: RunRef, text: Annotated[str, typer.Argument(help="What to tell the agent.")], json: Json = False) -> None:
-    """Say something to a running agent."""
+    """Send a message to a running agent."""
     from ccterm.cli.run_orders import steer_run
 
     leave(steer_run(run, text, as_json=json))
 
 
 def hold(run: RunRef, json: Json = False) -> None:
-    """Let a running agent wait for a word when its turn ends."""
+    """Make a running agent wait for input when its turn ends."""
     from ccterm.cli.run_orders import hold_run
 
     leave(hold_run(run, as_json=json))
 
 
 def release(run: RunRef, json: Json = False) -> None:
-    """Let a waiting agent end."""
+    """Let a waiting agent finish."""
     from ccterm.cli.run_orders import release_run
 
     leave(release_run(run, as_json=json))
@@ -57,9 +95,9 @@ def push(
     json: Json = False,
 ) -> None:
     """Push what was kept of a run to its branch."""
-    from ccterm.cli.run_orders import allowances, push_run
+    from ccterm.cli.run_orders import push_run
 
-    leave(push_run(run, allowances(allow_deletions, allow_lines, allow_files, allow_path), as_json=json))
+    leave(push_run(run, _allowances(allow_deletions, allow_lines, allow_files, allow_path), as_json=json))
 
 
 def apply(
@@ -72,13 +110,19 @@ def apply(
     json: Json = False,
 ) -> None:
     """Bring the changes of a run without a branch into its working copy: all, or none."""
-    from ccterm.cli.run_orders import allowances, apply_run
+    from ccterm.cli.run_orders import apply_run
 
-    leave(apply_run(run, allowances(allow_deletions, allow_lines, allow_files, allow_path), path or (), as_json=json))
+    leave(apply_run(run, _allowances(allow_deletions, allow_lines, allow_files, allow_path), path or (), as_json=json))
+
+
+def _allowances(deletions: int | None, lines: int | None, files: int | None, paths: list[str] | None) -> "Allowances":
+    from ccterm.models import Allowances
+
+    return Allowances(deletions=deletions, lines=lines, files=files, paths=tuple(paths or ()))
 
 
 def undo(run: RunRef, json: Json = False) -> None:
-    """Put back what the changes of a run replaced in its working copy."""
+    """Restore what the changes of a run replaced in its working copy."""
     from ccterm.cli.run_orders import undo_run
 
     leave(undo_run(run, as_json=json))
@@ -94,10 +138,3 @@ def fetch(
     from ccterm.cli.run_orders import fetch_run
 
     leave(fetch_run(run, repo, worktree, as_json=json))
-
-
-def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccterm.toml.")] = Path(), json: Json = False) -> None:
-    """Let a working copy's .ccterm.toml run its commands here."""
-    from ccterm.cli.run_orders import trust_directory
-
-    leave(trust_directory(path, as_json=json))

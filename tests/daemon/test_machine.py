@@ -1,4 +1,4 @@
-"""The making of the image, heard line by line; on the stand-in engine."""
+"""Building the image with its output line by line, on the stand-in engine."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.daemon.image import making
+from ccterm.daemon.machine import ThisMachine
 from ccterm.errors import PreflightError
 from ccterm.executors.dagger.command import progress
 from ccterm.state_dir import StateDir
@@ -26,25 +26,25 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield {**os.environ, **named}
 
 
-async def test_all_that_is_said_is_heard_and_then_the_image_is_there(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_all_output_is_yielded_and_then_the_image_exists(environ: dict[str, str], tmp_path: Path) -> None:
     state = StateDir(tmp_path / "state").prepare()
-    said = "\n".join([line async for line in making(state, environ)])
+    said = "\n".join([line async for line in ThisMachine(state, environ).make_image()])
     assert "installing what boxes need into" in said
     assert "Reading package lists" in said
     assert "added 3 packages" in said
-    assert [line async for line in making(state, environ)] == []
+    assert [line async for line in ThisMachine(state, environ).make_image()] == []
 
 
-async def test_what_cannot_be_made_is_refused_with_the_fix(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_what_cannot_be_built_is_refused_with_the_fix(environ: dict[str, str], tmp_path: Path) -> None:
     environ["CCTERM_BASE_IMAGE"] = str(tmp_path / "gone.tar")
     with pytest.raises(PreflightError) as refused:
-        _ = [line async for line in making(StateDir(tmp_path / "state").prepare(), environ)]
+        _ = [line async for line in ThisMachine(StateDir(tmp_path / "state").prepare(), environ).make_image()]
     assert refused.value.fix
 
 
-async def test_who_stops_listening_leaves_nothing_behind(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_a_consumer_that_stops_early_leaves_nothing_behind(environ: dict[str, str], tmp_path: Path) -> None:
     before = logging.getLogger(progress.name).level, list(progress.handlers)
-    lines = making(StateDir(tmp_path / "state").prepare(), environ)
+    lines = ThisMachine(StateDir(tmp_path / "state").prepare(), environ).make_image()
     assert await anext(lines)
     await lines.aclose()
     assert (progress.level, list(progress.handlers)) == before

@@ -9,15 +9,15 @@ from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import box_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
-from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Mode, Task
+from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
 
 
-class Planner:
-    """Fills drafts in. `project` reads what a working copy says for itself."""
+class TaskResolver:
+    """Makes tasks of drafts. project: reads a working copy's own .ccterm.toml."""
 
     def __init__(
         self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], project: Callable[[Path], Project]
@@ -27,31 +27,31 @@ class Planner:
         self._agents = agents
         self._project = project
 
-    def plan(self, draft: Draft) -> Task:
+    def resolve(self, draft: Draft) -> Task:
         """Return the task. Raises UsageError (and its children) or PreflightError."""
-        mode, skip = draft.mode or self._settings.mode, bool(draft.skip_permissions) or self._settings.skip_permissions
-        self._refuse_agent(draft, mode)
-        return self._for_branch(draft, mode, skip=skip) if draft.branch else self._for_working_copy(draft, mode, skip=skip)
+        execution_mode = draft.execution_mode or self._settings.execution_mode
+        self._refuse_agent(draft, execution_mode)
+        return self._for_branch(draft, execution_mode) if draft.branch else self._for_working_copy(draft, execution_mode)
 
-    def _for_branch(self, draft: Draft, mode: ExecutionMode, *, skip: bool) -> Task:
+    def _for_branch(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
         origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
-        self._refuse_place(mode, origin.remote, draft.agent or self._settings.agent)
+        self._refuse_execution_mode(execution_mode, origin.remote, draft.agent or self._settings.agent)
         repo = self._settings.for_repo(origin.remote.url_key)
         project = self._trusted(origin.root) if origin.root else ProjectSettings()
-        task = self._task(draft, mode, repo, project, skip=skip, notes=[origin.sentence] if origin.sentence else [])
-        place = {"repo": origin.repo, "remote": origin.remote.url, "remote_key": origin.remote.url_key, "branch": draft.branch}
+        task = self._task(draft, execution_mode, repo, project, notes=[origin.sentence] if origin.sentence else [])
+        where = {"repo": origin.repo, "remote": origin.remote.url, "remote_key": origin.remote.url_key, "branch": draft.branch}
         base = {"base": draft.base or project.base or repo.base, "base_given": draft.base is not None}
-        return task.model_copy(update={**place, **base, "allow_default_branch": bool(draft.allow_default_branch)})
+        return task.model_copy(update={**where, **base, "allow_default_branch": bool(draft.allow_default_branch)})
 
-    def _for_working_copy(self, draft: Draft, mode: ExecutionMode, *, skip: bool) -> Task:
+    def _for_working_copy(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
         if draft.base:
-            raise UsageError("without a branch a run begins with the working copy as it is", "leave out --base, or give --branch")
+            raise UsageError("without a branch a run starts from the working copy as it is", "leave out --base, or give --branch")
         copy = find_repository(draft.repo or ".", self._environ, Path.cwd())
         copy.require_rest()
-        self._refuse_place(mode, None, draft.agent or self._settings.agent)
+        self._refuse_execution_mode(execution_mode, None, draft.agent or self._settings.agent)
         repo, project = self._settings.for_repo(copy.key), self._trusted(copy.root)
-        what = "once you have said yes" if not draft.yes else "unless a rule refuses them"
-        task = self._task(draft, mode, repo, project, skip=skip, notes=[f"changes come back into {copy.root} {what}"])
+        when = "once you approve them" if not draft.yes else "unless a rule refuses them"
+        task = self._task(draft, execution_mode, repo, project, notes=[f"changes come back into {copy.root} {when}"])
         return task.model_copy(
             update={
                 "repo": str(copy.root),
@@ -63,12 +63,13 @@ class Planner:
         )
 
     def _task(
-        self, draft: Draft, mode: ExecutionMode, repo: RepoSettings, project: ProjectSettings, *, skip: bool, notes: Sequence[str]
+        self, draft: Draft, execution_mode: ExecutionMode, repo: RepoSettings, project: ProjectSettings, *, notes: Sequence[str]
     ) -> Task:
+        skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
         return Task(
             prompt=draft.prompt,
             repo="",
-            execution_mode=mode,
+            execution_mode=execution_mode,
             agent=draft.agent or self._settings.agent,
             model=draft.model or project.model or repo.model,
             agent_args=draft.agent_args or (),
@@ -78,27 +79,27 @@ class Planner:
             setup_inputs=repo.setup_inputs,
             verify=draft.verify or project.verify or repo.verify,
             checkout=repo.checkout(),
-            image=ImageChoice(reference=repo.image, dockerfile=str(repo.dockerfile) if repo.dockerfile else None),
+            image=repo.image_choice(),
             hold=bool(draft.hold),
-            skip_permissions=skip,
+            skip_permissions=skip_permissions,
             allow=draft.allow,
-            notes=(*_warnings(mode, skip=skip), *notes),
+            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *notes),
         )
 
-    def _refuse_agent(self, draft: Draft, mode: ExecutionMode) -> None:
-        """Let the agent itself say now what it would refuse later: a program that is not there, an argument that it cannot take."""
+    def _refuse_agent(self, draft: Draft, execution_mode: ExecutionMode) -> None:
+        """Let the agent refuse now what it would refuse later: a missing program, an argument that it cannot take."""
         agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
-        agent.command(Launch(prompt=draft.prompt, session_id="", execution_mode=mode, agent_args=draft.agent_args or ()))
+        agent.command(Launch(session_id="", execution_mode=execution_mode, agent_args=draft.agent_args or ()))
 
     def _trusted(self, working_copy: Path) -> ProjectSettings:
-        """Return a working copy's own settings; their commands would run on this machine, so the user must have said yes to them."""
+        """Return a working copy's own settings, whose commands would run on this machine, if the user trusts them."""
         project = self._project(working_copy)
         project.require_trust()
         return project.settings
 
-    def _refuse_place(self, mode: ExecutionMode, remote: RemoteAddress | None, agent: str) -> None:
-        """Say now what a place to run would refuse later."""
-        if mode is ExecutionMode.LOCAL:
+    def _refuse_execution_mode(self, execution_mode: ExecutionMode, remote: RemoteAddress | None, agent: str) -> None:
+        """Refuse now what the executor would refuse later."""
+        if execution_mode is ExecutionMode.LOCAL:
             if self._settings.services:
                 raise PreflightError("services need containers", "use --mode dagger, or take [services] out of the settings")
             return
@@ -108,12 +109,12 @@ class Planner:
             box_login(self._environ)
 
 
-def _warnings(mode: ExecutionMode, *, skip: bool) -> Sequence[str]:
-    """Say what a person must know of a place to run."""
-    if mode is not ExecutionMode.LOCAL:
+def _warnings(execution_mode: ExecutionMode, *, skip_permissions: bool) -> Sequence[str]:
+    """Return what the user must know about an execution mode."""
+    if execution_mode is not ExecutionMode.LOCAL:
         return []
-    more = ["permissions are skipped: the agent may do everything that you may do"] if skip else []
-    return ["local mode is no isolation: the agent runs on this machine as you", *more]
+    more = ["permissions are skipped: the agent may do everything that you may do"] if skip_permissions else []
+    return ["local mode has no isolation: the agent runs on this machine as you", *more]
 
 
 def _limits(draft: Draft, repo: RepoSettings) -> Limits:

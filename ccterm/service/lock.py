@@ -1,4 +1,4 @@
-"""The lock that makes one process the owner of a state directory; it lives and dies with that process."""
+"""The lock that makes one process the daemon of a state directory; it lives and dies with that process."""
 
 import fcntl
 import os
@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from ccterm import __version__
 from ccterm.errors import StateError
 from ccterm.models import now
 from ccterm.processes import ProcessMark
@@ -14,29 +15,28 @@ from ccterm.state_dir import StateDir, private_file
 
 
 class DaemonRecord(ProcessMark):
-    """What the owner wrote into its lock."""
+    """What the daemon writes into its lock file."""
 
     version: str
     since: datetime
 
 
 class DaemonLock:
-    """An flock on owner.lock, never waited for. A child process does not inherit it, and kill -9 frees it."""
+    """A flock on the state directory's lock file, taken without waiting. Child processes do not inherit it; kill -9 frees it."""
 
-    def __init__(self, state: StateDir, *, version: str = "") -> None:
-        self._path = state.owner_lock
-        self._version = version
+    def __init__(self, state: StateDir) -> None:
+        self._path = state.daemon_lock
         self._descriptor: int | None = None
 
     def try_acquire(self) -> bool:
-        """Become the owner. Returns False when another process is. Raises StateError when the file cannot be used."""
+        """Become the daemon. Returns False when another process is. Raises StateError when the file cannot be used."""
         while self._descriptor is None:
             descriptor = private_file(self._path)
             try:
                 if not _lock(descriptor, str(self._path)):
                     return False
-                if self._is(descriptor):
-                    self._sign(descriptor)
+                if self._is_current(descriptor):
+                    self._write_record(descriptor)
                     self._descriptor, descriptor = descriptor, -1
             finally:
                 if descriptor >= 0:
@@ -44,14 +44,14 @@ class DaemonLock:
         return True
 
     def release(self) -> None:
-        """Cease to be the owner."""
+        """Stop being the daemon."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
     def holder(self) -> DaemonRecord | None:
-        """Return who the owner is, or None when there is none, or it is just becoming one. Any process may ask: nothing is locked for it."""
+        """Return the daemon's record, or None when no daemon runs or one is just starting. Takes no lock, so any process may ask."""
         try:
             record = DaemonRecord.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
@@ -64,17 +64,17 @@ class DaemonLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _is(self, descriptor: int) -> bool:
-        """Whether the path still names the file that was locked, and not one that somebody put in its place meanwhile."""
+    def _is_current(self, descriptor: int) -> bool:
+        """Whether the path still names the file that was locked: it may have been replaced in between."""
         try:
             return os.path.samestat(os.fstat(descriptor), self._path.stat())
         except FileNotFoundError:
             return False
 
-    def _sign(self, descriptor: int) -> None:
+    def _write_record(self, descriptor: int) -> None:
         mark = ProcessMark.of(os.getpid())
         assert mark is not None
-        record = DaemonRecord(**mark.model_dump(), version=self._version, since=now())
+        record = DaemonRecord(**mark.model_dump(), version=__version__, since=now())
         data = record.model_dump_json().encode() + b"\n"
         try:
             os.ftruncate(descriptor, 0)

@@ -1,0 +1,63 @@
+"""The commands about this machine: preflight checks, images, trust, and the daemon itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccterm.cli.commands.flags import Json, leave, option
+
+
+def check(
+    execution_mode: Annotated[str | None, option("execution_mode", "Check what this mode needs. [default: where runs go]")] = None,
+    json: Json = False,
+) -> None:
+    """Check what a run needs, each thing with its fix."""
+    from ccterm.cli.show import print_checks  # deferred, as in all commands: --help does without
+
+    leave(print_checks(execution_mode, as_json=json))
+
+
+def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccterm.toml.")] = Path(), json: Json = False) -> None:
+    """Let a working copy's .ccterm.toml run its commands here."""
+    from ccterm.cli.run_orders import trust_directory
+
+    leave(trust_directory(path, as_json=json))
+
+
+def daemon(idle: Annotated[float, typer.Option(help="Seconds without runs and terminals after which it exits.")] = 600.0) -> None:
+    """Carry runs out for other processes until none needs it."""
+    from ccterm.cli.console import carry_out, state_dir
+    from ccterm.cli.main import environment
+    from ccterm.daemon.process import run_daemon
+
+    carry_out(run_daemon(state_dir(), environment(), idle))
+
+
+def build_image(
+    repo: Annotated[str | None, typer.Option(help="The image of this repository's settings. [default: ccterm's own]")] = None,
+    again: Annotated[bool, typer.Option("--anew", help="Build it even when it exists.")] = False,
+    json: Json = False,
+) -> None:
+    """Build an image now and show the output; runs build what they need by themselves."""
+    from ccterm.cli.images import build_image
+
+    leave(build_image(repo, again=again, as_json=json))
+
+
+def show_images(json: Json = False) -> None:
+    """List the images that were built."""
+    from ccterm.cli.images import show_images
+
+    leave(show_images(as_json=json))
+
+
+def remove_images(
+    key: Annotated[str | None, typer.Argument(metavar="IMAGE", help="Its key, or the beginning of it.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every image.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove an image; the next run builds it again."""
+    from ccterm.cli.images import remove_images
+
+    leave(remove_images(key, everything=all_, as_json=json))

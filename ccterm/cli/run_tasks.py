@@ -1,0 +1,162 @@
+"""`ccterm run` and `ccterm batch`: from flags and files to runs, followed to their end, with a question there when changes await approval."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ccterm import render
+from ccterm.causes import ExitCode
+from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_note, print_runs
+from ccterm.draft import Draft, draft
+from ccterm.errors import UsageError
+from ccterm.events import Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
+from ccterm.models import ExecutionMode, PendingChange, Run
+from ccterm.output.sanitise import sanitise
+from ccterm.service.protocol import Service
+from ccterm.tasks_file import read_tasks
+
+_MILESTONES = (Held, Started, Waiting, Pushed, Salvaged, Finished)
+_LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
+_MOST_PATHS = 40
+
+
+def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, ask: bool = False, as_json: bool) -> ExitCode:
+    """Run one task; return the exit code of its cause."""
+    asks = _may_ask(ask=ask, yes=bool(fields.get("yes")), branch=bool(fields.get("branch")))
+    return carry_out(_run([draft({"task": _prompt(task, file), **fields})], None, ask=asks, as_json=as_json))
+
+
+def run_batch(file: Path, max_concurrent: int | None, execution_mode: str | None, *, as_json: bool) -> ExitCode:
+    """Run the tasks of a file; return the exit code that its failures share."""
+    drafts = read_tasks(file)
+    if execution_mode:
+        chosen = {"execution_mode": ExecutionMode(execution_mode)}
+        drafts = [given if given.execution_mode else given.model_copy(update=chosen) for given in drafts]
+    return carry_out(_run(drafts, max_concurrent, as_json=as_json))
+
+
+def _prompt(task: str | None, file: Path | None) -> str:
+    if (task is None) == (file is None):
+        raise UsageError("give the task once", "ccterm run TASK, ccterm run -f FILE, or ccterm run - to read it from stdin")
+    try:
+        text = file.read_text("utf-8") if file else sys.stdin.read() if task == "-" else task or ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the task cannot be read: {error}", "give a readable UTF-8 file") from error
+    if not text.strip():
+        raise UsageError("the task is empty", "say what the agent should do")
+    return text
+
+
+async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, ask: bool = False, as_json: bool) -> ExitCode:
+    async with opened_service() as service:
+        queued = await service.submit(drafts, max_concurrent=max_concurrent)  # Ctrl-C ends it: nothing is recorded yet
+        async with interruptible(service):
+            await follow_all(service, queued, as_json=as_json)
+        ended = [await service.find(run.id) for run in queued]
+        if ask:
+            ended = [await _ask_and_apply(service, run) for run in ended]
+    if as_json:
+        print_runs(ended)
+    else:
+        _print_ended(ended)
+    return code_for(ended)
+
+
+def _print_ended(ended: Sequence[Run]) -> None:
+    """Print the outcome to stdout and what to do next to stderr."""
+    for line in render.run_rows(ended) if len(ended) > 1 else [_line(run) for run in ended]:
+        print_data(line)
+    for run in ended:
+        if run.cause and not sys.stderr.isatty():  # on a terminal the progress has shown it
+            print_note(f"{run.task.target}: {run.summary.split(chr(10), 1)[0]}")
+        if run.action:
+            print_note(f"{run.task.target}: {run.action}")
+
+
+def _line(run: Run) -> str:
+    numbers = [render.change_numbers(run), f"${run.cost_usd:.2f}", render.seconds(run.seconds)]
+    return "  ".join(part for part in (render.sign(run), run.task.target, render.outcome(run), *numbers) if part)
+
+
+async def follow_all(service: Service, runs: Sequence[Run], *, as_json: bool) -> None:
+    """Follow runs to their ends: events as JSON lines on stdout, or on a terminal lines for people on stderr."""
+    progress = _Progress(several=len(runs) > 1)
+    async with asyncio.TaskGroup() as group:
+        for run in runs:
+            group.create_task(_follow(service, run, progress, as_json=as_json))
+
+
+async def _follow(service: Service, run: Run, progress: "_Progress", *, as_json: bool) -> None:
+    watched = sys.stderr.isatty()
+    async for event in service.follow(run.id):
+        if as_json:
+            print_data(to_line(event).decode().rstrip("\n"))
+        elif watched and not isinstance(event, Typing):
+            progress.show(run, event)
+
+
+class _Progress:
+    """Shows one run in full, several by their milestones."""
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+        self._held: set[str] = set()
+
+    def show(self, run: Run, event: Event) -> None:
+        """Print an event."""
+        if self._several and not self._is_milestone(event):
+            return
+        for line in render.lines(event):
+            print_note(f"{run.task.target}: {line}" if self._several else line)
+
+    def _is_milestone(self, event: Event) -> bool:
+        """Whether an event is worth a line among those of several runs; a reason that many are held for is shown once."""
+        if isinstance(event, Held):
+            known = event.reason in self._held
+            self._held.add(event.reason)
+            return not known
+        return isinstance(event, _MILESTONES) or (isinstance(event, Notice) and event.level != "info")
+
+
+def _may_ask(*, ask: bool, yes: bool, branch: bool) -> bool:
+    """Return whether a person is asked at the end. Raises UsageError for flags that do not go together."""
+    if ask and yes:
+        raise UsageError("--ask and --yes contradict each other", "give one of them")
+    if branch and (ask or yes):
+        raise UsageError("a run with a branch is pushed, nothing comes into the working copy", "leave out --yes and --ask, or --branch")
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if ask and not terminal:
+        raise UsageError("--ask needs a terminal", "leave it out: the changes are kept, and ccterm apply brings them in")
+    return terminal and not yes and not branch
+
+
+async def _ask_and_apply(service: Service, run: Run) -> Run:
+    """Show what a run would change and bring it in when the answer is yes; a run that awaits nothing is returned as it is."""
+    if not run.awaits_apply:
+        return run
+    for line in _summary(run, await service.pending(run.id)):
+        print_note(line)
+    if not await _confirmed(f"bring this into {run.task.repo}? [y/N] "):
+        return run
+    return await service.apply(run.id)
+
+
+def _summary(run: Run, changes: Sequence[PendingChange]) -> list[str]:
+    paths = [f"{_LETTERS[change.deed]} {sanitise(change.path)}" for change in changes[:_MOST_PATHS]]
+    more = [f"… {len(changes) - _MOST_PATHS} more"] if len(changes) > _MOST_PATHS else []
+    warnings = [f"! {finding.text}" for finding in run.verdict.findings] if run.verdict else []
+    return [*paths, *more, render.change_numbers(run), *warnings]
+
+
+async def _confirmed(question: str) -> bool:
+    """Ask on the terminal. The line is read only once it is there: a thread that waits for it could not be cancelled by Ctrl-C."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

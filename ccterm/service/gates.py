@@ -1,0 +1,146 @@
+"""What may keep a queued run from starting: each gate knows one reason, and signals when its answers may have changed."""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ccterm.models import BatchId, ExecutionMode, Run, RunId
+
+Key = tuple[str, str]
+"""What a run has to itself: (the remote's key, branch), or (working copy, "")."""
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """One run for the scheduler. at_once: how many runs of its batch may run at once; None = as the pool allows."""
+
+    run: RunId
+    batch: BatchId
+    key: Key
+    execution_mode: ExecutionMode
+    at_once: int | None = None
+
+
+class UnderWay:
+    """The runs that have started and not ended, and deliveries of ended ones, which occupy a branch too. All questions are O(1)."""
+
+    def __init__(self) -> None:
+        self._entries: dict[RunId, QueueEntry] = {}
+        self._on: dict[Key, RunId] = {}
+        self._batches: Counter[BatchId] = Counter()
+        self._modes: Counter[ExecutionMode] = Counter()
+        self.widest = 0
+        """The largest `at_once` of the batches under way."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, entry: QueueEntry) -> None:
+        """Count an entry in."""
+        self._entries[entry.run] = entry
+        self._on[entry.key] = entry.run
+        self._count(entry, 1)
+
+    def remove(self, entry: QueueEntry) -> None:
+        """Count an entry out."""
+        del self._entries[entry.run], self._on[entry.key]
+        self._count(entry, -1)
+
+    def _count(self, entry: QueueEntry, by: int) -> None:
+        self._batches[entry.batch] += by
+        self._modes[entry.execution_mode] += by
+        self.widest = max((live.at_once or 0 for live in self._entries.values()), default=0)
+
+    def on(self, key: Key) -> RunId | None:
+        """Return the run that has this branch or working copy."""
+        return self._on.get(key)
+
+    def of_batch(self, batch: BatchId) -> int:
+        """Return how many runs of a batch are under way."""
+        return self._batches[batch]
+
+    def in_mode(self, mode: ExecutionMode) -> int:
+        """Return how many runs are under way in an execution mode."""
+        return self._modes[mode]
+
+
+class Gate(Protocol):
+    """One reason for which a queued run may have to wait. Gates inherit from it: most need no signal and no hook."""
+
+    @abstractmethod
+    def reason(self, entry: QueueEntry) -> str:
+        """Return why the run may not start now, for its user; "" when it may. Must be quick: every queued run asks at every change."""
+
+    def watch(self, changed: Callable[[], None]) -> None:  # noqa: ARG002 - for the gates that have a signal
+        """Have `changed` called whenever answers may have changed, other than because a run started or ended."""
+        return
+
+    def run_finished(self, run: Run) -> None:  # noqa: ARG002 - for the gates that learn from runs
+        """Take note of how a run ended; called before queued runs are looked at again."""
+        return
+
+
+class CapacityGate(Gate):
+    """Limits how many runs go at once. A batch may have a limit of its own, below or above the pool's."""
+
+    def __init__(self, under_way: UnderWay, limit: int) -> None:
+        self._under_way = under_way
+        self._limit = limit
+
+    def reason(self, entry: QueueEntry) -> str:
+        """Return that there is no free slot."""
+        room = len(self._under_way) < max(self._limit, self._under_way.widest, entry.at_once or 0)
+        if entry.at_once is not None:
+            room = room and self._under_way.of_batch(entry.batch) < entry.at_once
+        return "" if room else "waiting for a free slot"
+
+
+class BusyGate(Gate):
+    """Lets one run at a time have a branch or a working copy."""
+
+    def __init__(self, under_way: UnderWay) -> None:
+        self._under_way = under_way
+
+    def reason(self, entry: QueueEntry) -> str:
+        """Return which run has the branch or the working copy."""
+        rival = self._under_way.on(entry.key)
+        return f"{'branch' if entry.key[1] else 'working copy'} busy (run {rival})" if rival else ""
+
+
+class Availability(Protocol):
+    """What of an executor decides whether a run may start on it."""
+
+    def trouble(self) -> str:
+        """Return why no run can start there at the moment, or ""."""
+        ...
+
+    def capacity(self) -> int | None:
+        """Return how many runs may be there at once; None = any number."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever one of the two has changed."""
+        ...
+
+
+class ExecutorGate(Gate):
+    """Holds the runs of one execution mode while its executor is away or has as many runs as it takes."""
+
+    def __init__(self, under_way: UnderWay, mode: ExecutionMode, executor: Availability) -> None:
+        self._under_way = under_way
+        self._mode = mode
+        self._executor = executor
+
+    def reason(self, entry: QueueEntry) -> str:
+        """Return what is wrong with the executor, or that it is full."""
+        if entry.execution_mode is not self._mode:
+            return ""
+        capacity = self._executor.capacity()
+        full = capacity is not None and self._under_way.in_mode(self._mode) >= capacity
+        return self._executor.trouble() or ("the engine has no room for another run" if full else "")
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Pass on the executor's own signal."""
+        self._executor.watch(changed)

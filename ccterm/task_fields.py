@@ -1,0 +1,79 @@
+"""The fields of a task as people meet them at every door: names, flags, help, labels and defaults, once. Which values fit, `Draft` says.
+
+Imports nothing of ours: the flags of `ccterm run --help` are made from it.
+"""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["text", "texts", "number", "count", "switch"]
+
+
+class TaskField(NamedTuple):
+    """One field of a task."""
+
+    help: str
+    """What it says, as a sentence without its full stop."""
+    default: str = ""
+    """What holds when it is not given, for people; "" = nothing that needs saying."""
+    flags: tuple[str, ...] = ()
+    """Its spellings on the command line; none = it has no flag."""
+    kind: Kind = "text"
+    metavar: str = ""
+    """What stands for the value in help; "" = as typer has it."""
+    choices: tuple[str, ...] = ()
+    label: str = ""
+    """Its name in the launch form; "" = the form does without."""
+    also: tuple[str, ...] = ()
+    """Other names that it goes by in batch files and in the Python API."""
+
+    @property
+    def sentence(self) -> str:
+        """The help text, with the default."""
+        return f"{self.help}.{f' [default: {self.default}]' if self.default else ''}"
+
+
+FIELDS = {
+    "prompt": TaskField("What the agent should do", also=("task",)),
+    "repo": TaskField(
+        "URL, or path of a working copy (its origin is used)", default="the current directory", flags=("--repo",), label="Repository"
+    ),
+    "branch": TaskField(
+        "Branch to push to; continued when it exists",
+        default="none, the work comes back into the working copy",
+        flags=("--branch",),
+        label="Branch",
+    ),
+    "base": TaskField(
+        "Branch, tag or sha that a new branch starts from", default="the remote's default branch", flags=("--base",), label="From"
+    ),
+    "execution_mode": TaskField(
+        "Where it runs", default="dagger", flags=("--mode",), choices=("local", "dagger"), label="Where", also=("mode",)
+    ),
+    "agent": TaskField("Agent: claude or scripted", default="claude", flags=("--agent",), label="Agent"),
+    "model": TaskField("Model for the agent", flags=("--model",), label="Model"),
+    "agent_args": TaskField("One more argument for the agent's program; repeatable", flags=("--agent-arg",), kind="texts"),
+    "message": TaskField("Subject of the commit", flags=("--message",)),
+    "timeout": TaskField("Time limit, such as 90s, 45m, 2h", default="60m", flags=("--timeout",), label="Time"),
+    "silence": TaskField("Longest time without output from the agent, such as 90s, 15m", default="15m"),
+    "budget": TaskField("Limit in dollars at list prices", flags=("--budget",), kind="number", label="Dollars"),
+    "max_turns": TaskField("Limit of the agent's turns", flags=("--max-turns",), kind="count", label="Turns"),
+    "setup": TaskField("Command that prepares the tree before the agent", flags=("--setup",), label="Setup"),
+    "verify": TaskField("Command that must succeed on the new commit before it is pushed", flags=("--verify",), label="Verify"),
+    "hold": TaskField("Wait for input (ccterm steer) after each turn", flags=("--hold",), kind="switch"),
+    "skip_permissions": TaskField(
+        "Local mode: let the agent do everything that you may do", flags=("--skip-permissions",), kind="switch", label="Allow all"
+    ),
+    "allow_default_branch": TaskField("Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch"),
+    "yes": TaskField(
+        "Without --branch: bring the changes in without asking, unless a rule refuses them", flags=("--yes", "-y"), kind="switch"
+    ),
+    "allow_deletions": TaskField(
+        "Let up to N files be deleted or gutted", default="20", flags=("--allow-deletions",), kind="count", metavar="N"
+    ),
+    "allow_lines": TaskField(
+        "Let up to N lines be removed", default="500, or a quarter", flags=("--allow-lines",), kind="count", metavar="N"
+    ),
+    "allow_files": TaskField("Let up to N files be changed", default="1000", flags=("--allow-files",), kind="count", metavar="N"),
+    "allow_path": TaskField("Let this protected path be changed; repeatable", flags=("--allow-path",), kind="texts", metavar="GLOB"),
+}
+"""Name of the field in `Draft` and in batch files -> how it is described, in reading order."""

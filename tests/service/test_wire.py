@@ -1,0 +1,217 @@
+"""Every command and every error survives the trip over the socket, and every verb is carried out by the method of its name."""
+
+import asyncio
+import string
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from ccterm.causes import Cause
+from ccterm.credentials.export import Exported
+from ccterm.daemon.machine import ThisMachine
+from ccterm.daemon.server import listening
+from ccterm.draft import Draft
+from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
+from ccterm.events import to_json
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
+from ccterm.service.commands import AnyCommand, ServiceCommand, from_line
+from ccterm.service.local import LocalService
+from ccterm.service.lock import DaemonLock
+from ccterm.service.protocol import Service
+from ccterm.service.reader import RecordReader
+from ccterm.service.remote import RemoteService, attached
+from ccterm.service.wire import Reply, WireError, error_classes
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+
+R = TypeVar("R")
+
+COMMANDS: tuple[type[ServiceCommand[object]], ...] = get_args(AnyCommand)
+TEXTS = st.text(max_size=20)
+NAMES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=26).map(RunId)
+COUNTS = st.none() | st.integers(0, 10**6)
+DURATIONS = st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=7))
+DRAFTS = st.builds(
+    Draft,
+    repo=st.just("https://github.com/acme/shop"),
+    prompt=TEXTS.filter(lambda text: bool(text.strip()) and "\0" not in text),
+    execution_mode=st.none() | st.sampled_from(ExecutionMode),
+    timeout=DURATIONS,
+    silence=DURATIONS,
+    budget=st.none() | st.floats(0.01, 1e6),
+    hold=st.none() | st.booleans(),
+    allow_path=st.none() | st.tuples(st.just("*.lock"), st.just("ü/**")),
+)
+ALLOWANCES = st.builds(Allowances, deletions=COUNTS, lines=COUNTS, files=COUNTS, paths=st.tuples(TEXTS))
+FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "drafts": st.lists(DRAFTS, max_size=3).map(tuple),
+    "max_concurrent": st.none() | st.integers(1, 256),
+    "run": NAMES,
+    "now": st.booleans(),
+    "text": TEXTS,
+    "allow": ALLOWANCES,
+    "only": st.lists(TEXTS, max_size=3).map(tuple),
+}
+
+
+def commands_of(kind: type[ServiceCommand[object]]) -> st.SearchStrategy[ServiceCommand[object]]:
+    return st.fixed_dictionaries({name: FIELDS[name] for name in kind.model_fields if name != "do"}).map(kind.model_validate)
+
+
+COMMAND = st.sampled_from(COMMANDS).flatmap(commands_of)
+
+
+@given(COMMAND)
+def test_a_command_is_the_same_at_the_other_end(command: ServiceCommand[object]) -> None:
+    line = to_json(command)
+    assert b"\n" not in line
+    assert from_line(line) == command
+
+
+def errors_of(kind: type[CctermError]) -> st.SearchStrategy[CctermError]:
+    if issubclass(kind, StepError):
+        return st.builds(kind, st.sampled_from(Cause), TEXTS, TEXTS, reason=TEXTS)
+    if issubclass(kind, TaskFileError):
+        return st.builds(kind, TEXTS, TEXTS, line=st.integers(1, 10**6), column=st.integers(1, 10**6))
+    return st.builds(kind, TEXTS, TEXTS)
+
+
+@given(st.sampled_from(list(error_classes())).flatmap(errors_of))
+def test_an_error_is_the_same_at_the_other_end(error: CctermError) -> None:
+    line = to_json(Reply(error=WireError.of(error)))
+    received = Reply.model_validate_json(line).error
+    assert received is not None
+    again = received.error()
+    assert type(again) is type(error)
+    assert (vars(again), str(again)) == (vars(error), str(error))
+
+
+def test_an_error_of_a_newer_version_keeps_its_words() -> None:
+    again = WireError(type="QuotaError", message="no more today", fix="wait").error()
+    assert isinstance(again, DaemonError)
+    assert str(again) == "no more today; wait"
+
+
+RUN = Run(
+    id=RunId("01"),
+    task=Task(prompt="p", repo="/r", execution_mode=ExecutionMode.LOCAL),
+    state=State.FAILED,
+    cause=Cause.PUSH,
+    created=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    attempts=(RunId("00"), RunId("01")),
+)
+RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(("retry", "push", "apply", "undo", "review"), RUN)
+
+EXAMPLES: dict[str, object] = {
+    "drafts": (Draft(prompt="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
+    "max_concurrent": 3,
+    "run": "01",
+    "now": True,
+    "text": "go on",
+    "allow": Allowances(lines=900, paths=("*.lock",)),
+    "only": ("a.py",),
+}
+
+
+class Echo(RecordReader, Service):
+    """Performs nothing: notes each command that it is asked for, and returns a fixed result for its verb, or raises."""
+
+    def __init__(self, state: StateDir, store: Store) -> None:
+        super().__init__(state, store, daemon_alive=lambda: True)
+        self.performed: list[object] = []
+        self.refusal: CctermError | None = None
+
+    async def perform(self, command: ServiceCommand[R]) -> R:
+        self.performed.append(command)
+        if self.refusal:
+            raise self.refusal
+        return command.unpack(TypeAdapter(object).dump_python(RESULTS.get(command.do), mode="json"))
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Iterator[Echo]:
+    state = StateDir(tmp_path / "state").prepare()
+    with closing(Store.open(state.db)) as store:
+        yield Echo(state, store)
+
+
+@given(COMMAND)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_command_reaches_the_method_of_its_name_with_all_arguments(echo: Echo, command: ServiceCommand[object]) -> None:
+    echo.performed.clear()
+    result = asyncio.run(command.execute(echo))
+    assert echo.performed == [command]
+    assert result == RESULTS.get(command.do)
+
+
+@pytest.fixture
+async def remote(echo: Echo, tmp_path: Path) -> AsyncIterator[RemoteService]:
+    """What another process has of it: the daemon's server and socket in between."""
+    async with listening(echo, echo.state):
+        with attached(echo.state, DaemonLock(echo.state), ThisMachine(echo.state, {})) as service:
+            yield service
+
+
+@pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
+async def test_each_verb_returns_the_same_from_another_process(
+    kind: type[ServiceCommand[object]], echo: Echo, remote: RemoteService
+) -> None:
+    command = kind.model_validate({name: EXAMPLES[name] for name in kind.model_fields if name != "do"})
+    assert await remote.perform(command) == RESULTS.get(command.do)
+    assert echo.performed == [command]
+
+
+async def test_an_error_is_raised_as_its_own_class_in_the_other_process(echo: Echo, remote: RemoteService) -> None:
+    echo.refusal = StepError(Cause.PUSH, "the remote refused", "read its words", reason="hook")
+    with pytest.raises(StepError) as caught:
+        await remote.push(RunId("01"))
+    assert vars(caught.value) == vars(echo.refusal)
+
+
+class Laptop:
+    """A machine with answers of its own."""
+
+    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+        yield CheckResult(name="git", group="git", status="pass", text=f"for {mode}")
+
+    async def make_image(self) -> AsyncIterator[str]:
+        yield "built"
+
+    async def export_login(self) -> Exported:
+        return Exported(Path("/login.json"), datetime(2026, 3, 2, tzinfo=UTC))
+
+
+async def test_what_concerns_the_machine_is_asked_of_the_one_that_was_given_and_of_no_daemon(echo: Echo) -> None:
+    with attached(echo.state, DaemonLock(echo.state), Laptop()) as service:
+        assert [check.text async for check in service.checks(ExecutionMode.LOCAL)] == ["for local"]
+        assert [line async for line in service.make_image()] == ["built"]
+        assert (await service.export_login()).path == Path("/login.json")
+    assert echo.performed == []
+
+
+async def test_a_command_that_the_daemon_does_not_know_is_refused(remote: RemoteService) -> None:
+    class Dance(ServiceCommand[None]):
+        do: str = "dance"
+
+        async def execute(self, service: Service) -> None:
+            raise AssertionError("never sent")
+
+    with pytest.raises(UsageError, match="does not understand this command"):
+        await remote.perform(Dance())
+
+
+def test_every_command_can_be_read_and_has_a_verb_that_the_daemon_carries_out() -> None:
+    defined = {
+        kind for base in ServiceCommand.__subclasses__() for kind in base.__subclasses__() if kind.__module__ == ServiceCommand.__module__
+    }
+    assert defined == set(COMMANDS)
+    for kind in COMMANDS:
+        verb = kind.model_fields["do"].default
+        assert getattr(LocalService, verb) is not getattr(Service, verb), f"LocalService does not carry {verb} out"
