@@ -234,7 +234,10 @@ async def test_a_stream_that_breaks_after_every_other_event_brings_each_record_o
     assert heard.restarts == 0
 
 
-@pytest.mark.slow  # it is waited for five seconds
+async def test_an_engine_with_a_log_route_streams_output(session: Session) -> None:
+    assert await session.stream.live()
+
+
 async def test_an_engine_without_a_log_route_is_noticed(fake: Fake) -> None:
     fake.engine.faults.no_logs = True
     async with open_session(fake.cli, {"PATH": "/usr/bin:/bin"}, fake.engine.runner) as session:

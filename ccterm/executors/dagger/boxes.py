@@ -16,7 +16,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, FrameSink, Service, Step, StepResult
 from ccterm.executors.control import Control
-from ccterm.executors.dagger.cached_ids import CachedDirectory
+from ccterm.executors.dagger.dagger_private import with_cached_id
 from ccterm.executors.dagger.errors import engine_fault, is_gone
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.image_build import named_image
@@ -115,7 +115,7 @@ class DaggerBoxes:
 
     async def _output(self, ran: dagger.Container, name: str) -> Artifact | None:
         try:
-            return self._kept(CachedDirectory(await ran.directory(f"{BOX}/{name}").sync()))
+            return self._kept(with_cached_id(await ran.directory(f"{BOX}/{name}").sync()))
         except dagger.QueryError as error:
             if is_gone(error):
                 raise
@@ -177,7 +177,7 @@ class DaggerBoxes:
         try:
             given = client.host().directory(str(path), exclude=list(exclude), no_cache=True)
             box = (await self._images.tool()).container.with_directory("/provided", given, owner=_OWNER)
-            return self._kept(CachedDirectory(await box.directory("/provided").sync()))
+            return self._kept(with_cached_id(await box.directory("/provided").sync()))
         except dagger.DaggerError as error:
             raise engine_fault(f"{path} was brought in", error) from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ccterm.errors import CctermError
 from ccterm.executors.base import Check, CheckResult
-from ccterm.executors.dagger.command import load_sdk, version
+from ccterm.executors.dagger.command import SERIES, load_sdk, version
 from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ENOUGH = 2 * 1024**3
 PRUNE = "dagger core engine local-cache prune"
+LIVE_FIX = f"use Dagger {'.'.join(map(str, SERIES))}, the series that ccterm is tested with"
 Answer = tuple[Literal["pass", "warn", "fail"], str, str]
 
 
@@ -93,17 +94,19 @@ class _Questions:
         return "pass" if state.ok else "fail", state.text, state.fix
 
     async def engine(self) -> Answer:
-        """Connect, and run something in a container where the image is there already: nothing is made for a check."""
+        """Connect; where the image exists already, also run a command in a container. A check builds no image."""
         async with self._executor.connected() as (session, images):
-            words = f"Dagger engine {await session.client.version()}"
+            text = f"Dagger engine {await session.client.version()}"
+            if not await session.stream.live():
+                return "warn", f"{text} streams no output: agents run, and their output shows when a step ends", LIVE_FIX
             if await images.kept() is None:
-                return "pass", f"{words} answers", ""
+                return "pass", f"{text} answers", ""
             trip = await images.round_trip()
-        words = f"{words}; round trip in a container {trip.seconds * 1000:.0f} ms"
+        text = f"{text}; round trip in a container {trip.seconds * 1000:.0f} ms"
         if trip.free is None:
-            return "pass", words, ""
+            return "pass", text, ""
         tight = trip.free < ENOUGH
-        return "warn" if tight else "pass", f"{words}, {trip.free / 1e9:.0f} GB free", PRUNE if tight else ""
+        return "warn" if tight else "pass", f"{text}, {trip.free / 1e9:.0f} GB free", PRUNE if tight else ""
 
     async def image(self) -> Answer:
         base = self._executor.recipe.base

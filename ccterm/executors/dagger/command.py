@@ -74,16 +74,15 @@ async def version(cli: Path) -> str:
 
 async def _downloaded(why: str) -> Path:
     await load_sdk()
-    from dagger.provisioning import _download  # deferred: most users have a CLI
+    from ccterm.executors.dagger.dagger_private import downloaded_cli  # deferred: needs the SDK
 
-    downloader = _download.Downloader()
-    kept = downloader.cache_dir / f"{downloader.CLI_BIN_PREFIX}{downloader.version}"
-    if not kept.exists():
-        progress.info("%s: downloading Dagger %s, once", why, downloader.version)
     try:
-        return Path(await downloader.get())
+        cli = await downloaded_cli(lambda version: progress.info("%s: downloading Dagger %s, once", why, version))
     except Exception as error:
         raise PreflightError(f"{why}, and it cannot be downloaded: {error}", INSTALL) from error
+    if cli is None:
+        raise PreflightError(f"{why}, and this Dagger SDK does not download it", INSTALL)
+    return cli
 
 
 _DROPPED = ("OTEL_", "DAGGER_SESSION_", "TRACEPARENT", "CLAUDECODE", "_EXPERIMENTAL_DAGGER_", "CLAUDE_CODE_", "ANTHROPIC_")

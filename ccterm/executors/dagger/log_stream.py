@@ -64,7 +64,8 @@ class LogStream:
         self._url = f"http://127.0.0.1:{address.port}/v1/logs"
         self._auth = (address.token, "")
         self._feeds: dict[str, Listener] = {}
-        self._subscribed = asyncio.Event()
+        self._subscribed = False
+        self._answered = asyncio.Event()
         self._last = ""
         self._reading: asyncio.Task[None] | None = None
 
@@ -79,10 +80,10 @@ class LogStream:
             await self._reading
 
     async def live(self) -> bool:
-        """Wait until the stream answers, at most five seconds. Returns whether it does."""
+        """Wait until the engine answers, at most five seconds. Returns whether it streams output while execs run."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._subscribed.wait(), SUBSCRIBE_SECONDS)
-        return self._subscribed.is_set()
+            await asyncio.wait_for(self._answered.wait(), SUBSCRIBE_SECONDS)
+        return self._subscribed
 
     @contextmanager
     def feeding(self, trace: str, feed: Listener) -> Iterator[None]:
@@ -107,6 +108,7 @@ class LogStream:
         splitter, found = SseSplitter(), False
         async with http.stream("GET", self._url, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
+                self._answered.set()
                 return
             async for chunk in response.aiter_raw():
                 for event in splitter.feed(chunk):
@@ -119,7 +121,8 @@ class LogStream:
     def _event(self, event: SseEvent) -> bool:
         """Take one event. Returns whether it held records."""
         if event.name == "subscribed":
-            self._subscribed.set()
+            self._subscribed = True
+            self._answered.set()
         if event.name != "logs":
             return False
         for record in log_records(event.data):

@@ -9,7 +9,7 @@ import dagger
 from dagger import PortForward
 
 from ccterm.executors.base import Step
-from ccterm.executors.dagger.cached_ids import CachedService
+from ccterm.executors.dagger.dagger_private import asking_id_once
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -73,7 +73,7 @@ class Network:
 
     def _service(self, host: str, port: int) -> dagger.Service:
         if (host, port) not in self._services:
-            self._services[host, port] = CachedService(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
+            self._services[host, port] = asking_id_once(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
         return self._services[host, port]
 
     def _certified(self, box: dagger.Container) -> dagger.Container:

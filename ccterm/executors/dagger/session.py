@@ -1,7 +1,6 @@
 """One session with one engine: its process, its GraphQL connection, its log stream. Many runs share it."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -9,34 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagger
-from dagger import Retry, Timeout
-from dagger.client._config import ConnectConfig
-from dagger.client._core import Context, make_converter
-from dagger.client._session import ConnectParams, SingleConnection
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from ccterm.errors import PreflightError
 from ccterm.executors.dagger.cli_session import CliSession
+from ccterm.executors.dagger.dagger_private import connected
 from ccterm.executors.dagger.errors import first_line
 from ccterm.executors.dagger.log_stream import LogStream
 
 CONNECT_SECONDS = 30.0
-CLOSE_SECONDS = 2.0
-_CONFIG = ConnectConfig(timeout=Timeout(None, connect=10), retry=Retry(execute=False))  # tried again, an agent would run twice
-
-
-class _Selection(Context):
-    """A query being put together. The SDK makes a converter for each step of one (0.8 ms, and a box has twenty); ours share one.
-
-    Its converter knows nothing of its own, but for objects that come in lists, which we never ask for.
-    """
-
-    __slots__ = ()
-    _CONVERTER = make_converter(Context.__new__(Context))
-
-    def __post_init__(self) -> None:
-        self.converter = self._CONVERTER
 
 
 @dataclass(frozen=True)
@@ -63,15 +44,13 @@ async def open_session(cli: Path, environ: Mapping[str, str], runner: str | None
     async with AsyncExitStack() as stack:
         child = await CliSession.start(cli, environ, runner)
         stack.push_async_callback(child.end)
-        params = ConnectParams(port=child.address.port, session_token=child.address.token)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await SingleConnection(params, _CONFIG).connect()
+                client = await stack.enter_async_context(connected(*child.address))
         except (dagger.DaggerError, TimeoutError) as error:
             raise PreflightError(f"the Dagger engine does not answer: {first_line(error)}", "ccterm check; or use --mode local") from error
-        stack.push_async_callback(_closed, connection)
         stream = await stack.enter_async_context(LogStream(child.address))
-        session = Session(dagger.Client(_Selection(connection)), stream, child)
+        session = Session(client, stream, child)
         watch = asyncio.ensure_future(_watch(session))
         stack.callback(watch.cancel)
         yield session
@@ -80,13 +59,6 @@ async def open_session(cli: Path, environ: Mapping[str, str], runner: str | None
 async def _watch(session: Session) -> None:
     await session.child.ended()
     session.lost.set()
-
-
-async def _closed(connection: SingleConnection) -> None:
-    """Close the connection; a query in flight must not keep us."""
-    with contextlib.suppress(dagger.DaggerError, TimeoutError, OSError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close()
 
 
 @contextmanager
