@@ -26,7 +26,7 @@ def build_image(repo: str | None, *, anew: bool, as_json: bool) -> ExitCode:
         async with dagger_executor(settings, state_dir().prepare(), os.environ) as executor:
             if anew:
                 _forget(executor, _names(executor, choice))
-            return await executor.made(choice)
+            return await executor.build_image(choice)
 
     record = carry_out(work(), all_progress=True)
     _show([record], as_json=as_json)
@@ -34,7 +34,7 @@ def build_image(repo: str | None, *, anew: bool, as_json: bool) -> ExitCode:
 
 
 def _names(executor: DaggerExecutor, choice: ImageChoice) -> set[str]:
-    return {choice.dockerfile or choice.reference or executor.recipe.base}
+    return {choice.dockerfile or choice.reference or executor.image_spec.base}
 
 
 def _forget(executor: DaggerExecutor, names: set[str]) -> None:

@@ -18,7 +18,7 @@ async def making(state: StateDir, environ: Mapping[str, str]) -> AsyncGenerator[
     said = asyncio.Queue[str | None]()
     async with dagger_executor(settings, state, environ) as executor:
         with _heard(said):
-            work = asyncio.ensure_future(executor.made(ImageChoice()))
+            work = asyncio.ensure_future(executor.build_image(ImageChoice()))
             work.add_done_callback(lambda _: said.put_nowait(None))
             try:
                 while (line := await said.get()) is not None:

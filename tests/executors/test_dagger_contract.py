@@ -13,6 +13,6 @@ from tests.support.fake_engine import Fake
 
 class TestDaggerExecutor(ExecutorContract):
     @pytest.fixture
-    async def executor(self, fake: Fake, engine_cache: Path, libs: Path) -> AsyncIterator[Executor]:
-        async with DaggerExecutor(fake.options(), cache=engine_cache, lib=libs) as executor:
+    async def executor(self, fake: Fake, engine_cache: Path, bundles: Path) -> AsyncIterator[Executor]:
+        async with DaggerExecutor(fake.options(), cache=engine_cache, bundles=bundles) as executor:
             yield executor

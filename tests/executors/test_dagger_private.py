@@ -37,8 +37,8 @@ def take_away(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
 
 
 @pytest.fixture
-async def executor(fake: Fake, engine_cache: Path, libs: Path) -> AsyncIterator[DaggerExecutor]:
-    async with DaggerExecutor(fake.options(), cache=engine_cache, lib=libs) as executor:
+async def executor(fake: Fake, engine_cache: Path, bundles: Path) -> AsyncIterator[DaggerExecutor]:
+    async with DaggerExecutor(fake.options(), cache=engine_cache, bundles=bundles) as executor:
         yield executor
 
 
@@ -63,10 +63,10 @@ def other() -> Iterator[FakeEngine]:
 
 
 async def test_two_engines_are_connected_the_public_way_at_once(
-    fake: Fake, other: FakeEngine, engine_cache: Path, libs: Path, monkeypatch: pytest.MonkeyPatch
+    fake: Fake, other: FakeEngine, engine_cache: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take_away(monkeypatch, CONNECTION)
-    async with DaggerExecutor(fake.options(other), cache=engine_cache, lib=libs) as executor:
+    async with DaggerExecutor(fake.options(other), cache=engine_cache, bundles=bundles) as executor:
         await asyncio.gather(*(carried_out(executor) for _ in range(2)))
     assert fake.engine.executed
     assert other.executed

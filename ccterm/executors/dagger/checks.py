@@ -1,4 +1,4 @@
-"""The preflight questions of the Dagger executor, from the CLI on this machine to a round trip in a container."""
+"""Preflight checks of the Dagger executor, from the CLI on this machine to a round trip in a container."""
 
 import asyncio
 import importlib.metadata
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
     from ccterm.executors.dagger.images import Images
     from ccterm.executors.dagger.session import Session
 
-ENOUGH = 2 * 1024**3
+MIN_FREE = 2 * 1024**3
+"""Bytes of free disk below which the check warns."""
 PRUNE = "dagger core engine local-cache prune"
 LIVE_FIX = f"use Dagger {'.'.join(map(str, SERIES))}, the series that ccterm is tested with"
 Answer = tuple[Literal["pass", "warn", "fail"], str, str]
 
 
-class Asked(Protocol):
-    """What the checks ask of their executor."""
+class Checked(Protocol):
+    """What the checks need of the executor."""
 
     images: ImageStore
-    recipe: ImageSpec
+    image_spec: ImageSpec
     environ: Mapping[str, str]
 
     @property
     def runners(self) -> Sequence[str]:
-        """The engines that are named; none = the CLI finds or starts one."""
+        """The engines that the user named; none = the CLI finds or starts one."""
         ...
 
     async def cli(self) -> "Path":
@@ -49,7 +50,7 @@ class Asked(Protocol):
 
 
 class DaggerCheck:
-    """One question; `ask` gives status, text and fix, or raises the CctermError that says what is wrong."""
+    """One check; `ask` returns status, text and fix, or raises a CctermError that becomes a failure."""
 
     group = "engine"
 
@@ -58,25 +59,25 @@ class DaggerCheck:
         self._ask = ask
 
     async def run(self) -> CheckResult:
-        """Answer it."""
-        begin = time.monotonic()
+        """Run the check."""
+        started = time.monotonic()
         try:
             status, text, fix = await self._ask()
         except CctermError as error:
             status, text, fix = "fail", error.message, error.fix
-        seconds = round(time.monotonic() - begin, 3)
+        seconds = round(time.monotonic() - started, 3)
         return CheckResult(name=self.name, group=self.group, status=status, text=text, fix=fix, seconds=seconds)
 
 
-def dagger_checks(executor: "Asked") -> Sequence[Check]:
-    """Return the questions."""
-    asked = _Questions(executor)
-    named = {"sdk": asked.sdk, "cli": asked.cli, "runtime": asked.runtime, "engine": asked.engine, "image": asked.image}
+def dagger_checks(executor: "Checked") -> Sequence[Check]:
+    """Return the checks, in display order."""
+    ask = _Questions(executor)
+    named = {"sdk": ask.sdk, "cli": ask.cli, "runtime": ask.runtime, "engine": ask.engine, "image": ask.image}
     return [DaggerCheck(name, ask) for name, ask in named.items()]
 
 
 class _Questions:
-    def __init__(self, executor: "Asked") -> None:
+    def __init__(self, executor: "Checked") -> None:
         self._executor = executor
 
     async def sdk(self) -> Answer:
@@ -84,8 +85,8 @@ class _Questions:
         return "pass", f"Dagger SDK {importlib.metadata.version('dagger-io')}", ""
 
     async def cli(self) -> Answer:
-        place = await self._executor.cli()
-        return "pass", f"Dagger CLI {await version(place)} ({place})", ""
+        path = await self._executor.cli()
+        return "pass", f"Dagger CLI {await version(path)} ({path})", ""
 
     async def runtime(self) -> Answer:
         if self._executor.runners:
@@ -105,24 +106,24 @@ class _Questions:
         text = f"{text}; round trip in a container {trip.seconds * 1000:.0f} ms"
         if trip.free is None:
             return "pass", text, ""
-        tight = trip.free < ENOUGH
+        tight = trip.free < MIN_FREE
         return "warn" if tight else "pass", f"{text}, {trip.free / 1e9:.0f} GB free", PRUNE if tight else ""
 
     async def image(self) -> Answer:
-        base = self._executor.recipe.base
+        base = self._executor.image_spec.base
         if is_tarball(base):
             tarball(base)
-        made = [record for record in self._executor.images.all() if record.usable and record.name == base]
-        if made:
-            return "pass", f"image from {_short(base)}, {made[-1].size / 1e6:.0f} MB, made {made[-1].built:%Y-%m-%d}", ""
-        return "warn", f"the image is not made yet, from {_short(base)}; some two minutes, once", "ccterm image build"
+        built = [record for record in self._executor.images.all() if record.usable and record.name == base]
+        if built:
+            return "pass", f"image from {_short(base)}, {built[-1].size / 1e6:.0f} MB, built {built[-1].built:%Y-%m-%d}", ""
+        return "warn", f"the image from {_short(base)} is not built yet; building it takes about two minutes, once", "ccterm image build"
 
 
 def _short(base: str) -> str:
     return base.split("@", 1)[0]
 
 
-SECONDS = 8.0
+DOCKER_SECONDS = 8.0
 _START = {
     "darwin": "start Docker Desktop, or run colima start",
     "linux": "sudo systemctl start docker, or for rootless podman: systemctl --user start podman.socket",
@@ -130,7 +131,7 @@ _START = {
 
 
 class DockerState(NamedTuple):
-    """Whether a container runtime answers, in a sentence, with the fix."""
+    """Whether a container runtime works: a sentence, and the fix when it does not."""
 
     ok: bool
     text: str
@@ -138,18 +139,18 @@ class DockerState(NamedTuple):
 
 
 async def docker_state(environ: Mapping[str, str], platform: str = sys.platform) -> DockerState:
-    """Ask Docker, else podman or nerdctl, whether it runs."""
+    """Ask Docker, or else podman or nerdctl, whether it is running."""
     for name in ("docker", "podman", "nerdctl"):
         if program := shutil.which(name, path=environ.get("PATH")):
             code, words = await _ask(environ, program, "version", "--format", "{{.Server.Version}}")
             context = (await _ask(environ, program, "context", "show"))[1].strip() if name == "docker" else ""
-            return judged(name, code, words, context, platform)
+            return read_answer(name, code, words, context, platform)
     fix = "install Docker, or name an engine in CCTERM_ENGINE; or use --mode local"
     return DockerState(False, "neither Docker nor podman is installed", fix)
 
 
-def judged(name: str, code: int, words: str, context: str, platform: str) -> DockerState:
-    """Return what an answer of `docker version` means. context: what `docker context show` says, or ""."""
+def read_answer(name: str, code: int, words: str, context: str, platform: str) -> DockerState:
+    """Interpret the output of `docker version`. context: the output of `docker context show`, or ""."""
     where = f" (context: {context})" if context not in ("", "default") else ""
     if code == 0:
         return DockerState(True, f"{name} {words.strip().splitlines()[-1] if words.strip() else ''}{where}")
@@ -175,7 +176,7 @@ async def _ask(environ: Mapping[str, str], *command: str) -> tuple[int, str]:
     except OSError as error:
         return 1, str(error)
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(DOCKER_SECONDS):
             words, _ = await process.communicate()
     except TimeoutError:
         process.kill()

@@ -1,4 +1,4 @@
-"""One session with one engine: its process, its GraphQL connection, its log stream. Many runs share it."""
+"""One session with one engine: its process, its GraphQL connection and its log stream, shared by many runs."""
 
 import asyncio
 import secrets
@@ -22,7 +22,7 @@ CONNECT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Session:
-    """A connected session. lost: set when its engine or its process is gone."""
+    """A connected session. lost: set once its engine or its process is gone."""
 
     client: dagger.Client
     stream: LogStream
@@ -40,7 +40,7 @@ class Session:
 
 @asynccontextmanager
 async def open_session(cli: Path, environ: Mapping[str, str], runner: str | None) -> AsyncIterator[Session]:
-    """Connect to an engine; leaving ends everything that runs on the session. Raises PreflightError when it cannot be reached."""
+    """Connect to an engine; leaving ends everything that runs on the session. Raises PreflightError when the engine cannot be reached."""
     async with AsyncExitStack() as stack:
         child = await CliSession.start(cli, environ, runner)
         stack.push_async_callback(child.end)
@@ -63,14 +63,14 @@ async def _watch(session: Session) -> None:
 
 @contextmanager
 def traced() -> Iterator[str]:
-    """Send all queries of the block, and what they start, under one trace id of our own, which is yielded in hex.
+    """Send all queries of the block under one new trace id, which is yielded in hex.
 
-    The records of everything that a query makes run carry it: so the output of many runs in one stream is told apart.
+    The records of everything that a query runs carry it, which tells the output of many runs in one stream apart.
     """
-    number = secrets.token_hex(16)
-    span = SpanContext(int(number, 16), int(secrets.token_hex(8), 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    trace_id = secrets.token_hex(16)
+    span = SpanContext(int(trace_id, 16), int(secrets.token_hex(8), 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     token = context.attach(trace.set_span_in_context(NonRecordingSpan(span)))
     try:
-        yield number
+        yield trace_id
     finally:
         context.detach(token)
