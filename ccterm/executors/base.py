@@ -63,6 +63,11 @@ class Step(Value):
     timeout: timedelta = timedelta(minutes=10)
     """A step still running after this is killed. The supervisor enforces the agent's own limits."""
 
+    def all_sockets(self, control: Control | None) -> Mapping[str, Path]:
+        """Return the sockets to mount, with the control socket where the request names one."""
+        name = self.request.get("control")
+        return {**self.sockets, **({name: control.path} if control and isinstance(name, str) else {})}
+
 
 @dataclass(frozen=True)
 class StepResult:

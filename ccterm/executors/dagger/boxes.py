@@ -131,14 +131,14 @@ class DaggerBoxes:
         client = self._session.client
         root = step.program == "supervise" or step.user == "root"
         unique = new_id()
-        box = self._images.network.opened(image.container if step.program in NETLESS else image.networked, step)
+        box = self._images.network.with_host_services(image.container if step.program in NETLESS else image.networked, step)
         for service in step.services:
             box = box.with_service_binding(service.alias, self._service(service, unique))
         for mount, artifact in step.inputs.items():
             box = box.with_mounted_directory(f"{BOX}/{mount}", self._artifacts[artifact.handle])
         for path, name in self._caches(step).items():
             box = box.with_mounted_cache(path, client.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
-        for mount, socket in self._sockets(step, control).items():
+        for mount, socket in step.all_sockets(control).items():
             owner = "root" if root else _USER
             box = box.with_unix_socket(f"{BOX}/{mount}", client.host().unix_socket(str(socket)), owner=owner)
         for name, value in step.secrets.items():
@@ -159,10 +159,6 @@ class DaggerBoxes:
         """Return the cache volumes of a step. Package caches are mounted only where no agent code runs, which could poison them."""
         own = {f"{BOX}/{mount}": f"{mount}-{name}" for mount, name in step.caches.items()}
         return own | _PACKAGE_CACHES if step.program == "shell" and step.reuse else own
-
-    def _sockets(self, step: Step, control: Control | None) -> Mapping[str, Path]:
-        name = step.request.get("control")
-        return {**step.sockets, **({name: control.path} if control and isinstance(name, str) else {})}
 
     def _service(self, service: ServiceContainer, unique: str) -> dagger.Service:
         box = named_image(self._session.client, service.image).with_env_variable("CCTERM_STEP", unique)

@@ -28,7 +28,7 @@ LIVE_FIX = f"use Dagger {'.'.join(map(str, SERIES))}, the series that ccterm is 
 Answer = tuple[Literal["pass", "warn", "fail"], str, str]
 
 
-class Checked(Protocol):
+class CheckedExecutor(Protocol):
     """What the checks need of the executor."""
 
     images: ImageStore
@@ -69,15 +69,15 @@ class DaggerCheck:
         return CheckResult(name=self.name, group=self.group, status=status, text=text, fix=fix, seconds=seconds)
 
 
-def dagger_checks(executor: "Checked") -> Sequence[Check]:
+def dagger_checks(executor: "CheckedExecutor") -> Sequence[Check]:
     """Return the checks, in display order."""
-    ask = _Questions(executor)
-    named = {"sdk": ask.sdk, "cli": ask.cli, "runtime": ask.runtime, "engine": ask.engine, "image": ask.image}
+    checks = _Checks(executor)
+    named = {"sdk": checks.sdk, "cli": checks.cli, "runtime": checks.runtime, "engine": checks.engine, "image": checks.image}
     return [DaggerCheck(name, ask) for name, ask in named.items()]
 
 
-class _Questions:
-    def __init__(self, executor: "Checked") -> None:
+class _Checks:
+    def __init__(self, executor: "CheckedExecutor") -> None:
         self._executor = executor
 
     async def sdk(self) -> Answer:
@@ -99,7 +99,7 @@ class _Questions:
         async with self._executor.connected() as (session, images):
             text = f"Dagger engine {await session.client.version()}"
             if not await session.stream.live():
-                return "warn", f"{text} streams no output: agents run, and their output shows when a step ends", LIVE_FIX
+                return "warn", f"{text} does not stream output; it appears when a step ends", LIVE_FIX
             if await images.kept() is None:
                 return "pass", f"{text} answers", ""
             trip = await images.round_trip()

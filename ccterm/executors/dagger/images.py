@@ -95,7 +95,7 @@ class Images:
         container = client.container().import_(client.host().file(str(record.tarball)))
         with traced():  # an exec's output belongs to the first query that needs it, which must not be a run's
             box = await self._furnish(container, name)
-            networked = self.network.networked(box)
+            networked = self.network.with_settings(box)
             if networked is not box:
                 networked = await image_query(networked.sync(), f"preparing the image {name} for the network")
             return Image(box, networked, record)

@@ -53,16 +53,16 @@ class Network:
         self._ca = next((Path(environ[name]) for name in _CA if environ.get(name) and Path(environ[name]).is_file()), None)
         self._services: dict[tuple[str, int], dagger.Service] = {}
 
-    def networked(self, container: dagger.Container) -> dagger.Container:
+    def with_settings(self, container: dagger.Container) -> dagger.Container:
         """Return a container with the user's proxies and certificates."""
         for name, proxy in self._proxies.items():
             if proxy.secret:
                 container = container.with_secret_variable(name, self._client.set_secret(f"proxy-{name}", proxy.value))
             else:
                 container = container.with_env_variable(name, proxy.value)
-        return self._certified(container)
+        return self._with_certificates(container)
 
-    def opened(self, box: dagger.Container, step: Step) -> dagger.Container:
+    def with_host_services(self, box: dagger.Container, step: Step) -> dagger.Container:
         """Return a box that can reach the host services of its step."""
         ports = {port: host for host, port in step.reaches}
         if step.program not in NETLESS:
@@ -76,7 +76,7 @@ class Network:
             self._services[host, port] = asking_id_once(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
         return self._services[host, port]
 
-    def _certified(self, box: dagger.Container) -> dagger.Container:
+    def _with_certificates(self, box: dagger.Container) -> dagger.Container:
         if self._ca is None:
             return box
         box = box.with_file(_CA_PATH, self._client.host().file(str(self._ca)), permissions=0o644)

@@ -3,7 +3,6 @@
 import json
 import re
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Contro
             left_out += copy_tree(Path(artifact.handle), root / mount)
     for mount, name in step.caches.items():
         _link(root / mount, _cache(state_dir, "mirrors" if mount == "mirror" else "caches", name))
-    for mount, path in _sockets(step, control).items():
+    for mount, path in step.all_sockets(control).items():
         _link(root / mount, path)
     (root / "request.json").write_text(json.dumps(dict(step.request)), encoding="utf-8")
     moves = tuple((Path(artifact.handle), root / mount) for mount, artifact in step.inputs.items() if mount in step.last_use)
@@ -93,11 +92,6 @@ def _cache(state_dir: Path, kind: str, name: str) -> Path:
     path = state_dir / kind / name
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
-
-
-def _sockets(step: Step, control: Control | None) -> Mapping[str, Path]:
-    name = step.request.get("control")
-    return {**step.sockets, **({name: control.path} if control and isinstance(name, str) else {})}
 
 
 def _is_directory(path: Path) -> bool:

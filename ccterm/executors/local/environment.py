@@ -12,9 +12,13 @@ from ccterm.git.types import MARK
 _TOOL = re.compile(
     r"PATH|LANG|LC_[A-Z]+|TZ|(HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_proxy|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|NIX_SSL_CERT_FILE"
 )
+"""What ccterm's own tools get: enough to start programs, to print text, and to reach the network."""
 _WITHHELD = re.compile(r"(GIT|SSH|CLAUDE_CODE|CCTERM)_.*|CLAUDECODE|ANTHROPIC_(API_KEY|AUTH_TOKEN)|GPG_AGENT_INFO")
+"""What users' programs do not get, although its name may look harmless: the state of a calling git, agent or ccterm, and logins."""
 _SECRET_WORDS = re.compile("TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|PASS|PW|PAT|KEYS?|APIKEY|CREDENTIALS?|CREDS")
+"""Words of a name, such as the KEY in STRIPE_KEY."""
 _SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY")
+"""Parts of a name without its underscores, such as PGPASSWORD."""
 
 
 def looks_secret(name: str) -> bool:
