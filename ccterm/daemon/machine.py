@@ -63,10 +63,10 @@ class ThisMachine:
         """Return the record of an image, built when it does not exist yet, or `again`. Raises PreflightError and SettingsError."""
         async with self._executor() as executor:
             if again:
-                name = choice.dockerfile or choice.reference or executor.recipe.base
+                name = choice.dockerfile or choice.reference or executor.image_spec.base
                 for record in [record for record in executor.images.all() if record.name == name]:
                     executor.images.remove(record)
-            return await executor.made(choice)
+            return await executor.build_image(choice)
 
     def images(self) -> "list[ImageRecord]":
         """Return the records of all images that were built. Raises SettingsError."""

@@ -112,7 +112,7 @@ def dagger_executor(settings: Settings, state: StateDir, environ: Mapping[str, s
         base=settings.base_image,
         claude_version=settings.claude_version or CLAUDE_VERSION,
     )
-    return DaggerExecutor(options, cache=user_cache_path("ccterm"), lib=state.lib, environ=environ)
+    return DaggerExecutor(options, cache=user_cache_path("ccterm"), bundles=state.lib, environ=environ)
 
 
 def checks_for(mode: ExecutionMode | None, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:

@@ -1,1 +1,1 @@
-"""Where steps run: the seam, and one place after the other that fits it."""
+"""Executors run steps: the interface in `base`, and one implementation per package."""

@@ -1,4 +1,4 @@
-"""The seam between the pipeline and the places where steps run: an executor only knows how to run a step."""
+"""The interface between the pipeline and the places where steps run: all that an executor knows is how to run a step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,62 +11,70 @@ from pydantic import JsonValue, SecretStr
 
 from ccterm.box.protocol import Frame
 from ccterm.executors.control import Control
-from ccterm.models import CheckResult as CheckResult  # noqa: PLC0414 - whoever asks the question may take the answer from here too
+from ccterm.models import CheckResult as CheckResult  # noqa: PLC0414 - re-exported beside Check, whose answer it is
 from ccterm.models import ImageChoice, RunId, StepName, Value
 
 FrameSink = Callable[[Frame], None]
-"""Takes each frame in order, at once; it must not wait."""
+"""Takes each frame in order, and must return at once."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Opaque handle on a directory that a step left behind; only its executor can read the handle."""
+    """Opaque handle on a directory that a step produced; only its executor can read the handle."""
 
     handle: str
 
 
-class Service(Value):
-    """A fresh helper beside a step, reached by its alias."""
+class ServiceContainer(Value):
+    """A container that runs beside a step, such as a database; the step reaches it by its alias."""
 
     alias: str
     image: str
     port: int
     env: dict[str, str] = {}
     ready: str | None = None
-    """Command that succeeds inside it once it answers; None = its port is open."""
+    """Command that succeeds in it once it is ready; None = ready when its port is open."""
 
 
 class Step(Value):
-    """One boxed piece of a run. Every path in it is relative to the box's root, which is the program's working directory."""
+    """One part of a run, carried out in its own box. Paths are relative to the box's root, the program's working directory."""
 
     name: StepName
     program: Literal["resolve", "checkout", "supervise", "commit", "push", "shell"]
     request: Mapping[str, JsonValue]
     inputs: Mapping[str, Artifact] = {}
-    """Relative mount -> artifact; the step gets its own copy."""
+    """Relative mount -> artifact, of which the step gets its own copy."""
     last_use: frozenset[str] = frozenset()
-    """Mounts whose artifact no later step needs: an executor may hand it over instead of copying it."""
+    """Mounts whose artifact no later step needs: an executor may move it instead of copying it."""
     outputs: Sequence[str] = ()
     secrets: Mapping[str, SecretStr] = {}
     """Environment name -> value, for this step alone."""
     reaches: Sequence[tuple[str, int]] = ()
+    """Loopback services of the host that the step may use: host, port."""
     reuse: bool = False
+    """Whether the answer may come from a cache: same request and inputs, same outputs."""
     caches: Mapping[str, str] = {}
-    """Relative mount -> name of a directory kept between runs."""
+    """Relative mount -> name of a directory that is kept between runs."""
     sockets: Mapping[str, Path] = {}
-    services: Sequence[Service] = ()
+    """Relative mount -> socket of the host."""
+    services: Sequence[ServiceContainer] = ()
     image: Literal["tool", "agent"] = "tool"
     user: Literal["agent", "root"] = "agent"
     timeout: timedelta = timedelta(minutes=10)
-    """A step that is still running after this is killed; the agent's own limits are the supervisor's business."""
+    """A step still running after this is killed. The supervisor enforces the agent's own limits."""
+
+    def all_sockets(self, control: Control | None) -> Mapping[str, Path]:
+        """Return the sockets to mount, with the control socket where the request names one."""
+        name = self.request.get("control")
+        return {**self.sockets, **({name: control.path} if control and isinstance(name, str) else {})}
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of a step.
+    """The result of a step.
 
-    report: what the program reported; None when it ended without. outputs: relative path -> artifact, also after a failure,
-    for those that exist. detail: why there is no report, or "".
+    report: what the program reported; None when it ended without one. outputs: relative path -> artifact, for those that
+    exist, also after a failure. detail: why there is no report, or "". reused: whether it came from a cache.
     """
 
     report: Mapping[str, JsonValue] | None
@@ -77,13 +85,13 @@ class StepResult:
 
 
 class Check(Protocol):
-    """One preflight question."""
+    """One preflight check."""
 
     name: str
     group: str
 
     async def run(self) -> CheckResult:
-        """Answer it; never raises for an expected fault."""
+        """Run the check; expected problems are results, not exceptions."""
         ...
 
 
@@ -91,34 +99,34 @@ class Boxes(Protocol):
     """The boxes of one run, on one engine, from its first step to its last."""
 
     image: str | None
-    """What identifies the image that the agent's box is made of; None = it has none."""
+    """Digest of the image that the agent's box is made from; None = no image."""
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
-        """Run a step to its end. Raises StepError when the box itself fails (cause engine), TimeoutError never."""
+        """Run a step to its end. Raises StepError (cause engine) when the box itself fails; a timeout is a result."""
         ...
 
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
-        """Bring a host directory in."""
+        """Copy a host directory into an artifact. exclude: globs on paths relative to it."""
         ...
 
     async def collect(self, artifact: Artifact, to: Path) -> None:
-        """Bring an artifact to a fresh private host directory `to`, which must not exist yet."""
+        """Copy an artifact to a new private host directory `to`, which must not exist yet."""
         ...
 
 
 class Executor(Protocol):
-    """A place where steps run. An async context manager: entering connects, leaving frees everything."""
+    """A place where steps run. An async context manager: entering connects, leaving releases everything."""
 
     async def __aenter__(self) -> "Executor": ...
 
     async def __aexit__(self, *exc: object) -> None: ...
 
     async def prepare(self, image: ImageChoice) -> None:
-        """Make sure that runs with this image can start here. Raises PreflightError with the fix."""
+        """Make sure that runs with this image can start. Raises PreflightError with the fix."""
         ...
 
     def trouble(self) -> str:
-        """Return why no run can start here at the moment, or "". It mends itself: whoever watches is told."""
+        """Return why no run can start at the moment, or "". The executor recovers by itself and notifies watchers."""
         ...
 
     def capacity(self) -> int | None:
@@ -126,15 +134,18 @@ class Executor(Protocol):
         ...
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `trouble` or `capacity` has changed."""
+        """Call `changed` whenever `trouble` or `capacity` changes."""
         ...
 
     def open_run(self, run_id: RunId, image: ImageChoice) -> AbstractAsyncContextManager[Boxes]:
-        """Open the boxes of one run; leaving frees its artifacts."""
+        """Open the boxes of one run; leaving releases its artifacts."""
         ...
 
     def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:
-        """Return what the boxes of a run hold whose owner died: relative path -> newest artifact. None when nothing outlives its owner."""
+        """Return what the boxes of a run still hold after its daemon died: relative path -> newest artifact.
+
+        None where nothing outlives the daemon.
+        """
         ...
 
     def address(self, host: str, port: int) -> tuple[str, int]:
@@ -142,5 +153,5 @@ class Executor(Protocol):
         ...
 
     def checks(self) -> Sequence[Check]:
-        """Return the preflight questions of this executor."""
+        """Return the preflight checks of this executor."""
         ...

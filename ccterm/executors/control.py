@@ -1,4 +1,4 @@
-"""The host's end of a supervisor's control socket: orders go in, nothing that comes out is believed."""
+"""The host's end of a supervisor's control socket: orders go out; nothing that comes back is trusted."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from ccterm.errors import StateError
 
 
 class Control:
-    """One supervisor's control socket. Accepts exactly one connection, then the listener and its name are gone."""
+    """One supervisor's control socket. It accepts exactly one connection, then closes the listener and removes its name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,12 +24,12 @@ class Control:
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
         self.lost = False
-        """Whether the supervisor is gone, or nobody listens for it any more."""
+        """Whether the supervisor is gone, or the host stopped listening for it."""
 
     @classmethod
     @asynccontextmanager
     async def listen(cls, directory: Path) -> AsyncIterator["Control"]:
-        """Listen in a short private directory (AF_UNIX names end at 103 bytes) for as long as the block lasts."""
+        """Listen for the duration of the block, in a private directory with a short path (AF_UNIX names end at 103 bytes)."""
         control = cls(directory / f"{secrets.token_hex(6)}.sock")
         control._server = await asyncio.start_unix_server(control._accept, control.path)
         control.path.chmod(0o600)
@@ -47,7 +47,7 @@ class Control:
         self._connected.set()
         with contextlib.suppress(OSError):
             while await reader.read(4096):
-                continue  # whatever a box says here is not believed; its end is
+                continue  # what a box sends here is not trusted; only its end counts
         self.lost = True
 
     def _stop_listening(self) -> None:
@@ -58,16 +58,16 @@ class Control:
     async def _close(self) -> None:
         self._stop_listening()
         self.lost = True
-        self._connected.set()  # nobody waits any longer for a supervisor that never came
+        self._connected.set()  # release senders that wait for a supervisor that never connected
         if self._writer is not None:
             self._writer.close()
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
 
     async def send(self, order: Order) -> bool:
-        """Send one order; waits for the supervisor to connect first. Returns False when it is gone already.
+        """Send one order, after the supervisor has connected. Returns False when it is gone already.
 
-        True means that the supervisor will read it: what was sent before it shut its end is read to the last byte.
+        True means that the supervisor will read it: it reads everything that was sent before it closed its end.
         """
         await self._connected.wait()
         if self.lost or self._writer is None:
@@ -81,7 +81,7 @@ class Control:
 
 
 def socket_directory() -> Path:
-    """Make a short private directory for sockets. Raises StateError when it cannot be private."""
+    """Make a private directory with a short path for sockets. Raises StateError when it is not private."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     parent = Path(runtime) if runtime and len(runtime) < 60 and Path(runtime).is_dir() else Path("/tmp")
     directory = Path(tempfile.mkdtemp(prefix="ccterm-", dir=parent))

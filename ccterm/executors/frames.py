@@ -1,4 +1,4 @@
-"""Reads the frames that a step program prints, and proves that none is missing."""
+"""Reads the frames that a step program prints, and checks that none is missing."""
 
 import json
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ _SHOWN = 200
 
 
 class FrameError(Exception):
-    """What came is no frame, or not the next one."""
+    """What was read is not a frame, or not the next one."""
 
 
 class FrameReader:
-    """Feeds on chunks of a program's stdout, gives frames in order; frames of any length, without quadratic cost."""
+    """Turns chunks of a program's stdout into frames, in order. Frames of any length cost no more than their bytes."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -23,7 +23,7 @@ class FrameReader:
         """Whether the last frame was read."""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that are complete now. Raises FrameError at the first thing that does not belong."""
+        """Yield the frames that are now complete. Raises FrameError at the first line that is not the next frame."""
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._pieces.append(line)
@@ -34,9 +34,9 @@ class FrameReader:
             self._pieces.append(rest)
 
     def close(self) -> None:
-        """Say that nothing more comes. Raises FrameError when the last line was cut."""
+        """End the input. Raises FrameError when the last line is incomplete."""
         if self._pieces:
-            raise FrameError("the last frame is cut")
+            raise FrameError("the last frame is incomplete")
 
     def _read(self, line: bytes) -> Frame:
         try:
@@ -54,5 +54,5 @@ class FrameReader:
 
 
 def _is_whole(line: bytes, mark: bytes, length: object) -> bool:
-    """Return whether as much follows the mark as it says."""
+    """Return whether the number of bytes after the mark is what it says."""
     return length == len(line) - line.find(mark) - len(mark)

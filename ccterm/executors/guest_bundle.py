@@ -1,4 +1,4 @@
-"""The read-only copy of ccterm's own programs that every box gets: made once for each content, whoever else makes it at the same time."""
+"""The guest bundle: a read-only copy of ccterm's own programs that every box gets. Made once per content, also by concurrent processes."""
 
 import hashlib
 import importlib.util
@@ -19,7 +19,7 @@ _UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
 def guest_bundle(directory: Path) -> Path:
-    """Return the copy below `directory`, made when it is not there yet. Raises StateError when it cannot be."""
+    """Return the bundle below `directory`, making it when it is missing. Raises StateError when it cannot be written."""
     sources = {str(path.relative_to(_PACKAGE)): path.read_bytes() for room in _ROOMS for path in sorted((_PACKAGE / room).rglob("*.py"))}
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
     target = directory / f"{digest}-{sys.implementation.cache_tag}"
@@ -27,12 +27,12 @@ def guest_bundle(directory: Path) -> Path:
         return target
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _made(sources, target)
+        return _make(sources, target)
     except OSError as error:
         raise StateError(f"the programs for the boxes cannot be written to {directory}: {error.strerror}") from error
 
 
-def _made(sources: dict[str, bytes], target: Path) -> Path:
+def _make(sources: dict[str, bytes], target: Path) -> Path:
     fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     _fill(fresh, sources)
     try:
@@ -40,22 +40,22 @@ def _made(sources: dict[str, bytes], target: Path) -> Path:
     except OSError:
         if not target.is_dir():
             raise
-        _remove(fresh)  # somebody was faster; the content is the same
+        _remove(fresh)  # another process was faster; the content is the same
     return target
 
 
 def _fill(root: Path, sources: dict[str, bytes]) -> None:
     package = root / "ccterm"
-    _place(root / "__main__.py", sources["box/__main__.py"])
-    _place(package / "__init__.py", b"")
+    _write_module(root / "__main__.py", sources["box/__main__.py"])
+    _write_module(package / "__init__.py", b"")
     for name, content in sources.items():
-        _place(package / name, content)
+        _write_module(package / name, content)
     for directory, _, _ in os.walk(root, topdown=False):
         Path(directory).chmod(0o555)
 
 
-def _place(path: Path, source: bytes) -> None:
-    """Write a module, and beside it what Python would compile it to: nothing may be written there later, and start-up time counts."""
+def _write_module(path: Path, source: bytes) -> None:
+    """Write a module with its bytecode beside it: the bundle is read-only later, and compiling would slow each start."""
     cached = Path(importlib.util.cache_from_source(str(path)))
     cached.parent.mkdir(parents=True, exist_ok=True)
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)

@@ -19,7 +19,7 @@ from ccterm.credentials.claude import ClaudeLogin, box_login, claude_login
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.sources import user_secrets
 from ccterm.errors import PreflightError, SettingsError, StepError, UsageError
-from ccterm.executors.base import Executor, Service
+from ccterm.executors.base import Executor, ServiceContainer
 from ccterm.executors.local.environment import looks_secret
 from ccterm.models import ExecutionMode, Manifest, Mode, Run, Task, now
 from ccterm.output.clean import Cleaner, copy_cleaned
@@ -135,9 +135,9 @@ class RunContextFactory:
         host, seen = self._executor.address(parts.hostname, port)
         return (url if host == parts.hostname else f"{parts.scheme}://{host}:{seen}{parts.path}"), ((parts.hostname, port),)
 
-    def _services(self) -> tuple[Service, ...]:
+    def _services(self) -> tuple[ServiceContainer, ...]:
         return tuple(
-            Service(alias=name, image=each.image, port=each.port, env=each.env, ready=each.ready)
+            ServiceContainer(alias=name, image=each.image, port=each.port, env=each.env, ready=each.ready)
             for name, each in self._settings.services.items()
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue, SecretStr
 
 from ccterm.agents.base import Command
-from ccterm.executors.base import Artifact, Service, Step
+from ccterm.executors.base import Artifact, ServiceContainer, Step
 from ccterm.git.types import GIT_HEADER
 from ccterm.models import RunId, Task
 from ccterm.output.sanitise import sanitise
@@ -70,7 +70,7 @@ class Surroundings:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
     """Step name -> environment name -> value."""
-    services: Sequence[Service] = ()
+    services: Sequence[ServiceContainer] = ()
     """Fresh helpers beside agent and verify."""
 
     def secrets_for(self, step: str) -> dict[str, SecretStr]:

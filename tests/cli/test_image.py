@@ -20,7 +20,7 @@ def test_of_a_working_copy_it_is_the_image_of_its_remote(state: Path, tmp_path: 
         base = whole(CLAUDE_VERSION).tarball(tmp_path / "base.tar")
         env = {"CCTERM_ENGINE": engine.runner, "CCTERM_DAGGER_CLI": str(make_cli(tmp_path / "bin")), "CCTERM_BASE_IMAGE": str(base)}
         done = ccterm("image", "build", "--repo", str(copy), env=env)
-    assert (done.returncode, "the Dockerfile /nowhere/Dockerfile is not there" in done.stderr) == (3, True), done.stderr
+    assert (done.returncode, "the Dockerfile /nowhere/Dockerfile does not exist" in done.stderr) == (3, True), done.stderr
 
 
 def test_a_directory_that_is_not_there_is_refused_before_an_engine_is_asked(state: Path) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in `dagger` program: `version`, and `session`, which carries every byte between its port and an engine's socket.
+"""The stand-in `dagger session`, which carries every byte between its port and an engine's socket.
 
 Run as a file, with nothing but the standard library: it starts as often as the real one, and must start as fast.
 """
@@ -127,15 +127,11 @@ def session(default: str, *, deaf: bool) -> int:
 def main() -> int:
     """Run as the program."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--is-version", default="0.21.8")
     parser.add_argument("--default", default="")
     parser.add_argument("--says", default="")
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("command")
     asked, _ = parser.parse_known_args()
-    if asked.command == "version":
-        print(f"dagger v{asked.is_version} (registry.dagger.io/engine:v{asked.is_version}) linux/amd64")
-        return 0
     return failed(asked.says) if asked.says else session(asked.default, deaf=asked.deaf)
 
 

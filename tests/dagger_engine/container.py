@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from ccterm.executors.dagger.image_build import CLAUDE_PLACE
+from ccterm.executors.dagger.image_build import CLAUDE_PATH
 from tests.dagger_engine import trees
 from tests.dagger_engine.execs import Order, Printer, Process, Ran, trimmed
 from tests.dagger_engine.forward import Forward
@@ -217,7 +217,7 @@ class Container(Thing):
 
     def call_with_file(self, query: Query, args: Args) -> "Container":
         source = args.thing("source", File)
-        if args.text("path") == CLAUDE_PLACE and isinstance(source.origin, Container):
+        if args.text("path") == CLAUDE_PATH and isinstance(source.origin, Container):
             version = source.origin.image.has.get("claude-version", "")
             return replace(self, chain=args.chain, image=self.image.with_claude(version))
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import random
 import tempfile
 import threading
@@ -88,7 +89,9 @@ class FakeEngine:
     def __init__(self, images: Mapping[str, FakeImage] | None = None, *, seed: int = 0) -> None:
         self.faults = Faults()
         self._images, self._random = dict(images or {}), random.Random(seed)
-        self._directory = Path(tempfile.mkdtemp(prefix="fake-", dir="/tmp"))  # sockets have short names
+        self._directory = Path(
+            tempfile.mkdtemp(prefix="fake-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp"))
+        )  # sockets need short paths
         self.socket = self._directory / "engine.sock"
         self._sessions: dict[str, Session] = {}
         self._lives = 0

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ccterm.executors.dagger import image_spec
-from ccterm.executors.dagger.image_build import CLAUDE_PLACE
+from ccterm.executors.dagger.image_build import CLAUDE_PATH
 
 _NPM = re.compile(re.escape(image_spec.NPM).replace(r"\{version\}", r"(\S+)"))
 _TOOLS = {"python3": "/usr/bin/python3", "git": "/usr/bin/git", "bash": "/bin/bash", "python": "3.11"}
@@ -25,7 +25,7 @@ class FakeImage:
 
     def with_claude(self, version: str) -> "FakeImage":
         """Return it with the Claude CLI of a version."""
-        claude = {"claude": CLAUDE_PLACE, "claude-version": version, "claude-file": f"{CLAUDE_PLACE}.js"}
+        claude = {"claude": CLAUDE_PATH, "claude-version": version, "claude-file": f"{CLAUDE_PATH}.js"}
         return replace(self, has={**self.has, **claude})
 
     def tarball(self, path: Path) -> Path:

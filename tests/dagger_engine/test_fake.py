@@ -164,7 +164,7 @@ async def test_two_queries_share_one_exec_which_ends_with_the_last(engine: FakeE
 
 async def test_a_cancelled_exec_is_dead_and_never_ends_in_the_log(session: Session, box: dagger.Container, tmp_path: Path) -> None:
     heard = Listening()
-    with traced() as trace, session.stream.feeding(trace, heard):
+    with traced() as trace, session.stream.listening(trace, heard):
         query = asyncio.ensure_future(ran(box, "setsid sleep 600 & echo $! $$; sleep 600").stdout())
         await until(lambda: heard.text)
         query.cancel()
@@ -181,7 +181,7 @@ async def test_a_secret_is_masked_and_makes_records_short(session: Session, box:
     command = "echo raw $TOK; echo cut ${TOK%??}; echo twice $TOK$TOK; printf 'split '; printf %.10s $TOK; sleep 0.3; printf %s \"${TOK#??????????}\"; echo"
     assert await ran(box, command).stdout() == "raw ***\ncut dummy-secret-value-01234567\ntwice ******\nsplit ***\n"
     heard = Listening()
-    with traced() as trace, session.stream.feeding(trace, heard):
+    with traced() as trace, session.stream.listening(trace, heard):
         assert await ran(box, "head -c 20000 /dev/zero | tr '\\0' a; echo").exit_code() == 0
         await until(lambda: heard.eofs == 2)
     assert len(heard.text) == 20001
@@ -197,7 +197,7 @@ def test_a_value_in_two_writes_is_masked_wherever_it_is_cut(cut: int) -> None:
 
 async def test_text_that_is_cut_in_a_character_is_missing_live_and_whole_at_the_end(session: Session, box: dagger.Container) -> None:
     heard = Listening()
-    with traced() as trace, session.stream.feeding(trace, heard):
+    with traced() as trace, session.stream.listening(trace, heard):
         stdout = await ran(box, r"printf 'a\303'; sleep 0.3; printf '\251b\n'; sleep 0.3; echo end").stdout()
         await until(lambda: heard.eofs == 2)
     assert (stdout, heard.text) == ("aéb\nend\n", "end\n")

@@ -14,8 +14,10 @@ def make_cli(directory: Path, *, version: str = "0.21.8", default: str = "", say
     deaf: nothing but SIGKILL ends its sessions.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    options = ["--is-version", version, "--default", default, "--says", says, *(["--deaf"] if deaf else [])]
+    options = ["--default", default, "--says", says, *(["--deaf"] if deaf else [])]
     path = directory / "dagger"
-    path.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(_CLI), *options])} "$@"\n')
+    said = f"dagger v{version} (registry.dagger.io/engine:v{version}) linux/amd64"
+    start = shlex.join([sys.executable, "-I", "-S", str(_CLI), *options])
+    path.write_text(f'#!/bin/sh\n[ "$1" != version ] || {{ echo {shlex.quote(said)}; exit; }}\nexec {start} "$@"\n')
     path.chmod(0o755)
     return path

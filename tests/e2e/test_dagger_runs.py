@@ -176,4 +176,4 @@ def test_an_image_that_lacks_what_boxes_need_is_refused_at_once(
     engine: FakeEngine, outside: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CCTERM_BASE_IMAGE", str(tmp_path / "nowhere.tar"))
-    assert "nowhere.tar is not there" in refused(*URL, "--agent", "scripted")
+    assert "nowhere.tar does not exist" in refused(*URL, "--agent", "scripted")

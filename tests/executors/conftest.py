@@ -11,16 +11,16 @@ from tests.support.fake_engine import Fake, make_base
 
 
 @pytest.fixture(scope="session")
-def libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory for copies of the step programs: compiling them once is enough."""
-    return tmp_path_factory.mktemp("libs")
+    return tmp_path_factory.mktemp("bundles")
 
 
 @pytest.fixture
-def state(tmp_path: Path, libs: Path) -> Path:
+def state(tmp_path: Path, bundles: Path) -> Path:
     """Return a fresh state directory."""
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "lib").symlink_to(libs)
+    (tmp_path / "state" / "lib").symlink_to(bundles)
     return tmp_path / "state"
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ccterm.executors.local.copy import copy_tree, remove_tree
 from tests.executors.contract import odd_tree, snapshot
 
+LONGEST_PATH = os.pathconf("/", "PC_PATH_MAX") - 1
 MODES = [0o644, 0o755, 0o600, 0o444, 0o4755, 0o2755, 0o1777, *([0o000] if os.getuid() == 0 else [])]
 
 
@@ -102,17 +103,39 @@ def test_a_target_that_is_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_too_deep_is_left_out_and_told(tmp_path: Path) -> None:
-    (tmp_path / "source").mkdir()
-    descriptor = os.open(tmp_path / "source", os.O_RDONLY)
-    for _ in range(30):
-        os.mkdir("d" * 200, dir_fd=descriptor)
-        descriptor = os.open("d" * 200, os.O_RDONLY, dir_fd=descriptor)
+    make_nested(tmp_path / "source", ["d" * 200] * 30)
     left_out = copy_tree(tmp_path / "source", tmp_path / "copy")
     assert len(left_out) == 1
     assert "too long" in left_out[0]
     remove_tree(tmp_path / "copy")
     remove_tree(tmp_path / "source")
     assert not (tmp_path / "source").exists()
+
+
+def test_a_directory_too_deep_in_the_source_but_not_in_the_copy_is_told_once(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    inner = names_filling(LONGEST_PATH + 1 - len(f"{source}/"))
+    assert len(str(source.joinpath(*inner))) > LONGEST_PATH >= len(str(copy.joinpath(*inner)))
+    make_nested(source, inner)
+    assert copy_tree(source, copy) == [f"{'/'.join(inner)}: File name too long"]
+
+
+def names_filling(length: int) -> list[str]:
+    """Return names that make a relative path of exactly so many characters."""
+    whole, rest = divmod(length, 101)
+    return ["d" * 100] * (whole - 1) + ["e" * (101 + rest)]
+
+
+def make_nested(root: Path, names: Sequence[str]) -> None:
+    """Make directories inside each other, deeper than a path may reach."""
+    root.mkdir()
+    here = os.open(root, os.O_RDONLY)
+    for name in names:
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.engine
 
 class TestDaggerEngine(ExecutorContract):
     @pytest.fixture
-    async def executor(self, libs: Path, engine_cache: Path) -> AsyncIterator[Executor]:
+    async def executor(self, bundles: Path, engine_cache: Path) -> AsyncIterator[Executor]:
         environ = {**os.environ, "XDG_STATE_HOME": str(engine_cache)}
-        async with DaggerExecutor(engine_options(), cache=engine_cache, lib=libs, environ=environ) as executor:
+        async with DaggerExecutor(engine_options(), cache=engine_cache, bundles=bundles, environ=environ) as executor:
             yield executor

@@ -30,8 +30,8 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
 
 
 @pytest.fixture
-def opened(fake: Fake, tmp_path: Path, libs: Path) -> Executors:
-    return lambda base: DaggerExecutor(fake.options(base=base), cache=tmp_path / "cache", lib=libs)
+def opened(fake: Fake, tmp_path: Path, bundles: Path) -> Executors:
+    return lambda base: DaggerExecutor(fake.options(base=base), cache=tmp_path / "cache", bundles=bundles)
 
 
 async def prepared(executor: DaggerExecutor, choice: ImageChoice | None = None) -> list[ImageRecord]:
@@ -102,7 +102,7 @@ async def test_the_making_of_an_image_is_told_and_kept(opened: Executors, caplog
             marks=pytest.mark.slow,
         ),
         pytest.param({**TOOLS.has, "apt-get": "x"}, "no Claude CLI, and no npm", id="no claude"),
-        pytest.param({**whole(CLAUDE_VERSION).has, "agent": "1234"}, "a user agent with number 1234", id="other agent"),
+        pytest.param({**whole(CLAUDE_VERSION).has, "agent": "1234"}, "a user agent with uid 1234", id="other agent"),
     ],
 )
 async def test_an_image_that_cannot_be_completed_is_refused_by_what_it_lacks(
@@ -134,7 +134,7 @@ async def test_an_engine_without_room_says_how_to_make_some(opened: Executors, t
 
 
 async def test_a_tarball_that_is_not_there_is_named(opened: Executors, tmp_path: Path) -> None:
-    assert f"{tmp_path}/nowhere.tar is not there" in (await refusal(opened(str(tmp_path / "nowhere.tar")))).message
+    assert f"{tmp_path}/nowhere.tar does not exist" in (await refusal(opened(str(tmp_path / "nowhere.tar")))).message
 
 
 async def test_a_file_that_is_no_image_is_named(opened: Executors, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_a_dockerfile_makes_an_image_of_a_users(fake: Fake, opened: Execut
 
 async def test_a_dockerfile_that_is_not_there_is_named(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     async with opened(str(fake.base)) as executor:
-        with pytest.raises(PreflightError, match=r"Dockerfile .*nowhere is not there"):
+        with pytest.raises(PreflightError, match=r"Dockerfile .*nowhere does not exist"):
             await executor.prepare(ImageChoice(dockerfile=str(tmp_path / "nowhere")))
 
 

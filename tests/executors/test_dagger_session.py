@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,10 @@ import pytest
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Boxes
-from ccterm.executors.dagger.engine import RUNS_PER_SESSION
+from ccterm.executors.dagger.engine import RUNS_PER_SESSION, Engine
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
+from ccterm.executors.dagger.images import Images
+from ccterm.executors.dagger.session import Session
 from ccterm.models import ImageChoice, RunId, new_id
 from tests.dagger_engine.engine import Ending, FakeEngine
 from tests.dagger_engine.tools import make_cli
@@ -27,8 +29,8 @@ Executors = Callable[[DaggerOptions], DaggerExecutor]
 
 
 @pytest.fixture
-def opened(engine_cache: Path, libs: Path) -> Executors:
-    return lambda options: DaggerExecutor(options, cache=engine_cache, lib=libs)
+def opened(engine_cache: Path, bundles: Path) -> Executors:
+    return lambda options: DaggerExecutor(options, cache=engine_cache, bundles=bundles)
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ async def test_a_cli_of_another_series_is_refused_with_its_version(version: str,
     cli = make_cli(tmp_path / "old", version=version)
     error = await refusal(opened(replace(fake.options(), cli=cli)))
     assert "0.21" in error.message
-    assert version in error.message or "no known version" in error.message
+    assert version in error.message or "of unknown version" in error.message
 
 
 @pytest.mark.parametrize(
@@ -194,6 +196,19 @@ async def test_an_engine_that_dies_is_waited_for_and_used_again(fake: Fake, open
         assert [bool(text) for text in told] == [True, False]
         async with a_run(executor) as boxes:
             assert (await boxes.execute(shell_step("true"), Heard().append)).report
+
+
+async def test_an_unexpected_error_while_connecting_ends_the_run() -> None:
+    class Broken(AbstractAsyncContextManager[tuple[Session, Images]]):
+        async def __aenter__(self) -> tuple[Session, Images]:
+            raise ValueError("unexpected")
+
+        async def __aexit__(self, *exc: object) -> None:
+            """Do nothing."""
+
+    with pytest.raises(ValueError, match="unexpected"):
+        async with Engine("broken", Broken, changed=lambda: None).leased(RunId(new_id())):
+            pass
 
 
 async def test_two_runs_that_lose_their_engine_are_one_trouble(fake: Fake, opened: Executors) -> None:

@@ -196,7 +196,7 @@ async def test_a_program_that_broke_off_is_an_error_at_the_end_with_its_last_wor
     feed.record(record(b"Traceback: it broke\n", stream=2))
     with pytest.raises(FrameError):
         feed.complete(whole + '{"n":1,"k"')
-    assert feed.last_words == "Traceback: it broke\n"
+    assert feed.last_output == "Traceback: it broke"
 
 
 async def test_what_the_sink_raises_ends_the_step_and_not_the_stream() -> None:
@@ -226,7 +226,7 @@ def running(session: Session, base: Path, *args: str) -> dagger.Container:
 async def test_a_stream_that_breaks_after_every_other_event_brings_each_record_once(fake: Fake, session: Session) -> None:
     fake.engine.faults.break_logs = 2
     heard = Listening()
-    with traced() as trace, session.stream.feeding(trace, heard):
+    with traced() as trace, session.stream.listening(trace, heard):
         stdout = await running(session, fake.base, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do seq 1 500; sleep 0.05; done").stdout()
         await until(lambda: heard.eofs == 2)
     assert heard.text == stdout
@@ -234,7 +234,10 @@ async def test_a_stream_that_breaks_after_every_other_event_brings_each_record_o
     assert heard.restarts == 0
 
 
-@pytest.mark.slow  # it is waited for five seconds
+async def test_an_engine_with_a_log_route_streams_output(session: Session) -> None:
+    assert await session.stream.live()
+
+
 async def test_an_engine_without_a_log_route_is_noticed(fake: Fake) -> None:
     fake.engine.faults.no_logs = True
     async with open_session(fake.cli, {"PATH": "/usr/bin:/bin"}, fake.engine.runner) as session:
@@ -245,7 +248,7 @@ async def test_an_engine_without_a_log_route_is_noticed(fake: Fake) -> None:
 async def test_two_execs_at_once_are_heard_by_their_own_listeners_alone(fake: Fake, session: Session) -> None:
     async def run(word: str) -> Listening:
         heard = Listening()
-        with traced() as trace, session.stream.feeding(trace, heard):
+        with traced() as trace, session.stream.listening(trace, heard):
             _ = await running(session, fake.base, "sh", "-c", f"for i in 1 2 3; do echo {word} $i; sleep 0.1; done").sync()
             await until(lambda: heard.eofs == 2)
         return heard

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.executors.dagger.checks import docker_state, judged
+from ccterm.executors.dagger.checks import docker_state, read_answer
 
 DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied"
 STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
@@ -26,7 +26,7 @@ PODMAN = "Cannot connect to Podman: dial unix /run/user/1000/podman/podman.sock:
     ],
 )
 def test_an_answer_is_told_in_one_sentence(name: str, code: int, words: str, context: str, platform: str, text: str, fix: str) -> None:
-    state = judged(name, code, words, context, platform)
+    state = read_answer(name, code, words, context, platform)
     assert text in state.text
     assert fix in state.fix
     assert state.ok == (code == 0)

@@ -15,20 +15,20 @@ from ccterm.executors.guest_bundle import guest_bundle
 PACKAGE = Path(ccterm.__file__).parent
 
 
-def test_it_holds_the_programs_and_nothing_else_of_ccterm(libs: Path) -> None:
-    lib = guest_bundle(libs)
+def test_it_holds_the_programs_and_nothing_else_of_ccterm(bundles: Path) -> None:
+    lib = guest_bundle(bundles)
     found = {str(path.relative_to(lib)) for path in lib.rglob("*.py")}
     programs = {str(path.relative_to(PACKAGE.parent)) for room in ("box", "git") for path in (PACKAGE / room).rglob("*.py")}
     assert found == {"__main__.py", "ccterm/__init__.py", *programs}
     assert (lib / "ccterm" / "__init__.py").read_bytes() == b""
 
 
-def test_it_is_made_once(libs: Path) -> None:
-    assert guest_bundle(libs).stat().st_ino == guest_bundle(libs).stat().st_ino
+def test_it_is_made_once(bundles: Path) -> None:
+    assert guest_bundle(bundles).stat().st_ino == guest_bundle(bundles).stat().st_ino
 
 
-def test_nothing_in_it_can_be_written(libs: Path) -> None:
-    lib = guest_bundle(libs)
+def test_nothing_in_it_can_be_written(bundles: Path) -> None:
+    lib = guest_bundle(bundles)
     assert not [path for path in [lib, *lib.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o222]
 
 
@@ -38,16 +38,16 @@ def test_many_may_make_it_at_once(tmp_path: Path) -> None:
     assert [tmp_path / "lib" / path.name for path in made] == list((tmp_path / "lib").iterdir())
 
 
-def test_its_programs_start_isolated_from_the_directory_they_run_in(libs: Path, tmp_path: Path) -> None:
+def test_its_programs_start_isolated_from_the_directory_they_run_in(bundles: Path, tmp_path: Path) -> None:
     for name in ("json.py", "ccterm.py", "typing.py"):
         (tmp_path / name).write_text("raise SystemExit('the box was imported')")
-    command = [sys.executable, "-I", str(guest_bundle(libs) / "__main__.py"), "scripted"]
+    command = [sys.executable, "-I", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
     done = subprocess.run(command, cwd=tmp_path, input=b"", capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_what_was_compiled_is_used(libs: Path) -> None:
-    command = [sys.executable, "-v", "-I", str(guest_bundle(libs) / "__main__.py"), "scripted"]
+def test_what_was_compiled_is_used(bundles: Path) -> None:
+    command = [sys.executable, "-v", "-I", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
     done = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert b"stream.cpython" in done.stderr
     assert b"# wrote" not in done.stderr

@@ -1,20 +1,20 @@
-"""What an image must have to be made into boxes, and what is said when it has it not."""
+"""What an image must have to serve as a box, and the errors when something is missing."""
 
 import pytest
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.image_spec import ImageSpec, found, require, tools_missing
+from ccterm.executors.dagger.image_spec import ImageSpec, parse_probe, require, tools_missing
 
 WHOLE = "python3=/usr/bin/python3\ngit=/usr/bin/git\nbash=/bin/bash\npython=3.11\nclaude-version=2.1.330\nagent=1001\n"
 
 
 def without(*names: str) -> dict[str, str]:
-    return {name: value for name, value in found(WHOLE).items() if name not in names}
+    return {name: value for name, value in parse_probe(WHOLE).items() if name not in names}
 
 
 def test_a_whole_image_is_taken() -> None:
-    require("image", found(WHOLE))
-    assert tools_missing(found(WHOLE)) == []
+    require("image", parse_probe(WHOLE))
+    assert tools_missing(parse_probe(WHOLE)) == []
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ def test_a_whole_image_is_taken() -> None:
         (without("git"), "no git"),
         (without("git", "bash"), "no git and no bash"),
         (without("python"), "no json in its python3"),
-        ({**found(WHOLE), "python": "3.9"}, "has Python 3.9; boxes need 3.11"),
-        ({**found(WHOLE), "agent": "500"}, "user agent with number 500"),
+        ({**parse_probe(WHOLE), "python": "3.9"}, "has Python 3.9; boxes need 3.11"),
+        ({**parse_probe(WHOLE), "agent": "500"}, "user agent with uid 500"),
     ],
 )
 def test_what_is_missing_is_named_with_the_fix(has: dict[str, str], said: str) -> None:
@@ -37,8 +37,8 @@ def test_what_is_missing_is_named_with_the_fix(has: dict[str, str], said: str) -
 
 
 def test_the_key_changes_with_whatever_the_image_is_made_of() -> None:
-    recipe = ImageSpec("base", "2.1.330")
-    keys = {recipe.key(), recipe.key("linux/arm64"), ImageSpec("other", "2.1.330").key(), ImageSpec("base", "2.1.331").key()}
+    spec = ImageSpec("base", "2.1.330")
+    keys = {spec.key(), spec.key("linux/arm64"), ImageSpec("other", "2.1.330").key(), ImageSpec("base", "2.1.331").key()}
     assert len(keys) == 4
-    assert recipe.key("a", "b") != recipe.key("ab")
-    assert recipe.key() == ImageSpec("base", "2.1.330").key()
+    assert spec.key("a", "b") != spec.key("ab")
+    assert spec.key() == ImageSpec("base", "2.1.330").key()

@@ -13,9 +13,9 @@ import pytest
 
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
-from ccterm.executors.base import Artifact, Boxes, Service
+from ccterm.executors.base import Artifact, Boxes, ServiceContainer
 from ccterm.executors.local.executor import LocalExecutor
-from ccterm.executors.local.records import Record
+from ccterm.executors.local.records import BoxRecord
 from ccterm.models import ImageChoice, RunId
 from tests.box.boxed import alive
 from tests.executors.contract import Heard, shell_step
@@ -37,8 +37,8 @@ async def boxes(executor: LocalExecutor) -> AsyncIterator[Boxes]:
         yield boxes
 
 
-def records(state: Path) -> list[Record]:
-    found = [Record.read(path) for path in sorted((state / "runs").glob("*/boxes/*.json"))]
+def records(state: Path) -> list[BoxRecord]:
+    found = [BoxRecord.read(path) for path in sorted((state / "runs").glob("*/boxes/*.json"))]
     return [record for record in found if record]
 
 
@@ -78,7 +78,7 @@ async def test_the_box_is_where_git_stops_looking(boxes: Boxes, state: Path) -> 
 
 async def test_services_are_refused(boxes: Boxes) -> None:
     with pytest.raises(PreflightError, match="services"):
-        await boxes.execute(shell_step("true", services=[Service(alias="db", image="postgres", port=5432)]), Heard().append)
+        await boxes.execute(shell_step("true", services=[ServiceContainer(alias="db", image="postgres", port=5432)]), Heard().append)
 
 
 async def test_a_mirror_lies_apart_from_other_stores(boxes: Boxes, state: Path) -> None:
@@ -164,7 +164,7 @@ def start_host(state: Path, what: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("what", ["hang", "deaf", "daemon"])
-def test_nothing_outlives_a_host_that_was_killed(state: Path, libs: Path, what: str) -> None:
+def test_nothing_outlives_a_host_that_was_killed(state: Path, bundles: Path, what: str) -> None:
     host = start_host(state, what)
     [record] = records(state)
     assert alive(record.mark)

@@ -1,6 +1,7 @@
-"""Reaping: by record, never by guess."""
+"""Killing the processes of dead boxes: by record, never by guess."""
 
 import os
+import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.executors.local.records import Record, reap
+from ccterm.executors.local.records import BoxRecord, reap
 from ccterm.processes import ProcessMark, boot_id
 from tests.support.waiting import wait_until
 
@@ -18,7 +19,7 @@ Start = Callable[[str], "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a process with a mark; it is killed when the test ends."""
+    """Start processes with a mark; they are killed when the test ends."""
     started = []
 
     def start(mark: str) -> "subprocess.Popen[bytes]":
@@ -32,31 +33,37 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture
+def mark() -> str:
+    """Return a mark of this test alone: other test processes run at the same time, and reaping looks at all processes."""
+    return secrets.token_hex(16)
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "01-agent.json"
 
 
-def test_what_a_dead_owner_left_running_is_killed(start: Start, path: Path) -> None:
-    stray, other = start("of-the-record"), start("of-somebody-else")
-    Record(mark="of-the-record", owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
+def test_what_a_dead_daemon_left_running_is_killed(start: Start, mark: str, path: Path) -> None:
+    stray, other = start(mark), start(f"not-{mark}")
+    BoxRecord(mark=mark, owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
     reap([path])
     assert stray.wait(5) == -signal.SIGKILL
     assert other.poll() is None
 
 
-def test_so_is_what_is_left_of_a_box_whose_own_process_is_dead(start: Start, path: Path) -> None:
-    stray = start("of-the-record")
-    Record(mark="of-the-record", owner=NOBODY, process=NOBODY).write(path)
+def test_so_are_the_other_processes_of_a_box_whose_own_process_is_dead(start: Start, mark: str, path: Path) -> None:
+    stray = start(mark)
+    BoxRecord(mark=mark, owner=NOBODY, process=NOBODY).write(path)
     reap([path])
     assert stray.wait(5) == -signal.SIGKILL
 
 
-def test_and_what_lies_below_the_process_though_its_environment_is_cleared(path: Path) -> None:
-    stray = subprocess.Popen(["sh", "-c", "env -i sleep 600; :"], env={"CCTERM_MARK": "m", "PATH": os.defpath}, start_new_session=True)
+def test_so_are_descendants_without_the_mark(mark: str, path: Path) -> None:
+    stray = subprocess.Popen(["sh", "-c", "env -i sleep 600; :"], env={"CCTERM_MARK": mark, "PATH": os.defpath}, start_new_session=True)
     children = Path(f"/proc/{stray.pid}/task/{stray.pid}/children")
     wait_until(children.read_text)
     child = ProcessMark.of(int(children.read_text().split()[0]))
-    Record(mark="m", owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
+    BoxRecord(mark=mark, owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
     reap([path])
     stray.wait(5)
     assert child
@@ -66,24 +73,24 @@ def test_and_what_lies_below_the_process_though_its_environment_is_cleared(path:
 @pytest.mark.parametrize(
     "fields", [{"owner": ProcessMark.of(os.getpid())}, {"mark": "another"}, {"process": None, "mark": ""}], ids=["owner", "mark", "no mark"]
 )
-def test_what_does_not_fit_its_record_is_left_alone(start: Start, path: Path, fields: dict[str, object]) -> None:
-    stray = start("of-the-record")
-    Record(mark="of-the-record", owner=NOBODY, process=ProcessMark.of(stray.pid)).model_copy(update=fields).write(path)
+def test_a_process_that_does_not_match_its_record_is_left_alone(start: Start, mark: str, path: Path, fields: dict[str, object]) -> None:
+    stray = start(mark)
+    BoxRecord(mark=mark, owner=NOBODY, process=ProcessMark.of(stray.pid)).model_copy(update=fields).write(path)
     reap([path])
     assert stray.poll() is None
 
 
-def test_after_a_restart_of_the_machine_no_process_is_touched(start: Start, path: Path) -> None:
-    stray = start("of-the-record")
+def test_after_a_reboot_no_process_is_touched(start: Start, mark: str, path: Path) -> None:
+    stray = start(mark)
     before = NOBODY.model_copy(update={"boot": "another"})
-    Record(mark="of-the-record", owner=before, process=ProcessMark.of(stray.pid)).write(path)
+    BoxRecord(mark=mark, owner=before, process=ProcessMark.of(stray.pid)).write(path)
     reap([path])
     assert stray.poll() is None
 
 
-def test_the_tmpdir_of_a_dead_box_is_removed_once(path: Path, tmp_path: Path) -> None:
+def test_the_tmpdir_of_a_dead_box_is_removed_once(mark: str, path: Path, tmp_path: Path) -> None:
     (tmp_path / "tmp" / "file").mkdir(parents=True)
-    Record(mark="m", owner=NOBODY, tmp=str(tmp_path / "tmp")).write(path)
+    BoxRecord(mark=mark, owner=NOBODY, tmp=str(tmp_path / "tmp")).write(path)
     reap([path])
     assert not (tmp_path / "tmp").exists()
     (tmp_path / "tmp").mkdir()

@@ -1,5 +1,5 @@
-"""Runs steps in Dagger containers: isolated, side by side, on the user's own engines. Only this package imports dagger.
+"""Runs steps in Dagger containers, isolated, on the user's own engines. Only this package imports dagger.
 
-`executor` is light and may be imported by anybody; what needs the SDK (`session`, `image`, `boxes`) is loaded when an engine is first
-used, in a thread, because importing it takes a second.
+`executor` is cheap to import. The modules that need the SDK (`session`, `images`, `boxes`) are loaded in a thread when an engine is
+first used, because importing the SDK takes a second.
 """

@@ -1,4 +1,4 @@
-"""What the making of an image prints: cleaned, into a transcript of its own, and line by line to whoever watches."""
+"""The output of an image build: cleaned, written to its own transcript, and reported line by line as progress."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,12 @@ from ccterm.output.mask import Masker
 from ccterm.transcript import Transcript
 
 _SETTLE = 1.0
-"""Seconds; both streams of an exec end within a tenth of one after its answer."""
+"""Seconds to wait for the ends of an exec's streams, which come within 0.1 s of its answer."""
 _STREAMS: dict[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
 
 
 class BuildLog:
-    """Listens to the execs that make an image."""
+    """Takes the output of the execs that build an image."""
 
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
@@ -31,10 +31,10 @@ class BuildLog:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, place: Path, what: str) -> AsyncIterator["BuildLog"]:
-        """Begin a fresh transcript in a directory, which ends with the block. Raises StateError."""
-        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
-        transcript = Transcript(place, RunId(new_id()))
+    async def open(cls, directory: Path, what: str) -> AsyncIterator["BuildLog"]:
+        """Start a new transcript in a directory for the duration of the block. Raises StateError."""
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        transcript = Transcript(directory, RunId(new_id()))
         transcript.append([Queued(target=what)])
         state = State.FAILED
         try:
@@ -56,8 +56,8 @@ class BuildLog:
             if line.strip():
                 progress.debug("%s", line.rstrip())
 
-    async def settled(self) -> None:
-        """Wait for the last words of an exec that the engine has answered: they come a little later, or not at all when it was cached."""
+    async def settle(self) -> None:
+        """Wait for the rest of the output of an exec that has ended: it comes a little later, or never when it was cached."""
         self._ends = asyncio.Semaphore(0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SETTLE):
@@ -65,4 +65,4 @@ class BuildLog:
                     await self._ends.acquire()
 
     def restart(self) -> None:
-        """Nothing to do: a line told twice does no harm."""
+        """Do nothing: reporting a line twice does no harm."""

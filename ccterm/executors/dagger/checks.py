@@ -1,4 +1,4 @@
-"""The preflight questions of the Dagger executor, from the CLI on this machine to a round trip in a container."""
+"""Preflight checks of the Dagger executor, from the CLI on this machine to a round trip in a container."""
 
 import importlib.metadata
 import shutil
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ccterm.errors import CctermError
 from ccterm.executors.base import Check, CheckResult
-from ccterm.executors.dagger.command import load_sdk, version
+from ccterm.executors.dagger.command import SERIES, load_sdk, version
 from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
 from ccterm.processes import run_command_async
@@ -21,21 +21,23 @@ if TYPE_CHECKING:
     from ccterm.executors.dagger.images import Images
     from ccterm.executors.dagger.session import Session
 
-ENOUGH = 2 * 1024**3
+MIN_FREE = 2 * 1024**3
+"""Bytes of free disk below which the check warns."""
 PRUNE = "dagger core engine local-cache prune"
+LIVE_FIX = f"use Dagger {'.'.join(map(str, SERIES))}, the series that ccterm is tested with"
 Answer = tuple[Literal["pass", "warn", "fail"], str, str]
 
 
-class Asked(Protocol):
-    """What the checks ask of their executor."""
+class CheckedExecutor(Protocol):
+    """What the checks need of the executor."""
 
     images: ImageStore
-    recipe: ImageSpec
+    image_spec: ImageSpec
     environ: Mapping[str, str]
 
     @property
     def runners(self) -> Sequence[str]:
-        """The engines that are named; none = the CLI finds or starts one."""
+        """The engines that the user named; none = the CLI finds or starts one."""
         ...
 
     async def cli(self) -> "Path":
@@ -48,7 +50,7 @@ class Asked(Protocol):
 
 
 class DaggerCheck:
-    """One question; `ask` gives status, text and fix, or raises the CctermError that says what is wrong."""
+    """One check; `ask` returns status, text and fix, or raises a CctermError that becomes a failure."""
 
     group = "engine"
 
@@ -57,25 +59,25 @@ class DaggerCheck:
         self._ask = ask
 
     async def run(self) -> CheckResult:
-        """Answer it."""
-        begin = time.monotonic()
+        """Run the check."""
+        started = time.monotonic()
         try:
             status, text, fix = await self._ask()
         except CctermError as error:
             status, text, fix = "fail", error.message, error.fix
-        seconds = round(time.monotonic() - begin, 3)
+        seconds = round(time.monotonic() - started, 3)
         return CheckResult(name=self.name, group=self.group, status=status, text=text, fix=fix, seconds=seconds)
 
 
-def dagger_checks(executor: "Asked") -> Sequence[Check]:
-    """Return the questions."""
-    asked = _Questions(executor)
-    named = {"sdk": asked.sdk, "cli": asked.cli, "runtime": asked.runtime, "engine": asked.engine, "image": asked.image}
+def dagger_checks(executor: "CheckedExecutor") -> Sequence[Check]:
+    """Return the checks, in display order."""
+    checks = _Checks(executor)
+    named = {"sdk": checks.sdk, "cli": checks.cli, "runtime": checks.runtime, "engine": checks.engine, "image": checks.image}
     return [DaggerCheck(name, ask) for name, ask in named.items()]
 
 
-class _Questions:
-    def __init__(self, executor: "Asked") -> None:
+class _Checks:
+    def __init__(self, executor: "CheckedExecutor") -> None:
         self._executor = executor
 
     async def sdk(self) -> Answer:
@@ -83,8 +85,8 @@ class _Questions:
         return "pass", f"Dagger SDK {importlib.metadata.version('dagger-io')}", ""
 
     async def cli(self) -> Answer:
-        place = await self._executor.cli()
-        return "pass", f"Dagger CLI {await version(place)} ({place})", ""
+        path = await self._executor.cli()
+        return "pass", f"Dagger CLI {await version(path)} ({path})", ""
 
     async def runtime(self) -> Answer:
         if self._executor.runners:
@@ -93,33 +95,35 @@ class _Questions:
         return "pass" if state.ok else "fail", state.text, state.fix
 
     async def engine(self) -> Answer:
-        """Connect, and run something in a container where the image is there already: nothing is made for a check."""
+        """Connect; where the image exists already, also run a command in a container. A check builds no image."""
         async with self._executor.connected() as (session, images):
-            words = f"Dagger engine {await session.client.version()}"
+            text = f"Dagger engine {await session.client.version()}"
+            if not await session.stream.live():
+                return "warn", f"{text} does not stream output; it appears when a step ends", LIVE_FIX
             if await images.kept() is None:
-                return "pass", f"{words} answers", ""
+                return "pass", f"{text} answers", ""
             trip = await images.round_trip()
-        words = f"{words}; round trip in a container {trip.seconds * 1000:.0f} ms"
+        text = f"{text}; round trip in a container {trip.seconds * 1000:.0f} ms"
         if trip.free is None:
-            return "pass", words, ""
-        tight = trip.free < ENOUGH
-        return "warn" if tight else "pass", f"{words}, {trip.free / 1e9:.0f} GB free", PRUNE if tight else ""
+            return "pass", text, ""
+        tight = trip.free < MIN_FREE
+        return "warn" if tight else "pass", f"{text}, {trip.free / 1e9:.0f} GB free", PRUNE if tight else ""
 
     async def image(self) -> Answer:
-        base = self._executor.recipe.base
+        base = self._executor.image_spec.base
         if is_tarball(base):
             tarball(base)
-        made = [record for record in self._executor.images.all() if record.usable and record.name == base]
-        if made:
-            return "pass", f"image from {_short(base)}, {made[-1].size / 1e6:.0f} MB, made {made[-1].built:%Y-%m-%d}", ""
-        return "warn", f"the image is not made yet, from {_short(base)}; some two minutes, once", "ccterm image build"
+        built = [record for record in self._executor.images.all() if record.usable and record.name == base]
+        if built:
+            return "pass", f"image from {_short(base)}, {built[-1].size / 1e6:.0f} MB, built {built[-1].built:%Y-%m-%d}", ""
+        return "warn", f"the image from {_short(base)} is not built yet; building it takes about two minutes, once", "ccterm image build"
 
 
 def _short(base: str) -> str:
     return base.split("@", 1)[0]
 
 
-SECONDS = 8.0
+DOCKER_SECONDS = 8.0
 _START = {
     "darwin": "start Docker Desktop, or run colima start",
     "linux": "sudo systemctl start docker, or for rootless podman: systemctl --user start podman.socket",
@@ -127,7 +131,7 @@ _START = {
 
 
 class DockerState(NamedTuple):
-    """Whether a container runtime answers, in a sentence, with the fix."""
+    """Whether a container runtime works: a sentence, and the fix when it does not."""
 
     ok: bool
     text: str
@@ -135,18 +139,18 @@ class DockerState(NamedTuple):
 
 
 async def docker_state(environ: Mapping[str, str], platform: str = sys.platform) -> DockerState:
-    """Ask Docker, else podman or nerdctl, whether it runs."""
+    """Ask Docker, or else podman or nerdctl, whether it is running."""
     for name in ("docker", "podman", "nerdctl"):
         if program := shutil.which(name, path=environ.get("PATH")):
             code, words = await _ask(environ, program, "version", "--format", "{{.Server.Version}}")
             context = (await _ask(environ, program, "context", "show"))[1].strip() if name == "docker" else ""
-            return judged(name, code, words, context, platform)
+            return read_answer(name, code, words, context, platform)
     fix = "install Docker, or name an engine in CCTERM_ENGINE; or use --mode local"
     return DockerState(False, "neither Docker nor podman is installed", fix)
 
 
-def judged(name: str, code: int, words: str, context: str, platform: str) -> DockerState:
-    """Return what an answer of `docker version` means. context: what `docker context show` says, or ""."""
+def read_answer(name: str, code: int, words: str, context: str, platform: str) -> DockerState:
+    """Interpret the output of `docker version`. context: the output of `docker context show`, or ""."""
     where = f" (context: {context})" if context not in ("", "default") else ""
     if code == 0:
         return DockerState(True, f"{name} {words.strip().splitlines()[-1] if words.strip() else ''}{where}")
@@ -165,7 +169,7 @@ def judged(name: str, code: int, words: str, context: str, platform: str) -> Doc
 
 async def _ask(environ: Mapping[str, str], *command: str) -> tuple[int, str]:
     try:
-        answer = await run_command_async(command, env=environ, seconds=SECONDS, stderr=True)
+        answer = await run_command_async(command, env=environ, seconds=DOCKER_SECONDS, stderr=True)
     except TimeoutError:
         return -1, ""
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The `dagger session` process: started, watched and ended by us, because the SDK would wait for a dead engine for ten minutes."""
+"""The `dagger session` process. ccterm starts, watches and ends it itself, because the SDK would wait ten minutes for a dead engine."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,9 @@ from ccterm.executors.dagger.command import child_environment, progress
 
 DIAL_SECONDS = 5.0
 NAMED_SECONDS = 10.0
-"""How long an engine that is named and takes connections may take to open a session."""
+"""Seconds that a named engine that accepts connections may take to open a session."""
 SILENT_SECONDS = 90.0
-"""How long the CLI may say nothing while it starts an engine of its own."""
+"""Seconds that the CLI may print nothing while it starts an engine itself."""
 END_SECONDS = 5.0
 _LABELS = ("--label", "dagger.io/sdk.name:python", "--label", "dagger.io/sdk.async:true")
 _TAIL = 20
@@ -28,26 +28,26 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Address(NamedTuple):
-    """Where a session listens on the loopback, and the token it wants."""
+    """The loopback port that a session listens on, and its token."""
 
     port: int
     token: str
 
 
 class CliSession:
-    """One `dagger session` process. Entered: it is connected to its engine. Left: it has ended, within five seconds."""
+    """One `dagger session` process. `start` returns once it is connected to its engine; `end` takes at most five seconds."""
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
         self._process = process
         self._name = name
-        self._words: list[str] = []
-        self._heard = time.monotonic()
-        self._listening = asyncio.ensure_future(self._listen())
+        self._lines: list[str] = []
+        self._last_output = time.monotonic()
+        self._reading = asyncio.ensure_future(self._read_stderr())
         self.address = Address(0, "")
 
     @classmethod
     async def start(cls, cli: Path, environ: Mapping[str, str], runner: str | None) -> "CliSession":
-        """Start one and wait until it is connected. Raises PreflightError, within ten seconds when the engine is named by `runner`."""
+        """Start one and wait until it is connected. Raises PreflightError, within ten seconds when `runner` names the engine."""
         name = runner or "the engine of the Dagger CLI"
         pipe = asyncio.subprocess.PIPE
         try:
@@ -57,11 +57,11 @@ class CliSession:
                 stdout=pipe,
                 stderr=pipe,
                 env=child_environment(environ, runner),
-                start_new_session=True,  # a Ctrl-C is ours to handle
+                start_new_session=True,  # so that Ctrl-C does not reach it
                 limit=1024 * 1024,
             )
         except OSError as error:
-            raise PreflightError(f"{cli} cannot be started: {error.strerror}", "name another one in CCTERM_DAGGER_CLI") from error
+            raise PreflightError(f"{cli} cannot be started: {error.strerror}", "name another CLI in CCTERM_DAGGER_CLI") from error
         child = cls(process, name)
         try:
             child.address = await child._greeting(NAMED_SECONDS if runner else None)
@@ -73,36 +73,36 @@ class CliSession:
     async def _greeting(self, limit: float | None) -> Address:
         assert self._process.stdout is not None
         line = asyncio.ensure_future(self._process.stdout.readline())
-        begin = self._heard = time.monotonic()
+        started = self._last_output = time.monotonic()
         while not line.done():
             await asyncio.wait([line], timeout=0.1)
-            if time.monotonic() > (begin + limit if limit else self._heard + SILENT_SECONDS) and not line.done():
+            if time.monotonic() > (started + limit if limit else self._last_output + SILENT_SECONDS) and not line.done():
                 line.cancel()
                 raise PreflightError(f"{self._name} did not open a session in time", self._advice())
         try:
             greeting = json.loads(line.result())
             return Address(int(greeting["port"]), str(greeting["session_token"]))
         except (ValueError, KeyError, TypeError) as error:
-            await self._listening  # its complaint is on stderr
-            raise PreflightError(f"{self._name} cannot be used: {self.last_words or 'no word of it'}", self._advice()) from error
+            await self._reading  # its error message is on stderr
+            raise PreflightError(f"{self._name} cannot be used: {self.last_error or 'it gave no reason'}", self._advice()) from error
 
     def _advice(self) -> str:
-        words = " ".join(self._words).lower()
-        if "permission denied" in words and "sock" in words:
+        text = " ".join(self._lines).lower()
+        if "permission denied" in text and "sock" in text:
             return "add yourself to the docker group, or use rootless Docker; or use --mode local"
-        if "docker" in words or "container" in words or "runtime" in words:
+        if any(word in text for word in ("docker", "container", "runtime")):
             return "start Docker (or colima, podman), then ccterm check; or use --mode local"
         return "check CCTERM_ENGINE and ccterm check; or use --mode local"
 
-    async def _listen(self) -> None:
-        """Read its stderr to the end: what it says while an engine is pulled is progress; its last lines say why it failed."""
+    async def _read_stderr(self) -> None:
+        """Read its stderr to the end. What it prints while it pulls an engine is progress; its last lines say why it failed."""
         assert self._process.stderr is not None
         while line := await self._next_line(self._process.stderr):
-            self._heard = time.monotonic()
+            self._last_output = time.monotonic()
             text = _COLOUR.sub("", line.decode("utf-8", "replace")).strip()
             if text:
-                self._words = [*self._words, text][-_TAIL:]
-                if not self.address.port and not text.startswith("Error:"):  # what it fails with is told once, with the fix
+                self._lines = [*self._lines, text][-_TAIL:]
+                if not self.address.port and not text.startswith("Error:"):  # errors are reported once, with the fix
                     progress.info("dagger: %s", text)
 
     @staticmethod
@@ -110,13 +110,13 @@ class CliSession:
         try:
             return await stream.readline()
         except ValueError:
-            return b"\n"  # a line beyond all limits: nothing for people
+            return b"\n"  # a line over the limit is not worth showing
 
     @property
-    def last_words(self) -> str:
-        """The last line that it printed for people, or ""."""
-        errors = [line for line in self._words if "error" in line.lower()]
-        return (errors or self._words or [""])[-1].removeprefix("Error: ")[:300]
+    def last_error(self) -> str:
+        """The last error that it printed, else its last line, or ""."""
+        errors = [line for line in self._lines if "error" in line.lower()]
+        return (errors or self._lines or [""])[-1].removeprefix("Error: ")[:300]
 
     @property
     def pid(self) -> int:
@@ -128,31 +128,31 @@ class CliSession:
         await self._process.wait()
 
     async def end(self) -> None:
-        """End it: by closing its stdin, then by SIGINT, which also reaches one that never connected, then by SIGKILL."""
+        """End it by closing its stdin, then by SIGINT, which also works before it is connected, then by SIGKILL."""
         if self._process.stdin:
             self._process.stdin.close()
         connected = self.address.port > 0
-        if not (connected and await self._gone(END_SECONDS - 2)) and not await self._signalled(signal.SIGINT):
-            await self._signalled(signal.SIGKILL)
-        self._listening.cancel()
+        if not (connected and await self._exited(END_SECONDS - 2)) and not await self._end_by(signal.SIGINT):
+            await self._end_by(signal.SIGKILL)
+        self._reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._listening
+            await self._reading
 
-    async def _signalled(self, number: signal.Signals) -> bool:
+    async def _end_by(self, number: signal.Signals) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, number)
-        return await self._gone(1.0)
+        return await self._exited(1.0)
 
-    async def _gone(self, seconds: float) -> bool:
+    async def _exited(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._process.wait()), seconds)
         return self._process.returncode is not None
 
 
 async def dial(runner: str | None) -> None:
-    """See whether a named engine takes connections at all. Raises PreflightError within five seconds when it does not."""
+    """Check that a named engine accepts connections. Raises PreflightError, within five seconds, when it does not."""
     parts = urlsplit(runner or "")
-    fix = "start it, or name another one in CCTERM_ENGINE; or use --mode local"
+    fix = "start it, or name another engine in CCTERM_ENGINE; or use --mode local"
     try:
         async with asyncio.timeout(DIAL_SECONDS):
             if parts.scheme == "unix":

@@ -1,4 +1,4 @@
-"""One Dagger engine of the pool: its sessions, opened when they are needed, and again after it was gone."""
+"""One Dagger engine of the pool: its sessions are opened on demand, and again after the engine was gone."""
 
 import asyncio
 import contextlib
@@ -16,23 +16,24 @@ if TYPE_CHECKING:  # the SDK is imported when an engine is first used
     from ccterm.executors.dagger.session import Session
 
 RUNS_PER_SESSION = 80
-"""A connection carries a hundred requests at once; the rest would wait without a word."""
-_LONGEST_PAUSE = 30.0
+"""A connection carries a hundred requests at once; more would wait silently."""
+_MAX_PAUSE = 30.0
 Open = Callable[[], AbstractAsyncContextManager["tuple[Session, Images]"]]
 _log = logging.getLogger(__name__)
 
 
-class Hosted:
-    """One session, kept open by a task of its own for as long as runs live on it."""
+class SessionLease:
+    """One session, kept open by its own task for as long as runs use it."""
 
     def __init__(self, open_: Open) -> None:
         self._open = open_
         self._stop = asyncio.Event()
         self._ready: asyncio.Future[tuple[Session, Images]] = asyncio.get_running_loop().create_future()
         self._task = asyncio.ensure_future(self._keep())
+        self._task.add_done_callback(self._ended)
         self.runs: set[RunId] = set()
         self.count = 0
-        """How many runs it ever had."""
+        """How many runs it has had in total."""
 
     async def _keep(self) -> None:
         try:
@@ -44,46 +45,51 @@ class Hosted:
                 self._ready.set_exception(error)
             _log.debug("session: %s", error)
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Pass an unexpected error on to the runs that wait for the session."""
+        if not task.cancelled() and (error := task.exception()) and not self._ready.done():
+            self._ready.set_exception(error)
+
     async def get(self) -> "tuple[Session, Images]":
         """Return the session once it is connected. Raises PreflightError when that fails."""
         return await asyncio.shield(self._ready)
 
     @property
     def usable(self) -> bool:
-        """Whether it is connected, or being so, and may take another run."""
+        """Whether it is connected, or connecting, and may take another run."""
         broken = self._task.done() or (
             self._ready.done() and (self._ready.exception() is not None or self._ready.result()[0].lost.is_set())
         )
         return not broken and not self._stop.is_set() and self.count < RUNS_PER_SESSION
 
     async def close(self) -> None:
-        """End it; what still runs on it ends too."""
+        """End the session and whatever still runs on it."""
         self._stop.set()
         if not self._ready.done():
             self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([self._task])
         if self._ready.done() and not self._ready.cancelled():
-            self._ready.exception()  # it was told to those who asked
+            self._ready.exception()  # `get` has raised it already; asyncio need not warn
 
 
 class Engine:
-    """One engine. name: for people. capacity: how many runs it is made for. changed: is called when `trouble` changes."""
+    """One engine. name: for messages. capacity: how many runs it is meant for. changed: called when `trouble` changes."""
 
     def __init__(self, name: str, open_: Open, *, capacity: int | None = None, changed: Callable[[], None]) -> None:
         self.name, self.capacity = name, capacity
         self.trouble = ""
         """Why it takes no runs now, or ""."""
         self._open, self._changed = open_, changed
-        self._hosted: list[Hosted] = []
+        self._leases: list[SessionLease] = []
         self._opening = asyncio.Lock()
-        self._coming = 0
-        self._mending: asyncio.Task[None] | None = None
+        self._arriving = 0
+        self._reconnecting: asyncio.Task[None] | None = None
 
     @property
     def load(self) -> float:
-        """How full it is: runs, in parts of its capacity where it has one."""
-        runs = self._coming + sum(len(hosted.runs) for hosted in self._hosted)
+        """Number of runs, as a fraction of the capacity where it has one."""
+        runs = self._arriving + sum(len(lease.runs) for lease in self._leases)
         return runs / self.capacity if self.capacity else float(runs)
 
     @property
@@ -92,53 +98,53 @@ class Engine:
         return self.capacity is not None and self.load >= 1
 
     @asynccontextmanager
-    async def hosting(self, run: RunId) -> AsyncIterator["tuple[Session, Images]"]:
-        """Keep a run on one session for as long as the block lasts. Raises PreflightError when the engine cannot be reached."""
-        self._coming += 1  # at once: whoever looks for the least loaded engine meanwhile must count it
+    async def leased(self, run: RunId) -> AsyncIterator["tuple[Session, Images]"]:
+        """Keep a run on one session for the duration of the block. Raises PreflightError when the engine cannot be reached."""
+        self._arriving += 1  # counted at once, so that a concurrent run sees this engine's load
         try:
-            hosted = await self._current()
-            hosted.runs.add(run)
-            hosted.count += 1
+            lease = await self._current()
+            lease.runs.add(run)
+            lease.count += 1
         finally:
-            self._coming -= 1
+            self._arriving -= 1
         try:
-            yield await hosted.get()
+            yield await lease.get()
         finally:
-            hosted.runs.discard(run)
-            if not hosted.usable and not hosted.runs:
-                await self._dismiss(hosted)
+            lease.runs.discard(run)
+            if not lease.usable and not lease.runs:
+                await self._drop(lease)
 
-    async def _current(self) -> Hosted:
+    async def _current(self) -> SessionLease:
         async with self._opening:
-            for hosted in self._hosted:
-                if hosted.usable and await (await hosted.get())[0].answers():
-                    return hosted
-            for hosted in [each for each in self._hosted if not each.runs]:
-                await self._dismiss(hosted)
-            fresh = Hosted(self._open)
-            self._hosted.append(fresh)
+            for lease in self._leases:
+                if lease.usable and await (await lease.get())[0].answers():
+                    return lease
+            for lease in [each for each in self._leases if not each.runs]:
+                await self._drop(lease)
+            fresh = SessionLease(self._open)
+            self._leases.append(fresh)
             try:
                 await fresh.get()
             except BaseException:
-                await self._dismiss(fresh)
+                await self._drop(fresh)
                 raise
             return fresh
 
-    async def _dismiss(self, hosted: Hosted) -> None:
-        if hosted in self._hosted:
-            self._hosted.remove(hosted)
-        await hosted.close()
+    async def _drop(self, lease: SessionLease) -> None:
+        if lease in self._leases:
+            self._leases.remove(lease)
+        await lease.close()
 
     async def suspect(self, session: "Session") -> None:
-        """Look whether an engine is gone whose query failed; when it is, take no runs until it is back."""
+        """Check whether the engine is gone after one of its queries failed; if so, take no runs until it is back."""
         if self.trouble or (not session.lost.is_set() and await session.answers()):
             return
         session.lost.set()
-        if not self.trouble:  # another run that lost it may have asked meanwhile
+        if not self.trouble:  # another run that lost it may have checked meanwhile
             self._set_trouble(f"the Dagger engine ({self.name}) is gone; trying to reach it again")
-            self._mending = asyncio.ensure_future(self._mend())
+            self._reconnecting = asyncio.ensure_future(self._reconnect())
 
-    async def _mend(self) -> None:
+    async def _reconnect(self) -> None:
         pause = 1.0
         while True:
             try:
@@ -148,7 +154,7 @@ class Engine:
             except CctermError as error:
                 _log.info("engine %s: %s", self.name, error)
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
 
     def _set_trouble(self, text: str) -> None:
         self.trouble = text
@@ -156,7 +162,7 @@ class Engine:
 
     async def close(self) -> None:
         """End all sessions."""
-        if self._mending:
-            self._mending.cancel()
-            await asyncio.wait([self._mending])  # it may be in the middle of opening a session
-        await asyncio.gather(*(self._dismiss(hosted) for hosted in list(self._hosted)))
+        if self._reconnecting:
+            self._reconnecting.cancel()
+            await asyncio.wait([self._reconnecting])  # it may be opening a session
+        await asyncio.gather(*(self._drop(lease) for lease in list(self._leases)))

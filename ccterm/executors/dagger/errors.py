@@ -1,11 +1,15 @@
-"""What the SDK raises, as the errors of ccterm: an engine that is gone is one error, however it went."""
+"""Maps the SDK's exceptions to ccterm's errors. However an engine goes away, the result is one error."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import dagger
 import httpx
 
 from ccterm.causes import Cause
-from ccterm.errors import StepError
+from ccterm.errors import PreflightError, StepError
 
+T = TypeVar("T")
 GONE = (dagger.TransportError, dagger.ClientConnectionError, httpx.HTTPError, ConnectionError)
 """What a query raises when its session or its engine is gone."""
 _CLOSING = (
@@ -16,23 +20,48 @@ _CLOSING = (
     "context canceled",
     "not found in session",
 )
+_OFFLINE = "check the network; offline, name the tarball of an image in CCTERM_BASE_IMAGE (docker save makes one)"
+_SHOW = "ccterm image build shows all of its output"
+_NETWORK_WORDS = ("resolve", "network", "connect", "timed out", "temporary failure", "unreachable", "enotfound", "eai_again")
 
 
 def is_gone(error: BaseException) -> bool:
-    """Return whether an error says that the session or its engine is gone, which a dying session says in several ways."""
+    """Return whether an error means that the session or its engine is gone; a closing session reports that in several ways."""
     if isinstance(error, GONE):
         return True
     return isinstance(error, dagger.QueryError) and any(word in str(error).lower() for word in _CLOSING)
 
 
-def engine_fault(what: str, error: BaseException) -> StepError:
-    """Return an error of the engine as the one that ends a run."""
+def engine_error(doing: str, error: BaseException) -> StepError:
+    """Return an engine's error as the one that ends a run. doing: what was happening, as words that follow "while"."""
     if is_gone(error):
-        return StepError(Cause.ENGINE, f"the Dagger engine went away while {what}", "see whether it runs (ccterm check)", reason="gone")
-    return StepError(Cause.ENGINE, f"the Dagger engine failed while {what}: {first_line(error)}", "ccterm check")
+        return StepError(
+            Cause.ENGINE, f"the Dagger engine went away while {doing}", "check that it is running (ccterm check)", reason="gone"
+        )
+    return StepError(Cause.ENGINE, f"the Dagger engine failed while {doing}: {first_line(error)}", "ccterm check")
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error of the engine says, for people: one line, without its trace id."""
+    """Return an engine's error message as one line, without its trace id."""
     lines = [line.strip() for line in str(error).split(" [traceparent:")[0].splitlines() if line.strip()]
     return lines[0][:500] if lines else type(error).__name__
+
+
+async def image_query(query: Awaitable[T], doing: str) -> T:
+    """Await a query about an image. Raises PreflightError in one sentence, StepError when the engine went away."""
+    try:
+        return await query
+    except dagger.ExecError as error:
+        last = " / ".join(line.strip() for line in (error.stderr or error.stdout).splitlines()[-4:] if line.strip())
+        raise PreflightError(f"{doing} failed: {last or f'exit {error.exit_code}'}", _image_fix(last)) from error
+    except dagger.DaggerError as error:
+        if is_gone(error):
+            raise engine_error(doing, error) from error
+        raise PreflightError(f"{doing} failed: {first_line(error)}", _image_fix(str(error))) from error
+
+
+def _image_fix(words: str) -> str:
+    low = words.lower()
+    if "no space left" in low:
+        return "free some space on the engine's disk (dagger core engine local-cache prune)"
+    return _OFFLINE if any(word in low for word in _NETWORK_WORDS) else _SHOW

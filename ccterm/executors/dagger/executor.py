@@ -1,4 +1,4 @@
-"""The Dagger executor: a pool of engines, each run on one of them from its first step to its last."""
+"""The Dagger executor: a pool of engines. Each run stays on one of them from its first step to its last."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """An engine to use: its runner host, None = the one that the Dagger CLI finds or starts; and how many runs it is made for."""
+    """An engine to use. runner: its runner host; None = the one that the Dagger CLI finds or starts. capacity: how many runs it is meant for."""
 
     runner: str | None = None
     capacity: int | None = None
@@ -37,7 +37,7 @@ class EngineChoice:
 
 @dataclass(frozen=True)
 class DaggerOptions:
-    """What the user chose. cli: the Dagger CLI; None = found. base: of ccterm's own image; None = node:20-slim by digest."""
+    """The user's choices. cli: the Dagger CLI; None = search for it. base: of ccterm's own image; None = node:20-slim by digest."""
 
     engines: Sequence[EngineChoice] = (EngineChoice(),)
     cli: Path | None = None
@@ -46,12 +46,12 @@ class DaggerOptions:
 
 
 class DaggerExecutor:
-    """The executor of `--mode dagger`. cache: where images are kept; lib: where the programs of boxes are laid out."""
+    """The executor of `--mode dagger`. cache: where images are kept; bundles: where guest bundles are written."""
 
-    def __init__(self, options: DaggerOptions, *, cache: Path, lib: Path, environ: Mapping[str, str] = os.environ) -> None:
-        self._options, self._lib, self.environ = options, lib, environ
+    def __init__(self, options: DaggerOptions, *, cache: Path, bundles: Path, environ: Mapping[str, str] = os.environ) -> None:
+        self._options, self._bundles, self.environ = options, bundles, environ
         self.images = ImageStore(cache / "images")
-        self.recipe = ImageSpec(options.base or BASE, options.claude_version)
+        self.image_spec = ImageSpec(options.base or BASE, options.claude_version)
         self._watchers: list[Callable[[], None]] = []
         self._engines = [
             Engine(
@@ -64,25 +64,25 @@ class DaggerExecutor:
         ]
 
     async def __aenter__(self) -> "DaggerExecutor":
-        """Nothing is started before the first run asks for it."""
+        """Do nothing: engines are connected on first use."""
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """End all sessions, and with them whatever runs in containers."""
+        """End all sessions, and with them everything that runs in containers."""
         await asyncio.gather(*(engine.close() for engine in self._engines))
 
     @asynccontextmanager
     async def _opened(self, choice: EngineChoice) -> AsyncIterator["tuple[Session, Images]"]:
-        await dial(choice.runner)  # first: who named a dead engine learns it before anything is loaded
+        await dial(choice.runner)  # first, so that a dead engine is reported before anything is loaded
         await load_sdk()
         from ccterm.executors.dagger.images import Images
         from ccterm.executors.dagger.network import Network
         from ccterm.executors.dagger.session import open_session
 
         cli = await self.cli()
-        lib = await asyncio.to_thread(guest_bundle, self._lib)
+        bundle = await asyncio.to_thread(guest_bundle, self._bundles)
         async with open_session(cli, self.environ, choice.runner) as session:
-            images = Images(session, self.recipe, self.images, lib, Network(session.client, self.environ))
+            images = Images(session, self.image_spec, self.images, bundle, Network(session.client, self.environ))
             try:
                 yield session, images
             finally:
@@ -98,19 +98,19 @@ class DaggerExecutor:
         return [choice.runner for choice in self._options.engines if choice.runner]
 
     def connected(self) -> AbstractAsyncContextManager["tuple[Session, Images]"]:
-        """Connect to the least loaded engine for a while. Raises PreflightError."""
-        return self._least_loaded().hosting(RunId(new_id()))
+        """Connect to the least loaded engine for the duration of the block. Raises PreflightError."""
+        return self._least_loaded().leased(RunId(new_id()))
 
     def _changed(self) -> None:
         for changed in self._watchers:
             changed()
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `trouble` or `capacity` has changed."""
+        """Call `changed` whenever `trouble` or `capacity` changes."""
         self._watchers.append(changed)
 
     def trouble(self) -> str:
-        """Return why no run can start here at the moment, or ""."""
+        """Return why no run can start at the moment, or ""."""
         return "" if any(not engine.trouble for engine in self._engines) else self._engines[0].trouble
 
     def capacity(self) -> int | None:
@@ -119,12 +119,12 @@ class DaggerExecutor:
         return None if None in capacities else sum(capacity or 0 for capacity in capacities)
 
     async def prepare(self, image: ImageChoice) -> None:
-        """Connect to an engine and make sure that the images are there. Raises PreflightError."""
-        if not self.trouble():  # else it was there, and is being waited for: runs are held meanwhile
-            await self.made(image)
+        """Connect to an engine and make sure that it has the images. Raises PreflightError."""
+        if not self.trouble():  # while an engine is away, runs are held and wait for it
+            await self.build_image(image)
 
-    async def made(self, image: ImageChoice) -> ImageRecord:
-        """Return the record of an image, made when it is not there yet. Raises PreflightError."""
+    async def build_image(self, image: ImageChoice) -> ImageRecord:
+        """Return the record of an image, building it first if needed. Raises PreflightError."""
         try:
             async with self.connected() as (_, images):
                 return (await images.agent(image)).record
@@ -140,7 +140,7 @@ class DaggerExecutor:
         """Open the boxes of one run on the least loaded engine. Raises StepError when none can be used."""
         engine = self._least_loaded()
         try:
-            async with engine.hosting(run_id) as (session, images):
+            async with engine.leased(run_id) as (session, images):
                 from ccterm.executors.dagger.boxes import DaggerBoxes
 
                 try:
@@ -152,14 +152,14 @@ class DaggerExecutor:
         except PreflightError as error:
             raise StepError(Cause.ENGINE, error.message, error.fix) from error
 
-    def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:  # noqa: ARG002 - nothing outlives any run
-        """Return None: containers end with the session of their owner."""
+    def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:  # noqa: ARG002 - nothing outlives a run
+        """Return None: containers end with their session."""
         return None
 
-    def address(self, host: str, port: int) -> tuple[str, int]:  # noqa: ARG002 - every loopback is the host's
+    def address(self, host: str, port: int) -> tuple[str, int]:  # noqa: ARG002 - each alias is for the host's loopback
         """Return the alias by which a box reaches the host's loopback."""
         return f"loopback-{port}", port
 
     def checks(self) -> Sequence[Check]:
-        """Return what the Dagger executor needs."""
+        """Return the checks, from the CLI to a container."""
         return dagger_checks(self)

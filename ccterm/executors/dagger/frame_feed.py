@@ -1,4 +1,4 @@
-"""From an exec's output, which comes twice, to its frames, each once: live as far as the log stream brings them, the rest from its stdout."""
+"""Turns an exec's output, which arrives twice, into its frames, each delivered once: live from the log stream, the rest from stdout."""
 
 import asyncio
 
@@ -9,36 +9,43 @@ from ccterm.executors.frames import FrameError, FrameReader
 
 _FIRST = '{"n":0,'
 _TAIL = 4096
+_SHOWN = 500
 
 
 class FrameFeed:
-    """The frames of one exec. sink: takes each in order; what it raises ends the step. beside: whether services run beside it,
-    whose output becomes notes.
+    """The frames of one exec.
 
-    The log stream may drop, repeat or regroup records. Frames are numbered, so a gap is seen: then nothing more is taken from it, and
-    `complete` brings what is missing.
+    sink: takes each frame in order; an exception from it ends the step. services: whether service containers run beside the exec;
+    their output becomes notes.
+
+    The log stream may drop, repeat or regroup records. Frames are numbered, so a gap is noticed; from then on the stream is ignored,
+    and `complete` delivers the rest.
     """
 
-    def __init__(self, sink: FrameSink, *, beside: bool = False) -> None:
-        self._sink, self._beside = sink, beside
+    def __init__(self, sink: FrameSink, *, services: bool = False) -> None:
+        self._sink, self._services = sink, services
         self._reader = FrameReader()
         self._number = 0
         self._broken = False
         self._span = ""
         self.report: Frame | None = None
-        self.last_words = ""
-        """The end of what it printed on stderr: for people, when it broke."""
+        self._stderr = ""
         self.began = asyncio.Event()
-        """Set when the live stream brought anything of it."""
+        """Set once the live stream delivered anything."""
         self.over = asyncio.Event()
-        """Set when nothing more will come live."""
+        """Set once the live stream has nothing more to deliver."""
         self.failed: asyncio.Future[StepResult] = asyncio.get_running_loop().create_future()
-        """Gets what the sink raised."""
+        """Gets the exception that the sink raised."""
 
     @property
     def ended(self) -> bool:
         """Whether the program's last frame was delivered."""
         return self._reader.ended
+
+    @property
+    def last_output(self) -> str:
+        """The end of its stderr, to show to the user when it failed."""
+        return self._stderr.strip()[-_SHOWN:]
 
     def record(self, record: LogRecord) -> None:
         """Take one record of the live stream."""
@@ -46,17 +53,17 @@ class FrameFeed:
             self._span = record.span
             self.began.set()
         if record.span != self._span:
-            self._other(record)
+            self._foreign(record)
         elif record.stream == 2:
-            self.last_words = (self.last_words + record.text)[-_TAIL:]
+            self._stderr = (self._stderr + record.text)[-_TAIL:]
         elif not self._broken:
             self._live(record)
 
-    def _other(self, record: LogRecord) -> None:
-        """Take what comes from another exec of the same query, or from ours before its first frame."""
+    def _foreign(self, record: LogRecord) -> None:
+        """Take output of another exec of the same query, or of this one before its first frame."""
         if not self._span:
-            self.last_words = (self.last_words + record.text)[-_TAIL:]
-        if self._beside:
+            self._stderr = (self._stderr + record.text)[-_TAIL:]
+        if self._services:
             for line in filter(str.strip, record.text.splitlines()):
                 self._deliver(Frame(n=-1, t=0.0, k="note", d=f"service: {line}"))
 
@@ -69,11 +76,11 @@ class FrameFeed:
             self.over.set()
 
     def restart(self) -> None:
-        """Say that the stream begins anew from its first record: what was delivered already is passed over."""
+        """Expect the stream to start again from its first record; frames that were delivered are skipped."""
         self._reader, self._broken, self._span = FrameReader(), False, ""
 
     def complete(self, stdout: str) -> None:
-        """Deliver what the live stream did not bring. Raises FrameError when even the whole output is broken."""
+        """Deliver what the live stream did not. Raises FrameError when the whole output is broken, too."""
         if self.ended:
             return
         reader = FrameReader()
@@ -94,5 +101,5 @@ class FrameFeed:
             self.report = frame
         try:
             self._sink(frame)
-        except Exception as error:  # noqa: BLE001 - it goes to whoever waits for the step, not into the stream that serves all runs
+        except Exception as error:  # noqa: BLE001 - it ends the step, not the stream that serves all runs
             self.failed.set_exception(error)

@@ -1,4 +1,4 @@
-"""The images that were made, on this machine's disk: each a tarball that any engine can take in without a registry, and its record."""
+"""The images that were built, on this machine's disk: for each a tarball that any engine can import without a registry, and a record."""
 
 import hashlib
 import json
@@ -17,13 +17,13 @@ _CHUNK = 1024 * 1024
 
 
 class ImageRecord(Value):
-    """One image that boxes are made of."""
+    """One image for boxes."""
 
     key: str
     name: str
-    """What it was made from, for people."""
+    """Its base, for messages."""
     base_digest: str
-    """What identifies what it was made from."""
+    """Digest that identifies its base."""
     claude_version: str
     platform: str
     built: datetime
@@ -31,11 +31,11 @@ class ImageRecord(Value):
     size: int
     """Bytes."""
     digest: str
-    """sha256 of the tarball."""
+    """Sha256 of the tarball."""
 
     @property
     def usable(self) -> bool:
-        """Whether its tarball is still the one that was recorded."""
+        """Whether its tarball still has the recorded size."""
         try:
             return self.tarball.stat().st_size == self.size
         except OSError:
@@ -43,23 +43,23 @@ class ImageRecord(Value):
 
 
 class ImageStore:
-    """The records and tarballs in one directory, which several processes may use."""
+    """The records and tarballs in one directory, which several processes may share."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def place(self, key: str) -> Path:
-        """Return where the tarball of an image goes; its directory is there. Raises StateError."""
+    def tarball_path(self, key: str) -> Path:
+        """Return the path for an image's tarball, in a directory that exists. Raises StateError."""
         self._directory.parent.mkdir(parents=True, exist_ok=True)
         private_directory(self._directory)
         return self._directory / f"{key}.tar"
 
     def log(self, key: str) -> Path:
-        """Return the directory of the transcript of an image's making."""
+        """Return the directory of the transcript of an image's build."""
         return self._directory / f"{key}.log"
 
     def get(self, key: str) -> ImageRecord | None:
-        """Return the record of an image, or None when it is not there or its tarball is gone."""
+        """Return the record of an image, or None when there is none or its tarball is gone."""
         record = self._read(self._directory / f"{key}.json")
         return record if record and record.usable else None
 
@@ -73,7 +73,7 @@ class ImageStore:
         yield from sorted(records, key=lambda record: record.built)
 
     def remove(self, record: ImageRecord) -> None:
-        """Remove an image's record, and its tarball where it is ours."""
+        """Remove an image's record, and its tarball unless it is the user's own."""
         (self._directory / f"{record.key}.json").unlink(missing_ok=True)
         if record.tarball.parent == self._directory:
             record.tarball.unlink(missing_ok=True)
@@ -85,20 +85,20 @@ class ImageStore:
 
 
 def is_tarball(base: str) -> bool:
-    """Return whether the base of an image is a file of this machine rather than a name that a registry knows."""
+    """Return whether the base of an image is a file on this machine, not a name in a registry."""
     return base.startswith(("/", "./", "../", "~")) or base.endswith((".tar", ".tar.gz", ".tgz"))
 
 
 def tarball(base: str) -> Path:
-    """Return the tarball that a base names, absolute. Raises PreflightError when it is not there."""
+    """Return the absolute path of a tarball. Raises PreflightError when it does not exist."""
     path = Path(base).expanduser().absolute()
     if not path.is_file():
-        raise PreflightError(f"the image tarball {path} is not there", "docker save makes one; or name a reference in CCTERM_BASE_IMAGE")
+        raise PreflightError(f"the image tarball {path} does not exist", "docker save makes one; or name a reference in CCTERM_BASE_IMAGE")
     return path
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, of any size. Raises StateError."""
+    """Return the sha256 of a file of any size. Raises StateError."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -110,6 +110,6 @@ def file_digest(path: Path) -> str:
 
 
 def stamp(path: Path) -> str:
-    """Return what changes when a file does, without reading it."""
+    """Return a fingerprint of a file's path, size and time, without reading it."""
     facts = path.stat()
     return json.dumps([str(path), facts.st_size, facts.st_mtime_ns])

@@ -1,4 +1,4 @@
-"""The live output of all execs of a session: one reader of its log stream, which hands each record to whoever waits for its trace."""
+"""Reads a session's log stream, the live output of all of its execs, and passes each record to the listener of its trace."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ from ccterm.executors.dagger.cli_session import Address
 from ccterm.executors.dagger.records import LogRecord, log_records
 
 SUBSCRIBE_SECONDS = 5.0
-_AGAIN_SECONDS = 0.2
+_RETRY_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
 
-class Listener(Protocol):
+class LogListener(Protocol):
     """Takes the records of one trace."""
 
     def record(self, record: LogRecord) -> None:
@@ -25,12 +25,12 @@ class Listener(Protocol):
         ...
 
     def restart(self) -> None:
-        """Learn that the stream begins anew from its first record."""
+        """Be told that the stream starts again from its first record."""
         ...
 
 
 class SseEvent(NamedTuple):
-    """One event; a field that was not sent is empty."""
+    """One server-sent event; a field that was not sent is empty."""
 
     name: str
     id: str
@@ -38,14 +38,14 @@ class SseEvent(NamedTuple):
 
 
 class SseSplitter:
-    """Feeds on chunks of a response, gives whole events."""
+    """Turns chunks of a response into events."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
 
     def feed(self, chunk: bytes) -> Iterator[SseEvent]:
-        """Yield the events that are complete now."""
+        """Yield the events that are now complete."""
         self._buffer += chunk
         begin = 0
         while (end := self._buffer.find(b"\n\n", max(begin, self._searched))) >= 0:
@@ -58,13 +58,14 @@ class SseSplitter:
 
 
 class LogStream:
-    """Reads the log stream of one session for as long as the block lasts, again from where it was when the connection breaks."""
+    """Reads the log stream of one session for the duration of the block; after a broken connection it resumes."""
 
     def __init__(self, address: Address) -> None:
         self._url = f"http://127.0.0.1:{address.port}/v1/logs"
         self._auth = (address.token, "")
-        self._feeds: dict[str, Listener] = {}
-        self._subscribed = asyncio.Event()
+        self._listeners: dict[str, LogListener] = {}
+        self._subscribed = False
+        self._answered = asyncio.Event()
         self._last = ""
         self._reading: asyncio.Task[None] | None = None
 
@@ -79,52 +80,56 @@ class LogStream:
             await self._reading
 
     async def live(self) -> bool:
-        """Wait until the stream answers, at most five seconds. Returns whether it does."""
+        """Wait until the engine answers, at most five seconds. Returns whether it streams output while execs run."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._subscribed.wait(), SUBSCRIBE_SECONDS)
-        return self._subscribed.is_set()
+            await asyncio.wait_for(self._answered.wait(), SUBSCRIBE_SECONDS)
+        return self._subscribed
 
     @contextmanager
-    def feeding(self, trace: str, feed: Listener) -> Iterator[None]:
-        """Hand the records of a trace to `feed` for as long as the block lasts."""
-        self._feeds[trace] = feed
+    def listening(self, trace: str, listener: LogListener) -> Iterator[None]:
+        """Pass the records of a trace to `listener` for the duration of the block."""
+        self._listeners[trace] = listener
         try:
             yield
         finally:
-            del self._feeds[trace]
+            del self._listeners[trace]
 
     async def _read(self) -> None:
-        async with httpx.AsyncClient(timeout=httpx.Timeout(None, connect=SUBSCRIBE_SECONDS), auth=self._auth, trust_env=False) as http:
+        timeout = httpx.Timeout(None, connect=SUBSCRIBE_SECONDS)
+        # verify=False: the connection is plain HTTP on the loopback, and loading certificates takes 25 ms
+        async with httpx.AsyncClient(timeout=timeout, auth=self._auth, trust_env=False, verify=False) as http:
             while True:
                 try:
                     await self._read_once(http)
                 except httpx.HTTPError as error:
                     _log.debug("log stream: %s", error)
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _read_once(self, http: httpx.AsyncClient) -> None:
         headers = {"X-Last-Event-ID": self._last} if self._last else {}
         splitter, found = SseSplitter(), False
         async with http.stream("GET", self._url, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
+                self._answered.set()
                 return
             async for chunk in response.aiter_raw():
                 for event in splitter.feed(chunk):
                     found |= self._event(event)
-        if not found and self._last:  # the number was not known any more: from the first record again
+        if not found and self._last:  # the id is no longer known: start again from the first record
             self._last = ""
-            for feed in self._feeds.values():
-                feed.restart()
+            for listener in self._listeners.values():
+                listener.restart()
 
     def _event(self, event: SseEvent) -> bool:
-        """Take one event. Returns whether it held records."""
+        """Take one event. Return whether it held records."""
         if event.name == "subscribed":
-            self._subscribed.set()
+            self._subscribed = True
+            self._answered.set()
         if event.name != "logs":
             return False
         for record in log_records(event.data):
-            if feed := self._feeds.get(record.trace):
-                feed.record(record)
+            if listener := self._listeners.get(record.trace):
+                listener.record(record)
         self._last = event.id or self._last
         return True
 
@@ -132,7 +137,7 @@ class LogStream:
 def _event(block: bytes) -> SseEvent:
     fields: dict[bytes, list[bytes]] = {}
     for line in block.split(b"\n"):
-        name, _, value = line.partition(b":")  # `data` of "subscribed" comes without a colon
+        name, _, value = line.partition(b":")  # the `data` line of "subscribed" has no colon
         fields.setdefault(name.strip(), []).append(value.removeprefix(b" "))
     kind, number = (b"".join(fields.get(key, [])).decode("utf-8", "replace") for key in (b"event", b"id"))
     return SseEvent(kind, number, b"\n".join(fields.get(b"data", [])))

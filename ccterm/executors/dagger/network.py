@@ -1,4 +1,4 @@
-"""How boxes get out: services of the user's own loopback by an alias, the user's proxies and certificates."""
+"""The network of boxes: the host's loopback services under aliases, and the user's proxies and certificates."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,24 +9,24 @@ import dagger
 from dagger import PortForward
 
 from ccterm.executors.base import Step
-from ccterm.executors.dagger.cached_ids import CachedService
+from ccterm.executors.dagger.dagger_private import asking_id_once
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-"""Where a user names the certificates of a company's proxy; any of them holds for all tools in a box."""
-_CA_PLACE = "/etc/ssl/certs/ccterm-host.pem"
+"""Variables that may name the certificates of a company's proxy; the first one set is used for all tools in a box."""
+_CA_PATH = "/etc/ssl/certs/ccterm-host.pem"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NETLESS = ("commit",)
-"""Programs that get no network."""
+"""Programs without network settings."""
 
 
 def alias(port: int) -> str:
-    """Return how a box names the host's loopback at a port: one word, as only such may be reached by http."""
+    """Return a box's name for the host's loopback at a port. It has no dots: only such names may be reached over plain http."""
     return f"loopback-{port}"
 
 
 class _Proxy(NamedTuple):
-    """A proxy as boxes name it. port, host: where it listens on the host's loopback; 0, "" = it is elsewhere."""
+    """A proxy as boxes see it. port, host: where it listens on the host's loopback; 0, "" = it is elsewhere."""
 
     value: str
     secret: bool
@@ -35,7 +35,7 @@ class _Proxy(NamedTuple):
 
     @classmethod
     def read(cls, name: str, value: str) -> "_Proxy":
-        """Read what the user's environment says."""
+        """Read a proxy variable."""
         parts = urlsplit(value if "://" in value else f"http://{value}")
         secret = bool(parts.username or parts.password)
         if parts.hostname not in _LOOPBACK or name.lower().startswith("no"):
@@ -45,7 +45,7 @@ class _Proxy(NamedTuple):
 
 
 class Network:
-    """What the user's environment says of the network, for one session. CommitStep gets none of it: it needs no network."""
+    """The network settings in the user's environment, applied to the containers of one session. The commit step gets none of them."""
 
     def __init__(self, client: dagger.Client, environ: Mapping[str, str]) -> None:
         self._client = client
@@ -53,17 +53,17 @@ class Network:
         self._ca = next((Path(environ[name]) for name in _CA if environ.get(name) and Path(environ[name]).is_file()), None)
         self._services: dict[tuple[str, int], dagger.Service] = {}
 
-    def networked(self, container: dagger.Container) -> dagger.Container:
-        """Return a container whose programs know the user's proxies and certificates."""
+    def with_settings(self, container: dagger.Container) -> dagger.Container:
+        """Return a container with the user's proxies and certificates."""
         for name, proxy in self._proxies.items():
             if proxy.secret:
                 container = container.with_secret_variable(name, self._client.set_secret(f"proxy-{name}", proxy.value))
             else:
                 container = container.with_env_variable(name, proxy.value)
-        return self._certified(container)
+        return self._with_certificates(container)
 
-    def opened(self, box: dagger.Container, step: Step) -> dagger.Container:
-        """Return the box with the host's services that its step may reach."""
+    def with_host_services(self, box: dagger.Container, step: Step) -> dagger.Container:
+        """Return a box that can reach the host services of its step."""
         ports = {port: host for host, port in step.reaches}
         if step.program not in NETLESS:
             ports |= {proxy.port: proxy.host for proxy in self._proxies.values() if proxy.port}
@@ -73,13 +73,13 @@ class Network:
 
     def _service(self, host: str, port: int) -> dagger.Service:
         if (host, port) not in self._services:
-            self._services[host, port] = CachedService(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
+            self._services[host, port] = asking_id_once(self._client.host().service([PortForward(backend=port, frontend=port)], host=host))
         return self._services[host, port]
 
-    def _certified(self, box: dagger.Container) -> dagger.Container:
+    def _with_certificates(self, box: dagger.Container) -> dagger.Container:
         if self._ca is None:
             return box
-        box = box.with_file(_CA_PLACE, self._client.host().file(str(self._ca)), permissions=0o644)
+        box = box.with_file(_CA_PATH, self._client.host().file(str(self._ca)), permissions=0o644)
         for name in (*_CA, "GIT_SSL_CAINFO"):
-            box = box.with_env_variable(name, _CA_PLACE)
+            box = box.with_env_variable(name, _CA_PATH)
         return box

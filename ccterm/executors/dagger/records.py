@@ -1,4 +1,4 @@
-"""The log records inside a Dagger session's events: OTLP as JSON, of which only what an exec printed is kept."""
+"""Parses the log records in a Dagger session's events (OTLP as JSON); only the output of execs is kept."""
 
 import base64
 import binascii
@@ -10,11 +10,11 @@ from pydantic import JsonValue
 
 _SCOPE = "dagger.io/engine.buildkit"
 _VERBOSE = "dagger.io/logs.verbose"
-"""Marks records that repeat the results of calls, with marks of their end of their own."""
+"""Attribute of records that repeat the results of calls; they have end marks of their own, which must not be counted."""
 
 
 class LogRecord(NamedTuple):
-    """A piece of what an exec printed. trace: hex, as sent with the query that started it; stream: 1 stdout, 2 stderr."""
+    """A piece of an exec's output. trace: in hex, as sent with the query that started it. stream: 1 stdout, 2 stderr."""
 
     trace: str
     span: str
@@ -24,7 +24,7 @@ class LogRecord(NamedTuple):
 
 
 def log_records(data: bytes) -> Iterator[LogRecord]:
-    """Yield what execs printed; anything else in the event, or an event that is no JSON, gives nothing."""
+    """Yield the output of execs; everything else in an event, and an event that is not JSON, is skipped."""
     try:
         event: JsonValue = json.loads(data)
     except ValueError:

@@ -1,9 +1,8 @@
-"""One step's box on this machine: a private directory with the step's inputs, its request and links to what it may share."""
+"""One step's box on this machine: a private directory with the step's inputs, its request and links to shared directories."""
 
 import json
 import re
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,42 +18,42 @@ TMP_PREFIX = "ccterm-box-"
 
 @dataclass(frozen=True)
 class Box:
-    """A box ready to run in. left_out: what of its inputs could not be copied."""
+    """A box that is ready to run. left_out: what could not be copied of its inputs."""
 
     root: Path
     tmp: Path
     """Its private TMPDIR."""
     left_out: tuple[str, ...]
     moves: tuple[tuple[Path, Path], ...] = ()
-    """Inputs that are handed over instead of copied: from, to."""
+    """Inputs that are moved instead of copied: from, to."""
 
-    def take_over(self) -> None:
-        """Move in what is handed over: after the record is written, so that at no moment a dead owner's work is in no record's box."""
+    def move_inputs(self) -> None:
+        """Move inputs into the box. Only after its record is written: the work must be in some recorded box if the daemon dies."""
         for source, target in self.moves:
             source.rename(target)
 
     @property
-    def outside(self) -> str | None:
-        """The TMPDIR, when it is not in the box."""
+    def outside_tmp(self) -> str | None:
+        """The TMPDIR when it lies outside the box, else None."""
         return None if self.tmp.parent == self.root else str(self.tmp)
 
     @property
     def record(self) -> Path:
-        """Where the record of its process lies: beside the box, where the step does not see it."""
+        """Path of the record of its process: beside the box, out of the step's sight."""
         return self.root.with_name(f"{self.root.name}.json")
 
     @property
-    def complaints(self) -> Path:
-        """Where the program's stderr goes: for people, when it broke."""
+    def stderr(self) -> Path:
+        """Path of the program's stderr, which is shown when the program fails."""
         return self.root.with_name(f"{self.root.name}.stderr")
 
     def outputs(self, step: Step) -> dict[str, Artifact]:
-        """Return those outputs of the step that are there."""
+        """Return the outputs of the step that exist."""
         return {name: Artifact(str(self.root / name)) for name in step.outputs if _is_directory(self.root / name)}
 
 
 def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Control | None) -> Box:
-    """Fill the box of a step. Raises OSError when it cannot be done."""
+    """Fill the box of a step. Raises OSError."""
     left_out: list[str] = []
     for mount, artifact in step.inputs.items():
         (root / mount).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +61,7 @@ def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Contro
             left_out += copy_tree(Path(artifact.handle), root / mount)
     for mount, name in step.caches.items():
         _link(root / mount, _cache(state_dir, "mirrors" if mount == "mirror" else "caches", name))
-    for mount, path in _sockets(step, control).items():
+    for mount, path in step.all_sockets(control).items():
         _link(root / mount, path)
     (root / "request.json").write_text(json.dumps(dict(step.request)), encoding="utf-8")
     moves = tuple((Path(artifact.handle), root / mount) for mount, artifact in step.inputs.items() if mount in step.last_use)
@@ -70,9 +69,9 @@ def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Contro
 
 
 def make_root(root: Path, step: Step) -> Path:
-    """Make the box's directory and its TMPDIR, which is returned. Raises OSError when they cannot be made.
+    """Make the box's directory and its TMPDIR; return the latter. Raises OSError.
 
-    Where users' programs run, TMPDIR has a short name: many put sockets there, and those end at 103 bytes.
+    Where users' programs run, TMPDIR has a short path: many create sockets there, whose paths are limited to 103 bytes.
     """
     root.mkdir(mode=0o700, parents=True)
     if step.image == "agent":
@@ -87,23 +86,18 @@ def _link(name: Path, target: Path) -> None:
 
 
 def _cache(state_dir: Path, kind: str, name: str) -> Path:
-    """Return the directory of a store kept between runs; mirrors of remotes lie apart from the rest."""
+    """Return a directory that is kept between runs; mirrors of remotes are kept apart from other caches."""
     if not _CACHE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a cache")
+        raise ValueError(f"{name!r} is not a valid cache name")
     path = state_dir / kind / name
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
-
-
-def _sockets(step: Step, control: Control | None) -> Mapping[str, Path]:
-    name = step.request.get("control")
-    return {**step.sockets, **({name: control.path} if control and isinstance(name, str) else {})}
 
 
 def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def box_fault(what: str, error: OSError) -> StepError:
-    """Return a fault of this machine as the error that ends a run."""
+def box_error(what: str, error: OSError) -> StepError:
+    """Return a failure of this machine as the error that ends a run."""
     return StepError(Cause.ENGINE, f"{what}: {error.strerror or error}", "check the state directory and the free space on its disk")

@@ -1,4 +1,4 @@
-"""What the local executor needs of this machine, as preflight questions."""
+"""Preflight checks of the local executor: what it needs on this machine."""
 
 import asyncio
 import sys
@@ -12,12 +12,12 @@ _GIT = (2, 25)
 
 
 def local_checks(environ: Mapping[str, str]) -> Sequence[Check]:
-    """Return the checks in the order in which they should be shown."""
+    """Return the checks in display order."""
     return (GitCheck(environ), PythonCheck())
 
 
 class GitCheck:
-    """Git is there, and new enough."""
+    """Check that git is installed and new enough."""
 
     name, group = "git", "local"
 
@@ -25,7 +25,7 @@ class GitCheck:
         self._environ = environ
 
     async def run(self) -> CheckResult:
-        """Ask git for its version."""
+        """Run the check."""
         begin = time.monotonic()
         version = await self._version()
         seconds = time.monotonic() - begin
@@ -49,11 +49,11 @@ class GitCheck:
 
 
 class PythonCheck:
-    """The interpreter that runs the step programs."""
+    """Report the interpreter that runs the step programs."""
 
     name, group = "python", "local"
 
     async def run(self) -> CheckResult:
-        """Say which one it is."""
+        """Return its version."""
         version = ".".join(str(part) for part in sys.version_info[:3])
         return CheckResult(name=self.name, group=self.group, status="pass", text=f"Python {version}")

@@ -1,6 +1,6 @@
-"""ChangeApplier and removes whole trees that a stranger made: links are never followed, special files never opened, odd modes no obstacle.
+"""Copies and removes whole trees of unknown origin: links are never followed, special files never opened, odd modes no obstacle.
 
-Names are bytes here: they need not be text, and pathlib wants text.
+Names are bytes here because they need not be text, which pathlib requires.
 """
 # ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH115, PTH118, PTH211
 
@@ -25,22 +25,22 @@ _PIECE = 1 << 30
 def copy_tree(source: Path, target: Path, *, exclude: Sequence[str] = ()) -> list[str]:
     """Copy a directory to a new one: modes, times, links, fifos and sockets as they are, files shared where the file system can.
 
-    exclude: globs on the path relative to `source`. Returns what could not be copied, as relative paths with the reason.
+    exclude: globs on the path relative to `source`. Returns what could not be copied, one line per path with the first reason.
     Raises OSError when the top directory cannot be read or written, or the disk is full.
     """
     return _Copy(os.fsencode(source), os.fsencode(target), [os.fsencode(pattern) for pattern in exclude]).run()
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a tree whatever its modes and depth; a link is removed, never followed. What cannot be removed stays."""
+    """Remove a tree whatever its modes and depth; a link is removed, not followed. What cannot be removed stays."""
     with contextlib.suppress(OSError):
         if path.is_symlink() or not path.is_dir():
             path.unlink(missing_ok=True)
             return
     top, count = os.fsencode(path), itertools.count()
-    own = secrets.token_hex(8).encode()  # a removal that was killed half-way left names like ours
+    own = secrets.token_hex(8).encode()  # a removal that was killed half-way may have left such names
     waiting = [top]
-    while waiting:  # each directory is brought to the top before it is emptied: no path gets long, no recursion deep
+    while waiting:  # each directory moves to the top before it is emptied: paths stay short, and nothing recurses
         directory = waiting.pop()
         for inner in _emptied(directory):
             raised = b"%s/.removing-%s-%d" % (top, own, next(count))
@@ -55,13 +55,13 @@ def remove_tree(path: Path) -> None:
 
 
 def _emptied(directory: bytes) -> list[bytes]:
-    """Remove what a directory holds but its directories; return those."""
+    """Remove everything in a directory except its subdirectories; return those."""
     inner = []
     with contextlib.suppress(OSError):
         os.chmod(directory, 0o700)
         for entry in list(os.scandir(directory)):
             if entry.is_dir(follow_symlinks=False):
-                os.chmod(entry.path, 0o700)  # what cannot be written cannot be moved either
+                os.chmod(entry.path, 0o700)  # a directory without write permission cannot be moved either
                 inner.append(entry.path)
             else:
                 _unlink(entry.path)
@@ -74,24 +74,24 @@ def _unlink(path: bytes) -> None:
 
 
 class _Copy:
-    """One copy under way."""
+    """One copy in progress."""
 
     def __init__(self, source: bytes, target: bytes, exclude: Sequence[bytes]) -> None:
         self._source, self._target, self._exclude = source, target, exclude
-        self._left_out: list[str] = []
+        self._left_out: dict[bytes, str] = {}
         self._clone = _cloner()
 
     def run(self) -> list[str]:
         os.mkdir(self._target, 0o700)
         directories = [b""]
-        for relative in directories:  # grows while we go: the tree from the top down
+        for relative in directories:  # grows during the loop: the tree, top down
             directories.extend(self._directory(relative))
         for relative in reversed(directories):
             self._finish(relative)
-        return self._left_out
+        return [f"{os.fsdecode(relative)}: {reason}" for relative, reason in self._left_out.items()]
 
     def _directory(self, relative: bytes) -> list[bytes]:
-        """Copy what a directory holds but its directories, which are made and returned."""
+        """Copy the contents of a directory; its subdirectories are only created, and returned."""
         inner = []
         try:
             entries = list(os.scandir(os.path.join(self._source, relative)))
@@ -123,7 +123,7 @@ class _Copy:
             self._file(entry.path, target)
         else:
             facts = entry.stat(follow_symlinks=False)
-            os.mknod(target, facts.st_mode, facts.st_rdev)  # nothing special is ever opened
+            os.mknod(target, facts.st_mode, facts.st_rdev)  # special files are never opened
         return False
 
     def _file(self, source: bytes, target: bytes) -> None:
@@ -169,11 +169,11 @@ class _Copy:
             self._leave_out(relative, error)
 
     def _leave_out(self, relative: bytes, error: OSError) -> None:
-        self._left_out.append(f"{os.fsdecode(relative)}: {error.strerror}")
+        self._left_out.setdefault(relative, error.strerror or str(error))  # a directory may fail twice: when listed and when finished
 
 
 def _shares(reading: int, writing: int) -> bool:
-    """Let two files share their blocks, where the file system can (Linux)."""
+    """Make two files share their blocks where the file system supports it (Linux)."""
     try:
         fcntl.ioctl(writing, _FICLONE, reading)
     except OSError:
@@ -195,7 +195,7 @@ def _range(reading: int, writing: int, start: int, end: int) -> None:
 
 
 def _next_data(reading: int, start: int) -> int | None:
-    """Return where data begins at or after `start`, None when there is only a hole; what cannot be asked for holes is all data."""
+    """Return where data begins at or after `start`, or None when only a hole follows; without support for holes, all is data."""
     try:
         return os.lseek(reading, start, os.SEEK_DATA)
     except OSError as error:
@@ -210,7 +210,7 @@ def _next_hole(reading: int, start: int, size: int) -> int:
 
 
 def _cloner() -> Callable[[bytes, bytes], bool] | None:
-    """Return the system's way to clone a file by name, modes and times included (macOS)."""
+    """Return the system call that clones a file by name with modes and times (macOS), or None."""
     clonefile = getattr(ctypes.CDLL(None), "clonefile", None)
     no_follow = 1
     return clonefile and (lambda source, target: clonefile(source, target, no_follow) == 0)

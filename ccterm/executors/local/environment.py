@@ -1,4 +1,4 @@
-"""What a step sees of the user's environment: next to nothing for ccterm's own tools, everything but secrets for the user's."""
+"""What a step sees of the user's environment: ccterm's own tools get a short list, users' programs everything but secrets."""
 
 import os
 import re
@@ -12,35 +12,19 @@ from ccterm.git.types import MARK
 _TOOL = re.compile(
     r"PATH|LANG|LC_[A-Z]+|TZ|(HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_proxy|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|NIX_SSL_CERT_FILE"
 )
+"""What ccterm's own tools get: enough to start programs, to print text, and to reach the network."""
 _WITHHELD = re.compile(r"(GIT|SSH|CLAUDE_CODE|CCTERM)_.*|CLAUDECODE|ANTHROPIC_(API_KEY|AUTH_TOKEN)|GPG_AGENT_INFO")
-_SECRET_WORDS = frozenset(
-    [
-        "TOKEN",
-        "TOKENS",
-        "SECRET",
-        "SECRETS",
-        "PASSWORD",
-        "PASSWORDS",
-        "PASSWD",
-        "PASSPHRASE",
-        "PASS",
-        "PW",
-        "PAT",
-        "KEY",
-        "KEYS",
-        "APIKEY",
-        "CREDENTIAL",
-        "CREDENTIALS",
-        "CREDS",
-    ]
-)
+"""What users' programs do not get, although its name may look harmless: the state of a calling git, agent or ccterm, and logins."""
+_SECRET_WORDS = re.compile("TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|PASS|PW|PAT|KEYS?|APIKEY|CREDENTIALS?|CREDS")
+"""Words of a name, such as the KEY in STRIPE_KEY."""
 _SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY")
+"""Parts of a name without its underscores, such as PGPASSWORD."""
 
 
 def looks_secret(name: str) -> bool:
-    """Return whether an environment name looks as if its value were a secret."""
+    """Return whether a variable's name suggests that its value is a secret."""
     upper = name.upper()
-    return not _SECRET_WORDS.isdisjoint(re.split(r"[^A-Z]+", upper)) or any(part in upper.replace("_", "") for part in _SECRET_PARTS)
+    return any(map(_SECRET_WORDS.fullmatch, re.split(r"[^A-Z]+", upper))) or any(part in upper.replace("_", "") for part in _SECRET_PARTS)
 
 
 def environment(step: Step, user: Mapping[str, str], box: Box, mark: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Runs steps on this machine: each box a private directory, each artifact a path, no isolation, the same programs as everywhere."""
+"""Runs steps on this machine, without isolation: a box is a private directory, an artifact is a path."""
 
 import asyncio
 import logging
@@ -12,36 +12,36 @@ from ccterm.errors import PreflightError
 from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.guest_bundle import guest_bundle
-from ccterm.executors.local.box import Box, box_fault, make_box, make_root
+from ccterm.executors.local.box import Box, box_error, make_box, make_root
 from ccterm.executors.local.checks import local_checks
 from ccterm.executors.local.copy import copy_tree, remove_tree
 from ccterm.executors.local.program import run_program, uninterrupted
-from ccterm.executors.local.records import Record, reap
+from ccterm.executors.local.records import BoxRecord, reap
 from ccterm.models import ImageChoice, RunId
 
 _log = logging.getLogger(__name__)
 
 
 class LocalExecutor:
-    """The executor of `--mode local`. environ: the user's environment, of which each step sees its part. withheld: names that none sees."""
+    """The executor of `--mode local`. environ: the user's environment, filtered per step. withheld: variables that no step sees."""
 
     def __init__(self, state_dir: Path, *, environ: Mapping[str, str] = os.environ, withheld: Collection[str] = ()) -> None:
         self._state_dir, self._environ, self._withheld = state_dir, environ, withheld
 
     async def __aenter__(self) -> "LocalExecutor":
-        """Kill what dead owners left running, and lay out the programs. Raises StateError when the state directory cannot be used."""
+        """Kill processes left by dead daemons, and write the guest bundle. Raises StateError when the state directory cannot be used."""
         await asyncio.to_thread(reap, list((self._state_dir / "runs").glob("*/boxes/*.json")))
-        self._lib = await asyncio.to_thread(guest_bundle, self._state_dir / "lib")
+        self._bundle = await asyncio.to_thread(guest_bundle, self._state_dir / "lib")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Nothing is held between runs."""
+        """Do nothing: the executor holds no resources between runs."""
 
     async def prepare(self, image: ImageChoice) -> None:
-        """Nothing: the machine is there."""
+        """Do nothing: there is nothing to prepare."""
 
     def trouble(self) -> str:
-        """Return "": this machine does not go away while we run on it."""
+        """Return "": runs can always start here."""
         return ""
 
     def capacity(self) -> int | None:
@@ -49,36 +49,36 @@ class LocalExecutor:
         return None
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Nothing: there is no trouble that could change."""
+        """Do nothing: `trouble` never changes."""
 
     @asynccontextmanager
-    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["LocalBoxes"]:  # noqa: ARG002 - there are no images here
+    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["LocalBoxes"]:  # noqa: ARG002 - boxes here have no image
         """Open the boxes of one run; leaving removes them."""
         root = self._boxes(run_id)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            yield LocalBoxes(root, self._state_dir, self._lib, self._seen())
+            yield LocalBoxes(root, self._state_dir, self._bundle, self._visible_environ())
         finally:
             await uninterrupted(asyncio.to_thread(remove_tree, root))
 
-    def _seen(self) -> Mapping[str, str]:
+    def _visible_environ(self) -> Mapping[str, str]:
         return {name: value for name, value in self._environ.items() if name not in self._withheld}
 
     def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact]:
-        """Return the newest directory of each name that the boxes of a run hold whose owner died."""
+        """Return the newest directory of each name in the boxes of a run whose daemon died."""
         found: dict[str, Artifact] = {}
         for path in sorted(self._boxes(run_id).glob("*.json")):
-            record, box = Record.read(path), path.with_suffix("")
+            record, box = BoxRecord.read(path), path.with_suffix("")
             mounts = record.mounts if record else ()
             found |= {mount: Artifact(str(box / mount)) for mount in mounts if (box / mount).is_dir()}
         return found
 
     def address(self, host: str, port: int) -> tuple[str, int]:
-        """Return the same address: a box is on the host."""
+        """Return the same address: boxes are on the host."""
         return host, port
 
     def checks(self) -> Sequence[Check]:
-        """Return what the local executor needs of this machine."""
+        """Return the checks of this machine."""
         return local_checks(self._environ)
 
     def _boxes(self, run_id: RunId) -> Path:
@@ -86,31 +86,31 @@ class LocalExecutor:
 
 
 class LocalBoxes:
-    """The boxes of one run: NN-step directories with a record beside each."""
+    """The boxes of one run: directories named NN-step with a record beside each."""
 
     image: str | None = None
 
-    def __init__(self, root: Path, state_dir: Path, lib: Path, environ: Mapping[str, str]) -> None:
-        self._root, self._state_dir, self._lib, self._environ = root, state_dir, lib, environ
+    def __init__(self, root: Path, state_dir: Path, bundle: Path, environ: Mapping[str, str]) -> None:
+        self._root, self._state_dir, self._bundle, self._environ = root, state_dir, bundle, environ
         numbers = [int(match[1]) for path in root.iterdir() if (match := re.match(r"(\d+)-", path.name))]
         self._count = max(numbers, default=0)
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step in a box of its own."""
         if step.services:
-            raise PreflightError("services need a container engine", "use --mode dagger, or take [services] out of the settings")
+            raise PreflightError("services need a container engine", "use --mode dagger, or remove [services] from the settings")
         async with self._box(step, control) as box:
-            ending = await run_program(step, box, self._lib, self._environ, on_frame)
-            return StepResult(ending.report, box.outputs(step), ending.seconds, ending.detail)
+            ended = await run_program(step, box, self._bundle, self._environ, on_frame)
+            return StepResult(ended.report, box.outputs(step), ended.seconds, ended.detail)
 
     @asynccontextmanager
     async def _box(self, step: Step, control: Control | None) -> AsyncIterator[Box]:
-        """Make the step's box; what it holds stays until the run ends, but for its TMPDIR."""
+        """Make the step's box. Its TMPDIR is removed after the step, the rest when the run ends."""
         root = self._next(step.name)
         try:
             tmp = make_root(root, step)
         except OSError as error:
-            raise box_fault(f"the box of step {step.name} cannot be made", error) from error
+            raise box_error(f"the box of step {step.name} cannot be made", error) from error
         try:
             yield await self._filled(root, tmp, step, control)
         finally:
@@ -120,27 +120,27 @@ class LocalBoxes:
         try:
             box = await uninterrupted(asyncio.to_thread(make_box, root, tmp, step, self._state_dir, control))
         except OSError as error:
-            raise box_fault(f"the box of step {step.name} cannot be made", error) from error
+            raise box_error(f"the box of step {step.name} cannot be made", error) from error
         if box.left_out:
             _log.warning("step %s: %d files could not be copied: %s", step.name, len(box.left_out), box.left_out[:10])
         return box
 
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
-        """Copy a directory in."""
+        """Copy a host directory into an artifact."""
         target = self._next("provided")
         try:
             await uninterrupted(asyncio.to_thread(copy_tree, path, target, exclude=exclude))
         except OSError as error:
-            raise box_fault(f"{path} cannot be copied", error) from error
+            raise box_error(f"{path} cannot be copied", error) from error
         return Artifact(str(target))
 
     async def collect(self, artifact: Artifact, to: Path) -> None:
-        """Copy an artifact to a fresh private directory."""
+        """Copy an artifact to a new private directory."""
         try:
             await uninterrupted(asyncio.to_thread(copy_tree, Path(artifact.handle), to))
             to.chmod(0o700)
         except OSError as error:
-            raise box_fault(f"the work cannot be copied to {to}", error) from error
+            raise box_error(f"the work cannot be copied to {to}", error) from error
 
     def _next(self, name: str) -> Path:
         self._count += 1

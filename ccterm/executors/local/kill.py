@@ -1,4 +1,4 @@
-"""Kills the process tree of a box from outside, for when the program inside cannot do it any more."""
+"""Kills the process tree of a box from outside, when the program in it no longer can."""
 
 import contextlib
 import os
@@ -9,17 +9,17 @@ import psutil
 
 from ccterm.git.types import MARK
 
-_SURE = 2
-"""How many listings in a row must be empty: a process may come and go while one is made."""
+_EMPTY_LISTINGS = 2
+"""Consecutive empty listings required: a process may fork while one is being made."""
 
 
 def kill_tree(mark: str, leader: int | None, seconds: float = 1.0) -> None:
-    """Kill every process that carries the mark, and the leader with all below it; try for at most so long.
+    """Kill every process that carries the mark, and the leader with its descendants. Give up after `seconds`.
 
-    Whole process groups are killed: the kernel does that at one stroke, and nobody can fork away from it.
+    Whole process groups are killed, because the kernel does that atomically: no process can escape by forking.
     """
     end, quiet = time.monotonic() + seconds, 0
-    while quiet < _SURE and time.monotonic() < end:
+    while quiet < _EMPTY_LISTINGS and time.monotonic() < end:
         alive = _members(mark, leader)
         quiet = 0 if alive else quiet + 1
         for group in {_group(process) for process in alive} - {0, os.getpgrp()}:
@@ -32,7 +32,7 @@ def kill_tree(mark: str, leader: int | None, seconds: float = 1.0) -> None:
 
 
 def _group(process: psutil.Process) -> int:
-    """Return the process's group, or 0 when it is gone."""
+    """Return the group of a process, or 0 when the process is gone."""
     try:
         return os.getpgid(process.pid) if process.is_running() else 0
     except (OSError, psutil.Error):

@@ -1,4 +1,4 @@
-"""Runs one step program in its box: its stdin is the life line, its stdout frames, its stderr kept for when it fails."""
+"""Runs one step program in its box. stdin is its parent watch, stdout carries frames, stderr is kept for when it fails."""
 
 import asyncio
 import contextlib
@@ -15,52 +15,52 @@ from pydantic import JsonValue
 
 from ccterm.executors.base import FrameSink, Step
 from ccterm.executors.frames import FrameError, FrameReader
-from ccterm.executors.local.box import Box, box_fault
+from ccterm.executors.local.box import Box, box_error
 from ccterm.executors.local.environment import environment
 from ccterm.executors.local.kill import kill_tree
-from ccterm.executors.local.records import Record
+from ccterm.executors.local.records import BoxRecord
 from ccterm.processes import ProcessMark
 
 CHUNK = 256 * 1024
 _TAIL = 4096
-_LEAVE = 0.5
-"""Seconds that a program has to end by itself, with its tree, when its life line is cut."""
-_DIE = 2.0
-"""Seconds that we wait for what was killed."""
+_EXIT_SECONDS = 0.5
+"""Seconds that a program has to end, with its process tree, after its stdin is closed."""
+_KILL_SECONDS = 2.0
+"""Seconds to wait for a killed process."""
 
 T = TypeVar("T")
 
 
 @dataclass
-class Ending:
-    """How a program ended."""
+class ProgramResult:
+    """How a program ended: its report, or why there is none."""
 
     report: Mapping[str, JsonValue] | None = None
     detail: str = ""
     seconds: float = 0.0
 
 
-async def run_program(step: Step, box: Box, lib: Path, user_env: Mapping[str, str], on_frame: FrameSink) -> Ending:
-    """Run the program to its end; cancelled, it is dead with its whole tree before this returns."""
+async def run_program(step: Step, box: Box, bundle: Path, user_env: Mapping[str, str], on_frame: FrameSink) -> ProgramResult:
+    """Run the program to its end. When cancelled, its whole process tree is dead before this returns."""
     program = _Program(step, box, on_frame)
-    begin = time.monotonic()
+    started = time.monotonic()
     try:
-        await uninterrupted(program.start(lib, user_env))
-        ending = await program.watch()
+        await uninterrupted(program.start(bundle, user_env))
+        result = await program.watch()
     finally:
-        await uninterrupted(program.clear_up())
-    ending.seconds = time.monotonic() - begin
-    return ending
+        await uninterrupted(program.clean_up())
+    result.seconds = time.monotonic() - started
+    return result
 
 
 async def uninterrupted(work: Awaitable[T]) -> T:
-    """Finish this even when cancelled, then be cancelled."""
+    """Finish `work` even when cancelled, then raise the cancellation."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):  # an impatient user cancels twice
+            with contextlib.suppress(asyncio.CancelledError):  # a user may cancel twice
                 await asyncio.wait([task])
         raise
 
@@ -70,60 +70,60 @@ class _Program:
         self._step, self._box, self._on_frame = step, box, on_frame
         self._mark = secrets.token_hex(16)
         self._frames = FrameReader()
-        self._ending = Ending()
+        self._result = ProgramResult()
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, lib: Path, user_env: Mapping[str, str]) -> None:
+    async def start(self, bundle: Path, user_env: Mapping[str, str]) -> None:
         try:
-            await self._start(lib, user_env)
+            await self._start(bundle, user_env)
         except OSError as error:
-            raise box_fault(f"step {self._step.name} cannot be started", error) from error
+            raise box_error(f"step {self._step.name} cannot be started", error) from error
 
-    async def _start(self, lib: Path, user_env: Mapping[str, str]) -> None:
+    async def _start(self, bundle: Path, user_env: Mapping[str, str]) -> None:
         mounts = tuple(dict.fromkeys([*self._step.inputs, *self._step.outputs]))
         owner = ProcessMark.of(os.getpid())
-        assert owner is not None  # we live
-        record = Record(mark=self._mark, owner=owner, mounts=mounts, tmp=self._box.outside)
-        record.write(self._box.record)  # before the process: what is not recorded is never reaped
-        self._box.take_over()
-        with self._box.complaints.open("wb") as complaints:
+        assert owner is not None  # this process is alive
+        record = BoxRecord(mark=self._mark, owner=owner, mounts=mounts, tmp=self._box.outside_tmp)
+        record.write(self._box.record)  # before the process starts: only recorded processes are reaped
+        self._box.move_inputs()
+        with self._box.stderr.open("wb") as stderr:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", str(lib / "__main__.py"), self._step.program, "request.json"),
+                *(sys.executable, "-I", str(bundle / "__main__.py"), self._step.program, "request.json"),
                 cwd=self._box.root,
                 env=environment(self._step, user_env, self._box, self._mark),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=complaints,
+                stderr=stderr,
                 start_new_session=True,
                 limit=CHUNK,
             )
         record.model_copy(update={"process": ProcessMark.of(self._process.pid)}).write(self._box.record)
 
-    async def watch(self) -> Ending:
+    async def watch(self) -> ProgramResult:
         assert self._process is not None
         assert self._process.stdout is not None
         limit = self._step.timeout.total_seconds()
         try:
             async with asyncio.timeout(limit):
                 await self._read_frames(self._process.stdout)
-                self._judge(await self._process.wait())
+                self._check_end(await self._process.wait())
         except TimeoutError:
-            self._ending = Ending(detail=f"the step did not end within {limit:g} s")
+            self._result = ProgramResult(detail=f"the step did not end within {limit:g} s")
         except FrameError as error:
-            self._ending = Ending(detail=f"the step program broke off: {error}; {self._last_words()}")
-        return self._ending
+            self._result = ProgramResult(detail=f"the step program failed: {error}; {self._last_line()}")
+        return self._result
 
-    async def clear_up(self) -> None:
-        """Make sure that nothing of the program lives."""
+    async def clean_up(self) -> None:
+        """Make sure that no process of the program is left."""
         process = self._process
         if process is None:
             return
         if process.stdin:
             process.stdin.close()
         if process.returncode is None or not self._frames.ended:
-            await self._wait(_LEAVE)
+            await self._wait(_EXIT_SECONDS)
             await asyncio.to_thread(kill_tree, self._mark, process.pid if process.returncode is None else None)
-            await self._wait(_DIE)
+            await self._wait(_KILL_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
         if self._process:
@@ -134,17 +134,17 @@ class _Program:
         while data := await stdout.read(CHUNK):
             for frame in self._frames.feed(data):
                 if frame["k"] == "report":
-                    self._ending.report = frame["report"]
+                    self._result.report = frame["report"]
                 self._on_frame(frame)
         self._frames.close()
 
-    def _judge(self, code: int) -> None:
+    def _check_end(self, code: int) -> None:
         if not self._frames.ended:
-            self._ending = Ending(detail=f"the step program ended too soon (exit {code}); {self._last_words()}")
-        elif self._ending.report is None:
-            self._ending = Ending(detail="the step program ended without a report")
+            self._result = ProgramResult(detail=f"the step program ended early (exit {code}); {self._last_line()}")
+        elif self._result.report is None:
+            self._result = ProgramResult(detail="the step program ended without a report")
 
-    def _last_words(self) -> str:
-        with self._box.complaints.open("rb") as file:
+    def _last_line(self) -> str:
+        with self._box.stderr.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             return file.read().decode("utf-8", "replace").strip().rpartition("\n")[2]

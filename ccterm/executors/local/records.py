@@ -1,4 +1,4 @@
-"""Which process belongs to which box, on disk: what a dead owner left running is killed by record, never by guess."""
+"""Records on disk of which process belongs to which box, so that processes left by a dead daemon are killed by record, never by guess."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,26 +11,27 @@ from ccterm.models import Value
 from ccterm.processes import ProcessMark, boot_id
 
 
-class Record(Value):
+class BoxRecord(Value):
     """A box and its process."""
 
     mark: str
     owner: ProcessMark
+    """The daemon, or whichever process runs the step."""
     process: ProcessMark | None = None
     mounts: tuple[str, ...] = ()
-    """Relative paths of the directories that the box holds."""
+    """Relative paths of the directories in the box."""
     tmp: str | None = None
-    """The box's TMPDIR where it lies elsewhere."""
+    """The box's TMPDIR when it lies outside the box."""
 
     def write(self, path: Path) -> None:
-        """Put it on disk, whole or not at all."""
+        """Write it atomically."""
         fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(self.model_dump_json(), encoding="utf-8")
         fresh.rename(path)
 
     @classmethod
-    def read(cls, path: Path) -> "Record | None":
-        """Return what a file holds, or None when it is no record."""
+    def read(cls, path: Path) -> "BoxRecord | None":
+        """Return the record in a file, or None when there is none."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
@@ -38,12 +39,12 @@ class Record(Value):
 
 
 def reap(records: Iterable[Path]) -> None:
-    """Kill what still runs of boxes whose owner is dead.
+    """Kill the processes of boxes whose daemon is dead, and remove their TMPDIRs.
 
-    A box's mark is random and in no other process; the process that a record names is only touched when all of it fits.
+    A mark is random and unique to a box. A recorded process is only killed when pid, start time and boot all match.
     """
     for path in records:
-        record = Record.read(path)
+        record = BoxRecord.read(path)
         if record is None or record.owner.alive:
             continue
         if record.owner.boot == boot_id():

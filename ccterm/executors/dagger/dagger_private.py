@@ -1,0 +1,157 @@
+"""The private parts of the Dagger SDK that ccterm uses, all in one place. Where one is missing, the public way does the same at a higher cost.
+
+They are looked up when they are used, so an SDK without one of them still loads.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagger
+from dagger import Retry, Timeout
+
+if TYPE_CHECKING:
+    from dagger.client._session import BaseConnection
+
+CLOSE_SECONDS = 2.0
+_TIMEOUT = Timeout(None, connect=10)
+_RETRY = Retry(execute=False)  # a second try would run an agent twice
+_one_at_a_time = asyncio.Lock()
+
+
+@asynccontextmanager
+async def connected(port: int, token: str) -> AsyncIterator[dagger.Client]:
+    """Connect to a session that listens on a port of the loopback. Raises DaggerError when it does not answer."""
+    connection = _connection(port, token)
+    if connection is None:
+        async with _one_at_a_time:
+            with _announced(port, token):
+                public = dagger.Connection(dagger.Config(timeout=_TIMEOUT, retry=_RETRY))
+                client = await public.__aenter__()
+        close = public.close
+    else:
+        client, close = _lean_client(await connection.connect()), connection.close
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(dagger.DaggerError, TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_SECONDS):  # a query in flight must not delay the exit
+                await close()  # type: ignore[no-untyped-call] # the SDK's own
+
+
+def _connection(port: int, token: str) -> "BaseConnection | None":
+    """Return a connection that is not open yet. The public way finds its session through this process's environment."""
+    try:
+        from dagger.client._config import ConnectConfig
+        from dagger.client._session import ConnectParams, SingleConnection
+
+        return SingleConnection(ConnectParams(port=port, session_token=token), ConnectConfig(timeout=_TIMEOUT, retry=_RETRY))
+    except (ImportError, TypeError):
+        return None
+
+
+@contextmanager
+def _announced(port: int, token: str) -> Iterator[None]:
+    """Name a session in the environment, where the SDK's public way looks for it."""
+    os.environ.update(DAGGER_SESSION_PORT=str(port), DAGGER_SESSION_TOKEN=token)
+    try:
+        yield
+    finally:
+        for name in ("DAGGER_SESSION_PORT", "DAGGER_SESSION_TOKEN"):
+            os.environ.pop(name, None)
+
+
+def _lean_client(connection: "BaseConnection") -> dagger.Client:
+    """Return a client whose queries share one converter.
+
+    The SDK makes a converter for each call of a query (0.8 ms, and a box has twenty calls). The shared one cannot read
+    objects that come in lists, which ccterm never asks for.
+    """
+    try:
+        from dagger.client._core import Context, make_converter
+
+        shared = make_converter(Context.__new__(Context))
+
+        class LeanContext(Context):
+            __slots__ = ()
+
+            def __post_init__(self) -> None:
+                self.converter = shared
+
+        return dagger.Client(LeanContext(connection))
+    except (ImportError, AttributeError, TypeError):
+        client: dagger.Client = dagger.Client.from_connection(connection)
+        return client
+
+
+def with_cached_id(synced: dagger.Directory) -> dagger.Directory:
+    """Return a directory, as `sync` returned it, that knows its id; the SDK asks for the id in every query that names a directory."""
+    try:
+        return _CachedDirectory(synced)
+    except (AttributeError, LookupError, TypeError):
+        return synced
+
+
+def asking_id_once(service: dagger.Service) -> dagger.Service:
+    """Return a service that asks for its id when it is first named, and remembers it."""
+    try:
+        return _CachedService(service)
+    except (AttributeError, TypeError):
+        return service
+
+
+class _CachedDirectory(dagger.Directory):
+    def __init__(self, synced: dagger.Directory) -> None:
+        super().__init__(synced._ctx)
+        _require_names(synced)
+        self._id = str(synced._ctx.selections[0].args["id"])  # `sync` returns a query `node(id:)` made of the engine's answer
+
+    async def id(self) -> str:
+        return self._id
+
+    @classmethod
+    def _graphql_name(cls) -> str:
+        return "Directory"
+
+
+class _CachedService(dagger.Service):
+    def __init__(self, service: dagger.Service) -> None:
+        super().__init__(service._ctx)
+        _require_names(service)
+        self._asked: asyncio.Future[str] | None = None
+
+    async def id(self) -> str:
+        if self._asked is None or (self._asked.done() and (self._asked.cancelled() or self._asked.exception())):
+            self._asked = asyncio.ensure_future(super().id())
+        return await asyncio.shield(self._asked)
+
+    @classmethod
+    def _graphql_name(cls) -> str:
+        return "Service"
+
+
+def _require_names(made: dagger.Directory | dagger.Service) -> None:
+    """Raise AttributeError where the SDK does not ask a class for its name in the schema: a class of ours would be unknown to the engine."""
+    made._graphql_name  # noqa: B018 - looked up, not used
+
+
+async def downloaded_cli(announce: Callable[[str], None]) -> Path | None:
+    """Return the SDK's own copy of the CLI, downloaded when it is not there yet: `announce` is then called with its version.
+
+    Returns None where the SDK offers no download.
+    """
+    try:
+        from dagger.provisioning._download import Downloader
+
+        downloader = Downloader()
+        kept = downloader.cache_dir / f"{downloader.CLI_BIN_PREFIX}{downloader.version}"
+        get = downloader.get
+    except (ImportError, AttributeError):
+        return None
+    if not kept.exists():
+        announce(downloader.version)
+    return Path(await get())
