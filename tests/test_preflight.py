@@ -95,8 +95,8 @@ async def test_no_checks_have_no_answers() -> None:
     [
         (f"echo '{CLAUDE_VERSION} (Claude Code)'", "pass", f"the Claude CLI {CLAUDE_VERSION}", ""),
         ("echo '1.0.3 (Claude Code)'", "warn", f"is 1.0.3; ccterm was tested with {CLAUDE_VERSION}", f"claude-code@{CLAUDE_VERSION}"),
-        ("exit 1", "fail", "no working Claude CLI", "npm install"),
-        ("echo hello", "fail", "no working Claude CLI", "npm install"),
+        ("exit 1", "fail", "not a working Claude CLI", "npm install"),
+        ("echo hello", "fail", "not a working Claude CLI", "npm install"),
     ],
 )
 async def test_the_claude_cli_is_asked_for_its_version(cli: MakeCli, body: str, status: str, words: str, fix: str) -> None:

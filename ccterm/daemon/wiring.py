@@ -8,9 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ccterm.agents.base import Agent
+from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
-from ccterm.agents.scripted import ScriptedAgent
 from ccterm.credentials.sources import source_variables
 from ccterm.daemon.server import Connections, listening
 from ccterm.executors.base import Check, Executor

@@ -5,11 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccterm.agents.base import Agent, Command, Outcome
+from ccterm.agents.base import Agent, Command
 from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import Outcome
 from ccterm.executors.base import Artifact
 from ccterm.models import Changes, Manifest, Task
-from ccterm.output.pipeline import Door
+from ccterm.output.pipeline import OutputPipeline
 from ccterm.pipeline.step_specs import Access, Surroundings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits, Refusal
@@ -28,7 +29,7 @@ class RunContext:
     author: str
     sockets: Path
     """A short private directory for the control socket."""
-    door: Callable[[StreamParser | None], Door]
+    door: Callable[[StreamParser | None], OutputPipeline]
     start_gate: Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
     """Limits how many agents start up at once; calling what it yields says that this one is up."""
     secret_names: Callable[[Path], frozenset[str]]

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ccterm.agents import agent_by_name
-from ccterm.agents.base import MCP_FILE, Agent, Launch
+from ccterm.agents.base import MCP_FILE, Agent, Launch, agent_by_name
 from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
 from ccterm.credentials.claude import ClaudeLogin, box_login, claude_login
@@ -24,7 +23,7 @@ from ccterm.executors.local.environment import looks_secret
 from ccterm.models import ExecutionMode, Manifest, Mode, Run, Task, now
 from ccterm.output.clean import Cleaner, copy_cleaned
 from ccterm.output.mask import Masker
-from ccterm.output.pipeline import Door
+from ccterm.output.pipeline import OutputPipeline
 from ccterm.pipeline.change_applier import measures_of
 from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.step_specs import Access, Surroundings
@@ -75,7 +74,6 @@ class RunContextFactory:
         masker = Masker({**dict(self._included(task)), **dict(_registered(git, login, secrets))})
         base_url, reaches = self._api()
         launch = Launch(
-            prompt=task.prompt,
             session_id=str(uuid.uuid4()),
             execution_mode=task.execution_mode,
             model=task.model,
@@ -194,9 +192,9 @@ def _registered(git: GitAccess, login: ClaudeLogin | None, secrets: Mapping[str,
             yield name, value.get_secret_value()
 
 
-def _door(masker: Masker, recorder: Recorder, parser: StreamParser | None, loop: asyncio.AbstractEventLoop) -> Door:
+def _door(masker: Masker, recorder: Recorder, parser: StreamParser | None, loop: asyncio.AbstractEventLoop) -> OutputPipeline:
     archive = recorder.archive if parser else None
-    return Door(Cleaner(masker), recorder.emit, later=loop.call_later, parser=parser, archive=archive)
+    return OutputPipeline(Cleaner(masker), recorder.emit, later=loop.call_later, parser=parser, archive=archive)
 
 
 def _found(masker: Masker, path: Path) -> frozenset[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm import causes
-from ccterm.agents.base import Outcome
+from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
 from ccterm.events import Salvaged, Started, Synced

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccterm.agents.base import Outcome
+from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.events import Judged, Pushed, Steered, StepFinished, StepStarted, Synced

@@ -15,7 +15,7 @@ from ccterm.events import StepFinished, StepStarted
 from ccterm.executors.base import Boxes, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.models import StepName
-from ccterm.output.pipeline import Door
+from ccterm.output.pipeline import OutputPipeline
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.reports import Report
@@ -66,7 +66,7 @@ class Steps:
         control: Control | None = None,
         parser: StreamParser | None = None,
         on_line: Callable[[], None] = lambda: None,
-    ) -> tuple[StepResult, Door]:
+    ) -> tuple[StepResult, OutputPipeline]:
         """Run a step to its end, whatever that is. on_line: called for each line of output."""
         self._recorder.emit([StepStarted(step=step.name)])
         door = self._kit.door(parser)

@@ -8,7 +8,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.git import GitError
 from ccterm.models import Changes
-from ccterm.output.shapes import telling
+from ccterm.output.secret_shapes import holds_key_or_token
 from ccterm.policy.rules import Facts, Refusal
 from ccterm.workspace.repository import Repository
 from ccterm.workspace.work import PathChange, Work
@@ -44,7 +44,7 @@ def shaped_paths(added: Path, changes: Iterable[PathChange]) -> list[str]:
         for change in changes:
             begin, end = change.span
             file.seek(begin)
-            if end > begin and telling(file.read(end - begin)):
+            if end > begin and holds_key_or_token(file.read(end - begin)):
                 found.append(change.path)
     return found
 

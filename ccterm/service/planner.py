@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ccterm.agents import agent_by_name
-from ccterm.agents.base import Agent, Launch
+from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import box_login
 from ccterm.draft import Draft
@@ -88,7 +87,7 @@ class Planner:
     def _refuse_agent(self, draft: Draft, mode: ExecutionMode) -> None:
         """Let the agent itself say now what it would refuse later: a program that is not there, an argument that it cannot take."""
         agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
-        agent.command(Launch(prompt=draft.prompt, session_id="", execution_mode=mode, agent_args=draft.agent_args or ()))
+        agent.command(Launch(session_id="", execution_mode=mode, agent_args=draft.agent_args or ()))
 
     def _trusted(self, working_copy: Path) -> ProjectSettings:
         """Return a working copy's own settings; their commands would run on this machine, so the user must have said yes to them."""
