@@ -12,7 +12,7 @@ from ccterm.models import Sync as Brought
 from ccterm.policy import rules
 from ccterm.policy.facts import read_facts
 from ccterm.policy.protected import allowed
-from ccterm.policy.rules import PolicyLimits
+from ccterm.policy.rules import PolicyFacts, PolicyLimits
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
 from ccterm.state_dir import StateDir
@@ -27,7 +27,7 @@ def measures_of(settings: PolicySettings, allow: Allowances) -> PolicyLimits:
     return PolicyLimits(deletions=settings.max_deletions, allow=allow, strict=settings.strict)
 
 
-def require_deliverable(run: Run, directory: Path, measures: PolicyLimits, allow: Allowances) -> rules.Facts:
+def require_deliverable(run: Run, directory: Path, measures: PolicyLimits, allow: Allowances) -> PolicyFacts:
     """Judge a run's kept work anew, with what the user allows now. Raises StepError(policy), naming the flag, and UsageError."""
     try:
         facts = read_facts(directory)

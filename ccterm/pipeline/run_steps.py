@@ -20,7 +20,7 @@ from ccterm.pipeline.run_control import RunControl
 from ccterm.pipeline.steps import Steps
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy import rules
-from ccterm.policy.facts import shaped_paths, together, write_facts
+from ccterm.policy.facts import merge_refusals, shaped_paths, write_facts
 from ccterm.policy.protected import allowed
 from ccterm.record import Recorder
 from ccterm.workspace.git_dir_watch import steers
@@ -179,16 +179,16 @@ class Line:
         )
         return verdict
 
-    def _facts(self, kept: Work) -> rules.Facts:
+    def _facts(self, kept: Work) -> rules.PolicyFacts:
         """Find out what the policy wants to know, and keep it for a later delivery."""
         copy, refusals, ignored = self._kit.copy, self.at.refusals, self.at.ignored
         secrets = self._kit.secret_names(kept.added)
         shaped = shaped_paths(kept.added, kept.listed) if kept.added.exists() else []
         kept.added.unlink(missing_ok=True)  # it served the scan; the bundle and the patch hold the work
         if copy and kept.commit:
-            refusals = together(refusals, copy.extract(kept, self.at.base or ""))
+            refusals = merge_refusals(refusals, copy.extract(kept, self.at.base or ""))
             ignored = copy.ignored(kept.listed)
-        facts = rules.Facts(kept.listed, refusals, secrets, shaped, ignored, self.at.tracked_lines)
+        facts = rules.PolicyFacts(kept.listed, refusals, secrets, shaped, ignored, self.at.tracked_lines)
         write_facts(kept.directory, facts)
         return facts
 
