@@ -14,13 +14,13 @@ from pydantic import SecretStr
 from ccterm.agents.base import MCP_FILE, Agent, Launch, agent_by_name
 from ccterm.agents.stream import StreamParser
 from ccterm.causes import Cause
-from ccterm.credentials.claude import ClaudeLogin, box_login, claude_login
+from ccterm.credentials.claude import ClaudeLogin, run_login
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.sources import user_secrets
 from ccterm.errors import PreflightError, SettingsError, StepError, UsageError
 from ccterm.executors.base import Executor, Service
 from ccterm.executors.local.environment import looks_secret
-from ccterm.models import ExecutionMode, Manifest, Mode, Run, Task, now
+from ccterm.models import Manifest, Mode, Run, Task, now
 from ccterm.output.clean import Cleaner, copy_cleaned
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import OutputPipeline
@@ -105,7 +105,7 @@ class RunContextFactory:
             manifest=Manifest(
                 executor=task.execution_mode,
                 settings_hash=self._settings.settings_hash,
-                credential=login.kind if login else "user login" if task.agent == "claude" else "none",
+                credential=login.kind if login else "none",
                 skip_permissions=task.skip_permissions,
             ),
         )
@@ -114,10 +114,8 @@ class RunContextFactory:
         """Return the login of the agent's box; None: it uses the user's own. Raises StepError(auth), SettingsError."""
         if task.agent != "claude":
             return None
-        if task.execution_mode is ExecutionMode.LOCAL:
-            return claude_login(self._environ)
         try:
-            login = box_login(self._environ)
+            login = run_login(task.execution_mode, self._environ)
         except PreflightError as error:
             raise StepError(Cause.AUTH, error.message, error.fix) from error
         if login.expires and (login.expires - now()).total_seconds() < task.limits.wall_seconds:
@@ -185,7 +183,7 @@ def _registered(git: GitAccess, login: ClaudeLogin | None, secrets: Mapping[str,
     """Yield every secret value of the run, by a name that may be shown."""
     for name, value in git.secrets.items():
         yield name, value.get_secret_value()
-    if login:
+    if login and login.token:
         yield "the Claude login", login.token.get_secret_value()
     for values in secrets.values():
         for name, value in values.items():

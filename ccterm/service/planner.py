@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
-from ccterm.credentials.claude import box_login
+from ccterm.credentials.claude import run_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Mode, Task
@@ -104,7 +104,7 @@ class Planner:
         if remote and remote.kind == "path":
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
         if agent == ClaudeAgent.name:
-            box_login(self._environ)
+            run_login(mode, self._environ)
 
 
 def _warnings(mode: ExecutionMode, *, skip: bool) -> Sequence[str]:

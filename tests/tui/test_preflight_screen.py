@@ -11,7 +11,7 @@ from tests.tui.stage import Stage
 
 GIT = CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012)
 LOGIN = CheckResult(
-    name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="run claude and say /login", seconds=0.008
+    name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="run claude and type /login", seconds=0.008
 )
 GOOD = LOGIN.model_copy(update={"status": "pass", "text": "a login, good for 8 h", "fix": ""})
 
@@ -23,7 +23,7 @@ async def test_every_answer_stands_with_its_time_and_its_fix(show: Show, stage: 
     stage.answers = [GIT, LOGIN]
     async with show() as pilot:
         await pilot.press("p")
-        await sees(pilot, "✓ git 2.45", "12 ms", "✗ the Claude login expired 08:14", "run claude and say /login", "1 to mend")
+        await sees(pilot, "✓ git 2.45", "12 ms", "✗ the Claude login expired 08:14", "run claude and type /login", "1 to mend")
 
 
 async def test_re_export_mends_the_login_and_asks_again(show: Show, stage: Stage) -> None:
@@ -43,7 +43,7 @@ async def test_the_fix_of_the_first_fault_is_copied(show: Show, stage: Stage) ->
         await pilot.press("p")
         await sees(pilot, "1 to mend")
         await pilot.press("y")
-        assert pilot.app.clipboard == "run claude and say /login"
+        assert pilot.app.clipboard == "run claude and type /login"
 
 
 async def test_the_other_place_is_asked_about(show: Show, stage: Stage) -> None:
