@@ -46,8 +46,8 @@ async def owning(state: StateDir, environ: Mapping[str, str], visits: Connection
         pipelines: dict[ExecutionMode, Pipeline] = {}
         for mode, made in _executors(settings, state, environ).items():
             executor = await stack.enter_async_context(made)
-            outfit = RunContextFactory(settings, environ, agents=agents, executor=executor, gate=gate.passing, sockets=sockets, state=state)
-            pipelines[mode] = Pipeline(executor, outfit, state)
+            contexts = RunContextFactory(settings, environ, agents=agents, executor=executor, startup=gate, sockets=sockets, state=state)
+            pipelines[mode] = Pipeline(executor, contexts, state)
         trust = Trust(state.path)
         service = AgentService(
             state=state,

@@ -1,4 +1,4 @@
-"""What step programs report, as the host reads it: boxes are not believed, so every field is checked. The box's side is box.protocol."""
+"""What step programs report, as the host reads it: boxes are not trusted, so every field is checked. The box's side is box.protocol."""
 
 from typing import Annotated
 
@@ -8,13 +8,13 @@ Sha = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Report(BaseModel):
-    """Base of all reports of steps that succeeded."""
+class StepReport(BaseModel):
+    """Base of the reports of steps that succeeded."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-class ResolveResult(Report):
+class ResolveResult(StepReport):
     """resolve: what the run starts from."""
 
     base: Sha | None = None
@@ -23,27 +23,27 @@ class ResolveResult(Report):
     default_branch: str | None = None
 
 
-class CheckoutResult(Report):
-    """checkout: how the tree came about."""
+class CheckoutResult(StepReport):
+    """checkout: how the tree was made."""
 
     notes: tuple[str, ...] = ()
     fetched: bool = False
 
 
-class ShellResult(Report):
-    """setup and verify: nothing but that they succeeded."""
+class ShellResult(StepReport):
+    """setup and verify: only that they succeeded."""
 
 
-class Refused(Report):
-    """A path that stayed out of the commit."""
+class RefusedPath(StepReport):
+    """A path that was left out of the commit."""
 
     rule: str
     path: str
     detail: str = ""
 
 
-class CommitResult(Report):
-    """commit: the commit, None when nothing changed, and its numbers."""
+class CommitResult(StepReport):
+    """commit: the commit, None if nothing changed, and its numbers."""
 
     commit: Sha | None = None
     files: Count = 0
@@ -51,12 +51,12 @@ class CommitResult(Report):
     removed: Count = 0
     deleted: Count = 0
     tracked_lines: Count | None = None
-    refusals: tuple[Refused, ...] = ()
+    refusals: tuple[RefusedPath, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-class PushResult(Report):
-    """push: what the remote said when it was asked afterwards."""
+class PushResult(StepReport):
+    """push: what the remote said when asked afterwards."""
 
     remote_sha: Sha | None = None
     verified: bool = False

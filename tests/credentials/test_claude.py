@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import ccterm
 from ccterm.credentials.claude import EXPORTED, file_login, own_login, run_login
 from ccterm.errors import PreflightError, SettingsError
 from ccterm.models import ExecutionMode
@@ -145,3 +146,9 @@ def test_without_any_login_a_container_is_refused(isolation: Path) -> None:
     store(isolation, {"accessToken": "t" * 20, "refreshToken": "r", "expiresAt": now() + HOUR})
     with pytest.raises(PreflightError, match="no Claude login for containers"):
         run_login(ExecutionMode.DAGGER, {"HOME": str(isolation)})
+
+
+def test_one_module_knows_what_a_stored_login_looks_like() -> None:
+    package = Path(ccterm.__file__).parent
+    readers = {str(path.relative_to(package)) for path in package.rglob("*.py") if "accessToken" in path.read_text()}
+    assert readers == {"credentials/claude.py", "credentials/export.py"}, "export writes it, claude reads it"

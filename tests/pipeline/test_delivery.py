@@ -147,7 +147,7 @@ async def test_a_delivery_never_overwrites_what_came_meanwhile(service: Service,
 
 async def test_there_is_nothing_to_push_twice(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote))
-    with pytest.raises(UsageError, match="delivered already"):
+    with pytest.raises(UsageError, match="already delivered"):
         await service.push(run.id)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ccterm.agents.base import MCP_FILE
 from ccterm.errors import SettingsError
-from ccterm.pipeline.context_factory import HomeItems
+from ccterm.pipeline.agent_home import HomeFiles
 
 
 @pytest.fixture
@@ -26,18 +26,18 @@ def files(home: Path) -> set[str]:
 
 def test_only_what_is_named_and_there_is_copied(own: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    assert HomeItems(own, ("CLAUDE.md", "skills", "agents", "commands"), None).fill(home)
+    assert HomeFiles(own, ("CLAUDE.md", "skills", "agents", "commands"), None).fill(home)
     assert files(home) == {".claude/CLAUDE.md", ".claude/skills/one/SKILL.md", ".claude/agents/one/SKILL.md"}
 
 
 def test_the_servers_have_a_place_of_their_own(own: Path, tmp_path: Path) -> None:
     (tmp_path / "mcp.json").write_text("{}")
-    assert HomeItems(own, (), tmp_path / "mcp.json").fill(tmp_path / "home")
+    assert HomeFiles(own, (), tmp_path / "mcp.json").fill(tmp_path / "home")
     assert files(tmp_path / "home") == {MCP_FILE}
 
 
 def test_with_nothing_to_copy_there_is_nothing(tmp_path: Path) -> None:
-    assert not HomeItems(tmp_path / "none", ("CLAUDE.md",), None).fill(tmp_path / "home")
+    assert not HomeFiles(tmp_path / "none", ("CLAUDE.md",), None).fill(tmp_path / "home")
 
 
 def test_what_cannot_be_read_is_said(own: Path, tmp_path: Path) -> None:
@@ -45,4 +45,4 @@ def test_what_cannot_be_read_is_said(own: Path, tmp_path: Path) -> None:
     (own / "CLAUDE.md").symlink_to(own / "skills")
     (tmp_path / "home").write_text("in the way")
     with pytest.raises(SettingsError, match="cannot be read"):
-        HomeItems(own, ("CLAUDE.md",), None).fill(tmp_path / "home")
+        HomeFiles(own, ("CLAUDE.md",), None).fill(tmp_path / "home")
