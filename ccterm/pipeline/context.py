@@ -86,7 +86,7 @@ class CommitOptions:
     max_total_bytes: int = MAX_TOTAL_BYTES
 
 
-class StartupLimit(Protocol):
+class StartupSlots(Protocol):
     """Limits how many agents start up at once."""
 
     def passing(self) -> AbstractAsyncContextManager[Callable[[], None]]:
@@ -103,7 +103,7 @@ class AgentLaunch:
     home: HomeFiles
     sockets: Path
     """A private directory with a short path for the control socket."""
-    startup: StartupLimit
+    startup: StartupSlots
     reaches: Reaches = ()
 
 

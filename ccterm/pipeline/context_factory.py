@@ -20,7 +20,7 @@ from ccterm.pipeline.context import (
     RemoteAccess,
     RunContext,
     RunOutput,
-    StartupLimit,
+    StartupSlots,
     WorkContext,
 )
 from ccterm.pipeline.judgement import policy_limits
@@ -45,7 +45,7 @@ class RunContextFactory:
         *,
         agents: Mapping[str, Agent],
         executor: Executor,
-        startup: StartupLimit,
+        startup: StartupSlots,
         sockets: Path,
         state: StateDir,
     ) -> None:
