@@ -1,4 +1,4 @@
-"""Asks whether everything that a run needs is there, each question by itself, and streams the answers, each with its fix."""
+"""Checks whether everything that a run needs is available: all checks at once, each answer as it comes and with its fix."""
 
 import asyncio
 import shutil
@@ -10,27 +10,26 @@ from pathlib import Path
 from typing import Literal
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
-from ccterm.credentials.claude import TOKEN_NAME, StoredLogin, box_login, claude_login, stored_login
+from ccterm.credentials.claude import TOKEN_NAME, StoredLogin, own_login, run_login
 from ccterm.errors import CctermError, PreflightError, SettingsError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
-from ccterm.processes import run_command_async
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
 CHECK_SECONDS = 10.0
 ENOUGH_BYTES = 1024**3
 Status = Literal["pass", "warn", "fail"]
-_LOG_IN = f"run claude and say /login, or export {TOKEN_NAME} (claude setup-token)"
+_LOG_IN = f"run claude and type /login, or export {TOKEN_NAME} (claude setup-token)"
 
 
 async def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> AsyncGenerator[CheckResult, None]:
-    """Run all checks at once and yield each answer when it is there; one that takes longer than `seconds` fails."""
+    """Run all checks at once and yield each answer as it comes; one that takes longer than `seconds` fails."""
     tasks = [asyncio.ensure_future(_bounded(check, seconds)) for check in checks]
     try:
         for answer in asyncio.as_completed(tasks):
             yield await answer
-    finally:  # whoever listens may stop in the middle
+    finally:  # the caller may stop iterating
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -43,22 +42,22 @@ async def _bounded(check: Check, seconds: float) -> CheckResult:
             result = await check.run()
     except TimeoutError:
         result = CheckResult(
-            name=check.name, group=check.group, status="fail", text=f"no answer within {seconds:g} s", fix="try again; see what hangs"
+            name=check.name, group=check.group, status="fail", text=f"no answer within {seconds:g} s", fix="try again; find out what hangs"
         )
     return result.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
-def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str], mode: ExecutionMode) -> Sequence[Check]:
-    """Return the checks that do not depend on an executor: a container has a Claude CLI of its own, and only a login that is given to it."""
-    kept = (StateCheck(state), DiskCheck(state.path))
-    if mode is ExecutionMode.DAGGER:
-        return (BoxLoginCheck(environ), *kept)
+def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str], execution_mode: ExecutionMode) -> Sequence[Check]:
+    """Return the checks that are not the executor's own. Containers bring their own Claude CLI."""
+    common = (LoginCheck(execution_mode, environ), StateCheck(state), DiskCheck(state.path))
+    if execution_mode is ExecutionMode.DAGGER:
+        return common
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))
-    return (ClaudeCheck(agent, settings.claude_version or CLAUDE_VERSION), LoginCheck(environ), *kept)
+    return (ClaudeCheck(agent, settings.claude_version or CLAUDE_VERSION), *common)
 
 
 class ClaudeCheck:
-    """The Claude CLI is there, in the version that ccterm knows."""
+    """The Claude CLI is installed, in the version that ccterm was tested with."""
 
     name, group = "claude", "claude"
 
@@ -83,68 +82,45 @@ class ClaudeCheck:
 
 
 class LoginCheck:
-    """There is a Claude login. Nothing of it is shown, and no request is made."""
+    """There is a Claude login that runs can use. No part of it is shown, and no request is made."""
 
     name, group = "login", "claude"
 
-    def __init__(self, environ: Mapping[str, str], *, platform: str = sys.platform) -> None:
+    def __init__(self, execution_mode: ExecutionMode, environ: Mapping[str, str], *, platform: str = sys.platform) -> None:
+        self._execution_mode = execution_mode
         self._environ = environ
         self._platform = platform
 
     async def run(self) -> CheckResult:
-        """Look for a token, then for the CLI's own login."""
+        """Ask which login runs would use; for the user's own, look at what the CLI keeps of it."""
         try:
-            token = claude_login(self._environ)
-        except SettingsError as error:
-            return _answer(self, "fail", error.message, error.fix)
-        if token:
-            return _answer(self, "pass", f"{TOKEN_NAME} is set")
-        stored = await asyncio.to_thread(stored_login, self._environ)
-        if stored:
-            return self._of_file(stored)
-        if (
-            self._platform == "darwin"
-            and await _quiet_exit(self._environ, "security", "find-generic-password", "-s", "Claude Code-credentials") == 0
-        ):
-            return _answer(self, "pass", "a login in the macOS keychain")
-        key = "; ANTHROPIC_API_KEY is set but not used, because it would bill the API" if self._environ.get("ANTHROPIC_API_KEY") else ""
-        return _answer(self, "fail", f"no Claude login{key}", _LOG_IN)
-
-    def _of_file(self, stored: StoredLogin) -> CheckResult:
-        match stored.state:
-            case "good":
-                return _answer(self, "pass", f"a login in {stored.place}{_left(stored.expires)}")
-            case "expired":  # the CLI renews it by itself
-                return _answer(
-                    self, "warn", f"the login in {stored.place} has expired and will be renewed", "run claude once before many agents start"
-                )
-            case "empty":
-                return _answer(self, "fail", f"the login in {stored.place} is empty or over", _LOG_IN)
-            case _:
-                return _answer(self, "fail", f"{stored.place} cannot be read", _LOG_IN)
-
-
-class BoxLoginCheck:
-    """There is a Claude login that a container may have."""
-
-    name, group = "login", "claude"
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    async def run(self) -> CheckResult:
-        """Look for a token, then for the exported login."""
-        try:
-            login = await asyncio.to_thread(box_login, self._environ)
+            login = await asyncio.to_thread(run_login, self._execution_mode, self._environ)
+            if login.kind == "user login":
+                return self._of_user(await asyncio.to_thread(own_login, self._environ, platform=self._platform))
         except (PreflightError, SettingsError) as error:
             return _answer(self, "fail", error.message, error.fix)
         if login.kind == "env":
             return _answer(self, "pass", f"{TOKEN_NAME} is set")
         return _answer(self, "pass", f"an exported Claude login{_left(login.expires)}")
 
+    def _of_user(self, stored: StoredLogin | None) -> CheckResult:
+        if stored is None:
+            key = "; ANTHROPIC_API_KEY is set but not used, because it would bill the API" if self._environ.get("ANTHROPIC_API_KEY") else ""
+            return _answer(self, "fail", f"no Claude login{key}", _LOG_IN)
+        match stored.state:
+            case "good":
+                return _answer(self, "pass", f"a login in {stored.where}{_left(stored.expires)}")
+            case "expired":  # the CLI renews it by itself
+                text = f"the login in {stored.where} has expired and will be renewed"
+                return _answer(self, "warn", text, "run claude once before many agents start")
+            case "empty":
+                return _answer(self, "fail", f"the login in {stored.where} is empty or expired", _LOG_IN)
+            case _:
+                return _answer(self, "fail", f"{stored.where} cannot be read", _LOG_IN)
+
 
 class StateCheck:
-    """The state directory can be used, and by this user alone."""
+    """The state directory can be used, and only by this user."""
 
     name, group = "state", "state"
 
@@ -152,7 +128,7 @@ class StateCheck:
         self._state = state
 
     async def run(self) -> CheckResult:
-        """Make it, or check the one that is there."""
+        """Create it, or check the existing one."""
         try:
             await asyncio.to_thread(self._state.prepare)
         except CctermError as error:
@@ -161,7 +137,7 @@ class StateCheck:
 
 
 class DiskCheck:
-    """There is room for runs."""
+    """There is enough disk space for runs."""
 
     name, group = "disk", "state"
 
@@ -171,16 +147,15 @@ class DiskCheck:
 
     async def run(self) -> CheckResult:
         """Ask for the free bytes where the state directory is or will be."""
-        place = next(path for path in (self._path, *self._path.parents) if path.exists())
+        path = next(path for path in (self._path, *self._path.parents) if path.exists())
         try:
-            free = (await asyncio.to_thread(shutil.disk_usage, place)).free
+            free = (await asyncio.to_thread(shutil.disk_usage, path)).free
         except OSError as error:
-            return _answer(
-                self, "fail", f"{place} does not say how much room it has: {error.strerror}", "set CCTERM_STATE_DIR to another disk"
-            )
-        text = f"{free / 1024**3:.1f} GiB free at {place}"
+            text = f"the free space at {path} is unknown: {error.strerror}"
+            return _answer(self, "fail", text, "set CCTERM_STATE_DIR to another disk")
+        text = f"{free / 1024**3:.1f} GiB free at {path}"
         if free < self._enough:
-            return _answer(self, "fail", text, f"make room ({self._enough / 1024**3:.1f} GiB), or set CCTERM_STATE_DIR to another disk")
+            return _answer(self, "fail", text, f"free {self._enough / 1024**3:.1f} GiB, or set CCTERM_STATE_DIR to another disk")
         return _answer(self, "pass", text)
 
 
@@ -193,11 +168,3 @@ def _left(expires: datetime | None) -> str:
         return ""
     hours = (expires - datetime.now(UTC)).total_seconds() / 3600
     return f", good for {hours:.0f} h" if hours >= 1 else ", good for less than an hour"
-
-
-async def _quiet_exit(environ: Mapping[str, str], *argv: str) -> int | None:
-    """Return the exit code of a program that prints nothing for us, or None when it cannot be started or does not end."""
-    try:
-        return (await run_command_async(argv, env=environ, seconds=5.0, limit=0)).code
-    except OSError:
-        return None

@@ -95,8 +95,8 @@ async def test_no_checks_have_no_answers() -> None:
     [
         (f"echo '{CLAUDE_VERSION} (Claude Code)'", "pass", f"the Claude CLI {CLAUDE_VERSION}", ""),
         ("echo '1.0.3 (Claude Code)'", "warn", f"is 1.0.3; ccterm was tested with {CLAUDE_VERSION}", f"claude-code@{CLAUDE_VERSION}"),
-        ("exit 1", "fail", "no working Claude CLI", "npm install"),
-        ("echo hello", "fail", "no working Claude CLI", "npm install"),
+        ("exit 1", "fail", "not a working Claude CLI", "npm install"),
+        ("echo hello", "fail", "not a working Claude CLI", "npm install"),
     ],
 )
 async def test_the_claude_cli_is_asked_for_its_version(cli: MakeCli, body: str, status: str, words: str, fix: str) -> None:
@@ -117,13 +117,13 @@ async def test_a_claude_cli_that_hangs_is_ended(cli: MakeCli, tmp_path: Path) ->
 
 
 async def test_a_token_in_the_environment_is_a_login(isolation: Path) -> None:
-    result = await answer(LoginCheck({"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}))
+    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}))
     assert (result.status, result.text) == ("pass", "CLAUDE_CODE_OAUTH_TOKEN is set")
 
 
 async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
-    result = await answer(LoginCheck({"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": f"{TOKEN}\x00"}))
-    assert (result.status, "is no token" in result.text) == ("fail", True)
+    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": f"{TOKEN}\x00"}))
+    assert (result.status, "is not a token" in result.text) == ("fail", True)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 5 * 3600 + 60}, "pass", "good for 5 h"),
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 60}, "pass", "less than an hour"),
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": -60}, "warn", "has expired and will be renewed"),
-        ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or over"),
-        ({"accessToken": ""}, "fail", "is empty or over"),
+        ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or expired"),
+        ({"accessToken": ""}, "fail", "is empty or expired"),
         ({}, "fail", "cannot be read"),
     ],
     ids=range(6),
@@ -143,19 +143,19 @@ async def test_the_clis_own_login_is_looked_at(isolation: Path, oauth: dict[str,
         oauth = {**oauth, "expiresAt": int((time.time() + left) * 1000)}
     (isolation / ".claude").mkdir()
     (isolation / ".claude" / ".credentials.json").write_text(json.dumps({"claudeAiOauth": oauth}))
-    result = await answer(LoginCheck({"HOME": str(isolation)}))
+    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation)}))
     assert result.status == status
     assert words in result.text
 
 
 async def test_no_login_says_how_to_log_in(isolation: Path) -> None:
-    result = await answer(LoginCheck({"HOME": str(isolation), "PATH": os.environ["PATH"]}, platform="linux"))
+    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "PATH": os.environ["PATH"]}, platform="linux"))
     assert (result.status, result.text) == ("fail", "no Claude login")
     assert "claude setup-token" in result.fix
 
 
 async def test_an_api_key_is_no_login_and_that_is_said(isolation: Path) -> None:
-    result = await answer(LoginCheck({"HOME": str(isolation), "ANTHROPIC_API_KEY": TOKEN}, platform="linux"))
+    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "ANTHROPIC_API_KEY": TOKEN}, platform="linux"))
     assert "ANTHROPIC_API_KEY is set but not used" in result.text
 
 
@@ -164,7 +164,7 @@ async def test_on_a_mac_the_keychain_is_asked_whether_there_is_a_login(isolation
     program = tmp_path / "security"
     program.write_text(f'#!/bin/sh\n[ "$*" = "find-generic-password -s Claude Code-credentials" ] && exit {code}\nexit 99\n')
     program.chmod(0o755)
-    result = await answer(LoginCheck({"HOME": str(isolation), "PATH": str(tmp_path)}, platform="darwin"))
+    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "PATH": str(tmp_path)}, platform="darwin"))
     assert result.status == status
 
 
@@ -193,7 +193,7 @@ async def test_the_free_room_is_measured_where_the_state_directory_will_be(tmp_p
 
 async def test_a_disk_that_is_nearly_full_fails(tmp_path: Path) -> None:
     result = await answer(DiskCheck(tmp_path, enough=1024**6))
-    assert (result.status, "make room" in result.fix) == ("fail", True)
+    assert (result.status, "free " in result.fix) == ("fail", True)
 
 
 async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Path, cli: MakeCli, isolation: Path) -> None:

@@ -1,4 +1,4 @@
-"""The seam between the pipeline and the programs that do tasks: a launch line in, a verdict out."""
+"""The seam between the pipeline and the programs that do tasks, a launch line in and a verdict out; and its simple implementation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,11 @@ from typing import Protocol
 
 from pydantic import Field, JsonValue, SecretStr
 
+from ccterm.agents import verdict
 from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
-from ccterm.causes import Cause
+from ccterm.errors import UsageError
 from ccterm.models import ExecutionMode, Limits, Value
 
 MCP_FILE = ".ccterm-mcp.json"
@@ -16,17 +18,17 @@ MCP_FILE = ".ccterm-mcp.json"
 
 
 class Launch(Value):
-    """What an agent is told before it starts."""
+    """What an agent's launch line depends on."""
 
     session_id: str
-    """A fresh uuid4, ours."""
+    """A fresh uuid4, chosen by ccterm."""
     execution_mode: ExecutionMode
     model: str | None = None
     agent_args: tuple[str, ...] = ()
     limits: Limits = Field(default_factory=Limits)
     skip_permissions: bool = False
     token: SecretStr | None = None
-    """A Claude login for the box, or None: the user's own HOME and login serve (local executor only)."""
+    """A Claude login for the box; None = the user's own HOME and login (local executor only)."""
     base_url: str | None = None
     mcp: bool = False
     """Whether its private HOME holds MCP_FILE."""
@@ -43,25 +45,13 @@ class Command:
     keep: tuple[Keep, ...]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How the agent's part of a run ended. cause None = it ended well (or was cancelled: `cancelled`)."""
-
-    cause: Cause | None
-    reason: str = ""
-    summary: str = ""
-    """The agent's last words, or what went wrong."""
-    cancelled: bool = False
-    asked: bool = False
-
-
 class Agent(Protocol):
     """One kind of agent."""
 
     name: str
 
     def command(self, launch: Launch) -> Command:
-        """Return the launch line. Raises PreflightError when its program is not on this machine, UsageError for arguments that it cannot take."""
+        """Return the launch line. Raises PreflightError if its program is not on this machine, UsageError for arguments it cannot take."""
         ...
 
     def parser(self) -> StreamParser:
@@ -69,5 +59,35 @@ class Agent(Protocol):
         ...
 
     def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
-        """Return what became of a run, from what was parsed and what the supervisor reported."""
+        """Return how a run ended, from what was parsed and what the supervisor reported."""
         ...
+
+
+def agent_by_name(name: str, agents: Mapping[str, Agent]) -> Agent:
+    """Return the agent with that name. Raises UsageError, listing the known ones."""
+    if name not in agents:
+        raise UsageError(f"there is no agent {name!r}", f"choose one of: {', '.join(sorted(agents))}")
+    return agents[name]
+
+
+class ScriptedAgent:
+    """Plays the script in its prompt (ccterm/box/scripted) for the demo and most tests, through the same parser and verdict as Claude."""
+
+    name = "scripted"
+
+    def command(self, launch: Launch) -> Command:
+        """Return the launch line; the program is ccterm's own, so it is always available."""
+        skip = launch.skip_permissions or launch.execution_mode is ExecutionMode.DAGGER
+        flags = ["--session-id", launch.session_id, "--include-partial-messages"]
+        flags += ["--model", launch.model] if launch.model else []
+        flags += ["--dangerously-skip-permissions"] if skip else ["--permission-mode", "acceptEdits"]
+        keep = Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session")
+        return Command(argv=("@box", "scripted", *flags, *launch.agent_args), env={}, secrets={}, private_home=True, keep=(keep,))
+
+    def parser(self) -> StreamParser:
+        """Return a fresh parser."""
+        return StreamParser()
+
+    def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
+        """Return how a run ended."""
+        return verdict.judge(parser, report)

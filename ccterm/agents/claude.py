@@ -1,4 +1,4 @@
-"""The Claude Code CLI as an agent: its launch line, and where it is found on this machine."""
+"""The Claude Code CLI as an agent: its launch line, what a user may add to it, and where the program is on this machine."""
 
 import json
 import os
@@ -10,36 +10,36 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ccterm.agents import verdict
-from ccterm.agents.base import MCP_FILE, Command, Launch, Outcome
-from ccterm.agents.claude_args import check_args
-from ccterm.agents.shapes import mapping, string
+from ccterm.agents.base import MCP_FILE, Command, Launch
+from ccterm.agents.json_values import mapping, string
 from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
-from ccterm.errors import PreflightError
+from ccterm.errors import PreflightError, UsageError
 from ccterm.models import ExecutionMode
 from ccterm.processes import run_command_async
 
 CLAUDE_VERSION = "2.1.330"
-"""The version that all facts were measured with; containers get exactly this one."""
+"""The version that ccterm was tested with; containers get exactly this one."""
 INSTALL = f"npm install -g @anthropic-ai/claude-code@{CLAUDE_VERSION}"
-"""Names the version, because Node 20 silently gets an old one otherwise."""
+"""Names the version: with Node 20, npm would silently install an old one."""
 API = "https://api.anthropic.com"
 QUIET = {
     "DISABLE_AUTOUPDATER": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_TELEMETRY": "1",
     "DISABLE_ERROR_REPORTING": "1",
-    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # a command in the background would keep the process for 600 s after its result
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # a background command would keep the process alive for 600 s after its result
     "CLAUDE_CODE_STARTUP_FAILURE_RESULTS": "1",
 }
 
 
 class ClaudeAgent:
-    """Starts `claude` headless, with prompt and orders over stdin.
+    """Starts `claude` headless, with the prompt and control messages over stdin.
 
     binary: the CLI's path or name for local runs, None = `claude`. path: where names are looked up, None = PATH.
-    user_settings: the user's own settings file, whose base URL holds when runs use the user's own login.
-    uid: who local runs run as; None = this process.
+    user_settings: the user's own settings file, whose base URL applies to runs with the user's own login.
+    uid: the user that local runs run as; None = that of this process.
     """
 
     name = "claude"
@@ -51,7 +51,7 @@ class ClaudeAgent:
         self._root = (os.geteuid() if uid is None else uid) == 0
 
     def command(self, launch: Launch) -> Command:
-        """Return the launch line. Raises PreflightError when the CLI is not on this machine, UsageError for arguments that it cannot take."""
+        """Return the launch line. Raises PreflightError if the CLI is not on this machine, UsageError for arguments it cannot take."""
         check_args(launch.agent_args)
         local = launch.execution_mode is ExecutionMode.LOCAL
         base_url = launch.base_url or (self._own_base_url() if local and launch.token is None else None)
@@ -71,30 +71,30 @@ class ClaudeAgent:
         return StreamParser()
 
     def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
-        """Return what became of a run."""
+        """Return how a run ended."""
         return verdict.judge(parser, report)
 
     def found(self) -> Path:
-        """Return the CLI's absolute path. Raises PreflightError with the line that installs it."""
-        place = shutil.which(os.path.expanduser(self._binary), path=self._path)  # noqa: PTH111 - a bare name must stay one
-        if place is None:
-            raise PreflightError(f"the Claude CLI is not there: {self._binary}", f"{INSTALL}, or name it in CCTERM_CLAUDE_BIN")
-        return Path(place).absolute()
+        """Return the CLI's absolute path. Raises PreflightError with the command that installs it."""
+        path = shutil.which(os.path.expanduser(self._binary), path=self._path)  # noqa: PTH111 - a bare name must stay one
+        if path is None:
+            raise PreflightError(f"the Claude CLI was not found: {self._binary}", f"{INSTALL}, or name it in CCTERM_CLAUDE_BIN")
+        return Path(path).absolute()
 
     async def version(self) -> str:
-        """Return what `claude --version` says, such as "2.1.330". Raises PreflightError when it is not there or does not answer."""
+        """Return what `claude --version` says, such as "2.1.330". Raises PreflightError if it is missing or does not answer."""
         binary = self.found()
         try:
             answer = await run_command_async([binary, "--version"], env=None, seconds=20, stderr=True)
-        except OSError as error:
+        except (OSError, TimeoutError) as error:
             raise PreflightError(f"{binary} --version did not answer", INSTALL) from error
         match = re.search(rb"\d+\.\d+\.\d+", answer.output)
         if answer.code or match is None:
-            raise PreflightError(f"{binary} is no working Claude CLI", INSTALL)
+            raise PreflightError(f"{binary} is not a working Claude CLI", INSTALL)
         return match[0].decode()
 
     def _own_base_url(self) -> str | None:
-        """Return the base URL of the user's own settings file: the pin must shut out a repository's, not the user's."""
+        """Return the base URL in the user's own settings: pinning it must override a repository's, not the user's."""
         try:
             text = self._user_settings.read_text(encoding="utf-8") if self._user_settings else ""
             settings: JsonValue = json.loads(text)
@@ -111,13 +111,13 @@ def _flags(launch: Launch, base_url: str) -> Sequence[str]:
     flags += ["--session-id", launch.session_id]
     flags += ["--max-turns", str(limits.max_turns)] if limits.max_turns else []
     flags += ["--max-budget-usd", f"{limits.budget_usd:.6f}".rstrip("0").rstrip(".")] if limits.budget_usd else []
-    # a repository's .claude/settings.json is obeyed without a question and could send the login to a server of its own
+    # a repository's .claude/settings.json is obeyed without asking and could send the login to a server of its own
     flags += ["--strict-mcp-config", "--settings", json.dumps({"env": {"ANTHROPIC_BASE_URL": base_url}})]
     return flags
 
 
 def _servers(launch: Launch) -> Sequence[str]:
-    """Name the user's MCP servers; the directory that the agent works in lies beside its HOME."""
+    """Name the user's MCP servers; the agent's working directory lies beside its HOME."""
     return ["--mcp-config", f"../home/{MCP_FILE}"] if launch.mcp else []
 
 
@@ -125,3 +125,62 @@ def _permissions(launch: Launch) -> Sequence[str]:
     if launch.execution_mode is ExecutionMode.DAGGER or launch.skip_permissions:
         return ["--dangerously-skip-permissions"]
     return ["--permission-mode", "acceptEdits"]
+
+
+_OURS = "ccterm sets it"
+_SESSION = "every run has its own session"
+_ELSEWHERE = "it would move the agent out of the run"
+REFUSED_ARGS = {
+    "--print": _OURS,
+    "--input-format": _OURS,
+    "--output-format": _OURS,
+    "--verbose": _OURS,
+    "--settings": "ccterm sets it, to keep the login away from other servers",
+    "--session-id": _SESSION,
+    "--resume": _SESSION,
+    "--continue": _SESSION,
+    "--fork-session": _SESSION,
+    "--from-pr": _SESSION,
+    "--no-session-persistence": "the conversation is kept with the run",
+    "--model": "use --model",
+    "--max-turns": "use --max-turns",
+    "--max-budget-usd": "use --budget",
+    "--permission-mode": "use --skip-permissions",
+    "--dangerously-skip-permissions": "use --skip-permissions",
+    "--allow-dangerously-skip-permissions": "use --skip-permissions",
+    "--bare": "it accepts no login but an API key",
+    "--background": _ELSEWHERE,
+    "--bg": _ELSEWHERE,
+    "--chrome": _ELSEWHERE,
+    "--cloud": _ELSEWHERE,
+    "--desktop": _ELSEWHERE,
+    "--environment": _ELSEWHERE,
+    "--ide": _ELSEWHERE,
+    "--remote": _ELSEWHERE,
+    "--remote-control": _ELSEWHERE,
+    "--teleport": _ELSEWHERE,
+    "--tmux": _ELSEWHERE,
+    "--worktree": _ELSEWHERE,
+    "--help": "the agent would exit at once",
+    "--version": "the agent would exit at once",
+}
+_SHORT_ARGS = {"p": "--print", "c": "--continue", "r": "--resume", "w": "--worktree", "h": "--help", "v": "--version"}
+
+
+def check_args(args: Sequence[str]) -> None:
+    """Raise UsageError for the first argument that would break the run."""
+    if args and not args[0].startswith("-"):
+        raise UsageError(f"--agent-arg {args[0]!r} is not an option", "the prompt is the task itself; options begin with a dash")
+    for arg in args:
+        if arg == "--":
+            raise UsageError("--agent-arg '--' cannot be used", "the prompt is the task itself")
+        name = _option_name(arg)
+        if name in REFUSED_ARGS:
+            raise UsageError(f"--agent-arg {arg!r} cannot be used", REFUSED_ARGS[name])
+
+
+def _option_name(arg: str) -> str:
+    """Return the option that an argument is or begins with; a value or more options may follow a short one directly."""
+    if arg.startswith("--"):
+        return arg.partition("=")[0]
+    return _SHORT_ARGS.get(arg[1:2], "") if arg.startswith("-") else ""

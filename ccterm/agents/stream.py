@@ -1,32 +1,29 @@
 """Turns the stream-json lines of an agent into events, and remembers what the verdict needs.
 
-Everything in a line is optional and may have any shape: whatever is not understood is counted and passed over. The lines are cleaned
-(sanitised and masked) before they come here.
+Every part of a line is optional and may have any shape: what is not understood is counted and skipped. The lines are already
+sanitised and masked.
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
 
-from ccterm.agents.shapes import items, mapping, moment, string
-from ccterm.agents.stream_result import Result, spent_after
-from ccterm.agents.stream_system import limits, system_events
+from ccterm.agents.json_values import JsonObject, items, mapping, moment, string
+from ccterm.agents.stream_session import Result, limits, spent_after, system_events
 from ccterm.agents.stream_tools import answer, bounded, one_line, summary
 from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing, cut
 
-Line = Mapping[str, JsonValue]
-
 TYPING = 4_000
-"""Characters of a half-typed text that an event carries: its end. The whole text follows as `said`."""
+"""How many characters of a half-typed text an event carries: the last ones. The whole text follows as `said`."""
 REMEMBERED = 256
-"""Sub-agents and unknown types that are remembered by name."""
+"""How many sub-agents and unknown types are remembered by name."""
 TAIL_LINES, TAIL_WIDTH = 20, 500
 
 
 class StreamParser:
-    """Reads one run's lines in order."""
+    """Reads the lines of one run in order."""
 
     def __init__(self) -> None:
         self.session_id = ""
@@ -34,29 +31,29 @@ class StreamParser:
         self.model = ""
         self.api_key_source = ""
         self.result: Result | None = None
-        """The last result, or None."""
+        """The last result line, or None."""
         self.results = 0
         self.turn_open = False
-        """Whether a turn began that has no result yet."""
+        """Whether a turn has begun that has no result yet."""
         self.error = ""
-        """The kind of the last API error that the present turn showed: rate_limit, authentication_failed, …"""
+        """The kind of the last API error in the current turn: rate_limit, authentication_failed, …"""
         self.rejected = ""
-        """The usage window that turned the agent away, or ""."""
+        """The usage window that rejected the agent, or ""."""
         self.resets_at: datetime | None = None
         self.said = ""
-        """The agent's last words; a sub-agent's do not count."""
+        """The agent's last message; a sub-agent's do not count."""
         self.denials = 0
         self.spent = Spent(cost_usd=0.0)
         self.unknown: Counter[str] = Counter()
-        """Types that were passed over."""
+        """Types that were skipped."""
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        """The last lines that were not part of the stream: where a start-up error is told."""
+        """The last lines that were not part of the stream: a start-up error is reported there."""
         self._cwd = ""
         self._typed = ""
         self._subagents: dict[str, str] = {}
 
     def feed(self, line: dict[str, JsonValue]) -> list[Event]:
-        """Return what a line says, as events without stamp. Never raises, whatever the line holds."""
+        """Return what a line says, as events without number and time. Never raises, whatever the line holds."""
         self.session_id = self.session_id or string(line.get("session_id"))
         match line.get("type"):
             case "stream_event":
@@ -75,8 +72,8 @@ class StreamParser:
                 return []
         return self._unknown("type", line.get("type"))
 
-    def overheard(self, text: str) -> None:
-        """Remember the last lines of a text beside the stream: stderr, or stdout that is no JSON."""
+    def remember_tail(self, text: str) -> None:
+        """Remember the last lines of a text beside the stream: stderr, or stdout that is not JSON."""
         for line in text.rsplit("\n", TAIL_LINES)[-TAIL_LINES:]:
             if line.strip():
                 self.tail.append(line.rstrip()[:TAIL_WIDTH])
@@ -87,7 +84,7 @@ class StreamParser:
             self.unknown[key] += 1
         return []
 
-    def _system(self, line: Line) -> list[Event]:
+    def _system(self, line: JsonObject) -> list[Event]:
         events = system_events(line)
         match line.get("subtype"):
             case "init":
@@ -96,13 +93,13 @@ class StreamParser:
                 self.denials += 1
         return self._unknown("system", line.get("subtype")) if events is None else events
 
-    def _init(self, line: Line) -> list[Event]:
-        source, known = string(line.get("apiKeySource"), "none"), self.api_key_source
+    def _init(self, line: JsonObject) -> list[Event]:
+        source, previous = string(line.get("apiKeySource"), "none"), self.api_key_source
         self.cli_version = string(line.get("claude_code_version")) or self.cli_version
         self.model = string(line.get("model")) or self.model
         self._cwd = string(line.get("cwd"))
         self.turn_open, self.error, self.api_key_source = True, "", source
-        if source in ("none", "oauth", known):
+        if source in ("none", "oauth", previous):
             return []
         return [
             Notice(
@@ -111,7 +108,7 @@ class StreamParser:
             )
         ]
 
-    def _assistant(self, line: Line) -> list[Event]:
+    def _assistant(self, line: JsonObject) -> list[Event]:
         agent = self._agent(line)
         if not agent:
             self.turn_open = True
@@ -121,7 +118,7 @@ class StreamParser:
         broken = bool(line.get("is_api_error_message"))
         return [event for block in blocks for event in self._block(mapping(block), agent, broken=broken)]
 
-    def _agent(self, line: Line) -> str:
+    def _agent(self, line: JsonObject) -> str:
         """Return the sub-agent that a line belongs to, or "" for the agent itself."""
         parent = string(line.get("parent_tool_use_id"))
         if not parent:
@@ -129,7 +126,7 @@ class StreamParser:
         name = string(line.get("task_description")) or self._subagents.get(parent) or string(line.get("subagent_type"))
         return one_line(name, 80) or "sub-agent"
 
-    def _block(self, block: Line, agent: str, *, broken: bool) -> list[Event]:
+    def _block(self, block: JsonObject, agent: str, *, broken: bool) -> list[Event]:
         match block.get("type"):
             case "text":
                 return self._text(string(block.get("text")), agent, broken=broken)
@@ -153,33 +150,33 @@ class StreamParser:
             self.said = text
         return [Said(text=cut(text), agent=agent)]
 
-    def _called(self, block: Line, agent: str) -> ToolCalled:
+    def _called(self, block: JsonObject, agent: str) -> ToolCalled:
         key, name = string(block.get("id")), one_line(string(block.get("name"), "?"), 100)
         given = mapping(block.get("input"))
         if name in ("Task", "Agent") and len(self._subagents) < REMEMBERED:
             self._subagents[key] = string(given.get("description"))
         return ToolCalled(id=key[:200], name=name, summary=summary(name, given, self._cwd), input=bounded(given), agent=agent)
 
-    def _user(self, line: Line) -> list[Event]:
-        """Return the tools' answers; other words to the model are the CLI's own or the user's, shown where they were said."""
+    def _user(self, line: JsonObject) -> list[Event]:
+        """Return the tools' answers; everything else sent to the model comes from the CLI or the user and is shown elsewhere."""
         blocks = map(mapping, items(mapping(line.get("message")).get("content")))
         return [_returned(block, line.get("tool_use_result")) for block in blocks if block.get("type") == "tool_result"]
 
-    def _limited(self, line: Line) -> list[Event]:
+    def _limited(self, line: JsonObject) -> list[Event]:
         info, events = mapping(line.get("rate_limit_info")), limits(line)
         if info.get("status") != "rejected":
             self.rejected, self.resets_at = "", None
-        elif info.get("rateLimitType") or info.get("resetsAt"):  # a plain 429 is told as a rejection by no window
+        elif info.get("rateLimitType") or info.get("resetsAt"):  # a plain 429 comes as a rejection that names no window
             self.rejected, self.resets_at = events[-1].limit, moment(info.get("resetsAt"))
         return list(events)
 
-    def _result(self, line: Line) -> list[Event]:
+    def _result(self, line: JsonObject) -> list[Event]:
         self.result, self.results, self.turn_open = Result.of(line), self.results + 1, False
         self.denials = max(self.denials, len(items(line.get("permission_denials"))))
         self.spent = spent_after(line, self.spent)
         return [*self._abandoned(), self.spent]
 
-    def _stream_event(self, line: Line) -> list[Event]:
+    def _stream_event(self, line: JsonObject) -> list[Event]:
         if line.get("parent_tool_use_id"):
             return []
         event = mapping(line.get("event"))
@@ -192,7 +189,7 @@ class StreamParser:
                 return self._abandoned()
         return []
 
-    def _type(self, piece: Line) -> list[Event]:
+    def _type(self, piece: JsonObject) -> list[Event]:
         text = string(piece.get("text")) if piece.get("type") in ("text", "text_delta") else ""
         if not text:
             return []
@@ -200,13 +197,13 @@ class StreamParser:
         return [Typing(text=self._typed if len(self._typed) <= TYPING else "…" + self._typed[2:])]
 
     def _abandoned(self) -> list[Event]:
-        """Return what takes a half-typed text back that never became a whole one: the stream broke, and it will begin anew."""
+        """Return an event that withdraws a half-typed text which was never finished: the stream broke and will start again."""
         if not self._typed:
             return []
         self._typed = ""
         return [Typing(text="")]
 
 
-def _returned(block: Line, structured: JsonValue = None) -> ToolReturned:
+def _returned(block: JsonObject, structured: JsonValue = None) -> ToolReturned:
     text = answer(block.get("content"), structured if isinstance(structured, str) else None)
     return ToolReturned(id=string(block.get("tool_use_id"))[:200], ok=block.get("is_error") is not True, text=cut(text))

@@ -1,22 +1,22 @@
-"""What a person sees of a tool: one line for a call, and its input and answer within bounds."""
+"""What a person sees of a tool call: one line of summary, and its input and answer within bounds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pydantic import JsonValue
 
-from ccterm.agents.shapes import items, mapping, string
+from ccterm.agents.json_values import JsonObject, items, mapping, string
 
 LINE = 200
 """Longest summary, in characters."""
 STRING = 8_000
-"""Longest string kept of an input, in characters."""
+"""Longest string of an input that is kept, in characters."""
 INPUT = 48_000
-"""Characters of an input kept in all; the rest is in agent.ndjson."""
+"""How many characters of an input are kept in total; the rest is in agent.ndjson."""
 DEPTH = 8
 ITEMS = 50
 
-_TELLING = {
+_SUMMARY_FIELDS = {
     "Bash": ("command",),
     "BashOutput": ("bash_id",),
     "Task": ("description", "prompt"),
@@ -28,11 +28,11 @@ _TELLING = {
     "Skill": ("skill", "command"),
     "SendMessage": ("summary", "message"),
 }
-"""Tool -> the fields that tell most, best first; a tool that is not here shows its first string."""
+"""Tool -> the fields that describe a call best, in order; a tool that is not listed shows its first string."""
 
 
-def summary(name: str, given: Mapping[str, JsonValue], cwd: str = "") -> str:
-    """Return one line that says what a call is about, without the tool's name; paths are relative to `cwd`."""
+def summary(name: str, given: JsonObject, cwd: str = "") -> str:
+    """Return one line that says what a call does, without the tool's name; paths are relative to `cwd`."""
     match name:
         case "Read" | "NotebookRead":
             line = _path(given, cwd)
@@ -49,7 +49,7 @@ def summary(name: str, given: Mapping[str, JsonValue], cwd: str = "") -> str:
         case "TodoWrite":
             line = _todos(items(given.get("todos")))
         case _:
-            line = _first(given, _TELLING.get(name, ()))
+            line = _first(given, _SUMMARY_FIELDS.get(name, ()))
     return one_line(line)
 
 
@@ -59,7 +59,7 @@ def one_line(text: str, cap: int = LINE) -> str:
     return flat if len(flat) <= cap else flat[: cap - 1] + "…"
 
 
-def _path(given: Mapping[str, JsonValue], cwd: str) -> str:
+def _path(given: JsonObject, cwd: str) -> str:
     return _relative(string(given.get("file_path")) or string(given.get("notebook_path")), cwd)
 
 
@@ -87,19 +87,19 @@ def _todos(todos: Sequence[JsonValue]) -> str:
     return f"{done}/{len(todos)} {current}"
 
 
-def _first(given: Mapping[str, JsonValue], telling: Sequence[str]) -> str:
-    named = (string(given.get(key)) for key in telling)
+def _first(given: JsonObject, fields: Sequence[str]) -> str:
+    named = (string(given.get(key)) for key in fields)
     return next(filter(str.strip, (*named, *(string(value) for value in given.values()))), "")
 
 
-def bounded(given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def bounded(given: JsonObject) -> dict[str, JsonValue]:
     """Return a tool's input small enough for an event."""
     kept = _Bound(INPUT).value(dict(given), DEPTH)
     return kept if isinstance(kept, dict) else {}
 
 
 class _Bound:
-    """ChangeApplier JSON until its budget of characters is spent."""
+    """Copies JSON until its budget of characters is spent."""
 
     def __init__(self, budget: int) -> None:
         self._left = budget
@@ -123,7 +123,7 @@ class _Bound:
 
 
 def answer(content: JsonValue, structured: JsonValue = None) -> str:
-    """Return a tool's answer as text: a string, a list of blocks, or missing; `structured` is the CLI's own form of it."""
+    """Return a tool's answer as text. content: a string, a list of blocks, or missing; structured: the CLI's own form of it."""
     if isinstance(content, list):
         return "\n".join(filter(None, map(_block, content)))
     return string(content) or string(structured)

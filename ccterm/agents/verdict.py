@@ -1,43 +1,53 @@
-"""Judges how an agent's part of a run ended, from its stream and the supervisor's report: the first rule that fits counts."""
+"""Judges how an agent's part of a run ended, from its stream and the supervisor's report: the first rule that matches counts."""
 
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pydantic import JsonValue
-
-from ccterm.agents.base import Outcome
-from ccterm.agents.shapes import string
+from ccterm.agents.json_values import JsonObject, string
 from ccterm.agents.stream import StreamParser
-from ccterm.agents.stream_result import Result
+from ccterm.agents.stream_session import Result
 from ccterm.causes import Cause
 
 SUMMARY = 2_000
 """Longest summary, in characters."""
-_ENDING = re.compile(r"(?:_|[^\w?？؟.!:;,。！)\]}])+\Z|[)\]}]+\Z")
-"""What may stand behind the mark that ends a message."""
+_AFTER_MARK = re.compile(r"(?:_|[^\w?？؟.!:;,。！)\]}])+\Z|[)\]}]+\Z")
+"""What may follow the punctuation mark that ends a message."""
 _DIAGNOSTIC = "[ede_diagnostic]"
 
 
-def judge(parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
-    """Return what became of the run. `report` is the supervisor's (SuperviseReport), None when it left none."""
+@dataclass(frozen=True)
+class Outcome:
+    """How the agent's part of a run ended. cause None: it ended well, or was cancelled (`cancelled`)."""
+
+    cause: Cause | None
+    reason: str = ""
+    summary: str = ""
+    """The agent's last message, or what went wrong."""
+    cancelled: bool = False
+    asked: bool = False
+    """Whether its last message ends in a question."""
+
+
+def judge(parser: StreamParser, report: JsonObject | None) -> Outcome:
+    """Return how the run ended. report: the supervisor's (SuperviseReport), None if it left none."""
     stopped = _stopped(parser, string((report or {}).get("stopped_by")))
     if stopped is not None:
         return stopped
     if report is None:
-        return Outcome(Cause.AGENT, "no_report", "The program that watches over the agent left no report")
+        return Outcome(Cause.AGENT, "no_report", "The agent's supervisor left no report")
     if report.get("ok") is not True:
-        return Outcome(
-            Cause.AGENT, string(report.get("reason"), "start"), _gist(string(report.get("detail"))) or "The agent could not be started"
-        )
+        detail = _shortened(string(report.get("detail")))
+        return Outcome(Cause.AGENT, string(report.get("reason"), "start"), detail or "The agent could not be started")
     if parser.result is not None and not parser.result.failed and not parser.turn_open:
-        return Outcome(None, summary=_gist(parser.result.text or parser.said), asked=is_question(parser.result.text or parser.said))
+        last = parser.result.text or parser.said
+        return Outcome(None, summary=_shortened(last), asked=is_question(last))
     return _failed(parser, report)
 
 
 def is_question(text: str) -> bool:
-    """Whether a message ends in a question; quotes, markup, brackets and emoji behind the mark do not count."""
+    """Whether a message ends in a question; quotes, markup, brackets and emoji after the question mark are ignored."""
     text = text.rstrip()[-200:]
-    while shorter := _ENDING.sub("", text):
+    while shorter := _AFTER_MARK.sub("", text):
         if shorter == text:
             break
         text = shorter
@@ -45,7 +55,7 @@ def is_question(text: str) -> bool:
 
 
 def _stopped(parser: StreamParser, by: str) -> Outcome | None:
-    last = _gist(parser.said)
+    last = _shortened(parser.said)
     match by:
         case "asked" | "now":
             return Outcome(None, summary=last, cancelled=True)
@@ -58,22 +68,22 @@ def _stopped(parser: StreamParser, by: str) -> Outcome | None:
     return None
 
 
-def _failed(parser: StreamParser, report: Mapping[str, JsonValue]) -> Outcome:
+def _failed(parser: StreamParser, report: JsonObject) -> Outcome:
     result = None if parser.turn_open else parser.result
-    words = _words(parser, result, report)
+    summary = _failure_summary(parser, result, report)
     if parser.error == "authentication_failed" or (result is not None and result.text.startswith("Not logged in")):
-        return Outcome(Cause.AUTH, "authentication_failed", words)
+        return Outcome(Cause.AUTH, "authentication_failed", summary)
     if parser.rejected or (result is not None and result.api_error == "usage_limit_reached"):
-        return Outcome(Cause.USAGE_LIMIT, parser.rejected or "usage_limit_reached", _with_reset(parser, words))
+        return Outcome(Cause.USAGE_LIMIT, parser.rejected or "usage_limit_reached", _with_reset(parser, summary))
     if result is not None and result.status == 529:
-        return Outcome(Cause.RATE_LIMITED, "overloaded", words)
+        return Outcome(Cause.RATE_LIMITED, "overloaded", summary)
     if parser.error == "rate_limit" or (result is not None and result.status == 429):
-        return Outcome(Cause.RATE_LIMITED, "rate_limit", words)
+        return Outcome(Cause.RATE_LIMITED, "rate_limit", summary)
     if parser.error == "billing_error":
-        return Outcome(Cause.BUDGET, "billing_error", words)
+        return Outcome(Cause.BUDGET, "billing_error", summary)
     if result is not None and result.subtype in ("error_max_budget_usd", "error_max_turns"):
-        return Outcome(Cause.BUDGET, result.subtype, words)
-    return Outcome(Cause.AGENT, _kind(parser, result), words)
+        return Outcome(Cause.BUDGET, result.subtype, summary)
+    return Outcome(Cause.AGENT, _kind(parser, result), summary)
 
 
 def _kind(parser: StreamParser, result: Result | None) -> str:
@@ -87,23 +97,23 @@ def _kind(parser: StreamParser, result: Result | None) -> str:
     return result.api_error or specific or subtype or status or "unknown"
 
 
-def _words(parser: StreamParser, result: Result | None, report: Mapping[str, JsonValue]) -> str:
+def _failure_summary(parser: StreamParser, result: Result | None, report: JsonObject) -> str:
     if result is None:
-        return _gist("\n".join([f"The agent ended without a result ({_ending(report)})", *parser.tail]))
+        return _shortened("\n".join([f"The agent ended without a result ({_exit_status(report)})", *parser.tail]))
     errors = [error for error in result.errors if not error.startswith(_DIAGNOSTIC)]
-    told = result.text or "\n".join(errors)
-    return _gist(told) or f"The agent ended with {result.subtype} ({result.terminal_reason or 'no reason given'})"
+    told = _shortened(result.text or "\n".join(errors))
+    return told or f"The agent ended with {result.subtype} ({result.terminal_reason or 'no reason given'})"
 
 
-def _ending(report: Mapping[str, JsonValue]) -> str:
+def _exit_status(report: JsonObject) -> str:
     number = report.get("signal")
     return f"signal {number}" if isinstance(number, int) else f"exit {report.get('exit')}"
 
 
-def _with_reset(parser: StreamParser, words: str) -> str:
-    return f"{words} [resets {parser.resets_at:%Y-%m-%d %H:%M} UTC]" if parser.resets_at else words
+def _with_reset(parser: StreamParser, summary: str) -> str:
+    return f"{summary} [resets {parser.resets_at:%Y-%m-%d %H:%M} UTC]" if parser.resets_at else summary
 
 
-def _gist(text: str) -> str:
+def _shortened(text: str) -> str:
     text = text.strip()
     return text if len(text) <= SUMMARY else text[: SUMMARY - 1].rstrip() + "…"

@@ -1,1 +1,1 @@
-"""Logins and secrets: where they come from, and the one form in which a box gets them."""
+"""Logins, tokens and secrets: where they come from, and the one form in which a box gets them."""

@@ -1,4 +1,4 @@
-"""The token for a git host: each host gets its own and no other's, as an HTTP header that only resolve, checkout and push see."""
+"""The token for a git host: each host gets its own and no other, as an HTTP header that only resolve, checkout and push see."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -18,12 +18,12 @@ _KINDS = {_GITHUB: "github", "gitlab.com": "gitlab", "codeberg.org": "gitea"}
 _USERS = {"gitlab": "oauth2"}
 _GITHUB_NAMES = ("GH_TOKEN", "GITHUB_TOKEN")
 _GH_OVERRIDES = (*_GITHUB_NAMES, "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_HOST")
-"""With these set, gh would answer with them for a host they are not meant for."""
+"""If these were set, gh would return them for hosts that they are not meant for."""
 
 
 @dataclass(frozen=True)
 class GitCredential:
-    """A token in use. remote: the https form of the remote that it goes to. source: where it came from, for people."""
+    """A token in use. remote: the https form of the remote it is sent to. source: where it came from, for people."""
 
     remote: RemoteAddress
     user: str
@@ -37,7 +37,7 @@ class GitCredential:
 
     @property
     def secrets(self) -> dict[str, SecretStr]:
-        """Name and value of everything that must never be seen in an output."""
+        """Name and value of everything that must never appear in any output."""
         name = f"the token of {self.remote.host_key}"
         return {name: self.token, f"{name} (as a header)": SecretStr(self._basic)}
 
@@ -48,9 +48,9 @@ class GitCredential:
 
 @dataclass(frozen=True)
 class GitAccess:
-    """How resolve, checkout and push reach a remote. remote: the one that is really used; an ssh remote with a token became https.
+    """How resolve, checkout and push reach a remote. remote: the one actually used; an ssh remote with a token becomes https.
 
-    header: what git sends, or None. ca: PEM text, or None. ssh_agent and known_hosts: for an ssh remote. secrets: name -> value, to be masked.
+    header: what git sends, or None. ca: PEM text, or None. ssh_agent and known_hosts: for an ssh remote. secrets: name -> value to be masked.
     """
 
     remote: RemoteAddress
@@ -62,9 +62,10 @@ class GitAccess:
 
 
 def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitAccess:
-    """Return the access to a remote: by token, else by ssh agent, else with nothing. Blocks.
+    """Return the access to a remote: by token, else by ssh agent, else without any credential. Blocks.
 
-    Raises SettingsError when what [host] names cannot be had, PreflightError for an ssh remote without token, agent or known host key.
+    Raises SettingsError if a source that [host] names yields nothing, PreflightError for an ssh remote without token, agent or known
+    host key.
     """
     credential = git_credential(remote, settings, env)
     if credential:
@@ -76,7 +77,7 @@ def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]
 
 
 def git_credential(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitCredential | None:
-    """Return the token for a remote's host, or None when there is none for it. Raises SettingsError when [host] names a source that has nothing."""
+    """Return the token for a remote's host, or None if there is none. Raises SettingsError if a source that [host] names yields nothing."""
     if remote.kind == "path":
         return None
     port, host = _host_settings(remote, settings)
@@ -89,7 +90,7 @@ def git_credential(remote: RemoteAddress, settings: Settings, env: Mapping[str, 
 
 
 def authority(remote: RemoteAddress, settings: Settings) -> str | None:
-    """Return the certificates (PEM) that [host] names for a remote, or None. Raises SettingsError."""
+    """Return the certificates (PEM) that [host] specifies for a remote, or None. Raises SettingsError."""
     ca = _host_settings(remote, settings)[1].ca
     if ca is None:
         return None
@@ -103,10 +104,10 @@ def authority(remote: RemoteAddress, settings: Settings) -> str | None:
 
 
 def _host_settings(remote: RemoteAddress, settings: Settings) -> tuple[int | None, HostSettings]:
-    """Return the [host] table of a remote, and the https port that it stands for."""
+    """Return the [host] table of a remote, and the https port that it applies to."""
     if remote.kind != "ssh":
         return remote.port, settings.host.get(remote.host_key, HostSettings())
-    host = remote.https().host  # an ssh port says nothing about https: the one table with that host's name does
+    host = remote.https().host  # an ssh port says nothing about https; the only table with that host's name does
     if host in settings.host:
         return None, settings.host[host]
     named = [key for key in settings.host if key.rpartition(":")[0] == remote.https().host_key]
@@ -116,7 +117,7 @@ def _host_settings(remote: RemoteAddress, settings: Settings) -> tuple[int | Non
 
 
 def _tokens(remote: RemoteAddress, kind: str, host: HostSettings, env: Mapping[str, str]) -> Iterator[tuple[str, SecretStr]]:
-    """Yield source and token, best first; each one is asked only when it is wanted."""
+    """Yield source and token, best first; a source is asked only when the ones before it had nothing."""
     if host.token:
         yield host.token, resolve_source(host.token, env)
     if remote.host_key == _GITHUB:
@@ -126,10 +127,10 @@ def _tokens(remote: RemoteAddress, kind: str, host: HostSettings, env: Mapping[s
 
 
 def _gh(host: str, env: Mapping[str, str]) -> SecretStr | None:
-    """Return the login of the GitHub CLI for a host, or None when there is none, or no such program."""
+    """Return the GitHub CLI's token for a host, or None if it has none or is not installed."""
     clean = {name: value for name, value in env.items() if name not in _GH_OVERRIDES}
     try:
         out = run_quietly(["gh", "auth", "token", "--hostname", host], clean, COMMAND_SECONDS, "gh")
     except SettingsError:
-        return None  # not installed or not logged in: not having it is no fault
+        return None  # not installed or not logged in is not an error
     return SecretStr(out.decode("ascii", "replace")) if out.strip() else None

@@ -1,4 +1,4 @@
-"""How an ssh remote is reached without a token: the user's agent, and only the host keys that the user already knows."""
+"""Access to an ssh remote without a token: through the user's ssh agent, and only to hosts whose key the user already knows."""
 
 import shutil
 import stat
@@ -10,20 +10,20 @@ from ccterm.errors import PreflightError
 from ccterm.processes import run_command
 from ccterm.remotes import RemoteAddress
 
-_SECONDS = 10
 _LARGEST = 1 << 20
+_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class SshAccess:
-    """agent: the socket of the user's ssh agent. known_hosts: the lines that the box believes, and no other."""
+    """agent: the socket of the user's ssh agent. known_hosts: the only host keys that the box accepts."""
 
     agent: Path
     known_hosts: str
 
 
 def ssh_access(remote: RemoteAddress, env: Mapping[str, str]) -> SshAccess:
-    """Return agent and host keys for an ssh remote. Raises PreflightError with what the user can do."""
+    """Return agent and host keys for an ssh remote. Raises PreflightError with the fix."""
     token = f"or give ccterm a token for {remote.host} ([host] in the settings), which it prefers"
     agent = Path(env.get("SSH_AUTH_SOCK") or "/nonexistent")
     if not _is_socket(agent):
@@ -34,7 +34,7 @@ def ssh_access(remote: RemoteAddress, env: Mapping[str, str]) -> SshAccess:
         port = f"-p {remote.port} " if remote.port else ""
         raise PreflightError(
             f"no host key of {name} is known",
-            f"ssh {port}{remote.user or 'git'}@{remote.host} once, compare the fingerprint and say yes; {token}",
+            f"ssh {port}{remote.user or 'git'}@{remote.host} once, compare the fingerprint and confirm it; {token}",
         )
     return SshAccess(agent, "\n".join(lines) + "\n")
 
@@ -48,12 +48,12 @@ def _is_socket(path: Path) -> bool:
 
 def _files(env: Mapping[str, str]) -> Iterator[Path]:
     home = Path(env.get("HOME") or "/nonexistent")
-    places = (home / ".ssh" / "known_hosts", home / ".ssh" / "known_hosts2", Path("/etc/ssh/ssh_known_hosts"))
-    return (path for path in places if path.is_file())
+    files = (home / ".ssh" / "known_hosts", home / ".ssh" / "known_hosts2", Path("/etc/ssh/ssh_known_hosts"))
+    return (path for path in files if path.is_file())
 
 
 def _known(path: Path, name: str) -> list[str]:
-    """Return the lines of a known_hosts file that speak of a host; ssh-keygen also finds hashed names, patterns and revoked keys."""
+    """Return the lines of a known_hosts file about a host; ssh-keygen also finds hashed names, patterns and revoked keys."""
     keygen = shutil.which("ssh-keygen")
     if keygen is None:
         raise PreflightError("ssh-keygen is not installed", "install OpenSSH, or use an https:// remote")

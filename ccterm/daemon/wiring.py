@@ -8,9 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ccterm.agents.base import Agent
+from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
-from ccterm.agents.scripted import ScriptedAgent
 from ccterm.credentials.sources import source_variables
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections, listening
@@ -75,10 +74,10 @@ async def _pipelines(
 ) -> Mapping[ExecutionMode, Pipeline]:
     sockets = await asyncio.to_thread(socket_directory)
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-    start = StartupLimit().starting
+    startup = StartupLimit()
     pipelines = {}
     for mode, executor in executors.items():
-        contexts = RunContextFactory(settings, environ, agents=agents, executor=executor, gate=start, sockets=sockets, state=state)
+        contexts = RunContextFactory(settings, environ, agents=agents, executor=executor, startup=startup, sockets=sockets, state=state)
         pipelines[mode] = Pipeline(executor, contexts, state)
     return pipelines
 

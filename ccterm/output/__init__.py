@@ -1,5 +1,5 @@
-"""The one door for everything that a box prints: decode, sanitise, mask, then events.
+"""Everything that a box prints comes in here: decoded, sanitised, masked, then turned into events.
 
-`sanitise` takes out what could drive a terminal or hide in a text, `mask` replaces secrets, `clean` does both in that order: an escape
-sequence inside a token must not hide it.
+`sanitise` removes what could drive a terminal or hide in a text, `mask` replaces secrets, and `clean` does both in that order: an
+escape sequence inside a token must not hide it from the masker.
 """

@@ -1,7 +1,7 @@
 """Sanitises, then masks, texts and JSON values: in this order, because an escape sequence inside a token must not hide it.
 
-If masking ever fails, the text is withheld, not let through. This is a third place for `except Exception`, beside the two that the rules
-allow: a fault of ours in here must cost a line, never a secret.
+If masking ever fails, the text is withheld, not let through. Hence a third `except Exception` beside the two that the style guide
+allows: a defect in here may cost a line, never leak a secret.
 """
 
 import json
@@ -20,13 +20,13 @@ from ccterm.output.sanitise import SanitiseStream, sanitise, suspicious
 WITHHELD = "[line withheld]"
 TOO_DEEP = "[too deep]"
 DEPTH = 100
-"""Deepest nesting of a JSON value that comes through."""
+"""Deepest nesting of a JSON value that is kept."""
 _ESCAPE = re.compile(r"\\[^\"nt]")
 _log = logging.getLogger(__name__)
 
 
 class Cleaner:
-    """Cleans texts and JSON values of one run, and remembers which registered secrets it met."""
+    """Cleans the texts and JSON values of one run, and remembers which registered secrets it masked."""
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
@@ -39,34 +39,34 @@ class Cleaner:
         return bool(self.names)
 
     def text(self, text: str) -> str:
-        """Return a text sanitised and masked; the same object when it was clean."""
+        """Return a text sanitised and masked; the same object if it was clean."""
         return guarded(lambda: self._cleaned(text))
 
     def value(self, value: JsonValue, raw: str = "") -> JsonValue:
-        """Return a JSON value with every string cleaned, keys too; what is nested too deeply is replaced.
+        """Return a JSON value with every string and key cleaned; anything nested too deeply is replaced.
 
-        raw: the line that the value was read from, where there is one: if the line itself is clean, the value need not be walked.
+        raw: the line that the value was parsed from, if any: when the line itself is clean, the value need not be walked.
         """
         if raw and guarded(lambda: self._clean_throughout(raw)) is raw:
             return value
         return self._walked(value, 0)
 
     def stream(self) -> "CleanStream":
-        """Return a cleaner for one text that comes in pieces."""
-        return CleanStream(self._masker.stream(), self.met)
+        """Return a cleaner for one text that arrives in pieces."""
+        return CleanStream(self._masker.stream(), self.record)
 
-    def met(self, names: frozenset[str]) -> None:
+    def record(self, names: frozenset[str]) -> None:
         """Remember that these secrets were masked."""
         self.names |= names
 
     def _cleaned(self, text: str) -> str:
         text, names = self._masker.masked(sanitise(text))
         if names:
-            self.met(names)
+            self.record(names)
         return text
 
     def _clean_throughout(self, raw: str) -> str:
-        """Return the line itself if no string in it can be in need of cleaning: without odd escapes, what is read is what is written."""
+        """Return the line itself if no string in it can need cleaning: without unusual escapes, parsing changes no character."""
         odd = suspicious(raw) or _ESCAPE.search(raw) or raw.count("{") + raw.count("[") > DEPTH
         return "" if odd else self._masker.mask(raw)
 
@@ -85,25 +85,25 @@ class Cleaner:
         return self._number(value)
 
     def _number(self, value: float) -> JsonValue:
-        """Return a number, or a text when its digits are a secret's."""
+        """Return a number, or a masked text when its digits contain a secret."""
         digits = repr(value)
         cleaned = self.text(digits)
         return value if cleaned == digits else cleaned
 
 
 class CleanStream:
-    """Cleans a text that comes in pieces: all that it returns, joined, is what the cleaner makes of the whole."""
+    """Cleans a text that arrives in pieces: its results, joined, equal what the cleaner makes of the whole text."""
 
-    def __init__(self, masking: MaskStream, met: Callable[[frozenset[str]], None]) -> None:
-        self._sanitising, self._masking, self._met = SanitiseStream(), masking, met
+    def __init__(self, masking: MaskStream, record: Callable[[frozenset[str]], None]) -> None:
+        self._sanitising, self._masking, self._record = SanitiseStream(), masking, record
         self._broken = False
 
     def feed(self, text: str) -> str:
-        """Take the next piece; return what is certain."""
+        """Take the next piece; return what is final."""
         return self._next(lambda: self._masking.feed(self._sanitising.feed(text)))
 
     def flush(self) -> str:
-        """Return the rest: the text is over."""
+        """Return the rest: the text has ended."""
         return self._next(lambda: self._masking.feed(self._sanitising.flush()) + self._masking.flush())
 
     def _next(self, clean: Callable[[], str]) -> str:
@@ -111,12 +111,12 @@ class CleanStream:
             return ""
         text = guarded(clean)
         self._broken = text is WITHHELD
-        self._met(self._masking.names)
+        self._record(self._masking.names)
         return text
 
 
 def guarded(clean: Callable[[], str]) -> str:
-    """Return what `clean` returns; WITHHELD when it fails, for whatever reason."""
+    """Return what `clean` returns, or WITHHELD if it fails for any reason."""
     try:
         return clean()
     except Exception as error:  # noqa: BLE001 - see the top of this module

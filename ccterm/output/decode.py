@@ -9,15 +9,15 @@ from pydantic import JsonValue
 from ccterm.events import TEXT_CAP
 
 JSON_CAP = 64 * 1024 * 1024
-"""Longest line that is read as JSON, in characters; a longer one is passed over to its end."""
+"""Longest line that is parsed as JSON, in characters; a longer one is skipped."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of output. `more`: how many characters were let go because it was too long."""
+class OutputLine:
+    """One line of output. dropped: how many of its characters were discarded because it was too long."""
 
     text: str
-    more: int = 0
+    dropped: int = 0
 
 
 class LineBuffer:
@@ -27,24 +27,24 @@ class LineBuffer:
         self._json_lines = json_lines
         self._parts: list[str] = []
         self._held = 0
-        self._more = 0
+        self._dropped = 0
         self._cap = 0
 
-    def add(self, text: str, *, part: bool) -> Line | None:
-        """Take one frame's text; return the line when this was its last part."""
-        if not self._parts and not self._more:
+    def add(self, text: str, *, part: bool) -> OutputLine | None:
+        """Take one frame's text; return the line if this was its last part."""
+        if not self._parts and not self._dropped:
             if not part:
-                return Line(text)
+                return OutputLine(text)
             self._cap = JSON_CAP if self._json_lines and looks_like_object(text) else TEXT_CAP
         self._keep(text)
         return None if part else self.rest()
 
-    def rest(self) -> Line | None:
-        """Return what there is of a line whose end never came, or None."""
-        if not self._parts and not self._more:
+    def rest(self) -> OutputLine | None:
+        """Return what has arrived of a line that never ended, or None."""
+        if not self._parts and not self._dropped:
             return None
-        line = Line("".join(self._parts), self._more)
-        self._parts, self._held, self._more = [], 0, 0
+        line = OutputLine("".join(self._parts), self._dropped)
+        self._parts, self._held, self._dropped = [], 0, 0
         return line
 
     def _keep(self, text: str) -> None:
@@ -52,19 +52,19 @@ class LineBuffer:
         if taken:
             self._parts.append(taken)
         self._held += len(taken)
-        self._more += len(text) - len(taken)
-        if self._more and self._cap == JSON_CAP:  # half an object is of no use
-            self._more += self._held
+        self._dropped += len(text) - len(taken)
+        if self._dropped and self._cap == JSON_CAP:  # half an object is useless
+            self._dropped += self._held
             self._parts, self._held, self._cap = [], 0, 0
 
 
 def looks_like_object(text: str) -> bool:
-    """Whether a line begins as a JSON object does."""
+    """Whether a line begins like a JSON object."""
     return text[:64].lstrip()[:1] == "{"
 
 
 def parse_object(text: str) -> dict[str, JsonValue] | None:
-    """Return a line's JSON object, or None when it is none, or one nested so deeply that it cannot be read."""
+    """Return a line's JSON object, or None if it is not one or is nested too deeply to be parsed."""
     if not looks_like_object(text):
         return None
     try:
@@ -75,6 +75,6 @@ def parse_object(text: str) -> dict[str, JsonValue] | None:
 
 
 def _finite(number: str) -> float | None:
-    """Return a number, or None for those that JSON does not know, so that what is written again is JSON."""
+    """Return a number, or None for NaN and infinity, which JSON does not have: what is written again must be JSON."""
     value = float(number)
     return value if math.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""Cleans text that an agent types piece by piece, so that a secret cut over pieces is masked as if it had come whole.
+"""Cleans text that an agent types piece by piece, so that a secret split over pieces is masked as if it had come whole.
 
 Each content block has its own streaming cleaner, which holds back what may be the beginning of a secret or of an escape sequence.
-Pieces of anything else (a tool's input, thoughts, signatures) go nowhere: the whole block follows on a line of its own.
+Pieces of anything else (a tool's input, thoughts, signatures) are dropped: the whole block follows on a line of its own.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from pydantic import JsonValue
 from ccterm.output.clean import Cleaner, CleanStream
 
 BLOCKS = 32
-"""Content blocks that may be open at a time."""
+"""How many content blocks may be open at once."""
 
 
-class Deltas:
+class DeltaCleaner:
     """Cleans the `stream_event` lines of one run."""
 
     def __init__(self, cleaner: Cleaner) -> None:
@@ -22,7 +22,7 @@ class Deltas:
         self._open: dict[tuple[str, str], CleanStream] = {}
 
     def clean(self, line: Mapping[str, JsonValue]) -> dict[str, JsonValue] | None:
-        """Return what the parser may see of a line, or None when that is nothing."""
+        """Return what the parser may see of a line, or None for nothing."""
         event = line.get("event")
         if not isinstance(event, dict):
             return None
@@ -63,5 +63,5 @@ def _key(line: Mapping[str, JsonValue], event: Mapping[str, JsonValue]) -> tuple
 
 
 def _bare(line: Mapping[str, JsonValue], event: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a line that holds nothing of the agent's but the event; a sub-agent's is only marked as such."""
+    """Return a line that holds nothing from the agent but the event; a sub-agent's line is only marked as one."""
     return {"type": "stream_event", "event": event, "parent_tool_use_id": "sub-agent" if line.get("parent_tool_use_id") else None}

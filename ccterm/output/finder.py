@@ -1,7 +1,7 @@
-"""Finds many byte strings at once in a text, whole or in pieces, and tells how much of a cut text is decided.
+"""Finds many byte strings at once in a text, whole or in pieces, and tells how much of a cut text is final.
 
-What counts is local: a needle stands somewhere whole, or some LEAST bytes in a row are made of the pieces of one. So the answer does not
-depend on how a text was cut, and no more of its end has to be held back than what a needle may go on with.
+A match is a local matter: a needle occurs whole, or at least LEAST consecutive bytes are pieces of one. So the answer does not depend
+on how a text was cut, and no more of its end has to be held back than a needle could still continue.
 """
 
 from collections import defaultdict
@@ -12,15 +12,15 @@ from itertools import groupby
 from struct import Struct
 
 WHOLE = 8192
-"""Pieces of a needle longer than this are not looked for: their index would be large."""
+"""Needles longer than this are not searched for in pieces: the index would be too large."""
 
 Range = tuple[int, int, int]
-"""Begin, rank of the needle, end. Of two that begin at one place the smaller rank comes first."""
+"""Start, rank of the needle, end. Of two with the same start the smaller rank comes first."""
 
 
 @dataclass(frozen=True)
 class Needle:
-    """Bytes to look for. pieces: whether pieces of them are looked for, instead of the whole."""
+    """Bytes to search for. pieces: whether to search for pieces of them instead of the whole."""
 
     data: bytes
     rank: int
@@ -28,7 +28,7 @@ class Needle:
 
 
 class Finder:
-    """Finds needles. least: how many bytes in a row make a piece."""
+    """Finds needles. least: how many consecutive bytes make a piece."""
 
     def __init__(self, needles: Sequence[Needle], *, least: int) -> None:
         self._least = least
@@ -42,13 +42,13 @@ class Finder:
         self._near = frozenset(n.data[at : at + size] for n in pieces for size in (1, 2, 3) for at in range(len(n.data) - size + 1))
 
     def find(self, data: bytes) -> tuple[list[Range], int]:
-        """Return where needles stand, in no order, and from where on a long one may have begun that the end of the data cuts off."""
+        """Return where needles occur, in no particular order, and where a long one may begin that the end of the data cuts off."""
         ranges: list[Range] = []
         begun = [layer.find(data, ranges) for layer in self._layers]
         return ranges, min(begun, default=len(data))
 
     def undecided(self, data: bytes) -> int:
-        """Return from where on less than a piece may have begun that the end of the data cuts off."""
+        """Return where something shorter than a piece may begin that the end of the data cuts off."""
         size = len(data)
         first = max(size - self._least + 1, 0)
         at = next((at for at in range(first, size) if data[at:] in self._heads), size)
@@ -59,7 +59,7 @@ class Finder:
 
 
 class _Layer:
-    """Finds needles that have at least `shortest` bytes, and pieces of that length."""
+    """Finds needles of at least `shortest` bytes, and pieces of that length."""
 
     def __init__(self, whole: Sequence[Needle], pieces: Sequence[Needle], shortest: int) -> None:
         self._width = 8 if shortest >= 12 else 4
@@ -72,11 +72,11 @@ class _Layer:
         for needle in pieces:
             for at in range(len(needle.data) - self._width + 1):
                 self._pieces.setdefault(needle.data[at : at + self._width], needle.rank)
-        self._sieve = Prefilter(self._starts.keys() | self._pieces.keys(), width=self._width, stride=self._stride)
+        self._prefilter = Prefilter(self._starts.keys() | self._pieces.keys(), width=self._width, stride=self._stride)
 
     def find(self, data: bytes, ranges: list[Range]) -> int:
-        """Add what is found to the ranges; return the first place where a cut needle may begin that the sieve can see."""
-        hits = self._sieve.hits(data)
+        """Add the matches to the ranges; return the first position where a cut needle may begin, as far as the prefilter can tell."""
+        hits = self._prefilter.hits(data)
         if not hits:
             return len(data)
         self._find_pieces(data, hits, ranges)
@@ -84,9 +84,9 @@ class _Layer:
 
     def _find_whole(self, data: bytes, hits: Sequence[int], ranges: list[Range]) -> int:
         begun = len(data)
-        for place in hits:
-            for at, needle in self._starts.get(data[place : place + self._width], ()):
-                begin, end = place - at, place - at + len(needle.data)
+        for position in hits:
+            for at, needle in self._starts.get(data[position : position + self._width], ()):
+                begin, end = position - at, position - at + len(needle.data)
                 if begin < 0:
                     continue
                 if data.startswith(needle.data, begin):
@@ -97,25 +97,25 @@ class _Layer:
 
     def _find_pieces(self, data: bytes, hits: Sequence[int], ranges: list[Range]) -> None:
         last = -1
-        for place in sorted(hits):
-            if place <= last or data[place : place + self._width] not in self._pieces:
+        for position in sorted(hits):
+            if position <= last or data[position : position + self._width] not in self._pieces:
                 continue
-            first, last = self._run(data, place)
+            first, last = self._run(data, position)
             ranges += self._ranked(data, first, last - self._stride + 1)
 
     def _ranked(self, data: bytes, first: int, last: int) -> Iterator[Range]:
-        """Yield the pieces that begin between two places; those of one needle that follow one another as one range.
+        """Yield the pieces that begin between two positions; consecutive pieces of one needle become one range.
 
-        The last gram of a piece tells whose it is: many tokens begin alike.
+        The last gram of a piece tells which needle it belongs to: many tokens begin alike.
         """
         end = self._stride - 1 + self._width
-        for rank, places in groupby(range(first, last + 1), lambda at: self._pieces[data[at + self._stride - 1 : at + end]]):
-            begins = list(places)
+        for rank, group in groupby(range(first, last + 1), lambda at: self._pieces[data[at + self._stride - 1 : at + end]]):
+            begins = list(group)
             yield begins[0], rank, begins[-1] + end
 
-    def _run(self, data: bytes, place: int) -> tuple[int, int]:
-        """Return the first and the last place of the known grams in a row around a place."""
-        first = last = place
+    def _run(self, data: bytes, position: int) -> tuple[int, int]:
+        """Return the first and the last position of the unbroken run of known grams around a position."""
+        first = last = position
         while first > 0 and data[first - 1 : first - 1 + self._width] in self._pieces:
             first -= 1
         while data[last + 1 : last + 1 + self._width] in self._pieces:
@@ -127,16 +127,16 @@ BLOCK = 128
 
 
 class Prefilter:
-    """Finds grams of `width` bytes at the places 0, stride, 2 * stride, …"""
+    """Finds grams of `width` bytes at the positions 0, stride, 2 * stride, …"""
 
     def __init__(self, grams: Collection[bytes], *, width: int, stride: int) -> None:
         self._grams = frozenset(grams)
         self._width, self._stride = width, stride
-        self._step = stride * -(-width // stride)  # a gram may reach over the next place: then it takes several passes
+        self._step = stride * -(-width // stride)  # a gram may be wider than the stride: then it takes several passes
 
     def hits(self, data: bytes) -> list[int]:
-        """Return the places where a gram stands, in no order."""
-        return [place for begin in range(0, self._step, self._stride) for place in self._pass(data, begin)]
+        """Return the positions of grams, in no particular order."""
+        return [position for begin in range(0, self._step, self._stride) for position in self._pass(data, begin)]
 
     def _pass(self, data: bytes, begin: int) -> Iterator[int]:
         while (count := min((len(data) - begin - self._width) // self._step + 1, BLOCK)) > 0:
@@ -148,6 +148,6 @@ class Prefilter:
 
 @lru_cache(maxsize=4 * BLOCK)
 def _layout(width: int, step: int, count: int) -> Struct:
-    """Return the layout of `count` grams, each `step` behind the one before."""
+    """Return the layout of `count` grams, each `step` bytes after the previous one."""
     gram = f"{width}s"
     return Struct(f"{gram}{step - width}x" * (count - 1) + gram)

@@ -1,7 +1,7 @@
-"""The forms in which a secret value may turn up in a text: as it is, escaped, quoted, encoded, or in parts.
+"""The forms in which a secret value may appear in a text: as it is, escaped, quoted, encoded, or in parts.
 
-GitHub's runner masks eleven encodings of a secret (its ADR 0297 tells how base64 is found inside a longer text); these are much the same,
-and what agents meet besides: JSON in JSON, hex, the fields of a JSON file, the lines of a key file.
+GitHub's runner masks eleven encodings of a secret (its ADR 0297 explains how base64 is found inside a longer text). These are much the
+same, plus what agents come across: JSON in JSON, hex, the fields of a JSON file, the lines of a key file.
 """
 
 import base64
@@ -18,13 +18,13 @@ from pydantic import JsonValue
 from ccterm.output.sanitise import sanitise
 
 SHORTEST = 6
-"""A value with fewer characters cannot be masked: that would tear every text apart."""
+"""A shorter value, in characters, cannot be masked: ordinary text would be full of matches."""
 PART = 8
-"""A line or a field of a value counts from this length on."""
+"""Shortest line or field of a value that is masked by itself, in characters."""
 
 Proof = Literal["none", "whole", "piece"]
 
-_URL_SAFE = ("", "/", "!'()*", "!'()*;,/?:@&=+$#")  # a value's own, a path's, encodeURIComponent's, encodeURI's
+_URL_SAFE = ("", "/", "!'()*", "!'()*;,/?:@&=+$#")  # of a value, a path, encodeURIComponent, encodeURI
 _ESCAPE = re.compile(r"%[0-9A-F]{2}|\\u[0-9a-f]{4}")
 _OPAQUE = re.compile(
     r"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])(?!/)(?!.*//)[A-Za-z0-9_+/=.-]{20,}"
@@ -38,16 +38,13 @@ class Form:
 
     data: bytes
     pieces: bool
-    """Whether to mask a piece of it as well, such as of a token that was cut or of base64 that was wrapped."""
+    """Whether pieces of it are masked too, such as a truncated token or wrapped base64."""
     proof: Proof
-    """What of it proves that the secret is there. A field or a line of a value may be an ordinary word, which proves nothing."""
+    """What of it proves that the secret is present. A field or a line of a value may be an ordinary word, which proves nothing."""
 
 
 def forms_of(value: str) -> list[Form]:
-    """Return every form of a secret value, each once; none when it is too short.
-
-    White space around the value is no part of it.
-    """
+    """Return every form of a secret value, each once; none if it is too short. White space around the value is ignored."""
     value = value.strip()
     if len(value) < SHORTEST:
         return []
@@ -56,7 +53,7 @@ def forms_of(value: str) -> list[Form]:
 
 
 def _whole(value: str) -> Iterator[Form]:
-    """Yield the forms of a value that is a secret by itself."""
+    """Yield the forms of a text that is secret as a whole."""
     yield from _spelled(value, proof="whole")
     yield from (Form(data, pieces=True, proof="piece") for data in _encoded(_octets(value)))
 
@@ -74,16 +71,16 @@ def _parts(value: str) -> Iterator[Form]:
 
 
 def _spelled(text: str, *, proof: Proof) -> Iterator[Form]:
-    """Yield the forms in which a text can still be read."""
+    """Yield the spellings in which a text can still be read without decoding."""
     pieces = _OPAQUE.fullmatch(text) is not None
     spellings = {text, sanitise(text), html.escape(text), *_url(text)}
-    for _ in range(2):  # JSON, and JSON in JSON
+    for _ in range(2):  # JSON, then JSON inside JSON
         spellings |= {escaped for spelling in spellings for escaped in _json(spelling)}
     yield from (Form(_octets(spelling), pieces=pieces, proof=proof) for spelling in sorted(spellings))
 
 
 def _json(text: str) -> Iterator[str]:
-    """Yield a text as it stands in JSON: plainly, in ASCII, and as Go writes it."""
+    """Yield a text as JSON writers spell it: plain, in ASCII, and the way Go does."""
     plain, ascii_only = json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]
     yield from (plain, ascii_only, _swapped(ascii_only))
     yield plain.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
@@ -97,14 +94,14 @@ def _url(text: str) -> Iterator[str]:
 
 
 def _swapped(text: str) -> str:
-    """Return an escaped text with its hex digits in the other case."""
+    """Return an escaped text with the case of its hex digits swapped."""
     return _ESCAPE.sub(lambda found: found[0][:2] + found[0][2:].swapcase() if found[0][0] == "\\" else found[0].lower(), text)
 
 
 def _encoded(octets: bytes) -> Iterator[bytes]:
-    """Yield the forms that have to be decoded first: base64 at its three alignments, hex."""
+    """Yield the forms that have to be decoded to be read: base64 at its three alignments, hex."""
     for shift, drop in enumerate((0, 2, 3)):
-        code = base64.b64encode(bytes(shift) + octets)[drop : (shift + len(octets)) * 8 // 6]  # only what no neighbour has a part in
+        code = base64.b64encode(bytes(shift) + octets)[drop : (shift + len(octets)) * 8 // 6]  # without what neighbouring bytes affect
         yield from (code, code.translate(bytes.maketrans(b"+/", b"-_")))
     yield from (octets.hex().encode(), octets.hex().upper().encode())
 
@@ -132,7 +129,7 @@ def _long(texts: Iterable[str]) -> list[str]:
 
 
 def _octets(text: str) -> bytes:
-    """Return a text's bytes; an environment's foreign bytes as they were."""
+    """Return a text's bytes; bytes of an environment that are not UTF-8 come back unchanged."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -1,25 +1,25 @@
-"""Replaces secrets in texts: the registered values in all their forms, and whatever has the shape of one.
+"""Replaces secrets in texts: the registered values in all their forms, and whatever looks like a token or a key.
 
-Promised: no registered value, nor an encoding of it, passes, however the text is cut. Not promised: anything against an agent that
-means to hide one (it may reverse it, spell it out). Works in UTF-8 from end to end; all positions are of bytes.
+Promised: no registered value, nor a known encoding of one, gets through, however the text is cut. Not promised: anything against an
+agent that hides one on purpose (it may reverse it or spell it out). Works in UTF-8 throughout; all positions are byte offsets.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from ccterm.output import shapes
+from ccterm.output import secret_shapes
 from ccterm.output.finder import Finder, Needle, Range
 from ccterm.output.forms import Form, forms_of
 
 PIECE = 16
-"""So many bytes in a row of an opaque token, or of an encoded secret, are masked as if they were all of it."""
+"""This many consecutive bytes of an opaque token, or of an encoded secret, are masked as if they were the whole."""
 PROOF = 32
-"""So many bytes in a row of an encoded secret prove that it is there."""
+"""This many consecutive bytes of an encoded secret prove that it is present."""
 _SHAPED = "token"
 
 
 class Masker:
-    """Masks the values of some named secrets, and what looks like a secret. Immutable; any number of runs and threads may share one."""
+    """Masks the values of named secrets, and whatever looks like a secret. Immutable; runs and threads may share one."""
 
     def __init__(self, secrets: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
         pairs = sorted(secrets.items() if isinstance(secrets, Mapping) else secrets, key=lambda pair: -len(pair[1]))
@@ -31,13 +31,13 @@ class Masker:
         """Names of the secrets that are too short to be masked."""
 
     def _needles(self, in_pieces: Callable[[Form], bool], wanted: Callable[[Form], bool]) -> list[Needle]:
-        """Return what to look for. Ranks: whole forms, the longest value's first; then pieces in the same order; then shapes."""
+        """Return what to search for. Ranks: whole forms, those of the longest value first; then pieces in the same order; then shapes."""
         ranked = [(rank, form) for rank, forms in enumerate(self._forms) for form in forms if wanted(form)]
         pieces = [Needle(form.data, len(self._names) + rank, pieces=True) for rank, form in ranked if in_pieces(form)]
         return [Needle(form.data, rank, pieces=False) for rank, form in ranked] + pieces
 
     def mask(self, text: str) -> str:
-        """Return a text with `[masked:NAME]` in the place of each secret; the same object when there was none."""
+        """Return a text with `[masked:NAME]` in place of each secret; the same object if there was none."""
         return self.masked(text)[0]
 
     def masked(self, text: str) -> tuple[str, frozenset[str]]:
@@ -50,43 +50,43 @@ class Masker:
         return _decoded(painted), self.names(ranges)
 
     def found(self, text: str) -> frozenset[str]:
-        """Return the names of the registered secrets that a text gives away beyond doubt; words of a value are no proof."""
+        """Return the names of the registered secrets that a text discloses beyond doubt; single words of a value prove nothing."""
         scan = self.scan()
         scan.feed(_encoded(text))
         return scan.names
 
     def stream(self) -> "MaskStream":
-        """Return a masker for one text that comes in pieces."""
+        """Return a masker for one text that arrives in pieces."""
         return MaskStream(self)
 
-    def scan(self) -> "Scan":
-        """Return a search for registered secrets in bytes that come in pieces."""
-        return Scan(self._proofs, self.names)
+    def scan(self) -> "SecretScan":
+        """Return a search for registered secrets in bytes that arrive in pieces."""
+        return SecretScan(self._proofs, self.names)
 
     @cached_property
     def _proofs(self) -> Finder:
         return Finder(self._needles(lambda form: form.proof == "piece", lambda form: form.proof != "none"), least=PROOF)
 
     def find(self, data: bytes) -> tuple[list[Range], int]:
-        """Return what is to be masked, in order, and from where on a long registered value may be cut by the end of the data."""
+        """Return what is to be masked, in order, and where a long registered value may begin that the end of the data cuts off."""
         ranges, begun = self._finder.find(data)
-        ranges += [(begin, 2 * len(self._names), end) for begin, end in shapes.shaped(data)]
+        ranges += [(begin, 2 * len(self._names), end) for begin, end in secret_shapes.shaped(data)]
         return sorted(ranges), begun
 
     def undecided(self, data: bytes) -> int:
-        """Return from where on something else may be cut by the end of the data."""
-        return min(self._finder.undecided(data), shapes.undecided(data))
+        """Return where anything else may begin that the end of the data cuts off."""
+        return min(self._finder.undecided(data), secret_shapes.undecided(data))
 
     def names(self, ranges: Iterable[Range]) -> frozenset[str]:
-        """Return the names of the registered secrets among what was found."""
+        """Return the names of the registered secrets among the ranges."""
         count = len(self._names)
         return frozenset(self._names[rank % count] for _, rank, _ in ranges if rank < 2 * count)
 
     def paint(self, data: bytes, ranges: Sequence[Range], upto: int, masked: int) -> tuple[bytes, int]:
-        """Return the data up to a place with a label in the place of each range, and the new `masked`, seen from that place.
+        """Return the data up to `upto` with a label in place of each range, and the new `masked`, relative to `upto`.
 
-        Ranges that overlap or touch become one, with the label of the first. masked: up to where the data is part of what has its label
-        already; -1 when not even its beginning touches such.
+        Ranges that overlap or touch become one, with the label of the first. masked: where the part of the data ends whose label is
+        already written; -1 if the data does not even touch such a part.
         """
         pieces: list[bytes] = []
         done = max(masked, 0)
@@ -102,9 +102,9 @@ class Masker:
 
 
 class MaskStream:
-    """Masks a text that comes in pieces: all that it returns, joined, is what `mask` makes of the whole.
+    """Masks a text that arrives in pieces: its results, joined, equal what `mask` makes of the whole text.
 
-    Holds back what may be the beginning of a secret: never more than the longest form of one, or the longest shape (some 90 KB of a key).
+    Holds back what may be the beginning of a secret: never more than the longest form of one, or the longest shape (a key of some 90 KB).
     """
 
     def __init__(self, masker: Masker) -> None:
@@ -115,26 +115,26 @@ class MaskStream:
         """The registered secrets that were masked so far."""
 
     def feed(self, text: str) -> str:
-        """Take the next piece; return what is certain."""
+        """Take the next piece; return what is final."""
         data = self._held + _encoded(text)
         ranges, begun = self._masker.find(data)
-        return self._let_out(data, ranges, min(begun, self._masker.undecided(data)))
+        return self._release(data, ranges, min(begun, self._masker.undecided(data)))
 
     def flush(self) -> str:
-        """Return the rest: the text is over."""
-        rest = self._let_out(self._held, self._masker.find(self._held)[0], len(self._held))
+        """Return the rest: the text has ended."""
+        rest = self._release(self._held, self._masker.find(self._held)[0], len(self._held))
         self._masked = -1
         return rest
 
-    def _let_out(self, data: bytes, ranges: Sequence[Range], upto: int) -> str:
+    def _release(self, data: bytes, ranges: Sequence[Range], upto: int) -> str:
         self.names |= self._masker.names(ranges)
         painted, self._masked = self._masker.paint(data, ranges, upto, self._masked)
         self._held = data[upto:]
         return _decoded(painted)
 
 
-class Scan:
-    """Looks for registered secrets in bytes that come in pieces, as a commit's new files do."""
+class SecretScan:
+    """Searches for registered secrets in bytes that arrive in pieces, such as the new files of a commit."""
 
     def __init__(self, finder: Finder, names: Callable[[Iterable[Range]], frozenset[str]]) -> None:
         self._finder = finder

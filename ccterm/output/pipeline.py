@@ -1,6 +1,6 @@
-"""The one door through which everything that a box prints comes in: frames in, clean events out.
+"""The way of everything that a box prints into the record: frames in, clean events out.
 
-Nothing behind it sees raw bytes: every text was sanitised and masked here, and what is too much was cut.
+Nothing downstream sees raw bytes: every text is sanitised and masked here, and over-long ones are cut.
 """
 
 import json
@@ -8,22 +8,22 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from ccterm.agents.shapes import moment
+from ccterm.agents.json_values import moment
 from ccterm.agents.stream import StreamParser
 from ccterm.box.protocol import Frame
 from ccterm.events import TEXT_CAP, Event, Notice, Printed, Said, Steered, Typing, Waiting, cut
 from ccterm.output.clean import Cleaner
-from ccterm.output.decode import JSON_CAP, Line, LineBuffer, parse_object
-from ccterm.output.deltas import Deltas
-from ccterm.output.throttle import Batch, Emit, Later, StreamName, Throttle
+from ccterm.output.decode import JSON_CAP, LineBuffer, OutputLine, parse_object
+from ccterm.output.deltas import DeltaCleaner
+from ccterm.output.throttle import Emit, Later, LineBatcher, StreamName, TypingThrottle
 
 _STREAMS: Mapping[int, StreamName] = {1: "stdout", 2: "stderr"}
-LONG = TEXT_CAP - 100
+LONGEST_LINE = TEXT_CAP - 100
 """Longest line that is printed whole, in characters."""
 
 
-class Door:
-    """Takes one step's frames in order. Never waits: what it emits is the receiver's to store.
+class OutputPipeline:
+    """Takes one step's frames in order. Never waits: storing what it emits is the receiver's business.
 
     parser: reads stdout as an agent's stream; None: both streams are plain text. archive: takes the agent's cleaned lines, without
     line breaks and without pieces of half-typed text.
@@ -39,13 +39,13 @@ class Door:
         archive: Callable[[str], None] | None = None,
     ) -> None:
         self.report: dict[str, JsonValue] | None = None
-        """What the program reported, cleaned; None before it did."""
+        """What the program reported, cleaned; None until it did."""
         self.ended = False
-        """Whether the program's last frame came."""
+        """Whether the program's last frame has arrived."""
         self._cleaner, self._emit, self._parser, self._archive = cleaner, emit, parser, archive
-        self._joiners = {"stdout": LineBuffer(json_lines=parser is not None), "stderr": LineBuffer(json_lines=False)}
-        self._deltas = Deltas(cleaner)
-        self._batch, self._pace = Batch(self._printed, emit, later), Throttle(self._let_out, later)
+        self._buffers = {"stdout": LineBuffer(json_lines=parser is not None), "stderr": LineBuffer(json_lines=False)}
+        self._deltas = DeltaCleaner(cleaner)
+        self._batcher, self._throttle = LineBatcher(self._clean_lines, emit, later), TypingThrottle(self._emit_now, later)
 
     @property
     def secret_seen(self) -> bool:
@@ -57,11 +57,11 @@ class Door:
         match frame["k"]:
             case "line":
                 stream = _STREAMS.get(frame.get("s", 1), "stderr")
-                line = self._joiners[stream].add(frame.get("d", ""), part=frame.get("part", False))
+                line = self._buffers[stream].add(frame.get("d", ""), part=frame.get("part", False))
                 if line is not None:
                     self._line(stream, line)
             case "note":
-                self._say([self._note(frame)])
+                self._emit_in_order([self._note(frame)])
             case "report":
                 report = self._cleaner.value(dict(frame.get("report", {})))
                 self.report = report if isinstance(report, dict) else None
@@ -70,18 +70,19 @@ class Door:
                 self.close()
 
     def close(self) -> None:
-        """Let out everything that is held: the step is over, whether it said so or not."""
+        """Emit everything that is held back: the step is over, whether it said so or not."""
         for stream in _STREAMS.values():
-            line = self._joiners[stream].rest()
+            line = self._buffers[stream].rest()
             if line is not None:
                 self._line(stream, line)
-        self._batch.flush()
-        self._pace.close()
+        self._batcher.flush()
+        self._throttle.close()
 
-    def _line(self, stream: StreamName, line: Line) -> None:
+    def _line(self, stream: StreamName, line: OutputLine) -> None:
         if stream == "stdout" and self._parser is not None:
-            if line.more and not line.text:
-                self._say([Notice(level="warn", text=f"A line of {line.more:,} characters was passed over; {JSON_CAP:,} can be read")])
+            if line.dropped and not line.text:
+                text = f"A line of {line.dropped:,} characters was skipped; at most {JSON_CAP:,} can be read"
+                self._emit_in_order([Notice(level="warn", text=text)])
                 return
             value = parse_object(line.text)
             if value is not None:
@@ -91,36 +92,36 @@ class Door:
                 return
         self._plain(stream, line)
 
-    def _plain(self, stream: StreamName, line: Line) -> None:
-        if len(line.text) > LONG or line.more:
-            self._let_out([Printed(stream=stream, text=self._beginning(line))])
+    def _plain(self, stream: StreamName, line: OutputLine) -> None:
+        if len(line.text) > LONGEST_LINE or line.dropped:
+            self._emit_now([Printed(stream=stream, text=self._beginning(line))])
         else:
-            self._batch.add(stream, line.text)
+            self._batcher.add(stream, line.text)
 
-    def _printed(self, text: str) -> str:
-        """Return raw lines cleaned: together, so that a secret of several lines is seen."""
+    def _clean_lines(self, text: str) -> str:
+        """Return raw lines cleaned: together, so that a secret of several lines is recognised."""
         text = self._cleaner.text(text)
         if self._parser is not None:
-            self._parser.overheard(text)
+            self._parser.remember_tail(text)
         return text
 
-    def _beginning(self, line: Line) -> str:
-        """Return the beginning of a long line, cleaned. What may be the first half of a secret is held back for ever."""
-        head = self._cleaner.stream().feed(line.text[:LONG])
-        return f"{head[:LONG]} [{max(len(line.text) - LONG, 0) + line.more:,} characters more]"
+    def _beginning(self, line: OutputLine) -> str:
+        """Return the beginning of a long line, cleaned. What may be the first half of a secret is never released."""
+        head = self._cleaner.stream().feed(line.text[:LONGEST_LINE])
+        return f"{head[:LONGEST_LINE]} [{max(len(line.text) - LONGEST_LINE, 0) + line.dropped:,} more characters]"
 
     def _object(self, value: dict[str, JsonValue], raw: str, parser: StreamParser) -> None:
         if value.get("type") == "stream_event":
             piece = self._deltas.clean(value)
             if piece is not None:
-                self._say(parser.feed(piece))
+                self._emit_in_order(parser.feed(piece))
             return
         cleaned = self._cleaner.value(value, raw)
         if not isinstance(cleaned, dict):
             return
         if self._archive is not None:
             self._archive(json.dumps(cleaned, ensure_ascii=False, separators=(",", ":")))
-        self._say(parser.feed(cleaned))
+        self._emit_in_order(parser.feed(cleaned))
 
     def _note(self, frame: Frame) -> Event:
         text = cut(self._cleaner.text(frame.get("d", "")))
@@ -131,18 +132,18 @@ class Door:
                 return Waiting(until=moment(frame.get("until")))
         return Notice(level="info", text=text)
 
-    def _say(self, events: Sequence[Event]) -> None:
-        """Let events out in order; half-typed text goes at its own pace."""
+    def _emit_in_order(self, events: Sequence[Event]) -> None:
+        """Emit events in order; half-typed text goes at its own pace."""
         others = [event for event in events if not isinstance(event, Typing)]
         if any(isinstance(event, Said) and not event.agent for event in others):
-            self._pace.drop()
+            self._throttle.drop()
         if others:
-            self._let_out(others)
+            self._emit_now(others)
         for event in events:
             if isinstance(event, Typing):
-                self._pace.offer(event)
+                self._throttle.offer(event)
 
-    def _let_out(self, events: Sequence[Event]) -> None:
-        """Emit events behind the printed lines that came before them."""
-        self._batch.flush()
+    def _emit_now(self, events: Sequence[Event]) -> None:
+        """Emit events after the printed lines that came before them."""
+        self._batcher.flush()
         self._emit(events)

@@ -1,4 +1,4 @@
-"""How fast events go out: lines in batches, half-typed text at most ten times a second."""
+"""Limits how fast events are emitted: printed lines in batches, half-typed text at most ten times a second."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -10,21 +10,21 @@ TYPING_SECONDS = 0.1
 
 
 class Timer(Protocol):
-    """A call that is due."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Take it back."""
+        """Cancel it."""
         ...
 
 
 StreamName = Literal["stdout", "stderr"]
 Later = Callable[[float, Callable[[], None]], Timer]
-"""Calls back after so many seconds, as `loop.call_later` does."""
+"""Calls back after that many seconds, as `loop.call_later` does."""
 Emit = Callable[[Sequence[Event]], None]
 
 
-class Batch:
-    """Collects printed lines, and cleans and lets them out together: no later than 50 ms after the first, no more than 64 KiB at once."""
+class LineBatcher:
+    """Collects printed lines, then cleans and emits them together: at most 50 ms after the first, at most 64 KiB at once."""
 
     def __init__(self, clean: Callable[[str], str], emit: Emit, later: Later) -> None:
         self._clean, self._emit, self._later = clean, emit, later
@@ -44,7 +44,7 @@ class Batch:
             self._timer = self._later(BATCH_SECONDS, self._due)
 
     def flush(self) -> None:
-        """Let out what there is."""
+        """Emit the lines collected so far."""
         if self._timer is not None:
             self._timer.cancel()
             self._due()
@@ -56,36 +56,36 @@ class Batch:
             self._emit([Printed(stream=stream, text=self._clean("\n".join(texts))) for stream, texts in lines])
 
 
-class Throttle:
-    """Lets the newest half-typed text through, and forgets those it supersedes."""
+class TypingThrottle:
+    """Emits the newest half-typed text at a limited rate and drops those it supersedes."""
 
     def __init__(self, emit: Emit, later: Later) -> None:
         self._emit, self._later = emit, later
-        self._waiting: Typing | None = None
+        self._pending: Typing | None = None
         self._timer: Timer | None = None
 
     def offer(self, typing: Typing) -> None:
-        """Let it out now, or when the last one is 100 ms old."""
-        self._waiting = typing
+        """Emit it now, or once the last one is 100 ms old."""
+        self._pending = typing
         if self._timer is None:
             self._due()
 
     def drop(self) -> None:
-        """Forget what waits: the whole text is there."""
-        self._waiting = None
+        """Forget what is pending: the whole text has arrived."""
+        self._pending = None
 
     def close(self) -> None:
-        """Let out what waits, and stop the clock."""
+        """Emit what is pending and stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiting is not None:
-            self._emit([self._waiting])
-            self._waiting = None
+        if self._pending is not None:
+            self._emit([self._pending])
+            self._pending = None
 
     def _due(self) -> None:
         self._timer = None
-        if self._waiting is not None:
-            typing, self._waiting = self._waiting, None
+        if self._pending is not None:
+            typing, self._pending = self._pending, None
             self._timer = self._later(TYPING_SECONDS, self._due)
             self._emit([typing])

@@ -1,69 +1,165 @@
-"""What one run is carried out with, and how far it has come."""
+"""What a run is carried out with: one object per concern, so that no step gets more than it needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from ccterm.agents.base import Agent, Command, Outcome
+from pydantic import JsonValue, SecretStr
+
+from ccterm.agents.base import Agent, Command
 from ccterm.agents.stream import StreamParser
-from ccterm.executors.base import Artifact
-from ccterm.models import Changes, Manifest, Task
-from ccterm.output.pipeline import Door
-from ccterm.pipeline.step_specs import Access, Surroundings
+from ccterm.executors.base import ServiceContainer
+from ccterm.git.types import GIT_HEADER
+from ccterm.models import Manifest, Task
+from ccterm.output.clean import Cleaner
+from ccterm.output.mask import Masker
+from ccterm.output.pipeline import OutputPipeline
+from ccterm.pipeline.agent_home import HomeFiles
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits
-from ccterm.workspace.work import Refusal, Work
+from ccterm.record import Recorder
+
+MAX_FILE_BYTES = 50 * 1024 * 1024
+MAX_TOTAL_BYTES = 200 * 1024 * 1024
+SCAN_CHUNK = 1024 * 1024
+SSH_AGENT = "ssh-agent.sock"
+Reaches = tuple[tuple[str, int], ...]
+"""Host and port of the host's loopback services that a step may use."""
+
+
+@dataclass(frozen=True)
+class RemoteAccess:
+    """How resolve, checkout and push reach the remote: address, credential, certificates. Never an agent's."""
+
+    url: str
+    """As seen from inside a box."""
+    mirror_key: str
+    """Name of the mirror that is kept between runs; "" = none, as for a path, where a mirror would save nothing."""
+    header: SecretStr | None = None
+    ca: str | None = None
+    ssh_agent: Path | None = None
+    known_hosts: str | None = None
+    reaches: Reaches = ()
+
+    @property
+    def request(self) -> dict[str, JsonValue]:
+        """The fields that every request to the remote begins with."""
+        ssh: JsonValue = None
+        if self.known_hosts is not None:
+            ssh = {"agent": SSH_AGENT if self.ssh_agent else None, "known_hosts": self.known_hosts}
+        return {"remote": self.url, "ca": self.ca, "ssh": ssh}
+
+    @property
+    def secrets(self) -> dict[str, SecretStr]:
+        """The credential, by environment name."""
+        return {GIT_HEADER: self.header} if self.header else {}
+
+    @property
+    def sockets(self) -> dict[str, Path]:
+        """The sockets of the host that the step may use."""
+        return {SSH_AGENT: self.ssh_agent} if self.ssh_agent else {}
+
+
+@dataclass(frozen=True)
+class CommandEnvironment:
+    """What the settings give to the steps that run commands of the user or the agent."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
+    """Step name -> environment name -> value."""
+    services: Sequence[ServiceContainer] = ()
+    """Fresh service containers beside agent and verify."""
+
+    def secrets_for(self, step: str) -> dict[str, SecretStr]:
+        """Return the user's secrets for one step."""
+        return dict(self.secrets.get(step, {}))
+
+
+@dataclass(frozen=True)
+class CommitOptions:
+    """How the commit is made. Limits: the largest new file, and the sum of all new files, in bytes."""
+
+    author: str
+    max_file_bytes: int = MAX_FILE_BYTES
+    max_total_bytes: int = MAX_TOTAL_BYTES
+
+
+class StartupSlots(Protocol):
+    """Limits how many agents start up at once."""
+
+    def starting(self) -> AbstractAsyncContextManager[Callable[[], None]]:
+        """Wait for a slot. Calling what is yielded reports that the agent is up and frees the slot, as leaving does."""
+        ...
+
+
+@dataclass(frozen=True)
+class AgentLaunch:
+    """The agent and how it is started."""
+
+    agent: Agent
+    command: Command
+    home: HomeFiles
+    sockets: Path
+    """A private directory with a short path for the control socket."""
+    startup: StartupSlots
+    reaches: Reaches = ()
+
+
+class RunOutput:
+    """Cleans everything that a run's boxes print or leave behind; its one masker knows all secrets of the run."""
+
+    def __init__(self, masker: Masker, recorder: Recorder) -> None:
+        self._masker = masker
+        self._recorder = recorder
+
+    def pipeline(self, parser: StreamParser | None = None) -> OutputPipeline:
+        """Return a pipeline into the record for one step. parser: reads its stdout as an agent's stream."""
+        archive = self._recorder.archive if parser else None
+        return OutputPipeline(self.cleaner(), self._recorder.emit, later=self._recorder.loop.call_later, parser=parser, archive=archive)
+
+    def cleaner(self) -> Cleaner:
+        """Return a cleaner for texts that do not come as frames."""
+        return Cleaner(self._masker)
+
+    def secrets_in(self, path: Path) -> frozenset[str]:
+        """Return the names of the registered secrets in a file; none if it does not exist. Blocks. Raises OSError."""
+        if not path.exists():
+            return frozenset()
+        scan = self._masker.scan()
+        with path.open("rb") as file:
+            while chunk := file.read(SCAN_CHUNK):
+                scan.feed(chunk)
+        return scan.names
+
+
+@dataclass(frozen=True)
+class WorkContext:
+    """What it takes to commit, judge and keep a run's work: no agent, no remote, no command of the user."""
+
+    task: Task
+    output: RunOutput
+    commit: CommitOptions
+    limits: PolicyLimits
+    working_copy: WorkingCopy | None = None
+    """The working copy of a testing run."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What one run is carried out with."""
+    """Everything that a run takes from its first step to its last."""
 
-    task: Task
-    access: Access
-    around: Surroundings
-    agent: Agent
-    command: Command
-    author: str
-    sockets: Path
-    """A short private directory for the control socket."""
-    door: Callable[[StreamParser | None], Door]
-    start_gate: Callable[[], AbstractAsyncContextManager[Callable[[], None]]]
-    """Limits how many agents start up at once; calling what it yields says that this one is up."""
-    secret_names: Callable[[Path], frozenset[str]]
-    """Which registered secrets stand in a file of added bytes."""
-    measures: PolicyLimits
-    """How much is too much for the policy."""
-    caps: tuple[int, int]
-    """The largest file and the largest sum of new files that commit takes, in bytes."""
-    keep_session: Callable[[Path, Path], None]
-    """ChangeApplier a collected conversation, cleaned, and removes the raw one."""
+    work: WorkContext
+    remote: RemoteAccess
+    commands: CommandEnvironment
+    launch: AgentLaunch
     manifest: Manifest
-    agent_reaches: tuple[tuple[str, int], ...] = ()
-    home: Callable[[Path], bool] = lambda _: False
-    """Fills a fresh directory with what the agent's private HOME holds from the start; returns whether there is anything."""
-    copy: WorkingCopy | None = None
-    """The working copy of a testing run."""
 
 
-@dataclass
-class Progress:
-    """What the line has reached so far; what is None was not reached."""
+@dataclass(frozen=True)
+class DeliveryContext:
+    """What it takes to push kept work."""
 
-    base: str | None = None
-    tip: str | None = None
-    clean: Artifact | None = None
-    tree: Artifact | None = None
-    """The checked-out tree, before the agent."""
-    work: Artifact | None = None
-    """The agent's tree."""
-    kept: Work | None = None
-    """The commit on the host: bundle, patch, numbers."""
-    refusals: Sequence[Refusal] = ()
-    ignored: Sequence[str] = ()
-    """New paths that the working copy ignores."""
-    tracked_lines: int | None = None
-    committed: Artifact | None = None
-    outcome: Outcome | None = None
-    changes: Changes = field(default_factory=Changes)
+    work: WorkContext
+    remote: RemoteAccess

@@ -1,4 +1,4 @@
-"""What step programs report, as the host reads it: boxes are not believed, so every field is checked. The box's side is box.protocol."""
+"""What step programs report, as the host reads it: boxes are not trusted, so every field is checked. The box's side is box.protocol."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class StepReport(BaseModel):
-    """Base of all reports of steps that succeeded."""
+    """Base of the reports of steps that succeeded."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -24,18 +24,18 @@ class ResolveResult(StepReport):
 
 
 class CheckoutResult(StepReport):
-    """checkout: how the tree came about."""
+    """checkout: how the tree was made."""
 
     notes: tuple[str, ...] = ()
     fetched: bool = False
 
 
 class ShellResult(StepReport):
-    """setup and verify: nothing but that they succeeded."""
+    """setup and verify: only that they succeeded."""
 
 
-class Refused(StepReport):
-    """A path that stayed out of the commit."""
+class ReportedRefusal(StepReport):
+    """A path that was left out of the commit."""
 
     rule: str
     path: str
@@ -43,7 +43,7 @@ class Refused(StepReport):
 
 
 class CommitResult(StepReport):
-    """commit: the commit, None when nothing changed, and its numbers."""
+    """commit: the commit, None if nothing changed, and its numbers."""
 
     commit: Sha | None = None
     files: Count = 0
@@ -51,12 +51,12 @@ class CommitResult(StepReport):
     removed: Count = 0
     deleted: Count = 0
     tracked_lines: Count | None = None
-    refusals: tuple[Refused, ...] = ()
+    refusals: tuple[ReportedRefusal, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 class PushResult(StepReport):
-    """push: what the remote said when it was asked afterwards."""
+    """push: what the remote said when asked afterwards."""
 
     remote_sha: Sha | None = None
     verified: bool = False

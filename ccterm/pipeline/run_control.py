@@ -1,4 +1,4 @@
-"""A run under way, as seen from outside: what a user may ask of it while it runs."""
+"""Control over a run while it runs: what a user can ask of it, brought to the step that is running."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,7 +12,7 @@ Ask = Literal["", "stop", "now"]
 
 
 class StoppedEarly(Exception):
-    """The user cancelled the run; `now` = keep nothing."""
+    """The user cancelled the run. now: keep nothing."""
 
     def __init__(self, *, now: bool) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class StoppedEarly(Exception):
 
 
 class RunControl:
-    """Takes a user's orders for one run and brings them to the step that is running.
+    """Takes a user's orders for one run and passes them to its current step.
 
     `stop` lets the agent's work be committed; `now` kills whatever runs and keeps nothing.
     """
@@ -28,14 +28,14 @@ class RunControl:
     def __init__(self) -> None:
         self.asked: Ask = ""
         self.alarm = asyncio.Event()
-        """Set when the run can no longer be recorded: it is stopped as by a user."""
+        """Set when the run can no longer be recorded: it is then stopped as if by the user."""
         self._step: asyncio.Task[object] | None = None
         self._abortable = False
         self._control: Control | None = None
         self._said: list[str] = []
 
     async def guard(self, step: Coroutine[None, None, T], *, abortable: bool = True, control: Control | None = None) -> T:
-        """Run one step so that an order can reach or end it. Raises StoppedEarly when an order ended it or came before."""
+        """Run one step so that orders can reach or end it. Raises StoppedEarly if an order ended it or was given before it started."""
         if self._killed or (self.asked and abortable):
             step.close()
             raise StoppedEarly(now=self._killed)
@@ -62,7 +62,7 @@ class RunControl:
         await self.cancel()
 
     async def cancel(self, *, now: bool = False) -> None:
-        """Stop the run: the agent in order, any other step at once; `now` kills whatever runs."""
+        """Stop the run: the agent step gracefully, any other step at once; `now` kills whatever runs."""
         if now or self.asked != "now":
             self.asked = "now" if now else "stop"
         if now and self._step:
@@ -73,7 +73,7 @@ class RunControl:
             self._step.cancel()
 
     async def say(self, text: str) -> bool:
-        """Say something to the agent. Returns False when no agent listens any more, or none does yet."""
+        """Send the agent a message. Returns False if no agent is listening."""
         self._said.append(text)
         sent = await self._order({"do": "say", "text": text})
         if not sent:
@@ -81,21 +81,21 @@ class RunControl:
         return sent
 
     def answered(self, text: str) -> None:
-        """Note that the supervisor told what became of a word."""
+        """Note that the supervisor reported what became of a message."""
         if text in self._said:
             self._said.remove(text)
 
-    def unheard(self) -> list[str]:
-        """Return the words that nobody answered, and forget them: their agent has ended."""
-        unheard, self._said = self._said, []
-        return unheard
+    def take_unanswered(self) -> list[str]:
+        """Return the messages without an answer, and forget them: their agent has ended."""
+        unanswered, self._said = self._said, []
+        return unanswered
 
     async def hold(self) -> bool:
-        """Let the agent wait for a word when its turn ends; False as for `say`."""
+        """Let the agent wait for input when its turn ends; returns as `say` does."""
         return await self._order({"do": "hold"})
 
     async def release(self) -> bool:
-        """Let a waiting agent end; False as for `say`."""
+        """Let a waiting agent finish; returns as `say` does."""
         return await self._order({"do": "release"})
 
     async def _order(self, order: Order) -> bool:

@@ -1,90 +1,47 @@
-"""The steps of a run as values: from a task and what earlier steps reported, to what an executor is asked to do."""
+"""The steps of a run as values: from a task and what earlier steps reported to what an executor is asked to do."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from typing import Literal, NamedTuple
 
-from pydantic import JsonValue, SecretStr
+from pydantic import JsonValue
 
-from ccterm.agents.base import Command
-from ccterm.executors.base import Artifact, ServiceContainer, Step
-from ccterm.git.types import GIT_HEADER
+from ccterm.executors.base import Artifact, Step
 from ccterm.models import RunId, Task
 from ccterm.output.sanitise import sanitise
+from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
 INCLUDE = "include"
-LAID = "laid"
-"""A tree with the new commit laid over it. A name of its own: what a dead owner left of it must not be taken for the agent's tree."""
+OVERLAID = "laid"
+"""A tree with the new commit laid over it. Named differently, so that recovery never mistakes it for the agent's tree."""
 NEUTRAL = "work"
-"""Branch of a checked-out tree until its agent starts: so one checkout, and one setup on top of it, serve all branches from one base."""
+"""Branch of a checked-out tree until its agent starts, so that one checkout and one setup serve all branches from one base."""
 MARK = "ccterm-box"
-"""By which a box's processes are found where its executor gives no better one; equal in every request, or none could be answered again."""
+"""Marks a box's processes where the executor has no better mark; the same in every request, or no request could be answered from a cache."""
 GIT_STEP_TIMEOUT = timedelta(minutes=30)
 SETUP_TIMEOUT = timedelta(minutes=30)
+HOLD_TIMEOUT = timedelta(minutes=15)
+"""How long an agent that is held waits for input."""
 GRACE = timedelta(minutes=2)
 """How much longer than its own limits a supervised step may take before its executor kills it."""
-MAX_FILE_BYTES = 50 * 1024 * 1024
-MAX_TOTAL_BYTES = 200 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Access:
-    """How the steps that talk to the remote reach it: address, credential, certificates. One run's, never an agent's."""
+class Overlay(NamedTuple):
+    """A commit that is laid over a tree before a command runs in it. clean: the git directory that holds it."""
 
-    url: str
-    """As seen from inside a box."""
-    mirror_key: str
-    """Name of the mirror that is kept between runs; "" = none, as for a path, which is as near as a mirror would be."""
-    header: SecretStr | None = None
-    ca: str | None = None
-    ssh_agent: Path | None = None
-    known_hosts: str | None = None
-    reaches: Sequence[tuple[str, int]] = ()
-
-    @property
-    def request(self) -> dict[str, JsonValue]:
-        """The fields that every request to the remote begins with."""
-        ssh: JsonValue = None
-        if self.known_hosts is not None:
-            ssh = {"agent": "ssh-agent.sock" if self.ssh_agent else None, "known_hosts": self.known_hosts}
-        return {"remote": self.url, "ca": self.ca, "ssh": ssh}
-
-    @property
-    def secrets(self) -> dict[str, SecretStr]:
-        """The credential, by environment name."""
-        return {GIT_HEADER: self.header} if self.header else {}
-
-    @property
-    def sockets(self) -> dict[str, Path]:
-        """The sockets of the host that the step may use."""
-        return {"ssh-agent.sock": self.ssh_agent} if self.ssh_agent else {}
+    clean: Artifact
+    commit: str
+    base: str | None
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the settings give to the steps that run the user's or the agent's commands."""
-
-    env: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
-    """Step name -> environment name -> value."""
-    services: Sequence[ServiceContainer] = ()
-    """Fresh helpers beside agent and verify."""
-
-    def secrets_for(self, step: str) -> dict[str, SecretStr]:
-        """Return the user's secrets for one step."""
-        return dict(self.secrets.get(step, {}))
-
-
-def resolve(task: Task, access: Access) -> Step:
+def resolve(task: Task, access: RemoteAccess) -> Step:
     """Ask the remote what the run starts from."""
     request = {**access.request, "branch": task.branch, "base": task.base}
     return Step(name="resolve", program="resolve", request=request, secrets=access.secrets, sockets=access.sockets, reaches=access.reaches)
 
 
-def checkout(task: Task, access: Access, *, base: str | None, ref: str | None) -> Step:
+def checkout(task: Task, access: RemoteAccess, *, base: str | None, ref: str | None) -> Step:
     """Make the clean git directory and the working tree."""
     options = task.checkout
     mirrored = bool(access.mirror_key) and options.depth is None and options.filter is None and base is not None
@@ -112,7 +69,7 @@ def checkout(task: Task, access: Access, *, base: str | None, ref: str | None) -
     )
 
 
-def lay_out(clean: Artifact, include: Artifact | None, *, base: str, branch: str) -> Step:
+def checkout_snapshot(clean: Artifact, include: Artifact | None, *, base: str, branch: str) -> Step:
     """Make the working tree of a snapshot that the host took."""
     request: dict[str, JsonValue] = {
         "remote": "",
@@ -137,64 +94,64 @@ def lay_out(clean: Artifact, include: Artifact | None, *, base: str, branch: str
     )
 
 
-def shell(
-    name: str,
+def setup(command: str, tree: Artifact, environment: CommandEnvironment, *, over: Overlay | None = None, last_use: bool) -> Step:
+    """Run the user's setup command in a tree; `over` lays the new commit over it first."""
+    return _shell("setup", command, tree, environment, over=over, last_use=last_use)
+
+
+def verify(command: str, tree: Artifact, environment: CommandEnvironment, *, over: Overlay) -> Step:
+    """Run the user's verify command in a tree with the new commit laid over it."""
+    return _shell("verify", command, tree, environment, over=over, last_use=True)
+
+
+def _shell(
+    name: Literal["setup", "verify"],
     command: str,
     tree: Artifact,
-    around: Surroundings,
+    environment: CommandEnvironment,
     *,
-    clean: Artifact | None = None,
-    commit: str | None = None,
-    base: str | None = None,
-    last_use: bool = False,
+    over: Overlay | None,
+    last_use: bool,
 ) -> Step:
-    """Run the user's setup or verify command in a tree, with a commit laid over it when one is given."""
-    seconds, mount = SETUP_TIMEOUT.total_seconds(), LAID if clean else TREE
+    mount = OVERLAID if over else TREE
     request: dict[str, JsonValue] = {
         "command": command,
         "cwd": mount,
-        "env": dict(around.env),
-        "timeout_seconds": seconds,
+        "env": dict(environment.env),
+        "timeout_seconds": SETUP_TIMEOUT.total_seconds(),
         "mark": MARK,
-        "overlay": CLEAN if clean else None,
-        "commit": commit,
-        "base": base,
+        "overlay": CLEAN if over else None,
+        "commit": over.commit if over else None,
+        "base": over.base if over else None,
     }
     return Step(
-        name="verify" if name == "verify" else "setup",
+        name=name,
         program="shell",
         request=request,
-        inputs={mount: tree, **({CLEAN: clean} if clean else {})},
+        inputs={mount: tree, **({CLEAN: over.clean} if over else {})},
         last_use=frozenset({mount}) if last_use else frozenset(),
         outputs=(mount,),
-        secrets=around.secrets_for(name),
-        services=around.services if name == "verify" else (),
-        reuse=name == "setup" and clean is None,
+        secrets=environment.secrets_for(name),
+        services=environment.services if name == "verify" else (),
+        reuse=name == "setup" and over is None,
         image="agent",
         timeout=SETUP_TIMEOUT + GRACE,
     )
 
 
 def agent(
-    task: Task,
-    command: Command,
-    tree: Artifact,
-    around: Surroundings,
-    *,
-    home: Artifact | None = None,
-    reaches: Sequence[tuple[str, int]] = (),
-    last_use: bool,
+    task: Task, launch: AgentLaunch, tree: Artifact, environment: CommandEnvironment, *, home: Artifact | None = None, last_use: bool
 ) -> Step:
     """Start the agent under its supervisor. home: what its private HOME holds from the start."""
-    limits = task.limits
+    limits, command = task.limits, launch.command
     request: dict[str, JsonValue] = {
         "argv": list(command.argv),
         "cwd": TREE,
-        "env": {**around.env, **command.env},
+        "env": {**environment.env, **command.env},
         "home": HOME if command.private_home else None,
         "prompt": task.prompt,
         "hold": task.hold,
-        "hold_seconds": 900.0,
+        "hold_seconds": HOLD_TIMEOUT.total_seconds(),
         "wall_seconds": limits.wall_seconds,
         "silence_seconds": limits.silence_seconds,
         "mark": MARK,
@@ -210,25 +167,16 @@ def agent(
         inputs={TREE: tree, **({HOME: home} if home else {})},
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),
         outputs=(TREE, SESSION),
-        secrets={**around.secrets_for("agent"), **command.secrets},
-        reaches=reaches,
-        services=around.services,
+        secrets={**environment.secrets_for("agent"), **command.secrets},
+        reaches=launch.reaches,
+        services=environment.services,
         image="agent",
-        timeout=timedelta(seconds=limits.wall_seconds + 2 * 900) + GRACE,
+        timeout=timedelta(seconds=limits.wall_seconds) + 2 * HOLD_TIMEOUT + GRACE,
     )
 
 
-def commit(
-    task: Task,
-    tree: Artifact,
-    clean: Artifact,
-    *,
-    base: str | None,
-    body: str,
-    author: str,
-    caps: tuple[int, int] = (MAX_FILE_BYTES, MAX_TOTAL_BYTES),
-) -> Step:
-    """Make one commit of the agent's tree. caps: the largest file and the largest sum of new ones, in bytes."""
+def commit(task: Task, tree: Artifact, clean: Artifact, options: CommitOptions, *, base: str | None, body: str) -> Step:
+    """Make one commit of the agent's tree."""
     request: dict[str, JsonValue] = {
         "tree": TREE,
         "clean": CLEAN,
@@ -237,9 +185,9 @@ def commit(
         "subject": task.message,
         "fallback": first_line(task.prompt),
         "body": body,
-        "author": author,
-        "max_file_bytes": caps[0],
-        "max_total_bytes": caps[1],
+        "author": options.author,
+        "max_file_bytes": options.max_file_bytes,
+        "max_total_bytes": options.max_total_bytes,
         "lfs": task.checkout.lfs,
     }
     return Step(
@@ -253,8 +201,8 @@ def commit(
     )
 
 
-def push(task: Task, access: Access, clean: Artifact, *, commit: str, tip: str | None, work: Artifact | None = None) -> Step:
-    """Push one commit; `work` is a salvaged directory whose bundle holds it."""
+def push(task: Task, access: RemoteAccess, clean: Artifact, *, commit: str, tip: str | None, work: Artifact | None = None) -> Step:
+    """Push one commit. work: a kept directory whose bundle holds it; None = the git directory holds it already."""
     request: dict[str, JsonValue] = {
         **access.request,
         "branch": task.branch,
@@ -277,17 +225,17 @@ def push(task: Task, access: Access, clean: Artifact, *, commit: str, tip: str |
 
 
 def first_line(prompt: str) -> str:
-    """Return the first line of a prompt that says anything."""
+    """Return the first line of a prompt that is not blank."""
     return next((line.strip() for line in prompt.splitlines() if line.strip()), "Work of an agent")
 
 
 SUMMARY_CAP = 10 * 1024
-"""Longest summary in a commit, in characters."""
+"""Longest summary in a commit message, in characters."""
 _TRAILER = re.compile(r"^(?=[A-Za-z][A-Za-z-]*: ?\S)", re.MULTILINE)
 
 
 def commit_body(summary: str, *, run: RunId, model: str | None) -> str:
-    """Return the body. Lines of the agent that look like trailers are indented, so that only ours count as such."""
+    """Return a commit message's body. Lines of the agent that look like trailers are indented, so that only ours count as trailers."""
     text = _TRAILER.sub("  ", sanitise(summary).strip()[:SUMMARY_CAP])
     trailers = [f"Ccterm-Run: {run}", *([f"Ccterm-Model: {model}"] if model else [])]
     return "\n\n".join(part for part in (text, "\n".join(trailers)) if part)

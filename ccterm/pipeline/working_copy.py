@@ -1,4 +1,4 @@
-"""What a testing run does on the host itself: take the snapshot, read the changes out of the commit, watch the user's git directory."""
+"""The host's part of a testing run: take the snapshot, read the changes out of the commit, watch the user's git directory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ class WorkingCopy:
     state: StateDir
     environ: Mapping[str, str]
     max_file: int
-    place: Path
-    """Where the snapshot goes."""
+    snapshot: Path
+    """Where the snapshot is stored."""
     _digests: git_dir_watch.Digests = field(default_factory=dict)
     _found: Repository | None = None
 
@@ -41,35 +41,35 @@ class WorkingCopy:
         return self._found
 
     def take(self) -> Snapshot:
-        """Take the snapshot, and remember how the git directory is."""
+        """Take the snapshot, and remember the state of the git directory."""
         self._digests = git_dir_watch.digests(self._repository)
-        return take(self._repository, self.state, self.place, env=self.environ, include=self.task.include, max_file=self.max_file)
+        return take(self._repository, self.state, self.snapshot, env=self.environ, include=self.task.include, max_file=self.max_file)
 
     def touched(self) -> Sequence[str]:
-        """Return what of the git directory changed since, what can make git run something first."""
+        """Return what changed in the git directory since, what can make git run something first."""
         changed = git_dir_watch.changed(self._digests, git_dir_watch.digests(self._repository)) if self._digests else []
         return sorted(changed, key=lambda name: not git_dir_watch.steers(name))
 
     def extract(self, work: Work, base: str) -> Sequence[Refusal]:
-        """Read the change set out of the commit, beside it; return what of it must not be applied."""
+        """Read the change set out of the commit and store it with the work; return what must not be applied."""
         assert work.commit is not None
-        clean, manifest = self.place / "clean.git", self.place / "manifest.json"
+        clean, manifest = self.snapshot / "clean.git", self.snapshot / "manifest.json"
         changes, refused = extract(clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES)
-        told = {change.raw for change in work.listed}
-        if any(op.path not in told for op in changes.ops):
-            raise StepError(Cause.COMMIT, "the commit holds other changes than its list names", "please report this")
+        listed = {change.raw for change in work.listed}
+        if any(op.path not in listed for op in changes.ops):
+            raise StepError(Cause.COMMIT, "the commit holds changes that its list does not name", "please report this")
         return refused
 
     def ignored(self, changes: Sequence[PathChange]) -> Sequence[str]:
         """Return the new paths that the working copy ignores."""
         try:
             repository = self._repository
-        except UsageError:  # it is gone, or no repository any more: nothing will be applied to it either
+        except UsageError:  # it is gone, or no longer a repository: nothing will be applied to it either
             return ()
-        return ignored_paths(repository, self.place / "clean.git" / "info" / "exclude", changes)
+        return ignored_paths(repository, self.snapshot / "clean.git" / "info" / "exclude", changes)
 
     def apply(self, work: Work, run: RunId, leave_out: Sequence[str]) -> Applied:
-        """Bring the changes in."""
+        """Bring the changes into the working copy."""
         self._repository.require_rest()
         changes = ChangeSet.read(work.directory / CHANGES)
         assert changes is not None

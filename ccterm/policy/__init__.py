@@ -1,1 +1,1 @@
-"""What may leave a box: the rules, what they are judged by, and the paths that need a word of the user."""
+"""What may leave a box: the rules, the facts they are applied to, and the paths that need the user's permission."""

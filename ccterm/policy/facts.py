@@ -1,4 +1,4 @@
-"""What the policy was told of a run's work, kept beside it: a delivery later asks again, with what the user allows by then."""
+"""The facts that the policy judged a run's work by, stored beside it: a later delivery asks again, with what the user allows by then."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -8,16 +8,16 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.git import GitError
 from ccterm.models import FORMER_NAMES, Changes
-from ccterm.output.shapes import telling
-from ccterm.policy.rules import Facts
+from ccterm.output.secret_shapes import holds_key_or_token
+from ccterm.policy.rules import PolicyFacts
 from ccterm.workspace.repository import Repository
 from ccterm.workspace.work import PathChange, Refusal, Work
 
-_NOTE = "judged.json"
+_FILE = "judged.json"
 
 
-def write_facts(directory: Path, facts: Facts) -> None:
-    """Keep what is in no other file. Raises OSError."""
+def write_facts(directory: Path, facts: PolicyFacts) -> None:
+    """Store the facts that are in no other file of the work. Raises OSError."""
     note = {
         "refusals": list(facts.refusals),
         "secrets": sorted(facts.secrets),
@@ -25,46 +25,46 @@ def write_facts(directory: Path, facts: Facts) -> None:
         "ignored": list(facts.ignored),
         "tracked_lines": facts.tracked_lines,
     }
-    (directory / _NOTE).write_text(json.dumps(note), "ascii")
+    (directory / _FILE).write_text(json.dumps(note), "ascii")
 
 
-def read_facts(directory: Path) -> Facts:
-    """Return what was kept. Raises OSError and ValueError."""
-    note = json.loads((directory / _NOTE).read_text("ascii"))
+def read_facts(directory: Path) -> PolicyFacts:
+    """Return the stored facts. Raises OSError and ValueError."""
+    note = json.loads((directory / _FILE).read_text("ascii"))
     listed = Work.read(directory, None, Changes()).listed
     refusals = tuple((FORMER_NAMES.get(rule, str(rule)), str(path), str(detail)) for rule, path, detail in note["refusals"])
     lines = note["tracked_lines"]
-    return Facts(listed, refusals, note["secrets"], note["shaped"], note["ignored"], int(lines) if lines is not None else None)
+    return PolicyFacts(listed, refusals, note["secrets"], note["shaped"], note["ignored"], int(lines) if lines is not None else None)
 
 
 def shaped_paths(added: Path, changes: Iterable[PathChange]) -> list[str]:
-    """Return the paths that add something with the shape of a secret. Raises OSError."""
+    """Return the paths that add something shaped like a token or a private key. Raises OSError."""
     found = []
     with added.open("rb") as file:
         for change in changes:
             begin, end = change.span
             file.seek(begin)
-            if end > begin and telling(file.read(end - begin)):
+            if end > begin and holds_key_or_token(file.read(end - begin)):
                 found.append(change.path)
     return found
 
 
 def ignored_paths(repository: Repository, excludes_file: Path, changes: Collection[PathChange]) -> list[str]:
-    """Return the new paths that the ignore rules of the working copy, as it is on the host, leave out. Raises StepError."""
+    """Return the new paths that the ignore rules of the working copy on the host exclude. Raises StepError."""
     fresh = [change for change in changes if change.old_mode is None]
     if not fresh:
         return []
-    git = repository.git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore knows nothing of such
+    git = repository.git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore does not support it
     listing = b"".join(b"./%s\0" % change.raw for change in fresh)
     ask = ("-c", f"core.excludesFile={excludes_file}", "-C", str(repository.root), "check-ignore", "--no-index", "-z", "--stdin")
     try:
         said = git.fields(*ask, stdin=listing, codes=(0, 1))
     except GitError as error:
-        raise StepError(Cause.COMMIT, f"the ignore rules cannot be asked: {error.detail}") from error
+        raise StepError(Cause.COMMIT, f"git could not apply the ignore rules: {error.detail}") from error
     ignored = {name.removeprefix(b"./") for name in said}
     return [change.path for change in fresh if change.raw in ignored]
 
 
-def together(*parts: Sequence[Refusal]) -> tuple[Refusal, ...]:
-    """Return refusals of several judges, each once."""
+def merge_refusals(*parts: Sequence[Refusal]) -> tuple[Refusal, ...]:
+    """Return the refusals from several sources, each once."""
     return tuple(dict.fromkeys(refusal for part in parts for refusal in part))

@@ -1,4 +1,4 @@
-"""Paths that do more than be read: what runs by itself, what steers tools, and what holds keys. Pure rules about names."""
+"""Paths that are more than text: what runs by itself, what configures tools, and what holds keys. Pure rules about names."""
 
 import re
 from collections.abc import Collection
@@ -24,18 +24,18 @@ _KEYS = re.compile(
 
 
 def is_protected(path: str) -> bool:
-    """Whether a tool runs or obeys what is at a path without being asked; case counts for nothing, as on some file systems."""
+    """Whether a tool runs or obeys what is at a path without being asked; case is ignored, as some file systems do."""
     whole = path.lower()
     padded = f"/{whole}/"
     return whole.rpartition("/")[2] in _FILES or any(f"/{directory}/" in padded for directory in _DIRECTORIES)
 
 
 def is_key_file(path: str) -> bool:
-    """Whether a file of that name usually holds keys or passwords."""
+    """Whether a file with that name usually holds keys or passwords."""
     return _KEYS.fullmatch(path.lower().rpartition("/")[2]) is not None
 
 
 def allowed(path: str, globs: Collection[str]) -> bool:
-    """Whether the user named a path: by itself, by a directory above it, or by a glob on all of it or its last part."""
+    """Whether the user allowed a path: itself, a directory above it, or by a glob on the whole path or its last part."""
     last = path.rpartition("/")[2]
     return any(fnmatchcase(path, glob) or fnmatchcase(last, glob) or path.startswith(glob.rstrip("/") + "/") for glob in globs)

@@ -1,7 +1,7 @@
 """What may leave a run: one table of rules, each with a severity per mode, and the verdict with its numbers. Pure.
 
-A pushed branch is read by people before it counts; files that appear in a working copy are not. So what destroys much, or steers
-tools, is refused in testing mode and told in pipeline mode. What could harm by being there at all is refused in both.
+People review a pushed branch before it takes effect; files that appear in a working copy take effect at once. So what destroys much, or
+configures tools, is refused in testing mode and reported in pipeline mode. What does harm by its mere presence is refused in both.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -16,51 +16,51 @@ from ccterm.policy.protected import allowed, is_key_file, is_protected
 from ccterm.workspace.work import PathChange, Refusal
 
 SHOWN = 20
-"""How many paths a finding names at most."""
+"""How many paths a finding lists at most."""
 MOST_LINES = 500
 MOST_FILES = 1000
 MOST_RENAMES = 200
-"""So many renames at most are credited back."""
+"""How many renames at most are not counted as deletions."""
 _SHARE = 0.25
 _REGULAR = ("100644", "100755")
 
 Severity = Literal["refuse", "warn"]
 
 _LEFT_OUT = {
-    "dotgit": "a path that git or a file system may take for .git",
+    "dotgit": "a path that git or a file system may treat as .git",
     "nested": "a repository inside the repository",
     "gitlink": "a change inside a submodule",
     "special": "a file that is neither a regular file nor a symlink",
     "symlink": "a symlink that leaves the repository",
-    "name": "a file name with control characters or not in UTF-8",
+    "name": "a file name that has control characters or is not UTF-8",
     "case_collision": "names that differ only in case or in Unicode form",
     "size": "a file that is too large",
     "total": "too many new bytes in all",
     "depth": "a path that is nested too deeply",
     "unreadable": "a file that cannot be read",
-    "content": "a file that git itself finds fault with",
-    "lfs": "a changed file of Git LFS, which is not uploaded",
+    "content": "a file that git itself rejects",
+    "lfs": "a changed Git LFS file, which ccterm does not upload",
 }
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known of a commit."""
+class PolicyFacts:
+    """What is known about a commit."""
 
     changes: Sequence[PathChange] = ()
     refusals: Sequence[Refusal] = ()
     secrets: Collection[str] = ()
     """Names of the registered secrets whose values it adds."""
     shaped: Sequence[str] = ()
-    """Paths that add something with the shape of a secret."""
+    """Paths that add something shaped like a token or a private key."""
     ignored: Sequence[str] = ()
-    """New paths that the user's own ignore rules leave out."""
+    """New paths that the user's own ignore rules exclude."""
     tracked_lines: int | None = None
 
 
 @dataclass(frozen=True)
 class PolicyLimits:
-    """How much is too much, and what the user lets pass."""
+    """How much is too much, and what the user allows."""
 
     deletions: int = 20
     allow: Allowances = field(default_factory=Allowances)
@@ -69,73 +69,73 @@ class PolicyLimits:
 
 @dataclass(frozen=True)
 class Rule:
-    """One clause: its severities, and what finds its breaches: text and paths of each."""
+    """One rule: its severity in each mode, and what finds its breaches, each with a text and the paths."""
 
     name: str
     pipeline: Severity
     testing: Severity
-    find: Callable[[Facts, Numbers, PolicyLimits], Iterator[tuple[str, Sequence[str]]]]
+    find: Callable[[PolicyFacts, Numbers, PolicyLimits], Iterator[tuple[str, Sequence[str]]]]
 
     def severity(self, mode: Mode, *, strict: bool) -> Severity:
-        """Return how bad a breach is."""
+        """Return how severe a breach is."""
         return self.pipeline if mode is Mode.PIPELINE and not strict else self.testing
 
 
 Breaches = Iterator[tuple[str, Sequence[str]]]
 
 
-def _secrets(facts: Facts, _: Numbers, __: PolicyLimits) -> Breaches:
+def _secrets(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
     if facts.secrets:
         yield f"the commit adds the value of {', '.join(sorted(facts.secrets))}", ()
 
 
-def _shapes(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
-    if paths := [path for path in facts.shaped if not allowed(path, measures.allow.paths)]:
-        yield f"something with the shape of a secret is added: {_some(paths)}; --allow-path {_quoted(paths[0])} lets it pass", paths
+def _shapes(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
+    if paths := [path for path in facts.shaped if not allowed(path, limits.allow.paths)]:
+        yield f"what looks like a token or a key is added: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
 
 
-def _key_files(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
+def _key_files(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     added = [change.path for change in facts.changes if change.old_mode is None and is_key_file(change.path)]
-    if paths := [path for path in added if not allowed(path, measures.allow.paths)]:
-        yield f"a file of a name that usually holds keys: {_some(paths)}; --allow-path {_quoted(paths[0])} lets it pass", paths
+    if paths := [path for path in added if not allowed(path, limits.allow.paths)]:
+        yield f"a file whose name suggests keys or passwords: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
 
 
-def _destroyed(facts: Facts, numbers: Numbers, measures: PolicyLimits) -> Breaches:
-    most = measures.deletions if measures.allow.deletions is None else measures.allow.deletions
+def _destroyed(facts: PolicyFacts, numbers: Numbers, limits: PolicyLimits) -> Breaches:
+    most = limits.deletions if limits.allow.deletions is None else limits.allow.deletions
     if numbers.destroyed > most:
-        parts = {"deleted": numbers.deleted, "replaced by another kind": numbers.retyped, "gutted": numbers.gutted}
-        told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-        text = f"{numbers.destroyed} files destroyed ({told}), more than {most}; --allow-deletions {numbers.destroyed} lets it pass"
+        parts = {"deleted": numbers.deleted, "changed in type": numbers.retyped, "gutted": numbers.gutted}
+        detail = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+        text = f"{numbers.destroyed} files destroyed ({detail}), more than {most}; --allow-deletions {numbers.destroyed} allows it"
         yield text, [change.path for change in facts.changes if _destroys(change)]
 
 
-def _lines(facts: Facts, numbers: Numbers, measures: PolicyLimits) -> Breaches:
+def _lines(facts: PolicyFacts, numbers: Numbers, limits: PolicyLimits) -> Breaches:
     most = max(MOST_LINES, int(_SHARE * (facts.tracked_lines or 0)))
-    if measures.allow.lines is not None:
-        most = measures.allow.lines
+    if limits.allow.lines is not None:
+        most = limits.allow.lines
     if numbers.removed > most:
-        yield f"{numbers.removed:,} lines removed, more than {most:,}; --allow-lines {numbers.removed} lets it pass", ()
+        yield f"{numbers.removed:,} lines removed, more than {most:,}; --allow-lines {numbers.removed} allows it", ()
 
 
-def _files(_: Facts, numbers: Numbers, measures: PolicyLimits) -> Breaches:
-    most = MOST_FILES if measures.allow.files is None else measures.allow.files
+def _files(_: PolicyFacts, numbers: Numbers, limits: PolicyLimits) -> Breaches:
+    most = MOST_FILES if limits.allow.files is None else limits.allow.files
     if numbers.files > most:
-        yield f"{numbers.files:,} files changed, more than {most:,}; --allow-files {numbers.files} lets it pass", ()
+        yield f"{numbers.files:,} files changed, more than {most:,}; --allow-files {numbers.files} allows it", ()
 
 
-def _protected(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
+def _protected(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     touched = [change.path for change in facts.changes if is_protected(change.path)]
-    if paths := [path for path in touched if not allowed(path, measures.allow.paths)]:
-        yield f"a path that tools obey without asking: {_some(paths)}; --allow-path {_quoted(paths[0])} lets it pass", paths
+    if paths := [path for path in touched if not allowed(path, limits.allow.paths)]:
+        yield f"a path that tools obey without asking: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
 
 
-def _ignored(facts: Facts, _: Numbers, measures: PolicyLimits) -> Breaches:
-    if paths := [path for path in facts.ignored if not allowed(path, measures.allow.paths)]:
-        yield f"left out, for the working copy ignores it: {_some(paths)}; --allow-path {_quoted(paths[0])} takes it in", paths
+def _ignored(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
+    if paths := [path for path in facts.ignored if not allowed(path, limits.allow.paths)]:
+        yield f"left out because the working copy ignores it: {_some(paths)}; --allow-path {_quoted(paths[0])} includes it", paths
 
 
 def _left_out(name: str) -> Rule:
-    def find(facts: Facts, _: Numbers, __: PolicyLimits) -> Breaches:
+    def find(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
         for rule, group in groupby(sorted(facts.refusals), key=itemgetter(0)):
             if rule == name:
                 yield _refused(rule, list(group))
@@ -156,25 +156,25 @@ RULES = (
 )
 
 
-def judge(facts: Facts, mode: Mode, measures: PolicyLimits) -> Verdict:
-    """Return the verdict on a commit: ok unless a breach is one that this mode refuses."""
+def judge(facts: PolicyFacts, mode: Mode, limits: PolicyLimits) -> Verdict:
+    """Return the verdict on a commit: ok unless this mode refuses one of its breaches."""
     numbers = measure(facts.changes)
     findings = tuple(
-        Finding(rule=rule.name, severity=rule.severity(mode, strict=measures.strict), text=sanitise(text), paths=_shown(paths))
+        Finding(rule=rule.name, severity=rule.severity(mode, strict=limits.strict), text=sanitise(text), paths=_shown(paths))
         for rule in RULES
-        for text, paths in rule.find(facts, numbers, measures)
+        for text, paths in rule.find(facts, numbers, limits)
     )
     return Verdict(ok=all(finding.severity == "warn" for finding in findings), findings=findings, numbers=numbers)
 
 
 def deliverable(verdict: Verdict) -> Verdict:
-    """Return the verdict as it stands once what commit left out stays out for good: the user knows, and delivers the rest."""
+    """Return the verdict for a later delivery: what was left out of the commit stays out, as the user knows, and the rest is judged."""
     findings = tuple(finding for finding in verdict.findings if finding.rule not in _LEFT_OUT)
     return verdict.model_copy(update={"findings": findings, "ok": all(finding.severity == "warn" for finding in findings)})
 
 
 def measure(changes: Sequence[PathChange]) -> Numbers:
-    """Return how much changes destroy. The lines of a renamed file count as removed no more than its content does."""
+    """Return how much changes destroy. A renamed file counts neither as deleted nor its lines as removed."""
     renamed = [change for change in changes if change.renamed_to][:MOST_RENAMES]
     credited = {change.path for change in renamed}
     return Numbers(
@@ -196,13 +196,13 @@ def _retyped(change: PathChange) -> bool:
 
 
 def _gutted(change: PathChange) -> bool:
-    """Whether a file of some size lost more than nine tenths of its bytes or of its lines."""
+    """Whether a file of some size lost more than nine tenths of its bytes or lines."""
     if change.old_mode not in _REGULAR or change.new_mode not in _REGULAR:
         return False
     old_lines = change.old_lines or 0
     new_lines = old_lines + (change.added or 0) - (change.removed or 0)
-    worth = old_lines >= 10 or change.old_size >= 256
-    return worth and (10 * change.size < change.old_size or 10 * new_lines < old_lines)
+    large = old_lines >= 10 or change.old_size >= 256
+    return large and (10 * change.size < change.old_size or 10 * new_lines < old_lines)
 
 
 def _refused(rule: str, refusals: Sequence[Refusal]) -> tuple[str, Sequence[str]]:
@@ -222,7 +222,7 @@ def _some(paths: Sequence[str]) -> str:
 
 
 def _plain(path: str) -> str:
-    """Return a path as text for people; bytes that are not UTF-8 stand as escapes."""
+    """Return a path as text for people; bytes that are not UTF-8 appear as escapes."""
     return sanitise(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
@@ -232,6 +232,6 @@ def _quoted(path: str) -> str:
 
 
 def sentence(verdict: Verdict) -> str:
-    """Return why a verdict forbids, in one sentence."""
+    """Return in one sentence why a verdict refuses the work."""
     refused = [finding.text for finding in verdict.findings if finding.severity == "refuse"]
-    return "; ".join(refused) or "nothing forbids pushing"
+    return "; ".join(refused) or "no rule refuses it"

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ccterm.agents import agent_by_name
-from ccterm.agents.base import Agent, Launch
+from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
-from ccterm.credentials.claude import box_login
+from ccterm.credentials.claude import run_login
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
@@ -106,7 +105,7 @@ class TaskResolver:
         if remote and remote.kind == "path":
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
         if agent == ClaudeAgent.name:
-            box_login(self._environ)
+            run_login(execution_mode, self._environ)
 
 
 def _warnings(execution_mode: ExecutionMode, *, skip_permissions: bool) -> Sequence[str]:

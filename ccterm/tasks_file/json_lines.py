@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FileFault, FileNode, FilePosition, Pair
+from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FileFault, TaskNode, FilePosition, Pair
 
 MAX_LINE = 2_000_000
 MAX_KEYS = 40
@@ -25,9 +25,9 @@ def looks_like_json_lines(text: str) -> bool:
         return False
 
 
-def read_json_lines(text: str) -> FileNode:
+def read_json_lines(text: str) -> TaskNode:
     """Return the tasks as a list. Raises FileFault."""
-    tasks: list[FileNode] = []
+    tasks: list[TaskNode] = []
     number, counted = 1, 0
     for match in _LINE.finditer(text):
         number += text.count("\n", counted, match.start())
@@ -35,10 +35,10 @@ def read_json_lines(text: str) -> FileNode:
         tasks.append(_line(match[0], FilePosition(number, counted - text.rfind("\n", 0, counted))))
         if len(tasks) > MAX_TASKS:
             break  # one too many is enough to be told
-    return FileNode(FilePosition(1, 1), tasks)
+    return TaskNode(FilePosition(1, 1), tasks)
 
 
-def _line(line: str, start: FilePosition) -> FileNode:
+def _line(line: str, start: FilePosition) -> TaskNode:
     if len(line) > MAX_LINE:
         raise FileFault(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
     try:
@@ -51,7 +51,7 @@ def _line(line: str, start: FilePosition) -> FileNode:
         raise FileFault(start, "this line is no object", _REMEDY)
     if len(value) > MAX_KEYS or any(isinstance(item, list | dict) and len(item) > MAX_NODES for item in value.values()):
         raise FileFault(start, "an object with too many values", _REMEDY)
-    return FileNode(start, {key: Pair(_find(line, key, start), _node(item, start)) for key, item in value.items()})
+    return TaskNode(start, {key: Pair(_find(line, key, start), _node(item, start)) for key, item in value.items()})
 
 
 def _once(line: str, start: FilePosition, items: Iterable[tuple[str, object]]) -> dict[str, object]:
@@ -74,11 +74,11 @@ def _find(line: str, key: str, start: FilePosition, *, last: bool = False) -> Fi
     return FilePosition(start.line, start.column + places[-1 if last else 0]) if places else start
 
 
-def _node(value: object, mark: FilePosition, depth: int = 0) -> FileNode:
+def _node(value: object, mark: FilePosition, depth: int = 0) -> TaskNode:
     if isinstance(value, list | dict) and depth:
         raise FileFault(mark, "nested too deeply", "a task is a flat object")
     if isinstance(value, list):
-        return FileNode(mark, [_node(item, mark, 1) for item in value])
+        return TaskNode(mark, [_node(item, mark, 1) for item in value])
     if isinstance(value, dict):
-        return FileNode(mark, {str(key): Pair(mark, _node(item, mark, 1)) for key, item in value.items()})
-    return FileNode(mark, value if isinstance(value, str | int | float | bool) else None)
+        return TaskNode(mark, {str(key): Pair(mark, _node(item, mark, 1)) for key, item in value.items()})
+    return TaskNode(mark, value if isinstance(value, str | int | float | bool) else None)

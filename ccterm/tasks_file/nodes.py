@@ -28,7 +28,7 @@ class FileFault(Exception):
 
 
 @dataclass(frozen=True)
-class FileNode:
+class TaskNode:
     """One value and where it begins. size: how many values it is with all that is in it, aliases written out."""
 
     mark: FilePosition
@@ -40,13 +40,13 @@ class Pair(NamedTuple):
     """A value under a key, and where the key is."""
 
     key: FilePosition
-    node: FileNode
+    node: TaskNode
 
 
-Content: TypeAlias = str | int | float | bool | Sequence[FileNode] | Mapping[str, Pair] | None
+Content: TypeAlias = str | int | float | bool | Sequence[TaskNode] | Mapping[str, Pair] | None
 
 
-def plain(node: FileNode) -> object:
+def plain(node: TaskNode) -> object:
     """Return a value without its places."""
     value = node.value
     if isinstance(value, Mapping):
@@ -58,7 +58,7 @@ def plain(node: FileNode) -> object:
 
 def place(pairs: Mapping[str, Pair], at: Sequence[str | int], otherwise: FilePosition) -> FilePosition:
     """Return where the innermost of some keys is that can be found."""
-    mark, here = otherwise, FileNode(otherwise, pairs)
+    mark, here = otherwise, TaskNode(otherwise, pairs)
     for part in at:
         value = here.value
         if isinstance(value, Mapping) and part in value:

@@ -11,7 +11,7 @@ from ccterm.draft import FIELDS, Draft
 from ccterm.errors import TaskFileError
 from ccterm.settings.problems import nearest, problem, quoted
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
-from ccterm.tasks_file.nodes import MAX_TASKS, FileFault, FileNode, FilePosition, Pair, place, plain
+from ccterm.tasks_file.nodes import MAX_TASKS, FileFault, TaskNode, FilePosition, Pair, place, plain
 
 MAX_BYTES = 16 * 1024 * 1024
 _FIELD = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}
@@ -64,7 +64,7 @@ def _decoded(data: bytes) -> str:
     return text
 
 
-def _entries(root: FileNode) -> list[Draft]:
+def _entries(root: TaskNode) -> list[Draft]:
     defaults, tasks = _parts(root)
     if not tasks:
         raise FileFault(root.mark, "the file holds no tasks", "add a list of them: - prompt: …")
@@ -73,7 +73,7 @@ def _entries(root: FileNode) -> list[Draft]:
     return [_entry(node, defaults) for node in tasks]
 
 
-def _parts(root: FileNode) -> tuple[Mapping[str, Pair], Sequence[FileNode]]:
+def _parts(root: TaskNode) -> tuple[Mapping[str, Pair], Sequence[TaskNode]]:
     """Return defaults and tasks of the two shapes that a file may have."""
     if not isinstance(root.value, Mapping):
         return {}, _listed(root)
@@ -95,7 +95,7 @@ def _parts(root: FileNode) -> tuple[Mapping[str, Pair], Sequence[FileNode]]:
     return defaults.value, _listed(top["tasks"].node)
 
 
-def _listed(node: FileNode) -> Sequence[FileNode]:
+def _listed(node: TaskNode) -> Sequence[TaskNode]:
     if node.value is None:
         return ()
     if not isinstance(node.value, Sequence) or isinstance(node.value, str):
@@ -103,7 +103,7 @@ def _listed(node: FileNode) -> Sequence[FileNode]:
     return node.value
 
 
-def _entry(node: FileNode, defaults: Mapping[str, Pair]) -> Draft:
+def _entry(node: TaskNode, defaults: Mapping[str, Pair]) -> Draft:
     if not isinstance(node.value, Mapping):
         raise FileFault(node.mark, "a task without keys", "write at least - prompt: …")
     own = {_FIELD.get(key, key) for key in node.value}

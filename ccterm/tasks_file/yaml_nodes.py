@@ -6,7 +6,7 @@ from typing import Protocol
 import yaml
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FileFault, FileNode, FilePosition, Pair
+from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FileFault, TaskNode, FilePosition, Pair
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML came without libyaml
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -29,7 +29,7 @@ def _mark(mark: _YamlMark | None) -> FilePosition:
     return FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
 
 
-def read_yaml(text: str) -> FileNode:
+def read_yaml(text: str) -> TaskNode:
     """Return the one document of a YAML text. Raises FileFault."""
     try:
         return _Composer(yaml.parse(text, Loader=_Loader)).document()
@@ -48,10 +48,10 @@ def _explained(error: yaml.MarkedYAMLError) -> FileFault:
 class _Composer:
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
-        self._anchors: dict[str, FileNode] = {}
+        self._anchors: dict[str, TaskNode] = {}
         self._count = 0
 
-    def document(self) -> FileNode:
+    def document(self) -> TaskNode:
         event = self._next()
         while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             event = self._next()
@@ -67,7 +67,7 @@ class _Composer:
     def _next(self) -> yaml.Event:
         return next(self._events)
 
-    def _node(self, event: yaml.Event, depth: int) -> FileNode:
+    def _node(self, event: yaml.Event, depth: int) -> TaskNode:
         mark = _mark(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event.anchor or "", mark)
@@ -75,7 +75,7 @@ class _Composer:
         if depth > MAX_DEPTH:
             raise FileFault(mark, "nested too deeply", "a task is a flat list of keys")
         if isinstance(event, yaml.ScalarEvent):
-            node = FileNode(mark, _scalar(event))
+            node = TaskNode(mark, _scalar(event))
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(mark, depth)
         else:
@@ -92,20 +92,20 @@ class _Composer:
         if self._count > MAX_NODES:
             raise FileFault(mark, f"more than {MAX_NODES:,} values", "split the file, and use fewer aliases")
 
-    def _alias(self, name: str, mark: FilePosition) -> FileNode:
+    def _alias(self, name: str, mark: FilePosition) -> TaskNode:
         if name not in self._anchors:
             raise FileFault(mark, f"the alias {quoted(name)} names nothing above it", "write the value out")
         node = self._anchors[name]
         self._grow(node.size, mark)
-        return FileNode(mark, node.value, node.size)
+        return TaskNode(mark, node.value, node.size)
 
-    def _sequence(self, mark: FilePosition, depth: int) -> FileNode:
+    def _sequence(self, mark: FilePosition, depth: int) -> TaskNode:
         items = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return FileNode(mark, items, 1 + sum(item.size for item in items))
+        return TaskNode(mark, items, 1 + sum(item.size for item in items))
 
-    def _mapping(self, mark: FilePosition, depth: int) -> FileNode:
+    def _mapping(self, mark: FilePosition, depth: int) -> TaskNode:
         pairs: dict[str, Pair] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key, at = _key(event), _mark(event.start_mark)
@@ -114,7 +114,7 @@ class _Composer:
                     at, f"the key {quoted(key)} stands here for the second time (first in line {pairs[key].key.line})", "keep one of them"
                 )
             pairs[key] = Pair(at, self._node(self._next(), depth + 1))
-        return FileNode(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
+        return TaskNode(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
 
 
 def _key(event: yaml.Event) -> str:

@@ -16,7 +16,7 @@ from ccterm.errors import CctermError
 from ccterm.events import Event
 from ccterm.models import ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
-from ccterm.tui.image_build import ImageBuild
+from ccterm.tui.image_build import ImageBuildProgress
 from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
 from ccterm.tui.pane import FrameClock
@@ -77,7 +77,7 @@ class AppBase(App[None]):
         self.past: dict[RunId, RunView] = {}
         self.focus_when_shown: RunId | None = None
         """The run that the user has just started: it gets the focus when it appears."""
-        self.image_build: ImageBuild | None = None
+        self.image_build: ImageBuildProgress | None = None
         """The latest build of the image."""
         self.service: Service | None = None
         self._watcher: Watcher | None = None
@@ -134,7 +134,7 @@ class AppBase(App[None]):
 
     def build_image(self) -> None:
         """Build the image for boxes in the background."""
-        build = self.image_build = ImageBuild(self.clock)
+        build = self.image_build = ImageBuildProgress(self.clock)
 
         async def carry_out(service: "Service") -> str:
             try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
     from ccterm.service.protocol import Service
 
 
-class ImageBuild:
+class ImageBuildProgress:
     """One attempt to build the image."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -68,14 +68,14 @@ class ImageBuildView(Vertical):
     def __init__(self, clock: FrameClock) -> None:
         super().__init__()
         self._clock = clock
-        self._build: ImageBuild | None = None
+        self._build: ImageBuildProgress | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out title and log."""
         yield SplitLine(id="build-state")
         yield EventPane(clock=self._clock)
 
-    def show(self, build: ImageBuild | None) -> None:
+    def show(self, build: ImageBuildProgress | None) -> None:
         """Show the current state of a build."""
         if build is None:
             return

@@ -19,7 +19,7 @@ from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task, now
 from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
-from ccterm.output.pipeline import Door
+from ccterm.output.pipeline import OutputPipeline
 from ccterm.service.gates import BusyGate, CapacityGate, QueueEntry, UnderWay
 from ccterm.service.scheduler import Scheduler
 
@@ -170,7 +170,7 @@ def help_row(place: Path) -> None:
 
 
 def line_rows() -> None:
-    """Sanitise, mask, parse: MB/s of agent lines through the door, and of text through sanitiser and masker."""
+    """Sanitise, mask, parse: MB/s of agent lines through the output pipeline, and of text through sanitiser and masker."""
     masker = Masker({f"SECRET_{n}": f"s3cr3t-value-{n:04}-{'abcdefghij'[n % 10] * 12}" for n in range(12)})
     prose = "The refresh path still trusts the old cookie; I'll fix session.py first and then run the tests – that's all.\n"
     text = prose * (4096 // len(prose))
@@ -182,13 +182,13 @@ def line_rows() -> None:
     )
     lines: Sequence[str] = [line] * 5_000
 
-    def through_the_door() -> None:
+    def through_the_pipeline() -> None:
         events: list[object] = []
-        door = Door(Cleaner(masker), events.extend, later=lambda *_: _Timer(), parser=StreamParser(), archive=lambda _: None)
+        pipeline = OutputPipeline(Cleaner(masker), events.extend, later=lambda *_: _Timer(), parser=StreamParser(), archive=lambda _: None)
         for n, body in enumerate(lines):
-            door.frame({"n": n, "t": 0.0, "k": "line", "s": 1, "d": body})
+            pipeline.frame({"n": n, "t": 0.0, "k": "line", "s": 1, "d": body})
 
-    ours, peer = in_turn(through_the_door, lambda: [json.loads(body) for body in lines], rounds=5)
+    ours, peer = in_turn(through_the_pipeline, lambda: [json.loads(body) for body in lines], rounds=5)
     print(f"{'sanitise + mask + parse, 2 KiB agent lines':<44} {len(lines) * len(line) / ours / 1e6:>10.1f} MB/s")
     row("  against json.loads alone", ours, peer, "s", "-")
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from ccterm.agents.base import Outcome
 from ccterm.agents.stream import StreamParser
-from ccterm.agents.verdict import judge
+from ccterm.agents.verdict import Outcome, judge
 from ccterm.events import Event
 from tests.captures.recorded import Capture
 
@@ -23,7 +22,7 @@ _ODD = st.one_of(
 JSON: st.SearchStrategy[JsonValue] = st.recursive(
     _ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4), max_leaves=8
 )
-"""Any JSON, odd strings and numbers among it."""
+"""Any JSON, including odd strings and numbers."""
 
 
 def read(objects: Iterable[dict[str, JsonValue]]) -> tuple[StreamParser, list[Event]]:
@@ -48,5 +47,5 @@ def outcome(capture: Capture, stopped_by: str = "") -> Outcome:
     """Return the verdict on a recorded run."""
     parser, _ = read(capture.objects)
     for line in capture.stderr.split("\n"):
-        parser.overheard(line)
+        parser.remember_tail(line)
     return judge(parser, report(capture.exit, stopped_by))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from pydantic import JsonValue
 
-from ccterm.agents.shapes import items, mapping
+from ccterm.agents.json_values import items, mapping
 from ccterm.agents.verdict import judge
 from ccterm.causes import Cause
 from ccterm.events import Said, Spent, Typing
@@ -72,7 +72,7 @@ def test_a_sample_of_each_type_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", TYPED)
-def test_half_typed_text_gives_way_to_the_whole(name: str) -> None:
+def test_half_typed_text_is_replaced_by_the_whole(name: str) -> None:
     _, events = read(captures()[name].objects)
     shown = [event for event in events if isinstance(event, Said | Typing)]
     assert isinstance(shown[-1], Said)
@@ -99,7 +99,7 @@ def _blocks(line: Mapping[str, JsonValue]) -> list[Mapping[str, JsonValue]]:
     return [mapping(block) for block in items(mapping(line["message"])["content"])]
 
 
-def test_abandoned_text_is_taken_back() -> None:
+def test_abandoned_text_is_withdrawn() -> None:
     _, events = read(captures()["f_drop_x1_partial_slow"].objects)
     texts = [event.text for event in events if isinstance(event, Typing | Said)]
     assert texts == [
@@ -111,7 +111,7 @@ def test_abandoned_text_is_taken_back() -> None:
 @pytest.mark.parametrize(
     ("stopped_by", "cause"), [("asked", None), ("now", None), ("timeout", Cause.TIMEOUT), ("stalled", Cause.STALLED), ("host", Cause.LOST)]
 )
-def test_who_stopped_it_decides_whatever_the_agent_said(name: str, stopped_by: str, cause: Cause | None) -> None:
+def test_how_it_was_stopped_decides_whatever_the_agent_said(name: str, stopped_by: str, cause: Cause | None) -> None:
     told = outcome(captures()[name], stopped_by)
     assert told.cause is cause
     assert told.cancelled is (cause is None)
@@ -134,7 +134,7 @@ def test_costs_of_two_turns_are_counted_once() -> None:
     assert (parser.spent.input, parser.spent.output, parser.spent.turns) == (2400, 80, 2)
 
 
-def test_a_reset_time_is_told() -> None:
+def test_a_reset_time_is_reported() -> None:
     assert outcome(captures()["d_usage_limit_oauth"]).summary.endswith("[resets 2026-11-23 12:02 UTC]")
 
 

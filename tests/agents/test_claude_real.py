@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ccterm.agents.base import Command, Launch, Outcome
+from ccterm.agents.base import Command, Launch
 from ccterm.agents.claude import ClaudeAgent
-from ccterm.agents.verdict import judge
+from ccterm.agents.verdict import Outcome, judge
 from ccterm.causes import Cause
 from ccterm.events import Said, ToolCalled, Typing
 from ccterm.models import ExecutionMode, Limits
@@ -73,7 +73,7 @@ def test_the_launch_line_works_as_a_whole(claude_bin: Path, api: MessagesServer,
     assert len(list((tree.parent / ".claude" / "projects").glob(f"*/{SESSION}.jsonl"))) == 1
 
 
-def test_in_local_mode_a_command_is_denied_and_the_denial_told(claude_bin: Path, api: MessagesServer, tree: Path) -> None:
+def test_in_local_mode_a_command_is_denied_with_a_notice(claude_bin: Path, api: MessagesServer, tree: Path) -> None:
     api.script("Run it", use(bash("touch made; curl http://127.0.0.1:9")), say("I was not allowed to."))
     done = run(command(claude_bin, api), tree, "Run it")
     parser, events = read(json.loads(line) for line in done.stdout.split(b"\n") if line)
@@ -99,11 +99,11 @@ def test_a_repository_cannot_send_the_login_elsewhere(claude_bin: Path, api: Mes
     assert api.calls
 
 
-def test_an_unknown_option_is_told_by_its_stderr(claude_bin: Path, api: MessagesServer, tree: Path) -> None:
+def test_an_unknown_option_fails_with_the_cli_s_own_message(claude_bin: Path, api: MessagesServer, tree: Path) -> None:
     done = run(command(claude_bin, api, agent_args=("--no-such-flag",)), tree, "Add a file")
     parser, _ = read([])
     for line in done.stderr.decode().split("\n"):
-        parser.overheard(line)
+        parser.remember_tail(line)
     told = judge(parser, report(done.returncode))
     assert (told.cause, told.reason) == (Cause.AGENT, "no_result")
     assert "unknown option '--no-such-flag'" in told.summary

@@ -1,11 +1,9 @@
-"""Agents by name, and the scripted one's launch line."""
+"""Agents by name, and the launch line of the scripted one."""
 
 import pytest
 
-from ccterm.agents import agent_by_name
-from ccterm.agents.base import Agent, Launch
+from ccterm.agents.base import Agent, Launch, ScriptedAgent, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
-from ccterm.agents.scripted import ScriptedAgent
 from ccterm.errors import UsageError
 from ccterm.models import ExecutionMode
 
@@ -22,7 +20,7 @@ def test_an_unknown_name_names_the_known_ones() -> None:
         agent_by_name("clod", AGENTS)
 
 
-def test_the_scripted_agent_is_a_program_of_ours_in_a_home_of_its_own() -> None:
+def test_the_scripted_agent_is_a_box_program_with_a_private_home() -> None:
     command = ScriptedAgent().command(Launch(session_id="s-1", execution_mode=ExecutionMode.LOCAL))
     assert command.argv[:2] == ("@box", "scripted")
     assert command.private_home

@@ -1,4 +1,4 @@
-"""What the parser makes of lines: of each kind, of wrong shapes, and of what nobody has seen yet."""
+"""What the parser makes of lines of every kind, of malformed ones and of unknown ones."""
 
 import copy
 
@@ -17,7 +17,7 @@ SAMPLES = samples()
 
 @st.composite
 def bent(draw: st.DrawFn) -> dict[str, JsonValue]:
-    """Draw a real line of which some parts were replaced by arbitrary JSON."""
+    """Draw a real line with some parts replaced by arbitrary JSON."""
     line = copy.deepcopy(draw(st.sampled_from(SAMPLES)))
     for _ in range(draw(st.integers(1, 4))):
         _replace_one(line, draw)
@@ -39,13 +39,13 @@ def _replace_one(line: dict[str, JsonValue], draw: st.DrawFn) -> None:
 
 
 @given(line=st.dictionaries(st.text(max_size=8), JSON, max_size=5) | bent())
-def test_no_json_object_makes_it_raise_and_each_event_can_be_stored(line: dict[str, JsonValue]) -> None:
+def test_any_json_object_is_read_into_events_that_can_be_stored(line: dict[str, JsonValue]) -> None:
     for event in StreamParser().feed(line):
         from_line(to_line(event))
 
 
 @given(lines=st.lists(bent(), max_size=6))
-def test_odd_lines_do_not_hide_the_good_one_behind_them(lines: list[dict[str, JsonValue]]) -> None:
+def test_odd_lines_do_not_hide_the_good_one_after_them(lines: list[dict[str, JsonValue]]) -> None:
     _, events = read([*lines, {"type": "assistant", "message": {"content": [{"type": "text", "text": "still here"}]}}])
     assert events[-1] == Said(text="still here")
 
@@ -61,18 +61,18 @@ def test_odd_lines_do_not_hide_the_good_one_behind_them(lines: list[dict[str, Js
         {"type": ["assistant"]},
     ],
 )
-def test_unknown_types_are_counted_and_passed_over(line: dict[str, JsonValue]) -> None:
+def test_unknown_types_are_counted_and_skipped(line: dict[str, JsonValue]) -> None:
     parser, events = read([line])
     assert not events
     assert parser.unknown.total() == 1
 
 
-def test_no_flood_of_unknown_types_fills_the_memory() -> None:
+def test_a_flood_of_unknown_types_does_not_fill_the_memory() -> None:
     parser, _ = read([{"type": f"type{n}"} for n in range(1_000)])
     assert len(parser.unknown) <= 256
 
 
-def test_a_sub_agent_s_words_carry_its_name_and_are_not_the_agent_s_own() -> None:
+def test_a_sub_agent_s_messages_carry_its_name_and_are_not_the_agent_s_own() -> None:
     parser, events = read(captures()["e_subagent"].objects)
     said = [(event.agent, event.text.split("\n")[0][:14]) for event in events if isinstance(event, Said)]
     assert said == [("Look around", "Running it."), ("", "Sub-agent said"), ("Look around", "The command sa"), ("", "Sub-agent said")]
@@ -96,7 +96,7 @@ def test_a_string_as_content_is_said() -> None:
     assert events == [Said(text="plain")]
 
 
-def test_a_failure_of_the_service_is_a_notice_and_not_the_agent_s_words() -> None:
+def test_an_api_failure_is_a_notice_not_a_message_of_the_agent() -> None:
     parser, events = read(captures()["c_400"].objects)
     assert Notice(level="error", text="API Error: 400 bad request") in events
     assert not parser.said
@@ -133,7 +133,7 @@ def test_half_typed_text_grows() -> None:
     assert events == [Typing(text="Hel"), Typing(text="Hello")]
 
 
-def test_of_long_half_typed_text_the_end_is_shown() -> None:
+def test_long_half_typed_text_shows_its_end() -> None:
     _, events = read([delta("0123456789" * 100) for _ in range(10)])
     assert isinstance(events[-1], Typing)
     assert len(events[-1].text) == TYPING
@@ -158,7 +158,7 @@ def test_a_lost_connection_is_named() -> None:
     assert [event.why for event in events if isinstance(event, Retrying)] == ["connection lost"]
 
 
-def test_usage_windows_are_told_with_their_resets() -> None:
+def test_usage_windows_are_reported_with_their_resets() -> None:
     _, events = read(captures()["d_usage_warn_oauth"].objects)
     windows = [event for event in events if isinstance(event, Limited)]
     assert [(event.limit, event.status, event.utilization) for event in windows] == [
@@ -168,7 +168,7 @@ def test_usage_windows_are_told_with_their_resets() -> None:
     assert all(event.resets_at is not None for event in windows)
 
 
-def test_a_window_that_opens_again_is_no_reason_to_fail() -> None:
+def test_a_window_that_opens_again_does_not_fail_the_run() -> None:
     info: JsonValue = {"status": "rejected", "rateLimitType": "five_hour", "resetsAt": 1795435346}
     parser, _ = read([{"type": "rate_limit_event", "rate_limit_info": info}])
     assert parser.rejected == "five_hour"
@@ -192,12 +192,12 @@ def test_what_a_person_should_know_is_a_notice(name: str, level: str, text: str)
     assert any(event.level == level and event.text.startswith(text) for event in events if isinstance(event, Notice))
 
 
-def test_an_honest_run_has_no_notices() -> None:
+def test_an_ordinary_run_has_no_notices() -> None:
     _, events = read(captures()["a_tools_partial"].objects)
     assert not [event for event in events if isinstance(event, Notice)]
 
 
-def test_a_failed_hook_and_compacting_are_told() -> None:
+def test_a_failed_hook_and_compacting_are_notices() -> None:
     _, events = read(
         [
             {"type": "system", "subtype": "hook_response", "hook_name": "Stop", "exit_code": 2, "outcome": "error", "stderr": "no\nway"},
@@ -213,7 +213,7 @@ def test_a_failed_hook_and_compacting_are_told() -> None:
     ]
 
 
-def test_who_and_what_ran_is_known_from_the_stream() -> None:
+def test_session_model_and_version_are_read_from_the_stream() -> None:
     parser, _ = read(captures()["a_text"].objects)
     assert (parser.cli_version, parser.model, parser.api_key_source) == ("2.1.330", "claude-sonnet-5-5", "none")
     assert len(parser.session_id) == 36

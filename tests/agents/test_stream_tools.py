@@ -1,4 +1,4 @@
-"""What a person sees of a tool: its call in one line, its input within bounds, its answer in whatever shape."""
+"""What a person sees of a tool call: a one-line summary, its input within bounds, its answer in whatever shape."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ def test_an_answer_comes_in_three_shapes(content: JsonValue, structured: JsonVal
         ("Edit", {"file_path": 7, "old_string": [], "new_string": None}, "+0 -0"),
     ],
 )
-def test_a_call_is_told_in_one_line(name: str, given_: dict[str, JsonValue], line: str) -> None:
+def test_a_call_is_summarised_in_one_line(name: str, given_: dict[str, JsonValue], line: str) -> None:
     assert summary(name, given_, "/box/tree") == line
 
 

@@ -1,4 +1,4 @@
-"""The rules that the recorded runs do not show."""
+"""Verdict rules that no recorded run shows."""
 
 import pytest
 from pydantic import JsonValue
@@ -27,12 +27,12 @@ def result(**fields: JsonValue) -> dict[str, JsonValue]:
         "> Really?_ 👍🏽 `",
     ],
 )
-def test_a_question_is_seen(text: str) -> None:
+def test_a_question_is_recognised(text: str) -> None:
     assert is_question(text)
 
 
 @pytest.mark.parametrize("text", ["", "Done.", "Is it? Yes.", "see https://example.org/?q=1", "?x", "Why not:\n- a", "🙂", "'''"])
-def test_a_statement_is_none(text: str) -> None:
+def test_a_statement_is_not_a_question(text: str) -> None:
     assert not is_question(text)
 
 
@@ -41,19 +41,19 @@ def test_a_run_that_ends_in_a_question_is_marked() -> None:
     assert judge(parser, report()).asked
 
 
-def test_the_summary_is_the_last_word_when_the_result_has_none() -> None:
+def test_the_summary_is_the_last_message_when_the_result_has_none() -> None:
     parser, _ = read([{"type": "assistant", "message": {"content": "I wrote it."}}, result(result="")])
     assert judge(parser, report()).summary == "I wrote it."
 
 
-def test_a_summary_has_an_end() -> None:
+def test_a_long_summary_is_cut() -> None:
     parser, _ = read([result(result="word " * 10_000)])
     told = judge(parser, report()).summary
     assert len(told) <= SUMMARY
     assert told.endswith("…")
 
 
-def test_is_error_decides_though_the_subtype_says_success() -> None:
+def test_is_error_outweighs_a_subtype_of_success() -> None:
     parser, _ = read([result(is_error=True)])
     assert judge(parser, report()).cause is Cause.AGENT
 
@@ -65,7 +65,7 @@ def test_without_is_error_the_subtype_decides() -> None:
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, 143, -9, -15])
-def test_a_good_result_stands_whatever_the_exit_code(exit_code: int) -> None:
+def test_a_good_result_counts_whatever_the_exit_code(exit_code: int) -> None:
     parser, _ = read([result()])
     assert judge(parser, report(exit_code)).cause is None
 
@@ -75,7 +75,7 @@ def test_a_second_turn_without_result_failed() -> None:
     assert judge(parser, report(-9)).reason == "no_result"
 
 
-def test_an_error_of_an_earlier_turn_is_forgiven() -> None:
+def test_an_error_of_an_earlier_turn_does_not_count() -> None:
     failure: dict[str, JsonValue] = {
         "type": "assistant",
         "error": "authentication_failed",
@@ -112,14 +112,14 @@ def test_a_missing_report_is_a_failure() -> None:
 @pytest.mark.parametrize(
     "broken", [{}, {"ok": "yes"}, {"ok": True, "stopped_by": 7, "exit": "x", "signal": []}, {"ok": None, "reason": {}, "detail": 3}]
 )
-def test_a_report_of_wrong_shape_is_judged_all_the_same(broken: dict[str, JsonValue]) -> None:
+def test_a_malformed_report_is_still_judged(broken: dict[str, JsonValue]) -> None:
     assert judge(StreamParser(), broken).cause is Cause.AGENT
 
 
-def test_without_result_the_last_lines_beside_the_stream_are_shown() -> None:
+def test_without_a_result_the_last_lines_beside_the_stream_are_shown() -> None:
     parser = StreamParser()
     for number in range(100):
-        parser.overheard(f"line {number}")
+        parser.remember_tail(f"line {number}")
     told = judge(parser, report(1)).summary
     assert told.startswith("The agent ended without a result (exit 1)\nline 80")
     assert told.endswith("line 99")

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from ccterm.agents.base import Outcome
 from ccterm.agents.stream import StreamParser
-from ccterm.agents.verdict import judge
+from ccterm.agents.verdict import Outcome, judge
 from ccterm.causes import Cause
 from tests.agents.reading import report
 from tests.captures.recorded import captures

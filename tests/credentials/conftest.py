@@ -1,4 +1,4 @@
-"""Programs and settings for tests of credentials; no login of this machine is ever seen."""
+"""Programs and settings for tests of credentials; the logins of this machine are never seen."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The exported login: an access token alone, private from birth, and never through what somebody planted."""
+"""The exported login: only an access token, private from the start, and never written through a planted file or directory."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def test_a_second_export_replaces_the_first(home: Path) -> None:
     ],
     ids=["expired", "empty", "over", "scopes-text", "no-scope", "array", "cut", "huge"],
 )
-def test_a_login_that_is_none_is_refused_and_never_shown(home: Path, text: str, words: str) -> None:
+def test_an_unusable_login_is_refused_and_never_shown(home: Path, text: str, words: str) -> None:
     (home / ".claude" / ".credentials.json").write_text(text)
     with pytest.raises(PreflightError, match=words) as caught:
         export(home)
@@ -116,7 +116,7 @@ def test_a_directory_that_others_may_write_to_is_refused(home: Path) -> None:
     [("exit 36", "locked"), ("exit 128", "denied"), ("exit 44", "no Claude login")],
     ids=["locked", "denied", "none"],
 )
-def test_each_refusal_of_the_keychain_has_its_own_words(isolation: Path, tmp_path: Path, body: str, words: str) -> None:
+def test_each_refusal_of_the_keychain_has_its_own_message(isolation: Path, tmp_path: Path, body: str, words: str) -> None:
     with pytest.raises(PreflightError, match=words):
         export_login({"HOME": str(isolation), "PATH": str(keychain(tmp_path, body))}, platform="darwin")
 

@@ -1,4 +1,4 @@
-"""Every git host gets its own token and no other's, as a header; an ssh remote with a token becomes https."""
+"""Every git host gets its own token and no other, as a header; an ssh remote with a token becomes https."""
 
 import base64
 from pathlib import Path
@@ -29,7 +29,7 @@ def no_gh(programs: MakeProgram) -> None:
     programs("gh", "exit 1")
 
 
-def test_without_any_token_there_is_none(env: dict[str, str]) -> None:
+def test_without_a_token_there_is_no_credential(env: dict[str, str]) -> None:
     assert token(GITHUB, env) is None
 
 
@@ -80,7 +80,7 @@ def test_sources_for_github_are_asked_in_order(env: dict[str, str], programs: Ma
         "/srv/github.com/o/r",
     ],
 )
-def test_githubs_token_goes_to_github_alone(env: dict[str, str], programs: MakeProgram, url: str) -> None:
+def test_githubs_token_goes_only_to_github(env: dict[str, str], programs: MakeProgram, url: str) -> None:
     programs("gh", "echo gh-login")
     env = {**env, "GH_TOKEN": "gh", "GITHUB_TOKEN": "github", "OWN": "own"}
     assert token(url, env, {"github.com": {"token": "env:OWN"}}) is None
@@ -137,7 +137,7 @@ def test_an_ssh_remote_does_not_guess_between_two_ports(env: dict[str, str]) -> 
     assert token("git@gitlab.corp:g/r", {**env, "A": "a"}, host) is None
 
 
-def test_the_github_cli_is_asked_for_the_host_and_not_swayed_by_variables(env: dict[str, str], programs: MakeProgram) -> None:
+def test_the_github_cli_is_asked_for_the_host_whatever_the_environment_says(env: dict[str, str], programs: MakeProgram) -> None:
     programs("gh", f'[ -z "$GH_TOKEN$GITHUB_TOKEN$GH_ENTERPRISE_TOKEN$GITHUB_ENTERPRISE_TOKEN$GH_HOST" ] || exit 9\n{GH}')
     given = {**env, "GH_TOKEN": "x", "GH_ENTERPRISE_TOKEN": "y", "GH_HOST": "evil.example"}
     assert token("https://ghe.corp/o/r", given, {"ghe.corp": {"kind": "github"}}) == "ghe-login"
@@ -149,28 +149,28 @@ def test_the_github_cli_is_not_asked_for_other_hosts(env: dict[str, str], progra
     assert not (tmp_path / "asked").exists()
 
 
-def test_without_a_github_cli_there_is_just_no_token(isolation: Path) -> None:
+def test_without_a_github_cli_there_is_no_token(isolation: Path) -> None:
     assert token(GITHUB, {"PATH": str(isolation), "HOME": str(isolation)}) is None
 
 
-def test_a_named_source_that_has_nothing_is_not_passed_over(env: dict[str, str]) -> None:
+def test_a_named_source_without_a_token_is_an_error(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="OWN is not set"):
         token(GITHUB, {**env, "GH_TOKEN": "gh"}, {"github.com": {"token": "env:OWN"}})
 
 
 @pytest.mark.parametrize("value", ["a b", "a\nb", "a\r\nX-Evil: 1", "ü", " \n", "a\x00b", "x" * 9000])
-def test_what_is_no_token_is_refused_unseen(env: dict[str, str], value: str) -> None:
+def test_what_cannot_be_a_token_is_refused_without_showing_it(env: dict[str, str], value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         token(GITHUB, {**env, "GH_TOKEN": value})
-    assert "what GH_TOKEN gives for github.com is no token" in str(caught.value)
+    assert "what GH_TOKEN gives for github.com is not a token" in str(caught.value)
     assert value not in str(caught.value) or not value.strip()
 
 
-def test_white_space_around_a_token_is_taken_off(env: dict[str, str]) -> None:
+def test_white_space_around_a_token_is_removed(env: dict[str, str]) -> None:
     assert token(GITHUB, {**env, "GH_TOKEN": " t0ken\n"}) == "t0ken"
 
 
-def test_the_certificates_of_a_host_are_handed_on(env: dict[str, str], tmp_path: Path) -> None:
+def test_the_certificates_of_a_host_are_passed_on(env: dict[str, str], tmp_path: Path) -> None:
     pem = tmp_path / "ca.pem"
     pem.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     access = git_access(parse_remote("https://git.corp/o/r"), settings(host={"git.corp": {"ca": str(pem)}}), env)
@@ -179,7 +179,7 @@ def test_the_certificates_of_a_host_are_handed_on(env: dict[str, str], tmp_path:
 
 
 @pytest.mark.parametrize("content", [None, b"not a certificate", b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n"])
-def test_certificates_that_are_none_are_named(env: dict[str, str], tmp_path: Path, content: bytes | None) -> None:
+def test_unreadable_certificates_are_named(env: dict[str, str], tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_bytes(content)
     with pytest.raises(SettingsError, match="name a PEM file"):
@@ -192,7 +192,7 @@ def test_access_by_token_needs_no_ssh(env: dict[str, str]) -> None:
     assert access.header is not None
 
 
-def test_access_to_a_path_or_a_public_host_has_nothing(env: dict[str, str]) -> None:
+def test_access_to_a_path_or_a_public_host_has_no_credential(env: dict[str, str]) -> None:
     for url in ("/srv/r.git", GITHUB):
         access = git_access(parse_remote(url), settings(), env)
         assert (access.header, access.ssh_agent, dict(access.secrets)) == (None, None, {})

@@ -1,4 +1,4 @@
-"""Secrets are fetched from where the settings say; what goes wrong is said without what the command printed."""
+"""Secrets are fetched from their sources; an error message never contains what a command printed."""
 
 import os
 import traceback
@@ -16,7 +16,7 @@ SECRET = "s3cretValue"
 
 
 def said(source: str, env: dict[str, str], seconds: float = 10.0) -> str:
-    """Return the whole story of a failure, and see to it that no secret is in it."""
+    """Return the message of a failure; the secret must not appear anywhere in its traceback."""
     with pytest.raises(SettingsError) as caught:
         resolve_source(source, env, seconds=seconds)
     story = "".join(traceback.format_exception(caught.value))
@@ -38,12 +38,12 @@ def test_a_command_gives_what_it_prints(env: dict[str, str], programs: MakeProgr
     assert resolve_source("cmd:op read 'op://private/a b'", env).get_secret_value() == SECRET
 
 
-def test_only_the_end_of_the_last_line_is_taken_off(env: dict[str, str], programs: MakeProgram) -> None:
+def test_only_the_last_line_break_is_removed(env: dict[str, str], programs: MakeProgram) -> None:
     programs("two", "printf ' a\\nb \\r\\n'")
     assert resolve_source("cmd:two", env).get_secret_value() == " a\nb "
 
 
-def test_a_command_is_no_shell_line(env: dict[str, str], programs: MakeProgram) -> None:
+def test_a_command_is_not_run_by_a_shell(env: dict[str, str], programs: MakeProgram) -> None:
     programs("show", 'printf "%s|" "$@"')
     assert resolve_source("cmd:show $HOME ; touch x && $(id) `id` *", env).get_secret_value() == "$HOME|;|touch|x|&&|$(id)|`id`|*|"
 
@@ -65,7 +65,7 @@ def test_a_command_has_no_input_and_no_terminal(env: dict[str, str], programs: M
     ],
     ids=["fails", "killed", "silent", "empty", "large", "binary"],
 )
-def test_a_command_that_fails_is_named_without_its_words(env: dict[str, str], programs: MakeProgram, body: str, words: str) -> None:
+def test_a_failing_command_is_named_without_its_output(env: dict[str, str], programs: MakeProgram, body: str, words: str) -> None:
     programs("give", body)
     assert f"the command give {words}" in said("cmd:give", env)
 
@@ -73,16 +73,16 @@ def test_a_command_that_fails_is_named_without_its_words(env: dict[str, str], pr
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("cmd:missing-program", "cannot be started; is it installed"),
+        ("cmd:missing-program", "cannot be started; install it"),
         ("cmd:/dev/null", "cannot be started"),
-        ("cmd:give 'open", "a quote that is not closed"),
+        ("cmd:give 'open", "an unclosed quote"),
         ("cmd:", "is empty"),
         ("keyring:github", "comes with a later version"),
         (SECRET, "unknown kind"),
         (f"file:/{SECRET}", "unknown kind"),
     ],
 )
-def test_a_source_that_cannot_be_asked_is_one_sentence(env: dict[str, str], source: str, words: str) -> None:
+def test_a_source_that_cannot_be_read_is_one_sentence(env: dict[str, str], source: str, words: str) -> None:
     assert words in said(source, env)
 
 
@@ -95,7 +95,7 @@ def test_a_command_that_hangs_is_killed_with_its_children(env: dict[str, str], p
     wait_until(lambda: left is None or not left.alive)
 
 
-def test_a_grandchild_that_holds_the_output_does_not_hold_us(env: dict[str, str], programs: MakeProgram, tmp_path: Path) -> None:
+def test_a_grandchild_that_holds_the_output_does_not_block(env: dict[str, str], programs: MakeProgram, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     programs("leave", f"setsid sh -c 'echo $$ > {note}; exec sleep 300' & exit 0")
     try:
@@ -111,10 +111,10 @@ def test_user_secrets_go_to_the_steps_they_name(env: dict[str, str]) -> None:
     assert given["agent"]["KEY"].get_secret_value() == "b"
 
 
-def test_a_secret_that_cannot_be_had_names_its_table(env: dict[str, str]) -> None:
+def test_a_secret_that_cannot_be_read_names_its_table(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"\[secrets.NPM\]: the environment variable A is not set"):
         user_secrets(settings(secrets={"NPM": {"from": "env:A"}}), "setup", env)
 
 
-def test_a_secret_no_step_wants_is_never_asked_for(env: dict[str, str]) -> None:
+def test_a_secret_that_no_step_wants_is_never_fetched(env: dict[str, str]) -> None:
     assert user_secrets(settings(secrets={"NPM": {"from": "cmd:missing-program"}}), "agent", env) == {}

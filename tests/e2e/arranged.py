@@ -1,4 +1,4 @@
-"""What the tests of whole runs against remotes share: settings for one test, and where to look for what must not be there."""
+"""What the tests of whole runs against remotes share: settings for one test, and searches for what must not be there."""
 
 import base64
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from ccterm.service.protocol import Service
 
 
 def configure(home: Path, text: str) -> None:
-    """Write the user's settings; `home` is what the fixture `isolation` gives."""
+    """Write the user's settings. home: the value of the fixture `isolation`."""
     path = home / "config" / "ccterm" / "config.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -23,7 +23,7 @@ async def carried_out(service: Service, draft: Draft) -> Run:
 
 
 def forms(secret: str, user: str = "x-access-token") -> tuple[bytes, ...]:
-    """Return a token and how it stands in a header."""
+    """Return a token and its form in a header."""
     return secret.encode(), base64.b64encode(secret.encode()).rstrip(b"="), base64.b64encode(f"{user}:{secret}".encode())
 
 
@@ -34,7 +34,7 @@ def found_below(directory: Path, needles: tuple[bytes, ...]) -> list[Path]:
 
 
 def command_lines() -> Iterator[bytes]:
-    """Yield the command line of every process of this machine."""
+    """Yield the command lines of all processes on this machine."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             yield path.read_bytes()

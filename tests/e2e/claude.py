@@ -1,4 +1,4 @@
-"""The real Claude CLI in whole runs: tasks go in through a service, what the model says comes from scripts of the test."""
+"""The real Claude CLI in whole runs: tasks go in through a service, and what the model says is scripted by the test."""
 
 import contextlib
 import os
@@ -18,14 +18,14 @@ from tests.servers.model_script import Part, bash, use
 from tests.support.waiting import until
 
 TOKEN = "sk-ant-oat01-Zq3vT8mK1xW5rB7nY2cJ4hD6"
-"""The login of all runs. No part of it stands for anything else in base64 or hexadecimal digits."""
+"""The login of all runs. No part of it means anything else in base64 or hexadecimal."""
 HANGING = use(bash("tail -f /dev/null"))
 """A command that never ends."""
 
 
 @dataclass(frozen=True)
 class Claude:
-    """A service whose runs are done by the CLI, and everything around it."""
+    """A service whose runs use the CLI, and everything around it."""
 
     service: Service
     api: MessagesServer
@@ -34,11 +34,11 @@ class Claude:
     repo: str = ""
     """What runs name as their repository; "" = the remote's path."""
     fields: Mapping[str, object] = field(default_factory=dict)
-    """Fields that all drafts have."""
+    """Fields of all drafts."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def draft(self, *parts: Part, **fields: object) -> Draft:
-        """Return a draft whose session plays these parts; a prompt of its own tells it from all others."""
+        """Return a draft whose session plays these parts; its unique prompt identifies it."""
         prompt = f"Task number {next(self._numbers)}: please do it."
         self.api.script(prompt, *parts)
         given = {
@@ -66,11 +66,11 @@ class Claude:
         return [event async for event in self.service.follow(run)]
 
     async def hangs(self, commands: int = 1) -> None:
-        """Wait until so many commands hang."""
+        """Wait until that many commands hang."""
         await until(lambda: self.processes().count("tail") == commands)
 
     def kept(self, run: RunId) -> Sequence[str]:
-        """Return the names of the files that a run's record consists of."""
+        """Return the names of the files in the record of a run."""
         return sorted(path.name for path in (self.state / "runs" / run).iterdir() if path.is_file())
 
     def files_with(self, needles: Sequence[bytes]) -> list[str]:
@@ -84,10 +84,10 @@ class Claude:
 
     def processes(self) -> list[str]:
         """Return the names of all processes that were started for a box of this state directory."""
-        return [process.info["name"] for process in psutil.process_iter(["name"]) if str(self.state) in _surroundings(process)]
+        return [process.info["name"] for process in psutil.process_iter(["name"]) if str(self.state) in _environment(process)]
 
 
-def _surroundings(process: psutil.Process) -> str:
+def _environment(process: psutil.Process) -> str:
     try:
         return "\n".join([*process.environ().values(), process.cwd()])
     except (psutil.Error, OSError):

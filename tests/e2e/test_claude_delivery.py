@@ -78,7 +78,7 @@ async def test_no_change_is_a_success_with_nothing_to_push(claude: Claude) -> No
     assert tip(claude.remote, "agent/x") is None
 
 
-async def test_without_the_users_word_it_may_edit_but_not_run_commands(claude: Claude) -> None:
+async def test_without_permission_it_may_edit_but_not_run_commands(claude: Claude) -> None:
     run = await claude.run(
         use(write("new.txt", "new\n")), use(bash("curl http://127.0.0.1:9 > x.txt")), say("Not allowed."), skip_permissions=False
     )

@@ -1,4 +1,4 @@
-"""However the real CLI or its service fails, the run has the right state and cause, and what was written is kept."""
+"""However the real CLI or its API fails, the run has the right state and cause, and the work so far is kept."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -51,15 +51,15 @@ LASTING: dict[str, tuple[Part, Cause, str]] = {
     "no answer": (Cut("before"), Cause.AGENT, "connection_failed"),
     "answer cut": (Cut("within"), Cause.AGENT, "connection_failed"),
 }  # fmt: skip
-"""Failure -> what does not go away, and what the run ends with."""
+"""Failure -> the lasting fault, and how the run ends."""
 
 
 SOON = ("login refused",)
-"""What the fast tier tries; the slow one tries all others."""
+"""The failures of the fast tier; the slow tier has all others."""
 
 
 @pytest.mark.parametrize("failure", [each if each in SOON else pytest.param(each, marks=pytest.mark.slow) for each in LASTING])
-async def test_a_failure_that_lasts_has_its_cause_and_the_work_is_kept(failure: str, claude: Claude) -> None:
+async def test_a_lasting_failure_has_its_cause_and_the_work_is_kept(failure: str, claude: Claude) -> None:
     part, cause, reason = LASTING[failure]
     run = await claude.run(HALF, part)
     assert (run.state, run.cause, run.reason) == (State.FAILED, cause, reason), run.summary
@@ -72,14 +72,14 @@ async def test_a_failure_that_lasts_has_its_cause_and_the_work_is_kept(failure: 
     [(REFUSAL, "refusal"), pytest.param(CUT_SHORT, "max_output_tokens", marks=pytest.mark.slow)],
     ids=["refusal", "cut short"],
 )
-async def test_answers_that_are_none_again_and_again_are_a_failure(answer: Part, reason: str, claude: Claude) -> None:
+async def test_answers_that_stay_empty_are_a_failure(answer: Part, reason: str, claude: Claude) -> None:
     run = await claude.run(HALF, *[answer] * 8)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, reason), run.summary
     await check_kept(claude, run)
 
 
 @pytest.mark.slow
-async def test_what_fails_three_times_and_then_works_is_a_success_that_tells_of_its_retries(claude: Claude) -> None:
+async def test_what_fails_three_times_and_then_works_is_a_success_that_reports_its_retries(claude: Claude) -> None:
     run = await claude.run(overloaded(times=3), HALF, say("At last."))
     assert run.state is State.SUCCEEDED, run.summary
     assert "half.txt" in files_at(claude.remote, "agent/x")
@@ -89,14 +89,14 @@ async def test_what_fails_three_times_and_then_works_is_a_success_that_tells_of_
 
 
 @pytest.mark.slow
-async def test_an_answer_that_is_cut_once_is_asked_for_again(claude: Claude) -> None:
+async def test_an_answer_that_is_cut_once_is_requested_again(claude: Claude) -> None:
     run = await claude.run(HALF, Cut("within", times=1), say("Second try."))
     assert (run.state, run.summary) == (State.SUCCEEDED, "Second try.")
     assert run.pushed is not None
 
 
 @pytest.mark.parametrize("window", ["five_hour", pytest.param("seven_day", marks=pytest.mark.slow)])
-async def test_a_usage_limit_names_when_it_is_over(window: str, claude: Claude) -> None:
+async def test_a_usage_limit_names_its_reset(window: str, claude: Claude) -> None:
     reset = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0)
     limit = usage_limit(int(reset.timestamp()), window="five_hour" if window == "five_hour" else "seven_day")
     run = await claude.run(HALF, limit)
@@ -120,7 +120,7 @@ async def test_a_spent_budget_is_a_budget(claude: Claude) -> None:
     await check_kept(claude, run)
 
 
-async def test_an_agent_that_is_killed_in_the_middle_has_no_result(claude: Claude) -> None:
+async def test_an_agent_that_is_killed_has_no_result(claude: Claude) -> None:
     run = await claude.run(HALF, use(bash("kill -9 $PPID")), say("never said"))
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, "no_result"), run.summary
     assert "signal 9" in run.summary

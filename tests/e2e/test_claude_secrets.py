@@ -1,4 +1,4 @@
-"""The login of the real CLI is in its environment and nowhere else, and no other login of the user's gets there."""
+"""The login of the real CLI is in its environment and nowhere else, and no other login of the user gets there."""
 
 import base64
 import json
@@ -21,17 +21,17 @@ LOOK = (
     f"for pad in '' x xx; do {{ printf %s $pad; tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= | cut -d= -f2; }} | base64 -w0; echo; done",
     f"tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= >&2; exit 3",
 )
-"""Commands that print all that a command of the agent can find out about its login."""
+"""Commands that print everything the agent can find out about its login."""
 
 
 def forms(secret: str) -> tuple[bytes, ...]:
-    """Return a secret as it is, and what is the same of it in base64 wherever it begins."""
+    """Return a secret as it is, and the parts of its base64 that are the same at every offset."""
     whole = secret.encode()
     inner = [base64.b64encode(b"x" * pad + whole)[4 if pad else 0 :] for pad in range(3)]
     return (whole, whole[::-1], whole.hex().encode(), *(text[: (len(whole) - 3) // 3 * 4 - 4] for text in inner))
 
 
-async def test_printed_in_every_way_the_login_is_in_no_file_of_the_record(claude: Claude) -> None:
+async def test_however_it_is_printed_the_login_is_in_no_file_of_the_record(claude: Claude) -> None:
     run = await claude.run(*(use(bash(command)) for command in LOOK), use(write("n.txt", "n\n")), say(f"It is {TOKEN}, I think."))
     assert run.state is State.SUCCEEDED, run.summary
     assert run.secret_seen

@@ -1,4 +1,4 @@
-"""What a user says to a run under way reaches the real CLI, and a run that is stopped leaves its work and nothing else."""
+"""What a user says to a running run reaches the real CLI, and a run that is stopped leaves its work and nothing else."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def answers(claude: Claude, run: str) -> list[tuple[str, bool]]:
     return [(event.text, event.taken) for event in await claude.events(found.id) if isinstance(event, Steered)]
 
 
-async def test_a_word_in_the_middle_of_a_run_is_taken_and_reaches_the_model(claude: Claude) -> None:
+async def test_a_message_during_a_run_is_taken_and_reaches_the_model(claude: Claude) -> None:
     gate = Gate()
     run = await claude.start(use(write("one.txt", "1\n"), gate=gate), use(write("two.txt", "2\n")), say("Both are there."))
     assert await asyncio.to_thread(gate.reached)
@@ -36,7 +36,7 @@ async def test_a_word_in_the_middle_of_a_run_is_taken_and_reaches_the_model(clau
     assert files_at(claude.remote, "agent/x").keys() >= {"one.txt", "two.txt"}
 
 
-async def test_a_word_during_the_last_answer_gets_a_turn_of_its_own(claude: Claude) -> None:
+async def test_a_message_during_the_last_answer_gets_a_turn_of_its_own(claude: Claude) -> None:
     gate = Gate()
     run = await claude.start(say("Finished.", gate=gate), use(write("more.txt", "more\n")), say("That too."))
     assert await asyncio.to_thread(gate.reached)
@@ -48,7 +48,7 @@ async def test_a_word_during_the_last_answer_gets_a_turn_of_its_own(claude: Clau
     assert "more.txt" in files_at(claude.remote, "agent/x")
 
 
-async def test_a_held_run_waits_takes_a_word_and_ends_when_released(claude: Claude) -> None:
+async def test_a_held_run_waits_takes_a_message_and_ends_when_released(claude: Claude) -> None:
     words = ["Go on"]
     run = await claude.start(HALF, say("Half is done."), use(write("whole.txt", "whole\n")), say("All is done."), hold=True)
     async for event in claude.service.follow(run):
@@ -62,7 +62,7 @@ async def test_a_held_run_waits_takes_a_word_and_ends_when_released(claude: Clau
     assert files_at(claude.remote, "agent/x").keys() >= {"half.txt", "whole.txt"}
 
 
-async def test_a_hold_in_the_middle_of_a_run_lets_it_wait_at_its_end(claude: Claude) -> None:
+async def test_a_hold_during_a_run_makes_it_wait_at_its_end(claude: Claude) -> None:
     gate = Gate()
     run = await claude.start(say("Done.", gate=gate))
     assert await asyncio.to_thread(gate.reached)
@@ -75,7 +75,7 @@ async def test_a_hold_in_the_middle_of_a_run_lets_it_wait_at_its_end(claude: Cla
     assert any(isinstance(event, Waiting) for event in await claude.events(run))
 
 
-async def test_a_word_that_comes_too_late_names_retry(claude: Claude) -> None:
+async def test_a_message_that_comes_too_late_names_retry(claude: Claude) -> None:
     run = await claude.run(say("Done."))
     with pytest.raises(UsageError, match=f"ccterm retry {run.id}"):
         await claude.service.steer(run.id, "too late")

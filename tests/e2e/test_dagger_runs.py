@@ -1,4 +1,4 @@
-"""Whole runs in the containers of a stand-in for a Dagger engine: what the pipeline makes of sessions, images and engines that go away."""
+"""Whole runs in containers of a stand-in for a Dagger engine: how the pipeline handles sessions, images and engines that go away."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +27,7 @@ HANGING = script({"write": "half.txt", "text": "half\n"}, {"say": "hanging"}, {"
 
 @dataclass(frozen=True)
 class Boxed:
-    """A service whose runs go into containers, and a remote that wants a token."""
+    """A service whose runs use containers, and a remote that requires a token."""
 
     service: Service
     engine: FakeEngine
@@ -59,7 +59,7 @@ class Boxed:
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
-    """An engine, as the environment names it."""
+    """An engine that the environment names."""
     with FakeEngine() as engine:
         monkeypatch.setenv("CCTERM_ENGINE", engine.runner)
         monkeypatch.setenv("CCTERM_DAGGER_CLI", str(make_cli(tmp_path / "bin")))
@@ -120,7 +120,7 @@ async def test_a_cancelled_run_keeps_its_work_which_can_be_pushed(boxed: Boxed) 
     assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
 
 
-async def test_without_a_log_stream_runs_go_on(boxed: Boxed) -> None:
+async def test_without_a_log_stream_runs_still_work(boxed: Boxed) -> None:
     boxed.engine.faults.no_logs = True
     run = await boxed.run(task=script({"say": "I am heard at the end."}, {"write": "new.txt", "text": "new\n"}))
     assert run.state is State.SUCCEEDED, run.summary
@@ -162,17 +162,17 @@ def test_a_dead_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("outside")
-def test_a_bare_path_is_no_remote_for_a_container(tmp_path: Path) -> None:
+def test_a_container_cannot_use_a_bare_path_as_its_remote(tmp_path: Path) -> None:
     remote = make_remote(tmp_path / "remote.git", {"a": "a\n"})
     assert "a container cannot reach the path" in refused("--repo", str(remote), "--agent", "scripted")
 
 
 @pytest.mark.usefixtures("outside")
-def test_without_a_login_that_a_container_may_have_the_way_to_one_is_told() -> None:
+def test_without_a_login_for_containers_the_fix_is_named() -> None:
     assert "claude setup-token" in refused(*URL)
 
 
-def test_an_image_that_lacks_what_boxes_need_is_refused_at_once(
+def test_an_image_without_what_boxes_need_is_refused_at_once(
     engine: FakeEngine, outside: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CCTERM_BASE_IMAGE", str(tmp_path / "nowhere.tar"))

@@ -1,4 +1,4 @@
-"""The real Claude CLI in containers of a real engine, from a remote that wants a token to a pushed branch."""
+"""The real Claude CLI in containers of a real engine, from a remote that requires a token to a pushed branch."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ DAGGER = {"mode": "dagger", "skip_permissions": None}
 async def boxed(
     api: MessagesServer, isolation: Path, tmp_path: Path, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Claude]:
-    """A service whose runs go into containers, and a remote that wants a token."""
+    """A service whose runs use containers, and a remote that requires a token."""
     name_engine(monkeypatch, engine_cache)
     monkeypatch.setenv("GIT_SERVER_TOKEN", GIT_TOKEN)
     remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n", "src/a.py": "a = 1\n"}, "main")
@@ -85,7 +85,7 @@ async def test_a_second_run_on_the_same_base_reuses_checkout_and_setup(boxed: Cl
     assert (steps["checkout"], steps["setup"]) == ("reused", "reused")
 
 
-async def test_a_word_reaches_the_agent(boxed: Claude) -> None:
+async def test_a_message_reaches_the_agent(boxed: Claude) -> None:
     run = await boxed.start(say("What now?"), use(write("said.txt", "yes\n")), say("Done."), hold=True)
     async for event in boxed.service.follow(run):
         if isinstance(event, Waiting) and event.until:
@@ -111,7 +111,7 @@ async def test_a_stopped_run_keeps_its_work(boxed: Claude) -> None:
     assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
 
 
-async def test_a_flood_of_many_scripts_comes_whole(boxed: Claude) -> None:
+async def test_a_flood_in_many_scripts_arrives_whole(boxed: Claude) -> None:
     text = "日本語 🎈 ümlaut é " * 4000
     run = await boxed.run(use(write("n.txt", "n\n")), say(text))
     said = [event.text for event in await boxed.events(run.id) if isinstance(event, Said)]

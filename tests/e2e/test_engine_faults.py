@@ -1,4 +1,4 @@
-"""Things going wrong around containers of a real engine: ccterm is killed, a session is killed, an engine is not there."""
+"""Faults around containers of a real engine: ccterm is killed, a session is killed, an engine is missing."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def transcripts(tmp_path: Path) -> str:
     return "".join(path.read_text() for path in (tmp_path / "state").glob("runs/*/transcript.ndjson"))
 
 
-def test_nothing_runs_on_when_ccterm_is_killed(url: str, tmp_path: Path) -> None:
+def test_nothing_keeps_running_when_ccterm_is_killed(url: str, tmp_path: Path) -> None:
     owner = start(*run_args(url, "x", BUSY))
     wait_until(lambda: bool(boxed("ccterm-busy")), limit=60)
     os.kill(owner.pid, signal.SIGKILL)
@@ -84,9 +84,7 @@ def test_ctrl_c_keeps_the_work_and_push_delivers_it(url: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("runner", ["tcp://127.0.0.1:9", "unix:///no/such/engine.sock"])
-def test_an_engine_that_is_not_there_is_one_sentence_and_exit_3(
-    url: str, runner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_engine_is_one_sentence_and_exit_3(url: str, runner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCTERM_ENGINE", runner)
     done = ccterm(*run_args(url, "x", BUSY), timeout=20)
     assert done.returncode == 3

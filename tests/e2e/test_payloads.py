@@ -1,4 +1,4 @@
-"""An agent owns its tree and its git directory: whatever it plants there, none of it runs after the agent has ended, and none of it turns the push."""
+"""Whatever an agent plants in its tree and git directory, nothing of it runs after the agent has ended or redirects the push."""
 
 import asyncio
 import shlex
@@ -72,13 +72,13 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def pushed(service: Service, scene: Scene, plant: str, **fields: str) -> Run:
-    """Let an agent make an honest change and plant something; return the run."""
+    """Let an agent make a legitimate change and plant something; return the run."""
     task = script({"bash": f"{HONEST}\n{plant}"}, {"say": "Done."})
     return await carried_out(service, draft(scene.remote, task=task, **fields))
 
 
 def check_pushed(run: Run, scene: Scene) -> None:
-    """Check that the honest change is on the right remote and that nothing planted has run."""
+    """Check that the legitimate change is on the right remote and that nothing planted has run."""
     assert run.state is State.SUCCEEDED, run.summary
     assert scene.traces == set()
     assert tip(scene.remote, "agent/x") == run.commit
@@ -96,7 +96,7 @@ def test_in_an_ordinary_clone_the_payload_works(name: str, scene: Scene, tmp_pat
     assert scene.traces, name
 
 
-async def test_all_payloads_at_once_neither_run_nor_turn_the_push(service: Service, scene: Scene) -> None:
+async def test_all_payloads_at_once_neither_run_nor_redirect_the_push(service: Service, scene: Scene) -> None:
     plant = "\n".join(f"({scene.planting(name)})" for name in PAYLOADS)
     run = await pushed(service, scene, plant, setup="true", verify="test -f honest.txt")
     check_pushed(run, scene)
@@ -135,7 +135,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-async def test_what_the_agent_makes_of_its_git_directory_changes_nothing(shape: str, service: Service, scene: Scene) -> None:
+async def test_what_the_agent_does_to_its_git_directory_changes_nothing(shape: str, service: Service, scene: Scene) -> None:
     identity = "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b; mkdir -p .git/info"
     run = await pushed(service, scene, f"OTHER={scene.other}\n{identity}\n{SHAPES[shape]}")
     check_pushed(run, scene)
@@ -150,7 +150,7 @@ NESTED = {
 
 
 @pytest.mark.parametrize("what", NESTED)
-async def test_a_planted_repository_is_refused_and_the_honest_work_is_kept(what: str, service: Service, scene: Scene) -> None:
+async def test_a_planted_repository_is_refused_and_the_legitimate_work_is_kept(what: str, service: Service, scene: Scene) -> None:
     plant, rule = NESTED[what]
     run = await pushed(service, scene, f"FIRE={shlex.quote(f'echo {what!r} >> {scene.fired}')}\n{plant}", verify="true")
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, rule)

@@ -1,4 +1,4 @@
-"""Whoever comes first makes the branch; everybody else keeps the work and is told: no push ever goes over another's."""
+"""The first push creates the branch; all others keep their work and say so: no push ever overwrites another."""
 
 import asyncio
 import subprocess
@@ -17,7 +17,7 @@ LIMIT = 300.0
 BARRIER = """echo here >> arrived
 turns=0
 until [ "$(wc -l < arrived)" -ge {count} ] || [ $turns -gt 6000 ]; do sleep 0.02; turns=$((turns + 1)); done"""
-"""In a hook of the remote: nobody's push goes on before everybody's has come that far, so each was made before the branch was there."""
+"""A hook of the remote: no push continues before all have come this far, so each was started before the branch existed."""
 
 Document = Mapping[str, object]
 
@@ -29,7 +29,7 @@ def remote(make_remote: MakeRemote) -> Path:
 
 @contextmanager
 def racers(urls: Sequence[str], place: Path) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Start one ccterm for each URL, each with a state directory of its own and a file of its own to add."""
+    """Start one ccterm per URL, each with its own state directory and its own file to add."""
     with ExitStack() as stack:
         started = []
         for number, url in enumerate(urls):
@@ -42,7 +42,7 @@ def racers(urls: Sequence[str], place: Path) -> Iterator[list["subprocess.Popen[
 
 
 async def race(urls: Sequence[str], place: Path) -> list[Document]:
-    """Let them all run to their ends; returns their documents."""
+    """Let them all run to their end; return their documents."""
     with racers(urls, place) as started:
         told = await asyncio.gather(*(asyncio.to_thread(process.communicate, timeout=LIMIT) for process in started))
     runs = [documents(stdout) for stdout, _ in told]
@@ -51,7 +51,7 @@ async def race(urls: Sequence[str], place: Path) -> list[Document]:
 
 
 def judge(runs: Sequence[Document], remote: Path, reasons: set[str]) -> None:
-    """Check that one has won, and that all others have their work."""
+    """Check that one has won and that all others kept their work."""
     [winner] = [run for run in runs if run["state"] == "succeeded"]
     losers = [run for run in runs if run is not winner]
     assert tip(remote, "agent/x") == winner["commit"]
@@ -65,7 +65,7 @@ def judge(runs: Sequence[Document], remote: Path, reasons: set[str]) -> None:
 
 
 def check_salvage(run: Document, clone: Path) -> None:
-    """Check that a run's bundle brings its own commit, with its own file, to whoever has the base."""
+    """Check that a run's bundle brings its own commit, with its own file, to any clone that has the base."""
     salvage = run["salvage"]
     assert isinstance(salvage, dict)
     bundle, commit = f"{salvage['directory']}/work.bundle", str(run["commit"])
@@ -87,7 +87,7 @@ async def test_of_six_creators_one_wins_and_five_keep_their_work(over_http: bool
 
 
 @pytest.mark.slow
-async def test_of_four_who_continue_one_branch_one_wins(remote: Path, tmp_path: Path) -> None:
+async def test_of_four_that_continue_one_branch_one_wins(remote: Path, tmp_path: Path) -> None:
     git(remote, "branch", "agent/x", "main")
     install_hook(remote, "pre-receive", BARRIER.format(count=4))
     runs = await race([str(remote)] * 4, tmp_path)
@@ -97,7 +97,7 @@ async def test_of_four_who_continue_one_branch_one_wins(remote: Path, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("over_http", [False, True], ids=["path", "http"])
-async def test_of_twenty_creators_one_wins_time_and_again(
+async def test_of_twenty_creators_one_wins_every_time(
     over_http: bool, make_remote: MakeRemote, tmp_path: Path, rounds: Callable[[int], int]
 ) -> None:
     for number in range(rounds(3)):

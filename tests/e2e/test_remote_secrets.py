@@ -1,4 +1,4 @@
-"""A [secrets] value reaches the steps that its table names and nothing else: no other step, no record, no output, no remote."""
+"""A [secrets] value reaches the steps that its table names and nothing else: no other step, record, output or remote."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def _needles() -> tuple[bytes, ...]:
 
 
 NEEDLES = _needles()
-"""How the value stands in what PRINT_ALL_FORMS prints, without what its neighbours change."""
+"""The forms of the value that PRINT_ALL_FORMS prints, without the parts that neighbouring bytes change."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_only_the_named_steps_have_it(steps: str, state_dir: Path, remote:
 
 
 @pytest.mark.parametrize("step", ["setup", "verify"])
-def test_what_a_command_prints_of_it_is_masked_everywhere(step: str, state_dir: Path, remote: Path, isolation: Path) -> None:
+def test_a_command_that_prints_it_is_masked_everywhere(step: str, state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings(f'"{step}"'))
     done = ccterm(*local(remote, "x"), f"--{step}", PRINT_ALL_FORMS, "--json")
     assert documents(done.stdout)[0]["state"] == "succeeded", done.stdout
@@ -88,7 +88,7 @@ def test_what_a_command_prints_of_it_is_masked_everywhere(step: str, state_dir: 
     assert found_below(state_dir, NEEDLES) == []
 
 
-async def test_what_an_agent_prints_of_it_is_masked_everywhere(state_dir: Path, remote: Path, isolation: Path) -> None:
+async def test_an_agent_that_prints_it_is_masked_everywhere(state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings('"agent"'))
     run = await alone(state_dir, remote, script({"bash": PRINT_ALL_FORMS}, {"env": True}, {"write": "n", "text": "n\n"}, {"say": "ok"}))
     assert (run.state, run.secret_seen) == (State.SUCCEEDED, True), run.summary
@@ -108,7 +108,7 @@ async def test_what_an_agent_prints_of_it_is_masked_everywhere(state_dir: Path, 
     ],
     ids=["raw", "base64", "in longer base64", "environment", "commit message"],
 )
-async def test_a_commit_that_adds_it_goes_nowhere(leak: str, state_dir: Path, remote: Path, isolation: Path) -> None:
+async def test_a_commit_that_adds_it_is_not_delivered(leak: str, state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings('"agent"'))
     async with AgentService.open(state_dir) as service:
         run = await carried_out(service, draft(remote, task=script({"bash": leak}, {"say": "Done."})))
@@ -121,7 +121,7 @@ async def test_a_commit_that_adds_it_goes_nowhere(leak: str, state_dir: Path, re
     assert branches(remote).keys() == {"main"}
 
 
-async def test_the_agents_own_summary_brings_it_into_no_commit_message(state_dir: Path, remote: Path, isolation: Path) -> None:
+async def test_the_agents_summary_does_not_bring_it_into_a_commit_message(state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings())
     run = await alone(state_dir, remote, script({"write": "n", "text": "n\n"}, {"say": f"The login is {VALUE}, as told."}))
     assert run.state is State.SUCCEEDED, run.summary
@@ -130,7 +130,7 @@ async def test_the_agents_own_summary_brings_it_into_no_commit_message(state_dir
     assert VALUE not in message
 
 
-async def test_a_secret_that_cannot_be_had_starts_no_agent_and_names_the_table(state_dir: Path, remote: Path, isolation: Path) -> None:
+async def test_a_missing_secret_starts_no_agent_and_names_its_table(state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, '[secrets.REGISTRY]\nfrom = "env:NOBODY_SET_THIS"\n')
     run = await alone(state_dir, remote, script({"say": "here"}), setup="true")
     assert run.state is State.FAILED
@@ -156,7 +156,7 @@ def test_a_working_copys_commands_run_once_the_user_trusts_them(state_dir: Path,
     assert ccterm(*local(copy, "y")).returncode == 0  # asked once
 
 
-def test_trust_goes_by_content(state_dir: Path, remote: Path, copy: Path) -> None:
+def test_trust_depends_on_the_content(state_dir: Path, remote: Path, copy: Path) -> None:
     assert ccterm("trust", str(copy)).returncode == 0
     (copy / ".ccterm.toml").write_text('setup = "echo second > setup.txt"\n')
     refused = ccterm(*local(copy, "x"))
@@ -164,7 +164,7 @@ def test_trust_goes_by_content(state_dir: Path, remote: Path, copy: Path) -> Non
     assert tip(remote, "x") is None
 
 
-def test_what_a_clone_brings_is_not_asked(state_dir: Path, make_remote: MakeRemote) -> None:
+def test_settings_in_a_clone_are_ignored(state_dir: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({".ccterm.toml": 'setup = "echo evil > setup.txt"\n'}, name="theirs.git")
     assert ccterm(*local(remote, "x")).returncode == 0
     assert "setup.txt" not in files_at(remote, "x")

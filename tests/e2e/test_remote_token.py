@@ -1,4 +1,4 @@
-"""A token for a remote serves resolve, checkout and push, reaches that one server, and stands nowhere where anybody else could read it."""
+"""A token for a remote serves resolve, checkout and push, reaches only that server, and appears nowhere else."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ TOKEN = "glpat-Zx81kQ0vLr5tYw2m"
 SOURCE = "CORP_LOGIN"
 """A name that does not look like a secret's."""
 ENVIRONMENTS = "p=$PPID; for i in 1 2; do tr '\\0' '\\n' < /proc/$p/environ; p=$(cut -d' ' -f4 /proc/$p/stat); done > parents.txt"
-"""What the agent and its supervisor were started with, seen from a command of the agent."""
+"""The environment of the agent and its supervisor, as a command of the agent sees it."""
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def service(state_dir: Path, server: GitServer) -> AsyncIterator[Service]:
         yield opened
 
 
-async def test_a_remote_that_wants_a_token_gets_the_work(service: Service, remote: Path, url: str) -> None:
+async def test_a_remote_that_requires_a_token_gets_the_work(service: Service, remote: Path, url: str) -> None:
     run = await carried_out(service, draft(url))
     assert run.state is State.SUCCEEDED, run.summary
     assert run.pushed is not None
@@ -139,7 +139,7 @@ async def test_another_server_gets_no_header(service: Service, remote: Path, ser
     assert server.requests == []
 
 
-async def test_every_request_to_the_server_brings_the_token_at_once(service: Service, server: GitServer, url: str) -> None:
+async def test_every_request_to_the_server_has_the_token_from_the_start(service: Service, server: GitServer, url: str) -> None:
     await carried_out(service, draft(url))
     assert {request.login for request in server.requests} == {("x-access-token", TOKEN)}
 
@@ -202,7 +202,9 @@ async def test_a_push_that_never_arrived_keeps_the_work_and_is_delivered_later(
 
 
 @pytest.mark.parametrize(("code", "reason"), [(403, "auth"), (404, "not_found"), (500, "network")])
-async def test_a_server_that_refuses_to_be_read_says_why(code: int, reason: str, service: Service, server: GitServer, url: str) -> None:
+async def test_a_server_that_refuses_reading_is_reported_with_the_reason(
+    code: int, reason: str, service: Service, server: GitServer, url: str
+) -> None:
     server.fail(Kind.DISCOVER_FETCH, Status(code))
     run = await carried_out(service, draft(url))
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CHECKOUT, reason)

@@ -15,7 +15,7 @@ from ccterm.box.protocol import Frame
 from ccterm.executors.base import Artifact, Boxes, Executor, Step, StepResult
 from ccterm.executors.control import Control, socket_directory
 from ccterm.models import ImageChoice, RunId, new_id
-from ccterm.pipeline.step_specs import lay_out
+from ccterm.pipeline.step_specs import checkout_snapshot
 from ccterm.state_dir import StateDir
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.take import take
@@ -290,7 +290,7 @@ class ExecutorContract:
         taken = take(find_repository(str(copy), os.environ, tmp_path), state, tmp_path / "taken", env=os.environ, include=[".env"])
         assert taken.include is not None
         given = [await boxes.provide(place) for place in (taken.clean, taken.include)]
-        result = await boxes.execute(lay_out(*given, base=taken.base, branch=taken.branch), Heard().append)
+        result = await boxes.execute(checkout_snapshot(*given, base=taken.base, branch=taken.branch), Heard().append)
         assert result.report is not None
         assert result.report["ok"], result.report
         await boxes.collect(result.outputs[TREE], tmp_path / "out")

@@ -1,4 +1,4 @@
-"""What a hostile program prints to drive the terminal of whoever reads along."""
+"""Output of a hostile program that tries to drive the reader's terminal."""
 
 HOSTILE: dict[str, tuple[str, str]] = {
     # name: what is printed, and what may be left of it

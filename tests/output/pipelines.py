@@ -1,4 +1,4 @@
-"""What the tests of the door share: a clock moved by hand, and a door whose events are kept."""
+"""What the tests of the output pipeline share: a clock moved by hand, and a pipeline whose events are recorded."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -12,27 +12,27 @@ from ccterm.box.protocol import Frame
 from ccterm.events import Event, Notice, Printed, Said, Typing
 from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
-from ccterm.output.pipeline import Door
+from ccterm.output.pipeline import OutputPipeline
 
 SECRET = "tok-7Q2mWx9Zr4Lk"
 
 
 @dataclass
 class Call:
-    """A call that is due at a time, unless it was taken back."""
+    """A scheduled call."""
 
     at: float
     callback: Callable[[], None]
     cancelled: bool = False
 
     def cancel(self) -> None:
-        """Take it back."""
+        """Cancel it."""
         self.cancelled = True
 
 
 @dataclass
 class HandClock:
-    """Stands still until it is moved."""
+    """A clock that stands still until it is moved."""
 
     now: float = 0.0
     calls: list[Call] = field(default_factory=list)
@@ -43,7 +43,7 @@ class HandClock:
         return self.calls[-1]
 
     def move(self, seconds: float) -> None:
-        """Let time pass, and what is due happen."""
+        """Let time pass and make the calls that fall due."""
         end = self.now + seconds
         while due := [call for call in self.calls if call.at <= end + 1e-9 and not call.cancelled]:
             first = min(due, key=lambda call: call.at)
@@ -54,7 +54,7 @@ class HandClock:
 
 
 class Watched:
-    """A door with everything around it."""
+    """An output pipeline with a clock, a parser and a record of everything it emits."""
 
     def __init__(self, *secrets: str, agent: bool = True) -> None:
         self.clock = HandClock()
@@ -63,7 +63,7 @@ class Watched:
         self.archived: list[str] = []
         self.parser = StreamParser() if agent else None
         self.cleaner = Cleaner(Masker({f"secret {number}": secret for number, secret in enumerate(secrets)}))
-        self.door = Door(
+        self.pipeline = OutputPipeline(
             self.cleaner, self._emit, later=self.clock.later, parser=self.parser, archive=self.archived.append if agent else None
         )
         self._next = 0
@@ -73,36 +73,36 @@ class Watched:
         self.emits.append(len(events))
 
     def frame(self, kind: Literal["line", "note", "report", "end"], **fields: object) -> None:
-        """Bring in the next frame."""
+        """Feed the next frame."""
         frame: Frame = json.loads(json.dumps({"n": self._next, "t": 0.0, "k": kind, **fields}))
-        self._bring(frame)
+        self._feed(frame)
 
     def line(self, text: str, stream: Literal[1, 2] = 1) -> None:
-        """Bring in a whole line."""
-        self._bring({"n": self._next, "t": 0.0, "k": "line", "s": stream, "d": text})
+        """Feed a whole line."""
+        self._feed({"n": self._next, "t": 0.0, "k": "line", "s": stream, "d": text})
 
-    def _bring(self, frame: Frame) -> None:
+    def _feed(self, frame: Frame) -> None:
         self._next += 1
-        self.door.frame(frame)
+        self.pipeline.frame(frame)
 
     def objects(self, objects: Iterable[dict[str, JsonValue]]) -> None:
-        """Bring in lines of the agent's stream."""
+        """Feed lines of the agent's stream."""
         for each in objects:
             self.line(json.dumps(each))
 
     @property
     def stored(self) -> str:
-        """Everything that left the door, as one text."""
+        """Everything the pipeline emitted or archived, as one text."""
         return "\n".join([*(event.model_dump_json() for event in self.events), *self.archived])
 
 
 def delta(text: str, index: int = 0) -> dict[str, JsonValue]:
-    """Return a piece of typed text."""
+    """Return a line with a piece of typed text."""
     return {"type": "stream_event", "event": {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}}
 
 
 def said(text: str) -> dict[str, JsonValue]:
-    """Return a whole text block."""
+    """Return a line with a whole text block."""
     return {"type": "assistant", "message": {"content": [{"type": "text", "text": text}]}}
 
 

@@ -1,4 +1,4 @@
-"""Secrets as runs have them, and texts that hold none but look as if."""
+"""Typical secrets, and texts that look as if they held one but do not."""
 
 import hashlib
 import random
@@ -28,7 +28,7 @@ SECRETS = {
     "special": 'p"a\\ss &%é<w>/ö',
     "big": opaque(16 * 1024),
 }
-"""Eight secrets: real-shaped, self-overlapping, one in another, of several lines, with odd characters, long."""
+"""Eight secrets: shaped like real ones, self-overlapping, nested, of several lines, with odd characters, long."""
 
 
 def pieces(text: str, size: int, offset: int) -> Iterator[str]:
@@ -38,7 +38,7 @@ def pieces(text: str, size: int, offset: int) -> Iterator[str]:
 
 
 def benign_lines(count: int) -> Iterator[str]:
-    """Yield lines that look as if they held secrets and hold none."""
+    """Yield lines that look as if they held secrets but do not."""
     dice = random.Random(7)
     for number in range(count):
         sha = hashlib.sha1(str(number).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""How fast texts are cleaned, for the bench: `python -m tests.output.speed` prints megabytes a second on one core."""
+"""The speed of cleaning texts, for the benchmark: `python -m tests.output.speed` prints megabytes a second on one core."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ _LINES = (
 
 
 def secrets(forms: int) -> dict[str, str]:
-    """Return tokens, passwords with odd characters and short ones, with at least so many forms in all."""
+    """Return tokens, passwords with odd characters and short ones, with at least that many forms in total."""
     dice, values, count = random.Random(3), dict[str, str](), 0
     while count < forms:
         kind = len(values) % 6
@@ -41,7 +41,7 @@ def secrets(forms: int) -> dict[str, str]:
 
 
 def text(size: int) -> str:
-    """Return what agents print all day: prose and code, some characters beyond ASCII, every fifth line with hashes or URLs."""
+    """Return typical agent output: prose and code, some non-ASCII characters, hashes or URLs in every fifth line."""
     odd = benign_lines(size // 40)
     plain = itertools.cycle(_LINES)
     return "\n".join(next(plain) if number % 5 else next(odd) for number in range(size // 40))[:size]

@@ -52,7 +52,7 @@ def test_what_cannot_be_seen_does_not_hide_a_secret(inside: str) -> None:
 
 
 @pytest.mark.parametrize("inside", INVISIBLE)
-def test_nor_does_it_when_the_text_comes_in_pieces(inside: str) -> None:
+def test_nor_does_it_when_the_text_arrives_in_pieces(inside: str) -> None:
     stream = Cleaner(MASKER).stream()
     text = f"x {TOKEN[:9]}{inside}{TOKEN[9:]} y"
     assert "".join([*map(stream.feed, text), stream.flush()]) == "x [masked:github] y"
@@ -83,7 +83,7 @@ def test_a_number_with_the_digits_of_a_secret_becomes_a_text() -> None:
 
 
 @pytest.mark.parametrize("depth", [DEPTH - 1, DEPTH, 50_000])
-def test_a_value_may_be_deep_but_not_bottomless(depth: int) -> None:
+def test_a_value_nested_too_deeply_is_cut(depth: int) -> None:
     value: JsonValue = TOKEN
     for _ in range(depth):
         value = [value]
@@ -108,7 +108,7 @@ def test_a_deep_value_is_cut_though_its_line_is_clean() -> None:
     assert TOO_DEEP in json.dumps(cleaned(json.loads(line), line))
 
 
-def test_a_cleaner_knows_which_secrets_it_met() -> None:
+def test_a_cleaner_knows_which_secrets_it_masked() -> None:
     cleaner = Cleaner(MASKER)
     cleaner.value(["nothing", "sk-ant-api03-" + "x1" * 40])
     assert not cleaner.names

@@ -54,7 +54,7 @@ def test_a_readable_form_is_masked(name: str, form: Callable[[str], str]) -> Non
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("before", ["", "u", "u:", "x-access-token:", "oauth2:", '{"token":"'])
 @pytest.mark.parametrize("after", ["", "\n", '"}'])
-def test_base64_is_masked_wherever_the_secret_stands_in_it(name: str, before: str, after: str, encode: Callable[[bytes], bytes]) -> None:
+def test_base64_is_masked_at_every_offset_of_the_secret(name: str, before: str, after: str, encode: Callable[[bytes], bytes]) -> None:
     code = encode((before + SECRETS[name] + after).encode()).decode()
     left, right = Masker({name: SECRETS[name]}).mask(f"Basic {code}").split(f"[masked:{name}]")
     assert len(left) - len("Basic ") <= len(before) * 4 / 3 + 2
@@ -64,7 +64,7 @@ def test_base64_is_masked_wherever_the_secret_stands_in_it(name: str, before: st
 @pytest.mark.parametrize("columns", [60, 64, 76])
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("form", [lambda b: base64.b64encode(b).decode(), bytes.hex], ids=["base64", "hex"])
-def test_of_a_wrapped_code_no_piece_of_16_characters_is_left(name: str, form: Callable[[bytes], str], columns: int) -> None:
+def test_wrapped_code_leaves_no_piece_of_16_characters(name: str, form: Callable[[bytes], str], columns: int) -> None:
     code = form(b"some text before it " + SECRETS[name].encode())
     masked = Masker({name: SECRETS[name]}).mask("\n".join(textwrap.wrap(code, columns)))
     inner = form(SECRETS[name].encode())
@@ -72,7 +72,7 @@ def test_of_a_wrapped_code_no_piece_of_16_characters_is_left(name: str, form: Ca
     assert not [at for at in range(len(inner) - 15) if inner[at : at + 16] in masked]
 
 
-def test_each_line_of_a_secret_is_masked_alone() -> None:
+def test_each_line_of_a_secret_is_masked_by_itself() -> None:
     masker = Masker(SMALL)
     for line in SMALL["lines"].split("\n"):
         assert masker.mask(f"> {line}") == ("> [masked:lines]" if len(line) >= 8 else f"> {line}")
@@ -86,7 +86,7 @@ def test_a_value_is_found_after_it_was_sanitised() -> None:
     assert Masker({"T": "line one\r\n\u200bline two"}).mask("x line one\nline two y") == "x [masked:T] y"
 
 
-def test_the_foreign_bytes_of_an_environment_are_found() -> None:
+def test_bytes_of_an_environment_that_are_not_utf8_are_found() -> None:
     scan = Masker({"T": "caf\udce9-latin-1"}).scan()
     scan.feed(b"x caf\xe9-latin-1 y")
     assert scan.names == {"T"}

@@ -62,7 +62,7 @@ def test_among_others_a_secret_has_its_own_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_no_secret_is_seen_in_any_company(name: str) -> None:
+def test_a_secret_is_masked_whatever_surrounds_it(name: str) -> None:
     masked = ALL.mask(surrounded(SECRETS[name]))
     assert not [other for other, value in SECRETS.items() if value in masked]
     assert f"[masked:{name}]" in masked
@@ -123,7 +123,7 @@ def test_lines_that_only_look_like_secrets_are_left_alone() -> None:
     assert sum(ALL.mask(line) != line for line in benign_lines(10_000)) <= 10
 
 
-def test_harmless_text_is_let_out_at_once() -> None:
+def test_harmless_text_is_released_at_once() -> None:
     stream = Masker({"TOKEN": SECRETS["github"]}).stream()
     assert stream.feed("I am just about to. ") == "I am just about to. "
 

@@ -38,7 +38,7 @@ def test_every_recorded_run_passes_and_can_be_stored(initial: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a_tools_partial", "e_long", "c_max_tokens", "s_text"])
-def test_it_does_not_matter_where_lines_are_cut_into_parts(name: str) -> None:
+def test_where_lines_are_cut_into_parts_makes_no_difference(name: str) -> None:
     whole, cut, dice = Watched(), Watched(), random.Random(7)
     for line in captures()[name].lines:
         whole.line(line)
@@ -66,7 +66,7 @@ def test_a_line_that_is_no_json_is_printed_and_the_next_one_read() -> None:
     assert watched.events == [Printed(stream="stdout", text='{"type": "assis\noops\n[1]'), Said(text="still here")]
 
 
-def test_lines_beside_the_stream_are_at_hand_for_the_verdict() -> None:
+def test_the_verdict_can_quote_lines_beside_the_stream() -> None:
     watched = Watched(SECRET)
     watched.line(f"error: bad token {SECRET}", 2)
     watched.frame("end")
@@ -85,7 +85,7 @@ def test_very_deep_json_is_text() -> None:
     assert {"printed"} == set(kinds(watched.events))
 
 
-def test_deep_json_loses_its_depths_and_nothing_else() -> None:
+def test_deep_json_loses_only_what_is_too_deep() -> None:
     watched = Watched()
     watched.line('{"type":"assistant","x":' + "[" * 300 + "]" * 300 + ',"message":{"content":"here"}}')
     assert watched.events == [Said(text="here")]
@@ -99,17 +99,17 @@ def test_half_characters_and_infinite_numbers_can_be_stored() -> None:
     assert json.loads(watched.archived[0].encode("utf-8"), parse_constant=pytest.fail)["n"] == [None, None]
 
 
-def test_a_word_to_the_agent_is_answered() -> None:
+def test_what_became_of_a_steering_message_is_an_event() -> None:
     watched = Watched()
     watched.frame("note", d="also the README", what="steered", taken=True)
     watched.frame("note", d="and the tests", what="steered", taken=False, detail="too late")
     assert watched.events == [Steered(text="also the README", taken=True), Steered(text="and the tests", taken=False, detail="too late")]
 
 
-def test_waiting_has_an_end() -> None:
+def test_waiting_says_until_when() -> None:
     watched = Watched()
-    watched.frame("note", d="waits", what="waiting", until=1795435346.5)
-    watched.frame("note", d="waits no more", what="waiting")
+    watched.frame("note", d="waiting", what="waiting", until=1795435346.5)
+    watched.frame("note", d="no longer waiting", what="waiting")
     waiting = [event.until for event in watched.events if isinstance(event, Waiting)]
     assert [until and until.isoformat() for until in waiting] == ["2026-11-23T12:02:26.500000+00:00", None]
 
@@ -130,17 +130,17 @@ def test_blank_lines_of_a_command_are_kept() -> None:
     assert texts(watched.events, Printed) == ["a\n\nb"]
 
 
-def test_the_end_is_seen() -> None:
+def test_the_end_frame_is_noticed() -> None:
     watched = Watched(agent=False)
-    assert not watched.door.ended
+    assert not watched.pipeline.ended
     watched.frame("end")
-    assert watched.door.ended
+    assert watched.pipeline.ended
 
 
-def test_a_door_closed_without_end_lets_out_what_it_holds() -> None:
+def test_closing_without_an_end_frame_emits_what_was_held_back() -> None:
     watched = Watched(agent=False)
     watched.line("last words")
     watched.frame("line", s=1, d="and half a", part=True)
-    watched.door.close()
+    watched.pipeline.close()
     assert texts(watched.events, Printed) == ["last words\nand half a"]
-    assert not watched.door.ended
+    assert not watched.pipeline.ended

@@ -1,4 +1,4 @@
-"""No secret passes the door, however it is cut and wherever it stands."""
+"""No secret gets through the output pipeline, however it is cut and wherever it occurs."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def test_a_secret_cut_over_deltas_is_never_seen(cuts: list[int], at: int) -> Non
     watched.objects([said(text)])
     watched.frame("end")
     assert not any(SECRET[:6] in line or SECRET[-6:] in line for line in watched.stored.split("\n"))
-    assert watched.door.secret_seen
+    assert watched.pipeline.secret_seen
     assert texts(watched.events, Said)[0].endswith("and on with it")
 
 
@@ -36,7 +36,7 @@ def test_an_escape_cut_over_deltas_does_not_hide_a_secret() -> None:
     assert "\x1b" not in watched.stored
 
 
-def test_what_was_held_back_of_one_block_does_not_turn_up_in_the_next() -> None:
+def test_text_held_back_in_one_block_does_not_appear_in_the_next() -> None:
     watched = Watched(SECRET)
     block: JsonValue = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
     watched.objects([delta(SECRET[:8]), {"type": "stream_event", "event": block}, delta("afresh")])
@@ -45,7 +45,7 @@ def test_what_was_held_back_of_one_block_does_not_turn_up_in_the_next() -> None:
     assert texts(watched.events, Typing) == ["afresh"]
 
 
-def test_pieces_of_a_tool_s_input_and_of_thoughts_go_nowhere() -> None:
+def test_pieces_of_a_tool_s_input_and_of_thoughts_are_dropped() -> None:
     watched = Watched()
     for kind, key in (("input_json_delta", "partial_json"), ("thinking_delta", "thinking"), ("mystery_delta", "text")):
         event: JsonValue = {"type": "content_block_delta", "index": 0, "delta": {"type": kind, key: "half"}}
@@ -62,7 +62,7 @@ def test_a_secret_cut_over_the_parts_of_a_line_is_masked(stream: int) -> None:
     watched.frame("line", s=stream, d=SECRET[7:] + " b")
     watched.frame("end")
     assert SECRET not in watched.stored
-    assert watched.door.secret_seen
+    assert watched.pipeline.secret_seen
 
 
 @pytest.mark.parametrize("offset", range(-len(SECRET) - 2, 3))
@@ -91,7 +91,7 @@ def test_a_secret_at_the_place_where_a_long_line_is_cut_is_masked(offset: int) -
         {"type": "system", "subtype": SECRET, "session_id": SECRET},
     ],
 )
-def test_no_place_of_a_line_is_forgotten(line: dict[str, JsonValue]) -> None:
+def test_every_part_of_a_line_is_masked(line: dict[str, JsonValue]) -> None:
     watched = Watched(SECRET)
     watched.objects([line])
     assert SECRET not in watched.stored
@@ -104,7 +104,7 @@ def test_notes_and_report_are_cleaned_as_well() -> None:
     watched.frame("note", d=f"fetched with \x1b[1m{SECRET}")
     watched.frame("report", report={"ok": False, "detail": f"bad {SECRET}", "notes": [SECRET], "files": 3})
     watched.frame("end")
-    assert watched.door.report is not None
-    assert (watched.door.report["ok"], watched.door.report["files"]) == (False, 3)
-    assert SECRET not in watched.stored + repr(watched.door.report)
+    assert watched.pipeline.report is not None
+    assert (watched.pipeline.report["ok"], watched.pipeline.report["files"]) == (False, 3)
+    assert SECRET not in watched.stored + repr(watched.pipeline.report)
     assert "\x1b" not in watched.stored

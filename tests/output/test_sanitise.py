@@ -29,36 +29,36 @@ def plain(text: str) -> bool:
 
 
 @pytest.mark.parametrize(("printed", "left"), HOSTILE.values(), ids=HOSTILE)
-def test_what_drives_a_terminal_or_hides_goes(printed: str, left: str) -> None:
+def test_what_drives_a_terminal_or_hides_is_removed(printed: str, left: str) -> None:
     assert sanitise(printed) == left
     assert streamed(printed) == left
 
 
 @pytest.mark.parametrize(("printed", "left"), HOSTILE.values(), ids=HOSTILE)
-def test_its_neighbours_stay(printed: str, left: str) -> None:
+def test_harmless_neighbours_are_kept(printed: str, left: str) -> None:
     cancel = "\x18"  # ends whatever sequence is open
     assert sanitise(f"before {printed}{cancel}| after") == f"before {left}| after"
 
 
 @pytest.mark.parametrize("sequence", UNFINISHED)
-def test_a_sequence_that_the_end_cuts_off_goes(sequence: str) -> None:
+def test_a_truncated_sequence_is_removed(sequence: str) -> None:
     assert sanitise(f"before{sequence}") == "before"
     assert streamed(f"before{sequence}") == "before"
 
 
 @pytest.mark.parametrize("introducer", STRINGS)
-def test_a_string_without_an_end_hides_no_further_line(introducer: str) -> None:
+def test_an_unterminated_string_hides_no_second_line(introducer: str) -> None:
     assert sanitise(f"before{introducer}hidden\nafter") == "before\nafter"
 
 
 @pytest.mark.parametrize("introducer", STRINGS)
-def test_a_string_without_an_end_hides_so_much_and_no_more(introducer: str) -> None:
+def test_an_unterminated_string_hides_a_bounded_length(introducer: str) -> None:
     printed = introducer + "x" * (LIMIT + 5)
     assert sanitise(printed) == "xxxxx"
     assert streamed(pieces(printed, 500, 7)) == "xxxxx"
 
 
-def test_what_taking_out_a_sequence_leaves_together_is_no_sequence() -> None:
+def test_removing_a_sequence_never_forms_a_new_one() -> None:
     assert sanitise("\x1b\x1b[0m[31mx") == "[31mx"
 
 
@@ -69,7 +69,7 @@ def test_ordinary_text_is_the_same_object() -> None:
 
 
 @given(hostile_texts | st.text(st.characters(), max_size=60))
-def test_only_plain_text_is_left_and_once_is_enough(text: str) -> None:
+def test_the_result_is_plain_and_sanitising_it_again_changes_nothing(text: str) -> None:
     cleaned = sanitise(text)
     assert not [char for char in cleaned if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")]
     assert sanitise(cleaned) is cleaned

@@ -1,4 +1,4 @@
-"""A scan tells which registered secrets stand in some bytes, and does not accuse ordinary words."""
+"""A scan names the registered secrets in some bytes and is not fooled by ordinary words."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ def test_every_secret_of_a_text_is_found() -> None:
     assert ALL.found(" ".join(SECRETS.values())) == SECRETS.keys()
 
 
-def test_nothing_is_found_where_nothing_is() -> None:
+def test_harmless_bytes_hold_no_secret() -> None:
     assert not ALL.found("\n".join(benign_lines(2_000)))
     assert not scanned(bytes(range(256)) * 300, 4_096)
 
@@ -74,7 +74,7 @@ def test_the_beginning_that_many_tokens_share_is_no_proof() -> None:
     assert not masker.found(f"assert token.startswith('{header}')")
 
 
-def test_shapes_are_nobodys_secret() -> None:
+def test_shapes_alone_name_no_registered_secret() -> None:
     assert not ALL.found("ghp_" + opaque(36))
 
 

@@ -1,4 +1,4 @@
-"""Events leave the door in order, at a bearable pace and from bounded memory."""
+"""Events are emitted in order, at a limited rate and with bounded memory."""
 
 import json
 import tracemalloc
@@ -10,7 +10,7 @@ from ccterm.output.decode import JSON_CAP
 from tests.output.pipelines import SECRET, Watched, delta, kinds, said, texts
 
 
-def test_printed_lines_come_together_after_50_ms() -> None:
+def test_printed_lines_are_batched_for_50_ms() -> None:
     watched = Watched(agent=False)
     for number in range(10):
         watched.line(str(number))
@@ -50,7 +50,7 @@ def test_no_event_of_printed_lines_is_over_64_kib() -> None:
     assert sum(text.count("x") for text in texts(watched.events, Printed)) == 500_000
 
 
-def test_half_typed_text_comes_ten_times_a_second_and_the_newest_wins() -> None:
+def test_half_typed_text_is_emitted_ten_times_a_second_and_the_newest_wins() -> None:
     watched = Watched()
     for _ in range(100):
         watched.objects([delta("word ")])
@@ -60,7 +60,7 @@ def test_half_typed_text_comes_ten_times_a_second_and_the_newest_wins() -> None:
     assert len(shown[-1]) > len("word " * 85)
 
 
-def test_what_was_said_is_not_typed_afterwards() -> None:
+def test_typed_text_is_dropped_once_the_whole_text_was_said() -> None:
     watched = Watched()
     watched.objects([delta("Hel"), delta("lo"), said("Hello")])
     watched.clock.move(10)
@@ -94,7 +94,7 @@ def test_a_line_of_3_mb_is_read() -> None:
     assert len(watched.archived[0]) > 3_000_000
 
 
-def test_a_line_that_never_ends_is_passed_over_with_a_notice() -> None:
+def test_a_line_that_never_ends_is_skipped_with_a_notice() -> None:
     watched = Watched()
     piece = "{" + "x" * (4 * 1024 * 1024)
     for _ in range(JSON_CAP // len(piece) + 2):
@@ -102,7 +102,7 @@ def test_a_line_that_never_ends_is_passed_over_with_a_notice() -> None:
     watched.frame("line", s=1, d="}")
     watched.objects([said("next")])
     assert kinds(watched.events) == ["notice", "said"]
-    assert "was passed over" in texts(watched.events, Notice)[0]
+    assert "was skipped" in texts(watched.events, Notice)[0]
 
 
 @pytest.mark.parametrize("agent", [True, False])
@@ -124,7 +124,7 @@ def test_a_flood_keeps_memory_flat(agent: bool) -> None:
     assert held < 1024 * 1024
 
 
-def test_a_flood_is_handed_on_in_few_calls() -> None:
+def test_a_flood_is_emitted_in_few_calls() -> None:
     watched = Watched(agent=False)
     for _ in range(20_000):
         watched.line("x" * 500)

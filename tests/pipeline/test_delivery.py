@@ -1,4 +1,4 @@
-"""A task becomes a pushed branch, and whatever else can become of it, the work is kept and the record is right."""
+"""A task becomes a pushed branch; whatever happens instead, the work is kept and the record is right."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ AUTHOR = "Claude Agent <agent@commandcenter.ai>"
 
 
 async def carried_out(service: Service, *drafts: object) -> list[Run]:
-    queued = await service.submit(drafts)  # type: ignore[arg-type]  # drafts, given one by one
+    queued = await service.submit(drafts)  # type: ignore[arg-type]  # drafts, passed one by one
     return [await service.wait(run.id) for run in queued]
 
 
@@ -98,7 +98,7 @@ async def test_the_default_branch_is_refused(service: Service, remote: Path) -> 
     assert tip(remote, "main") == before
 
 
-async def test_the_default_branch_is_taken_when_the_user_says_so(service: Service, remote: Path) -> None:
+async def test_the_default_branch_is_pushed_to_when_the_user_allows_it(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote, "main", allow_default_branch=True))
     assert run.state is State.SUCCEEDED, run.summary
     assert "new.txt" in files_at(remote, "main")
@@ -136,7 +136,7 @@ async def test_a_refused_push_keeps_the_work_and_push_delivers_it(service: Servi
     assert (await service.find(run.id)).pushed == delivered.pushed
 
 
-async def test_a_delivery_never_overwrites_what_came_meanwhile(service: Service, remote: Path) -> None:
+async def test_a_delivery_never_overwrites_newer_commits(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote, task=script({"write": "half.txt", "text": "h\n"}, {"fail": "auth"})))
     rival = add_commit(remote, {"other.txt": "other\n"}, branch="agent/x")
     with pytest.raises(StepError) as caught:
@@ -147,7 +147,7 @@ async def test_a_delivery_never_overwrites_what_came_meanwhile(service: Service,
 
 async def test_there_is_nothing_to_push_twice(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote))
-    with pytest.raises(UsageError, match="delivered already"):
+    with pytest.raises(UsageError, match="already delivered"):
         await service.push(run.id)
 
 
@@ -165,7 +165,7 @@ async def test_setup_prepares_the_tree_and_verify_judges_the_commit(service: Ser
     assert [step.name for step in run.steps] == ["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push"]
 
 
-async def test_a_red_verify_pushes_nothing_and_keeps_the_work(service: Service, remote: Path) -> None:
+async def test_a_failing_verify_pushes_nothing_and_keeps_the_work(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote, verify="echo red; exit 3"))
     assert (run.state, run.cause) == (State.FAILED, Cause.VERIFY)
     assert tip(remote, "agent/x") is None
@@ -210,7 +210,7 @@ async def test_a_queued_run_is_cancelled_before_it_starts(service: Service, remo
     assert (await service.wait(one.id)).state is State.CANCELLED
 
 
-async def test_a_word_reaches_the_running_agent(service: Service, remote: Path) -> None:
+async def test_a_message_reaches_the_running_agent(service: Service, remote: Path) -> None:
     word = script({"write": "steered.txt", "text": "yes\n"}, {"say": "As you wish."})
     [queued] = await service.submit([draft(remote, task=script({"say": "ready"}, {"sleep": 1}, {"say": "done"}))])
     taken = []
@@ -223,7 +223,7 @@ async def test_a_word_reaches_the_running_agent(service: Service, remote: Path) 
     assert "steered.txt" in files_at(remote, "agent/x")
 
 
-async def test_a_held_agent_waits_for_a_word(service: Service, remote: Path) -> None:
+async def test_a_held_agent_waits_for_input(service: Service, remote: Path) -> None:
     [queued] = await service.submit([draft(remote, hold=True)])
     async for event in service.follow(queued.id):
         if event.kind == "waiting" and event.until is not None:
@@ -232,7 +232,7 @@ async def test_a_held_agent_waits_for_a_word(service: Service, remote: Path) -> 
     assert (await service.find(queued.id)).state is State.SUCCEEDED
 
 
-async def test_a_word_to_a_run_that_has_ended_names_retry(service: Service, remote: Path) -> None:
+async def test_a_message_to_a_run_that_has_ended_names_retry(service: Service, remote: Path) -> None:
     [run] = await carried_out(service, draft(remote))
     with pytest.raises(UsageError, match=f"ccterm retry {run.id}"):
         await service.steer(run.id, "too late")
@@ -261,7 +261,7 @@ async def test_a_working_copy_stands_for_its_origin_and_is_not_touched(service: 
     assert git(copy, "status", "--porcelain") == ""
 
 
-async def test_nothing_but_the_record_stays_behind(service: Service, remote: Path, state_dir: Path) -> None:
+async def test_nothing_but_the_record_is_left_behind(service: Service, remote: Path, state_dir: Path) -> None:
     [run] = await carried_out(service, draft(remote))
     left = {path.name for path in (state_dir / "runs" / run.id).iterdir()}
     assert left <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "work"}
@@ -286,7 +286,7 @@ async def test_a_task_that_adds_a_registered_secret_is_not_pushed(
     assert "npm-0123456789-abcdef" not in "".join(event.model_dump_json() for event in said)
 
 
-async def test_a_secret_that_cannot_be_had_fails_the_run_before_anything_is_fetched(remote: Path, state_dir: Path, isolation: Path) -> None:
+async def test_a_missing_secret_fails_the_run_before_anything_is_fetched(remote: Path, state_dir: Path, isolation: Path) -> None:
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text('[secrets.NPM_TOKEN]\nfrom = "env:NPM_TOKEN"\n')

@@ -1,4 +1,4 @@
-"""Without a branch: a run works on a snapshot of the working copy, and its changes come back whole, on the user's word, or not at all."""
+"""Without a branch a run works on a snapshot of the working copy; its changes are applied whole, with the user's permission, or not at all."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ WORK = script(
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Make a working copy that is not clean: an edit, a staged file, an untracked and an ignored one."""
+    """Make a working copy with an edit, a staged file, an untracked and an ignored one."""
     tree = make_repository(tmp_path / "copy", FILES)
     (tree / "README.md").write_text("hello\nmine\n")
     (tree / "staged.txt").write_text("staged\n")
@@ -52,7 +52,7 @@ def git_state(copy: Path) -> Mapping[bytes, tuple[str, bytes]]:
     return dict(digest(copy / ".git").items())
 
 
-async def test_the_changes_come_into_the_working_copy_and_nothing_else_is_touched(service: Service, copy: Path) -> None:
+async def test_the_changes_are_applied_and_nothing_else_is_touched(service: Service, copy: Path) -> None:
     before, its_git = digest(copy), git_state(copy)
     run = await ended(service, for_copy(copy, yes=True))
     assert (run.state, run.task.mode) == (State.SUCCEEDED, Mode.TESTING), run.summary
@@ -74,7 +74,7 @@ async def test_the_steps_and_the_event(service: Service, copy: Path) -> None:
     assert [event.files for event in events if isinstance(event, Synced)] == [3]
 
 
-async def test_the_agent_sees_the_working_copy_as_it_is_but_not_what_is_ignored(service: Service, copy: Path) -> None:
+async def test_the_agent_sees_the_working_copy_without_its_ignored_files(service: Service, copy: Path) -> None:
     run = await ended(
         service, for_copy(copy, task=script({"bash": "cat README.md staged.txt untracked.txt; ls ignored .env; git status -s"}))
     )
@@ -84,7 +84,7 @@ async def test_the_agent_sees_the_working_copy_as_it_is_but_not_what_is_ignored(
     assert "??" not in said
 
 
-async def test_without_a_word_the_changes_wait(service: Service, copy: Path) -> None:
+async def test_without_permission_the_changes_wait(service: Service, copy: Path) -> None:
     before = digest(copy)
     run = await ended(service, for_copy(copy))
     assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, AWAITS_APPLY, None)
@@ -105,7 +105,7 @@ async def test_a_part_is_applied_and_then_the_rest(service: Service, copy: Path)
     assert not (copy / "src/a.py").exists()
 
 
-async def test_undo_brings_the_working_copy_back_and_apply_goes_forward_again(service: Service, copy: Path) -> None:
+async def test_undo_restores_the_working_copy_and_apply_can_be_repeated(service: Service, copy: Path) -> None:
     before = digest(copy)
     run = await ended(service, for_copy(copy, yes=True))
     after = digest(copy)
@@ -144,13 +144,13 @@ async def test_a_refused_change_stays_out_until_the_user_allows_it(service: Serv
     assert (copy / ".github/workflows/ci.yml").read_text() == "on: push\n"
 
 
-async def test_a_flag_of_the_run_lets_it_pass(service: Service, copy: Path) -> None:
+async def test_a_flag_of_the_run_allows_it(service: Service, copy: Path) -> None:
     run = await ended(service, for_copy(copy, task=script({"write": "CLAUDE.md", "text": "x\n"}), yes=True, allow_path="CLAUDE.md"))
     assert run.synced is not None, run.summary
 
 
 @pytest.mark.parametrize("fail", ["auth", "max_turns", "server_error"])
-async def test_a_run_that_failed_never_syncs(service: Service, copy: Path, fail: str) -> None:
+async def test_a_failed_run_never_applies(service: Service, copy: Path, fail: str) -> None:
     before = digest(copy)
     run = await ended(service, for_copy(copy, task=script({"write": "half.txt", "text": "h\n"}, {"fail": fail}), yes=True))
     assert (run.state, run.synced) == (State.FAILED, None)
@@ -158,7 +158,7 @@ async def test_a_run_that_failed_never_syncs(service: Service, copy: Path, fail:
     assert run.salvage is not None
 
 
-async def test_a_cancelled_run_never_syncs(service: Service, copy: Path) -> None:
+async def test_a_cancelled_run_never_applies(service: Service, copy: Path) -> None:
     before = digest(copy)
     [queued] = await service.submit(
         [for_copy(copy, task=script({"write": "half.txt", "text": "h\n"}, {"say": "x"}, {"sleep": 60}), yes=True)]
@@ -171,14 +171,14 @@ async def test_a_cancelled_run_never_syncs(service: Service, copy: Path) -> None
     assert digest(copy) == before
 
 
-async def test_a_red_verify_never_syncs(service: Service, copy: Path) -> None:
+async def test_a_failing_verify_never_applies(service: Service, copy: Path) -> None:
     before = digest(copy)
     run = await ended(service, for_copy(copy, yes=True, verify="exit 3"))
     assert run.cause is Cause.VERIFY
     assert digest(copy) == before
 
 
-async def test_the_second_run_on_a_working_copy_waits_and_says_for_whom(service: Service, copy: Path) -> None:
+async def test_the_second_run_on_a_working_copy_waits_and_names_the_first(service: Service, copy: Path) -> None:
     more = script({"append": "README.md", "text": "second\n"})
     one, two = await service.submit([for_copy(copy, yes=True), for_copy(copy, task=more, yes=True)])
     held = [event.reason async for event in service.follow(two.id) if event.kind == "held"]
@@ -186,7 +186,7 @@ async def test_the_second_run_on_a_working_copy_waits_and_says_for_whom(service:
     assert (copy / "README.md").read_text() == "hello\nmine\nagent\nsecond\n"
 
 
-async def test_a_run_for_a_branch_goes_on_beside_it(service: Service, copy: Path, remote: Path) -> None:
+async def test_a_run_for_a_branch_is_not_held_up_by_it(service: Service, copy: Path, remote: Path) -> None:
     git(copy, "remote", "add", "origin", str(remote))
     slow = script({"say": "up"}, {"sleep": 60})
     [testing_run] = await service.submit([for_copy(copy, task=slow)])
@@ -201,7 +201,7 @@ async def test_no_change_is_a_success_with_nothing_to_apply(service: Service, co
     assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, "nothing_to_push", None)
 
 
-async def test_raw_bytes_go_and_come_whatever_attributes_say(service: Service, copy: Path) -> None:
+async def test_raw_bytes_survive_the_round_trip_whatever_attributes_say(service: Service, copy: Path) -> None:
     commit_files(copy, {".gitattributes": "*.txt text eol=crlf\n*.id ident\n"})
     (copy / "mixed.txt").write_bytes(b"one\r\ntwo\n")
     (copy / "x.id").write_bytes(b"$Id$\n")
@@ -214,7 +214,7 @@ async def test_raw_bytes_go_and_come_whatever_attributes_say(service: Service, c
     assert changed == {b"mixed.txt", b"new.txt"}
 
 
-async def test_what_the_user_ignores_stays_out_and_it_is_said(service: Service, copy: Path) -> None:
+async def test_what_the_user_ignores_is_left_out_and_reported(service: Service, copy: Path) -> None:
     task = script({"write": ".gitignore", "text": ""}, {"write": "ignored/x", "text": "x\n"}, {"write": "y", "text": "y\n"})
     run = await ended(service, for_copy(copy, task=task, yes=True))
     assert run.synced is not None, run.summary
@@ -224,7 +224,7 @@ async def test_what_the_user_ignores_stays_out_and_it_is_said(service: Service, 
     assert [(finding.rule, finding.paths) for finding in run.verdict.findings] == [("ignored", ("ignored/x",))]
 
 
-async def test_included_files_are_there_masked_and_never_come_back(service: Service, copy: Path) -> None:
+async def test_included_files_are_available_masked_and_never_brought_back(service: Service, copy: Path) -> None:
     (copy / ".env").write_text("API_TOKEN=hush-hush-hush-1234\n")
     commit_files(copy, {".worktreeinclude": ".env\n"})
     task = script({"bash": "cat .env; echo MORE=1 >> .env"}, {"say": "ok"})
@@ -236,14 +236,14 @@ async def test_included_files_are_there_masked_and_never_come_back(service: Serv
     assert (copy / ".env").read_text() == "API_TOKEN=hush-hush-hush-1234\n"
 
 
-async def test_an_agent_that_is_not_boxed_in_and_touches_the_git_directory_raises_an_alarm(service: Service, copy: Path) -> None:
+async def test_a_local_agent_that_touches_the_git_directory_is_reported(service: Service, copy: Path) -> None:
     evil = f"printf '#!/bin/sh\\n' > {copy}/.git/hooks/pre-commit"
     run = await ended(service, for_copy(copy, task=script({"bash": evil})))
     alarms = [event.text async for event in service.follow(run.id) if isinstance(event, Notice) and event.level == "error"]
     assert any("hooks/pre-commit" in text for text in alarms)
 
 
-async def test_only_the_record_and_the_work_stay_behind(service: Service, copy: Path, state_dir: Path) -> None:
+async def test_only_the_record_and_the_work_are_left_behind(service: Service, copy: Path, state_dir: Path) -> None:
     run = await ended(service, for_copy(copy, yes=True))
     assert {path.name for path in (state_dir / "runs" / run.id).iterdir()} <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "work"}
     assert [name for name in os.listdir(copy) if name.startswith(".ccterm")] == []  # noqa: PTH208
@@ -258,7 +258,7 @@ async def test_push_and_apply_name_each_other(service: Service, copy: Path, remo
         await service.apply(pushed.id)
 
 
-async def test_a_retry_begins_with_the_working_copy_as_it_is_then(service: Service, copy: Path) -> None:
+async def test_a_retry_starts_from_the_current_working_copy(service: Service, copy: Path) -> None:
     run = await ended(service, for_copy(copy, yes=True))
     again = await service.wait((await service.retry(run.id)).id)
     assert (again.state, (copy / "README.md").read_text()) == (State.SUCCEEDED, "hello\nmine\nagent\nagent\n"), again.summary
@@ -269,7 +269,7 @@ async def test_a_merge_that_began_while_the_run_waited_fails_it(service: Service
     await service.wait(one.id)
     run = await service.wait(two.id)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CHECKOUT, "snapshot")
-    assert "a merge is under way" in run.summary
+    assert "a merge is in progress" in run.summary
 
 
 async def test_work_that_destroys_much_is_pushed_to_a_branch_with_warnings(service: Service, tmp_path: Path, make_remote: object) -> None:
@@ -285,7 +285,7 @@ async def test_work_that_destroys_much_is_pushed_to_a_branch_with_warnings(servi
     assert run.verdict.numbers.deleted == 33
 
 
-async def test_strict_settings_refuse_there_too_and_a_flag_delivers_it(remote: Path, state_dir: Path, isolation: Path) -> None:
+async def test_strict_settings_refuse_it_there_too_and_a_flag_delivers_it(remote: Path, state_dir: Path, isolation: Path) -> None:
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text("[policy]\nstrict = true\n")

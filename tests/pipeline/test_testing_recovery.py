@@ -1,4 +1,4 @@
-"""ccterm dies while it changes a working copy: the next start takes everything back, or says that everything is in."""
+"""ccterm dies while it changes a working copy: the next start rolls everything back, or records that everything was applied."""
 
 import signal
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 async def awaiting(state_dir: Path, copy: Path) -> Run:
-    """Carry a run so far that its changes wait."""
+    """Run a task until its changes wait to be applied."""
     draft = Draft.model_validate({"prompt": WORK, "repo": str(copy), "agent": "scripted", "mode": ExecutionMode.LOCAL})
     async with AgentService.open(state_dir) as service:
         [run] = await service.submit([draft])
@@ -33,14 +33,14 @@ async def awaiting(state_dir: Path, copy: Path) -> Run:
 
 
 def apply_in_child(state_dir: Path, copy: Path, run: Run, disk: Callable[[], object]) -> int:
-    """Apply a run's changes in a process that may die of it."""
+    """Apply the changes of a run in a process that may be killed by it."""
     assert run.salvage is not None
     changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES)
     assert changes is not None
     return in_child(lambda: ApplyTransaction(StateDir(state_dir), disk()).apply(run.id, copy, changes))  # type: ignore[arg-type]  # a disk, or None
 
 
-async def test_an_apply_that_was_broken_off_is_taken_back_and_can_be_done_again(state_dir: Path, copy: Path) -> None:
+async def test_an_interrupted_apply_is_rolled_back_and_can_be_repeated(state_dir: Path, copy: Path) -> None:
     run, before = await awaiting(state_dir, copy), digest(copy)
     assert apply_in_child(state_dir, copy, run, lambda: dying(8)) == signal.SIGKILL
     assert digest(copy) != before
@@ -51,7 +51,7 @@ async def test_an_apply_that_was_broken_off_is_taken_back_and_can_be_done_again(
     assert (copy / "README.md").read_text() == "hello\nagent\n"
 
 
-async def test_an_apply_that_was_through_is_told_of_by_the_next_start(state_dir: Path, copy: Path) -> None:
+async def test_a_completed_apply_is_recorded_by_the_next_start(state_dir: Path, copy: Path) -> None:
     run, before = await awaiting(state_dir, copy), digest(copy)
     assert apply_in_child(state_dir, copy, run, lambda: None) == 0
     async with AgentService.open(state_dir) as service:

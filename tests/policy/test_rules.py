@@ -1,4 +1,4 @@
-"""One table of rules: what destroys much or steers tools is refused in testing mode and told in pipeline mode; each clause has its flag."""
+"""One table of rules: what destroys much or configures tools is refused in testing mode, reported in pipeline mode; each rule has its flag."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from ccterm.models import Allowances, Changes, Mode, Verdict
 from ccterm.policy.protected import allowed, is_key_file, is_protected
-from ccterm.policy.rules import Facts, PolicyLimits, deliverable, judge
+from ccterm.policy.rules import PolicyFacts, PolicyLimits, deliverable, judge
 from ccterm.workspace.work import PathChange, Work
 from tests.box.gitbox import GitBox
 from tests.support import git as support
@@ -64,16 +64,16 @@ def rename_and_change(tree: Path) -> None:
 
 
 def shuffle(tree: Path) -> None:
-    """Exchange the content of files for others': nothing is gone, and everything is."""
+    """Replace the content of files: no file is gone, but all their lines are."""
     for path in some(tree, 30):
         path.write_text("wholly other words\n" * 41)
 
 
-def facts(box: GitBox) -> Facts:
+def facts(box: GitBox) -> PolicyFacts:
     report = box.commit()
     assert report["ok"], report
     refusals = [(told["rule"], told["path"], told["detail"]) for told in report["refusals"]]
-    return Facts(Work.read(box.out, report["commit"], Changes()).listed, refusals, tracked_lines=report["tracked_lines"])
+    return PolicyFacts(Work.read(box.out, report["commit"], Changes()).listed, refusals, tracked_lines=report["tracked_lines"])
 
 
 def rules(verdict: Verdict, severity: str = "refuse") -> list[str]:
@@ -95,7 +95,7 @@ def rules(verdict: Verdict, severity: str = "refuse") -> list[str]:
         pytest.param(shuffle, [], {"gutted": 0, "removed": 1230}, id="rewrite 30", marks=pytest.mark.slow),
     ],
 )
-def test_the_gate_counts_destruction(
+def test_the_policy_counts_what_is_destroyed(
     source: Path, tmp_path: Path, destroy: Callable[[Path], None], clauses: list[str], numbers: dict[str, int]
 ) -> None:
     box = GitBox(tmp_path / "box", source).start()
@@ -117,70 +117,70 @@ def changed(path: str, *, old: str | None = "100644", new: str | None = "100644"
 
 def test_twenty_deletions_pass_and_one_more_does_not() -> None:
     gone = [changed(f"{n}", new=None) for n in range(21)]
-    assert judge(Facts(gone[:20]), Mode.TESTING, PolicyLimits()).ok
-    verdict = judge(Facts(gone), Mode.TESTING, PolicyLimits())
-    assert verdict.findings[0].text == "21 files destroyed (21 deleted), more than 20; --allow-deletions 21 lets it pass"
-    assert judge(Facts(gone), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=21))).ok
+    assert judge(PolicyFacts(gone[:20]), Mode.TESTING, PolicyLimits()).ok
+    verdict = judge(PolicyFacts(gone), Mode.TESTING, PolicyLimits())
+    assert verdict.findings[0].text == "21 files destroyed (21 deleted), more than 20; --allow-deletions 21 allows it"
+    assert judge(PolicyFacts(gone), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=21))).ok
 
 
-def test_a_flag_raises_its_own_clause_alone() -> None:
+def test_a_flag_raises_only_its_own_limit() -> None:
     much = [changed(f"{n}", new=None, removed=100) for n in range(30)]
-    assert rules(judge(Facts(much), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=30)))) == ["lines"]
-    assert rules(judge(Facts(much), Mode.TESTING, PolicyLimits(allow=Allowances(lines=3000)))) == ["deletions"]
-    assert judge(Facts(much), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=30, lines=3000))).ok
+    assert rules(judge(PolicyFacts(much), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=30)))) == ["lines"]
+    assert rules(judge(PolicyFacts(much), Mode.TESTING, PolicyLimits(allow=Allowances(lines=3000)))) == ["deletions"]
+    assert judge(PolicyFacts(much), Mode.TESTING, PolicyLimits(allow=Allowances(deletions=30, lines=3000))).ok
 
 
 def test_a_quarter_of_a_large_repository_may_go() -> None:
     much = [changed(f"{n}", removed=600) for n in range(10)]
-    assert judge(Facts(much, tracked_lines=24_000), Mode.TESTING, PolicyLimits()).ok
-    assert rules(judge(Facts(much, tracked_lines=23_999), Mode.TESTING, PolicyLimits())) == ["lines"]
+    assert judge(PolicyFacts(much, tracked_lines=24_000), Mode.TESTING, PolicyLimits()).ok
+    assert rules(judge(PolicyFacts(much, tracked_lines=23_999), Mode.TESTING, PolicyLimits())) == ["lines"]
 
 
-def test_more_than_a_thousand_files_need_a_word() -> None:
+def test_more_than_a_thousand_files_need_permission() -> None:
     many = [changed(f"{n}") for n in range(1001)]
-    assert rules(judge(Facts(many), Mode.TESTING, PolicyLimits())) == ["files"]
-    assert judge(Facts(many), Mode.TESTING, PolicyLimits(allow=Allowances(files=1001))).ok
+    assert rules(judge(PolicyFacts(many), Mode.TESTING, PolicyLimits())) == ["files"]
+    assert judge(PolicyFacts(many), Mode.TESTING, PolicyLimits(allow=Allowances(files=1001))).ok
 
 
-def test_renames_are_credited_up_to_a_number() -> None:
+def test_only_so_many_renames_do_not_count_as_deletions() -> None:
     moved = [PathChange(f"{n}", "100644", None, renamed_to=f"to/{n}") for n in range(230)]
-    verdict = judge(Facts(moved), Mode.TESTING, PolicyLimits())
+    verdict = judge(PolicyFacts(moved), Mode.TESTING, PolicyLimits())
     assert (verdict.numbers.renamed, verdict.numbers.deleted) == (200, 30)
     assert rules(verdict) == ["deletions"]
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_what_harms_by_being_there_is_refused_in_both_modes(mode: Mode) -> None:
-    found = Facts([changed("id_rsa", old=None)], [("symlink", "x", "points out")], ["TOKEN"], ["shaped.py"])
+def test_what_harms_by_its_presence_is_refused_in_both_modes(mode: Mode) -> None:
+    found = PolicyFacts([changed("id_rsa", old=None)], [("symlink", "x", "points out")], ["TOKEN"], ["shaped.py"])
     assert rules(judge(found, mode, PolicyLimits())) == ["secret", "symlink", "shape", "key_file"]
 
 
-def test_a_registered_secret_has_no_flag() -> None:
-    assert not judge(Facts(secrets=["TOKEN"]), Mode.TESTING, PolicyLimits(allow=Allowances(paths=("*",)))).ok
+def test_no_flag_allows_a_registered_secret() -> None:
+    assert not judge(PolicyFacts(secrets=["TOKEN"]), Mode.TESTING, PolicyLimits(allow=Allowances(paths=("*",)))).ok
 
 
 def test_key_files_and_shapes_can_be_allowed_by_path() -> None:
-    found = Facts([changed("tests/tls/server.pem", old=None)], shaped=["tests/tls/server.pem"])
+    found = PolicyFacts([changed("tests/tls/server.pem", old=None)], shaped=["tests/tls/server.pem"])
     assert judge(found, Mode.TESTING, PolicyLimits(allow=Allowances(paths=("tests/tls/**",)))).ok
 
 
-def test_a_key_file_that_is_there_already_may_change() -> None:
-    assert judge(Facts([changed(".env")]), Mode.TESTING, PolicyLimits()).ok
+def test_an_existing_key_file_may_change() -> None:
+    assert judge(PolicyFacts([changed(".env")]), Mode.TESTING, PolicyLimits()).ok
 
 
-def test_what_commit_left_out_no_longer_stands_in_the_way_of_a_delivery() -> None:
-    found = Facts([changed("CLAUDE.md")], [("special", "pipe", "is neither a regular file nor a symbolic link")])
+def test_what_was_left_out_of_the_commit_does_not_block_a_later_delivery() -> None:
+    found = PolicyFacts([changed("CLAUDE.md")], [("special", "pipe", "is neither a regular file nor a symbolic link")])
     assert rules(judge(found, Mode.TESTING, PolicyLimits())) == ["special", "protected"]
     assert rules(deliverable(judge(found, Mode.TESTING, PolicyLimits()))) == ["protected"]
 
 
-def test_ignored_paths_are_told_and_nothing_is_refused() -> None:
-    verdict = judge(Facts([changed("out/x", old=None)], ignored=["out/x"]), Mode.TESTING, PolicyLimits())
+def test_ignored_paths_are_reported_but_not_refused() -> None:
+    verdict = judge(PolicyFacts([changed("out/x", old=None)], ignored=["out/x"]), Mode.TESTING, PolicyLimits())
     assert (verdict.ok, rules(verdict, "warn")) == (True, ["ignored"])
 
 
 def test_hostile_names_do_not_reach_the_terminal() -> None:
-    verdict = judge(Facts([changed("CLAUDE.md\x1b]0;x\x07/CLAUDE.md")]), Mode.TESTING, PolicyLimits())
+    verdict = judge(PolicyFacts([changed("CLAUDE.md\x1b]0;x\x07/CLAUDE.md")]), Mode.TESTING, PolicyLimits())
     assert "\x1b" not in verdict.findings[0].text + "".join(verdict.findings[0].paths)
 
 

@@ -1,4 +1,4 @@
-"""A smart-HTTP git remote over `git http-backend`, which asks for a token if it is told to and misbehaves on demand."""
+"""A smart-HTTP git remote over `git http-backend` that can require a token and misbehaves on demand."""
 
 import base64
 import subprocess
@@ -15,7 +15,7 @@ from tests.support.git import git_environment
 
 
 class Kind(StrEnum):
-    """The four requests of smart HTTP, and all else."""
+    """The four requests of smart HTTP, and anything else."""
 
     DISCOVER_FETCH = "discover-fetch"
     FETCH = "fetch"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in."""
+    """One request as it was received."""
 
     kind: Kind
     method: str
@@ -58,14 +58,14 @@ class Status:
 
 @dataclass(frozen=True)
 class Drop:
-    """Reset the connection: before git hears of the request, or after it did the work (the reply is lost)."""
+    """Reset the connection: before git sees the request, or after it did the work (the reply is lost)."""
 
     when: Literal["before", "after"]
 
 
 @dataclass(frozen=True)
 class Hang:
-    """Wait at a gate, then go on as if nothing had been."""
+    """Wait at a gate, then continue normally."""
 
     gate: Gate
 
@@ -103,7 +103,7 @@ class GitServer(Loopback):
         return f"{self.origin}/{name}"
 
     def fail(self, kind: Kind, fault: Fault, *, times: int | None = None) -> None:
-        """Meet requests of this kind with a fault: the next `times` ones, or all."""
+        """Answer requests of this kind with a fault: the next `times` ones, or all."""
         with self._lock:
             self._faults.append(_Planned(kind, fault, times))
 
@@ -113,7 +113,7 @@ class GitServer(Loopback):
             self._faults.clear()
 
     def take(self, request: Request) -> Fault | None:
-        """Record a request and return the fault that it meets."""
+        """Record a request and return the fault it gets, if any."""
         with self._lock:
             self.requests.append(request)
             for planned in self._faults:
@@ -122,7 +122,7 @@ class GitServer(Loopback):
         return None
 
     def admits(self, request: Request) -> bool:
-        """Return whether the request brings the token, or needs none."""
+        """Return whether the request has the token, or needs none."""
         if self.token is None or (self.public_read and request.kind in (Kind.DISCOVER_FETCH, Kind.FETCH)):
             return True
         login = request.login
@@ -158,7 +158,7 @@ class _GitHandler(Handler):
         self._serve()
 
     def _serve(self) -> None:
-        self.close_connection = True  # one request a connection: no client takes a fault for a stale connection
+        self.close_connection = True  # one request per connection, or clients might mistake a fault for a stale connection
         with tempfile.TemporaryFile() as body:
             for piece in self.body():
                 body.write(piece)

@@ -1,4 +1,4 @@
-"""A threaded HTTP server on the loopback: what the servers of the tests have in common."""
+"""A threaded HTTP server on the loopback: the common part of the test servers."""
 
 import contextlib
 import socket
@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 LONGEST_WAIT = 60.0
-"""Seconds that a gate is waited for at most, so that nothing hangs for ever."""
+"""Longest wait for a gate, in seconds, so that nothing hangs forever."""
 
 
 class Gate:
-    """A place in a conversation where the server stops until the test lets it go on."""
+    """A point in a conversation where the server waits until the test opens it."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()
@@ -29,13 +29,13 @@ class Gate:
         self._open.set()
 
     def pass_through(self) -> None:
-        """Stand here until the gate is open; for servers."""
+        """Wait until the gate is open; for servers."""
         self._reached.set()
         self._open.wait(LONGEST_WAIT)
 
 
 class Loopback(ThreadingHTTPServer):
-    """Listens on an ephemeral port of 127.0.0.1 from entering to leaving."""
+    """Listens on an ephemeral port of 127.0.0.1 while the context is open."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -46,7 +46,7 @@ class Loopback(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """Return the port that was given to us."""
+        """Return the port it listens on."""
         return self.server_port
 
     @property
@@ -64,19 +64,19 @@ class Loopback(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Stay silent about clients that went away; everything else is for the test to see."""
+        """Ignore clients that went away; let the test see everything else."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request: reads bodies of both kinds, and can hang up rudely."""
+    """One request: reads bodies of both kinds, and can reset the connection."""
 
     protocol_version = "HTTP/1.1"
     timeout = LONGEST_WAIT
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def body(self) -> Iterator[bytes]:
         """Yield the request's body, with a length or chunked."""
@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
             yield self.rfile.read(length)
 
     def answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        """Send a whole answer."""
+        """Send a complete answer."""
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

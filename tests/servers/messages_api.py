@@ -1,4 +1,4 @@
-"""A loopback Messages API that plays scripts to the real Claude CLI, each session from its own place in its script."""
+"""A loopback Messages API that plays scripts to the real Claude CLI; each session has its own position in its script."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from tests.servers.model_script import Cut, Part, Refuse, Silence, StreamError, 
 
 
 class MessagesServer(Loopback):
-    """Answers sessions from scripts, each session from its own place in its script; after a script's end it says "Done.".
+    """Answers sessions from scripts, each from its own position in its script; after the end of a script it says "Done.".
 
     A session is known by its header, so a resumed one goes on where it was.
     """
@@ -27,7 +27,7 @@ class MessagesServer(Loopback):
         self._scripts.insert(0, (prompt, parts))
 
     def take(self, call: Call) -> Part:
-        """Record a request and return what is played to it."""
+        """Record a request and return its part of the script."""
         with self._lock:
             self.calls.append(call)
             if call.session not in self._places:
@@ -47,7 +47,7 @@ class MessagesServer(Loopback):
 
 
 class _Place:
-    """Where one session is in its script."""
+    """The position of one session in its script."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._rest = list(parts)

@@ -1,4 +1,4 @@
-"""How the Messages API looks on the wire: requests read, answers spelled out as server-sent events or as one object."""
+"""The wire format of the Messages API: requests parsed, answers written as server-sent events or as one object."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Call:
-    """One request for an answer, as it came in."""
+    """One request for an answer, as it was received."""
 
     session: str
     model: str
@@ -31,11 +31,11 @@ class Call:
     user_texts: tuple[str, ...]
     """Texts of the user's messages: the prompt, and what the CLI adds to it."""
     system_texts: tuple[str, ...]
-    """Texts of messages with role `system`; what a user says in the middle of a turn comes here."""
+    """Texts of messages with role `system`; what a user says during a turn arrives here."""
     working_directory: str
 
     def says(self, text: str) -> bool:
-        """Return whether a user said this, in a prompt or in the middle of a turn."""
+        """Return whether a user said this, in a prompt or during a turn."""
         return any(text in said for said in self.user_texts + self.system_texts)
 
 
@@ -56,7 +56,7 @@ class _Body(BaseModel):
 
 
 def read_call(body: bytes, headers: Mapping[str, str]) -> Call:
-    """Read a request for an answer."""
+    """Parse a request for an answer."""
     parsed = _Body.model_validate_json(body)
     lowered = {name.lower(): value for name, value in headers.items()}
     texts = {role: tuple(_texts(parsed.messages, role)) for role in ("user", "system")}
@@ -99,7 +99,7 @@ def stream_answer(turn: Turn, call: Call) -> Iterator[Json]:
 
 
 def broken_answer(failure: Cut | Silence | StreamError, call: Call) -> Iterator[Json]:
-    """Yield the events of an answer up to where it breaks."""
+    """Yield the events of an answer up to where it breaks off."""
     yield _start(call, 1000)
     yield from list(_block(0, Text("These words are never finish"), call))[:3]
     if isinstance(failure, StreamError):

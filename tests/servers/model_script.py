@@ -11,14 +11,14 @@ from tests.servers.loopback import Gate
 
 @dataclass(frozen=True)
 class Text:
-    """Words of the model."""
+    """Text of the model."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ToolUse:
-    """A tool that the model calls; a relative `file_path` is taken from the session's working directory."""
+    """A tool that the model calls; a relative `file_path` is relative to the session's working directory."""
 
     name: str
     input: Mapping[str, JsonValue]
@@ -29,7 +29,7 @@ Block = Text | ToolUse
 
 @dataclass(frozen=True)
 class Turn:
-    """One whole answer. `stop` None = tool_use when it calls a tool, else end_turn. `gate`: the answer waits there."""
+    """One complete answer. `stop` None = tool_use when it calls a tool, else end_turn. `gate`: the answer waits there."""
 
     blocks: tuple[Block, ...]
     gate: Gate | None = None
@@ -45,7 +45,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Refuse:
-    """An error answer, the next `times` times or for ever (None), as all failures below."""
+    """An error answer, the next `times` times or forever (None), like all failures below."""
 
     status: int
     kind: str
@@ -64,7 +64,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Silence:
-    """An answer that begins and then says nothing until the gate opens, when the connection is reset."""
+    """An answer that begins, then stays silent until the gate opens and the connection is reset."""
 
     gate: Gate
     times: int | None = None
@@ -83,17 +83,17 @@ Part = Turn | Failure
 
 
 def say(text: str, *, gate: Gate | None = None) -> Turn:
-    """Return a turn of words alone."""
+    """Return a turn of text only."""
     return Turn((Text(text),), gate)
 
 
 def use(*tools: ToolUse, text: str = "Working on it.", gate: Gate | None = None) -> Turn:
-    """Return a turn that says a few words and calls tools."""
+    """Return a turn with some text and tool calls."""
     return Turn((Text(text), *tools), gate)
 
 
 def write(path: str, content: str) -> ToolUse:
-    """Return a call of Write; a file that exists must have been read before."""
+    """Return a call of Write; an existing file must have been read before."""
     return ToolUse("Write", {"file_path": path, "content": content})
 
 
@@ -117,7 +117,7 @@ CUT_SHORT = Turn((Text("This answer was too lo"),), stop="max_tokens")
 
 
 def unauthorized() -> Refuse:
-    """Return what a bad or expired login gets."""
+    """Return the answer to a bad or expired login."""
     return Refuse(401, "authentication_error", "Invalid bearer token")
 
 
@@ -127,12 +127,12 @@ def overloaded(times: int | None = None) -> Refuse:
 
 
 def rate_limited(times: int | None = None) -> Refuse:
-    """Return a plain 429, no usage limit."""
+    """Return a plain 429 that is not a usage limit."""
     return Refuse(429, "rate_limit_error", "This request would exceed your rate limit", {"retry-after": "1"}, times)
 
 
 def usage_limit(resets_at: int, *, window: Literal["five_hour", "seven_day"] = "five_hour") -> Refuse:
-    """Return what a subscription gets whose window is used up until `resets_at`, in Unix seconds."""
+    """Return the answer to a subscription whose usage window is exhausted until `resets_at`, in Unix seconds."""
     short = {"five_hour": "5h", "seven_day": "7d"}[window]
     headers = {
         "status": "rejected",

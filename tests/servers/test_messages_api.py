@@ -33,7 +33,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.claude
 ALSO_SHOWN_BY_RUNS = pytest.mark.slow
-"""For what the fast tier sees in whole runs (tests/e2e): there the stand-in must do the same."""
+"""Covered in the fast tier by whole runs (tests/e2e), where the stand-in must behave the same."""
 
 _LINE = TypeAdapter(dict[str, JsonValue])
 QUIET = {
@@ -51,7 +51,7 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Ended:
-    """What the CLI printed, and how it exited."""
+    """The output and the exit code of the CLI."""
 
     code: int
     lines: tuple[dict[str, JsonValue], ...]
@@ -65,7 +65,7 @@ class Ended:
 
 
 class Claude:
-    """Starts the CLI in a tree of its own, with the launch line that ccterm uses."""
+    """Starts the CLI in a directory of its own with ccterm's launch line."""
 
     def __init__(self, program: Path, api: MessagesServer, tree: Path) -> None:
         self.tree = tree

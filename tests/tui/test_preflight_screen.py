@@ -11,7 +11,7 @@ from tests.tui.run_events import start_agent
 
 GIT = CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012)
 LOGIN = CheckResult(
-    name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="run claude and say /login", seconds=0.008
+    name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="run claude and type /login", seconds=0.008
 )
 GOOD = LOGIN.model_copy(update={"status": "pass", "text": "a login, valid for 8 h", "fix": ""})
 
@@ -23,7 +23,7 @@ async def test_every_result_is_shown_with_its_time_and_its_fix(show: Show, servi
     service.check_results = [GIT, LOGIN]
     async with show() as pilot:
         await pilot.press("p")
-        await wait_for_text(pilot, "✓ git 2.45", "12 ms", "✗ the Claude login expired 08:14", "run claude and say /login", "1 to fix")
+        await wait_for_text(pilot, "✓ git 2.45", "12 ms", "✗ the Claude login expired 08:14", "run claude and type /login", "1 to fix")
 
 
 async def test_re_export_fixes_the_login_and_checks_again(show: Show, service: FakeService) -> None:
@@ -43,7 +43,7 @@ async def test_the_fix_of_the_first_failure_is_copied(show: Show, service: FakeS
         await pilot.press("p")
         await wait_for_text(pilot, "1 to fix")
         await pilot.press("y")
-        assert pilot.app.clipboard == "run claude and say /login"
+        assert pilot.app.clipboard == "run claude and type /login"
 
 
 async def test_the_other_execution_mode_is_checked(show: Show, service: FakeService) -> None:

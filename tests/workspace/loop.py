@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ccterm.models import Allowances, Changes, Mode, Verdict
-from ccterm.policy.facts import ignored_paths, shaped_paths, together
-from ccterm.policy.rules import Facts, PolicyLimits, judge
+from ccterm.policy.facts import ignored_paths, merge_refusals, shaped_paths
+from ccterm.policy.rules import PolicyFacts, PolicyLimits, judge
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
 from ccterm.workspace.apply.transaction import ApplyTransaction
@@ -73,9 +73,9 @@ class Loop:
             )
             repository = find_repository(str(self.copy), os.environ, self.place)
             ignored = ignored_paths(repository, self.snapshot.clean / "info" / "exclude", work.listed)
-            refusals = list(together(refusals, more))
+            refusals = list(merge_refusals(refusals, more))
         shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
-        facts = Facts(work.listed, refusals, (), shaped, ignored, self.report.get("tracked_lines"))
+        facts = PolicyFacts(work.listed, refusals, (), shaped, ignored, self.report.get("tracked_lines"))
         return judge(facts, Mode.TESTING, PolicyLimits(allow=allow or Allowances()))
 
     def finish(self, allow: Allowances | None = None) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""Reads JSON of which nothing may be taken for granted: every reader returns its own type, whatever it is given."""
+"""Reads JSON that may have any shape: every reader returns its own type, whatever it is given."""
 
 import math
 import re
@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+JsonObject = Mapping[str, JsonValue]
 LARGEST = 2**53
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def string(value: JsonValue, default: str = "") -> str:
-    """Return a string as it is, without lone surrogates, which no UTF-8 sink would take; anything else is `default`."""
+    """Return a string without lone surrogates, which UTF-8 cannot encode; anything else is `default`."""
     if not isinstance(value, str):
         return default
     return value if value.isascii() else _SURROGATES.sub("�", value)
@@ -27,12 +28,12 @@ def number(value: JsonValue) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def whole(value: JsonValue) -> int:
-    """Return a number cut to a count, not below 0; anything else is 0."""
+def count(value: JsonValue) -> int:
+    """Return a number as a whole one, at least 0; anything else is 0."""
     return min(max(int(number(value) or 0), 0), LARGEST)
 
 
-def mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+def mapping(value: JsonValue) -> JsonObject:
     """Return an object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
@@ -43,6 +44,6 @@ def items(value: JsonValue) -> Sequence[JsonValue]:
 
 
 def moment(value: JsonValue) -> datetime | None:
-    """Return unix seconds as a time in UTC, or None for what is no time of this or the next centuries."""
+    """Return unix seconds as a time in UTC, or None for anything that is not a time in this century or the next few."""
     seconds = number(value)
     return datetime.fromtimestamp(seconds, UTC) if seconds is not None and 0 < seconds < 1e10 else None

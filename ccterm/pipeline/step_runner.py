@@ -1,4 +1,4 @@
-"""Runs one step after the other for one run: frames go through the door, reports are checked, beginning and end are told."""
+"""Runs the steps of one run: their frames go through the output pipeline, their reports are checked, their start and end are recorded."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,9 +15,9 @@ from ccterm.events import StepFinished, StepStarted
 from ccterm.executors.base import Boxes, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.models import StepName
-from ccterm.output.pipeline import Door
+from ccterm.output.pipeline import OutputPipeline
 from ccterm.output.sanitise import sanitise
-from ccterm.pipeline.context import RunContext
+from ccterm.pipeline.context import RunOutput
 from ccterm.pipeline.reports import StepReport
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
@@ -34,14 +34,14 @@ _CAUSES: dict[StepName, Cause] = {
 }
 
 
-class Steps:
+class StepRunner:
     """Runs the steps of one run, in boxes and on the host."""
 
-    def __init__(self, kit: RunContext, boxes: Boxes, recorder: Recorder, live: RunControl) -> None:
-        self._kit = kit
+    def __init__(self, output: RunOutput, boxes: Boxes, recorder: Recorder, control: RunControl) -> None:
+        self._output = output
         self._boxes = boxes
         self._recorder = recorder
-        self._live = live
+        self._control = control
 
     async def report(self, step: Step, shape: type[R], *, abortable: bool = True) -> R:
         """Run a step that must succeed; return its typed report."""
@@ -49,8 +49,8 @@ class Steps:
 
     async def run(self, step: Step, shape: type[R], *, abortable: bool = True) -> tuple[StepResult, R]:
         """Run a step that must succeed; return its result and its typed report."""
-        result, door = await self.execute(step, abortable=abortable)
-        report = door.report or {}
+        result, output = await self.execute(step, abortable=abortable)
+        report = output.report or {}
         if not report.get("ok"):
             message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
             self.finished(step.name, result, ok=False, detail=message)
@@ -66,59 +66,60 @@ class Steps:
         control: Control | None = None,
         parser: StreamParser | None = None,
         on_line: Callable[[], None] = lambda: None,
-    ) -> tuple[StepResult, Door]:
-        """Run a step to its end, whatever that is. on_line: called for each line of output."""
+    ) -> tuple[StepResult, OutputPipeline]:
+        """Run a step to its end, good or bad. on_line: called for each line of output."""
         self._recorder.emit([StepStarted(step=step.name)])
-        door = self._kit.door(parser)
+        output = self._output.pipeline(parser)
 
         def sink(frame: Frame) -> None:
             if frame["k"] == "line":
                 on_line()
             elif frame.get("what") == "steered":
-                self._live.answered(frame.get("d", ""))
-            door.frame(frame)
+                self._control.answered(frame.get("d", ""))
+            output.frame(frame)
 
         begin = time.monotonic()
         try:
-            result = await self._live.guard(self._boxes.execute(step, sink, control), abortable=abortable, control=control)
+            result = await self._control.guard(self._boxes.execute(step, sink, control), abortable=abortable, control=control)
         except BaseException:
             self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
             raise
         finally:
-            door.close()
-            if door.secret_seen:
+            output.close()
+            if output.secret_seen:
                 self._recorder.change(secret_seen=True)
-        return result, door
+        return result, output
 
     def finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
-        """Tell how a step ended."""
+        """Record how a step ended."""
         self._recorder.emit([StepFinished(step=name, ok=ok, seconds=round(result.seconds, 3), detail=detail)])
 
     @asynccontextmanager
     async def on_host(self, name: StepName, cause: Cause) -> AsyncIterator[list[str]]:
-        """Tell of a step that runs on the host; what is put into the list is its detail. UsageError becomes StepError."""
-        begin, told = time.monotonic(), list[str]()
+        """Record a step that runs on the host; what the block adds to the list becomes its detail. UsageError becomes StepError."""
+        begin, details = time.monotonic(), list[str]()
         self._recorder.emit([StepStarted(step=name)])
         ok = False
         try:
-            yield told
+            yield details
             ok = True
         except UsageError as error:
-            told.append(error.message)
+            details.append(error.message)
             raise StepError(cause, error.message, error.fix, reason=name) from error
         except StepError as error:
-            told.append(error.message)
+            details.append(error.message)
             raise
         finally:
             took = round(time.monotonic() - begin, 3)
-            self._recorder.emit([StepFinished(step=name, ok=ok, seconds=took, detail=", ".join(told))])
+            self._recorder.emit([StepFinished(step=name, ok=ok, seconds=took, detail=", ".join(details))])
 
 
 def _typed(name: StepName, report: Mapping[str, JsonValue], shape: type[R]) -> R:
     try:
         return shape.model_validate(report)
     except ValidationError as error:
-        raise StepError(_CAUSES[name], f"the {name} step reported nonsense: {error.errors()[0]['msg']}", "please report this") from error
+        message = f"the {name} step sent an invalid report: {error.errors()[0]['msg']}"
+        raise StepError(_CAUSES[name], message, "please report this") from error
 
 
 def _detail(name: StepName, report: Mapping[str, JsonValue], result: StepResult) -> str:

@@ -1,6 +1,6 @@
-"""Knows secrets by their shape: tokens with a telling prefix, private keys, passwords in URLs. Nobody has to register them.
+"""Recognises secrets by their shape: tokens with a known prefix, private keys, passwords in URLs. Nobody has to register them.
 
-Every shape begins with a literal, so that one search for all of them is fast, and is of bounded length, so that it is always known how
+Every shape begins with a literal, so that one search for all of them is fast, and has a bounded length, so that it is always known how
 much of a cut text may still become a match.
 """
 
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 
 class Shape(NamedTuple):
-    """What a kind of secret looks like, as two patterns.
+    """What one kind of secret looks like, as two patterns.
 
-    secret: matches all of it; its only group, if there is one, is what to hide. begun: matches whatever may yet become a match.
+    secret: matches all of it; its only group, if any, is what to hide. begun: matches whatever may yet become a match.
     """
 
     secret: str
@@ -24,7 +24,7 @@ def _token(prefix: str, first: str, least: int, rest: str, most: int) -> Shape:
 
 
 def _private_key() -> Shape:
-    """Return the shape of a PEM block, also in JSON, on one line, or without its end. A mention of its first line alone is none."""
+    """Return the shape of a PEM block: also in JSON, on one line, or without its end. Its first line alone does not count."""
     begin, end = r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----", r"-----END [A-Z0-9 ]{0,80}-----"
     line, gap = r"(?:[\r\n]|\\{1,4}[nr]){1,4}+", r"(?:\s|\\{1,4}[nrt]){0,8}+"
     code, name, value = "[A-Za-z0-9+/=]", "[A-Za-z][A-Za-z0-9-]{0,30}", r"(?:[^\r\n\\]|\\{1,4}(?![nr\\])){0,200}+"
@@ -56,15 +56,15 @@ _LONGEST = max(map(len, _HEADS))
 
 
 def shaped(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where in some bytes something has the shape of a secret: begin and end. They may overlap."""
+    """Yield the ranges of bytes that have the shape of a secret, as start and end. They may overlap."""
     match = _SECRET.search(data)
     while match:
         yield match.span(match.lastindex or 0)
         match = _SECRET.search(data, match.start() + 1)
 
 
-def telling(data: bytes) -> bool:
-    """Whether some bytes hold a token or a private key by their shape; a password in a URL, as every example has one, does not count."""
+def holds_key_or_token(data: bytes) -> bool:
+    """Whether bytes contain something shaped like a token or a private key. Passwords in URLs do not count: every example has one."""
     match = _SECRET.search(data)
     while match:
         if not match.lastindex:
@@ -74,7 +74,7 @@ def telling(data: bytes) -> bool:
 
 
 def undecided(data: bytes) -> int:
-    """Return from where on a shape may have begun that the end of the data cuts off."""
+    """Return where a shape may begin that the end of the data cuts off."""
     begun = _BEGUN.search(data)
     if begun:
         return begun.start()

@@ -1,4 +1,4 @@
-"""Tokens that nobody registered are known by their shape; texts that only speak of them are not."""
+"""Unregistered tokens are recognised by their shape; texts that merely mention them are left alone."""
 
 import json
 import random
@@ -32,7 +32,7 @@ CONTEXTS = ("{}", "export T={}\n", '{{"token": "{}"}}', "Authorization: Bearer {
 
 
 @pytest.mark.parametrize("make", TOKENS.values(), ids=TOKENS.keys())
-def test_a_token_is_masked_in_every_place(make: Callable[[random.Random], str]) -> None:
+def test_a_token_is_masked_wherever_it_stands(make: Callable[[random.Random], str]) -> None:
     dice = random.Random(3)
     for number in range(20):
         token, context = make(dice), CONTEXTS[number % len(CONTEXTS)]
@@ -67,7 +67,7 @@ def test_a_private_key_with_headers_is_masked() -> None:
 @pytest.mark.parametrize(
     "printed", [str, json.dumps, lambda key: json.dumps(json.dumps(key))], ids=["plainly", "as JSON", "as JSON in JSON"]
 )
-def test_quotes_in_a_header_of_a_private_key_do_not_save_it(printed: Callable[[str], str]) -> None:
+def test_quotes_in_the_headers_of_a_private_key_do_not_hide_it(printed: Callable[[str], str]) -> None:
     key = (
         private_key(random.Random(9), kind="PGP ")
         .replace("PRIVATE KEY", "PRIVATE KEY BLOCK")
@@ -99,7 +99,7 @@ def test_the_first_lines_of_a_private_key_are_masked_without_its_end() -> None:
         ("http://[::1]:8080/", "http://[::1]:8080/"),
     ],
 )
-def test_of_a_url_user_and_password_are_masked(url: str, shown: str) -> None:
+def test_user_and_password_of_a_url_are_masked(url: str, shown: str) -> None:
     assert NOBODY.mask(f"see {url} now") == f"see {shown} now"
 
 
@@ -107,7 +107,7 @@ def test_lines_that_only_look_like_secrets_are_left_alone() -> None:
     assert [line for line in benign_lines(10_000) if NOBODY.mask(line) != line][10:] == []
 
 
-def test_a_token_of_somebody_is_named_as_theirs() -> None:
+def test_a_registered_token_is_labelled_with_its_own_name() -> None:
     token = TOKENS["ghp_"](random.Random(1))
     masker = Masker({"GH_TOKEN": token})
     assert masker.mask(f"{token} {TOKENS['ghp_'](random.Random(2))}") == "[masked:GH_TOKEN] [masked:token]"

@@ -1,0 +1,49 @@
+"""The agent's private HOME: what it holds from the start, and the conversation that is kept of it afterwards."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ccterm.agents.base import MCP_FILE
+from ccterm.errors import SettingsError
+from ccterm.output.clean import Cleaner, copy_cleaned
+
+
+class HomeFiles:
+    """The user's files for an agent's HOME. source: the user's own ~/.claude. items: relative paths in it; missing ones are skipped."""
+
+    def __init__(self, source: Path, items: Sequence[str], mcp: Path | None) -> None:
+        self._source, self._items, self._mcp = source, items, mcp
+
+    def fill(self, home: Path) -> bool:
+        """Copy the files into a fresh directory; links are followed, as dotfiles are often links. Returns whether there are any.
+
+        Blocks. Raises SettingsError for a file that exists and cannot be read.
+        """
+        try:
+            for item in self._items:
+                _copy(self._source / item, home / ".claude" / item)
+            if self._mcp:
+                _copy(self._mcp, home / MCP_FILE)
+        except OSError as error:
+            raise SettingsError(f"{error.filename} cannot be read: {error.strerror}", "fix home or mcp in the settings") from error
+        return home.is_dir()
+
+
+def keep_conversation(cleaner: Cleaner, collected: Path, to: Path) -> None:
+    """Copy a collected conversation, cleaned, and remove the raw one. Blocks. Raises OSError."""
+    try:
+        for source in sorted(collected.glob("*.jsonl"))[:1]:
+            to.unlink(missing_ok=True)
+            copy_cleaned(cleaner, source, to)
+    finally:
+        shutil.rmtree(collected, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copytree(source, target, symlinks=False, ignore_dangling_symlinks=True)
+    elif source.is_file():
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy2(source, target)

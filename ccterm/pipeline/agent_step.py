@@ -1,0 +1,105 @@
+"""The step in which the agent works: its HOME, its control socket, and what is recorded of it afterwards."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import Outcome
+from ccterm.events import Steered
+from ccterm.executors.base import Artifact, Boxes, StepResult
+from ccterm.executors.control import Control
+from ccterm.models import ExecutionMode
+from ccterm.output.sanitise import sanitise
+from ccterm.pipeline import step_specs
+from ccterm.pipeline.agent_home import keep_conversation
+from ccterm.pipeline.context import RunContext
+from ccterm.pipeline.run_control import RunControl
+from ccterm.pipeline.step_runner import StepRunner
+from ccterm.record import Recorder
+from ccterm.workspace.git_dir_watch import steers
+from ccterm.workspace.work import forget
+
+
+@dataclass(frozen=True)
+class AgentExit:
+    """What the agent's box left."""
+
+    result: StepResult
+    parser: StreamParser
+    report: Mapping[str, JsonValue] | None
+
+    @property
+    def tree(self) -> Artifact | None:
+        """The agent's tree, or None if the box left none."""
+        return self.result.outputs.get(step_specs.TREE)
+
+
+class AgentStep:
+    """Lets the agent of one run work. run_dir: the run's directory in the state directory."""
+
+    def __init__(
+        self, context: RunContext, steps: StepRunner, boxes: Boxes, recorder: Recorder, control: RunControl, run_dir: Path
+    ) -> None:
+        self._context = context
+        self._steps = steps
+        self._boxes = boxes
+        self._recorder = recorder
+        self._control = control
+        self._run_dir = run_dir
+
+    async def run(self, tree: Artifact) -> AgentExit:
+        """Start the agent and wait for its end. Never raises StepError for what the agent did: the outcome says it."""
+        task, launch = self._context.work.task, self._context.launch
+        parser = launch.agent.parser()
+        home = await self._provide_home()
+        step = step_specs.agent(task, launch, tree, self._context.commands, home=home, last_use=not task.verify)
+        async with Control.listen(launch.sockets) as control, launch.startup.starting() as started:
+            result, output = await self._steps.execute(step, control=control, parser=parser, on_line=started)
+        return AgentExit(result, parser, output.report)
+
+    async def conclude(self, ended: AgentExit) -> Outcome:
+        """Judge and record how the agent ended, keep its conversation, and warn of changes to the user's own git directory.
+
+        Raises StepError if the conversation cannot be collected.
+        """
+        unanswered = self._control.take_unanswered()
+        self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
+        parser, outcome = ended.parser, self._context.launch.agent.judge(ended.parser, ended.report)
+        manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
+        self._recorder.change(session_id=parser.session_id or None, asked=outcome.asked, manifest=manifest)
+        ok, detail = outcome.cause is None and not outcome.cancelled, outcome.summary.split("\n", 1)[0][:120]
+        self._steps.finished("agent", ended.result, ok=ok, detail=detail)
+        if step_specs.SESSION in ended.result.outputs:
+            await self._keep_conversation(ended.result.outputs[step_specs.SESSION])
+        await self._warn_of_git_changes()
+        return outcome
+
+    async def _provide_home(self) -> Artifact | None:
+        """Bring in what the agent's private HOME holds from the start."""
+        if not self._context.launch.command.private_home:
+            return None
+        staged = self._run_dir / "home.raw"
+        try:
+            return await self._boxes.provide(staged) if await asyncio.to_thread(self._context.launch.home.fill, staged) else None
+        finally:
+            await asyncio.to_thread(forget, staged)
+
+    async def _keep_conversation(self, session: Artifact) -> None:
+        """Keep the agent's conversation, cleaned, so that the run can be continued later."""
+        collected = self._run_dir / "session.raw"
+        await self._boxes.collect(session, collected)
+        await asyncio.to_thread(keep_conversation, self._context.work.output.cleaner(), collected, self._run_dir / "session.jsonl")
+
+    async def _warn_of_git_changes(self) -> None:
+        """Warn if the user's own git directory changed while an agent ran outside of a container."""
+        copy = self._context.work.working_copy
+        if copy is None or self._context.work.task.execution_mode is not ExecutionMode.LOCAL:
+            return
+        if names := await asyncio.to_thread(copy.touched):
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            text = f"the repository's git directory changed while the agent ran: {', '.join(names[:3])}{more}; was that you?"
+            self._recorder.notice(sanitise(text), "error" if any(map(steers, names)) else "warn")

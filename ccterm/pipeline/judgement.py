@@ -1,0 +1,91 @@
+"""Asks the policy about a run's work: right after the commit, and again before a later delivery, with what the user allows by then."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccterm.causes import Cause
+from ccterm.errors import StepError, UsageError
+from ccterm.events import Judged, StepFinished, StepStarted
+from ccterm.executors.base import Artifact
+from ccterm.models import Allowances, Run, Verdict
+from ccterm.pipeline.context import WorkContext
+from ccterm.policy import rules
+from ccterm.policy.facts import merge_refusals, read_facts, shaped_paths, write_facts
+from ccterm.policy.rules import PolicyFacts, PolicyLimits
+from ccterm.record import Recorder
+from ccterm.settings import PolicySettings
+from ccterm.workspace.work import Refusal, Work
+
+
+@dataclass(frozen=True)
+class CommittedWork:
+    """What the commit step made of an agent's tree. clean: the git directory with the new commit; work: the commit's files on the host."""
+
+    work: Work
+    clean: Artifact
+    base: str | None
+    refusals: tuple[Refusal, ...] = ()
+    tracked_lines: int | None = None
+
+
+@dataclass(frozen=True)
+class JudgedWork:
+    """Committed work with its verdict and the facts that it rests on. Nothing else is ever delivered."""
+
+    committed: CommittedWork
+    verdict: Verdict
+    facts: PolicyFacts
+
+
+def policy_limits(settings: PolicySettings, allow: Allowances) -> PolicyLimits:
+    """Return how much is too much for one run."""
+    return PolicyLimits(deletions=settings.max_deletions, allow=allow, strict=settings.strict)
+
+
+async def judge(committed: CommittedWork, context: WorkContext, recorder: Recorder) -> JudgedWork:
+    """Ask the policy about committed work, and record the answer. Raises StepError if the facts cannot be established."""
+    begin = time.monotonic()
+    recorder.emit([StepStarted(step="policy")])
+    facts = await asyncio.to_thread(_facts, committed, context)
+    verdict = rules.judge(facts, context.task.mode, context.limits)
+    detail = "fine" if not verdict.findings else verdict.findings[0].text
+    took = round(time.monotonic() - begin, 3)
+    changes = committed.work.changes
+    recorder.emit([Judged(verdict=verdict, changes=changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)])
+    return JudgedWork(committed, verdict, facts)
+
+
+def require_ok(verdict: Verdict) -> None:
+    """Raise StepError(policy) with the reasons if a verdict refuses the work."""
+    if not verdict.ok:
+        raise StepError(Cause.POLICY, rules.sentence(verdict), reason=verdict.findings[0].rule)
+
+
+def require_deliverable(run: Run, directory: Path, limits: PolicyLimits, allow: Allowances) -> PolicyFacts:
+    """Judge a run's kept work again, with what the user allows now. Blocks. Raises StepError(policy), naming the flag, and UsageError."""
+    try:
+        facts = read_facts(directory)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the work of run {run.id} was never checked against the policy, so it is not delivered", f"see {directory}"
+        ) from error
+    widened = PolicyLimits(deletions=limits.deletions, allow=allow.beyond(limits.allow), strict=limits.strict)
+    require_ok(rules.deliverable(rules.judge(facts, run.task.mode, widened)))
+    return facts
+
+
+def _facts(committed: CommittedWork, context: WorkContext) -> PolicyFacts:
+    """Establish what the policy needs to know, and store it for a later delivery."""
+    work, copy = committed.work, context.working_copy
+    refusals, ignored = committed.refusals, list[str]()
+    secrets = context.output.secrets_in(work.added)
+    shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
+    work.added.unlink(missing_ok=True)  # only the scans needed it; bundle and patch hold the work
+    if copy and work.commit:
+        refusals = merge_refusals(refusals, copy.extract(work, committed.base or ""))
+        ignored = list(copy.ignored(work.listed))
+    facts = PolicyFacts(work.listed, refusals, secrets, shaped, ignored, committed.tracked_lines)
+    write_facts(work.directory, facts)
+    return facts

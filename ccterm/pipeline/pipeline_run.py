@@ -1,0 +1,181 @@
+"""One run on its way through its boxes: carried out from its first step to its last, recovered after a crash, or delivered later.
+
+    resolve → checkout → setup → agent → commit → policy → verify → push      (pipeline mode)
+    snapshot → checkout → setup → agent → commit → policy → verify → apply    (testing mode)
+
+Once the agent has begun, its work leaves the boxes in one of two ways: a target delivers it, or `_keep` puts it into salvage.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ccterm.agents.verdict import Outcome
+from ccterm.causes import Cause
+from ccterm.errors import StepError
+from ccterm.events import Salvaged
+from ccterm.executors.base import Artifact, Boxes
+from ccterm.models import Changes, State
+from ccterm.pipeline import judgement, step_specs
+from ccterm.pipeline.agent_step import AgentStep
+from ccterm.pipeline.context import CommandEnvironment, RemoteAccess, RunContext, WorkContext
+from ccterm.pipeline.judgement import CommittedWork
+from ccterm.pipeline.reports import CommitResult, ShellResult
+from ccterm.pipeline.run_control import RunControl, StoppedEarly
+from ccterm.pipeline.step_runner import StepRunner
+from ccterm.pipeline.targets import BranchTarget, Checkout, Target, WorkingCopyTarget
+from ccterm.record import Recorder
+from ccterm.state_dir import StateDir
+from ccterm.workspace.work import Work, forget, keep_tree, keep_work
+
+
+@dataclass(frozen=True)
+class RunEnding:
+    """How a run ends."""
+
+    state: State
+    cause: Cause | None = None
+    reason: str = ""
+    summary: str = ""
+
+    @classmethod
+    def of_agent(cls, outcome: Outcome) -> "RunEnding":
+        """Return the end of a run whose agent did not end well."""
+        if outcome.cancelled:
+            return cls(State.CANCELLED, summary=outcome.summary or "cancelled")
+        return cls(State.FAILED, outcome.cause, outcome.reason, outcome.summary)
+
+
+class PipelineRun:
+    """One run in its boxes."""
+
+    def __init__(self, context: WorkContext, boxes: Boxes, recorder: Recorder, control: RunControl, state: StateDir) -> None:
+        self._context = context
+        self._boxes = boxes
+        self._recorder = recorder
+        self._control = control
+        self._steps = StepRunner(context.output, boxes, recorder, control)
+        self._run_dir = state.run(recorder.run.id)
+        self._work_dir = state.work(recorder.run.id)
+        self._salvage_dir = state.salvage(recorder.run.id)
+        self._tree: Artifact | None = None
+        """The agent's tree as the last step left it; None until the agent has worked."""
+        self._committed: CommittedWork | None = None
+        """The commit made of that tree, once its files are on the host."""
+
+    async def carry_out(self, context: RunContext) -> RunEnding:
+        """Take the run from its first step to its last. Raises StepError and StoppedEarly; the agent's work is kept by then."""
+        target = self._target(context.remote)
+        checkout = await target.check_out()
+        checkout = replace(checkout, tree=await self._set_up(checkout.tree, context.commands))
+        await self._recorder.save()
+        try:
+            outcome = await self._run_agent(context, checkout.tree)
+            return await self._finish(outcome, checkout, target, context.commands)
+        except StoppedEarly as stop:
+            if not stop.now:
+                await self._keep()
+            raise
+        except StepError:
+            await self._keep()
+            raise
+
+    def _target(self, remote: RemoteAccess) -> Target:
+        if copy := self._context.working_copy:
+            return WorkingCopyTarget(self._steps, self._boxes, self._recorder, self._context, copy)
+        return BranchTarget(self._steps, self._recorder, self._context.task, remote)
+
+    async def _set_up(self, tree: Artifact, commands: CommandEnvironment) -> Artifact:
+        """Run the user's setup command, if any; return the tree that it leaves."""
+        task = self._context.task
+        if not task.setup:
+            return tree
+        result, _ = await self._steps.run(step_specs.setup(task.setup, tree, commands, last_use=not task.verify), ShellResult)
+        return result.outputs[step_specs.TREE]
+
+    async def _run_agent(self, context: RunContext, tree: Artifact) -> Outcome:
+        step = AgentStep(context, self._steps, self._boxes, self._recorder, self._control, self._run_dir)
+        ended = await step.run(tree)
+        self._tree = ended.tree  # before anything else can fail: from here on there is work to keep
+        return await step.conclude(ended)
+
+    async def _finish(self, outcome: Outcome, checkout: Checkout, target: Target, commands: CommandEnvironment) -> RunEnding:
+        """Commit the agent's work and judge it, then verify and deliver it if the agent ended well."""
+        if self._tree is None:
+            raise StepError(outcome.cause or Cause.AGENT, outcome.summary or "the agent's box left nothing behind", reason=outcome.reason)
+        committed = await self._commit(self._tree, checkout.clean, checkout.base, outcome.summary)
+        await self._recorder.save()
+        judged = await judgement.judge(committed, self._context, self._recorder) if committed else None
+        if outcome.cause or outcome.cancelled:
+            if committed:
+                await self._keep()
+            return RunEnding.of_agent(outcome)
+        if judged is None:
+            return RunEnding(State.SUCCEEDED, reason="nothing_to_push", summary=outcome.summary or "nothing to push")
+        judgement.require_ok(judged.verdict)
+        await self._verify(judged.committed, checkout.tree, commands)
+        reason = await target.deliver(judged)
+        if reason:
+            await self._keep()
+        return RunEnding(State.SUCCEEDED, reason=reason, summary=outcome.summary)
+
+    async def _commit(self, tree: Artifact, clean: Artifact, base: str | None, summary: str) -> CommittedWork | None:
+        """Make the commit and bring it to the host. Returns None if nothing changed."""
+        task = self._context.task
+        body = step_specs.commit_body(summary, run=self._recorder.run.id, model=task.model)
+        step = step_specs.commit(task, tree, clean, self._context.commit, base=base, body=body)
+        result, report = await self._steps.run(step, CommitResult, abortable=False)
+        self._tree = result.outputs.get(step_specs.TREE, tree)
+        for note in report.notes:
+            self._recorder.notice(note, "warn")
+        if report.commit is None and not report.refusals:
+            return None
+        await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir)
+        changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
+        work = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
+        refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
+        self._committed = CommittedWork(work, result.outputs[step_specs.CLEAN], base, refusals, report.tracked_lines)
+        self._recorder.change(commit=work.commit, changes=work.changes)
+        return self._committed
+
+    async def _verify(self, committed: CommittedWork, tree: Artifact, commands: CommandEnvironment) -> None:
+        """Run the user's verify command on the new commit, in setup's tree; setup runs again if the commit touches its inputs."""
+        task, commit = self._context.task, committed.work.commit
+        if not task.verify or commit is None:
+            return
+        over = step_specs.Overlay(committed.clean, commit, committed.base)
+        if task.setup and committed.work.touches(task.setup_inputs):
+            result, _ = await self._steps.run(step_specs.setup(task.setup, tree, commands, over=over, last_use=True), ShellResult)
+            tree = result.outputs[step_specs.OVERLAID]
+        await self._steps.run(step_specs.verify(task.verify, tree, commands, over=over), ShellResult)
+
+    async def recover(self, left: Mapping[str, Artifact]) -> None:
+        """Commit and keep what the boxes of a crashed daemon still hold. Raises StepError; the tree is kept by then."""
+        await asyncio.to_thread(forget, self._work_dir)  # a commit that was collected only in part
+        self._tree = left[step_specs.TREE]
+        try:
+            committed = await self._commit(self._tree, left[step_specs.CLEAN], self._recorder.run.base_sha, "")
+            if committed:
+                await judgement.judge(committed, self._context, self._recorder)
+                await self._keep()
+        except StepError:
+            await self._keep()
+            raise
+
+    async def deliver_kept(self, remote: RemoteAccess, directory: Path) -> None:
+        """Push the commit that an earlier attempt kept in `directory`. Raises StepError; the work stays kept."""
+        target = BranchTarget(self._steps, self._recorder, self._context.task, remote)
+        await target.deliver_kept(self._recorder.run, await self._boxes.provide(directory))
+
+    async def _keep(self) -> None:
+        """Put the work into salvage: the commit if there is one, else the agent's tree as it is; nothing if the agent never worked."""
+        run, directory = self._recorder.run, self._salvage_dir
+        if self._committed is not None:
+            await asyncio.to_thread(keep_work, self._committed.work, directory, run)
+            self._recorder.emit([Salvaged(directory=str(directory), commit=self._committed.work.commit)])
+        elif self._tree is not None:
+            directory.mkdir(mode=0o700, parents=True)
+            await self._boxes.collect(self._tree, directory / "tree")
+            await asyncio.to_thread(keep_tree, directory, run)
+            self._recorder.emit([Salvaged(directory=str(directory), commit=None)])

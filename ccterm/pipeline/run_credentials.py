@@ -1,0 +1,79 @@
+"""Everything secret that one run uses, read once and registered with the masker of all its output."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ccterm.agents.claude import ClaudeAgent
+from ccterm.causes import Cause
+from ccterm.credentials.claude import ClaudeLogin, run_login
+from ccterm.credentials.git import GitAccess, git_access
+from ccterm.credentials.sources import user_secrets
+from ccterm.errors import PreflightError, StepError, UsageError
+from ccterm.executors.local.environment import looks_secret
+from ccterm.models import Mode, Task
+from ccterm.output.mask import Masker
+from ccterm.remotes import parse_remote
+from ccterm.settings import Settings
+from ccterm.workspace.repository import find_repository
+from ccterm.workspace.snapshot.listing import included_variables
+
+STEPS_WITH_SECRETS = ("setup", "agent", "verify")
+
+
+@dataclass(frozen=True)
+class RunCredentials:
+    """A run's credentials. user: step -> environment name -> value. included: secrets in the ignored files that a snapshot includes."""
+
+    git: GitAccess
+    login: ClaudeLogin | None
+    user: Mapping[str, Mapping[str, SecretStr]]
+    included: Mapping[str, str]
+
+    @classmethod
+    def resolve(cls, task: Task, settings: Settings, environ: Mapping[str, str]) -> "RunCredentials":
+        """Read every credential of a run. Blocks. Raises SettingsError, PreflightError and StepError(auth)."""
+        return cls(
+            git=git_access(parse_remote(task.remote or task.repo), settings, environ),
+            login=_login(task, environ),
+            user={step: user_secrets(settings, step, environ) for step in STEPS_WITH_SECRETS},
+            included=dict(_included(task, environ)),
+        )
+
+    def masker(self) -> Masker:
+        """Return a masker for all of them."""
+        return Masker({**self.included, **dict(self._named())})
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """Yield every value under a name that may be shown."""
+        for name, value in self.git.secrets.items():
+            yield name, value.get_secret_value()
+        if self.login and self.login.token:
+            yield "the Claude login", self.login.token.get_secret_value()
+        for values in self.user.values():
+            for name, value in values.items():
+                yield name, value.get_secret_value()
+
+
+def _login(task: Task, environ: Mapping[str, str]) -> ClaudeLogin | None:
+    """Return the login of the agent, None if it needs none. Raises StepError(auth), SettingsError."""
+    if task.agent != ClaudeAgent.name:
+        return None
+    try:
+        return run_login(task.execution_mode, environ)
+    except PreflightError as error:
+        raise StepError(Cause.AUTH, error.message, error.fix) from error
+
+
+def _included(task: Task, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what looks like a secret in the ignored files that a snapshot includes."""
+    if task.mode is not Mode.TESTING:
+        return
+    try:
+        repository = find_repository(task.repo, environ, Path(task.repo))
+    except UsageError:
+        return  # taking the snapshot will fail and say so
+    yield from ((name, value) for name, value in included_variables(repository, task.include, os.devnull) if looks_secret(name))

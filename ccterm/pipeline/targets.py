@@ -1,0 +1,146 @@
+"""Both ends of a run: a branch of a remote, or a working copy. Between them the modes do not differ."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ccterm import causes
+from ccterm.causes import Cause
+from ccterm.errors import StepError
+from ccterm.events import Pushed, Synced
+from ccterm.executors.base import Artifact, Boxes
+from ccterm.models import Run, Task
+from ccterm.pipeline import step_specs
+from ccterm.pipeline.context import RemoteAccess, WorkContext
+from ccterm.pipeline.judgement import JudgedWork
+from ccterm.pipeline.reports import CheckoutResult, PushResult, ResolveResult
+from ccterm.pipeline.step_runner import StepRunner
+from ccterm.pipeline.working_copy import WorkingCopy
+from ccterm.policy.protected import allowed
+from ccterm.record import Recorder
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What a run starts from. base: the commit, None in an empty repository. clean: a git directory that no agent has touched."""
+
+    base: str | None
+    clean: Artifact
+    tree: Artifact
+
+
+class Target(Protocol):
+    """Where a run's files come from, and where its commit goes."""
+
+    async def check_out(self) -> Checkout:
+        """Make the tree that the run starts from. Raises StepError."""
+        ...
+
+    async def deliver(self, judged: JudgedWork) -> str:
+        """Deliver work that the policy let pass. Returns "" once it is delivered, else the reason why it has to wait. Raises StepError."""
+        ...
+
+
+class BranchTarget:
+    """A branch of a remote. Its steps hold the git credential, and none of them ever meets agent code."""
+
+    def __init__(self, steps: StepRunner, recorder: Recorder, task: Task, remote: RemoteAccess) -> None:
+        self._steps = steps
+        self._recorder = recorder
+        self._task = task
+        self._remote = remote
+        self._tip: str | None = None
+        """What the branch points to on the remote; the push goes nowhere else. None = it does not exist."""
+
+    async def check_out(self) -> Checkout:
+        """Resolve the branch and check out its tip or, for a new branch, its base."""
+        found = await self._resolve()
+        if self._task.base_given and found.tip:
+            fix = "leave out --base, or choose another branch"
+            raise StepError(Cause.CHECKOUT, f"{self._task.branch} already exists and is continued from its tip", fix, reason="base")
+        self._recorder.change(base_sha=found.base)
+        checkout, report = await self._fetch(found.base, found.ref)
+        _warn(self._recorder, report.notes)
+        return checkout
+
+    async def deliver(self, judged: JudgedWork) -> str:
+        """Push the commit."""
+        commit = judged.committed.work.commit
+        assert commit is not None
+        await self._push(judged.committed.clean, commit)
+        return ""
+
+    async def deliver_kept(self, run: Run, salvage: Artifact) -> None:
+        """Push a commit that was kept, from its bundle, onto the base it was made on. Raises StepError."""
+        assert run.commit is not None
+        found = await self._resolve()
+        if found.tip not in (None, run.base_sha, run.commit):
+            raise StepError(Cause.PUSH, f"{self._task.branch} has moved since the run began", reason="non_fast_forward")
+        checkout, _ = await self._fetch(run.base_sha, found.ref)
+        await self._push(checkout.clean, run.commit, salvage)
+
+    async def _resolve(self) -> ResolveResult:
+        found = await self._steps.report(step_specs.resolve(self._task, self._remote), ResolveResult)
+        self._tip = found.tip
+        if self._task.branch == found.default_branch and found.tip is not None and not self._task.allow_default_branch:
+            raise StepError(
+                Cause.POLICY,
+                f"{self._task.branch} is the default branch of the remote",
+                "choose another branch, or add --allow-default-branch",
+                reason="default_branch",
+            )
+        return found
+
+    async def _fetch(self, base: str | None, ref: str | None) -> tuple[Checkout, CheckoutResult]:
+        result, report = await self._steps.run(step_specs.checkout(self._task, self._remote, base=base, ref=ref), CheckoutResult)
+        return Checkout(base, result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE]), report
+
+    async def _push(self, clean: Artifact, commit: str, salvage: Artifact | None = None) -> None:
+        step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=salvage)
+        pushed = await self._steps.report(step, PushResult, abortable=False)
+        if not pushed.verified or pushed.remote_sha != commit:
+            raise StepError(Cause.PUSH, "the remote does not have the commit after the push", reason="refused")
+        remote, ref = self._task.remote or self._task.repo, f"refs/heads/{self._task.branch}"
+        self._recorder.emit([Pushed(remote=remote, ref=ref, sha=commit, verified=True)])
+
+
+class WorkingCopyTarget:
+    """A working copy of the user. What the host does to it is WorkingCopy's business."""
+
+    def __init__(self, steps: StepRunner, boxes: Boxes, recorder: Recorder, context: WorkContext, copy: WorkingCopy) -> None:
+        self._steps = steps
+        self._boxes = boxes
+        self._recorder = recorder
+        self._context = context
+        self._copy = copy
+
+    async def check_out(self) -> Checkout:
+        """Take a snapshot and check it out."""
+        async with self._steps.on_host("snapshot", Cause.CHECKOUT) as details:
+            snapshot = await asyncio.to_thread(self._copy.take)
+            details.append(f"{snapshot.files:,} files")
+        _warn(self._recorder, snapshot.notes)
+        self._recorder.change(base_sha=snapshot.base)
+        clean = await self._boxes.provide(snapshot.clean)
+        include = await self._boxes.provide(snapshot.include) if snapshot.include else None
+        step = step_specs.checkout_snapshot(clean, include, base=snapshot.base, branch=snapshot.branch)
+        result, _ = await self._steps.run(step, CheckoutResult)
+        return Checkout(snapshot.base, result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE])
+
+    async def deliver(self, judged: JudgedWork) -> str:
+        """Apply the changes if the user agreed beforehand; otherwise they wait for a review and `apply`."""
+        if not self._context.task.yes:
+            return causes.AWAITS_APPLY
+        leave_out = [path for path in judged.facts.ignored if not allowed(path, self._context.limits.allow.paths)]
+        async with self._steps.on_host("apply", Cause.CONFLICT) as details:
+            synced = await asyncio.to_thread(self._copy.apply, judged.committed.work, self._recorder.run.id, leave_out)
+            details.append(f"{synced.files:,} files")
+        _warn(self._recorder, synced.notes)
+        self._recorder.emit([Synced(files=synced.files)])
+        return ""
+
+
+def _warn(recorder: Recorder, notes: Sequence[str]) -> None:
+    for note in notes:
+        recorder.notice(note, "warn")

@@ -1,0 +1,70 @@
+"""Once the agent has worked, its work is kept whatever fails next; what keeping and delivering need is no more than they use."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.agents.claude import ClaudeAgent
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError
+from ccterm.executors.control import socket_directory
+from ccterm.executors.local.executor import LocalExecutor
+from ccterm.models import State
+from ccterm.pipeline.run_control import RunControl
+from ccterm.state_dir import StateDir
+from tests.pipeline.parts import contexts, pipeline, recorder_of, task
+from tests.support.core import EDIT
+from tests.support.git import tip
+
+
+@pytest.fixture
+def state(state_dir: Path) -> StateDir:
+    return StateDir(state_dir).prepare()
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    directory = socket_directory()
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize(
+    ("failing", "kept"), [("collect session", "tree"), ("commit", "tree"), ("collect out", "tree"), ("push", "commit")]
+)
+async def test_a_failure_after_the_agent_keeps_its_work(remote: Path, state: StateDir, sockets: Path, failing: str, kept: str) -> None:
+    recorder = recorder_of(state, task(remote, EDIT))
+    async with pipeline(state, sockets, os.environ, failing) as tested:
+        run = await tested.carry_out(recorder, RunControl())
+    assert (run.state, run.cause) == (State.FAILED, Cause.ENGINE)
+    assert run.salvage is not None
+    directory = Path(run.salvage.directory)
+    if kept == "tree":
+        assert (directory / "tree" / "new.txt").read_text() == "new\n"
+    else:
+        assert run.salvage.commit == run.commit is not None
+        assert b"new.txt" in (directory / "work.patch").read_bytes()
+    assert tip(remote, "agent/x") is None
+
+
+@pytest.mark.parametrize("failing", ["resolve", "checkout", "agent"])
+async def test_a_failure_before_the_agent_has_worked_keeps_nothing(remote: Path, state: StateDir, sockets: Path, failing: str) -> None:
+    recorder = recorder_of(state, task(remote, EDIT))
+    async with pipeline(state, sockets, os.environ, failing) as tested:
+        run = await tested.carry_out(recorder, RunControl())
+    assert (run.state, run.cause, run.salvage) == (State.FAILED, Cause.ENGINE, None)
+
+
+async def test_only_a_run_needs_the_agents_program(remote: Path, state: StateDir, tmp_path: Path) -> None:
+    environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    recorder = recorder_of(state, task(remote, "Add a file", agent="claude"))
+    async with LocalExecutor(state.path, environ=environ) as executor:
+        factory = contexts(state, executor, tmp_path, ClaudeAgent(path=str(tmp_path)), environ=environ)
+        with pytest.raises(PreflightError, match="the Claude CLI was not found"):
+            factory.for_run(recorder.run, recorder)
+        assert factory.for_recovery(recorder.run, recorder).task == recorder.run.task
+        assert factory.for_delivery(recorder.run, recorder).remote.url == str(remote)
+    await recorder.close()
