@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FileFault, TaskNode, FilePosition, Pair
+from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FileFault, FilePosition, Pair, TaskNode
 
 MAX_LINE = 2_000_000
 MAX_KEYS = 40

@@ -11,7 +11,7 @@ from ccterm.draft import FIELDS, Draft
 from ccterm.errors import TaskFileError
 from ccterm.settings.problems import nearest, problem, quoted
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
-from ccterm.tasks_file.nodes import MAX_TASKS, FileFault, TaskNode, FilePosition, Pair, place, plain
+from ccterm.tasks_file.nodes import MAX_TASKS, FileFault, FilePosition, Pair, TaskNode, place, plain
 
 MAX_BYTES = 16 * 1024 * 1024
 _FIELD = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}

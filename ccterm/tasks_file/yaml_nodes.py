@@ -6,7 +6,7 @@ from typing import Protocol
 import yaml
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FileFault, TaskNode, FilePosition, Pair
+from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FileFault, FilePosition, Pair, TaskNode
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML came without libyaml
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
