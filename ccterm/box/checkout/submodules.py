@@ -57,8 +57,8 @@ class SubmoduleCheckout:
                 module = init(directory, submodule.commit, "main")
                 fetch(source, directory, submodule.commit)
                 return module
-            place = os.path.join(self.mirror, "modules", hashlib.sha256(source.url.encode()).hexdigest()[:24])
-            with Mirror(place, source).holding(submodule.commit) as (git, _):
+            kept = os.path.join(self.mirror, "modules", hashlib.sha256(source.url.encode()).hexdigest()[:24])
+            with Mirror(kept, source).holding(submodule.commit) as (git, _):
                 return make_clean(git, directory, submodule.commit, "main")
         except GitError as error:
             raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}") from error
