@@ -1,4 +1,4 @@
-"""The rules for repositories and branch names, as tables, and what git itself says to every name that passes."""
+"""The rules for repositories and branch names, as tables, checked against git itself."""
 
 import re
 import subprocess
@@ -236,13 +236,13 @@ BAD_URLS = [
 
 
 @pytest.mark.parametrize(("text", "kind", "key"), GOOD_URLS, ids=ident)
-def test_a_repository_is_known_by_one_key(text: str, kind: str, key: str) -> None:
+def test_all_spellings_of_a_repository_have_one_key(text: str, kind: str, key: str) -> None:
     remote = parse_remote(text)
     assert (remote.kind, remote.url_key) == (kind, key)
 
 
 @pytest.mark.parametrize(("text", "kind", "key"), GOOD_URLS, ids=ident)
-def test_a_remote_reads_its_own_url_back(text: str, kind: str, key: str) -> None:
+def test_an_address_can_be_parsed_from_its_own_url(text: str, kind: str, key: str) -> None:
     remote = parse_remote(text)
     assert parse_remote(remote.url) == remote
     assert re.fullmatch(r"[A-Za-z0-9._][A-Za-z0-9._-]{16,99}", remote.cache_name)
@@ -270,7 +270,7 @@ def test_a_url_with_a_token_says_where_tokens_belong() -> None:
         parse_remote(USERINFO[0])
 
 
-def test_the_batteries_are_as_long_as_promised() -> None:
+def test_the_tables_are_long_enough() -> None:
     assert len(GOOD_BRANCHES) + len(BAD_BRANCHES) >= 140
     assert len(GOOD_URLS) + len(BAD_URLS) + len(USERINFO) >= 220
 
@@ -286,7 +286,7 @@ def test_the_batteries_are_as_long_as_promised() -> None:
         ("/srv/r.git", "/srv/r.git"),
     ],
 )
-def test_an_ssh_remote_has_an_https_form_and_others_stay(text: str, https: str) -> None:
+def test_an_ssh_address_has_an_https_form_and_others_stay(text: str, https: str) -> None:
     assert parse_remote(text).https().url == https
 
 
@@ -298,7 +298,7 @@ def test_two_repositories_never_share_a_cache_name() -> None:
     assert parse_remote("https://host/a-b").cache_name != parse_remote("https://host/a/b").cache_name
 
 
-def test_a_remote_is_shown_with_host_and_path() -> None:
+def test_an_address_is_shown_with_host_and_path() -> None:
     assert parse_remote("git@host:2222/o/r").display == "git@host:2222/o/r"
     assert shown("https://host:8443/o/r") == '"https://host:8443/o/r"'
 
@@ -311,7 +311,7 @@ pieces = st.sampled_from(
 @given(st.text(max_size=60) | st.lists(pieces, max_size=9).map("".join))
 @example("0:0::")
 @example("a::b")
-def test_any_text_is_a_safe_remote_or_a_remote_error(text: str) -> None:
+def test_any_text_is_a_safe_address_or_an_error(text: str) -> None:
     try:
         remote = parse_remote(text)
     except RemoteError:
@@ -323,7 +323,7 @@ def assert_safe(remote: RemoteAddress) -> None:
     assert remote.url.isprintable()
     assert not remote.url.startswith("-")
     assert not remote.host.startswith("-")
-    assert not re.match(r"[A-Za-z0-9][A-Za-z0-9+.-]*::", remote.url)  # what git takes for the name of a remote helper
+    assert not re.match(r"[A-Za-z0-9][A-Za-z0-9+.-]*::", remote.url)  # git takes this for a remote helper
     assert remote.kind in ("https", "http", "ssh", "path")
     assert "@" not in remote.url.split("/")[2] if remote.kind in ("http", "https") else True
     assert ".." not in remote.path.split("/")

@@ -65,13 +65,13 @@ def is_loopback(host: str) -> bool:
 
 
 def resolve_relative(address: str, parent: str) -> str:
-    """Return a submodule's address; like git, see a relative one from the address of its parent."""
+    """Return a submodule's address; a relative one is resolved against its parent's as git does it."""
     if not address.startswith(("./", "../")):
         return address
-    above = parent.rstrip("/")
+    above, separator = parent.rstrip("/"), "/"
     while address.startswith(("./", "../")):
         if address.startswith("../"):
-            cut = max(above.rfind("/"), above.rfind(":"))
-            above = above[:cut] if above[cut : cut + 1] == "/" else above[: cut + 1].rstrip(":")
+            separator = "/" if "/" in above else ":"  # at the top of host:path a colon is left
+            above = above.rpartition(separator)[0]
         address = address.partition("/")[2]
-    return f"{above}:{address}" if "/" not in above and "@" in above else f"{above}/{address}"
+    return f"{above}{separator}{address}"

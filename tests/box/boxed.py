@@ -17,7 +17,7 @@ from tests.support.waiting import LIMIT, wait_until
 
 
 class Running:
-    """A step program under way. Leaving the block cuts its life line and waits for its end."""
+    """A running step program. Leaving the block closes the pipe by which it watches its parent, and waits for its end."""
 
     def __init__(self, lib: Path, box: Path, program: str, request: Mapping[str, object], *, listen: bool = True, **env: str) -> None:
         (box / "request.json").write_text(json.dumps(request))

@@ -10,12 +10,12 @@ from tests.box.programs import run_program, wrap_git
 from tests.support import git as support
 
 AUTHOR = "Claude Agent <agent@commandcenter.ai>"
-TOKEN = "geheim-token-1234"
+TOKEN = "secret-token-1234"
 AUTHORIZATION = "Authorization: Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
 
 
 class GitBox:
-    """The box of one run. The programs return their reports; `checked_out` and `committed` insist on success."""
+    """The box of one run. Each method returns the report of its program; `start` and `refused` require success."""
 
     def __init__(self, directory: Path, remote: Path | str, *, branch: str = "agent/work", mirror: str | None = "../mirror") -> None:
         self.directory, self.branch, self._mirror = directory, branch, mirror
@@ -37,18 +37,18 @@ class GitBox:
 
     @property
     def out(self) -> Path:
-        """What commit left."""
+        """The outputs of the step commit."""
         return self.directory / "out"
 
     def run(self, program: str, request: Mapping[str, object]) -> dict[str, Any]:
-        """Run a program and return its report; its stderr must be empty, for it holds nothing but tracebacks."""
+        """Run a program and return its report; its stderr must be empty, because only tracebacks go there."""
         ended = run_program(program, request, self.directory, env=self.env, humble=self.humble)
         assert not ended.stderr
         assert ended.code == 0
         return ended.report
 
     def resolve(self, **fields: object) -> dict[str, Any]:
-        """Run resolve; what it found is the start of the steps to come."""
+        """Run resolve; its result is the start of the following steps."""
         report = self.run("resolve", {"remote": self.remote, "branch": self.branch, "base": None, **fields})
         self.base, self.tip = report.get("base"), report.get("tip")
         return report
@@ -97,16 +97,16 @@ class GitBox:
         return [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]]
 
 
-def box_on(directory: Path, sins: Callable[[Path], object] = lambda _: None, files: Mapping[str, str] | None = None) -> GitBox:
-    """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `sins` writes into its working copy."""
+def box_on(directory: Path, prepare: Callable[[Path], object] = lambda _: None, files: Mapping[str, str] | None = None) -> GitBox:
+    """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `prepare` writes into its working copy."""
     source = support.make_repository(directory / "source", {"README.md": "# Example\n", "src/main.py": "print(1)\n", **(files or {})})
-    sins(source)
+    prepare(source)
     support.commit_files(source, {})
     return GitBox(directory / "box", source).start()
 
 
 def write(tree: Path, name: str | bytes, content: str = "x\n") -> None:
-    """Write a file of any name that the file system takes."""
+    """Write a file of any name that the file system accepts."""
     path = tree / os.fsdecode(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
@@ -119,10 +119,10 @@ def write_all(tree: Path, names: Iterable[str | bytes], content: str = "x\n") ->
 
 
 def spying_git(directory: Path) -> Path:
-    """Make a directory with a git that writes down its arguments and environment names, below `directory`."""
+    """Make a directory with a git that records its arguments and environment names, below `directory`."""
     return wrap_git(directory, f'printf "%s\\n" "$*" >> {directory}/argv\nexec $git "$@"')
 
 
 def old_git(directory: Path) -> Path:
-    """Make a directory with a git that says it is old and knows no configuration by GIT_CONFIG_COUNT."""
+    """Make a directory with a git that claims to be old and ignores GIT_CONFIG_COUNT."""
     return wrap_git(directory, 'case "$*" in *version) echo "git version 2.25.1"; exit;; esac\nunset GIT_CONFIG_COUNT\nexec $git "$@"')

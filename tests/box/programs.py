@@ -24,7 +24,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: its frames, its one report, and what it said on stderr."""
+    """How a program ended: its frames, its one report, and its stderr."""
 
     code: int
     frames: list[dict[str, Any]]
@@ -38,7 +38,7 @@ class Ended:
 
 
 def guest_bundle(directory: Path) -> Path:
-    """Make what a box has as BOX_LIB below `directory`, out of links; return it."""
+    """Make the guest bundle below `directory` from links; return it."""
     lib = directory / "box-lib"
     if not lib.exists():
         (lib / "ccterm").mkdir(parents=True)
@@ -58,7 +58,7 @@ def start_program(
     humble: bool = False,
     name: str | None = None,
 ) -> "subprocess.Popen[str]":
-    """Start a program in the box directory; its stdin is empty. `humble`: as root, it has no more rights than an owner has.
+    """Start a program in the box directory; its stdin is empty. `humble`: even as root, it has only the rights of an ordinary owner.
 
     `name`: of the request file, for several at once in one box.
     """

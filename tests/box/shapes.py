@@ -87,7 +87,7 @@ def fork_storm() -> None:
 
 
 def runaway() -> None:
-    """No process of it lives longer than it takes to fork the next."""
+    """No process of it lives longer than it takes to fork the next one."""
 
     def run() -> None:
         while True:
@@ -115,7 +115,7 @@ def env_cleared() -> None:
 
 
 def zombie_parent() -> None:
-    """The parent is dead and not buried by us; what it left lives on."""
+    """The parent is a zombie; its children live on."""
 
     def child() -> None:
         forked(nothing)
@@ -125,7 +125,7 @@ def zombie_parent() -> None:
 
 
 def uninterruptible() -> None:
-    """A process waits in vfork for its child: as near to a D state as one gets without a broken disk."""
+    """A process waits in vfork for its child: the nearest thing to a D state without a broken disk."""
 
     def child() -> None:
         if ctypes.CDLL(None).vfork() == 0:

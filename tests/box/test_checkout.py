@@ -52,7 +52,7 @@ def test_the_tree_knows_tags_but_no_remote(box: GitBox) -> None:
     assert support.branches(box.tree) == {"agent/work": box.base}
 
 
-def test_the_address_of_the_remote_stands_nowhere(box: GitBox) -> None:
+def test_the_address_of_the_remote_is_stored_nowhere(box: GitBox) -> None:
     box.start()
     files = [path for place in (box.tree, box.clean) for path in place.rglob("*") if path.is_file()]
     assert [path for path in files if box.remote.encode() in path.read_bytes()] == []
@@ -96,13 +96,13 @@ def test_an_existing_branch_is_checked_out_at_its_tip(tmp_path: Path, remote: Pa
     assert (box.tree / "other").exists()
 
 
-def test_an_empty_repository_gives_an_unborn_branch(tmp_path: Path) -> None:
+def test_an_empty_repository_leads_to_an_unborn_branch(tmp_path: Path) -> None:
     box = GitBox(tmp_path / "box", support.make_bare(tmp_path / "empty.git")).start()
     assert support.git(box.tree, "symbolic-ref", "HEAD") == "refs/heads/agent/work"
     assert support.git(box.tree, "status", "--porcelain") == ""
 
 
-def test_a_commit_on_no_branch_is_fetched_by_its_name(tmp_path: Path, remote: Path) -> None:
+def test_a_commit_on_no_branch_is_fetched_by_its_id(tmp_path: Path, remote: Path) -> None:
     lost = support.tip(remote, "other")
     support.git(remote, "branch", "-D", "other")
     box = GitBox(tmp_path / "box", remote)
@@ -111,7 +111,7 @@ def test_a_commit_on_no_branch_is_fetched_by_its_name(tmp_path: Path, remote: Pa
     assert support.git(box.tree, "rev-parse", "HEAD") == lost
 
 
-def test_a_commit_that_the_remote_does_not_have_has_moved(box: GitBox) -> None:
+def test_a_commit_that_the_remote_lacks_is_reported_as_moved(box: GitBox) -> None:
     box.base = "1" * 40
     report = box.checkout()
     assert (report["ok"], report["reason"]) == (False, "moved")
@@ -123,7 +123,7 @@ def test_a_missing_remote_is_not_found(tmp_path: Path) -> None:
     assert box.checkout()["reason"] == "not_found"
 
 
-def test_without_a_mirror_the_remote_is_fetched_from(tmp_path: Path, remote: Path) -> None:
+def test_without_a_mirror_everything_comes_from_the_remote(tmp_path: Path, remote: Path) -> None:
     box = GitBox(tmp_path / "box", remote, mirror=None).start()
     assert commits(box.tree) == 3
     assert not (tmp_path / "mirror").exists()
@@ -151,7 +151,7 @@ def test_a_sha256_repository_works(tmp_path: Path) -> None:
     assert box.push(commit)["verified"]
 
 
-def test_a_shallow_checkout_has_the_last_commits_only(tmp_path: Path, remote: Path) -> None:
+def test_a_shallow_checkout_has_only_the_last_commits(tmp_path: Path, remote: Path) -> None:
     box = GitBox(tmp_path / "box", remote).start(depth=2)
     assert commits(box.tree) == 2
     assert not (tmp_path / "mirror").exists()
@@ -194,7 +194,7 @@ def test_a_remote_that_cannot_filter_is_noted(tmp_path: Path, remote: Path) -> N
     assert "does not filter" in report["notes"][0]
 
 
-def test_the_token_opens_the_remote_and_is_kept_nowhere(tmp_path: Path, remote: Path) -> None:
+def test_the_token_gives_access_and_is_stored_nowhere(tmp_path: Path, remote: Path) -> None:
     with GitServer(tmp_path, token=TOKEN) as server:
         box = GitBox(tmp_path / "box", server.url("remote.git"))
         box.env["CCTERM_GIT_HEADER"] = AUTHORIZATION
@@ -225,7 +225,7 @@ def test_lfs_files_are_put_in_place(tmp_path: Path, box: GitBox) -> None:
     assert (tmp_path / "lfs-calls").read_text() == f"fetch origin {box.base}\ncheckout\n"
 
 
-def test_a_full_disk_is_its_own_reason(tmp_path: Path, box: GitBox) -> None:
+def test_a_full_disk_has_its_own_reason(tmp_path: Path, box: GitBox) -> None:
     full = wrap_git(
         tmp_path / "full",
         'case "$*" in *" fetch "*) echo "fatal: write error: No space left on device" >&2; exit 128;; esac\nexec $git "$@"',

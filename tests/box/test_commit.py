@@ -1,4 +1,4 @@
-"""One commit of what an agent left."""
+"""One commit of an agent's work."""
 
 import os
 import shutil
@@ -38,12 +38,12 @@ def test_added_changed_and_deleted_files_become_one_commit_on_the_base(box: GitB
     }
 
 
-def test_no_change_is_no_commit(box: GitBox) -> None:
+def test_without_a_change_there_is_no_commit(box: GitBox) -> None:
     report = box.commit()
     assert (report["ok"], report["commit"], report["files"], report["refusals"]) == (True, None, 0, [])
 
 
-def test_author_and_committer_are_the_given_one(box: GitBox) -> None:
+def test_author_and_committer_are_as_requested(box: GitBox) -> None:
     (box.tree / "new").write_text("x")
     commit = box.new_commit(author="Ada L. <ada@example.com>")
     assert support.git(box.clean, "log", "-1", "--format=%an|%ae|%cn|%ce", commit) == "Ada L|ada@example.com|Ada L|ada@example.com"
@@ -104,7 +104,7 @@ def test_the_rules_of_the_tree_decide_what_is_ignored(box: GitBox) -> None:
     }
 
 
-def test_a_tracked_path_stays_tracked_though_it_is_ignored_now(box: GitBox) -> None:
+def test_a_tracked_path_stays_tracked_when_it_becomes_ignored(box: GitBox) -> None:
     (box.tree / ".gitignore").write_text("src/\n")
     (box.tree / "src/main.py").write_text("print(2)\n")
     (box.tree / "src/new.py").write_text("")
@@ -113,21 +113,21 @@ def test_a_tracked_path_stays_tracked_though_it_is_ignored_now(box: GitBox) -> N
     assert "src/new.py" not in files
 
 
-def test_rules_outside_the_tree_ignore_nothing(box: GitBox) -> None:
+def test_ignore_rules_outside_the_tree_have_no_effect(box: GitBox) -> None:
     (box.tree / ".git/info").mkdir(exist_ok=True)
     (box.tree / ".git/info/exclude").write_text("*\n")
     (box.tree / "new").write_text("x")
     assert "new" in box.committed_files()
 
 
-def test_odd_but_honest_names_are_taken(box: GitBox) -> None:
+def test_odd_but_valid_names_are_accepted(box: GitBox) -> None:
     names = {":(top)x", ":x", "-n", "a b", "*", "[x]", "#x", "!x", '"q"', "ünï", "\\x", "trailing "}
     for name in names:
         (box.tree / name).write_text(name)
     assert {name: name.encode() for name in names}.items() <= box.committed_files().items()
 
 
-def test_empty_directories_are_nothing(box: GitBox) -> None:
+def test_empty_directories_are_no_change(box: GitBox) -> None:
     (box.tree / "empty/inner").mkdir(parents=True)
     assert box.commit()["commit"] is None
 
@@ -147,14 +147,14 @@ def test_a_moved_head_does_not_matter(box: GitBox) -> None:
     assert support.git(box.clean, "rev-parse", f"{box.new_commit()}^") == box.base
 
 
-def test_without_a_git_directory_the_tree_counts_all_the_same(box: GitBox) -> None:
+def test_a_tree_without_its_git_directory_is_committed_too(box: GitBox) -> None:
     shutil.rmtree(box.tree / ".git")
     (box.tree / "new").write_text("x")
     assert "new" in box.committed_files()
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "nothing"])
-def test_a_tree_that_is_no_directory_any_more_is_a_plain_failure(box: GitBox, kind: str) -> None:
+def test_a_tree_that_is_no_longer_a_directory_is_reported(box: GitBox, kind: str) -> None:
     shutil.rmtree(box.tree)
     if kind == "file":
         box.tree.write_text("x")
@@ -165,11 +165,11 @@ def test_a_tree_that_is_no_directory_any_more_is_a_plain_failure(box: GitBox, ki
     assert "no longer a directory" in report["detail"]
 
 
-def test_a_base_that_is_not_there_is_a_plain_failure(box: GitBox) -> None:
+def test_a_missing_base_is_reported(box: GitBox) -> None:
     assert box.commit(base="1" * 40)["reason"] == "base"
 
 
-def test_the_base_may_be_emptied(box: GitBox) -> None:
+def test_everything_may_be_deleted(box: GitBox) -> None:
     for path in box.tree.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -190,14 +190,14 @@ def test_many_files(box: GitBox) -> None:
     assert box.commit()["files"] == 2000
 
 
-def test_nothing_but_the_reference_stays_in_the_clean_directory(box: GitBox) -> None:
+def test_only_the_ref_stays_in_the_clean_directory(box: GitBox) -> None:
     before = {path.name for path in box.clean.iterdir()}
     (box.tree / "new").write_text("x")
     box.new_commit()
     assert {path.name for path in box.clean.iterdir()} == before
 
 
-def test_a_full_disk_is_its_own_reason(tmp_path: Path, box: GitBox) -> None:
+def test_a_full_disk_has_its_own_reason(tmp_path: Path, box: GitBox) -> None:
     (box.tree / "new").write_bytes(os.urandom(4 << 20))
     place = tmp_path / "small"
     place.mkdir()
@@ -210,7 +210,7 @@ def test_a_full_disk_is_its_own_reason(tmp_path: Path, box: GitBox) -> None:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_an_unreadable_file_of_the_agent_is_taken(box: GitBox) -> None:
+def test_an_unreadable_file_of_the_agents_is_committed(box: GitBox) -> None:
     (box.tree / "closed").mkdir()
     (box.tree / "closed/secret").write_text("x")
     (box.tree / "README.md").write_text("other")

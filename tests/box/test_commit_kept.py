@@ -1,4 +1,4 @@
-"""What a commit leaves beside the commit: bundle, patch, changes, added bytes, and copies of what was refused."""
+"""What the step commit writes besides the commit: bundle, patch, changes, added bytes, and copies of what was refused."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
     return GitBox(tmp_path / "box", make_remote({"README.md": "# Example\n", "src/main.py": "print(1)\n"})).start()
 
 
-def test_the_bundle_brings_the_commit_to_whoever_has_the_base(tmp_path: Path, box: GitBox) -> None:
+def test_the_bundle_adds_the_commit_to_a_repository_with_the_base(tmp_path: Path, box: GitBox) -> None:
     (box.tree / "new").write_text("x")
     commit = box.new_commit()
     other = tmp_path / "other"
@@ -67,7 +67,7 @@ def test_each_change_says_where_its_added_bytes_are(box: GitBox) -> None:
     }
 
 
-def test_a_renamed_file_names_where_its_content_lives_on(box: GitBox) -> None:
+def test_a_renamed_file_names_its_new_path(box: GitBox) -> None:
     (box.tree / "src/main.py").rename(box.tree / "moved.py")
     (box.tree / "README.md").unlink()
     box.new_commit()
@@ -85,7 +85,7 @@ def test_a_gutted_file_says_how_many_lines_it_had(tmp_path: Path) -> None:
     assert {change["path"]: change.get("old_lines") for change in told} == {"long.txt": 50, "short.txt": None}
 
 
-def test_the_added_bytes_hold_all_that_is_new_and_nothing_old(box: GitBox) -> None:
+def test_the_added_bytes_are_everything_new_and_nothing_old(box: GitBox) -> None:
     (box.tree / "README.md").write_text("# Example\n++ NEW-LINE\n--- a\n")
     (box.tree / "NEW-NAME").write_bytes(b"\0NEW-BINARY")
     (box.tree / "link").symlink_to("NEW-TARGET")
@@ -105,7 +105,7 @@ def test_attributes_cannot_hide_lines_from_the_added_bytes(box: GitBox) -> None:
     assert b"SECRET-LINE" in (box.out / "added.bin").read_bytes()
 
 
-def test_a_name_that_is_not_utf8_stands_as_surrogates(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_written_with_surrogates(tmp_path: Path) -> None:
     source = support.make_repository(tmp_path / "source", {"README.md": "x"})
     (source / os.fsdecode(b"caf\xe9")).write_text("1")
     support.commit_files(source, {})
@@ -142,13 +142,13 @@ def test_links_and_fifos_are_listed_and_not_opened(box: GitBox) -> None:
     assert copies(box) == {"link": None, "fifo": None}
 
 
-def test_without_refusals_there_is_no_such_directory(box: GitBox) -> None:
+def test_without_refusals_there_is_no_directory_for_them(box: GitBox) -> None:
     (box.tree / "new").write_text("x")
     box.new_commit()
     assert not (box.out / "refused").exists()
 
 
-def test_copies_are_there_when_nothing_else_is(box: GitBox) -> None:
+def test_refused_files_are_copied_even_without_a_commit(box: GitBox) -> None:
     (box.tree / "link").symlink_to("/etc/passwd")
     report = box.commit()
     assert (report["commit"], sorted(path.name for path in box.out.iterdir())) == (None, ["refused"])

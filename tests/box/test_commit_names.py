@@ -1,4 +1,4 @@
-"""Names that may not enter a commit, each rule with its sibling: the same sin is fine where the base holds it already."""
+"""Names that may not enter a commit, and for each rule the same in the base, where it is accepted."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Start = Callable[..., GitBox]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Return a box: start(sins, files), see box_on."""
+    """Return a box: start(prepare, files), see box_on."""
     return partial(box_on, tmp_path)
 
 
@@ -46,13 +46,13 @@ def test_names_that_some_system_takes_for_git_are_refused(start: Start) -> None:
     assert {int(path.split("/")[0]) for _, path in refused} == set(range(len(DOTGIT)))
 
 
-def test_one_at_the_top_is_refused_too(start: Start) -> None:
+def test_such_a_name_at_the_top_is_refused_too(start: Start) -> None:
     box = start()
     write(box.tree, ".GIT/config")
     assert box.refused() == [("dotgit", ".GIT")]
 
 
-def test_names_that_only_begin_like_it_are_fine(start: Start) -> None:
+def test_names_that_only_begin_like_it_are_accepted(start: Start) -> None:
     box = start()
     names = {".gitkeep", ".github/x", "git", "x.git", ".git-keep", "dev\\x2dsda.device", "git~x", "a:b"}
     write_all(box.tree, names)
@@ -66,7 +66,7 @@ def test_names_that_cannot_be_shown_are_refused(start: Start) -> None:
     assert [rule for rule, _ in box.refused()] == ["name"] * len(names)
 
 
-def test_such_names_in_the_base_are_fine(start: Start) -> None:
+def test_such_names_in_the_base_are_accepted(start: Start) -> None:
     names = (b"new\nline", b"\xff\xfe", b"dir\x01/file")
     box = start(lambda source: write_all(source, names, "1"))
     write_all(box.tree, names, "2")
@@ -74,7 +74,7 @@ def test_such_names_in_the_base_are_fine(start: Start) -> None:
     assert [files[os.fsdecode(name)] for name in names] == [b"2"] * 3
 
 
-def test_a_new_file_in_a_directory_with_such_a_name_is_fine_too(start: Start) -> None:
+def test_a_new_file_in_a_directory_with_such_a_name_is_accepted_too(start: Start) -> None:
     box = start(lambda source: write(source, b"d\xff/old"))
     write(box.tree, b"d\xff/new")
     assert os.fsdecode(b"d\xff/new") in box.committed_files()
@@ -87,14 +87,14 @@ def test_a_path_that_is_too_deep_is_refused(start: Start) -> None:
     assert box.refused() == [("depth", "d/" * 64 + "file")]
 
 
-def test_a_bottomless_directory_is_refused_where_it_gets_too_deep(start: Start) -> None:
+def test_an_endless_chain_of_directories_is_refused_where_it_gets_too_deep(start: Start) -> None:
     box = start()
     write(box.tree, "deeper/" * 300 + "file")
     ((rule, path),) = box.refused()
     assert (rule, path.count("/")) == ("depth", 64)
 
 
-def test_a_deep_path_of_the_base_is_fine(start: Start) -> None:
+def test_a_deep_path_in_the_base_is_accepted(start: Start) -> None:
     name = "d/" * 70 + "file"
     box = start(files={name: "1"})
     write(box.tree, name, "2")

@@ -14,11 +14,11 @@ Start = Callable[..., GitBox]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Return a box: start(sins, files), see box_on."""
+    """Return a box: start(prepare, files), see box_on."""
     return partial(box_on, tmp_path)
 
 
-def test_a_nested_repository_is_refused_by_name_and_the_rest_is_taken(start: Start) -> None:
+def test_a_nested_repository_is_refused_by_name_and_the_rest_is_committed(start: Start) -> None:
     box = start()
     support.make_repository(box.tree / "vendor/lib", {"x": "1"})
     write(box.tree, "vendor/mine")
@@ -27,7 +27,7 @@ def test_a_nested_repository_is_refused_by_name_and_the_rest_is_taken(start: Sta
     assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "vendor/mine"}
 
 
-def test_a_repository_begun_among_tracked_files_leaves_them_as_they_were(start: Start) -> None:
+def test_a_repository_created_among_tracked_files_leaves_them_unchanged(start: Start) -> None:
     box = start()
     support.git(box.tree / "src", "init", "--quiet")
     write(box.tree, "src/main.py", "print(2)\n")
@@ -48,13 +48,13 @@ def test_a_bare_repository_under_any_name_is_refused(start: Start) -> None:
     assert box.refused() == [("nested", "harmless")]
 
 
-def test_a_tree_that_was_made_a_bare_repository_is_refused(start: Start) -> None:
+def test_a_tree_that_became_a_bare_repository_is_refused(start: Start) -> None:
     box = start()
     support.git(box.tree, "init", "--quiet", "--bare", ".")
     assert {("nested", "HEAD"), ("nested", "objects"), ("nested", "refs")} <= set(box.refused())
 
 
-def test_a_nested_repository_in_an_ignored_place_is_skipped(start: Start) -> None:
+def test_an_ignored_nested_repository_is_skipped(start: Start) -> None:
     box = start(lambda source: write(source, ".gitignore", "node_modules/\n"))
     support.make_repository(box.tree / "node_modules/lib", {"x": "1"})
     write(box.tree, "new")
@@ -67,7 +67,7 @@ def bare_fixture(source: Path) -> None:
     write(source, "fixtures/repo/refs/keep")
 
 
-def test_a_bare_repository_in_the_base_is_fine(start: Start) -> None:
+def test_a_bare_repository_in_the_base_is_accepted(start: Start) -> None:
     box = start(bare_fixture)
     write(box.tree, "fixtures/repo/description", "mine\n")
     write(box.tree, "fixtures/repo/refs/new")

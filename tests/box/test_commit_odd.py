@@ -1,4 +1,4 @@
-"""Honest but odd repositories, and what conversion does to files."""
+"""Valid but odd repositories, and the effect of conversions on files."""
 
 import hashlib
 import shutil
@@ -54,7 +54,7 @@ def test_removing_the_attributes_changes_no_other_file(start: Start) -> None:
     assert (report["files"], report["deleted"]) == (1, 1)
 
 
-def test_attributes_that_git_cannot_follow_are_a_note(start: Start) -> None:
+def test_attributes_that_git_cannot_apply_lead_to_a_note(start: Start) -> None:
     box = start({"README.md": b"x\n"})
     (box.tree / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n*.q working-tree-encoding=NO-SUCH\n")
     (box.tree / "plain.txt").write_text("plain\n")
@@ -65,7 +65,7 @@ def test_attributes_that_git_cannot_follow_are_a_note(start: Start) -> None:
     assert len(report["notes"]) == 2
 
 
-def test_very_many_such_files_are_taken_all_the_same(start: Start) -> None:
+def test_a_large_number_of_such_files_is_committed_too(start: Start) -> None:
     box = start({"README.md": b"x\n"})
     (box.tree / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n")
     for number in range(600):
@@ -101,7 +101,7 @@ def test_changed_and_new_lfs_files_are_refused(start: Start) -> None:
     assert box.refused(lfs=True) == [("lfs", "a.bin"), ("lfs", "new.bin")]
 
 
-def test_a_new_pointer_is_taken_as_it_is(start: Start) -> None:
+def test_a_new_pointer_is_committed_unchanged(start: Start) -> None:
     box = lfs_repository(start)
     (box.tree / "new.bin").write_bytes(HELLO)
     assert box.committed_files(lfs=True)["new.bin"] == HELLO
@@ -125,7 +125,7 @@ BAD_TREES: dict[str, tuple[bytes, ...]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_TREES)
-def test_bad_trees_in_old_history_are_not_judged(tmp_path: Path, kind: str) -> None:
+def test_bad_trees_in_old_history_are_not_checked(tmp_path: Path, kind: str) -> None:
     remote = support.make_bare(tmp_path / "remote.git")
     good = support.add_commit(remote, {"a": "1\n"})
     blob = support.git(remote, "hash-object", "-w", "--stdin", stdin=b"x\n")
@@ -145,7 +145,7 @@ def test_bad_trees_in_old_history_are_not_judged(tmp_path: Path, kind: str) -> N
     assert box.push(commit)["verified"]
 
 
-def test_modes_and_padding_of_old_in_the_base_itself_are_fine(tmp_path: Path) -> None:
+def test_outdated_modes_and_padding_in_the_base_are_accepted(tmp_path: Path) -> None:
     remote = support.make_bare(tmp_path / "remote.git")
     support.add_commit(remote, {"a": "1\n"})
     blob = support.git(remote, "hash-object", "-w", "--stdin", stdin=b"x\n")
@@ -163,7 +163,7 @@ def test_modes_and_padding_of_old_in_the_base_itself_are_fine(tmp_path: Path) ->
     [b"author nobody 1 +0000", b"author A <a@b> 99999999999999999999 +0000", b"author  <a@b> 1 +0000"],
     ids=["no-mail", "date", "no-name"],
 )
-def test_bad_commits_in_the_history_are_not_judged(tmp_path: Path, author: bytes) -> None:
+def test_bad_commits_in_the_history_are_not_checked(tmp_path: Path, author: bytes) -> None:
     remote = support.make_bare(tmp_path / "remote.git")
     good = support.add_commit(remote, {"a": "1\n"})
     tree = support.git(remote, "rev-parse", f"{good}^{{tree}}").encode()
@@ -174,7 +174,7 @@ def test_bad_commits_in_the_history_are_not_judged(tmp_path: Path, author: bytes
     assert box.push(box.new_commit())["verified"]
 
 
-def test_a_replaced_git_directory_is_only_dropped(start: Start) -> None:
+def test_a_replaced_git_directory_is_ignored(start: Start) -> None:
     box = start({"README.md": b"x\n"})
     shutil.rmtree(box.tree / ".git")
     (box.tree / ".git").write_text("gitdir: /etc\n")

@@ -1,4 +1,4 @@
-"""What may not enter a commit, each rule with its sibling: the same sin is fine where the base holds it already."""
+"""What may not enter a commit, and for each rule the same in the base, where it is accepted."""
 
 import contextlib
 import os
@@ -17,11 +17,11 @@ Start = Callable[..., GitBox]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Return a box: start(sins, files), see box_on."""
+    """Return a box: start(prepare, files), see box_on."""
     return partial(box_on, tmp_path)
 
 
-def test_links_that_leave_are_refused(start: Start) -> None:
+def test_links_out_of_the_tree_are_refused(start: Start) -> None:
     box = start()
     targets = ("/etc/passwd", "../outside", "src/../../x", ".git/config", "src/../.git", "./.GIT/hooks", "/")
     for number, target in enumerate(targets):
@@ -29,7 +29,7 @@ def test_links_that_leave_are_refused(start: Start) -> None:
     assert box.refused() == [("symlink", f"link{number}") for number in range(len(targets))]
 
 
-def test_links_that_stay_are_fine(start: Start) -> None:
+def test_links_within_the_tree_are_accepted(start: Start) -> None:
     box = start()
     targets = ("src/main.py", "src/../README.md", "nowhere", "./src", "src//main.py")
     for number, target in enumerate(targets):
@@ -38,13 +38,13 @@ def test_links_that_stay_are_fine(start: Start) -> None:
     assert [files[f"link{number}"].decode() for number in range(len(targets))] == list(targets)
 
 
-def test_links_that_leave_are_fine_in_the_base(start: Start) -> None:
+def test_links_out_of_the_tree_are_accepted_in_the_base(start: Start) -> None:
     box = start(lambda source: (source / "link").symlink_to("/etc/passwd"))
     write(box.tree, "new")
     assert box.committed_files()["link"] == b"/etc/passwd"
 
 
-def test_a_link_of_the_base_that_was_turned_elsewhere_is_judged(start: Start) -> None:
+def test_a_changed_link_of_the_base_is_checked(start: Start) -> None:
     box = start(lambda source: (source / "link").symlink_to("/etc/passwd"))
     (box.tree / "link").unlink()
     (box.tree / "link").symlink_to("/etc/shadow")
@@ -52,7 +52,7 @@ def test_a_link_of_the_base_that_was_turned_elsewhere_is_judged(start: Start) ->
     assert support.files_at(box.clean, box.base or "")["link"] == b"/etc/passwd"
 
 
-def test_a_directory_replaced_by_a_link_that_leaves_stays_as_it_was(start: Start) -> None:
+def test_a_directory_replaced_by_a_link_out_of_the_tree_is_left_unchanged(start: Start) -> None:
     box = start()
     (box.tree / "src/main.py").unlink()
     (box.tree / "src").rmdir()
@@ -78,7 +78,7 @@ def test_a_fifo_and_a_socket_are_refused(start: Start) -> None:
         assert box.refused() == [("special", "fifo"), ("special", "sock")]
 
 
-def test_a_tracked_file_replaced_by_a_fifo_stays_as_it_was(start: Start) -> None:
+def test_a_tracked_file_replaced_by_a_fifo_is_left_unchanged(start: Start) -> None:
     box = start()
     (box.tree / "README.md").unlink()
     os.mkfifo(box.tree / "README.md")
@@ -95,7 +95,7 @@ def test_a_fifo_among_ignored_paths_is_skipped(start: Start) -> None:
 
 
 @pytest.mark.parametrize("name", [".gitignore", ".gitattributes", ".gitmodules", "src/.gitignore"])
-def test_a_fifo_where_git_looks_for_its_rules_stops_nothing(start: Start, name: str) -> None:
+def test_a_fifo_in_place_of_gitignore_does_not_block(start: Start, name: str) -> None:
     box = start()
     os.mkfifo(box.tree / name)
     write(box.tree, "src/new")
@@ -118,26 +118,26 @@ def test_a_sparse_file_in_place_of_a_tracked_one_is_not_read(start: Start) -> No
     assert [refusal["rule"] for refusal in report["refusals"]] == ["size"]
 
 
-def test_a_large_file_of_the_base_is_fine(start: Start) -> None:
+def test_a_large_file_in_the_base_is_accepted(start: Start) -> None:
     box = start(files={"big": "x" * 5000})
     write(box.tree, "new", "y")
     assert box.new_commit(max_file_bytes=1000)
 
 
-def test_a_large_file_that_was_changed_is_judged(start: Start) -> None:
+def test_a_changed_large_file_is_refused(start: Start) -> None:
     box = start(files={"big": "x" * 5000})
     write(box.tree, "big", "y" * 5000)
     assert box.refused(max_file_bytes=1000) == [("size", "big")]
 
 
-def test_too_many_bytes_in_all_are_refused_from_where_they_do_not_fit(start: Start) -> None:
+def test_files_beyond_the_total_size_are_refused(start: Start) -> None:
     box = start()
     for name in ("a", "b", "c"):
         write(box.tree, name, name * 400)
     assert box.refused(max_total_bytes=1000) == [("total", "c")]
 
 
-def test_a_gitmodules_file_that_git_finds_dangerous_is_refused_and_the_rest_taken(start: Start) -> None:
+def test_a_gitmodules_file_that_git_rejects_is_refused_and_the_rest_committed(start: Start) -> None:
     box = start()
     write(box.tree, ".gitmodules", '[submodule "x"]\n\tpath = x\n\turl = -u./evil\n')
     write(box.tree, "new")
@@ -146,13 +146,13 @@ def test_a_gitmodules_file_that_git_finds_dangerous_is_refused_and_the_rest_take
     assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "new"}
 
 
-def test_such_a_file_in_the_base_is_fine(start: Start) -> None:
+def test_such_a_file_in_the_base_is_accepted(start: Start) -> None:
     box = start(files={".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = -u./evil\n'})
     write(box.tree, "new")
     assert "new" in box.committed_files()
 
 
-def test_a_refused_change_leaves_the_base_version(start: Start) -> None:
+def test_a_refused_change_leaves_the_version_of_the_base(start: Start) -> None:
     box = start()
     write(box.tree, "src/main.py", "x" * 2000)
     write(box.tree, "new")
@@ -160,7 +160,7 @@ def test_a_refused_change_leaves_the_base_version(start: Start) -> None:
     assert support.files_at(box.clean, report["commit"])["src/main.py"] == b"print(1)\n"
 
 
-def test_very_many_refusals_are_counted_and_listed_in_part(start: Start) -> None:
+def test_a_large_number_of_refusals_is_counted_and_listed_in_part(start: Start) -> None:
     box = start()
     for number in range(600):
         (box.tree / f"link{number}").symlink_to("/etc")

@@ -1,4 +1,4 @@
-"""The commit message: whose subject it is, and what is done to it."""
+"""The commit message: where its subject comes from, and how it is tidied."""
 
 import shutil
 from pathlib import Path
@@ -25,27 +25,27 @@ def subject(box: GitBox, **fields: object) -> str:
     return found
 
 
-def test_the_users_comes_first(box: GitBox) -> None:
+def test_the_subject_of_the_user_comes_first(box: GitBox) -> None:
     support.commit_files(box.tree, {}, "Agent's words")
     assert subject(box, subject="User's words") == "User's words"
 
 
-def test_the_agents_last_own_commit_comes_next(box: GitBox) -> None:
+def test_that_of_the_agents_last_own_commit_comes_next(box: GitBox) -> None:
     support.commit_files(box.tree, {"one": "1"}, "First words")
     support.commit_files(box.tree, {"two": "2"}, "Last words\n\nand more\n")
     assert subject(box) == "Last words"
 
 
-def test_without_one_it_is_the_first_line_of_the_prompt(box: GitBox) -> None:
+def test_otherwise_it_is_the_first_line_of_the_prompt(box: GitBox) -> None:
     assert subject(box, fallback="\n  Add a licence  \nand more") == "Add a licence"
 
 
-def test_the_bases_own_commit_is_not_the_agents(box: GitBox) -> None:
+def test_the_base_is_not_a_commit_of_the_agents(box: GitBox) -> None:
     support.git(box.tree, "checkout", "--quiet", "--detach")
     assert subject(box) == "Do the task"
 
 
-def test_an_older_commit_is_not_the_agents(tmp_path: Path, make_remote: MakeRemote) -> None:
+def test_an_older_commit_is_not_one_of_the_agents(tmp_path: Path, make_remote: MakeRemote) -> None:
     remote = make_remote()
     support.add_commit(remote, {"b": "2"}, message="Second")
     box = GitBox(tmp_path / "box", remote).start()
@@ -53,13 +53,13 @@ def test_an_older_commit_is_not_the_agents(tmp_path: Path, make_remote: MakeRemo
     assert subject(box) == "Do the task"
 
 
-def test_a_ref_that_was_packed_is_read(box: GitBox) -> None:
+def test_a_packed_ref_is_read(box: GitBox) -> None:
     support.commit_files(box.tree, {}, "Agent's words")
     support.git(box.tree, "pack-refs", "--all")
     assert subject(box) == "Agent's words"
 
 
-def test_a_commit_that_was_packed_away_falls_back(box: GitBox) -> None:
+def test_a_packed_commit_is_not_read(box: GitBox) -> None:
     support.commit_files(box.tree, {}, "Agent's words")
     support.git(box.tree, "gc", "--quiet", "--prune=now")
     assert subject(box) == "Do the task"
@@ -95,13 +95,13 @@ def spoil(box: GitBox, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["garbage", "link", "head-leaves", "head-binary", "head-fifo", "git-link"])
-def test_what_cannot_be_read_plainly_falls_back(box: GitBox, how: str) -> None:
+def test_a_damaged_git_directory_is_not_read(box: GitBox, how: str) -> None:
     support.commit_files(box.tree, {}, "Agent's words")
     spoil(box, how)
     assert subject(box) == "Do the task"
 
 
-def test_a_commit_that_unpacks_without_end_is_read_in_part(box: GitBox) -> None:
+def test_a_compressed_bomb_is_read_in_part(box: GitBox) -> None:
     support.commit_files(box.tree, {}, "Agent's words")
     spoil(box, "bomb")
     assert set(subject(box)) == {"A", "…"}
@@ -120,7 +120,7 @@ def test_a_commit_that_unpacks_without_end_is_read_in_part(box: GitBox) -> None:
     ],
     ids=["at-a-word", "no-word", "controls", "spaces", "just-fits", "surrogate", "unicode"],
 )
-def test_it_is_made_fit(box: GitBox, given: str, expected: str) -> None:
+def test_the_subject_is_tidied(box: GitBox, given: str, expected: str) -> None:
     assert subject(box, subject=given) == expected
     assert len(expected) <= 72
 

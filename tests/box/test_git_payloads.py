@@ -1,4 +1,4 @@
-"""Whatever an agent plants for git to run: nothing of it runs, the commit is right, and the push goes to the right remote."""
+"""Programs that an agent plants for git to run: none of them runs, the commit is correct, and the push goes to the right remote."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ COMMANDS = {
 
 
 class Trap:
-    """A script that tells on whoever runs it."""
+    """A script that records being run."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
@@ -63,7 +63,7 @@ class Trap:
 
     @property
     def ran(self) -> bool:
-        """Whether somebody ran it."""
+        """Whether it was run."""
         return self.marker.exists()
 
     def configure(self, git_directory: Path) -> None:
@@ -80,7 +80,7 @@ def trap(tmp_path: Path) -> Trap:
 
 @pytest.fixture
 def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
-    """Return a box whose tree has honest work in it."""
+    """Return a box whose tree has ordinary work in it."""
     box = GitBox(tmp_path / "box", make_remote({"README.md": "# Example\n", "src/a.txt": "a\n"})).start()
     (box.tree / "src/a.txt").write_text("changed\n")
     (box.tree / "new.evil").write_text("new\n")
@@ -88,7 +88,7 @@ def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
 
 
 def deliver(box: GitBox) -> dict[str, bytes]:
-    """CommitStep and push; return what the remote then holds."""
+    """Commit and push; return what the remote then holds."""
     commit = box.commit()["commit"]
     assert box.push(commit)["verified"]
     return support.files_at(Path(box.remote), "agent/work")
@@ -158,7 +158,7 @@ def to_elsewhere(kind: str) -> Callable[[GitBox, Path], None]:
 
 
 @pytest.mark.parametrize("kind", ["insteadOf", "pushInsteadOf", "pushurl", "url"])
-def test_addresses_that_lead_elsewhere(tmp_path: Path, box: GitBox, kind: str) -> None:
+def test_rewritten_addresses(tmp_path: Path, box: GitBox, kind: str) -> None:
     elsewhere = support.make_bare(tmp_path / "elsewhere.git")
     to_elsewhere(kind)(box, elsewhere)
     assert deliver(box) == HONEST
@@ -209,7 +209,7 @@ def test_alternates_replacements_and_grafts(tmp_path: Path, box: GitBox) -> None
     assert deliver(box) == HONEST
 
 
-def test_a_spoiled_index_and_refs(box: GitBox) -> None:
+def test_a_damaged_index_and_refs(box: GitBox) -> None:
     git = box.tree / ".git"
     (git / "index").write_bytes(b"DIRC" + bytes(200))
     (git / "refs/heads/agent/work").write_text("../../../../etc/passwd\n")

@@ -26,7 +26,7 @@ def test_what_matches_is_copied(home: Path) -> None:
     assert kept(home, ".claude/projects/*/s.jsonl") == {"s.jsonl": "session"}
 
 
-def test_without_a_match_nothing_is_made(home: Path) -> None:
+def test_without_a_match_nothing_is_created(home: Path) -> None:
     assert kept(home, ".claude/projects/*/s.jsonl") == {}
     assert not (home.parent / "kept").exists()
 
@@ -45,10 +45,10 @@ def test_no_link_is_followed(home: Path, place: str) -> None:
     assert kept(home, ".claude/projects/*/s.jsonl") == {}
 
 
-def test_nothing_special_is_opened(home: Path) -> None:
+def test_no_special_file_is_opened(home: Path) -> None:
     os.mkfifo(home / ".claude/projects/one/s.jsonl")
     assert kept(home, ".claude/projects/*/s.jsonl") == {}
 
 
-def test_a_home_that_is_gone_holds_nothing(tmp_path: Path) -> None:
+def test_a_missing_home_has_no_files(tmp_path: Path) -> None:
     assert kept(tmp_path / "home", "*") == {}

@@ -1,4 +1,4 @@
-"""Cutting bytes into lines."""
+"""Splitting bytes into lines."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ def test_any_chunking_gives_the_same_lines(lines: list[str], data: st.DataObject
 
 
 @given(st.binary())
-def test_no_byte_that_is_text_gets_lost(data: bytes) -> None:
+def test_no_text_is_lost(data: bytes) -> None:
     ended = data if data.endswith(b"\n") or not data else data + b"\n"
     assert (
         joined(split([data[index : index + 1] for index in range(len(data))]))
@@ -36,7 +36,7 @@ def test_no_byte_that_is_text_gets_lost(data: bytes) -> None:
     )
 
 
-def test_an_over_long_line_comes_in_parts_cut_between_characters() -> None:
+def test_an_over_long_line_is_cut_between_characters() -> None:
     assert split(["ä🎈".encode() * 6 + b"\nnext\n"]) == [("ä🎈" * 4, True), ("ä🎈" * 2, False), ("next", False)]
 
 

@@ -32,7 +32,7 @@ def second(tmp_path: Path, remote: Path) -> GitBox:
     return box
 
 
-def test_a_second_checkout_asks_nobody(tmp_path: Path, remote: Path, mirror: Path) -> None:
+def test_a_second_checkout_does_not_contact_the_remote(tmp_path: Path, remote: Path, mirror: Path) -> None:
     box = second(tmp_path, remote)
     remote.rename(tmp_path / "gone.git")
     assert box.checkout() == {"ok": True, "notes": [], "fetched": False}
@@ -46,7 +46,7 @@ def test_a_new_commit_is_fetched(tmp_path: Path, remote: Path, mirror: Path) -> 
     assert (box.tree / "a").read_text() == "2\n"
 
 
-def test_rewritten_branches_and_changed_kinds_of_names_are_followed(tmp_path: Path, remote: Path) -> None:
+def test_rewritten_branches_and_names_that_became_directories_are_followed(tmp_path: Path, remote: Path) -> None:
     support.git(remote, "branch", "topic", "main")
     GitBox(tmp_path / "first", remote).start()
     support.git(remote, "branch", "-D", "topic")
@@ -55,7 +55,7 @@ def test_rewritten_branches_and_changed_kinds_of_names_are_followed(tmp_path: Pa
     assert second(tmp_path, remote).checkout()["ok"]
 
 
-def test_what_an_agent_does_to_its_objects_does_not_reach_the_mirror(tmp_path: Path, remote: Path, mirror: Path) -> None:
+def test_damage_to_an_agents_objects_does_not_reach_the_mirror(tmp_path: Path, remote: Path, mirror: Path) -> None:
     for pack in (tmp_path / "first/work/.git/objects").rglob("*.pack"):
         pack.chmod(0o644)
         pack.write_bytes(b"spoiled")
@@ -99,7 +99,7 @@ def a_file(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_head, spoil_config, spoil_packs, spoil_indexes, lose_objects, half_made, a_file])
-def test_a_broken_mirror_is_remade(tmp_path: Path, remote: Path, mirror: Path, spoil: Callable[[Path], None]) -> None:
+def test_a_broken_mirror_is_replaced(tmp_path: Path, remote: Path, mirror: Path, spoil: Callable[[Path], None]) -> None:
     spoil(mirror)
     box = second(tmp_path, remote)
     report = box.checkout()
@@ -107,7 +107,7 @@ def test_a_broken_mirror_is_remade(tmp_path: Path, remote: Path, mirror: Path, s
     support.git(box.clean, "fsck", "--full")
 
 
-def test_what_a_killed_fetch_left_is_cleared(tmp_path: Path, remote: Path, mirror: Path) -> None:
+def test_leftovers_of_a_killed_fetch_are_removed(tmp_path: Path, remote: Path, mirror: Path) -> None:
     left = [mirror / "mirror.git/objects/pack/tmp_pack_XyZ", mirror / "mirror.git/packed-refs.lock"]
     for path in left:
         path.write_bytes(b"half")

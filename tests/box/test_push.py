@@ -1,4 +1,4 @@
-"""A push that is verified, or has its reason."""
+"""A push is verified, or reports its reason."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def test_a_new_branch_is_created_and_verified(box: GitBox, remote: Path) -> None
     assert support.tip(remote, "agent/work") == commit
 
 
-def test_an_existing_branch_moves_on_from_its_tip(tmp_path: Path, remote: Path) -> None:
+def test_an_existing_branch_advances_from_its_tip(tmp_path: Path, remote: Path) -> None:
     support.git(remote, "branch", "agent/work", "main")
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x\n")
@@ -58,21 +58,21 @@ def test_pushing_again_pushes_nothing(box: GitBox, server: GitServer) -> None:
     assert Kind.PUSH not in {request.kind for request in server.requests}
 
 
-def test_nothing_but_the_branch_is_pushed(box: GitBox, remote: Path) -> None:
+def test_only_the_branch_is_pushed(box: GitBox, remote: Path) -> None:
     support.git(box.tree, "tag", "-a", "mine", "-m", "x")
     support.git(box.clean, "tag", "-a", "mine", "-m", "x", box.base or "")
     box.push(box.new_commit())
     assert sorted(support.git(remote, "for-each-ref", "--format=%(refname)").splitlines()) == ["refs/heads/agent/work", "refs/heads/main"]
 
 
-def test_a_branch_that_somebody_else_created_exists(box: GitBox, remote: Path) -> None:
+def test_a_branch_that_someone_else_created_is_reported(box: GitBox, remote: Path) -> None:
     other = support.add_commit(remote, {"other": "1"}, branch="agent/work")
     report = box.push(box.new_commit())
     assert (report["reason"], report["remote_sha"], report["verified"]) == ("exists", other, False)
     assert support.tip(remote, "agent/work") == other
 
 
-def test_a_branch_that_moved_on_is_no_fast_forward(tmp_path: Path, remote: Path) -> None:
+def test_a_branch_that_moved_is_not_fast_forwarded(tmp_path: Path, remote: Path) -> None:
     support.git(remote, "branch", "agent/work", "main")
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x\n")
@@ -81,7 +81,7 @@ def test_a_branch_that_moved_on_is_no_fast_forward(tmp_path: Path, remote: Path)
     assert support.tip(remote, "agent/work") == other
 
 
-def test_a_branch_that_was_deleted_meanwhile_is_not_created_anew(tmp_path: Path, remote: Path) -> None:
+def test_a_branch_that_was_deleted_meanwhile_is_not_created_again(tmp_path: Path, remote: Path) -> None:
     support.git(remote, "branch", "agent/work", "main")
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "new").write_text("x\n")
@@ -91,7 +91,7 @@ def test_a_branch_that_was_deleted_meanwhile_is_not_created_anew(tmp_path: Path,
 
 
 def race(box: GitBox, remote: Path, branch: str) -> None:
-    """Let twenty create one branch at once: one of them must win, the others must hear that it exists."""
+    """Let twenty create one branch at once: one must win, the others must be told that it exists."""
     tree = support.git(box.clean, "rev-parse", "refs/ccterm/work^{tree}")
     commits = [support.git(box.clean, "commit-tree", tree, "-p", str(box.base), "-m", str(number)) for number in range(20)]
     request = {"remote": box.remote, "branch": branch, "clean": "clean.git", "tip": None}
@@ -115,7 +115,7 @@ def test_twenty_creators_have_one_winner_every_time(box: GitBox, remote: Path, r
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "update"])
-def test_a_hook_that_declines_is_heard(box: GitBox, remote: Path, hook: str) -> None:
+def test_a_hook_that_declines_has_its_reason(box: GitBox, remote: Path, hook: str) -> None:
     support.install_hook(remote, hook, "echo 'no such work here' >&2; exit 1")
     report = box.push(box.new_commit())
     assert (report["reason"], report["verified"]) == ("hook", False)
@@ -133,22 +133,22 @@ def test_a_hook_that_declines_is_heard(box: GitBox, remote: Path, hook: str) -> 
     ],
     ids=["protected", "workflow", "rules", "gitlab", "large"],
 )
-def test_the_words_of_a_server_have_their_reason(box: GitBox, remote: Path, words: str, reason: str) -> None:
+def test_messages_of_servers_have_their_reason(box: GitBox, remote: Path, words: str, reason: str) -> None:
     support.install_hook(remote, "pre-receive", f"cat >&2 <<'WORDS'\n{words}\nWORDS\nexit 1")
     assert box.push(box.new_commit())["reason"] == reason
 
 
-def test_a_remote_that_limits_sizes(box: GitBox, remote: Path) -> None:
+def test_a_remote_with_a_size_limit_has_its_reason(box: GitBox, remote: Path) -> None:
     support.git(remote, "config", "receive.maxInputSize", "10")
     assert box.push(box.new_commit())["reason"] == "size"
 
 
-def test_a_denied_branch_is_refused(box: GitBox, remote: Path) -> None:
+def test_a_branch_denied_by_the_server_is_refused(box: GitBox, remote: Path) -> None:
     support.git(remote, "config", "receive.hideRefs", "refs/heads/agent")
     assert box.push(box.new_commit())["reason"] == "refused"
 
 
-def test_a_lost_reply_is_settled_by_asking(box: GitBox, server: GitServer, remote: Path) -> None:
+def test_after_a_lost_reply_the_remote_is_asked(box: GitBox, server: GitServer, remote: Path) -> None:
     server.fail(Kind.PUSH, Drop("after"), times=1)
     commit = box.new_commit()
     assert box.push(commit) == {"ok": True, "remote_sha": commit, "verified": True}
@@ -161,7 +161,7 @@ def test_a_lost_request_is_a_network_failure(box: GitBox, server: GitServer, rem
     assert support.tip(remote, "agent/work") is None
 
 
-def test_a_remote_that_is_gone_for_a_moment_is_asked_again(box: GitBox, server: GitServer) -> None:
+def test_a_remote_that_is_down_for_a_moment_is_asked_again(box: GitBox, server: GitServer) -> None:
     gate = Gate()
     server.fail(Kind.PUSH, Hang(gate), times=1)
     commit = box.new_commit()
@@ -191,7 +191,7 @@ def test_the_token_does_not_follow_a_redirect(tmp_path: Path, box: GitBox, serve
         assert other.requests == []
 
 
-def test_the_token_stands_in_no_argument_file_or_report(tmp_path: Path, box: GitBox, server: GitServer) -> None:
+def test_the_token_is_in_no_argument_file_or_report(tmp_path: Path, box: GitBox, server: GitServer) -> None:
     commit = box.new_commit()
     box.env["PATH"] = f"{spying_git(tmp_path / 'spying')}:{os.environ['PATH']}"
     server.fail(Kind.PUSH, Status(403), times=1)
@@ -202,7 +202,7 @@ def test_the_token_stands_in_no_argument_file_or_report(tmp_path: Path, box: Git
     assert not any(secret in text for secret in secrets for text in texts)
 
 
-def test_work_comes_from_a_bundle_later(tmp_path: Path, box: GitBox, remote: Path) -> None:
+def test_work_can_be_pushed_from_a_bundle_later(tmp_path: Path, box: GitBox, remote: Path) -> None:
     commit = box.new_commit()
     later = GitBox(tmp_path / "later", remote).start()
     later.out.mkdir()
@@ -232,19 +232,19 @@ def test_a_bundle_with_faulty_objects_is_refused(tmp_path: Path, box: GitBox, re
     assert support.tip(remote, "agent/work") is None
 
 
-def test_a_bundle_that_is_broken_is_a_plain_failure(box: GitBox) -> None:
+def test_a_broken_bundle_is_reported(box: GitBox) -> None:
     commit = box.new_commit()
     box.directory.joinpath("broken").write_text("no bundle")
     assert box.push(commit, bundle="broken")["ok"] is False
 
 
-def test_a_remote_that_is_not_there(box: GitBox, remote: Path) -> None:
+def test_a_missing_remote_is_reported(box: GitBox, remote: Path) -> None:
     commit = box.new_commit()
     remote.rename(remote.with_suffix(".gone"))
     assert box.push(commit)["reason"] == "not_found"
 
 
-def test_a_userinfo_in_gits_words_is_not_repeated(tmp_path: Path, box: GitBox) -> None:
+def test_userinfo_in_messages_of_git_is_not_repeated(tmp_path: Path, box: GitBox) -> None:
     commit = box.new_commit()
     script = 'case "$*" in *" push "*) echo "fatal: unable to access https://u:hunter2@h/r: no" >&2; exit 128;; esac\nexec $git "$@"'
     box.env["PATH"] = f"{wrap_git(tmp_path / 'chatty', script)}:{os.environ['PATH']}"

@@ -1,4 +1,4 @@
-"""Ways to a remote that need more than an address: a private authority, and ssh."""
+"""Access to a remote that needs more than an address: a private certificate authority, and ssh."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ class TlsGitServer(GitServer):
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Take leave as TLS wants it."""
+        """Close the connection as TLS requires."""
         if isinstance(request, ssl.SSLSocket):
             with contextlib.suppress(OSError, ValueError):
                 request.unwrap()
@@ -36,7 +36,7 @@ class TlsGitServer(GitServer):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a key and a certificate for 127.0.0.1 that nobody knows."""
+    """Return a file with a key and a self-signed certificate for 127.0.0.1."""
     if not shutil.which("openssl"):
         pytest.skip("needs openssl to make a certificate")
     path = tmp_path_factory.mktemp("tls") / "server.pem"
@@ -69,17 +69,17 @@ def tls(tmp_path: Path, make_remote: MakeRemote, certificate: Path) -> Iterator[
         yield server.url("remote.git").replace("http:", "https:")
 
 
-def test_an_unknown_authority_is_not_believed(tmp_path: Path, tls: str) -> None:
+def test_an_unknown_certificate_authority_is_not_trusted(tmp_path: Path, tls: str) -> None:
     report = GitBox(tmp_path / "box", tls).resolve()
     assert (report["ok"], report["reason"]) == (False, "network")
     assert "certificate" in report["detail"]
 
 
-def test_an_authority_in_the_request_is_believed(tmp_path: Path, tls: str, certificate: Path) -> None:
+def test_an_authority_in_the_request_is_trusted(tmp_path: Path, tls: str, certificate: Path) -> None:
     assert GitBox(tmp_path / "box", tls).resolve(ca=Path(f"{certificate}.crt").read_text())["ok"]
 
 
-def test_the_authorities_of_the_environment_are_believed(tmp_path: Path, tls: str, certificate: Path) -> None:
+def test_the_authorities_in_the_environment_are_trusted(tmp_path: Path, tls: str, certificate: Path) -> None:
     box = GitBox(tmp_path / "box", tls)
     box.env["SSL_CERT_FILE"] = f"{certificate}.crt"
     assert box.resolve()["ok"]
@@ -87,7 +87,7 @@ def test_the_authorities_of_the_environment_are_believed(tmp_path: Path, tls: st
 
 @pytest.fixture
 def fake_ssh(tmp_path: Path) -> Path:
-    """Return a directory with an ssh that writes down its arguments and runs the command here."""
+    """Return a directory with an ssh that records its arguments and runs the command locally."""
     directory = tmp_path / "bin"
     directory.mkdir()
     script = directory / "ssh"
@@ -100,7 +100,7 @@ SSH = {"agent": "agent.sock", "known_hosts": "host.example ssh-ed25519 AAAA\n"}
 
 
 @pytest.mark.parametrize("form", ["git@host.example:{path}", "ssh://git@host.example{path}"])
-def test_work_travels_over_ssh(tmp_path: Path, make_remote: MakeRemote, fake_ssh: Path, form: str) -> None:
+def test_work_is_fetched_and_pushed_over_ssh(tmp_path: Path, make_remote: MakeRemote, fake_ssh: Path, form: str) -> None:
     remote = make_remote()
     box = GitBox(tmp_path / "box", form.format(path=remote))
     box.env["PATH"] = f"{fake_ssh}:{os.environ['PATH']}"
@@ -124,7 +124,7 @@ def test_only_the_given_host_keys_and_the_given_agent_are_used(tmp_path: Path, m
     assert options | {"IdentityAgent=agent.sock"} <= set(words)
 
 
-def test_a_real_ssh_that_reaches_nobody_is_a_network_failure(tmp_path: Path) -> None:
+def test_a_real_ssh_without_a_server_is_a_network_failure(tmp_path: Path) -> None:
     if not shutil.which("ssh"):
         pytest.skip("needs ssh")
     report = GitBox(tmp_path / "box", "ssh://git@127.0.0.1:1/r.git").resolve(ssh={"agent": None, "known_hosts": ""})

@@ -1,4 +1,4 @@
-"""The scripted agent: the same stream as the real CLI, and every way to behave and to misbehave."""
+"""The scripted agent: the same stream as the real CLI, and all its ways to behave and misbehave."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def kind_of(message: dict[str, Any]) -> str:
     return f"{message['type']}/{inner if message['type'] != 'result' else ''}"
 
 
-def test_no_message_has_a_field_that_the_real_one_has_not(play: Play) -> None:
+def test_no_message_has_a_field_that_the_real_cli_lacks(play: Play) -> None:
     real: dict[str, set[str]] = {}
     for capture in captures().values():
         for message in capture.objects:
@@ -100,26 +100,26 @@ def test_no_message_has_a_field_that_the_real_one_has_not(play: Play) -> None:
     assert {kind_of(message): keys(message) - real[kind_of(message)] for message in ours if keys(message) - real[kind_of(message)]} == {}
 
 
-def test_the_parser_of_the_real_one_reads_it_all(play: Play) -> None:
+def test_the_parser_for_the_real_cli_reads_everything(play: Play) -> None:
     played = play(EVERYTHING, "--include-partial-messages")
     outcome = played.outcome()
     assert (outcome.cause, outcome.summary, outcome.asked) == (None, "Good?", True)
 
 
-def test_deltas_come_only_when_asked_for_and_say_the_same(play: Play) -> None:
+def test_deltas_come_only_on_request_and_say_the_same(play: Play) -> None:
     assert play([{"say": "quiet"}]).of("stream_event") == []
     events = [message["event"] for message in play([{"say": "x" * 50}], "--include-partial-messages").of("stream_event")]
     assert "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta") == "x" * 50
     assert play([{"type": "typed", "seconds": 0}]).of("stream_event")
 
 
-def test_plain_words_get_a_small_piece_of_work(play: Play, box: Path) -> None:
+def test_a_plain_prompt_leads_to_a_small_change(play: Play, box: Path) -> None:
     assert play("Add a LICENSE\nplease").outcome().cause is None
     assert (box / "tree" / "AGENT_NOTES.md").read_text() == "- Add a LICENSE\n"
 
 
 @pytest.mark.parametrize("words", ["[1, 2", "{", "[[]]", '{"script": 7}', "7", "[{}]", '"x"'])
-def test_json_that_is_no_script_is_words(play: Play, box: Path, words: str) -> None:
+def test_json_that_is_not_a_script_is_a_plain_prompt(play: Play, box: Path, words: str) -> None:
     assert play(words).outcome().cause is None
     assert (box / "tree" / "AGENT_NOTES.md").read_text() == f"- {words}\n"
 
@@ -151,7 +151,7 @@ def test_a_commit_of_its_own(play: Play, box: Path) -> None:
     assert log.stdout == "Scripted Agent: My own subject\n"
 
 
-def test_a_command_that_fails_is_told_and_does_not_end_the_run(play: Play) -> None:
+def test_a_command_that_fails_is_reported_and_does_not_end_the_run(play: Play) -> None:
     played = play([{"bash": "echo no; exit 3"}, {"say": "Went on."}])
     assert played.of("user")[0]["message"]["content"][0]["content"] == "Exit code 3\nno"
     assert played.outcome().summary == "Went on."
@@ -182,7 +182,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("kind", "cause", "reason"), FAILURES)
-def test_it_fails_as_the_real_one_does(play: Play, kind: str, cause: Cause, reason: str) -> None:
+def test_it_fails_like_the_real_cli(play: Play, kind: str, cause: Cause, reason: str) -> None:
     played = play([{"say": "trying"}, {"fail": kind, "retries": 1, "wait": 0}, {"say": "never"}])
     outcome = played.outcome()
     assert (outcome.cause, outcome.reason, played.code) == (cause, reason, 1)
@@ -201,7 +201,7 @@ def test_it_ends_without_a_result(play: Play, action: dict[str, JsonValue], code
     assert (played.code, played.of("result"), played.outcome().reason) == (code, [], "no_result")
 
 
-def test_rubbish_goes_to_both_streams(play: Play) -> None:
+def test_garbage_goes_to_both_streams(play: Play) -> None:
     played = play([{"garbage": 2}, {"say": "Done."}])
     assert played.stdout.count(b"garbage") == 2
     assert played.stderr == "complaint 0\ncomplaint 1\n"
@@ -220,7 +220,7 @@ def test_the_conversation_is_kept_below_home(play: Play, box: Path) -> None:
     assert "Remember me" in kept.read_text()
 
 
-def test_a_message_with_an_id_is_accounted_for(play: Play) -> None:
+def test_the_states_of_a_message_with_an_id_are_reported(play: Play) -> None:
     again = '{"type":"user","uuid":"u-1","message":{"role":"user","content":[{"type":"text","text":"[{\\"say\\": \\"two\\"}]"}]}}'
     played = play([{"say": "one"}], after=(again,))
     assert [message["state"] for message in played.of("command_lifecycle")] == ["queued", "started", "completed"]
@@ -235,7 +235,7 @@ def test_an_interrupt_is_answered_and_the_next_message_played(play: Play) -> Non
     assert [result["subtype"] for result in played.of("result")] == ["error_during_execution", "success"]
 
 
-def test_input_that_is_no_json_kills_it_as_it_does_the_real_one(lib: Path, box: Path) -> None:
+def test_input_that_is_not_json_ends_it_like_the_real_cli(lib: Path, box: Path) -> None:
     done = subprocess.run([sys.executable, "-I", lib, "scripted"], cwd=box, input=b"not json\n", capture_output=True, check=False)
     assert (done.returncode, done.stdout, b"Error parsing streaming input line" in done.stderr) == (1, b"", True)
 

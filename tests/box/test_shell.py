@@ -26,7 +26,7 @@ def shell(lib: Path, box: Path) -> Shell:
     return start
 
 
-def test_a_command_that_ends_well(shell: Shell) -> None:
+def test_a_command_that_succeeds(shell: Shell) -> None:
     with shell('echo out; echo "$MINE" >&2; cat', env={"MINE": "own"}) as run:
         assert run.report() == {"ok": True, "exit": 0, "signal": None, "tail": run.report()["tail"]}
     assert (run.lines(), run.lines(2)) == (["out"], ["own"])
@@ -44,14 +44,14 @@ def test_a_command_that_dies(shell: Shell) -> None:
     assert (report["ok"], report["reason"], report["signal"]) == (False, "signal", 11)
 
 
-def test_a_command_that_does_not_end(shell: Shell) -> None:
+def test_a_command_that_does_not_finish(shell: Shell) -> None:
     with shell("echo began; setsid sleep 600 & sleep 600", mark="m-timeout", timeout_seconds=0.5) as run:
         report = run.report()
     assert (report["ok"], report["reason"], report["tail"]) == (False, "timeout", "began\n")
     assert alive("m-timeout") == []
 
 
-def test_a_server_left_behind_is_ended_and_holds_nobody_up(shell: Shell) -> None:
+def test_a_server_left_behind_is_killed_without_delay(shell: Shell) -> None:
     with shell("(trap '' TERM HUP; sleep 600) & echo served", mark="m-server") as run:
         assert run.report(limit=10)["ok"]
     assert alive("m-server") == []
@@ -69,12 +69,12 @@ def test_it_is_bash_where_there_is_bash(shell: Shell) -> None:
         assert run.report()["ok"]
 
 
-def test_a_directory_that_is_not_there_is_reported(shell: Shell) -> None:
+def test_a_missing_directory_is_reported(shell: Shell) -> None:
     with shell("true", cwd="nowhere") as run:
         assert run.report() == {"ok": False, "reason": "exit", "detail": "nowhere does not exist"}
 
 
-def test_a_host_that_dies_takes_the_command_along(shell: Shell) -> None:
+def test_the_command_dies_with_the_host(shell: Shell) -> None:
     with shell("echo began; setsid sleep 600 & sleep 600", mark="m-host") as run:
         run.until_said("began")
         run.cut_parent_watch()
@@ -125,7 +125,7 @@ def overlay(repository: Repository, commit: str, base: str | None = None) -> dic
     return {"overlay": "clean.git", "commit": commit, "base": base or repository.base}
 
 
-def test_a_commit_is_laid_over_the_tree(shell: Shell, repository: Repository) -> None:
+def test_a_commit_is_checked_out_over_the_tree(shell: Shell, repository: Repository) -> None:
     commit = repository.committed_files({"kept": "kept\n", "changed": "new\n", "added/file": "added\n"}, repository.base)
     repository.set_up({"node_modules/dep": "installed\n", "gone/built": "built\n"})
     with shell("true", **overlay(repository, commit)) as run:
@@ -139,7 +139,7 @@ def test_a_commit_is_laid_over_the_tree(shell: Shell, repository: Repository) ->
     }
 
 
-def test_what_setup_changed_in_tracked_files_is_the_commits_again(shell: Shell, repository: Repository) -> None:
+def test_tracked_files_that_setup_changed_are_reset_to_the_commit(shell: Shell, repository: Repository) -> None:
     commit = repository.committed_files({"kept": "kept\n", "changed": "new\n"}, repository.base)
     repository.set_up({"kept": "changed by setup\n"})
     with shell("true", **overlay(repository, commit)) as run:
@@ -158,7 +158,7 @@ def test_a_deletion_does_not_go_through_a_link(shell: Shell, repository: Reposit
     assert (tmp_path / "outside" / "deep" / "file").exists()
 
 
-def test_content_that_lies_elsewhere_stays_when_it_did_not_change(shell: Shell, repository: Repository) -> None:
+def test_unchanged_lfs_content_stays(shell: Shell, repository: Repository) -> None:
     attributes, pointer = "*.bin filter=lfs\n", "version https://git-lfs.github.com/spec/v1\n"
     base = repository.committed_files({".gitattributes": attributes, "big.bin": pointer, "a": "old\n"})
     commit = repository.committed_files({".gitattributes": attributes, "big.bin": pointer, "a": "new\n"}, base)
@@ -168,12 +168,12 @@ def test_content_that_lies_elsewhere_stays_when_it_did_not_change(shell: Shell, 
     assert (repository.contents()["big.bin"], repository.contents()["a"]) == ("the real content", "new\n")
 
 
-def test_a_first_commit_is_laid_over_an_empty_tree(shell: Shell, repository: Repository) -> None:
+def test_a_first_commit_is_checked_out_over_an_empty_tree(shell: Shell, repository: Repository) -> None:
     with shell("cat kept", overlay="clean.git", commit=repository.base, base=None) as run:
         assert run.report()["ok"]
 
 
-def test_a_commit_that_is_not_there_is_reported(shell: Shell, repository: Repository) -> None:
+def test_a_missing_commit_is_reported(shell: Shell, repository: Repository) -> None:
     with shell("touch ran", **overlay(repository, "0" * 39 + "1")) as run:
         report = run.report()
     assert (report["ok"], report["reason"]) == (False, "overlay")

@@ -1,4 +1,4 @@
-"""Submodules: fetched at their recorded commits when asked for, and left alone by commit."""
+"""Submodules: fetched at their recorded commits if requested, and left alone by the step commit."""
 
 import shutil
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def library(tmp_path: Path, inner: Path) -> Path:
 
 @pytest.fixture
 def pinned(library: Path) -> str:
-    """Return the commit of the library that is recorded; it has moved on since."""
+    """Return the recorded commit of the library, which has moved since."""
     pinned = support.git(library, "rev-parse", "main")
     support.add_commit(library, {"lib.txt": "two\n"})
     return pinned
@@ -53,14 +53,14 @@ def gitlinks(box: GitBox, commit: str) -> list[str]:
     return [line for line in support.git(box.clean, "ls-tree", "-r", commit).splitlines() if line.startswith("160000")]
 
 
-def test_not_asked_for_the_directory_stays_empty_and_the_commit_keeps_the_link(box: GitBox, pinned: str) -> None:
+def test_unless_requested_the_directory_stays_empty_and_the_commit_keeps_the_link(box: GitBox, pinned: str) -> None:
     box.start()
     assert list((box.tree / "vendor").iterdir()) == []
     (box.tree / "new").write_text("x\n")
     assert gitlinks(box, box.new_commit()) == [f"160000 commit {pinned}\tvendor"]
 
 
-def test_they_come_recursively_at_their_recorded_commits(box: GitBox, pinned: str) -> None:
+def test_they_are_fetched_recursively_at_their_recorded_commits(box: GitBox, pinned: str) -> None:
     box.start(submodules=True)
     assert (box.tree / "vendor/lib.txt").read_text() == "one\n"
     assert (box.tree / "vendor/inner/inner.txt").read_text() == "inner\n"
@@ -79,7 +79,7 @@ def test_they_come_from_the_mirror_the_second_time(tmp_path: Path, box: GitBox, 
     assert (again.tree / "vendor/inner/inner.txt").exists()
 
 
-def test_an_unchanged_submodule_is_fine(box: GitBox, pinned: str) -> None:
+def test_an_unchanged_submodule_is_accepted(box: GitBox, pinned: str) -> None:
     box.start(submodules=True)
     (box.tree / "new").write_text("x\n")
     (box.tree / "vendor/ignored.o").write_text("built")
@@ -107,19 +107,19 @@ def edit_deep(tree: Path) -> None:
     [(edit, "vendor/lib.txt"), (add, "vendor/new.txt"), (delete, "vendor/lib.txt"), (edit_deep, "vendor/inner/inner.txt")],
     ids=["edited", "added", "deleted", "two-deep"],
 )
-def test_a_change_below_is_refused_by_name(box: GitBox, change: Callable[[Path], None], path: str) -> None:
+def test_a_change_inside_is_refused_by_name(box: GitBox, change: Callable[[Path], None], path: str) -> None:
     box.start(submodules=True)
     change(box.tree)
     assert box.refused() == [("gitlink", path)]
 
 
-def test_a_commit_inside_is_seen_by_its_files(box: GitBox) -> None:
+def test_a_commit_inside_is_noticed_by_its_files(box: GitBox) -> None:
     box.start(submodules=True)
     support.commit_files(box.tree / "vendor", {"lib.txt": "mine\n"})
     assert box.refused() == [("gitlink", "vendor/lib.txt")]
 
 
-def test_a_filled_directory_is_refused_when_none_was_asked_for(box: GitBox) -> None:
+def test_a_filled_directory_is_refused_unless_requested(box: GitBox) -> None:
     box.start()
     (box.tree / "vendor/file").write_text("x")
     assert box.refused() == [("gitlink", "vendor")]
@@ -152,7 +152,7 @@ def test_a_file_in_place_of_the_directory_above_is_refused(tmp_path: Path, pinne
     assert box.commit()["commit"] is None
 
 
-def test_a_submodule_that_the_agent_fetched_itself_is_a_note(box: GitBox, library: Path, pinned: str) -> None:
+def test_a_submodule_that_the_agent_fetched_itself_leads_to_a_note(box: GitBox, library: Path, pinned: str) -> None:
     box.start()
     support.git(box.tree, "clone", "--quiet", str(library), "vendor")
     support.git(box.tree / "vendor", "checkout", "--quiet", pinned)
@@ -196,7 +196,7 @@ def test_a_submodule_that_cannot_be_fetched_fails_the_checkout(tmp_path: Path) -
     assert (report["reason"], "vendor" in report["detail"]) == ("submodule", True)
 
 
-def test_the_token_serves_submodules_of_the_same_host_and_is_kept_nowhere(tmp_path: Path, box: GitBox) -> None:
+def test_the_token_is_used_for_submodules_of_the_same_host_and_stored_nowhere(tmp_path: Path, box: GitBox) -> None:
     with GitServer(tmp_path, token=TOKEN) as server:
         box.remote = server.url("remote.git")
         box.env["CCTERM_GIT_HEADER"] = AUTHORIZATION
@@ -208,7 +208,7 @@ def test_the_token_serves_submodules_of_the_same_host_and_is_kept_nowhere(tmp_pa
 
 
 @pytest.mark.parametrize("address", ["git@127.0.0.1:library.git", "ssh://git@127.0.0.1/library.git"])
-def test_an_ssh_address_of_the_same_host_is_reached_as_the_repository_is(tmp_path: Path, box: GitBox, pinned: str, address: str) -> None:
+def test_a_submodule_with_an_ssh_address_is_reached_like_its_repository(tmp_path: Path, box: GitBox, pinned: str, address: str) -> None:
     remote = support.make_remote(tmp_path / "other.git", {"README.md": "x\n"})
     add_submodule(remote, "vendor", pinned, address)
     with GitServer(tmp_path) as server:

@@ -33,14 +33,14 @@ def test_output_keeps_its_order_and_its_streams(supervise: Supervise) -> None:
     assert run.lines(2) == [f"complaint {number}" for number in range(50)]
 
 
-def test_text_of_many_scripts_arrives_whole(supervise: Supervise) -> None:
+def test_text_in_many_scripts_arrives_complete(supervise: Supervise) -> None:
     text = "日本語 🎈 ümlaut \u2028 \x1b[31m " * 3000
     with supervise([{"say": text}]) as run:
         run.report()
     assert run.messages("assistant")[0]["message"]["content"][0]["text"] == text
 
 
-def test_a_line_of_three_megabytes_comes_in_parts_and_whole(supervise: Supervise) -> None:
+def test_a_line_of_three_megabytes_arrives_complete_in_parts(supervise: Supervise) -> None:
     with supervise([{"long_line": 3}]) as run:
         run.report()
     assert len(run.messages("assistant")[0]["message"]["content"][0]["text"]) == 3_000_000
@@ -61,12 +61,12 @@ def test_the_report_says_how_the_agent_ended(supervise: Supervise, action: objec
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": exit_code, "signal": signal}
 
 
-def test_a_program_that_is_not_there_is_reported(supervise: Supervise) -> None:
+def test_a_missing_program_is_reported(supervise: Supervise) -> None:
     with supervise("", argv=["no-such-program"]) as run:
         assert run.report() == {"ok": False, "reason": "not_found", "detail": "no-such-program does not exist"}
 
 
-def test_a_working_directory_that_is_not_there_is_reported(supervise: Supervise) -> None:
+def test_a_missing_working_directory_is_reported(supervise: Supervise) -> None:
     with supervise("", cwd="nowhere") as run:
         assert run.report() == {"ok": False, "reason": "not_found", "detail": "nowhere does not exist"}
 
@@ -83,7 +83,7 @@ def test_without_a_listener_the_agent_does_not_start(lib: Path, box: Path) -> No
     assert not (box / "tree" / "a.txt").exists()
 
 
-def test_a_word_during_the_turn_is_taken_up_in_it(supervise: Supervise) -> None:
+def test_a_message_during_the_turn_is_taken_up_in_it(supervise: Supervise) -> None:
     with supervise([{"say": "began"}, {"bash": "while [ ! -e go ]; do sleep 0.02; done"}, {"say": "end"}]) as run:
         run.until_said("began")
         run.order("say", '[{"say": "and that"}]')
@@ -95,14 +95,14 @@ def test_a_word_during_the_turn_is_taken_up_in_it(supervise: Supervise) -> None:
     assert len(run.messages("result")) == 1
 
 
-def test_a_word_before_the_agent_is_up_is_taken(supervise: Supervise) -> None:
+def test_a_message_before_the_agent_is_up_is_taken_up(supervise: Supervise) -> None:
     with supervise([{"sleep": 0.3}, {"say": "first"}]) as run:
         run.order("say", '[{"say": "second"}]')
         run.report()
     assert [note["taken"] for note in run.notes("steered")] == [True]
 
 
-def test_a_late_word_is_answered(supervise: Supervise, box: Path) -> None:
+def test_a_late_message_is_answered(supervise: Supervise, box: Path) -> None:
     (box / "tree" / "agent.py").write_text(
         """import os, time
 print('{"type":"result"}', flush=True)
@@ -120,7 +120,7 @@ while not os.path.exists("go"): time.sleep(0.01)
     assert (late["d"], late["taken"], "ccterm retry" in late["detail"]) == ("one more thing", False, True)
 
 
-def test_a_held_agent_waits_takes_a_word_and_ends_when_released(supervise: Supervise) -> None:
+def test_a_held_agent_waits_takes_a_message_and_ends_when_released(supervise: Supervise) -> None:
     with supervise([{"say": "one"}], hold=True) as run:
         until = run.until(lambda frame: frame.get("what") == "waiting")["until"]
         run.order("say", '[{"say": "two"}]')
@@ -131,7 +131,7 @@ def test_a_held_agent_waits_takes_a_word_and_ends_when_released(supervise: Super
     assert ["until" in note for note in run.notes("waiting")] == [True, False, True, False]
 
 
-def test_a_hold_that_comes_during_the_turn_counts(supervise: Supervise) -> None:
+def test_a_hold_during_the_turn_takes_effect(supervise: Supervise) -> None:
     with supervise([{"say": "one"}, {"bash": "while [ ! -e go ]; do sleep 0.02; done"}]) as run:
         run.until_said("one")
         run.order("hold")
@@ -146,12 +146,12 @@ def test_waiting_ends_by_itself(supervise: Supervise) -> None:
         assert without_seconds(run.report()) == ENDED_WELL
 
 
-def test_waiting_is_no_silence_and_ends_well_at_the_time_limit(supervise: Supervise) -> None:
+def test_waiting_is_not_silence_and_ends_well_at_the_time_limit(supervise: Supervise) -> None:
     with supervise([{"say": "one"}], hold=True, silence_seconds=0.3, wall_seconds=1.0) as run:
         assert without_seconds(run.report()) == ENDED_WELL
 
 
-def test_an_interrupt_breaks_the_turn_off_and_the_next_word_begins_another(supervise: Supervise) -> None:
+def test_an_interrupt_aborts_the_turn_and_the_next_message_begins_another(supervise: Supervise) -> None:
     with supervise(HANG, hold=True) as run:
         run.until_said("hanging")
         run.order("interrupt")
@@ -163,7 +163,7 @@ def test_an_interrupt_breaks_the_turn_off_and_the_next_word_begins_another(super
     assert [result["is_error"] for result in run.messages("result")] == [True, False]
 
 
-def test_a_stop_lets_the_agent_say_its_last(supervise: Supervise) -> None:
+def test_a_stopped_agent_still_prints_its_result(supervise: Supervise) -> None:
     with supervise(HANG) as run:
         run.until_said("hanging")
         run.order("stop")
@@ -172,14 +172,14 @@ def test_a_stop_lets_the_agent_say_its_last(supervise: Supervise) -> None:
     assert len(run.notes("stopping")) == 1
 
 
-def test_a_stop_while_the_agent_types_is_heard(supervise: Supervise) -> None:
+def test_a_stop_while_the_agent_types_takes_effect(supervise: Supervise) -> None:
     with supervise([{"type": "word " * 4000, "seconds": 600}]) as run:
         run.until_said("text_delta")
         run.order("stop")
         assert run.report(limit=10)["stopped_by"] == "asked"
 
 
-def test_a_word_after_the_stop_is_not_taken(supervise: Supervise) -> None:
+def test_a_message_after_the_stop_is_not_taken_up(supervise: Supervise) -> None:
     with supervise(DEAF, termination_seconds=[0.5, 0.5, 2]) as run:
         run.until_said("hanging")
         run.order("stop")
@@ -188,21 +188,21 @@ def test_a_word_after_the_stop_is_not_taken(supervise: Supervise) -> None:
     assert [(note["d"], note["taken"]) for note in run.notes("steered")] == [("wait", False)]
 
 
-def test_a_deaf_agent_is_killed_at_the_end_of_the_ladder(supervise: Supervise) -> None:
+def test_an_agent_that_ignores_signals_is_killed_in_the_end(supervise: Supervise) -> None:
     with supervise(DEAF, termination_seconds=[0.2, 0.2, 2]) as run:
         run.until_said("hanging")
         run.order("stop")
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": None, "signal": 9, "stopped_by": "asked"}
 
 
-def test_sigterm_is_the_second_rung(supervise: Supervise) -> None:
+def test_sigterm_is_the_second_step_of_a_stop(supervise: Supervise) -> None:
     with supervise([{"say": "hanging"}, {"hang": ["SIGINT"]}], termination_seconds=[0.2, 20, 2]) as run:
         run.until_said("hanging")
         run.order("stop")
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": 143, "stopped_by": "asked"}
 
 
-def test_kill_is_at_once(supervise: Supervise) -> None:
+def test_kill_takes_effect_at_once(supervise: Supervise) -> None:
     with supervise(DEAF, termination_seconds=[60, 60, 2]) as run:
         run.until_said("hanging")
         run.order("kill")
@@ -210,7 +210,7 @@ def test_kill_is_at_once(supervise: Supervise) -> None:
 
 
 @pytest.mark.parametrize(("limit", "by"), [("wall_seconds", "timeout"), ("silence_seconds", "stalled")])
-def test_the_limits_are_kept(supervise: Supervise, limit: str, by: str) -> None:
+def test_the_limits_are_enforced(supervise: Supervise, limit: str, by: str) -> None:
     with supervise(HANG, **{limit: 0.5}) as run:
         assert without_seconds(run.report()) == ENDED_WELL | {"stopped_by": by}
 
@@ -228,13 +228,13 @@ def test_an_agent_that_never_reads_its_stdin_still_runs(supervise: Supervise) ->
     assert run.lines() == ["fine"]
 
 
-def test_a_grandchild_that_holds_stdout_holds_nobody_up(supervise: Supervise) -> None:
+def test_a_grandchild_that_holds_stdout_delays_nothing(supervise: Supervise) -> None:
     with supervise([{"fork": "holder"}, {"say": "Done."}]) as run:
         assert without_seconds(run.report(limit=5)) == ENDED_WELL
 
 
 @pytest.mark.slow
-def test_a_stranger_that_holds_stdout_holds_us_up_for_five_seconds_at_most(supervise: Supervise, box: Path) -> None:
+def test_a_foreign_process_that_holds_stdout_delays_the_end_by_five_seconds_at_most(supervise: Supervise, box: Path) -> None:
     with supervise("", argv=["sh", "-c", "echo $$; while [ ! -e go ]; do sleep 0.02; done"]) as run:
         run.until(lambda frame: frame["k"] == "line")
         with Path(f"/proc/{run.lines()[0]}/fd/1").open("wb"):
@@ -242,7 +242,7 @@ def test_a_stranger_that_holds_stdout_holds_us_up_for_five_seconds_at_most(super
             assert 4 < run.report(limit=10)["seconds"] < 8
 
 
-def test_a_slow_host_holds_the_agent_up_and_orders_still_work(supervise: Supervise) -> None:
+def test_a_slow_host_slows_the_agent_and_orders_still_work(supervise: Supervise) -> None:
     mark = os.urandom(8).hex()
     with supervise([{"say": "began"}, {"flood": 10_000_000, "bytes": 100, "raw": True}], mark=mark) as run:
         run.until_said("began")
@@ -253,7 +253,7 @@ def test_a_slow_host_holds_the_agent_up_and_orders_still_work(supervise: Supervi
         assert run.report()["stopped_by"] == "now"
 
 
-def test_a_flood_arrives_whole_and_leaves_memory_flat(supervise: Supervise) -> None:
+def test_a_flood_arrives_complete_without_growing_memory(supervise: Supervise) -> None:
     peaks: list[int] = []
     with supervise([{"flood": 300_000, "bytes": 100, "raw": True}, {"say": "Done."}]) as run:
         wait_until(lambda: ended(run, peaks))
@@ -282,7 +282,7 @@ def test_files_of_the_home_are_kept(supervise: Supervise, box: Path) -> None:
     assert "noted" in (box / "session" / f"{session}.jsonl").read_text()
 
 
-def test_what_is_internal_does_not_reach_the_agent(lib: Path, box: Path) -> None:
+def test_internal_variables_do_not_reach_the_agent(lib: Path, box: Path) -> None:
     request = supervise_request([{"env": "env.txt"}], env={"MINE": "2"})
     with Running(lib, box, "supervise", request, CCTERM_SECRET_SOCKET="x", OTEL_TRACES_EXPORTER="x", VISIBLE="1") as run:
         run.report()
@@ -292,7 +292,7 @@ def test_what_is_internal_does_not_reach_the_agent(lib: Path, box: Path) -> None
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can drop to another user")
-def test_as_root_the_agent_is_dropped_to_its_user(lib: Path) -> None:
+def test_as_root_the_agent_runs_as_its_user(lib: Path) -> None:
     script = "id -un; grep NoNewPrivs /proc/self/status; cat /proc/$PPID/environ | wc -c; echo $HOME; kill -9 $PPID; echo $?"
     request = supervise_request("", argv=["sh", "-c", script], user="nobody", home=None, cwd=".")
     with tempfile.TemporaryDirectory() as directory:
@@ -302,6 +302,6 @@ def test_as_root_the_agent_is_dropped_to_its_user(lib: Path) -> None:
     assert run.lines() == ["nobody", "NoNewPrivs:\t1", "0", "/nonexistent", "1"]
 
 
-def test_a_request_that_is_nonsense_is_reported(lib: Path, box: Path) -> None:
+def test_an_invalid_request_is_reported(lib: Path, box: Path) -> None:
     with Running(lib, box, "supervise", {"control": None}) as run:
         assert run.report() == {"ok": False, "reason": "internal", "detail": "KeyError: 'mark'"}

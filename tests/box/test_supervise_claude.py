@@ -1,4 +1,4 @@
-"""The supervisor with the real Claude CLI against the loopback API."""
+"""The supervisor with the real Claude CLI and an API on loopback."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_it_ends_by_itself_after_its_result(start: Start) -> None:
 
 
 @ALSO_SHOWN_BY_RUNS
-def test_a_word_while_a_tool_runs_is_taken_up_in_the_same_turn(start: Start, box: Path) -> None:
+def test_a_message_while_a_tool_runs_is_taken_up_in_the_same_turn(start: Start, box: Path) -> None:
     with start(use(bash("touch begun; while [ ! -e go ]; do sleep 0.05; done")), say("both done")) as run:
         wait_until((box / "tree" / "begun").exists)
         run.order("say", "and this")
@@ -69,7 +69,7 @@ def test_a_word_while_a_tool_runs_is_taken_up_in_the_same_turn(start: Start, box
 
 
 @ALSO_SHOWN_BY_RUNS
-def test_a_word_during_the_last_answer_gets_a_turn_of_its_own(start: Start, api: MessagesServer) -> None:
+def test_a_message_during_the_last_answer_gets_a_turn_of_its_own(start: Start, api: MessagesServer) -> None:
     gate = Gate()
     with start(say("first", gate=gate), say("second")) as run:
         wait_until(lambda: api.calls)
@@ -82,7 +82,7 @@ def test_a_word_during_the_last_answer_gets_a_turn_of_its_own(start: Start, api:
 
 
 @pytest.mark.parametrize("words", [1, 5])
-def test_words_that_race_with_the_result_are_all_answered(start: Start, api: MessagesServer, words: int) -> None:
+def test_messages_that_race_with_the_result_are_all_answered(start: Start, api: MessagesServer, words: int) -> None:
     gate = Gate()
     with start(say("first", gate=gate)) as run:
         wait_until(lambda: api.calls)
@@ -94,7 +94,7 @@ def test_words_that_race_with_the_result_are_all_answered(start: Start, api: Mes
 
 
 @ALSO_SHOWN_BY_RUNS
-def test_a_held_one_waits_takes_a_word_and_ends_when_released(start: Start) -> None:
+def test_a_held_one_waits_takes_a_message_and_ends_when_released(start: Start) -> None:
     with start(say("first"), say("second"), hold=True) as run:
         run.until(lambda frame: frame.get("what") == "waiting")
         run.order("say", "go on")
@@ -113,7 +113,7 @@ def test_a_stop_in_the_middle_of_a_command_gives_a_result_and_leaves_nothing(sta
     assert alive("m-claude-stop") == []
 
 
-def test_an_interrupt_and_a_word_make_it_do_something_else(start: Start, box: Path) -> None:
+def test_after_an_interrupt_a_message_makes_it_do_something_else(start: Start, box: Path) -> None:
     with start(HANGING, say("instead")) as run:
         wait_until((box / "tree" / "begun").exists)
         run.order("interrupt")

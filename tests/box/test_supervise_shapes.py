@@ -1,4 +1,4 @@
-"""Whatever shape the processes of an agent take, none outlives it."""
+"""No process of an agent outlives it, whatever its shape."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("shapes.py")
 
 
 class Life:
-    """The reading end of the pipe that every process of the agent holds open."""
+    """The reading end of a pipe that every process of the agent holds open."""
 
     def __init__(self, tree: Path) -> None:
         os.mkfifo(tree / "life")

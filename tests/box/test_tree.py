@@ -1,4 +1,4 @@
-"""Finding and killing process trees, as a program that has adopted its orphans does."""
+"""Finding and killing process trees from a program that adopts orphans."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def test_a_marked_process_of_another_tree_is_found(run: Run) -> None:
         stranger.kill()
 
 
-def test_the_dead_are_no_members_and_get_buried(run: Run) -> None:
+def test_zombies_are_no_members_and_are_reaped(run: Run) -> None:
     code = """
 subprocess.run(["sh", "-c", "true & exit"])
 wait_until(lambda: not tree.members("m"))
@@ -66,7 +66,7 @@ print(repr(children()))
     assert run(code) == "''\n"
 
 
-def test_a_child_is_left_to_its_owner(run: Run) -> None:
+def test_the_child_itself_is_not_reaped(run: Run) -> None:
     code = """
 child = subprocess.Popen(["sh", "-c", "exit 7"])
 wait_until(lambda: not tree.members("m"))
@@ -76,7 +76,7 @@ print(child.wait())
     assert run(code) == "7\n"
 
 
-def test_a_process_whose_first_thread_is_dead_still_lives(run: Run) -> None:
+def test_a_process_whose_first_thread_is_dead_is_alive(run: Run) -> None:
     program = (
         "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); ctypes.CDLL(None).pthread_exit(None)"
     )
@@ -90,7 +90,7 @@ print(len(tree.members("m")), tree.kill("m"), os.path.exists(f"/proc/{{child.pid
     assert run(code) == "1 [] False\n"
 
 
-def test_no_signal_reaches_a_later_process_of_the_same_number(run: Run) -> None:
+def test_no_signal_reaches_a_later_process_with_the_same_pid(run: Run) -> None:
     code = """
 import signal
 child = subprocess.Popen(["sleep", "600"])

@@ -1,4 +1,4 @@
-"""What is said to an agent, and when its stdin is closed."""
+"""What is written to an agent's stdin, and when it is closed."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def test_a_result_closes_stdin() -> None:
     assert not agent.open
 
 
-def test_a_word_that_is_not_taken_up_yet_keeps_stdin_open_for_another_turn() -> None:
+def test_a_message_that_is_not_taken_up_yet_keeps_stdin_open_for_another_turn() -> None:
     agent = Agent()
     agent.turns.say("also this")
     agent.takes_up(state="queued")
@@ -64,7 +64,7 @@ def test_a_word_that_is_not_taken_up_yet_keeps_stdin_open_for_another_turn() -> 
     assert (agent.open, agent.answers()) == (False, [("also this", True)])
 
 
-def test_a_word_taken_up_within_the_turn_needs_no_other() -> None:
+def test_a_message_taken_up_within_the_turn_needs_no_other_turn() -> None:
     agent = Agent()
     agent.turns.say("also this")
     agent.takes_up()
@@ -72,7 +72,7 @@ def test_a_word_taken_up_within_the_turn_needs_no_other() -> None:
     assert (agent.open, agent.answers()) == (False, [("also this", True)])
 
 
-def test_a_late_word_is_answered_at_once_and_names_the_way_on() -> None:
+def test_a_late_message_is_answered_at_once_with_what_to_do() -> None:
     agent = Agent()
     agent.turns.hear(RESULT)
     agent.turns.say("too late")
@@ -80,7 +80,7 @@ def test_a_late_word_is_answered_at_once_and_names_the_way_on() -> None:
     assert "ccterm retry" in str(agent.notes[-1]["detail"])
 
 
-def test_a_word_that_the_agent_never_took_up_is_answered_at_the_end() -> None:
+def test_a_message_that_the_agent_never_took_up_is_answered_at_the_end() -> None:
     agent = Agent()
     agent.turns.say("nobody listens")
     agent.turns.finish()
@@ -88,7 +88,7 @@ def test_a_word_that_the_agent_never_took_up_is_answered_at_the_end() -> None:
     assert agent.answers() == [("nobody listens", False)]
 
 
-def test_an_agent_that_is_held_waits_and_takes_the_next_word() -> None:
+def test_an_agent_that_is_held_waits_and_takes_the_next_message() -> None:
     agent = Agent(hold=True)
     agent.turns.hear(RESULT)
     assert (agent.open, agent.turns.waiting) == (True, True)
@@ -96,7 +96,7 @@ def test_an_agent_that_is_held_waits_and_takes_the_next_word() -> None:
     assert (agent.turns.waiting, agent.messages[-1]["message"]["content"]) == (False, "go on")
 
 
-def test_waiting_is_told_with_its_end_and_so_is_that_it_is_over() -> None:
+def test_the_beginning_and_the_end_of_waiting_are_reported() -> None:
     agent = Agent(hold=True)
     agent.turns.hear(RESULT)
     agent.turns.release()
@@ -105,14 +105,14 @@ def test_waiting_is_told_with_its_end_and_so_is_that_it_is_over() -> None:
 
 
 @pytest.mark.parametrize("word", ["release", "end"])
-def test_a_waiting_agent_that_is_let_go_ends(word: str) -> None:
+def test_a_waiting_agent_that_is_released_ends(word: str) -> None:
     agent = Agent(hold=True)
     agent.turns.hear(RESULT)
     getattr(agent.turns, word)()
     assert (agent.open, agent.turns.waiting) == (False, False)
 
 
-def test_nobody_waits_for_ever() -> None:
+def test_waiting_has_a_time_limit() -> None:
     agent = Agent(hold=True)
     agent.turns.hear(RESULT)
     agent.now += 59
@@ -153,7 +153,7 @@ def test_a_further_turn_is_not_overdue() -> None:
     assert not agent.turns.overdue()
 
 
-def test_a_word_that_is_never_taken_up_does_not_keep_the_agent_alive() -> None:
+def test_a_message_that_is_never_taken_up_does_not_keep_the_agent_alive() -> None:
     agent = Agent()
     agent.turns.say("nobody listens")
     agent.turns.hear(RESULT)
@@ -167,7 +167,7 @@ STEPS = st.lists(st.sampled_from(["say", "take", "result", "init", "hold", "rele
 
 
 @given(STEPS, st.booleans())
-def test_every_word_is_answered_exactly_once_whatever_happens(steps: list[str], hold: bool) -> None:
+def test_every_message_is_answered_exactly_once_whatever_happens(steps: list[str], hold: bool) -> None:
     agent, said, taken = Agent(hold=hold), 0, 0
     for step in steps:
         match step:
@@ -192,7 +192,7 @@ def test_every_word_is_answered_exactly_once_whatever_happens(steps: list[str], 
     assert sorted(str(text) for text, _ in agent.answers()) == sorted(f"word {number}" for number in range(said))
 
 
-def test_the_listener_joins_parts_and_hears_only_what_matters() -> None:
+def test_the_reader_joins_parts_and_passes_on_only_what_matters() -> None:
     heard: list[object] = []
     listen = MessageReader(heard.append)
     line = json.dumps({"result": "x" * 100, "type": "result"})
@@ -204,7 +204,7 @@ def test_the_listener_joins_parts_and_hears_only_what_matters() -> None:
     assert heard == [json.loads(line)]
 
 
-def test_the_listener_survives_what_is_too_long_or_too_deep() -> None:
+def test_the_reader_survives_what_is_too_long_or_too_deep() -> None:
     heard: list[object] = []
     listen = MessageReader(heard.append)
     for _ in range(20):

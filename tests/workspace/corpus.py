@@ -1,4 +1,4 @@
-"""Trees that an agent may leave, honest ones and hostile ones, each with what must become of it: applied to the byte, or a rule."""
+"""Trees that an agent may leave, ordinary and hostile ones, each with the expected outcome: applied to the byte, or refused by a rule."""
 
 import os
 import socket
@@ -83,7 +83,7 @@ def _committed(tree: Path) -> None:
 
 
 def _payloads(tree: Path) -> None:
-    """Let every way of the agent's own git to start a program write into the home directory."""
+    """Let the agent's git start a program in every possible way, each writing into the home directory."""
     evil = "touch $HOME/pwned"
     for name, value in {
         "core.fsmonitor": evil,

@@ -1,4 +1,4 @@
-"""The whole way of a testing run without a service: snapshot, box, commit, change set, verdict, apply; each part the real one."""
+"""A complete testing run without a service: snapshot, box, commit, change set, verdict, apply, all of them real."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ AUTHOR = "Claude Agent <agent@commandcenter.ai>"
 
 @dataclass
 class Loop:
-    """One working copy and what becomes of an agent's tree."""
+    """One working copy and an agent's tree."""
 
     place: Path
     copy: Path

@@ -1,4 +1,4 @@
-"""Changes come into a working copy whole or not at all, never through a link, never over somebody's edit; and undo takes them back."""
+"""Changes are applied to a working copy completely or not at all, never through a link, never over an edit; and undo reverts them."""
 
 import errno
 import os
@@ -69,7 +69,7 @@ def wanted(tmp_path: Path, tree: Path) -> ChangeSet:
 
 
 def after(tmp_path: Path) -> dict[bytes, tuple[str, bytes]]:
-    """Return the digest of the tree as it shall be."""
+    """Return the digest of the expected tree."""
     bodies = {name: body for name, body in {**BEFORE, **AFTER}.items() if body is not None}
     return digest(put(tmp_path / "shall", bodies))
 
@@ -81,12 +81,12 @@ def conflict(work: Callable[[], object]) -> StepError:
     return caught.value
 
 
-def test_every_kind_of_change_comes_in(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+def test_every_kind_of_change_is_applied(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     assert ApplyTransaction(state).apply(RUN, tree, wanted).files == len(AFTER)
     assert digest(tree) == after(tmp_path)
 
 
-def test_undo_brings_every_bit_back(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+def test_undo_restores_every_bit(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     (tree / "README.md").chmod(0o640)
     (tree / "gone/only.txt").chmod(0o600)
     (tree / "gone").chmod(0o750)
@@ -125,7 +125,7 @@ def become_fifo(path: Path) -> None:
         pytest.param(lambda tree: become_fifo(tree / "README.md"), id="now a fifo"),
     ],
 )
-def test_a_change_meanwhile_means_that_nothing_is_applied(
+def test_after_a_change_meanwhile_nothing_is_applied(
     tree: Path, state: StateDir, wanted: ChangeSet, meanwhile: Callable[[Path], object]
 ) -> None:
     meanwhile(tree)
@@ -141,14 +141,14 @@ def test_a_conflict_names_the_paths(tree: Path, state: StateDir, wanted: ChangeS
     )
 
 
-def test_what_the_user_did_alike_is_no_conflict(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+def test_the_same_change_by_the_user_is_no_conflict(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     (tree / "README.md").write_text("read me again\n")
     (tree / "src/a.py").unlink()
     ApplyTransaction(state).apply(RUN, tree, wanted)
     assert digest(tree) == after(tmp_path)
 
 
-def test_an_edit_after_the_apply_forbids_the_undo(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+def test_an_edit_after_the_apply_prevents_the_undo(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     ApplyTransaction(state).apply(RUN, tree, wanted)
     (tree / "README.md").write_text("mine\n")
     before = digest(tree)
@@ -156,7 +156,7 @@ def test_an_edit_after_the_apply_forbids_the_undo(tree: Path, state: StateDir, w
     assert digest(tree) == before
 
 
-def test_an_empty_directory_that_was_there_is_there_after_the_undo(tree: Path, state: StateDir, tmp_path: Path) -> None:
+def test_an_undo_restores_an_empty_directory(tree: Path, state: StateDir, tmp_path: Path) -> None:
     (tree / "empty").mkdir()
     before = digest(tree)
     ApplyTransaction(state).apply(RUN, tree, changes(tmp_path / "more", tree, {"empty/x": "x\n"}))
@@ -164,7 +164,7 @@ def test_an_empty_directory_that_was_there_is_there_after_the_undo(tree: Path, s
     assert digest(tree) == before
 
 
-def test_there_is_nothing_to_undo_twice(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+def test_a_second_undo_is_refused(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     ApplyTransaction(state).apply(RUN, tree, wanted)
     ApplyTransaction(state).undo(RUN)
     with pytest.raises(UsageError, match="undone already"):
@@ -182,16 +182,14 @@ def test_parts_are_applied_one_after_the_other_and_undone_together(tree: Path, s
     assert digest(tree) == before
 
 
-def test_the_other_names_of_a_file_keep_the_old_content_and_it_is_told(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+def test_hard_links_keep_the_old_content_and_are_mentioned(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
     os.link(tree / "README.md", tree / "other-name")
     notes = ApplyTransaction(state).apply(RUN, tree, wanted).notes
     assert (tree / "other-name").read_text() == "read me\n"
     assert "README.md had 2 names" in notes[0]
 
 
-def test_where_names_cannot_be_exchanged_the_changes_come_in_all_the_same(
-    tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path
-) -> None:
+def test_changes_are_applied_where_names_cannot_be_exchanged(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     before = digest(tree)
     ApplyTransaction(state, _Simple()).apply(RUN, tree, wanted)
     assert digest(tree) == after(tmp_path)
@@ -209,7 +207,7 @@ def hasty(state: StateDir) -> ApplyTransaction:
 
 
 def steps(tree: Path, state: StateDir, wanted: ChangeSet) -> int:
-    """Return how many writes the apply takes, and leave the tree as it was."""
+    """Return how many writes an apply makes, leaving the tree unchanged."""
     disk = TickingDisk(lambda _: None)
     ApplyTransaction(state, disk).apply(RUN, tree, wanted)
     hasty(state).undo(RUN)
@@ -224,7 +222,7 @@ def forget(state: StateDir) -> None:
 
 
 def refused(sync: ApplyTransaction, tree: Path, wanted: ChangeSet) -> str:
-    """Apply; return the reason of its refusal, or "" when all came in."""
+    """Apply; return the reason of a refusal, or "" when everything was applied."""
     try:
         sync.apply(RUN, tree, wanted)
     except StepError as error:
@@ -233,24 +231,24 @@ def refused(sync: ApplyTransaction, tree: Path, wanted: ChangeSet) -> str:
 
 
 def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path, every: int) -> None:
-    """Let writes fail, one at a time: nothing is applied then, unless all was done already."""
+    """Let writes fail, one at a time: nothing is applied then, unless everything was done already."""
     before, shall = digest(tree), after(tmp_path)
     for number in range(1, steps(tree, state, wanted) + 1, every):
         for code in (errno.ENOSPC, errno.EIO):
             if why := refused(ApplyTransaction(state, failing(number, code)), tree, wanted):
                 assert (why, digest(tree)) == ("io", before), f"write {number}"
                 continue
-            hasty(state).recover()  # it failed while tidying up, when all was done
+            hasty(state).recover()  # it failed while cleaning up, after everything was done
             assert digest(tree) == shall, f"write {number}"
             hasty(state).undo(RUN)
 
 
-def test_a_write_that_fails_leaves_everything_as_it_was(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
+def test_a_failing_write_leaves_everything_unchanged(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     failing_writes(tree, state, wanted, tmp_path, every=7)
 
 
 def killed_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> bool:
-    """Kill an apply at a write, recover; return whether all changes are in."""
+    """Kill an apply at a write, then recover; return whether all changes are applied."""
     ended = in_child(lambda: ApplyTransaction(state, dying(number)).apply(RUN, tree, wanted))
     assert ended in (0, signal.SIGKILL)
     hasty(state).recover()
@@ -280,8 +278,8 @@ def test_a_kill_in_an_undo_ends_in_all_or_nothing(tree: Path, state: StateDir, w
         assert digest(tree) == before
 
 
-def edits_in_the_last_moment(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
-    """At one write after the other, somebody saves a file that is about to be replaced: the edit is kept, the rest is as before or whole."""
+def edits_at_the_last_moment(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+    """At each write in turn, another editor saves a file that is about to be replaced: the edit is kept, the rest is all or nothing."""
     for number in range(1, steps(tree, state, wanted) + 1, every):
         _edit_at(number, tree, state, wanted)
 
@@ -296,7 +294,7 @@ def _edit_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> Non
 
     assert refused(ApplyTransaction(state, TickingDisk(save)), tree, wanted) in ("", "changed")
     assert (tree / "README.md").read_text() == "mine\n", f"write {number}"
-    if hasty(state).applied():  # it was saved after all was done
+    if hasty(state).applied():  # it was saved after everything was done
         (tree / "README.md").write_text("read me again\n")
         hasty(state).undo(RUN)
     (tree / "README.md").write_text("read me\n")
@@ -304,8 +302,8 @@ def _edit_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> Non
     forget(state)
 
 
-def test_an_edit_in_the_last_moment_is_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    edits_in_the_last_moment(tree, state, wanted, every=6)
+def test_an_edit_at_the_last_moment_is_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    edits_at_the_last_moment(tree, state, wanted, every=6)
 
 
 def test_a_second_process_is_told_that_another_one_is_using_it(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
@@ -322,7 +320,7 @@ def test_a_second_process_is_told_that_another_one_is_using_it(tree: Path, state
 
 
 def race(tree: Path, state: StateDir, outside: Path, tmp_path: Path, rounds: int) -> int:
-    """Let a directory and a link out of the tree change places all the while that applies write below it; return how many came through."""
+    """Keep exchanging a directory with a link out of the tree while applies write below it; return how many succeeded."""
     (tree / "hot").mkdir()
     (tree / "hot-link").symlink_to(outside)
     wanted = changes(tmp_path / "hot-changes", tree, {f"hot/{n}": "x\n" for n in range(4)})
@@ -356,7 +354,7 @@ def _tried(sync: ApplyTransaction, tree: Path, wanted: ChangeSet) -> bool:
     return True
 
 
-def test_a_directory_swapped_for_a_link_leads_nowhere(tree: Path, state: StateDir, tmp_path: Path) -> None:
+def test_a_directory_swapped_for_a_link_is_not_followed(tree: Path, state: StateDir, tmp_path: Path) -> None:
     outside = put(tmp_path / "outside", {"0": "theirs\n"})
     race(tree, state, outside, tmp_path, 60)
     assert digest(outside) == {b"0": ("-rw-r--r--", b"theirs\n")}

@@ -1,4 +1,4 @@
-"""Counted batteries: the races, kills and edits that the way back into a working copy must stand, in the numbers that are promised."""
+"""Counted repetitions: the races, kills and edits that an apply must survive, as often as promised."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from tests.workspace.test_apply import (
     AFTER,
     BEFORE,
     after,
-    edits_in_the_last_moment,
+    edits_at_the_last_moment,
     failing_writes,
     forget,
     hasty,
@@ -41,7 +41,7 @@ def state(tmp_path: Path) -> StateDir:
     return StateDir(tmp_path / "state").prepare()
 
 
-def test_no_write_gets_out_through_a_racing_link(tree: Path, state: StateDir, tmp_path: Path, rounds: Callable[[int], int]) -> None:
+def test_no_write_escapes_through_a_racing_link(tree: Path, state: StateDir, tmp_path: Path, rounds: Callable[[int], int]) -> None:
     outside = put(tmp_path / "outside", {"0": "theirs\n"})
     applied = race(tree, state, outside, tmp_path, rounds(20_000) // WRITES)
     assert digest(outside) == {b"0": ("-rw-r--r--", b"theirs\n")}
@@ -63,16 +63,16 @@ def test_a_kill_at_a_hundred_points_is_all_or_nothing(tree: Path, state: StateDi
             hasty(state).undo(RUN)
 
 
-def test_every_write_may_fail(tree: Path, state: StateDir, tmp_path: Path) -> None:
+def test_any_write_may_fail(tree: Path, state: StateDir, tmp_path: Path) -> None:
     failing_writes(tree, state, changes(tmp_path / "changes", tree, AFTER), tmp_path, every=1)
 
 
 def test_an_edit_at_any_write_is_kept(tree: Path, state: StateDir, tmp_path: Path) -> None:
-    edits_in_the_last_moment(tree, state, changes(tmp_path / "changes", tree, AFTER), every=1)
+    edits_at_the_last_moment(tree, state, changes(tmp_path / "changes", tree, AFTER), every=1)
 
 
 class Editor:
-    """Another process that saves a file when it is told to, as an editor does: by a new file that is renamed, or into the old one."""
+    """Another process that saves a file on request, as an editor does: by renaming a new file, or into the old one."""
 
     def __init__(self, tree: Path) -> None:
         self._orders, ours = os.pipe()
@@ -115,7 +115,7 @@ class Editor:
         os.close(self._read)
 
 
-def test_fifty_edits_of_another_process_during_applies_are_all_kept(tmp_path: Path, state: StateDir, rounds: Callable[[int], int]) -> None:
+def test_fifty_edits_by_another_process_during_applies_are_all_kept(tmp_path: Path, state: StateDir, rounds: Callable[[int], int]) -> None:
     chance = random.Random(7)
     tree = put(tmp_path / "edited", {f"f{n}": f"{n}\n" for n in range(30)})
     editor = Editor(tree)
@@ -127,7 +127,7 @@ def test_fifty_edits_of_another_process_during_applies_are_all_kept(tmp_path: Pa
 
 
 def _edited_round(round_: int, chance: random.Random, tree: Path, state: StateDir, tmp_path: Path, editor: Editor) -> str:
-    """Apply while the other process saves one file at some moment; its edit is there afterwards, whatever became of the apply."""
+    """Apply while the other process saves one file at some moment; its edit is there afterwards, whether or not the apply succeeded."""
     number, at = chance.randrange(30), chance.randrange(1, 600)
     wanted = changes(tmp_path / f"round-{round_}", tree, {f"f{n}": f"{round_} {n}\n" for n in range(30)})
     told = False

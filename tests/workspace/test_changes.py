@@ -1,4 +1,4 @@
-"""A box is not believed: whatever commit it hands over, nothing unsafe of it becomes a change, and what is no commit on the snapshot is refused."""
+"""A box is not trusted: nothing unsafe in its commit becomes a change, and a commit that is not based on the snapshot is refused."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def box(tmp_path: Path, snapshot: Snapshot) -> Path:
 
 
 def tree(box: Path, entries: Sequence[Entry]) -> str:
-    """Make a tree object of entries that no honest git would write, byte for byte."""
+    """Make a tree object byte for byte, with entries that git itself would not write."""
     data = b""
     for mode, name, content in entries:
         sha = content if len(content) == 40 else git(box, "hash-object", "-w", "--stdin", stdin=content.encode())
@@ -42,7 +42,7 @@ def tree(box: Path, entries: Sequence[Entry]) -> str:
 
 
 def commit(box: Path, root: str, parent: str) -> str:
-    """Commit a tree and bundle it as commit does."""
+    """Commit a tree and bundle it as the step commit does."""
     sha = git(box, "commit-tree", root, "-p", parent, "-m", "evil")
     git(box, "update-ref", "refs/ccterm/work", sha)
     git(box, "bundle", "create", "--quiet", "work.bundle", "refs/ccterm/work", f"^{parent}")
@@ -83,7 +83,7 @@ def test_nothing_unsafe_becomes_a_change(box: Path, snapshot: Snapshot, tmp_path
     try:
         changes, refused = taken(box, snapshot, sha, tmp_path / "to")
     except StepError:
-        return  # git itself, or we, took fault with the objects
+        return  # git or we rejected the objects
     assert refused
     assert {op.shown for op in changes.ops if op.new.kind != "nothing"} == set()
 
@@ -98,13 +98,13 @@ def test_a_commit_that_is_not_based_on_the_snapshot_is_refused(box: Path, snapsh
 
 
 @pytest.mark.parametrize("damage", [b"", b"no bundle\n", b"# v2 git bundle\n\nPACK"], ids=["empty", "text", "cut"])
-def test_what_is_no_bundle_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path, damage: bytes) -> None:
+def test_what_is_not_a_bundle_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path, damage: bytes) -> None:
     (box / "work.bundle").write_bytes(damage)
     with pytest.raises(StepError, match="cannot be read"):
         taken(box, snapshot, "1" * 40, tmp_path / "to")
 
 
-def test_an_honest_commit_becomes_its_changes(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
+def test_a_valid_commit_becomes_its_changes(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
     inner = tree(box, [("100755", "tool", "#!/bin/sh\n")])
     root = tree(box, [("100644", "README.md", "other\n"), ("40000", "bin", inner), ("120000", "link", "README.md")])
     changes, refused = taken(box, snapshot, commit(box, root, snapshot.base), tmp_path / "to")

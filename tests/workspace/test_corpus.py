@@ -1,4 +1,4 @@
-"""Whatever tree an agent leaves: it is refused by its rule and the host is as it was, or it is there to the byte and the rest is as it was."""
+"""Any tree that an agent leaves is refused by its rule, with the host unchanged, or applied to the byte, with the rest unchanged."""
 
 import os
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_the_corpus_is_large_enough() -> None:
     assert len({tree.name for tree in CORPUS}) == len(CORPUS) >= 60
 
 
-def test_a_snapshot_of_what_came_in_is_what_the_agent_left(loop: Loop, tmp_path: Path) -> None:
+def test_a_snapshot_after_the_apply_equals_what_the_agent_left(loop: Loop, tmp_path: Path) -> None:
     (loop.tree / "new.txt").write_text("new\n")
     (loop.tree / "src/main.py").unlink()
     loop.finish()

@@ -1,4 +1,4 @@
-"""What a repository named by the user stands for: URL, working copy, bare repository; and nothing of its configuration is carried out."""
+"""What a repository named by the user stands for: URL, working copy, bare repository; and nothing in its configuration is run."""
 
 import os
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_working_copy_stands_for_its_origin(tree: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("repo", [".", "sub", "./sub/", "../tree", "sub/.."])
-def test_any_place_inside_a_working_copy_will_do(tree: Path, repo: str) -> None:
+def test_any_directory_inside_a_working_copy_will_do(tree: Path, repo: str) -> None:
     (tree / "sub").mkdir()
     assert find_origin(repo, os.environ, tree).root == tree
 
@@ -48,7 +48,7 @@ def test_a_home_directory_may_be_written_as_a_tilde(isolation: Path, tmp_path: P
     assert find_origin("~/mine.git", os.environ, tmp_path).repo == str(isolation / "mine.git")
 
 
-def test_commits_that_origin_has_not_seen_are_counted(tree: Path) -> None:
+def test_commits_that_origin_lacks_are_counted(tree: Path) -> None:
     commit_files(tree, {"a": "1"})
     assert "; 1 unpushed commit not included" in find_origin(".", os.environ, tree).sentence
     commit_files(tree, {"b": "1"})
@@ -76,7 +76,7 @@ def test_the_origin_is_read_as_it_was_written(tree: Path, url: str) -> None:
     assert (origin.remote.url, origin.remote.url_key) == (url, "github.com/o/r")
 
 
-def test_an_origin_by_relative_path_counts_from_the_top(tree: Path, tmp_path: Path) -> None:
+def test_a_relative_origin_is_resolved_from_the_top(tree: Path, tmp_path: Path) -> None:
     git(tree, "remote", "set-url", "origin", "../remote.git")
     (tree / "sub").mkdir()
     assert find_origin("sub", os.environ, tree).remote.path == str(tmp_path / "remote.git")
@@ -89,23 +89,25 @@ def test_a_bare_repository_is_itself(make_remote: MakeRemote, tmp_path: Path) ->
         assert (origin.remote.path, origin.root, origin.sentence) == (str(remote), None, "")
 
 
-def test_a_bare_repository_is_itself_for_a_user_who_forbids_finding_them(isolation: Path, make_remote: MakeRemote, tmp_path: Path) -> None:
+def test_a_bare_repository_is_itself_even_if_the_user_forbids_discovering_them(
+    isolation: Path, make_remote: MakeRemote, tmp_path: Path
+) -> None:
     (isolation / ".gitconfig").write_text("[safe]\n\tbareRepository = explicit\n")
     assert find_origin(str(make_remote()), os.environ, tmp_path).root is None
 
 
-def test_a_file_url_of_a_working_copy_means_that_very_repository(tree: Path, tmp_path: Path) -> None:
+def test_a_file_url_of_a_working_copy_means_that_repository(tree: Path, tmp_path: Path) -> None:
     origin = find_origin(f"file://{tree}", os.environ, tmp_path)
     assert (origin.remote.path, origin.root) == (str(tree), None)
 
 
-def test_a_link_and_what_it_points_to_have_one_key(make_remote: MakeRemote, tmp_path: Path) -> None:
+def test_a_link_and_its_target_have_the_same_key(make_remote: MakeRemote, tmp_path: Path) -> None:
     remote = make_remote(name="bare.git")
     (tmp_path / "link").symlink_to(remote)
     assert find_origin("link", os.environ, tmp_path).remote.url_key == str(remote)
 
 
-def test_a_directory_with_a_colon_is_a_path_when_it_is_there(make_remote: MakeRemote, tmp_path: Path) -> None:
+def test_an_existing_directory_with_a_colon_is_a_path(make_remote: MakeRemote, tmp_path: Path) -> None:
     make_remote(name="host:repo")
     assert find_origin("host:repo", os.environ, tmp_path).remote.kind == "path"
 
@@ -146,7 +148,7 @@ def test_an_origin_that_runs_a_command_is_refused(tree: Path) -> None:
     ],
     ids=range(12),
 )
-def test_what_stands_for_nothing_is_one_sentence(tmp_path: Path, repo: str, words: str) -> None:
+def test_what_cannot_be_used_is_explained_in_one_sentence(tmp_path: Path, repo: str, words: str) -> None:
     assert words in said(repo, tmp_path)
 
 
@@ -179,7 +181,7 @@ def test_nothing_that_the_repository_configures_is_run(tree: Path, tmp_path: Pat
     assert not (tmp_path / "ran").exists()
 
 
-def test_git_variables_of_the_caller_do_not_lead_elsewhere(tree: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
+def test_git_variables_of_the_caller_have_no_effect(tree: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
     other = make_remote(name="other.git")
     env = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""A snapshot holds the working copy to the byte, reads only what changed, and says in one sentence what it cannot take."""
+"""A snapshot holds the working copy to the byte, reads only what changed, and explains in one sentence what it cannot include."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ def test_a_clean_working_copy_is_its_own_commit(snapshot: Take, copy: Path) -> N
     assert snapshot().base == git(copy, "rev-parse", "HEAD")
 
 
-def test_it_holds_edits_staged_untracked_and_deleted_but_nothing_ignored(snapshot: Take, copy: Path) -> None:
+def test_it_holds_staged_unstaged_untracked_and_deleted_but_nothing_ignored(snapshot: Take, copy: Path) -> None:
     (copy / "README.md").write_text("edited\n")
     (copy / "staged").write_text("staged\n")
     git(copy, "add", "staged")
@@ -71,7 +71,7 @@ def test_it_holds_edits_staged_untracked_and_deleted_but_nothing_ignored(snapsho
     assert digest(copy) == before
 
 
-def test_it_is_a_whole_repository_without_anything_of_the_users(snapshot: Take, copy: Path) -> None:
+def test_it_is_a_complete_repository_without_the_users_configuration(snapshot: Take, copy: Path) -> None:
     git(copy, "tag", "v1")
     git(copy, "branch", "secret-plans")
     git(copy, "config", "core.hooksPath", "/evil")
@@ -84,7 +84,7 @@ def test_it_is_a_whole_repository_without_anything_of_the_users(snapshot: Take, 
     assert "token" not in config
 
 
-def test_history_that_was_thrown_away_does_not_come_along_again(snapshot: Take, copy: Path) -> None:
+def test_discarded_history_is_not_included(snapshot: Take, copy: Path) -> None:
     secret = commit_files(copy, {"key": "secret\n"})
     snapshot()
     git(copy, "reset", "--quiet", "--hard", "HEAD^")
@@ -102,7 +102,7 @@ def test_new_commits_are_added_to_what_is_kept(snapshot: Take, copy: Path, state
     assert git(taken.clean, "fsck", "--strict") == ""
 
 
-def test_an_earlier_snapshots_files_do_not_come_along(snapshot: Take, copy: Path) -> None:
+def test_files_of_an_earlier_snapshot_are_not_included(snapshot: Take, copy: Path) -> None:
     (copy / "slip").write_text("a secret that lay about\n")
     snapshot()
     (copy / "slip").unlink()
@@ -112,7 +112,7 @@ def test_an_earlier_snapshots_files_do_not_come_along(snapshot: Take, copy: Path
 
 
 def old(path: Path) -> None:
-    """Let a file look as if it had been at rest for a while: its other time mark cannot be set, so wait for that."""
+    """Make a file look unchanged for a while. Its ctime cannot be set, so wait for that."""
     end = path.lstat().st_ctime_ns + RACY_NS
     while time.time_ns() <= end + 10_000_000:
         time.sleep(0.05)
@@ -137,7 +137,7 @@ def test_a_file_that_changed_just_now_is_read_again(snapshot: Take, copy: Path, 
 
 
 @pytest.mark.slow
-def test_a_change_of_the_same_length_with_its_old_time_is_seen(snapshot: Take, copy: Path) -> None:
+def test_a_change_of_the_same_length_with_the_old_time_is_noticed(snapshot: Take, copy: Path) -> None:
     old(copy / "README.md")
     snapshot()
     times = (copy / "README.md").stat()
@@ -155,14 +155,14 @@ def test_a_damaged_cache_only_costs_reading_again(snapshot: Take, copy: Path, st
     assert snapshot().base == git(copy, "rev-parse", "HEAD")
 
 
-def test_the_global_ignore_rules_hold_too(snapshot: Take, copy: Path, isolation: Path) -> None:
+def test_the_global_ignore_rules_apply_too(snapshot: Take, copy: Path, isolation: Path) -> None:
     (isolation / "config" / "git").mkdir(parents=True)
     (isolation / "config" / "git" / "ignore").write_text("*.swp\n")
     (copy / "x.swp").write_text("swap\n")
     assert snapshot().base == git(copy, "rev-parse", "HEAD")
 
 
-def test_nested_repositories_and_submodules_are_told(snapshot: Take, copy: Path, tmp_path: Path) -> None:
+def test_nested_repositories_and_submodules_are_mentioned(snapshot: Take, copy: Path, tmp_path: Path) -> None:
     inner = make_repository(tmp_path / "inner", {"x": "x\n"})
     git(copy, "submodule", "--quiet", "add", str(inner), "module")
     git(copy, "commit", "--quiet", "-m", "Add a submodule")
@@ -206,12 +206,12 @@ def test_a_file_above_the_cap_is_named(snapshot: Take, copy: Path) -> None:
     assert str(caught.value) == "big is 2 MB, and a snapshot takes files up to 1 MB; let .gitignore name it, or raise policy.max_file_mb"
 
 
-def test_a_committed_file_above_the_cap_is_fine(snapshot: Take, copy: Path) -> None:
+def test_a_committed_file_above_the_cap_is_accepted(snapshot: Take, copy: Path) -> None:
     commit_files(copy, {"big": "x" * 2_000_000})
     assert snapshot(max_file=1_000_000).files == 4
 
 
-def test_a_file_that_may_not_be_read_is_named(copy: Path, tmp_path: Path, state: StateDir) -> None:
+def test_an_unreadable_file_is_named(copy: Path, tmp_path: Path, state: StateDir) -> None:
     (copy / "closed").write_text("x\n")
     (copy / "closed").chmod(0)
     program = (
@@ -238,14 +238,14 @@ def _rebase(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(("begin", "what"), [(_merge, "merge"), (_bisect, "bisect"), (_rebase, "rebase")])
-def test_what_is_under_way_must_be_finished_first(copy: Path, tmp_path: Path, begin: Callable[[Path], None], what: str) -> None:
+def test_a_merge_in_progress_must_be_finished_first(copy: Path, tmp_path: Path, begin: Callable[[Path], None], what: str) -> None:
     begin(copy)
     with pytest.raises(UsageError) as caught:
         find_repository(str(copy), os.environ, tmp_path).require_rest()
     assert str(caught.value) == f"a {what} is in progress in {copy}; finish or abort it (git {what} --abort), then try again"
 
 
-def test_files_of_ccterm_itself_stay_out(copy: Path, tmp_path: Path) -> None:
+def test_files_of_ccterm_itself_are_left_out(copy: Path, tmp_path: Path) -> None:
     own = StateDir(copy / "state").prepare()
     taken = take(find_repository(str(copy), os.environ, tmp_path), own, tmp_path / "taken", env=os.environ)
     assert set(files_at(taken.clean, taken.base)) == set(FILES)
@@ -257,7 +257,7 @@ def refusal(repo: Path | str, cwd: Path) -> str:
     return str(caught.value)
 
 
-def test_what_is_no_working_copy_is_named(copy: Path, tmp_path: Path) -> None:
+def test_what_is_not_a_working_copy_is_named(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     assert "is not a git repository; git init makes one" in refusal("plain", tmp_path)
     assert "is not a directory" in refusal("missing", tmp_path)
@@ -278,7 +278,7 @@ def test_a_subdirectory_means_the_whole_working_copy(copy: Path, tmp_path: Path)
     assert find_repository(str(copy / "src"), os.environ, tmp_path).root == copy
 
 
-def test_a_place_that_cannot_be_written_is_named(copy: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_named(copy: Path) -> None:
     copy.chmod(0o555)
     program = (
         "import os, pathlib\nfrom ccterm.errors import CctermError\nfrom ccterm.workspace.repository import find_repository\n"
@@ -289,7 +289,7 @@ def test_a_place_that_cannot_be_written_is_named(copy: Path) -> None:
     assert "cannot be written to, so no changes could be brought back; make it writable, or give --branch" in said
 
 
-def test_two_snapshots_at_once_do_not_mix(snapshot: Take, copy: Path, tmp_path: Path, state: StateDir) -> None:
+def test_a_second_snapshot_at_the_same_time_is_refused(snapshot: Take, copy: Path, tmp_path: Path, state: StateDir) -> None:
     from ccterm.workspace.repository import working_copy_lock
 
     with working_copy_lock(state, copy), pytest.raises(CctermError, match="another ccterm process is using"):

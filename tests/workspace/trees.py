@@ -1,4 +1,4 @@
-"""Trees for tests of the way back into a working copy: what they hold, change sets made by hand, disks that fail or kill."""
+"""Trees for tests of applying changes: their contents, change sets made by hand, disks that fail or kill."""
 
 import os
 import signal
@@ -18,20 +18,20 @@ RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
 @dataclass(frozen=True)
 class Link:
-    """A symbolic link to be."""
+    """A symbolic link to be made."""
 
     target: str
 
 
 @dataclass(frozen=True)
 class Program:
-    """An executable file to be."""
+    """An executable file to be made."""
 
     text: str
 
 
 Body = str | bytes | Link | Program | None
-"""What a path shall hold; None = nothing."""
+"""What a path is to hold; None = nothing."""
 
 
 def put(root: Path, bodies: Mapping[str, Body]) -> Path:
@@ -93,7 +93,7 @@ def digest(root: Path) -> dict[bytes, tuple[str, bytes]]:
 
 
 class HastyDisk(Disk):
-    """Makes nothing durable: no test pulls the plug."""
+    """Makes nothing durable: no test cuts the power."""
 
     def sync(self, file: int) -> None:
         """Do nothing."""
@@ -116,7 +116,7 @@ class TickingDisk(HastyDisk):
 
     def write(self, file: int, data: memoryview) -> int:
         self._tick()
-        return super().write(file, data[: max(1, len(data) // 2)])  # a disk may take less than it is given
+        return super().write(file, data[: max(1, len(data) // 2)])  # a write may be partial
 
     def make_link(self, target: bytes, name: bytes, directory: int) -> None:
         self._tick()
@@ -154,7 +154,7 @@ class TickingDisk(HastyDisk):
 
 
 def failing(number: int, code: int) -> TickingDisk:
-    """Return a disk whose write of this number fails once."""
+    """Return a disk whose Nth write fails once."""
 
     def tick(count: int) -> None:
         if count == number:
@@ -164,7 +164,7 @@ def failing(number: int, code: int) -> TickingDisk:
 
 
 def dying(number: int) -> TickingDisk:
-    """Return a disk whose write of this number is never made: its process is killed."""
+    """Return a disk that kills its process instead of making the Nth write."""
 
     def tick(count: int) -> None:
         if count == number:
@@ -174,13 +174,13 @@ def dying(number: int) -> TickingDisk:
 
 
 def in_child(work: Callable[[], object]) -> int:
-    """Do something in a child of this process; return 0, the signal that killed it, or 255 for an exception."""
+    """Run something in a child process; return 0, the signal that killed it, or 255 for an exception."""
     child = os.fork()
     if child == 0:
         try:
             work()
             os._exit(0)
-        except BaseException:  # noqa: BLE001 - nothing may get out of the child
+        except BaseException:  # noqa: BLE001 - nothing may escape from the child
             os._exit(255)
     _, status = os.waitpid(child, 0)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)

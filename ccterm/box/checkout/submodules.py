@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ccterm.box.checkout.mirror import Mirror, fetch
-from ccterm.box.checkout.trees import configure, copy_objects, make_clean
+from ccterm.box.checkout.trees import configure, copy_objects, make_clean, module_directory
 from ccterm.git.address import resolve_relative
 from ccterm.git.git import Git, GitError, init
 from ccterm.git.names import shown
@@ -57,8 +57,8 @@ class SubmoduleCheckout:
                 module = init(directory, submodule.commit, "main")
                 fetch(source, directory, submodule.commit)
                 return module
-            place = os.path.join(self.mirror, "modules", hashlib.sha256(source.url.encode()).hexdigest()[:24])
-            with Mirror(place, source).holding(submodule.commit) as (git, _):
+            kept = os.path.join(self.mirror, "modules", hashlib.sha256(source.url.encode()).hexdigest()[:24])
+            with Mirror(kept, source).holding(submodule.commit) as (git, _):
                 return make_clean(git, directory, submodule.commit, "main")
         except GitError as error:
             raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}") from error
@@ -113,8 +113,3 @@ def _described(git: Git, base: Base) -> dict[bytes, tuple[str, str]]:
         for name, section in sections.items()
         if section.keys() == {b"path", b"url"}
     }
-
-
-def module_directory(clean: str, path: bytes) -> str:
-    """Return where the clean git directory of the submodule at a path is."""
-    return os.path.join(clean, "modules", hashlib.sha256(path).hexdigest()[:24])

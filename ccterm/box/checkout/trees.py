@@ -91,3 +91,10 @@ def _copy_files(source: str, target: str) -> None:
         if not name.startswith(("tmp_", "multi-pack-index")) and not name.endswith((".lock", ".keep")):
             shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
             shutil.copymode(os.path.join(source, name), os.path.join(target, name))
+
+
+def module_directory(clean: str, path: bytes) -> str:
+    """Return where the clean git directory of the submodule at a path is."""
+    import hashlib  # deferred: costs start-up time, and few repositories have submodules
+
+    return os.path.join(clean, "modules", hashlib.sha256(path).hexdigest()[:24])

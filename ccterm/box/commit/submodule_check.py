@@ -2,7 +2,7 @@
 
 import os
 
-from ccterm.box.checkout.submodules import module_directory
+from ccterm.box.checkout.trees import module_directory
 from ccterm.box.commit.compare import Comparison
 from ccterm.box.commit.conversions import Conversions
 from ccterm.box.commit.walk import Found, RefusedPath, Walk, ignored_by

@@ -51,7 +51,7 @@ class ApplyTransaction:
         with working_copy_lock(self._state, root):
             first = self._state.applied(run)
             later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # if some paths were applied before
-            return self._carry_out(next(place for place in chain([first], later) if not place.exists()), root, changes)
+            return self._carry_out(next(journal_dir for journal_dir in chain([first], later) if not journal_dir.exists()), root, changes)
 
     def undo(self, run: RunId) -> Applied:
         """Put back what the changed paths held, if they still hold what the run brought."""
@@ -62,43 +62,45 @@ class ApplyTransaction:
         root = Path(applied[0][1].root)
         files = 0
         with working_copy_lock(self._state, root):
-            for place, journal in reversed(applied):
-                files += self._carry_out(self._undo_place(place), root, self._reverse(place, journal), journal).files
-                self._forget_undo(place, journal)
+            for journal_dir, journal in reversed(applied):
+                files += self._carry_out(self._undo_dir(journal_dir), root, self._reverse(journal_dir, journal), journal).files
+                self._forget_undo(journal_dir, journal)
         return Applied(files)
 
     def _applied(self, run: RunId) -> list[tuple[Path, Journal]]:
         """Return the journals of a run whose changes are in the working copy, in order."""
-        found = [(place, journal) for place, journal in journals(self._state.journal) if place.name.startswith(run)]
-        return [(place, journal) for place, journal in found if journal.phase is Phase.DONE and not place.name.endswith(UNDO)]
+        found = [(journal_dir, journal) for journal_dir, journal in journals(self._state.journal) if journal_dir.name.startswith(run)]
+        return [
+            (journal_dir, journal) for journal_dir, journal in found if journal.phase is Phase.DONE and not journal_dir.name.endswith(UNDO)
+        ]
 
-    def _reverse(self, place: Path, journal: Journal) -> ChangeSet:
+    def _reverse(self, journal_dir: Path, journal: Journal) -> ChangeSet:
         """Return the reverse of an apply as a change set, with the bytes that were kept."""
-        directory = place / "back"
+        directory = journal_dir / "back"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         ops = []
         for number, change in enumerate(journal.ops):
-            (directory / str(number)).write_bytes(journal.backup(place, number))
+            (directory / str(number)).write_bytes(journal.backup(journal_dir, number))
             ops.append(FileChange(name=change.name, old=change.new, new=change.old, file=str(number)))
         return ChangeSet(directory, tuple(ops))
 
-    def _undo_place(self, place: Path) -> Path:
-        return place.with_name(f"{place.name}{UNDO}")
+    def _undo_dir(self, journal_dir: Path) -> Path:
+        return journal_dir.with_name(f"{journal_dir.name}{UNDO}")
 
-    def _forget_undo(self, place: Path, journal: Journal) -> None:
-        journal.at(Phase.UNDONE).write(place)
-        for left in (self._undo_place(place), place / "back"):
+    def _forget_undo(self, journal_dir: Path, journal: Journal) -> None:
+        journal.at(Phase.UNDONE).write(journal_dir)
+        for left in (self._undo_dir(journal_dir), journal_dir / "back"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def _carry_out(self, place: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Applied:
+    def _carry_out(self, journal_dir: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Applied:
         """Check, write the journal, apply. undone: the journal that this undoes."""
         try:
             with Root(directory) as root:
                 found = ConflictCheck(root, changes)
                 if found.ops:
-                    journal = self._plan(place, directory, found, undone)
-                    self._apply(root, place, journal, changes, found.marks)
+                    journal = self._plan(journal_dir, directory, found, undone)
+                    self._apply(root, journal_dir, journal, changes, found.marks)
                 return Applied(len(changes.ops), tuple(found.notes))
         except Conflict as conflict:
             raise changed([shown(conflict.path)]) from conflict
@@ -107,13 +109,13 @@ class ApplyTransaction:
             name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
             raise StepError(Cause.CONFLICT, f"{directory} cannot be written: {name}{error.strerror or error}", fix, reason="io") from error
 
-    def _plan(self, place: Path, directory: Path, found: ConflictCheck, undone: Journal | None) -> Journal:
+    def _plan(self, journal_dir: Path, directory: Path, found: ConflictCheck, undone: Journal | None) -> Journal:
         """Write the journal: from now on the next start undoes a crash. Raises OSError, StateError."""
         directories = found.directories
         if undone:  # what the apply made may be removed; what it removed is restored
             directories = {name: mode for name, mode in directories.items() if name in undone.made}
             directories |= {each.name: each.mode for each in undone.directories}
-        backups = Backups(place)
+        backups = Backups(journal_dir)
         for data in found.kept:
             backups.add(data)
         backups.close()
@@ -127,21 +129,21 @@ class ApplyTransaction:
             directories=tuple(Directory(name=name, mode=mode) for name, mode in directories.items()),
             exact=undone is not None,
         )
-        return journal.write(place)
+        return journal.write(journal_dir)
 
-    def _apply(self, root: Root, place: Path, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
+    def _apply(self, root: Root, journal_dir: Path, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
         try:
             RollForward(root, self._disk, journal, changes, marks).run()
         except (Conflict, OSError) as error:
-            self._give_up(root, place, journal, error)
-        journal.at(Phase.DONE).write(place)
+            self._give_up(root, journal_dir, journal, error)
+        journal.at(Phase.DONE).write(journal_dir)
         with suppress(OSError):  # everything is done; the next start removes what is left
             clear_stage(root, self._disk, journal)
 
-    def _give_up(self, root: Root, place: Path, journal: Journal, error: Conflict | OSError) -> NoReturn:
+    def _give_up(self, root: Root, journal_dir: Path, journal: Journal, error: Conflict | OSError) -> NoReturn:
         """Undo what was done, and raise the reason why nothing is applied."""
         try:
-            foreign = self._roll_back(root, place, journal)
+            foreign = self._roll_back(root, journal_dir, journal)
         except OSError as worse:
             message = f"{journal.root} holds some of the changes, and they cannot be undone: {worse.strerror or worse}"
             fix = "fix that; the next start of ccterm undoes them"
@@ -151,45 +153,45 @@ class ApplyTransaction:
             raise changed(list(dict.fromkeys([*paths, *foreign]))) from error
         raise error
 
-    def _roll_back(self, root: Root, place: Path, journal: Journal) -> list[str]:
-        rollback = Rollback(root, self._disk, journal, lambda number: journal.backup(place, number))
+    def _roll_back(self, root: Root, journal_dir: Path, journal: Journal) -> list[str]:
+        rollback = Rollback(root, self._disk, journal, lambda number: journal.backup(journal_dir, number))
         rollback.run()
         if rollback.foreign:
-            journal.at(Phase.UNDONE).write(place)  # keeps what these paths held
+            journal.at(Phase.UNDONE).write(journal_dir)  # keeps what these paths held
         else:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(journal_dir, ignore_errors=True)
         return rollback.foreign
 
     def recover(self) -> Mapping[RunId, str]:
         """Undo every apply whose process died before the end, and remove old journals. Returns run -> what the user should know."""
         notes: dict[RunId, str] = {}
-        for place, journal in list(journals(self._state.journal)):
-            run = RunId(place.name[:ID_LENGTH])
+        for journal_dir, journal in list(journals(self._state.journal)):
+            run = RunId(journal_dir.name[:ID_LENGTH])
             try:
-                if note := self._recovered(place, journal):
+                if note := self._recovered(journal_dir, journal):
                     notes[run] = note
             except (CctermError, OSError) as error:
                 notes[run] = f"an apply to {journal.root} was interrupted and cannot be undone yet: {error}"
         return notes
 
-    def _recovered(self, place: Path, journal: Journal) -> str:
+    def _recovered(self, journal_dir: Path, journal: Journal) -> str:
         if journal.phase is Phase.APPLYING:
-            return self._undone(place, journal)
-        if place.name.endswith(UNDO):  # the undo is complete, only its record is missing
-            first = place.with_name(place.name.removesuffix(UNDO))
+            return self._undone(journal_dir, journal)
+        if journal_dir.name.endswith(UNDO):  # the undo is complete, only its record is missing
+            first = journal_dir.with_name(journal_dir.name.removesuffix(UNDO))
             if done := Journal.read(first):
                 self._forget_undo(first, done)
-        elif is_old(place):
-            shutil.rmtree(place, ignore_errors=True)
+        elif is_old(journal_dir):
+            shutil.rmtree(journal_dir, ignore_errors=True)
         else:
             self._clear_left_stage(journal)
         return ""
 
-    def _undone(self, place: Path, journal: Journal) -> str:
+    def _undone(self, journal_dir: Path, journal: Journal) -> str:
         directory = Path(journal.root)
         with working_copy_lock(self._state, directory), Root(directory) as root:
-            foreign = self._roll_back(root, place, journal)
-        what = "an undo" if place.name.endswith(UNDO) else "an apply"
+            foreign = self._roll_back(root, journal_dir, journal)
+        what = "an undo" if journal_dir.name.endswith(UNDO) else "an apply"
         left = f"; changed by someone else and left alone: {', '.join(foreign[:_SHOWN])}" if foreign else ""
         return f"{what} to {directory} was interrupted and has been undone{left}"
 
@@ -202,7 +204,7 @@ class ApplyTransaction:
     def applied(self) -> Mapping[RunId, int]:
         """Return, by run, how many paths were brought into working copies."""
         counts = Counter[RunId]()
-        for place, journal in journals(self._state.journal):
-            if journal.phase is Phase.DONE and not place.name.endswith(UNDO):
-                counts[RunId(place.name[:ID_LENGTH])] += len(journal.ops)
+        for journal_dir, journal in journals(self._state.journal):
+            if journal.phase is Phase.DONE and not journal_dir.name.endswith(UNDO):
+                counts[RunId(journal_dir.name[:ID_LENGTH])] += len(journal.ops)
         return counts

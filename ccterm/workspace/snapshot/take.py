@@ -137,11 +137,11 @@ class _Taking:
 
     def _note(self, listing: Listing, included: Sequence[bytes]) -> None:
         if listing.nested:
-            self.notes.append(f"not in the snapshot, being repositories of their own: {_some(listing.nested)}")
+            self.notes.append(f"not in the snapshot, because they are repositories of their own: {_some(listing.nested)}")
         if listing.submodules:
             self.notes.append(f"submodules are empty in the snapshot: {_some(list(listing.submodules))}")
         if included:
-            self.notes.append(f"ignored files that come along, readable for the agent: {_some(included)}")
+            self.notes.append(f"ignored files that the agent gets and can read: {_some(included)}")
 
 
 def _commit_on(git: Git, head: str, entries: Mapping[bytes, TreeEntry], committed: Mapping[bytes, TreeEntry]) -> str:
