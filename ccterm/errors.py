@@ -1,15 +1,15 @@
-"""The one tree of errors that ccterm raises; each says what happened and what to do about it.
+"""The tree of errors that ccterm raises; each says what happened and how to fix it.
 
 CctermError
 ├── UsageError            the caller asked for something that cannot be: exit 2
 │   ├── RemoteError       a repository URL or path that is refused
 │   ├── BranchError       a branch name that is refused
-│   ├── SettingsError     a settings file, variable or flag that does not fit
-│   ├── TaskFileError     a batch file that does not parse; knows line and column
+│   ├── SettingsError     a settings file, variable or flag that is invalid
+│   ├── TaskFileError     a batch file that does not parse; has line and column
 │   └── UnknownRun        no run, or several, by that name
-├── PreflightError        something that a run needs is not there: exit 3
+├── PreflightError        something that a run needs is missing: exit 3
 ├── StateError            the state directory or its store cannot be used
-├── DaemonError            the owner of the state directory does not answer, or answers nonsense
+├── DaemonError           the process that carries runs out does not answer as it should
 └── StepError             a step could not be carried out; ends its run with a cause
 """
 
@@ -19,7 +19,7 @@ from ccterm.causes import Cause
 class CctermError(Exception):
     """Base of all errors that ccterm raises on purpose.
 
-    message: what happened, one clause without a full stop. fix: what the user can do, or "".
+    message: what happened, one clause without a full stop. fix: what the user can do about it, or "".
     """
 
     def __init__(self, message: str, fix: str = "") -> None:
@@ -32,7 +32,7 @@ class CctermError(Exception):
 
 
 class UsageError(CctermError):
-    """The request itself cannot be carried out, whatever the machine's state."""
+    """The request itself cannot be carried out, whatever the state of the machine."""
 
 
 class RemoteError(UsageError):
@@ -44,7 +44,7 @@ class BranchError(UsageError):
 
 
 class SettingsError(UsageError):
-    """A settings file, an environment variable or a flag does not fit."""
+    """A settings file, an environment variable or a flag is invalid."""
 
 
 class TaskFileError(UsageError):
@@ -57,7 +57,7 @@ class TaskFileError(UsageError):
 
 
 class UnknownRun(UsageError):
-    """No run has that id or prefix, or more than one has."""
+    """No run, or more than one, has that id or prefix."""
 
 
 class PreflightError(CctermError):
@@ -69,13 +69,13 @@ class StateError(CctermError):
 
 
 class DaemonError(CctermError):
-    """The process that owns the state directory does not answer as it should."""
+    """The daemon does not answer as it should."""
 
 
 class StepError(CctermError):
     """A step could not be carried out.
 
-    cause: how the run ends. reason: a finer word for programs, such as "auth" under Cause.PUSH.
+    cause: how the run ends. reason: a finer code for programs, such as "auth" under Cause.PUSH.
     """
 
     def __init__(self, cause: Cause, message: str, fix: str = "", *, reason: str = "") -> None:

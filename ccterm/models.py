@@ -1,4 +1,4 @@
-"""The values that every layer speaks of: task, run and what belongs to them. Frozen; a change is a copy."""
+"""The values that every layer uses: task, run and what belongs to them. Frozen; a change is a copy."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "n
 
 
 class Mode(StrEnum):
-    """What becomes of the work: a pushed branch, or changes in the working copy."""
+    """Where the work goes: to a pushed branch, or into the working copy."""
 
     PIPELINE = "pipeline"
     TESTING = "testing"
@@ -38,7 +38,7 @@ class ExecutionMode(StrEnum):
 
 
 class State(StrEnum):
-    """Where a run is in its life."""
+    """Where a run is in its life cycle."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -48,12 +48,12 @@ class State(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen to a run in this state."""
+        """Whether a run in this state has ended."""
         return self not in (State.QUEUED, State.RUNNING)
 
 
 class Value(BaseModel):
-    """Base of all values: frozen, and an unknown field is an error. What checks its fields is built when a value is first made."""
+    """Base of all values: frozen, and an unknown field is an error. Validators are built when the first value is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -64,9 +64,9 @@ class Limits(Value):
     wall_seconds: float = Field(default=3600.0, gt=0)
     """Wall-clock time of the agent, in seconds."""
     silence_seconds: float = Field(default=900.0, gt=0)
-    """Longest time without a line from the agent, in seconds."""
+    """Longest time without output from the agent, in seconds."""
     budget_usd: float | None = Field(default=None, gt=0)
-    """What the agent may spend at list prices, in dollars; None = no limit."""
+    """What the agent may spend, in dollars at list prices; None = no limit."""
     max_turns: int | None = Field(default=None, gt=0)
     """How many turns the agent may take; None = no limit."""
 
@@ -84,28 +84,28 @@ class ImageChoice(Value):
     """The user's own image for setup, agent and verify; neither = ccterm's own."""
 
     reference: str | None = None
-    """A name that a registry knows, or the path of a tarball."""
+    """A name in a registry, or the path of a tarball."""
     dockerfile: str | None = None
-    """Path of a Dockerfile; its directory is what it may copy from."""
+    """Path of a Dockerfile; its directory is the build context."""
 
 
 class Allowances(Value):
-    """How far the user lets one run go beyond the rules; each raises one clause."""
+    """How far the user lets one run exceed the rules; each field raises one limit."""
 
     deletions: int | None = Field(default=None, ge=0)
     lines: int | None = Field(default=None, ge=0)
     files: int | None = Field(default=None, ge=0)
     paths: tuple[str, ...] = ()
-    """Globs of paths that may be touched although they are protected."""
+    """Globs of protected paths that may be changed."""
 
     def beyond(self, other: "Allowances") -> "Allowances":
-        """Return these, and the other ones where nothing is said here."""
+        """Return these allowances, with those of `other` where these say nothing."""
         given = {name: value for name, value in self if value is not None}
         return other.model_copy(update={**given, "paths": (*other.paths, *self.paths)})
 
 
 class Task(Value):
-    """What the user asks for, once, with everything filled in."""
+    """What the user asks for, with everything filled in."""
 
     prompt: str
     repo: str
@@ -113,22 +113,22 @@ class Task(Value):
     remote: str | None = None
     """The URL or path that is fetched and pushed, derived from `repo` when the task is submitted."""
     remote_key: str | None = None
-    """Identity of the remote, equal for all spellings of its URL: what branch locks and mirrors go by."""
+    """Identity of the remote, the same for all spellings of its URL: the key of branch locks and mirrors."""
     branch: str | None = None
     base: str | None = None
     base_given: bool = False
-    """The user named the base for this very task: a branch that exists already refuses it."""
+    """The user gave the base for this very task; it is refused when the branch already exists."""
     mode: Mode = Mode.PIPELINE
     execution_mode: ExecutionMode = ExecutionMode.DAGGER
     agent: str = "claude"
     model: str | None = None
     agent_args: tuple[str, ...] = ()
     message: str | None = None
-    """The commit's subject; None = the agent's own last subject, else the prompt's first line."""
+    """The commit's subject; None = the subject of the agent's own last commit, else the prompt's first line."""
     limits: Limits = Field(default_factory=Limits)
     setup: str | None = None
     setup_inputs: tuple[str, ...] = ()
-    """Globs; a commit that touches one makes setup run again before verify."""
+    """Globs; setup runs again before verify when the commit touches one."""
     verify: str | None = None
     checkout: CheckoutOptions = Field(default_factory=CheckoutOptions)
     image: ImageChoice = Field(default_factory=ImageChoice)
@@ -137,20 +137,20 @@ class Task(Value):
     allow_default_branch: bool = False
     allow: Allowances = Field(default_factory=Allowances)
     yes: bool = False
-    """Testing mode: what no rule refuses is brought into the working copy without another question."""
+    """Testing mode: changes come into the working copy without asking, unless a rule refuses them."""
     include: tuple[str, ...] = ()
-    """Globs of ignored files that a snapshot takes along."""
+    """Globs of ignored files that a snapshot includes."""
     notes: tuple[str, ...] = ()
     """What the user should know before it starts."""
 
     @property
     def target(self) -> str:
-        """Name what this task works on, for a person: the branch, else the directory."""
+        """What this task works on, for people: the branch, else the directory."""
         return self.branch or PurePath(self.repo).name
 
 
 class StepRecord(Value):
-    """One step of a run as it went."""
+    """One step of a run that ended."""
 
     name: StepName
     ok: bool
@@ -159,7 +159,7 @@ class StepRecord(Value):
 
 
 class Changes(Value):
-    """What a commit changes against its base, in numbers."""
+    """How much a commit changes against its base."""
 
     files: int = 0
     added: int = 0
@@ -171,7 +171,7 @@ class Changes(Value):
 
 
 class Finding(Value):
-    """One clause of a verdict: the rule, how bad, its numbers and the paths it speaks of."""
+    """One clause of a verdict: the rule, its severity, and the paths concerned."""
 
     rule: str
     severity: Literal["refuse", "warn"]
@@ -185,7 +185,7 @@ class Finding(Value):
 
 
 class Numbers(Value):
-    """How much a commit destroys; a path that lives on elsewhere is renamed, not deleted."""
+    """How much a commit destroys; a path whose content lives on elsewhere is renamed, not deleted."""
 
     files: int = 0
     deleted: int = 0
@@ -199,12 +199,12 @@ class Numbers(Value):
 
     @property
     def destroyed(self) -> int:
-        """Files whose content is gone."""
+        """How many files lost their content."""
         return self.deleted + self.retyped + self.gutted
 
 
 class Verdict(Value):
-    """What the policy says of a commit."""
+    """What the policy says about a commit."""
 
     ok: bool
     findings: tuple[Finding, ...] = ()
@@ -212,7 +212,7 @@ class Verdict(Value):
 
 
 class PushedBranch(Value):
-    """A branch on a remote; verified means that the remote itself was asked afterwards."""
+    """A branch on a remote; verified: the remote itself was asked afterwards."""
 
     remote: str
     ref: str
@@ -225,12 +225,12 @@ class Salvage(Value):
 
     directory: str
     commit: str | None
-    """None when the tree could not be made into a commit; the directory then holds the files."""
+    """None when no commit could be made; the directory then holds the files."""
     delivered: bool = False
 
 
 class Sync(Value):
-    """Changes that were brought into the working copy."""
+    """Changes that came into the working copy."""
 
     files: int
     undone: bool = False
@@ -240,7 +240,7 @@ class PendingChange(Value):
     """One path that a run would change in the working copy."""
 
     path: str
-    deed: Literal["added", "modified", "retyped", "deleted"]
+    status: Literal["added", "modified", "retyped", "deleted"]
     """retyped: a file became a link, or the other way round."""
 
 
@@ -253,7 +253,7 @@ class Tokens(Value):
 
 
 class Manifest(Value):
-    """What a run was made with, for the record."""
+    """What a run was carried out with, for the record."""
 
     executor: ExecutionMode = ExecutionMode.LOCAL
     image: str | None = None
@@ -273,7 +273,7 @@ class Run(Value):
     task: Task
     state: State = State.QUEUED
     held: str | None = None
-    """Why a queued run does not start, or None."""
+    """Why a queued run does not start yet, or None."""
     cause: Cause | None = None
     reason: str = ""
     summary: str = ""
@@ -295,7 +295,7 @@ class Run(Value):
     session_id: str | None = None
     salvage: Salvage | None = None
     waiting_until: datetime | None = None
-    """The agent ended its turn and waits for a word until then; None = it does not wait."""
+    """The agent ended its turn and waits for input until then; None = it does not wait."""
     asked: bool = False
     """The agent's last message ends in a question."""
     secret_seen: bool = False
@@ -308,16 +308,16 @@ class Run(Value):
 
     @property
     def awaits_apply(self) -> bool:
-        """Whether its changes wait for the user's yes to come into the working copy."""
+        """Whether its changes await the user's approval to come into the working copy."""
         return self.reason == AWAITS_APPLY and self.synced is None
 
     def document(self) -> dict[str, object]:
-        """Return the JSON form that front doors print."""
+        """Return the run as JSON values, as every door shows it."""
         return self.model_dump(mode="json")
 
 
 class CheckResult(Value):
-    """The answer to one preflight question."""
+    """The result of one preflight check."""
 
     name: str
     group: str
@@ -328,13 +328,13 @@ class CheckResult(Value):
 
 
 def now() -> datetime:
-    """Return the current time, UTC, cut to milliseconds."""
+    """Return the current time in UTC, truncated to milliseconds."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def new_id() -> str:
     """Return a fresh ULID: 26 characters, sorted by time."""
-    from ulid import ULID  # deferred: who only reads makes no ids
+    from ulid import ULID  # deferred: commands that only read make no ids
 
     return str(ULID())

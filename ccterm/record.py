@@ -1,4 +1,4 @@
-"""A run's record: every event goes through here, into the transcript and, folded, into the run document of the store."""
+"""A run's record: every event goes through here, into the transcript and, folded, into the run document in the store."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -70,7 +70,7 @@ def _finished(run: Run, event: Finished) -> Run:
 
 
 class Recorder:
-    """The one writer of one run's record. store None: what is recorded has no document of its own, as a late delivery."""
+    """The only writer of one run's record. store None: what is recorded has no document of its own, such as a late delivery."""
 
     def __init__(self, run: Run, transcript: Transcript, store: Store | None) -> None:
         self.run = run
@@ -81,7 +81,7 @@ class Recorder:
 
     @property
     def fault(self) -> OSError | None:
-        """What keeps the transcript from being written, or None."""
+        """What prevents the transcript from being written, or None."""
         return self._transcript.fault
 
     def emit(self, events: Sequence[Event]) -> None:
@@ -94,7 +94,7 @@ class Recorder:
         self._transcript.archive(line)
 
     def notice(self, text: str, level: str = "info") -> None:
-        """Tell a person something."""
+        """Emit a notice for people."""
         self.emit([Notice(level="warn" if level == "warn" else "error" if level == "error" else "info", text=text)])
 
     def change(self, **fields: object) -> None:
@@ -111,18 +111,18 @@ class Recorder:
             await asyncio.to_thread(self._store.save, self.run)
 
     def follow(self, after: int = -1) -> AsyncGenerator[list[Event], None]:
-        """Yield batches of events behind number `after`; ends after `finished`."""
+        """Yield batches of events after number `after`; ends after `finished`."""
         return self._transcript.follow(after)
 
     async def close(self) -> None:
-        """Close the transcript without a last event."""
+        """Close the transcript without a final event."""
         await self._transcript.close()
 
     async def finish(self, state: State, cause: Cause | None = None, reason: str = "", summary: str = "") -> Run:
-        """Write the last event and the final document, and close the transcript."""
+        """Write the final event and the final document, and close the transcript."""
         self.emit([Finished(state=state, cause=cause, reason=reason, summary=summary)])
         await self._transcript.close()
-        if self.run.finished is None:  # the transcript could not take the event: the store still tells the truth
+        if self.run.finished is None:  # the transcript could not take the event: the store records it all the same
             self.run = _finished(self.run, Finished(state=state, cause=cause, reason=reason, summary=summary, at=now()))
         await self._keep()
         return self.run

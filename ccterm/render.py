@@ -1,4 +1,4 @@
-"""How runs and events read as lines of text, the same in `logs`, `show`, `runs` and the progress of `run`."""
+"""Runs and events as lines of text, the same in `logs`, `show`, `runs` and the progress of `run`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,14 +31,14 @@ RETURNED_LINES = 3
 
 
 def sign(run: Run) -> str:
-    """Return the one-cell sign of a run's state."""
+    """Return the one-cell symbol of a run's state."""
     if run.state is State.QUEUED and run.held:
         return "‖"
     return "?" if run.waiting_until or run.awaits_apply else "!" if run.cause == "policy" else SIGNS[run.state]
 
 
 def seconds(value: float | None) -> str:
-    """Return a length of time as people read it: 12 ms, 0.4 s, 12 s, 4:12, 1:02:03."""
+    """Return a duration as people write it: 12 ms, 0.4 s, 12 s, 4:12, 1:02:03."""
     if value is None:
         return ""
     if value < 0.1:
@@ -56,7 +56,7 @@ def clock(at: datetime | None) -> str:
 
 
 def lines(event: Event) -> list[str]:
-    """Return an event as lines of text for a person; none when it says nothing new."""
+    """Return an event as lines of text for people; none when it says nothing new."""
     match event:
         case Said(text=text, agent=agent):
             return [f"[{agent}] {line}" if agent else line for line in text.split("\n")]
@@ -74,7 +74,7 @@ def lines(event: Event) -> list[str]:
 
 def _returned(text: str, *, ok: bool) -> list[str]:
     shown = text.rstrip().split("\n")
-    more = [f"    … {len(shown) - RETURNED_LINES} lines more"] if len(shown) > RETURNED_LINES else []
+    more = [f"    … {len(shown) - RETURNED_LINES} more lines"] if len(shown) > RETURNED_LINES else []
     return [f"  {' ' if ok else '✗'} {line}" for line in shown[:RETURNED_LINES] if line] + more
 
 
@@ -92,7 +92,7 @@ def _state_lines(event: Event) -> list[str]:
         case Limited(limit=limit, status="rejected", resets_at=resets) if limit != "unknown":
             found = [f"! usage limit {limit} reached" + (f", resets {clock(resets)}" if resets else "")]
         case Retrying(attempt=attempt, of=of, wait=wait, why=why):
-            found = [f"… try {attempt} of {of} in {wait:.1f} s: {why}"]
+            found = [f"… attempt {attempt} of {of} in {wait:.1f} s: {why}"]
         case Steered(text=text, taken=taken, detail=detail):
             found = [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
         case Waiting(until=until):
@@ -107,7 +107,7 @@ def _end_lines(event: Event) -> list[str]:
         case Pushed(remote=remote, ref=ref, sha=sha):
             return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, verified"]
         case Synced(files=files):
-            return [f"✓ {files} file{'' if files == 1 else 's'} brought into the working copy"]
+            return [f"✓ {files} file{'' if files == 1 else 's'} changed in the working copy"]
         case Salvaged(directory=directory):
             return [f"· work kept in {directory}"]
         case Finished(state=state, cause=cause, reason=reason, summary=summary):
@@ -118,12 +118,12 @@ def _end_lines(event: Event) -> list[str]:
 
 
 def outcome(run: Run) -> str:
-    """Return how a run stands in one line."""
+    """Return the state or outcome of a run in a few words."""
     if run.pushed:
         later = "" if run.state is State.SUCCEEDED else " later"
         return f"pushed{later} {run.pushed.sha[:8]}, verified"
     if run.synced:
-        return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'brought in and undone' if run.synced.undone else 'brought in'}"
+        return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'applied, then undone' if run.synced.undone else 'applied'}"
     if run.state is State.SUCCEEDED:
         return "waiting for approval" if run.awaits_apply else "nothing to push"
     if run.state is State.FAILED:
@@ -134,14 +134,14 @@ def outcome(run: Run) -> str:
 
 
 def change_numbers(run: Run) -> str:
-    """Return what a run changed: 3 files +340 -41."""
+    """Return how much a run changed: 3 files +340 -41."""
     if run.changes is None:
         return ""
     return f"{run.changes.files} file{'' if run.changes.files == 1 else 's'} +{run.changes.added} -{run.changes.removed}"
 
 
 def run_facts(run: Run) -> list[str]:
-    """Return everything about one run, a fact a line, and its steps."""
+    """Return everything about one run, one fact per line, and its steps."""
     task = run.task
     facts = [
         ("run", run.id),
@@ -168,7 +168,7 @@ def run_facts(run: Run) -> list[str]:
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), right: frozenset[int] = frozenset()) -> list[str]:
-    """Return rows as aligned columns; `right` numbers the columns that align to the right."""
+    """Return rows as aligned columns. right: the numbers of the right-aligned ones."""
     everything = [list(head), *map(list, rows)] if head else [list(row) for row in rows]
     widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))] if everything else []
     return [

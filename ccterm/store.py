@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import to_json
-from ccterm.models import BatchId, Run, RunId, State
+from ccterm.models import Run, RunId, State
 from ccterm.schema import connect_to_read, connect_to_write
 from ccterm.state_dir import Reserve, make_private_file, private_directory
 
@@ -97,22 +97,13 @@ class Store:
             return found[0]
         raise _unknown(name, found)
 
-    def list(
-        self,
-        *,
-        limit: int | None = None,
-        states: Sequence[State] = (),
-        since: datetime | None = None,
-        batch: BatchId | None = None,
-    ) -> _Runs:
-        """Return runs, the oldest first: the last `limit` ones of these states, created at or after `since`, of this batch."""
+    def list(self, *, limit: int | None = None, states: Sequence[State] = (), since: datetime | None = None) -> _Runs:
+        """Return runs, the oldest first: the last `limit` of those in these states that were created at or after `since`."""
         clauses: dict[str, _Values] = {"1": ()}
         if states:
             clauses[f"state IN ({', '.join('?' * len(states))})"] = states
         if since:
             clauses["created >= ?"] = (_milliseconds(since),)
-        if batch:
-            clauses["batch = ?"] = (batch,)
         values = [value for group in clauses.values() for value in group]
         newest = self._runs(f"WHERE {' AND '.join(clauses)} ORDER BY number DESC LIMIT ?", (*values, _all_or(limit)))
         return newest[::-1]
@@ -120,20 +111,6 @@ class Store:
     def unfinished(self) -> _Runs:
         """Return the runs that have not ended, the oldest first."""
         return self._runs("WHERE state IN (?, ?) ORDER BY number", _UNFINISHED)
-
-    def on_branch(self, remote: str, branch: str) -> _Runs:
-        """Return the runs on a branch of a remote that have not ended, the oldest first."""
-        return self._runs("WHERE remote = ? AND branch = ? AND state IN (?, ?) ORDER BY number", (remote, branch, *_UNFINISHED))
-
-    def batches(self, *, limit: int | None = None) -> tuple[BatchId, ...]:
-        """Return the batches, the newest first."""
-        query = "SELECT batch FROM runs WHERE batch IS NOT NULL GROUP BY batch ORDER BY min(number) DESC LIMIT ?"
-        return tuple(BatchId(batch) for batch in self._column(query, (_all_or(limit),)))
-
-    def attempts_of(self, run: RunId) -> tuple[RunId, ...]:
-        """Return all runs of the same task, the oldest first; none when there is no such run."""
-        query = "SELECT id FROM runs WHERE origin = (SELECT origin FROM runs WHERE id = ?) ORDER BY number"
-        return tuple(RunId(found) for found in self._column(query, (run,)))
 
     def backup(self, directory: Path, day: date) -> Path | None:
         """Copy the record, once a day, keeping the last seven copies. Returns None when that was done, or it is too large for it."""

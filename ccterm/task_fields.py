@@ -23,6 +23,8 @@ class TaskField(NamedTuple):
     choices: tuple[str, ...] = ()
     label: str = ""
     """Its name in the launch form; "" = the form does without."""
+    placeholder: str = ""
+    """What the form shows while it is empty, unless a setting says more."""
     also: tuple[str, ...] = ()
     """Other names that it goes by in batch files and in the Python API."""
 
@@ -35,33 +37,59 @@ class TaskField(NamedTuple):
 FIELDS = {
     "prompt": TaskField("What the agent should do", also=("task",)),
     "repo": TaskField(
-        "URL, or path of a working copy (its origin is used)", default="the current directory", flags=("--repo",), label="Repository"
+        "URL, or path of a working copy (its origin is used)",
+        default="the current directory",
+        flags=("--repo",),
+        label="Repository",
+        placeholder="a working copy or a URL",
     ),
     "branch": TaskField(
         "Branch to push to; continued when it exists",
         default="none, the work comes back into the working copy",
         flags=("--branch",),
         label="Branch",
+        placeholder="suggested from the task",
     ),
     "base": TaskField(
-        "Branch, tag or sha that a new branch starts from", default="the remote's default branch", flags=("--base",), label="From"
+        "Branch, tag or sha that a new branch starts from",
+        default="the remote's default branch",
+        flags=("--base",),
+        label="From",
+        placeholder="the default branch",
     ),
     "execution_mode": TaskField(
-        "Where it runs", default="dagger", flags=("--mode",), choices=("local", "dagger"), label="Where", also=("mode",)
+        "Where it runs",
+        default="dagger",
+        flags=("--mode",),
+        choices=("local", "dagger"),
+        label="Where",
+        placeholder="local or dagger",
+        also=("mode",),
     ),
     "agent": TaskField("Agent: claude or scripted", default="claude", flags=("--agent",), label="Agent"),
-    "model": TaskField("Model for the agent", flags=("--model",), label="Model"),
+    "model": TaskField("Model for the agent", flags=("--model",), label="Model", placeholder="the agent's default"),
     "agent_args": TaskField("One more argument for the agent's program; repeatable", flags=("--agent-arg",), kind="texts"),
     "message": TaskField("Subject of the commit", flags=("--message",)),
-    "timeout": TaskField("Time limit, such as 90s, 45m, 2h", default="60m", flags=("--timeout",), label="Time"),
+    "timeout": TaskField("Time limit, such as 90s, 45m, 2h", default="60m", flags=("--timeout",), label="Timeout", placeholder="60m"),
     "silence": TaskField("Longest time without output from the agent, such as 90s, 15m", default="15m"),
-    "budget": TaskField("Limit in dollars at list prices", flags=("--budget",), kind="number", label="Dollars"),
-    "max_turns": TaskField("Limit of the agent's turns", flags=("--max-turns",), kind="count", label="Turns"),
-    "setup": TaskField("Command that prepares the tree before the agent", flags=("--setup",), label="Setup"),
-    "verify": TaskField("Command that must succeed on the new commit before it is pushed", flags=("--verify",), label="Verify"),
+    "budget": TaskField("Limit in dollars at list prices", flags=("--budget",), kind="number", label="Dollars", placeholder="no limit"),
+    "max_turns": TaskField("Limit of the agent's turns", flags=("--max-turns",), kind="count", label="Turns", placeholder="no limit"),
+    "setup": TaskField(
+        "Command that prepares the tree before the agent", flags=("--setup",), label="Setup", placeholder="from the settings; e.g. npm ci"
+    ),
+    "verify": TaskField(
+        "Command that must succeed on the new commit before it is pushed",
+        flags=("--verify",),
+        label="Verify",
+        placeholder="from the settings; e.g. npm test",
+    ),
     "hold": TaskField("Wait for input (ccterm steer) after each turn", flags=("--hold",), kind="switch"),
     "skip_permissions": TaskField(
-        "Local mode: let the agent do everything that you may do", flags=("--skip-permissions",), kind="switch", label="Allow all"
+        "Local mode: let the agent do everything that you may do",
+        flags=("--skip-permissions",),
+        kind="switch",
+        label="Allow all",
+        placeholder="yes: skip permissions",
     ),
     "allow_default_branch": TaskField("Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch"),
     "yes": TaskField(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.errors import StateError, UnknownRun
-from ccterm.models import BatchId, Run, RunId, State, Task, new_id, now
+from ccterm.models import Run, RunId, State, Task, new_id, now
 from ccterm.schema import MIGRATIONS, migrate
 from ccterm.state_dir import Reserve
 from ccterm.store import Store
@@ -35,19 +35,15 @@ def make(
     id: str = "",
     *,
     state: State = State.QUEUED,
-    batch: str | None = None,
     branch: str = "feature",
-    attempts: tuple[str, ...] = (),
     prompt: str = "p",
 ) -> Run:
     task = Task(prompt=prompt, repo="/repo", remote="https://example.com/r", branch=branch)
     return Run(
         id=RunId(id or new_id()),
-        batch=BatchId(batch) if batch else None,
         task=task,
         state=state,
         created=now(),
-        attempts=tuple(map(RunId, attempts)),
     )
 
 
@@ -152,13 +148,13 @@ def test_runs_are_listed_oldest_first_and_the_limit_keeps_the_newest(store: Stor
     assert store.list(limit=2) == runs[-2:]
 
 
-def test_runs_are_listed_by_state_batch_and_time(store: Store) -> None:
-    old = make("01", state=State.FAILED, batch="b").model_copy(update={"created": now() - timedelta(days=2)})
-    runs = [old, make("02", state=State.FAILED), make("03", state=State.SUCCEEDED, batch="b")]
+def test_runs_are_listed_by_state_and_time(store: Store) -> None:
+    old = make("01", state=State.FAILED).model_copy(update={"created": now() - timedelta(days=2)})
+    runs = [old, make("02", state=State.FAILED), make("03", state=State.SUCCEEDED)]
     for run in runs:
         store.save(run)
     assert ids(store.list(states=[State.FAILED])) == ["01", "02"]
-    assert ids(store.list(states=[State.FAILED, State.SUCCEEDED], batch=BatchId("b"))) == ["01", "03"]
+    assert ids(store.list(states=[State.FAILED, State.SUCCEEDED])) == ["01", "02", "03"]
     assert ids(store.list(since=now() - timedelta(days=1), limit=1)) == ["03"]
     assert ids(store.list(since=old.created)) == ["01", "02", "03"]
 
@@ -167,31 +163,6 @@ def test_the_unfinished_are_those_that_recovery_must_look_at(store: Store) -> No
     for number, state in enumerate(State):
         store.save(make(f"0{number}", state=state))
     assert {run.state for run in store.unfinished()} == {State.QUEUED, State.RUNNING}
-
-
-def test_the_runs_on_a_branch_are_those_that_hold_it(store: Store) -> None:
-    store.save(make("01", state=State.RUNNING))
-    store.save(make("02", state=State.FAILED))
-    store.save(make("03", branch="another"))
-    assert ids(store.on_branch("https://example.com/r", "feature")) == ["01"]
-    assert store.on_branch("https://example.com/other", "feature") == []
-
-
-def test_batches_come_newest_first(store: Store) -> None:
-    for batch in ("a", None, "b", "a"):
-        store.save(make(batch=batch))
-    assert store.batches() == ("b", "a")
-    assert store.batches(limit=1) == ("b",)
-
-
-def test_attempts_are_the_runs_of_one_task(store: Store) -> None:
-    store.save(make("01"))
-    store.save(make("02"))
-    store.save(make("03", attempts=("01", "03")))
-    store.save(make("04", attempts=("01", "03", "04")))
-    assert [store.attempts_of(RunId(id)) for id in ("01", "03")] == [("01", "03", "04")] * 2
-    assert store.attempts_of(RunId("02")) == ("02",)
-    assert store.attempts_of(RunId("05")) == ()
 
 
 def test_threads_may_share_a_store(store: Store) -> None:

@@ -143,7 +143,7 @@ async def _ask_and_apply(service: Service, run: Run) -> Run:
 
 
 def _summary(run: Run, changes: Sequence[PendingChange]) -> list[str]:
-    paths = [f"{_LETTERS[change.deed]} {sanitise(change.path)}" for change in changes[:_MOST_PATHS]]
+    paths = [f"{_LETTERS[change.status]} {sanitise(change.path)}" for change in changes[:_MOST_PATHS]]
     more = [f"… {len(changes) - _MOST_PATHS} more"] if len(changes) > _MOST_PATHS else []
     warnings = [f"! {finding.text}" for finding in run.verdict.findings] if run.verdict else []
     return [*paths, *more, render.change_numbers(run), *warnings]

@@ -6,11 +6,10 @@ The draft model alone decides what is valid.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ccterm.draft import Draft
+from ccterm.draft import Draft, TaskField
 from ccterm.models import ExecutionMode, Mode, Task
 from ccterm.settings.problems import problem
 
@@ -26,25 +25,18 @@ _STOP = frozenset(
 """Words that are left out of a branch name."""
 
 
-class FormField(NamedTuple):
-    """A field of the form. placeholder: what it shows while it is empty, unless a setting says more."""
-
-    name: str
-    label: str
-    placeholder: str = ""
-
-
-ROWS: tuple[tuple[FormField, ...], ...] = (
-    (FormField("repo", "Repository", "a working copy or a URL"),),
-    (FormField("branch", "Branch", "suggested from the task"),),
-    (FormField("base", "From", "the default branch"), FormField("mode", "Where", "local or dagger")),
-    (FormField("agent", "Agent"), FormField("model", "Model", "the agent's default")),
-    (FormField("timeout", "Timeout", "60m"), FormField("budget", "Dollars", "no limit"), FormField("max_turns", "Turns", "no limit")),
-    (FormField(AT_ONCE, "At once"), FormField("skip_permissions", "Allow all", "yes: skip permissions")),
-    (FormField("setup", "Setup", "from the settings; e.g. npm ci"),),
-    (FormField("verify", "Verify", "from the settings; e.g. npm test"),),
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("repo",),
+    ("branch",),
+    ("base", "execution_mode"),
+    ("agent", "model"),
+    ("timeout", "budget", "max_turns"),
+    (AT_ONCE, "skip_permissions"),
+    ("setup",),
+    ("verify",),
 )
-"""The fields below the prompt, as they are laid out."""
+"""The fields below the prompt, as they are laid out; what they are called and show is said by `draft.FIELDS`."""
+AT_ONCE_FIELD = TaskField("How many of them run at once", label="At once")
 
 
 @dataclass(frozen=True)

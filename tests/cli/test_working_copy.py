@@ -27,13 +27,13 @@ def copy(tmp_path: Path, state: Path) -> Path:
 def test_the_changes_wait_and_apply_and_undo_move_them(copy: Path) -> None:
     before = digest(copy)
     ran = ccterm("run", WORK, *FLAGS, cwd=copy)
-    assert (ran.returncode, "waits for your yes" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
+    assert (ran.returncode, "waiting for approval" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
     assert digest(copy) == before
     applied = ccterm("apply", "last")
-    assert (applied.returncode, applied.stdout) == (0, "✓ copy  2 files brought in\n")
+    assert (applied.returncode, applied.stdout) == (0, "✓ copy  2 files applied\n")
     assert (copy / "README.md").read_text() == "hello\nagent\n"
     undone = ccterm("undo", "last")
-    assert (undone.returncode, undone.stdout) == (0, "✓ copy  2 files brought in and undone\n")
+    assert (undone.returncode, undone.stdout) == (0, "✓ copy  2 files applied, then undone\n")
     assert digest(copy) == before
 
 

@@ -112,7 +112,7 @@ def refuse(service: FakeService, run: Run) -> Run:
 def offer_changes(service: FakeService, repo: str = "/home/ann/shop") -> Run:
     """Add a run that has finished on the working copy itself; its changes wait to be applied."""
     run = service.add_run("", prompt="Tidy up", repo=repo, remote=None, mode=Mode.TESTING)
-    service.changes = [PendingChange(path="src/a.py", deed="modified"), PendingChange(path="[old].py", deed="deleted")]
+    service.changes = [PendingChange(path="src/a.py", status="modified"), PendingChange(path="[old].py", status="deleted")]
     service.emit(run.id, Started(), Said(text="Tidied up."), Finished(state=State.SUCCEEDED, reason=AWAITS_APPLY, summary="Tidied up."))
     service.change(run.id, changes=Changes(files=2, added=4, removed=9, deleted=1))
     return run

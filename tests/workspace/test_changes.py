@@ -109,7 +109,7 @@ def test_a_valid_commit_becomes_its_changes(box: Path, snapshot: Snapshot, tmp_p
     root = tree(box, [("100644", "README.md", "other\n"), ("40000", "bin", inner), ("120000", "link", "README.md")])
     changes, refused = taken(box, snapshot, commit(box, root, snapshot.base), tmp_path / "to")
     assert refused == []
-    assert [(op.deed, op.shown) for op in changes.ops] == [
+    assert [(op.status, op.shown) for op in changes.ops] == [
         ("modified", "README.md"),
         ("added", "bin/tool"),
         ("added", "link"),

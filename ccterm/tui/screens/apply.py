@@ -56,4 +56,4 @@ class ApplyDialog(ModalScreen[tuple[str, ...]]):
 
 
 def _entry(change: PendingChange) -> Content:
-    return Content.assemble((f"{_LETTERS[change.deed]} ", "bold"), change.path)
+    return Content.assemble((f"{_LETTERS[change.status]} ", "bold"), change.path)

@@ -13,11 +13,10 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
-from ccterm.draft import Draft
+from ccterm.draft import FIELDS, Draft
 from ccterm.errors import CctermError
-from ccterm.models import ExecutionMode
 from ccterm.tui.app_base import CctermScreen, Connected, describe_error
-from ccterm.tui.launch_form import AT_ONCE, ROWS, FormField, FormResult, branches_of, examine, split_prompts, suggest_branch, summarise
+from ccterm.tui.launch_form import AT_ONCE, AT_ONCE_FIELD, ROWS, FormResult, branches_of, examine, split_prompts, suggest_branch, summarise
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.widgets.field import Field, RepositorySuggester
 from ccterm.tui.widgets.footer import KeyFooter
@@ -29,7 +28,7 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
 PLAN_SECONDS = 0.25
 """After this pause in typing the service is asked what would happen."""
 _SUGGESTIONS = {
-    "mode": [mode.value for mode in ExecutionMode],
+    "execution_mode": FIELDS["execution_mode"].choices,
     "agent": ["claude", "scripted"],
     "model": ["haiku", "sonnet", "opus"],
     "skip_permissions": ["yes", "no"],
@@ -61,18 +60,18 @@ class LaunchScreen(CctermScreen):
             yield TextArea(id="prompt", compact=True, show_line_numbers=False, tab_behavior="focus", highlight_cursor_line=False)
             yield Static("", id="prompt-problem", markup=False)
             for row in ROWS:
-                fields = [self._field(each) for each in row]
+                fields = [self._field(name) for name in row]
                 yield Horizontal(*fields) if len(fields) > 1 else fields[0]
         yield Static("", id="summary", markup=False)
         yield KeyFooter()
 
-    def _field(self, field: FormField) -> Field:
+    def _field(self, name: str) -> Field:
         """Return a field with what was launched last, and with what the settings use while it is empty."""
-        settings, last = self.ccterm.settings, self.ccterm.memory.now.form
-        first = {"repo": str(Path.cwd()), "mode": str(settings.execution_mode)}
+        settings, last, field = self.ccterm.settings, self.ccterm.memory.now.form, FIELDS.get(name, AT_ONCE_FIELD)
+        first = {"repo": str(Path.cwd()), "execution_mode": str(settings.execution_mode)}
         configured = {"agent": settings.agent, "model": settings.model, AT_ONCE: str(settings.max_concurrent)}
-        value = last.get(field.name, first.get(field.name, ""))
-        return Field(field.name, field.label, value=value, placeholder=configured.get(field.name) or field.placeholder)
+        value = next((last[known] for known in (name, *field.also) if known in last), first.get(name, ""))
+        return Field(name, field.label, value=value, placeholder=configured.get(name) or field.placeholder)
 
     def on_mount(self) -> None:
         """Set up the suggestions and examine the form."""

@@ -45,7 +45,7 @@ class FileChange(Value):
         return self.name.encode("latin-1")
 
     @property
-    def deed(self) -> Literal["added", "modified", "retyped", "deleted"]:
+    def status(self) -> Literal["added", "modified", "retyped", "deleted"]:
         """What happens to the path."""
         if self.old.kind is Kind.NOTHING:
             return "added"
@@ -95,7 +95,7 @@ class ChangeSet:
 def pending_changes(run: Run) -> list[PendingChange]:
     """Return what a run that has not been applied yet would change."""
     changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES) if run.salvage else None
-    return [PendingChange(path=change.shown, deed=change.deed) for change in changes.ops] if changes else []
+    return [PendingChange(path=change.shown, status=change.status) for change in changes.ops] if changes else []
 
 
 def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path) -> tuple[ChangeSet, list[Refusal]]:
