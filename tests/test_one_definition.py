@@ -148,7 +148,17 @@ def test_directories_are_descended_in_one_module() -> None:
     )
 
 
-def test_no_class_that_reads_git_has_a_namesake() -> None:
-    named = [(node.name, name.split(".")[0]) for name, tree in modules().items() for node in tree.body if isinstance(node, ast.ClassDef)]
-    count = Counter(name for name, _ in named)
-    assert {name for name, room in named if room in ROOMS and count[name] > 1} == set()
+def test_no_class_has_a_namesake() -> None:
+    classes = Counter(node.name for tree in modules().values() for node in tree.body if isinstance(node, ast.ClassDef))
+    assert {name for name, count in classes.items() if count > 1} == set()
+
+
+def test_no_file_name_is_used_more_than_twice() -> None:
+    names = Counter(path.name for path in PACKAGE.rglob("*.py"))
+    assert {name for name, count in names.items() if count > 2} <= {"__init__.py", "checks.py", "errors.py"}
+
+
+def test_modules_are_neither_tiny_nor_huge() -> None:
+    lines = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")}
+    assert {str(path) for path, count in lines.items() if count > 350} == set()
+    assert len([path for path, count in lines.items() if count < 40]) < 12
