@@ -15,7 +15,7 @@ StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", 
 
 
 FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
-"""Steps, causes, reasons and rules as records of the first version name them, and what they are called today."""
+"""Steps, causes, reasons and rules as the first version named them -> their current names."""
 
 
 class Mode(StrEnum):

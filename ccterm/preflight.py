@@ -1,4 +1,4 @@
-"""Asks whether everything that a run needs is there, each question by itself, and streams the answers, each with its fix."""
+"""Checks whether everything that a run needs is there, and streams the results, each with its fix."""
 
 import asyncio
 import shutil
@@ -25,12 +25,12 @@ _LOG_IN = f"run claude and say /login, or export {TOKEN_NAME} (claude setup-toke
 
 
 async def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> AsyncGenerator[CheckResult, None]:
-    """Run all checks at once and yield each answer when it is there; one that takes longer than `seconds` fails."""
+    """Run all checks at once and yield each result as it arrives; one that takes longer than `seconds` fails."""
     tasks = [asyncio.ensure_future(_bounded(check, seconds)) for check in checks]
     try:
         for answer in asyncio.as_completed(tasks):
             yield await answer
-    finally:  # whoever listens may stop in the middle
+    finally:  # the consumer may stop early
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -43,13 +43,13 @@ async def _bounded(check: Check, seconds: float) -> CheckResult:
             result = await check.run()
     except TimeoutError:
         result = CheckResult(
-            name=check.name, group=check.group, status="fail", text=f"no answer within {seconds:g} s", fix="try again; see what hangs"
+            name=check.name, group=check.group, status="fail", text=f"no answer within {seconds:g} s", fix="try again; find out what hangs"
         )
     return result.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
 def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str], mode: ExecutionMode) -> Sequence[Check]:
-    """Return the checks that do not depend on an executor: a container has a Claude CLI of its own, and only a login that is given to it."""
+    """Return the checks that do not depend on an executor. A container has its own Claude CLI, and only the login that it is given."""
     kept = (StateCheck(state), DiskCheck(state.path))
     if mode is ExecutionMode.DAGGER:
         return (BoxLoginCheck(environ), *kept)
@@ -58,7 +58,7 @@ def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str],
 
 
 class ClaudeCheck:
-    """The Claude CLI is there, in the version that ccterm knows."""
+    """The Claude CLI is installed, in the version that ccterm was tested with."""
 
     name, group = "claude", "claude"
 
@@ -83,7 +83,7 @@ class ClaudeCheck:
 
 
 class LoginCheck:
-    """There is a Claude login. Nothing of it is shown, and no request is made."""
+    """There is a Claude login. None of it is shown, and no request is made."""
 
     name, group = "login", "claude"
 
@@ -116,16 +116,19 @@ class LoginCheck:
                 return _answer(self, "pass", f"a login in {stored.place}{_left(stored.expires)}")
             case "expired":  # the CLI renews it by itself
                 return _answer(
-                    self, "warn", f"the login in {stored.place} has expired and will be renewed", "run claude once before many agents start"
+                    self,
+                    "warn",
+                    f"the login in {stored.place} has expired and will be renewed",
+                    "run claude once before starting many agents",
                 )
             case "empty":
-                return _answer(self, "fail", f"the login in {stored.place} is empty or over", _LOG_IN)
+                return _answer(self, "fail", f"the login in {stored.place} is empty or has expired", _LOG_IN)
             case _:
                 return _answer(self, "fail", f"{stored.place} cannot be read", _LOG_IN)
 
 
 class BoxLoginCheck:
-    """There is a Claude login that a container may have."""
+    """There is a Claude login for containers."""
 
     name, group = "login", "claude"
 
@@ -144,7 +147,7 @@ class BoxLoginCheck:
 
 
 class StateCheck:
-    """The state directory can be used, and by this user alone."""
+    """The state directory is usable, and private."""
 
     name, group = "state", "state"
 
@@ -152,7 +155,7 @@ class StateCheck:
         self._state = state
 
     async def run(self) -> CheckResult:
-        """Make it, or check the one that is there."""
+        """Create it, or check the existing one."""
         try:
             await asyncio.to_thread(self._state.prepare)
         except CctermError as error:
@@ -161,7 +164,7 @@ class StateCheck:
 
 
 class DiskCheck:
-    """There is room for runs."""
+    """There is disk space for runs."""
 
     name, group = "disk", "state"
 
@@ -170,17 +173,19 @@ class DiskCheck:
         self._enough = enough
 
     async def run(self) -> CheckResult:
-        """Ask for the free bytes where the state directory is or will be."""
+        """Check the free space where the state directory is or will be."""
         place = next(path for path in (self._path, *self._path.parents) if path.exists())
         try:
             free = (await asyncio.to_thread(shutil.disk_usage, place)).free
         except OSError as error:
             return _answer(
-                self, "fail", f"{place} does not say how much room it has: {error.strerror}", "set CCTERM_STATE_DIR to another disk"
+                self, "fail", f"{place} does not report its free space: {error.strerror}", "set CCTERM_STATE_DIR to another disk"
             )
         text = f"{free / 1024**3:.1f} GiB free at {place}"
         if free < self._enough:
-            return _answer(self, "fail", text, f"make room ({self._enough / 1024**3:.1f} GiB), or set CCTERM_STATE_DIR to another disk")
+            return _answer(
+                self, "fail", text, f"free some space ({self._enough / 1024**3:.1f} GiB), or set CCTERM_STATE_DIR to another disk"
+            )
         return _answer(self, "pass", text)
 
 

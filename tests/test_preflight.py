@@ -132,8 +132,8 @@ async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 5 * 3600 + 60}, "pass", "good for 5 h"),
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 60}, "pass", "less than an hour"),
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": -60}, "warn", "has expired and will be renewed"),
-        ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or over"),
-        ({"accessToken": ""}, "fail", "is empty or over"),
+        ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or has expired"),
+        ({"accessToken": ""}, "fail", "is empty or has expired"),
         ({}, "fail", "cannot be read"),
     ],
     ids=range(6),
@@ -193,7 +193,7 @@ async def test_the_free_room_is_measured_where_the_state_directory_will_be(tmp_p
 
 async def test_a_disk_that_is_nearly_full_fails(tmp_path: Path) -> None:
     result = await answer(DiskCheck(tmp_path, enough=1024**6))
-    assert (result.status, "make room" in result.fix) == ("fail", True)
+    assert (result.status, "free some space" in result.fix) == ("fail", True)
 
 
 async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Path, cli: MakeCli, isolation: Path) -> None:

@@ -125,7 +125,7 @@ def test_an_empty_directory_that_others_may_read_is_closed(state: StateDir) -> N
 def test_a_directory_that_serves_something_else_is_left_as_it_is(state: StateDir) -> None:
     state.path.mkdir(mode=0o755)
     (state.path / "public_html").mkdir()
-    with pytest.raises(StateError, match="holds other files"):
+    with pytest.raises(StateError, match="contains other files"):
         state.prepare()
     assert mode(state.path) == 0o755
 

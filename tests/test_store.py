@@ -234,7 +234,7 @@ def test_a_reader_that_came_before_the_writer_sees_what_it_saves(db: Path) -> No
 
 
 def test_a_reader_that_came_before_the_writer_cannot_write(db: Path) -> None:
-    with pytest.raises(StateError, match="opened for reading only"):
+    with pytest.raises(StateError, match="open for reading only"):
         Store.open(db, readonly=True).save(make())
     assert not db.exists()
 
@@ -287,7 +287,7 @@ def test_a_newer_file_is_not_touched(store: Store, db: Path, readonly: bool) -> 
     connection.close()
     with pytest.raises(StateError) as caught:
         Store.open(db, readonly=readonly)
-    assert str(caught.value) == f"{db} was written by a newer ccterm; this one does not touch it; update ccterm"
+    assert str(caught.value) == f"{db} was written by a newer ccterm, so this one does not touch it; update ccterm"
     assert version(db) == 99
 
 
