@@ -161,11 +161,11 @@ def test_scripts_may_rely_on_a_variable(name: str, value: str, field: str, wante
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        ({"CCTERM_MODE": "docker"}, "CCTERM_MODE does not fit"),
-        ({"CCTERM_MAX_CONCURRENT": "many"}, "CCTERM_MAX_CONCURRENT does not fit"),
-        ({"CCTERM_MAX_CONCURRENT": "0"}, "CCTERM_MAX_CONCURRENT does not fit"),
-        ({"CCTERM_SKIP_PERMISSIONS": "perhaps"}, "CCTERM_SKIP_PERMISSIONS does not fit"),
-        ({"ANTHROPIC_BASE_URL": "https://user:word@host"}, "ANTHROPIC_BASE_URL does not fit"),
+        ({"CCTERM_MODE": "docker"}, "CCTERM_MODE is not valid"),
+        ({"CCTERM_MAX_CONCURRENT": "many"}, "CCTERM_MAX_CONCURRENT is not valid"),
+        ({"CCTERM_MAX_CONCURRENT": "0"}, "CCTERM_MAX_CONCURRENT is not valid"),
+        ({"CCTERM_SKIP_PERMISSIONS": "perhaps"}, "CCTERM_SKIP_PERMISSIONS is not valid"),
+        ({"ANTHROPIC_BASE_URL": "https://user:word@host"}, "ANTHROPIC_BASE_URL is not valid"),
     ],
 )
 def test_a_variable_that_does_not_fit_is_named(env: dict[str, str], words: str) -> None:
@@ -174,7 +174,7 @@ def test_a_variable_that_does_not_fit_is_named(env: dict[str, str], words: str) 
 
 
 def test_a_flag_that_does_not_fit_is_named() -> None:
-    with pytest.raises(SettingsError, match="--max-concurrent does not fit"):
+    with pytest.raises(SettingsError, match="--max-concurrent is not valid"):
         load_settings(None, {}, {"max_concurrent": -1})
 
 
@@ -190,21 +190,21 @@ def test_a_flag_that_does_not_fit_is_named() -> None:
         ("[secrets.X]", 'FILE, line 1: "secrets.X.from" is missing'),
         ('[services.db]\nimag = "x"\nport = 1', 'FILE, line 2: unknown key "services.db.imag"; did you mean image'),
         ("zzz = 1", "known keys are agent, author"),
-        ("max_concurrent = 0", 'FILE, line 1: "max_concurrent" does not fit; it should be greater than or equal to 1'),
+        ("max_concurrent = 0", 'FILE, line 1: "max_concurrent" is not valid; it should be greater than or equal to 1'),
         ('mode = "docker"', "it should be 'local' or 'dagger'"),
-        ("[limits]\ntimeout = 'soon'", 'FILE, line 2: "limits.timeout" is no duration'),
+        ("[limits]\ntimeout = 'soon'", 'FILE, line 2: "limits.timeout" is not a duration'),
         ("[limits]\ntimeout = 0", "out of range"),
-        ("[limits]\nbudget = inf", '"limits.budget" does not fit'),
+        ("[limits]\nbudget = inf", '"limits.budget" is not valid'),
         ("max_concurrent = ", "FILE, line 1, column"),
         ("a = 1\na = 2", "FILE, line 2"),
         ("x = [" + "[" * 5000, "FILE"),
-        ('[repo."not a repo"]\ndepth = 1', "is no name of a repository"),
+        ('[repo."not a repo"]\ndepth = 1', "is not the name of a repository"),
         ('[repo."github.com/o/r"]\ndepth = 1\n[repo."github.com/O/R"]\ndepth = 2', "names github.com/o/r twice"),
         ('[repo."h/r"]\nbase = "--all"', "the base"),
         ('[repo."h/r"]\nimage = "a"\ndockerfile = "b"', "both image and dockerfile"),
-        ('[host."h/x"]\nkind = "gitlab"', "is no name of a host"),
+        ('[host."h/x"]\nkind = "gitlab"', "is not the name of a host"),
         ('[host."h"]\nkind = "svn"', "it should be 'github', 'gitlab', 'gitea' or 'generic'"),
-        ("[env]\n'A-B' = '1'", "is no name for an environment variable"),
+        ("[env]\n'A-B' = '1'", "is not a valid name for an environment variable"),
         ("[env]\nHOME = '/x'", "the box sets itself"),
         ("[env]\nGIT_SSH_COMMAND = 'id'", "the box sets itself"),
         ("[env]\nLD_PRELOAD = 'id'", "the box sets itself"),
@@ -214,8 +214,8 @@ def test_a_flag_that_does_not_fit_is_named() -> None:
         ('[secrets.X]\nfrom = "env:X"\nsteps = ["push"]', "it should be 'setup', 'agent' or 'verify'"),
         ('home = ["../.ssh"]', "below its directory"),
         ('home = ["/etc/passwd"]', "below its directory"),
-        ("author = 'nobody'", '"author" does not fit'),
-        ("author = \"x <a@b>\\nEvil: y\"", '"author" does not fit'),
+        ("author = 'nobody'", '"author" is not valid'),
+        ("author = \"x <a@b>\\nEvil: y\"", '"author" is not valid'),
     ],
 )  # fmt: skip
 def test_a_fault_names_line_and_remedy(written: Path, text: str, words: str) -> None:
@@ -259,7 +259,7 @@ def test_a_file_that_others_can_change_is_refused(written: Path) -> None:
 def test_a_pipe_or_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
-        with pytest.raises(SettingsError, match="no regular file"):
+        with pytest.raises(SettingsError, match="not a regular file"):
             load_settings(tmp_path / name, {})
 
 

@@ -95,7 +95,7 @@ def test_keys_without_commands_need_no_trust(tree: Path, trust: Trust) -> None:
         ('setupp = "x"', "did you mean setup"),
         ('include = ["../../.ssh/id_ed25519"]', "below its directory"),
         ('base = "-x"', "the base"),
-        ('setup = ""', '"setup" does not fit'),
+        ('setup = ""', '"setup" is not valid'),
     ],
 )  # fmt: skip
 def test_a_working_copy_may_set_nothing_else(tree: Path, trust: Trust, text: str, words: str) -> None:
@@ -114,7 +114,7 @@ def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path, trust: Trust) ->
 
 def test_a_pipe_in_place_of_the_file_does_not_hang(tmp_path: Path, trust: Trust) -> None:
     os.mkfifo(tmp_path / PROJECT_FILE)
-    with pytest.raises(SettingsError, match="no regular file"):
+    with pytest.raises(SettingsError, match="not a regular file"):
         load_project(tmp_path, trust)
 
 

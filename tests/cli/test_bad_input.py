@@ -40,7 +40,7 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["run", "x", "--branch", "--force", "--mode", "local"], 2, "--force", id="branch like an option"),
         pytest.param(["run", "x", "--branch", "a..b", "--mode", "local"], 2, '"a..b"', id="bad branch"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--agent", "codex"], 2, "codex", id="unknown agent"),
-        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is no duration", id="bad duration"),
+        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is not a duration", id="bad duration"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--budget", "-1"], 2, "budget", id="bad budget"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "ext::sh -c id"], 2, "remote helper", id="ext url"),
         pytest.param(
@@ -147,4 +147,4 @@ def test_a_full_disk_ends_the_run_with_a_clear_sentence(tmp_path: Path, make_rem
 def test_an_engine_that_is_no_address_is_one_sentence(state: Path) -> None:
     done = ccterm("check", env={"CCTERM_ENGINE": "nonsense"})
     assert done.returncode == 2
-    assert "is no address of an engine; write it as unix:///PATH" in one_sentence(done.stderr)
+    assert "is not the address of an engine; write it as unix:///PATH" in one_sentence(done.stderr)
