@@ -60,7 +60,7 @@ def cli(tmp_path: Path) -> MakeCli:
     return make
 
 
-async def test_answers_come_as_they_are_ready() -> None:
+async def test_results_arrive_as_they_are_ready() -> None:
     late = asyncio.Event()
     seen = []
     async for result in run_checks([Answers("late", late), Answers("early")]):
@@ -69,7 +69,7 @@ async def test_answers_come_as_they_are_ready() -> None:
     assert seen == ["early", "late"]
 
 
-async def test_a_check_that_hangs_fails_in_time_and_holds_up_no_other() -> None:
+async def test_a_hanging_check_fails_in_time_and_blocks_no_other() -> None:
     hanging = Answers("hanging", asyncio.Event())
     results = {result.name: result async for result in run_checks([hanging, Answers("fine")], seconds=0.2)}
     assert results["fine"].status == "pass"
@@ -77,7 +77,7 @@ async def test_a_check_that_hangs_fails_in_time_and_holds_up_no_other() -> None:
     assert hanging.cancelled
 
 
-async def test_who_stops_listening_leaves_nothing_running() -> None:
+async def test_a_consumer_that_stops_early_leaves_nothing_running() -> None:
     hanging = Answers("hanging", asyncio.Event())
     answers = run_checks([hanging, Answers("fine")])
     assert (await anext(answers)).name == "fine"
@@ -86,7 +86,7 @@ async def test_who_stops_listening_leaves_nothing_running() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_no_checks_have_no_answers() -> None:
+async def test_no_checks_have_no_results() -> None:
     assert [result async for result in run_checks([])] == []
 
 
@@ -111,7 +111,7 @@ async def test_a_missing_claude_cli_says_how_to_install_it(tmp_path: Path) -> No
     assert (result.status, "npm install" in result.fix, "CCTERM_CLAUDE_BIN" in result.fix) == ("fail", True, True)
 
 
-async def test_a_claude_cli_that_hangs_is_ended(cli: MakeCli, tmp_path: Path) -> None:
+async def test_a_hanging_claude_cli_is_killed(cli: MakeCli, tmp_path: Path) -> None:
     result = await answer(ClaudeCheck(ClaudeAgent(str(cli("exec sleep 300"))), CLAUDE_VERSION), seconds=0.5)
     assert result.text == "no answer within 0.5 s"
 
@@ -138,7 +138,7 @@ async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
     ],
     ids=range(6),
 )
-async def test_the_clis_own_login_is_looked_at(isolation: Path, oauth: dict[str, object], status: str, words: str) -> None:
+async def test_the_clis_own_login_is_checked(isolation: Path, oauth: dict[str, object], status: str, words: str) -> None:
     if isinstance(left := oauth.get("expiresAt"), int):
         oauth = {**oauth, "expiresAt": int((time.time() + left) * 1000)}
     (isolation / ".claude").mkdir()
@@ -154,7 +154,7 @@ async def test_no_login_says_how_to_log_in(isolation: Path) -> None:
     assert "claude setup-token" in result.fix
 
 
-async def test_an_api_key_is_no_login_and_that_is_said(isolation: Path) -> None:
+async def test_an_api_key_is_not_a_login_and_the_check_says_so(isolation: Path) -> None:
     result = await answer(LoginCheck({"HOME": str(isolation), "ANTHROPIC_API_KEY": TOKEN}, platform="linux"))
     assert "ANTHROPIC_API_KEY is set but not used" in result.text
 
@@ -168,12 +168,12 @@ async def test_on_a_mac_the_keychain_is_asked_whether_there_is_a_login(isolation
     assert result.status == status
 
 
-async def test_a_state_directory_that_can_be_used_is_made(tmp_path: Path) -> None:
+async def test_a_usable_state_directory_is_created(tmp_path: Path) -> None:
     result = await answer(StateCheck(StateDir(tmp_path / "state")))
     assert (result.status, result.text) == ("pass", str(tmp_path / "state"))
 
 
-async def test_a_state_directory_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+async def test_a_state_directory_writable_by_others_is_refused(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
     result = await answer(StateCheck(StateDir(tmp_path / "state")))
@@ -185,7 +185,7 @@ async def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> No
     assert (await answer(StateCheck(StateDir(tmp_path / "state")))).status == "fail"
 
 
-async def test_the_free_room_is_measured_where_the_state_directory_will_be(tmp_path: Path) -> None:
+async def test_free_space_is_measured_where_the_state_directory_will_be(tmp_path: Path) -> None:
     result = await answer(DiskCheck(tmp_path / "not" / "yet", enough=1))
     assert result.status == "pass"
     assert result.text.endswith(f"GiB free at {tmp_path}")
@@ -196,7 +196,7 @@ async def test_a_disk_that_is_nearly_full_fails(tmp_path: Path) -> None:
     assert (result.status, "free some space" in result.fix) == ("fail", True)
 
 
-async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Path, cli: MakeCli, isolation: Path) -> None:
+async def test_the_core_checks_cover_claude_login_state_and_disk(tmp_path: Path, cli: MakeCli, isolation: Path) -> None:
     settings = Settings(claude_bin=str(cli("echo 2.9.9")), claude_version="2.9.9")
     environ = {"HOME": str(isolation), "PATH": os.environ["PATH"], "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}
     checks = core_checks(settings, StateDir(tmp_path / "state"), environ, ExecutionMode.LOCAL)

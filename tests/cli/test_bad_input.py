@@ -40,7 +40,9 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["run", "x", "--branch", "--force", "--mode", "local"], 2, "--force", id="branch like an option"),
         pytest.param(["run", "x", "--branch", "a..b", "--mode", "local"], 2, '"a..b"', id="bad branch"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--agent", "codex"], 2, "codex", id="unknown agent"),
-        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is not a duration", id="bad duration"),
+        pytest.param(
+            ["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is not a duration", id="bad duration"
+        ),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--budget", "-1"], 2, "budget", id="bad budget"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "ext::sh -c id"], 2, "remote helper", id="ext url"),
         pytest.param(

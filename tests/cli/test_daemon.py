@@ -31,7 +31,7 @@ def daemon(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def test_another_process_sees_the_live_run_and_marks_nothing_lost(daemon: "subprocess.Popen[str]") -> None:
+def test_another_process_sees_the_live_run_and_marks_nothing_as_lost(daemon: "subprocess.Popen[str]") -> None:
     [seen] = json.loads(ccterm("runs", "--json").stdout)
     assert seen["state"] == "running"
     assert json.loads(ccterm("show", "last", "--json").stdout)["state"] == "running"

@@ -71,11 +71,11 @@ async def test_a_writer_killed_very_often_loses_nothing_that_was_synced(tmp_path
 
 
 @pytest.mark.parametrize("program", ["starved", "fed-again"])
-def test_a_full_disk_is_told_at_once_and_once(directory: Path, program: str) -> None:
+def test_a_full_disk_is_reported_at_once_and_only_once(directory: Path, program: str) -> None:
     assert outcome(program, directory) == ["OSError", "False"]
 
 
-def test_a_full_disk_leaves_no_torn_line(directory: Path) -> None:
+def test_a_full_disk_leaves_no_partial_line(directory: Path) -> None:
     outcome("starved", directory)
     data = (directory / EVENTS_FILE).read_bytes()
     assert 90_000 < len(data) <= 100_000
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_no_torn_line(directory: Path) -> None:
     assert set((directory / AGENT_FILE).read_text().splitlines()) == {"y" * 1000}
 
 
-def test_when_there_is_room_again_the_end_is_written(directory: Path, stored: Stored) -> None:
+def test_the_end_is_written_once_there_is_room_again(directory: Path, stored: Stored) -> None:
     outcome("fed-again", directory)
     *_, notice, last = events = stored()
     assert [event.seq for event in events] == list(range(len(events)))
@@ -92,7 +92,7 @@ def test_when_there_is_room_again_the_end_is_written(directory: Path, stored: St
     assert notice.text.endswith("bytes dropped: File too large")
 
 
-def test_when_there_is_room_again_no_step_is_missing(directory: Path, stored: Stored) -> None:
+def test_no_step_is_missing_once_there_is_room_again(directory: Path, stored: Stored) -> None:
     outcome("fed-again", directory)
     kinds = [event.kind for event in stored()]
     assert kinds.count("step_finished") > kinds.count("printed"), "output was dropped, steps were not"
