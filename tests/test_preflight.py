@@ -1,4 +1,4 @@
-"""Preflight: every answer comes when it is there, none waits for ever, none shows a secret, and each fault has its fix."""
+"""Preflight: every result arrives as soon as it is known, no check hangs, none shows a secret, and each failure has its fix."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ MakeCli = Callable[[str], Path]
 
 
 class Answers:
-    """A check that answers once it is told to."""
+    """A check that answers when the test says so."""
 
     group = "test"
 

@@ -270,7 +270,7 @@ def test_a_url_with_a_token_says_where_tokens_belong() -> None:
         parse_remote(USERINFO[0])
 
 
-def test_the_batteries_are_as_long_as_promised() -> None:
+def test_the_error_batteries_are_complete() -> None:
     assert len(GOOD_BRANCHES) + len(BAD_BRANCHES) >= 140
     assert len(GOOD_URLS) + len(BAD_URLS) + len(USERINFO) >= 220
 

@@ -1,4 +1,4 @@
-"""Settings: file, environment and flags in one model; every fault names file, line and the key that was meant; no value is repeated that may be secret."""
+"""Settings: file, environment and flags in one model; every error has file, line and the key that was meant; no secret is repeated."""
 
 import os
 from datetime import timedelta
@@ -79,7 +79,7 @@ def fault(path: Path, text: str) -> str:
     return str(caught.value).replace(str(path), "FILE")
 
 
-def test_without_a_file_the_defaults_hold() -> None:
+def test_without_a_file_the_defaults_apply() -> None:
     settings = load_settings(None, {})
     assert (settings.execution_mode, settings.max_concurrent, settings.agent) == (ExecutionMode.DAGGER, 4, "claude")
     assert settings.home == ("CLAUDE.md", "skills", "agents", "commands")
@@ -93,7 +93,7 @@ def test_the_users_own_file_is_read_when_none_is_named(isolation: Path) -> None:
     assert load_settings(None, {}).max_concurrent == 9
 
 
-def test_a_whole_file_is_understood(written: Path) -> None:
+def test_a_complete_file_is_read(written: Path) -> None:
     settings = load(written, WHOLE)
     assert settings.limits.limits().wall_seconds == 5400
     assert settings.limits.limits().silence_seconds == 300
@@ -103,22 +103,22 @@ def test_a_whole_file_is_understood(written: Path) -> None:
     assert settings.services["db"].port == 5432
 
 
-def test_paths_of_the_file_count_from_where_it_stands(written: Path) -> None:
+def test_paths_in_the_file_are_relative_to_it(written: Path) -> None:
     assert load(written, WHOLE).host["gitlab.corp:8443"].ca == written.parent / "corp.pem"
 
 
-def test_a_path_may_begin_with_the_home_directory(written: Path, isolation: Path) -> None:
+def test_a_path_may_start_with_the_home_directory(written: Path, isolation: Path) -> None:
     assert load(written, 'mcp = "~/mcp.json"').mcp == isolation / "mcp.json"
 
 
-def test_a_repository_finds_its_own_table_and_the_general_choice_beneath(written: Path) -> None:
+def test_a_repository_gets_its_own_table_over_the_general_settings(written: Path) -> None:
     repo = load(written, WHOLE).for_repo("github.com/o/r")
     assert (repo.setup, repo.base, repo.model, repo.image) == ("npm ci", "develop", "opus", "debian:bookworm-slim")
     assert (repo.limits().wall_seconds, repo.limits().silence_seconds, repo.limits().max_turns) == (1200, 300, 40)
     assert (repo.checkout().depth, repo.checkout().submodules) == (50, True)
 
 
-def test_a_repository_without_a_table_gets_the_general_choice(written: Path) -> None:
+def test_a_repository_without_a_table_gets_the_general_settings(written: Path) -> None:
     repo = load(written, WHOLE).for_repo("github.com/o/other")
     assert (repo.setup, repo.model, repo.setup_inputs) == (None, "opus", SETUP_INPUTS)
 
@@ -168,12 +168,12 @@ def test_scripts_may_rely_on_a_variable(name: str, value: str, field: str, wante
         ({"ANTHROPIC_BASE_URL": "https://user:word@host"}, "ANTHROPIC_BASE_URL is not valid"),
     ],
 )
-def test_a_variable_that_does_not_fit_is_named(env: dict[str, str], words: str) -> None:
+def test_an_invalid_variable_is_named(env: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load_settings(None, env)
 
 
-def test_a_flag_that_does_not_fit_is_named() -> None:
+def test_an_invalid_flag_is_named() -> None:
     with pytest.raises(SettingsError, match="--max-concurrent is not valid"):
         load_settings(None, {}, {"max_concurrent": -1})
 
@@ -218,7 +218,7 @@ def test_a_flag_that_does_not_fit_is_named() -> None:
         ("author = \"x <a@b>\\nEvil: y\"", '"author" is not valid'),
     ],
 )  # fmt: skip
-def test_a_fault_names_line_and_remedy(written: Path, text: str, words: str) -> None:
+def test_an_error_has_line_and_fix(written: Path, text: str, words: str) -> None:
     assert words in fault(written, text)
 
 
@@ -264,7 +264,7 @@ def test_a_pipe_or_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("data", [b"model = '\xff'", "model = 'x'".encode("utf-16"), b"a = '\x00'"])
-def test_bytes_that_are_no_toml_are_one_sentence(written: Path, data: bytes) -> None:
+def test_invalid_toml_is_one_clear_error(written: Path, data: bytes) -> None:
     written.write_bytes(data)
     with pytest.raises(SettingsError, match="line 1"):
         load_settings(written, {})
@@ -275,7 +275,7 @@ def test_a_byte_order_mark_and_windows_lines_are_fine(written: Path) -> None:
     assert load_settings(written, {}).max_concurrent == 7
 
 
-def test_the_hash_changes_with_any_choice(written: Path) -> None:
+def test_the_hash_changes_with_any_setting(written: Path) -> None:
     hashes = {load(written, text).settings_hash for text in ("", "max_concurrent = 5", "[limits]\nmax_turns = 3", "[env]\nA = '1'")}
     assert len(hashes) == 4
     assert load(written, "").settings_hash == Settings().settings_hash
@@ -315,7 +315,7 @@ def test_durations_read_as_people_write_them(value: object, seconds: float) -> N
         "١٠m",
     ],
 )
-def test_anything_else_is_no_duration(value: object) -> None:
+def test_anything_else_is_not_a_duration(value: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         duration(value)
 

@@ -376,7 +376,7 @@ while True:
 
 
 def kill_while_saving(db: Path, after: int) -> set[str]:
-    """Kill a process that saves without a pause; return the ids that it was told are saved."""
+    """Kill a process that saves without a pause; return the ids that it reported as saved."""
     with subprocess.Popen([sys.executable, "-c", WRITE, str(db)], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert child.stdout is not None
         told = [child.stdout.readline() for _ in range(after)]

@@ -1,4 +1,4 @@
-"""Batch files: both formats say the same, every fault names its place and remedy, and no file can grow in memory or time."""
+"""Batch files: both formats are equivalent, every error has its position and fix, and no file takes unbounded memory or time."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def fault(text: str | bytes, name: str = "tasks.yaml") -> TaskFileError:
     return error
 
 
-def test_a_whole_yaml_file_is_understood() -> None:
+def test_a_complete_yaml_file_is_read() -> None:
     one, two = entries(WHOLE)
     assert (one.prompt, one.branch, one.execution_mode, one.timeout) == (
         "Add a LICENSE",
@@ -81,7 +81,7 @@ def test_a_list_of_tasks_is_enough() -> None:
     assert [entry.prompt for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
 
 
-def test_a_field_goes_by_each_of_its_names() -> None:
+def test_a_field_is_accepted_by_each_of_its_names() -> None:
     one, two = entries("- {prompt: a, mode: local}\n- {task: b, execution_mode: dagger}\n")
     assert (one.prompt, one.execution_mode) == ("a", ExecutionMode.LOCAL)
     assert (two.prompt, two.execution_mode) == ("b", ExecutionMode.DAGGER)
@@ -93,7 +93,7 @@ def test_a_tasks_own_value_wins_over_a_default_under_the_other_name(default: str
     assert entry.execution_mode is ExecutionMode.LOCAL
 
 
-def test_json_lines_say_the_same() -> None:
+def test_json_lines_are_equivalent() -> None:
     given = [{"prompt": "a", "branch": "x", "budget": 1.5, "agent_args": ["--y"]}, {"prompt": "ü\n😀", "timeout": "5m", "hold": False}]
     text = "\n\n".join(json.dumps(line) for line in given) + "\n"
     for name in ("tasks.jsonl", "tasks.txt"):
@@ -102,18 +102,18 @@ def test_json_lines_say_the_same() -> None:
         assert (two.prompt, two.timeout, two.hold) == ("ü\n😀", timedelta(minutes=5), False)
 
 
-def test_a_task_may_take_back_a_default() -> None:
+def test_a_task_may_unset_a_default() -> None:
     (entry,) = entries("defaults: {base: develop, model: opus}\ntasks: [{prompt: a, base: null, model: ~}]")
     assert (entry.base, entry.model) == (None, None)
 
 
 @pytest.mark.parametrize("word", ["no", "yes", "on", "true", "1.10", "007", "0x1F", "1e3", "2024-01-01", "12:30:45", "nullish"])
-def test_a_text_stays_the_text_that_was_written(word: str) -> None:
+def test_a_text_is_kept_as_written(word: str) -> None:
     (entry,) = entries(f"- prompt: {word}\n  branch: {word.replace(':', '-')}\n")
     assert (entry.prompt, entry.branch) == (word, word.replace(":", "-"))
 
 
-def test_aliases_may_be_used_with_measure() -> None:
+def test_aliases_may_be_used_in_moderation() -> None:
     one, two = entries("- prompt: a\n  agent_args: &args [--x, --y]\n- prompt: b\n  agent_args: *args\n")
     assert one.agent_args == two.agent_args == ("--x", "--y")
 
@@ -131,7 +131,7 @@ def test_two_tasks_on_one_branch_are_allowed() -> None:
         b"--- \n- prompt: a\n  branch: b\n...\n",
     ],
 )
-def test_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -> None:
+def test_byte_order_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -> None:
     assert [(entry.prompt, entry.branch) for entry in entries(data)] == [("a", "b")]
 
 
@@ -205,7 +205,7 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "words", "fix"), PLACES, ids=range(len(PLACES)))
-def test_a_fault_in_yaml_names_its_place_and_its_remedy(text: str | bytes, line: int, column: int, words: str, fix: str) -> None:
+def test_an_error_in_yaml_has_its_position_and_its_fix(text: str | bytes, line: int, column: int, words: str, fix: str) -> None:
     error = fault(str(text).encode("utf-16") if words == "this is UTF-16" else text)
     assert (error.line, error.column) == (line, column), str(error)
     assert words in error.message
@@ -238,7 +238,7 @@ JSON_PLACES = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "words", "fix"), JSON_PLACES, ids=range(len(JSON_PLACES)))
-def test_a_fault_in_json_lines_names_its_place_and_its_remedy(text: str, line: int, column: int, words: str, fix: str) -> None:
+def test_an_error_in_json_lines_has_its_position_and_its_fix(text: str, line: int, column: int, words: str, fix: str) -> None:
     error = fault(text, "tasks.jsonl")
     assert error.line == line
     assert error.column == column or not words
@@ -317,7 +317,7 @@ print(time.process_time() - before, peak // 1024, said)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_one_sentence(name: str) -> None:
+def test_a_hostile_file_is_one_clear_error(name: str) -> None:
     assert fault(hostile(name, 1024**2 // 64), "x").fix
 
 
@@ -339,7 +339,7 @@ def hostile(name: str, mib: int) -> bytes:
     return data
 
 
-def test_the_batteries_are_as_long_as_promised() -> None:
+def test_the_error_batteries_are_complete() -> None:
     assert len(PLACES) + len(JSON_PLACES) + len(HOSTILE) >= 120
 
 
@@ -358,7 +358,7 @@ def test_an_endless_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
-def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_is_one_clear_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(TaskFileError, match="cannot be read"):
         read_tasks(tmp_path / name)
 
@@ -372,7 +372,7 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
     writer.join(10)
 
 
-def test_flags_make_the_same_entry() -> None:
+def test_flags_make_the_same_draft() -> None:
     entry = draft({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
     assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), execution_mode=ExecutionMode.LOCAL, agent_args=("--x",))
 
@@ -385,7 +385,7 @@ def test_flags_make_the_same_entry() -> None:
         ({"prompt": "a", "timeout": "x"}, "timeout is not a duration"),
     ],
 )
-def test_a_flag_that_does_not_fit_is_one_sentence(values: dict[str, object], words: str) -> None:
+def test_an_invalid_flag_is_one_clear_error(values: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         draft(values)
 

@@ -1,4 +1,4 @@
-"""The commands as a user types them: what goes to stdout, what the exit code says, what `--json` holds."""
+"""The commands as a user types them: their output, their exit codes, and what `--json` contains."""
 
 import json
 import subprocess

@@ -19,7 +19,7 @@ def transcript(state: Path) -> str:
 
 @pytest.fixture
 def daemon(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A `ccterm run` whose agent has said that it is ready and then does nothing for long."""
+    """A `ccterm run` whose agent has printed that it is ready and then sleeps."""
     process = start(
         *local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.2}] * 300)), "--json"
     )

@@ -1,4 +1,4 @@
-"""The command line without --branch: what it says, what it asks, what it returns, and what a kill leaves."""
+"""The command line without --branch: its output, its question, its exit codes, and what a kill leaves behind."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def test_a_conflict_exits_5_and_names_the_file(copy: Path) -> None:
 
 
 def answered(copy: Path, answer: str | signal.Signals, code: int = 0) -> str:
-    """Run on a terminal, answer its question, by a line or by a signal, and return what it said."""
+    """Run on a terminal, answer its question with a line or a signal, and return its output."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ccterm", "run", WORK, *FLAGS]
     process = subprocess.Popen(command, cwd=copy, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ)
@@ -92,7 +92,7 @@ def test_a_person_on_a_terminal_sees_what_would_change_and_is_asked(copy: Path, 
     assert (copy / "README.md").read_text() == text
 
 
-def test_ctrl_c_at_the_question_is_heard_and_the_changes_still_wait(copy: Path) -> None:
+def test_ctrl_c_at_the_question_cancels_and_the_changes_still_await_approval(copy: Path) -> None:
     answered(copy, signal.SIGINT, code=130)
     assert (copy / "README.md").read_text() == "hello\n"
     assert ccterm("apply", "last").returncode == 0
@@ -125,7 +125,7 @@ POINTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_point_the_working_copy_is_whole_and_nothing_is_lost(point: str, state: Path, copy: Path) -> None:
+def test_killed_at_any_point_the_working_copy_is_intact_and_nothing_is_lost(point: str, state: Path, copy: Path) -> None:
     before = digest(copy)
     task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 0.3}, {"say": "done"})
     daemon = start("run", task, *FLAGS, "--yes", cwd=copy)

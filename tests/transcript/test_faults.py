@@ -1,4 +1,4 @@
-"""What becomes of a transcript when its process is killed or its disk is full."""
+"""What happens to a transcript when its process is killed or its disk is full."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ def start(program: str, directory: Path) -> "subprocess.Popen[str]":
 
 
 def outcome(program: str, directory: Path) -> list[str]:
-    """Run a program to its good end; return what it printed."""
+    """Run a program that must succeed; return its output."""
     with start(program, directory) as child:
         printed, _ = child.communicate(timeout=100)
     assert child.returncode == 0
@@ -33,7 +33,7 @@ def outcome(program: str, directory: Path) -> list[str]:
 
 
 def kill_at_random(directory: Path, chance: random.Random) -> int:
-    """Kill the endless writer somewhere; return the last number that it saw synced."""
+    """Kill the endless writer at some point; return the last number that it reported as synced."""
     with start("endless", directory) as child:
         assert child.stdout is not None
         for _ in range(chance.randrange(1, 6)):
@@ -46,7 +46,7 @@ def kill_at_random(directory: Path, chance: random.Random) -> int:
 
 
 async def check_after_kill(directory: Path, synced: int) -> None:
-    """Reopen a killed writer's record, and see that it is whole and goes on."""
+    """Reopen a killed writer's record, and check that it is intact and continues."""
     kept = list(read_events(directory / EVENTS_FILE))
     assert [event.seq for event in kept] == list(range(len(kept)))
     assert len(kept) > synced
