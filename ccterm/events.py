@@ -1,4 +1,4 @@
-"""The events of a run as one discriminated union: what the transcript holds and every door follows.
+"""The events of a run as one discriminated union: what the transcript contains and every frontend follows.
 
 An event is made bare (`Said(text="…")`); the transcript stamps it with its number, time and run.
 """

@@ -312,7 +312,7 @@ class Run(Value):
         return self.reason == AWAITS_APPLY and self.synced is None
 
     def document(self) -> dict[str, object]:
-        """Return the run as JSON values, as every door shows it."""
+        """Return the run as JSON values, as every frontend shows it."""
         return self.model_dump(mode="json")
 
 
