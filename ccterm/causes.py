@@ -1,4 +1,4 @@
-"""Why a run failed: one sentence, one next action and one exit code for each cause, the same at every door."""
+"""Why a run failed: one sentence, one next action and one exit code for each cause, the same in every frontend."""
 
 from enum import IntEnum, StrEnum
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A task as the user wrote it, at any door: what was not given is None and is filled in from the settings.
+"""A task as the user wrote it, in any frontend: what was not given is None and is filled in from the settings.
 
 Which values fit is said here; how each field is named and explained to people, in `FIELDS`.
 """

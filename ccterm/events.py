@@ -1,4 +1,4 @@
-"""The facts of a run, as one discriminated union: what the transcript holds and everybody follows.
+"""The events of a run as one discriminated union: what the transcript contains and every frontend follows.
 
 An event is made bare (`Said(text="…")`); the transcript stamps it with its number, time and run.
 """
@@ -29,7 +29,7 @@ class Fact(BaseModel):
     run: RunId = RunId("")
 
     def stamped(self, *, seq: int, at: datetime, run: RunId) -> Self:
-        """Return this event as the run's number `seq`."""
+        """Return this event with number, time and run."""
         return self.model_copy(update={"seq": seq, "at": at, "run": run})
 
 
@@ -42,7 +42,7 @@ class Queued(Fact):
 
 
 class Held(Fact):
-    """The run does not start yet, and why; an empty reason takes the hold back."""
+    """The run does not start yet, and why; an empty reason lifts the hold."""
 
     kind: Literal["held"] = "held"
     reason: str
@@ -80,21 +80,21 @@ class Said(Fact):
 
 
 class Typing(Fact):
-    """Text as it is typed so far; superseded by the next `typing` or `said`."""
+    """Text typed so far; superseded by the next `typing` or `said`."""
 
     kind: Literal["typing"] = "typing"
     text: str
 
 
 class Thought(Fact):
-    """The agent thinks; tokens estimated so far in this block."""
+    """The agent is thinking; tokens: estimate so far for this block."""
 
     kind: Literal["thought"] = "thought"
     tokens: int
 
 
 class ToolCalled(Fact):
-    """The agent called a tool; `summary` is one line for a person."""
+    """The agent called a tool; `summary` is one line for people."""
 
     kind: Literal["tool_called"] = "tool_called"
     id: str
@@ -105,7 +105,7 @@ class ToolCalled(Fact):
 
 
 class ToolReturned(Fact):
-    """A tool answered."""
+    """A tool returned."""
 
     kind: Literal["tool_returned"] = "tool_returned"
     id: str
@@ -114,7 +114,7 @@ class ToolReturned(Fact):
 
 
 class Printed(Fact):
-    """Lines that are not part of the agent's protocol: stderr, setup and verify output, git's words."""
+    """Lines outside the agent's protocol: stderr, output of setup, verify and git."""
 
     kind: Literal["printed"] = "printed"
     stream: Literal["stdout", "stderr"]
@@ -122,7 +122,7 @@ class Printed(Fact):
 
 
 class Notice(Fact):
-    """Something a person should know."""
+    """Something that the user should know."""
 
     kind: Literal["notice"] = "notice"
     level: Literal["info", "warn", "error"]
@@ -130,7 +130,7 @@ class Notice(Fact):
 
 
 class Limited(Fact):
-    """What the service says of a usage window; utilization 0-1, resets_at in UTC."""
+    """What the Claude service says about a usage window; utilization 0-1, resets_at in UTC."""
 
     kind: Literal["limited"] = "limited"
     limit: str
@@ -142,7 +142,7 @@ class Limited(Fact):
 
 
 class Retrying(Fact):
-    """The agent's program tries a request again; wait in seconds."""
+    """The agent's program retries a request; wait in seconds."""
 
     kind: Literal["retrying"] = "retrying"
     attempt: int
@@ -152,7 +152,7 @@ class Retrying(Fact):
 
 
 class Spent(Fact):
-    """What the run has cost so far, in all."""
+    """What the run has cost so far in total."""
 
     kind: Literal["spent"] = "spent"
     cost_usd: float
@@ -163,7 +163,7 @@ class Spent(Fact):
 
 
 class Steered(Fact):
-    """The answer to a user's word to the running agent."""
+    """The answer to a message that the user sent to the running agent."""
 
     kind: Literal["steered"] = "steered"
     text: str
@@ -172,7 +172,7 @@ class Steered(Fact):
 
 
 class Waiting(Fact):
-    """The agent ended its turn and waits for a word until this time; None: it waits no more."""
+    """The agent ended its turn and waits for input until this time; None = it no longer waits."""
 
     kind: Literal["waiting"] = "waiting"
     until: datetime | None
@@ -222,7 +222,7 @@ class Finished(Fact):
 
     @field_validator("reason")
     @classmethod
-    def _by_its_name_of_today(cls, reason: str) -> str:
+    def _by_current_name(cls, reason: str) -> str:
         return FORMER_NAMES.get(reason, reason)
 
 
@@ -232,19 +232,19 @@ AnyEvent = (
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 FORMER_KINDS = {"published": "pushed"}
-"""Kinds as transcripts of the first version name them, and what they are called today."""
+"""Kinds as the first version named them -> their current names."""
 _RENAMED = ("step", "cause", "reason")
 _OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue], config=ConfigDict(defer_build=True))
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 
 
 def to_line(event: Event) -> bytes:
-    """Return the event as one line of JSON, UTF-8, with its line break."""
+    """Return the event as one line of JSON in UTF-8, with its line break."""
     return to_json(event) + b"\n"
 
 
 def from_line(line: bytes) -> Event:
-    """Read one line of a transcript, of whichever version. Raises pydantic.ValidationError when it is none."""
+    """Read one line of a transcript, of any version. Raises pydantic.ValidationError when it is not an event."""
     try:
         return _EVENT.validate_json(line)
     except ValidationError:
@@ -254,7 +254,7 @@ def from_line(line: bytes) -> Event:
 
 
 def _upgraded(line: bytes) -> dict[str, JsonValue] | None:
-    """Return an event of the first version by today's names; None when there is nothing to translate."""
+    """Return an event of the first version with current names; None when there is nothing to translate."""
     try:
         old = _OBJECT.validate_json(line)
     except ValidationError:
@@ -268,32 +268,32 @@ def _upgraded(line: bytes) -> dict[str, JsonValue] | None:
 _STAMP = rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*",'
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 SEQ_OF_LINE = re.compile(rb'\{"seq":(-?\d+),')
-"""Matches a transcript's line, and holds its number. Readers that look at a line without parsing it rely, as with the patterns below,
+"""Matches the start of a transcript's line; group 1: its number. These patterns are for readers that do not parse whole lines. They rely
 on the order in which `to_line` writes fields: the stamp, the kind, then the event's own."""
 KIND_OF_LINE = re.compile(_STAMP + rb'"kind":"([a-z_]+)"')
-"""Matches a line of any event, and holds its kind."""
+"""Matches the start of any event's line; group 1: its kind."""
 ID_OF_CALL = re.compile(_STAMP + rb'"kind":"tool_called","id":(' + _STRING + rb")")
-"""Matches the line of a tool call, and holds its id as JSON."""
+"""Matches the start of a tool call's line; group 1: its id as JSON."""
 OK, NOT_OK = b'"ok":true', b'"ok":false'
-"""Stand in the line of a tool's answer, and nowhere unescaped in one of the others."""
+"""Occur in the line of a tool's answer; texts cannot imitate them, since quotes are escaped there."""
 
 
 def answer_to(call: str) -> bytes:
-    """Return the bytes that stand in the answer to a tool call, right in front of OK or NOT_OK, and in no other line."""
+    """Return the bytes that precede OK or NOT_OK in the answer to a tool call, and occur in no other line."""
     return b'"kind":"tool_returned","id":' + json.dumps(call, ensure_ascii=False).encode(errors="replace") + b","
 
 
 def cut(text: str, cap: int = TEXT_CAP) -> str:
-    """Return text of at most `cap` characters, saying how much was cut."""
+    """Return text cut to `cap` characters, saying how much is missing."""
     if len(text) <= cap:
         return text
-    return f"{text[:cap]}\n[{len(text) - cap} characters more in agent.ndjson]"
+    return f"{text[:cap]}\n[{len(text) - cap} more characters in agent.ndjson]"
 
 
 def to_json(value: BaseModel) -> bytes:
     """Return a value as one line of JSON in UTF-8, without a line break.
 
-    What UTF-8 cannot hold becomes "?": half a surrogate pair, such as stands for a foreign byte in a file's name.
+    What UTF-8 cannot encode becomes "?": a lone surrogate, such as stands for a foreign byte in a file name.
     """
     try:
         return value.model_dump_json().encode()

@@ -15,7 +15,7 @@ StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", 
 
 
 FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
-"""Steps, causes, reasons and rules as records of the first version name them, and what they are called today."""
+"""Steps, causes, reasons and rules as the first version named them -> their current names."""
 
 
 class Mode(StrEnum):
@@ -312,7 +312,7 @@ class Run(Value):
         return self.reason == AWAITS_APPLY and self.synced is None
 
     def document(self) -> dict[str, object]:
-        """Return the run as JSON values, as every door shows it."""
+        """Return the run as JSON values, as every frontend shows it."""
         return self.model_dump(mode="json")
 
 

@@ -1,4 +1,4 @@
-"""The tables of the store, how an older file becomes one of today, and how its connections are opened."""
+"""The store's tables, their migrations, and how connections are opened."""
 
 import json
 import sqlite3
@@ -32,7 +32,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _rename(connection: sqlite3.Connection) -> None:
-    """Harvest became commit, publish push, and `published` with its `proven` became `pushed` with `verified`."""
+    """Rename harvest to commit, publish to push, and `published` with `proven` to `pushed` with `verified`."""
     for number, document in connection.execute("SELECT number, document FROM runs").fetchall():
         connection.execute("UPDATE runs SET document = ? WHERE number = ?", (_renamed(document), number))
 
@@ -52,11 +52,11 @@ def _renamed(document: str) -> str:
 
 Migration = Callable[[sqlite3.Connection], object]
 MIGRATIONS: Sequence[Migration] = (_create, _rename)
-"""The function at place n brings a file from version n to n + 1; `user_version` says which it has."""
+"""The function at index n migrates a file from version n to n + 1; `user_version` holds the version."""
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
-    """Open the file for its one writer; make it, or bring it to today's version. Raises StateError and sqlite3.Error."""
+    """Open the file for its only writer; create it, or migrate it to the current version. Raises StateError and sqlite3.Error."""
     make_private_file(path)
     connection = _connect(str(path))
     try:
@@ -70,7 +70,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring a file to the version of the last migration, all or nothing. Raises StateError when it is newer than that."""
+    """Migrate a file to the newest version, all or nothing. Raises StateError when the file is newer than that."""
     if _version(connection) == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -88,7 +88,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection | None:
-    """Open the file beside its writer; None while it is not there, or its writer is just making it. Raises StateError and sqlite3.Error."""
+    """Open the file for reading; None while it does not exist, or is just being created. Raises StateError and sqlite3.Error."""
     if not path.exists():
         return None
     try:
@@ -97,13 +97,13 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
         barred = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
         if not barred or path.with_name(f"{path.name}-wal").exists():
             raise
-        connection, version = _open_version(path, "immutable=1")  # nobody writes, and a read-only place takes no -shm file
+        connection, version = _open_version(path, "immutable=1")  # nobody writes, and a read-only directory takes no -shm file
     if version == len(MIGRATIONS):
         return connection
     connection.close()
     if version == 0:
         return None
-    raise _newer(path) if version > len(MIGRATIONS) else StateError(f"{path} is in use by an older ccterm", "end that one first")
+    raise _newer(path) if version > len(MIGRATIONS) else StateError(f"{path} is in use by an older ccterm", "stop that one first")
 
 
 def _open_version(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
@@ -125,4 +125,4 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _newer(path: Path) -> StateError:
-    return StateError(f"{path} was written by a newer ccterm; this one does not touch it", "update ccterm")
+    return StateError(f"{path} was written by a newer ccterm, so this one does not touch it", "update ccterm")

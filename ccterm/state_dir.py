@@ -1,4 +1,4 @@
-"""The state directory: everything that outlives a process, readable by its user alone from the moment it is made."""
+"""The state directory: everything that outlives a process, private to its user from the moment it is created."""
 
 import os
 import stat
@@ -15,10 +15,10 @@ RESERVE_BYTES = 8 * 1024 * 1024
 
 
 def private_directory(path: Path) -> Path:
-    """Make a directory that only this user can enter, with its missing parents, or check the one that is there.
+    """Create a directory that only this user can enter, with missing parents, or check the existing one.
 
-    One that others may read is closed to them. Raises StateError, naming the path, for a symbolic link, a place of another
-    user, one that others may write to, and for whatever the system refuses.
+    One that others may read is closed to them. Raises StateError, naming the path, for a symbolic link, a directory that belongs
+    to another user or is writable by others, and when the system refuses.
     """
     try:
         if not path.parent.exists():
@@ -42,13 +42,15 @@ def _refuse_strange(path: Path, info: os.stat_result) -> None:
     if info.st_uid != os.geteuid():
         raise StateError(f"{path} belongs to another user", "set CCTERM_STATE_DIR to a directory of your own")
     if info.st_mode & 0o022:
-        raise StateError(f"{path} can be written to by others", f"chmod 700 {path}")
+        raise StateError(f"{path} is writable by others", f"chmod 700 {path}")
 
 
 def private_file(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
-    """Open a regular file that only this user can read, 0600 from birth; returns its descriptor. Raises StateError."""
+    """Open a regular file that only this user can read, 0600 from its creation; returns its descriptor. Raises StateError."""
     try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)  # NONBLOCK: a planted pipe must not hang us
+        descriptor = os.open(
+            path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
+        )  # NONBLOCK: a planted pipe must not block us
     except OSError as error:
         raise _refused(path, "is a symbolic link" if path.is_symlink() else "cannot be opened", error) from error
     info = os.fstat(descriptor)
@@ -61,9 +63,9 @@ def private_file(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file that only this user can read, or check the one that is there without opening it. Raises StateError.
+    """Create an empty file that only this user can read, or check the existing one without opening it. Raises StateError.
 
-    Opening and closing a file would drop the locks that SQLite holds on it in this process.
+    Opening and closing it would drop the locks that SQLite holds on it in this process.
     """
     if not os.path.lexists(path):
         os.close(private_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
@@ -76,7 +78,7 @@ def make_private_file(path: Path) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replace a file's content at once and for good: afterwards the path holds all of it, or what it held before. Raises StateError."""
+    """Replace a file's content atomically and durably. Raises StateError."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         unfinished = Path(name)
@@ -96,7 +98,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def fsync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+    """Make the entries of a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -105,22 +107,22 @@ def fsync_directory(path: Path) -> None:
 
 
 def _refused(path: Path, what: str, error: OSError) -> StateError:
-    return StateError(f"{path} {what}: {error.strerror}", "free some space, or set CCTERM_STATE_DIR to a directory that you can write to")
+    return StateError(f"{path} {what}: {error.strerror}", "free some space, or set CCTERM_STATE_DIR to a writable directory")
 
 
 class Reserve:
-    """A file that holds some space back, to be given up so that the last records of runs fit on a full disk."""
+    """A file that reserves space, to be released so that the last records of runs fit on a full disk."""
 
     def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
         self._path = path
         self._size = size
 
     def keep(self) -> bool:
-        """Take the space, unless it is held already. Returns False when there is no room for it."""
+        """Take the space unless it is taken already. Returns False when there is no room for it."""
         with suppress(OSError):
             if self._path.lstat().st_size >= self._size:
                 return True
-        block = os.urandom(64 * 1024)  # a file system that compresses must not make it small
+        block = os.urandom(64 * 1024)  # incompressible: some file systems compress
         try:
             write_private(self._path, block * (self._size // len(block)))
         except StateError:
@@ -128,7 +130,7 @@ class Reserve:
         return True
 
     def release(self) -> bool:
-        """Give the space up. Returns False when none was held."""
+        """Release the space. Returns False when none was taken."""
         try:
             self._path.unlink()
         except OSError:
@@ -137,7 +139,7 @@ class Reserve:
 
 
 class StateDir:
-    """Names the places of a state directory; touches the disk only in `prepare`."""
+    """The paths in a state directory; touches the disk only in `prepare`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -148,7 +150,7 @@ class StateDir:
         self.mirrors = self.path / "mirrors"
         self.journal = self.path / "journal"
         self.snapshots = self.path / "snapshots"
-        """What is kept of working copies between testing runs."""
+        """Snapshots of working copies, kept between testing runs."""
         self.locks = self.path / "locks"
         self.lib = self.path / "lib"
         """The programs that run in boxes."""
@@ -172,15 +174,15 @@ class StateDir:
         return self._of(self.runs, run)
 
     def boxes(self, run: RunId) -> Path:
-        """Return where a run's local boxes live."""
+        """Return the directory of a run's local boxes."""
         return self.run(run) / "boxes"
 
     def work(self, run: RunId) -> Path:
-        """Return where a run's commit is brought to for judging."""
+        """Return the directory that a run's commit is collected in to be judged."""
         return self.run(run) / "work"
 
     def snapshot(self, run: RunId) -> Path:
-        """Return where the snapshot lies that a testing run began from."""
+        """Return the directory of the snapshot that a testing run started from."""
         return self.run(run) / "snapshot"
 
     def applied(self, run: RunId) -> Path:
@@ -188,7 +190,7 @@ class StateDir:
         return self._of(self.journal, run)
 
     def salvage(self, run: RunId) -> Path:
-        """Return where a run's undelivered work is kept."""
+        """Return the directory that a run's undelivered work is kept in."""
         return self._of(self.salvages, run)
 
     def _of(self, parent: Path, run: RunId) -> Path:
@@ -197,20 +199,20 @@ class StateDir:
         return parent / run
 
     def prepare(self) -> Self:
-        """Make the directory, private and writable, or check the one that is there. Raises StateError with the fix."""
+        """Create the directory, private and writable, or check the existing one. Raises StateError with the fix."""
         self._refuse_foreign_content()
         for place in (self.path, self.runs, self.salvages, self.mirrors, self.journal):
             private_directory(place)
             if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-                raise StateError(f"{place} cannot be written to", f"chmod u+rwx {place}, or set CCTERM_STATE_DIR to another directory")
+                raise StateError(f"{place} is not writable", f"chmod u+rwx {place}, or set CCTERM_STATE_DIR to another directory")
         return self
 
     def _refuse_foreign_content(self) -> None:
-        """Closing a directory to others must not hit one that serves something else, such as a home directory."""
+        """Refuse a directory that serves another purpose, such as a home directory, before it is closed to others."""
         try:
             names = {entry.name for entry in os.scandir(self.path)}
             shared = bool(self.path.lstat().st_mode & 0o077)
         except OSError:
-            return  # not there yet, or private_directory says what is wrong
+            return  # it does not exist yet, or private_directory says what is wrong
         if shared and names and not names & {self.db.name, self.runs.name, self.daemon_lock.name}:
-            raise StateError(f"{self.path} holds other files and is open to others", "set CCTERM_STATE_DIR to an empty directory")
+            raise StateError(f"{self.path} contains other files and is open to others", "set CCTERM_STATE_DIR to an empty directory")

@@ -1,4 +1,4 @@
-"""The record of all runs: one SQLite file that survives kill -9 and power loss, written by the owner, read by anybody."""
+"""The record of all runs: one SQLite file that survives kill -9 and power loss, written by the daemon, readable by every process."""
 
 import sqlite3
 import threading
@@ -18,9 +18,9 @@ from ccterm.state_dir import Reserve, make_private_file, private_directory
 
 _BACKUPS = 7
 _BACKUP_CAP = 64 * 1024 * 1024
-"""A larger record is not copied every day."""
+"""A larger store is not backed up every day."""
 _SHOWN = 5
-"""How many candidates an ambiguous name is answered with."""
+"""How many candidates are listed for an ambiguous prefix."""
 _UNFINISHED = tuple(state for state in State if not state.final)
 _SAVE = """
     INSERT INTO runs (id, origin, batch, state, created, remote, branch, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -38,38 +38,38 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection | None, path: Path, reserve: Reserve | None = None) -> None:
         self._connection = connection
-        """None: a reader came before the file was made."""
+        """None: opened for reading before the file was created."""
         self._path = path
         self._reserve = reserve
         self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, *, readonly: bool = False, reserve: Reserve | None = None) -> Self:
-        """Open the record, making it when it is not there; to a reader one that is not there is empty.
+        """Open the store, creating it when it does not exist; read-only, a missing one is empty.
 
-        reserve: what is given up so that the end of a run can be saved on a full disk.
+        reserve: space that is given up so that the end of a run can be saved on a full disk.
         """
         with _mapped(path):
             return cls(connect_to_read(path) if readonly else connect_to_write(path), path, reserve)
 
     def close(self) -> None:
-        """Close the record."""
+        """Close the store."""
         with self._lock, _mapped(self._path):
             if self._connection:
                 self._connection.close()
 
     def save(self, run: Run) -> None:
-        """Keep a run as it is now; it is durable when this returns."""
+        """Save a run; it is durable when this returns."""
         origin = run.attempts[0] if run.attempts else run.id
         task = run.task
         row = (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
         if self._connection is None:
-            raise StateError(f"{self._path} was opened for reading only")
+            raise StateError(f"{self._path} is open for reading only")
         with self._lock, _mapped(self._path):
             try:
                 self._connection.execute(_SAVE, row)
             except sqlite3.OperationalError as error:
-                full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # an exceeded quota is the latter
+                full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # an exceeded quota raises the latter
                 if not (full and run.state.final and self._make_room()):
                     raise
                 self._connection.execute(_SAVE, row)
@@ -78,13 +78,13 @@ class Store:
         return self._reserve is not None and self._reserve.release()
 
     def get(self, run: RunId) -> Run:
-        """Return the run of this id. Raises UnknownRun."""
+        """Return the run with this id. Raises UnknownRun."""
         if not (found := self._runs("WHERE id = ?", (run,))):
             raise UnknownRun(f"there is no run {run}", "ccterm runs lists them")
         return found[0]
 
     def find(self, name: str) -> Run:
-        """Return the run that a user means: an id, the beginning of one, or "last". Raises UnknownRun, naming the candidates."""
+        """Return the run that a user means: an id, a prefix of one, or "last". Raises UnknownRun, listing the candidates."""
         if name == "last":
             found = self._runs("ORDER BY number DESC LIMIT 1")
         elif not name.isalnum():
@@ -113,7 +113,7 @@ class Store:
         return self._runs("WHERE state IN (?, ?) ORDER BY number", _UNFINISHED)
 
     def backup(self, directory: Path, day: date) -> Path | None:
-        """Copy the record, once a day, keeping the last seven copies. Returns None when that was done, or it is too large for it."""
+        """Copy the store once a day, keeping the last seven copies. Returns None when today's copy exists or the store is too large."""
         target = directory / f"{self._path.stem}-{day.isoformat()}.db"
         unfinished = directory / f".{target.name}"
         with _mapped(self._path):
@@ -129,7 +129,7 @@ class Store:
         return target
 
     def _copy(self, target: Path) -> None:
-        """Copy over a connection of its own, so that nobody waits meanwhile."""
+        """Copy over a separate connection, so that nobody waits meanwhile."""
         if connection := connect_to_read(self._path):
             with closing(connection):
                 connection.execute("VACUUM INTO ?", (str(target),))
@@ -172,13 +172,13 @@ def _unknown(name: str, found: Sequence[Run]) -> UnknownRun:
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into sentences that say what to do."""
+    """Turn SQLite's errors into StateErrors with a fix."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         raise _state_error(path, error, getattr(error, "sqlite_errorcode", 0) & 0xFF) from error
     except OSError as error:
-        raise StateError(f"{error.filename or path} cannot be used: {error.strerror}", "check the disk that it lies on") from error
+        raise StateError(f"{error.filename or path} cannot be used: {error.strerror}", "check the disk that it is on") from error
 
 
 def _state_error(path: Path, error: sqlite3.Error, code: int) -> StateError:
@@ -186,12 +186,12 @@ def _state_error(path: Path, error: sqlite3.Error, code: int) -> StateError:
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             copies = _backups(path.with_name("backups"), path)
             instead = f", and put {copies[-1]} in its place" if copies else ""
-            return StateError(f"{path} is damaged ({error}) and was left as it is", f"move {path}* to another directory{instead}")
+            return StateError(f"{path} is damaged ({error}) and was left untouched", f"move {path}* to another directory{instead}")
         case sqlite3.SQLITE_FULL:
             return StateError(f"no space left for {path}", "free some space")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StateError(f"{path} is locked by another program", "end the program that has it open")
+            return StateError(f"{path} is locked by another program", "stop the program that has it open")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return StateError(f"{path} cannot be opened or written to ({error})", f"check who may write to {path.parent}")
+            return StateError(f"{path} cannot be opened or written to ({error})", f"check the permissions of {path.parent}")
         case _:
-            return StateError(f"{path} cannot be used ({error})", "check the disk that it lies on")
+            return StateError(f"{path} cannot be used ({error})", "check the disk that it is on")

@@ -1,4 +1,4 @@
-"""The fields of a task as people meet them at every door: names, flags, help, labels and defaults, once. Which values fit, `Draft` says.
+"""The fields of a task as every frontend shows them: names, flags, help, labels and defaults. Which values are valid, `Draft` says.
 
 Imports nothing of ours: the flags of `ccterm run --help` are made from it.
 """
@@ -12,21 +12,21 @@ class TaskField(NamedTuple):
     """One field of a task."""
 
     help: str
-    """What it says, as a sentence without its full stop."""
+    """What it means, as a sentence without its full stop."""
     default: str = ""
-    """What holds when it is not given, for people; "" = nothing that needs saying."""
+    """What applies when it is not given, for people; "" = nothing worth mentioning."""
     flags: tuple[str, ...] = ()
-    """Its spellings on the command line; none = it has no flag."""
+    """Its spellings on the command line; empty = it has no flag."""
     kind: Kind = "text"
     metavar: str = ""
-    """What stands for the value in help; "" = as typer has it."""
+    """Stands for the value in help; "" = typer's own."""
     choices: tuple[str, ...] = ()
     label: str = ""
-    """Its name in the launch form; "" = the form does without."""
+    """Its name in the launch form; "" = it is not in the form."""
     placeholder: str = ""
     """What the form shows while it is empty, unless a setting says more."""
     also: tuple[str, ...] = ()
-    """Other names that it goes by in batch files and in the Python API."""
+    """Other names that batch files and the Python API accept."""
 
     @property
     def sentence(self) -> str:
@@ -104,4 +104,4 @@ FIELDS = {
     "allow_files": TaskField("Let up to N files be changed", default="1000", flags=("--allow-files",), kind="count", metavar="N"),
     "allow_path": TaskField("Let this protected path be changed; repeatable", flags=("--allow-path",), kind="texts", metavar="GLOB"),
 }
-"""Name of the field in `Draft` and in batch files -> how it is described, in reading order."""
+"""Name of the field in `Draft` and in batch files -> its description, in reading order."""

@@ -1,4 +1,4 @@
-"""What a start loads: the heavy libraries stay out until somebody asks for what they do."""
+"""What a start imports: heavy libraries stay out until they are needed."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def help_loads(shadows: Path, *argv: str) -> set[str]:
 
 
 @pytest.mark.parametrize("command", ["", "run"])
-def test_help_loads_no_front_door_or_engine(command: str, tmp_path: Path) -> None:
+def test_help_loads_no_frontend_or_engine(command: str, tmp_path: Path) -> None:
     assert help_loads(tmp_path, *command.split()) & HEAVY == set()
 
 
@@ -59,7 +59,7 @@ def test_the_first_help_page_loads_no_models(tmp_path: Path) -> None:
     assert help_loads(tmp_path) & {"pydantic", "yaml", "psutil"} == set()
 
 
-def test_the_service_loads_no_front_door(tmp_path: Path) -> None:
+def test_the_service_loads_no_frontend(tmp_path: Path) -> None:
     loaded = loaded_by("import ccterm.service.local", tmp_path)
     assert "pydantic" in loaded
     assert loaded & HEAVY == set()
@@ -70,7 +70,7 @@ def test_the_service_is_opened_by_the_daemon_and_does_not_know_it(tmp_path: Path
     assert not any(name.startswith("ccterm.daemon") for name in loaded)
 
 
-def test_the_public_api_is_there_without_naming_its_modules(tmp_path: Path) -> None:
+def test_the_public_api_is_imported_without_what_carries_runs_out(tmp_path: Path) -> None:
     assert "ccterm.service.local" not in modules_loaded_by("from ccterm import AgentService, Draft, Run, Service, State", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""scripts/ccterm on machines as they come: it makes its environment once, mends it when it broke, and says what is missing."""
+"""scripts/ccterm on various machines: it makes its environment once, repairs it when it is broken, and says what is missing."""
 
 import os
 import re
@@ -57,21 +57,21 @@ def stand_ins(directory: Path, **programs: str) -> str:
     return str(directory)
 
 
-def test_a_python_without_venv_is_one_sentence(checkout: Path, tmp_path: Path) -> None:
+def test_a_python_without_venv_is_one_clear_error(checkout: Path, tmp_path: Path) -> None:
     done = start(checkout / "scripts" / "ccterm", PATH=stand_ins(tmp_path / "bin", python3=WITHOUT_VENV))
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].endswith("install it (apt install python3-venv on Debian and Ubuntu) and start again")
     assert not (checkout / ".venv").exists()
 
 
-def test_an_old_python_is_one_sentence(checkout: Path, tmp_path: Path) -> None:
+def test_an_old_python_is_one_clear_error(checkout: Path, tmp_path: Path) -> None:
     done = start(checkout / "scripts" / "ccterm", PATH=stand_ins(tmp_path / "bin", python3=TOO_OLD))
     assert done.returncode == 3
     assert done.stderr.startswith("ccterm: it needs Python 3.11 or newer and found Python 3.9.2 on PATH; ")
     assert done.stderr.count("\n") == 1
 
 
-def test_no_python_is_one_sentence(checkout: Path, tmp_path: Path) -> None:
+def test_no_python_is_one_clear_error(checkout: Path, tmp_path: Path) -> None:
     done = start(checkout / "scripts" / "ccterm", PATH=stand_ins(tmp_path / "bin"))
     assert done.returncode == 3
     assert "found no python3 on PATH" in done.stderr
@@ -96,7 +96,7 @@ def test_the_first_start_of_the_real_tree(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_second_start_makes_nothing(checkout: Path) -> None:
+def test_the_second_start_installs_nothing(checkout: Path) -> None:
     start(checkout / "scripts" / "ccterm", "first")
     made = (checkout / ".venv" / "made-with").stat()
     done = start(checkout / "scripts" / "ccterm", "a b", "*", PIP_INDEX_URL="http://127.0.0.1:9/")
@@ -158,7 +158,7 @@ def test_a_copy_of_a_checkout_makes_its_own(checkout: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", ["pyvenv.cfg", "bin/pip", "requirements.lock"])
-def test_a_start_killed_half_way_is_made_good(checkout: Path, sign: str) -> None:
+def test_a_start_killed_half_way_is_repaired(checkout: Path, sign: str) -> None:
     with subprocess.Popen([checkout / "scripts" / "ccterm"], stderr=subprocess.DEVNULL, start_new_session=True) as killed:
         wait_until((checkout / ".venv" / sign).exists)
         os.killpg(killed.pid, signal.SIGKILL)
@@ -176,7 +176,7 @@ def test_four_first_starts_at_once_make_one_environment(checkout: Path) -> None:
 
 
 @pytest.mark.slow
-def test_failing_pip_says_so_and_leaves_nothing_half_made(checkout: Path) -> None:
+def test_a_failing_pip_is_reported_and_leaves_nothing_half_made(checkout: Path) -> None:
     done = start(checkout / "scripts" / "ccterm", PIP_INDEX_URL="http://127.0.0.1:9/", PIP_RETRIES="0", PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert done.returncode == 3
     assert "could not be installed; check the network" in done.stderr
@@ -184,6 +184,6 @@ def test_failing_pip_says_so_and_leaves_nothing_half_made(checkout: Path) -> Non
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_locks_hold_no_address(lock: str) -> None:
+def test_locks_contain_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert re.fullmatch(r"(?:[a-z0-9-]+==\S+(?: ; [^\n\\]+)? \\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)+", text)

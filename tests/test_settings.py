@@ -1,4 +1,4 @@
-"""Settings: file, environment and flags in one model; every fault names file, line and the key that was meant; no value is repeated that may be secret."""
+"""Settings: file, environment and flags in one model; every error has file, line and the key that was meant; no secret is repeated."""
 
 import os
 from datetime import timedelta
@@ -79,7 +79,7 @@ def fault(path: Path, text: str) -> str:
     return str(caught.value).replace(str(path), "FILE")
 
 
-def test_without_a_file_the_defaults_hold() -> None:
+def test_without_a_file_the_defaults_apply() -> None:
     settings = load_settings(None, {})
     assert (settings.execution_mode, settings.max_concurrent, settings.agent) == (ExecutionMode.DAGGER, 4, "claude")
     assert settings.home == ("CLAUDE.md", "skills", "agents", "commands")
@@ -93,7 +93,7 @@ def test_the_users_own_file_is_read_when_none_is_named(isolation: Path) -> None:
     assert load_settings(None, {}).max_concurrent == 9
 
 
-def test_a_whole_file_is_understood(written: Path) -> None:
+def test_a_complete_file_is_read(written: Path) -> None:
     settings = load(written, WHOLE)
     assert settings.limits.limits().wall_seconds == 5400
     assert settings.limits.limits().silence_seconds == 300
@@ -103,22 +103,22 @@ def test_a_whole_file_is_understood(written: Path) -> None:
     assert settings.services["db"].port == 5432
 
 
-def test_paths_of_the_file_count_from_where_it_stands(written: Path) -> None:
+def test_paths_in_the_file_are_relative_to_it(written: Path) -> None:
     assert load(written, WHOLE).host["gitlab.corp:8443"].ca == written.parent / "corp.pem"
 
 
-def test_a_path_may_begin_with_the_home_directory(written: Path, isolation: Path) -> None:
+def test_a_path_may_start_with_the_home_directory(written: Path, isolation: Path) -> None:
     assert load(written, 'mcp = "~/mcp.json"').mcp == isolation / "mcp.json"
 
 
-def test_a_repository_finds_its_own_table_and_the_general_choice_beneath(written: Path) -> None:
+def test_a_repository_gets_its_own_table_over_the_general_settings(written: Path) -> None:
     repo = load(written, WHOLE).for_repo("github.com/o/r")
     assert (repo.setup, repo.base, repo.model, repo.image) == ("npm ci", "develop", "opus", "debian:bookworm-slim")
     assert (repo.limits().wall_seconds, repo.limits().silence_seconds, repo.limits().max_turns) == (1200, 300, 40)
     assert (repo.checkout().depth, repo.checkout().submodules) == (50, True)
 
 
-def test_a_repository_without_a_table_gets_the_general_choice(written: Path) -> None:
+def test_a_repository_without_a_table_gets_the_general_settings(written: Path) -> None:
     repo = load(written, WHOLE).for_repo("github.com/o/other")
     assert (repo.setup, repo.model, repo.setup_inputs) == (None, "opus", SETUP_INPUTS)
 
@@ -161,20 +161,20 @@ def test_scripts_may_rely_on_a_variable(name: str, value: str, field: str, wante
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        ({"CCTERM_MODE": "docker"}, "CCTERM_MODE does not fit"),
-        ({"CCTERM_MAX_CONCURRENT": "many"}, "CCTERM_MAX_CONCURRENT does not fit"),
-        ({"CCTERM_MAX_CONCURRENT": "0"}, "CCTERM_MAX_CONCURRENT does not fit"),
-        ({"CCTERM_SKIP_PERMISSIONS": "perhaps"}, "CCTERM_SKIP_PERMISSIONS does not fit"),
-        ({"ANTHROPIC_BASE_URL": "https://user:word@host"}, "ANTHROPIC_BASE_URL does not fit"),
+        ({"CCTERM_MODE": "docker"}, "CCTERM_MODE is not valid"),
+        ({"CCTERM_MAX_CONCURRENT": "many"}, "CCTERM_MAX_CONCURRENT is not valid"),
+        ({"CCTERM_MAX_CONCURRENT": "0"}, "CCTERM_MAX_CONCURRENT is not valid"),
+        ({"CCTERM_SKIP_PERMISSIONS": "perhaps"}, "CCTERM_SKIP_PERMISSIONS is not valid"),
+        ({"ANTHROPIC_BASE_URL": "https://user:word@host"}, "ANTHROPIC_BASE_URL is not valid"),
     ],
 )
-def test_a_variable_that_does_not_fit_is_named(env: dict[str, str], words: str) -> None:
+def test_an_invalid_variable_is_named(env: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load_settings(None, env)
 
 
-def test_a_flag_that_does_not_fit_is_named() -> None:
-    with pytest.raises(SettingsError, match="--max-concurrent does not fit"):
+def test_an_invalid_flag_is_named() -> None:
+    with pytest.raises(SettingsError, match="--max-concurrent is not valid"):
         load_settings(None, {}, {"max_concurrent": -1})
 
 
@@ -190,21 +190,21 @@ def test_a_flag_that_does_not_fit_is_named() -> None:
         ("[secrets.X]", 'FILE, line 1: "secrets.X.from" is missing'),
         ('[services.db]\nimag = "x"\nport = 1', 'FILE, line 2: unknown key "services.db.imag"; did you mean image'),
         ("zzz = 1", "known keys are agent, author"),
-        ("max_concurrent = 0", 'FILE, line 1: "max_concurrent" does not fit; it should be greater than or equal to 1'),
+        ("max_concurrent = 0", 'FILE, line 1: "max_concurrent" is not valid; it should be greater than or equal to 1'),
         ('mode = "docker"', "it should be 'local' or 'dagger'"),
-        ("[limits]\ntimeout = 'soon'", 'FILE, line 2: "limits.timeout" is no duration'),
+        ("[limits]\ntimeout = 'soon'", 'FILE, line 2: "limits.timeout" is not a duration'),
         ("[limits]\ntimeout = 0", "out of range"),
-        ("[limits]\nbudget = inf", '"limits.budget" does not fit'),
+        ("[limits]\nbudget = inf", '"limits.budget" is not valid'),
         ("max_concurrent = ", "FILE, line 1, column"),
         ("a = 1\na = 2", "FILE, line 2"),
         ("x = [" + "[" * 5000, "FILE"),
-        ('[repo."not a repo"]\ndepth = 1', "is no name of a repository"),
+        ('[repo."not a repo"]\ndepth = 1', "is not the name of a repository"),
         ('[repo."github.com/o/r"]\ndepth = 1\n[repo."github.com/O/R"]\ndepth = 2', "names github.com/o/r twice"),
         ('[repo."h/r"]\nbase = "--all"', "the base"),
         ('[repo."h/r"]\nimage = "a"\ndockerfile = "b"', "both image and dockerfile"),
-        ('[host."h/x"]\nkind = "gitlab"', "is no name of a host"),
+        ('[host."h/x"]\nkind = "gitlab"', "is not the name of a host"),
         ('[host."h"]\nkind = "svn"', "it should be 'github', 'gitlab', 'gitea' or 'generic'"),
-        ("[env]\n'A-B' = '1'", "is no name for an environment variable"),
+        ("[env]\n'A-B' = '1'", "is not a valid name for an environment variable"),
         ("[env]\nHOME = '/x'", "the box sets itself"),
         ("[env]\nGIT_SSH_COMMAND = 'id'", "the box sets itself"),
         ("[env]\nLD_PRELOAD = 'id'", "the box sets itself"),
@@ -214,11 +214,11 @@ def test_a_flag_that_does_not_fit_is_named() -> None:
         ('[secrets.X]\nfrom = "env:X"\nsteps = ["push"]', "it should be 'setup', 'agent' or 'verify'"),
         ('home = ["../.ssh"]', "below its directory"),
         ('home = ["/etc/passwd"]', "below its directory"),
-        ("author = 'nobody'", '"author" does not fit'),
-        ("author = \"x <a@b>\\nEvil: y\"", '"author" does not fit'),
+        ("author = 'nobody'", '"author" is not valid'),
+        ("author = \"x <a@b>\\nEvil: y\"", '"author" is not valid'),
     ],
 )  # fmt: skip
-def test_a_fault_names_line_and_remedy(written: Path, text: str, words: str) -> None:
+def test_an_error_has_line_and_fix(written: Path, text: str, words: str) -> None:
     assert words in fault(written, text)
 
 
@@ -259,12 +259,12 @@ def test_a_file_that_others_can_change_is_refused(written: Path) -> None:
 def test_a_pipe_or_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
-        with pytest.raises(SettingsError, match="no regular file"):
+        with pytest.raises(SettingsError, match="not a regular file"):
             load_settings(tmp_path / name, {})
 
 
 @pytest.mark.parametrize("data", [b"model = '\xff'", "model = 'x'".encode("utf-16"), b"a = '\x00'"])
-def test_bytes_that_are_no_toml_are_one_sentence(written: Path, data: bytes) -> None:
+def test_invalid_toml_is_one_clear_error(written: Path, data: bytes) -> None:
     written.write_bytes(data)
     with pytest.raises(SettingsError, match="line 1"):
         load_settings(written, {})
@@ -275,7 +275,7 @@ def test_a_byte_order_mark_and_windows_lines_are_fine(written: Path) -> None:
     assert load_settings(written, {}).max_concurrent == 7
 
 
-def test_the_hash_changes_with_any_choice(written: Path) -> None:
+def test_the_hash_changes_with_any_setting(written: Path) -> None:
     hashes = {load(written, text).settings_hash for text in ("", "max_concurrent = 5", "[limits]\nmax_turns = 3", "[env]\nA = '1'")}
     assert len(hashes) == 4
     assert load(written, "").settings_hash == Settings().settings_hash
@@ -315,7 +315,7 @@ def test_durations_read_as_people_write_them(value: object, seconds: float) -> N
         "١٠m",
     ],
 )
-def test_anything_else_is_no_duration(value: object) -> None:
+def test_anything_else_is_not_a_duration(value: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         duration(value)
 

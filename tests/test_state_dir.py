@@ -88,7 +88,7 @@ def plant_foreign_directory(path: Path) -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place or "itself")
 @pytest.mark.parametrize("plant", [plant_link, plant_dangling_link, plant_file, plant_open_directory, plant_foreign_directory])
-def test_a_planted_place_is_refused_by_name(state: StateDir, place: str, plant: Callable[[Path], None]) -> None:
+def test_a_planted_directory_is_refused_by_name(state: StateDir, place: str, plant: Callable[[Path], None]) -> None:
     path = state.path / place
     if place:
         private_directory(state.path)
@@ -122,10 +122,10 @@ def test_an_empty_directory_that_others_may_read_is_closed(state: StateDir) -> N
     assert mode(state.prepare().path) == 0o700
 
 
-def test_a_directory_that_serves_something_else_is_left_as_it_is(state: StateDir) -> None:
+def test_a_directory_with_another_purpose_is_left_untouched(state: StateDir) -> None:
     state.path.mkdir(mode=0o755)
     (state.path / "public_html").mkdir()
-    with pytest.raises(StateError, match="holds other files"):
+    with pytest.raises(StateError, match="contains other files"):
         state.prepare()
     assert mode(state.path) == 0o755
 
@@ -141,7 +141,7 @@ def prepared(state: StateDir) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([*bound_by_permissions(), *command], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_place_that_cannot_be_written_to_is_one_clear_sentence(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_writable_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     done = prepared(StateDir(tmp_path / "closed" / "state"))
     assert f"StateError: {tmp_path}/closed/state cannot be used: Permission denied; free some space, or set CCTERM_STATE_DIR" in done.stderr
@@ -154,7 +154,7 @@ def test_a_directory_of_ours_that_lost_its_write_permission_gets_it_back(state: 
 
 
 @pytest.mark.parametrize("run", ["../x", "a/b", "", ".", "a b"])
-def test_what_is_no_id_becomes_no_path(state: StateDir, run: str) -> None:
+def test_an_invalid_id_never_becomes_a_path(state: StateDir, run: str) -> None:
     with pytest.raises(UnknownRun):
         state.run(RunId(run))
 
@@ -163,7 +163,7 @@ def test_the_environment_names_the_directory(tmp_path: Path) -> None:
     assert StateDir.from_environment({"CCTERM_STATE_DIR": str(tmp_path)}).path == tmp_path
 
 
-def test_without_a_name_it_lies_in_the_users_state_directory(isolation: Path) -> None:
+def test_by_default_it_is_in_the_users_state_directory(isolation: Path) -> None:
     path = StateDir.from_environment({}).path
     assert path.is_relative_to(isolation)
     assert path.name == "ccterm"
@@ -187,7 +187,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_reserve_holds_its_space_until_it_is_released(tmp_path: Path) -> None:
+def test_a_reserve_keeps_its_space_until_it_is_released(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path / "reserve", size=1024 * 1024)
     assert reserve.keep()
     assert (tmp_path / "reserve").stat().st_blocks * 512 >= 1024 * 1024
@@ -200,5 +200,5 @@ def test_a_reserve_is_released_once(tmp_path: Path) -> None:
     assert not reserve.release()
 
 
-def test_a_reserve_without_room_is_no_error(tmp_path: Path) -> None:
+def test_a_reserve_without_room_is_not_an_error(tmp_path: Path) -> None:
     assert not Reserve(tmp_path / "missing" / "reserve").keep()

@@ -51,7 +51,7 @@ def ids(runs: list[Run]) -> list[str]:
     return [run.id for run in runs]
 
 
-def test_what_was_saved_is_what_is_got(store: Store) -> None:
+def test_a_saved_run_reads_back_equal(store: Store) -> None:
     run = make(prompt="a “quoted” \U0001f600 prompt\nof two lines")
     store.save(run)
     assert store.get(run.id) == run
@@ -65,7 +65,7 @@ def test_saving_again_replaces(store: Store) -> None:
     assert store.list() == [changed]
 
 
-def test_text_that_utf8_cannot_hold_is_saved_all_the_same(store: Store) -> None:
+def test_text_that_utf8_cannot_encode_is_still_saved(store: Store) -> None:
     run = make().model_copy(update={"summary": "a\udcffb"})
     store.save(run)
     assert store.get(run.id).summary == "a?b"
@@ -88,13 +88,13 @@ def test_the_files_are_private(store: Store, db: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["01ABCD", "01abcd", "01ABC"])
-def test_a_run_is_found_by_its_beginning(store: Store, name: str) -> None:
+def test_a_run_is_found_by_a_prefix(store: Store, name: str) -> None:
     for id in ("01ABCD", "01ABDD", "02"):
         store.save(make(id))
     assert store.find(name).id == "01ABCD"
 
 
-def test_a_whole_id_is_found_though_another_begins_with_it(store: Store) -> None:
+def test_a_complete_id_wins_over_a_longer_one(store: Store) -> None:
     for id in ("01AB", "01ABC", "01ABCD"):
         store.save(make(id))
     assert store.find("01AB").id == "01AB"
@@ -108,7 +108,7 @@ def test_last_is_the_run_submitted_last(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["02", "", "%", "_", "01ABC'", "01 ABC", "*", "ünknown"])
-def test_a_name_that_no_run_has_is_unknown(store: Store, name: str) -> None:
+def test_a_name_without_a_run_is_unknown(store: Store, name: str) -> None:
     store.save(make("01ABC"))
     with pytest.raises(UnknownRun, match="no run's id begins with"):
         store.find(name)
@@ -119,7 +119,7 @@ def test_there_is_no_last_run_at_first(store: Store) -> None:
         store.find("last")
 
 
-def test_an_ambiguous_beginning_names_the_candidates(store: Store) -> None:
+def test_an_ambiguous_prefix_lists_the_candidates(store: Store) -> None:
     for id in ("01A", "01B", "02C"):
         store.save(make(id, branch=f"feature/{id}"))
     with pytest.raises(UnknownRun) as caught:
@@ -128,7 +128,7 @@ def test_an_ambiguous_beginning_names_the_candidates(store: Store) -> None:
     assert caught.value.fix == "type more of the id"
 
 
-def test_a_very_ambiguous_beginning_names_the_newest_candidates(store: Store) -> None:
+def test_a_very_ambiguous_prefix_lists_the_newest_candidates(store: Store) -> None:
     for number in range(9):
         store.save(make(f"01{number}"))
     with pytest.raises(UnknownRun, match=r"^01 may mean 018.*, 017.*, 016.*, 015.*, 014 \(feature\), …;"):
@@ -159,7 +159,7 @@ def test_runs_are_listed_by_state_and_time(store: Store) -> None:
     assert ids(store.list(since=old.created)) == ["01", "02", "03"]
 
 
-def test_the_unfinished_are_those_that_recovery_must_look_at(store: Store) -> None:
+def test_unfinished_runs_are_those_that_recovery_must_handle(store: Store) -> None:
     for number, state in enumerate(State):
         store.save(make(f"0{number}", state=state))
     assert {run.state for run in store.unfinished()} == {State.QUEUED, State.RUNNING}
@@ -189,7 +189,7 @@ def test_another_process_reads_beside_the_writer(store: Store, db: Path) -> None
     assert read_elsewhere(db).stdout == "1\n"
 
 
-def test_readers_see_each_save_and_hold_up_none(store: Store, db: Path) -> None:
+def test_readers_see_each_save_and_block_none(store: Store, db: Path) -> None:
     readers = [Store.open(db, readonly=True) for _ in range(5)]
     for number in range(1, 20):
         store.save(make())
@@ -212,18 +212,18 @@ def test_a_reader_cannot_write(store: Store, db: Path) -> None:
     reader.close()
 
 
-def test_what_is_not_there_reads_as_empty_and_is_not_made(db: Path) -> None:
+def test_a_missing_store_reads_as_empty_and_is_not_created(db: Path) -> None:
     reader = Store.open(db, readonly=True)
     assert reader.list() == []
     assert not db.exists()
 
 
-def test_what_is_just_being_made_reads_as_empty(db: Path) -> None:
+def test_a_store_that_is_being_created_reads_as_empty(db: Path) -> None:
     db.touch()
     assert Store.open(db, readonly=True).list() == []
 
 
-def test_a_reader_that_came_before_the_writer_sees_what_it_saves(db: Path) -> None:
+def test_a_reader_that_opened_before_the_writer_sees_what_it_saves(db: Path) -> None:
     reader = Store.open(db, readonly=True)
     assert reader.list() == []
     store, run = Store.open(db), make()
@@ -233,13 +233,13 @@ def test_a_reader_that_came_before_the_writer_sees_what_it_saves(db: Path) -> No
     store.close()
 
 
-def test_a_reader_that_came_before_the_writer_cannot_write(db: Path) -> None:
-    with pytest.raises(StateError, match="opened for reading only"):
+def test_a_reader_that_opened_before_the_writer_cannot_write(db: Path) -> None:
+    with pytest.raises(StateError, match="open for reading only"):
         Store.open(db, readonly=True).save(make())
     assert not db.exists()
 
 
-def test_a_reader_needs_no_right_to_write(store: Store, db: Path) -> None:
+def test_a_reader_needs_no_write_permission(store: Store, db: Path) -> None:
     store.save(make())
     store.close()
     db.chmod(0o400)
@@ -256,11 +256,11 @@ def version(db: Path) -> int:
     return found
 
 
-def test_a_new_file_has_todays_version(store: Store, db: Path) -> None:
+def test_a_new_file_has_the_current_version(store: Store, db: Path) -> None:
     assert version(db) == len(MIGRATIONS)
 
 
-def test_an_older_file_is_migrated_with_what_it_holds(store: Store, db: Path) -> None:
+def test_an_older_file_is_migrated_with_its_content(store: Store, db: Path) -> None:
     store.save(make("01"))
     store.close()
     connection = sqlite3.connect(db, isolation_level=None)
@@ -287,11 +287,11 @@ def test_a_newer_file_is_not_touched(store: Store, db: Path, readonly: bool) -> 
     connection.close()
     with pytest.raises(StateError) as caught:
         Store.open(db, readonly=readonly)
-    assert str(caught.value) == f"{db} was written by a newer ccterm; this one does not touch it; update ccterm"
+    assert str(caught.value) == f"{db} was written by a newer ccterm, so this one does not touch it; update ccterm"
     assert version(db) == 99
 
 
-def test_a_run_of_a_strange_shape_is_one_clear_sentence(store: Store, db: Path) -> None:
+def test_a_run_of_an_unknown_shape_is_one_clear_error(store: Store, db: Path) -> None:
     store.save(make())
     connection = sqlite3.connect(db)
     connection.execute("UPDATE runs SET document = '{}'")
@@ -311,7 +311,7 @@ RUIN: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("ruin", RUIN)
 @pytest.mark.parametrize("readonly", [False, True])
-def test_a_damaged_file_is_named_and_left_as_it_is(store: Store, db: Path, ruin: str, readonly: bool) -> None:
+def test_a_damaged_file_is_named_and_left_untouched(store: Store, db: Path, ruin: str, readonly: bool) -> None:
     for _ in range(50):
         store.save(make())
     store.close()
@@ -324,7 +324,7 @@ def test_a_damaged_file_is_named_and_left_as_it_is(store: Store, db: Path, ruin:
     assert db.read_bytes()[100:] == ruined[100:]
 
 
-def test_a_damaged_file_names_the_copy_to_go_back_to(store: Store, db: Path) -> None:
+def test_a_damaged_file_names_the_backup_to_restore(store: Store, db: Path) -> None:
     copy = store.backup(db.parent / "backups", date(2025, 3, 1))
     store.close()
     db.write_bytes(b"rubbish" * 1000)
@@ -333,13 +333,13 @@ def test_a_damaged_file_names_the_copy_to_go_back_to(store: Store, db: Path) -> 
     assert f"put {copy} in its place" in caught.value.fix
 
 
-def test_a_directory_in_its_place_is_one_clear_sentence(db: Path) -> None:
+def test_a_directory_in_its_place_is_one_clear_error(db: Path) -> None:
     db.mkdir()
     with pytest.raises(StateError, match="is not a regular file"):
         Store.open(db)
 
 
-def test_a_copy_is_whole_private_and_made_once_a_day(store: Store, db: Path) -> None:
+def test_a_backup_is_complete_private_and_made_once_a_day(store: Store, db: Path) -> None:
     run = make()
     store.save(run)
     copy = store.backup(db.parent / "backups", date(2025, 3, 1))
@@ -349,13 +349,13 @@ def test_a_copy_is_whole_private_and_made_once_a_day(store: Store, db: Path) -> 
     assert store.backup(db.parent / "backups", date(2025, 3, 1)) is None
 
 
-def test_seven_copies_are_kept(store: Store, db: Path) -> None:
+def test_seven_backups_are_kept(store: Store, db: Path) -> None:
     for day in range(1, 10):
         store.backup(db.parent / "backups", date(2025, 3, day))
     assert sorted(path.name for path in (db.parent / "backups").iterdir()) == [f"ccterm-2025-03-0{day}.db" for day in range(3, 10)]
 
 
-def test_a_copy_that_was_interrupted_is_made_anew(store: Store, db: Path) -> None:
+def test_an_interrupted_backup_is_made_again(store: Store, db: Path) -> None:
     (db.parent / "backups").mkdir(mode=0o700)
     (db.parent / "backups" / ".ccterm-2025-03-01.db").write_bytes(b"half")
     assert store.backup(db.parent / "backups", date(2025, 3, 1))
@@ -376,7 +376,7 @@ while True:
 
 
 def kill_while_saving(db: Path, after: int) -> set[str]:
-    """Kill a process that saves without a pause; return the ids that it was told are saved."""
+    """Kill a process that saves without a pause; return the ids that it reported as saved."""
     with subprocess.Popen([sys.executable, "-c", WRITE, str(db)], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert child.stdout is not None
         told = [child.stdout.readline() for _ in range(after)]

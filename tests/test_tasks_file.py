@@ -1,4 +1,4 @@
-"""Batch files: both formats say the same, every fault names its place and remedy, and no file can grow in memory or time."""
+"""Batch files: both formats are equivalent, every error has its position and fix, and no file takes unbounded memory or time."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def fault(text: str | bytes, name: str = "tasks.yaml") -> TaskFileError:
     return error
 
 
-def test_a_whole_yaml_file_is_understood() -> None:
+def test_a_complete_yaml_file_is_read() -> None:
     one, two = entries(WHOLE)
     assert (one.prompt, one.branch, one.execution_mode, one.timeout) == (
         "Add a LICENSE",
@@ -81,7 +81,7 @@ def test_a_list_of_tasks_is_enough() -> None:
     assert [entry.prompt for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
 
 
-def test_a_field_goes_by_each_of_its_names() -> None:
+def test_a_field_is_accepted_by_each_of_its_names() -> None:
     one, two = entries("- {prompt: a, mode: local}\n- {task: b, execution_mode: dagger}\n")
     assert (one.prompt, one.execution_mode) == ("a", ExecutionMode.LOCAL)
     assert (two.prompt, two.execution_mode) == ("b", ExecutionMode.DAGGER)
@@ -93,7 +93,7 @@ def test_a_tasks_own_value_wins_over_a_default_under_the_other_name(default: str
     assert entry.execution_mode is ExecutionMode.LOCAL
 
 
-def test_json_lines_say_the_same() -> None:
+def test_json_lines_are_equivalent() -> None:
     given = [{"prompt": "a", "branch": "x", "budget": 1.5, "agent_args": ["--y"]}, {"prompt": "ü\n😀", "timeout": "5m", "hold": False}]
     text = "\n\n".join(json.dumps(line) for line in given) + "\n"
     for name in ("tasks.jsonl", "tasks.txt"):
@@ -102,18 +102,18 @@ def test_json_lines_say_the_same() -> None:
         assert (two.prompt, two.timeout, two.hold) == ("ü\n😀", timedelta(minutes=5), False)
 
 
-def test_a_task_may_take_back_a_default() -> None:
+def test_a_task_may_unset_a_default() -> None:
     (entry,) = entries("defaults: {base: develop, model: opus}\ntasks: [{prompt: a, base: null, model: ~}]")
     assert (entry.base, entry.model) == (None, None)
 
 
 @pytest.mark.parametrize("word", ["no", "yes", "on", "true", "1.10", "007", "0x1F", "1e3", "2024-01-01", "12:30:45", "nullish"])
-def test_a_text_stays_the_text_that_was_written(word: str) -> None:
+def test_a_text_is_kept_as_written(word: str) -> None:
     (entry,) = entries(f"- prompt: {word}\n  branch: {word.replace(':', '-')}\n")
     assert (entry.prompt, entry.branch) == (word, word.replace(":", "-"))
 
 
-def test_aliases_may_be_used_with_measure() -> None:
+def test_aliases_may_be_used_in_moderation() -> None:
     one, two = entries("- prompt: a\n  agent_args: &args [--x, --y]\n- prompt: b\n  agent_args: *args\n")
     assert one.agent_args == two.agent_args == ("--x", "--y")
 
@@ -131,7 +131,7 @@ def test_two_tasks_on_one_branch_are_allowed() -> None:
         b"--- \n- prompt: a\n  branch: b\n...\n",
     ],
 )
-def test_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -> None:
+def test_byte_order_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -> None:
     assert [(entry.prompt, entry.branch) for entry in entries(data)] == [("a", "b")]
 
 
@@ -141,58 +141,58 @@ PLACES = [
     ("- prompt: a\n  base: '--all'\n", 2, 3, "the base", "main"),
     ("- prompt: a\n  repo: https://u:p@h/r\n", 2, 3, "holds a user name or a password", "GH_TOKEN"),
     ("- prompt: a\n  repo: ext::sh\n", 2, 3, "remote helper", "https://"),
-    ("- prompt: a\n  mode: docker\n", 2, 3, '"mode" does not fit', ""),
-    ("- prompt: a\n  mode: pipeline\n", 2, 3, '"mode" does not fit', ""),
-    ("- prompt: a\n  execution_mode: docker\n", 2, 3, '"execution_mode" does not fit', ""),
+    ("- prompt: a\n  mode: docker\n", 2, 3, '"mode" is not valid', ""),
+    ("- prompt: a\n  mode: pipeline\n", 2, 3, '"mode" is not valid', ""),
+    ("- prompt: a\n  execution_mode: docker\n", 2, 3, '"execution_mode" is not valid', ""),
     ("- prompt: a\n  execution_mode: local\n  mode: local\n", 3, 3, '"mode" is given under two names', "keep one"),
-    ("- prompt: a\n  timeout: soon\n", 2, 3, '"timeout" is no duration', "45m"),
-    ("- prompt: a\n  timeout: -5m\n", 2, 3, '"timeout" is no duration', "45m"),
-    ("- prompt: a\n  budget: much\n", 2, 3, '"budget" does not fit', "number"),
-    ("- prompt: a\n  budget: -1\n", 2, 3, '"budget" does not fit', "greater than 0"),
-    ("- prompt: a\n  budget: .inf\n", 2, 3, '"budget" does not fit', ""),
-    ("- prompt: a\n  max_turns: 1.5\n", 2, 3, '"max_turns" does not fit', "integer"),
-    ("- prompt: a\n  hold: perhaps\n", 2, 3, '"hold" does not fit', "boolean"),
-    ("- prompt: a\n  agent_args:\n    - x\n    - [y]\n", 4, 7, '"agent_args.1" does not fit', "text"),
-    ("- prompt: a\n  branch: [x]\n", 2, 3, '"branch" does not fit', "text"),
-    ('- prompt: a\n  setup: "a\\0b"\n', 2, 3, '"setup" holds a NUL', "remove it"),
-    ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" does not fit', "at least 1"),
+    ("- prompt: a\n  timeout: soon\n", 2, 3, '"timeout" is not a duration', "45m"),
+    ("- prompt: a\n  timeout: -5m\n", 2, 3, '"timeout" is not a duration', "45m"),
+    ("- prompt: a\n  budget: much\n", 2, 3, '"budget" is not valid', "number"),
+    ("- prompt: a\n  budget: -1\n", 2, 3, '"budget" is not valid', "greater than 0"),
+    ("- prompt: a\n  budget: .inf\n", 2, 3, '"budget" is not valid', ""),
+    ("- prompt: a\n  max_turns: 1.5\n", 2, 3, '"max_turns" is not valid', "integer"),
+    ("- prompt: a\n  hold: perhaps\n", 2, 3, '"hold" is not valid', "boolean"),
+    ("- prompt: a\n  agent_args:\n    - x\n    - [y]\n", 4, 7, '"agent_args.1" is not valid', "text"),
+    ("- prompt: a\n  branch: [x]\n", 2, 3, '"branch" is not valid', "text"),
+    ('- prompt: a\n  setup: "a\\0b"\n', 2, 3, '"setup" contains a NUL', "remove it"),
+    ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" is not valid', "at least 1"),
     ("- branch: a\n", 1, 3, '"prompt" is missing', "add it"),
     ("- prompt:\n", 1, 3, '"prompt" is missing', "add it"),
     ("- prompt: '  '\n", 1, 3, '"prompt" is empty', "say what"),
-    ('- prompt: "a\\0b"\n', 1, 3, '"prompt" holds a NUL', "remove it"),
-    ("- prompt: a\n  prompt: b\n", 2, 3, "stands here for the second time (first in line 1)", "keep one"),
-    ("- prompt: a\n  ? [x]\n  : b\n", 2, 5, "a key that is no plain word", "key: value"),
+    ('- prompt: "a\\0b"\n', 1, 3, '"prompt" contains a NUL', "remove it"),
+    ("- prompt: a\n  prompt: b\n", 2, 3, "is given twice (first in line 1)", "keep one"),
+    ("- prompt: a\n  ? [x]\n  : b\n", 2, 5, "a key that is not a plain word", "key: value"),
     ("- &x {prompt: a}\n- <<: *x\n  prompt: b\n", 2, 3, "<< is not supported", "defaults"),
-    ("- prompt: *nothing\n", 1, 11, 'the alias "nothing" names nothing', "write the value out"),
-    ("- &x [*x]\n", 1, 7, 'the alias "x" names nothing', "write the value out"),
+    ("- prompt: *nothing\n", 1, 11, 'the alias "nothing" refers to nothing', "write the value out"),
+    ("- &x [*x]\n", 1, 7, 'the alias "x" refers to nothing', "write the value out"),
     ("- prompt: !!python/object/apply:os.system [id]\n", 1, 11, "tags are not supported", "plain value"),
     ("- prompt: !!binary aGk=\n", 1, 11, "tags are not supported", "plain value"),
     ("- !!map {prompt: a}\n", 1, 3, "tags are not supported", "plain value"),
     ("- prompt: !x a\n", 1, 11, "tags are not supported", "plain value"),
     ("- prompt: a\n\tbranch: b\n", 2, 1, "a tab in the indentation", "spaces"),
-    ("- prompt: fix: the tests\n", 1, 14, "a colon where none can be", "quotes"),
-    ("- prompt: @me\n", 1, 11, "means something in YAML", "quotes"),
-    ("- prompt: `x`\n", 1, 11, "means something in YAML", "quotes"),
+    ("- prompt: fix: the tests\n", 1, 14, "a colon where none is allowed", "quotes"),
+    ("- prompt: @me\n", 1, 11, "has a meaning in YAML", "quotes"),
+    ("- prompt: `x`\n", 1, 11, "has a meaning in YAML", "quotes"),
     ("- prompt: 'it\n", 2, 1, "not closed", "close it"),
-    ("- prompt: a\n branch: b\n", 2, 2, "does not fit", "line up"),
-    ("- {prompt: a\n", 2, 1, "does not fit", "close"),
+    ("- prompt: a\n branch: b\n", 2, 2, "does not match", "align"),
+    ("- {prompt: a\n", 2, 1, "does not match", "close"),
     ("- prompt: a\n--- \n- prompt: b\n", 2, 1, "a second document", "one list"),
-    ("", 1, 1, "holds no tasks", "- prompt"),
-    ("\n# nothing\n", 1, 1, "holds no tasks", "- prompt"),
-    ("[]", 1, 1, "holds no tasks", "- prompt"),
-    ("null", 1, 1, "holds no tasks", "- prompt"),
-    ("tasks: []", 1, 1, "holds no tasks", "- prompt"),
-    ("tasks:", 1, 1, "holds no tasks", "- prompt"),
-    ("defaults: {mode: local}", 1, 1, "holds no tasks", "tasks:"),
-    ("just words", 1, 1, "no list", "- prompt"),
-    ("tasks: words", 1, 8, "no list", "- prompt"),
-    ("tasks: {prompt: a}", 1, 8, "no list", "- prompt"),
+    ("", 1, 1, "contains no tasks", "- prompt"),
+    ("\n# nothing\n", 1, 1, "contains no tasks", "- prompt"),
+    ("[]", 1, 1, "contains no tasks", "- prompt"),
+    ("null", 1, 1, "contains no tasks", "- prompt"),
+    ("tasks: []", 1, 1, "contains no tasks", "- prompt"),
+    ("tasks:", 1, 1, "contains no tasks", "- prompt"),
+    ("defaults: {mode: local}", 1, 1, "contains no tasks", "tasks:"),
+    ("just words", 1, 1, "not a list", "- prompt"),
+    ("tasks: words", 1, 8, "not a list", "- prompt"),
+    ("tasks: {prompt: a}", 1, 8, "not a list", "- prompt"),
     ("- words", 1, 3, "a task without keys", "- prompt"),
     ("- [a]", 1, 3, "a task without keys", "- prompt"),
     ("-", 1, 2, "a task without keys", "- prompt"),
     ("prompt: a\nbranch: b\n", 1, 1, 'unknown key "prompt" at the top', "begin the task with -"),
     ("task:\n- prompt: a\n", 1, 1, 'unknown key "task" at the top', "did you mean tasks"),
-    ("defaults: [x]\ntasks: [{prompt: a}]", 1, 11, "defaults is no mapping", "key: value"),
+    ("defaults: [x]\ntasks: [{prompt: a}]", 1, 11, "defaults is not a mapping", "key: value"),
     ("defaults: {prompt: x}\ntasks: [{prompt: a}]", 1, 12, "a prompt among the defaults", "its own"),
     ("defaults:\n  modle: x\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
     ("defaults:\n  modle:\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
@@ -205,7 +205,7 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "words", "fix"), PLACES, ids=range(len(PLACES)))
-def test_a_fault_in_yaml_names_its_place_and_its_remedy(text: str | bytes, line: int, column: int, words: str, fix: str) -> None:
+def test_an_error_in_yaml_has_its_position_and_its_fix(text: str | bytes, line: int, column: int, words: str, fix: str) -> None:
     error = fault(str(text).encode("utf-16") if words == "this is UTF-16" else text)
     assert (error.line, error.column) == (line, column), str(error)
     assert words in error.message
@@ -217,16 +217,16 @@ JSON_PLACES = [
     ('{"prompt":"a"}\n\n  {"prompt":"b", "branch" : "a b"}', 3, 18, "the branch name", ""),
     ('{"prompt":"a"}\n{"prompt":', 2, 11, "expecting value", "one task"),
     ('{"prompt":"a"}\n{"prompt":"a",}', 2, 15, "", "one task"),
-    ('{"prompt":"a"}\n["a"]', 2, 1, "no object", "one task"),
+    ('{"prompt":"a"}\n["a"]', 2, 1, "not an object", "one task"),
     ('{"prompt":"a"}\n{"prompt":"a"} x', 2, 16, "extra data", "one task"),
-    ('{"prompt":"a","prompt":"b"}', 1, 15, "second time", "keep one"),
+    ('{"prompt":"a","prompt":"b"}', 1, 15, "given twice", "keep one"),
     ('{"prompt":"a"}\n{"prompt":"a","budget":NaN}', 2, 1, "NaN", "number"),
-    ('{"prompt":"a"}\n{"prompt":"a","budget":1e999}', 2, 15, '"budget" does not fit', ""),
+    ('{"prompt":"a"}\n{"prompt":"a","budget":1e999}', 2, 15, '"budget" is not valid', ""),
     ('{"prompt":"a"}\n{"prompt":"a","budget":' + "9" * 5000 + "}", 2, 1, "too many digits", "one task"),
     ('{"prompt":"a"}\n' + '{"a":' * 3000, 2, 1, "", ""),
     ('{"prompt":"a","agent_args":[["x"]]}', 1, 1, "nested too deeply", "flat"),
-    ('{"prompt":"a","branch":5}', 1, 15, '"branch" does not fit', "text"),
-    ('{"prompt":"a","hold":"x"}', 1, 15, '"hold" does not fit', ""),
+    ('{"prompt":"a","branch":5}', 1, 15, '"branch" is not valid', "text"),
+    ('{"prompt":"a","hold":"x"}', 1, 15, '"hold" is not valid', ""),
     ('{"prompt":"\\u0000"}', 1, 2, "NUL", "remove"),
     ('{"prompt":"\\ud800"}', 1, 2, "half a character", "remove"),
     ('{"\\u001b[31m":1,"prompt":"a"}', 1, 2, "unknown key", ""),
@@ -238,7 +238,7 @@ JSON_PLACES = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "words", "fix"), JSON_PLACES, ids=range(len(JSON_PLACES)))
-def test_a_fault_in_json_lines_names_its_place_and_its_remedy(text: str, line: int, column: int, words: str, fix: str) -> None:
+def test_an_error_in_json_lines_has_its_position_and_its_fix(text: str, line: int, column: int, words: str, fix: str) -> None:
     error = fault(text, "tasks.jsonl")
     assert error.line == line
     assert error.column == column or not words
@@ -317,7 +317,7 @@ print(time.process_time() - before, peak // 1024, said)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_one_sentence(name: str) -> None:
+def test_a_hostile_file_is_one_clear_error(name: str) -> None:
     assert fault(hostile(name, 1024**2 // 64), "x").fix
 
 
@@ -339,7 +339,7 @@ def hostile(name: str, mib: int) -> bytes:
     return data
 
 
-def test_the_batteries_are_as_long_as_promised() -> None:
+def test_the_error_batteries_are_complete() -> None:
     assert len(PLACES) + len(JSON_PLACES) + len(HOSTILE) >= 120
 
 
@@ -358,7 +358,7 @@ def test_an_endless_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
-def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_is_one_clear_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(TaskFileError, match="cannot be read"):
         read_tasks(tmp_path / name)
 
@@ -372,7 +372,7 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
     writer.join(10)
 
 
-def test_flags_make_the_same_entry() -> None:
+def test_flags_make_the_same_draft() -> None:
     entry = draft({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
     assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), execution_mode=ExecutionMode.LOCAL, agent_args=("--x",))
 
@@ -382,10 +382,10 @@ def test_flags_make_the_same_entry() -> None:
     [
         ({"prompt": " "}, "prompt is empty"),
         ({"prompt": "a", "branch": "--x"}, "branch is refused"),
-        ({"prompt": "a", "timeout": "x"}, "timeout is no duration"),
+        ({"prompt": "a", "timeout": "x"}, "timeout is not a duration"),
     ],
 )
-def test_a_flag_that_does_not_fit_is_one_sentence(values: dict[str, object], words: str) -> None:
+def test_an_invalid_flag_is_one_clear_error(values: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         draft(values)
 

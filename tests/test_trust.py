@@ -1,4 +1,4 @@
-"""A working copy's own settings, and the user's word that its commands may run: by place and by content."""
+"""A working copy's own settings, and the user's trust in their commands: by path and by content."""
 
 import os
 import stat
@@ -52,13 +52,13 @@ def test_commands_are_refused_until_the_user_trusts_them(tree: Path, trust: Trus
     assert project.trusted
 
 
-def test_a_change_of_one_byte_asks_again(tree: Path, trust: Trust) -> None:
+def test_a_change_of_one_byte_needs_new_trust(tree: Path, trust: Trust) -> None:
     trust_path(tree, trust)
     (tree / PROJECT_FILE).write_text(SETUP + "\n")
     assert not load_project(tree, trust).trusted
 
 
-def test_going_back_to_a_trusted_content_needs_no_new_word(tree: Path, trust: Trust) -> None:
+def test_going_back_to_trusted_content_needs_no_new_trust(tree: Path, trust: Trust) -> None:
     trust_path(tree, trust)
     (tree / PROJECT_FILE).write_text("setup = 'other'")
     assert not load_project(tree, trust).trusted
@@ -66,7 +66,7 @@ def test_going_back_to_a_trusted_content_needs_no_new_word(tree: Path, trust: Tr
     assert load_project(tree, trust).trusted
 
 
-def test_trust_in_one_place_is_none_in_another(tree: Path, trust: Trust, tmp_path: Path) -> None:
+def test_trust_in_one_working_copy_is_not_trust_in_another(tree: Path, trust: Trust, tmp_path: Path) -> None:
     trust_path(tree, trust)
     other = tmp_path / "other"
     other.mkdir()
@@ -74,7 +74,7 @@ def test_trust_in_one_place_is_none_in_another(tree: Path, trust: Trust, tmp_pat
     assert not load_project(other, trust).trusted
 
 
-def test_a_link_to_the_working_copy_is_the_same_place(tree: Path, trust: Trust, tmp_path: Path) -> None:
+def test_a_link_to_the_working_copy_is_the_same_working_copy(tree: Path, trust: Trust, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tree)
     trust_path(tmp_path / "link", trust)
     assert load_project(tree, trust).trusted
@@ -95,7 +95,7 @@ def test_keys_without_commands_need_no_trust(tree: Path, trust: Trust) -> None:
         ('setupp = "x"', "did you mean setup"),
         ('include = ["../../.ssh/id_ed25519"]', "below its directory"),
         ('base = "-x"', "the base"),
-        ('setup = ""', '"setup" does not fit'),
+        ('setup = ""', '"setup" is not valid'),
     ],
 )  # fmt: skip
 def test_a_working_copy_may_set_nothing_else(tree: Path, trust: Trust, text: str, words: str) -> None:
@@ -114,7 +114,7 @@ def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path, trust: Trust) ->
 
 def test_a_pipe_in_place_of_the_file_does_not_hang(tmp_path: Path, trust: Trust) -> None:
     os.mkfifo(tmp_path / PROJECT_FILE)
-    with pytest.raises(SettingsError, match="no regular file"):
+    with pytest.raises(SettingsError, match="not a regular file"):
         load_project(tmp_path, trust)
 
 
@@ -123,7 +123,7 @@ def test_there_must_be_something_to_trust(tmp_path: Path, trust: Trust) -> None:
         trust_path(tmp_path, trust)
 
 
-def test_the_word_is_kept_for_the_user_alone(tree: Path, trust: Trust, tmp_path: Path) -> None:
+def test_the_record_of_trust_is_private(tree: Path, trust: Trust, tmp_path: Path) -> None:
     previous = os.umask(0)
     try:
         trust_path(tree, trust)
@@ -141,7 +141,7 @@ def test_a_damaged_record_trusts_nobody(tree: Path, trust: Trust, tmp_path: Path
         load_project(tree, trust)
 
 
-def test_two_words_at_once_are_both_kept(tmp_path: Path, trust: Trust) -> None:
+def test_two_trusts_at_once_are_both_kept(tmp_path: Path, trust: Trust) -> None:
     trees = [tmp_path / f"tree{number}" for number in range(16)]
     for tree in trees:
         tree.mkdir()

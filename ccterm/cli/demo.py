@@ -1,4 +1,4 @@
-"""`ccterm demo` without a terminal: the main job on a throwaway repository, with four scripted agents at once; needs nothing but git."""
+"""`ccterm demo` without a terminal: four scripted agents at once on a throwaway repository; needs nothing but git."""
 
 import json
 import tempfile
@@ -60,8 +60,8 @@ _SUBJECTS = {
 
 
 def demo(*, as_json: bool) -> ExitCode:
-    """Run the demonstration; exit 0 when three agents delivered and the fourth failed as it should."""
-    with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, settled(Path(place), _FILES) as remote:
+    """Run the demo; exit 0 when three agents delivered and the fourth failed as it should."""
+    with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, sample_repository(Path(place), _FILES) as remote:
         ended = carry_out(_play(remote, as_json=as_json))
         verified = {run.id: _on_remote(remote, run) for run in ended}
     if as_json:
@@ -73,8 +73,8 @@ def demo(*, as_json: bool) -> ExitCode:
 
 
 @contextmanager
-def settled(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
-    """Make a bare repository with one commit of these files."""
+def sample_repository(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
+    """Create a bare repository with one commit of these files."""
     remote, tree = place / "shop.git", place / "tree"
     for name, text in files.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ async def _play(remote: Path, *, as_json: bool) -> list[Run]:
 
 
 def _on_remote(remote: Path, run: Run) -> bool:
-    """Ask the remote itself what the branch holds."""
+    """Ask the remote itself what the branch points to."""
     if run.pushed is None:
         return False
     return Git(str(remote)).text("rev-parse", run.pushed.ref) == run.pushed.sha
@@ -134,4 +134,4 @@ def _tell(ended: Sequence[Run], verified: dict[RunId, bool]) -> None:
     ]
     for line in render.table(rows, ["", "BRANCH", "COMMIT", "ON THE REMOTE", "CHANGES", "TIME", "COST"], frozenset({5, 6})):
         print_data(line)
-    print_note("the repository is gone again; ccterm runs, ccterm show last and ccterm logs last have the records")
+    print_note("the repository is removed; ccterm runs, ccterm show last and ccterm logs last show the records")

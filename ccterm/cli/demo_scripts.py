@@ -1,6 +1,6 @@
-"""What the six agents of the terminal's demonstration are asked and do: real edits, commands and commits, played by a script.
+"""What the six agents of the terminal's demo are asked and do: real edits, commands and commits, played by a script.
 
-One waits for a word, one fails, one is refused by a rule; the others deliver.
+One waits for input, one fails, one is refused by a rule; the others deliver.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ FILES = {
 
 
 class DemoTask(NamedTuple):
-    """One agent's part in the demonstration."""
+    """One agent's task in the demo, and what it does."""
 
     branch: str
     prompt: str

@@ -1,4 +1,4 @@
-"""`ccterm demo` on a terminal: six scripted agents at work on a throwaway repository, in the very screens that real ones are watched in."""
+"""`ccterm demo` on a terminal: six scripted agents on a throwaway repository, in the same screens as real ones."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ccterm.cli.demo import settled
+from ccterm.cli.demo import sample_repository
 from ccterm.cli.demo_scripts import FILES, TASKS, DemoTask
 from ccterm.cli.tty_guard import guarded
 from ccterm.daemon import open_service
@@ -18,7 +18,7 @@ from ccterm.service.protocol import Service
 
 
 def demo_terminal() -> int:
-    """Play until it is left; nothing stays behind."""
+    """Show the demo until it is left; nothing remains of it."""
     return guarded(_show)
 
 
@@ -26,9 +26,9 @@ def _show(parent: int) -> int:
     from ccterm.cli.errors import explain
 
     try:
-        with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, settled(Path(place), FILES) as remote:
+        with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, sample_repository(Path(place), FILES) as remote:
             return asyncio.run(_play(Path(place), remote, parent))
-    except Exception as error:  # noqa: BLE001 - the door of this process
+    except Exception as error:  # noqa: BLE001 - the entry point of this process
         return explain(error)
 
 
@@ -46,7 +46,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
 
 @asynccontextmanager
 async def _staged(place: Path, remote: Path) -> AsyncIterator[Service]:
-    """Own a state directory that goes with the demonstration, with its runs under way."""
+    """Open a service on a state directory that is removed with the demo, with the demo's runs under way."""
     async with open_service(place / "state") as service:
         await service.submit(_drafts(place, remote), max_concurrent=len(TASKS))
         yield service

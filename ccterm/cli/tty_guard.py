@@ -1,4 +1,4 @@
-"""Gives the terminal back whatever happens: the screen runs in a child, and this small process, which cannot crash with it, stays behind.
+"""Restores the terminal whatever happens: the screen runs in a child, and this small process, which does not crash with it, remains.
 
 A screen that ends by itself restores the terminal itself; one that is killed cannot, and leaves raw mode, mouse reports and the
 other screen behind.
@@ -14,22 +14,22 @@ import time
 from collections.abc import Callable
 
 _RESET = (
-    "\x1b[?2026l"  # paint at once again
+    "\x1b[?2026l"  # end synchronized output
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # no mouse reports
-    "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # nor of focus, pastes and sizes
-    "\x1b[<u\x1b[>4;0m"  # plain keys
-    "\x1b[?1049l\x1b[?25h\x1b[0m"  # the screen from before, with its cursor and colours
+    "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # nor focus, paste and size reports
+    "\x1b[<u\x1b[>4;0m"  # plain keyboard protocol
+    "\x1b[?1049l\x1b[?25h\x1b[0m"  # the main screen, with its cursor and colours
 )
 Work = Callable[[int], int]
-"""What runs in the child: given a descriptor that ends with the parent; returns the exit code."""
+"""What runs in the child: takes a descriptor that hangs up when the parent dies; returns the exit code."""
 
 
 GRACE_SECONDS = 30.0
-"""How long a screen may take to end by itself once its terminal is gone: its runs are stopped and their work is kept in that time."""
+"""How long a screen may take to end by itself once its terminal is gone; in that time its runs are stopped and their work is kept."""
 
 
 def guarded(work: Work, *, grace: float = GRACE_SECONDS) -> int:
-    """Run `work` in a child process; returns its exit code, and the terminal as it was."""
+    """Run `work` in a child process and restore the terminal afterwards; returns the child's exit code."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     ours, theirs = os.pipe()
@@ -42,7 +42,7 @@ def guarded(work: Work, *, grace: float = GRACE_SECONDS) -> int:
     os.close(ours)
     _pass_on(child)
     status = _wait(child)
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # setting modes must not stop us when another job has the terminal
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # setting modes must not suspend us when another job has the terminal
     try:
         if os.WIFSIGNALED(status):
             os.write(sys.stdout.fileno(), _RESET.encode())
@@ -50,18 +50,18 @@ def guarded(work: Work, *, grace: float = GRACE_SECONDS) -> int:
     except (OSError, termios.error):
         pass  # the terminal itself is gone
     if os.WIFSIGNALED(status):
-        sys.stderr.write(f"ccterm: the screen was ended by signal {os.WTERMSIG(status)}; ccterm runs shows what became of the runs\n")
+        sys.stderr.write(f"ccterm: the screen was ended by signal {os.WTERMSIG(status)}; ccterm runs shows the state of the runs\n")
         return 128 + os.WTERMSIG(status)
     return os.waitstatus_to_exitcode(status)
 
 
 def _end_with(terminal: int, parent: int, grace: float) -> None:
-    """End this process some time after its terminal or its parent is gone, should it not have ended by then.
+    """End this process some time after its terminal or its parent is gone, if it has not ended by then.
 
     Whoever writes to a terminal that is gone may wait for ever, and the event loop with it: then no signal is heard any more.
     """
     poll = select.poll()
-    poll.register(terminal, 0)  # a hang-up is told unasked
+    poll.register(terminal, 0)  # a hang-up is always reported
     poll.register(parent, 0)
     while not any(happened & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, happened in poll.poll()):
         continue
@@ -70,14 +70,14 @@ def _end_with(terminal: int, parent: int, grace: float) -> None:
 
 
 def _pass_on(child: int) -> None:
-    """Hand the signals that mean the whole program on to the child; the keyboard's reach it anyway."""
+    """Forward the signals that are meant for the whole program to the child; those of the keyboard reach it anyway."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: os.kill(child, received))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _wait(child: int) -> int:
-    """Return how the child ended; when it is suspended, so are we, or the shell would wait for us."""
+    """Return how the child ended; when it is suspended, suspend this process too, or the shell would wait for it."""
     while True:
         _, status = os.waitpid(child, os.WUNTRACED)
         if not os.WIFSTOPPED(status):

@@ -1,1 +1,1 @@
-"""The front door: everything that a user can ask for, whoever carries it out."""
+"""Everything that a user can ask for, whichever process carries it out."""

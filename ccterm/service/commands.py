@@ -1,6 +1,6 @@
 """What a user may ask of a service, one class per verb: its arguments, its wire form, and how a service carries it out.
 
-A door builds a command and hands it to `Service.perform`, or calls the method of the same name, which does that.
+A frontend builds a command and passes it to `Service.perform`, or calls the method of the same name, which does that.
 """
 
 from abc import abstractmethod
@@ -25,10 +25,10 @@ class ServiceCommand(Value, Generic[R]):
 
     @abstractmethod
     async def execute(self, service: "Service") -> R:
-        """Carry the command out. Raises CctermError for an expected fault."""
+        """Carry the command out. Raises CctermError for an expected error."""
 
     async def answer(self, service: "Service") -> JsonValue:
-        """Carry the command out and return its result as JSON values. Raises CctermError for an expected fault."""
+        """Carry the command out and return its result as JSON values. Raises CctermError for an expected error."""
         packed: JsonValue = self._results().dump_python(await self.execute(service), mode="json")
         return packed
 

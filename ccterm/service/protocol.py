@@ -1,4 +1,4 @@
-"""The front door to the core: everything that a user can ask for, as one class, whoever carries it out.
+"""The interface to the core: everything that a user can ask for, as one class, whichever process carries it out.
 
 `local.LocalService` carries runs out in this process, the daemon; `remote.RemoteService` sends commands to that process.
 """
@@ -38,7 +38,7 @@ class Machine(Protocol):
 
 
 class Service(Reader):
-    """What every door speaks to. Methods raise CctermError, and nothing else, for an expected fault.
+    """What every frontend uses. Methods raise CctermError, and nothing else, for an expected error.
 
     Each verb is a method that performs the command of the same name, so that a service which only forwards commands needs nothing
     but `perform`; the service that carries them out overrides every verb.

@@ -23,7 +23,7 @@ SAVING_SECONDS = 5.0
 
 
 class Reader(ABC):
-    """Answers questions about runs and changes nothing. Methods raise CctermError, and nothing else, for an expected fault."""
+    """Answers questions about runs and changes nothing. Methods raise CctermError, and nothing else, for an expected error."""
 
     @property
     @abstractmethod

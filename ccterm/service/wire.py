@@ -1,4 +1,4 @@
-"""The lines that cross the daemon's socket (a greeting, one command, one reply), and the one form in which errors cross any door."""
+"""The lines that cross the daemon's socket (a greeting, one command, one reply), and the one form in which errors cross a process boundary."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -23,7 +23,7 @@ class Hello(Value):
 
 
 class WireError(Value):
-    """An expected error as data. An HTTP door adds status and title to these fields and has a problem document (RFC 9457)."""
+    """An expected error as data. With a status and a title these fields make a problem document for HTTP (RFC 9457)."""
 
     type: str
     """Name of the error's class."""

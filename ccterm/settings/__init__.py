@@ -1,6 +1,6 @@
-"""The user's choices: one model over a TOML file, the environment and flags; and what a working copy says for itself."""
+"""The user's settings: one model over a TOML file, the environment and flags; and a working copy's own."""
 
-from ccterm.settings.load import default_path, load_settings
+from ccterm.settings.load import Project, ProjectSettings, default_path, load_project, load_settings
 from ccterm.settings.model import (
     SETUP_INPUTS,
     HostSettings,
@@ -12,7 +12,6 @@ from ccterm.settings.model import (
     Settings,
     TuiSettings,
 )
-from ccterm.settings.project import Project, ProjectSettings, load_project
 from ccterm.settings.trust import PROJECT_FILE, Trust, trust_path
 
 __all__ = [

@@ -1,14 +1,17 @@
-"""Where the settings come from: the file, then the environment, then flags; the later one wins."""
+"""Where settings come from: the user's file, then the environment, then flags, the later one winning; and a working copy's .ccterm.toml."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ccterm.errors import SettingsError
-from ccterm.settings.model import Settings
+from ccterm.settings.model import Settings, SettingsPart
 from ccterm.settings.problems import problem
 from ccterm.settings.toml_file import parse, read_bytes
+from ccterm.settings.trust import PROJECT_FILE, Trust
+from ccterm.settings.units import Base, Command, InsidePath
 
 ENVIRONMENT = {
     "CCTERM_STATE_DIR": "state_dir",
@@ -21,35 +24,74 @@ ENVIRONMENT = {
     "CCTERM_SKIP_PERMISSIONS": "skip_permissions",
     "ANTHROPIC_BASE_URL": "base_url",
 }
-"""Environment name -> the setting that it overrides; an empty value counts as not set."""
+"""Environment variable -> the setting that it overrides; an empty value counts as unset."""
 
 
 def default_path() -> Path:
-    """Return where the user's own settings file is."""
+    """Return the path of the user's own settings file."""
     from platformdirs import user_config_path  # deferred: costs start-up time
 
     return user_config_path("ccterm") / "config.toml"
 
 
 def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of a file (None = the user's own, which need not exist) with environment and overrides laid over it.
+    """Return the settings of a file (None = the user's own, which need not exist), overridden by environment and flags.
 
     overrides: setting name -> value, as flags give them; None counts as not given. Raises SettingsError.
     """
     data = read_bytes(path or default_path())
     if data is None and path:
-        raise SettingsError(f"{path} does not exist", "name a settings file that is there")
+        raise SettingsError(f"{path} does not exist", "name an existing settings file")
     settings = parse(path or default_path(), data, Settings) if data else Settings()
     given = {name: env[variable] for variable, name in ENVIRONMENT.items() if env.get(variable)}
-    settings = _over(settings, given, {name: variable for variable, name in ENVIRONMENT.items()})
+    settings = _overridden(settings, given, {name: variable for variable, name in ENVIRONMENT.items()})
     flags = {name: value for name, value in (overrides or {}).items() if value is not None}
-    return _over(settings, flags, {name: f"--{name.replace('_', '-')}" for name in flags})
+    return _overridden(settings, flags, {name: f"--{name.replace('_', '-')}" for name in flags})
 
 
-def _over(settings: Settings, values: Mapping[str, object], names: Mapping[str, str]) -> Settings:
+def _overridden(settings: Settings, values: Mapping[str, object], names: Mapping[str, str]) -> Settings:
+    """Return settings with some values replaced. names: what an error calls a value."""
     try:
         chosen = Settings.model_validate(values)
     except ValidationError as error:
         found = problem(error, Settings)
         raise SettingsError(found.text.replace(f'"{found.at[0]}"', names.get(str(found.at[0]), str(found.at[0]))), found.fix) from error
     return settings.model_copy(update={name: getattr(chosen, name) for name in values})
+
+
+class ProjectSettings(SettingsPart):
+    """The keys of a .ccterm.toml."""
+
+    setup: Command | None = None
+    verify: Command | None = None
+    base: Base | None = None
+    model: str | None = None
+    include: tuple[InsidePath, ...] = ()
+    """Globs of ignored files that a snapshot of the working copy includes."""
+
+
+class Project(SettingsPart):
+    """A working copy's own settings, and whether the user trusts their commands."""
+
+    path: Path
+    settings: ProjectSettings = Field(default_factory=ProjectSettings)
+    trusted: bool = True
+
+    def require_trust(self) -> None:
+        """Raise SettingsError when there are commands that the user has not trusted."""
+        commands = [name for name in ("setup", "verify") if getattr(self.settings, name)]
+        if commands and not self.trusted:
+            raise SettingsError(
+                f"{self.path} wants to run its {' and '.join(commands)} on this machine and is new or has changed",
+                f"read it, then run ccterm trust {self.path.parent}",
+            )
+
+
+def load_project(directory: Path, trust: Trust) -> Project:
+    """Return the content of a working copy's .ccterm.toml; all defaults when there is none. Raises SettingsError."""
+    path = Path(os.path.realpath(directory)) / PROJECT_FILE
+    content = read_bytes(path, follow=False, own=False)  # who owns it does not matter: trust is by content
+    if content is None:
+        return Project(path=path)
+    settings = parse(path, content, ProjectSettings)  # the very bytes whose trust is checked
+    return Project(path=path, settings=settings, trusted=trust.holds(path.parent, content))

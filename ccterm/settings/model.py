@@ -1,4 +1,4 @@
-"""The user's choices as values. They name where secrets are and never hold one, so they may be shown, hashed and recorded."""
+"""The user's settings as values. They name where secrets are and never contain one, so they may be shown, hashed and recorded."""
 
 import hashlib
 import re
@@ -30,49 +30,49 @@ SETUP_INPUTS = (
     "go.mod", "go.sum", "Gemfile", "Gemfile.lock", "composer.json", "composer.lock", "pom.xml", "build.gradle*", "mix.exs",
     "mix.lock",
 )  # fmt: skip
-"""Lock files and manifests: a commit that touches one makes setup run again before verify."""
+"""Lock files and manifests: setup runs again before verify when the commit touches one."""
 
 
 def _repo_key(name: str) -> str:
-    """Bring the name of a [repo] table to the key of its remote."""
+    """Return the key of the remote that a [repo] table is named after."""
     try:
         return parse_remote(name if "://" in name or name.startswith("/") or "@" in name else f"https://{name}").url_key
     except UsageError as error:
-        raise ValueError('is no name of a repository; write it as [repo."github.com/OWNER/NAME"]') from error
+        raise ValueError('is not the name of a repository; write it as [repo."github.com/OWNER/NAME"]') from error
 
 
 def _host_key(name: str) -> str:
-    """Bring the name of a [host] table to the key of its remotes."""
+    """Return the key of the host that a [host] table is named after."""
     host = name.removeprefix("https://").removesuffix("/")
     try:
         if "/" not in host:
             return parse_remote(f"https://{host}/any").host_key
     except UsageError:
-        pass  # said below
-    raise ValueError('is no name of a host; write it as [host."HOST"] or [host."HOST:PORT"]')
+        pass  # reported below
+    raise ValueError('is not the name of a host; write it as [host."HOST"] or [host."HOST:PORT"]')
 
 
 def _engine_host(name: str) -> str:
-    """Let an engine's address through when it has the form of one."""
+    """Return an engine's address, if it has the form of one."""
     if not re.fullmatch(r"[a-z0-9+-]+://\S+", name):
-        raise ValueError("is no address of an engine; write it as unix:///PATH, tcp://HOST:PORT or another that Dagger knows")
+        raise ValueError("is not the address of an engine; write it as unix:///PATH, tcp://HOST:PORT or another form that Dagger knows")
     return name
 
 
-def _refuse_twins(tables: object, key: Callable[[str], str]) -> None:
+def _refuse_duplicates(tables: object, key: Callable[[str], str]) -> None:
     seen: set[str] = set()
     for name in tables if isinstance(tables, dict) else ():
         try:
             found = key(str(name))
         except ValueError:
-            continue  # said with its place when the keys themselves are looked at
+            continue  # reported with its position when the keys themselves are validated
         if found in seen:
             raise ValueError(f"names {found} twice; keep one of the two tables")
         seen.add(found)
 
 
 class SettingsPart(Value):
-    """Base of all parts of the settings: what is wrong is said without repeating the value."""
+    """Base of all parts of the settings; errors do not repeat the value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
@@ -81,15 +81,15 @@ class LimitSettings(SettingsPart):
     """[limits]: how much one run may use, unless its task or repository says otherwise."""
 
     timeout: Duration | None = None
-    """Wall-clock time of the agent; a bare number counts minutes."""
+    """Wall-clock time of the agent; a bare number is minutes."""
     silence: Duration | None = None
-    """Longest time without a line from the agent; a bare number counts minutes."""
+    """Longest time without output from the agent; a bare number is minutes."""
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Dollars at list prices."""
     max_turns: Annotated[int, Field(gt=0)] | None = None
 
     def limits(self) -> Limits:
-        """Return the limits as a run knows them."""
+        """Return the limits of a run."""
         given = {
             "wall_seconds": self.timeout.total_seconds() if self.timeout else None,
             "silence_seconds": self.silence.total_seconds() if self.silence else None,
@@ -100,7 +100,7 @@ class LimitSettings(SettingsPart):
 
 
 class RepoSettings(LimitSettings):
-    """[repo."github.com/o/r"]: what holds for one repository."""
+    """[repo."github.com/o/r"]: settings of one repository."""
 
     image: str | None = None
     dockerfile: PlacedPath | None = None
@@ -135,12 +135,12 @@ class HostSettings(SettingsPart):
     """[host."gitlab.corp:8443"]: a git host and where its token is."""
 
     kind: Literal["github", "gitlab", "gitea", "generic"] | None = None
-    """None = told by the host's name."""
+    """None = inferred from the host's name."""
     token: SecretSource | None = None
     user: Annotated[str, Field(pattern=r"^[^\s:\x00-\x1f]{1,100}$")] | None = None
-    """User name that goes with the token; None = what the kind wants."""
+    """User name for the token; None = what hosts of this kind expect."""
     ca: PlacedPath | None = None
-    """File with the certificates of the host's authority, PEM."""
+    """File with the certificates of the host's authority, in PEM format."""
 
 
 class SecretSettings(SettingsPart):
@@ -151,27 +151,27 @@ class SecretSettings(SettingsPart):
 
 
 class ServiceSettings(SettingsPart):
-    """[services.NAME]: a fresh helper beside the steps, reached by its name."""
+    """[services.NAME]: a fresh service container beside the steps, reached by its name."""
 
     image: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(gt=0, lt=65536)]
     env: dict[EnvName, PlainValue] = {}
     ready: Command | None = None
-    """Command that succeeds once the service answers; None = its port is open."""
+    """Command that succeeds once the service is ready; None = once its port is open."""
 
 
 class PolicySettings(SettingsPart):
     """[policy]: what may be pushed."""
 
     strict: bool = False
-    """Whether what is only warned of in pipeline mode is refused there too."""
+    """Whether pipeline mode refuses what it otherwise only warns about."""
     max_file_mb: Annotated[int, Field(gt=0)] = 50
     max_total_mb: Annotated[int, Field(gt=0)] = 200
     max_deletions: Annotated[int, Field(ge=0)] = 20
 
 
 class EngineSettings(SettingsPart):
-    """[[engines]]: a Dagger engine and how many runs it is made for: engines fill up in proportion; written as a string it is the host alone."""
+    """[[engines]]: a Dagger engine, and how many runs it takes at once: engines fill up in proportion. A string is the host alone."""
 
     host: Annotated[str, AfterValidator(_engine_host)]
     capacity: Annotated[int, Field(gt=0)] | None = None
@@ -183,20 +183,20 @@ class EngineSettings(SettingsPart):
 
 
 class TuiSettings(SettingsPart):
-    """[tui]: how the terminal looks and calls."""
+    """[tui]: the terminal's look and notifications."""
 
     theme: str | None = None
     """One of Textual's themes, such as textual-light; None = textual-dark, or the terminal's own 16 colours where it has no more."""
     notifications: bool = True
-    """Whether runs that wait or fail are told on the desktop."""
+    """Whether runs that wait for input or fail are notified on the desktop."""
     title: bool = True
-    """Whether the terminal's title says how many runs there are."""
+    """Whether the terminal's title shows the number of runs."""
     progress: bool | None = None
-    """Whether the terminal shows progress (OSC 9;4); None = where it is known to understand it."""
+    """Whether the terminal shows progress (OSC 9;4); None = where support is known."""
 
 
 class Settings(SettingsPart):
-    """Everything that a user can choose once for all runs."""
+    """Everything that a user can set once for all runs."""
 
     execution_mode: Annotated[ExecutionMode, Field(validation_alias=AliasChoices("execution_mode", "mode"))] = ExecutionMode.DAGGER
     max_concurrent: Annotated[int, Field(ge=1, le=256)] = 4
@@ -220,7 +220,7 @@ class Settings(SettingsPart):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")
-    """What of ~/.claude is copied into the agent's home."""
+    """Which parts of ~/.claude are copied into the agent's home."""
     mcp: PlacedPath | None = None
     """File with the agent's MCP servers; None = none."""
     repo: dict[Annotated[str, AfterValidator(_repo_key)], RepoSettings] = {}
@@ -233,7 +233,7 @@ class Settings(SettingsPart):
     @field_validator("repo", "host", mode="before")
     @classmethod
     def _no_table_twice(cls, tables: object, info: ValidationInfo) -> object:
-        _refuse_twins(tables, _repo_key if info.field_name == "repo" else _host_key)
+        _refuse_duplicates(tables, _repo_key if info.field_name == "repo" else _host_key)
         return tables
 
     @model_validator(mode="after")
@@ -243,7 +243,7 @@ class Settings(SettingsPart):
         return self
 
     def for_repo(self, url_key: str) -> RepoSettings:
-        """Return what holds for a repository: its own table, else the general choice."""
+        """Return the settings of a repository: its own table, completed from the general settings."""
         general = {"model": self.model, "image": self.base_image, **self.limits.model_dump()}
         own = self.repo.get(url_key, RepoSettings())
         if own.dockerfile:
@@ -252,5 +252,5 @@ class Settings(SettingsPart):
 
     @property
     def settings_hash(self) -> str:
-        """Twelve characters that change when any choice changes."""
+        """Twelve characters that change whenever a setting changes."""
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Says what is wrong with a value from a file in words a person can act on: which key, what it wants, which key was meant."""
+"""Explains validation errors to the user: which key, what it accepts, which key was probably meant."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Problem:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean …" for the known word that is closest, else the list of all."""
+    """Return "did you mean …" with the closest known word, else the list of all."""
     names = sorted(known)
     swapped = [name for name in names if sorted(name) == sorted(word)]
     close = swapped or get_close_matches(word, names, n=1, cutoff=0.6)
@@ -47,7 +47,7 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     if first["type"] == "value_error":
         text, _, fix = first["msg"].removeprefix("Value error, ").partition("; ")
         return Problem(at, f"{name} {text}", fix)
-    return Problem(at, f"{name} does not fit", _lower(first["msg"]))
+    return Problem(at, f"{name} is not valid", _lower(first["msg"]))
 
 
 def _lower(text: str) -> str:
@@ -55,7 +55,7 @@ def _lower(text: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name from a file in quotes, cut and safe to print."""
+    """Return a name from a file in quotes, shortened and safe to print."""
     return '"' + "".join(char if char.isprintable() else "�" for char in name[:80]) + '"'
 
 
@@ -71,7 +71,7 @@ def _spellings(name: str, field: FieldInfo) -> Sequence[str]:
 
 
 def model_at(model: type[BaseModel], at: Loc) -> type[BaseModel] | None:
-    """Return the model that stands at a place inside another one."""
+    """Return the model at a location inside another one."""
     here: object = model
     for part in at:
         if isinstance(here, type) and issubclass(here, BaseModel):

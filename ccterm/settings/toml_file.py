@@ -1,4 +1,4 @@
-"""Reads a TOML file into a model; every fault names the file, the line and what to write instead."""
+"""Reads a TOML file into a model; every error has the file, the line and the fix."""
 
 import os
 import re
@@ -23,13 +23,13 @@ def read_bytes(path: Path, *, follow: bool = True, own: bool = True) -> bytes | 
 
     follow: whether it may be a symbolic link. own: refuse what another user made or can change.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)  # NONBLOCK: a planted pipe must not hang us
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)  # NONBLOCK: a planted pipe must not block us
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}", "mend or remove it") from error
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", "fix or remove it") from error
     try:
         _refuse_strange(path, os.fstat(descriptor), own=own)
         return os.read(descriptor, _LARGEST)
@@ -39,20 +39,22 @@ def read_bytes(path: Path, *, follow: bool = True, own: bool = True) -> bytes | 
 
 def _refuse_strange(path: Path, info: os.stat_result, *, own: bool) -> None:
     if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
-        raise SettingsError(f"{path} is no regular file of at most 1 MiB", "mend or remove it")
+        raise SettingsError(f"{path} is not a regular file of at most 1 MiB", "fix or remove it")
     if own and (info.st_uid not in (0, os.geteuid()) or info.st_mode & 0o002):
-        raise SettingsError(f"{path} can be changed by other users, and it may name commands to run", f"own it, and chmod o-w {path}")
+        raise SettingsError(
+            f"{path} is writable by other users, and it may contain commands to run", f"take ownership of it, and chmod o-w {path}"
+        )
 
 
 def parse(path: Path, data: bytes, model: type[M]) -> M:
     """Return the model that the content of a file describes. Raises SettingsError."""
     text = _decoded(path, data)
     try:
-        table = tomllib.loads(text + "\n")  # else a fault at the end has no line
+        table = tomllib.loads(text + "\n")  # without it an error at the end has no line
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, error) from error
     except RecursionError as error:
-        raise SettingsError(f"{path} is nested too deeply", "write it flat") from error
+        raise SettingsError(f"{path} is nested too deeply", "make it flat") from error
     try:
         return model.model_validate(table, context={"base": str(path.parent)})
     except ValidationError as error:
@@ -73,11 +75,11 @@ def _syntax(path: Path, error: tomllib.TOMLDecodeError) -> SettingsError:
     words = str(error)
     place = re.search(r" \(at (line \d+), (column \d+)\)$", words)
     where, text = (f", {place[1]}, {place[2]}", words[: place.start()]) if place else ("", words)
-    return SettingsError(f"{path}{where}: {text}", "TOML wants key = value; texts in quotes, tables as [name]")
+    return SettingsError(f"{path}{where}: {text}", "write key = value, texts in quotes, tables as [name]")
 
 
 def line_of(text: str, at: Loc) -> int | None:
-    """Return the line, from 1, on which the innermost of the keys stands that can be found."""
+    """Return the line, counted from 1, of the innermost of the keys that exists."""
     wanted = tuple(str(part) for part in at)
     header: tuple[str, ...] = ()
     best, line = 0, None
@@ -99,7 +101,7 @@ def line_of(text: str, at: Loc) -> int | None:
 def _path(text: str) -> tuple[str, ...]:
     try:
         table: object = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # a line of a longer text
+    except tomllib.TOMLDecodeError:  # a line of a multi-line text
         return ("\0",)
     keys: list[str] = []
     while isinstance(table, dict) and table:

@@ -1,4 +1,4 @@
-"""Which working copies may have the commands of their .ccterm.toml run on this machine: once asked, by content, until it changes."""
+"""Which working copies may run the commands of their .ccterm.toml on this machine: trusted by content, until it changes."""
 
 import fcntl
 import hashlib
@@ -16,7 +16,7 @@ PROJECT_FILE = ".ccterm.toml"
 
 
 class Trust:
-    """The user's word, kept as {real path of the working copy: sha256 of the file's content} in the state directory."""
+    """What the user trusts, kept as {real path of the working copy: SHA-256 of the file's content} in the state directory."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "trust.json"
@@ -26,7 +26,7 @@ class Trust:
         return self._read().get(os.path.realpath(directory)) == _digest(content)
 
     def add(self, directory: Path, content: bytes) -> None:
-        """Note the user's word. Raises StateError when it cannot be kept."""
+        """Trust this content in this working copy. Raises StateError when that cannot be saved."""
         private_directory(self._path.parent)
         with self._alone():
             known = self._read() | {os.path.realpath(directory): _digest(content)}
@@ -46,7 +46,7 @@ class Trust:
         try:
             known = json.loads(data or b"{}")
         except ValueError as error:
-            raise StateError(f"{self._path} is damaged", "remove it and say ccterm trust again") from error
+            raise StateError(f"{self._path} is damaged", "remove it and run ccterm trust again") from error
         return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""Durations and names as people write them, as types that settings and task files share."""
+"""Durations and names as people write them: types that settings and batch files share."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,7 @@ _SOURCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S(.*\S)?|cmd:\s*\S.*
 
 
 def duration(value: object) -> timedelta:
-    """Return a duration: "90s", "45m", "2h", "1h30m"; a bare number counts minutes. At most seven days. Raises ValueError."""
+    """Return a duration: "90s", "45m", "2h", "1h30m"; a bare number is minutes. At most seven days. Raises ValueError."""
     if isinstance(value, timedelta):
         length = value
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -28,9 +28,9 @@ def duration(value: object) -> timedelta:
     elif isinstance(value, str):
         length = _from_text(value.strip())
     else:
-        raise ValueError('is no duration; write it as "90s", "45m" or "2h"')  # noqa: TRY004 - pydantic catches ValueError alone
+        raise ValueError('is not a duration; write it as "90s", "45m" or "2h"')  # noqa: TRY004 - pydantic catches ValueError alone
     if not timedelta(0) < length <= _LONGEST:
-        raise ValueError("is a duration out of range; give more than nothing and at most seven days")
+        raise ValueError("is out of range; give a positive duration of at most seven days")
     return length
 
 
@@ -43,19 +43,19 @@ def _from_text(text: str) -> timedelta:
         return _minutes(float(text))
     parts = _PART.findall(text[:40])
     if not parts or _PART.sub("", text).strip():
-        raise ValueError('is no duration; write it as "90s", "45m" or "2h"')
+        raise ValueError('is not a duration; write it as "90s", "45m" or "2h"')
     return timedelta(seconds=min(sum(float(number) * _UNIT[unit.lower()] for number, unit in parts), 1e9))
 
 
 def _as_text(length: timedelta) -> str:
-    """Return a duration as `duration` reads it; pydantic's own form, ISO 8601, it does not."""
+    """Return a duration in a form that `duration` reads: pydantic's own, ISO 8601, it does not."""
     return f"{length.total_seconds():f}s"
 
 
 def env_name(name: str) -> str:
     """Return the name of an environment variable that a user may set for the agent. Raises ValueError."""
     if not _ENV_NAME.fullmatch(name):
-        raise ValueError("is no name for an environment variable; use letters, digits and _")
+        raise ValueError("is not a valid name for an environment variable; use letters, digits and _")
     if _OURS.fullmatch(name):
         raise ValueError("is a variable that the box sets itself; choose another name")
     return name
@@ -64,40 +64,42 @@ def env_name(name: str) -> str:
 def plain_value(value: object) -> str:
     """Return the value of an environment variable as text; refuse one that looks like a secret. Raises ValueError."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise ValueError("is no text; put it in quotes")  # noqa: TRY004 - pydantic catches ValueError alone
+        raise ValueError("is not text; put it in quotes")  # noqa: TRY004 - pydantic catches ValueError alone
     text = str(value)
     if "\0" in text:
-        raise ValueError("holds a NUL character")
+        raise ValueError("contains a NUL character")
     if _SECRETIVE.search(text):
-        raise ValueError("looks like a secret; settings never hold one: name where it is in a [secrets.NAME] table")
+        raise ValueError("looks like a secret; settings never contain one: say where it is in a [secrets.NAME] table")
     return text
 
 
 def source(text: str) -> str:
     """Return where a secret is: env:NAME, keyring:NAME or cmd:COMMAND. Raises ValueError, without the text: it may be the secret itself."""
     if not _SOURCE.fullmatch(text) or not text.isprintable():
-        raise ValueError('must say where the secret is: "env:NAME", "keyring:NAME" or "cmd:COMMAND"; settings never hold the secret itself')
+        raise ValueError(
+            'must say where the secret is: "env:NAME", "keyring:NAME" or "cmd:COMMAND"; settings never contain the secret itself'
+        )
     return text
 
 
 def placed(path: Path, info: ValidationInfo) -> Path:
-    """Return a path with ~ expanded and, when the context names a directory as `base`, taken from there."""
+    """Return a path with ~ expanded, relative to the directory that the validation context names as `base`, if any."""
     base = info.context.get("base") if isinstance(info.context, dict) else None
     path = path.expanduser()
     return Path(base) / path if base else path
 
 
 def whole_text(text: str) -> str:
-    """Return a text that can be stored and handed to programs. Raises ValueError."""
+    """Return a text that can be stored and passed to programs. Raises ValueError."""
     if "\0" in text:
-        raise ValueError("holds a NUL character; remove it")
+        raise ValueError("contains a NUL character; remove it")
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("holds half a character (a lone surrogate); remove it")
+        raise ValueError("contains half a character (a lone surrogate); remove it")
     return text
 
 
 def base_name(name: str) -> str:
-    """Return the name of what a new branch starts from. Raises ValueError."""
+    """Return the name of what a new branch starts from, if it is valid. Raises ValueError."""
     try:
         return check_base(name)
     except UsageError as error:
@@ -105,12 +107,12 @@ def base_name(name: str) -> str:
 
 
 def listed(value: object) -> object:
-    """Take a text with commas for a list."""
+    """Split a text with commas into a list."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
 def inside(name: str) -> str:
-    """Return a path, or a glob, that stays below its directory. Raises ValueError."""
+    """Return a path or glob, if it stays below its directory. Raises ValueError."""
     if name.startswith("/") or ".." in name.split("/") or "\0" in name or not name:
         raise ValueError("must be a path below its directory; leave out / at the start and ..")
     return name

@@ -1,4 +1,4 @@
-"""Batch files: tasks as YAML or JSON Lines in, drafts out; every fault names line, column and remedy."""
+"""Batch files: tasks as YAML or JSON Lines in, drafts out; every error has line, column and fix."""
 
 from ccterm.draft import Draft, draft
 from ccterm.tasks_file.nodes import MAX_TASKS

@@ -1,4 +1,4 @@
-"""Reads JSON Lines into nodes: one task a line."""
+"""Reads JSON Lines into nodes: one task per line."""
 
 import json
 import re
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from functools import partial
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FileFault, FilePosition, Pair, TaskNode
+from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FilePosition, Pair, ParseError, TaskNode
 
 MAX_LINE = 2_000_000
 MAX_KEYS = 40
-_REMEDY = 'each line is one task: an object such as {"prompt": "…", "branch": "…"}'
+_FIX = 'each line is one task: an object such as {"prompt": "…", "branch": "…"}'
 _LINE = re.compile(r"\S[^\n]*")
 
 
 def looks_like_json_lines(text: str) -> bool:
-    """Whether the first line that holds anything is a whole JSON object."""
+    """Whether the first line that is not blank is a complete JSON object."""
     first = _LINE.search(text)
     if not first or len(first[0]) > MAX_LINE or not first[0].startswith("{"):
         return False
@@ -26,7 +26,7 @@ def looks_like_json_lines(text: str) -> bool:
 
 
 def read_json_lines(text: str) -> TaskNode:
-    """Return the tasks as a list. Raises FileFault."""
+    """Return the tasks as a list. Raises ParseError."""
     tasks: list[TaskNode] = []
     number, counted = 1, 0
     for match in _LINE.finditer(text):
@@ -34,23 +34,23 @@ def read_json_lines(text: str) -> TaskNode:
         counted = match.start()
         tasks.append(_line(match[0], FilePosition(number, counted - text.rfind("\n", 0, counted))))
         if len(tasks) > MAX_TASKS:
-            break  # one too many is enough to be told
+            break  # one too many is enough for the error
     return TaskNode(FilePosition(1, 1), tasks)
 
 
 def _line(line: str, start: FilePosition) -> TaskNode:
     if len(line) > MAX_LINE:
-        raise FileFault(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
+        raise ParseError(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
     try:
         value: object = json.loads(line, object_pairs_hook=partial(_once, line, start), parse_constant=partial(_no_constant, start))
     except json.JSONDecodeError as error:
-        raise FileFault(FilePosition(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _REMEDY) from error
+        raise ParseError(FilePosition(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _FIX) from error
     except (ValueError, RecursionError) as error:
-        raise FileFault(start, "nested too deeply, or a number with too many digits", _REMEDY) from error
+        raise ParseError(start, "nested too deeply, or a number with too many digits", _FIX) from error
     if not isinstance(value, dict):
-        raise FileFault(start, "this line is no object", _REMEDY)
+        raise ParseError(start, "this line is not an object", _FIX)
     if len(value) > MAX_KEYS or any(isinstance(item, list | dict) and len(item) > MAX_NODES for item in value.values()):
-        raise FileFault(start, "an object with too many values", _REMEDY)
+        raise ParseError(start, "an object with too many values", _FIX)
     return TaskNode(start, {key: Pair(_find(line, key, start), _node(item, start)) for key, item in value.items()})
 
 
@@ -58,15 +58,13 @@ def _once(line: str, start: FilePosition, items: Iterable[tuple[str, object]]) -
     found: dict[str, object] = {}
     for key, value in items:
         if key in found:
-            raise FileFault(
-                _find(line, key, start, last=True), f"the key {quoted(key)} stands here for the second time", "keep one of them"
-            )
+            raise ParseError(_find(line, key, start, last=True), f"the key {quoted(key)} is given twice", "keep one of them")
         found[key] = value
     return found
 
 
 def _no_constant(start: FilePosition, word: str) -> object:
-    raise FileFault(start, f"{word} is no JSON", "give a number")
+    raise ParseError(start, f"{word} is not JSON", "give a number")
 
 
 def _find(line: str, key: str, start: FilePosition, *, last: bool = False) -> FilePosition:
@@ -74,11 +72,11 @@ def _find(line: str, key: str, start: FilePosition, *, last: bool = False) -> Fi
     return FilePosition(start.line, start.column + places[-1 if last else 0]) if places else start
 
 
-def _node(value: object, mark: FilePosition, depth: int = 0) -> TaskNode:
+def _node(value: object, position: FilePosition, depth: int = 0) -> TaskNode:
     if isinstance(value, list | dict) and depth:
-        raise FileFault(mark, "nested too deeply", "a task is a flat object")
+        raise ParseError(position, "nested too deeply", "a task is a flat object")
     if isinstance(value, list):
-        return TaskNode(mark, [_node(item, mark, 1) for item in value])
+        return TaskNode(position, [_node(item, position, 1) for item in value])
     if isinstance(value, dict):
-        return TaskNode(mark, {str(key): Pair(mark, _node(item, mark, 1)) for key, item in value.items()})
-    return TaskNode(mark, value if isinstance(value, str | int | float | bool) else None)
+        return TaskNode(position, {str(key): Pair(position, _node(item, position, 1)) for key, item in value.items()})
+    return TaskNode(position, value if isinstance(value, str | int | float | bool) else None)

@@ -1,4 +1,4 @@
-"""From the bytes of a batch file to its entries: size and encoding first, then YAML or JSON Lines, then each task by itself."""
+"""From the bytes of a batch file to drafts: size and encoding first, then YAML or JSON Lines, then each task by itself."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from ccterm.draft import FIELDS, Draft
 from ccterm.errors import TaskFileError
 from ccterm.settings.problems import nearest, problem, quoted
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
-from ccterm.tasks_file.nodes import MAX_TASKS, FileFault, FilePosition, Pair, TaskNode, place, plain
+from ccterm.tasks_file.nodes import MAX_TASKS, FilePosition, Pair, ParseError, TaskNode, plain, position_of
 
 MAX_BYTES = 16 * 1024 * 1024
 _FIELD = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}
@@ -22,10 +22,10 @@ _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udff
 
 
 def read_tasks(path: Path) -> list[Draft]:
-    """Return the entries of a batch file. Raises TaskFileError."""
+    """Return the tasks of a batch file. Raises TaskFileError."""
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size  # 0 for a pipe, which is fine
+            size = os.fstat(file.fileno()).st_size  # a pipe has 0
             data = b"" if size > MAX_BYTES else file.read(MAX_BYTES + 1)
     except OSError as error:
         raise TaskFileError(f"{path} cannot be read: {error.strerror}", "name a file of tasks, YAML or JSON Lines") from error
@@ -35,46 +35,46 @@ def read_tasks(path: Path) -> list[Draft]:
 
 
 def parse_tasks(data: bytes, name: str) -> list[Draft]:
-    """Return the entries in the content of a batch file; `name` is what messages call it. Raises TaskFileError."""
+    """Return the tasks in the content of a batch file. name: for messages. Raises TaskFileError."""
     from ccterm.tasks_file.yaml_nodes import read_yaml  # deferred: `ccterm run` needs no YAML
 
     try:
         text = _decoded(data)
         lines = name.endswith((".jsonl", ".ndjson")) or looks_like_json_lines(text)
         return _entries(read_json_lines(text) if lines else read_yaml(text))
-    except FileFault as fault:
-        where = f"{name}, line {fault.mark.line}, column {fault.mark.column}"
-        raise TaskFileError(f"{where}: {fault.text}", fault.fix, line=fault.mark.line, column=fault.mark.column) from fault
+    except ParseError as error:
+        where = f"{name}, line {error.position.line}, column {error.position.column}"
+        raise TaskFileError(f"{where}: {error.text}", error.fix, line=error.position.line, column=error.position.column) from error
 
 
 def _decoded(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FileFault(_START, "this is UTF-16", "save it as UTF-8")
+        raise ParseError(_START, "this is UTF-16", "save it as UTF-8")
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise FileFault(
+        raise ParseError(
             FilePosition(line, error.start - data.rfind(b"\n", 0, error.start)), "bytes that are not UTF-8", "save it as UTF-8"
         ) from error
     if strange := _STRANGE.search(text):
         at = strange.start()
-        mark = FilePosition(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
-        raise FileFault(mark, f"a control character (U+{ord(strange[0]):04X})", "remove it")
+        position = FilePosition(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        raise ParseError(position, f"a control character (U+{ord(strange[0]):04X})", "remove it")
     return text
 
 
 def _entries(root: TaskNode) -> list[Draft]:
     defaults, tasks = _parts(root)
     if not tasks:
-        raise FileFault(root.mark, "the file holds no tasks", "add a list of them: - prompt: …")
+        raise ParseError(root.position, "the file contains no tasks", "add a list of them: - prompt: …")
     if len(tasks) > MAX_TASKS:
-        raise FileFault(tasks[MAX_TASKS].mark, f"more than {MAX_TASKS:,} tasks", "split the file")
+        raise ParseError(tasks[MAX_TASKS].position, f"more than {MAX_TASKS:,} tasks", "split the file")
     return [_entry(node, defaults) for node in tasks]
 
 
 def _parts(root: TaskNode) -> tuple[Mapping[str, Pair], Sequence[TaskNode]]:
-    """Return defaults and tasks of the two shapes that a file may have."""
+    """Return defaults and tasks, for either of the two shapes that a file may have."""
     if not isinstance(root.value, Mapping):
         return {}, _listed(root)
     top = root.value
@@ -82,16 +82,16 @@ def _parts(root: TaskNode) -> tuple[Mapping[str, Pair], Sequence[TaskNode]]:
         if key not in ("defaults", "tasks"):
             of_task = key in _FIELD and key != "task"  # that one is rather a misspelt `tasks`
             fix = "begin the task with - " if of_task else nearest(key, ("defaults", "tasks"))
-            raise FileFault(pair.key, f"unknown key {quoted(key)} at the top", fix)
+            raise ParseError(pair.key, f"unknown key {quoted(key)} at the top", fix)
     if "tasks" not in top:
-        raise FileFault(root.mark, "the file holds no tasks", "add tasks: with a list of them")
+        raise ParseError(root.position, "the file contains no tasks", "add tasks: with a list of them")
     defaults = top["defaults"].node if "defaults" in top else None
     if defaults is None or defaults.value is None:
         return {}, _listed(top["tasks"].node)
     if not isinstance(defaults.value, Mapping):
-        raise FileFault(defaults.mark, "defaults is no mapping", "write key: value below it")
+        raise ParseError(defaults.position, "defaults is not a mapping", "write key: value below it")
     if prompt := next((pair for key, pair in defaults.value.items() if _FIELD.get(key) == "prompt"), None):
-        raise FileFault(prompt.key, "a prompt among the defaults", "every task has its own")
+        raise ParseError(prompt.key, "a prompt among the defaults", "every task has its own")
     return defaults.value, _listed(top["tasks"].node)
 
 
@@ -99,13 +99,13 @@ def _listed(node: TaskNode) -> Sequence[TaskNode]:
     if node.value is None:
         return ()
     if not isinstance(node.value, Sequence) or isinstance(node.value, str):
-        raise FileFault(node.mark, "the tasks are no list", _LIST)
+        raise ParseError(node.position, "the tasks are not a list", _LIST)
     return node.value
 
 
 def _entry(node: TaskNode, defaults: Mapping[str, Pair]) -> Draft:
     if not isinstance(node.value, Mapping):
-        raise FileFault(node.mark, "a task without keys", "write at least - prompt: …")
+        raise ParseError(node.position, "a task without keys", "write at least - prompt: …")
     own = {_FIELD.get(key, key) for key in node.value}
     pairs = {**{key: pair for key, pair in defaults.items() if _FIELD.get(key, key) not in own}, **node.value}
     given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in _FIELD}
@@ -113,4 +113,4 @@ def _entry(node: TaskNode, defaults: Mapping[str, Pair]) -> Draft:
         return Draft.model_validate(given)
     except ValidationError as error:
         found = problem(error, Draft)
-        raise FileFault(place(pairs, found.at, node.mark), found.text, found.fix) from error
+        raise ParseError(position_of(pairs, found.at, node.position), found.text, found.fix) from error

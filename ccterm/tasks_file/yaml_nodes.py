@@ -1,4 +1,4 @@
-"""Reads YAML into nodes from its event stream: texts stay texts, and what a hostile file could grow into is counted before it is built."""
+"""Reads YAML into nodes from its event stream: texts stay texts, and the size of a hostile file is counted before anything is built."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -6,17 +6,17 @@ from typing import Protocol
 import yaml
 
 from ccterm.settings.problems import quoted
-from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FileFault, FilePosition, Pair, TaskNode
+from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FilePosition, Pair, ParseError, TaskNode
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML came without libyaml
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML was built without libyaml
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _WORDS = {
     "tab": ("a tab in the indentation", "indent with spaces"),
-    "mapping values": ("a colon where none can be", "put the text in quotes, or write it below a |"),
-    "cannot start": ("a text begins with a character that means something in YAML", "put the text in quotes"),
+    "mapping values": ("a colon where none is allowed", "put the text in quotes, or write it below a |"),
+    "cannot start": ("a text starts with a character that has a meaning in YAML", "put the text in quotes"),
     "end of stream": ("a quote or a bracket is not closed", "close it"),
-    "expected": ("the indentation or a bracket does not fit", "line up the keys of a task, and close what was opened"),
-    "undefined alias": ("an alias names nothing above it", "write the value out"),
+    "expected": ("the indentation or a bracket does not match", "align the keys of a task, and close what was opened"),
+    "undefined alias": ("an alias refers to nothing above it", "write the value out"),
 }
 
 
@@ -25,24 +25,24 @@ class _YamlMark(Protocol):
     column: int
 
 
-def _mark(mark: _YamlMark | None) -> FilePosition:
-    return FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
+def _position(position: _YamlMark | None) -> FilePosition:
+    return FilePosition(position.line + 1, position.column + 1) if position else FilePosition(1, 1)
 
 
 def read_yaml(text: str) -> TaskNode:
-    """Return the one document of a YAML text. Raises FileFault."""
+    """Return the only document of a YAML text. Raises ParseError."""
     try:
         return _Composer(yaml.parse(text, Loader=_Loader)).document()
     except yaml.MarkedYAMLError as error:
         raise _explained(error) from error
     except yaml.YAMLError as error:
-        raise FileFault(FilePosition(1, 1), "this is no YAML", "write tasks as a list: - prompt: …") from error
+        raise ParseError(FilePosition(1, 1), "this is not YAML", "write tasks as a list: - prompt: …") from error
 
 
-def _explained(error: yaml.MarkedYAMLError) -> FileFault:
-    problem = error.problem or "this is no YAML"
+def _explained(error: yaml.MarkedYAMLError) -> ParseError:
+    problem = error.problem or "this is not YAML"
     text, fix = next((words for key, words in _WORDS.items() if key in problem), (problem, "check the quotes and the indentation"))
-    return FileFault(_mark(error.problem_mark or error.context_mark), text, fix)
+    return ParseError(_position(error.problem_mark or error.context_mark), text, fix)
 
 
 class _Composer:
@@ -56,74 +56,72 @@ class _Composer:
         while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
-            raise FileFault(FilePosition(1, 1), "the file holds no tasks", "add a list of them: - prompt: …")
+            raise ParseError(FilePosition(1, 1), "the file contains no tasks", "add a list of them: - prompt: …")
         node = self._node(event, 0)
         self._next()
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            raise FileFault(_mark(after.start_mark), "a second document begins", "keep one list of tasks, without ---")
+            raise ParseError(_position(after.start_mark), "a second document starts", "keep one list of tasks, without ---")
         return node
 
     def _next(self) -> yaml.Event:
         return next(self._events)
 
     def _node(self, event: yaml.Event, depth: int) -> TaskNode:
-        mark = _mark(event.start_mark)
+        position = _position(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event.anchor or "", mark)
-        self._grow(1, mark)
+            return self._alias(event.anchor or "", position)
+        self._grow(1, position)
         if depth > MAX_DEPTH:
-            raise FileFault(mark, "nested too deeply", "a task is a flat list of keys")
+            raise ParseError(position, "nested too deeply", "a task is a flat list of keys")
         if isinstance(event, yaml.ScalarEvent):
-            node = TaskNode(mark, _scalar(event))
+            node = TaskNode(position, _scalar(event))
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = self._sequence(mark, depth)
+            node = self._sequence(position, depth)
         else:
-            node = self._mapping(mark, depth)
+            node = self._mapping(position, depth)
         if not isinstance(event, yaml.NodeEvent):
-            raise FileFault(mark, "this is no YAML", "write tasks as a list: - prompt: …")
-        _refuse_tag(event, mark)
+            raise ParseError(position, "this is not YAML", "write tasks as a list: - prompt: …")
+        _refuse_tag(event, position)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _grow(self, size: int, mark: FilePosition) -> None:
+    def _grow(self, size: int, position: FilePosition) -> None:
         self._count += size
         if self._count > MAX_NODES:
-            raise FileFault(mark, f"more than {MAX_NODES:,} values", "split the file, and use fewer aliases")
+            raise ParseError(position, f"more than {MAX_NODES:,} values", "split the file, and use fewer aliases")
 
-    def _alias(self, name: str, mark: FilePosition) -> TaskNode:
+    def _alias(self, name: str, position: FilePosition) -> TaskNode:
         if name not in self._anchors:
-            raise FileFault(mark, f"the alias {quoted(name)} names nothing above it", "write the value out")
+            raise ParseError(position, f"the alias {quoted(name)} refers to nothing above it", "write the value out")
         node = self._anchors[name]
-        self._grow(node.size, mark)
-        return TaskNode(mark, node.value, node.size)
+        self._grow(node.size, position)
+        return TaskNode(position, node.value, node.size)
 
-    def _sequence(self, mark: FilePosition, depth: int) -> TaskNode:
+    def _sequence(self, position: FilePosition, depth: int) -> TaskNode:
         items = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return TaskNode(mark, items, 1 + sum(item.size for item in items))
+        return TaskNode(position, items, 1 + sum(item.size for item in items))
 
-    def _mapping(self, mark: FilePosition, depth: int) -> TaskNode:
+    def _mapping(self, position: FilePosition, depth: int) -> TaskNode:
         pairs: dict[str, Pair] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
-            key, at = _key(event), _mark(event.start_mark)
+            key, at = _key(event), _position(event.start_mark)
             if key in pairs:
-                raise FileFault(
-                    at, f"the key {quoted(key)} stands here for the second time (first in line {pairs[key].key.line})", "keep one of them"
-                )
+                raise ParseError(at, f"the key {quoted(key)} is given twice (first in line {pairs[key].key.line})", "keep one of them")
             pairs[key] = Pair(at, self._node(self._next(), depth + 1))
-        return TaskNode(mark, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
+        return TaskNode(position, pairs, 1 + sum(pair.node.size for pair in pairs.values()))
 
 
 def _key(event: yaml.Event) -> str:
-    mark = _mark(event.start_mark)
+    position = _position(event.start_mark)
     if not isinstance(event, yaml.ScalarEvent):
-        raise FileFault(mark, "a key that is no plain word", "write it as key: value")
+        raise ParseError(position, "a key that is not a plain word", "write it as key: value")
     if event.value == "<<":
-        raise FileFault(mark, "<< is not supported", "put what the tasks share under defaults:")
-    _refuse_tag(event, mark)
+        raise ParseError(position, "<< is not supported", "put what the tasks share under defaults:")
+    _refuse_tag(event, position)
     return str(event.value)
 
 
@@ -133,7 +131,7 @@ def _scalar(event: yaml.ScalarEvent) -> str | None:
     return None if unquoted and text in _NULL else text
 
 
-def _refuse_tag(event: yaml.NodeEvent, mark: FilePosition) -> None:
+def _refuse_tag(event: yaml.NodeEvent, position: FilePosition) -> None:
     tag = getattr(event, "tag", None)
     if tag and tag not in ("!", "tag:yaml.org,2002:str"):
-        raise FileFault(mark, "tags are not supported", "write the plain value, in quotes if need be")
+        raise ParseError(position, "tags are not supported", "write the plain value, in quotes if need be")

@@ -1,4 +1,4 @@
-"""A run's events in order, on disk: one writer, and readers in any process."""
+"""A run's events on disk, in order: one writer, and readers in any process."""
 
 from ccterm.transcript.follow import follow
 from ccterm.transcript.reader import last_event, read_events

@@ -1,4 +1,4 @@
-"""What a transcript is about to write: numbers events, leaves out what was superseded, and keeps a run's record within its cap."""
+"""What a transcript is about to write: numbers events, drops superseded ones, and keeps a run's record within its cap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from ccterm.events import Event, Finished, Notice, Said, Typing, to_json
 from ccterm.models import RunId, now
 
 CAP = 64 * 1024 * 1024
-"""Bytes of both files of one run."""
+"""Bytes of both files of one run together."""
 _MARGIN = 1024 * 1024
-"""Bytes beyond the cap for what says how the run goes on."""
+"""Bytes beyond the cap for events about the run's state."""
 _ARCHIVE_SHARE = 3 / 4
-"""How much of the cap the agent's own lines may fill, so that they never crowd out the events."""
+"""Part of the cap that the agent's own lines may fill, so that they never crowd out the events."""
 _TYPING_SHARE = 1 / 4
-"""How much of the cap text may fill that is only being typed: it comes again in full."""
+"""Part of the cap for text that is still being typed: it comes again in full."""
 
 _ESSENTIAL = (
     events.Queued,
@@ -31,12 +31,12 @@ _ESSENTIAL = (
     events.Salvaged,
     events.Finished,
 )
-"""What says how a run stands. None of these can be produced at will by an agent."""
+"""Events about a run's state. An agent cannot produce any of these at will."""
 
 
 @dataclass(frozen=True)
 class BufferedLine:
-    """One line to be written; `event` only where it must survive a failed write."""
+    """One line to be written; event: only where it must survive a failed write."""
 
     line: bytes
     event: Event | None = None
@@ -44,7 +44,7 @@ class BufferedLine:
 
 @dataclass(frozen=True)
 class WriteBatch:
-    """Lines to be written: of events, and of the agent."""
+    """Lines to be written: events, and the agent's own."""
 
     entries: Sequence[BufferedLine] = ()
     archive: bytes = b""
@@ -54,14 +54,14 @@ class WriteBatch:
 
     @property
     def lines(self) -> bytes:
-        """The events' lines in one piece."""
+        """The events' lines joined."""
         return b"".join(entry.line for entry in self.entries)
 
 
 class Buffer:
-    """Takes a run's events and hands them out as lines. Knows no disk.
+    """Takes a run's events and returns them as lines; does no input or output.
 
-    last: number of the last event that is on the disk. used, archived: bytes that the files hold already.
+    last: number of the last event on the disk. used, archived: bytes in the files so far.
     """
 
     def __init__(self, run: RunId, *, last: int = -1, used: int = 0, archived: int = 0, cap: int = CAP) -> None:
@@ -79,13 +79,13 @@ class Buffer:
         self._broken = ""
         self._dropped = 0
         self.over = False
-        """Whether the last event of the run was taken: nothing is written after it."""
+        """Whether the run's final event was taken: nothing is written after it."""
 
     def __bool__(self) -> bool:
         return bool(self._entries or self._archive or self._typing)
 
     def add(self, event: Event) -> Event:
-        """Take an event. Returns it with run, time and number; the number is -1 while it is not certain that it will be written."""
+        """Take an event. Returns it with run, time and number; -1 while it is not certain to be written."""
         at = event.at or now()
         if self.over:
             return self._stamp(event, at)
@@ -94,7 +94,7 @@ class Buffer:
             return self._stamp(event, at)
         self._settle(event)
         if isinstance(event, Finished):
-            self._say_what_is_missing()
+            self._note_dropped()
             self.over = True
         return self._put(event, at)
 
@@ -106,21 +106,21 @@ class Buffer:
         elif self._archived + len(data) > self._cap * _ARCHIVE_SHARE or self._used + len(data) > self._cap:
             self._archive_full = True
             self._dropped += len(data)
-            self._put(Notice(level="warn", text="agent.ndjson is full: from here on the agent's own lines are not kept"), now())
+            self._put(Notice(level="warn", text="agent.ndjson is full: the agent's own lines are no longer kept"), now())
         else:
             self._archive.append(data)
             self._archived += len(data)
             self._used += len(data)
 
     def drain(self) -> WriteBatch:
-        """Hand out what there is to write."""
+        """Return what there is to write."""
         if self._broken:
             return WriteBatch()
         self._settle()
         return self._take()
 
     def give_back(self, batch: WriteBatch, landed: int, why: str) -> None:
-        """Take back what the disk refused of a batch. From now on only what says how the run stands is kept, for `last_words`."""
+        """Take back what the disk refused of a batch. From now on only events about the run's state are kept, for `final_lines`."""
         again = [*batch.entries[landed:], *self._entries]
         self._broken = why
         self._next -= len(again)
@@ -130,11 +130,11 @@ class Buffer:
         self._entries, self._archive, self._typing = [], [], None
         for event in [entry.event for entry in again if isinstance(entry.event, _ESSENTIAL)]:
             if isinstance(event, Finished):
-                self._say_what_is_missing()
+                self._note_dropped()
             self._put(event, event.at or now())
 
-    def last_words(self) -> WriteBatch:
-        """Hand out, after a failed write, what tells how the run ended; empty while it has not."""
+    def final_lines(self) -> WriteBatch:
+        """Return, after a failed write, what records how the run ended; empty before its end."""
         return self._take() if self._broken and self.over else WriteBatch()
 
     def _take(self) -> WriteBatch:
@@ -143,18 +143,18 @@ class Buffer:
         return batch
 
     def _settle(self, then: Event | None = None) -> None:
-        """Give the text that was being typed its place, unless the event that follows holds it in full."""
+        """Emit the text that was being typed, unless the event that follows contains it in full."""
         if self._typing and not (isinstance(then, Said) and not then.agent) and self._typed < self._cap * _TYPING_SHARE:
             before = self._used
             self._put(*self._typing)
             self._typed += self._used - before
         self._typing = None
 
-    def _say_what_is_missing(self) -> None:
+    def _note_dropped(self) -> None:
         if self._broken:
             self._put(Notice(level="error", text=f"{self._dropped} bytes dropped: {self._broken}"), now(), essential=True)
         elif self._dropped:
-            text = f"{self._dropped} bytes dropped: the record of a run holds {self._cap >> 20} MiB at most"
+            text = f"{self._dropped} bytes dropped: a run's record is limited to {self._cap >> 20} MiB"
             self._put(Notice(level="warn", text=text), now(), essential=True)
 
     def _put(self, event: Event, at: datetime, *, essential: bool = False) -> Event:
@@ -174,7 +174,7 @@ class Buffer:
             return self._used + size <= self._cap + _MARGIN
         if not self._full and not self._broken and self._used + size > self._cap:
             self._full = True
-            text = f"the record of this run is full ({self._cap >> 20} MiB): from here on only its state is kept"
+            text = f"the record of this run is full ({self._cap >> 20} MiB): only its state is kept from here on"
             self._put(Notice(level="warn", text=text), now(), essential=True)
         return not self._full and not self._broken
 

@@ -1,4 +1,4 @@
-"""Follows a transcript as it grows: from the file, so that no reader holds up the writer, however slow it is."""
+"""Follows a transcript as it grows; from the file, so that a slow reader never holds up the writer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -12,41 +12,41 @@ EVENTS_FILE = "transcript.ndjson"
 _POLL = 0.04
 _QUIET_POLL = 0.1
 _QUIET_AFTER = 50
-"""Polls without news until a file counts as quiet."""
+"""Polls without changes after which a file counts as quiet."""
 _ASK_EVERY = 10
-"""Polls between two questions whether the writer is alive."""
+"""Polls between two checks whether the writer is alive."""
 
 
-class Bell(Protocol):
-    """Tells a follower when to look again."""
+class ChangeSignal(Protocol):
+    """Tells a follower when to read again."""
 
     async def wait(self) -> bool:
-        """Wait for news. Returns False when no more will come."""
+        """Wait for a change. Returns False when no more will come."""
         ...
 
 
-class Pulse:
-    """The bell of the process that writes: rung after each write."""
+class WriteSignal:
+    """The signal within the writing process, sent after each write."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._closed = False
 
-    def ring(self, *, last: bool = False) -> None:
-        """Wake everybody who waits; `last` = nothing more will come."""
+    def send(self, *, last: bool = False) -> None:
+        """Wake all waiting followers; last: nothing more will come."""
         self._closed = self._closed or last
         self._event.set()
         self._event = asyncio.Event()
 
     async def wait(self) -> bool:
-        """Wait for the next ring."""
+        """Wait for the next signal."""
         if not self._closed:
             await self._event.wait()
         return not self._closed
 
 
-class Watch:
-    """The bell for a file that another process writes: looks at its size, less often while nothing happens."""
+class SizePoll:
+    """The signal for a file that another process writes: polls its size, less often while nothing happens."""
 
     def __init__(self, path: Path, alive: Callable[[], bool]) -> None:
         self._path = path
@@ -74,26 +74,26 @@ class Watch:
 
 
 async def follow(directory: Path, after: int = -1, *, alive: Callable[[], bool] = lambda: True) -> AsyncGenerator[list[Event], None]:
-    """Yield batches of a run's events behind number `after`, as another process writes them; ends after `finished`.
+    """Yield batches of a run's events after number `after`, as another process writes them; ends after `finished`.
 
-    alive: whether the writer still is; when it is not, the follower ends with what there is.
+    alive: whether the writer is alive; once it is not, the follower ends with what has been written.
     """
     path = directory / EVENTS_FILE
-    async for batch in follow_file(path, after, Watch(path, alive)):
+    async for batch in follow_file(path, after, SizePoll(path, alive)):
         yield batch
 
 
-async def follow_file(path: Path, after: int, bell: Bell) -> AsyncGenerator[list[Event], None]:
-    """Yield batches of events behind number `after`, looking again whenever the bell rings."""
+async def follow_file(path: Path, after: int, signal: ChangeSignal) -> AsyncGenerator[list[Event], None]:
+    """Yield batches of events after number `after`, reading again at each signal."""
     reader = EventReader(path, after)
     try:
         more = True
         while True:
             while batch := reader.read():
                 yield batch
-                await asyncio.sleep(0)  # a long file must not keep the loop from others
+                await asyncio.sleep(0)  # a long file must not block the loop
             if reader.over or not more:
                 return
-            more = await bell.wait()
+            more = await signal.wait()
     finally:
         reader.close()

@@ -1,4 +1,4 @@
-"""A file that only ever grows by whole lines: whatever goes wrong, no reader meets a torn one."""
+"""A file that only ever grows by whole lines: whatever goes wrong, no reader sees a partial one."""
 
 import os
 import threading
@@ -12,20 +12,20 @@ _BLOCK = 64 * 1024
 
 
 class LineFile:
-    """Appends whole lines to a private file. Opening it cuts off what an interrupted write left behind the last line break.
+    """Appends whole lines to a private file. Opening it removes what an interrupted write left after the last line break.
 
-    Methods may be called from several threads. Raises StateError when it cannot be opened.
+    Methods may be called from any thread. Raises StateError when it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = private_file(path)
         self._lock = threading.Lock()
-        self.size = behind_last_break(self._descriptor, os.fstat(self._descriptor).st_size)
+        self.size = after_last_break(self._descriptor, os.fstat(self._descriptor).st_size)
         """Bytes of whole lines."""
         self._cut(self.size)
 
     def write(self, data: bytes) -> OSError | None:
-        """Append whole lines. After an error, which is returned, the file ends with the last line that fitted; `size` says where."""
+        """Append whole lines. After an error, which is returned, the file ends with the last line that fitted, at `size`."""
         with self._lock:
             begin, view = self.size, memoryview(data)
             done, error = self._write(view)
@@ -45,11 +45,11 @@ class LineFile:
         return done, None
 
     def _cut(self, size: int) -> None:
-        with suppress(OSError):  # readers stop at the last line break, and the next write goes over the rest
+        with suppress(OSError):  # readers stop at the last line break, and the next write overwrites the rest
             os.ftruncate(self._descriptor, size)
 
     def sync(self) -> OSError | None:
-        """Make everything written so far durable, without holding up writes."""
+        """Make everything written so far durable, without blocking writes."""
         try:
             with self._lock:
                 descriptor = os.dup(self._descriptor)
@@ -62,15 +62,15 @@ class LineFile:
         return None
 
     def close(self) -> None:
-        """Close the file, after a write that is under way; a later write gets an error, and never somebody else's file."""
+        """Close the file after any write in progress; a later write fails, and never hits another file with the same descriptor."""
         with self._lock:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
             self._descriptor = -1
 
 
-def behind_last_break(descriptor: int, before: int) -> int:
-    """Return the offset behind the last line break that lies in front of an offset; 0 when there is none."""
+def after_last_break(descriptor: int, before: int) -> int:
+    """Return the offset after the last line break before an offset; 0 when there is none."""
     while before > 0:
         begin = max(0, before - _BLOCK)
         if (at := os.pread(descriptor, before - begin, begin).rfind(b"\n")) >= 0:
@@ -81,8 +81,8 @@ def behind_last_break(descriptor: int, before: int) -> int:
 
 def lines_backwards(descriptor: int) -> Iterator[bytes]:
     """Yield a file's whole lines, with their line breaks, from the last to the first."""
-    end = behind_last_break(descriptor, os.fstat(descriptor).st_size)
+    end = after_last_break(descriptor, os.fstat(descriptor).st_size)
     while end > 0:
-        begin = behind_last_break(descriptor, end - 1)
+        begin = after_last_break(descriptor, end - 1)
         yield os.pread(descriptor, end - begin, begin)
         end = begin

@@ -1,4 +1,4 @@
-"""Reads a transcript forward, from any number on, while it may still grow; usable from any process."""
+"""Reads a transcript forwards, from any number on, while it may still grow; usable from any process."""
 
 import os
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ _CHUNK = 64 * 1024
 
 
 class EventReader:
-    """Hands out the events of one transcript behind number `after`, as far as whole lines of it are there."""
+    """Reads the events of one transcript after number `after`, as far as its lines are complete."""
 
     def __init__(self, path: Path, after: int = -1) -> None:
         self._path = path
         self._after = after
         self._number = -1
-        """Of the line read last, whether it was handed out or not."""
+        """Of the last line read, whether it was returned or not."""
         self._offset = 0
         self._descriptor: int | None = None
         self.over = False
-        """Whether the run's last event was met, be it before `after`."""
+        """Whether the run's final event was read, even if before `after`."""
 
     def read(self) -> list[Event]:
-        """Return the next events, some 64 KiB of them at most; none when there are no more yet. Raises StateError."""
+        """Return the next events, about 64 KiB at most; none when there are no more yet. Raises StateError."""
         try:
             if self._descriptor is None and not self._open():
                 return []
@@ -40,7 +40,7 @@ class EventReader:
         return []
 
     def close(self) -> None:
-        """Free the file."""
+        """Close the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -61,7 +61,7 @@ class EventReader:
             end = data.rfind(b"\n") + 1
             if end or len(data) < size:
                 return data[:end]
-            size *= 4  # a line longer than what was read
+            size *= 4  # the line is longer than what was read
 
     def _parse(self, data: bytes) -> Iterator[Event]:
         for line in data[:-1].split(b"\n"):
@@ -82,11 +82,11 @@ class EventReader:
 
 
 def _seek(descriptor: int, after: int) -> int:
-    """Return the begin of a line at or before the event behind `after`, by halving: numbers rise along the file."""
+    """Return the start of a line at or before the event after `after`, by bisection: numbers increase along the file."""
     low, high = 0, os.fstat(descriptor).st_size if after >= 0 else 0
     while high - low > _CHUNK:
         middle = (low + high) // 2
-        begin, seq = _number_behind(descriptor, middle)
+        begin, seq = _number_after(descriptor, middle)
         if seq is not None and seq <= after and begin < high:
             low = begin
         else:
@@ -94,8 +94,8 @@ def _seek(descriptor: int, after: int) -> int:
     return low
 
 
-def _number_behind(descriptor: int, offset: int) -> tuple[int, int | None]:
-    """Return begin and number of the first line that begins behind an offset; None when it has none within reach."""
+def _number_after(descriptor: int, offset: int) -> tuple[int, int | None]:
+    """Return start and number of the first line that starts after an offset; None when none is near."""
     data = os.pread(descriptor, _CHUNK, offset)
     begin = data.find(b"\n") + 1
     found = SEQ_OF_LINE.match(data, begin) if begin else None
@@ -103,9 +103,9 @@ def _number_behind(descriptor: int, offset: int) -> tuple[int, int | None]:
 
 
 def read_events(path: Path, after: int = -1) -> Iterator[Event]:
-    """Yield the events of a transcript behind number `after`, to the last whole line.
+    """Yield the events of a transcript after number `after`, up to the last complete line.
 
-    A line that cannot be read, in the middle of the file, becomes a notice in its place.
+    A line in the middle that cannot be read becomes a notice in its place.
     """
     reader = EventReader(path, after)
     try:
@@ -116,7 +116,7 @@ def read_events(path: Path, after: int = -1) -> Iterator[Event]:
 
 
 def last_event(path: Path) -> tuple[Event | None, int]:
-    """Return the last event that can be read, and how many unreadable lines stand behind it. Raises StateError."""
+    """Return the last event that can be read, and how many unreadable lines follow it. Raises StateError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -142,4 +142,4 @@ def _last(lines: Iterator[bytes]) -> tuple[Event | None, int]:
 
 
 def _unreadable(path: Path, error: OSError) -> StateError:
-    return StateError(f"{path} cannot be read: {error.strerror}", "check who may read it, and the disk that it lies on")
+    return StateError(f"{path} cannot be read: {error.strerror}", "check its permissions, and the disk that it is on")

@@ -1,4 +1,4 @@
-"""Writes one run's record: events and the agent's own lines, batched, never holding up the loop for a disk."""
+"""Writes one run's record: events and the agent's own lines, batched, never blocking the loop on the disk."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -10,23 +10,23 @@ from ccterm.events import Event, Finished
 from ccterm.models import RunId
 from ccterm.state_dir import Reserve, fsync_directory, private_directory
 from ccterm.transcript.buffer import CAP, Buffer, WriteBatch
-from ccterm.transcript.follow import EVENTS_FILE, Pulse, follow_file
+from ccterm.transcript.follow import EVENTS_FILE, WriteSignal, follow_file
 from ccterm.transcript.lines import LineFile
 from ccterm.transcript.reader import last_event
 
 AGENT_FILE = "agent.ndjson"
 _PERIOD = 0.05
-"""Seconds between two writes while events come without a pause; after a pause the first is written at once."""
+"""Seconds between two writes while events keep coming; after a pause the first is written at once."""
 _NOTHING = WriteBatch()
 
 __all__ = ["AGENT_FILE", "CAP", "EVENTS_FILE", "Transcript"]
 
 
 class Transcript:
-    """The single writer of one run's record. All methods belong to one event loop.
+    """The only writer of one run's record. All methods belong to one event loop.
 
-    Events go to transcript.ndjson, the agent's lines to agent.ndjson. An error of the disk shows in `fault`, and from then on
-    nothing more is written but, at `close`, how the run ended.
+    Events go to transcript.ndjson, the agent's lines to agent.ndjson. After a disk error, which is kept in `fault`, nothing more is
+    written except, at `close`, how the run ended.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Transcript:
         pool: Executor | None = None,
         on_fault: Callable[[OSError], None] = lambda _: None,
     ) -> None:
-        """Open the record of a run, and go on where it ends. Quick. Raises StateError.
+        """Open the record of a run and continue where it ends. Quick. Raises StateError.
 
-        cap: bytes of both files. reserve: what is given up so that the last event fits on a full disk.
+        cap: bytes of both files. reserve: space that is released so that the final event fits on a full disk.
         pool: threads for writing; None = the loop's own.
         """
         self.fault: OSError | None = None
@@ -49,7 +49,7 @@ class Transcript:
         self._files = _Files(private_directory(directory), reserve, pool)
         self._buffer = self._files.buffer(run, cap)
         self._on_fault = on_fault
-        self._pulse = Pulse()
+        self._signal = WriteSignal()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[tuple[int, OSError | None]] | None = None
         self._wrote_at = 0.0
@@ -57,25 +57,25 @@ class Transcript:
 
     @property
     def finished(self) -> bool:
-        """Whether the run's last event was taken; nothing is written after it."""
+        """Whether the run's final event was taken; nothing is written after it."""
         return self._buffer.over
 
     def append(self, events: Sequence[Event]) -> list[Event]:
-        """Take events, in order; never waits. Returns them with run and time, and with a number where one is certain already.
+        """Take events, in order; never waits. Returns them with run and time, and with a number where it is certain already.
 
-        They are on the disk some 50 ms later, durable after `sync`. After `finished`, and after a fault, they are not written.
+        They are on the disk about 50 ms later, durable after `sync`. After `finished`, and after a fault, they are not written.
         """
         stamped = [self._buffer.add(event) for event in events]
-        self._plan()
+        self._schedule()
         return stamped
 
     def archive(self, line: str) -> None:
         """Take one cleaned line of the agent, without its line break; never waits."""
         self._buffer.add_line(line)
-        self._plan()
+        self._schedule()
 
     async def sync(self) -> bool:
-        """Make everything taken so far durable. Returns False when it is not: see `fault`."""
+        """Make everything taken so far durable. Returns False when that failed: see `fault`."""
         await self._write_out()
         if self.fault or self._closed:
             return self.fault is None
@@ -84,35 +84,35 @@ class Transcript:
         return not error
 
     async def close(self) -> None:
-        """Write and sync what is left, and end the followers. The last event is tried even after a fault."""
+        """Write and sync what is left, and end the followers. The final event is tried even after a fault."""
         if self._closed:
             return
         try:
             await self._write_out()
-            if words := self._buffer.last_words():
-                await self._files.write_at_last(words)
+            if lines := self._buffer.final_lines():
+                await self._files.write_at_last(lines)
             if error := await self._files.sync():
                 self._break(error)
         finally:
             self._shut()
 
     def _shut(self) -> None:
-        """Free the files, after a write that is under way when `close` was cancelled."""
+        """Close the files, after any write in progress when `close` was cancelled."""
         if self._closed:
             return
         self._closed = True
-        self._pulse.ring(last=True)
+        self._signal.send(last=True)
         if self._writing:
             self._writing.add_done_callback(lambda _: self._files.close())
         else:
             self._files.close()
 
     def follow(self, after: int = -1) -> AsyncGenerator[list[Event], None]:
-        """Yield batches of events behind number `after`, woken by each write; ends after `finished`, or with `close`."""
-        return follow_file(self._path, after, self._pulse)
+        """Yield batches of events after number `after`, woken by each write; ends after `finished`, or with `close`."""
+        return follow_file(self._path, after, self._signal)
 
-    def _plan(self) -> None:
-        """See to it that what was taken is written soon."""
+    def _schedule(self) -> None:
+        """Schedule a write of what was taken."""
         if self._timer or self._writing or self._closed or self.fault or not self._buffer:
             return
         loop = asyncio.get_running_loop()
@@ -133,8 +133,8 @@ class Transcript:
         landed, error = done.result()
         if error:
             self._break(error, batch, landed)
-        self._pulse.ring()
-        self._plan()
+        self._signal.send()
+        self._schedule()
 
     async def _write_out(self) -> None:
         """Write everything that was taken before this call."""
@@ -168,14 +168,14 @@ class _Files:
             raise
 
     def buffer(self, run: RunId, cap: int) -> Buffer:
-        """Return a buffer that goes on where the files end."""
+        """Return a buffer that continues where the files end."""
         number = self._unreadable + (self._last.seq if self._last else -1)
         buffer = Buffer(run, last=number, used=self.events.size + self.archive.size, archived=self.archive.size, cap=cap)
         buffer.over = isinstance(self._last, Finished)
         return buffer
 
     def write(self, batch: WriteBatch) -> asyncio.Future[tuple[int, OSError | None]]:
-        """Write a batch; the result says how many events landed, and what went wrong."""
+        """Write a batch; the result is how many events were written, and the error if any."""
         return asyncio.get_running_loop().run_in_executor(self._pool, self._write, batch)
 
     def _write(self, batch: WriteBatch) -> tuple[int, OSError | None]:
@@ -184,11 +184,11 @@ class _Files:
         landed = data.count(b"\n", 0, self.events.size - before)
         return landed, error or (self.archive.write(batch.archive) if batch.archive else None)
 
-    async def write_at_last(self, words: WriteBatch) -> None:
-        """Try once more to write the end of a run, in the space that was held back for it."""
+    async def write_at_last(self, lines: WriteBatch) -> None:
+        """Try once more to write the end of a run, in the space that was reserved for it."""
         if self._reserve:
             await asyncio.get_running_loop().run_in_executor(self._pool, self._reserve.release)
-        await self.write(words)
+        await self.write(lines)
 
     async def sync(self) -> OSError | None:
         """Make both files durable, and their names."""

@@ -1,4 +1,4 @@
-"""Bad input gets one clear sentence, the right exit code, and nothing half-done."""
+"""Bad input gets one clear error and the right exit code, and nothing is done by halves."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.git import branches
 
 
 def one_sentence(stderr: str) -> str:
-    """Return the single line that was said; fail on a traceback or on more talk."""
+    """Return the single line that was printed; fail on a traceback or on more lines."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     assert len(lines) == 1, stderr
     assert lines[0].startswith("ccterm: ")
@@ -40,7 +40,9 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["run", "x", "--branch", "--force", "--mode", "local"], 2, "--force", id="branch like an option"),
         pytest.param(["run", "x", "--branch", "a..b", "--mode", "local"], 2, '"a..b"', id="bad branch"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--agent", "codex"], 2, "codex", id="unknown agent"),
-        pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is no duration", id="bad duration"),
+        pytest.param(
+            ["run", "x", "--branch", "b", "--mode", "local", "--timeout", "soon"], 2, "timeout is not a duration", id="bad duration"
+        ),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--budget", "-1"], 2, "budget", id="bad budget"),
         pytest.param(["run", "x", "--branch", "b", "--mode", "local", "--repo", "ext::sh -c id"], 2, "remote helper", id="ext url"),
         pytest.param(
@@ -62,7 +64,7 @@ def one_sentence(stderr: str) -> str:
         pytest.param(["trust", "."], 2, ".ccterm.toml", id="nothing to trust"),
     ],
 )
-def test_one_sentence_and_its_exit_code(
+def test_bad_input_is_one_clear_error_with_its_exit_code(
     args: list[str], code: int, said: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = ccterm_here(*args, cwd=tmp_path, monkeypatch=monkeypatch)
@@ -108,7 +110,7 @@ def test_a_batch_file_with_an_error_starts_nothing(state: Path, tmp_path: Path, 
     assert ccterm("runs", "--json").stdout.strip() == "[]"
 
 
-def test_a_directory_that_is_no_repository_is_named(state: Path, tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_repository_is_named(state: Path, tmp_path: Path) -> None:
     done = ccterm(*local(tmp_path, "b"))
     assert done.returncode == 2
     assert str(tmp_path) in one_sentence(done.stderr)
@@ -128,7 +130,7 @@ def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
     assert str(tmp_path / "file") in one_sentence(done.stderr)
 
 
-def test_a_full_disk_ends_the_run_with_a_clear_sentence(tmp_path: Path, make_remote: MakeRemote) -> None:
+def test_a_full_disk_ends_the_run_with_a_clear_error(tmp_path: Path, make_remote: MakeRemote) -> None:
     if os.geteuid() != 0:
         pytest.skip("a small file system can only be mounted by root")
     remote = make_remote({"a": "a\n"})
@@ -144,7 +146,7 @@ def test_a_full_disk_ends_the_run_with_a_clear_sentence(tmp_path: Path, make_rem
     assert set(branches(remote)) == {"main"}
 
 
-def test_an_engine_that_is_no_address_is_one_sentence(state: Path) -> None:
+def test_an_invalid_engine_address_is_one_clear_error(state: Path) -> None:
     done = ccterm("check", env={"CCTERM_ENGINE": "nonsense"})
     assert done.returncode == 2
-    assert "is no address of an engine; write it as unix:///PATH" in one_sentence(done.stderr)
+    assert "is not the address of an engine; write it as unix:///PATH" in one_sentence(done.stderr)

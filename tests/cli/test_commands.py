@@ -1,4 +1,4 @@
-"""The commands as a user types them: what goes to stdout, what the exit code says, what `--json` holds."""
+"""The commands as a user types them: their output, their exit codes, and what `--json` contains."""
 
 import json
 import subprocess
@@ -16,14 +16,14 @@ def delivered(state: Path, remote: Path) -> "subprocess.CompletedProcess[str]":
     return ccterm(*local(remote, "x"))
 
 
-def test_a_run_says_in_one_line_what_became_of_it(delivered: "subprocess.CompletedProcess[str]", remote: Path) -> None:
+def test_a_run_prints_its_outcome_in_one_line(delivered: "subprocess.CompletedProcess[str]", remote: Path) -> None:
     assert delivered.returncode == 0, delivered.stderr
     assert delivered.stdout.startswith("✓  x  pushed ")
     assert (tip(remote, "x") or "none")[:8] in delivered.stdout
     assert delivered.stderr == ""
 
 
-def test_json_is_events_and_last_the_run_document(state: Path, remote: Path) -> None:
+def test_json_output_is_events_and_then_the_run_document(state: Path, remote: Path) -> None:
     done = ccterm(*local(remote, "x"), "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [lines[0]["kind"], lines[-2]["kind"], lines[-1]["kind"]] == ["queued", "finished", "run"]
@@ -39,7 +39,7 @@ def test_a_task_may_come_from_stdin_or_a_file(state: Path, remote: Path, tmp_pat
     assert set(files_at(remote, "x")) == {"a.txt", "n", "m"}
 
 
-def test_runs_show_logs_and_diff_tell_of_it(delivered: "subprocess.CompletedProcess[str]") -> None:
+def test_runs_show_logs_and_diff_show_it(delivered: "subprocess.CompletedProcess[str]") -> None:
     [run] = json.loads(ccterm("runs", "--json").stdout)
     assert run["id"][:26] in ccterm("runs").stdout
     shown = ccterm("show", run["id"][:25].lower()).stdout
@@ -53,7 +53,7 @@ def test_runs_show_logs_and_diff_tell_of_it(delivered: "subprocess.CompletedProc
     assert json.loads(ccterm("diff", "last", "--json").stdout)["patch"] == patch
 
 
-def test_runs_can_be_narrowed(state: Path, remote: Path) -> None:
+def test_runs_can_be_filtered(state: Path, remote: Path) -> None:
     ccterm(*local(remote, "good"))
     ccterm(*local(remote, "bad", script({"fail": "auth"})))
     failed = json.loads(ccterm("runs", "--failed", "--json").stdout)
@@ -62,7 +62,7 @@ def test_runs_can_be_narrowed(state: Path, remote: Path) -> None:
 
 
 @pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
-def test_the_exit_code_is_the_causes(fail: str, code: int, state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exit_code_is_that_of_the_cause(fail: str, code: int, state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = ccterm_here(*local(remote, "x", script({"fail": fail})), cwd=remote, monkeypatch=monkeypatch)
     assert done.returncode == code
     assert "ccterm retry" in done.stderr
@@ -103,13 +103,13 @@ def test_fetch_brings_kept_work_too(state: Path, remote: Path, tmp_path: Path) -
     assert files_at(tmp_path / "copy", ref)["half.txt"] == b"half\n"
 
 
-def test_fetch_outside_a_repository_is_one_sentence(delivered: "subprocess.CompletedProcess[str]", tmp_path: Path) -> None:
+def test_fetch_outside_a_repository_is_one_clear_error(delivered: "subprocess.CompletedProcess[str]", tmp_path: Path) -> None:
     done = ccterm("fetch", "last", cwd=tmp_path)
     assert done.returncode == 2
     assert "run it in a git repository, or give --repo" in done.stderr
 
 
-def test_commands_of_a_working_copy_wait_for_trust(state: Path, remote: Path, tmp_path: Path) -> None:
+def test_commands_of_a_working_copy_need_trust(state: Path, remote: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "--quiet", str(remote), "copy")
     copy = tmp_path / "copy"
     (copy / ".ccterm.toml").write_text('verify = "test -f new.txt"\n')

@@ -19,7 +19,7 @@ def transcript(state: Path) -> str:
 
 @pytest.fixture
 def daemon(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A `ccterm run` whose agent has said that it is ready and then does nothing for long."""
+    """A `ccterm run` whose agent has printed that it is ready and then sleeps."""
     process = start(
         *local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "ready"}, *[{"sleep": 0.2}] * 300)), "--json"
     )
@@ -31,7 +31,7 @@ def daemon(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def test_another_process_sees_the_live_run_and_marks_nothing_lost(daemon: "subprocess.Popen[str]") -> None:
+def test_another_process_sees_the_live_run_and_marks_nothing_as_lost(daemon: "subprocess.Popen[str]") -> None:
     [seen] = json.loads(ccterm("runs", "--json").stdout)
     assert seen["state"] == "running"
     assert json.loads(ccterm("show", "last", "--json").stdout)["state"] == "running"

@@ -55,7 +55,7 @@ def test_its_transcript_is_read(old: Path) -> None:
     ],
     ids=["cause", "reason"],
 )
-def test_how_a_run_ended_is_read_by_the_names_of_today(written: str, cause: str | None, reason: str) -> None:
+def test_how_a_run_ended_is_read_by_current_names(written: str, cause: str | None, reason: str) -> None:
     event = from_line(written.encode())
     assert isinstance(event, Finished)
     assert (event.cause, event.reason) == (cause, reason)

@@ -10,7 +10,7 @@ from tests.support.core import ccterm
 from tests.support.git import git, make_repository
 
 
-def test_of_a_working_copy_it_is_the_image_of_its_remote(state: Path, tmp_path: Path, isolation: Path) -> None:
+def test_the_image_of_a_working_copy_is_that_of_its_remote(state: Path, tmp_path: Path, isolation: Path) -> None:
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text('[repo."github.com/acme/shop"]\ndockerfile = "/nowhere/Dockerfile"\n')
@@ -23,6 +23,6 @@ def test_of_a_working_copy_it_is_the_image_of_its_remote(state: Path, tmp_path: 
     assert (done.returncode, "the Dockerfile /nowhere/Dockerfile does not exist" in done.stderr) == (3, True), done.stderr
 
 
-def test_a_directory_that_is_not_there_is_refused_before_an_engine_is_asked(state: Path) -> None:
+def test_a_missing_directory_is_refused_before_an_engine_is_used(state: Path) -> None:
     done = ccterm("image", "build", "--repo", "/nowhere")
     assert (done.returncode, '"/nowhere" is not a directory' in done.stderr) == (2, True), done.stderr

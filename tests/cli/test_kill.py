@@ -73,7 +73,7 @@ def test_the_agents_whole_tree_is_dead_at_once(state: Path, remote: Path, tmp_pa
     wait_until(lambda: all(dead(int(pid)) for pid in pids.read_text().split()), limit=2)
 
 
-def test_a_run_that_was_only_queued_says_that_it_was_lost(state: Path, remote: Path) -> None:
+def test_a_run_that_was_only_queued_ends_as_lost(state: Path, remote: Path) -> None:
     daemon = start(*local(remote, "x", script({"sleep": 60})))
     wait_until(lambda: '"kind":"step_started","step":"agent"' in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
     daemon.kill()

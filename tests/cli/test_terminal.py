@@ -47,7 +47,7 @@ def test_without_runs_it_shows_itself_and_leaves(started: list[Screen], tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_the_program_ends_it_in_order(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_program_cleanly(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
     screen.until("in this process")

@@ -1,4 +1,4 @@
-"""What an agent and its programs print through the whole of ccterm, from a box to a real terminal: nothing of it drives the terminal."""
+"""What an agent and its programs print, through all of ccterm from a box to a real terminal: none of it controls the terminal."""
 
 import json
 import random

@@ -18,7 +18,7 @@ raise SystemExit(guarded(work, grace=0.2))
 """
 
 
-def test_a_screen_that_hangs_ends_some_time_after_its_terminal() -> None:
+def test_a_hanging_screen_ends_some_time_after_its_terminal() -> None:
     ours, theirs = pty.openpty()
     parent = subprocess.Popen([sys.executable, "-c", DEAF], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)

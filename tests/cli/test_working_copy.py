@@ -1,4 +1,4 @@
-"""The command line without --branch: what it says, what it asks, what it returns, and what a kill leaves."""
+"""The command line without --branch: its output, its question, its exit codes, and what a kill leaves behind."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def copy(tmp_path: Path, state: Path) -> Path:
     return make_repository(tmp_path / "copy", {"README.md": "hello\n", **{f"many/{n}": f"{n}\n" for n in range(30)}})
 
 
-def test_the_changes_wait_and_apply_and_undo_move_them(copy: Path) -> None:
+def test_changes_await_approval_and_apply_and_undo_move_them(copy: Path) -> None:
     before = digest(copy)
     ran = ccterm("run", WORK, *FLAGS, cwd=copy)
     assert (ran.returncode, "waiting for approval" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
@@ -37,14 +37,14 @@ def test_the_changes_wait_and_apply_and_undo_move_them(copy: Path) -> None:
     assert digest(copy) == before
 
 
-def test_yes_brings_them_in_and_the_document_says_so(copy: Path) -> None:
+def test_yes_applies_them_and_the_document_records_it(copy: Path) -> None:
     ran = ccterm("run", WORK, *FLAGS, "--yes", "--json", cwd=copy)
     [run] = documents(ran.stdout)
     assert (ran.returncode, run["synced"]) == (0, {"files": 2, "undone": False})
     assert any(json.loads(line)["kind"] == "synced" for line in ran.stdout.splitlines())
 
 
-def test_a_refusal_is_4_names_the_flag_and_the_flag_delivers(copy: Path) -> None:
+def test_a_refusal_exits_4_and_the_flag_that_it_names_delivers(copy: Path) -> None:
     before = digest(copy)
     ran = ccterm("run", script({"delete": "many"}, {"say": "ok"}), *FLAGS, "--yes", cwd=copy)
     assert (ran.returncode, "30 files destroyed (30 deleted), more than 20; --allow-deletions 30" in ran.stderr) == (4, True), ran.stderr
@@ -55,7 +55,7 @@ def test_a_refusal_is_4_names_the_flag_and_the_flag_delivers(copy: Path) -> None
     assert not (copy / "many").exists()
 
 
-def test_a_conflict_is_5_and_names_the_file(copy: Path) -> None:
+def test_a_conflict_exits_5_and_names_the_file(copy: Path) -> None:
     ccterm("run", WORK, *FLAGS, cwd=copy)
     (copy / "README.md").write_text("mine\n")
     applied = ccterm("apply", "last")
@@ -66,7 +66,7 @@ def test_a_conflict_is_5_and_names_the_file(copy: Path) -> None:
 
 
 def answered(copy: Path, answer: str | signal.Signals, code: int = 0) -> str:
-    """Run on a terminal, answer its question, by a line or by a signal, and return what it said."""
+    """Run on a terminal, answer its question with a line or a signal, and return its output."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ccterm", "run", WORK, *FLAGS]
     process = subprocess.Popen(command, cwd=copy, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ)
@@ -92,7 +92,7 @@ def test_a_person_on_a_terminal_sees_what_would_change_and_is_asked(copy: Path, 
     assert (copy / "README.md").read_text() == text
 
 
-def test_ctrl_c_at_the_question_is_heard_and_the_changes_still_wait(copy: Path) -> None:
+def test_ctrl_c_at_the_question_cancels_and_the_changes_still_await_approval(copy: Path) -> None:
     answered(copy, signal.SIGINT, code=130)
     assert (copy / "README.md").read_text() == "hello\n"
     assert ccterm("apply", "last").returncode == 0
@@ -125,7 +125,7 @@ POINTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_point_the_working_copy_is_whole_and_nothing_is_lost(point: str, state: Path, copy: Path) -> None:
+def test_killed_at_any_point_the_working_copy_is_intact_and_nothing_is_lost(point: str, state: Path, copy: Path) -> None:
     before = digest(copy)
     task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 0.3}, {"say": "done"})
     daemon = start("run", task, *FLAGS, "--yes", cwd=copy)

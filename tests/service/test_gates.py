@@ -46,7 +46,7 @@ def test_a_busy_branch_names_the_run_that_has_it(under_way: UnderWay) -> None:
     assert gate.reason(entry("2")) == ""
 
 
-def test_a_busy_working_copy_is_called_so(under_way: UnderWay) -> None:
+def test_a_busy_working_copy_is_reported_as_such(under_way: UnderWay) -> None:
     under_way.add(entry("1", key=("/copy", "")))
     assert BusyGate(under_way).reason(entry("2", key=("/copy", ""))) == "working copy busy (run 1)"
 

@@ -11,7 +11,7 @@ from ccterm.service.scheduler import Scheduler, StartupLimit
 
 
 class Floor:
-    """Where runs are while they are under way: each one ends when the test says so."""
+    """Runs that are under way: each one ends when the test says so."""
 
     def __init__(self) -> None:
         self.started: list[RunId] = []
@@ -127,7 +127,7 @@ async def test_a_held_run_starts_when_its_branch_is_free(pool: Scheduler, floor:
     assert floor.started == ["1", "2"]
 
 
-async def test_a_reason_is_told_once_and_a_new_one_again(pool: Scheduler, floor: Floor) -> None:
+async def test_a_reason_is_reported_once_and_a_new_one_again(pool: Scheduler, floor: Floor) -> None:
     for run in "123":
         pool.submit(entry(run, branch="x"))
     await settle()
@@ -186,7 +186,7 @@ async def test_a_gates_signal_starts_what_it_held(pool: Scheduler, floor: Floor,
     assert floor.started == ["2", "1"]
 
 
-async def test_gates_learn_how_a_run_ended_before_the_next_one_is_looked_at(pool: Scheduler, floor: Floor, told: ToldGate) -> None:
+async def test_gates_learn_how_a_run_ended_before_the_next_one_is_considered(pool: Scheduler, floor: Floor, told: ToldGate) -> None:
     for run in "123":
         pool.submit(entry(run))
     await settle()

@@ -93,7 +93,7 @@ def test_an_error_is_the_same_at_the_other_end(error: CctermError) -> None:
     assert (vars(again), str(again)) == (vars(error), str(error))
 
 
-def test_an_error_of_a_newer_version_keeps_its_words() -> None:
+def test_an_error_of_a_newer_version_keeps_its_message() -> None:
     again = WireError(type="QuotaError", message="no more today", fix="wait").error()
     assert isinstance(again, DaemonError)
     assert str(again) == "no more today; wait"
@@ -121,7 +121,7 @@ EXAMPLES: dict[str, object] = {
 
 
 class Echo(RecordReader, Service):
-    """Performs nothing: notes each command that it is asked for, and returns a fixed result for its verb, or raises."""
+    """Performs nothing: records each command, and returns a fixed result for its verb, or raises."""
 
     def __init__(self, state: StateDir, store: Store) -> None:
         super().__init__(state, store, daemon_alive=lambda: True)

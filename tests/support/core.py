@@ -64,7 +64,7 @@ def ccterm(
 
 
 def ccterm_here(*args: str, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> "subprocess.CompletedProcess[str]":
-    """Run the command line to its end in this process: of what it refuses, a process of its own would prove nothing more."""
+    """Run the command line to its end in this process: for what it refuses, a separate process would prove nothing more."""
     stdout, stderr, progress = io.StringIO(), io.StringIO(), logging.getLogger("ccterm.progress")
     monkeypatch.setattr(sys, "argv", ["ccterm", *args])
     monkeypatch.delenv(SWITCH, raising=False)  # set by the command, and taken back with the test

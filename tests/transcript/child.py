@@ -40,7 +40,7 @@ async def ticking(directory: Path) -> None:
 
 
 async def starved(directory: Path, *, fed_again: bool) -> None:
-    """Write until files may grow no more; then end the run, with room again or without. Print the fault as it is called out."""
+    """Write until files may not grow any more; then end the run, with room again or without. Print the reported fault."""
     transcript = Transcript(directory, RunId(directory.name), on_fault=lambda fault: say(type(fault).__name__))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -56,7 +56,7 @@ async def starved(directory: Path, *, fed_again: bool) -> None:
 
 
 async def on_a_full_disk(directory: Path) -> None:
-    """Fill the disk that the directory lies on but for a reserve, then run a run into it."""
+    """Fill the disk except for a reserve, then run until it is full."""
     reserve = Reserve(directory.parent / "reserve", size=256 * 1024)
     say(reserve.keep())
     transcript = Transcript(directory, RunId(directory.name), reserve=reserve)

@@ -1,4 +1,4 @@
-"""Fixtures for transcripts: a directory of a run, and what stands in it."""
+"""Fixtures for transcripts: the directory of a run, and its content."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,5 +20,5 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stored(directory: Path) -> Stored:
-    """Returns the events that the file holds now."""
+    """Returns the events in the file now."""
     return lambda: list(read_events(directory / EVENTS_FILE))

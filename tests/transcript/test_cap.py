@@ -30,18 +30,18 @@ async def test_a_flood_ends_at_the_cap(full: Transcript, directory: Path) -> Non
     assert MIB * 0.98 < size(directory) < MIB * 1.01
 
 
-async def test_the_cap_is_said_at_once_and_the_bytes_at_the_end(full: Transcript, stored: Stored) -> None:
+async def test_the_cap_is_noted_at_once_and_the_dropped_bytes_at_the_end(full: Transcript, stored: Stored) -> None:
     full.append([END])
     await full.close()
     kept = sum(event.kind == "printed" for event in stored())
     first, last = [event.text for event in stored() if isinstance(event, Notice)]
-    assert first == "the record of this run is full (1 MiB): from here on only its state is kept"
+    assert first == "the record of this run is full (1 MiB): only its state is kept from here on"
     count, words = last.split(" ", 1)
-    assert words == "bytes dropped: the record of a run holds 1 MiB at most"
+    assert words == "bytes dropped: a run's record is limited to 1 MiB"
     assert (300 - kept) * 10_000 < int(count) < (300 - kept) * 10_200
 
 
-async def test_how_the_run_goes_on_is_written_beyond_the_cap(full: Transcript, stored: Stored) -> None:
+async def test_the_runs_state_is_written_beyond_the_cap(full: Transcript, stored: Stored) -> None:
     full.append([Said(text="small"), Typing(text="t"), STEP, Notice(level="error", text="n"), END])
     await full.close()
     assert [event.kind for event in stored()][-4:] == ["notice", "step_finished", "notice", "finished"]
@@ -53,7 +53,7 @@ async def test_numbers_have_no_gaps_beyond_the_cap(full: Transcript, stored: Sto
     assert [event.seq for event in stored()] == list(range(len(stored())))
 
 
-async def test_even_what_is_always_written_has_an_end(full: Transcript, directory: Path, stored: Stored) -> None:
+async def test_even_essential_events_are_bounded(full: Transcript, directory: Path, stored: Stored) -> None:
     full.append([StepFinished(step="agent", ok=True, seconds=0, detail="d" * 10_000)] * 1000)
     full.append([END])
     await full.close()

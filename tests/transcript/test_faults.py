@@ -1,4 +1,4 @@
-"""What becomes of a transcript when its process is killed or its disk is full."""
+"""What happens to a transcript when its process is killed or its disk is full."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ def start(program: str, directory: Path) -> "subprocess.Popen[str]":
 
 
 def outcome(program: str, directory: Path) -> list[str]:
-    """Run a program to its good end; return what it printed."""
+    """Run a program that must succeed; return its output."""
     with start(program, directory) as child:
         printed, _ = child.communicate(timeout=100)
     assert child.returncode == 0
@@ -33,7 +33,7 @@ def outcome(program: str, directory: Path) -> list[str]:
 
 
 def kill_at_random(directory: Path, chance: random.Random) -> int:
-    """Kill the endless writer somewhere; return the last number that it saw synced."""
+    """Kill the endless writer at some point; return the last number that it reported as synced."""
     with start("endless", directory) as child:
         assert child.stdout is not None
         for _ in range(chance.randrange(1, 6)):
@@ -46,7 +46,7 @@ def kill_at_random(directory: Path, chance: random.Random) -> int:
 
 
 async def check_after_kill(directory: Path, synced: int) -> None:
-    """Reopen a killed writer's record, and see that it is whole and goes on."""
+    """Reopen a killed writer's record, and check that it is intact and continues."""
     kept = list(read_events(directory / EVENTS_FILE))
     assert [event.seq for event in kept] == list(range(len(kept)))
     assert len(kept) > synced
@@ -71,11 +71,11 @@ async def test_a_writer_killed_very_often_loses_nothing_that_was_synced(tmp_path
 
 
 @pytest.mark.parametrize("program", ["starved", "fed-again"])
-def test_a_full_disk_is_told_at_once_and_once(directory: Path, program: str) -> None:
+def test_a_full_disk_is_reported_at_once_and_only_once(directory: Path, program: str) -> None:
     assert outcome(program, directory) == ["OSError", "False"]
 
 
-def test_a_full_disk_leaves_no_torn_line(directory: Path) -> None:
+def test_a_full_disk_leaves_no_partial_line(directory: Path) -> None:
     outcome("starved", directory)
     data = (directory / EVENTS_FILE).read_bytes()
     assert 90_000 < len(data) <= 100_000
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_no_torn_line(directory: Path) -> None:
     assert set((directory / AGENT_FILE).read_text().splitlines()) == {"y" * 1000}
 
 
-def test_when_there_is_room_again_the_end_is_written(directory: Path, stored: Stored) -> None:
+def test_the_end_is_written_once_there_is_room_again(directory: Path, stored: Stored) -> None:
     outcome("fed-again", directory)
     *_, notice, last = events = stored()
     assert [event.seq for event in events] == list(range(len(events)))
@@ -92,7 +92,7 @@ def test_when_there_is_room_again_the_end_is_written(directory: Path, stored: St
     assert notice.text.endswith("bytes dropped: File too large")
 
 
-def test_when_there_is_room_again_no_step_is_missing(directory: Path, stored: Stored) -> None:
+def test_no_step_is_missing_once_there_is_room_again(directory: Path, stored: Stored) -> None:
     outcome("fed-again", directory)
     kinds = [event.kind for event in stored()]
     assert kinds.count("step_finished") > kinds.count("printed"), "output was dropped, steps were not"

@@ -28,7 +28,7 @@ def kinds(events: list[Event]) -> list[str]:
     return [event.kind for event in events]
 
 
-async def test_a_follower_gets_what_was_and_what_comes(directory: Path) -> None:
+async def test_a_follower_gets_past_and_coming_events(directory: Path) -> None:
     transcript = Transcript(directory, RUN)
     stamped = transcript.append([Said(text="before")])
     await transcript.sync()
@@ -62,7 +62,7 @@ async def test_a_transcript_closed_before_its_end_ends_its_followers(directory: 
 
 
 @pytest.mark.parametrize("after", [-1, 0, 3, 4, 99])
-async def test_following_goes_on_after_a_number(directory: Path, after: int) -> None:
+async def test_following_continues_after_a_number(directory: Path, after: int) -> None:
     transcript = Transcript(directory, RUN)
     stamped = transcript.append([Said(text="x")] * 4 + [END])
     await transcript.close()
@@ -83,7 +83,7 @@ async def test_many_may_follow(directory: Path) -> None:
     assert {len(task.result()) for task in inside + outside} == {201}
 
 
-async def test_a_slow_follower_holds_up_nobody_and_misses_nothing(directory: Path) -> None:
+async def test_a_slow_follower_blocks_nobody_and_misses_nothing(directory: Path) -> None:
     transcript = Transcript(directory, RUN)
     slow = transcript.follow()
     transcript.append([Said(text="first")])
@@ -106,7 +106,7 @@ async def test_a_batch_is_bounded(directory: Path) -> None:
     assert sum(sizes) == 10_001
 
 
-async def test_a_follower_may_come_before_the_writer(directory: Path) -> None:
+async def test_a_follower_may_start_before_the_writer(directory: Path) -> None:
     async with asyncio.TaskGroup() as group:
         follower = group.create_task(collect(follow(directory)))
         await asyncio.sleep(0)

@@ -48,7 +48,7 @@ some_events: st.SearchStrategy[AnyEvent] = st.one_of(
 
 
 @given(st.lists(some_events, max_size=20))
-async def test_what_was_appended_is_what_is_read(events: list[AnyEvent]) -> None:
+async def test_events_read_back_equal_the_appended_ones(events: list[AnyEvent]) -> None:
     with tempfile.TemporaryDirectory() as name:
         transcript = Transcript(Path(name) / RUN, RUN)
         stamped = transcript.append(events)
@@ -66,7 +66,7 @@ async def test_events_are_numbered_without_gaps_and_carry_time_and_run(directory
     assert all(event.run == RUN and event.at is not None for event in stored())
 
 
-async def test_appended_events_come_to_the_disk_by_themselves(directory: Path, stored: Stored) -> None:
+async def test_appended_events_reach_the_disk_without_a_sync(directory: Path, stored: Stored) -> None:
     transcript = Transcript(directory, RUN)
     transcript.append([Said(text="first")])
     await until(lambda: len(stored()) == 1)
@@ -117,7 +117,7 @@ async def test_the_last_event_closes_a_reopened_transcript_too(directory: Path, 
     assert [event.kind for event in stored()] == ["finished"]
 
 
-async def test_a_reopened_transcript_goes_on_numbering(directory: Path, stored: Stored) -> None:
+async def test_a_reopened_transcript_continues_numbering(directory: Path, stored: Stored) -> None:
     for _ in range(3):
         transcript = Transcript(directory, RUN)
         transcript.append([Said(text="x")])
@@ -153,7 +153,7 @@ async def test_an_unreadable_last_line_keeps_its_number(directory: Path, stored:
     assert [(event.kind, event.seq) for event in stored()] == [("said", 0), ("notice", 1), ("finished", 2)]
 
 
-async def test_text_that_utf8_cannot_hold_is_written_all_the_same(directory: Path, stored: Stored) -> None:
+async def test_text_that_utf8_cannot_encode_is_still_written(directory: Path, stored: Stored) -> None:
     transcript = Transcript(directory, RUN)
     transcript.archive("c\ud83dd")
     transcript.append([Finished(state=State.FAILED, summary="a\udcffb")])
@@ -162,7 +162,7 @@ async def test_text_that_utf8_cannot_hold_is_written_all_the_same(directory: Pat
     assert (directory / AGENT_FILE).read_text() == "c?d\n"
 
 
-async def test_a_disk_that_hangs_holds_up_nobody(directory: Path, stored: Stored) -> None:
+async def test_a_hanging_disk_blocks_nobody(directory: Path, stored: Stored) -> None:
     hanging = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(hanging.wait, 30)
@@ -176,7 +176,7 @@ async def test_a_disk_that_hangs_holds_up_nobody(directory: Path, stored: Stored
     assert len([event for event in stored() if event.kind == "printed"]) == 1000
 
 
-async def test_what_comes_while_the_disk_is_busy_is_written_by_itself(directory: Path, stored: Stored) -> None:
+async def test_events_that_arrive_during_a_write_are_written_afterwards(directory: Path, stored: Stored) -> None:
     busy = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         transcript = Transcript(directory, RUN, pool=pool)
@@ -222,7 +222,7 @@ async def test_closing_twice_is_closing_once(directory: Path) -> None:
     assert transcript.fault is None
 
 
-async def test_a_cancelled_close_leaves_no_torn_line(directory: Path, stored: Stored) -> None:
+async def test_a_cancelled_close_leaves_no_partial_line(directory: Path, stored: Stored) -> None:
     transcript = Transcript(directory, RUN)
     transcript.append([StepStarted(step="agent")] * 1000)
     closing = asyncio.ensure_future(transcript.close())
@@ -232,7 +232,7 @@ async def test_a_cancelled_close_leaves_no_torn_line(directory: Path, stored: St
     assert (directory / EVENTS_FILE).read_bytes()[-1:] in (b"\n", b"")
 
 
-def test_a_place_that_cannot_be_used_is_a_state_error(tmp_path: Path) -> None:
+def test_an_unusable_directory_is_a_state_error(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir(mode=0o700)
     (tmp_path / "run" / EVENTS_FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StateError, match="symbolic link"):

@@ -41,13 +41,13 @@ async def test_problems_of_a_field_are_shown_while_typing(show: Show, service: F
         await type_text(pilot, "Add a LICENSE")
         pilot.app.screen.query_one("#timeout", Field).input.focus()
         await type_text(pilot, "soon")
-        await wait_for_text(pilot, "is no duration")
+        await wait_for_text(pilot, "is not a duration")
         await pilot.press("ctrl+s")
         await settle(pilot)
         assert service.calls == []
         await pilot.press("ctrl+u")
         await type_text(pilot, "45m")
-        await wait_until_gone(pilot, "is no duration")
+        await wait_until_gone(pilot, "is not a duration")
 
 
 async def test_a_bad_branch_has_the_same_message_as_on_the_command_line(show: Show) -> None:
