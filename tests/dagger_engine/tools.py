@@ -14,10 +14,9 @@ def make_cli(directory: Path, *, version: str = "0.21.8", default: str = "", say
     deaf: nothing but SIGKILL ends its sessions.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    options = ["--default", default, "--says", says, *(["--deaf"] if deaf else [])]
     path = directory / "dagger"
     said = f"dagger v{version} (registry.dagger.io/engine:v{version}) linux/amd64"
-    start = shlex.join([sys.executable, "-I", "-S", str(_CLI), *options])
+    start = shlex.join([sys.executable, "-I", "-S", str(_CLI), default, says, "deaf" if deaf else ""])
     path.write_text(f'#!/bin/sh\n[ "$1" != version ] || {{ echo {shlex.quote(said)}; exit; }}\nexec {start} "$@"\n')
     path.chmod(0o755)
     return path
