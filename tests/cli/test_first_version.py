@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.events import Finished, Pushed, StepStarted, from_line
+from ccterm.events import Finished, Judged, Pushed, StepStarted, from_line
 from ccterm.state_dir import StateDir
 from ccterm.transcript import EVENTS_FILE, read_events
 from tests.support.core import ccterm
@@ -59,3 +59,10 @@ def test_how_a_run_ended_is_read_by_current_names(written: str, cause: str | Non
     event = from_line(written.encode())
     assert isinstance(event, Finished)
     assert (event.cause, event.reason) == (cause, reason)
+
+
+def test_a_rule_of_a_verdict_is_read_by_its_name_of_today() -> None:
+    finding = '{"rule":"twin","severity":"refuse","text":"names that differ only in case","paths":["README.MD"]}'
+    event = from_line(b'{"seq":8,"kind":"verdict","verdict":{"ok":false,"findings":[%s]},"changes":{}}' % finding.encode())
+    assert isinstance(event, Judged)
+    assert [finding.rule for finding in event.verdict.findings] == ["case_collision"]
