@@ -167,4 +167,4 @@ def _left(expires: datetime | None) -> str:
     if expires is None:
         return ""
     hours = (expires - datetime.now(UTC)).total_seconds() / 3600
-    return f", good for {hours:.0f} h" if hours >= 1 else ", good for less than an hour"
+    return f", valid for {hours:.0f} h" if hours >= 1 else ", valid for less than an hour"

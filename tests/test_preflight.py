@@ -129,7 +129,7 @@ async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
 @pytest.mark.parametrize(
     ("oauth", "status", "words"),
     [
-        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 5 * 3600 + 60}, "pass", "good for 5 h"),
+        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 5 * 3600 + 60}, "pass", "valid for 5 h"),
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 60}, "pass", "less than an hour"),
         ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": -60}, "warn", "has expired and will be renewed"),
         ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or expired"),

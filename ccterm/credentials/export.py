@@ -1,6 +1,6 @@
 """Exports the user's Claude login for containers: ~/.claude-container/.credentials.json, an access token without a refresh token.
 
-A copy that could refresh itself would log the user out. So the copy lives as long as its access token, some hours, and is made anew
+A copy that could refresh itself would log the user out. So the copy lives as long as its access token, some hours, and is renewed
 from the login that the Claude CLI keeps fresh. Nothing of Claude's own is written.
 """
 

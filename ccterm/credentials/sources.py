@@ -80,7 +80,7 @@ def run_quietly(argv: list[str], env: Mapping[str, str], seconds: float, name: s
     try:
         found = run_command(argv, env=env, seconds=seconds, limit=_LARGEST + 1)
     except TimeoutError:
-        raise SettingsError(f"the command {name} took longer than {seconds:g} s", "it must answer by itself, without asking you") from None
+        raise SettingsError(f"the command {name} took longer than {seconds:g} s", "it must answer without asking for anything") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"the command {name} cannot be started", "install it, or put it on PATH") from error
     if found.code != 0:

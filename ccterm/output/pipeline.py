@@ -70,7 +70,7 @@ class OutputPipeline:
                 self.close()
 
     def close(self) -> None:
-        """Emit everything that is held back: the step is over, whether it said so or not."""
+        """Emit everything that is held back: the step has ended, with or without an end frame."""
         for stream in _STREAMS.values():
             line = self._buffers[stream].rest()
             if line is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ccterm import causes
@@ -37,14 +37,6 @@ class Pipeline:
     async def prepare(self, task: Task) -> None:
         """Make sure that runs of a task can start. Raises PreflightError with the fix."""
         await self._executor.prepare(task.image)
-
-    def trouble(self) -> str:
-        """Return why no run can start at the moment, or ""."""
-        return self._executor.trouble()
-
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `trouble` has changed."""
-        self._executor.watch(changed)
 
     async def carry_out(self, recorder: Recorder, control: RunControl) -> Run:
         """Take a run from its first step to its end. Never raises for what happens to the run; the record says it."""

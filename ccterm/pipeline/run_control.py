@@ -27,7 +27,7 @@ class RunControl:
 
     def __init__(self) -> None:
         self.asked: Ask = ""
-        self.alarm = asyncio.Event()
+        self.record_failed = asyncio.Event()
         """Set when the run can no longer be recorded: it is then stopped as if by the user."""
         self._step: asyncio.Task[object] | None = None
         self._abortable = False
@@ -39,7 +39,7 @@ class RunControl:
         if self._killed or (self.asked and abortable):
             step.close()
             raise StoppedEarly(now=self._killed)
-        task, alarm = asyncio.ensure_future(step), asyncio.ensure_future(self._stop_on_alarm())
+        task, watch = asyncio.ensure_future(step), asyncio.ensure_future(self._stop_without_record())
         self._step, self._abortable, self._control = task, abortable, control
         try:
             return await task
@@ -50,15 +50,15 @@ class RunControl:
                 raise StoppedEarly(now=self._killed) from None
             raise
         finally:
-            alarm.cancel()
+            watch.cancel()
             self._step, self._control = None, None
 
     @property
     def _killed(self) -> bool:
         return self.asked == "now"
 
-    async def _stop_on_alarm(self) -> None:
-        await self.alarm.wait()
+    async def _stop_without_record(self) -> None:
+        await self.record_failed.wait()
         await self.cancel()
 
     async def cancel(self, *, now: bool = False) -> None:

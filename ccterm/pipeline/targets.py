@@ -38,7 +38,7 @@ class Target(Protocol):
         ...
 
     async def deliver(self, judged: JudgedWork) -> str:
-        """Deliver work that the policy let pass. Returns "" once it is delivered, else the reason why it has to wait. Raises StepError."""
+        """Deliver work that the policy accepted. Returns "" once it is delivered, else the reason why it has to wait. Raises StepError."""
         ...
 
 

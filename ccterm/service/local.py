@@ -105,7 +105,7 @@ class LocalService(Service):
 
     async def _enqueue(self, run: Run, at_once: int | None = None) -> None:
         control = RunControl()
-        recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.alarm.set), self._store)
+        recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store)
         await asyncio.to_thread(self._store.save, run)  # before the transcript: one without a document would be lost
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
