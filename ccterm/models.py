@@ -140,6 +140,8 @@ class Task(Value):
     """Testing mode: changes come into the working copy without asking, unless a rule refuses them."""
     include: tuple[str, ...] = ()
     """Globs of ignored files that a snapshot includes."""
+    obeyed_settings: str = ""
+    """Which agent settings of the repository act: "" = none; "*" = all; else all, if the digest of their files is this one."""
     notes: tuple[str, ...] = ()
     """What the user should know before it starts."""
 

@@ -43,6 +43,8 @@ class Command:
     secrets: Mapping[str, SecretStr]
     private_home: bool
     keep: tuple[Keep, ...]
+    reads_repository: bool = False
+    """Whether the program would obey settings in the repository, so that the supervisor decides what of them acts."""
 
 
 class Agent(Protocol):

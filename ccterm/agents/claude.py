@@ -31,6 +31,7 @@ QUIET = {
     "DISABLE_ERROR_REPORTING": "1",
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # a background command would keep the process alive for 600 s after its result
     "CLAUDE_CODE_STARTUP_FAILURE_RESULTS": "1",
+    "CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": "1",  # how CLAUDE.md is read although the repository's settings are not
 }
 
 
@@ -64,6 +65,7 @@ class ClaudeAgent:
             secrets={"CLAUDE_CODE_OAUTH_TOKEN": launch.token} if launch.token else {},
             private_home=not local or launch.token is not None,
             keep=(Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session"),),
+            reads_repository=True,
         )
 
     def parser(self) -> StreamParser:
@@ -111,8 +113,9 @@ def _flags(launch: Launch, base_url: str) -> Sequence[str]:
     flags += ["--session-id", launch.session_id]
     flags += ["--max-turns", str(limits.max_turns)] if limits.max_turns else []
     flags += ["--max-budget-usd", f"{limits.budget_usd:.6f}".rstrip("0").rstrip(".")] if limits.budget_usd else []
-    # a repository's .claude/settings.json is obeyed without asking and could send the login to a server of its own
-    flags += ["--strict-mcp-config", "--settings", json.dumps({"env": {"ANTHROPIC_BASE_URL": base_url}})]
+    # in -p mode the CLI obeys a repository's settings without asking: hooks run, and its env sends the login to any server.
+    # The supervisor adds another list of sources for a repository that the user trusts
+    flags += ["--setting-sources", "user", "--strict-mcp-config", "--settings", json.dumps({"env": {"ANTHROPIC_BASE_URL": base_url}})]
     return flags
 
 
@@ -136,6 +139,7 @@ REFUSED_ARGS = {
     "--output-format": _OURS,
     "--verbose": _OURS,
     "--settings": "ccterm sets it, to keep the login away from other servers",
+    "--setting-sources": "ccterm sets it, to keep the repository's own settings from acting; see `ccterm trust`",
     "--session-id": _SESSION,
     "--resume": _SESSION,
     "--continue": _SESSION,

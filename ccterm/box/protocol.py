@@ -117,6 +117,15 @@ class Keep(TypedDict):
     to: str
 
 
+class RepositoryConfig(TypedDict):
+    """What the agent settings of the repository may do."""
+
+    obeyed: str
+    """"" = nothing; "*" = everything; else everything, if the digest of them is this one (`git.agent_files`)."""
+    hint: str
+    """What lets them act, for the user."""
+
+
 class SuperviseRequest(TypedDict):
     """Start an agent and supervise it to its end."""
 
@@ -140,6 +149,8 @@ class SuperviseRequest(TypedDict):
     keep: list[Keep]
     branch: NotRequired[str | None]
     """Name for the tree's branch, set before the agent starts."""
+    repository: NotRequired[RepositoryConfig | None]
+    """For Claude: its launch line is completed by what of the repository's own configuration may act."""
     grace_seconds: NotRequired[float]
     """How long the agent may take to exit after its last result; default 15."""
     termination_seconds: NotRequired[list[float]]

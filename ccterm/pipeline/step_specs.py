@@ -1,13 +1,14 @@
 """The steps of a run as values: from a task and what earlier steps reported to what an executor is asked to do."""
 
 import re
+import shlex
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
 from ccterm.executors.base import Artifact, Step
-from ccterm.models import RunId, Task
+from ccterm.models import ExecutionMode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
 
@@ -139,6 +140,17 @@ def _shell(
     )
 
 
+def _repository(task: Task) -> JsonValue:
+    """Return what the agent settings of the repository may do, and what the user does to change that."""
+    if task.execution_mode is ExecutionMode.DAGGER and task.remote_key:
+        hint = f'set claude_settings = true in [repo."{task.remote_key}"]'
+    elif task.repo.startswith("/"):
+        hint = f"run ccterm trust {shlex.quote(task.repo)}"
+    else:
+        hint = "run ccterm trust in a working copy and start the run from there"
+    return {"obeyed": task.obeyed_settings, "hint": hint}
+
+
 def agent(
     task: Task, launch: AgentLaunch, tree: Artifact, environment: CommandEnvironment, *, home: Artifact | None = None, last_use: bool
 ) -> Step:
@@ -159,6 +171,7 @@ def agent(
         "user": None,
         "branch": task.branch,
         "keep": [{"glob": keep["glob"], "to": keep["to"]} for keep in command.keep],
+        "repository": _repository(task) if command.reads_repository else None,
     }
     return Step(
         name="agent",

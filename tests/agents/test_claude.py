@@ -44,7 +44,7 @@ def test_in_a_container_the_launch_line_is_exactly_this() -> None:
     command = ClaudeAgent().command(LAUNCH.model_copy(update={"model": "sonnet"}))
     assert command.argv == (
         "claude", "-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose", "--include-partial-messages",
-        "--dangerously-skip-permissions", "--model", "sonnet", "--session-id", SESSION, "--strict-mcp-config",
+        "--dangerously-skip-permissions", "--model", "sonnet", "--session-id", SESSION, "--setting-sources", "user", "--strict-mcp-config",
         "--settings", '{"env": {"ANTHROPIC_BASE_URL": "https://api.anthropic.com"}}',
     )  # fmt: skip
 

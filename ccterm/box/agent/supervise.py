@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ccterm.box.agent.control import Orders
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
+from ccterm.box.agent.repository import NOTHING, Admission, admit
 from ccterm.box.agent.termination import SECONDS, TerminationSequence
 from ccterm.box.agent.turns import MessageReader, Turns
 from ccterm.box.process import child, tree
@@ -31,7 +32,9 @@ _NOTES: dict[StoppedBy, str] = {
 class Supervisor:
     """One agent, from start to report."""
 
-    def __init__(self, frames: QueuedFrames, request: SuperviseRequest, orders: Orders, agent: child.Child) -> None:
+    def __init__(
+        self, frames: QueuedFrames, request: SuperviseRequest, orders: Orders, agent: child.Child, admission: Admission = NOTHING
+    ) -> None:
         self._frames, self._request, self._orders, self._agent = frames, request, orders, agent
         self._signals = Signals()
         self._inlet = Inlet(agent.stdin)
@@ -41,6 +44,7 @@ class Supervisor:
             hold=request["hold"],
             hold_seconds=request["hold_seconds"],
             grace_seconds=request.get("grace_seconds", 15.0),
+            worded=admission.renamed,
         )
         self._outlets = (
             Outlet(agent.stdout, 1, frames, self._heard(MessageReader(self._turns.hear))),
@@ -163,10 +167,16 @@ def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseRepor
         if trouble:
             frames.note(f"the agent's tree is not on branch {branch}: {trouble}")
     try:
-        agent = child.start(request["argv"], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
+        admission = admit(request["cwd"], repository) if (repository := request.get("repository")) else NOTHING
+    except OSError as error:
+        return {"ok": False, "reason": "not_executable", "detail": f"the repository's instructions cannot be copied: {error.strerror}"}
+    if admission.note:
+        frames.note(admission.note)
+    try:
+        agent = child.start([*request["argv"], *admission.args], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
     except child.StartError as error:
         return {"ok": False, "reason": error.reason, "detail": error.detail}
-    return Supervisor(frames, request, orders, agent).run()
+    return Supervisor(frames, request, orders, agent, admission).run()
 
 
 _RENAME = 'git branch -M "$1" || git symbolic-ref HEAD "refs/heads/$1"'

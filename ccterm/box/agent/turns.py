@@ -34,7 +34,7 @@ class Notes(Protocol):
 
 
 class Turns:
-    """Our side of the conversation with one agent. Times are seconds of `clock`."""
+    """Our side of the conversation with one agent. Times are seconds of `clock`. worded: returns a message as this agent takes it."""
 
     def __init__(
         self,
@@ -45,8 +45,9 @@ class Turns:
         hold_seconds: float,
         grace_seconds: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
+        worded: Callable[[str], str] = str,
     ) -> None:
-        self._stdin, self._frames, self._clock = stdin, frames, clock
+        self._stdin, self._frames, self._clock, self._worded = stdin, frames, clock, worded
         self._hold, self._hold_seconds, self._grace_seconds = hold, hold_seconds, grace_seconds
         self._pending: dict[str, str] = {}
         self._waits_until: float | None = None
@@ -69,7 +70,7 @@ class Turns:
 
     def begin(self, prompt: str) -> None:
         """Send the prompt as the first user message."""
-        self._send({"type": "user", "message": {"role": "user", "content": prompt}})
+        self._send({"type": "user", "message": {"role": "user", "content": self._worded(prompt)}})
 
     def say(self, text: str) -> None:
         """Send a message of the user. Exactly one note answers it: when the agent takes it up, or when it no longer can."""
@@ -79,7 +80,7 @@ class Turns:
         self._stop_waiting()
         key = str(uuid.uuid4())
         self._pending[key] = text
-        self._send({"type": "user", "message": {"role": "user", "content": text}, "uuid": key})
+        self._send({"type": "user", "message": {"role": "user", "content": self._worded(text)}, "uuid": key})
 
     def interrupt(self) -> None:
         """Ask the agent to abort its turn."""
