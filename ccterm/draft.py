@@ -17,7 +17,7 @@ from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Duration, whole_text
 from ccterm.task_fields import FIELDS, TaskField
 
-__all__ = ["FIELDS", "Draft", "DraftFields", "TaskField", "anchored", "draft"]
+__all__ = ["FIELDS", "BatchFile", "Draft", "DraftFields", "TaskField", "anchored", "draft"]
 
 _PROMPT_LENGTH = 1_000_000
 
@@ -93,6 +93,14 @@ class Draft(Value):
     def allow(self) -> Allowances:
         """How far this task may go beyond the rules."""
         return Allowances(deletions=self.allow_deletions, lines=self.allow_lines, files=self.allow_files, paths=self.allow_path or ())
+
+
+class BatchFile(Value):
+    """The file that drafts were read from."""
+
+    path: str
+    digest: str
+    """Of the content that was read, as `ccterm trust` records it."""
 
 
 class DraftFields(TypedDict, total=False):

@@ -139,7 +139,7 @@ class Task(Value):
     yes: bool = False
     """Testing mode: changes come into the working copy without asking, unless a rule refuses them."""
     include: tuple[str, ...] = ()
-    """Globs of ignored files that a snapshot includes."""
+    """Patterns of ignored files that a snapshot includes; only trusted files of the working copy add some."""
     obeyed_settings: str = ""
     """Which agent settings of the repository act: "" = none; "*" = all; else all, if the digest of their files is this one."""
     notes: tuple[str, ...] = ()

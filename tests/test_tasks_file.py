@@ -368,7 +368,7 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(b"- prompt: a\n",))
     writer.start()
-    assert [entry.prompt for entry in read_tasks(pipe)] == ["a"]
+    assert [entry.prompt for entry in read_tasks(pipe).drafts] == ["a"]
     writer.join(10)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.errors import SettingsError, StateError
+from ccterm.git.agent_files import config_digest
 from ccterm.settings import PROJECT_FILE, Trust, load_project, trust_path
 
 SETUP = 'setup = "npm ci"\nverify = "npm test"\nbase = "develop"\nmodel = "opus"\ninclude = [".env.example"]\n'
@@ -119,8 +120,47 @@ def test_a_pipe_in_place_of_the_file_does_not_hang(tmp_path: Path, trust: Trust)
 
 
 def test_there_must_be_something_to_trust(tmp_path: Path, trust: Trust) -> None:
-    with pytest.raises(SettingsError, match="does not exist"):
+    with pytest.raises(SettingsError, match="nothing to trust"):
         trust_path(tmp_path, trust)
+    with pytest.raises(SettingsError, match="does not exist"):
+        trust_path(tmp_path / "none.yaml", trust)
+
+
+def test_everything_that_a_working_copy_may_say_is_trusted_at_once_and_named(tree: Path, trust: Trust) -> None:
+    (tree / ".worktreeinclude").write_text(".env\n")
+    (tree / ".claude").mkdir()
+    (tree / ".claude" / "settings.json").write_text("{}")
+    assert [path.name for path in trust_path(tree, trust).paths] == [PROJECT_FILE, ".worktreeinclude", ".claude"]
+    project = load_project(tree, trust)
+    assert project.include == (".env.example", ".env")
+    assert project.agent_settings == config_digest(str(tree))
+
+
+def test_what_cannot_be_trusted_is_named_and_the_rest_is_trusted(tree: Path, trust: Trust) -> None:
+    (tree / ".claude").symlink_to("elsewhere")
+    trusted = trust_path(tree, trust)
+    assert [path.name for path in trusted.paths] == [PROJECT_FILE]
+    assert trusted.reasons == ("the agent settings cannot be trusted: .claude is a link or no regular file, and trust goes by content",)
+
+
+def test_a_file_is_trusted_by_itself_wherever_it_is(tmp_path: Path, trust: Trust) -> None:
+    path = tmp_path / "tasks.yaml"
+    path.write_bytes(b"x" * (3 << 20))
+    assert trust_path(path, trust).paths == (path,)
+    assert trust.holds(path, path.read_bytes())
+    assert not trust.holds(path, b"x")
+
+
+def test_patterns_are_read_as_git_reads_them(tree: Path, trust: Trust) -> None:
+    (tree / ".worktreeinclude").write_bytes(b"# no\r\n\n.env  \nback\\  \n!x\r\n\xff\n/a/*.key\n")
+    trust_path(tree, trust)
+    assert load_project(tree, trust).include[1:] == (".env", "back\\ ", "!x", "\ufffd", "/a/*.key")
+
+
+def test_too_many_patterns_are_refused_in_a_sentence(tree: Path, trust: Trust) -> None:
+    (tree / ".worktreeinclude").write_text("a\n" * 1_001)
+    with pytest.raises(SettingsError, match="more than 1,000 patterns"):
+        load_project(tree, trust)
 
 
 def test_the_record_of_trust_is_private(tree: Path, trust: Trust, tmp_path: Path) -> None:

@@ -160,11 +160,14 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
     return ExitCode.OK
 
 
-def trust_directory(path: Path, *, as_json: bool) -> ExitCode:
-    """Trust the .ccterm.toml of a working copy as it is now."""
+def trust_files(path: Path, *, as_json: bool) -> ExitCode:
+    """Trust a batch file, or what of a working copy runs something here or hands something out, as it is now."""
     trusted = trust_path(path, Trust(state_dir().prepare().path))
     if as_json:
-        print_json({"trusted": str(trusted)})
-    else:
-        print_note(f"trusted as it is now: {trusted}")
+        print_json({"trusted": [str(each) for each in trusted.paths], "refused": list(trusted.reasons)})
+        return ExitCode.OK
+    for each in trusted.paths:
+        print_note(f"trusted as it is now: {each}")
+    for reason in trusted.reasons:
+        print_note(f"not trusted: {reason}")
     return ExitCode.OK

@@ -8,7 +8,7 @@ from pathlib import Path
 from ccterm import render
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_note, print_runs
-from ccterm.draft import Draft, draft
+from ccterm.draft import BatchFile, Draft, draft
 from ccterm.errors import UsageError
 from ccterm.events import Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
 from ccterm.models import ExecutionMode, PendingChange, Run
@@ -29,11 +29,11 @@ def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *
 
 def run_batch(file: Path, max_concurrent: int | None, execution_mode: str | None, *, as_json: bool) -> ExitCode:
     """Run the tasks of a file; return the exit code that its failures share."""
-    drafts = read_tasks(file)
+    drafts, source = read_tasks(file)
     if execution_mode:
         chosen = {"execution_mode": ExecutionMode(execution_mode)}
         drafts = [given if given.execution_mode else given.model_copy(update=chosen) for given in drafts]
-    return carry_out(_run(drafts, max_concurrent, as_json=as_json))
+    return carry_out(_run(drafts, max_concurrent, source=source, as_json=as_json))
 
 
 def _prompt(task: str | None, file: Path | None) -> str:
@@ -48,9 +48,11 @@ def _prompt(task: str | None, file: Path | None) -> str:
     return text
 
 
-async def _run(drafts: Sequence[Draft], max_concurrent: int | None, *, ask: bool = False, as_json: bool) -> ExitCode:
+async def _run(
+    drafts: Sequence[Draft], max_concurrent: int | None, *, source: BatchFile | None = None, ask: bool = False, as_json: bool
+) -> ExitCode:
     async with opened_service() as service:
-        queued = await service.submit(drafts, max_concurrent=max_concurrent)  # Ctrl-C ends it: nothing is recorded yet
+        queued = await service.submit(drafts, max_concurrent=max_concurrent, source=source)  # Ctrl-C ends it: nothing is recorded yet
         async with interruptible(service):
             await follow_all(service, queued, as_json=as_json)
         ended = [await service.find(run.id) for run in queued]

@@ -26,7 +26,7 @@ from ccterm.service.gates import BusyGate, CapacityGate, ExecutorGate, Gate, Und
 from ccterm.service.local import LocalService
 from ccterm.service.scheduler import StartupLimit
 from ccterm.service.task_resolver import TaskResolver
-from ccterm.settings import Settings, Trust, load_project, load_settings
+from ccterm.settings import Settings, Trust, load_settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 
@@ -41,12 +41,11 @@ async def serving(state: StateDir, environ: Mapping[str, str], connections: Conn
         store = await _opened_store(state, stack)
         executors = {mode: await stack.enter_async_context(made) for mode, made in _executors(settings, state, environ).items()}
         agents, under_way = _agents(settings, environ), UnderWay()
-        trust = Trust(state.path)
         service = LocalService(
             state=state,
             store=store,
             pipelines=await _pipelines(settings, state, environ, agents, executors, stack),
-            resolve=TaskResolver(settings, environ, agents, lambda directory: load_project(directory, trust)).resolve,
+            resolve=TaskResolver(settings, environ, agents, Trust(state.path)).resolve,
             machine=ThisMachine(state, environ),
             under_way=under_way,
             gates=_gates(under_way, executors, settings),

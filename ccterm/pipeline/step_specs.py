@@ -144,7 +144,7 @@ def _repository(task: Task) -> JsonValue:
     """Return what the agent settings of the repository may do, and what the user does to change that."""
     if task.execution_mode is ExecutionMode.DAGGER and task.remote_key:
         hint = f'set claude_settings = true in [repo."{task.remote_key}"]'
-    elif task.repo.startswith("/"):
+    elif task.repo.startswith("/") and task.repo != task.remote:
         hint = f"run ccterm trust {shlex.quote(task.repo)}"
     else:
         hint = "run ccterm trust in a working copy and start the run from there"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
-from ccterm.draft import Draft
+from ccterm.draft import BatchFile, Draft
 from ccterm.models import Allowances, Run, RunId, Task, Value
 
 if TYPE_CHECKING:  # the service builds commands
@@ -49,10 +49,11 @@ class Submit(ServiceCommand[list[Run]]):
     do: Literal["submit"] = "submit"
     drafts: tuple[Draft, ...]
     max_concurrent: int | None = None
+    source: BatchFile | None = None
 
     async def execute(self, service: "Service") -> list[Run]:
         """Return the queued runs."""
-        return await service.submit(self.drafts, max_concurrent=self.max_concurrent)
+        return await service.submit(self.drafts, max_concurrent=self.max_concurrent, source=self.source)
 
 
 class Plan(ServiceCommand[list[Task]]):

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from ccterm.draft import Draft, anchored
+from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import CctermError, UsageError
 from ccterm.events import Event, Held, Notice
 from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
@@ -40,14 +40,14 @@ class LocalService(Service):
         state: StateDir,
         store: Store,
         pipelines: Mapping[ExecutionMode, Pipeline],
-        resolve: Callable[[Draft], Task],
+        resolve: Callable[[Draft, BatchFile | None], Task],
         machine: Machine,
         under_way: UnderWay,
         gates: Sequence[Gate],
         applier: ChangeApplier,
         writers: Executor | None = None,
     ) -> None:
-        """Take what runs need. resolve: makes a task of a draft. writers: threads for transcripts; None = the loop's own."""
+        """Take what runs need. resolve: makes a task of a draft and the file that it is from. writers: threads for transcripts; None = the loop's own."""
         self.machine = machine
         self._state = state
         self._store = store
@@ -84,9 +84,9 @@ class LocalService(Service):
                 raise
             await self._scheduler.idle()
 
-    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks as one batch."""
-        tasks = await self.plan(drafts)
+        tasks = await self._tasks(drafts, source)
         await self._prepare(tasks)
         batch = BatchId(new_id())
         runs = [_fresh(task, batch) for task in tasks]
@@ -96,7 +96,10 @@ class LocalService(Service):
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
-        return await asyncio.gather(*(asyncio.to_thread(self._resolve, anchored(draft, Path.cwd())) for draft in drafts))
+        return await self._tasks(drafts)
+
+    async def _tasks(self, drafts: Sequence[Draft], source: BatchFile | None = None) -> list[Task]:
+        return await asyncio.gather(*(asyncio.to_thread(self._resolve, anchored(draft, Path.cwd()), source) for draft in drafts))
 
     async def _prepare(self, tasks: Sequence[Task]) -> None:
         """Make sure that all tasks can run in their execution mode before any of them is recorded."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
-from ccterm.draft import Draft, DraftFields, anchored, draft
+from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.service import commands
 from ccterm.service.reader import Reader
@@ -50,9 +50,12 @@ class Service(Reader):
     async def perform(self, command: commands.ServiceCommand[R]) -> R:
         """Carry out a command, here or in the daemon, and return its result."""
 
-    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
-        """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts."""
-        return await self.perform(commands.Submit(drafts=_anchored(drafts), max_concurrent=max_concurrent))
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
+        """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts.
+
+        source: the file that they were read from; what runs on this machine then needs its user's trust.
+        """
+        return await self.perform(commands.Submit(drafts=_anchored(drafts), max_concurrent=max_concurrent, source=source))
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""

@@ -1,34 +1,38 @@
 """From a draft to a task that can run: everything filled in from the settings, or one clear refusal before anything starts."""
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import run_login
-from ccterm.draft import Draft
+from ccterm.draft import BatchFile, Draft
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
 from ccterm.remotes import RemoteAddress
-from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings
+from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
 
+NEED_TRUST = ("setup", "verify", "agent_args", "skip_permissions")
+"""Fields of a task by which a batch file could run a command on this machine, or let the agent run it."""
+
 
 class TaskResolver:
-    """Makes tasks of drafts. project: reads a working copy's own .ccterm.toml."""
+    """Makes tasks of drafts. trust: the files that the user trusts."""
 
-    def __init__(
-        self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], project: Callable[[Path], Project]
-    ) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], trust: Trust) -> None:
         self._settings = settings
         self._environ = environ
         self._agents = agents
-        self._project = project
+        self._trust = trust
 
-    def resolve(self, draft: Draft) -> Task:
-        """Return the task. Raises UsageError (and its children) or PreflightError."""
+    def resolve(self, draft: Draft, source: BatchFile | None = None) -> Task:
+        """Return the task. source: the batch file that it is from. Raises UsageError (and its children) or PreflightError."""
         execution_mode = draft.execution_mode or self._settings.execution_mode
+        if source and execution_mode is ExecutionMode.LOCAL:
+            self._require_trust(draft, source)
         self._refuse_agent(draft, execution_mode)
         return self._for_branch(draft, execution_mode) if draft.branch else self._for_working_copy(draft, execution_mode)
 
@@ -36,10 +40,10 @@ class TaskResolver:
         origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
         self._refuse_execution_mode(execution_mode, origin.remote, draft.agent or self._settings.agent)
         repo = self._settings.for_repo(origin.remote.url_key)
-        project = self._trusted(origin.root) if origin.root else ProjectSettings()
+        project = self._project(origin.root) if origin.root else None
         task = self._task(draft, execution_mode, repo, project, notes=[origin.sentence] if origin.sentence else [])
         where = {"repo": origin.repo, "remote": origin.remote.url, "remote_key": origin.remote.url_key, "branch": draft.branch}
-        base = {"base": draft.base or project.base or repo.base, "base_given": draft.base is not None}
+        base = {"base": draft.base or (project and project.settings.base) or repo.base, "base_given": draft.base is not None}
         return task.model_copy(update={**where, **base, "allow_default_branch": bool(draft.allow_default_branch)})
 
     def _for_working_copy(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
@@ -48,9 +52,10 @@ class TaskResolver:
         copy = find_repository(draft.repo or ".", self._environ, Path.cwd())
         copy.require_rest()
         self._refuse_execution_mode(execution_mode, None, draft.agent or self._settings.agent)
-        repo, project = self._settings.for_repo(copy.key), self._trusted(copy.root)
+        repo, project = self._settings.for_repo(copy.key), self._project(copy.root)
         when = "once you approve them" if not draft.yes else "unless a rule refuses them"
-        task = self._task(draft, execution_mode, repo, project, notes=[f"changes come back into {copy.root} {when}"])
+        notes = [f"changes come back into {copy.root} {when}", *([project.include_note] if project.include_note else [])]
+        task = self._task(draft, execution_mode, repo, project, notes=notes)
         return task.model_copy(
             update={
                 "repo": str(copy.root),
@@ -62,26 +67,28 @@ class TaskResolver:
         )
 
     def _task(
-        self, draft: Draft, execution_mode: ExecutionMode, repo: RepoSettings, project: ProjectSettings, *, notes: Sequence[str]
+        self, draft: Draft, execution_mode: ExecutionMode, repo: RepoSettings, project: Project | None, *, notes: Sequence[str]
     ) -> Task:
+        own = project.settings if project else ProjectSettings()
         skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
         return Task(
             prompt=draft.prompt,
             repo="",
             execution_mode=execution_mode,
             agent=draft.agent or self._settings.agent,
-            model=draft.model or project.model or repo.model,
+            model=draft.model or own.model or repo.model,
             agent_args=draft.agent_args or (),
             message=draft.message,
             limits=_limits(draft, repo),
-            setup=draft.setup or project.setup or repo.setup,
+            setup=draft.setup or own.setup or repo.setup,
             setup_inputs=repo.setup_inputs,
-            verify=draft.verify or project.verify or repo.verify,
+            verify=draft.verify or own.verify or repo.verify,
             checkout=repo.checkout(),
             image=repo.image_choice(),
             hold=bool(draft.hold),
             skip_permissions=skip_permissions,
             allow=draft.allow,
+            obeyed_settings=_obeyed(execution_mode, repo, project),
             notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *notes),
         )
 
@@ -90,11 +97,20 @@ class TaskResolver:
         agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
         agent.command(Launch(session_id="", execution_mode=execution_mode, agent_args=draft.agent_args or ()))
 
-    def _trusted(self, working_copy: Path) -> ProjectSettings:
-        """Return a working copy's own settings, whose commands would run on this machine, if the user trusts them."""
-        project = self._project(working_copy)
+    def _project(self, working_copy: Path) -> Project:
+        """Return what a working copy says for itself, whose commands would run on this machine, if the user trusts them."""
+        project = load_project(working_copy, self._trust)
         project.require_trust()
-        return project.settings
+        return project
+
+    def _require_trust(self, draft: Draft, source: BatchFile) -> None:
+        """Refuse what would run something on this machine, or permit it, and is from a file that the user does not trust."""
+        found = [name for name in NEED_TRUST if getattr(draft, name)]
+        if found and self._trust.digest(Path(source.path)) != source.digest:
+            raise UsageError(
+                f"{source.path} sets {' and '.join(found)} for runs on this machine and is new or has changed",
+                f"read it, then run ccterm trust {shlex.quote(source.path)}; or use --mode dagger",
+            )
 
     def _refuse_execution_mode(self, execution_mode: ExecutionMode, remote: RemoteAddress | None, agent: str) -> None:
         """Refuse now what the executor would refuse later."""
@@ -106,6 +122,13 @@ class TaskResolver:
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
         if agent == ClaudeAgent.name:
             run_login(execution_mode, self._environ)
+
+
+def _obeyed(execution_mode: ExecutionMode, repo: RepoSettings, project: Project | None) -> str:
+    """Return which agent settings of the repository act: in a container by the user's choice, on this machine by their content alone."""
+    if execution_mode is ExecutionMode.DAGGER and repo.claude_settings:
+        return "*"
+    return project.agent_settings if project else ""
 
 
 def _warnings(execution_mode: ExecutionMode, *, skip_permissions: bool) -> Sequence[str]:

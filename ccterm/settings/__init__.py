@@ -1,6 +1,6 @@
 """The user's settings: one model over a TOML file, the environment and flags; and a working copy's own."""
 
-from ccterm.settings.load import Project, ProjectSettings, default_path, load_project, load_settings
+from ccterm.settings.load import default_path, load_settings
 from ccterm.settings.model import (
     SETUP_INPUTS,
     HostSettings,
@@ -12,7 +12,8 @@ from ccterm.settings.model import (
     Settings,
     TuiSettings,
 )
-from ccterm.settings.trust import PROJECT_FILE, Trust, trust_path
+from ccterm.settings.project import Project, ProjectSettings, load_project
+from ccterm.settings.trust import PROJECT_FILE, Trust, Trusted, digest_of, trust_path
 
 __all__ = [
     "PROJECT_FILE",
@@ -27,8 +28,10 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "Trust",
+    "Trusted",
     "TuiSettings",
     "default_path",
+    "digest_of",
     "load_project",
     "load_settings",
     "trust_path",

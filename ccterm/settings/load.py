@@ -1,17 +1,14 @@
-"""Where settings come from: the user's file, then the environment, then flags, the later one winning; and a working copy's .ccterm.toml."""
+"""Where settings come from: the user's file, then the environment, then flags, the later one winning."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from ccterm.errors import SettingsError
-from ccterm.settings.model import Settings, SettingsPart
+from ccterm.settings.model import Settings
 from ccterm.settings.problems import problem
 from ccterm.settings.toml_file import parse, read_bytes
-from ccterm.settings.trust import PROJECT_FILE, Trust
-from ccterm.settings.units import Base, Command, InsidePath
 
 ENVIRONMENT = {
     "CCTERM_STATE_DIR": "state_dir",
@@ -57,41 +54,3 @@ def _overridden(settings: Settings, values: Mapping[str, object], names: Mapping
         found = problem(error, Settings)
         raise SettingsError(found.text.replace(f'"{found.at[0]}"', names.get(str(found.at[0]), str(found.at[0]))), found.fix) from error
     return settings.model_copy(update={name: getattr(chosen, name) for name in values})
-
-
-class ProjectSettings(SettingsPart):
-    """The keys of a .ccterm.toml."""
-
-    setup: Command | None = None
-    verify: Command | None = None
-    base: Base | None = None
-    model: str | None = None
-    include: tuple[InsidePath, ...] = ()
-    """Globs of ignored files that a snapshot of the working copy includes."""
-
-
-class Project(SettingsPart):
-    """A working copy's own settings, and whether the user trusts their commands."""
-
-    path: Path
-    settings: ProjectSettings = Field(default_factory=ProjectSettings)
-    trusted: bool = True
-
-    def require_trust(self) -> None:
-        """Raise SettingsError when there are commands that the user has not trusted."""
-        commands = [name for name in ("setup", "verify") if getattr(self.settings, name)]
-        if commands and not self.trusted:
-            raise SettingsError(
-                f"{self.path} wants to run its {' and '.join(commands)} on this machine and is new or has changed",
-                f"read it, then run ccterm trust {self.path.parent}",
-            )
-
-
-def load_project(directory: Path, trust: Trust) -> Project:
-    """Return the content of a working copy's .ccterm.toml; all defaults when there is none. Raises SettingsError."""
-    path = Path(os.path.realpath(directory)) / PROJECT_FILE
-    content = read_bytes(path, follow=False, own=False)  # who owns it does not matter: trust is by content
-    if content is None:
-        return Project(path=path)
-    settings = parse(path, content, ProjectSettings)  # the very bytes whose trust is checked
-    return Project(path=path, settings=settings, trusted=trust.holds(path.parent, content))

@@ -115,6 +115,8 @@ class RepoSettings(LimitSettings):
     filter: Annotated[str, Field(pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")] | None = None
     submodules: bool = False
     lfs: bool = False
+    claude_settings: bool = False
+    """Whether the repository's own Claude settings (hooks, env, helpers, permissions, plugins, .mcp.json) act in containers."""
 
     @model_validator(mode="after")
     def _one_image(self) -> Self:

@@ -18,7 +18,7 @@ _KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*
 _HEADER = re.compile(r"\s*\[[^\[].*\]\s*(#.*)?")
 
 
-def read_bytes(path: Path, *, follow: bool = True, own: bool = True) -> bytes | None:
+def read_bytes(path: Path, *, follow: bool = True, own: bool = True, largest: int = _LARGEST) -> bytes | None:
     """Return the content of a small regular file, or None when there is none. Raises SettingsError.
 
     follow: whether it may be a symbolic link. own: refuse what another user made or can change.
@@ -31,15 +31,16 @@ def read_bytes(path: Path, *, follow: bool = True, own: bool = True) -> bytes | 
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", "fix or remove it") from error
     try:
-        _refuse_strange(path, os.fstat(descriptor), own=own)
-        return os.read(descriptor, _LARGEST)
+        _refuse_strange(path, os.fstat(descriptor), own=own, largest=largest)
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read(largest)
     finally:
         os.close(descriptor)
 
 
-def _refuse_strange(path: Path, info: os.stat_result, *, own: bool) -> None:
-    if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
-        raise SettingsError(f"{path} is not a regular file of at most 1 MiB", "fix or remove it")
+def _refuse_strange(path: Path, info: os.stat_result, *, own: bool, largest: int) -> None:
+    if not stat.S_ISREG(info.st_mode) or info.st_size > largest:
+        raise SettingsError(f"{path} is not a regular file of at most {largest >> 20} MiB", "fix or remove it")
     if own and (info.st_uid not in (0, os.geteuid()) or info.st_mode & 0o002):
         raise SettingsError(
             f"{path} is writable by other users, and it may contain commands to run", f"take ownership of it, and chmod o-w {path}"

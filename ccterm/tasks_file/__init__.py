@@ -2,6 +2,6 @@
 
 from ccterm.draft import Draft, draft
 from ccterm.tasks_file.nodes import MAX_TASKS
-from ccterm.tasks_file.read import MAX_BYTES, parse_tasks, read_tasks
+from ccterm.tasks_file.read import MAX_BYTES, TaskFile, parse_tasks, read_tasks
 
-__all__ = ["MAX_BYTES", "MAX_TASKS", "Draft", "parse_tasks", "read_tasks", "draft"]
+__all__ = ["MAX_BYTES", "MAX_TASKS", "Draft", "TaskFile", "parse_tasks", "read_tasks", "draft"]

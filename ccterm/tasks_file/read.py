@@ -4,11 +4,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ccterm.draft import FIELDS, Draft
+from ccterm.draft import FIELDS, BatchFile, Draft
 from ccterm.errors import TaskFileError
+from ccterm.settings import digest_of
 from ccterm.settings.problems import nearest, problem, quoted
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
 from ccterm.tasks_file.nodes import MAX_TASKS, FilePosition, Pair, ParseError, TaskNode, plain, position_of
@@ -21,8 +23,15 @@ _LIST = "write tasks as a list: - prompt: …"
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def read_tasks(path: Path) -> list[Draft]:
-    """Return the tasks of a batch file. Raises TaskFileError."""
+class TaskFile(NamedTuple):
+    """The tasks of a batch file, and which file they are from."""
+
+    drafts: list[Draft]
+    source: BatchFile
+
+
+def read_tasks(path: Path) -> TaskFile:
+    """Read a batch file. Raises TaskFileError."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size  # a pipe has 0
@@ -31,7 +40,7 @@ def read_tasks(path: Path) -> list[Draft]:
         raise TaskFileError(f"{path} cannot be read: {error.strerror}", "name a file of tasks, YAML or JSON Lines") from error
     if max(size, len(data)) > MAX_BYTES:
         raise TaskFileError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB", "split it")
-    return parse_tasks(data, str(path))
+    return TaskFile(parse_tasks(data, str(path)), BatchFile(path=os.path.realpath(path), digest=digest_of(data)))
 
 
 def parse_tasks(data: bytes, name: str) -> list[Draft]:

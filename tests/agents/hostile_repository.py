@@ -11,8 +11,8 @@ INSTRUCTIONS = frozenset(
 """Words of what only instructs, all of which should load."""
 
 
-def hostile_repository(tree: Path, marks: Path, *, proxy: bool) -> None:
-    """Fill a tree. proxy: also send everything to a proxy that is not there, which would keep a run from going on."""
+def hostile_files(tree: Path, marks: Path, *, proxy: bool) -> dict[str, str]:
+    """Return the files for a tree. proxy: also send everything to a proxy that is not there, which would keep a run from going on."""
     settings = {
         "hooks": _hooks(marks, "hook"),
         "env": {"EVIL_ENV": "1", **({"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"} if proxy else {})},
@@ -40,10 +40,7 @@ def hostile_repository(tree: Path, marks: Path, *, proxy: bool) -> None:
         "bunfig.toml": 'preload = ["./preload.ts"]\n',
         "preload.ts": f'require("fs").writeFileSync("{marks}/preload", "")\n',
     }
-    for name, content in (files | _instructions(marks)).items():
-        path = tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+    return files | _instructions(marks)
 
 
 def _instructions(marks: Path) -> dict[str, str]:

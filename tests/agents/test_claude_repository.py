@@ -15,9 +15,10 @@ from ccterm.agents.base import Launch
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.box.agent.repository import EVERYTHING, admit
 from ccterm.models import ExecutionMode
-from tests.agents.hostile_repository import EVENTS, INSTRUCTIONS, hostile_repository
+from tests.agents.hostile_repository import EVENTS, INSTRUCTIONS, hostile_files
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part, ToolUse, bash, say, use
+from tests.support.git import write_files
 
 pytestmark = pytest.mark.claude
 BODIES = frozenset(["PLAIN-BODY", "SKILL-BODY", "COMMAND-BODY"])
@@ -56,6 +57,10 @@ class Sessions:
         self.tree, self.marks, self.home = box / "work", box / "marks", box / "home"
         for directory in (self.tree, self.marks, self.home):
             directory.mkdir()
+
+    def fill(self, *, proxy: bool) -> None:
+        """Write the repository."""
+        write_files(self.tree, hostile_files(self.tree, self.marks, proxy=proxy))
 
     def trust_workspace(self) -> None:
         """Let the CLI itself count the tree as trusted, as below a directory that the user opened once."""
@@ -113,7 +118,7 @@ def sessions(claude_bin: Path, tmp_path: Path, api: MessagesServer) -> Sessions:
 
 
 def test_nothing_of_an_untrusted_repository_acts_and_all_that_instructs_loads(sessions: Sessions) -> None:
-    hostile_repository(sessions.tree, sessions.marks, proxy=True)
+    sessions.fill(proxy=True)
     sessions.trust_workspace()
     seen = sessions.run(use(skill("repo:plain")), use(skill("repo:tidy")), PROBE, say("Done."))
     assert seen.acted == frozenset()
@@ -126,7 +131,7 @@ def test_nothing_of_an_untrusted_repository_acts_and_all_that_instructs_loads(se
 
 
 def test_the_same_repository_acts_in_every_way_where_it_is_trusted(sessions: Sessions) -> None:
-    hostile_repository(sessions.tree, sessions.marks, proxy=False)
+    sessions.fill(proxy=False)
     sessions.trust_workspace()
     seen = sessions.run(PROBE, say("Done."), obeyed=EVERYTHING)
     hooks = {f"{name}-{event}" for name in ("hook", "local-hook", "shop-hook") for event in EVENTS}
@@ -136,8 +141,9 @@ def test_the_same_repository_acts_in_every_way_where_it_is_trusted(sessions: Ses
     assert seen.named("skills") == {"tidy", "plain"}
 
 
+@pytest.mark.slow
 def test_a_command_of_an_untrusted_repository_works_by_its_own_name(sessions: Sessions) -> None:
-    hostile_repository(sessions.tree, sessions.marks, proxy=True)
+    sessions.fill(proxy=True)
     seen = sessions.run(PROBE, prompt="/ship it")
     assert "COMMAND-BODY" in seen.told
     assert seen.denied == ["Bash"]

@@ -39,7 +39,7 @@ def test_one_line_says_what_was_left_out_and_how_to_change_that(tree: Path) -> N
     put(tree, **{".claude/settings.json": settings, ".mcp.json": '{"mcpServers": {"db": {}}}', ".claude/settings.local.json": "no JSON"})
     put(tree, **{".claude/skills/a/SKILL.md": "---\nallowed-tools: Bash\n---\n"})
     assert admitted(tree).note == (
-        "left out of the repository's own agent settings: .claude/settings.json (env, hooks), .claude/settings.local.json, .mcp.json (db), "
+        "left out of the repository's own agent settings: .claude/settings.json (hooks, env), .claude/settings.local.json, .mcp.json (db), "
         ".claude/skills (allowed-tools); to let them act: run ccterm trust /copy"
     )
 

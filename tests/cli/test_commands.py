@@ -122,6 +122,22 @@ def test_commands_of_a_working_copy_need_trust(state: Path, remote: Path, tmp_pa
     assert ccterm(*local(copy, "x")).returncode == 2
 
 
+def test_a_batch_file_runs_its_commands_here_once_it_is_trusted_and_until_it_changes(state: Path, remote: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.yaml"
+    prompt = json.dumps(script({"say": "ok"}))
+    task = f"prompt: {prompt}, repo: {remote}, branch: q, agent: scripted, mode: local, setup: touch {tmp_path}/there"
+    file.write_text(f"- {{{task}}}\n")
+    refused = ccterm("batch", str(file))
+    assert (refused.returncode, (tmp_path / "there").exists()) == (2, False)
+    assert f"{file} sets setup for runs on this machine" in refused.stderr
+    assert f"ccterm trust {file}" in refused.stderr
+    assert ccterm("trust", str(file)).returncode == 0
+    assert ccterm("batch", str(file)).returncode == 0
+    assert (tmp_path / "there").exists()
+    file.write_text(f"- {{{task}; id}}\n")
+    assert ccterm("batch", str(file)).returncode == 2
+
+
 def test_the_demo_delivers_three_of_four_and_leaves_only_records(state: Path) -> None:
     done = ccterm("demo", timeout=120)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from ccterm.errors import StepError, UsageError
 from ccterm.events import Notice, StepFinished, Synced
 from ccterm.models import Allowances, ExecutionMode, Mode, Run, State
 from ccterm.service.protocol import Service
+from ccterm.settings import Trust, trust_path
 from tests.support.core import script
 from tests.support.git import commit_files, git, make_repository
 from tests.workspace.trees import digest
@@ -224,9 +225,10 @@ async def test_what_the_user_ignores_is_left_out_and_reported(service: Service, 
     assert [(finding.rule, finding.paths) for finding in run.verdict.findings] == [("ignored", ("ignored/x",))]
 
 
-async def test_included_files_are_available_masked_and_never_brought_back(service: Service, copy: Path) -> None:
+async def test_included_files_are_available_masked_and_never_brought_back(service: Service, copy: Path, state_dir: Path) -> None:
     (copy / ".env").write_text("API_TOKEN=hush-hush-hush-1234\n")
     commit_files(copy, {".worktreeinclude": ".env\n"})
+    trust_path(copy, Trust(state_dir))
     task = script({"bash": "cat .env; echo MORE=1 >> .env"}, {"say": "ok"})
     run = await ended(service, for_copy(copy, task=task, yes=True))
     told = [event.model_dump_json() async for event in service.follow(run.id)]
@@ -234,6 +236,32 @@ async def test_included_files_are_available_masked_and_never_brought_back(servic
     assert "hush-hush" not in "".join(told)
     assert (run.reason, run.synced) == ("nothing_to_push", None)
     assert (copy / ".env").read_text() == "API_TOKEN=hush-hush-hush-1234\n"
+
+
+@pytest.mark.parametrize("files", [{".worktreeinclude": "*\n"}, {".ccterm.toml": 'include = ["*"]\n'}], ids=["worktreeinclude", "toml"])
+async def test_no_ignored_file_is_handed_out_by_what_the_user_has_not_read(service: Service, copy: Path, files: dict[str, str]) -> None:
+    commit_files(copy, {".gitignore": ".env\n*.pem\n"})
+    for name in (".env", "key.pem"):
+        (copy / name).write_text("PASSWORD=secret\n")
+    commit_files(copy, files)
+    run = await ended(service, for_copy(copy, task=script({"bash": "ls -A > seen.txt"}), yes=True))
+    seen = (copy / "seen.txt").read_text().split()
+    assert next(iter(files)) in seen
+    assert not {".env", "key.pem"} & set(seen)
+    notices = [event.text async for event in service.follow(run.id) if isinstance(event, Notice)]
+    assert [text for text in notices if f"run ccterm trust {copy}" in text and next(iter(files)) in text]
+
+
+async def test_trust_to_hand_files_out_ends_with_a_change(service: Service, copy: Path, state_dir: Path) -> None:
+    commit_files(copy, {".gitignore": ".env\n*.pem\n", ".worktreeinclude": "# keys stay\n*.pem  \n!key.pem\n"})
+    for name in (".env", "key.pem", "cert.pem"):
+        (copy / name).write_text("x\n")
+    trust_path(copy, Trust(state_dir))
+    await ended(service, for_copy(copy, task=script({"bash": "ls -A > seen.txt"}), yes=True))
+    assert {".env", "key.pem", "cert.pem"} & set((copy / "seen.txt").read_text().split()) == {"cert.pem"}
+    (copy / ".worktreeinclude").write_text("*\n")
+    await ended(service, for_copy(copy, task=script({"bash": "ls -A > seen.txt"}), yes=True))
+    assert not {".env", "key.pem", "cert.pem"} & set((copy / "seen.txt").read_text().split())
 
 
 async def test_a_local_agent_that_touches_the_git_directory_is_reported(service: Service, copy: Path) -> None:

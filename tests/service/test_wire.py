@@ -17,7 +17,7 @@ from ccterm.causes import Cause
 from ccterm.credentials.export import Exported
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import listening
-from ccterm.draft import Draft
+from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
 from ccterm.events import to_json
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
@@ -53,6 +53,7 @@ ALLOWANCES = st.builds(Allowances, deletions=COUNTS, lines=COUNTS, files=COUNTS,
 FIELDS: dict[str, st.SearchStrategy[object]] = {
     "drafts": st.lists(DRAFTS, max_size=3).map(tuple),
     "max_concurrent": st.none() | st.integers(1, 256),
+    "source": st.none() | st.builds(BatchFile, path=TEXTS, digest=TEXTS),
     "run": NAMES,
     "now": st.booleans(),
     "text": TEXTS,
@@ -112,6 +113,7 @@ RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromke
 EXAMPLES: dict[str, object] = {
     "drafts": (Draft(prompt="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
     "max_concurrent": 3,
+    "source": BatchFile(path="/tasks.yaml", digest="0" * 64),
     "run": "01",
     "now": True,
     "text": "go on",

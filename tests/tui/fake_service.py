@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ccterm.credentials.export import Exported
-from ccterm.draft import Draft
+from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
 from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
@@ -106,7 +106,7 @@ class FakeService(Service):
         """Carry out a command with the method of the same name."""
         return await command.execute(self)
 
-    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None) -> list[Run]:
+    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks."""
         self.at_once = max_concurrent
         for draft in drafts:

@@ -19,6 +19,8 @@ SERVERS = ".mcp.json"
 EVERYTHING = "*"
 _LARGEST = 256 * 1024
 _MOST_NAMES = 6
+_ACTING = ("hooks", "env", "apiKeyHelper", "permissions", "enabledPlugins")
+"""Settings that are named first."""
 _COMMAND = re.compile(r"/([A-Za-z0-9_.:-]+)(?=\s|\Z)")
 
 
@@ -92,6 +94,7 @@ def _keys(path: str, inside: str | None = None) -> list[str]:
         with open(descriptor, encoding="utf-8", errors="replace") as file:
             values = json.loads(file.read(_LARGEST))
         values = values.get(inside) if inside else values
-        return sorted(str(key)[:40] for key in values if key != "$schema")
+        names = {str(key)[:40] for key in values} - {"$schema"}
+        return [*(name for name in _ACTING if name in names), *sorted(names.difference(_ACTING))]
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return []

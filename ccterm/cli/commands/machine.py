@@ -18,11 +18,11 @@ def check(
     leave(print_checks(execution_mode, as_json=json))
 
 
-def trust(path: Annotated[Path, typer.Argument(help="A working copy with a .ccterm.toml.")] = Path(), json: Json = False) -> None:
-    """Let a working copy's .ccterm.toml run its commands here."""
-    from ccterm.cli.run_orders import trust_directory
+def trust(path: Annotated[Path, typer.Argument(help="A working copy, or a batch file.")] = Path(), json: Json = False) -> None:
+    """Trust files that run something here or hand something out, as they are now: those of a working copy, or a batch file."""
+    from ccterm.cli.run_orders import trust_files
 
-    leave(trust_directory(path, as_json=json))
+    leave(trust_files(path, as_json=json))
 
 
 def daemon(idle: Annotated[float, typer.Option(help="Seconds without runs and terminals after which it exits.")] = 600.0) -> None:

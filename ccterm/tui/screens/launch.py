@@ -179,7 +179,8 @@ class LaunchScreen(CctermScreen):
     async def _launch_file(self, service: "Service", path: Path) -> str:
         from ccterm.tasks_file import read_tasks  # deferred: slow to import
 
-        runs = await service.submit(await asyncio.to_thread(read_tasks, path))
+        drafts, source = await asyncio.to_thread(read_tasks, path)
+        runs = await service.submit(drafts, source=source)
         self.ccterm.find_new_runs(focus=runs[0].id)
         self.app.pop_screen()
         return f"{len(runs)} runs of {path.name} queued"

@@ -18,7 +18,6 @@ from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK
 from ccterm.workspace.repository import Repository
 
-INCLUDE_FILE = b".worktreeinclude"
 _GITLINK = b"%o" % GITLINK
 
 
@@ -52,19 +51,13 @@ def list_paths(git: Git, excludes_file: str) -> Listing:
 
 
 def list_included(git: Git, globs: Sequence[str], listing: Listing) -> list[bytes]:
-    """Return the ignored files that the globs or a .worktreeinclude match. Raises GitError."""
-    patterns = [word for glob in globs for word in ("--exclude", glob)]
-    if INCLUDE_FILE in listing.paths:
-        patterns.append(f"--exclude-from={os.path.join(_root(git), INCLUDE_FILE.decode())}")  # noqa: PTH118 - for git, as text
-    if not patterns:
+    """Return the ignored files that patterns of a .gitignore match. Raises GitError."""
+    if not globs:
         return []
+    patterns = [f"--exclude={glob}" for glob in globs]
     taken = set(listing.paths)
     found = git.fields("ls-files", "--others", "--ignored", "-z", *patterns)
     return sorted(path for path in found if path not in taken and not path.endswith(b"/"))
-
-
-def _root(git: Git) -> str:
-    return git.text("rev-parse", "--show-toplevel")
 
 
 _LINE = re.compile(r"""^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*(?:"([^"]*)"|'([^']*)'|([^#\s][^#\n]*))""", re.MULTILINE)
@@ -83,7 +76,7 @@ def included_variables(repository: Repository, globs: Sequence[str], excludes_fi
 
 
 def _texts(git: Git, root: Root, globs: Sequence[str], excludes_file: str) -> Iterator[tuple[bytes, str]]:
-    if not globs and not root.stat(INCLUDE_FILE):
+    if not globs:
         return
     for path in list_included(git, globs, list_paths(git, excludes_file)):
         with os.fdopen(root.open(path), "rb") as file:
