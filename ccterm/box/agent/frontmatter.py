@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 _HEAD = re.compile(r"\ufeff?---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"""(["']?)([A-Za-z][A-Za-z0-9_-]*)\1[ \t]*:(?:[ \t]+(.*))?""")
-_FLAGS = {"true": True, "false": False}
+_FLAGS = ("true", "false")
 
 
 def defused(text: str, keep: Collection[str]) -> tuple[str, set[str]]:
@@ -19,7 +19,7 @@ def defused(text: str, keep: Collection[str]) -> tuple[str, set[str]]:
     head = _HEAD.match(text)
     pairs = list(_pairs(head[1] if head else ""))
     kept = {key: value for key, value in pairs if key in keep}
-    lines = [f"{key}: {json.dumps(_FLAGS.get(value, value), ensure_ascii=False)}\n" for key, value in kept.items()]
+    lines = [f"{key}: {_quoted(value)}\n" for key, value in kept.items()]
     # a head is always written: else the next lines could be taken for one
     fresh = f"---\n{''.join(lines) or 'user-invocable: true' + chr(10)}---\n"
     return fresh + (text[head.end() :] if head else text), {key for key, _ in pairs if key not in keep}
@@ -53,6 +53,13 @@ def _value(first: str, more: list[str]) -> str:
     if whole.startswith("[") and whole.endswith("]"):
         return ", ".join(_unquoted(item.strip()) for item in whole[1:-1].split(","))
     return _unquoted(whole)
+
+
+def _quoted(value: str) -> str:
+    """Return a value as YAML and JSON both have it; what YAML cannot hold is left out."""
+    if value in _FLAGS:
+        return value
+    return json.dumps("".join(char for char in value if char.isprintable() or char in "\n\t"), ensure_ascii=False)
 
 
 def _unquoted(text: str) -> str:
