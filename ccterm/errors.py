@@ -8,6 +8,7 @@ CctermError
 │   ├── TaskFileError     a batch file that does not parse; has line and column
 │   └── UnknownRun        no run, or several, by that name
 ├── PreflightError        something that a run needs is missing: exit 3
+│   └── NoKeyring         this machine, or this session, has no keyring
 ├── StateError            the state directory or its store cannot be used
 ├── DaemonError           the process that carries runs out does not answer as it should
 └── StepError             a step could not be carried out; ends its run with a cause
@@ -62,6 +63,10 @@ class UnknownRun(UsageError):
 
 class PreflightError(CctermError):
     """Something that a run needs is missing on this machine."""
+
+
+class NoKeyring(PreflightError):
+    """There is no keyring."""
 
 
 class StateError(CctermError):

@@ -2,16 +2,15 @@
 
 import asyncio
 import shutil
-import sys
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
-from ccterm.credentials.claude import TOKEN_NAME, StoredLogin, own_login, run_login
-from ccterm.errors import CctermError, PreflightError, SettingsError
+from ccterm.credentials.checks import LoginCheck, secret_checks
+from ccterm.credentials.claude import Logins
+from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
 from ccterm.settings import Settings
@@ -20,7 +19,6 @@ from ccterm.state_dir import StateDir
 CHECK_SECONDS = 10.0
 ENOUGH_BYTES = 1024**3
 Status = Literal["pass", "warn", "fail"]
-_LOG_IN = f"run claude and type /login, or export {TOKEN_NAME} (claude setup-token)"
 
 
 async def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> AsyncGenerator[CheckResult, None]:
@@ -47,9 +45,13 @@ async def _bounded(check: Check, seconds: float) -> CheckResult:
     return result.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
-def core_checks(settings: Settings, state: StateDir, environ: Mapping[str, str], execution_mode: ExecutionMode) -> Sequence[Check]:
+def core_checks(
+    settings: Settings, state: StateDir, environ: Mapping[str, str], execution_mode: ExecutionMode, logins: Logins | None = None
+) -> Sequence[Check]:
     """Return the checks that are not the executor's own. Containers bring their own Claude CLI."""
-    common = (LoginCheck(execution_mode, environ), StateCheck(state), DiskCheck(state.path))
+    logins = logins or Logins(api_key=settings.api_key)
+    secrets = secret_checks(settings, environ, logins)
+    common: tuple[Check, ...] = (LoginCheck(execution_mode, environ, logins), *secrets, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
         return common
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))
@@ -79,44 +81,6 @@ class ClaudeCheck:
                 INSTALL.replace(CLAUDE_VERSION, self._wanted),
             )
         return _answer(self, "pass", f"the Claude CLI {version}")
-
-
-class LoginCheck:
-    """There is a Claude login that runs can use. No part of it is shown, and no request is made."""
-
-    name, group = "login", "claude"
-
-    def __init__(self, execution_mode: ExecutionMode, environ: Mapping[str, str], *, platform: str = sys.platform) -> None:
-        self._execution_mode = execution_mode
-        self._environ = environ
-        self._platform = platform
-
-    async def run(self) -> CheckResult:
-        """Ask which login runs would use; for the user's own, look at what the CLI keeps of it."""
-        try:
-            login = await asyncio.to_thread(run_login, self._execution_mode, self._environ)
-            if login.kind == "user login":
-                return self._of_user(await asyncio.to_thread(own_login, self._environ, platform=self._platform))
-        except (PreflightError, SettingsError) as error:
-            return _answer(self, "fail", error.message, error.fix)
-        if login.kind == "env":
-            return _answer(self, "pass", f"{TOKEN_NAME} is set")
-        return _answer(self, "pass", f"an exported Claude login{_left(login.expires)}")
-
-    def _of_user(self, stored: StoredLogin | None) -> CheckResult:
-        if stored is None:
-            key = "; ANTHROPIC_API_KEY is set but not used, because it would bill the API" if self._environ.get("ANTHROPIC_API_KEY") else ""
-            return _answer(self, "fail", f"no Claude login{key}", _LOG_IN)
-        match stored.state:
-            case "good":
-                return _answer(self, "pass", f"a login in {stored.where}{_left(stored.expires)}")
-            case "expired":  # the CLI renews it by itself
-                text = f"the login in {stored.where} has expired and will be renewed"
-                return _answer(self, "warn", text, "run claude once before many agents start")
-            case "empty":
-                return _answer(self, "fail", f"the login in {stored.where} is empty or expired", _LOG_IN)
-            case _:
-                return _answer(self, "fail", f"{stored.where} cannot be read", _LOG_IN)
 
 
 class StateCheck:
@@ -161,10 +125,3 @@ class DiskCheck:
 
 def _answer(check: Check, status: Status, text: str, fix: str = "") -> CheckResult:
     return CheckResult(name=check.name, group=check.group, status=status, text=text, fix=fix)
-
-
-def _left(expires: datetime | None) -> str:
-    if expires is None:
-        return ""
-    hours = (expires - datetime.now(UTC)).total_seconds() / 3600
-    return f", valid for {hours:.0f} h" if hours >= 1 else ", valid for less than an hour"

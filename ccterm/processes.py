@@ -16,6 +16,9 @@ from ccterm.models import Value
 if TYPE_CHECKING:
     import subprocess
 
+PIPE_BYTES = 16 * 1024
+"""What every system's pipes hold."""
+
 
 class ProcessMark(Value):
     """Identifies a process forever: its pid, when it started, and in which boot of the machine."""
@@ -77,15 +80,21 @@ class CommandResult(NamedTuple):
 
 
 def run_command(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None, seconds: float, limit: int = 64 * 1024, stderr: bool = False
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None,
+    seconds: float,
+    limit: int = 64 * 1024,
+    stderr: bool = False,
+    stdin: bytes = b"",
 ) -> CommandResult:
-    """Run a program without terminal, input or shell, and return how it ended.
+    """Run a program without terminal or shell, and return how it ended.
 
     env: its whole environment; None = ours. limit: how many bytes of output are kept; 0 = the output goes to /dev/null. stderr: whether that
-    belongs to the output. After `seconds` the program is killed with everything in its process group. Raises TimeoutError then, and another
-    OSError when it cannot be started.
+    belongs to the output. stdin: its whole input, at most 16 KiB. After `seconds` the program is killed with everything in its process group.
+    Raises TimeoutError then, and another OSError when it cannot be started.
     """
-    return _Command(argv, env, seconds, limit, stderr=stderr).run()
+    return _Command(argv, env, seconds, limit, stderr=stderr, stdin=stdin).run()
 
 
 async def run_command_async(
@@ -104,8 +113,10 @@ async def run_command_async(
 class _Command:
     """One program in a process group of its own."""
 
-    def __init__(self, argv: Sequence[str | Path], env: Mapping[str, str] | None, seconds: float, limit: int, *, stderr: bool) -> None:
-        self._argv, self._env, self._limit, self._stderr = argv, env, limit, stderr
+    def __init__(
+        self, argv: Sequence[str | Path], env: Mapping[str, str] | None, seconds: float, limit: int, *, stderr: bool, stdin: bytes = b""
+    ) -> None:
+        self._argv, self._env, self._limit, self._stderr, self._stdin = argv, env, limit, stderr, stdin
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,7 +156,12 @@ class _Command:
             if self._stopped:
                 raise TimeoutError(f"{self._argv[0]} was stopped before it started")
             env = dict(self._env) if self._env is not None else None
-            self._process = subprocess.Popen(self._argv, env=env, stdin=null, stdout=out, stderr=err, start_new_session=True)
+            given = _pipe_with(self._stdin) if self._stdin else null
+            try:
+                self._process = subprocess.Popen(self._argv, env=env, stdin=given, stdout=out, stderr=err, start_new_session=True)
+            finally:
+                if given != null:
+                    os.close(given)
             return self._process
 
     def _read(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, bool]:
@@ -161,6 +177,18 @@ class _Command:
             kept += block[:room]
             cut = cut or len(block) > room
         raise TimeoutError
+
+
+def _pipe_with(data: bytes) -> int:
+    """Return the end to read from of a pipe that holds the data already: writing it later could block."""
+    if len(data) > PIPE_BYTES:
+        raise ValueError(f"more than {PIPE_BYTES} bytes of input")
+    readable, writable = os.pipe()
+    try:
+        os.write(writable, data)
+    finally:
+        os.close(writable)
+    return readable
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

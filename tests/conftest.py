@@ -17,7 +17,7 @@ CLAUDE_VERSION = "2.1.330"
 SLOW_TIMEOUT = 1500.0
 
 _LEAKS = re.compile(
-    r"CCTERM_(?!TEST_ROUNDS$|CLAUDE_BIN$|REQUIRE_CLAUDE$)|GIT_|GH_|GITHUB_|GITLAB_|ANTHROPIC_|CLAUDE|SSH_A|XDG_|EMAIL$|IS_SANDBOX$|(https?|all|no)_proxy$",
+    r"CCTERM_(?!TEST_ROUNDS$|CLAUDE_BIN$|REQUIRE_CLAUDE$)|GIT_|GH_|GITHUB_|GITLAB_|ANTHROPIC_|CLAUDE|SSH_A|XDG_|DBUS_|PYTHON_KEYRING|EMAIL$|IS_SANDBOX$|(https?|all|no)_proxy$",
     re.IGNORECASE,
 )
 
@@ -49,6 +49,7 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_TERMINAL_PROMPT", "0")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return home
 
 

@@ -23,6 +23,7 @@ STARTS_PROGRAMS = {
     "box.process.tree": "ps, where there is no /proc",
     "box.scripted.actions": "an agent's own commands",
     "box.scripted.misbehaviour": "an agent's own processes",
+    "cli.auth_setup": "claude setup-token, on the user's terminal",
     "cli.tty_guard": "the terminal",
     "daemon.spawn": "the daemon",
     "executors.dagger.cli_session": "a Dagger session",
@@ -37,7 +38,7 @@ STARTERS = {
 DESCENDS = {
     "git.rooted": "directories that are not ours",
     "state_dir": "our own directories",
-    "credentials.export": "the one directory of exported logins",
+    "credentials.secret_file": "the one directory of stored and exported logins",
 }
 READERS = {
     "the paths of a tree": ("ls-tree", "git.tree"),

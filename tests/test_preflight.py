@@ -1,9 +1,7 @@
 """Preflight: every answer comes when it is there, none waits for ever, none shows a secret, and each fault has its fix."""
 
 import asyncio
-import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
-from ccterm.preflight import ClaudeCheck, DiskCheck, LoginCheck, StateCheck, core_checks, run_checks
+from ccterm.preflight import ClaudeCheck, DiskCheck, StateCheck, core_checks, run_checks
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
@@ -114,58 +112,6 @@ async def test_a_missing_claude_cli_says_how_to_install_it(tmp_path: Path) -> No
 async def test_a_claude_cli_that_hangs_is_ended(cli: MakeCli, tmp_path: Path) -> None:
     result = await answer(ClaudeCheck(ClaudeAgent(str(cli("exec sleep 300"))), CLAUDE_VERSION), seconds=0.5)
     assert result.text == "no answer within 0.5 s"
-
-
-async def test_a_token_in_the_environment_is_a_login(isolation: Path) -> None:
-    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}))
-    assert (result.status, result.text) == ("pass", "CLAUDE_CODE_OAUTH_TOKEN is set")
-
-
-async def test_a_token_with_odd_characters_is_refused(isolation: Path) -> None:
-    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "CLAUDE_CODE_OAUTH_TOKEN": f"{TOKEN}\x00"}))
-    assert (result.status, "is not a token" in result.text) == ("fail", True)
-
-
-@pytest.mark.parametrize(
-    ("oauth", "status", "words"),
-    [
-        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 5 * 3600 + 60}, "pass", "valid for 5 h"),
-        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": 60}, "pass", "less than an hour"),
-        ({"accessToken": TOKEN, "refreshToken": TOKEN, "expiresAt": -60}, "warn", "has expired and will be renewed"),
-        ({"accessToken": TOKEN, "expiresAt": -60}, "fail", "is empty or expired"),
-        ({"accessToken": ""}, "fail", "is empty or expired"),
-        ({}, "fail", "cannot be read"),
-    ],
-    ids=range(6),
-)
-async def test_the_clis_own_login_is_looked_at(isolation: Path, oauth: dict[str, object], status: str, words: str) -> None:
-    if isinstance(left := oauth.get("expiresAt"), int):
-        oauth = {**oauth, "expiresAt": int((time.time() + left) * 1000)}
-    (isolation / ".claude").mkdir()
-    (isolation / ".claude" / ".credentials.json").write_text(json.dumps({"claudeAiOauth": oauth}))
-    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation)}))
-    assert result.status == status
-    assert words in result.text
-
-
-async def test_no_login_says_how_to_log_in(isolation: Path) -> None:
-    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "PATH": os.environ["PATH"]}, platform="linux"))
-    assert (result.status, result.text) == ("fail", "no Claude login")
-    assert "claude setup-token" in result.fix
-
-
-async def test_an_api_key_is_no_login_and_that_is_said(isolation: Path) -> None:
-    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "ANTHROPIC_API_KEY": TOKEN}, platform="linux"))
-    assert "ANTHROPIC_API_KEY is set but not used" in result.text
-
-
-@pytest.mark.parametrize(("code", "status"), [(0, "pass"), (44, "fail")])
-async def test_on_a_mac_the_keychain_is_asked_whether_there_is_a_login(isolation: Path, tmp_path: Path, code: int, status: str) -> None:
-    program = tmp_path / "security"
-    program.write_text(f'#!/bin/sh\n[ "$*" = "find-generic-password -s Claude Code-credentials" ] && exit {code}\nexit 99\n')
-    program.chmod(0o755)
-    result = await answer(LoginCheck(ExecutionMode.LOCAL, {"HOME": str(isolation), "PATH": str(tmp_path)}, platform="darwin"))
-    assert result.status == status
 
 
 async def test_a_state_directory_that_can_be_used_is_made(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ccterm.processes import CommandResult, ProcessMark, run_command, run_command_async
+from ccterm.processes import PIPE_BYTES, CommandResult, ProcessMark, run_command, run_command_async
 from tests.support.waiting import until, wait_until
 
 
@@ -62,6 +62,13 @@ def script(text: str) -> list[str]:
 def test_a_command_gets_its_own_environment_and_no_input() -> None:
     found = run_command(script("import os, sys; print(os.environ['NAME'], repr(sys.stdin.read()))"), env={"NAME": "x"}, seconds=60)
     assert found == CommandResult(0, b"x ''\n", cut=False)
+
+
+def test_a_command_may_be_given_its_input() -> None:
+    found = run_command(script("import sys; print(len(sys.stdin.read()))"), env=None, seconds=60, stdin=b"x" * PIPE_BYTES)
+    assert found == CommandResult(0, b"%d\n" % PIPE_BYTES, cut=False)
+    with pytest.raises(ValueError, match="input"):
+        run_command(["true"], env=None, seconds=60, stdin=b"x" * (PIPE_BYTES + 1))
 
 
 def test_the_errors_of_a_command_belong_to_its_output_on_request() -> None:

@@ -29,6 +29,8 @@ class Launch(Value):
     skip_permissions: bool = False
     token: SecretStr | None = None
     """A Claude login for the box; None = the user's own HOME and login (local executor only)."""
+    token_name: str = "CLAUDE_CODE_OAUTH_TOKEN"
+    """The environment variable in which the agent gets the token."""
     base_url: str | None = None
     mcp: bool = False
     """Whether its private HOME holds MCP_FILE."""

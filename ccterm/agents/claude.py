@@ -62,7 +62,7 @@ class ClaudeAgent:
         return Command(
             argv=(str(self.found()) if local else "claude", *_flags(launch, base_url or API), *_servers(launch), *launch.agent_args),
             env=env,
-            secrets={"CLAUDE_CODE_OAUTH_TOKEN": launch.token} if launch.token else {},
+            secrets={launch.token_name: launch.token} if launch.token else {},
             private_home=not local or launch.token is not None,
             keep=(Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session"),),
             reads_repository=True,

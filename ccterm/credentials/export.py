@@ -1,123 +1,99 @@
 """Exports the user's Claude login for containers: ~/.claude-container/.credentials.json, an access token without a refresh token.
 
-A copy that could refresh itself would log the user out. So the copy lives as long as its access token, some hours, and is renewed
-from the login that the Claude CLI keeps fresh. Nothing of Claude's own is written.
+A copy that could refresh itself would log the user out. So the copy lives as long as its access token, some hours, and is made again from
+the login that the Claude CLI keeps fresh. Nothing of Claude's own is written. `scripts/export-claude-credentials.sh` does the same without
+ccterm; what one of them writes or refuses, the other does.
 """
 
 import json
-import os
-import secrets
-import stat
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
 
-from pydantic import SecretStr
-
-from ccterm.credentials.claude import EXPORTED, StoredLogin, file_login, home, keychain_login
+from ccterm.credentials.keychain import keychain_login
+from ccterm.credentials.login import StoredLogin, home
+from ccterm.credentials.login_sources import EXPORTED, own_file, read_login
+from ccterm.credentials.secret_file import write_secret
 from ccterm.errors import PreflightError
+from ccterm.models import Value, now
 
-_LOG_IN = "run claude and type /login, then try again"
+_LOG_IN = "run claude and type /login, or ccterm auth setup for a token that lasts a year"
+_RENEW = "run claude once, which renews it, then export again; or ccterm auth setup for a token that lasts a year"
 
 
-@dataclass(frozen=True)
-class Exported:
-    """Where the copy is, and how long it is valid."""
+class Exported(Value):
+    """Where the copy is, how long it is valid, and whether it is the same token as before."""
 
     path: Path
     until: datetime
+    same: bool = False
 
-
-@dataclass(frozen=True)
-class _AccessToken:
-    """What containers may have of a login: everything but the refresh token."""
-
-    token: SecretStr
-    scopes: tuple[str, ...]
-    until: datetime
-    subscription: str | None
-
-    @classmethod
-    def of(cls, login: StoredLogin | None) -> Self | None:
-        """Return the access token of a login, or None if something is missing."""
-        if login is None or not login.token or login.scopes is None or login.expires is None or login.expires.timestamp() <= 0:
-            return None
-        return cls(login.token, login.scopes, login.expires, login.subscription)
-
-    def document(self) -> bytes:
-        """Return the file's content."""
-        shown = {"accessToken": self.token.get_secret_value(), "scopes": self.scopes, "expiresAt": int(self.until.timestamp() * 1000)}
-        more = {"subscriptionType": self.subscription} if self.subscription else {}
-        return json.dumps({"claudeAiOauth": shown | more}).encode()
+    @property
+    def sentence(self) -> str:
+        """What came of it, in words."""
+        left = self.until - now()
+        words = f"{'the same token as before' if self.same else 'a new token'}, {_spelled(left)} left"
+        more = "; run claude once, or ccterm auth setup for a token that lasts a year" if self.same or left < timedelta(hours=1) else ""
+        return f"{words}{more}"
 
 
 def export_login(env: Mapping[str, str], *, platform: str = sys.platform) -> Exported:
     """Write the copy from the freshest login there is. Raises PreflightError, which says how to log in and never shows a value."""
-    stored = (file_login(env), keychain_login(env) if platform == "darwin" else None)
-    found = [token for login in stored if (token := _AccessToken.of(login))]
-    if not found:
-        raise PreflightError("there is no Claude login to export", _LOG_IN)
-    freshest = max(found, key=lambda token: token.until)
-    if freshest.until <= datetime.now(UTC):
-        when = f"{freshest.until.astimezone():%H:%M}"
-        raise PreflightError(f"the Claude login expired {when}", "run claude once, which renews it, then export again")
-    if "user:inference" not in freshest.scopes:
-        raise PreflightError("the Claude login may not be used for requests", _LOG_IN)
-    return Exported(_write(home(env) / EXPORTED, freshest.document()), freshest.until)
+    found, path = _logins(env, platform), home(env) / EXPORTED
+    chosen = _freshest(found)
+    before = read_login(path)
+    write_secret(path, _document(chosen))
+    return Exported(path=path, until=_end(chosen), same=before is not None and before.token == chosen.token)
 
 
-def _write(path: Path, data: bytes) -> Path:
-    """Write the file whole or not at all, readable by this user alone from the start."""
+def remove_export(env: Mapping[str, str]) -> list[str]:
+    """Remove the copy. Returns its path if there was one. Raises PreflightError."""
+    path = home(env) / EXPORTED
     try:
-        directory = _open_directory(path.parent)
-        try:
-            _refuse_planted(directory, path)
-            _replace(directory, path.name, data)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise PreflightError(f"{path} cannot be written: {error.strerror}", f"look at {path.parent}, then try again") from error
-    return path
-
-
-def _open_directory(path: Path) -> int:
-    """Return a descriptor of the directory, created if need be; the file goes into this one, whatever happens to its name later."""
-    with suppress(FileExistsError):  # an existing one is checked below
-        path.mkdir(mode=0o700)
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    info = os.fstat(descriptor)
-    if info.st_uid != os.geteuid() or info.st_mode & 0o022:
-        os.close(descriptor)
-        raise PreflightError(f"{path} belongs to another user or can be written to by others", f"chmod 700 {path}")
-    os.fchmod(descriptor, 0o700)
-    return descriptor
-
-
-def _refuse_planted(directory: int, path: Path) -> None:
-    try:
-        info = os.stat(path.name, dir_fd=directory, follow_symlinks=False)
+        path.unlink()
     except FileNotFoundError:
-        return
-    if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
-        raise PreflightError(f"{path} is not a regular file of this user", "move it away")
+        return []
+    except OSError as error:
+        raise PreflightError(f"{path} cannot be removed: {error.strerror}", "remove it by hand") from error
+    return [str(path)]
 
 
-def _replace(directory: int, name: str, data: bytes) -> None:
-    unfinished = f"{name}.{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(unfinished, flags, 0o600, dir_fd=directory)
+def _logins(env: Mapping[str, str], platform: str) -> list[StoredLogin]:
+    """Return the user's logins, in the keychain and in the Claude CLI's own file. Raises PreflightError when only a closed keychain is left."""
+    in_file, closed = read_login(own_file(env)), None
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)  # an umask may have removed our own permissions
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
-    except OSError:
-        os.unlink(unfinished, dir_fd=directory)
-        raise
-    os.fsync(directory)
+        in_keychain = keychain_login(env) if platform == "darwin" else None
+    except PreflightError as error:
+        in_keychain, closed = None, error
+    found = [stored for stored in (in_keychain, in_file) if stored]
+    if closed and all(stored.problem or stored.expires_ms is None for stored in found):
+        raise closed
+    return found
+
+
+def _freshest(found: list[StoredLogin]) -> StoredLogin:
+    usable = [stored for stored in found if not stored.problem and stored.expires_ms is not None]
+    if not usable:
+        problem = next((f"the Claude login in {stored.where} {stored.problem or 'does not say when it expires'}" for stored in found), "")
+        raise PreflightError(problem or "there is no Claude login to export", _LOG_IN)
+    freshest = max(usable, key=lambda stored: stored.expires_ms or 0)
+    if trouble := freshest.trouble(now()):
+        raise PreflightError(f"the Claude login in {freshest.where} {trouble}", _RENEW)
+    return freshest
+
+
+def _document(login: StoredLogin) -> bytes:
+    token = login.token.get_secret_value() if login.token else ""
+    shown = {"accessToken": token, "scopes": login.scopes, "expiresAt": login.expires_ms}
+    more = {"subscriptionType": login.subscription} if login.subscription else {}
+    return json.dumps({"claudeAiOauth": shown | more}).encode() + b"\n"
+
+
+def _end(login: StoredLogin) -> datetime:
+    return login.expires_at or now()
+
+
+def _spelled(left: timedelta) -> str:
+    minutes = max(0, round(left.total_seconds() / 60))
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
+from ccterm.credentials.claude import Logins
 from ccterm.credentials.sources import source_variables
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections, listening
@@ -40,12 +41,12 @@ async def serving(state: StateDir, environ: Mapping[str, str], connections: Conn
     async with AsyncExitStack() as stack:
         store = await _opened_store(state, stack)
         executors = {mode: await stack.enter_async_context(made) for mode, made in _executors(settings, state, environ).items()}
-        agents, under_way = _agents(settings, environ), UnderWay()
+        agents, under_way, logins = _agents(settings, environ), UnderWay(), Logins(api_key=settings.api_key)
         service = LocalService(
             state=state,
             store=store,
-            pipelines=await _pipelines(settings, state, environ, agents, executors, stack),
-            resolve=TaskResolver(settings, environ, agents, Trust(state.path)).resolve,
+            pipelines=await _pipelines(settings, state, environ, logins, agents, executors, stack),
+            resolve=TaskResolver(settings, environ, agents, Trust(state.path), logins).resolve,
             machine=ThisMachine(state, environ),
             under_way=under_way,
             gates=_gates(under_way, executors, settings),
@@ -67,6 +68,7 @@ async def _pipelines(
     settings: Settings,
     state: StateDir,
     environ: Mapping[str, str],
+    logins: Logins,
     agents: Mapping[str, Agent],
     executors: Mapping[ExecutionMode, Executor],
     stack: AsyncExitStack,
@@ -76,7 +78,9 @@ async def _pipelines(
     startup = StartupLimit()
     pipelines = {}
     for mode, executor in executors.items():
-        contexts = RunContextFactory(settings, environ, agents=agents, executor=executor, startup=startup, sockets=sockets, state=state)
+        contexts = RunContextFactory(
+            settings, environ, logins=logins, agents=agents, executor=executor, startup=startup, sockets=sockets, state=state
+        )
         pipelines[mode] = Pipeline(executor, contexts, state)
     return pipelines
 

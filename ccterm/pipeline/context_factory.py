@@ -6,8 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
-from ccterm.credentials.claude import ClaudeLogin
+from ccterm.credentials.claude import Logins
 from ccterm.credentials.git import GitAccess
+from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.executors.base import Executor, ServiceContainer
 from ccterm.models import Manifest, Mode, Run, Task, now
 from ccterm.pipeline.agent_home import HomeFiles
@@ -43,6 +44,7 @@ class RunContextFactory:
         settings: Settings,
         environ: Mapping[str, str],
         *,
+        logins: Logins,
         agents: Mapping[str, Agent],
         executor: Executor,
         startup: StartupSlots,
@@ -51,6 +53,7 @@ class RunContextFactory:
     ) -> None:
         self._settings = settings
         self._environ = environ
+        self._logins = logins
         self._agents = agents
         self._executor = executor
         self._startup = startup
@@ -61,7 +64,7 @@ class RunContextFactory:
         """Return what a run needs from its first step to its last. Raises CctermError if a credential or a program is missing."""
         task = run.task
         agent = agent_by_name(task.agent, self._agents)
-        credentials = RunCredentials.resolve(task, self._settings, self._environ)
+        credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
         self._warn_of_expiry(task, credentials.login, recorder)
         return RunContext(
             work=self._work(run, recorder, credentials),
@@ -78,11 +81,11 @@ class RunContextFactory:
 
     def for_recovery(self, run: Run, recorder: Recorder) -> WorkContext:
         """Return what it takes to commit and keep the work of a lost run. Raises CctermError if a credential is missing."""
-        return self._work(run, recorder, RunCredentials.resolve(run.task, self._settings, self._environ))
+        return self._work(run, recorder, RunCredentials.resolve(run.task, self._settings, self._environ, self._logins, for_agent=False))
 
     def for_delivery(self, run: Run, recorder: Recorder) -> DeliveryContext:
         """Return what it takes to push a run's kept work. Raises CctermError if a credential is missing."""
-        credentials = RunCredentials.resolve(run.task, self._settings, self._environ)
+        credentials = RunCredentials.resolve(run.task, self._settings, self._environ, self._logins, for_agent=False)
         return DeliveryContext(self._work(run, recorder, credentials), self._remote(credentials.git))
 
     def _work(self, run: Run, recorder: Recorder, credentials: RunCredentials) -> WorkContext:
@@ -101,7 +104,7 @@ class RunContextFactory:
         cap = self._settings.policy.max_file_mb << 20
         return WorkingCopy(run.task, self._state, self._environ, cap, self._state.snapshot(run.id))
 
-    def _launch(self, task: Task, agent: Agent, login: ClaudeLogin | None) -> AgentLaunch:
+    def _launch(self, task: Task, agent: Agent, login: Login | None) -> AgentLaunch:
         base_url, reaches = self._api()
         launch = Launch(
             session_id=str(uuid.uuid4()),
@@ -110,16 +113,18 @@ class RunContextFactory:
             agent_args=task.agent_args,
             limits=task.limits,
             skip_permissions=task.skip_permissions,
-            token=login.token if login else None,
+            token=login.value if login else None,
+            token_name=login.variable if login else TOKEN_NAME,
             base_url=base_url,
             mcp=self._settings.mcp is not None,
         )
         home = HomeFiles(Path(self._environ.get("HOME", "/")) / ".claude", self._settings.home, self._settings.mcp)
         return AgentLaunch(agent, agent.command(launch), home, self._sockets, self._startup, reaches)
 
-    def _warn_of_expiry(self, task: Task, login: ClaudeLogin | None, recorder: Recorder) -> None:
-        if login and login.expires and (login.expires - now()).total_seconds() < task.limits.wall_seconds:
-            recorder.notice(f"the Claude login expires at {login.expires.astimezone():%H:%M}, before this run's time limit", "warn")
+    def _warn_of_expiry(self, task: Task, login: Login | None, recorder: Recorder) -> None:
+        ends = login.expires_at if login and login.value else None
+        if ends and (ends - now()).total_seconds() < task.limits.wall_seconds:
+            recorder.notice(f"the Claude login expires at {ends.astimezone():%H:%M}, before this run's time limit", "warn")
 
     def _services(self) -> tuple[ServiceContainer, ...]:
         return tuple(

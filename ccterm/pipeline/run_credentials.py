@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.causes import Cause
-from ccterm.credentials.claude import ClaudeLogin, run_login
+from ccterm.credentials.claude import Logins
 from ccterm.credentials.git import GitAccess, git_access
+from ccterm.credentials.login import Login
 from ccterm.credentials.sources import user_secrets
 from ccterm.errors import PreflightError, StepError, UsageError
 from ccterm.executors.local.environment import looks_secret
@@ -29,42 +30,49 @@ class RunCredentials:
     """A run's credentials. user: step -> environment name -> value. included: secrets in the ignored files that a snapshot includes."""
 
     git: GitAccess
-    login: ClaudeLogin | None
+    login: Login | None
     user: Mapping[str, Mapping[str, SecretStr]]
     included: Mapping[str, str]
 
     @classmethod
-    def resolve(cls, task: Task, settings: Settings, environ: Mapping[str, str]) -> "RunCredentials":
-        """Read every credential of a run. Blocks. Raises SettingsError, PreflightError and StepError(auth)."""
+    def resolve(
+        cls, task: Task, settings: Settings, environ: Mapping[str, str], logins: Logins, *, for_agent: bool = True
+    ) -> "RunCredentials":
+        """Read every credential of a run. Blocks. Raises SettingsError, PreflightError and StepError(auth).
+
+        for_agent: whether an agent will need the login; where kept work is only delivered, its absence is no obstacle.
+        """
         return cls(
             git=git_access(parse_remote(task.remote or task.repo), settings, environ),
-            login=_login(task, environ),
-            user={step: user_secrets(settings, step, environ) for step in STEPS_WITH_SECRETS},
+            login=_login(task, environ, logins, required=for_agent),
+            user=user_secrets(settings, STEPS_WITH_SECRETS, environ, logins.keyring),
             included=dict(_included(task, environ)),
         )
 
     def masker(self) -> Masker:
         """Return a masker for all of them."""
-        return Masker({**self.included, **dict(self._named())})
+        return Masker(list(dict.fromkeys((*self.included.items(), *self._named()))))
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """Yield every value under a name that may be shown."""
         for name, value in self.git.secrets.items():
             yield name, value.get_secret_value()
-        if self.login and self.login.token:
-            yield "the Claude login", self.login.token.get_secret_value()
+        for name, value in self.login.named_secrets if self.login else ():
+            yield name, value.get_secret_value()
         for values in self.user.values():
             for name, value in values.items():
                 yield name, value.get_secret_value()
 
 
-def _login(task: Task, environ: Mapping[str, str]) -> ClaudeLogin | None:
+def _login(task: Task, environ: Mapping[str, str], logins: Logins, *, required: bool) -> Login | None:
     """Return the login of the agent, None if it needs none. Raises StepError(auth), SettingsError."""
     if task.agent != ClaudeAgent.name:
         return None
     try:
-        return run_login(task.execution_mode, environ)
+        return logins.login_for(task.execution_mode, environ)
     except PreflightError as error:
+        if not required:
+            return None
         raise StepError(Cause.AUTH, error.message, error.fix) from error
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
-from ccterm.credentials.claude import run_login
+from ccterm.credentials.claude import Logins
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import PreflightError, UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
@@ -22,11 +22,12 @@ NEED_TRUST = ("setup", "verify", "agent_args", "skip_permissions")
 class TaskResolver:
     """Makes tasks of drafts. trust: the files that the user trusts."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], trust: Trust) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], trust: Trust, logins: Logins) -> None:
         self._settings = settings
         self._environ = environ
         self._agents = agents
         self._trust = trust
+        self._logins = logins
 
     def resolve(self, draft: Draft, source: BatchFile | None = None) -> Task:
         """Return the task. source: the batch file that it is from. Raises UsageError (and its children) or PreflightError."""
@@ -121,7 +122,7 @@ class TaskResolver:
         if remote and remote.kind == "path":
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
         if agent == ClaudeAgent.name:
-            run_login(execution_mode, self._environ)
+            self._logins.login_for(execution_mode, self._environ)
 
 
 def _obeyed(execution_mode: ExecutionMode, repo: RepoSettings, project: Project | None) -> str:

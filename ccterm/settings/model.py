@@ -221,6 +221,8 @@ class Settings(SettingsPart):
     """Another address for the Claude API."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    api_key: bool = False
+    """Whether ANTHROPIC_API_KEY, which bills the API, is used where there is no other Claude login."""
     home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")
     """Which parts of ~/.claude are copied into the agent's home."""
     mcp: PlacedPath | None = None

@@ -28,7 +28,8 @@ def programs(tmp_path: Path) -> MakeProgram:
 
 @pytest.fixture
 def env(tmp_path: Path, isolation: Path) -> dict[str, str]:
-    return {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(isolation)}
+    no_keyring = {"PYTHON_KEYRING_BACKEND": os.environ["PYTHON_KEYRING_BACKEND"]}
+    return {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(isolation), **no_keyring}
 
 
 def settings(**tables: object) -> Settings:

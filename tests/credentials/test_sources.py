@@ -77,7 +77,7 @@ def test_a_failing_command_is_named_without_its_output(env: dict[str, str], prog
         ("cmd:/dev/null", "cannot be started"),
         ("cmd:give 'open", "an unclosed quote"),
         ("cmd:", "is empty"),
-        ("keyring:github", "comes with a later version"),
+        ("keyring:github", "there is no keyring, which should hold github of ccterm"),
         (SECRET, "unknown kind"),
         (f"file:/{SECRET}", "unknown kind"),
     ],
@@ -106,15 +106,26 @@ def test_a_grandchild_that_holds_the_output_does_not_block(env: dict[str, str], 
 
 def test_user_secrets_go_to_the_steps_they_name(env: dict[str, str]) -> None:
     chosen = settings(secrets={"NPM": {"from": "env:A"}, "KEY": {"from": "env:B", "steps": ["setup", "agent"]}})
-    given = {step: user_secrets(chosen, step, {**env, "A": "a", "B": "b"}) for step in ("setup", "agent", "verify")}
+    given = user_secrets(chosen, ("setup", "agent", "verify"), {**env, "A": "a", "B": "b"})
     assert {step: sorted(values) for step, values in given.items()} == {"setup": ["KEY", "NPM"], "agent": ["KEY"], "verify": []}
     assert given["agent"]["KEY"].get_secret_value() == "b"
 
 
 def test_a_secret_that_cannot_be_read_names_its_table(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"\[secrets.NPM\]: the environment variable A is not set"):
-        user_secrets(settings(secrets={"NPM": {"from": "env:A"}}), "setup", env)
+        user_secrets(settings(secrets={"NPM": {"from": "env:A"}}), ["setup"], env)
+
+
+def test_a_source_is_asked_once_for_all_steps(env: dict[str, str], programs: MakeProgram, tmp_path: Path) -> None:
+    programs("give", f"echo >> {tmp_path / 'asked'}; echo {SECRET}")
+    user_secrets(settings(secrets={"KEY": {"from": "cmd:give", "steps": ["setup", "agent", "verify"]}}), ["setup", "agent", "verify"], env)
+    assert len((tmp_path / "asked").read_text()) == 1
+
+
+def test_a_secret_reaches_the_agent_only_when_that_is_written_out(env: dict[str, str]) -> None:
+    given = user_secrets(settings(secrets={"NPM": {"from": "env:A"}}), ["setup", "agent", "verify"], {**env, "A": "a"})
+    assert {step: list(values) for step, values in given.items()} == {"setup": ["NPM"], "agent": [], "verify": []}
 
 
 def test_a_secret_that_no_step_wants_is_never_fetched(env: dict[str, str]) -> None:
-    assert user_secrets(settings(secrets={"NPM": {"from": "cmd:missing-program"}}), "agent", env) == {}
+    assert user_secrets(settings(secrets={"NPM": {"from": "cmd:missing-program"}}), ["agent"], env) == {"agent": {}}

@@ -169,7 +169,7 @@ def test_a_container_cannot_use_a_bare_path_as_its_remote(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("outside")
 def test_without_a_login_for_containers_the_fix_is_named() -> None:
-    assert "claude setup-token" in refused(*URL)
+    assert "ccterm auth setup" in refused(*URL)
 
 
 def test_an_image_without_what_boxes_need_is_refused_at_once(

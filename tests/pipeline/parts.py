@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.causes import Cause
+from ccterm.credentials.claude import Logins
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Boxes, Check, Executor, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
@@ -113,7 +114,9 @@ def recorder_of(state: StateDir, task: Task) -> Recorder:
 def contexts(state: StateDir, executor: Executor, sockets: Path, *agents: Agent, environ: Mapping[str, str]) -> RunContextFactory:
     """Return a factory for runs of some agents."""
     by_name = {agent.name: agent for agent in agents or (ScriptedAgent(),)}
-    return RunContextFactory(Settings(), environ, agents=by_name, executor=executor, startup=Unlimited(), sockets=sockets, state=state)
+    return RunContextFactory(
+        Settings(), environ, logins=Logins(), agents=by_name, executor=executor, startup=Unlimited(), sockets=sockets, state=state
+    )
 
 
 @asynccontextmanager

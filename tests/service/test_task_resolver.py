@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.agents.base import ScriptedAgent
+from ccterm.credentials.claude import Logins
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import UsageError
 from ccterm.git.agent_files import config_digest
@@ -35,7 +36,7 @@ class Resolving:
         """Return the task of a draft, which is from the batch file if its content is given."""
         given = {"prompt": "x", "repo": str(self._remote), "branch": "q", "agent": "scripted", "execution_mode": "local", **fields}
         source = BatchFile(path=str(self.file), digest=digest_of(from_file)) if from_file is not None else None
-        resolver = TaskResolver(self.settings, os.environ, {"scripted": ScriptedAgent()}, self.trust)
+        resolver = TaskResolver(self.settings, os.environ, {"scripted": ScriptedAgent()}, self.trust, Logins())
         return resolver.resolve(Draft.model_validate(given), source)
 
 

@@ -187,7 +187,7 @@ class Laptop:
         yield "built"
 
     async def export_login(self) -> Exported:
-        return Exported(Path("/login.json"), datetime(2026, 3, 2, tzinfo=UTC))
+        return Exported(path=Path("/login.json"), until=datetime(2026, 3, 2, tzinfo=UTC))
 
 
 async def test_what_concerns_the_machine_is_asked_of_the_one_that_was_given_and_of_no_daemon(echo: Echo) -> None:

@@ -231,7 +231,7 @@ class FakeService(Service):
     async def export_login(self) -> Exported:
         """Export the login."""
         self._called("export")
-        return Exported(self.directory / "login.json", self.clock() + timedelta(hours=8))
+        return Exported(path=self.directory / "login.json", until=self.clock() + timedelta(hours=8))
 
     async def make_image(self) -> AsyncIterator[str]:
         """Yield the output that the test has set, and wait for the end."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ccterm import __version__
-from ccterm.cli.commands import launch, machine, runs
+from ccterm.cli.commands import auth, launch, machine, runs
 from ccterm.cli.commands.flags import leave
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _images = typer.Typer(help="Build, list and remove the images that containers are made of.", no_args_is_help=True)
+_auth = typer.Typer(help="The Claude login of runs: store a token for a year, export, show, remove.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -53,6 +54,11 @@ for command in (
     machine.trust, machine.check,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(_auth, name="auth")
+_auth.command()(auth.setup)
+_auth.command()(auth.export)
+_auth.command()(auth.status)
+_auth.command()(auth.logout)
 app.add_typer(_images, name="image")
 _images.command("build")(machine.build_image)
 _images.command("show")(machine.show_images)

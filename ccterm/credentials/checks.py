@@ -1,0 +1,105 @@
+"""Preflight questions about logins, tokens and secrets. No part of a value is shown."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from ccterm.credentials.claude import NO_LOGIN, Logins
+from ccterm.credentials.keyring_client import Keyring
+from ccterm.credentials.login import API_KEY_NAME, TOKEN_NAME
+from ccterm.credentials.login_sources import LOG_IN, OWN, RENEW, LoginSource
+from ccterm.credentials.setup_token import VALID, WARN_AFTER
+from ccterm.credentials.sources import resolve_source, source_name
+from ccterm.errors import PreflightError, SettingsError
+from ccterm.models import CheckResult, ExecutionMode
+from ccterm.settings import Settings
+from ccterm.settings.model import SecretSettings
+
+Status = Literal["pass", "warn", "fail"]
+_REPLACE = "ccterm auth setup stores another one"
+
+
+class LoginCheck:
+    """There is a Claude login that runs can use: the one that `login_for` gives them. No request is made."""
+
+    name, group = "login", "claude"
+
+    def __init__(self, execution_mode: ExecutionMode, environ: Mapping[str, str], logins: Logins) -> None:
+        self._execution_mode, self._environ, self._logins = execution_mode, environ, logins
+
+    async def run(self) -> CheckResult:
+        """Ask which login runs would use; of the user's own, look at what the CLI keeps of it."""
+        try:
+            login = await asyncio.to_thread(self._logins.login_for, self._execution_mode, self._environ, anew=True)
+            sources = await asyncio.to_thread(self._logins.survey, self._execution_mode, self._environ)
+        except (PreflightError, SettingsError) as error:
+            return self._answer("fail", error.message, error.fix)
+        chosen = next((source for source in sources if source.chosen), None)
+        if chosen is None:
+            return self._answer("fail", *NO_LOGIN)
+        return self._of_user(chosen) if login.kind == "own" else self._of_run(chosen, login.kind)
+
+    def _of_run(self, source: LoginSource, kind: str) -> CheckResult:
+        text = (
+            f"{source.name} is set"
+            if source.name in (TOKEN_NAME, API_KEY_NAME)
+            else f"a Claude login: {source.name}{left(source.expires_at)}"
+        )
+        if kind == "setup-token" and source.expires_at and source.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
+            return self._answer("warn", text, _REPLACE)
+        if kind == "access-token":
+            return self._answer("pass", f"{text}; a setup-token would last a year (ccterm auth setup)")
+        return self._answer("pass", text)
+
+    def _of_user(self, own: LoginSource) -> CheckResult:
+        match own.level:
+            case "usable":
+                return self._answer("pass", f"a login in {own.name}{left(own.expires_at)}")
+            case "renewable":  # the CLI renews it by itself
+                text = f"the login in {own.name} {own.state} and will be renewed"
+                return self._answer("warn", text, f"before many agents start: {RENEW}")
+            case "missing":
+                key = f"; {API_KEY_NAME} is set but not used, because it would bill the API" if self._environ.get(API_KEY_NAME) else ""
+                return self._answer("fail", f"no Claude login{key}", LOG_IN)
+            case _:
+                return self._answer("fail", own.state if own.name == OWN else f"the login in {own.name} {own.state}", LOG_IN)
+
+    def _answer(self, status: Status, text: str, fix: str = "") -> CheckResult:
+        return CheckResult(name=self.name, group=self.group, status=status, text=text, fix=fix)
+
+
+class SecretCheck:
+    """One [secrets] table of the settings has its secret."""
+
+    group = "secrets"
+
+    def __init__(self, name: str, secret: SecretSettings, environ: Mapping[str, str], keyring: Keyring) -> None:
+        self.name = f"secret {name}"
+        self._variable, self._secret, self._environ, self._keyring = name, secret, environ, keyring
+
+    async def run(self) -> CheckResult:
+        """Ask its source."""
+        source, steps = self._secret.source, ", ".join(self._secret.steps)
+        text = f"{self._variable} from {source_name(source)}, for {steps or 'no step'}"
+        try:
+            await asyncio.to_thread(resolve_source, source, self._environ, keyring=self._keyring)
+        except SettingsError as error:
+            return CheckResult(name=self.name, group=self.group, status="fail", text=f"{text}: {error.message}", fix=error.fix)
+        return CheckResult(name=self.name, group=self.group, status="pass", text=f"{text}: resolved")
+
+
+def secret_checks(settings: Settings, environ: Mapping[str, str], logins: Logins) -> list[SecretCheck]:
+    """Return one question for each [secrets] table."""
+    return [SecretCheck(name, secret, environ, logins.keyring) for name, secret in settings.secrets.items()]
+
+
+def left(expires: datetime | None) -> str:
+    """Return for how long something is still valid, as the end of a sentence."""
+    if expires is None:
+        return ""
+    remaining = expires - datetime.now(UTC)
+    if remaining > timedelta(days=2):
+        return f", valid for {remaining.days} days"
+    hours = remaining.total_seconds() / 3600
+    return f", valid for {hours:.0f} h" if hours >= 1 else ", valid for less than an hour"

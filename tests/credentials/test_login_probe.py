@@ -1,0 +1,69 @@
+"""One request proves a login; what is said of the answer is in words of ours, without the value and without the API's words."""
+
+import pytest
+from pydantic import SecretStr
+
+from ccterm.credentials.login import Login, LoginKind
+from ccterm.credentials.login_probe import Proof, prove
+from tests.servers.messages_api import MessagesServer
+from tests.servers.model_script import Cut, Part, Refuse
+
+TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
+
+
+def login(kind: LoginKind) -> Login:
+    return Login(kind=kind, source="x", value=SecretStr(TOKEN))
+
+
+async def proof(kind: LoginKind, part: Part) -> Proof:
+    with MessagesServer() as server:
+        server.script("ok", part)
+        found = await prove(login(kind), server.origin)
+    assert TOKEN not in repr(found)
+    assert "refused by the test" not in repr(found)
+    return found
+
+
+async def test_one_request_of_one_token_proves_a_login() -> None:
+    with MessagesServer() as server:
+        found = await prove(login("setup-token"), f"{server.origin}/")
+    [call] = server.calls
+    assert (found.valid, found.sentence) == (True, "the Claude API accepted the login")
+    assert (call.headers["authorization"], call.headers["anthropic-beta"]) == (f"Bearer {TOKEN}", "oauth-2025-04-20")
+    assert (call.user_texts, "x-api-key" in call.headers) == (("ok",), False)
+
+
+async def test_an_api_key_is_sent_as_one() -> None:
+    with MessagesServer() as server:
+        await prove(login("api-key"), server.origin)
+    assert (server.calls[0].headers["x-api-key"], "authorization" in server.calls[0].headers) == (TOKEN, False)
+
+
+REFUSALS: list[tuple[LoginKind, str]] = [
+    ("setup-token", "the setup-token has expired or was revoked"),
+    ("access-token", "refused the login"),
+    ("api-key", "refused the key"),
+]
+
+
+@pytest.mark.parametrize(("kind", "words"), REFUSALS)
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_login_says_which(kind: LoginKind, words: str, status: int) -> None:
+    found = await proof(kind, Refuse(status, "authentication_error"))
+    assert (found.valid, words in found.sentence, bool(found.fix)) == (False, True, True)
+
+
+async def test_a_limit_proves_that_the_login_is_known() -> None:
+    assert (await proof("setup-token", Refuse(429, "rate_limit_error"))).valid
+
+
+@pytest.mark.parametrize(
+    ("part", "words"), [(Refuse(529, "overloaded_error"), "proves nothing"), (Cut("before"), "cannot be reached")], ids=["busy", "cut"]
+)
+async def test_an_api_that_does_not_answer_proves_nothing(part: Part, words: str) -> None:
+    found = await proof("setup-token", part)
+    assert (found.valid, words in found.sentence, bool(found.fix)) == (None, True, True)
+
+
+async def test_the_users_own_login_is_not_ours_to_prove() -> None:
+    assert (await prove(Login(kind="own", source="x"))).valid is None
