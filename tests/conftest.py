@@ -1,10 +1,12 @@
 """Fixtures for all tests; above all, no test sees this user's logins, configuration or ccterm's own state."""
 
+import gc
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import hypothesis
 import pytest
 
 from tests.support import git as support
+from tests.support.core import ccterm_here
 
 CLAUDE_VERSION = "2.1.330"
 SLOW_TIMEOUT = 1500.0
@@ -26,6 +29,7 @@ hypothesis.settings.load_profile("ccterm")
 
 _numbers = count()
 MakeRemote = Callable[..., Path]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of garbage collection, which would look through all of it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +83,12 @@ def make_remote(tmp_path: Path) -> MakeRemote:
         return support.make_remote(tmp_path / name, files or {"README.md": "# Example\n"}, branch)
 
     return make
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command line in this process: command(*args, cwd=, stdin=)."""
+    return partial(ccterm_here, monkeypatch=monkeypatch)
 
 
 @pytest.fixture(scope="session")

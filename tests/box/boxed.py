@@ -25,7 +25,7 @@ class Running:
         self._host: socket.socket | None = None
         self._listener = self._listen(box, request.get("control")) if listen else None
         self.process = subprocess.Popen(
-            [sys.executable, "-I", str(lib), program, "request.json"],
+            [sys.executable, "-I", "-S", str(lib), program, "request.json"],
             cwd=box,
             env={"PATH": os.environ["PATH"], PARENT_WATCH: "stdin", **env},
             stdin=subprocess.PIPE,

@@ -1,7 +1,9 @@
 """A box in which resolve, checkout, commit and push run one after the other on one remote, for tests of these programs."""
 
 import base64
+import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -97,9 +99,30 @@ class GitBox:
         return [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]]
 
 
-def box_on(directory: Path, prepare: Callable[[Path], object] = lambda _: None, files: Mapping[str, str] | None = None) -> GitBox:
+_templates: dict[Path, GitBox] = {}
+
+
+def checked_out(directory: Path, files: Mapping[str, support.FileBody]) -> GitBox:
+    """Return a checked-out box in a test's directory, on a remote beside it with one commit of `files`.
+
+    Each content is checked out once and then copied, as executors copy it from box to box.
+    """
+    key = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
+    template = directory.parent / f"checked-out-{key}"
+    if template not in _templates:
+        _templates[template] = GitBox(template / "box", support.make_remote(template / "remote.git", files)).start()
+    shutil.copytree(template, directory, symlinks=True, dirs_exist_ok=True)
+    box = GitBox(directory / "box", directory / "remote.git")
+    box.base, box.tip = _templates[template].base, _templates[template].tip
+    return box
+
+
+def box_on(directory: Path, prepare: Callable[[Path], object] | None = None, files: Mapping[str, str] | None = None) -> GitBox:
     """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `prepare` writes into its working copy."""
-    source = support.make_repository(directory / "source", {"README.md": "# Example\n", "src/main.py": "print(1)\n", **(files or {})})
+    files = {"README.md": "# Example\n", "src/main.py": "print(1)\n", **(files or {})}
+    if prepare is None:
+        return checked_out(directory, files)
+    source = support.make_repository(directory / "source", files)
     prepare(source)
     support.commit_files(source, {})
     return GitBox(directory / "box", source).start()

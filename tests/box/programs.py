@@ -66,7 +66,7 @@ def start_program(
     lib = guest_bundle(box.parent)
     name = name or f"request-{program}.json"
     (box / name).write_text(json.dumps(request))
-    command = [sys.executable, "-I", str(lib), program, name]
+    command = [sys.executable, "-I", "-S", str(lib), program, name]
     if humble and sys.platform == "linux":
         command = [sys.executable, "-I", "-c", _HUMBLE, *command]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CCTERM_")}

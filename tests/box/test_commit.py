@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.gitbox import GitBox
-from tests.conftest import MakeRemote
+from tests.box.gitbox import GitBox, checked_out
 from tests.support import git as support
 
 
 @pytest.fixture
-def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
+def box(tmp_path: Path) -> GitBox:
     """Return a box with a checked-out tree."""
     files = {"README.md": "# Example\n", "src/main.py": "print(1)\n", "src/deep/er/x.txt": "x\n", ".gitignore": "*.log\nbuild/\n"}
-    return GitBox(tmp_path / "box", make_remote(files)).start()
+    return checked_out(tmp_path, files)
 
 
 def agent_git(box: GitBox, *args: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.gitbox import GitBox
+from tests.box.gitbox import GitBox, box_on
 from tests.conftest import MakeRemote
 from tests.support import git as support
 
@@ -14,7 +14,7 @@ from tests.support import git as support
 @pytest.fixture
 def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
     """Return a box with a checked-out tree."""
-    return GitBox(tmp_path / "box", make_remote({"README.md": "# Example\n", "src/main.py": "print(1)\n"})).start()
+    return box_on(tmp_path)
 
 
 def test_the_bundle_adds_the_commit_to_a_repository_with_the_base(tmp_path: Path, box: GitBox) -> None:

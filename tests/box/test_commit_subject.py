@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.gitbox import GitBox
+from tests.box.gitbox import GitBox, box_on
 from tests.conftest import MakeRemote
 from tests.support import git as support
 
 
 @pytest.fixture
-def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
+def box(tmp_path: Path) -> GitBox:
     """Return a box whose tree holds a change."""
-    box = GitBox(tmp_path / "box", make_remote()).start()
+    box = box_on(tmp_path)
     (box.tree / "new").write_text("x")
     return box
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.gitbox import GitBox
-from tests.conftest import MakeRemote
+from tests.box.gitbox import GitBox, checked_out
 from tests.support import git as support
 
 HOOKS = """
@@ -79,9 +78,9 @@ def trap(tmp_path: Path) -> Trap:
 
 
 @pytest.fixture
-def box(tmp_path: Path, make_remote: MakeRemote) -> GitBox:
+def box(tmp_path: Path) -> GitBox:
     """Return a box whose tree has ordinary work in it."""
-    box = GitBox(tmp_path / "box", make_remote({"README.md": "# Example\n", "src/a.txt": "a\n"})).start()
+    box = checked_out(tmp_path, {"README.md": "# Example\n", "src/a.txt": "a\n"})
     (box.tree / "src/a.txt").write_text("changed\n")
     (box.tree / "new.evil").write_text("new\n")
     return box

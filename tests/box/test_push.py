@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.gitbox import AUTHORIZATION, TOKEN, GitBox, spying_git
+from tests.box.gitbox import AUTHORIZATION, TOKEN, GitBox, checked_out, spying_git
 from tests.box.programs import finish, start_program, wrap_git
-from tests.conftest import MakeRemote
 from tests.servers.git_http import Drop, GitServer, Hang, Kind, Redirect, Status
 from tests.servers.loopback import Gate
 from tests.support import git as support
 
 
 @pytest.fixture
-def remote(make_remote: MakeRemote) -> Path:
-    return make_remote({"README.md": "# Example\n"})
+def box(tmp_path: Path) -> GitBox:
+    """Return a box with work in it."""
+    box = checked_out(tmp_path, {"README.md": "# Example\n"})
+    (box.tree / "new").write_text("x\n")
+    return box
 
 
 @pytest.fixture
-def box(tmp_path: Path, remote: Path) -> GitBox:
-    """Return a box with work in it."""
-    box = GitBox(tmp_path / "box", remote).start()
-    (box.tree / "new").write_text("x\n")
-    return box
+def remote(tmp_path: Path, box: GitBox) -> Path:
+    """Return the box's remote."""
+    return tmp_path / "remote.git"
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def play(lib: Path, box: Path) -> Play:
         prompt = script if isinstance(script, str) else json.dumps({"script": script})
         messages = [{"type": "user", "message": {"role": "user", "content": prompt}}, *(json.loads(line) for line in after)]
         done = subprocess.run(
-            [sys.executable, "-I", lib, "scripted", *options],
+            [sys.executable, "-I", "-S", lib, "scripted", *options],
             cwd=box / "tree",
             env={"PATH": os.environ["PATH"], "HOME": str(box / "home")},
             input=b"".join(json.dumps(message).encode() + b"\n" for message in messages),
@@ -236,10 +236,10 @@ def test_an_interrupt_is_answered_and_the_next_message_played(play: Play) -> Non
 
 
 def test_input_that_is_not_json_ends_it_like_the_real_cli(lib: Path, box: Path) -> None:
-    done = subprocess.run([sys.executable, "-I", lib, "scripted"], cwd=box, input=b"not json\n", capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-I", "-S", lib, "scripted"], cwd=box, input=b"not json\n", capture_output=True, check=False)
     assert (done.returncode, done.stdout, b"Error parsing streaming input line" in done.stderr) == (1, b"", True)
 
 
 def test_without_a_message_it_says_nothing(lib: Path, box: Path) -> None:
-    done = subprocess.run([sys.executable, "-I", lib, "scripted"], cwd=box, input=b"", capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-I", "-S", lib, "scripted"], cwd=box, input=b"", capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeRemote
+from tests.conftest import Command, MakeRemote
 from tests.support.core import ccterm, ccterm_here, local
 from tests.support.git import branches
 
@@ -73,22 +73,22 @@ def test_bad_input_is_one_clear_error_with_its_exit_code(
     assert done.stdout == ""
 
 
-def test_an_unknown_mode_is_refused_by_name(state: Path, tmp_path: Path) -> None:
-    done = ccterm("run", "x", "--branch", "b", "--mode", "cloud", cwd=tmp_path)
+def test_an_unknown_mode_is_refused_by_name(command: Command, state: Path, tmp_path: Path) -> None:
+    done = command("run", "x", "--branch", "b", "--mode", "cloud", cwd=tmp_path)
     assert done.returncode == 2
     assert "Invalid value for '--mode': 'cloud' is not one of 'local', 'dagger'." in done.stderr
 
 
-def test_an_unknown_key_of_the_settings_names_the_nearest(state: Path, tmp_path: Path, isolation: Path) -> None:
+def test_an_unknown_key_of_the_settings_names_the_nearest(command: Command, state: Path, tmp_path: Path, isolation: Path) -> None:
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)
     (config / "config.toml").write_text("max_concurent = 3\n")
-    done = ccterm("run", "x", "--branch", "b", "--mode", "local", cwd=tmp_path)
+    done = command("run", "x", "--branch", "b", "--mode", "local", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean max_concurrent" in one_sentence(done.stderr)
 
 
-def test_a_batch_file_with_an_error_starts_nothing(state: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
+def test_a_batch_file_with_an_error_starts_nothing(command: Command, state: Path, tmp_path: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({"a": "a\n"})
     lines = [
         "defaults:",
@@ -100,24 +100,24 @@ def test_a_batch_file_with_an_error_starts_nothing(state: Path, tmp_path: Path, 
         "  - {prompt: two, brunch: two}",
     ]
     (tmp_path / "tasks.yaml").write_text("\n".join(lines) + "\n")
-    done = ccterm("batch", "tasks.yaml", cwd=tmp_path)
+    done = command("batch", "tasks.yaml", cwd=tmp_path)
     assert done.returncode == 2
     said = one_sentence(done.stderr)
     assert "tasks.yaml" in said
     assert "line 7" in said
     assert "branch" in said
     assert set(branches(remote)) == {"main"}
-    assert ccterm("runs", "--json").stdout.strip() == "[]"
+    assert command("runs", "--json").stdout.strip() == "[]"
 
 
-def test_a_directory_that_is_not_a_repository_is_named(state: Path, tmp_path: Path) -> None:
-    done = ccterm(*local(tmp_path, "b"))
+def test_a_directory_that_is_not_a_repository_is_named(command: Command, state: Path, tmp_path: Path) -> None:
+    done = command(*local(tmp_path, "b"))
     assert done.returncode == 2
     assert str(tmp_path) in one_sentence(done.stderr)
 
 
-def test_an_unreachable_remote_is_a_failed_run_with_its_reason(state: Path, tmp_path: Path) -> None:
-    done = ccterm(*local("http://127.0.0.1:9/o/r.git", "b"))
+def test_an_unreachable_remote_is_a_failed_run_with_its_reason(command: Command, state: Path, tmp_path: Path) -> None:
+    done = command(*local("http://127.0.0.1:9/o/r.git", "b"))
     assert done.returncode == 1
     assert "checkout/network" in done.stdout
     assert "b: The repository could not be fetched" in done.stderr

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Command
 from tests.support.core import ccterm, ccterm_here, documents, local, script
 from tests.support.git import branches, files_at, git, tip
 
 
 @pytest.fixture
-def delivered(state: Path, remote: Path) -> "subprocess.CompletedProcess[str]":
+def delivered(command: Command, state: Path, remote: Path) -> "subprocess.CompletedProcess[str]":
     """A run that pushed branch x."""
-    return ccterm(*local(remote, "x"))
+    return command(*local(remote, "x"))
 
 
 def test_a_run_prints_its_outcome_in_one_line(delivered: "subprocess.CompletedProcess[str]", remote: Path) -> None:
@@ -30,35 +31,35 @@ def test_json_output_is_events_and_then_the_run_document(state: Path, remote: Pa
     assert lines[-1]["pushed"] == {"remote": str(remote), "ref": "refs/heads/x", "sha": tip(remote, "x"), "verified": True}
 
 
-def test_a_task_may_come_from_stdin_or_a_file(state: Path, remote: Path, tmp_path: Path) -> None:
+def test_a_task_may_come_from_stdin_or_a_file(command: Command, state: Path, remote: Path, tmp_path: Path) -> None:
     task = script({"write": "n", "text": "n\n"})
     flags = local(remote, "x")[2:]
-    assert ccterm("run", "-", *flags, stdin=task).returncode == 0
+    assert command("run", "-", *flags, stdin=task).returncode == 0
     (tmp_path / "task.md").write_text(script({"write": "m", "text": "m\n"}))
-    assert ccterm("run", "-f", str(tmp_path / "task.md"), *flags).returncode == 0
+    assert command("run", "-f", str(tmp_path / "task.md"), *flags).returncode == 0
     assert set(files_at(remote, "x")) == {"a.txt", "n", "m"}
 
 
-def test_runs_show_logs_and_diff_show_it(delivered: "subprocess.CompletedProcess[str]") -> None:
-    [run] = json.loads(ccterm("runs", "--json").stdout)
-    assert run["id"][:26] in ccterm("runs").stdout
-    shown = ccterm("show", run["id"][:25].lower()).stdout
+def test_runs_show_logs_and_diff_show_it(command: Command, delivered: "subprocess.CompletedProcess[str]") -> None:
+    [run] = json.loads(command("runs", "--json").stdout)
+    assert run["id"][:26] in command("runs").stdout
+    shown = command("show", run["id"][:25].lower()).stdout
     assert "succeeded" in shown
     assert "push" in shown
-    logs = ccterm("logs", "last").stdout
+    logs = command("logs", "last").stdout
     assert "Added new.txt." in logs
     assert "✓ push" in logs
-    patch = ccterm("diff", "last").stdout
+    patch = command("diff", "last").stdout
     assert patch.startswith("diff --git a/new.txt b/new.txt")
-    assert json.loads(ccterm("diff", "last", "--json").stdout)["patch"] == patch
+    assert json.loads(command("diff", "last", "--json").stdout)["patch"] == patch
 
 
-def test_runs_can_be_filtered(state: Path, remote: Path) -> None:
-    ccterm(*local(remote, "good"))
-    ccterm(*local(remote, "bad", script({"fail": "auth"})))
-    failed = json.loads(ccterm("runs", "--failed", "--json").stdout)
+def test_runs_can_be_filtered(command: Command, state: Path, remote: Path) -> None:
+    command(*local(remote, "good"))
+    command(*local(remote, "bad", script({"fail": "auth"})))
+    failed = json.loads(command("runs", "--failed", "--json").stdout)
     assert [run["task"]["branch"] for run in failed] == ["bad"]
-    assert len(json.loads(ccterm("runs", "--since", "1h", "-n", "1", "--json").stdout)) == 1
+    assert len(json.loads(command("runs", "--since", "1h", "-n", "1", "--json").stdout)) == 1
 
 
 @pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
@@ -84,10 +85,10 @@ def test_a_batch_runs_side_by_side_and_shares_its_exit_code(state: Path, remote:
 
 
 def test_fetch_brings_pushed_work_into_the_local_repository(
-    delivered: "subprocess.CompletedProcess[str]", remote: Path, tmp_path: Path
+    command: Command, delivered: "subprocess.CompletedProcess[str]", remote: Path, tmp_path: Path
 ) -> None:
     git(tmp_path, "clone", "--quiet", "--branch", "main", "--single-branch", str(remote), "copy")
-    done = ccterm("fetch", "last", "--repo", str(tmp_path / "copy"), "--worktree", str(tmp_path / "look"))
+    done = command("fetch", "last", "--repo", str(tmp_path / "copy"), "--worktree", str(tmp_path / "look"))
     assert done.returncode == 0, done.stderr
     ref = done.stdout.strip()
     assert ref.startswith("refs/ccterm/")
@@ -96,30 +97,32 @@ def test_fetch_brings_pushed_work_into_the_local_repository(
     assert git(tmp_path / "copy", "status", "--porcelain") == ""
 
 
-def test_fetch_brings_kept_work_too(state: Path, remote: Path, tmp_path: Path) -> None:
-    ccterm(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"fail": "auth"})))
+def test_fetch_brings_kept_work_too(command: Command, state: Path, remote: Path, tmp_path: Path) -> None:
+    command(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"fail": "auth"})))
     git(tmp_path, "clone", "--quiet", str(remote), "copy")
-    ref = ccterm("fetch", "last", cwd=tmp_path / "copy").stdout.strip()
+    ref = command("fetch", "last", cwd=tmp_path / "copy").stdout.strip()
     assert files_at(tmp_path / "copy", ref)["half.txt"] == b"half\n"
 
 
-def test_fetch_outside_a_repository_is_one_clear_error(delivered: "subprocess.CompletedProcess[str]", tmp_path: Path) -> None:
-    done = ccterm("fetch", "last", cwd=tmp_path)
+def test_fetch_outside_a_repository_is_one_clear_error(
+    command: Command, delivered: "subprocess.CompletedProcess[str]", tmp_path: Path
+) -> None:
+    done = command("fetch", "last", cwd=tmp_path)
     assert done.returncode == 2
     assert "run it in a git repository, or give --repo" in done.stderr
 
 
-def test_commands_of_a_working_copy_need_trust(state: Path, remote: Path, tmp_path: Path) -> None:
+def test_commands_of_a_working_copy_need_trust(command: Command, state: Path, remote: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "--quiet", str(remote), "copy")
     copy = tmp_path / "copy"
     (copy / ".ccterm.toml").write_text('verify = "test -f new.txt"\n')
-    refused = ccterm(*local(copy, "x"))
+    refused = command(*local(copy, "x"))
     assert refused.returncode == 2
     assert "ccterm trust" in refused.stderr
-    assert ccterm("trust", str(copy)).returncode == 0
-    assert ccterm(*local(copy, "x")).returncode == 0
+    assert command("trust", str(copy)).returncode == 0
+    assert command(*local(copy, "x")).returncode == 0
     (copy / ".ccterm.toml").write_text('verify = "true; id"\n')
-    assert ccterm(*local(copy, "x")).returncode == 2
+    assert command(*local(copy, "x")).returncode == 2
 
 
 def test_a_batch_file_runs_its_commands_here_once_it_is_trusted_and_until_it_changes(state: Path, remote: Path, tmp_path: Path) -> None:

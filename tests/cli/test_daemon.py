@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Command
 from tests.support.core import ccterm, documents, local, script, start
 from tests.support.git import files_at, tip
 from tests.support.waiting import wait_until
@@ -31,22 +32,22 @@ def daemon(state: Path, remote: Path) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def test_another_process_sees_the_live_run_and_marks_nothing_as_lost(daemon: "subprocess.Popen[str]") -> None:
-    [seen] = json.loads(ccterm("runs", "--json").stdout)
+def test_another_process_sees_the_live_run_and_marks_nothing_as_lost(command: Command, daemon: "subprocess.Popen[str]") -> None:
+    [seen] = json.loads(command("runs", "--json").stdout)
     assert seen["state"] == "running"
-    assert json.loads(ccterm("show", "last", "--json").stdout)["state"] == "running"
+    assert json.loads(command("show", "last", "--json").stdout)["state"] == "running"
     assert daemon.poll() is None
 
 
-def test_another_process_reads_the_live_transcript(daemon: "subprocess.Popen[str]") -> None:
-    assert "ready" in ccterm("logs", "last").stdout
+def test_another_process_reads_the_live_transcript(command: Command, daemon: "subprocess.Popen[str]") -> None:
+    assert "ready" in command("logs", "last").stdout
 
 
-def test_another_process_follows_to_the_end(daemon: "subprocess.Popen[str]") -> None:
+def test_another_process_follows_to_the_end(command: Command, daemon: "subprocess.Popen[str]") -> None:
     follower = start("logs", "last", "-f")
     assert follower.stdout is not None
     assert "ready" in next(line for line in follower.stdout if "ready" in line)
-    assert ccterm("cancel", "last").returncode == 0
+    assert command("cancel", "last").returncode == 0
     rest, _ = follower.communicate(timeout=30)
     assert "cancelled" in rest
 
@@ -57,8 +58,8 @@ def test_another_process_steers(daemon: "subprocess.Popen[str]", remote: Path) -
     ccterm("cancel", "last", "--now")
 
 
-def test_another_process_cancels_and_the_work_is_kept(daemon: "subprocess.Popen[str]", remote: Path) -> None:
-    done = ccterm("cancel", "last", "--json")
+def test_another_process_cancels_and_the_work_is_kept(command: Command, daemon: "subprocess.Popen[str]", remote: Path) -> None:
+    done = command("cancel", "last", "--json")
     [cancelled] = json.loads(done.stdout)
     assert cancelled["state"] == "cancelled"
     assert Path(cancelled["salvage"]["directory"], "work.bundle").exists()
@@ -75,18 +76,18 @@ def test_another_process_hands_its_task_to_the_daemon(daemon: "subprocess.Popen[
     assert daemon.poll() is None
 
 
-def test_a_refusal_by_the_daemon_reads_as_one_of_our_own(daemon: "subprocess.Popen[str]", remote: Path) -> None:
-    done = ccterm("push", "last")
+def test_a_refusal_by_the_daemon_reads_as_one_of_our_own(command: Command, daemon: "subprocess.Popen[str]", remote: Path) -> None:
+    done = command("push", "last")
     assert done.returncode == 2
     assert "has not ended yet" in done.stderr
 
 
-def test_ctrl_c_stops_and_keeps_the_work(daemon: "subprocess.Popen[str]", state: Path, remote: Path) -> None:
+def test_ctrl_c_stops_and_keeps_the_work(command: Command, daemon: "subprocess.Popen[str]", state: Path, remote: Path) -> None:
     daemon.send_signal(2)
     stdout, _ = daemon.communicate(timeout=30)
     assert daemon.returncode == 130
     [run] = documents(stdout)
     assert run["state"] == "cancelled"
     assert run["salvage"] is not None
-    assert ccterm("push", "last").returncode == 0
+    assert command("push", "last").returncode == 0
     assert files_at(remote, "x")["half.txt"] == b"half\n"

@@ -10,7 +10,7 @@ import pytest
 from ccterm.events import Finished, Judged, Pushed, StepStarted, from_line
 from ccterm.state_dir import StateDir
 from ccterm.transcript import EVENTS_FILE, read_events
-from tests.support.core import ccterm
+from tests.conftest import Command
 
 WRITTEN = Path(__file__).parents[1] / "captures" / "first_version"
 RUN = "01M8KXB19QNM2GVY4RZYWYQ8MV"
@@ -29,19 +29,19 @@ def old(state: Path) -> Path:
     return state
 
 
-def test_its_runs_are_listed_and_shown(old: Path) -> None:
-    assert "pushed" in ccterm("runs").stdout
-    run = json.loads(ccterm("show", "last", "--json").stdout)
+def test_its_runs_are_listed_and_shown(command: Command, old: Path) -> None:
+    assert "pushed" in command("runs").stdout
+    run = json.loads(command("show", "last", "--json").stdout)
     assert [step["name"] for step in run["steps"]] == STEPS
     assert run["pushed"]["verified"] is True
     assert "published" not in run
 
 
-def test_its_transcript_is_read(old: Path) -> None:
+def test_its_transcript_is_read(command: Command, old: Path) -> None:
     events = list(read_events(WRITTEN / "transcript.ndjson"))
     assert [event.step for event in events if isinstance(event, StepStarted)] == STEPS
     assert [event.verified for event in events if isinstance(event, Pushed)] == [True]
-    logs = ccterm("logs", "last")
+    logs = command("logs", "last")
     assert logs.returncode == 0
     assert "pushed" in logs.stdout
     assert "cannot be read" not in logs.stdout

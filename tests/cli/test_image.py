@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ccterm.agents.claude import CLAUDE_VERSION
+from tests.conftest import Command
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import whole
 from tests.dagger_engine.tools import make_cli
@@ -23,6 +24,6 @@ def test_the_image_of_a_working_copy_is_that_of_its_remote(state: Path, tmp_path
     assert (done.returncode, "the Dockerfile /nowhere/Dockerfile does not exist" in done.stderr) == (3, True), done.stderr
 
 
-def test_a_missing_directory_is_refused_before_an_engine_is_used(state: Path) -> None:
-    done = ccterm("image", "build", "--repo", "/nowhere")
+def test_a_missing_directory_is_refused_before_an_engine_is_used(command: Command, state: Path) -> None:
+    done = command("image", "build", "--repo", "/nowhere")
     assert (done.returncode, '"/nowhere" is not a directory' in done.stderr) == (2, True), done.stderr

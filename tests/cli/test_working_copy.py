@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Command
 from tests.support.core import ccterm, documents, local, script, start
 from tests.support.git import make_repository
 from tests.support.waiting import wait_until
@@ -24,44 +25,44 @@ def copy(tmp_path: Path, state: Path) -> Path:
     return make_repository(tmp_path / "copy", {"README.md": "hello\n", **{f"many/{n}": f"{n}\n" for n in range(30)}})
 
 
-def test_changes_await_approval_and_apply_and_undo_move_them(copy: Path) -> None:
+def test_changes_await_approval_and_apply_and_undo_move_them(command: Command, copy: Path) -> None:
     before = digest(copy)
-    ran = ccterm("run", WORK, *FLAGS, cwd=copy)
+    ran = command("run", WORK, *FLAGS, cwd=copy)
     assert (ran.returncode, "waiting for approval" in ran.stdout, "ccterm apply" in ran.stderr) == (0, True, True), ran.stderr
     assert digest(copy) == before
-    applied = ccterm("apply", "last")
+    applied = command("apply", "last")
     assert (applied.returncode, applied.stdout) == (0, "✓ copy  2 files applied\n")
     assert (copy / "README.md").read_text() == "hello\nagent\n"
-    undone = ccterm("undo", "last")
+    undone = command("undo", "last")
     assert (undone.returncode, undone.stdout) == (0, "✓ copy  2 files applied, then undone\n")
     assert digest(copy) == before
 
 
-def test_yes_applies_them_and_the_document_records_it(copy: Path) -> None:
-    ran = ccterm("run", WORK, *FLAGS, "--yes", "--json", cwd=copy)
+def test_yes_applies_them_and_the_document_records_it(command: Command, copy: Path) -> None:
+    ran = command("run", WORK, *FLAGS, "--yes", "--json", cwd=copy)
     [run] = documents(ran.stdout)
     assert (ran.returncode, run["synced"]) == (0, {"files": 2, "undone": False})
     assert any(json.loads(line)["kind"] == "synced" for line in ran.stdout.splitlines())
 
 
-def test_a_refusal_exits_4_and_the_flag_that_it_names_delivers(copy: Path) -> None:
+def test_a_refusal_exits_4_and_the_flag_that_it_names_delivers(command: Command, copy: Path) -> None:
     before = digest(copy)
-    ran = ccterm("run", script({"delete": "many"}, {"say": "ok"}), *FLAGS, "--yes", cwd=copy)
+    ran = command("run", script({"delete": "many"}, {"say": "ok"}), *FLAGS, "--yes", cwd=copy)
     assert (ran.returncode, "30 files destroyed (30 deleted), more than 20; --allow-deletions 30" in ran.stderr) == (4, True), ran.stderr
-    refused = ccterm("apply", "last")
+    refused = command("apply", "last")
     assert (refused.returncode, "--allow-deletions 30" in refused.stderr) == (4, True)
     assert digest(copy) == before
-    assert ccterm("apply", "last", "--allow-deletions", "30").returncode == 0
+    assert command("apply", "last", "--allow-deletions", "30").returncode == 0
     assert not (copy / "many").exists()
 
 
-def test_a_conflict_exits_5_and_names_the_file(copy: Path) -> None:
-    ccterm("run", WORK, *FLAGS, cwd=copy)
+def test_a_conflict_exits_5_and_names_the_file(command: Command, copy: Path) -> None:
+    command("run", WORK, *FLAGS, cwd=copy)
     (copy / "README.md").write_text("mine\n")
-    applied = ccterm("apply", "last")
-    assert (applied.returncode, "these changed meanwhile: README.md" in applied.stderr) == (5, True)
+    applied = command("apply", "last")
+    assert (applied.returncode, "these paths changed meanwhile: README.md" in applied.stderr) == (5, True)
     assert (copy / "README.md").read_text() == "mine\n"
-    part = ccterm("apply", "last", "--path", "new.txt")
+    part = command("apply", "last", "--path", "new.txt")
     assert (part.returncode, (copy / "new.txt").read_text()) == (0, "new\n")
 
 

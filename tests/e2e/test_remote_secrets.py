@@ -11,9 +11,9 @@ from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.models import Run, State
-from tests.conftest import MakeRemote
+from tests.conftest import Command, MakeRemote
 from tests.e2e.arranged import carried_out, configure, found_below
-from tests.support.core import ccterm, documents, draft, local, script
+from tests.support.core import documents, draft, local, script
 from tests.support.git import branches, files_at, git, tip
 
 VALUE = 'p@ss/w"rd+0123456789&Zx'
@@ -78,11 +78,11 @@ async def test_only_the_named_steps_have_it(steps: str, state_dir: Path, remote:
 
 
 @pytest.mark.parametrize("step", ["setup", "verify"])
-def test_a_command_that_prints_it_is_masked_everywhere(step: str, state_dir: Path, remote: Path, isolation: Path) -> None:
+def test_a_command_that_prints_it_is_masked_everywhere(command: Command, step: str, state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings(f'"{step}"'))
-    done = ccterm(*local(remote, "x"), f"--{step}", PRINT_ALL_FORMS, "--json")
+    done = command(*local(remote, "x"), f"--{step}", PRINT_ALL_FORMS, "--json")
     assert documents(done.stdout)[0]["state"] == "succeeded", done.stdout
-    told = done.stdout + done.stderr + ccterm("logs", "last").stdout + ccterm("show", "last", "--json").stdout
+    told = done.stdout + done.stderr + command("logs", "last").stdout + command("show", "last", "--json").stdout
     assert all(f"form {number}: " in told for number in range(10))
     assert [needle for needle in NEEDLES if needle in told.encode()] == []
     assert found_below(state_dir, NEEDLES) == []
@@ -145,26 +145,26 @@ def copy(remote: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def test_a_working_copys_commands_run_once_the_user_trusts_them(state_dir: Path, remote: Path, copy: Path) -> None:
-    refused = ccterm(*local(copy, "x"))
+def test_a_working_copys_commands_run_once_the_user_trusts_them(command: Command, state_dir: Path, remote: Path, copy: Path) -> None:
+    refused = command(*local(copy, "x"))
     assert refused.returncode not in (0, 1)
     assert f"ccterm trust {copy}" in refused.stderr
-    assert json.loads(ccterm("runs", "--json").stdout) == []
-    assert ccterm("trust", str(copy)).returncode == 0
-    assert ccterm(*local(copy, "x")).returncode == 0
+    assert json.loads(command("runs", "--json").stdout) == []
+    assert command("trust", str(copy)).returncode == 0
+    assert command(*local(copy, "x")).returncode == 0
     assert files_at(remote, "x")["setup.txt"] == b"first\n"
-    assert ccterm(*local(copy, "y")).returncode == 0  # asked once
+    assert command(*local(copy, "y")).returncode == 0  # asked once
 
 
-def test_trust_depends_on_the_content(state_dir: Path, remote: Path, copy: Path) -> None:
-    assert ccterm("trust", str(copy)).returncode == 0
+def test_trust_depends_on_the_content(command: Command, state_dir: Path, remote: Path, copy: Path) -> None:
+    assert command("trust", str(copy)).returncode == 0
     (copy / ".ccterm.toml").write_text('setup = "echo second > setup.txt"\n')
-    refused = ccterm(*local(copy, "x"))
+    refused = command(*local(copy, "x"))
     assert "has changed" in refused.stderr
     assert tip(remote, "x") is None
 
 
-def test_settings_in_a_clone_are_ignored(state_dir: Path, make_remote: MakeRemote) -> None:
+def test_settings_in_a_clone_are_ignored(command: Command, state_dir: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({".ccterm.toml": 'setup = "echo evil > setup.txt"\n'}, name="theirs.git")
-    assert ccterm(*local(remote, "x")).returncode == 0
+    assert command(*local(remote, "x")).returncode == 0
     assert "setup.txt" not in files_at(remote, "x")

@@ -14,11 +14,11 @@ from ccterm.models import State
 from ccterm.remotes import parse_remote
 from ccterm.service.protocol import Service
 from ccterm.settings import Settings
-from tests.conftest import MakeRemote
+from tests.conftest import Command, MakeRemote
 from tests.e2e.arranged import carried_out, command_lines, configure, forms, found_below
 from tests.servers.git_http import Drop, GitServer, Hang, Kind, Redirect, Status
 from tests.servers.loopback import Gate
-from tests.support.core import ccterm, documents, draft, local, script
+from tests.support.core import documents, draft, local, script
 from tests.support.git import branches, files_at, install_hook, tip
 
 TOKEN = "glpat-Zx81kQ0vLr5tYw2m"
@@ -121,11 +121,11 @@ async def test_setup_and_verify_do_not_see_the_token(service: Service, remote: P
     assert files_at(remote, "agent/x").keys() >= {"seen-setup.txt"}
 
 
-def test_what_the_command_line_prints_does_not_hold_it(url: str, state_dir: Path) -> None:
-    done = ccterm(*local(url, "x", script({"env": True}, {"write": "n", "text": "n\n"}, {"say": "ok"})), "--json")
+def test_what_the_command_line_prints_does_not_hold_it(command: Command, url: str, state_dir: Path) -> None:
+    done = command(*local(url, "x", script({"env": True}, {"write": "n", "text": "n\n"}, {"say": "ok"})), "--json")
     [run] = documents(done.stdout)
     assert run["state"] == "succeeded", run["summary"]
-    others = [ccterm(*words).stdout for words in (("logs", "last"), ("show", "last"), ("runs", "--json"))]
+    others = [command(*words).stdout for words in (("logs", "last"), ("show", "last"), ("runs", "--json"))]
     told = "".join([done.stdout, done.stderr, *others])
     assert not [form for form in forms(TOKEN) if form in told.encode()]
     assert found_below(state_dir, forms(TOKEN)) == []

@@ -41,13 +41,13 @@ def test_many_may_make_it_at_once(tmp_path: Path) -> None:
 def test_its_programs_start_isolated_from_the_directory_they_run_in(bundles: Path, tmp_path: Path) -> None:
     for name in ("json.py", "ccterm.py", "typing.py"):
         (tmp_path / name).write_text("raise SystemExit('the box was imported')")
-    command = [sys.executable, "-I", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
+    command = [sys.executable, "-I", "-S", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
     done = subprocess.run(command, cwd=tmp_path, input=b"", capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_what_was_compiled_is_used(bundles: Path) -> None:
-    command = [sys.executable, "-v", "-I", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
+    command = [sys.executable, "-v", "-I", "-S", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
     done = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert b"stream.cpython" in done.stderr
     assert b"# wrote" not in done.stderr

@@ -52,24 +52,28 @@ def write_files(root: Path, files: Mapping[str, FileBody]) -> None:
 
 def commit_files(tree: Path, files: Mapping[str, FileBody], message: str = "Change files") -> str:
     """Write files into a working tree, commit everything and return the sha."""
+    _commit(tree, files, message)
+    return git(tree, "rev-parse", "HEAD")
+
+
+def _commit(tree: Path, files: Mapping[str, FileBody], message: str) -> None:
     write_files(tree, files)
     git(tree, "add", "--all")
     git(tree, "commit", "--quiet", "--allow-empty", "-m", message)
-    return git(tree, "rev-parse", "HEAD")
 
 
 def make_bare(path: Path, branch: str = "main") -> Path:
     """Make an empty bare repository whose default branch is `branch`."""
     path.mkdir(parents=True)
-    git(path, "init", "--quiet", "--bare", f"--initial-branch={branch}", ".")
+    git(path, "init", "--quiet", "--template=", "--bare", f"--initial-branch={branch}", ".")
     return path
 
 
 def make_repository(path: Path, files: Mapping[str, FileBody], branch: str = "main") -> Path:
     """Make a working copy with one commit of `files`."""
     path.mkdir(parents=True)
-    git(path, "init", "--quiet", f"--initial-branch={branch}", ".")
-    commit_files(path, files, "First commit")
+    git(path, "init", "--quiet", "--template=", f"--initial-branch={branch}", ".")
+    _commit(path, files, "First commit")
     return path
 
 

@@ -26,7 +26,8 @@ def command(argv: list[str]) -> list[str]:
     """Return the real command of ["@box", PROGRAM, …], and any other one as it is."""
     if argv[0] != "@box":
         return argv
-    return [sys.executable, "-I", os.path.abspath(sys.argv[0]), *argv[1:]]
+    # -S: nothing beyond the standard library is needed, and each start costs time
+    return [sys.executable, "-I", "-S", os.path.abspath(sys.argv[0]), *argv[1:]]
 
 
 def environment(extra: Mapping[str, str], mark: str, home: str | None = None) -> dict[str, str]:
