@@ -48,7 +48,10 @@ class Advice(NamedTuple):
 
 ADVICE = {
     Cause.AGENT: Advice("The agent ended with an error", "ccterm logs {run}, then ccterm retry {run}"),
-    Cause.AUTH: Advice("Claude refused the login", "log in again (claude setup-token, or claude /login), then ccterm retry {run}"),
+    Cause.AUTH: Advice(
+        "Claude refused the login",
+        "ccterm auth status says which login it was; ccterm auth setup, or claude and /login, then ccterm retry {run}",
+    ),
     Cause.USAGE_LIMIT: Advice("The usage limit of the subscription is reached", "wait for the reset, then ccterm retry {run}"),
     Cause.RATE_LIMITED: Advice(
         "The Claude service is overloaded and turned the agent away", "lower --max-concurrent or wait, then ccterm retry {run}"
@@ -93,7 +96,7 @@ PUSH_REASONS = {
     "non_fast_forward": Advice("The branch moved in the meantime", "ccterm retry {run} starts from the new tip"),
     "auth": Advice(
         "The remote refused the credentials for pushing",
-        "provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm push {run}",
+        "gh auth status; provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm push {run}",
     ),
     "network": Advice("The remote could not be reached for the push", "ccterm push {run} once it is back; the work is kept"),
     "hook": Advice("A hook of the remote declined the push", "read the hook's output above; ccterm push {run} tries again"),
@@ -107,6 +110,72 @@ CHECKOUT_REASONS = {
 CONFLICT_REASONS = {
     "io": Advice("The working copy could not be written", "fix what it names, then ccterm apply {run}"),
 }
+
+
+class Trouble(NamedTuple):
+    """One row of the troubleshooting table: what a user sees, what it means, and what to do."""
+
+    symptom: str
+    meaning: str
+    fix: str
+
+
+TROUBLESHOOTING = (
+    Trouble(
+        "Docker not running",
+        "A container needs a Dagger engine, and Docker (or podman) starts it.",
+        "Start Docker: `sudo systemctl start docker`, or Docker Desktop; `docker info` must answer. An engine that runs elsewhere is named in "
+        "`CCTERM_ENGINE`; `--mode local` needs neither.",
+    ),
+    Trouble(
+        "Dagger SDK not found",
+        "ccterm was installed without its dependencies, or its environment is damaged.",
+        "Install it again: `pipx reinstall ccterm`, `uv tool install --reinstall ccterm`; in a checkout remove `.venv` and start `./scripts/ccterm`.",
+    ),
+    Trouble(
+        "No credentials found",
+        "There is no Claude login that a container can use.",
+        "`ccterm auth setup` stores a token for a year. Or run `claude` and type `/login`, then `ccterm auth export` (some 8 hours). "
+        "`ccterm auth status` shows every source.",
+    ),
+    Trouble(
+        "Authentication failed in a container (cause `auth`)",
+        "The login expired or was revoked while the run used it; a login's own token lasts some 8 hours. The work is kept.",
+        "Run `claude` once, which renews the login, and export again: `ccterm auth export`, or `e` in the terminal. `ccterm auth setup` lasts a year. "
+        "Then `ccterm retry RUN`.",
+    ),
+    Trouble(
+        "Push failed",
+        "The remote refused the push: no token, one that may not write, or a rule of the host. The commit is kept.",
+        '`gh auth status` and `gh auth token` show what GitHub\'s own tool has; `gh auth login` renews it. Other hosts: `token` in `[host."…"]` of the '
+        "settings. Then `ccterm push RUN`.",
+    ),
+    Trouble(
+        "Local repo modified unexpectedly",
+        "The run had no branch: in testing mode changes come back into the working copy once you approve them, or at once with `--yes`.",
+        "`ccterm undo RUN` puts back what they replaced. With `--branch NAME` the work is pushed instead and the working copy is not touched.",
+    ),
+    Trouble(
+        "The keyring does not answer, or is locked",
+        "A program waits for its password, or this session (ssh, cron) has none.",
+        "Unlock it, or keep the token in a private file: `ccterm auth setup --file`. `CLAUDE_CODE_OAUTH_TOKEN` needs no keyring.",
+    ),
+)
+
+
+def troubleshooting_page() -> str:
+    """Return the table as the page docs/troubleshooting.md."""
+    rows = (f"| {trouble.symptom} | {trouble.meaning} | {trouble.fix} |" for trouble in TROUBLESHOOTING)
+    start = "`ccterm check` asks for all that a run needs and names each fix; `ccterm show RUN` says how a run ended and what to do next."
+    head = (
+        "# Troubleshooting",
+        "",
+        f"{start} `ccterm help troubleshooting` prints this table.",
+        "",
+        "| what you see | what it means | what to do |",
+    )
+    return "\n".join((*head, "|---|---|---|", *rows)) + "\n"
+
 
 _EXIT = {
     Cause.POLICY: ExitCode.POLICY,

@@ -18,6 +18,19 @@ def check(
     leave(print_checks(execution_mode, as_json=json))
 
 
+def help(
+    topic: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]", help="A command, or `troubleshooting`.")] = None,
+    json: Json = False,
+) -> None:
+    """Explain a command, or print what to do about common problems: ccterm help troubleshooting."""
+    from ccterm.cli.commands import app
+    from ccterm.cli.show import print_troubleshooting
+
+    if topic == ["troubleshooting"]:
+        leave(print_troubleshooting(as_json=json))
+    app([*(topic or ()), "--help"], prog_name="ccterm")
+
+
 def trust(path: Annotated[Path, typer.Argument(help="A working copy, or a batch file.")] = Path(), json: Json = False) -> None:
     """Trust files that run something here or hand something out, as they are now: those of a working copy, or a batch file."""
     from ccterm.cli.run_orders import trust_files
