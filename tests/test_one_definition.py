@@ -45,7 +45,7 @@ READERS = {
     "the contents of objects": ("--batch", "git.objects"),
     "the sizes of objects": ("--batch-check", "git.objects"),
     "the name of a blob": ("blob %d", "git.objects"),
-    "the refs of a repository": ("for-each-ref", "git.refs"),
+    "the refs of a repository": ("show-ref", "git.refs"),
     "the refs of a remote": ("ls-remote", "git.remote"),
     "HEAD of a git directory": ("/HEAD", "git.refs"),
     "the header of packed-refs": ("# pack-refs", "git.refs"),

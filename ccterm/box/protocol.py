@@ -76,6 +76,8 @@ class ResolveReport(Report):
     tip: NotRequired[str | None]
     """Sha of the branch on the remote; None = it does not exist yet."""
     default_branch: NotRequired[str | None]
+    default_tip: NotRequired[str | None]
+    """Sha of the default branch; None when it has none."""
 
 
 class CheckoutRequest(TypedDict):
@@ -89,6 +91,10 @@ class CheckoutRequest(TypedDict):
     """Relative path of the mirror kept between runs, or None."""
     clean: str
     tree: str
+    default_branch: NotRequired[str | None]
+    """The remote's default branch, which the tree gets as a local branch too, as in a clone."""
+    default_tip: NotRequired[str | None]
+    """Its commit: a mirror without it is brought up to date, and a checkout made before is not used again."""
     given: NotRequired[bool]
     """The host made `clean` already: only the tree is made, and `remote` is not contacted."""
     include: NotRequired[str | None]

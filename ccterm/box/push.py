@@ -57,7 +57,7 @@ def push_commit(remote: Remote, clean: str, commit: str, ref: str, tip: str | No
 
 def remote_sha(remote: Remote, ref: str) -> str | None:
     """Return the commit that a ref of the remote names, None when there is no such ref. Raises GitError."""
-    return next((sha for sha, name in remote.refs(ref) if name == ref), None)
+    return next((found.sha for found in remote.refs(ref) if found.name == ref), None)
 
 
 def _ask(remote: Remote, ref: str) -> str | None:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ccterm.git.git import Git
@@ -12,9 +12,12 @@ from ccterm.git.rooted import Root
 _SHA = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _SYMBOLIC = rb"ref: (refs/[^\x00-\x20]+)"
 _GITFILE = rb"gitdir: ([^\x00\n]+)\n?"
+HEADS, TAGS, REMOTE = "refs/heads/", "refs/tags/", "refs/remotes/origin/"
 _SMALL = 4096
 _PACKED_LIMIT = 16 << 20
-_PACKED_HEADER = b"# pack-refs with:\n"
+_PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
+"""As git writes it, with the blank at its end: a newer git refuses the file without it."""
+_PEELED = "^{}"
 
 
 class Ref(NamedTuple):
@@ -22,6 +25,8 @@ class Ref(NamedTuple):
 
     sha: str
     name: str
+    peeled: str = ""
+    """What an annotated tag names in the end; "" for any other ref, and where the listing does not tell."""
 
 
 def parse_refs(listing: bytes) -> Iterator[Ref]:
@@ -35,20 +40,38 @@ def parse_refs(listing: bytes) -> Iterator[Ref]:
             yield Ref(sha, name)
 
 
+def stored_refs(git: Git, *prefixes: str) -> list[Ref]:
+    """Return every ref of a repository whose name begins with one of these. Raises GitError."""
+    refs: dict[str, Ref] = {}
+    for line in git.run("show-ref", "--dereference", codes=(0, 1)).decode("utf-8", "surrogateescape").split("\n"):
+        sha, _, name = line.partition(" ")
+        if name.endswith(_PEELED):
+            whole = name.removesuffix(_PEELED)
+            refs[whole] = refs[whole]._replace(peeled=sha)
+        elif name:
+            refs[name] = Ref(sha, name)
+    return [ref for name, ref in refs.items() if name.startswith(prefixes)]
+
+
 def list_tags(git: Git) -> list[Ref]:
-    """Return every tag of a repository."""
-    return list(parse_refs(git.run("for-each-ref", "--format=%(objectname)%09%(refname)", "refs/tags")))
+    """Return every tag of a repository. Raises GitError."""
+    return stored_refs(git, TAGS)
 
 
 def write_packed_refs(git_directory: str, refs: Sequence[Ref]) -> None:
-    """Give a fresh git directory these refs. Raises OSError."""
+    """Give a fresh git directory these refs, each with what it names in the end. Raises OSError."""
     if refs:
         with open(os.path.join(git_directory, "packed-refs"), "wb") as file:
-            file.write(_PACKED_HEADER + b"".join(_packed(refs)))
+            file.write(_PACKED_HEADER + b"".join(map(_packed, sorted(refs, key=_in_order))))
 
 
-def _packed(refs: Iterable[Ref]) -> Iterator[bytes]:
-    return (f"{ref.sha} {ref.name}\n".encode("utf-8", "surrogateescape") for ref in refs)
+def _in_order(ref: Ref) -> bytes:
+    return ref.name.encode("utf-8", "surrogateescape")
+
+
+def _packed(ref: Ref) -> bytes:
+    peeled = f"^{ref.peeled}\n" if ref.peeled else ""
+    return f"{ref.sha} {ref.name}\n{peeled}".encode("utf-8", "surrogateescape")
 
 
 def read_head(root: Root, git_directory: bytes) -> str | None:

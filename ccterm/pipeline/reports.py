@@ -21,6 +21,7 @@ class ResolveResult(StepReport):
     ref: str | None = None
     tip: Sha | None = None
     default_branch: str | None = None
+    default_tip: Sha | None = None
 
 
 class CheckoutResult(StepReport):

@@ -11,6 +11,7 @@ from ccterm.executors.base import Artifact, Step
 from ccterm.models import ExecutionMode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
+from ccterm.pipeline.reports import ResolveResult
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
 INCLUDE = "include"
@@ -42,15 +43,17 @@ def resolve(task: Task, access: RemoteAccess) -> Step:
     return Step(name="resolve", program="resolve", request=request, secrets=access.secrets, sockets=access.sockets, reaches=access.reaches)
 
 
-def checkout(task: Task, access: RemoteAccess, *, base: str | None, ref: str | None) -> Step:
-    """Make the clean git directory and the working tree."""
+def checkout(task: Task, access: RemoteAccess, found: ResolveResult, *, base: str | None) -> Step:
+    """Make the clean git directory and the working tree. found: what the remote holds now; base: what they are made from."""
     options = task.checkout
     mirrored = bool(access.mirror_key) and options.depth is None and options.filter is None and base is not None
     request: dict[str, JsonValue] = {
         **access.request,
         "branch": NEUTRAL,
         "base": base,
-        "ref": ref,
+        "ref": found.ref,
+        "default_branch": found.default_branch,
+        "default_tip": found.default_tip,
         "mirror": MIRROR if mirrored else None,
         "clean": CLEAN,
         "tree": TREE,

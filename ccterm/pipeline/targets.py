@@ -60,7 +60,7 @@ class BranchTarget:
             fix = "leave out --base, or choose another branch"
             raise StepError(Cause.CHECKOUT, f"{self._task.branch} already exists and is continued from its tip", fix, reason="base")
         self._recorder.change(base_sha=found.base)
-        checkout, report = await self._fetch(found.base, found.ref)
+        checkout, report = await self._fetch(found, found.base)
         _warn(self._recorder, report.notes)
         return checkout
 
@@ -77,7 +77,7 @@ class BranchTarget:
         found = await self._resolve()
         if found.tip not in (None, run.base_sha, run.commit):
             raise StepError(Cause.PUSH, f"{self._task.branch} has moved since the run began", reason="non_fast_forward")
-        checkout, _ = await self._fetch(run.base_sha, found.ref)
+        checkout, _ = await self._fetch(found, run.base_sha)
         await self._push(checkout.clean, run.commit, salvage)
 
     async def _resolve(self) -> ResolveResult:
@@ -92,8 +92,8 @@ class BranchTarget:
             )
         return found
 
-    async def _fetch(self, base: str | None, ref: str | None) -> tuple[Checkout, CheckoutResult]:
-        result, report = await self._steps.run(step_specs.checkout(self._task, self._remote, base=base, ref=ref), CheckoutResult)
+    async def _fetch(self, found: ResolveResult, base: str | None) -> tuple[Checkout, CheckoutResult]:
+        result, report = await self._steps.run(step_specs.checkout(self._task, self._remote, found, base=base), CheckoutResult)
         return Checkout(base, result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE]), report
 
     async def _push(self, clean: Artifact, commit: str, salvage: Artifact | None = None) -> None:

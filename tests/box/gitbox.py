@@ -24,6 +24,7 @@ class GitBox:
         self.remote = str(remote)
         self.env: dict[str, str] = {}
         self.base: str | None = None
+        self.default: dict[str, object] = {}
         self.tip: str | None = None
         self.humble = False
 
@@ -45,7 +46,7 @@ class GitBox:
     def run(self, program: str, request: Mapping[str, object]) -> dict[str, Any]:
         """Run a program and return its report; its stderr must be empty, because only tracebacks go there."""
         ended = run_program(program, request, self.directory, env=self.env, humble=self.humble)
-        assert not ended.stderr
+        assert not ended.stderr, ended.stderr
         assert ended.code == 0
         return ended.report
 
@@ -53,12 +54,15 @@ class GitBox:
         """Run resolve; its result is the start of the following steps."""
         report = self.run("resolve", {"remote": self.remote, "branch": self.branch, "base": None, **fields})
         self.base, self.tip = report.get("base"), report.get("tip")
+        self.default = {name: report.get(name) for name in ("default_branch", "default_tip")}
         return report
 
     def checkout(self, **fields: object) -> dict[str, Any]:
         """Run checkout."""
         places = {"mirror": self._mirror, "clean": "clean.git", "tree": "work"}
-        return self.run("checkout", {"remote": self.remote, "branch": self.branch, "base": self.base, "ref": None, **places, **fields})
+        return self.run(
+            "checkout", {"remote": self.remote, "branch": self.branch, "base": self.base, "ref": None, **self.default, **places, **fields}
+        )
 
     def commit(self, **fields: object) -> dict[str, Any]:
         """Run commit."""

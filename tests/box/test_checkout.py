@@ -49,7 +49,43 @@ def test_the_tree_knows_tags_but_no_remote(box: GitBox) -> None:
     box.start()
     assert support.git(box.tree, "describe", "--tags").startswith("v1-2-g")
     assert support.git(box.tree, "remote") == ""
+
+
+def remote_branches(tree: Path) -> list[str]:
+    return support.git(tree, "for-each-ref", "--format=%(refname)", "refs/remotes").splitlines()
+
+
+@pytest.mark.parametrize("mirror", ["../mirror", None])
+def test_the_tree_knows_the_remotes_branches_as_a_clone_does(box: GitBox, remote: Path, mirror: str | None) -> None:
+    support.git(remote, "tag", "-a", "v2", "-m", "Two", "main")
+    support.git(remote, "branch", "-m", "main", "trunk")
+    support.git(remote, "symbolic-ref", "HEAD", "refs/heads/trunk")
+    support.git(remote, "branch", box.branch, "v1")
+    box.start(mirror=mirror)
+    assert remote_branches(box.tree) == [f"refs/remotes/origin/{name}" for name in ("HEAD", "agent/work", "other", "trunk")]
+    assert support.branches(box.tree) == {"agent/work": box.base, "trunk": support.tip(remote, "trunk")}
+    assert support.git(box.tree, "rev-parse", "origin", "v2^{}") == f"{support.tip(remote, 'trunk')}\n{support.tip(remote, 'trunk')}"
+    support.git(box.tree, "merge", "--quiet", "trunk")
+    assert support.git(box.tree, "fsck") == ""
+
+
+def test_a_default_branch_that_moved_is_fetched_although_the_base_is_there(box: GitBox, remote: Path, tmp_path: Path) -> None:
+    support.git(remote, "branch", box.branch, "other")
+    box.start()
+    newest = support.add_commit(remote, {"src/main.py": "print(4)\n"})
+    second = GitBox(tmp_path / "second", remote).start()
+    assert second.base == box.base
+    assert support.git(second.tree, "rev-parse", "main", "origin/main") == f"{newest}\n{newest}"
+
+
+@pytest.mark.parametrize("default", ["agent", "agent/work/more", "agent/work"])
+def test_a_default_branch_whose_name_collides_with_the_runs_is_known_as_the_remotes_only(box: GitBox, remote: Path, default: str) -> None:
+    support.git(remote, "branch", "-m", "main", default)
+    support.git(remote, "symbolic-ref", "HEAD", f"refs/heads/{default}")
+    box.resolve(branch="elsewhere")
+    assert box.checkout()["ok"]
     assert support.branches(box.tree) == {"agent/work": box.base}
+    assert f"refs/remotes/origin/{default}" in remote_branches(box.tree)
 
 
 def test_the_address_of_the_remote_is_stored_nowhere(box: GitBox) -> None:

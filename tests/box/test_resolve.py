@@ -27,6 +27,7 @@ def test_a_missing_branch_starts_at_the_default_branch(tmp_path: Path, make_remo
         "ref": "refs/heads/trunk",
         "tip": None,
         "default_branch": "trunk",
+        "default_tip": support.tip(remote, "trunk"),
     }
 
 
@@ -80,7 +81,8 @@ def test_an_unknown_base_suggests_similar_names(tmp_path: Path, make_remote: Mak
 
 def test_an_empty_repository_is_not_an_error(tmp_path: Path) -> None:
     remote = support.make_bare(tmp_path / "empty.git")
-    assert GitBox(tmp_path / "box", remote).resolve() == {"ok": True, "base": None, "ref": None, "tip": None, "default_branch": None}
+    nothing = {"base": None, "ref": None, "tip": None, "default_branch": None, "default_tip": None}
+    assert GitBox(tmp_path / "box", remote).resolve() == {"ok": True, **nothing}
 
 
 def test_an_unborn_head_next_to_other_branches_requires_a_base(tmp_path: Path, make_remote: MakeRemote) -> None:

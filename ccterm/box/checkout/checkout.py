@@ -64,7 +64,7 @@ class _Filling:
             self.notes += fetch_narrow(self._remote, request["clean"], self._base, request["ref"], depth=depth, filter_spec=filter_spec)
         else:
             fetch(self._remote, request["clean"], self._base)
-        make_tree(git, request["tree"], self._base, request["branch"])
+        make_tree(git, request["tree"], self._base, request["branch"], request.get("default_branch"))
 
     def _through(self, mirror: Mirror) -> None:
         """Take everything from the mirror, or from a new one if this one turns out to be broken."""
@@ -82,9 +82,9 @@ class _Filling:
 
     def _copy(self, mirror: Mirror) -> None:
         request = self._request
-        with mirror.holding(self._base) as (git, self.fetched):
+        with mirror.holding(self._base, request.get("default_tip")) as (git, self.fetched):
             clean = make_clean(git, request["clean"], self._base, request["branch"])
-        make_tree(clean, request["tree"], self._base, request["branch"])
+        make_tree(clean, request["tree"], self._base, request["branch"], request.get("default_branch"))
 
     def bring_extras(self) -> None:
         """Bring submodules and LFS files, if requested. Raises GitError."""

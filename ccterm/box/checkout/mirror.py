@@ -4,13 +4,14 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ccterm.git.errors import fault_of
 from ccterm.git.git import Git, GitError, init
 from ccterm.git.remote import Remote
 
-_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_AS_THEY_ARE = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+AS_REMOTE = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 _MANY_PACKS = 60
 
 
@@ -22,11 +23,14 @@ class Mirror:
         self._path = os.path.join(directory, "mirror.git")
 
     @contextlib.contextmanager
-    def holding(self, base: str) -> Iterator[tuple[Git, bool]]:
-        """Yield the mirror with `base` in it, and whether that took a fetch. The lock is held for init and fetch only. Raises GitError."""
+    def holding(self, base: str, newest: str | None = None) -> Iterator[tuple[Git, bool]]:
+        """Yield the mirror with `base` in it, and whether that took a fetch. The lock is held for init and fetch only. Raises GitError.
+
+        newest: another commit that the remote has; a mirror without it is out of date.
+        """
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         with self._lock():
-            fetched = self._bring(base)
+            fetched = self._bring(base, newest)
         yield Git(self._path), fetched
 
     def forget(self) -> None:
@@ -40,15 +44,15 @@ class Mirror:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _bring(self, base: str) -> bool:
+    def _bring(self, base: str, newest: str | None) -> bool:
         git = Git(self._path)
-        if os.path.isdir(self._path) and holds(git, base):
+        if os.path.isdir(self._path) and holds(git, base) and (newest in (None, base) or holds(git, newest or "")):
             return False
         if not self._sound(git):
             self._remove()
             init(self._path, base, "main")
         self._remove_temporary()
-        fetch(self._remote, self._path, base)
+        fetch(self._remote, self._path, base, _AS_THEY_ARE)
         self._pack(git)
         return True
 
@@ -75,10 +79,10 @@ class Mirror:
             git.run("repack", "-a", "-d", "-q")
 
 
-def fetch(remote: Remote, directory: str, base: str) -> None:
+def fetch(remote: Remote, directory: str, base: str, refs: Sequence[str] = AS_REMOTE) -> None:
     """Fetch branches and tags, and `base` itself if it is on none of them. Raises GitError(moved) when the remote does not have it."""
     git = remote.git(directory)
-    git.run("-c", "core.fsync=committed", "fetch", "--quiet", "--prune", "--no-auto-gc", "--", remote.url, *_REFS)
+    git.run("-c", "core.fsync=committed", "fetch", "--quiet", "--prune", "--no-auto-gc", "--", remote.url, *refs)
     if not holds(git, base):
         _, _, stderr = git.answer("fetch", "--quiet", "--no-tags", "--no-auto-gc", "--", remote.url, base)
         if not holds(git, base):

@@ -38,11 +38,11 @@ class RemoteRefs:
 def list_refs(remote: Remote) -> RemoteRefs:
     """List a remote's refs. Raises GitError."""
     refs = RemoteRefs()
-    for sha, ref in remote.refs(symref=True):
-        if sha.startswith("ref: "):
-            refs.head = sha.removeprefix("ref: ") if ref == "HEAD" else refs.head
+    for ref in remote.refs(symref=True):
+        if ref.sha.startswith("ref: "):
+            refs.head = ref.sha.removeprefix("ref: ") if ref.name == "HEAD" else refs.head
         else:
-            refs.shas[ref.removesuffix("^{}")] = sha  # the commit of a tag comes right after the tag itself
+            refs.shas[ref.name.removesuffix("^{}")] = ref.sha  # the commit of a tag comes right after the tag itself
     return refs
 
 
@@ -54,7 +54,9 @@ def resolve(_frames: Frames, request: ResolveRequest) -> ResolveReport:
     except GitError as error:
         return {"ok": False, "reason": error.reason, "detail": error.detail}
     tip = refs.shas.get(_HEADS + request["branch"])
-    return {"ok": True, "base": base, "ref": ref, "tip": tip, "default_branch": refs.default_branch}
+    default = refs.default_branch
+    newest = refs.shas.get(_HEADS + default) if default else None
+    return {"ok": True, "base": base, "ref": ref, "tip": tip, "default_branch": default, "default_tip": newest}
 
 
 def _start(refs: RemoteRefs, branch: str, base: str | None) -> tuple[str | None, str | None]:

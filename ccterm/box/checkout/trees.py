@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 
 from ccterm.git.git import Git, init
-from ccterm.git.refs import Ref, list_tags, write_packed_refs
+from ccterm.git.refs import HEADS, REMOTE, TAGS, Ref, stored_refs, write_packed_refs
 
 _HEX = frozenset("0123456789abcdef")
 _AGENT_CONFIG = """\
@@ -25,22 +25,43 @@ _AGENT_CONFIG = """\
 
 
 def make_clean(source: Git, clean: str, base: str, branch: str) -> Git:
-    """Make a bare repository of all objects and tags of `source`, with `branch` at `base`."""
+    """Make a bare repository of all objects and tags of a mirror, with its branches as the remote's, and `branch` at `base`."""
     git = init(clean, base, branch)
-    tags = list_tags(source)  # before the objects: what a tag names now is there then
+    refs = stored_refs(source, HEADS, TAGS)  # before the objects: what a ref names now is there then
     copy_objects(source, clean)
-    _set_refs(git, tags, base, branch)
+    _set_refs(git, [ref._replace(name=_remote_name(ref.name)) for ref in refs], base, branch)
     return git
 
 
-def make_tree(clean: Git, tree: str, base: str, branch: str) -> None:
-    """Make a working copy of `base` with a complete git directory of its own and no remote."""
+def _remote_name(name: str) -> str:
+    return REMOTE + name.removeprefix(HEADS) if name.startswith(HEADS) else name
+
+
+def make_tree(clean: Git, tree: str, base: str, branch: str, default: str | None = None) -> None:
+    """Make a working copy of `base` with a complete git directory of its own and no remote.
+
+    It knows the remote's branches as a clone does: as `origin/NAME`, and the default branch also by a branch of its own.
+    """
     git = init(tree, base, branch, bare=False)
     copy_objects(clean, os.path.join(tree, ".git"))
-    _set_refs(git, list_tags(clean), base, branch)
+    refs = [ref for ref in stored_refs(clean, TAGS, REMOTE) if ref.name != f"{REMOTE}HEAD"]
+    _set_refs(git, [*refs, *_default_branch(git, refs, branch, default)], base, branch)
     configure(git)
     _copy_info(clean, git)
     git.run("read-tree", "--reset", "-u", "HEAD")
+
+
+def _default_branch(git: Git, refs: Sequence[Ref], branch: str, default: str | None) -> list[Ref]:
+    """Let `origin` alone mean the default branch; return the ref of its local branch, unless `branch` takes its name."""
+    found = next((ref for ref in refs if default and ref.name == REMOTE + default), None)
+    if default is None or found is None:
+        return []
+    assert git.directory
+    os.makedirs(os.path.join(git.directory, REMOTE))
+    with open(os.path.join(git.directory, REMOTE, "HEAD"), "w", encoding="utf-8") as head:
+        head.write(f"ref: {found.name}\n")
+    taken = default == branch or default.startswith(f"{branch}/") or branch.startswith(f"{default}/")
+    return [] if taken else [found._replace(name=HEADS + default)]
 
 
 def _copy_info(clean: Git, git: Git) -> None:
@@ -67,10 +88,10 @@ def configure(git: Git) -> None:
         file.write(_AGENT_CONFIG)
 
 
-def _set_refs(git: Git, tags: Sequence[Ref], base: str, branch: str) -> None:
+def _set_refs(git: Git, refs: Sequence[Ref], base: str, branch: str) -> None:
     assert git.directory
-    write_packed_refs(git.directory, tags)
-    git.run("update-ref", f"refs/heads/{branch}", base)
+    write_packed_refs(git.directory, refs)
+    git.run("update-ref", HEADS + branch, base)
 
 
 def copy_objects(source: Git, target: str) -> None:
