@@ -3,7 +3,8 @@
 import re
 import time
 
-from ccterm.box.protocol import Frames, PushReport, PushRequest, carry_out
+from ccterm.box.frames import Frames, carry_out
+from ccterm.box.protocol import PushReport, PushRequest
 from ccterm.git.errors import GitFault, detail_of, fault_of
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import WORK_REF, Git, GitError, as_git_error

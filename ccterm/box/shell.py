@@ -7,9 +7,10 @@ import time
 from collections import deque
 
 from ccterm.box.agent.pipes import Outlet, QueuedFrames, drain
+from ccterm.box.frames import carry_out_with
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
-from ccterm.box.protocol import ShellReport, ShellRequest, carry_out_with
+from ccterm.box.protocol import ShellReport, ShellRequest
 from ccterm.git.git import Git, GitError
 from ccterm.git.tree import GITLINK, read_tree
 

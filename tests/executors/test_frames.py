@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccterm.box.protocol import LONG, frame_text
+from ccterm.box.frames import LONG, frame_text
 from ccterm.executors.frames import FrameError, FrameReader
 
 FRAMES = [{"n": n, "t": 0.1, "k": "line", "s": 1, "d": "x" * n} for n in range(20)] + [{"n": 20, "t": 0.2, "k": "end"}]

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
+from ccterm.box.frames import PART, Frames
 from ccterm.box.process.loop import Want, turn
-from ccterm.box.protocol import PART, Frames, Stream
+from ccterm.box.protocol import Stream
 
 CHUNK = 64 * 1024
 BACKLOG = 1024 * 1024

@@ -10,9 +10,10 @@ from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
 from ccterm.box.agent.repository import NOTHING, Admission, admit
 from ccterm.box.agent.termination import SECONDS, TerminationSequence
 from ccterm.box.agent.turns import MessageReader, Turns
+from ccterm.box.frames import carry_out_with
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
-from ccterm.box.protocol import Order, StoppedBy, SuperviseReport, SuperviseRequest, carry_out_with
+from ccterm.box.protocol import Order, StoppedBy, SuperviseReport, SuperviseRequest
 
 HELD_OPEN = 5.0
 """Seconds to read on after the agent ended while another process still holds its output open."""

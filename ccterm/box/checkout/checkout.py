@@ -5,7 +5,8 @@ import shutil
 
 from ccterm.box.checkout.mirror import Mirror, fetch, fetch_narrow
 from ccterm.box.checkout.trees import make_clean, make_empty, make_tree
-from ccterm.box.protocol import CheckoutReport, CheckoutRequest, Frames, carry_out
+from ccterm.box.frames import Frames, carry_out
+from ccterm.box.protocol import CheckoutReport, CheckoutRequest
 from ccterm.git.git import Git, GitError, as_git_error, init
 from ccterm.git.remote import Remote
 

@@ -2,7 +2,8 @@
 
 import re
 
-from ccterm.box.protocol import Frames, ResolveReport, ResolveRequest, carry_out
+from ccterm.box.frames import Frames, carry_out
+from ccterm.box.protocol import ResolveReport, ResolveRequest
 from ccterm.git.git import GitError
 from ccterm.git.remote import Remote
 

@@ -12,7 +12,8 @@ from ccterm.box.commit.rules import CommitRules
 from ccterm.box.commit.subject import own_commit, tidy
 from ccterm.box.commit.submodule_check import SubmoduleCheck
 from ccterm.box.commit.walk import MOST, RefusedPath, TooMany, Walk, ignored_by
-from ccterm.box.protocol import CommitReport, CommitRequest, Frames, carry_out
+from ccterm.box.frames import Frames, carry_out
+from ccterm.box.protocol import CommitReport, CommitRequest
 from ccterm.git.diff import count_lines
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import WORK_REF, Git, GitError, as_git_error

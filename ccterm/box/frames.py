@@ -1,0 +1,95 @@
+"""How a step program reads its request and prints its frames: what every program of a box begins and ends with."""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii
+from typing import Any, TypeVar
+
+from ccterm.box.protocol import Stream
+
+PART = 256 * 1024
+"""Longest text of one frame, in characters; a longer line is sent in parts."""
+LONG = 512
+"""A frame of at least so many characters carries its length."""
+F = TypeVar("F", bound="Frames")
+
+
+class Frames:
+    """Writes frames to the stdout that the program was started with; thread-safe."""
+
+    def __init__(self) -> None:
+        self._fd = os.dup(1)
+        os.dup2(2, 1)  # a stray print must not break the frames
+        self._lock = threading.Lock()
+        self._begin = time.monotonic()
+        self._next = 0
+
+    def _emit(self, kind: str, fields: str) -> None:
+        with self._lock:
+            text = frame_text(self._next, time.monotonic() - self._begin, kind, fields)
+            self._next += 1
+            self._write(text.encode("ascii"))
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def line(self, stream: Stream, text: str, *, part: bool = False) -> None:
+        """Emit one line of output, or part of one."""
+        self._emit("line", f'"s":{stream},"d":{encode_basestring_ascii(text)}' + (',"part":true' if part else ""))
+
+    def note(self, text: str, **fields: object) -> None:
+        """Emit a note; `what` says which kind."""
+        self._emit("note", _inner({"d": text, **fields}))
+
+    def report(self, report: Mapping[str, object]) -> None:
+        """Emit the program's result."""
+        self._emit("report", _inner({"report": report}))
+
+    def end(self) -> None:
+        """Emit the last frame."""
+        self._emit("end", "")
+
+
+def frame_text(number: int, passed: float, kind: str, fields: str) -> str:
+    """Return a frame as a line. fields: those of its kind, as the inside of a JSON object."""
+    # formatted by hand: an agent may print a hundred thousand lines a second
+    length = f',"z":{len(fields) + 2}' if len(fields) >= LONG else ""
+    return f'{{"n":{number},"t":{passed:.3f},"k":"{kind}"{length}{fields and ","}{fields}}}\n'
+
+
+def _inner(fields: Mapping[str, object]) -> str:
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))[1:-1]
+
+
+def read_request() -> dict[str, Any]:  # Any: JSON, typed by each program as its own TypedDict
+    """Read the JSON file named by the last argument."""
+    with open(sys.argv[-1], encoding="utf-8") as file:
+        request: dict[str, Any] = json.load(file)
+    return request
+
+
+def carry_out(program: Callable[[Frames, Any], Mapping[str, object]]) -> None:
+    """Run a program from its request to its last frame: `def main() -> None: carry_out(commit)`.
+
+    An uncaught exception becomes the report {ok: False, reason: "internal", detail: its type and first line}.
+    """
+    carry_out_with(Frames(), program)
+
+
+def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]]) -> None:
+    """Do the same with the program's own kind of frames."""
+    try:
+        report = program(frames, read_request())
+    except Exception as error:  # noqa: BLE001 - last resort: the host must get a report
+        import traceback  # deferred: every step would wait for it
+
+        traceback.print_exc()
+        report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".split("\n")[0]}
+    frames.report(report)
+    frames.end()
