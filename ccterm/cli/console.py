@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
-from ccterm.cli.main import environment
+from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
 from ccterm.errors import StateError
 from ccterm.models import Run, State
 from ccterm.state_dir import StateDir, private_file
@@ -30,6 +30,8 @@ def carry_out(work: Coroutine[None, None, T], *, all_progress: bool = False) -> 
     """Run a command's coroutine to its end."""
     log_to(state_dir().path)
     print_progress(everything=all_progress)
+    start_collecting()
+    keep_switch_from_children()
     return asyncio.run(work)
 
 
@@ -97,6 +99,31 @@ class _JsonLines(logging.Formatter):
         return json.dumps(facts, ensure_ascii=False)
 
 
+class _LogFile(logging.Handler):
+    """Opens the log with its first record: most commands have nothing to log, and rotation costs start-up time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._file: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self._file = self._file or self._opened()
+        self._file.emit(record)
+
+    def _opened(self) -> logging.Handler:
+        from logging.handlers import RotatingFileHandler
+
+        try:
+            os.close(private_file(self._path))
+            file = RotatingFileHandler(self._path, maxBytes=LOG_CAP, backupCount=1, encoding="utf-8", delay=True)
+        except (OSError, StateError):
+            return logging.NullHandler()
+        file.setFormatter(_JsonLines())
+        return file
+
+
 def log_to(directory: Path) -> None:
     """Write warnings and errors to `directory`/ccterm.log as JSON lines, never to the screen; they are dropped where that cannot be written."""
     root = logging.getLogger()
@@ -104,15 +131,7 @@ def log_to(directory: Path) -> None:
     root.setLevel(logging.WARNING)
     if not directory.is_dir():
         return
-    from logging.handlers import RotatingFileHandler  # deferred: costs start-up time
-
-    try:
-        os.close(private_file(directory / "ccterm.log"))
-        handler = RotatingFileHandler(directory / "ccterm.log", maxBytes=LOG_CAP, backupCount=1, encoding="utf-8", delay=True)
-    except (OSError, StateError):
-        return
-    handler.setFormatter(_JsonLines())
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_LogFile(directory / "ccterm.log")]
 
 
 def code_for(runs: Iterable[Run]) -> ExitCode:

@@ -1,5 +1,6 @@
 """The entry point: `ccterm` alone shows the terminal, with arguments it is the command line. Also the environment that children get."""
 
+import gc
 import os
 import sys
 
@@ -9,6 +10,7 @@ _INHERITED = os.environ.get(SWITCH)
 
 def main() -> None:
     """Run ccterm; every expected error is one sentence on stderr and an exit code."""
+    gc.disable()  # what start-up creates stays; `start_collecting` goes on without looking through it
     disable_pydantic_plugins()
     try:
         _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
@@ -18,14 +20,25 @@ def main() -> None:
         sys.exit(explain(error))
 
 
+def start_collecting() -> None:
+    """Collect garbage from now on: start-up is over."""
+    gc.freeze()
+    gc.enable()
+
+
 def disable_pydantic_plugins() -> None:
     """Keep pydantic from searching every installed package for plugins: 50 ms at each start, for something that ccterm does not use.
 
     For the command alone: a program that imports ccterm keeps its plugins. A user who set the switch keeps that value.
     """
-    if SWITCH not in os.environ:
-        os.environ[SWITCH] = "__all__"
-        os.unsetenv(SWITCH)  # a child that is started without an explicit environment inherits what the system has, not `os.environ`
+    os.environ.setdefault(SWITCH, "__all__")
+    keep_switch_from_children()
+
+
+def keep_switch_from_children() -> None:
+    """Take the switch from the environment that a child inherits when it is given none; `os.environ` keeps it. Typer puts it back."""
+    if _INHERITED is None:
+        os.unsetenv(SWITCH)
 
 
 def environment() -> dict[str, str]:

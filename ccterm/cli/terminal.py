@@ -1,13 +1,12 @@
 """`ccterm`: the terminal, over a daemon in the background or, with --foreground, in this process."""
 
 import asyncio
-import gc
 import sys
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import log_to, opened_service, state_dir
-from ccterm.cli.main import environment
+from ccterm.cli.main import environment, keep_switch_from_children
 from ccterm.cli.tty_guard import guarded
 
 if TYPE_CHECKING:  # the first frame does without
@@ -29,7 +28,7 @@ def terminal(*, foreground: bool) -> int:
 def _show(foreground: bool, parent: int) -> int:
     from ccterm.cli.errors import explain  # here, in the child: the parent stays small
 
-    gc.disable()  # what start-up makes is kept anyway; collection begins once the first frame is there
+    keep_switch_from_children()
     try:
         log_to(state_dir().prepare().path)
         return asyncio.run(_run(foreground, parent))

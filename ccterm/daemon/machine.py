@@ -22,13 +22,13 @@ class ThisMachine:
 
     def __init__(self, state: StateDir, environ: Mapping[str, str]) -> None:
         self._state = state
-        self._environ = environ
+        self.environ = environ
 
     def questions(self, mode: ExecutionMode | None) -> "Sequence[Check]":
         """Return the preflight checks of an execution mode; None = the one that the settings choose. Raises SettingsError."""
         from ccterm.daemon.wiring import checks_for  # deferred, as all here: it brings all executors
 
-        return checks_for(mode, self._state, self._environ)
+        return checks_for(mode, self._state, self.environ)
 
     async def checks(self, mode: ExecutionMode) -> AsyncGenerator[CheckResult, None]:
         """Run all checks of an execution mode and yield each result as it arrives."""
@@ -41,7 +41,7 @@ class ThisMachine:
         """Copy the user's Claude login for containers again."""
         from ccterm.credentials.export import export_login
 
-        return await asyncio.to_thread(export_login, self._environ)
+        return await asyncio.to_thread(export_login, self.environ)
 
     async def make_image(self) -> AsyncGenerator[str, None]:
         """Build ccterm's own image unless it exists and yield the output line by line."""
@@ -82,7 +82,7 @@ class ThisMachine:
         from ccterm.daemon.wiring import dagger_executor
         from ccterm.settings import load_settings
 
-        return dagger_executor(load_settings(None, self._environ), self._state, self._environ)
+        return dagger_executor(load_settings(None, self.environ), self._state, self.environ)
 
 
 @contextmanager

@@ -85,9 +85,9 @@ class Git:
         return cls._with(["git", "-C", path, *_options(_INSPECT)], kept | fixed)
 
     @classmethod
-    def of_user(cls, path: str) -> "Git":
+    def of_user(cls, path: str, env: Mapping[str, str]) -> "Git":
         """Return the user's own git in their own repository, with all of their configuration and environment."""
-        return cls._with(["git", "-C", path], dict(os.environ))
+        return cls._with(["git", "-C", path], dict(env))
 
     @classmethod
     def _with(cls, command: list[Arg], env: dict[str, str]) -> "Git":

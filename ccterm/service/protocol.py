@@ -5,7 +5,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
@@ -23,6 +23,11 @@ R = TypeVar("R")
 
 class Machine(Protocol):
     """The part of a service that concerns the caller's machine rather than runs, and so never crosses to another process."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment for programs of the user's."""
+        ...
 
     def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         """Run the preflight checks of an execution mode and yield each result as it arrives. Raises PreflightError and SettingsError."""
@@ -108,7 +113,7 @@ class Service(Reader):
         """Bring a run's commit into a repository of the caller's and return the ref that names it there. Raises UsageError."""
         from ccterm.workspace.fetch import fetch  # deferred: few need it
 
-        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree)
+        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree, self.machine.environ)
 
     def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         """Run the machine's preflight checks, as `Machine.checks`."""

@@ -17,7 +17,6 @@ from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.transcript import EVENTS_FILE, follow
-from ccterm.workspace.work import patch_of
 
 SAVING_SECONDS = 5.0
 
@@ -48,6 +47,8 @@ class Reader(ABC):
 
     async def patch(self, run: RunId) -> bytes | None:
         """Return what a run changed as a patch, in git's own bytes, or None when it made no commit."""
+        from ccterm.workspace.work import patch_of  # deferred: imports git, which few questions need
+
         path = patch_of(await self.find(run), self.state)
         return await asyncio.to_thread(path.read_bytes) if path else None
 

@@ -98,9 +98,10 @@ class Scheduler:
     def _consider(self, entry: QueueEntry) -> None:
         if not self._accepting:
             return
-        if reason := next(filter(None, (gate.reason(entry) for gate in self._gates)), ""):
-            self._note_hold(entry.run, reason)
-            return
+        for gate in self._gates:
+            if reason := gate.reason(entry):
+                self._note_hold(entry.run, reason)
+                return
         del self._queue[entry.run]
         self._reasons.pop(entry.run, None)
         self._under_way.add(entry)

@@ -1,5 +1,6 @@
 """Fetches a run's commit from its kept bundle into the user's repository as refs/ccterm/RUN; no branch is touched."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ccterm.errors import UsageError
@@ -9,7 +10,7 @@ from ccterm.state_dir import StateDir
 from ccterm.workspace.work import bundle_of
 
 
-def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None = None) -> str:
+def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None, env: Mapping[str, str]) -> str:
     """Fetch the run's commit into `repo` and return its ref there. Raises UsageError."""
     if run.task.mode is Mode.TESTING:
         raise UsageError(
@@ -21,23 +22,25 @@ def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None = None) -
     if worktree and worktree.exists():
         raise UsageError(f"{worktree} exists already", "give --worktree a new directory")
     ref = f"refs/ccterm/{run.id}"
-    _git(repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
-    if not _has(repo, run.base_sha):
-        _git(repo, "fetch", "--quiet", "--no-tags", run.task.remote or "origin", f"{run.base_sha}", fix="git fetch origin, then try again")
-    _git(repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{ref}", fix="git fetch origin, then try again")
+    git = Git.of_user(str(repo), env)
+    _git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
+    if not _has(git, run.base_sha):
+        source = run.task.remote or "origin"
+        _git(git, repo, "fetch", "--quiet", "--no-tags", source, f"{run.base_sha}", fix="git fetch origin, then try again")
+    _git(git, repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{ref}", fix="git fetch origin, then try again")
     if worktree:
-        _git(repo, "worktree", "add", "--quiet", "--detach", str(worktree.absolute()), ref, fix="give another --worktree")
+        _git(git, repo, "worktree", "add", "--quiet", "--detach", str(worktree.absolute()), ref, fix="give another --worktree")
     return ref
 
 
-def _has(repo: Path, commit: str | None) -> bool:
-    return commit is None or Git.of_user(str(repo)).succeeds("cat-file", "-e", f"{commit}^{{commit}}")
+def _has(git: Git, commit: str | None) -> bool:
+    return commit is None or git.succeeds("cat-file", "-e", f"{commit}^{{commit}}")
 
 
-def _git(repo: Path, *words: str, fix: str) -> None:
+def _git(git: Git, repo: Path, *words: str, fix: str) -> None:
     """Run the user's own git in the user's own repository: their configuration applies here."""
     try:
-        code, _, stderr = Git.of_user(str(repo)).answer(*words)
+        code, _, stderr = git.answer(*words)
     except OSError as error:
         raise UsageError(f"git cannot be started: {error.strerror}", "install git") from error
     if code:

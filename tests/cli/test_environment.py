@@ -14,8 +14,10 @@ from tests.support.core import ccterm, local, script
 SWITCH = "PYDANTIC_DISABLE_PLUGINS"
 PROGRAM = f"""
 import json, os, subprocess, sys
-from ccterm.cli.main import disable_pydantic_plugins, environment
+from ccterm.cli.main import disable_pydantic_plugins, environment, keep_switch_from_children
 disable_pydantic_plugins()
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = os.environ["PYDANTIC_DISABLE_PLUGINS"]  # as typer does
+keep_switch_from_children()
 def child(env):
     code = "import os; print(os.environ.get({SWITCH!r}))"
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True).stdout.strip()
@@ -54,6 +56,18 @@ def test_no_step_and_no_agent_of_a_run_sees_the_switch(state: Path, remote: Path
     assert done.returncode == 0, done.stderr
     assert "HOME=" in done.stdout
     assert SWITCH not in done.stdout
+
+
+def test_the_users_git_does_not_see_the_switch(state: Path, remote: Path, tmp_path: Path) -> None:
+    assert ccterm(*local(remote, "x")).returncode == 0
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\nenv >> {tmp_path}/seen\nexit 1\n")
+    git.chmod(0o755)
+    assert ccterm("fetch", "last", cwd=tmp_path, env={"PATH": f"{git.parent}:{os.environ['PATH']}"}).returncode == 2
+    seen = (tmp_path / "seen").read_text()
+    assert "PATH=" in seen
+    assert SWITCH not in seen
 
 
 SPAWNING = """

@@ -2,7 +2,7 @@
 
 import asyncio
 import string
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,6 +179,8 @@ async def test_an_error_is_raised_as_its_own_class_in_the_other_process(echo: Ec
 
 class Laptop:
     """A machine with answers of its own."""
+
+    environ: Mapping[str, str] = {}
 
     async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         yield CheckResult(name="git", group="git", status="pass", text=f"for {mode}")

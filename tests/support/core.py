@@ -1,5 +1,6 @@
 """The whole core in a test: a service on a state directory of its own, scripted agents, and the command line as a subprocess."""
 
+import gc
 import io
 import json
 import logging
@@ -77,8 +78,12 @@ def ccterm_here(
     for logger in (logging.getLogger(), progress):
         monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(progress, "propagate", True)
-    with chdir(cwd or Path.cwd()), redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
-        main()
+    try:
+        with chdir(cwd or Path.cwd()), redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        gc.unfreeze()
+        gc.enable()
     assert isinstance(ended.value.code, int)
     return subprocess.CompletedProcess(args, ended.value.code, *(stream.getvalue().decode() for stream in streams))
 

@@ -8,12 +8,15 @@ from ccterm import __version__
 from ccterm.cli.commands import auth, launch, machine, runs
 from ccterm.cli.commands.flags import leave
 
+_UNSET = dict.fromkeys(("help", "install_completion", "show_completion"), False)
+"""Typer would import pydantic to make booleans of these flags when they are not given: 100 ms of `ccterm run --help`."""
+
 app = typer.Typer(
     name="ccterm",
     help="Launch many Claude Code agents at once; each one's work comes back as a pushed branch, or into your working copy.\n\n"
     "Without a command: the terminal, in which agents are launched, watched side by side and steered.",
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "default_map": _UNSET},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
