@@ -1,4 +1,4 @@
-"""Fixtures for all tests; above all, no test sees this user's logins, configuration or ccterm's own state."""
+"""Fixtures for all tests. Above all, they isolate tests from the user's logins, configuration and ccterm state."""
 
 import gc
 import os
@@ -40,16 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Take what was imported and collected out of garbage collection, which would look through all of it again and again."""
+    """Exempt what is loaded by now from garbage collection, which would scan all of it again and again."""
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test an empty HOME of its own and an environment without logins; returns that HOME."""
+    """Give the test its own empty HOME, which is returned, and an environment without logins."""
     for name in [name for name in os.environ if _LEAKS.match(name)]:
         monkeypatch.delenv(name)
-    home = tmp_path_factory.getbasetemp() / "home" / str(next(_numbers))  # mktemp would look through all homes that there are
+    home = tmp_path_factory.getbasetemp() / "home" / str(next(_numbers))  # mktemp would list all existing homes
     home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
@@ -64,13 +64,13 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="session")
 def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory for images, and the HOME of Dagger CLIs: what one test made serves all, what one uploaded need not go again."""
+    """Return a directory for images that all tests share, and the HOME of Dagger CLIs."""
     return tmp_path_factory.mktemp("images")
 
 
 @pytest.fixture
 def rounds() -> Callable[[int], int]:
-    """Scale the number of rounds of a slow battery by CCTERM_TEST_ROUNDS; at least one round is left."""
+    """Scale the number of rounds of a slow battery by CCTERM_TEST_ROUNDS, to at least one."""
     factor = float(os.environ.get("CCTERM_TEST_ROUNDS", "1"))
     return lambda count: max(1, round(count * factor))
 

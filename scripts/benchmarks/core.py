@@ -34,7 +34,7 @@ GIT = {
 
 
 def row(name: str, ours: float, peer: float, unit: str, bar: str) -> None:
-    """Print one figure beside its peer's."""
+    """Print one measurement beside its peer's."""
     print(f"{name:<44} {ours:>10.3f} {peer:>10.3f} {unit:<6} ratio {ours / peer:>6.2f}   bar: {bar}")
 
 
@@ -46,7 +46,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def in_turn(ours: Callable[[], object], peer: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
-    """Return the medians of two calls that are made in turn, after one of each to warm up."""
+    """Return the medians of two alternating calls, after one warm-up of each."""
     ours(), peer()
     pairs = [(timed(ours), timed(peer)) for _ in range(rounds)]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
@@ -71,7 +71,7 @@ def remote(place: Path) -> Path:
 
 
 def shell_script(bare: Path, place: Path, lib: Path, prompt: str) -> Callable[[], None]:
-    """Return the same work as a shell script does it: clone, agent, commit, push."""
+    """Return the same work as a shell script: clone, agent, commit, push."""
     line = json.dumps({"type": "user", "message": {"role": "user", "content": prompt}})
     count = iter(range(10**6))
 
@@ -103,7 +103,7 @@ async def pipeline_row(bare: Path, place: Path) -> None:
 
 
 async def many_row(bare: Path, place: Path, runs: int = 200, at_once: int = 32) -> None:
-    """Many short runs, against the same shell scripts as many at once."""
+    """Many short runs, against as many of the shell scripts at once."""
     (place / "many").mkdir()
     script = shell_script(bare, place / "many", guest_bundle(place / "lib"), QUICK)
     limit = asyncio.Semaphore(at_once)
@@ -195,7 +195,7 @@ def line_rows() -> None:
 
 class _Timer:
     def cancel(self) -> None:
-        """Nothing is due here."""
+        """Do nothing."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Runs in containers of a real engine against what they cannot avoid: the agent itself, plain execs. Prints ratios; asserts nothing."""
+"""Runs in containers of a real engine against their lower bounds: the agent itself, plain execs. Prints ratios; asserts nothing."""
 
 import asyncio
 import json
@@ -33,13 +33,13 @@ SCRIPT = json.dumps({"script": [{"say": "Working."}, {"sleep": AGENT_SECONDS}, {
 
 
 def row(name: str, value: float, unit: str, bar: str) -> None:
-    """Print one figure."""
+    """Print one measurement."""
     print(f"{name:<58} {value:>9.3f} {unit:<8} bar: {bar}")
 
 
 @asynccontextmanager
 async def bench() -> AsyncIterator[tuple[Service, Path, str]]:
-    """Yield a service on a state directory of its own, a remote, and its URL."""
+    """Yield a service with its own state directory, a remote, and its URL."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         remote = make_remote(place / "served" / "remote.git", {f"src/file_{n}.txt": f"{n}\n" * 50 for n in range(200)}, "main")
@@ -49,7 +49,7 @@ async def bench() -> AsyncIterator[tuple[Service, Path, str]]:
 
 
 async def carried_out(service: Service, url: str, count: int = 1) -> Sequence[Run]:
-    """Run tasks at once, each on a branch of its own."""
+    """Run tasks concurrently, each on its own branch."""
     fields = [
         {"task": SCRIPT, "repo": url, "branch": f"b/{new_id()}", "agent": "scripted", "execution_mode": "dagger"} for _ in range(count)
     ]
@@ -59,7 +59,7 @@ async def carried_out(service: Service, url: str, count: int = 1) -> Sequence[Ru
 
 
 def overhead(run: Run) -> float:
-    """Return what a run took beside its agent's own second."""
+    """Return the seconds of a run beyond its agent's one second."""
     return (run.seconds or 0.0) - AGENT_SECONDS
 
 
@@ -69,7 +69,7 @@ def steps(run: Run) -> Mapping[str, float]:
 
 
 async def one_run(service: Service, remote: Path, url: str) -> None:
-    """Measure one run at a time: on a base that was never seen, and on one that was; a run has four execs, or five on a new base."""
+    """Measure single runs, on a new base and on a known one; a run has four execs, or five on a new base."""
     exec_ = await floor()
     row("an exec that does nothing", exec_, "s", "0.12 where the bars below were set")
     await carried_out(service, url)
@@ -88,7 +88,7 @@ async def one_run(service: Service, remote: Path, url: str) -> None:
 
 
 async def floor() -> float:
-    """Return what one exec that does nothing takes here: the measure of this engine on this machine."""
+    """Return the seconds of an empty exec, the unit for this engine on this machine."""
     with tempfile.TemporaryDirectory() as name:
         made = dagger_executor(load_settings(None, os.environ), StateDir(Path(name) / "state").prepare(), os.environ)
         async with made as executor:
@@ -108,7 +108,7 @@ async def eight_runs(service: Service, url: str) -> None:
 
 
 async def eight_agents() -> float:
-    """Return the seconds that eight agent steps take at once, on trees that are there already."""
+    """Return the seconds of eight concurrent agent steps on existing trees."""
     with tempfile.TemporaryDirectory() as name:
         state = StateDir(Path(name) / "state").prepare()
         (Path(name) / "tree").mkdir()
@@ -148,7 +148,7 @@ def _agent_step(prompt: str, inputs: Mapping[str, object]) -> Step:
 
 
 async def lag() -> None:
-    """Measure from a line's print in a container to its frame here; both read the same clock."""
+    """Measure the time from printing a line in a container to its frame here; both use the same clock."""
     lags: list[float] = []
 
     def heard(frame: Frame) -> None:
@@ -167,7 +167,7 @@ async def lag() -> None:
 
 
 async def memory(service: Service, url: str) -> None:
-    """Measure what sixteen runs more cost this process."""
+    """Measure the memory that sixteen more runs cost this process."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     await carried_out(service, url, 16)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""The way from and to a working copy of 10,000 files, against git and cp doing the same by hand. Prints ratios; asserts nothing."""
+"""Snapshot and apply on a working copy of 10,000 files, against git and cp by hand. Prints ratios; asserts nothing."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ GIT = {
 
 
 def row(name: str, ours: float, peer: float | None, bar: str, what: str = "") -> None:
-    """Print one figure beside its peer's."""
+    """Print one measurement beside its peer's."""
     beside = f"{peer:>10.3f} s  ratio {ours / peer:>5.2f}" if peer else " " * 25
     print(f"{name:<44} {ours:>8.3f} {beside}   bar: {bar:<8} {what}")
 

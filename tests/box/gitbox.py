@@ -85,7 +85,7 @@ class GitBox:
         return self
 
     def new_commit(self, **fields: object) -> str:
-        """CommitStep without a refusal and return the commit."""
+        """Commit, require that nothing is refused, and return the commit."""
         report = self.commit(**fields)
         assert report["ok"], report
         assert report["refusals"] == []
@@ -93,11 +93,11 @@ class GitBox:
         return commit
 
     def committed_files(self, **fields: object) -> dict[str, bytes]:
-        """CommitStep without a refusal and return the files of the commit."""
+        """Commit, require that nothing is refused, and return the files of the commit."""
         return support.files_at(self.clean, self.new_commit(**fields))
 
     def refused(self, **fields: object) -> list[tuple[str, str]]:
-        """CommitStep and return (rule, path) of what was refused."""
+        """Commit and return (rule, path) of each refusal."""
         report = self.commit(**fields)
         assert report["ok"], report
         return [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]]

@@ -1,6 +1,5 @@
 """Bad input gets one clear error and the right exit code, and nothing is done by halves."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tests.conftest import Command, MakeRemote
 from tests.support.core import ccterm, ccterm_here, local
 from tests.support.git import branches
+from tests.support.machine import small_disk
 
 
 def one_sentence(stderr: str) -> str:
@@ -131,12 +131,8 @@ def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
 
 
 def test_a_full_disk_ends_the_run_with_a_clear_error(tmp_path: Path, make_remote: MakeRemote) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can only be mounted by root")
     remote = make_remote({"a": "a\n"})
-    from tests.support.disk import small_disk
-
-    with small_disk(tmp_path / "disk", megabytes=14) as disk:
+    with small_disk(tmp_path / "disk", "14m") as disk:
         flood = '[{"write": "n", "text": "n"}, {"flood": 400000}, {"say": "never told"}]'
         done = ccterm(*local(remote, "b", flood), env={"CCTERM_STATE_DIR": str(disk / "state")}, timeout=120)
         after = ccterm("runs", "--json", env={"CCTERM_STATE_DIR": str(disk / "state")})

@@ -1,4 +1,4 @@
-"""Containers: what calls say of one, and what is made of it when somebody asks for a result."""
+"""Containers: described by calls, and built when a result is requested."""
 
 import asyncio
 import secrets
@@ -21,7 +21,7 @@ from tests.dagger_engine.things import PLATFORM, CacheVolume, Directory, File, S
 Change = Callable[[Query, Path], Awaitable[None]]
 """Changes files below a root."""
 _LEAST = 0.1
-"""Seconds that an exec takes at least: what answers sooner comes from the cache."""
+"""Minimum seconds of an exec; a faster answer comes from the cache."""
 _FULL = "failed to write: write /var/lib/dagger/tmp/image.tar: no space left on device"
 _USERS = ("", "root", "agent", "0", "1001")
 _HOME = ("box", "work", "home/agent/.npm", "home/agent/.cache/pip")
@@ -37,7 +37,7 @@ class Exec:
     chain: Chain
 
     async def ran(self, query: Query) -> Ran:
-        """Return what it left behind: carried out now, being carried out, or long done. Raises Fault when that is how it ended."""
+        """Return its result, running it if it has not run yet. Raises Fault when it failed."""
         return await query.store.once(self.chain.digest, lambda: self._carried_out(query))
 
     async def _carried_out(self, query: Query) -> Ran:
@@ -89,7 +89,7 @@ def _answered(answer: Known, root: Path, printer: Printer) -> int:
 
 @dataclass(frozen=True)
 class Container(Thing):
-    """A container as calls have described it. last: the exec that its files come from; changes: to its files since."""
+    """A container as described by calls. last: the exec that its files come from. changes: made to its files since then."""
 
     kind: ClassVar[str] = "Container"
     image: FakeImage = field(default_factory=FakeImage)
@@ -101,7 +101,7 @@ class Container(Thing):
     services: tuple[tuple[str, Service], ...] = ()
 
     async def root(self, query: Query) -> Path:
-        """Return the directory that is its root, which nobody changes any more."""
+        """Return its root directory, which no longer changes."""
         if self.last and not self.changes:
             return (await self.last.ran(query)).root
 
@@ -113,7 +113,7 @@ class Container(Thing):
         return (await query.store.once(f"files of {self.chain.digest}", made)).root
 
     async def build(self, query: Query, root: Path) -> None:
-        """Make its files at a fresh place."""
+        """Build its files in an unused directory."""
         if self.last:
             await asyncio.to_thread(trees.copy_root, (await self.last.ran(query)).root, root)
         else:
@@ -132,7 +132,7 @@ class Container(Thing):
             raise Fault("no command has been set")
         return await self.last.ran(query)
 
-    # where it comes from
+    # origin
 
     def call_from(self, query: Query, args: Args) -> "Container":
         return pulled(query, args.text("address"), args.chain)
@@ -154,7 +154,7 @@ class Container(Thing):
             raise Fault("Image reference can only be retrieved immediately after the 'Container.From' call.")
         return f"{self.reference.split('@')[0]}@sha256:{self.chain.digest}"
 
-    # what is said of it
+    # description
 
     def call_with_user(self, query: Query, args: Args) -> "Container":
         return self._ordered(args, replace(self.order, user=args.text("name")))
@@ -190,7 +190,7 @@ class Container(Thing):
     def call_as_service(self, query: Query, args: Args) -> Service:
         return Service(chain=args.chain)
 
-    # what is put into it
+    # files and execs
 
     def call_with_new_file(self, query: Query, args: Args) -> "Container":
         known_owner(query, args.text("owner"))
@@ -230,13 +230,13 @@ class Container(Thing):
 
     def call_with_exec(self, query: Query, args: Args) -> "Container":
         if args.flag("experimentalPrivilegedNesting") or args.flag("insecureRootCapabilities"):
-            raise Fault("the fake engine gives no privileges")
+            raise Fault("the fake engine grants no privileges")
         words = tuple(args.texts("args"))
         answer = known(words, self.image)
         last = Exec(self, words, args.text("expect") or "SUCCESS", args.chain)
         return replace(self, chain=args.chain, last=last, changes=(), image=answer.image if answer else self.image)
 
-    # what comes out of it
+    # results
 
     def call_id(self, query: Query, args: Args) -> str:
         return query.store.identity(self)

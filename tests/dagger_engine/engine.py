@@ -1,4 +1,4 @@
-"""The engine: a thread of its own that serves sessions on a socket, and that can die and come back."""
+"""The engine: a thread that serves sessions on a socket, and that can die and come back."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ _REALM = 'Basic realm="Access to the Dagger engine session"'
 
 @dataclass(frozen=True)
 class Root(Thing):
-    """Where every query begins."""
+    """The root of every query."""
 
     kind: ClassVar[str] = "Query"
 
@@ -59,32 +59,32 @@ class Root(Thing):
 
 @dataclass
 class Faults:
-    """How an engine misbehaves. It may be changed while it runs."""
+    """How an engine misbehaves; may be changed while it runs."""
 
     deaf: bool = False
-    """It takes connections and opens no session."""
+    """It accepts connections but opens no session."""
     no_logs: bool = False
-    """It has no log route."""
+    """It has no log route, so nothing is streamed."""
     break_logs: int = 0
-    """The log stream's connection is cut after so many events, each time."""
+    """Each connection of the log stream is cut after so many events; 0 = never."""
     ending: Ending | None = None
-    """How a query ends whose session closes; None = by chance."""
+    """How a query ends when its session closes; None = random."""
 
 
 @dataclass
 class Session:
-    """One session: its secrets, its logs, and the connections that it has."""
+    """One session: its secrets, logs and connections."""
 
     logs: Logs = field(default_factory=Logs)
     secrets: dict[str, str] = field(default_factory=dict)
     snapshots: dict[str, Thing] = field(default_factory=dict)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     closing: bool = False
-    """Its client said goodbye, so whoever waits is told."""
+    """The client said goodbye, so pending queries get an answer."""
 
 
 class FakeEngine:
-    """An engine in a thread, from `start` to `stop`. images: what its registry has, by reference; seed: of what is by chance."""
+    """An engine in a thread, from `start` to `stop`. images: in its registry, by reference. seed: of its random choices."""
 
     def __init__(self, images: Mapping[str, FakeImage] | None = None, *, seed: int = 0) -> None:
         self.faults = Faults()
@@ -96,23 +96,23 @@ class FakeEngine:
         self._sessions: dict[str, Session] = {}
         self._lives = 0
         self.answering = 0
-        """How many queries it has in hand."""
+        """How many queries it is answering."""
         self._defects: list[Exception] = []
         self._thread: threading.Thread | None = None
 
     @property
     def runner(self) -> str:
-        """The name by which a client asks for it."""
+        """Its address for clients."""
         return f"unix://{self.socket}"
 
     @property
     def executed(self) -> list[tuple[str, ...]]:
-        """The arguments of all execs that were carried out since it started."""
+        """The arguments of all execs that ran since it started."""
         return self._store.executed
 
     @property
     def sessions(self) -> int:
-        """How many sessions it has now."""
+        """Number of open sessions."""
         return len(self._sessions)
 
     def __enter__(self) -> "FakeEngine":
@@ -126,7 +126,7 @@ class FakeEngine:
             raise ExceptionGroup("the fake engine is broken", self._defects)
 
     def start(self) -> None:
-        """Serve, with nothing left of an earlier life but what is in its registry."""
+        """Start serving. Only the registry survives from before."""
         self._lives += 1
         place = self._directory / f"life-{self._lives}"
         place.mkdir()
@@ -137,11 +137,11 @@ class FakeEngine:
         ready.wait()
 
     def forget(self, reference: str) -> None:
-        """Take an image out of its registry, as when there is no network any more."""
+        """Remove an image from its registry, as if the network were down."""
         del self._images[reference]
 
     def stop(self) -> None:
-        """Die at once: connections break without a word, and processes end."""
+        """Die at once: connections break and processes end."""
         if self._thread:
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join()
@@ -170,15 +170,15 @@ class FakeEngine:
                 if not await self._answered(request, reader, writer):
                     break
         except (OSError, asyncio.CancelledError):
-            pass  # the client is gone, or its session or the whole engine ends
-        except Exception as error:  # noqa: BLE001 - a defect of ours: the test is told at its end
+            pass  # the client is gone, or the session or the engine ends
+        except Exception as error:  # noqa: BLE001 - a bug in the stand-in: raised at the end of the test
             self._defects.append(error)
         finally:
             self._tasks.discard(task)
             writer.transport.abort() if self._over.is_set() else writer.close()
 
     async def _answered(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request. Returns whether the connection lives on."""
+        """Answer one request. Returns whether the connection stays open."""
         if self.faults.deaf:
             await self._over.wait()
         token = _token(request)
@@ -203,7 +203,7 @@ class FakeEngine:
             session.tasks.discard(task)
 
     async def _hold(self, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Keep a session for as long as its client is there."""
+        """Keep a session open while its client is connected."""
         session = self._sessions[token] = Session()
         writer.write(wire.answer(200))
         try:
@@ -242,7 +242,7 @@ class FakeEngine:
         return False
 
     async def _queried(self, session: Session, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer a query; it ends when its client goes away."""
+        """Answer a query; cancel it when its client disconnects."""
         self.answering += 1
         query = asyncio.ensure_future(self._result(session, request))
         gone = asyncio.ensure_future(reader.read(1))
@@ -262,7 +262,7 @@ class FakeEngine:
             self.answering -= 1
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
-        """End a query whose session closes in one of the three ways in which that was seen."""
+        """End a query whose session closes, in one of the three ways that were observed."""
         said = wire.document(200, Fault("session is closing").document)
         match self.faults.ending or self._random.choice(_ENDINGS):
             case "error":
@@ -295,7 +295,7 @@ class FakeEngine:
 
 
 def _token(request: Request) -> str:
-    """Return the user of a Basic authorization with an empty password, or ""."""
+    """Return the user name of a Basic authorization with an empty password, or ""."""
     kind, _, value = request.headers.get("authorization", "").partition(" ")
     with contextlib.suppress(ValueError):
         user, _, password = base64.b64decode(value).decode().partition(":")

@@ -1,4 +1,4 @@
-"""Execs: processes of this machine in a private directory, whose output is masked, cut into records and kept whole."""
+"""Execs: processes on this machine in a private directory, whose output is masked, cut into records and kept."""
 
 import asyncio
 import contextlib
@@ -19,16 +19,16 @@ from tests.dagger_engine.masking import Masking
 from tests.dagger_engine.trees import place
 
 WIDE, NARROW = 32 * 1024, 4 * 1024
-"""Longest record, in bytes: without and with a secret."""
+"""Size limit of a record in bytes, without and with secrets in the container."""
 EOF_LATE = 0.04
 KEPT = 100 * 1024
 _PLACES = re.compile(r"(?<![\w./-])/(box|ccterm|home/agent|provided|work|not/there|etc/ssl/certs/ccterm-host\.pem)(?![\w.-])")
 _HOSTILE = re.compile(r"apt-get|useradd|adduser|npm install|compileall")
-"""Never run on this machine: a script of ccterm's that the fake engine should have known."""
+"""Marks of ccterm's own scripts, which must not run on this machine: the fake engine has canned results for them."""
 _BOX = "FAKE_BOX"
-"""In the environment of a box: its mark. Step programs get it as the mark of their own tree, as here other boxes' processes are in sight."""
+"""Environment variable with a box's mark. Step programs use it as the mark of their process tree, because here they can see other boxes."""
 SHIM = """#!/bin/sh
-# A box's Python has a user `agent`: whoever runs the tests.
+# The Python of a box has a user `agent`: the user who runs the tests.
 [ "$1" = "-I" ] && [ -e "$2" ] || exec "{python}" "$@"
 shift
 export {mark}="${{{box}}}"
@@ -56,20 +56,20 @@ class Ran:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to run: all that a container says of it."""
+    """What to run: everything that the container specifies."""
 
     args: Sequence[str] = ()
     workdir: str = "/"
     user: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, str] = field(default_factory=dict)
-    """Environment name -> the value of a secret."""
+    """Environment variable -> value of a secret."""
     links: Mapping[str, Path] = field(default_factory=dict)
-    """Path -> what is of the host or of the engine there: a socket, a cache."""
+    """Path -> a socket of the host or a cache of the engine."""
 
 
 class Printer:
-    """Puts the output of one exec into the log stream, and keeps it."""
+    """Writes the output of one exec to the log stream, and keeps it."""
 
     def __init__(self, logs: Logs, trace: str, hidden: Sequence[str]) -> None:
         self._logs, self._trace, self._span = logs, trace, secrets.token_hex(8)
@@ -78,7 +78,7 @@ class Printer:
         self._kept: dict[int, list[bytes]] = {1: [], 2: []}
 
     def take(self, stream: int, data: bytes, *, last: bool = False) -> None:
-        """Take a piece of output. One that is no UTF-8 by itself is missing in the log stream, and only there."""
+        """Take a piece of output. One that is not valid UTF-8 by itself is missing from the log stream only."""
         shown = self._maskings[stream].feed(data) + (self._maskings[stream].rest() if last else b"")
         self._kept[stream].append(shown)
         for begin in range(0, len(shown), self.width):
@@ -87,24 +87,24 @@ class Printer:
                 self._logs.add(Record(self._trace, self._span, stream, text))
 
     def end(self) -> None:
-        """Say that no more comes; that is heard after the answer."""
+        """End the output; the log stream reports that after the answer."""
         records = [Record(self._trace, self._span, stream, eof=True) for stream in (1, 2)]
         asyncio.get_running_loop().call_later(EOF_LATE, self._logs.add, *records)
 
     def kept(self, stream: int) -> str:
-        """Return all that was printed."""
+        """Return the whole output of a stream."""
         return b"".join(self._kept[stream]).decode("utf-8", "replace")
 
 
 class Process:
-    """One exec that really runs."""
+    """One exec that runs as processes."""
 
     def __init__(self, order: Order, root: Path, shims: Path, printer: Printer) -> None:
         self._order, self._root, self._shims, self._printer = order, root, shims, printer
         self._mark = "fake" + secrets.token_hex(12)
 
     async def run(self) -> int:
-        """Run it to its end, its exit code as a shell tells it. Cancelled, nothing of it is alive when this returns."""
+        """Run it to its end and return its exit code as a shell reports it. When cancelled, all of its processes are dead first."""
         if any(_HOSTILE.search(word) for word in self._order.args):
             self._printer.take(2, b"the fake engine does not know this script, and does not run it\n", last=True)
             return 1
@@ -143,7 +143,7 @@ class Process:
         self._printer.take(number, b"", last=True)
 
     async def _cleared(self, process: asyncio.subprocess.Process, reading: Sequence["asyncio.Task[None]"]) -> None:
-        """A container is gone with its first process: whatever else lives in it ends."""
+        """End everything else in the container, as happens when its first process ends."""
         await asyncio.to_thread(kill_marked, self._mark)
         await process.wait()
         await asyncio.wait(reading)
@@ -162,7 +162,7 @@ class Process:
 
 
 async def _to_its_end(task: "asyncio.Task[None]") -> None:
-    """Await a task however often we are cancelled meanwhile: by the query's end, then by the engine's."""
+    """Await a task even when cancelled repeatedly: by the end of the query, then of the engine."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -182,7 +182,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def kill_marked(mark: str) -> None:
-    """End every process of a box, also those that left its session."""
+    """Kill every process of a box, including those in other sessions."""
     for _ in range(20):
         found = [process for process in psutil.process_iter() if _has(process, mark)]
         if not found:
@@ -202,7 +202,7 @@ def _has(process: psutil.Process, mark: str) -> bool:
 
 
 def make_shims(directory: Path) -> Path:
-    """Make the directory that stands first on the PATH of boxes."""
+    """Make the directory that comes first on the PATH of boxes."""
     directory.mkdir(parents=True)
     (directory / "python3").write_text(SHIM.format(python=sys.executable, mark=MARK, box=_BOX))
     (directory / "python3").chmod(0o755)
@@ -210,7 +210,7 @@ def make_shims(directory: Path) -> Path:
 
 
 def trimmed(text: str) -> str:
-    """Return output as an error carries it: of much only the end, without the last line break."""
+    """Return output as an error carries it: only the end of long output, without the last newline."""
     data = text.encode()
     if len(data) > KEPT:
         said = f"[omitting {len(data) - KEPT} bytes]..."

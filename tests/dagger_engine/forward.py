@@ -1,4 +1,4 @@
-"""An HTTP proxy by which boxes reach services of the host's loopback under the aliases that were bound to them, and nothing else."""
+"""An HTTP proxy through which boxes reach the host's loopback services by their aliases, and nothing else."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ Target = tuple[str, int]
 
 
 class Forward:
-    """One box's proxy. targets: (alias, port) -> host and port on this machine."""
+    """The proxy of one box. targets: (alias, port) -> (host, port) on this machine."""
 
     def __init__(self, targets: Mapping[Target, Target]) -> None:
         self._targets = targets

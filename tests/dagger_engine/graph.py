@@ -1,4 +1,4 @@
-"""GraphQL as the engine answers it: validated against the pushed schema, then walked field by field over lazy things."""
+"""GraphQL as the engine answers it: validated against the published schema, then resolved field by field over lazy objects."""
 
 import hashlib
 import inspect
@@ -16,12 +16,12 @@ from graphql.language import ast
 
 T = TypeVar("T", bound="Thing")
 _RULES = [rule for rule in graphql.specified_rules if rule is not graphql.ValuesOfCorrectTypeRule]
-"""A wrong value is found later, and answered otherwise."""
+"""All validation rules but one: the engine finds wrong values later, with another error."""
 
 
 @cache
 def schema() -> graphql.GraphQLSchema:
-    """Return the pushed schema."""
+    """Return the published schema."""
     return graphql.build_schema((Path(__file__).parent / "schema.graphqls").read_text(), assume_valid=True)
 
 
@@ -32,12 +32,12 @@ def introspects(query: str) -> bool:
 
 @cache
 def introspected(query: str) -> bytes:
-    """Return the answer to such a query, in JSON. Raises Refused."""
+    """Return the answer to an introspection query, in JSON. Raises Refused."""
     return json.dumps({"data": graphql.execute_sync(schema(), _valid(query)).data}).encode()
 
 
 class Refused(Exception):
-    """The query is none: status 400 or 422."""
+    """The query is invalid: status 400 or 422."""
 
     def __init__(self, status: int, message: str, **more: object) -> None:
         super().__init__(message)
@@ -54,44 +54,44 @@ class Fault(Exception):
 
     @property
     def document(self) -> Mapping[str, object]:
-        """Return it as it is sent."""
+        """Return it in wire form."""
         return {"errors": [{"message": self.message, "path": self.path, "extensions": self.extensions}], "data": None}
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The calls that made a thing: their names, and a digest of all that they said. Things of one digest are one thing."""
+    """The calls that made an object: their names, and a digest of their arguments. Objects with the same digest are the same."""
 
     names: tuple[str, ...] = ()
     digest: str = ""
 
     def then(self, name: str, said: object) -> "Chain":
-        """Return it with one more call."""
+        """Return the chain with one more call."""
         text = json.dumps([self.digest, name, said], sort_keys=True, default=str)
         return Chain((*self.names, name), hashlib.sha256(text.encode()).hexdigest())
 
 
 class Asker(Protocol):
-    """A query as things see it: where their ids are known."""
+    """What objects need of a query: it resolves ids."""
 
     def thing(self, identity: str) -> "Thing":
-        """Return the thing of an id. Raises Fault."""
+        """Return the object with an id. Raises Fault."""
         ...
 
 
 class Args:
-    """The arguments of one call, and the chain of what it makes."""
+    """The arguments of one call, and the chain of its result."""
 
     def __init__(self, values: Mapping[str, object], chain: Chain) -> None:
         self._values, self.chain = values, chain
 
     def text(self, name: str) -> str:
-        """Return a string; "" when it was not given."""
+        """Return a string, "" by default."""
         value = self._values.get(name)
         return value if isinstance(value, str) else ""
 
     def flag(self, name: str) -> bool:
-        """Return a truth; False when it was not given."""
+        """Return a boolean, False by default."""
         return self._values.get(name) is True
 
     def number(self, name: str) -> int | None:
@@ -110,7 +110,7 @@ class Args:
         return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
     def thing(self, name: str, kind: type[T]) -> T:
-        """Return a thing that was named by its id. Raises Fault."""
+        """Return an object given by its id. Raises Fault."""
         value = self._values.get(name)
         if not isinstance(value, kind):
             raise Fault(f"{name} is no {kind.kind}", self.chain.names)
@@ -119,7 +119,7 @@ class Args:
 
 @dataclass(frozen=True)
 class Thing:
-    """What has fields of its own. `call_with_exec` answers its field withExec, with another thing, a value, or a promise of one."""
+    """An object with fields. Its method `call_with_exec` resolves the field withExec to another object, a value, or an awaitable of one."""
 
     kind: ClassVar[str] = ""
     chain: Chain = field(default=Chain(), kw_only=True)
@@ -130,7 +130,7 @@ def _snake(name: str) -> str:
 
 
 class Walk:
-    """Carries out one query."""
+    """Resolves one query."""
 
     def __init__(self, asker: Asker, query: str, variables: Mapping[str, object]) -> None:
         self._asker, self._query, self._given = asker, query, dict(variables)
@@ -211,7 +211,7 @@ def _valid(query: str) -> graphql.DocumentNode:
 
 
 def _refused(error: graphql.GraphQLError, code: str) -> Refused:
-    """Return an error of the library in the engine's own form."""
+    """Return a validation error in the engine's own form."""
     message = re.sub(r"'([^']*)'", r'"\1"', error.message.removeprefix("Syntax Error: "))
     places = [{"line": place.line, "column": place.column} for place in error.locations or ()]
     return Refused(

@@ -1,4 +1,4 @@
-"""Images as texts: what is in them, and what becomes of them when ccterm's own scripts look into them or complete them."""
+"""Images as values: what they contain, and how ccterm's own scripts probe and complete them."""
 
 import json
 import re
@@ -17,14 +17,14 @@ _NODE = {"npm": "/usr/local/bin/npm"}
 
 @dataclass(frozen=True)
 class FakeImage:
-    """What an image holds. has: as PROBE prints it. broken: last lines of an installation that fails. full: there is no room to keep it."""
+    """An image. has: what PROBE prints of it. broken: last lines of an installation that fails. full: the disk is full when it is exported."""
 
     has: Mapping[str, str] = field(default_factory=dict)
     broken: Sequence[str] = ()
     full: bool = False
 
     def with_claude(self, version: str) -> "FakeImage":
-        """Return it with the Claude CLI of a version."""
+        """Return the image with a version of the Claude CLI."""
         claude = {"claude": CLAUDE_PATH, "claude-version": version, "claude-file": f"{CLAUDE_PATH}.js"}
         return replace(self, has={**self.has, **claude})
 
@@ -35,7 +35,7 @@ class FakeImage:
 
     @classmethod
     def read(cls, path: Path) -> "FakeImage":
-        """Return the image in a file. Raises ValueError when it is none."""
+        """Return the image in a file. Raises ValueError when the file is not an image."""
         try:
             return cls(**json.loads(path.read_text())["fake image"])
         except (KeyError, TypeError, UnicodeDecodeError) as error:
@@ -43,9 +43,9 @@ class FakeImage:
 
 
 BARE = FakeImage({**_DEBIAN, **_NODE})
-"""As node:20-slim is: a Debian with npm, and nothing that boxes need."""
+"""Like node:20-slim: a Debian with npm and nothing that boxes need."""
 TOOLS = FakeImage({**_DEBIAN, **_TOOLS})
-"""An image of a user's, with all that boxes need but the Claude CLI."""
+"""A user's image with everything that boxes need except the Claude CLI."""
 
 
 def whole(version: str) -> FakeImage:
@@ -55,7 +55,7 @@ def whole(version: str) -> FakeImage:
 
 @dataclass(frozen=True)
 class Known:
-    """A script of ccterm's that is answered and not run: what it prints, how it leaves, the image that it makes of the one before."""
+    """The canned result of one of ccterm's scripts: its output, its exit code, and the image that results."""
 
     image: FakeImage
     stdout: str = ""
@@ -64,7 +64,7 @@ class Known:
 
 
 def known(args: Sequence[str], image: FakeImage) -> Known | None:
-    """Return what a script does that looks into an image or completes it; None = it is none of those."""
+    """Return the canned result of a script that probes or completes an image; None for any other command."""
     if len(args) < 3 or list(args[:2]) != ["sh", "-c"]:
         return None
     script = args[2]

@@ -1,4 +1,4 @@
-"""The log stream of a session: what execs print as records, sent in batches that all execs share, and sent again to whoever asks anew."""
+"""The log stream of a session: output of execs as records, in batches that all execs share; each new reader gets it from the start."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ BROKEN_ID = b"fetch: invalid last ID: expected integer\n"
 
 @dataclass(frozen=True)
 class Record:
-    """One piece of output. trace and span: hex. stream: 1 or 2. scope REPEATED: it repeats a result of a call."""
+    """One piece of output. trace, span: in hex. stream: 1 or 2. A record with scope REPEATED repeats the result of a call."""
 
     trace: str
     span: str
@@ -27,7 +27,7 @@ class Record:
     nanoseconds: int = field(default_factory=time.time_ns)
 
     def document(self) -> dict[str, object]:
-        """Return it as it is sent."""
+        """Return it in wire form."""
         marks: list[dict[str, object]] = [{"key": "stdio.stream", "value": {"intValue": str(self.stream)}}]
         if self.scope == REPEATED:
             marks.append({"key": "dagger.io/logs.verbose", "value": {"boolValue": True}})
@@ -64,7 +64,7 @@ class Logs:
         self._more = asyncio.Event()
 
     def add(self, *records: Record) -> None:
-        """Take records; they are sent with the next batch."""
+        """Add records to the next batch."""
         if len(self._records) == self._sent:
             asyncio.get_running_loop().call_later(BATCH, self._send)
         self._records.extend(records)
@@ -75,7 +75,7 @@ class Logs:
         self._more = asyncio.Event()
 
     async def events(self, after: str) -> AsyncIterator[bytes]:
-        """Yield what a reader gets that names this as the last id which it knows; it ends only for an id that is no number."""
+        """Yield the events for a reader that sends this last id. Only for an id that is not a number the stream ends."""
         yield SUBSCRIBED
         if after and not after.isdecimal():
             yield BROKEN_ID

@@ -1,4 +1,4 @@
-"""Masks the exact values of secrets in what an exec prints, also when a value comes in two writes."""
+"""Masks the exact values of secrets in an exec's output, also when a value is split over two writes."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,21 @@ MASK = b"***"
 
 
 class Masking:
-    """For one stream of one exec."""
+    """Masks one stream of one exec."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what may be shown now; the beginning of a value is held back until the rest of it comes, or not."""
+        """Return what may be shown now; a possible start of a value is held back until more output decides."""
         whole = self._masked(self._held + data)
         held = max((_overlap(whole, secret) for secret in self._secrets), default=0)
         self._held = whole[len(whole) - held :]
         return whole[: len(whole) - held]
 
     def rest(self) -> bytes:
-        """Return what is left at the end."""
+        """Return the rest, at the end of the stream."""
         held, self._held = self._held, b""
         return held
 
@@ -31,6 +31,6 @@ class Masking:
 
 
 def _overlap(data: bytes, secret: bytes) -> int:
-    """Return how many of the last bytes may be the beginning of a value."""
+    """Return how many of the last bytes may be the start of a value."""
     longest = min(len(secret) - 1, len(data))
     return next((count for count in range(longest, 0, -1) if data.endswith(secret[:count])), 0)

@@ -1,4 +1,4 @@
-"""What was recorded of a real engine: what the stand-in is held against, and what ccterm's own readers are fed with."""
+"""Recordings of a real engine: the stand-in is compared with them, and ccterm's readers are tested on them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ _PLACE = Path(__file__).parent.parent / "captures" / "dagger"
 
 
 class Sent(BaseModel):
-    """One event of a log stream. stream: which of several readers got it."""
+    """One event of a log stream. stream: number of the reader that got it."""
 
     t: float
     stream: int
@@ -23,15 +23,15 @@ class Recording(BaseModel, extra="allow"):
     sse: list[Sent] = []
 
     def result(self, what: str) -> Mapping[str, JsonValue]:
-        """Return the result of one thing that was done."""
+        """Return the result of one recorded action."""
         return next(each for each in self.results_in_the_sdk if each["what"] == what)
 
     def events(self, stream: int = 1) -> bytes:
-        """Return all that one reader got."""
+        """Return everything that one reader got."""
         return "".join(each.text for each in self.sse if each.stream == stream).encode()
 
     def named(self, name: str) -> str:
-        """Return what stands under a name of its own, such as a trace id."""
+        """Return a named value, such as a trace id."""
         return str((self.model_extra or {})[name])
 
 

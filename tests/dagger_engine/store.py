@@ -1,4 +1,4 @@
-"""What an engine keeps for all its sessions: things by their ids, the work that was done, by the chain of calls that asked for it."""
+"""What an engine keeps across sessions: objects by id, and finished work by the chain of calls that asked for it."""
 
 import asyncio
 import base64
@@ -15,7 +15,7 @@ from tests.dagger_engine.logs import Logs
 
 
 class Shared:
-    """Work that several queries may wait for. It ends when the last of them is gone."""
+    """Work that several queries may wait for. It is cancelled when the last of them is gone."""
 
     def __init__(self, work: Awaitable[Ran]) -> None:
         self.task = asyncio.ensure_future(work)
@@ -35,24 +35,24 @@ class Shared:
 
     @property
     def worthless(self) -> bool:
-        """Whether it failed or was ended: the next who asks does it again."""
+        """Whether it failed or was cancelled, so that the next query does it again."""
         return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
 
 class Store:
-    """Everything below one directory."""
+    """Everything, in one directory."""
 
     def __init__(self, directory: Path, images: Mapping[str, FakeImage]) -> None:
         self._directory, self.images = directory, images
         self.shims = make_shims(directory / "shims")
         self.executed: list[tuple[str, ...]] = []
-        """The arguments of every exec that was carried out, in order: nothing that came from the cache."""
+        """The arguments of every exec that ran, in order; cached ones are not in it."""
         self._done: dict[str, Shared] = {}
         self._things: dict[str, Thing] = {}
         self._ids: dict[tuple[str, str], str] = {}
 
     def fresh(self, kind: str) -> Path:
-        """Return a path that nobody has used."""
+        """Return an unused path."""
         (self._directory / kind).mkdir(exist_ok=True)
         return self._directory / kind / secrets.token_hex(8)
 
@@ -63,7 +63,7 @@ class Store:
         return path
 
     def identity(self, thing: Thing) -> str:
-        """Return the id of a thing: short, and of no meaning."""
+        """Return the id of an object: short and opaque."""
         key = (thing.kind, thing.chain.digest)
         if key not in self._ids:
             self._ids[key] = base64.b64encode(f"{thing.kind} {len(self._ids)}".encode()).decode()
@@ -71,20 +71,20 @@ class Store:
         return self._ids[key]
 
     def thing(self, identity: str) -> Thing:
-        """Return the thing of an id. Raises Fault."""
+        """Return the object with an id. Raises Fault."""
         if identity not in self._things:
             raise Fault(f'init arg "id" value as dagql.AnyID (ID!) using dagql.AnyID: invalid ID string: {identity[:40]}')
         return self._things[identity]
 
     async def once(self, key: str, work: Callable[[], Awaitable[Ran]]) -> Ran:
-        """Do something once for all who ask for it, now or later; what fails is forgotten."""
+        """Do some work once for all callers, now or later; failures are not kept."""
         shared = self._done.get(key)
         if shared is None or shared.worthless:
             shared = self._done[key] = Shared(work())
         return await shared.result()
 
     async def stop(self) -> None:
-        """End everything that is being done."""
+        """Cancel all work in progress."""
         tasks = [shared.task for shared in self._done.values() if not shared.task.done()]
         for task in tasks:
             task.cancel()
@@ -93,21 +93,21 @@ class Store:
 
 @dataclass
 class Query:
-    """One request as things see it. trace, span: hex, under which what it starts is logged."""
+    """One request. trace, span: in hex, for the log records of what it starts."""
 
     store: Store
     logs: Logs
     secrets: dict[str, str]
-    """Of the session: name -> its last value."""
+    """The session's secrets: name -> last value."""
     trace: str
     span: str
     snapshots: dict[str, Thing] = field(default_factory=dict)
-    """Of the session: host directories that were read once and are not read again."""
+    """The session's snapshots of host directories, which are read only once."""
 
     def thing(self, identity: str) -> Thing:
-        """Return the thing of an id. Raises Fault."""
+        """Return the object with an id. Raises Fault."""
         return self.store.thing(identity)
 
     def traced(self, message: str) -> str:
-        """Return a message as errors of execs carry it."""
+        """Return a message with the trace, as errors of execs have it."""
         return f"{message} [traceparent:{self.trace}-{self.span}]"

@@ -94,7 +94,7 @@ async def test_a_wrong_token_is_answered_as_recorded(session: Session) -> None:
     assert await asyncio.to_thread(asked, session, b"", path="/v1/nothing") == (404, b"404 page not found\n")
 
 
-async def test_what_is_not_there_is_said_as_recorded(session: Session, box: dagger.Container) -> None:
+async def test_missing_things_are_reported_as_recorded(session: Session, box: dagger.Container) -> None:
     found = recording("bad_query")
     calls = {
         "directory that is not in the container: entries()": box.directory("/not/there").entries(),
@@ -111,7 +111,7 @@ async def test_what_is_not_there_is_said_as_recorded(session: Session, box: dagg
         await box.exit_code()
 
 
-async def test_an_unknown_image_is_refused_in_the_recorded_words(session: Session) -> None:
+async def test_an_unknown_image_is_refused_as_recorded(session: Session) -> None:
     with pytest.raises(dagger.QueryError, match=r'^failed to resolve image "registry.invalid/none:1" \(platform: "linux/'):
         await session.client.container().from_("registry.invalid/none:1").platform()
 
@@ -142,7 +142,7 @@ async def test_a_failed_exec_runs_again_and_one_that_may_fail_does_not(engine: F
         before = len(engine.executed)
 
 
-async def test_of_much_output_an_error_carries_the_end(box: dagger.Container) -> None:
+async def test_an_error_carries_the_end_of_long_output(box: dagger.Container) -> None:
     with pytest.raises(dagger.ExecError) as raised:
         await ran(box, "seq 1 50000; echo trouble >&2; exit 3", ReturnType.SUCCESS).stdout()
     assert raised.value.stderr == "trouble"
@@ -189,13 +189,13 @@ async def test_a_secret_is_masked_and_makes_records_short(session: Session, box:
 
 
 @pytest.mark.parametrize("cut", range(1, 20))
-def test_a_value_in_two_writes_is_masked_wherever_it_is_cut(cut: int) -> None:
+def test_a_value_in_two_writes_is_masked_wherever_it_is_split(cut: int) -> None:
     masking, data = Masking(["aab-aab-aac"]), b"x aab-aab-aac y aab-"
     shown = masking.feed(data[:cut]) + masking.feed(data[cut:]) + masking.rest()
     assert shown == b"x *** y aab-"
 
 
-async def test_text_that_is_cut_in_a_character_is_missing_live_and_whole_at_the_end(session: Session, box: dagger.Container) -> None:
+async def test_a_split_character_is_missing_live_and_present_in_stdout(session: Session, box: dagger.Container) -> None:
     heard = Listening()
     with traced() as trace, session.stream.listening(trace, heard):
         stdout = await ran(box, r"printf 'a\303'; sleep 0.3; printf '\251b\n'; sleep 0.3; echo end").stdout()
@@ -218,7 +218,7 @@ async def test_a_slow_reader_of_the_log_loses_nothing() -> None:
     assert [number for number in (1, 2, 3) if f"text {number}".encode() in got] == [1, 2, 3]
 
 
-async def test_what_is_not_there_in_the_stand_in_says_so(session: Session) -> None:
+async def test_unsupported_calls_say_so(session: Session) -> None:
     with pytest.raises(dagger.QueryError, match=r"the fake engine does not have Query\.git"):
         await session.client.git("https://example.org/x.git").head().commit()
 

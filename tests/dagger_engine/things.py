@@ -1,4 +1,4 @@
-"""The things that queries speak of, but for containers: what is of the host, directories and files, secrets, caches, services."""
+"""The objects of the API except containers: the host, directories, files, secrets, caches, services."""
 
 import asyncio
 import platform
@@ -24,16 +24,16 @@ _NO_DIRECTORY = (
 
 
 class Origin(Protocol):
-    """Where a directory or a file is: a container, or what was taken from the host."""
+    """Where a directory or file comes from: a container, or the host."""
 
     async def root(self, query: Query) -> Path:
-        """Return the directory of this machine that is its root."""
+        """Return the directory on this machine that is its root."""
         ...
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of something of the host."""
+    """A copy of a host directory or file."""
 
     path: Path
 
@@ -44,14 +44,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Directory(Thing):
-    """A directory of something."""
+    """A directory."""
 
     kind: ClassVar[str] = "Directory"
     origin: Origin = Snapshot(Path("/nowhere"))
     path: str = "/"
 
     async def place(self, query: Query) -> Path:
-        """Return where it is on this machine. Raises Fault when it is not there."""
+        """Return its path on this machine. Raises Fault when it does not exist."""
         found = trees.place(await self.origin.root(query), self.path)
         if not found.is_dir():
             raise Fault(query.traced(f"stat {self.path}: no such file or directory"))
@@ -82,7 +82,7 @@ class Directory(Thing):
         return args.text("path")
 
     async def call_docker_build(self, query: Query, args: Args) -> "Container":
-        from tests.dagger_engine.container import pulled  # they need each other
+        from tests.dagger_engine.container import pulled  # circular
 
         place = trees.place(await self.place(query), args.text("dockerfile") or "Dockerfile")
         if not place.is_file():
@@ -93,14 +93,14 @@ class Directory(Thing):
 
 @dataclass(frozen=True)
 class File(Thing):
-    """A file of something."""
+    """A file."""
 
     kind: ClassVar[str] = "File"
     origin: Origin = Snapshot(Path("/nowhere"))
     path: str = "/"
 
     async def place(self, query: Query) -> Path:
-        """Return where it is on this machine. Raises Fault when it is not there."""
+        """Return its path on this machine. Raises Fault when it does not exist."""
         found = trees.place(await self.origin.root(query), self.path)
         if not found.is_file():
             raise Fault(query.traced(f"stat {self.path}: no such file or directory"))
@@ -119,7 +119,7 @@ class File(Thing):
 
 @dataclass(frozen=True)
 class Named(Thing):
-    """What is known by a name alone."""
+    """An object that only has a name."""
 
     name: str = ""
 
@@ -128,7 +128,7 @@ class Named(Thing):
 
 
 class Secret(Named):
-    """A secret: the last value that a session gave to its name."""
+    """A secret: the last value that the session set for its name."""
 
     kind = "Secret"
 
@@ -153,12 +153,12 @@ class Socket(Named):
 
 @dataclass(frozen=True)
 class Service(Thing):
-    """A service: ports of the host, or a container, which is looked up and not started."""
+    """A service: ports of the host, or a container, which is resolved but not started."""
 
     kind: ClassVar[str] = "Service"
     host: str = ""
     ports: Mapping[int, int] | None = None
-    """As seen by a box -> of the host."""
+    """Port in the box -> port on the host."""
 
     def call_id(self, query: Query, args: Args) -> str:
         return query.store.identity(self)
@@ -166,7 +166,7 @@ class Service(Thing):
 
 @dataclass(frozen=True)
 class Host(Thing):
-    """The machine of the client."""
+    """The client's machine."""
 
     kind: ClassVar[str] = "Host"
 
@@ -206,6 +206,6 @@ def _number(value: object) -> int:
 
 
 def known_owner(query: Query, owner: str) -> None:
-    """Refuse an owner that no image has. Raises Fault."""
+    """Raise Fault for an owner that no image has."""
     if owner not in ("", "root", "agent") and not owner.split(":", maxsplit=1)[0].isdecimal():
         raise Fault(query.traced(f"failed to resolve ownership for {owner}: find uid: no such user: {owner}"))

@@ -10,8 +10,8 @@ _CLI = Path(__file__).with_name("cli.py")
 def make_cli(directory: Path, *, version: str = "0.21.8", default: str = "", says: str = "", deaf: bool = False) -> Path:
     """Make a program `dagger` in a directory.
 
-    default: the engine that it finds when none is named; none = there is no Docker. says: its complaint, with which it leaves.
-    deaf: nothing but SIGKILL ends its sessions.
+    default: the engine that it finds when none is named; "" = there is no Docker. says: the error with which it exits.
+    deaf: only SIGKILL ends its sessions.
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "dagger"

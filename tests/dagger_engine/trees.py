@@ -1,4 +1,4 @@
-"""Directories of the fake engine: copied whole, with links as links and names of any bytes."""
+"""Directory trees of the fake engine: copied with links as links and names of any bytes."""
 
 import hashlib
 import os
@@ -9,17 +9,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 LINKED = "ccterm"
-"""Below a root: programs that nobody writes to, so links do."""
+"""In a root: read-only programs, which are linked instead of copied."""
 
 
 def place(root: Path, path: str) -> Path:
-    """Return where a path of a container is."""
+    """Return the path on this machine of a path in a container."""
     inside = os.path.normpath("/" + path)
     return root / inside.lstrip("/")
 
 
 def copy(source: Path, target: Path, exclude: Sequence[str] = ()) -> None:
-    """Copy a directory over another, which may be there. What is no file, directory or link stays behind."""
+    """Copy a directory over another, which may exist. Only files, directories and links are copied."""
 
     def ignored(directory: str, names: list[str]) -> list[str]:
         below = Path(directory).relative_to(source)
@@ -38,7 +38,7 @@ def _matches(path: str, name: str, patterns: Sequence[str]) -> bool:
 
 
 def copy_root(source: Path, target: Path) -> None:
-    """Copy the root of a container."""
+    """Copy the root directory of a container."""
     target.mkdir(parents=True)
     for entry in source.iterdir():
         if entry.name == LINKED:
@@ -50,14 +50,14 @@ def copy_root(source: Path, target: Path) -> None:
 
 
 def remove(root: Path) -> None:
-    """Remove a tree, with directories in it that nobody may write to."""
+    """Remove a tree, including read-only directories."""
     for directory, _, _ in os.walk(root):
         Path(directory).chmod(0o700)
     shutil.rmtree(root)
 
 
 def digest(root: Path) -> str:
-    """Return what changes when anything of a tree does."""
+    """Return a fingerprint of a tree."""
     found = hashlib.sha256()
     for directory, directories, files in os.walk(os.fsencode(root)):
         directories.sort()

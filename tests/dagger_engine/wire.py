@@ -1,4 +1,4 @@
-"""HTTP as far as a session speaks it: requests with a length, whole answers, and answers in pieces."""
+"""The subset of HTTP that a session uses: requests with a length, complete answers, and chunked answers."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ LAST_PIECE = b"0\r\n\r\n"
 
 
 class Request(NamedTuple):
-    """One request; names of headers in lower case."""
+    """One request; header names are in lower case."""
 
     method: str
     path: str
@@ -19,7 +19,7 @@ class Request(NamedTuple):
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Return the next request of a connection, or None when there is none."""
+    """Return the next request of a connection, or None at its end."""
     try:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines if line)
@@ -32,23 +32,23 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
-    """Return a whole answer."""
+    """Return a complete answer."""
     fields = {"Content-Length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
     lines = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def document(status: int, content: Mapping[str, object]) -> bytes:
-    """Return a whole answer in JSON."""
+    """Return a complete answer in JSON."""
     return answer(status, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), content_type="application/json")
 
 
 def begin_stream() -> bytes:
-    """Return the head of an answer that comes in pieces."""
+    """Return the head of a chunked answer."""
     head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head.encode()
 
 
 def piece(data: bytes) -> bytes:
-    """Return one piece of it."""
+    """Return one chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data)

@@ -211,8 +211,15 @@ async def test_a_server_that_refuses_reading_is_reported_with_the_reason(
     assert str(code) in run.summary or reason == "not_found"
 
 
-@pytest.mark.parametrize("kind", [Kind.DISCOVER_PUSH, Kind.PUSH])
-@pytest.mark.parametrize(("code", "reason"), [(403, "auth"), (500, "network")])
+@pytest.mark.parametrize(
+    ("kind", "code", "reason"),
+    [
+        (Kind.PUSH, 403, "auth"),
+        (Kind.DISCOVER_PUSH, 500, "network"),
+        pytest.param(Kind.DISCOVER_PUSH, 403, "auth", marks=pytest.mark.slow),
+        pytest.param(Kind.PUSH, 500, "network", marks=pytest.mark.slow),
+    ],
+)
 async def test_a_server_that_refuses_the_push_leaves_work_that_can_be_pushed(
     kind: Kind, code: int, reason: str, service: Service, server: GitServer, remote: Path, url: str
 ) -> None:

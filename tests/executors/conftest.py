@@ -12,7 +12,7 @@ from tests.support.fake_engine import Fake, make_base
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory for copies of the step programs: compiling them once is enough."""
+    """Return a directory for guest bundles, which are compiled once for all tests."""
     return tmp_path_factory.mktemp("bundles")
 
 
@@ -26,12 +26,12 @@ def state(tmp_path: Path, bundles: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def base(engine_cache: Path) -> Path:
-    """Return the tarball of an image that lacks nothing: looked into once, as `engine_cache` says."""
+    """Return the tarball of a complete image, which is probed once for all tests."""
     return make_base(engine_cache / "base.tar")
 
 
 @pytest.fixture
 def fake(tmp_path: Path, base: Path) -> Iterator[Fake]:
-    """Return a Dagger engine of the test's own."""
+    """Return a stand-in engine for one test."""
     with FakeEngine() as engine:
         yield Fake(engine, make_cli(tmp_path / "bin"), base)

@@ -1,4 +1,4 @@
-"""What every executor must do, as one suite: a module of tests subclasses it and says how its executor is opened."""
+"""What every executor must do, as one suite. A test module subclasses it and provides its executor."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class Heard(list[Frame]):
         return "".join(pieces).split("\n")[:-1]
 
     async def until_line(self, text: str) -> None:
-        """Wait for a line that holds a text."""
+        """Wait for a line that contains a text."""
         await until(lambda: any(text in frame.get("d", "") for frame in self))
 
 
@@ -67,7 +67,7 @@ def agent_step(script: list[dict[str, JsonValue]], tree: Artifact, *, limits: di
 
 
 def snapshot(root: Path) -> dict[bytes, tuple[str, bytes]]:
-    """Return each path of a tree with its mode and its content or target, as bytes."""
+    """Return each path of a tree with its mode and its content or link target, as bytes."""
     found: dict[bytes, tuple[str, bytes]] = {}
     for directory, directories, files in os.walk(os.fsencode(root)):
         for name in [*directories, *files]:
@@ -83,7 +83,7 @@ def _content(path: bytes) -> bytes:
 
 
 def odd_tree(root: Path) -> Path:
-    """Make a tree of everything that may honestly be in one."""
+    """Make a tree with every kind of legitimate entry."""
     root.mkdir()
     for name in ("plain", "-rf", "new\nline", "ESC\x1b[31m", "日本語", "a" * 255, " space ", "'\"`$(x)"):
         (root / name).write_text(f"content of {name[:20]}")
@@ -102,7 +102,7 @@ def odd_tree(root: Path) -> Path:
 
 
 class ExecutorContract:
-    """The suite. A subclass gives the fixture `executor`, entered."""
+    """The suite. A subclass provides the fixture `executor`, already entered."""
 
     @pytest.fixture
     async def boxes(self, executor: Executor) -> AsyncIterator[Boxes]:
@@ -152,7 +152,7 @@ class ExecutorContract:
         assert (result.report["exit"], result.report["signal"], result.report["stopped_by"]) == (None, 11, "")
         assert TREE in result.outputs
 
-    async def test_a_step_that_outlives_its_time_is_killed(self, boxes: Boxes) -> None:
+    async def test_a_step_that_exceeds_its_timeout_is_killed(self, boxes: Boxes) -> None:
         step = shell_step("mkdir out; sleep 60", outputs=["out"], timeout=timedelta(seconds=1))
         result = await boxes.execute(step, Heard().append)
         assert (result.report, "1 s" in result.detail) == (None, True)
@@ -187,7 +187,7 @@ class ExecutorContract:
         await boxes.collect(result.outputs[TREE], tmp_path / "out")
         assert (tmp_path / "out" / "work.txt").read_text() == "kept"
 
-    async def test_a_stop_keeps_the_work(self, boxes: Boxes, tree: Artifact, control: Control, tmp_path: Path) -> None:
+    async def test_a_stopped_agents_work_is_kept(self, boxes: Boxes, tree: Artifact, control: Control, tmp_path: Path) -> None:
         heard = Heard()
         step = agent_step([{"write": "work.txt", "text": "kept"}, {"say": "hanging"}, {"hang": True}], tree)
         running = asyncio.ensure_future(boxes.execute(step, heard.append, control))
@@ -199,7 +199,7 @@ class ExecutorContract:
         await boxes.collect(result.outputs[TREE], tmp_path / "out")
         assert (tmp_path / "out" / "work.txt").read_text() == "kept"
 
-    async def test_a_word_reaches_the_agent_and_is_answered(self, boxes: Boxes, tree: Artifact, control: Control) -> None:
+    async def test_a_message_reaches_the_agent_and_is_answered(self, boxes: Boxes, tree: Artifact, control: Control) -> None:
         heard = Heard()
         running = asyncio.ensure_future(boxes.execute(agent_step([{"say": "one"}], tree, limits={"hold": True}), heard.append, control))
         await until(lambda: any(frame.get("what") == "waiting" for frame in heard))
@@ -210,30 +210,30 @@ class ExecutorContract:
         assert [frame["taken"] for frame in heard if frame.get("what") == "steered"] == [True]
         assert not await control.send({"do": "say", "text": "too late"})
 
-    async def test_an_over_long_line_comes_whole(self, boxes: Boxes) -> None:
+    async def test_a_very_long_line_arrives_complete(self, boxes: Boxes) -> None:
         heard = Heard()
         await boxes.execute(shell_step("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo next"), heard.append)
         assert [len(line) for line in heard.lines()] == [3_000_000, 4]
 
-    async def test_text_of_many_scripts_comes_whole(self, boxes: Boxes) -> None:
+    async def test_text_in_many_scripts_arrives_complete(self, boxes: Boxes) -> None:
         line, heard = "日本語 🎈 ümlaut \u2028 \x1b[31m é", Heard()
         await boxes.execute(shell_step(f"yes '{line}' | head -n 20000"), heard.append)
         assert heard.lines() == [line] * 20_000
 
-    async def test_modes_links_and_odd_names_travel(self, boxes: Boxes, tmp_path: Path) -> None:
+    async def test_modes_links_and_odd_names_are_preserved(self, boxes: Boxes, tmp_path: Path) -> None:
         source = odd_tree(tmp_path / "odd")
         step = shell_step("true", inputs={"deep/mount": await boxes.provide(source)}, outputs=["deep/mount"])
         result = await boxes.execute(step, Heard().append)
         await boxes.collect(result.outputs["deep/mount"], tmp_path / "out")
         assert snapshot(tmp_path / "out") == snapshot(source)
 
-    async def test_what_is_excluded_does_not_travel(self, boxes: Boxes, tmp_path: Path) -> None:
+    async def test_excluded_paths_are_not_provided(self, boxes: Boxes, tmp_path: Path) -> None:
         (tmp_path / "given" / "node_modules" / "x").mkdir(parents=True)
         (tmp_path / "given" / "kept").touch()
         await boxes.collect(await boxes.provide(tmp_path / "given", exclude=["node_modules"]), tmp_path / "out")
         assert set(snapshot(tmp_path / "out")) == {b"kept"}
 
-    async def test_what_is_collected_is_private_and_fresh(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
+    async def test_a_collected_artifact_is_private(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
         await boxes.collect(tree, tmp_path / "out")
         assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
 
@@ -244,13 +244,13 @@ class ExecutorContract:
         await boxes.collect(changed.outputs[TREE], tmp_path / "after")
         assert [(tmp_path / name / "README.md").read_text() for name in ("before", "after")] == ["hello\n", "changed\n"]
 
-    async def test_an_artifact_that_is_handed_over_arrives_whole(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
+    async def test_an_artifact_at_its_last_use_arrives_complete(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
         step = shell_step("true", inputs={TREE: tree}, last_use=frozenset({TREE}), outputs=[TREE])
         result = await boxes.execute(step, Heard().append)
         await boxes.collect(result.outputs[TREE], tmp_path / "out")
         assert set(snapshot(tmp_path / "out")) == {b"README.md"}
 
-    async def test_a_secret_is_in_its_own_step_alone(self, boxes: Boxes) -> None:
+    async def test_a_secret_is_only_in_its_own_step(self, boxes: Boxes) -> None:
         first, second = Heard(), Heard()
         command = 'test "$MY_TOKEN" = s3cr3t-value && echo has; env | grep -c MY_TOKEN; grep -rc s3cr3t . --include=request.json'
         await boxes.execute(shell_step(command, secrets={"MY_TOKEN": SecretStr("s3cr3t-value")}), first.append)
@@ -259,7 +259,7 @@ class ExecutorContract:
         assert second.lines() == ["0"]
         assert "s3cr3t" not in json.dumps([*first, *second])
 
-    async def test_two_runs_do_not_see_each_other(self, executor: Executor, tmp_path: Path) -> None:
+    async def test_two_runs_are_isolated_from_each_other(self, executor: Executor, tmp_path: Path) -> None:
         async def run(name: str) -> StepResult:
             async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
                 mark, heard = SecretStr(f"secret-of-{name}"), Heard()
@@ -272,14 +272,14 @@ class ExecutorContract:
             seen = "\n".join(heards[name].lines())
             assert not any(word in seen for word in ("mine", f"secret-of-{name}", f"secret-of-{other}"))
 
-    async def test_a_store_is_kept_between_runs(self, executor: Executor) -> None:
+    async def test_a_cache_is_kept_between_runs(self, executor: Executor) -> None:
         seen = Heard()
         for command in ("echo kept > store/file", "cat store/file"):
             async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
                 await boxes.execute(shell_step(command, caches={"store": "npm-cache"}), seen.append)
         assert seen.lines() == ["kept"]
 
-    async def test_every_check_answers(self, executor: Executor) -> None:
+    async def test_every_check_passes(self, executor: Executor) -> None:
         results = [await check.run() for check in executor.checks()]
         assert _failed(results) == []
 

@@ -1,10 +1,10 @@
-"""A host that can be killed: runs one step of a run, and prints what the step prints. `python3 host.py STATE_DIR RUN WHAT`."""
+"""A host process that tests kill: runs one step and prints the step's output. `python3 host.py STATE_DIR RUN WHAT`."""
 
 import asyncio
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # it is started as a program, from anywhere
+sys.path.insert(0, str(Path(__file__).parents[2]))  # it is started as a program from any directory
 
 from ccterm.box.protocol import Frame
 from ccterm.executors.base import Step

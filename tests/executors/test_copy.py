@@ -1,4 +1,4 @@
-"""Copying and removing trees that strangers made."""
+"""Copying and removing trees of unknown origin."""
 
 import os
 import socket
@@ -18,14 +18,14 @@ LONGEST_PATH = os.pathconf("/", "PC_PATH_MAX") - 1
 MODES = [0o644, 0o755, 0o600, 0o444, 0o4755, 0o2755, 0o1777, *([0o000] if os.getuid() == 0 else [])]
 
 
-def test_everything_honest_arrives_as_it_was(tmp_path: Path) -> None:
+def test_a_tree_is_copied_exactly(tmp_path: Path) -> None:
     source = odd_tree(tmp_path / "source")
     assert copy_tree(source, tmp_path / "copy") == []
     assert snapshot(tmp_path / "copy") == snapshot(source)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=oct)
-def test_modes_travel(tmp_path: Path, mode: int) -> None:
+def test_modes_are_copied(tmp_path: Path, mode: int) -> None:
     (tmp_path / "source").mkdir()
     for name in ("file", "directory"):
         (tmp_path / "source" / name).touch() if name == "file" else (tmp_path / "source" / name).mkdir()
@@ -35,7 +35,7 @@ def test_modes_travel(tmp_path: Path, mode: int) -> None:
     assert modes == {mode}
 
 
-def test_times_travel(tmp_path: Path) -> None:
+def test_times_are_copied(tmp_path: Path) -> None:
     (tmp_path / "source" / "directory").mkdir(parents=True)
     (tmp_path / "source" / "directory" / "file").touch()
     for name in ("directory/file", "directory"):
@@ -45,7 +45,7 @@ def test_times_travel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 131_072, 131_073, 3_000_000])
-def test_content_travels_whatever_its_size(tmp_path: Path, size: int) -> None:
+def test_content_of_any_size_is_copied(tmp_path: Path, size: int) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "file").write_bytes(os.urandom(size))
     copy_tree(tmp_path / "source", tmp_path / "copy")
@@ -55,7 +55,7 @@ def test_content_travels_whatever_its_size(tmp_path: Path, size: int) -> None:
 @given(
     holes=st.lists(st.tuples(st.integers(0, 4_000_000), st.binary(min_size=1, max_size=10_000)), max_size=5), size=st.integers(0, 5_000_000)
 )
-def test_a_file_with_holes_arrives_whole(tmp_path_factory: pytest.TempPathFactory, holes: list[tuple[int, bytes]], size: int) -> None:
+def test_a_sparse_file_is_copied_correctly(tmp_path_factory: pytest.TempPathFactory, holes: list[tuple[int, bytes]], size: int) -> None:
     root = tmp_path_factory.mktemp("sparse")
     (root / "source").mkdir()
     with (root / "source" / "file").open("wb") as file:
@@ -67,7 +67,7 @@ def test_a_file_with_holes_arrives_whole(tmp_path_factory: pytest.TempPathFactor
     assert (root / "copy" / "file").read_bytes() == (root / "source" / "file").read_bytes()
 
 
-def test_a_huge_file_of_nothing_stays_nothing(tmp_path: Path) -> None:
+def test_a_huge_sparse_file_stays_sparse(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     with (tmp_path / "source" / "file").open("wb") as file:
         file.truncate(50 * 1024**3)
@@ -76,7 +76,7 @@ def test_a_huge_file_of_nothing_stays_nothing(tmp_path: Path) -> None:
     assert (facts.st_size, facts.st_blocks) == (50 * 1024**3, 0)
 
 
-def test_special_files_are_made_anew_and_never_opened(tmp_path: Path) -> None:
+def test_special_files_are_recreated_and_never_opened(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     os.mkfifo(tmp_path / "source" / "fifo")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -96,13 +96,13 @@ def test_links_are_copied_not_followed(tmp_path: Path) -> None:
     assert {path.name: str(path.readlink()) for path in (tmp_path / "copy").iterdir()} == {"out": str(tmp_path / "outside"), "loop": "."}
 
 
-def test_a_target_that_is_there_is_refused(tmp_path: Path) -> None:
+def test_an_existing_target_is_refused(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     with pytest.raises(FileExistsError):
         copy_tree(tmp_path / "source", tmp_path / "source")
 
 
-def test_what_is_too_deep_is_left_out_and_told(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_left_out_and_reported(tmp_path: Path) -> None:
     make_nested(tmp_path / "source", ["d" * 200] * 30)
     left_out = copy_tree(tmp_path / "source", tmp_path / "copy")
     assert len(left_out) == 1
@@ -112,7 +112,7 @@ def test_what_is_too_deep_is_left_out_and_told(tmp_path: Path) -> None:
     assert not (tmp_path / "source").exists()
 
 
-def test_a_directory_too_deep_in_the_source_but_not_in_the_copy_is_told_once(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_only_in_the_source_is_reported_once(tmp_path: Path) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     inner = names_filling(LONGEST_PATH + 1 - len(f"{source}/"))
     assert len(str(source.joinpath(*inner))) > LONGEST_PATH >= len(str(copy.joinpath(*inner)))
@@ -127,7 +127,7 @@ def names_filling(length: int) -> list[str]:
 
 
 def make_nested(root: Path, names: Sequence[str]) -> None:
-    """Make directories inside each other, deeper than a path may reach."""
+    """Make nested directories, deeper than the longest path."""
     root.mkdir()
     here = os.open(root, os.O_RDONLY)
     for name in names:
@@ -139,7 +139,7 @@ def make_nested(root: Path, names: Sequence[str]) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_what_cannot_be_read_is_left_out_and_told() -> None:
+def test_an_unreadable_directory_is_left_out_and_reported() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         root.chmod(0o777)
@@ -159,7 +159,7 @@ def as_somebody_else(check: Callable[[], bool]) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def test_a_tree_of_closed_directories_is_removed(tmp_path: Path) -> None:
+def test_directories_without_permissions_are_removed(tmp_path: Path) -> None:
     (tmp_path / "tree" / "closed" / "inner").mkdir(parents=True)
     (tmp_path / "tree" / "closed" / "inner" / "file").touch()
     for name in ("tree/closed/inner", "tree/closed"):
@@ -184,7 +184,7 @@ def test_a_tree_deeper_than_any_path_is_removed(tmp_path: Path, mode: int) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_removal_left_that_was_killed_half_way_is_removed(tmp_path: Path) -> None:
+def test_leftovers_of_an_interrupted_removal_are_removed(tmp_path: Path) -> None:
     for name in ("01-resolve", ".removing-0", ".removing-1"):
         (tmp_path / "tree" / name / "inner").mkdir(parents=True)
         (tmp_path / "tree" / name / "inner" / "file").touch()

@@ -1,4 +1,4 @@
-"""The Dagger executor keeps the contract, on a stand-in for the engine: see tests/dagger_engine for what that cannot show."""
+"""The Dagger executor fulfils the contract, on a stand-in engine (see tests/dagger_engine for its limits)."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.fake_engine import Fake
 
 @pytest.fixture(scope="module")
 def fake(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Fake]:
-    """Return one engine for all tests of the contract, as on a user's machine; each has a session of its own."""
+    """Return one engine for all tests of the contract; each test opens its own session."""
     with FakeEngine() as engine:
         yield Fake(engine, make_cli(tmp_path_factory.mktemp("bin")), base)
 

@@ -1,4 +1,4 @@
-"""The Dagger executor keeps the contract on a real engine, named by CCTERM_ENGINE, CCTERM_DAGGER_CLI and CCTERM_BASE_IMAGE."""
+"""The Dagger executor fulfils the contract on a real engine, named by CCTERM_ENGINE, CCTERM_DAGGER_CLI and CCTERM_BASE_IMAGE."""
 
 import os
 from collections.abc import AsyncIterator

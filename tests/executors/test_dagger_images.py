@@ -1,4 +1,4 @@
-"""Images for boxes: taken as they are, completed, kept for starts without a network, or refused in one sentence with the fix."""
+"""Images for boxes: used unchanged, completed, kept for offline starts, or refused in one sentence with the fix."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ Executors = Callable[[str], DaggerExecutor]
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[Fake]:
-    """An engine whose registry has a bare Debian with npm, and an image of a user's."""
+    """Return an engine whose registry has a bare Debian with npm, and a user's image."""
     with FakeEngine({SLIM: BARE, MINE: TOOLS}) as engine:
         yield Fake(engine, make_cli(tmp_path / "bin"), make_base(tmp_path / "base.tar"))
 
@@ -35,14 +35,14 @@ def opened(fake: Fake, tmp_path: Path, bundles: Path) -> Executors:
 
 
 async def prepared(executor: DaggerExecutor, choice: ImageChoice | None = None) -> list[ImageRecord]:
-    """Prepare an image; returns what is recorded then."""
+    """Prepare an image, and return all records."""
     async with executor:
         await executor.prepare(choice or ImageChoice())
     return list(executor.images.all())
 
 
 async def refusal(executor: DaggerExecutor, choice: ImageChoice | None = None) -> PreflightError:
-    """Return how an image is refused."""
+    """Return the error with which an image is refused."""
     async with executor:
         with pytest.raises(PreflightError) as refused:
             await executor.prepare(choice or ImageChoice())
@@ -53,17 +53,17 @@ async def refusal(executor: DaggerExecutor, choice: ImageChoice | None = None) -
 
 
 def scripts(engine: FakeEngine) -> set[str]:
-    """Return the scripts that were carried out."""
+    """Return the scripts that ran."""
     return {args[2] for args in engine.executed if args[:2] == ("sh", "-c")}
 
 
-async def test_a_whole_image_is_taken_as_it_is(fake: Fake, opened: Executors) -> None:
+async def test_a_complete_image_is_used_unchanged(fake: Fake, opened: Executors) -> None:
     [record] = await prepared(opened(str(fake.base)))
     assert (record.tarball, record.claude_version, record.usable) == (fake.base, CLAUDE_VERSION, True)
     assert scripts(fake.engine) == {image_spec.PROBE, image_spec.FURNISH}
 
 
-async def test_a_bare_image_is_completed_and_kept_for_starts_without_a_network(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+async def test_a_bare_image_is_completed_and_kept_for_offline_starts(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     [record] = await prepared(opened(SLIM))
     assert {image_spec.INSTALL, image_spec.NPM.format(version=CLAUDE_VERSION)} <= scripts(fake.engine)
     assert (record.name, record.claude_version) == (SLIM, CLAUDE_VERSION)
@@ -79,7 +79,7 @@ async def test_a_bare_image_is_completed_and_kept_for_starts_without_a_network(f
     assert image_spec.INSTALL not in scripts(fake.engine)
 
 
-async def test_the_making_of_an_image_is_told_and_kept(opened: Executors, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_image_build_reports_progress_and_keeps_its_log(opened: Executors, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ccterm.progress")
     executor = opened(SLIM)
     [record] = await prepared(executor)
@@ -105,14 +105,14 @@ async def test_the_making_of_an_image_is_told_and_kept(opened: Executors, caplog
         pytest.param({**whole(CLAUDE_VERSION).has, "agent": "1234"}, "a user agent with uid 1234", id="other agent"),
     ],
 )
-async def test_an_image_that_cannot_be_completed_is_refused_by_what_it_lacks(
+async def test_an_image_that_cannot_be_completed_is_refused_with_the_reason(
     has: dict[str, str], said: str, opened: Executors, tmp_path: Path
 ) -> None:
     base = FakeImage({name: place for name, place in has.items() if name != "apt-get"}).tarball(tmp_path / "mine.tar")
     assert said in (await refusal(opened(str(base)))).message
 
 
-async def test_an_installation_that_fails_shows_its_last_lines_and_keeps_them_all(opened: Executors, tmp_path: Path) -> None:
+async def test_a_failed_installation_shows_its_last_lines_and_keeps_its_log(opened: Executors, tmp_path: Path) -> None:
     broken = FakeImage(BARE.has, broken=["Get:1 http://deb.debian.org bookworm", "E: Unable to locate package ripgrep"])
     error = await refusal(opened(str(broken.tarball(tmp_path / "broken.tar"))))
     assert "E: Unable to locate package ripgrep" in error.message
@@ -120,36 +120,36 @@ async def test_an_installation_that_fails_shows_its_last_lines_and_keeps_them_al
     assert "Unable to locate package ripgrep" in "".join(path.read_text() for path in log.iterdir() if path.is_file())
 
 
-async def test_an_image_that_cannot_be_pulled_names_the_way_without_a_network(opened: Executors) -> None:
+async def test_an_image_that_cannot_be_pulled_is_refused_with_the_offline_fix(opened: Executors) -> None:
     error = await refusal(opened("registry.invalid/none:1"))
     assert "registry.invalid/none:1" in error.message
     assert "CCTERM_BASE_IMAGE" in error.fix
 
 
-async def test_an_engine_without_room_says_how_to_make_some(opened: Executors, tmp_path: Path) -> None:
+async def test_a_full_engine_disk_is_reported_with_the_fix(opened: Executors, tmp_path: Path) -> None:
     full = FakeImage(BARE.has, full=True)
     error = await refusal(opened(str(full.tarball(tmp_path / "full.tar"))))
     assert "no space left on device" in error.message
     assert "prune" in error.fix
 
 
-async def test_a_tarball_that_is_not_there_is_named(opened: Executors, tmp_path: Path) -> None:
+async def test_a_missing_tarball_is_named(opened: Executors, tmp_path: Path) -> None:
     assert f"{tmp_path}/nowhere.tar does not exist" in (await refusal(opened(str(tmp_path / "nowhere.tar")))).message
 
 
-async def test_a_file_that_is_no_image_is_named(opened: Executors, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_an_image_is_named(opened: Executors, tmp_path: Path) -> None:
     (tmp_path / "text.tar").write_text("text")
     error = await refusal(opened(str(tmp_path / "text.tar")))
     assert str(tmp_path / "text.tar") in error.message
 
 
-async def test_a_users_image_gets_the_claude_cli_of_ours(fake: Fake, opened: Executors) -> None:
+async def test_a_users_image_gets_our_claude_cli(fake: Fake, opened: Executors) -> None:
     records = {record.name: record for record in await prepared(opened(str(fake.base)), ImageChoice(reference=MINE))}
     assert records[MINE].claude_version == CLAUDE_VERSION
     assert FakeImage.read(records[MINE].tarball).has["claude"] == "/usr/local/bin/claude"
 
 
-async def test_a_dockerfile_makes_an_image_of_a_users(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+async def test_an_image_is_built_from_a_dockerfile(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     place = tmp_path / "app" / "Dockerfile"
     place.parent.mkdir()
     place.write_text(f"FROM {MINE}\nRUN make\n")
@@ -157,14 +157,14 @@ async def test_a_dockerfile_makes_an_image_of_a_users(fake: Fake, opened: Execut
     assert records[str(place)].claude_version == CLAUDE_VERSION
 
 
-async def test_a_dockerfile_that_is_not_there_is_named(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+async def test_a_missing_dockerfile_is_named(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     async with opened(str(fake.base)) as executor:
         with pytest.raises(PreflightError, match=r"Dockerfile .*nowhere does not exist"):
             await executor.prepare(ImageChoice(dockerfile=str(tmp_path / "nowhere")))
 
 
 @pytest.mark.parametrize("harm", ["record", pytest.param("tarball", marks=pytest.mark.slow), "short tarball"])
-async def test_what_was_kept_and_came_to_harm_is_made_anew(harm: str, opened: Executors, tmp_path: Path) -> None:
+async def test_a_damaged_kept_image_is_built_again(harm: str, opened: Executors, tmp_path: Path) -> None:
     [record] = await prepared(opened(SLIM))
     if harm == "record":
         (tmp_path / "cache" / "images" / f"{record.key}.json").write_text('{"key": ')

@@ -1,4 +1,4 @@
-"""What no code of ours may ask of an engine, read from the code itself: privileges, and what is of the host but where it must be."""
+"""What ccterm may never ask of an engine, checked in its source: privileges, and access to the host except where it is needed."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ PACKAGE = Path(ccterm.__file__).parent
 NEVER = {
     "experimental_privileged_nesting": "it lets a box command the engine",
     "insecure_root_capabilities": "it makes root in a box root of the host",
-    "plaintext": "a secret's value would go through the engine's log",
+    "plaintext": "a secret's value would appear in the engine's log",
     "as_git": "git in the engine freezes references for a session",
-    "log_output": "its text is for people",
+    "log_output": "its text is not an interface",
     "dagger_connection": "its session is the process's own",
     "dagger_dag": "its session is the process's own",
 }
@@ -25,7 +25,7 @@ HOST = {
     "tunnel": set[str](),
     "container_image": set[str](),
 }
-"""What may be taken from the host, and by which modules."""
+"""What may be used of the host, and by which modules."""
 
 
 @cache
@@ -36,7 +36,7 @@ def modules() -> Sequence[tuple[Path, ast.Module]]:
 
 
 def words(tree: ast.Module) -> Iterator[str]:
-    """Yield every name that code uses: of attributes, of arguments, of what it takes from `dagger`."""
+    """Yield every name in the code: attributes, arguments, and what is imported from `dagger`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             yield f"dagger_{node.attr}" if isinstance(node.value, ast.Name) and node.value.id == "dagger" else node.attr
@@ -47,7 +47,7 @@ def words(tree: ast.Module) -> Iterator[str]:
 
 
 def private_parts(tree: ast.Module) -> Iterator[str]:
-    """Yield what is taken from inside the SDK: its modules, and attributes of its objects whose names begin with `_`."""
+    """Yield uses of the SDK's private parts: its modules, and attributes whose names begin with `_`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dagger."):
             yield node.module or ""
@@ -68,11 +68,11 @@ def taken_from_host(tree: ast.Module) -> Iterator[str]:
                 yield node.attr
 
 
-def test_no_privilege_is_asked_for() -> None:
+def test_no_privileges_are_requested() -> None:
     assert [(path.name, word) for path, tree in modules() for word in words(tree) if word in NEVER] == []
 
 
-def test_what_is_of_the_host_is_taken_where_it_must_be_and_nowhere_else() -> None:
+def test_the_host_is_only_used_where_allowed() -> None:
     found = {(word, path.name) for path, tree in modules() for word in taken_from_host(tree)}
     assert {(word, name) for word, name in found if name not in HOST.get(word, set())} == set()
     assert {("unix_socket", "boxes.py"), ("directory", "boxes.py"), ("service", "network.py")} <= found

@@ -1,4 +1,4 @@
-"""Sessions with engines: how they begin, fail to begin, end, break and come back; and which engine a run gets."""
+"""Sessions with engines: connecting, failing, closing and reconnecting, and which engine a run gets."""
 
 import asyncio
 import os
@@ -46,13 +46,13 @@ async def a_run(executor: DaggerExecutor) -> AsyncIterator[Boxes]:
 
 
 async def carried_out(executor: DaggerExecutor, heard: Heard) -> None:
-    """Carry out a run whose step says when it began, and does not end."""
+    """Run a step that prints when it has begun, and does not end."""
     async with a_run(executor) as boxes:
         await boxes.execute(shell_step("echo began; sleep 60"), heard.append)
 
 
 def children(engine: FakeEngine) -> list[psutil.Process]:
-    """Return the `dagger session` processes of ours that serve an engine."""
+    """Return our `dagger session` processes for an engine."""
     return [
         process
         for process in psutil.Process().children(recursive=True)
@@ -61,14 +61,14 @@ def children(engine: FakeEngine) -> list[psutil.Process]:
 
 
 async def refusal(executor: DaggerExecutor) -> PreflightError:
-    """Return how an executor refuses to prepare."""
+    """Return the error with which an executor refuses to prepare."""
     async with executor:
         with pytest.raises(PreflightError) as refused:
             await executor.prepare(ImageChoice())
     return refused.value
 
 
-async def test_an_engine_that_is_not_there_is_named_at_once(fake: Fake, opened: Executors) -> None:
+async def test_a_missing_engine_is_named_at_once(fake: Fake, opened: Executors) -> None:
     fake.engine.stop()
     error = await refusal(opened(fake.options()))
     assert fake.engine.runner in error.message
@@ -76,13 +76,13 @@ async def test_an_engine_that_is_not_there_is_named_at_once(fake: Fake, opened: 
     assert "--mode local" in error.fix
 
 
-async def test_a_port_where_nobody_listens_is_named_at_once(fake: Fake, opened: Executors) -> None:
+async def test_a_closed_port_is_named_at_once(fake: Fake, opened: Executors) -> None:
     error = await refusal(opened(replace(fake.options(), engines=(EngineChoice("tcp://127.0.0.1:9"),))))
     assert "tcp://127.0.0.1:9 cannot be reached" in error.message
 
 
 @pytest.mark.slow
-async def test_an_engine_that_opens_no_session_is_given_up_after_ten_seconds(fake: Fake, opened: Executors) -> None:
+async def test_connecting_to_an_engine_that_opens_no_session_times_out_after_ten_seconds(fake: Fake, opened: Executors) -> None:
     fake.engine.faults.deaf = True
     async with asyncio.timeout(25):
         error = await refusal(opened(fake.options()))
@@ -90,7 +90,7 @@ async def test_an_engine_that_opens_no_session_is_given_up_after_ten_seconds(fak
     wait_until(lambda: not children(fake.engine))
 
 
-async def test_without_a_cli_the_fix_says_how_to_get_one(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+async def test_without_a_cli_the_fix_is_to_install_one(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     error = await refusal(opened(replace(fake.options(), cli=tmp_path / "nowhere")))
     assert str(tmp_path / "nowhere") in error.message
     assert "install.sh" in error.fix
@@ -115,7 +115,7 @@ async def test_a_cli_of_another_series_is_refused_with_its_version(version: str,
         ),
     ],
 )
-async def test_what_docker_lacks_is_said_with_its_fix(says: str, fix: str, fake: Fake, opened: Executors, tmp_path: Path) -> None:
+async def test_a_docker_problem_is_reported_with_its_fix(says: str, fix: str, fake: Fake, opened: Executors, tmp_path: Path) -> None:
     cli = make_cli(tmp_path / "alone", says=says)
     error = await refusal(opened(replace(fake.options(), cli=cli, engines=(EngineChoice(),))))
     assert "cannot be used: start engine" in error.message
@@ -139,7 +139,7 @@ async def test_leaving_ends_the_session_and_its_process(fake: Fake, opened: Exec
 
 
 @pytest.mark.slow
-async def test_a_process_that_will_not_end_is_killed(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+async def test_a_process_that_does_not_end_is_killed(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     cli = make_cli(tmp_path / "deaf", deaf=True)
     async with asyncio.timeout(20):
         async with opened(replace(fake.options(), cli=cli)) as executor:
@@ -148,7 +148,7 @@ async def test_a_process_that_will_not_end_is_killed(fake: Fake, opened: Executo
 
 
 @pytest.mark.parametrize("ending", ["silent", "cut", "error"])
-async def test_whatever_a_closing_session_says_is_an_engine_that_went_away(ending: Ending, fake: Fake, opened: Executors) -> None:
+async def test_however_a_session_closes_the_error_is_that_the_engine_went_away(ending: Ending, fake: Fake, opened: Executors) -> None:
     fake.engine.faults.ending = ending
     heard = Heard()
     async with opened(fake.options()) as executor:
@@ -181,7 +181,7 @@ async def test_a_killed_session_ends_its_own_runs_and_no_others(fake: Fake, othe
         await asyncio.wait([running[1]])
 
 
-async def test_an_engine_that_dies_is_waited_for_and_used_again(fake: Fake, opened: Executors) -> None:
+async def test_an_engine_that_dies_is_used_again_once_it_is_back(fake: Fake, opened: Executors) -> None:
     told, heard = list[str](), Heard()
     async with opened(fake.options()) as executor:
         executor.watch(lambda: told.append(executor.trouble()))
@@ -211,7 +211,7 @@ async def test_an_unexpected_error_while_connecting_ends_the_run() -> None:
             pass
 
 
-async def test_two_runs_that_lose_their_engine_are_one_trouble(fake: Fake, opened: Executors) -> None:
+async def test_two_runs_that_lose_their_engine_report_it_once(fake: Fake, opened: Executors) -> None:
     told, heards = list[str](), [Heard(), Heard()]
     async with opened(fake.options()) as executor:
         executor.watch(lambda: told.append(executor.trouble()))
@@ -224,7 +224,7 @@ async def test_two_runs_that_lose_their_engine_are_one_trouble(fake: Fake, opene
         assert len(told) == 1
 
 
-async def test_more_runs_than_a_connection_carries_open_a_second_session(fake: Fake, opened: Executors) -> None:
+async def test_more_runs_than_a_session_takes_open_a_second_session(fake: Fake, opened: Executors) -> None:
     async with opened(fake.options()) as executor, AsyncExitStack() as stack:
         for _ in range(RUNS_PER_SESSION):
             await stack.enter_async_context(executor.connected())

@@ -1,4 +1,4 @@
-"""From the bytes of a session's log stream to the frames of each step: on what a real engine sent, and on anything that it might send."""
+"""From the bytes of a session's log stream to the frames of each step: on recordings of a real engine, and on arbitrary streams."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ def test_bytes_of_any_kind_split_into_the_same_events(parts: list[bytes]) -> Non
     assert split([data]) == split(parts) == split(bytes([byte]) for byte in data)
 
 
-def test_the_execs_of_a_session_are_told_apart_and_end_once() -> None:
+def test_the_execs_of_a_session_are_distinguished_and_end_once() -> None:
     found = recording("eof_order")
     got = records(found)
     for line in (each for each in found.results_in_the_sdk if str(each["what"]).startswith("eof of: ")):
@@ -79,7 +79,7 @@ def test_two_runs_in_the_same_events_get_their_own_output() -> None:
         assert text_of(got, trace) == found.result(f"{name} stdout()")["value"]
 
 
-def test_a_stream_that_is_resumed_brings_what_was_not_read_yet() -> None:
+def test_a_resumed_stream_continues_where_it_was() -> None:
     found = recording("sse_resume")
     trace = found.named("trace_id")
     whole = text_of(records(found), trace)
@@ -90,18 +90,18 @@ def test_a_stream_that_is_resumed_brings_what_was_not_read_yet() -> None:
     assert replayed == {stream: "".join(rest) for stream, rest in after.items()}
 
 
-def test_what_a_wrong_id_is_answered_with_is_no_event_of_records() -> None:
+def test_the_answer_to_a_wrong_id_has_no_records() -> None:
     assert [event.name for event in split([recording("sse_resume").events(8)])] == ["subscribed"]
 
 
-def test_a_character_in_two_halves_is_lost_live_and_its_exec_still_ends() -> None:
+def test_a_split_character_is_lost_live_and_its_exec_still_ends() -> None:
     found = recording("unicode_loss")
     got, trace = records(found), found.named("trace split char")
     assert text_of(got, trace) == "end\n"
     assert [record.stream for record in got if record.trace == trace and record.eof] == [1, 2]
 
 
-def test_repeated_results_are_passed_over() -> None:
+def test_repeated_results_are_skipped() -> None:
     found = recording("big_output")
     assert len([record for record in records(found) if record.text]) == found.result("sizes")["records"]
 
@@ -110,13 +110,13 @@ def test_repeated_results_are_passed_over() -> None:
     "data",
     [b"", b"no JSON", b"[]", b"3", b'{"resourceLogs": 3}', b'{"resourceLogs": [{"scopeLogs": [null, {"scope": "x"}]}]}', b"\xff"],
 )
-def test_an_event_of_another_shape_holds_nothing(data: bytes) -> None:
+def test_an_event_of_another_shape_has_no_records(data: bytes) -> None:
     assert list(log_records(data)) == []
 
 
 @pytest.mark.timeout(60)
 def test_an_event_of_64_megabytes_costs_no_more_than_its_bytes() -> None:
-    """Copied or searched anew with each of its 65,000 chunks, it would cost two million megabytes, and hours."""
+    """Copying or searching all of it again for each of its 65,000 chunks would take hours."""
     splitter, chunk = SseSplitter(), b"x" * 1024
     assert list(splitter.feed(b"event: logs\nid: 7\ndata: ")) == []
     for _ in range(64 * 1024):
@@ -144,7 +144,7 @@ def record(data: bytes, *, stream: int = 1, span: str = "a", eof: bool = False) 
 
 @st.composite
 def broken_streams(draw: st.DrawFn) -> tuple[list[Frame], list[LogRecord | None]]:
-    """Draw frames, and a stream of them: cut anywhere; with whole lines missing or sent twice; begun anew (None), from the first record."""
+    """Draw frames, and a stream of them: split anywhere, with lines missing or repeated, restarted (None) from the first record."""
     frames = frames_of(draw(st.lists(st.text(max_size=20), max_size=12)))
     lines = [printed(frame) for frame in frames]
     stream: list[LogRecord | None] = []
@@ -180,7 +180,7 @@ async def test_whatever_the_stream_does_each_frame_is_delivered_once_and_in_orde
     assert feed.report == frames[-2]
 
 
-async def test_a_whole_stream_needs_no_completing() -> None:
+async def test_a_complete_stream_needs_no_stdout() -> None:
     got: list[Frame] = []
     feed, frames = FrameFeed(got.append), frames_of(["one", "two"])
     feed.record(record(b"".join(map(printed, frames))))
@@ -189,7 +189,7 @@ async def test_a_whole_stream_needs_no_completing() -> None:
     assert feed.over.is_set()
 
 
-async def test_a_program_that_broke_off_is_an_error_at_the_end_with_its_last_words() -> None:
+async def test_a_program_that_breaks_off_is_an_error_with_its_last_output() -> None:
     feed = FrameFeed(lambda _: None)
     whole = printed(frames_of(["one"])[0]).decode()
     feed.record(record(whole.encode()))
@@ -199,7 +199,7 @@ async def test_a_program_that_broke_off_is_an_error_at_the_end_with_its_last_wor
     assert feed.last_output == "Traceback: it broke"
 
 
-async def test_what_the_sink_raises_ends_the_step_and_not_the_stream() -> None:
+async def test_an_error_of_the_sink_ends_the_step_and_not_the_stream() -> None:
     def full(frame: Frame) -> None:
         raise OSError("no space")
 
@@ -223,7 +223,7 @@ def running(session: Session, base: Path, *args: str) -> dagger.Container:
     return client.container().import_(client.host().file(str(base))).with_exec(list(args), expect=ReturnType.ANY)
 
 
-async def test_a_stream_that_breaks_after_every_other_event_brings_each_record_once(fake: Fake, session: Session) -> None:
+async def test_a_stream_that_breaks_after_every_other_event_delivers_each_record_once(fake: Fake, session: Session) -> None:
     fake.engine.faults.break_logs = 2
     heard = Listening()
     with traced() as trace, session.stream.listening(trace, heard):
@@ -245,7 +245,7 @@ async def test_an_engine_without_a_log_route_is_noticed(fake: Fake) -> None:
         assert await session.answers()
 
 
-async def test_two_execs_at_once_are_heard_by_their_own_listeners_alone(fake: Fake, session: Session) -> None:
+async def test_two_concurrent_execs_reach_only_their_own_listeners(fake: Fake, session: Session) -> None:
     async def run(word: str) -> Listening:
         heard = Listening()
         with traced() as trace, session.stream.listening(trace, heard):

@@ -1,4 +1,4 @@
-"""Each way in which a container runtime is not there has its own sentence and its own fix."""
+"""Every problem of a container runtime has its own sentence and fix."""
 
 from pathlib import Path
 
@@ -25,7 +25,9 @@ PODMAN = "Cannot connect to Podman: dial unix /run/user/1000/podman/podman.sock:
         pytest.param("docker", 1, "unknown flag: --format", "default", "linux", "unknown flag", "docker", id="odd"),
     ],
 )
-def test_an_answer_is_told_in_one_sentence(name: str, code: int, words: str, context: str, platform: str, text: str, fix: str) -> None:
+def test_an_answer_becomes_one_sentence_and_a_fix(
+    name: str, code: int, words: str, context: str, platform: str, text: str, fix: str
+) -> None:
     state = read_answer(name, code, words, context, platform)
     assert text in state.text
     assert fix in state.fix
@@ -33,13 +35,13 @@ def test_an_answer_is_told_in_one_sentence(name: str, code: int, words: str, con
     assert "\n" not in state.text + state.fix
 
 
-async def test_without_any_of_them_it_says_what_to_install(tmp_path: Path) -> None:
+async def test_without_a_runtime_the_fix_is_to_install_one(tmp_path: Path) -> None:
     state = await docker_state({"PATH": str(tmp_path)})
     assert (state.ok, state.text) == (False, "neither Docker nor podman is installed")
     assert "CCTERM_ENGINE" in state.fix
 
 
-async def test_the_runtime_on_the_path_is_asked(tmp_path: Path) -> None:
+async def test_the_runtime_on_the_path_is_used(tmp_path: Path) -> None:
     program = tmp_path / "docker"
     program.write_text(f"#!/bin/sh\n[ $1 = context ] && echo default || {{ echo '{STOPPED}' >&2; exit 1; }}\n")
     program.chmod(0o755)

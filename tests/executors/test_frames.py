@@ -1,4 +1,4 @@
-"""Reading frames, and proving that none is missing."""
+"""Reading frames, and noticing when one is missing."""
 
 import json
 from itertools import pairwise
@@ -38,7 +38,7 @@ def test_any_chunking_gives_the_same_frames(cuts: list[int]) -> None:
     ],
     ids=repr,
 )
-def test_what_does_not_belong_is_an_error(line: bytes) -> None:
+def test_anything_but_the_next_frame_is_an_error(line: bytes) -> None:
     with pytest.raises(FrameError):
         list(FrameReader().feed(line[:60] + line[60:] + b"\n"))
 
@@ -50,7 +50,7 @@ def test_a_gap_is_an_error() -> None:
 
 
 @given(st.text(min_size=LONG), st.data())
-def test_a_piece_that_was_lost_from_the_middle_of_a_long_frame_is_noticed(text: str, data: st.DataObject) -> None:
+def test_a_piece_missing_from_a_long_frame_is_noticed(text: str, data: st.DataObject) -> None:
     line = frame_text(0, 0.5, "line", f'"s":1,"d":{json.dumps(text)}').encode()
     assert [frame["d"] for frame in FrameReader().feed(line)] == [text]
     begin = data.draw(st.integers(line.index(b'"d"'), len(line) - 2))
@@ -59,12 +59,12 @@ def test_a_piece_that_was_lost_from_the_middle_of_a_long_frame_is_noticed(text: 
         list(FrameReader().feed(line[:begin] + line[end:]))
 
 
-def test_nothing_comes_after_the_end() -> None:
+def test_a_frame_after_the_end_is_an_error() -> None:
     with pytest.raises(FrameError):
         list(FrameReader().feed(b'{"n":0,"t":0,"k":"end"}\n{"n":1,"t":0,"k":"note"}\n'))
 
 
-def test_a_cut_frame_is_an_error() -> None:
+def test_an_incomplete_frame_is_an_error() -> None:
     reader = FrameReader()
     list(reader.feed(b'{"n":0,'))
     with pytest.raises(FrameError):

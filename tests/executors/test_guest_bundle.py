@@ -1,4 +1,4 @@
-"""The copy of the step programs that every box gets."""
+"""The guest bundle: the programs that every box gets."""
 
 import stat
 import subprocess
@@ -15,7 +15,7 @@ from ccterm.executors.guest_bundle import guest_bundle
 PACKAGE = Path(ccterm.__file__).parent
 
 
-def test_it_holds_the_programs_and_nothing_else_of_ccterm(bundles: Path) -> None:
+def test_it_contains_the_programs_and_nothing_else(bundles: Path) -> None:
     lib = guest_bundle(bundles)
     found = {str(path.relative_to(lib)) for path in lib.rglob("*.py")}
     programs = {str(path.relative_to(PACKAGE.parent)) for room in ("box", "git") for path in (PACKAGE / room).rglob("*.py")}
@@ -27,12 +27,12 @@ def test_it_is_made_once(bundles: Path) -> None:
     assert guest_bundle(bundles).stat().st_ino == guest_bundle(bundles).stat().st_ino
 
 
-def test_nothing_in_it_can_be_written(bundles: Path) -> None:
+def test_it_is_read_only(bundles: Path) -> None:
     lib = guest_bundle(bundles)
     assert not [path for path in [lib, *lib.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o222]
 
 
-def test_many_may_make_it_at_once(tmp_path: Path) -> None:
+def test_several_processes_may_make_it_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         made = set(pool.map(lambda _: guest_bundle(tmp_path / "lib"), range(4)))
     assert [tmp_path / "lib" / path.name for path in made] == list((tmp_path / "lib").iterdir())
@@ -46,14 +46,14 @@ def test_its_programs_start_isolated_from_the_directory_they_run_in(bundles: Pat
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_what_was_compiled_is_used(bundles: Path) -> None:
+def test_its_bytecode_is_used(bundles: Path) -> None:
     command = [sys.executable, "-v", "-I", "-S", str(guest_bundle(bundles) / "__main__.py"), "scripted"]
     done = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert b"stream.cpython" in done.stderr
     assert b"# wrote" not in done.stderr
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be written"):
         guest_bundle(tmp_path / "file" / "lib")

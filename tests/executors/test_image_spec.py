@@ -12,7 +12,7 @@ def without(*names: str) -> dict[str, str]:
     return {name: value for name, value in parse_probe(WHOLE).items() if name not in names}
 
 
-def test_a_whole_image_is_taken() -> None:
+def test_a_complete_image_is_accepted() -> None:
     require("image", parse_probe(WHOLE))
     assert tools_missing(parse_probe(WHOLE)) == []
 
@@ -28,7 +28,7 @@ def test_a_whole_image_is_taken() -> None:
         ({**parse_probe(WHOLE), "agent": "500"}, "user agent with uid 500"),
     ],
 )
-def test_what_is_missing_is_named_with_the_fix(has: dict[str, str], said: str) -> None:
+def test_a_missing_part_is_named_with_the_fix(has: dict[str, str], said: str) -> None:
     with pytest.raises(PreflightError) as error:
         require("corp/image:1", has)
     assert said in error.value.message
@@ -36,7 +36,7 @@ def test_what_is_missing_is_named_with_the_fix(has: dict[str, str], said: str) -
     assert error.value.fix
 
 
-def test_the_key_changes_with_whatever_the_image_is_made_of() -> None:
+def test_the_key_depends_on_everything_the_image_is_made_of() -> None:
     spec = ImageSpec("base", "2.1.330")
     keys = {spec.key(), spec.key("linux/arm64"), ImageSpec("other", "2.1.330").key(), ImageSpec("base", "2.1.331").key()}
     assert len(keys) == 4

@@ -1,4 +1,4 @@
-"""What only the local executor does: private directories, life lines, reaping by record."""
+"""What only the local executor does: private directories, the parent watch, reaping by record."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ def records(state: Path) -> list[BoxRecord]:
     return [record for record in found if record]
 
 
-async def test_a_box_is_private_and_goes_with_its_run(executor: LocalExecutor, state: Path) -> None:
+async def test_a_box_is_private_and_removed_with_its_run(executor: LocalExecutor, state: Path) -> None:
     async with executor.open_run(RUN, ImageChoice()) as boxes:
         await boxes.execute(
             shell_step("mkdir -p closed/in; touch closed/in/file; chmod 0 closed/in closed", outputs=["closed"]), Heard().append
@@ -52,7 +52,7 @@ async def test_a_box_is_private_and_goes_with_its_run(executor: LocalExecutor, s
     assert not root.exists()
 
 
-async def test_each_box_has_a_short_tmpdir_of_its_own_that_goes_with_the_step(boxes: Boxes) -> None:
+async def test_each_box_has_its_own_short_tmpdir_until_the_step_ends(boxes: Boxes) -> None:
     heard = Heard()
     for _ in range(2):
         await boxes.execute(shell_step("echo $TMPDIR; touch $TMPDIR/file"), heard.append)
@@ -62,38 +62,38 @@ async def test_each_box_has_a_short_tmpdir_of_its_own_that_goes_with_the_step(bo
     assert not Path(first).exists()
 
 
-async def test_a_fifo_holds_nobody_up_and_is_still_there_for_the_next_step(boxes: Boxes) -> None:
+async def test_a_fifo_blocks_nothing_and_reaches_the_next_step(boxes: Boxes) -> None:
     made = await boxes.execute(shell_step("mkdir work; mkfifo work/fifo", outputs=["work"]), Heard().append)
     heard = Heard()
     await asyncio.wait_for(boxes.execute(shell_step("stat -c %F work/*", inputs=dict(made.outputs)), heard.append), 20)
     assert heard.lines() == ["fifo"]
 
 
-async def test_the_box_is_where_git_stops_looking(boxes: Boxes, state: Path) -> None:
+async def test_git_does_not_search_above_the_box(boxes: Boxes, state: Path) -> None:
     await (await asyncio.create_subprocess_exec("git", "init", "-q", state)).wait()
     heard = Heard()
     await boxes.execute(shell_step("mkdir sub; cd sub; git rev-parse --show-toplevel; echo $?"), heard.append)
     assert heard.lines() == ["128"]
 
 
-async def test_services_are_refused(boxes: Boxes) -> None:
+async def test_service_containers_are_refused(boxes: Boxes) -> None:
     with pytest.raises(PreflightError, match="services"):
         await boxes.execute(shell_step("true", services=[ServiceContainer(alias="db", image="postgres", port=5432)]), Heard().append)
 
 
-async def test_a_mirror_lies_apart_from_other_stores(boxes: Boxes, state: Path) -> None:
+async def test_mirrors_are_kept_apart_from_other_caches(boxes: Boxes, state: Path) -> None:
     await boxes.execute(shell_step("touch mirror/m npm/n", caches={"mirror": "abc", "npm": "npm"}), Heard().append)
     assert (state / "mirrors" / "abc" / "m").exists()
     assert (state / "caches" / "npm" / "n").exists()
 
 
-async def test_a_box_that_cannot_be_made_is_a_fault_of_the_engine(boxes: Boxes) -> None:
+async def test_a_box_that_cannot_be_made_is_an_engine_error(boxes: Boxes) -> None:
     with pytest.raises(StepError) as error:
         await boxes.execute(shell_step("true", inputs={"work": Artifact("/no/such/artifact")}), Heard().append)
     assert error.value.cause is Cause.ENGINE
 
 
-async def test_collecting_to_a_place_that_is_there_is_refused(boxes: Boxes, tmp_path: Path) -> None:
+async def test_collecting_to_an_existing_directory_is_refused(boxes: Boxes, tmp_path: Path) -> None:
     with pytest.raises(StepError, match="cannot be copied"):
         await boxes.collect(Artifact(str(tmp_path)), tmp_path)
 
@@ -101,7 +101,7 @@ async def test_collecting_to_a_place_that_is_there_is_refused(boxes: Boxes, tmp_
 @pytest.mark.parametrize(
     "command", ["sleep 600", "trap '' TERM INT; while :; do sleep 1; done", "setsid sleep 600 & sleep 600", "exec -c sleep 600"]
 )
-async def test_a_cancelled_step_is_dead_before_cancelling_returns(boxes: Boxes, state: Path, command: str) -> None:
+async def test_a_cancelled_step_is_dead_before_cancellation_returns(boxes: Boxes, state: Path, command: str) -> None:
     heard = Heard()
     task = asyncio.ensure_future(boxes.execute(shell_step(f"echo began; {command}"), heard.append))
     await heard.until_line("began")
@@ -114,7 +114,7 @@ async def test_a_cancelled_step_is_dead_before_cancelling_returns(boxes: Boxes, 
     assert not record.process.alive
 
 
-async def test_a_supervisor_that_was_killed_takes_its_tree_along(boxes: Boxes, state: Path, tmp_path: Path) -> None:
+async def test_a_killed_supervisor_leaves_no_process(boxes: Boxes, state: Path, tmp_path: Path) -> None:
     heard = Heard()
     step = shell_step("echo began; setsid sleep 600 & sleep 600")
     task = asyncio.ensure_future(boxes.execute(step, heard.append))
@@ -126,7 +126,7 @@ async def test_a_supervisor_that_was_killed_takes_its_tree_along(boxes: Boxes, s
     assert alive(record.mark) == []
 
 
-async def test_a_sink_that_fails_ends_the_step_and_its_tree(boxes: Boxes, state: Path) -> None:
+async def test_a_failing_sink_ends_the_step_and_its_processes(boxes: Boxes, state: Path) -> None:
     def sink(frame: object) -> None:
         raise OSError("disk full")
 
@@ -135,7 +135,7 @@ async def test_a_sink_that_fails_ends_the_step_and_its_tree(boxes: Boxes, state:
     assert [alive(record.mark) for record in records(state)] == [[]]
 
 
-async def test_what_a_dead_owner_left_can_be_taken_up_again(executor: LocalExecutor, state: Path, tmp_path: Path) -> None:
+async def test_outputs_of_a_dead_daemon_can_be_recovered(executor: LocalExecutor, state: Path, tmp_path: Path) -> None:
     host = start_host(state, "hang")
     os.kill(host.pid, signal.SIGKILL)
     host.wait()
@@ -153,7 +153,7 @@ async def test_what_a_dead_owner_left_can_be_taken_up_again(executor: LocalExecu
 
 
 def start_host(state: Path, what: str) -> "subprocess.Popen[str]":
-    """Start another process that runs a step, and wait until the step says so."""
+    """Start another process that runs a step, and wait until the step reports it."""
     env = {**os.environ, "TMPDIR": str(state.parent)}
     host = subprocess.Popen([sys.executable, str(HOST), str(state), RUN, what], stdout=subprocess.PIPE, text=True, env=env)
     assert host.stdout
@@ -164,7 +164,7 @@ def start_host(state: Path, what: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("what", ["hang", "deaf", "daemon"])
-def test_nothing_outlives_a_host_that_was_killed(state: Path, bundles: Path, what: str) -> None:
+def test_nothing_outlives_a_killed_host(state: Path, bundles: Path, what: str) -> None:
     host = start_host(state, what)
     [record] = records(state)
     assert alive(record.mark)
@@ -173,7 +173,7 @@ def test_nothing_outlives_a_host_that_was_killed(state: Path, bundles: Path, wha
     wait_until(lambda: not alive(record.mark), 5)
 
 
-async def test_cancelling_twice_is_cancelling(boxes: Boxes, state: Path) -> None:
+async def test_cancelling_twice_cancels_once(boxes: Boxes, state: Path) -> None:
     heard = Heard()
     task = asyncio.ensure_future(boxes.execute(shell_step("echo began; trap '' TERM; sleep 600"), heard.append))
     await heard.until_line("began")

@@ -1,4 +1,4 @@
-"""The local executor keeps the contract."""
+"""The local executor fulfils the contract."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

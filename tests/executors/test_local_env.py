@@ -31,22 +31,22 @@ def seen(image: str, *names: str, secrets: dict[str, SecretStr] | None = None) -
 
 
 @pytest.mark.parametrize("name", [*SECRET, *INNER])
-def test_no_secret_and_nothing_of_git_or_a_caller_reaches_the_agent(name: str) -> None:
+def test_secrets_and_the_state_of_git_or_a_caller_do_not_reach_the_agent(name: str) -> None:
     assert name not in seen("agent", name)
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_the_rest_of_the_users_environment_does(name: str) -> None:
+def test_the_rest_of_the_users_environment_reaches_the_agent(name: str) -> None:
     assert seen("agent", name)[name] == "value"
 
 
-def test_our_own_tools_get_next_to_nothing() -> None:
+def test_our_own_tools_get_a_minimal_environment() -> None:
     names = {"PATH", "LANG", "LC_ALL", "https_proxy", "NO_PROXY", "SSL_CERT_FILE"}
     own = {"TMPDIR", "GIT_CEILING_DIRECTORIES", "CCTERM_MARK", "CCTERM_PARENT_WATCH"}
     assert set(seen("tool", *names, *SECRET, *INNER, "HOME", "EDITOR", "PYTHONPATH", "LD_PRELOAD")) == names | own
 
 
-def test_a_secret_of_the_step_comes_through_whatever_its_name() -> None:
+def test_a_secret_of_the_step_is_passed_whatever_its_name() -> None:
     env = seen("agent", "CLAUDE_CODE_OAUTH_TOKEN", secrets={"CLAUDE_CODE_OAUTH_TOKEN": SecretStr("ours")})
     assert env["CLAUDE_CODE_OAUTH_TOKEN"] == "ours"
 

@@ -1,4 +1,4 @@
-"""The whole core in a test: a service on a state directory of its own, scripted agents, and the command line as a subprocess."""
+"""The whole core in a test: drafts for scripted agents, and the command line in another process or in this one."""
 
 import gc
 import io
@@ -67,7 +67,7 @@ def ccterm(
 def ccterm_here(
     *args: str, cwd: Path | None = None, stdin: str = "", monkeypatch: pytest.MonkeyPatch
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the command line to its end in this process, which saves half a second: where a process of its own would prove nothing more."""
+    """Run the command line to its end in this process, which saves half a second: where another process would prove nothing more."""
     streams = [io.BytesIO(), io.BytesIO()]
     stdout, stderr = (io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in streams)
     progress = logging.getLogger("ccterm.progress")

@@ -1,4 +1,4 @@
-"""A real Dagger engine for tests, where somebody named one."""
+"""A real Dagger engine for tests, where the environment names one."""
 
 import os
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from ccterm.agents.claude import CLAUDE_VERSION
 from ccterm.executors.dagger.executor import DaggerOptions, EngineChoice
 
 NAMED: Mapping[str, str] = {name: os.environ.get(name, "") for name in ("CCTERM_ENGINE", "CCTERM_DAGGER_CLI", "CCTERM_BASE_IMAGE")}
-"""Read once: each test has an environment of its own."""
+"""Read once, because each test gets its own environment."""
 
 
 def require_engine(*, engines: int = 1) -> None:
-    """Skip the module that is being collected when no engine is named, or not so many."""
+    """Skip the module being collected when too few engines are named."""
     if missing := [name for name in NAMED if not NAMED[name]]:
         pytest.skip(f"no Dagger engine: {', '.join(missing)} not set", allow_module_level=True)
     if len(runners()) < engines:
@@ -37,7 +37,7 @@ def engine_options() -> DaggerOptions:
 
 
 def name_engine(monkeypatch: pytest.MonkeyPatch, kept: Path, **others: str) -> None:
-    """Name the engine in a test's environment. kept: what lasts longer than a test: images, and what was uploaded already."""
+    """Name the engine in a test's environment. kept: a directory that outlives the test, for images."""
     named = {**NAMED, "CCTERM_ENGINE": runners()[0], "XDG_CACHE_HOME": str(kept), "XDG_STATE_HOME": str(kept), **others}
     for name, value in named.items():
         monkeypatch.setenv(name, value)

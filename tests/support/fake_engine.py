@@ -1,4 +1,4 @@
-"""A stand-in for a Dagger engine in a test: the engine, a CLI that finds it, a whole image."""
+"""A stand-in Dagger engine for a test, with a CLI that finds it and a complete image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from tests.dagger_engine.images import whole
 
 @dataclass(frozen=True)
 class Fake:
-    """The engine and what a client needs to use it. base: a tarball of an image that lacks nothing."""
+    """The engine and what a client needs to use it. base: the tarball of a complete image."""
 
     engine: FakeEngine
     cli: Path
     base: Path
 
     def options(self, *more: FakeEngine, base: str | None = None, capacities: Sequence[int | None] = ()) -> DaggerOptions:
-        """Return options for this engine and more of them."""
+        """Return options for this engine and further ones."""
         engines = [self.engine, *more]
         limits = [*capacities, *[None] * len(engines)]
         return DaggerOptions(
@@ -32,12 +32,12 @@ class Fake:
 
 
 def make_base(path: Path) -> Path:
-    """Make the tarball of an image that lacks nothing."""
+    """Make the tarball of a complete image."""
     return whole(CLAUDE_VERSION).tarball(path)
 
 
 class Listening:
-    """Listens to a session's log stream and keeps what it is given."""
+    """Keeps the records of a session's log stream."""
 
     def __init__(self) -> None:
         self.records: list[LogRecord] = []
@@ -48,15 +48,15 @@ class Listening:
         self.records.append(record)
 
     def restart(self) -> None:
-        """Count."""
+        """Count a restart."""
         self.restarts += 1
 
     @property
     def text(self) -> str:
-        """What came on stdout."""
+        """The output on stdout."""
         return "".join(record.text for record in self.records if record.stream == 1)
 
     @property
     def eofs(self) -> int:
-        """How many streams have ended."""
+        """Number of streams that have ended."""
         return sum(record.eof for record in self.records)

@@ -1,4 +1,4 @@
-"""Real git for tests: repositories made and read with the git on PATH, with no configuration but our own."""
+"""Real git for tests: repositories made and read with the git on PATH, isolated from the user's configuration."""
 
 import os
 import subprocess
@@ -90,7 +90,7 @@ def add_commit(remote: Path, files: Mapping[str, FileBody], *, branch: str = "ma
 
 
 def _import(remote: Path, files: Mapping[str, FileBody], branch: str, message: str, *, parent: str | None) -> str:
-    """Make a commit with one start of git, however many files it has."""
+    """Make a commit of any number of files in one git process."""
     words = [b"commit refs/heads/%s" % branch.encode(), b"mark :1", f"committer {AUTHOR} <{EMAIL}> now".encode(), _data(message)]
     words += [b"from " + parent.encode()] if parent else []
     for name, body in files.items():

@@ -1,4 +1,4 @@
-"""What tests need of the machine that not every machine gives: a small disk, and permissions that bind root too. They skip without."""
+"""What tests need and not every machine offers: a small disk, and permissions that bind root. Tests are skipped without them."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ import pytest
 
 @contextmanager
 def small_disk(at: Path, size: str = "1m") -> Iterator[Path]:
-    """Mount a disk of its own that is soon full."""
+    """Mount a small file system, which is soon full, at a new directory."""
     at.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(at)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs more rights than there are")
+        pytest.skip("mounting a small disk needs more privileges")
     try:
         yield at
     finally:
@@ -24,9 +24,9 @@ def small_disk(at: Path, size: str = "1m") -> Iterator[Path]:
 
 
 def bound_by_permissions() -> list[str]:
-    """Return the words in front of a command that make permissions apply to it, whoever runs the tests."""
+    """Return a command prefix that makes permissions apply even when root runs the tests."""
     if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
-        pytest.skip("root without setpriv is bound by nothing")
+        pytest.skip("without setpriv, no permission binds root")
     return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]

@@ -1,4 +1,4 @@
-"""A real terminal for a test: a program on a pty of its own, in a session of its own, with a small emulator of what it shows."""
+"""A real terminal for a test: a program on its own pty, in its own session, with a small emulator of the screen."""
 
 import fcntl
 import os
@@ -18,9 +18,9 @@ OURS = re.compile(
     rb"\x1b\[[0-9;]*[ABCDGHJKmnstuqc]|\x1b\[[0-9]+ q|\x1b\[\?[0-9;]+\$?[hlpu]|\x1b\[[<>=][0-9;]*[umcq]"
     rb"|\x1b\](?:2;[^\x00-\x1f\x7f]*|11;\?|22;[a-z]*)\x07|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"
 )
-"""What ccterm and Textual themselves say to a terminal."""
+"""Control sequences that ccterm and Textual send."""
 PAINTING = re.compile(rb"\x1b\[[0-9]+;[0-9]+H|\x1b\[[0-9;]*m|\x1b\[\?(?:2026|25)[hl]|\x1b\](?:2;[^\x00-\x1f\x7f]*|22;[a-z]*)\x07")
-"""What they say between start and end: where to paint, in which colours, the title, the shape of the pointer."""
+"""Control sequences between start and end: positions, colours, title, pointer shape."""
 _FOREIGN = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _MODES = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 _CONTROL = re.compile(rb"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-B0-2]|\x1b[=>78cM]")
@@ -51,7 +51,7 @@ class Terminal:
         os.write(self._leader, keys.encode())
 
     def read(self, seconds: float = 0.1) -> bool:
-        """Take in what the program printed; returns whether there was anything."""
+        """Read what the program printed. Returns whether there was anything."""
         ready, _, _ = select.select([self._leader], [], [], seconds)
         if not ready:
             return False
@@ -63,12 +63,12 @@ class Terminal:
         return bool(data)
 
     def rest(self, seconds: float = 0.3) -> None:
-        """Read until the program has been silent for so long."""
+        """Read until the program has been silent for `seconds`."""
         while self.read(seconds):
             continue
 
     def until(self, words: str, *, after: int = 0) -> int:
-        """Read until words stand in the output behind position `after`; returns where the output ends. Raises TimeoutError."""
+        """Read until the text is in the output after position `after`. Returns the length of the output. Raises TimeoutError."""
         end = time.monotonic() + LIMIT
         while words.encode() not in _CONTROL.sub(b"", self.output[after:]):
             if time.monotonic() > end:
@@ -96,26 +96,26 @@ class Terminal:
 
     @property
     def modes(self) -> dict[int, bool]:
-        """The private modes as they are after all that was printed."""
+        """The private modes after everything that was printed."""
         found: dict[int, bool] = {}
         for numbers, way in _MODES.findall(self.output):
             found |= {int(number): way == b"h" for number in numbers.split(b";") if number}
         return found
 
     def foreign(self, ours: re.Pattern[bytes] = OURS, *, begin: int = 0, end: int | None = None) -> str:
-        """Return the first control in a part of the output that is not ours, with what follows it; "" when there is none."""
+        """Return the first foreign control sequence in a part of the output, with what follows it, or ""."""
         rest = ours.sub(b"", self.output[begin:end]).decode("utf-8", "replace")
         found = _FOREIGN.search(rest)
         return repr(rest[found.start() : found.start() + 80]) if found else ""
 
     @property
     def given_back(self) -> bool:
-        """Whether the terminal is as it was: line modes, no mouse, no other screen, a cursor."""
+        """Whether the terminal is restored: line mode, no mouse, the main screen, a visible cursor."""
         on = {mode for mode, is_on in self.modes.items() if is_on}
         return termios.tcgetattr(self._follower) == self.before and on <= {25, 7, 12} and self.modes.get(25, True)
 
     def close(self) -> None:
-        """End what is left."""
+        """Kill the program if it is still running."""
         for descriptor in (self._leader, self._follower):
             os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""Waiting for a thing to happen, bounded: what tests do where a sleep would be a guess."""
+"""Waiting for something to happen, with a limit, where a sleep would be a guess."""
 
 import asyncio
 import time
@@ -20,5 +20,5 @@ def wait_until(happened: Callable[[], object], limit: float = LIMIT) -> None:
 async def until(happened: Callable[[], object], limit: float = LIMIT) -> None:
     """Let the loop run until `happened()` is true. Raises TimeoutError after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not happened():  # noqa: ASYNC110 - whatever a test waits for has no event of its own
+        while not happened():  # noqa: ASYNC110 - what a test waits for has no event
             await asyncio.sleep(PAUSE)

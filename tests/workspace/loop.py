@@ -79,7 +79,7 @@ class Loop:
         return judge(facts, Mode.TESTING, PolicyLimits(allow=allow or Allowances()))
 
     def finish(self, allow: Allowances | None = None) -> Verdict | None:
-        """CommitStep, judge, and apply what is not refused; None when nothing changed."""
+        """Commit, apply the policy, and apply what is not refused; None when nothing changed."""
         work = self.commit()
         if work is None:
             return None
