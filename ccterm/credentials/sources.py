@@ -10,6 +10,7 @@ from ccterm.credentials.login import LARGEST
 from ccterm.errors import PreflightError, SettingsError
 from ccterm.processes import run_command
 from ccterm.settings import Settings
+from ccterm.settings.units import plain_value
 
 COMMAND_SECONDS = 5.0
 KINDS = 'use "env:NAME", "keyring:NAME" or "cmd:COMMAND"'
@@ -43,6 +44,25 @@ def source_name(source: str) -> str:
     """Return a source as it may be shown: of a command only the program, because its arguments may be telling."""
     kind, _, rest = source.partition(":")
     return f"cmd:{rest.split()[0]} …" if kind == "cmd" and len(rest.split()) > 1 else source
+
+
+def plain_variables(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the plain variables of the steps that run commands: those of [env], and those that pass_env names and the user has.
+
+    Raises SettingsError for a value that looks like a secret.
+    """
+    passed = {name: _plain(name, env[name]) for name in settings.pass_env if name in env}
+    return passed | dict(settings.env)
+
+
+def _plain(name: str, value: str) -> str:
+    try:
+        return plain_value(value)
+    except ValueError as error:
+        raise SettingsError(
+            f"pass_env: the value of {name} looks like a secret, which would be shown in output",
+            f'write [secrets.{name}] with from = "env:{name}" and its steps',
+        ) from error
 
 
 def source_variables(settings: Settings) -> frozenset[str]:

@@ -9,6 +9,7 @@ from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git import GitAccess
 from ccterm.credentials.login import TOKEN_NAME, Login
+from ccterm.credentials.sources import plain_variables
 from ccterm.executors.base import Executor, ServiceContainer
 from ccterm.models import Manifest, Mode, Run, Task, now
 from ccterm.pipeline.agent_home import HomeFiles
@@ -69,7 +70,9 @@ class RunContextFactory:
         return RunContext(
             work=self._work(run, recorder, credentials),
             remote=self._remote(credentials.git),
-            commands=CommandEnvironment(env=dict(self._settings.env), secrets=credentials.user, services=self._services()),
+            commands=CommandEnvironment(
+                env=plain_variables(self._settings, self._environ), secrets=credentials.user, services=self._services()
+            ),
             launch=self._launch(task, agent, credentials.login),
             manifest=Manifest(
                 executor=task.execution_mode,

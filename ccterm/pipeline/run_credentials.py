@@ -14,11 +14,11 @@ from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import Login
 from ccterm.credentials.sources import user_secrets
 from ccterm.errors import PreflightError, StepError, UsageError
-from ccterm.executors.local.environment import looks_secret
 from ccterm.models import Mode, Task
 from ccterm.output.mask import Masker
 from ccterm.remotes import parse_remote
 from ccterm.settings import Settings
+from ccterm.settings.units import looks_secret
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.listing import included_variables
 

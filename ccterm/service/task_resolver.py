@@ -7,8 +7,10 @@ from pathlib import Path
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import Logins
+from ccterm.credentials.sources import source_variables
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import PreflightError, UsageError
+from ccterm.executors.local.environment import left_out
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
@@ -17,6 +19,8 @@ from ccterm.workspace.repository import find_repository
 
 NEED_TRUST = ("setup", "verify", "agent_args", "skip_permissions")
 """Fields of a task by which a batch file could run a command on this machine, or let the agent run it."""
+
+_MOST_NAMES = 10
 
 
 class TaskResolver:
@@ -71,6 +75,8 @@ class TaskResolver:
         self, draft: Draft, execution_mode: ExecutionMode, repo: RepoSettings, project: Project | None, *, notes: Sequence[str]
     ) -> Task:
         own = project.settings if project else ProjectSettings()
+        setup, verify = draft.setup or own.setup or repo.setup, draft.verify or own.verify or repo.verify
+        missed = self._missed(execution_mode, [command for command in (setup, verify) if command])
         skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
         return Task(
             prompt=draft.prompt,
@@ -81,17 +87,28 @@ class TaskResolver:
             agent_args=draft.agent_args or (),
             message=draft.message,
             limits=_limits(draft, repo),
-            setup=draft.setup or own.setup or repo.setup,
+            setup=setup,
             setup_inputs=repo.setup_inputs,
-            verify=draft.verify or own.verify or repo.verify,
+            verify=verify,
             checkout=repo.checkout(),
             image=repo.image_choice(),
             hold=bool(draft.hold),
             skip_permissions=skip_permissions,
             allow=draft.allow,
             obeyed_settings=_obeyed(execution_mode, repo, project),
-            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *notes),
+            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *missed, *notes),
         )
+
+    def _missed(self, execution_mode: ExecutionMode, commands: Sequence[str]) -> Sequence[str]:
+        """Return a line about the user's variables that a command on this machine may miss."""
+        if execution_mode is not ExecutionMode.LOCAL:
+            return []
+        settings = self._settings
+        given = {*settings.pass_env, *settings.env, *settings.secrets, *source_variables(settings)}
+        names = left_out(self._environ, given, commands)
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        text = f"not passed on from your environment: {', '.join(names[:_MOST_NAMES])}{more}; pass_env in the settings passes variables on"
+        return [text] if names else []
 
     def _refuse_agent(self, draft: Draft, execution_mode: ExecutionMode) -> None:
         """Let the agent refuse now what it would refuse later: a missing program, an argument that it cannot take."""

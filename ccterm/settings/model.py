@@ -16,6 +16,7 @@ from ccterm.settings.units import (
     Duration,
     EnvName,
     InsidePath,
+    PassedName,
     PlacedPath,
     PlainValue,
     SecretSource,
@@ -231,6 +232,8 @@ class Settings(SettingsPart):
     host: dict[Annotated[str, AfterValidator(_host_key)], HostSettings] = {}
     env: dict[EnvName, PlainValue] = {}
     """Plain values for setup, agent and verify."""
+    pass_env: Annotated[tuple[PassedName, ...], BeforeValidator(listed)] = ()
+    """Variables of the user's environment that setup, agent and verify get as they are, beside those that they always get."""
     secrets: dict[EnvName, SecretSettings] = {}
     services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")], ServiceSettings] = {}
 

@@ -18,6 +18,11 @@ _OURS = re.compile(r"(CCTERM_|GIT_|LD_|DYLD_|PYTHON).*|HOME|USER|SHELL|IFS|BASH_
 _SECRETIVE = re.compile(r"sk-ant-|gh[pousr]_[A-Za-z0-9]{20}|github_pat_|glpat-|-----BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}")
 _SOURCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S(.*\S)?|cmd:\s*\S.*)")
 
+_SECRET_WORDS = re.compile("TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|PASS|PW|PAT|KEYS?|APIKEY|CREDENTIALS?|CREDS")
+"""Words of a name, such as the KEY in STRIPE_KEY."""
+_SECRET_PARTS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY")
+"""Parts of a name without its underscores, such as PGPASSWORD."""
+
 
 def duration(value: object) -> timedelta:
     """Return a duration: "90s", "45m", "2h", "1h30m"; a bare number is minutes. At most seven days. Raises ValueError."""
@@ -58,6 +63,22 @@ def env_name(name: str) -> str:
         raise ValueError("is not a valid name for an environment variable; use letters, digits and _")
     if _OURS.fullmatch(name):
         raise ValueError("is a variable that the box sets itself; choose another name")
+    return name
+
+
+def looks_secret(name: str) -> bool:
+    """Return whether a variable's name suggests that its value is a secret."""
+    upper = name.upper()
+    return any(map(_SECRET_WORDS.fullmatch, re.split(r"[^A-Z]+", upper))) or any(part in upper.replace("_", "") for part in _SECRET_PARTS)
+
+
+def passed_name(name: str) -> str:
+    """Return the name of a variable of the user's environment that is passed on as it is. Raises ValueError."""
+    env_name(name)
+    if looks_secret(name):
+        raise ValueError(
+            f'looks like a secret, which would be shown in output; write [secrets.{name}] with from = "env:{name}" and its steps'
+        )
     return name
 
 
@@ -124,6 +145,7 @@ Command = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(
 Base = Annotated[str, AfterValidator(base_name)]
 InsidePath = Annotated[str, AfterValidator(inside)]
 PlacedPath = Annotated[Path, AfterValidator(placed)]
+PassedName = Annotated[str, AfterValidator(passed_name)]
 EnvName = Annotated[str, AfterValidator(env_name)]
 PlainValue = Annotated[str, BeforeValidator(plain_value)]
 SecretSource = Annotated[str, AfterValidator(source)]

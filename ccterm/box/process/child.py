@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ from ccterm.git.types import MARK
 
 _INTERNAL = ("CCTERM_", "OTEL_", "DAGGER_", "_DAGGER_", "_EXPERIMENTAL_DAGGER_", "TRACEPARENT", "BAGGAGE")
 """Prefixes of environment names that only ccterm, the engine and the boxes use."""
+
+_LEADS_OUT = re.compile(r"CLAUDE_CONFIG_DIR|XDG_(CONFIG|DATA|CACHE|STATE)_HOME|XDG_RUNTIME_DIR")
+"""Variables that lead a program out of its HOME: past the private one, into the user's own."""
 
 
 class StartError(Exception):
@@ -31,8 +35,10 @@ def command(argv: list[str]) -> list[str]:
 
 
 def environment(extra: Mapping[str, str], mark: str, home: str | None = None) -> dict[str, str]:
-    """Return our own environment without internal names, plus `extra`, the mark and HOME."""
+    """Return our own environment without internal names, plus `extra`, the mark and HOME. home: a private one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_INTERNAL)}
+    if home:
+        kept = {name: value for name, value in kept.items() if not _LEADS_OUT.fullmatch(name)}
     return kept | dict(extra) | {MARK: mark} | ({"HOME": os.path.abspath(home)} if home else {})
 
 
