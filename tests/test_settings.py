@@ -189,7 +189,7 @@ def test_an_invalid_flag_is_named() -> None:
         ('[secrets.X]\nform = "env:X"', 'FILE, line 2: unknown key "secrets.X.form"; did you mean from'),
         ("[secrets.X]", 'FILE, line 1: "secrets.X.from" is missing'),
         ('[services.db]\nimag = "x"\nport = 1', 'FILE, line 2: unknown key "services.db.imag"; did you mean image'),
-        ("zzz = 1", "known keys are agent, author"),
+        ("zzz = 1", "known keys are agent, api_key, author"),
         ("max_concurrent = 0", 'FILE, line 1: "max_concurrent" is not valid; it should be greater than or equal to 1'),
         ('mode = "docker"', "it should be 'local' or 'dagger'"),
         ("[limits]\ntimeout = 'soon'", 'FILE, line 2: "limits.timeout" is not a duration'),
