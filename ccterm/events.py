@@ -209,6 +209,15 @@ class Salvaged(Fact):
     kind: Literal["salvaged"] = "salvaged"
     directory: str
     commit: str | None
+    tree: bool = False
+    """Whether it holds the agent's tree, of which a commit can still be made."""
+
+
+class BoxesKept(Fact):
+    """The run's boxes stay, because its work is nowhere else; directory "": they are gone."""
+
+    kind: Literal["boxes_kept"] = "boxes_kept"
+    directory: str
 
 
 class Finished(Fact):
@@ -228,7 +237,7 @@ class Finished(Fact):
 
 AnyEvent = (
     Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
-    | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | Finished
+    | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | BoxesKept | Finished
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 FORMER_KINDS = {"published": "pushed"}

@@ -229,6 +229,8 @@ class Salvage(Value):
     commit: str | None
     """None when no commit could be made; the directory then holds the files."""
     delivered: bool = False
+    tree: bool = False
+    """Whether the directory holds the agent's tree, of which a commit can still be made."""
 
 
 class Sync(Value):
@@ -296,6 +298,8 @@ class Run(Value):
     turns: int = 0
     session_id: str | None = None
     salvage: Salvage | None = None
+    kept_in: str | None = None
+    """The directory in which the run's boxes stay because their work is nowhere else; None = they are gone."""
     waiting_until: datetime | None = None
     """The agent ended its turn and waits for input until then; None = it does not wait."""
     asked: bool = False

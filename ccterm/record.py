@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from ccterm import causes
 from ccterm.causes import Cause
-from ccterm.events import Event, Finished, Held, Judged, Notice, Pushed, Salvaged, Spent, Started, StepFinished, Synced, Waiting
+from ccterm.events import BoxesKept, Event, Finished, Held, Judged, Notice, Pushed, Salvaged, Spent, Started, StepFinished, Synced, Waiting
 from ccterm.models import PushedBranch, Run, Salvage, State, StepRecord, Sync, Tokens, now
 from ccterm.store import Store
 from ccterm.transcript import Transcript
@@ -24,6 +24,14 @@ def replay(run: Run, events: Iterable[Event]) -> Run:
     for event in events:
         run = fold(run, event)
     return run
+
+
+def caught_up(run: Run, events: Iterable[Event]) -> Run:
+    """Return a stored document with what its transcript knows beyond it: the daemon died before it could save that."""
+    told = replay(run, events)
+    names = ("pushed", "synced", "salvage", "kept_in", "verdict", "changes")
+    steps = max(run.steps, told.steps, key=len)
+    return run.model_copy(update={"steps": steps, **{name: getattr(told, name) for name in names}})
 
 
 def _changes(run: Run, event: Event) -> dict[str, object]:
@@ -47,9 +55,19 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
             changes = {"pushed": PushedBranch(remote=remote, ref=ref, sha=sha, verified=verified)}
         case Synced(files=files):
             changes = {"synced": Sync(files=files)}
-        case Salvaged(directory=directory, commit=commit):
-            changes = {"salvage": Salvage(directory=directory, commit=commit)}
+        case _:
+            changes = _kept(event)
     return changes
+
+
+def _kept(event: Event) -> dict[str, object]:
+    match event:
+        case Salvaged(directory=directory, commit=commit, tree=tree):
+            return {"salvage": Salvage(directory=directory, commit=commit, tree=tree)}
+        case BoxesKept(directory=directory):
+            return {"kept_in": directory or None}
+        case _:
+            return {}
 
 
 def _finished(run: Run, event: Finished) -> Run:

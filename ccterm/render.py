@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ccterm.events import (
+    BoxesKept,
     Event,
     Finished,
     Held,
@@ -25,6 +26,7 @@ from ccterm.events import (
     Waiting,
 )
 from ccterm.models import Run, State
+from ccterm.proof import work_kept
 
 SIGNS = {State.QUEUED: "○", State.RUNNING: "●", State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
 RETURNED_LINES = 3
@@ -108,7 +110,7 @@ def _end_lines(event: Event) -> list[str]:
             return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, verified"]
         case Synced(files=files):
             return [f"✓ {files} file{'' if files == 1 else 's'} changed in the working copy"]
-        case Salvaged(directory=directory):
+        case Salvaged(directory=directory) | BoxesKept(directory=directory) if directory:
             return [f"· work kept in {directory}"]
         case Finished(state=state, cause=cause, reason=reason, summary=summary):
             why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""
@@ -127,10 +129,15 @@ def outcome(run: Run) -> str:
     if run.state is State.SUCCEEDED:
         return "waiting for approval" if run.awaits_apply else "nothing to push"
     if run.state is State.FAILED:
-        return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if run.salvage else "")
+        return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if work_kept(run) else "")
     if run.state is State.QUEUED and run.held:
         return f"held: {run.held}"
-    return f"{run.state}{', work kept' if run.salvage else ''}"
+    return f"{run.state}{', work kept' if work_kept(run) else ''}"
+
+
+def kept_in(run: Run) -> str:
+    """Return where a run's work is kept, or ""."""
+    return run.salvage.directory if run.salvage else run.kept_in or ""
 
 
 def change_numbers(run: Run) -> str:
@@ -155,7 +162,7 @@ def run_facts(run: Run) -> list[str]:
         ("commit", run.commit or ""),
         ("changes", change_numbers(run)),
         ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
-        ("kept in", run.salvage.directory if run.salvage else ""),
+        ("kept in", kept_in(run)),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),

@@ -10,6 +10,7 @@ from typing import Self
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.models import RunId
+from ccterm.storage import Storage
 
 RESERVE_BYTES = 8 * 1024 * 1024
 
@@ -141,8 +142,10 @@ class Reserve:
 class StateDir:
     """The paths in a state directory; touches the disk only in `prepare`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, storage: Storage | None = None) -> None:
         self.path = path.expanduser().absolute()
+        self.storage = storage or Storage()
+        """What is written in it, and must not be lost, is written with this."""
         self.db = self.path / "ccterm.db"
         self.backups = self.path / "backups"
         self.runs = self.path / "runs"

@@ -23,6 +23,7 @@ SAMPLES: list[AnyEvent] = [
     events.Notice(level="info", text="x"), events.Limited(limit="five_hour", status="allowed"), events.Retrying(attempt=1, of=3, wait=1, why="busy"),
     events.Spent(cost_usd=0.1), events.Steered(text="x", taken=True), events.Waiting(until=None), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
     events.Pushed(remote="r", ref="f", sha="1", verified=True), events.Synced(files=1), events.Salvaged(directory="/d", commit=None),
+    events.BoxesKept(directory="/b"),
     events.Finished(state=State.SUCCEEDED),
 ]  # fmt: skip
 

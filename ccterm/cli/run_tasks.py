@@ -10,13 +10,13 @@ from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_note, print_runs
 from ccterm.draft import BatchFile, Draft, draft
 from ccterm.errors import UsageError
-from ccterm.events import Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
+from ccterm.events import BoxesKept, Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
 from ccterm.models import ExecutionMode, PendingChange, Run
 from ccterm.output.sanitise import sanitise
 from ccterm.service.protocol import Service
 from ccterm.tasks_file import read_tasks
 
-_MILESTONES = (Held, Started, Waiting, Pushed, Salvaged, Finished)
+_MILESTONES = (Held, Started, Waiting, Pushed, Salvaged, BoxesKept, Finished)
 _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
 _MOST_PATHS = 40
 
@@ -139,7 +139,7 @@ async def _ask_and_apply(service: Service, run: Run) -> Run:
         return run
     for line in _summary(run, await service.pending(run.id)):
         print_note(line)
-    if not await _confirmed(f"bring this into {run.task.repo}? [y/N] "):
+    if not await confirmed(f"bring this into {run.task.repo}? [y/N] "):
         return run
     return await service.apply(run.id)
 
@@ -151,7 +151,7 @@ def _summary(run: Run, changes: Sequence[PendingChange]) -> list[str]:
     return [*paths, *more, render.change_numbers(run), *warnings]
 
 
-async def _confirmed(question: str) -> bool:
+async def confirmed(question: str) -> bool:
     """Ask on the terminal. The line is read only once it is there: a thread that waits for it could not be cancelled by Ctrl-C."""
     sys.stderr.write(question)
     sys.stderr.flush()

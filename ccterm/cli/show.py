@@ -7,11 +7,12 @@ from datetime import datetime
 
 from ccterm import render
 from ccterm.causes import TROUBLESHOOTING, ExitCode
-from ccterm.cli.console import carry_out, opened_record, print_data, print_json, print_note, state_dir
+from ccterm.cli.console import carry_out, opened_record, opened_service, print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
 from ccterm.models import CheckResult, ExecutionMode, Run, State, now
+from ccterm.proof import uncommitted
 
 _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
@@ -81,7 +82,10 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
     async def work() -> tuple[Run, bytes | None]:
         async with opened_record() as record:
             run = await record.find(ref)
-            return run, await record.patch(run.id)
+            if not (run.state.final and uncommitted(run)):
+                return run, await record.patch(run.id)
+        async with opened_service() as service:  # the tree that was kept is committed first
+            return await service.find(run.id), await service.patch(run.id)
 
     run, patch = carry_out(work())
     if patch is None:

@@ -13,6 +13,7 @@ from ccterm.box.protocol import Frame
 from ccterm.executors.control import Control
 from ccterm.models import CheckResult as CheckResult  # noqa: PLC0414 - re-exported beside Check, whose answer it is
 from ccterm.models import ImageChoice, RunId, StepName, Value
+from ccterm.proof import Proof
 
 FrameSink = Callable[[Frame], None]
 """Takes each frame in order, and must return at once."""
@@ -100,6 +101,8 @@ class Boxes(Protocol):
 
     image: str | None
     """Digest of the image that the agent's box is made from; None = no image."""
+    directory: Path | None
+    """Where its boxes stay until they are removed; None = they vanish when the run's boxes are closed."""
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step to its end. Raises StepError (cause engine) when the box itself fails; a timeout is a result."""
@@ -109,8 +112,8 @@ class Boxes(Protocol):
         """Copy a host directory into an artifact. exclude: globs on paths relative to it."""
         ...
 
-    async def collect(self, artifact: Artifact, to: Path) -> None:
-        """Copy an artifact to a new private host directory `to`, which must not exist yet."""
+    async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
+        """Copy an artifact to a new private host directory `to`, which must not exist yet. last_use: it may be moved instead."""
         ...
 
 
@@ -138,7 +141,11 @@ class Executor(Protocol):
         ...
 
     def open_run(self, run_id: RunId, image: ImageChoice) -> AbstractAsyncContextManager[Boxes]:
-        """Open the boxes of one run; leaving releases its artifacts."""
+        """Open the boxes of one run. Leaving removes nothing that can be kept: see `remove_boxes`."""
+        ...
+
+    async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:
+        """Remove what the boxes of a run left on this machine. The only way to do so. proof: why nothing is lost by it."""
         ...
 
     def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:

@@ -3,24 +3,29 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from ccterm import causes
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
-from ccterm.events import Started, Synced
-from ccterm.executors.base import Artifact, Executor
+from ccterm.events import BoxesKept, Started, Synced
+from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.models import Allowances, Mode, Run, Salvage, State, Task
 from ccterm.pipeline import step_specs
-from ccterm.pipeline.context import RunContext
+from ccterm.pipeline.context import RunContext, WorkContext
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.judgement import require_deliverable
 from ccterm.pipeline.pipeline_run import PipelineRun, RunEnding
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.policy import rules
+from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof, uncommitted
 from ccterm.record import Recorder
+from ccterm.render import kept_in
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.transaction import ApplyTransaction
+from ccterm.workspace.salvage import CLEAN, TREE
 from ccterm.workspace.work import forget
 
 _log = logging.getLogger(__name__)
@@ -43,25 +48,56 @@ class Pipeline:
         recorder.emit([Started()])
         try:
             await recorder.save()
-            ending = await self._carry_out(recorder, control)
-        except StoppedEarly as stop:
-            ending = RunEnding(State.CANCELLED, summary="cancelled immediately; nothing was kept" if stop.now else "cancelled")
-        except StepError as error:
-            sentence = causes.advice(error.cause, error.reason).sentence
-            ending = RunEnding(State.FAILED, error.cause, error.reason, f"{sentence}: {error}")
-        except CctermError as error:
-            ending = RunEnding(State.FAILED, Cause.INTERNAL, type(error).__name__, str(error))
+            context = await self._run_context(recorder)
+            recorder.change(manifest=context.manifest)
+            async with self._opened(recorder) as boxes:
+                recorder.change(manifest=context.manifest.model_copy(update={"image": boxes.image}))
+                ending = await self._attempt(context, boxes, recorder, control)
         except Exception as error:  # noqa: BLE001 - where a run ends: an unforeseen error must not take other runs down
-            _log.exception("run %s", recorder.run.id)
-            ending = RunEnding(State.FAILED, Cause.INTERNAL, type(error).__name__, f"{type(error).__name__}: {error}")
+            ending = ending_of(error, recorder.run)
         return await self._end(recorder, ending)
 
-    async def _carry_out(self, recorder: Recorder, control: RunControl) -> RunEnding:
-        context = await self._run_context(recorder)
-        recorder.change(manifest=context.manifest)
-        async with self._executor.open_run(recorder.run.id, recorder.run.task.image) as boxes:
-            recorder.change(manifest=context.manifest.model_copy(update={"image": boxes.image}))
-            return await PipelineRun(context.work, boxes, recorder, control, self._state).carry_out(context)
+    def _opened(self, recorder: Recorder) -> AbstractAsyncContextManager[Boxes]:
+        return self._executor.open_run(recorder.run.id, recorder.run.task.image)
+
+    async def _attempt(self, context: RunContext, boxes: Boxes, recorder: Recorder, control: RunControl) -> RunEnding:
+        attempt = self._pipeline_run(context.work, boxes, recorder, control)
+        try:
+            ending = await attempt.carry_out(context)
+        except StepError as error:
+            if error.cause is Cause.ENGINE:  # the executor wants to know
+                await self._close(boxes, recorder, attempt.proof)
+                raise StepError(error.cause, _joined(error.message, attempt.lost), error.fix, reason=error.reason) from error
+            ending = ending_of(error, recorder.run)
+        except Exception as error:  # noqa: BLE001 - as above
+            ending = ending_of(error, recorder.run)
+        except BaseException:
+            self._note_boxes(boxes, recorder, attempt.proof)
+            raise
+        await self._close(boxes, recorder, attempt.proof)
+        return replace(ending, summary=_joined(ending.summary, attempt.lost))
+
+    def _pipeline_run(self, work: WorkContext, boxes: Boxes, recorder: Recorder, control: RunControl) -> PipelineRun:
+        return PipelineRun(work, boxes, recorder, control, self._state, lambda: self._executor.orphaned_outputs(recorder.run.id))
+
+    async def _close(self, boxes: Boxes, recorder: Recorder, proof: Proof | None) -> None:
+        """Remove a run's boxes, once the record says what became of the work; without a proof they stay."""
+        self._note_boxes(boxes, recorder, proof)
+        try:
+            await recorder.save()
+        except CctermError:
+            self._note_boxes(boxes, recorder, None)
+            raise
+        if recorder.fault:
+            self._note_boxes(boxes, recorder, None)
+        elif proof is not None:
+            await self._executor.remove_boxes(recorder.run.id, proof)
+
+    def _note_boxes(self, boxes: Boxes, recorder: Recorder, proof: Proof | None) -> None:
+        if proof is None and boxes.directory is not None:
+            recorder.emit([BoxesKept(directory=str(boxes.directory))])
+        elif proof is not None and recorder.run.kept_in:
+            recorder.emit([BoxesKept(directory="")])
 
     async def _run_context(self, recorder: Recorder) -> RunContext:
         try:
@@ -73,29 +109,72 @@ class Pipeline:
         if recorder.fault:
             summary = f"the transcript could not be written: {recorder.fault.strerror}; free some space in {self._state.path}"
             ending = RunEnding(State.FAILED, Cause.INTERNAL, "disk", summary)
-        await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
+        if not uncommitted(recorder.run):
+            await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
 
     async def recover(self, recorder: Recorder) -> Run:
         """End a run whose daemon died: commit and keep what its boxes still hold, and record that it was lost."""
         ending = RunEnding(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
-            left = await asyncio.to_thread(self._executor.orphaned_outputs, recorder.run.id)
             if files := (await asyncio.to_thread(ApplyTransaction(self._state).applied)).get(recorder.run.id):
                 recorder.emit([Synced(files=files)])
                 ending = RunEnding(State.SUCCEEDED, summary="the changes were already in the working copy when ccterm ended")
+            elif Delivered.of(recorder.run):
+                ending = RunEnding(State.SUCCEEDED, summary="the branch was already pushed when ccterm ended")
+            left = await asyncio.to_thread(self._executor.orphaned_outputs, recorder.run.id)
             if left is not None:
-                await self._recover_boxes(recorder, {} if files else left)
-        except CctermError as error:
+                await self._recover_boxes(recorder, left)
+        except Exception as error:  # noqa: BLE001 - what a lost run left is there at the next attempt, too
+            _log.exception("run %s", recorder.run.id)
             recorder.notice(f"what the lost run left could not be committed: {error}", "error")
         return await self._end(recorder, ending)
 
     async def _recover_boxes(self, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
         checked_out = any(step.name == "checkout" and step.ok for step in recorder.run.steps)
-        async with self._executor.open_run(recorder.run.id, recorder.run.task.image) as boxes:  # leaving it removes the orphaned outputs
-            if step_specs.TREE in left and step_specs.CLEAN in left and checked_out:
-                context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
-                await PipelineRun(context, boxes, recorder, RunControl(), self._state).recover(left)
+        async with self._opened(recorder) as boxes:
+            if (proof := Delivered.of(recorder.run)) or not checked_out:
+                await self._close(boxes, recorder, proof or NothingThere())
+            elif step_specs.TREE in left and step_specs.CLEAN in left:
+                await self._commit(recorder, boxes, left)
+            else:
+                await self._close(boxes, recorder, None)
+
+    async def _commit(self, recorder: Recorder, boxes: Boxes, left: Mapping[str, Artifact]) -> None:
+        """Commit and keep what is left of a run, then remove its boxes. Raises StepError and OSError; the boxes stay then."""
+        proof: Proof | None = None
+        try:
+            context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
+            attempt = self._pipeline_run(context, boxes, recorder, RunControl())
+            await attempt.recover(left)
+            proof = attempt.proof
+        finally:
+            await self._close(boxes, recorder, proof)
+
+    async def commit(self, recorder: Recorder) -> Run:
+        """Make the commit of a run whose tree was kept without one. Raises StepError, OSError and UsageError; everything stays kept then."""
+        run = recorder.run
+        async with self._opened(recorder) as boxes:
+            left = await self._left(run, boxes)
+            if step_specs.TREE not in left or step_specs.CLEAN not in left:
+                raise UsageError(f"what is kept of run {run.id} holds no tree to commit", f"see {kept_in(run)}")
+            await self._commit(recorder, boxes, left)
+        if not uncommitted(recorder.run):
+            await asyncio.to_thread(forget, self._state.snapshot(run.id))
+        return recorder.run
+
+    async def _left(self, run: Run, boxes: Boxes) -> Mapping[str, Artifact]:
+        if run.salvage and run.salvage.tree:
+            directory = Path(run.salvage.directory)
+            return {name: await boxes.provide(directory / at) for name, at in ((step_specs.TREE, TREE), (step_specs.CLEAN, CLEAN))}
+        return await asyncio.to_thread(self._executor.orphaned_outputs, run.id) or {}
+
+    async def clean(self, run: Run) -> Run:
+        """Remove what is kept of a run, delivered or not: the user asked for it."""
+        await self._executor.remove_boxes(run.id, OrderedByUser())
+        for directory in (self._state.salvage(run.id), self._state.snapshot(run.id)):
+            await asyncio.to_thread(forget, directory)
+        return run.model_copy(update={"kept_in": None, "salvage": None, "action": ""})
 
     async def deliver(self, run: Run, recorder: Recorder, allow: Allowances) -> Run:
         """Push a run's kept commit. recorder: takes the events of the delivery. Raises StepError and UsageError; the work stays kept."""
@@ -103,11 +182,33 @@ class Pipeline:
         context = await asyncio.to_thread(self._contexts.for_delivery, run, recorder)
         directory = Path(salvage.directory)
         await asyncio.to_thread(require_deliverable, run, directory, context.work.limits, allow)
-        async with self._executor.open_run(run.id, run.task.image) as boxes:
-            delivery = PipelineRun(context.work, boxes, recorder, RunControl(), self._state)
-            await delivery.deliver_kept(context.remote, directory)
+        async with self._opened(recorder) as boxes:
+            delivery = self._pipeline_run(context.work, boxes, recorder, RunControl())
+            try:
+                await delivery.deliver_kept(context.remote, directory)
+            finally:  # the work is in salvage; what these boxes hold are copies
+                if run.kept_in is None:
+                    await self._executor.remove_boxes(run.id, NothingThere())
         delivered = salvage.model_copy(update={"delivered": True})
         return run.model_copy(update={"pushed": recorder.run.pushed, "salvage": delivered, "action": ""})
+
+
+def ending_of(error: Exception, run: Run) -> RunEnding:
+    """Return how a run ends that an error ended."""
+    match error:
+        case StoppedEarly(now=now):
+            return RunEnding(State.CANCELLED, summary="cancelled immediately; nothing was kept" if now else "cancelled")
+        case StepError(cause=cause, reason=reason):
+            return RunEnding(State.FAILED, cause, reason, f"{causes.advice(cause, reason).sentence}: {error}")
+        case CctermError():
+            return RunEnding(State.FAILED, Cause.INTERNAL, type(error).__name__, str(error))
+        case _:
+            _log.error("run %s", run.id, exc_info=error)
+            return RunEnding(State.FAILED, Cause.INTERNAL, type(error).__name__, f"{type(error).__name__}: {error}")
+
+
+def _joined(*sentences: str) -> str:
+    return "; ".join(filter(None, sentences))
 
 
 def _kept_commit(run: Run) -> Salvage:

@@ -3,18 +3,20 @@
     resolve → checkout → setup → agent → commit → policy → verify → push      (pipeline mode)
     snapshot → checkout → setup → agent → commit → policy → verify → apply    (testing mode)
 
-Once the agent has begun, its work leaves the boxes in one of two ways: a target delivers it, or `_keep` puts it into salvage.
+Once the agent has begun, its work leaves the boxes in one of two ways: a target delivers it, or it is put into salvage. `proof` says which;
+while it is None nothing may remove the boxes.
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.events import Salvaged
+from ccterm.events import BoxesKept, Salvaged
 from ccterm.executors.base import Artifact, Boxes
 from ccterm.models import Changes, State
 from ccterm.pipeline import judgement, step_specs
@@ -25,9 +27,14 @@ from ccterm.pipeline.reports import CommitResult, ShellResult
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.targets import BranchTarget, Checkout, Target, WorkingCopyTarget
+from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
-from ccterm.workspace.work import Work, forget, keep_tree, keep_work
+from ccterm.workspace.salvage import CLEAN, TREE, keep_tree, keep_work
+from ccterm.workspace.work import Work, forget
+
+_log = logging.getLogger(__name__)
+Left = Callable[[], Mapping[str, Artifact] | None]
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,11 @@ class RunEnding:
 
 
 class PipelineRun:
-    """One run in its boxes."""
+    """One run in its boxes. left: asks what its boxes hold on this machine."""
 
-    def __init__(self, context: WorkContext, boxes: Boxes, recorder: Recorder, control: RunControl, state: StateDir) -> None:
+    def __init__(
+        self, context: WorkContext, boxes: Boxes, recorder: Recorder, control: RunControl, state: StateDir, left: Left = lambda: None
+    ) -> None:
         self._context = context
         self._boxes = boxes
         self._recorder = recorder
@@ -59,6 +68,14 @@ class PipelineRun:
         self._run_dir = state.run(recorder.run.id)
         self._work_dir = state.work(recorder.run.id)
         self._salvage_dir = state.salvage(recorder.run.id)
+        self._storage = state.storage
+        self._left = left
+        self.proof: Proof | None = NothingThere()
+        """Why nothing is lost when the boxes are removed; None = they must stay."""
+        self.lost = ""
+        """Why work that existed is neither delivered nor kept, or ""."""
+        self._start: Checkout | None = None
+        self._commit_tried = False
         self._tree: Artifact | None = None
         """The agent's tree as the last step left it; None until the agent has worked."""
         self._committed: CommittedWork | None = None
@@ -70,15 +87,22 @@ class PipelineRun:
         checkout = await target.check_out()
         checkout = replace(checkout, tree=await self._set_up(checkout.tree, context.commands))
         await self._recorder.save()
+        self._start, self.proof = checkout, None
         try:
             outcome = await self._run_agent(context, checkout.tree)
             return await self._finish(outcome, checkout, target, context.commands)
         except StoppedEarly as stop:
-            if not stop.now:
-                await self._keep()
+            if stop.now:
+                self.proof = OrderedByUser()
+            else:
+                await self._rescue()
             raise
-        except StepError:
-            await self._keep()
+        except Exception:
+            await self._rescue()
+            raise
+        except asyncio.CancelledError:
+            self._commit_tried = True  # there is no time for it: the next start does it
+            await self._rescue()
             raise
 
     def _target(self, remote: RemoteAccess) -> Target:
@@ -108,21 +132,23 @@ class PipelineRun:
         await self._recorder.save()
         judged = await judgement.judge(committed, self._context, self._recorder) if committed else None
         if outcome.cause or outcome.cancelled:
-            if committed:
-                await self._keep()
+            await self._keep()
             return RunEnding.of_agent(outcome)
         if judged is None:
+            self.proof = NothingThere()
             return RunEnding(State.SUCCEEDED, reason="nothing_to_push", summary=outcome.summary or "nothing to push")
         judgement.require_ok(judged.verdict)
         await self._verify(judged.committed, checkout.tree, commands)
         reason = await target.deliver(judged)
         if reason:
             await self._keep()
+        else:
+            self.proof = Delivered.of(self._recorder.run)
         return RunEnding(State.SUCCEEDED, reason=reason, summary=outcome.summary)
 
     async def _commit(self, tree: Artifact, clean: Artifact, base: str | None, summary: str) -> CommittedWork | None:
         """Make the commit and bring it to the host. Returns None if nothing changed."""
-        task = self._context.task
+        task, self._commit_tried = self._context.task, True
         body = step_specs.commit_body(summary, run=self._recorder.run.id, model=task.model)
         step = step_specs.commit(task, tree, clean, self._context.commit, base=base, body=body)
         result, report = await self._steps.run(step, CommitResult, abortable=False)
@@ -131,7 +157,7 @@ class PipelineRun:
             self._recorder.notice(note, "warn")
         if report.commit is None and not report.refusals:
             return None
-        await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir)
+        await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir, last_use=True)
         changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
         work = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
         refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
@@ -151,17 +177,14 @@ class PipelineRun:
         await self._steps.run(step_specs.verify(task.verify, tree, commands, over=over), ShellResult)
 
     async def recover(self, left: Mapping[str, Artifact]) -> None:
-        """Commit and keep what the boxes of a crashed daemon still hold. Raises StepError; the tree is kept by then."""
+        """Commit and keep what the boxes of a crashed daemon, or a salvage directory, still hold. Raises StepError and OSError."""
+        self.proof = None
         await asyncio.to_thread(forget, self._work_dir)  # a commit that was collected only in part
         self._tree = left[step_specs.TREE]
-        try:
-            committed = await self._commit(self._tree, left[step_specs.CLEAN], self._recorder.run.base_sha, "")
-            if committed:
-                await judgement.judge(committed, self._context, self._recorder)
-                await self._keep()
-        except StepError:
-            await self._keep()
-            raise
+        committed = await self._commit(self._tree, left[step_specs.CLEAN], self._recorder.run.base_sha, "")
+        if committed:
+            await judgement.judge(committed, self._context, self._recorder)
+        await self._keep()
 
     async def deliver_kept(self, remote: RemoteAccess, directory: Path) -> None:
         """Push the commit that an earlier attempt kept in `directory`. Raises StepError; the work stays kept."""
@@ -169,13 +192,54 @@ class PipelineRun:
         await target.deliver_kept(self._recorder.run, await self._boxes.provide(directory))
 
     async def _keep(self) -> None:
-        """Put the work into salvage: the commit if there is one, else the agent's tree as it is; nothing if the agent never worked."""
-        run, directory = self._recorder.run, self._salvage_dir
+        """Put the commit into salvage; without one, the boxes held nothing. Raises OSError and ValueError; the boxes stay then."""
+        if self._committed is None:
+            self.proof = NothingThere()
+            return
+        run, directory, work = self._recorder.run, self._salvage_dir, self._committed.work
+        self.proof = await asyncio.to_thread(keep_work, work, directory, run, self._storage)
+        self._recorder.emit([Salvaged(directory=str(directory), commit=work.commit)])
+
+    async def _rescue(self) -> None:
+        """Keep what can be kept after something failed, and say what could not. Raises nothing: the failure itself is what counts."""
+        if self.proof is not None:
+            return
+        try:
+            await self._keep_something()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is removed
+            _log.exception("work of run %s", self._recorder.run.id)
+            self._note_unkept(error)
+
+    async def _keep_something(self) -> None:
+        """Keep the commit, made now if it was not tried before; else the boxes, where they stay; else the tree out of its container."""
         if self._committed is not None:
-            await asyncio.to_thread(keep_work, self._committed.work, directory, run)
-            self._recorder.emit([Salvaged(directory=str(directory), commit=self._committed.work.commit)])
-        elif self._tree is not None:
-            directory.mkdir(mode=0o700, parents=True)
-            await self._boxes.collect(self._tree, directory / "tree")
-            await asyncio.to_thread(keep_tree, directory, run)
-            self._recorder.emit([Salvaged(directory=str(directory), commit=None)])
+            await self._keep()
+        elif self._boxes.directory is not None:
+            if (
+                not self._commit_tried
+                and (left := await asyncio.to_thread(self._left))
+                and {step_specs.TREE, step_specs.CLEAN} <= left.keys()
+            ):
+                await self.recover(left)
+        elif self._start is not None:
+            await self._keep_tree(self._start.clean)
+
+    def _note_unkept(self, error: Exception) -> None:
+        """Record where work is that could not be kept as it should be: in the boxes, where its commit was collected, or nowhere."""
+        if self._boxes.directory is not None:
+            self._recorder.notice(f"what the agent left could not be put into salvage and stays in its boxes: {error}", "warn")
+        elif self._committed is not None:
+            self._recorder.emit([BoxesKept(directory=str(self._work_dir))])
+        else:
+            self.lost = f"the agent's work could not be taken out of its container: {error}"
+            self._recorder.notice(self.lost, "error")
+
+    async def _keep_tree(self, clean: Artifact) -> None:
+        if self._tree is None:
+            raise ValueError("its box ended without leaving anything")
+        run, directory = self._recorder.run, self._salvage_dir
+        self._storage.make_directory(directory)
+        await self._boxes.collect(self._tree, directory / TREE)
+        await self._boxes.collect(clean, directory / CLEAN)
+        self.proof = await asyncio.to_thread(keep_tree, directory, run, self._storage)
+        self._recorder.emit([Salvaged(directory=str(directory), commit=None, tree=True)])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Literal, TypeVar
 
 from ccterm.box.protocol import Order
@@ -44,10 +45,13 @@ class RunControl:
         try:
             return await task
         except asyncio.CancelledError:
-            task.cancel()
+            await _ended(task)
             current = asyncio.current_task()
             if self.asked and not (current and current.cancelling()):
                 raise StoppedEarly(now=self._killed) from None
+            raise
+        except BaseException:
+            await _ended(task)
             raise
         finally:
             watch.cancel()
@@ -100,3 +104,11 @@ class RunControl:
 
     async def _order(self, order: Order) -> bool:
         return await self._control.send(order) if self._control else False
+
+
+async def _ended(step: "asyncio.Task[T]") -> None:
+    """Stop a step and wait for its end: what its box holds is looked at next. A further cancellation does not hurry it."""
+    step.cancel()
+    while not step.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([step])

@@ -171,6 +171,28 @@ class Undo(ServiceCommand[Run]):
         return await service.undo(self.run)
 
 
+class Commit(ServiceCommand[Run]):
+    """Commit the tree that was kept of a run."""
+
+    do: Literal["commit"] = "commit"
+    run: RunId
+
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.commit(self.run)
+
+
+class Clean(ServiceCommand[Run]):
+    """Remove what is kept of a run."""
+
+    do: Literal["clean"] = "clean"
+    run: RunId
+
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.clean(self.run)
+
+
 class Review(ServiceCommand[Run]):
     """Mark an ended run as reviewed."""
 
@@ -182,7 +204,7 @@ class Review(ServiceCommand[Run]):
         return await service.review(self.run)
 
 
-AnyCommand = Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Review
+AnyCommand = Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Commit | Clean | Review
 _COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")], config=ConfigDict(defer_build=True))
 
 

@@ -17,6 +17,7 @@ from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State,
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
+from ccterm.proof import uncommitted
 from ccterm.record import Recorder
 from ccterm.service.commands import ServiceCommand
 from ccterm.service.gates import Gate, QueueEntry, UnderWay
@@ -201,6 +202,8 @@ class LocalService(Service):
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push a run's salvaged commit."""
 
+        await self._committed(run)
+
         async def work(known: Run, recorder: Recorder) -> Run:
             return await self._pipelines[known.task.execution_mode].deliver(known, recorder, allow)
 
@@ -208,20 +211,46 @@ class LocalService(Service):
 
     async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
         """Bring a testing run's kept changes into its working copy."""
+        await self._committed(run)
         return await self._afterwards(run, lambda known, recorder: self._applier.apply(known, recorder, allow, only))
 
     async def undo(self, run: RunId) -> Run:
         """Restore what a run's changes replaced."""
         return await self._afterwards(run, self._applier.undo)
 
-    async def _afterwards(self, run: RunId, work: Callable[[Run, Recorder], Awaitable[Run]]) -> Run:
-        """Do something with an ended run while nothing else uses its branch or working copy; the events go into a transcript of their own."""
+    async def commit(self, run: RunId) -> Run:
+        """Commit the tree that was kept of a run."""
+
+        async def work(known: Run, recorder: Recorder) -> Run:
+            if not uncommitted(known):
+                raise UsageError(f"nothing that run {run} left is without a commit", f"ccterm show {run}")
+            return await self._pipelines[known.task.execution_mode].commit(recorder)
+
+        return await self._afterwards(run, work, stored=True)
+
+    async def clean(self, run: RunId) -> Run:
+        """Remove what is kept of a run."""
+
+        async def work(known: Run, recorder: Recorder) -> Run:  # noqa: ARG001 - there is nothing to record
+            if known.salvage is None and known.kept_in is None:
+                raise UsageError(f"nothing is kept of run {run}", "ccterm runs lists what is")
+            return await self._pipelines[known.task.execution_mode].clean(known)
+
+        return await self._afterwards(run, work)
+
+    async def _afterwards(self, run: RunId, work: Callable[[Run, Recorder], Awaitable[Run]], *, stored: bool = False) -> Run:
+        """Do something with an ended run while nothing else uses its branch or working copy; the events go into a transcript of their own.
+
+        stored: the document is saved while it changes, not only at the end.
+        """
         known = await self._ended(run)
         entry = _entry(known, BatchId(run))
         if rival := self._scheduler.busy(entry.key):
             raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
         async with self._scheduler.alone(entry):
-            recorder = Recorder(known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), None)
+            recorder = Recorder(
+                known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None
+            )
             try:
                 changed = await work(known, recorder)
             finally:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
 from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
+from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.reader import Reader
 
@@ -105,6 +106,23 @@ class Service(Reader):
         """Restore what a run's changes replaced. Raises StepError(conflict), and UsageError when there is nothing to undo."""
         return await self.perform(commands.Undo(run=run))
 
+    async def commit(self, run: RunId) -> Run:
+        """Commit the tree that was kept of a run, and judge it. Raises StepError, and UsageError when there is none."""
+        return await self.perform(commands.Commit(run=run))
+
+    async def clean(self, run: RunId) -> Run:
+        """Remove what is kept of a run, delivered or not. Raises UsageError when nothing is."""
+        return await self.perform(commands.Clean(run=run))
+
+    async def patch(self, run: RunId) -> bytes | None:
+        """Return what a run changed as a patch; its tree is committed first if that is all that was kept. Raises StepError."""
+        await self._committed(run)
+        return await super().patch(run)
+
+    async def _committed(self, run: RunId) -> Run:
+        known = await self.find(run)
+        return await self.commit(run) if known.state.final and uncommitted(known) else known
+
     async def review(self, run: RunId) -> Run:
         """Mark a run as reviewed. Raises UsageError when it has not ended."""
         return await self.perform(commands.Review(run=run))
@@ -113,7 +131,7 @@ class Service(Reader):
         """Bring a run's commit into a repository of the caller's and return the ref that names it there. Raises UsageError."""
         from ccterm.workspace.fetch import fetch  # deferred: few need it
 
-        return await asyncio.to_thread(fetch, await self.find(run), self.state, repo, worktree, self.machine.environ)
+        return await asyncio.to_thread(fetch, await self._committed(run), self.state, repo, worktree, self.machine.environ)
 
     def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         """Run the machine's preflight checks, as `Machine.checks`."""

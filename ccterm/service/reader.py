@@ -52,6 +52,13 @@ class Reader(ABC):
         path = patch_of(await self.find(run), self.state)
         return await asyncio.to_thread(path.read_bytes) if path else None
 
+    async def kept_bytes(self, run: RunId) -> int:
+        """Return how many bytes are kept of a run."""
+        from ccterm.workspace.salvage import size_of  # deferred: one command needs it
+
+        directories = (self.state.salvage(run), self.state.boxes(run))
+        return sum([await asyncio.to_thread(size_of, directory) for directory in directories])
+
     async def pending(self, run: RunId) -> list[PendingChange]:
         """Return what a run would change in the working copy, path by path; empty when it keeps no such changes."""
         from ccterm.workspace.apply.changeset import pending_changes  # deferred: imports git and the policy, which few questions need

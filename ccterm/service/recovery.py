@@ -9,7 +9,7 @@ from ccterm.events import Event, Notice, Queued, cut
 from ccterm.models import ExecutionMode, Run, RunId, Sync
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
-from ccterm.record import Recorder, replay
+from ccterm.record import Recorder, caught_up, replay
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.transcript import EVENTS_FILE, Transcript, read_events
@@ -41,7 +41,7 @@ class Recovery:
             await transcript.close()
             await asyncio.to_thread(self._store.save, replay(run, known))
             return
-        recorder = Recorder(run, transcript, self._store)
+        recorder = Recorder(caught_up(run, known), transcript, self._store)
         recorder.emit([] if known else [queued(run)])
         recorder.emit([Notice(level="warn", text=note)] if note else [])
         await self._pipelines[run.task.execution_mode].recover(recorder)

@@ -29,6 +29,7 @@ _ESSENTIAL = (
     events.Pushed,
     events.Synced,
     events.Salvaged,
+    events.BoxesKept,
     events.Finished,
 )
 """Events about a run's state. An agent cannot produce any of these at will."""

@@ -7,6 +7,7 @@ from textual.content import Content
 
 from ccterm.events import Limited
 from ccterm.models import Run, State
+from ccterm.proof import work_kept
 from ccterm.render import change_numbers, outcome, sign
 from ccterm.tui.run_view import RunView
 
@@ -100,12 +101,12 @@ def hint(view: RunView) -> tuple[Content, str] | None:
         return _keys(("s", "answer"), ("h", "finish")), f"waiting until {run.waiting_until.astimezone():%H:%M}"
     if run.awaits_apply:
         return _keys(("a", "apply"), ("d", "diff"), ("m", "reviewed")), f"changes for {run.task.repo}"
-    if run.state is State.CANCELLED and run.salvage and not run.salvage.delivered:
+    if run.state is State.CANCELLED and work_kept(run):
         return _keys(("P", "push its work"), ("d", "diff"), ("r", "retry"), ("m", "reviewed")), "work kept"
     if run.state is not State.FAILED or run.pushed:
         return None
     fix = [("e", "re-export the login")] if view.login_failed else []
-    kept = run.salvage is not None
+    kept = work_kept(run)
     more = [("P", "push anyway"), ("d", "diff")] if kept else []
     return _keys(*fix, ("r", "retry"), *more, ("m", "reviewed")), "work kept" if kept else ""
 

@@ -17,6 +17,7 @@ from ccterm.executors.base import Artifact, Boxes, ServiceContainer
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.executors.local.records import BoxRecord
 from ccterm.models import ImageChoice, RunId
+from ccterm.proof import Kept, NothingThere
 from tests.box.boxed import alive
 from tests.executors.contract import Heard, shell_step
 from tests.support.waiting import wait_until
@@ -42,13 +43,15 @@ def records(state: Path) -> list[BoxRecord]:
     return [record for record in found if record]
 
 
-async def test_a_box_is_private_and_removed_with_its_run(executor: LocalExecutor, state: Path) -> None:
+async def test_a_box_is_private_and_removed_for_a_proof_only(executor: LocalExecutor, state: Path) -> None:
     async with executor.open_run(RUN, ImageChoice()) as boxes:
         await boxes.execute(
             shell_step("mkdir -p closed/in; touch closed/in/file; chmod 0 closed/in closed", outputs=["closed"]), Heard().append
         )
         root = state / "runs" / RUN / "boxes"
         assert {stat.S_IMODE(path.stat().st_mode) for path in (root, root / "01-setup")} == {0o700}
+    assert root.exists()
+    await executor.remove_boxes(RUN, NothingThere())
     assert not root.exists()
 
 
@@ -149,6 +152,7 @@ async def test_outputs_of_a_dead_daemon_can_be_recovered(executor: LocalExecutor
         assert result.report
         assert result.report["tail"] == "kept\n"
     assert (tmp_path / "out" / "file").read_text() == "kept\n"
+    await executor.remove_boxes(RUN, Kept(tmp_path / "out"))
     assert executor.orphaned_outputs(RUN) == {}
 
 

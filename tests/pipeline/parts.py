@@ -15,6 +15,7 @@ from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import ExecutionMode, ImageChoice, Run, RunId, Task, new_id, now
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
+from ccterm.proof import Proof
 from ccterm.record import Recorder
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
@@ -36,6 +37,7 @@ class FailingBoxes:
     boxes: Boxes
     failing: str
     image: str | None = None
+    directory: Path | None = None
     names: dict[str, str] = field(default_factory=dict)
     """Handle of an artifact -> the mount it came from."""
 
@@ -48,9 +50,9 @@ class FailingBoxes:
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
         return await self.boxes.provide(path, exclude=exclude)
 
-    async def collect(self, artifact: Artifact, to: Path) -> None:
+    async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
         self._fail_once(f"collect {self.names[artifact.handle]}")
-        await self.boxes.collect(artifact, to)
+        await self.boxes.collect(artifact, to, last_use=last_use)
 
     def _fail_once(self, call: str) -> None:
         if call == self.failing:
@@ -87,7 +89,10 @@ class FailingExecutor:
     @asynccontextmanager
     async def _open(self, run_id: RunId, image: ImageChoice) -> AsyncIterator[Boxes]:
         async with self.executor.open_run(run_id, image) as boxes:
-            yield FailingBoxes(boxes, self.failing)
+            yield FailingBoxes(boxes, self.failing, directory=boxes.directory)
+
+    async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:
+        await self.executor.remove_boxes(run_id, proof)
 
     def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:
         return self.executor.orphaned_outputs(run_id)

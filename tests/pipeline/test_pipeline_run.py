@@ -14,6 +14,7 @@ from ccterm.executors.control import socket_directory
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import State
 from ccterm.pipeline.run_control import RunControl
+from ccterm.proof import uncommitted
 from ccterm.state_dir import StateDir
 from tests.pipeline.parts import contexts, pipeline, recorder_of, task
 from tests.support.core import EDIT
@@ -33,21 +34,22 @@ def sockets() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("failing", "kept"), [("collect session", "tree"), ("commit", "tree"), ("collect out", "tree"), ("push", "commit")]
+    ("failing", "kept"), [("collect session", "commit"), ("commit", "boxes"), ("collect out", "boxes"), ("push", "commit")]
 )
 async def test_a_failure_after_the_agent_keeps_its_work(remote: Path, state: StateDir, sockets: Path, failing: str, kept: str) -> None:
     recorder = recorder_of(state, task(remote, EDIT))
     async with pipeline(state, sockets, os.environ, failing) as tested:
         run = await tested.carry_out(recorder, RunControl())
     assert (run.state, run.cause) == (State.FAILED, Cause.ENGINE)
-    assert run.salvage is not None
-    directory = Path(run.salvage.directory)
-    if kept == "tree":
-        assert (directory / "tree" / "new.txt").read_text() == "new\n"
-    else:
-        assert run.salvage.commit == run.commit is not None
-        assert b"new.txt" in (directory / "work.patch").read_bytes()
     assert tip(remote, "agent/x") is None
+    if kept == "boxes":
+        assert (run.salvage, run.kept_in, uncommitted(run)) == (None, str(state.boxes(run.id)), True)
+        assert [path.read_text() for path in state.boxes(run.id).glob("*/work/new.txt")] == ["new\n"]
+    else:
+        assert run.salvage is not None
+        assert run.salvage.commit == run.commit is not None
+        assert b"new.txt" in (Path(run.salvage.directory) / "work.patch").read_bytes()
+        assert (run.kept_in, state.boxes(run.id).exists()) == (None, False)
 
 
 @pytest.mark.parametrize("failing", ["resolve", "checkout", "agent"])
@@ -55,7 +57,8 @@ async def test_a_failure_before_the_agent_has_worked_keeps_nothing(remote: Path,
     recorder = recorder_of(state, task(remote, EDIT))
     async with pipeline(state, sockets, os.environ, failing) as tested:
         run = await tested.carry_out(recorder, RunControl())
-    assert (run.state, run.cause, run.salvage) == (State.FAILED, Cause.ENGINE, None)
+    assert (run.state, run.cause, run.salvage, run.kept_in) == (State.FAILED, Cause.ENGINE, None, None)
+    assert not state.boxes(run.id).exists()
 
 
 async def test_only_a_run_needs_the_agents_program(remote: Path, state: StateDir, tmp_path: Path) -> None:

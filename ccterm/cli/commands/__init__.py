@@ -53,7 +53,7 @@ app.command()(launch.run)
 app.command(epilog=launch.BATCH_KEYS)(launch.batch)
 for command in (
     launch.demo,
-    runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.retry, runs.push, runs.apply, runs.undo, runs.fetch,
+    runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.retry, runs.push, runs.apply, runs.undo, runs.fetch, runs.clean,
     machine.trust, machine.check, machine.help,
 ):  # fmt: skip
     app.command()(command)

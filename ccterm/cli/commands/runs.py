@@ -138,3 +138,16 @@ def fetch(
     from ccterm.cli.run_orders import fetch_run
 
     leave(fetch_run(run, repo, worktree, as_json=json))
+
+
+def clean(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every run whose work was delivered.")] = False,
+    undelivered: Annotated[bool, typer.Option("--undelivered", help="With --all: also work that was not delivered.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove what is kept of a run: its salvage, and boxes that stayed because its work is nowhere else."""
+    from ccterm.cli.clean import clean_runs
+
+    leave(clean_runs(run, everything=all_, undelivered=undelivered, yes=yes, as_json=json))

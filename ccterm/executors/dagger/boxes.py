@@ -47,6 +47,7 @@ class DaggerBoxes:
         self._session, self._images, self._choice = session, images, choice
         self._artifacts: dict[str, dagger.Directory] = {}
         self.image: str | None = agent.record.digest
+        self.directory: Path | None = None
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step in its own container."""
@@ -178,7 +179,7 @@ class DaggerBoxes:
         except dagger.DaggerError as error:
             raise engine_error(f"{path} was being uploaded", error) from error
 
-    async def collect(self, artifact: Artifact, to: Path) -> None:
+    async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:  # noqa: ARG002 - it is always copied
         """Copy an artifact to a new private directory."""
         if to.exists() or to.is_symlink():
             raise StepError(Cause.ENGINE, f"{to} already exists", "remove it")

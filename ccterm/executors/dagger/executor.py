@@ -20,6 +20,7 @@ from ccterm.executors.dagger.image_spec import BASE, ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
 from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.proof import Proof
 
 if TYPE_CHECKING:
     from ccterm.executors.dagger.boxes import DaggerBoxes
@@ -151,6 +152,9 @@ class DaggerExecutor:
                     raise
         except PreflightError as error:
             raise StepError(Cause.ENGINE, error.message, error.fix) from error
+
+    async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:
+        """Do nothing: containers end with their session."""
 
     def orphaned_outputs(self, run_id: RunId) -> Mapping[str, Artifact] | None:  # noqa: ARG002 - nothing outlives a run
         """Return None: containers end with their session."""

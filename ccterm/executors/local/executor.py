@@ -1,6 +1,7 @@
 """Runs steps on this machine, without isolation: a box is a private directory, an artifact is a path."""
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from ccterm.executors.local.copy import copy_tree, remove_tree
 from ccterm.executors.local.program import run_program, uninterrupted
 from ccterm.executors.local.records import BoxRecord, reap
 from ccterm.models import ImageChoice, RunId
+from ccterm.proof import Proof
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +55,17 @@ class LocalExecutor:
 
     @asynccontextmanager
     async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["LocalBoxes"]:  # noqa: ARG002 - boxes here have no image
-        """Open the boxes of one run; leaving removes them."""
+        """Open the boxes of one run; they stay until `remove_boxes`. Raises StepError."""
         root = self._boxes(run_id)
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            yield LocalBoxes(root, self._state_dir, self._bundle, self._visible_environ())
-        finally:
-            await uninterrupted(asyncio.to_thread(remove_tree, root))
+            await asyncio.to_thread(root.mkdir, mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise box_error("the directory of the boxes cannot be made", error) from error
+        yield LocalBoxes(root, self._state_dir, self._bundle, self._visible_environ())
+
+    async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:  # noqa: ARG002 - to have one is the point
+        """Remove the boxes of a run."""
+        await uninterrupted(asyncio.to_thread(remove_tree, self._boxes(run_id)))
 
     def _visible_environ(self) -> Mapping[str, str]:
         return {name: value for name, value in self._environ.items() if name not in self._withheld}
@@ -92,6 +98,7 @@ class LocalBoxes:
 
     def __init__(self, root: Path, state_dir: Path, bundle: Path, environ: Mapping[str, str]) -> None:
         self._root, self._state_dir, self._bundle, self._environ = root, state_dir, bundle, environ
+        self.directory: Path | None = root
         numbers = [int(match[1]) for path in root.iterdir() if (match := re.match(r"(\d+)-", path.name))]
         self._count = max(numbers, default=0)
 
@@ -134,10 +141,10 @@ class LocalBoxes:
             raise box_error(f"{path} cannot be copied", error) from error
         return Artifact(str(target))
 
-    async def collect(self, artifact: Artifact, to: Path) -> None:
-        """Copy an artifact to a new private directory."""
+    async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
+        """Copy or move an artifact to a new private directory."""
         try:
-            await uninterrupted(asyncio.to_thread(copy_tree, Path(artifact.handle), to))
+            await uninterrupted(asyncio.to_thread(_move_or_copy if last_use else copy_tree, Path(artifact.handle), to))
             to.chmod(0o700)
         except OSError as error:
             raise box_error(f"the work cannot be copied to {to}", error) from error
@@ -145,3 +152,13 @@ class LocalBoxes:
     def _next(self, name: str) -> Path:
         self._count += 1
         return self._root / f"{self._count:02}-{name}"
+
+
+def _move_or_copy(source: Path, target: Path) -> None:
+    """Rename a directory, which needs no space; copy it where that cannot be, as between two file systems."""
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    try:
+        source.rename(target)
+    except OSError:
+        copy_tree(source, target)

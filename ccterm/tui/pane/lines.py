@@ -228,7 +228,7 @@ def _end(event: Event) -> Signed:
             return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', verified' if verified else ''}", TextStyle.GOOD
         case events.Synced(files=files):
             return "✓", f"{files} file{'' if files == 1 else 's'} changed in the working copy", TextStyle.GOOD
-        case events.Salvaged(directory=directory):
+        case events.Salvaged(directory=directory) | events.BoxesKept(directory=directory) if directory:
             return "·", f"work kept in {directory}", TextStyle.WARN
         case events.Finished(state=state, cause=cause, reason=reason, summary=summary):
             why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""

@@ -19,7 +19,7 @@ KINDS = {
     "@output": frozenset({"printed"}),
     "@notice": frozenset({"notice", "limited", "retrying"}),
     "@steer": frozenset({"steered", "waiting"}),
-    "@step": frozenset({"held", "step_started", "step_finished", "verdict", "pushed", "synced", "salvaged", "finished"}),
+    "@step": frozenset({"held", "step_started", "step_finished", "verdict", "pushed", "synced", "salvaged", "boxes_kept", "finished"}),
 }
 ERROR = "@error"
 _VERBATIM = frozenset({"said", "printed", "tool_called", "tool_returned"})

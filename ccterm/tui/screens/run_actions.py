@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from ccterm.models import Mode, Run, RunId, State
+from ccterm.proof import uncommitted, work_kept
 from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
@@ -205,14 +206,12 @@ _POSSIBLE: Mapping[str, Callable[[RunView], bool]] = {
     "hold": lambda view: view.run.state is State.RUNNING,
     "cancel": lambda view: not view.run.state.final,
     "retry": lambda view: view.run.state.final,
-    "push": lambda view: (
-        view.run.task.mode is Mode.PIPELINE and view.run.state.final and view.run.salvage is not None and not view.run.salvage.delivered
-    ),
-    "apply": lambda view: view.run.awaits_apply,
+    "push": lambda view: view.run.task.mode is Mode.PIPELINE and view.run.state.final and work_kept(view.run),
+    "apply": lambda view: view.run.awaits_apply or (view.run.task.mode is Mode.TESTING and view.run.state.final and uncommitted(view.run)),
     "undo": lambda view: view.run.synced is not None and not view.run.synced.undone,
-    "fetch": lambda view: view.run.commit is not None,
+    "fetch": lambda view: view.run.commit is not None or work_kept(view.run),
     "browse": lambda view: bool(web_address(view.run)),
     "review": lambda view: view.run.state.final and not view.run.reviewed,
-    "diff": lambda view: view.run.changes is not None or view.run.salvage is not None,
+    "diff": lambda view: view.run.changes is not None or work_kept(view.run),
 }
 """Action -> whether it can be done to a run."""

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ccterm.models import Run, StepRecord
-from ccterm.render import change_numbers, seconds
+from ccterm.render import change_numbers, kept_in, seconds
 from ccterm.tui.run_text import elapsed, status, styled_sign, usage
 from ccterm.tui.run_view import RunView
 
@@ -63,7 +63,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("changes", change_numbers(run)),
         ("commit", (run.commit or "")[:12]),
         ("pushed", f"{run.pushed.ref.removeprefix('refs/heads/')}, verified" if run.pushed else ""),
-        ("kept in", run.salvage.directory if run.salvage else ""),
+        ("kept in", kept_in(run)),
         ("remote", task.remote or task.repo),
         ("base", (run.base_sha or "")[:12]),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),

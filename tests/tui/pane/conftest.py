@@ -70,6 +70,7 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     ),
     "synced": (events.Synced(files=3), ["✓ 3 files changed in the working copy"]),
     "salvaged": (events.Salvaged(directory="/s/run", commit=None), ["· work kept in /s/run"]),
+    "boxes kept": (events.BoxesKept(directory="/r/boxes"), ["· work kept in /r/boxes"]),
     "succeeded": (events.Finished(state=State.SUCCEEDED, summary="Added it.\nMore."), ["✓ succeeded: Added it."]),
     "failed": (events.Finished(state=State.FAILED, cause=Cause.PUSH, reason="hook"), ["✗ failed (push/hook)"]),
     "cancelled": (events.Finished(state=State.CANCELLED), ["– cancelled"]),

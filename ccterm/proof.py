@@ -1,0 +1,48 @@
+"""What became of a run's work, and why its boxes may be removed: an executor removes them for a proof, and for nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccterm.models import Run
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The work arrived: the remote confirmed the push, or the changes are in the working copy."""
+
+    @classmethod
+    def of(cls, run: Run) -> "Delivered | None":
+        """Return the proof that a run's record holds, or None."""
+        return cls() if (run.pushed and run.pushed.verified) or run.synced else None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The work is in a salvage directory, durable, and was read back from there."""
+
+    directory: Path
+
+
+@dataclass(frozen=True)
+class NothingThere:
+    """There is no work: the agent never began, or what it left equals what it was given."""
+
+
+@dataclass(frozen=True)
+class OrderedByUser:
+    """The user asked for it: `cancel --now`, or `clean`."""
+
+
+Proof = Delivered | Kept | NothingThere | OrderedByUser
+
+
+def work_kept(run: Run) -> bool:
+    """Return whether work of a run is kept that was not delivered."""
+    return run.kept_in is not None or (run.salvage is not None and not run.salvage.delivered)
+
+
+def uncommitted(run: Run) -> bool:
+    """Return whether the agent's tree is kept, of which no commit was made yet."""
+    if run.salvage and (run.salvage.commit or run.salvage.tree):
+        return run.salvage.tree
+    return run.kept_in is not None

@@ -1,0 +1,179 @@
+"""Work is never lost: whatever fails after an agent began, it is found again where the record says, and can be delivered from there."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm import AgentService
+from ccterm.draft import Draft
+from ccterm.errors import UsageError
+from ccterm.executors.control import socket_directory
+from ccterm.models import Run, State
+from ccterm.pipeline.pipeline import Pipeline
+from ccterm.pipeline.run_control import RunControl
+from ccterm.proof import uncommitted
+from ccterm.state_dir import StateDir
+from tests.pipeline.parts import pipeline, recorder_of, task
+from tests.support.core import draft, script
+from tests.support.git import files_at, git, make_repository, tip
+from tests.support.stepping import Stepped
+
+PRECIOUS = script({"write": "precious.txt", "text": "precious\n"}, {"say": "written"})
+
+
+@pytest.fixture
+def state(state_dir: Path) -> StateDir:
+    return StateDir(state_dir).prepare()
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    directory = socket_directory()
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def dying_git(tmp_path: Path) -> str:
+    """Return a PATH whose git dies when it makes the commit."""
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nfor word; do [ "$word" = commit-tree ] && {{ echo "fatal: it died" >&2; exit 128; }}; done\nexec {shutil.which("git")} "$@"\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"{program.parent}:{os.environ['PATH']}"
+
+
+async def failed(state_dir: Path, path: str, monkeypatch: pytest.MonkeyPatch, given: Draft) -> Run:
+    """Carry out a run whose commit step fails."""
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", path)
+        async with AgentService.open(state_dir) as service:
+            [queued] = await service.submit([given])
+            run = await service.wait(queued.id)
+    assert (run.state, run.cause, uncommitted(run)) == (State.FAILED, "commit", True)
+    return run
+
+
+@pytest.mark.parametrize("verify", [None, "true"])
+async def test_a_tree_that_was_kept_is_committed_for_diff_fetch_and_push(
+    state_dir: Path, remote: Path, tmp_path: Path, dying_git: str, verify: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await failed(state_dir, dying_git, monkeypatch, draft(remote, task=PRECIOUS, verify=verify))
+    async with AgentService.open(state_dir) as service:
+        assert b"+precious" in (await service.patch(run.id) or b"")
+        known = await service.find(run.id)
+        assert (known.kept_in, uncommitted(known)) == (None, False)
+        git(tmp_path, "clone", "--quiet", str(remote), "copy")
+        ref = await service.fetch(run.id, tmp_path / "copy")
+        assert files_at(tmp_path / "copy", ref)["precious.txt"] == b"precious\n"
+        pushed = await service.push(run.id)
+    assert tip(remote, "agent/x") == pushed.commit
+    assert not StateDir(state_dir).boxes(run.id).exists()
+
+
+async def test_a_tree_that_was_kept_is_pushed_at_once(
+    state_dir: Path, remote: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await failed(state_dir, dying_git, monkeypatch, draft(remote, task=PRECIOUS))
+    async with AgentService.open(state_dir) as service:
+        await service.push(run.id)
+    assert files_at(remote, "agent/x")["precious.txt"] == b"precious\n"
+
+
+async def test_a_tree_that_was_kept_of_a_testing_run_is_applied(
+    state_dir: Path, tmp_path: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = make_repository(tmp_path / "copy", {"README.md": "hello\n"})
+    given = Draft.model_validate({"prompt": PRECIOUS, "repo": str(copy), "agent": "scripted", "mode": "local"})
+    run = await failed(state_dir, dying_git, monkeypatch, given)
+    async with AgentService.open(state_dir) as service:
+        await service.apply(run.id)
+    assert (copy / "precious.txt").read_text() == "precious\n"
+    assert not StateDir(state_dir).snapshot(run.id).exists()
+
+
+async def test_a_tree_stays_kept_when_it_still_cannot_be_committed(
+    state_dir: Path, remote: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await failed(state_dir, dying_git, monkeypatch, draft(remote, task=PRECIOUS))
+    again = await failed(state_dir, dying_git, monkeypatch, draft(remote, "agent/y", task=PRECIOUS))
+    async with AgentService.open(state_dir) as service:
+        await service.push(again.id)
+        assert uncommitted(await service.find(run.id))
+    assert list(StateDir(state_dir).boxes(run.id).glob("*/work/precious.txt"))
+
+
+async def test_clean_removes_what_is_kept_of_a_run_and_nothing_else(
+    state_dir: Path, remote: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await failed(state_dir, dying_git, monkeypatch, draft(remote, task=PRECIOUS))
+    async with AgentService.open(state_dir) as service:
+        assert await service.kept_bytes(run.id) > 0
+        cleaned = await service.clean(run.id)
+        assert (cleaned.kept_in, cleaned.salvage, cleaned.cause) == (None, None, "commit")
+        assert not StateDir(state_dir).boxes(run.id).exists()
+        assert (await service.find(run.id)).kept_in is None
+        with pytest.raises(UsageError, match="nothing is kept"):
+            await service.clean(run.id)
+
+
+class Fault(Exception):
+    """Nothing that the code knows."""
+
+
+async def carried_out_with_a_fault(tested: Pipeline, state: StateDir, remote: Path, error: BaseException, at: int) -> tuple[Run, bool]:
+    """Carry out a run and fail it at its `at`-th await after the agent wrote. Returns its record, and whether it came so far."""
+    recorder = recorder_of(state, task(remote, PRECIOUS, branch=f"b{at}"))
+    boxes = state.boxes(recorder.run.id)
+    stepped = Stepped(
+        tested.carry_out(recorder, RunControl()), error, at, lambda: bool(list(boxes.glob("*/work/precious.txt"))) or not boxes.exists()
+    )
+    try:
+        await stepped
+    except type(error):
+        await recorder.close()
+    return recorder.run, stepped.thrown
+
+
+ERRORS = (Fault("something"), OSError(28, "No space left on device"), asyncio.CancelledError())
+
+
+@pytest.mark.parametrize(("error", "at"), [(ERRORS[0], 1), (ERRORS[1], 6), (ERRORS[2], 9)], ids=repr)
+async def test_an_exception_after_the_agent_wrote_loses_nothing(
+    remote: Path, state: StateDir, sockets: Path, error: BaseException, at: int
+) -> None:
+    async with pipeline(state, sockets, os.environ) as tested:
+        run, thrown = await carried_out_with_a_fault(tested, state, remote, error, at)
+    assert thrown
+    assert where_the_work_is(run, state, remote, f"b{at}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+async def test_an_exception_at_any_await_after_the_agent_wrote_loses_nothing(
+    remote: Path, state: StateDir, sockets: Path, error: BaseException
+) -> None:
+    async with pipeline(state, sockets, os.environ) as tested:
+        for at in itertools.count(1):
+            run, thrown = await carried_out_with_a_fault(tested, state, remote, error, at)
+            assert where_the_work_is(run, state, remote, f"b{at}"), f"await {at}"
+            if not thrown:
+                break
+    assert at > 10
+
+
+def where_the_work_is(run: Run, state: StateDir, remote: Path, branch: str) -> str:
+    """Return where a run's file is found, or ""."""
+    if tip(remote, branch):
+        return "pushed"
+    if (patch := state.salvage(run.id) / "work.patch").exists() and b"+precious" in patch.read_bytes():
+        return "salvage"
+    return "boxes" if list(state.boxes(run.id).glob("*/work/precious.txt")) else ""
