@@ -18,14 +18,15 @@ class Stepped(Generic[T]):
 
     def __await__(self) -> Generator[object, None, T]:
         """Hand every await of the coroutine to the loop, but one."""
-        seen, waiting = 0, self._first()
+        began, seen, waiting = False, 0, self._first()
         while True:
             try:
                 future = waiting()
             except StopIteration as stop:
                 value: T = stop.value
                 return value
-            seen += self._armed()
+            began = began or self._armed()
+            seen += began
             if seen == self._at and not self.thrown:
                 self.thrown = True
                 waiting = self._throwing(self._error)
