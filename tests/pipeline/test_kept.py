@@ -133,9 +133,7 @@ async def carried_out_with_a_fault(tested: Pipeline, state: StateDir, remote: Pa
     """Carry out a run and fail it at its `at`-th await after the agent wrote. Returns its record, and whether it came so far."""
     recorder = recorder_of(state, task(remote, PRECIOUS, branch=f"b{at}"))
     boxes = state.boxes(recorder.run.id)
-    stepped = Stepped(
-        tested.carry_out(recorder, RunControl()), error, at, lambda: bool(list(boxes.glob("*/work/precious.txt"))) or not boxes.exists()
-    )
+    stepped = Stepped(tested.carry_out(recorder, RunControl()), error, at, lambda: bool(list(boxes.glob("*/work/precious.txt"))))
     try:
         await stepped
     except type(error):
