@@ -266,6 +266,8 @@ class Manifest(Value):
     egress: str = "open"
     credential: str = "none"
     """The kind of Claude login, never its value."""
+    masked: tuple[str, ...] = ()
+    """Names of the secrets that were known when it began."""
     skip_permissions: bool = False
 
 

@@ -144,6 +144,8 @@ class WorkContext:
     limits: PolicyLimits
     working_copy: WorkingCopy | None = None
     """The working copy of a testing run."""
+    unscanned: tuple[str, ...] = ()
+    """Secrets of the run that could not be read, so that its work cannot be searched for them."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 """Makes the contexts of runs: from a task, the settings and the environment to what a run, a recovery or a delivery needs."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.credentials.claude import Logins
-from ccterm.credentials.git import GitAccess
+from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.sources import plain_variables
 from ccterm.executors.base import Executor, ServiceContainer
 from ccterm.models import Manifest, Mode, Run, Task, now
+from ccterm.output.mask import Masker
 from ccterm.pipeline.agent_home import HomeFiles
 from ccterm.pipeline.context import (
     AgentLaunch,
@@ -26,10 +27,10 @@ from ccterm.pipeline.context import (
     WorkContext,
 )
 from ccterm.pipeline.judgement import policy_limits
-from ccterm.pipeline.run_credentials import RunCredentials
+from ccterm.pipeline.run_credentials import KnownSecrets, RunCredentials
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
-from ccterm.remotes import is_loopback
+from ccterm.remotes import is_loopback, parse_remote
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
@@ -68,7 +69,7 @@ class RunContextFactory:
         credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
         self._warn_of_expiry(task, credentials.login, recorder)
         return RunContext(
-            work=self._work(run, recorder, credentials),
+            work=self._work(run, recorder, credentials.masker()),
             remote=self._remote(credentials.git),
             commands=CommandEnvironment(
                 env=plain_variables(self._settings, self._environ), secrets=credentials.user, services=self._services()
@@ -79,26 +80,29 @@ class RunContextFactory:
                 settings_hash=self._settings.settings_hash,
                 credential=credentials.login.kind if credentials.login else "none",
                 skip_permissions=task.skip_permissions,
+                masked=credentials.names,
             ),
         )
 
     def for_recovery(self, run: Run, recorder: Recorder) -> WorkContext:
-        """Return what it takes to commit and keep the work of a lost run. Raises CctermError if a credential is missing."""
-        return self._work(run, recorder, RunCredentials.resolve(run.task, self._settings, self._environ, self._logins, for_agent=False))
+        """Return what it takes to commit, judge and keep the work of a run that has ended; no credential has to be there for it."""
+        known = KnownSecrets.read(run, self._settings, self._environ, self._logins)
+        return self._work(run, recorder, known.masker(), unscanned=known.missing)
 
     def for_delivery(self, run: Run, recorder: Recorder) -> DeliveryContext:
         """Return what it takes to push a run's kept work. Raises CctermError if a credential is missing."""
-        credentials = RunCredentials.resolve(run.task, self._settings, self._environ, self._logins, for_agent=False)
-        return DeliveryContext(self._work(run, recorder, credentials), self._remote(credentials.git))
+        git = git_access(parse_remote(run.task.remote or run.task.repo), self._settings, self._environ)
+        return DeliveryContext(self.for_recovery(run, recorder), self._remote(git))
 
-    def _work(self, run: Run, recorder: Recorder, credentials: RunCredentials) -> WorkContext:
+    def _work(self, run: Run, recorder: Recorder, masker: Masker, *, unscanned: Sequence[str] = ()) -> WorkContext:
         policy = self._settings.policy
         return WorkContext(
             task=run.task,
-            output=RunOutput(credentials.masker(), recorder),
+            output=RunOutput(masker, recorder),
             commit=CommitOptions(self._settings.author, policy.max_file_mb << 20, policy.max_total_mb << 20),
             limits=policy_limits(policy, run.task.allow),
             working_copy=self._working_copy(run),
+            unscanned=tuple(unscanned),
         )
 
     def _working_copy(self, run: Run) -> WorkingCopy | None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Judged, StepFinished, StepStarted
 from ccterm.executors.base import Artifact
-from ccterm.models import Allowances, Run, Verdict
+from ccterm.models import Allowances, Changes, Run, Verdict
 from ccterm.pipeline.context import WorkContext
 from ccterm.policy import rules
 from ccterm.policy.facts import merge_refusals, read_facts, shaped_paths, write_facts
@@ -65,15 +65,42 @@ def require_ok(verdict: Verdict) -> None:
 
 def require_deliverable(run: Run, directory: Path, limits: PolicyLimits, allow: Allowances) -> PolicyFacts:
     """Judge a run's kept work again, with what the user allows now. Blocks. Raises StepError(policy), naming the flag, and UsageError."""
+    facts = _stored(run, directory)
+    widened = PolicyLimits(deletions=limits.deletions, allow=allow.beyond(limits.allow), strict=limits.strict)
+    require_ok(rules.deliverable(rules.judge(facts, run.task.mode, widened)))
+    return facts
+
+
+async def scan(run: Run, directory: Path, context: WorkContext, recorder: Recorder) -> None:
+    """Search a run's kept work for the secrets that could not be read when it was kept, and judge it again.
+
+    Raises StepError(policy) while they still cannot be read, UsageError when the work was never judged.
+    """
+    facts = await asyncio.to_thread(_stored, run, directory)
+    if not facts.unscanned:
+        return
+    if context.unscanned:
+        fix = "make them readable, then try again; ccterm fetch and ccterm diff do without"
+        raise StepError(Cause.POLICY, f"the work was not searched for {', '.join(context.unscanned)}", fix, reason="unscanned")
+    facts = await asyncio.to_thread(_scanned, facts, directory, context)
+    recorder.emit([Judged(verdict=rules.judge(facts, run.task.mode, context.limits), changes=run.changes or Changes())])
+
+
+def _scanned(facts: PolicyFacts, directory: Path, context: WorkContext) -> PolicyFacts:
+    work = Work(directory, None, Changes())
+    facts = replace(facts, secrets=context.output.secrets_in(work.added), unscanned=())
+    write_facts(directory, facts)
+    work.added.unlink(missing_ok=True)
+    return facts
+
+
+def _stored(run: Run, directory: Path) -> PolicyFacts:
     try:
-        facts = read_facts(directory)
+        return read_facts(directory)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the work of run {run.id} was never checked against the policy, so it is not delivered", f"see {directory}"
         ) from error
-    widened = PolicyLimits(deletions=limits.deletions, allow=allow.beyond(limits.allow), strict=limits.strict)
-    require_ok(rules.deliverable(rules.judge(facts, run.task.mode, widened)))
-    return facts
 
 
 def _facts(committed: CommittedWork, context: WorkContext) -> PolicyFacts:
@@ -82,10 +109,11 @@ def _facts(committed: CommittedWork, context: WorkContext) -> PolicyFacts:
     refusals, ignored = committed.refusals, list[str]()
     secrets = context.output.secrets_in(work.added)
     shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
-    work.added.unlink(missing_ok=True)  # only the scans needed it; bundle and patch hold the work
+    if not context.unscanned:
+        work.added.unlink(missing_ok=True)  # only the scans needed it; bundle and patch hold the work
     if copy and work.commit:
         refusals = merge_refusals(refusals, copy.extract(work, committed.base or ""))
         ignored = list(copy.ignored(work.listed))
-    facts = PolicyFacts(work.listed, refusals, secrets, shaped, ignored, committed.tracked_lines)
+    facts = PolicyFacts(work.listed, refusals, secrets, shaped, ignored, committed.tracked_lines, context.unscanned)
     write_facts(work.directory, facts)
     return facts

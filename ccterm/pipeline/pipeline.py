@@ -16,7 +16,7 @@ from ccterm.models import Allowances, Mode, Run, Salvage, State, Task
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.context import RunContext, WorkContext
 from ccterm.pipeline.context_factory import RunContextFactory
-from ccterm.pipeline.judgement import require_deliverable
+from ccterm.pipeline.judgement import require_deliverable, scan
 from ccterm.pipeline.pipeline_run import PipelineRun, RunEnding
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.policy import rules
@@ -168,6 +168,14 @@ class Pipeline:
             directory = Path(run.salvage.directory)
             return {name: await boxes.provide(directory / at) for name, at in ((step_specs.TREE, TREE), (step_specs.CLEAN, CLEAN))}
         return await asyncio.to_thread(self._executor.orphaned_outputs, run.id) or {}
+
+    async def scan(self, recorder: Recorder) -> Run:
+        """Search a run's kept work for secrets that could not be read when it was kept. Raises StepError(policy) while they still cannot."""
+        run = recorder.run
+        if run.salvage and run.salvage.commit:
+            context = await asyncio.to_thread(self._contexts.for_recovery, run, recorder)
+            await scan(run, Path(run.salvage.directory), context, recorder)
+        return recorder.run
 
     async def clean(self, run: Run) -> Run:
         """Remove what is kept of a run, delivered or not: the user asked for it."""

@@ -1,8 +1,9 @@
 """Everything secret that one run uses, read once and registered with the masker of all its output."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -12,9 +13,9 @@ from ccterm.causes import Cause
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import Login
-from ccterm.credentials.sources import user_secrets
-from ccterm.errors import PreflightError, StepError, UsageError
-from ccterm.models import Mode, Task
+from ccterm.credentials.sources import resolve_source, user_secrets
+from ccterm.errors import CctermError, PreflightError, StepError, UsageError
+from ccterm.models import Mode, Run, Task
 from ccterm.output.mask import Masker
 from ccterm.remotes import parse_remote
 from ccterm.settings import Settings
@@ -53,6 +54,11 @@ class RunCredentials:
         """Return a masker for all of them."""
         return Masker(list(dict.fromkeys((*self.included.items(), *self._named()))))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all of them."""
+        return tuple(dict.fromkeys((*self.included, *(name for name, _ in self._named()))))
+
     def _named(self) -> Iterator[tuple[str, str]]:
         """Yield every value under a name that may be shown."""
         for name, value in self.git.secrets.items():
@@ -62,6 +68,50 @@ class RunCredentials:
         for values in self.user.values():
             for name, value in values.items():
                 yield name, value.get_secret_value()
+
+
+@dataclass(frozen=True)
+class KnownSecrets:
+    """What is known of a run's secrets after it has ended. missing: what is not, each with its reason."""
+
+    named: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def read(cls, run: Run, settings: Settings, environ: Mapping[str, str], logins: Logins) -> "KnownSecrets":
+        """Read every secret that can still be read. Blocks. Raises nothing for one that cannot."""
+        task, named, missing = run.task, list[tuple[str, str]](), list[str]()
+        sources: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
+            "the git token": lambda: _plain(git_access(parse_remote(task.remote or task.repo), settings, environ).secrets),
+            "the Claude login": lambda: _plain(_login_secrets(task, environ, logins)),
+            "included files": lambda: _included(task, environ),
+            **{name: partial(_user_secret, name, secret.source, environ, logins) for name, secret in settings.secrets.items()},
+        }
+        for what, read in sources.items():
+            try:
+                named += read()
+            except CctermError as error:
+                missing.append(f"{what} ({error.message})")
+        gone = set(run.manifest.masked) - {name for name, _ in named}
+        missing += [name for name in sorted(gone) if not any(text.startswith(name) for text in missing)]
+        return cls(tuple(dict.fromkeys(named)), tuple(missing))
+
+    def masker(self) -> Masker:
+        """Return a masker for what is known."""
+        return Masker(list(self.named))
+
+
+def _plain(secrets: Mapping[str, SecretStr]) -> Iterator[tuple[str, str]]:
+    yield from ((name, value.get_secret_value()) for name, value in secrets.items())
+
+
+def _login_secrets(task: Task, environ: Mapping[str, str], logins: Logins) -> dict[str, SecretStr]:
+    login = _login(task, environ, logins, required=False)
+    return dict(login.named_secrets) if login else {}
+
+
+def _user_secret(name: str, source: str, environ: Mapping[str, str], logins: Logins) -> list[tuple[str, str]]:
+    return [(name, resolve_source(source, environ, keyring=logins.keyring).get_secret_value())]
 
 
 def _login(task: Task, environ: Mapping[str, str], logins: Logins, *, required: bool) -> Login | None:

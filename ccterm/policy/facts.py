@@ -24,6 +24,7 @@ def write_facts(directory: Path, facts: PolicyFacts) -> None:
         "shaped": list(facts.shaped),
         "ignored": list(facts.ignored),
         "tracked_lines": facts.tracked_lines,
+        "unscanned": list(facts.unscanned),
     }
     (directory / _FILE).write_text(json.dumps(note), "ascii")
 
@@ -34,7 +35,15 @@ def read_facts(directory: Path) -> PolicyFacts:
     listed = Work.read(directory, None, Changes()).listed
     refusals = tuple((FORMER_NAMES.get(rule, str(rule)), str(path), str(detail)) for rule, path, detail in note["refusals"])
     lines = note["tracked_lines"]
-    return PolicyFacts(listed, refusals, note["secrets"], note["shaped"], note["ignored"], int(lines) if lines is not None else None)
+    return PolicyFacts(
+        listed,
+        refusals,
+        note["secrets"],
+        note["shaped"],
+        note["ignored"],
+        int(lines) if lines is not None else None,
+        note.get("unscanned", ()),
+    )
 
 
 def shaped_paths(added: Path, changes: Iterable[PathChange]) -> list[str]:

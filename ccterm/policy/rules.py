@@ -56,6 +56,8 @@ class PolicyFacts:
     ignored: Sequence[str] = ()
     """New paths that the user's own ignore rules exclude."""
     tracked_lines: int | None = None
+    unscanned: Sequence[str] = ()
+    """Secrets of the run that it was not searched for, because they could not be read then."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ Breaches = Iterator[tuple[str, Sequence[str]]]
 def _secrets(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
     if facts.secrets:
         yield f"the commit adds the value of {', '.join(sorted(facts.secrets))}", ()
+
+
+def _unscanned(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
+    if facts.unscanned:
+        yield f"it was not searched for secrets that could not be read: {', '.join(facts.unscanned)}", ()
 
 
 def _shapes(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
@@ -145,6 +152,7 @@ def _left_out(name: str) -> Rule:
 
 RULES = (
     Rule("secret", "refuse", "refuse", _secrets),
+    Rule("unscanned", "refuse", "refuse", _unscanned),
     *map(_left_out, _LEFT_OUT),
     Rule("shape", "refuse", "refuse", _shapes),
     Rule("key_file", "refuse", "refuse", _key_files),

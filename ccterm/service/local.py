@@ -202,7 +202,7 @@ class LocalService(Service):
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push a run's salvaged commit."""
 
-        await self._committed(run)
+        await self._ready(run)
 
         async def work(known: Run, recorder: Recorder) -> Run:
             return await self._pipelines[known.task.execution_mode].deliver(known, recorder, allow)
@@ -211,7 +211,7 @@ class LocalService(Service):
 
     async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
         """Bring a testing run's kept changes into its working copy."""
-        await self._committed(run)
+        await self._ready(run)
         return await self._afterwards(run, lambda known, recorder: self._applier.apply(known, recorder, allow, only))
 
     async def undo(self, run: RunId) -> Run:
@@ -227,6 +227,12 @@ class LocalService(Service):
             return await self._pipelines[known.task.execution_mode].commit(recorder)
 
         return await self._afterwards(run, work, stored=True)
+
+    async def _ready(self, run: RunId) -> None:
+        """Make sure that the work of a run can be delivered: it is committed, and was searched for all secrets."""
+        known = await self._committed(run)
+        if known.verdict and any(finding.rule == "unscanned" for finding in known.verdict.findings):
+            await self._afterwards(run, lambda known, recorder: self._pipelines[known.task.execution_mode].scan(recorder), stored=True)
 
     async def clean(self, run: RunId) -> Run:
         """Remove what is kept of a run."""

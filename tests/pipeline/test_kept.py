@@ -12,12 +12,13 @@ import pytest
 
 from ccterm import AgentService
 from ccterm.draft import Draft
-from ccterm.errors import UsageError
+from ccterm.errors import StepError, UsageError
 from ccterm.executors.control import socket_directory
-from ccterm.models import Run, State
+from ccterm.models import Run, State, Verdict
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
+from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
 from tests.pipeline.parts import pipeline, recorder_of, task
 from tests.support.core import draft, script
@@ -175,3 +176,45 @@ def where_the_work_is(run: Run, state: StateDir, remote: Path, branch: str) -> s
     if (patch := state.salvage(run.id) / "work.patch").exists() and b"+precious" in patch.read_bytes():
         return "salvage"
     return "boxes" if list(state.boxes(run.id).glob("*/work/precious.txt")) else ""
+
+
+SECRET = "s3cr3t-value-of-the-deploy-key"
+
+
+@pytest.fixture
+def settings_with_a_secret(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name a secret that comes from the environment, and set it."""
+    config = isolation / "config" / "ccterm" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[secrets.DEPLOY_KEY]\nfrom = "env:HOST_KEY"\nsteps = ["setup"]\n')
+    monkeypatch.setenv("HOST_KEY", SECRET)
+
+
+@pytest.mark.usefixtures("settings_with_a_secret")
+@pytest.mark.parametrize("holds_it", [False, True], ids=["clean work", "work with the secret"])
+async def test_work_is_committed_without_its_secrets_and_pushed_after_a_scan(
+    state_dir: Path, remote: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch, holds_it: bool
+) -> None:
+    work = script({"write": "precious.txt", "text": f"precious {SECRET if holds_it else ''}\n"}, {"say": "written"})
+    run = await failed(state_dir, dying_git, monkeypatch, draft(remote, task=work, setup="true"))
+    with monkeypatch.context() as patch:
+        patch.delenv("HOST_KEY")
+        async with AgentService.open(state_dir) as service:
+            assert b"+precious" in (await service.patch(run.id) or b"")
+            with pytest.raises(StepError, match="DEPLOY_KEY") as refused:
+                await service.push(run.id)
+            assert (refused.value.cause, refused.value.reason) == ("policy", "unscanned")
+            assert [finding.rule for finding in (await judged(service, run)).findings] == ["unscanned"]
+    async with AgentService.open(state_dir) as service:
+        if holds_it:
+            with pytest.raises(StepError, match="the value of DEPLOY_KEY"):
+                await service.push(run.id)
+        else:
+            assert (await service.push(run.id)).pushed
+            assert (await judged(service, run)).ok
+
+
+async def judged(service: Service, run: Run) -> Verdict:
+    verdict = (await service.find(run.id)).verdict
+    assert verdict
+    return verdict
