@@ -13,6 +13,9 @@ from ccterm.models import RunId
 from ccterm.storage import Storage
 
 RESERVE_BYTES = 8 * 1024 * 1024
+LOG = "ccterm.log"
+_COUNTS_AS_EMPTY = {LOG, "lost+found"}
+"""Our own log may be opened before anything else; a new file system, mounted as a volume, is not empty either."""
 
 
 def private_directory(path: Path) -> Path:
@@ -213,7 +216,7 @@ class StateDir:
     def _refuse_foreign_content(self) -> None:
         """Refuse a directory that serves another purpose, such as a home directory, before it is closed to others."""
         try:
-            names = {entry.name for entry in os.scandir(self.path)}
+            names = {entry.name for entry in os.scandir(self.path)} - _COUNTS_AS_EMPTY
             shared = bool(self.path.lstat().st_mode & 0o077)
         except OSError:
             return  # it does not exist yet, or private_directory says what is wrong

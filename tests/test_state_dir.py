@@ -117,8 +117,11 @@ def plant_foreign_owner(path: Path) -> None:
     os.chown(path, NOBODY, NOBODY)
 
 
-def test_an_empty_directory_that_others_may_read_is_closed(state: StateDir) -> None:
+@pytest.mark.parametrize("held", [[], ["ccterm.log"], ["lost+found"]], ids=["nothing", "our log", "a new volume"])
+def test_an_empty_directory_that_others_may_read_is_closed(state: StateDir, held: list[str]) -> None:
     state.path.mkdir(mode=0o755)
+    for name in held:
+        (state.path / name).touch()
     assert mode(state.prepare().path) == 0o700
 
 

@@ -15,7 +15,7 @@ from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
 from ccterm.errors import StateError
 from ccterm.models import Run, State
-from ccterm.state_dir import StateDir, private_file
+from ccterm.state_dir import LOG, StateDir, private_file
 
 if TYPE_CHECKING:  # the terminal shows its first frame before it needs the service
     from ccterm.service.protocol import Service
@@ -131,7 +131,7 @@ def log_to(directory: Path) -> None:
     root.setLevel(logging.WARNING)
     if not directory.is_dir():
         return
-    root.handlers[:] = [_LogFile(directory / "ccterm.log")]
+    root.handlers[:] = [_LogFile(directory / LOG)]
 
 
 def code_for(runs: Iterable[Run]) -> ExitCode:

@@ -1,11 +1,16 @@
 """What a branch may be called: rules stricter than `git check-ref-format`, which accepts options and forced or deleting refspecs."""
 
 import re
+import unicodedata
 
 from ccterm.errors import BranchError
 
-_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,99}")
-_BASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+#=@-]{0,199}")
+_LONGEST = 244
+"""Bytes; with `refs/heads/` in front these are the 255 that hosts allow."""
+_FIRST = "_@#=,"
+_INNER = _FIRST + "+-./"
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks to Unicode that nobody sees."""
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?", re.IGNORECASE)
 
 
@@ -20,18 +25,31 @@ def check_branch(name: str) -> str:
 def _wrong_with(name: str) -> tuple[str, str] | None:
     if not name:
         return "is empty", "give one such as feature/login"
-    if len(name) > 100:
-        return "is longer than 100 characters", "choose a shorter one"
-    if not _BRANCH.fullmatch(name):
+    if _too_long(name):
+        return f"is longer than {_LONGEST} bytes", "choose a shorter one"
+    if not _plain(name):
         return (
             "contains a character that is not allowed, or begins with one",
-            "use letters, digits, _ - . and /, and begin with a letter, a digit or _",
+            "use letters, digits and _ - . / @ # + = , and do not begin with + - . or /",
         )
-    if name.upper() == "HEAD" or name.startswith("refs/"):
+    if name.upper() in ("HEAD", "@") or name.startswith("refs/"):
         return "has a meaning of its own in git", "give the plain name of the branch"
     if _SHA.fullmatch(name):
         return "looks like a commit id", "choose a name with a word in it"
     return _wrong_parts(name)
+
+
+def _too_long(name: str) -> bool:
+    return len(name.encode("utf-8", "surrogatepass")) > _LONGEST
+
+
+def _plain(name: str) -> bool:
+    """Whether a name has only letters and digits of any script and the few other characters that mean nothing to git or a shell."""
+    return (
+        not _UNSEEN.search(name)
+        and all(char in _INNER or unicodedata.category(char)[0] in "LMN" for char in name)
+        and (name[:1] in _FIRST or unicodedata.category(name[0])[0] in "LN")
+    )
 
 
 def _wrong_parts(name: str) -> tuple[str, str] | None:
@@ -50,7 +68,7 @@ def _wrong_parts(name: str) -> tuple[str, str] | None:
 def check_base(name: str) -> str:
     """Return the name of what a new branch starts from: a branch, a tag or a commit id. Raises BranchError."""
     parts = name.split("/")
-    if not _BASE.fullmatch(name) or ".." in name or "@{" in name or "" in parts or name == "@":
+    if not name or _too_long(name) or not _plain(name) or ".." in name or "" in parts or name == "@":
         raise BranchError(
             f"the base {_quoted(name)} is not the name of a branch, tag or commit", "give one such as main, v1.2 or a commit id"
         )
