@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -57,6 +57,16 @@ class Repository:
         """Raise UsageError while a merge or the like is in progress."""
         if what := self.busy_with():
             raise UsageError(f"a {what} is in progress in {self.root}", f"finish or abort it (git {what} --abort), then try again")
+
+
+def require_history(root: Path, commits: Collection[str]) -> None:
+    """Raise UsageError unless the repository at `root` has one of the commits; without any there is nothing to compare."""
+    git = Git(str(root / ".git"))
+    if commits and not any(git.succeeds("cat-file", "-e", f"{commit}^{{commit}}") for commit in commits):
+        raise UsageError(
+            f"{root} is not the repository that the changes were made in: it does not have the commit that the run began from",
+            "put that repository back in its place, or apply the kept patch by hand",
+        )
 
 
 def repository_id(root: Path) -> str:

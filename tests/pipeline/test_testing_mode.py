@@ -97,6 +97,30 @@ async def test_without_permission_the_changes_wait(service: Service, copy: Path)
     assert (await service.find(run.id)).synced == applied.synced
 
 
+@pytest.mark.parametrize("edited", [True, False], ids=["from a snapshot", "from a commit"])
+async def test_nothing_is_done_to_another_repository_in_its_place(service: Service, tmp_path: Path, copy: Path, edited: bool) -> None:
+    if not edited:
+        git(copy, "stash", "--include-untracked")
+    waiting = await ended(service, for_copy(copy, task=script({"write": "second.py", "text": "2\n"})))
+    applied = await ended(service, for_copy(copy, yes=True))
+    (copy / "lib").rename(tmp_path / "lib")
+    copy.rename(tmp_path / "moved")
+    make_repository(copy, {"README.md": "hello\n"})
+    (tmp_path / "lib").rename(copy / "lib")
+    before = digest(copy)
+    with pytest.raises(UsageError, match="is not the repository that the changes were made in"):
+        await service.apply(waiting.id)
+    with pytest.raises(UsageError, match="is not the repository that the changes were made in"):
+        await service.undo(applied.id)
+    assert digest(copy) == before
+    (copy / "lib").rename(tmp_path / "moved" / "lib")
+    copy.rename(tmp_path / "other")
+    (tmp_path / "moved").rename(copy)
+    assert (await service.apply(waiting.id)).synced is not None
+    await service.undo(applied.id)
+    assert not (copy / "lib").exists()
+
+
 async def test_a_part_is_applied_and_then_the_rest(service: Service, copy: Path) -> None:
     run = await ended(service, for_copy(copy))
     await service.apply(run.id, only=["lib/new.py"])

@@ -5,7 +5,7 @@ A box is not trusted: its pack goes through git's own checks, and every name, mo
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -26,6 +26,7 @@ from ccterm.workspace.work import Refusal
 CHANGES = "sync"
 """Name of the directory in a run's work."""
 _OPS = "ops.json"
+_HISTORY = "history"
 _MODES = (0o100644, 0o100755, 0o120000)
 
 
@@ -66,26 +67,31 @@ class ChangeSet:
 
     directory: Path
     ops: tuple[FileChange, ...]
+    history: tuple[str, ...] = ()
+    """Commits of which the repository that the changes were made for has at least one."""
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
         """Read a change set; None if there is none. Raises ValueError."""
         try:
-            return cls(directory, _LIST.validate_json((directory / _OPS).read_bytes()))
+            ops = _LIST.validate_json((directory / _OPS).read_bytes())
         except OSError:
             return None
+        history = directory / _HISTORY
+        return cls(directory, ops, tuple(history.read_text("ascii").split()) if history.exists() else ())
 
     def write(self) -> None:
         """Write the list of changes. Raises OSError."""
         (self.directory / _OPS).write_bytes(_LIST.dump_json(self.ops))
+        (self.directory / _HISTORY).write_text("\n".join(self.history), "ascii")
 
     def only(self, paths: Sequence[str]) -> "ChangeSet":
         """Return the changes of these paths, or of all if none is given."""
-        return ChangeSet(self.directory, tuple(change for change in self.ops if change.shown in paths)) if paths else self
+        return replace(self, ops=tuple(change for change in self.ops if change.shown in paths)) if paths else self
 
     def without(self, paths: Sequence[str]) -> "ChangeSet":
         """Return the changes except those of these paths."""
-        return ChangeSet(self.directory, tuple(change for change in self.ops if change.shown not in paths))
+        return replace(self, ops=tuple(change for change in self.ops if change.shown not in paths))
 
     def data(self, change: FileChange) -> bytes:
         """Return the bytes that a path is to hold. Raises OSError."""
@@ -132,7 +138,9 @@ class _Extraction:
         blobs = dict(zip(names, read_blobs(self._git, names), strict=True))
         found = (self._change(number, each.path, each.new_mode, blobs.get(each.new_sha, b"")) for number, each in enumerate(raw))
         ops = [change for change in found if change]
-        changes = ChangeSet(self._to, tuple(ops))
+        # the snapshot itself is a commit of the user's only when nothing differed from it; else its parent is
+        history = tuple(self._git.text("rev-parse", base, f"{base}^@").split())
+        changes = ChangeSet(self._to, tuple(ops), history)
         changes.write()
         return changes, self._refused
 

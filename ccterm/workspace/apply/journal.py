@@ -56,6 +56,8 @@ class Journal(Value):
     stage: str
     """Name of the directory in the root with the new contents and, later, the old ones."""
     phase: Phase = Phase.APPLYING
+    history: tuple[str, ...] = ()
+    """Commits by which its repository is known again; see ChangeSet."""
     ops: tuple[FileChange, ...]
     backups: tuple[Backup, ...]
     made: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from ccterm.workspace.apply.forward import Conflict, QuickMark, RollForward
 from ccterm.workspace.apply.journal import ID_LENGTH, UNDO, Backups, Directory, Journal, Phase, is_old, journals
 from ccterm.workspace.apply.rollback import Rollback, clear_stage
 from ccterm.workspace.disk import Disk
-from ccterm.workspace.repository import working_copy_lock
+from ccterm.workspace.repository import require_history, working_copy_lock
 
 _SHOWN = 10
 
@@ -49,6 +49,7 @@ class ApplyTransaction:
     def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Applied:
         """Bring all changes into the working copy, or none. Paths that hold the new content already are skipped."""
         with working_copy_lock(self._state, root):
+            require_history(root, changes.history)
             first = self._state.applied(run)
             later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # if some paths were applied before
             return self._carry_out(next(journal_dir for journal_dir in chain([first], later) if not journal_dir.exists()), root, changes)
@@ -62,6 +63,7 @@ class ApplyTransaction:
         root = Path(applied[0][1].root)
         files = 0
         with working_copy_lock(self._state, root):
+            require_history(root, applied[0][1].history)
             for journal_dir, journal in reversed(applied):
                 files += self._carry_out(self._undo_dir(journal_dir), root, self._reverse(journal_dir, journal), journal).files
                 self._forget_undo(journal_dir, journal)
@@ -83,7 +85,7 @@ class ApplyTransaction:
         for number, change in enumerate(journal.ops):
             (directory / str(number)).write_bytes(journal.backup(journal_dir, number))
             ops.append(FileChange(name=change.name, old=change.new, new=change.old, file=str(number)))
-        return ChangeSet(directory, tuple(ops))
+        return ChangeSet(directory, tuple(ops), journal.history)
 
     def _undo_dir(self, journal_dir: Path) -> Path:
         return journal_dir.with_name(f"{journal_dir.name}{UNDO}")
@@ -99,7 +101,7 @@ class ApplyTransaction:
             with Root(directory) as root:
                 found = ConflictCheck(root, changes)
                 if found.ops:
-                    journal = self._plan(journal_dir, directory, found, undone)
+                    journal = self._plan(journal_dir, directory, found, undone, changes.history)
                     self._apply(root, journal_dir, journal, changes, found.marks)
                 return Applied(len(changes.ops), tuple(found.notes))
         except Conflict as conflict:
@@ -109,7 +111,7 @@ class ApplyTransaction:
             name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
             raise StepError(Cause.CONFLICT, f"{directory} cannot be written: {name}{error.strerror or error}", fix, reason="io") from error
 
-    def _plan(self, journal_dir: Path, directory: Path, found: ConflictCheck, undone: Journal | None) -> Journal:
+    def _plan(self, journal_dir: Path, directory: Path, found: ConflictCheck, undone: Journal | None, history: tuple[str, ...]) -> Journal:
         """Write the journal: from now on the next start undoes a crash. Raises OSError, StateError."""
         directories = found.directories
         if undone:  # what the apply made may be removed; what it removed is restored
@@ -123,6 +125,7 @@ class ApplyTransaction:
         journal = Journal(
             root=str(directory),
             stage=stage,
+            history=history,
             ops=tuple(found.ops),
             backups=tuple(backups.kept),
             made=tuple(found.made),
