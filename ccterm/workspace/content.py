@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from enum import StrEnum
 
 from ccterm.git.objects import file_blocks
@@ -22,6 +23,12 @@ class Kind(StrEnum):
     """A socket, a FIFO, a device: never read, never replaced."""
 
 
+Owner = tuple[int, int]
+"""User and group, as numbers."""
+_OF_OLD_BYTES = ("security.ima", "security.evm", "security.capability")
+"""Attributes that vouch for the bytes of a file."""
+
+
 class Content(Value):
     """What is at a path."""
 
@@ -31,6 +38,10 @@ class Content(Value):
     size: int = 0
     sha256: str = ""
     """Of a file's bytes, or of a link's target."""
+    owner: Owner | None = None
+    """If known."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Extended attributes of a file, if known: their names, and their values as Latin-1."""
 
     @property
     def executable(self) -> bool:
@@ -53,6 +64,16 @@ class Content(Value):
 
 
 NOTHING = Content()
+
+
+def attributes_of(file: int) -> tuple[tuple[str, str], ...]:
+    """Return the extended attributes of an open file, except those that vouch for its bytes; none where there is no such thing."""
+    if sys.platform != "linux":
+        return ()
+    try:
+        return tuple((name, os.getxattr(file, name).decode("latin-1")) for name in os.listxattr(file) if name not in _OF_OLD_BYTES)
+    except OSError:
+        return ()
 
 
 def content_of(root: Root, path: bytes) -> Content:

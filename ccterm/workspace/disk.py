@@ -3,7 +3,12 @@
 import ctypes
 import errno
 import os
+import stat
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from ccterm.workspace.content import NOTHING, Content, Owner
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -11,15 +16,16 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Disk:
     """Writes through directory descriptors. Every method raises OSError."""
 
-    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False) -> None:
-        """Make a new file; unless `exact`, the user's umask applies to its mode."""
+    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False, like: Content = NOTHING) -> None:
+        """Make a new file; unless `exact`, the user's umask applies to its mode. like: whose owner and attributes it gets, as far as it may."""
         file = os.open(name, _NEW, mode, dir_fd=directory)
         try:
             rest = memoryview(data)
             while rest:
                 rest = rest[self.write(file, rest) :]
+            _dress(file, like)
             if exact:
-                self.set_mode(file, mode)
+                self.set_mode(file, mode)  # after its owner, a change of which takes bits away
         finally:
             os.close(file)
 
@@ -31,9 +37,16 @@ class Disk:
         """Make a symbolic link."""
         os.symlink(target, name, dir_fd=directory)
 
+    def give(self, name: bytes, directory: int, owner: Owner | None) -> None:
+        """Give what is at a name, be it a link, to a user and group, as far as this process may."""
+        if owner:
+            _own(owner, lambda uid, gid: os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False))
+
     def make_directory(self, name: bytes, directory: int, mode: int = 0o777) -> None:
-        """Make a directory."""
+        """Make a directory; root's belongs to whom the directory above belongs."""
         os.mkdir(name, mode, dir_fd=directory)
+        if os.geteuid() == 0:
+            self.give(name, directory, owner_below(os.fstat(directory)))
 
     def set_mode(self, file: int, mode: int) -> None:
         """Set the permission bits of an open file."""
@@ -58,6 +71,35 @@ class Disk:
     def sync(self, file: int) -> None:
         """Make a file or a directory durable."""
         os.fsync(file)
+
+
+def owner_below(directory: os.stat_result) -> Owner | None:
+    """Return whom a new file in a directory should belong to; None leaves that to the system.
+
+    Root, in a container or by sudo, works in directories of others, who must be able to write what it made there.
+    """
+    if os.geteuid() == 0:
+        return directory.st_uid, directory.st_gid
+    return (os.geteuid(), directory.st_gid) if directory.st_mode & stat.S_ISGID else None
+
+
+def _dress(file: int, like: Content) -> None:
+    found = os.fstat(file)
+    if like.owner and like.owner != (found.st_uid, found.st_gid):
+        _own(like.owner, lambda uid, gid: os.fchown(file, uid, gid))
+    if sys.platform == "linux":
+        for name, value in like.attributes:
+            with suppress(OSError):
+                os.setxattr(file, name, value.encode("latin-1"))
+
+
+def _own(owner: Owner, change: Callable[[int, int], None]) -> None:
+    """Change owner and group, or the group alone where that is all that is allowed."""
+    try:
+        change(*owner)
+    except PermissionError:
+        with suppress(PermissionError):
+            change(-1, owner[1])
 
 
 _LINUX = (1, 2)

@@ -103,6 +103,43 @@ def test_the_permissions_that_a_user_gave_are_kept(tree: Path, state: StateDir, 
     assert [(tree / name).stat().st_mode & 0o777 for name in ("README.md", "plain.sh")] == [0o600, 0o750]
 
 
+def owners(tree: Path) -> dict[str, tuple[int, int]]:
+    return {str(path.relative_to(tree)): (path.lstat().st_uid, path.lstat().st_gid) for path in tree.rglob("*")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_applies_and_undoes_belongs_to_the_user(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    for path in [tree, *tree.rglob("*")]:
+        os.lchown(path, 1234, 1235)
+    before = owners(tree)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
+    assert set(owners(tree).values()) == {(1234, 1235)}
+    ApplyTransaction(state).undo(RUN)
+    assert owners(tree) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a group that is not ours")
+def test_a_new_file_gets_the_group_of_its_directory(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    (tree / "new").mkdir()
+    os.chown(tree / "new", 0, 1235)
+    (tree / "new").chmod(0o2775)
+    ApplyTransaction(state).apply(RUN, tree, wanted)
+    assert {path.lstat().st_gid for path in (tree / "new").rglob("*")} == {1235}
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes here")
+def test_extended_attributes_are_kept_and_restored(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
+    try:
+        for name in ("README.md", "gone/only.txt"):
+            os.setxattr(tree / name, "user.note", b"\0keep\xff")
+    except OSError as error:
+        pytest.skip(f"the file system has no extended attributes: {error.strerror}")
+    ApplyTransaction(state).apply(RUN, tree, wanted)
+    assert os.getxattr(tree / "README.md", "user.note") == b"\0keep\xff"
+    ApplyTransaction(state).undo(RUN)
+    assert [os.getxattr(tree / name, "user.note") for name in ("README.md", "gone/only.txt")] == [b"\0keep\xff"] * 2
+
+
 def become_fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)

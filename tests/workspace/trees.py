@@ -10,7 +10,7 @@ from pathlib import Path
 from ccterm.git.rooted import Root
 from ccterm.models import RunId
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
-from ccterm.workspace.content import NOTHING, Content, content_of
+from ccterm.workspace.content import NOTHING, Content, Owner, content_of
 from ccterm.workspace.disk import Disk
 
 RUN = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
@@ -110,9 +110,13 @@ class TickingDisk(HastyDisk):
         self.count += 1
         self._on_tick(self.count)
 
-    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False) -> None:
+    def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False, like: Content = NOTHING) -> None:
         self._tick()
-        super().make_file(name, directory, data, mode, exact=exact)
+        super().make_file(name, directory, data, mode, exact=exact, like=like)
+
+    def give(self, name: bytes, directory: int, owner: Owner | None) -> None:
+        self._tick()
+        super().give(name, directory, owner)
 
     def write(self, file: int, data: memoryview) -> int:
         self._tick()

@@ -10,7 +10,7 @@ from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.forward import QuickMark, quick_mark
-from ccterm.workspace.content import NOTHING, Content, Kind, kind_of
+from ccterm.workspace.content import NOTHING, Content, Kind, attributes_of, kind_of
 
 _SHOWN = 10
 
@@ -54,13 +54,16 @@ class ConflictCheck:
             return Content(kind=kind), b"", None
         if kind is Kind.LINK:
             target = self._root.link(path)
-            return Content.of(target, stat.S_IFLNK), target, quick_mark(found)
+            content = Content.of(target, stat.S_IFLNK)
+            return content.model_copy(update={"owner": (found.st_uid, found.st_gid)}), target, quick_mark(found)
         with os.fdopen(self._root.open(path), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
-            data = file.readall()
+            data, attributes = file.readall(), attributes_of(file.fileno())
         if found.st_nlink > 1:
             self.notes.append(f"{shown(path)} had {found.st_nlink} names (hard links); the other names keep the old content")
-        return Content.of(data, found.st_mode, mode=stat.S_IMODE(found.st_mode)), data, quick_mark(found)
+        content = Content.of(data, found.st_mode, mode=stat.S_IMODE(found.st_mode))
+        kept = {"owner": (found.st_uid, found.st_gid), "attributes": attributes}
+        return content.model_copy(update=kept), data, quick_mark(found)
 
     def _is_emptied(self, change: FileChange, here: Content) -> bool:
         """Whether the directory in the way holds only files that the same change set deletes."""

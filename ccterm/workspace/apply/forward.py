@@ -7,6 +7,7 @@ The new contents are staged in a directory in the root, on the same file system,
 import ctypes
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from ccterm.git.rooted import Root, open_regular
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.journal import Journal
 from ccterm.workspace.content import Content, Kind, content_at, content_of
-from ccterm.workspace.disk import CannotExchange, Disk
+from ccterm.workspace.disk import CannotExchange, Disk, owner_below
 
 _FEW = 40
 
@@ -100,11 +101,23 @@ class RollForward:
             name = b"%d" % number
             if change.new.kind is Kind.LINK:
                 self._disk.make_link(self._changes.data(change), name, stage.descriptor)
+                self._disk.give(name, stage.descriptor, self._like(change).owner)
             elif change.new.kind is Kind.FILE:
                 names.append(name)
                 mode, exact = self._mode(change)
-                self._disk.make_file(name, stage.descriptor, self._changes.data(change), mode, exact=exact)
+                self._disk.make_file(name, stage.descriptor, self._changes.data(change), mode, exact=exact, like=self._like(change))
         make_durable(self._disk, stage.descriptor, names)
+
+    def _like(self, change: FileChange) -> Content:
+        """Return whose owner and attributes a new file gets: those that are to be restored, those of what it replaces, or its directory's owner."""
+        if change.new.owner or change.old.owner:
+            return change.new if change.new.owner else change.old
+        above = change.path.rpartition(b"/")[0]
+        while (found := self._root.stat(above) if above else os.fstat(self._root.directory(b""))) is None or not stat.S_ISDIR(
+            found.st_mode
+        ):
+            above = above.rpartition(b"/")[0]
+        return Content(owner=owner_below(found))
 
     def _mode(self, change: FileChange) -> tuple[int, bool]:
         """Return the mode of a new file, and whether it is exact: a file keeps the permissions that the user gave it."""

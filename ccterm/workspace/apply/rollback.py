@@ -94,8 +94,9 @@ class Rollback:
             self._disk.remove(name, stage.descriptor)
         if change.old.kind is Kind.LINK:
             self._disk.make_link(data, name, stage.descriptor)
+            self._disk.give(name, stage.descriptor, change.old.owner)
             return name
-        self._disk.make_file(name, stage.descriptor, data, change.old.mode, exact=True)
+        self._disk.make_file(name, stage.descriptor, data, change.old.mode, exact=True, like=change.old)
         sync_file(self._disk, stage.descriptor, name)
         return name
 
