@@ -14,7 +14,7 @@ from ccterm.errors import UsageError
 from ccterm.models import Allowances, ExecutionMode, Value
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.settings.problems import problem
-from ccterm.settings.units import Base, Command, Duration, whole_text
+from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
 from ccterm.task_fields import FIELDS, TaskField
 
 __all__ = ["FIELDS", "BatchFile", "Draft", "DraftFields", "TaskField", "anchored", "draft"]
@@ -76,17 +76,17 @@ class Draft(Value):
     message: Text | None = None
     timeout: Duration | None = None
     silence: Duration | None = None
-    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    max_turns: Annotated[int, Field(gt=0)] | None = None
+    budget: Dollars | None = None
+    max_turns: Turns | None = None
     setup: Command | None = None
     verify: Command | None = None
     hold: bool | None = None
     skip_permissions: bool | None = None
     allow_default_branch: bool | None = None
     yes: bool | None = None
-    allow_deletions: Annotated[int, Field(ge=0)] | None = None
-    allow_lines: Annotated[int, Field(ge=0)] | None = None
-    allow_files: Annotated[int, Field(ge=0)] | None = None
+    allow_deletions: Count | None = None
+    allow_lines: Count | None = None
+    allow_files: Count | None = None
     allow_path: Texts | None = None
 
     @property

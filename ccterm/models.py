@@ -77,6 +77,8 @@ class CheckoutOptions(Value):
     depth: int | None = Field(default=None, gt=0)
     filter: str | None = Field(default=None, pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")
     submodules: bool = False
+    submodule_paths: tuple[str, ...] = ()
+    """Other repositories on the remote's host, as paths or DIRECTORY/*, that are fetched with its credential when they are submodules."""
     lfs: bool = False
 
 

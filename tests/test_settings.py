@@ -115,7 +115,20 @@ def test_a_repository_gets_its_own_table_over_the_general_settings(written: Path
     repo = load(written, WHOLE).for_repo("github.com/o/r")
     assert (repo.setup, repo.base, repo.model, repo.image) == ("npm ci", "develop", "opus", "debian:bookworm-slim")
     assert (repo.limits().wall_seconds, repo.limits().silence_seconds, repo.limits().max_turns) == (1200, 300, 40)
-    assert (repo.checkout().depth, repo.checkout().submodules) == (50, True)
+    assert ((options := repo.checkout("github.com/o/r")).depth, options.submodules) == (50, True)
+
+
+def test_submodules_may_name_the_repositories_that_are_fetched_with_the_users_access(written: Path) -> None:
+    text = '[repo."github.com/o/r"]\nsubmodules = ["https://github.com/Acme/Lib.git", "github.com/acme/*", "gitlab.com/acme/other"]'
+    options = load(written, text).for_repo("github.com/o/r").checkout("github.com/o/r")
+    assert (options.submodules, options.submodule_paths) == (True, ("acme/lib", "acme/*"))
+
+
+def test_so_may_those_of_a_repository_on_this_machine(written: Path) -> None:
+    options = (
+        load(written, '[repo."/srv/r.git"]\nsubmodules = ["/srv/Lib.git", "/srv/libs/*"]').for_repo("/srv/r.git").checkout("/srv/r.git")
+    )
+    assert options.submodule_paths == ("srv/Lib", "srv/libs/*")
 
 
 def test_a_repository_without_a_table_gets_the_general_settings(written: Path) -> None:
@@ -173,6 +186,53 @@ def test_an_invalid_variable_is_named(env: dict[str, str], words: str) -> None:
         load_settings(None, env)
 
 
+NUMBERS = {
+    "max_concurrent": "max_concurrent = {}",
+    "limits.timeout": "[limits]\ntimeout = {}",
+    "limits.budget": "[limits]\nbudget = {}",
+    "limits.max_turns": "[limits]\nmax_turns = {}",
+    "policy.max_file_mb": "[policy]\nmax_file_mb = {}",
+    "policy.max_deletions": "[policy]\nmax_deletions = {}",
+    "repo.h/r.depth": '[repo."h/r"]\ndepth = {}',
+    "repo.h/r.max_concurrent": '[repo."h/r"]\nmax_concurrent = {}',
+    "services.db.port": '[services.db]\nimage = "x"\nport = {}',
+    "engines.0.capacity": '[[engines]]\nhost = "tcp://x:1"\ncapacity = {}',
+    "env.X": "[env]\nX = {}",
+}
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("number", ["9" * 40, "9" * 5000, "0x" + "f" * 5000, "-1" + "0" * 40])
+def test_an_absurd_number_gets_a_sentence(written: Path, key: str, number: str) -> None:
+    written.write_text(NUMBERS[key].format(number))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written, {})
+    assert str(written) in str(caught.value)
+    assert f'"{key}"' in str(caught.value) or "a number of thousands of digits" in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@given(
+    number=st.one_of(
+        st.integers().map(str), st.floats().map(repr), st.from_regex(r"-?[0-9]{1,60}(\.[0-9]{1,9})?(e[+-]?[0-9]{1,3})?", fullmatch=True)
+    )
+)
+def test_whatever_a_number_is_it_fits_or_is_refused_in_a_sentence(tmp_path_factory: pytest.TempPathFactory, number: str) -> None:
+    written = tmp_path_factory.getbasetemp() / "numbers.toml"
+    for key, text in NUMBERS.items():
+        written.write_text(text.format(number))
+        assert "numbers.toml" in refusal(written) or len(load_settings(written, {}).settings_hash) == 12, key
+
+
+def refusal(path: Path) -> str:
+    """Return the sentence that refuses a file, or ""."""
+    try:
+        load_settings(path, {})
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
 def test_an_invalid_flag_is_named() -> None:
     with pytest.raises(SettingsError, match="--max-concurrent is not valid"):
         load_settings(None, {}, {"max_concurrent": -1})
@@ -209,6 +269,9 @@ def test_an_invalid_flag_is_named() -> None:
         ("[env]\nGIT_SSH_COMMAND = 'id'", "the box sets itself"),
         ("[env]\nLD_PRELOAD = 'id'", "the box sets itself"),
         ("[env]\nX = true", "put it in quotes"),
+        ('[repo."h/r"]\nsubmodules = 3', "is not a list of repositories"),
+        ('[repo."h/r"]\nsubmodules = []', "is not a list of repositories"),
+        ('[repo."h/r"]\nsubmodules = ["x"]', "names something that is not a repository"),
         ('pass_env = ["MY_TOKEN"]', '[secrets.MY_TOKEN] with from = "env:MY_TOKEN"'),
         ('pass_env = ["PYTHONPATH"]', "the box sets itself"),
         ('pass_env = ["A B"]', "is not a valid name"),

@@ -91,6 +91,8 @@ class CheckoutRequest(TypedDict):
     depth: NotRequired[int | None]
     filter: NotRequired[str | None]
     submodules: NotRequired[bool]
+    submodule_paths: NotRequired[list[str]]
+    """Other repositories on the host that are fetched with the credential: paths, or DIRECTORY/*."""
     lfs: NotRequired[bool]
     ca: NotRequired[str | None]
     ssh: NotRequired[Ssh | None]

@@ -2,8 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from ccterm.git.address import Authority, GitAddress, is_loopback, split_address, split_authority
 from ccterm.git.git import Git, GitError, as_environment
@@ -54,15 +55,34 @@ class Remote:
         options = ["--symref"] if symref else []
         return parse_refs(self.git().run("ls-remote", *options, "--", self.url, *patterns, timeout=_LISTING_SECONDS))
 
-    def sibling(self, address: str) -> "Remote":
-        """Return another repository on the same host. Raises GitError when it is elsewhere: no host gets another's credential."""
+    @property
+    def path(self) -> str:
+        """Where it is on its host, without slashes at the ends and without .git; folded where hosts do not tell case apart."""
+        path = unquote(split_address(self.url).path).strip("/").removesuffix(".git").rstrip("/")
+        return path if self.protocol == "file" else path.casefold()
+
+    def sibling(self, address: str, permitted: Sequence[str] = ()) -> "Remote":
+        """Return another repository on the same host, with the credential if it is permitted.
+
+        permitted: paths on the host, as `path` has them, or DIRECTORY/*. Raises GitError when it is elsewhere, because no host gets another's credential, and
+        when it could be reached by nothing but a credential that it may not have.
+        """
         ca, ssh = self._access
         if self.protocol in ("https", "http"):
             address = self._over_http(address)
-        other = Remote(address, ca=ca, ssh=ssh, header=os.environ.get(GIT_HEADER))
+        other = Remote(address, ca=ca)
         if (other.protocol, other.host) != (self.protocol, self.host):
             raise GitError("submodule", f"{address} is not on the host of the repository")
+        if _is_permitted(other.path, permitted):
+            return Remote(address, ca=ca, ssh=ssh, header=os.environ.get(GIT_HEADER))
+        if other.protocol in ("ssh", "file"):
+            raise GitError("permission", f"{address} is another repository, and your access to it is not lent to this one")
         return other
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether it is asked without a credential."""
+        return self.protocol in ("http", "https") and not any(key.endswith(".extraHeader") for key in self._config)
 
     def _over_http(self, address: str) -> str:
         """Return an ssh address of the same host in the form in which this remote is reached; any other one as it is."""
@@ -71,6 +91,13 @@ class Remote:
         if authority is None or authority.host != self.host[0]:
             return address
         return f"{self.protocol}://{self._parts.authority}/{parts.path.lstrip('/')}"
+
+
+def _is_permitted(path: str, permitted: Sequence[str]) -> bool:
+    """Return whether a path is on a list. One that a server might read as another one never is."""
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return False
+    return any(path.startswith(each[:-1]) if each.endswith("/*") else path == each for each in permitted)
 
 
 def _checked(address: str, parts: GitAddress) -> Authority | None:

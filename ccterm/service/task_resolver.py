@@ -49,7 +49,8 @@ class TaskResolver:
         task = self._task(draft, execution_mode, repo, project, notes=[origin.sentence] if origin.sentence else [])
         where = {"repo": origin.repo, "remote": origin.remote.url, "remote_key": origin.remote.url_key, "branch": draft.branch}
         base = {"base": draft.base or (project and project.settings.base) or repo.base, "base_given": draft.base is not None}
-        return task.model_copy(update={**where, **base, "allow_default_branch": bool(draft.allow_default_branch)})
+        more = {"checkout": repo.checkout(origin.remote.url_key), "allow_default_branch": bool(draft.allow_default_branch)}
+        return task.model_copy(update={**where, **base, **more})
 
     def _for_working_copy(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
         if draft.base:
@@ -90,7 +91,6 @@ class TaskResolver:
             setup=setup,
             setup_inputs=repo.setup_inputs,
             verify=verify,
-            checkout=repo.checkout(),
             image=repo.image_choice(),
             hold=bool(draft.hold),
             skip_permissions=skip_permissions,

@@ -13,14 +13,18 @@ from ccterm.remotes import parse_remote
 from ccterm.settings.units import (
     Base,
     Command,
+    Count,
+    Dollars,
     Duration,
     EnvName,
     InsidePath,
+    Megabytes,
     PassedName,
     PlacedPath,
     PlainValue,
     SecretSource,
     SecretStep,
+    Turns,
     Words,
     listed,
 )
@@ -78,6 +82,29 @@ class SettingsPart(Value):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
 
+_REPO_LIST = 'write it as ["HOST/OWNER/NAME"] or ["HOST/OWNER/*"], or true'
+
+
+def _submodules(value: object) -> object:
+    """Return true, false, or the keys of the repositories that a list names."""
+    named = listed(value)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
+        raise ValueError(f"is not a list of repositories; {_REPO_LIST}")
+    try:
+        return tuple(_repo_key(name[:-1] + "any").removesuffix("any") + "*" if name.endswith("/*") else _repo_key(name) for name in named)
+    except ValueError as error:
+        raise ValueError(f"names something that is not a repository; {_REPO_LIST}") from error
+
+
+def _path_beside(name: str, url_key: str) -> str:
+    """Return the path of a named repository, or "" if it is on another host than the one with this key."""
+    (host, _, path), of_remote = name.partition("/"), url_key.partition("/")[0]
+    path = path.removesuffix(".git")
+    return "" if host != of_remote else path.casefold() if host else path
+
+
 class LimitSettings(SettingsPart):
     """[limits]: how much one run may use, unless its task or repository says otherwise."""
 
@@ -85,9 +112,9 @@ class LimitSettings(SettingsPart):
     """Wall-clock time of the agent; a bare number is minutes."""
     silence: Duration | None = None
     """Longest time without output from the agent; a bare number is minutes."""
-    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    budget: Dollars | None = None
     """Dollars at list prices."""
-    max_turns: Annotated[int, Field(gt=0)] | None = None
+    max_turns: Turns | None = None
 
     def limits(self) -> Limits:
         """Return the limits of a run."""
@@ -112,9 +139,10 @@ class RepoSettings(LimitSettings):
     model: str | None = None
     max_concurrent: Annotated[int, Field(ge=1, le=256)] | None = None
     """How many runs on this repository go at once."""
-    depth: Annotated[int, Field(gt=0)] | None = None
+    depth: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     filter: Annotated[str, Field(pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")] | None = None
-    submodules: bool = False
+    submodules: Annotated[bool | tuple[str, ...], BeforeValidator(_submodules)] = False
+    """Whether submodules are fetched; a list names those repositories, or HOST/OWNER/*, for which the user's access is used."""
     lfs: bool = False
     claude_settings: bool = False
     """Whether the repository's own Claude settings (hooks, env, helpers, permissions, plugins, .mcp.json) act in containers."""
@@ -129,9 +157,12 @@ class RepoSettings(LimitSettings):
         """Return the image for setup, agent and verify."""
         return ImageChoice(reference=self.image, dockerfile=str(self.dockerfile) if self.dockerfile else None)
 
-    def checkout(self) -> CheckoutOptions:
-        """Return how much of the repository is fetched."""
-        return CheckoutOptions(depth=self.depth, filter=self.filter, submodules=self.submodules, lfs=self.lfs)
+    def checkout(self, url_key: str) -> CheckoutOptions:
+        """Return how much of a repository is fetched."""
+        named = self.submodules if isinstance(self.submodules, tuple) else ()
+        paths = tuple(path for name in named if (path := _path_beside(name, url_key)))
+        fetched = bool(self.submodules)
+        return CheckoutOptions(depth=self.depth, filter=self.filter, submodules=fetched, submodule_paths=paths, lfs=self.lfs)
 
 
 class HostSettings(SettingsPart):
@@ -168,16 +199,16 @@ class PolicySettings(SettingsPart):
 
     strict: bool = False
     """Whether pipeline mode refuses what it otherwise only warns about."""
-    max_file_mb: Annotated[int, Field(gt=0)] = 50
-    max_total_mb: Annotated[int, Field(gt=0)] = 200
-    max_deletions: Annotated[int, Field(ge=0)] = 20
+    max_file_mb: Megabytes = 50
+    max_total_mb: Megabytes = 200
+    max_deletions: Count = 20
 
 
 class EngineSettings(SettingsPart):
     """[[engines]]: a Dagger engine, and how many runs it takes at once: engines fill up in proportion. A string is the host alone."""
 
     host: Annotated[str, AfterValidator(_engine_host)]
-    capacity: Annotated[int, Field(gt=0)] | None = None
+    capacity: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
     @model_validator(mode="before")
     @classmethod

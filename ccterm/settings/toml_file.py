@@ -54,6 +54,8 @@ def parse(path: Path, data: bytes, model: type[M]) -> M:
         table = tomllib.loads(text + "\n")  # without it an error at the end has no line
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, error) from error
+    except ValueError as error:  # of Python: a number whose digits it will not count
+        raise SettingsError(f"{path}{_long_number(text)}: a number of thousands of digits", "write a smaller one") from error
     except RecursionError as error:
         raise SettingsError(f"{path} is nested too deeply", "make it flat") from error
     try:
@@ -62,6 +64,11 @@ def parse(path: Path, data: bytes, model: type[M]) -> M:
         found = problem(error, model)
         line = line_of(text, found.at)
         raise SettingsError(f"{path}{f', line {line}' if line else ''}: {found.text}", found.fix) from error
+
+
+def _long_number(text: str) -> str:
+    found = re.search(r"[0-9_]{1000}", text)
+    return f", line {text.count(chr(10), 0, found.start()) + 1}" if found else ""
 
 
 def _decoded(path: Path, data: bytes) -> str:

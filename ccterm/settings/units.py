@@ -86,6 +86,8 @@ def plain_value(value: object) -> str:
     """Return the value of an environment variable as text; refuse one that looks like a secret. Raises ValueError."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise ValueError("is not text; put it in quotes")  # noqa: TRY004 - pydantic catches ValueError alone
+    if isinstance(value, int) and not -(10**30) < value < 10**30:
+        raise ValueError("is a number of more than 30 digits; put it in quotes if it is meant")
     text = str(value)
     if "\0" in text:
         raise ValueError("contains a NUL character")
@@ -139,6 +141,10 @@ def inside(name: str) -> str:
     return name
 
 
+Dollars = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
+Turns = Annotated[int, Field(ge=1, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_as_text, when_used="json")]
 Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Command = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(whole_text)]

@@ -19,7 +19,7 @@ from tests.e2e.arranged import carried_out, command_lines, configure, forms, fou
 from tests.servers.git_http import Drop, GitServer, Hang, Kind, Redirect, Status
 from tests.servers.loopback import Gate
 from tests.support.core import documents, draft, local, script
-from tests.support.git import branches, files_at, install_hook, tip
+from tests.support.git import add_submodule, branches, files_at, git, install_hook, make_remote, tip
 
 TOKEN = "glpat-Zx81kQ0vLr5tYw2m"
 SOURCE = "CORP_LOGIN"
@@ -64,6 +64,30 @@ async def test_a_remote_that_requires_a_token_gets_the_work(service: Service, re
     assert run.pushed is not None
     assert (run.pushed.remote, run.pushed.sha) == (url, tip(remote, "agent/x"))
     assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
+
+
+@pytest.fixture
+def private(remote: Path) -> Path:
+    """A repository that the same token opens, and that the remote names as its submodule."""
+    private = make_remote(remote.parent / "private.git", {"p.txt": "TOPSECRETSOURCE\n"})
+    add_submodule(remote, "x", git(private, "rev-parse", "main"), "../private.git")
+    return private
+
+
+@pytest.mark.parametrize("permitted", [False, True], ids=["true", "named"])
+async def test_a_repository_gets_no_other_one_by_naming_it_as_a_submodule(
+    state_dir: Path, isolation: Path, server: GitServer, remote: Path, private: Path, url: str, *, permitted: bool
+) -> None:
+    submodules = f'["127.0.0.1:{server.port}/private"]' if permitted else "true"
+    table = f'[repo."{url.removesuffix(".git")}"]\nsubmodules = {submodules}\n'
+    configure(isolation, f'[host."127.0.0.1:{server.port}"]\ntoken = "env:{SOURCE}"\n{table}')
+    async with AgentService.open(state_dir) as service:
+        run = await carried_out(service, draft(url, task=script({"bash": "cp x/p.txt stolen.txt"}, {"say": "ok"})))
+    assert ("stolen.txt" in files_at(remote, "agent/x") if "agent/x" in branches(remote) else False) == permitted
+    if not permitted:
+        assert (run.cause, run.reason) == (Cause.CHECKOUT, "submodule")
+        assert "submodules = [...]" in run.summary
+        assert not any(request.login for request in server.requests if "private" in request.path)
 
 
 async def test_no_command_line_holds_the_token(service: Service, server: GitServer, url: str) -> None:

@@ -89,6 +89,15 @@ def add_commit(remote: Path, files: Mapping[str, FileBody], *, branch: str = "ma
     return _import(remote, files, branch, message, parent=tip(remote, branch))
 
 
+def add_submodule(remote: Path, path: str, commit: str, url: str) -> None:
+    """Record a submodule in a bare repository."""
+    modules = f'[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n'
+    add_commit(remote, {".gitmodules": modules})
+    tree = git_bytes(remote, "ls-tree", "-z", "main") + f"160000 commit {commit}\t{path}".encode() + b"\0"
+    sha = git(remote, "commit-tree", git(remote, "mktree", "-z", stdin=tree), "-p", "main", "-m", "Add a submodule")
+    git(remote, "update-ref", "refs/heads/main", sha)
+
+
 def _import(remote: Path, files: Mapping[str, FileBody], branch: str, message: str, *, parent: str | None) -> str:
     """Make a commit of any number of files in one git process."""
     words = [b"commit refs/heads/%s" % branch.encode(), b"mark :1", f"committer {AUTHOR} <{EMAIL}> now".encode(), _data(message)]

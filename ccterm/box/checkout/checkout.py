@@ -93,7 +93,8 @@ class _Filling:
         if request.get("submodules"):
             from ccterm.box.checkout.submodules import SubmoduleCheckout  # deferred: most checkouts need none, and all wait for imports
 
-            submodules = SubmoduleCheckout(request["clean"], request["tree"], request["mirror"], self.notes)
+            permitted = [self._remote.path, *request.get("submodule_paths", [])]
+            submodules = SubmoduleCheckout(request["clean"], request["tree"], request["mirror"], self.notes, permitted)
             submodules.bring(Git(request["clean"]), self._base, self._remote)
         if request.get("lfs"):
             self.notes += smudge(request["tree"], self._base, self._remote)

@@ -1,9 +1,13 @@
-"""Fetches submodules at their recorded commits: from the repository's own host only, and leaving no credential anywhere."""
+"""Fetches submodules at their recorded commits: from the repository's own host only, and leaving no credential anywhere.
+
+A .gitmodules may name any repository that the user can read. So the credential is lent to those that the user permitted; others are
+fetched as anybody could fetch them.
+"""
 
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ccterm.box.checkout.mirror import Mirror, fetch
@@ -17,6 +21,7 @@ from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK, Base, read_base
 
 _DEEPEST = 8
+_PERMIT = "to lend it your access, name it in submodules = [...] in the settings of this repository"
 
 
 class Submodule(NamedTuple):
@@ -29,10 +34,13 @@ class Submodule(NamedTuple):
 
 
 class SubmoduleCheckout:
-    """Fetches and checks out the submodules of one checkout, recursively. `mirror` is the mirror directory, or None."""
+    """Fetches and checks out the submodules of one checkout, recursively.
 
-    def __init__(self, clean: str, tree: str, mirror: str | None, notes: list[str]) -> None:
-        self.clean, self.tree, self.mirror, self.notes = clean, tree, mirror, notes
+    mirror: the mirror directory, or None. permitted: the repositories that are fetched with the credential, as `Remote.sibling` takes them.
+    """
+
+    def __init__(self, clean: str, tree: str, mirror: str | None, notes: list[str], permitted: Sequence[str] = ()) -> None:
+        self.clean, self.tree, self.mirror, self.notes, self.permitted = clean, tree, mirror, notes, permitted
 
     def bring(self, git: Git, commit: str, remote: Remote, above: bytes = b"", depth: int = 0) -> None:
         """Bring all submodules of a commit. Raises GitError(submodule) when one on the same host cannot be fetched."""
@@ -42,8 +50,10 @@ class SubmoduleCheckout:
         for submodule in submodules_of(git, base):
             path = above + submodule.path
             try:
-                source = _source(submodule, remote)
+                source = self._source(submodule, remote)
             except GitError as error:
+                if error.reason == "permission":
+                    raise GitError("submodule", f"submodule {shown(path)} cannot be fetched: {error.detail}; {_PERMIT}") from error
                 self.notes.append(f"submodule {shown(path)} stays empty: {error.detail}")
                 continue
             module = self._fetch(submodule, path, source)
@@ -57,11 +67,18 @@ class SubmoduleCheckout:
                 module = init(directory, submodule.commit, "main")
                 fetch(source, directory, submodule.commit)
                 return module
-            kept = os.path.join(self.mirror, "modules", hashlib.sha256(source.url.encode()).hexdigest()[:24])
+            key = f"{'anonymous ' if source.anonymous else ''}{source.url}"  # what a credential brought is not there without it
+            kept = os.path.join(self.mirror, "modules", hashlib.sha256(key.encode()).hexdigest()[:24])
             with Mirror(kept, source).holding(submodule.commit) as (git, _):
                 return make_clean(git, directory, submodule.commit, "main")
         except GitError as error:
-            raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}") from error
+            more = f"; it is another repository and was asked for without your token; {_PERMIT}" if source.anonymous else ""
+            raise GitError("submodule", f"submodule {shown(path)} cannot be fetched ({error.reason}): {error.detail}{more}") from error
+
+    def _source(self, submodule: Submodule, parent: Remote) -> Remote:
+        if not submodule.url:
+            raise GitError("submodule", ".gitmodules gives no address for it")
+        return parent.sibling(resolve_relative(submodule.url, parent.url), self.permitted)
 
     def _check_out(self, submodule: Submodule, path: bytes, module: Git) -> None:
         with Root(self.tree, hostile=True) as root:
@@ -78,12 +95,6 @@ class SubmoduleCheckout:
         git.run("update-ref", "--no-deref", "HEAD", submodule.commit)
         write_gitfile(where, private)
         git.run("read-tree", "--reset", "-u", "HEAD")
-
-
-def _source(submodule: Submodule, parent: Remote) -> Remote:
-    if not submodule.url:
-        raise GitError("submodule", ".gitmodules gives no address for it")
-    return parent.sibling(resolve_relative(submodule.url, parent.url))
 
 
 _KEY = re.compile(rb"submodule\.(.*)\.(path|url)", re.DOTALL)
