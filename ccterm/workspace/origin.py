@@ -52,9 +52,9 @@ def find_origin(repo: str, env: Mapping[str, str], cwd: Path) -> Origin:
 
 def _of_directory(directory: Path, env: Mapping[str, str], text: str) -> Origin:
     bare, git_dir = _git_dir(directory, env, text)
-    if bare:
+    if bare and Path(os.path.realpath(directory)).is_relative_to(git_dir):
         return Origin(git_dir, parse_remote(git_dir))
-    return _of_working_copy(directory, env)
+    return _of_working_copy(directory, env)  # or a directory of worktrees, whose .git file names a bare repository
 
 
 def _git_dir(directory: Path, env: Mapping[str, str], text: str) -> tuple[bool, str]:

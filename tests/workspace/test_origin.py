@@ -89,6 +89,16 @@ def test_a_bare_repository_is_itself(make_remote: MakeRemote, tmp_path: Path) ->
         assert (origin.remote.path, origin.root, origin.sentence) == (str(remote), None, "")
 
 
+def test_a_directory_of_worktrees_stands_for_the_origin_of_its_bare_repository(make_remote: MakeRemote, tmp_path: Path) -> None:
+    remote, project = make_remote(), tmp_path / "project"
+    git(tmp_path, "clone", "--quiet", "--bare", str(remote), "project/.bare")
+    (project / ".git").write_text("gitdir: ./.bare\n")
+    git(project, "worktree", "add", "--quiet", "-b", "feature", "feature")
+    for place in (project, project / "feature"):
+        assert find_origin(str(place), os.environ, tmp_path).remote.path == str(remote)
+    assert find_origin(str(project / ".bare"), os.environ, tmp_path).remote.path == str(project / ".bare")
+
+
 def test_a_bare_repository_is_itself_even_if_the_user_forbids_discovering_them(
     isolation: Path, make_remote: MakeRemote, tmp_path: Path
 ) -> None:
