@@ -20,7 +20,7 @@ from ccterm.workspace.repository import find_repository
 NEED_TRUST = ("setup", "verify", "agent_args", "skip_permissions")
 """Fields of a task by which a batch file could run a command on this machine, or let the agent run it."""
 
-_MOST_NAMES = 10
+_MOST_NAMES = 3
 
 
 class TaskResolver:
