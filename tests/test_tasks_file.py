@@ -148,7 +148,7 @@ PLACES = [
     ("- prompt: a\n  timeout: soon\n", 2, 3, '"timeout" is not a duration', "45m"),
     ("- prompt: a\n  timeout: -5m\n", 2, 3, '"timeout" is not a duration', "45m"),
     ("- prompt: a\n  budget: much\n", 2, 3, '"budget" is not valid', "number"),
-    ("- prompt: a\n  budget: -1\n", 2, 3, '"budget" is not valid', "greater than 0"),
+    ("- prompt: a\n  budget: -1\n", 2, 3, '"budget" is not valid', "greater than or equal to 0.001"),
     ("- prompt: a\n  budget: .inf\n", 2, 3, '"budget" is not valid', ""),
     ("- prompt: a\n  max_turns: 1.5\n", 2, 3, '"max_turns" is not valid', "integer"),
     ("- prompt: a\n  hold: perhaps\n", 2, 3, '"hold" is not valid', "boolean"),

@@ -71,11 +71,11 @@ async def test_other_logins_of_the_user_do_not_reach_the_agent(claude: Claude, m
     others = ("GH_TOKEN", "GITHUB_TOKEN", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "GIT_CONFIG_PARAMETERS", "SSH_AUTH_SOCK")
     for name in others:
         monkeypatch.setenv(name, GITHUB)
-    monkeypatch.setenv("MY_EDITOR", "a plain value")
+    monkeypatch.setenv("TZ", "Etc/UTC")
     look = f"{{ env; tr '\\0' '\\n' < /proc/$PPID/environ; }} | grep -v ^{NAME}= > seen.txt; gh auth token >> seen.txt 2>&1; true"
     run = await claude.run(use(bash(look)), say("Looked around."))
     assert run.state is State.SUCCEEDED, run.summary
     seen = files_at(claude.remote, "agent/x")["seen.txt"].decode()
-    assert f"\n{seen}".count("\nMY_EDITOR=a plain value\n") == 2
+    assert f"\n{seen}".count("\nTZ=Etc/UTC\n") == 2
     assert GITHUB not in seen
     assert not [name for name in others if f"\n{name}=" in f"\n{seen}"]

@@ -289,7 +289,8 @@ async def test_trust_to_hand_files_out_ends_with_a_change(service: Service, copy
 
 
 async def test_a_local_agent_that_touches_the_git_directory_is_reported(service: Service, copy: Path) -> None:
-    evil = f"printf '#!/bin/sh\\n' > {copy}/.git/hooks/pre-commit"
+    hooks = f"{copy}/.git/hooks"
+    evil = f"mkdir -p {hooks} && printf '#!/bin/sh\\n' > {hooks}/pre-commit"
     run = await ended(service, for_copy(copy, task=script({"bash": evil})))
     alarms = [event.text async for event in service.follow(run.id) if isinstance(event, Notice) and event.level == "error"]
     assert any("hooks/pre-commit" in text for text in alarms)

@@ -57,7 +57,7 @@ def _default_branch(git: Git, refs: Sequence[Ref], branch: str, default: str | N
     if default is None or found is None:
         return []
     assert git.directory
-    os.makedirs(os.path.join(git.directory, REMOTE))
+    os.makedirs(os.path.join(git.directory, REMOTE), exist_ok=True)
     with open(os.path.join(git.directory, REMOTE, "HEAD"), "w", encoding="utf-8") as head:
         head.write(f"ref: {found.name}\n")
     taken = default == branch or default.startswith(f"{branch}/") or branch.startswith(f"{default}/")

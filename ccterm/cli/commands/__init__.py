@@ -54,9 +54,11 @@ app.command(epilog=launch.BATCH_KEYS)(launch.batch)
 for command in (
     launch.demo,
     runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.retry, runs.push, runs.apply, runs.undo, runs.fetch, runs.clean,
-    machine.trust, machine.check, machine.help,
+    machine.trust, machine.check,
 ):  # fmt: skip
     app.command()(command)
+# a map of its own: from the one above it would get the value of the flag --help as its map
+app.command(context_settings={"default_map": {}})(machine.help)
 app.add_typer(_auth, name="auth")
 _auth.command()(auth.setup)
 _auth.command()(auth.export)
