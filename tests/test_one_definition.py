@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -69,6 +69,12 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
+@cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of a module."""
+    return tuple(ast.walk(tree))
+
+
 def where(holds: Callable[[ast.Module], bool]) -> set[str]:
     return {name for name, tree in modules().items() if holds(tree)}
 
@@ -84,7 +90,7 @@ def dotted(node: ast.expr) -> str:
 def imported(tree: ast.Module) -> dict[str, str]:
     """Return the full names of what a module imports under another name."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -95,23 +101,23 @@ def imported(tree: ast.Module) -> dict[str, str]:
 def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
     """Yield each call with the full name of what is called."""
     full = imported(tree)
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and (name := dotted(node.func)):
             first, dot, rest = name.partition(".")
             yield f"{full.get(first, first)}{dot}{rest}", node
 
 
-def texts(tree: ast.Module) -> Iterator[str]:
-    """Yield the strings of a module, except its documentation."""
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in documentation and isinstance(node.value, str | bytes):
-            yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+@cache
+def texts(tree: ast.Module) -> Sequence[str]:
+    """Return the strings of a module, except its documentation."""
+    documentation = {id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr)}
+    values = [node.value for node in nodes(tree) if isinstance(node, ast.Constant) and id(node) not in documentation]
+    return [value if isinstance(value, str) else value.decode("latin-1") for value in values if isinstance(value, str | bytes)]
 
 
 def commands(tree: ast.Module) -> Iterator[object]:
     """Yield the first word of everything that may be a command line: lists, and arguments of calls that start a program."""
-    lists = [node.elts for node in ast.walk(tree) if isinstance(node, ast.List)]
+    lists = [node.elts for node in nodes(tree) if isinstance(node, ast.List)]
     arguments = [
         word.elts if isinstance(word, ast.Tuple) else [word] for name, node in calls(tree) if name in STARTERS for word in node.args
     ]
@@ -138,14 +144,13 @@ def test_each_output_of_git_is_read_in_one_module(text: str, module: str) -> Non
 
 
 def test_no_output_of_git_is_split_at_what_unicode_calls_a_line_break() -> None:
-    splits = where(lambda tree: any(isinstance(node, ast.Attribute) and node.attr == "splitlines" for node in ast.walk(tree)))
+    splits = where(lambda tree: any(isinstance(node, ast.Attribute) and node.attr == "splitlines" for node in nodes(tree)))
     assert {name for name in splits if name.split(".")[0] in ROOMS} == set()
 
 
 def test_directories_are_descended_in_one_module() -> None:
     assert (
-        where(lambda tree: any(dotted(node) == "os.O_DIRECTORY" for node in ast.walk(tree) if isinstance(node, ast.expr)))
-        == DESCENDS.keys()
+        where(lambda tree: any(dotted(node) == "os.O_DIRECTORY" for node in nodes(tree) if isinstance(node, ast.expr))) == DESCENDS.keys()
     )
 
 

@@ -108,7 +108,9 @@ RUN = Run(
     created=datetime(2026, 3, 2, 12, tzinfo=UTC),
     attempts=(RunId("00"), RunId("01")),
 )
-RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(("retry", "commit", "clean", "push", "apply", "undo", "review"), RUN)
+RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
+    ("retry", "commit", "clean", "push", "apply", "undo", "review"), RUN
+)
 
 EXAMPLES: dict[str, object] = {
     "drafts": (Draft(prompt="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
