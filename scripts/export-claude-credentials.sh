@@ -157,7 +157,7 @@ consider_keychain() {
         { sleep 5; kill "$asked"; } >/dev/null 2>&1 &
         guard=$!
         code=0
-        wait "$asked" || code=$?
+        wait "$asked" 2>/dev/null || code=$? # some shells say "Terminated" here
         kill "$guard" 2>/dev/null || :
         printf '\n%s' "$code"
     )

@@ -97,7 +97,7 @@ def test_an_exception_in_the_screen_gives_the_terminal_back(started: list[Screen
         env=os.environ | {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"},
         cwd=tmp_path,
     )
-    at = screen.until("to mend")  # there is no login here, so the checks have opened
+    at = screen.until("to fix")  # there is no login here, so the checks have opened
     screen.press("\x1b")
     screen.until("No runs yet", after=at)
     screen.press("f")
@@ -119,7 +119,7 @@ def test_only_our_own_sequences_reach_the_terminal(started: list[Screen], tmp_pa
 def test_runs_go_on_behind_a_closed_terminal(started: list[Screen], tmp_path: Path) -> None:
     screen = Screen(tmp_path)
     started.append(screen)
-    screen.until(" owner")
+    screen.until(" daemon")
     screen.press("q")
     assert screen.wait() == 0
     assert screen.given_back

@@ -62,7 +62,7 @@ def test_nothing_that_agents_print_drives_the_terminal(
 ) -> None:
     screen = Screen(tmp_path, "--foreground", size=(100, 30))
     started.append(screen)
-    begin = screen.until("to mend")  # there is no login here, so the checks have opened
+    begin = screen.until("to fix")  # there is no login here, so the checks have opened
     screen.press("\x1b")
     at = screen.until("No runs yet", after=begin)
     words = local(remote, "hostile", "\x1b]0;owned\x07[red]go")

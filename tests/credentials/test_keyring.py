@@ -143,6 +143,7 @@ def secret_service(env: dict[str, str], tmp_path: Path) -> Iterator[dict[str, st
             pytest.skip(f"{program} is not installed")
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
+    env = {name: value for name, value in env.items() if name != "PYTHON_KEYRING_BACKEND"}
     env = {**env, "XDG_RUNTIME_DIR": str(runtime), "XDG_DATA_HOME": str(tmp_path / "data")}
     bus = subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--print-address"], env=env, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
