@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ccterm.git.git import Git, GitError, init
+from ccterm.git.objects import borrow_objects
 
 _COMPLAINT = r"(?:error|fatal): (?:object |in )?(?:tree |blob |commit )?([0-9a-f]{40,64}): (\w+): (.*)"
 
@@ -35,7 +36,7 @@ def _check(git: Git, directory: str, commit: str, known: Sequence[str], skip: Co
     assert git.directory
     empty = init(os.path.join(directory, "empty.git"), commit, "main")
     skipped, pack = os.path.join(directory, "skipped"), os.path.join(directory, "new.pack")
-    _borrow(empty, os.path.join(git.directory, "objects"))
+    borrow_objects(empty, git.directory)
     with open(skipped, "w", encoding="ascii") as file:
         file.writelines(f"{sha}\n" for sha in sorted(skip))
     with open(pack, "wb") as packing:
@@ -48,11 +49,3 @@ def _check(git: Git, directory: str, commit: str, known: Sequence[str], skip: Co
     if found := [Complaint(*match.groups()) for line in stderr.split("\n") if (match := re.search(_COMPLAINT, line))]:
         return found
     raise GitError("git", f"the new objects are inconsistent: {stderr.strip()[-400:]}", stderr)
-
-
-def _borrow(empty: Git, objects: str) -> None:
-    """Let a repository look objects up in another's. A relative path in the file: the variable for it is split at colons."""
-    assert empty.directory
-    own = os.path.join(empty.directory, "objects")
-    with open(os.path.join(own, "info", "alternates"), "w", encoding="utf-8") as file:
-        file.write(f"{os.path.relpath(objects, own)}\n")

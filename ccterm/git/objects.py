@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
@@ -73,3 +74,13 @@ def read_loose(root: Root, git_directory: bytes, name: str, limit: int) -> tuple
     if not separator:
         raise ValueError(f"object {name} has no header")
     return header.partition(b" ")[0].decode("ascii", "replace"), content
+
+
+def borrow_objects(git: Git, directory: str) -> None:
+    """Let a repository look objects up in another git directory. A relative path in the file: the variable for it is split at colons."""
+    assert git.directory
+    own, other = os.path.join(git.directory, "objects"), os.path.join(directory, "objects")
+    with open(os.path.join(own, "info", "alternates"), "w", encoding="utf-8") as file:
+        file.write(f"{os.path.relpath(other, own)}\n")
+    if os.path.exists(shallow := os.path.join(directory, "shallow")):
+        shutil.copyfile(shallow, os.path.join(git.directory, "shallow"))

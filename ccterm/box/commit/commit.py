@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ccterm.box.commit.compare import Comparison, Delta
 from ccterm.box.commit.conversions import Conversions
+from ccterm.box.commit.forced import except_forced, paths_in_index
 from ccterm.box.commit.kept import RefusedCopies, write_work
 from ccterm.box.commit.make import Index, commit_tree
 from ccterm.box.commit.rules import CommitRules
@@ -94,7 +95,8 @@ class CommitStep:
             raise GitError("base", f"the base commit cannot be read: {error.detail}", error.stderr) from error
 
     def _examine(self, base: Base) -> tuple[Delta, list[RefusedPath]]:
-        found = Walk(self._root, base, ignored_by(self._git)).run()
+        forced = paths_in_index(self._root, b".git", self._request["clean"], self._notes) - base.entries.keys()
+        found = Walk(self._root, base, except_forced(ignored_by(self._git), forced)).run()
         submodules = SubmoduleCheck(self._request["clean"], self._request["tree"], notes=self._notes)
         submodules.check(self._root, base, found)
         delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import IO
 
+from ccterm.box.commit.bundle import write_bundle
 from ccterm.box.commit.walk import RefusedPath
 from ccterm.git.diff import PLAIN, changes_type, list_changes
 from ccterm.git.git import WORK_REF, Git
@@ -25,8 +26,7 @@ _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 def write_work(git: Git, base: Base, commit: str, out: str) -> list[Change]:
     """Write bundle, patch, changes.json and added.bin; return the changes."""
     changes = list_changes(git, base.tree, commit)
-    not_ours = [f"^{base.commit}"] if base.commit else []
-    git.run("bundle", "create", "--quiet", os.path.abspath(f"{out}/work.bundle"), WORK_REF, *not_ours)
+    write_bundle(git, f"{out}/work.bundle", [WORK_REF], [base.commit] if base.commit else [])
     with open(f"{out}/work.patch", "wb") as patch:
         git.to_file(patch, "diff-tree", "-r", "-p", "--binary", "--full-index", *PLAIN, base.tree, commit)
     with open(f"{out}/added.bin", "wb") as added:
