@@ -22,6 +22,7 @@ class Cause(StrEnum):
     PUSH = "push"
     CONFLICT = "conflict"
     ENGINE = "engine"
+    DISK = "disk"
     LOST = "lost"
     INTERNAL = "internal"
 
@@ -81,6 +82,7 @@ ADVICE = {
         "ccterm diff {run}; ccterm apply {run} once the files are as they were, or apply the kept patch by hand",
     ),
     Cause.ENGINE: Advice("The engine that the run was on went away", "ccterm check, then ccterm retry {run}"),
+    Cause.DISK: Advice("The disk could not be written", "free some space, then ccterm retry {run}; ccterm show {run} says what is kept"),
     Cause.LOST: Advice(
         "The ccterm process that carried this run out died before the run ended",
         "ccterm {deliver} {run} delivers what was kept, ccterm retry {run} starts again",
@@ -109,6 +111,25 @@ CHECKOUT_REASONS = {
 
 CONFLICT_REASONS = {
     "io": Advice("The working copy could not be written", "fix what it names, then ccterm apply {run}"),
+}
+
+
+ENGINE_REASONS = {
+    "box": Advice("This machine could not run the step", "ccterm check, then ccterm retry {run}"),
+    "descriptors": Advice("There are too few file descriptors", "raise the limit with ulimit -n, then ccterm retry {run}"),
+}
+
+DISK_REASONS = {
+    "full": Advice("The disk is full", "free some space, then ccterm retry {run}; ccterm show {run} says what is kept"),
+    "io": Advice("The disk does not work as it should", "check it, then ccterm retry {run}; ccterm show {run} says what is kept"),
+}
+
+_FINER = {
+    Cause.PUSH: PUSH_REASONS,
+    Cause.CHECKOUT: CHECKOUT_REASONS,
+    Cause.CONFLICT: CONFLICT_REASONS,
+    Cause.ENGINE: ENGINE_REASONS,
+    Cause.DISK: DISK_REASONS,
 }
 
 
@@ -149,6 +170,11 @@ TROUBLESHOOTING = (
         "The remote refused the push: no token, one that may not write, or a rule of the host. The commit is kept.",
         '`gh auth status` and `gh auth token` show what GitHub\'s own tool has; `gh auth login` renews it. Other hosts: `token` in `[host."…"]` of the '
         "settings. Then `ccterm push RUN`.",
+    ),
+    Trouble(
+        "The disk is full (cause `disk`)",
+        "The disk of the state directory, of the working copy, or of the engine has no room left. Work that was begun is kept where it is; `ccterm show RUN` says where.",
+        "Free some space, also with `ccterm clean --all`, then `ccterm retry RUN`, or `ccterm push RUN` for work that is kept.",
     ),
     Trouble(
         "Local repo modified unexpectedly",
@@ -201,8 +227,7 @@ def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str) -> 
 
 def advice(cause: Cause, reason: str = "") -> Advice:
     """Return sentence and action for a cause; some causes have finer ones by reason."""
-    finer = {Cause.PUSH: PUSH_REASONS, Cause.CHECKOUT: CHECKOUT_REASONS, Cause.CONFLICT: CONFLICT_REASONS}
-    return finer.get(cause, {}).get(reason, ADVICE[cause])
+    return _FINER.get(cause, {}).get(reason, ADVICE[cause])
 
 
 def exit_code(cause: Cause) -> ExitCode:

@@ -17,7 +17,18 @@ from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
 from ccterm.task_fields import FIELDS, TaskField
 
-__all__ = ["FIELDS", "BatchFile", "Draft", "DraftFields", "TaskField", "anchored", "draft"]
+__all__ = [
+    "FIELDS",
+    "BatchFile",
+    "Draft",
+    "DraftFields",
+    "TaskField",
+    "absolute",
+    "anchored",
+    "current_directory",
+    "draft",
+    "starting_directory",
+]
 
 _PROMPT_LENGTH = 1_000_000
 
@@ -140,8 +151,33 @@ def draft(values: Mapping[str, object]) -> Draft:
         raise UsageError(found.text.replace('"', "", 2), found.fix) from error
 
 
-def anchored(draft: Draft, here: Path) -> Draft:
-    """Return the draft with an absolute path as its repository, so that any process can use it. here: the caller's directory."""
+def anchored(draft: Draft) -> Draft:
+    """Return the draft with an absolute path as its repository, so that any process can use it. Raises UsageError."""
     if draft.repo is not None and looks_like_url(draft.repo):
         return draft
-    return draft.model_copy(update={"repo": str(here / Path(draft.repo or ".").expanduser())})
+    try:
+        path = Path(draft.repo or ".").expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{draft.repo} names the home directory of a user that does not exist", "give the full path") from error
+    return draft.model_copy(update={"repo": str(absolute(path))})
+
+
+def absolute(path: Path) -> Path:
+    """Return a path from the current directory as one that any process can use. Raises UsageError."""
+    return path if path.is_absolute() else current_directory() / path
+
+
+def current_directory() -> Path:
+    """Return the current directory. Raises UsageError when it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current directory no longer exists", "cd to one that does, or give full paths") from error
+
+
+def starting_directory() -> Path:
+    """Return the current directory, or the root when it was removed: a place to begin from where none has to be."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")

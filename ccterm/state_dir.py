@@ -146,7 +146,12 @@ class StateDir:
     """The paths in a state directory; touches the disk only in `prepare`."""
 
     def __init__(self, path: Path, storage: Storage | None = None) -> None:
-        self.path = path.expanduser().absolute()
+        try:
+            self.path = path.expanduser().absolute()
+        except FileNotFoundError as error:
+            raise StateError(
+                f"the state directory {path} is relative, and the current directory no longer exists", "give a full path"
+            ) from error
         self.storage = storage or Storage()
         """What is written in it, and must not be lost, is written with this."""
         self.db = self.path / "ccterm.db"

@@ -77,7 +77,8 @@ def read_request() -> dict[str, Any]:  # Any: JSON, typed by each program as its
 def carry_out(program: Callable[[Frames, Any], Mapping[str, object]]) -> None:
     """Run a program from its request to its last frame: `def main() -> None: carry_out(commit)`.
 
-    An uncaught exception becomes the report {ok: False, reason: "internal", detail: its type and first line}.
+    An uncaught exception becomes the report {ok: False, reason: "internal", detail: its type and first line}; one of the system has the
+    reason of `reason_of_system`.
     """
     carry_out_with(Frames(), program)
 
@@ -89,7 +90,10 @@ def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]])
     except Exception as error:  # noqa: BLE001 - last resort: the host must get a report
         import traceback  # deferred: every step would wait for it
 
+        from ccterm.git.errors import reason_of_system
+
         traceback.print_exc()
-        report = {"ok": False, "reason": "internal", "detail": f"{type(error).__name__}: {error}".split("\n")[0]}
+        reason = reason_of_system(error) if isinstance(error, OSError) else "internal"
+        report = {"ok": False, "reason": reason, "detail": f"{type(error).__name__}: {error}".split("\n")[0]}
     frames.report(report)
     frames.end()

@@ -6,13 +6,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
+from ccterm.cli.streams import OutputError, ReaderGone, give_up_stdout
 from ccterm.errors import StateError
 from ccterm.models import Run, State
 from ccterm.state_dir import LOG, StateDir, private_file
@@ -27,12 +28,21 @@ LOG_CAP = 4 * 1024 * 1024
 
 
 def carry_out(work: Coroutine[None, None, T], *, all_progress: bool = False) -> T:
-    """Run a command's coroutine to its end."""
+    """Run a command's coroutine to its end. What it works with is named by full paths: a current directory that was removed is left."""
+    leave_removed_directory()
     log_to(state_dir().path)
     print_progress(everything=all_progress)
     start_collecting()
     keep_switch_from_children()
     return asyncio.run(work)
+
+
+def leave_removed_directory() -> None:
+    """Go to the root if the current directory was removed: programs such as git start in none that does not exist."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/")
 
 
 def state_dir() -> StateDir:
@@ -71,7 +81,7 @@ def print_json(value: object) -> None:
     print_data(json.dumps(value, ensure_ascii=False))
 
 
-def print_runs(runs: Iterable[Run]) -> None:
+def print_runs(runs: Sequence[Run]) -> None:
     """Print run documents one per line, as the last lines of an event stream."""
     for run in runs:
         print_json({"kind": "run", **run.document()})
@@ -134,7 +144,20 @@ def log_to(directory: Path) -> None:
     root.handlers[:] = [_LogFile(directory / LOG)]
 
 
-def code_for(runs: Iterable[Run]) -> ExitCode:
+def code_for(runs: Sequence[Run], show: Callable[[Sequence[Run]], None]) -> ExitCode:
+    """Print runs with `show` and return their exit code: what became of the runs counts, even if it could not be printed."""
+    code = _shared_code(runs)
+    try:
+        show(runs)
+    except OutputError as error:
+        give_up_stdout()
+        if not isinstance(error, ReaderGone):
+            print_note(f"ccterm: {error}")
+            code = code or ExitCode.FAILED
+    return code
+
+
+def _shared_code(runs: Sequence[Run]) -> ExitCode:
     """Return the exit code of runs together: 130 when the user cancelled, else the one code that all failures share, else 1."""
     codes = {_code(run) for run in runs} - {ExitCode.OK}
     if ExitCode.CANCELLED in codes:

@@ -2,28 +2,58 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 from ccterm import causes
 from ccterm.causes import ExitCode
+from ccterm.cli.streams import ReaderGone
 from ccterm.errors import CctermError, PreflightError, StateError, StepError, TaskFileError, UsageError
+from ccterm.machine_errors import machine_error
 
 _log = logging.getLogger(__name__)
 
 
 def explain(error: BaseException) -> ExitCode:
-    """Print what happened and return the exit code."""
+    """Print what happened and return the exit code. Of a group the first defect counts, or else the first error."""
+    error = _one_of(error)
     if isinstance(error, KeyboardInterrupt):
         _print("cancelled")
         return ExitCode.CANCELLED
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # the reader of our stdout went away: nobody wants to know
+    if isinstance(error, ReaderGone):
         return ExitCode.OK
     if isinstance(error, CctermError):
         _print(str(error))
         return code_of(error)
-    _log.error("defect", exc_info=error)
+    if found := machine_error(error):
+        _print(f"{_words(error)}; {found.fix}")
+        return ExitCode.FAILED
+    _record(error)
     _print(f"{type(error).__name__}: {error}; this is a bug in ccterm, please report it")
     return ExitCode.FAILED
+
+
+def _one_of(error: BaseException) -> BaseException:
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    members = [_one_of(member) for member in error.exceptions]
+    return next((each for each in members if not isinstance(each, CctermError) and not machine_error(each)), members[0])
+
+
+def _words(error: BaseException) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+
+
+def _record(error: BaseException) -> None:
+    """Write a defect with its traceback to the log, where there is one."""
+    if not logging.getLogger().handlers:  # it ended before its command set the log up
+        from ccterm.cli.console import log_to, state_dir
+
+        with suppress(CctermError, OSError, RuntimeError):
+            log_to(state_dir().path)
+    if logging.getLogger().handlers:
+        _log.error("defect", exc_info=error)
 
 
 def _print(text: str) -> None:

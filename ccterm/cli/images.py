@@ -1,12 +1,12 @@
 """`ccterm image`: build, list and remove the images that boxes are made of."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
 from ccterm.daemon.machine import ThisMachine
+from ccterm.draft import current_directory
 from ccterm.errors import UsageError
 from ccterm.executors.dagger.image_store import ImageRecord
 from ccterm.models import ImageChoice
@@ -25,7 +25,7 @@ def build_image(repo: str | None, *, again: bool, as_json: bool) -> ExitCode:
 
 def _choice(repo: str) -> ImageChoice:
     settings = load_settings(None, environment())
-    return settings.for_repo(find_origin(repo, environment(), Path.cwd()).remote.url_key).image_choice()
+    return settings.for_repo(find_origin(repo, environment(), current_directory()).remote.url_key).image_choice()
 
 
 def show_images(*, as_json: bool) -> ExitCode:

@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+from ccterm.cli.streams import give_up_stdout, guard_streams
+
 SWITCH = "PYDANTIC_DISABLE_PLUGINS"
 _INHERITED = os.environ.get(SWITCH)
 
@@ -12,12 +14,18 @@ def main() -> None:
     """Run ccterm; every expected error is one sentence on stderr and an exit code."""
     gc.disable()  # what start-up creates stays; `start_collecting` goes on without looking through it
     disable_pydantic_plugins()
+    guard_streams()
     try:
-        _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
+        try:
+            _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
+        finally:
+            sys.stdout.flush()  # now, while a failure can still be told: at the end of the process it would be a traceback
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the entry point: an unforeseen error becomes one line here
         from ccterm.cli.errors import explain  # deferred: most commands end without
 
-        sys.exit(explain(error))
+        code = explain(error)
+        give_up_stdout()
+        sys.exit(code)
 
 
 def start_collecting() -> None:

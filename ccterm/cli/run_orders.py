@@ -9,6 +9,7 @@ from ccterm import render
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json, print_note, print_runs, state_dir
 from ccterm.cli.run_tasks import follow_all
+from ccterm.draft import absolute
 from ccterm.errors import UsageError
 from ccterm.events import Steered
 from ccterm.models import Allowances, Run, RunId
@@ -107,12 +108,12 @@ def retry_run(ref: str, *, as_json: bool) -> ExitCode:
                 await follow_all(service, [fresh], as_json=as_json)
             return await service.find(fresh.id)
 
-    run = carry_out(work())
-    if as_json:
-        print_runs([run])
-    else:
+    return code_for([carry_out(work())], print_runs if as_json else _print_ended)
+
+
+def _print_ended(runs: Sequence[Run]) -> None:
+    for run in runs:
         print_data(f"{render.sign(run)} {run.id}  {run.task.target}  {render.outcome(run)}")
-    return code_for([run])
 
 
 def push_run(ref: str, allow: Allowances, *, as_json: bool) -> ExitCode:
@@ -149,8 +150,9 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
     async def work() -> tuple[Run, str]:
         async with opened_service() as service:
             run = await service.find(ref)
-            return run, await service.fetch(run.id, repo, worktree)
+            return run, await service.fetch(run.id, into, checked_out)
 
+    into, checked_out = absolute(repo), worktree and absolute(worktree)
     run, fetched = carry_out(work())
     if as_json:
         print_json({"run": run.id, "ref": fetched, "commit": run.commit, "worktree": str(worktree) if worktree else None})
@@ -162,7 +164,7 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
 
 def trust_files(path: Path, *, as_json: bool) -> ExitCode:
     """Trust a batch file, or what of a working copy runs something here or hands something out, as it is now."""
-    trusted = trust_path(path, Trust(state_dir().prepare().path))
+    trusted = trust_path(absolute(path), Trust(state_dir().prepare().path))
     if as_json:
         print_json({"trusted": [str(each) for each in trusted.paths], "refused": list(trusted.reasons)})
         return ExitCode.OK

@@ -3,12 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from errno import EBADF
 from pathlib import Path
 
 from ccterm import render
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_note, print_runs
-from ccterm.draft import BatchFile, Draft, draft
+from ccterm.cli.streams import Output
+from ccterm.draft import BatchFile, Draft, anchored, draft
 from ccterm.errors import UsageError
 from ccterm.events import BoxesKept, Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
 from ccterm.models import ExecutionMode, PendingChange, Run
@@ -24,7 +26,7 @@ _MOST_PATHS = 40
 def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, ask: bool = False, as_json: bool) -> ExitCode:
     """Run one task; return the exit code of its cause."""
     asks = _may_ask(ask=ask, yes=bool(fields.get("yes")), branch=bool(fields.get("branch")))
-    return carry_out(_run([draft({"task": _prompt(task, file), **fields})], None, ask=asks, as_json=as_json))
+    return carry_out(_run([anchored(draft({"task": _prompt(task, file), **fields}))], None, ask=asks, as_json=as_json))
 
 
 def run_batch(file: Path, max_concurrent: int | None, execution_mode: str | None, *, as_json: bool) -> ExitCode:
@@ -33,7 +35,7 @@ def run_batch(file: Path, max_concurrent: int | None, execution_mode: str | None
     if execution_mode:
         chosen = {"execution_mode": ExecutionMode(execution_mode)}
         drafts = [given if given.execution_mode else given.model_copy(update=chosen) for given in drafts]
-    return carry_out(_run(drafts, max_concurrent, source=source, as_json=as_json))
+    return carry_out(_run([anchored(given) for given in drafts], max_concurrent, source=source, as_json=as_json))
 
 
 def _prompt(task: str | None, file: Path | None) -> str:
@@ -42,7 +44,8 @@ def _prompt(task: str | None, file: Path | None) -> str:
     try:
         text = file.read_text("utf-8") if file else sys.stdin.read() if task == "-" else task or ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the task cannot be read: {error}", "give a readable UTF-8 file") from error
+        why = "stdin is closed" if isinstance(error, OSError) and error.errno == EBADF else error
+        raise UsageError(f"the task cannot be read: {why}", "give a readable UTF-8 file") from error
     if not text.strip():
         raise UsageError("the task is empty", "say what the agent should do")
     return text
@@ -58,11 +61,7 @@ async def _run(
         ended = [await service.find(run.id) for run in queued]
         if ask:
             ended = [await _ask_and_apply(service, run) for run in ended]
-    if as_json:
-        print_runs(ended)
-    else:
-        _print_ended(ended)
-    return code_for(ended)
+    return code_for(ended, print_runs if as_json else _print_ended)
 
 
 def _print_ended(ended: Sequence[Run]) -> None:
@@ -82,18 +81,21 @@ def _line(run: Run) -> str:
 
 
 async def follow_all(service: Service, runs: Sequence[Run], *, as_json: bool) -> None:
-    """Follow runs to their ends: events as JSON lines on stdout, or on a terminal lines for people on stderr."""
-    progress = _Progress(several=len(runs) > 1)
+    """Follow runs to their ends: events as JSON lines on stdout, or on a terminal lines for people on stderr.
+
+    Runs go on when stdout can no longer be written.
+    """
+    progress, output = _Progress(several=len(runs) > 1), Output(print_data)
     async with asyncio.TaskGroup() as group:
         for run in runs:
-            group.create_task(_follow(service, run, progress, as_json=as_json))
+            group.create_task(_follow(service, run, progress, output if as_json else None))
 
 
-async def _follow(service: Service, run: Run, progress: "_Progress", *, as_json: bool) -> None:
+async def _follow(service: Service, run: Run, progress: "_Progress", output: Output | None) -> None:
     watched = sys.stderr.isatty()
     async for event in service.follow(run.id):
-        if as_json:
-            print_data(to_line(event).decode().rstrip("\n"))
+        if output:
+            output.print(to_line(event).decode().rstrip("\n"))
         elif watched and not isinstance(event, Typing):
             progress.show(run, event)
 

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
-from ccterm.cli.console import log_to, opened_service, state_dir
+from ccterm.cli.console import leave_removed_directory, log_to, opened_service, state_dir
 from ccterm.cli.main import environment, keep_switch_from_children
 from ccterm.cli.tty_guard import guarded
 
@@ -30,6 +30,7 @@ def _show(foreground: bool, parent: int) -> int:
 
     keep_switch_from_children()
     try:
+        leave_removed_directory()
         log_to(state_dir().prepare().path)
         return asyncio.run(_run(foreground, parent))
     except Exception as error:  # noqa: BLE001 - the entry point of this process

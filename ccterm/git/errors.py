@@ -12,7 +12,8 @@ _NOISE = r"hint|warning|remote: (Enumerating|Counting|Compressing|Total|Resolvin
 _PREFIX = r"^(fatal|error): "
 
 _REASONS = (
-    ("disk", r"No space left on device|Disk quota exceeded|disk full"),
+    ("disk", r"(?m)^(?!remote:).*(No space left on device|Disk quota exceeded|disk full)"),
+    ("disk_io", r"(?m)^(?!remote:).*(Input/output error|Read-only file system)"),
     (
         "auth",
         r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|Permission denied \(|terminal prompts disabled",
@@ -30,7 +31,13 @@ _REASONS = (
     ),
 )
 _REDIRECT = r"returned error: 30[12378]"
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK = {
+    errno.ENOSPC: "disk",
+    errno.EDQUOT: "disk",
+    errno.EFBIG: "disk",
+    errno.EIO: "disk_io",
+    errno.EROFS: "disk_io",
+}
 
 
 class GitFault(NamedTuple):
@@ -47,8 +54,8 @@ def fault_of(stderr: str, otherwise: str) -> GitFault:
 
 
 def reason_of_system(error: OSError) -> str:
-    """Return the reason for an OSError: disk or io."""
-    return "disk" if error.errno in _DISK else "io"
+    """Return the reason for an OSError: disk, disk_io or io."""
+    return _DISK.get(error.errno or 0, "io")
 
 
 def detail_of(stderr: str) -> str:

@@ -12,6 +12,7 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
 from ccterm.events import BoxesKept, Started, Synced
 from ccterm.executors.base import Artifact, Boxes, Executor
+from ccterm.machine_errors import machine_error
 from ccterm.models import Allowances, Mode, Run, Salvage, State, Task
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.context import RunContext, WorkContext
@@ -107,8 +108,7 @@ class Pipeline:
 
     async def _end(self, recorder: Recorder, ending: RunEnding) -> Run:
         if recorder.fault:
-            summary = f"the transcript could not be written: {recorder.fault.strerror}; free some space in {self._state.path}"
-            ending = RunEnding(State.FAILED, Cause.INTERNAL, "disk", summary)
+            ending = ending_of(recorder.fault, recorder.run, f"the transcript in {self._state.run(recorder.run.id)} could not be written: ")
         if not uncommitted(recorder.run):
             await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
@@ -201,8 +201,12 @@ class Pipeline:
         return run.model_copy(update={"pushed": recorder.run.pushed, "salvage": delivered, "action": ""})
 
 
-def ending_of(error: Exception, run: Run) -> RunEnding:
-    """Return how a run ends that an error ended."""
+def ending_of(error: Exception, run: Run, doing: str = "") -> RunEnding:
+    """Return how a run ends that an error ended. doing: what failed, when the error does not say it."""
+    if found := machine_error(error):
+        words = str(error.strerror) if isinstance(error, OSError) else str(error)
+        summary = f"{causes.advice(*found).sentence}: {doing}{words}"
+        return RunEnding(State.FAILED, *found, summary)
     match error:
         case StoppedEarly(now=now):
             return RunEnding(State.CANCELLED, summary="cancelled immediately; nothing was kept" if now else "cancelled")

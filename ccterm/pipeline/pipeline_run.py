@@ -18,6 +18,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.events import BoxesKept, Salvaged
 from ccterm.executors.base import Artifact, Boxes
+from ccterm.machine_errors import reported_error
 from ccterm.models import Changes, State
 from ccterm.pipeline import judgement, step_specs
 from ccterm.pipeline.agent_step import AgentStep
@@ -51,7 +52,8 @@ class RunEnding:
         """Return the end of a run whose agent did not end well."""
         if outcome.cancelled:
             return cls(State.CANCELLED, summary=outcome.summary or "cancelled")
-        return cls(State.FAILED, outcome.cause, outcome.reason, outcome.summary)
+        found = reported_error(outcome.reason, outcome.summary) if outcome.cause is Cause.AGENT else None
+        return cls(State.FAILED, *(found or (outcome.cause, outcome.reason)), outcome.summary)
 
 
 class PipelineRun:

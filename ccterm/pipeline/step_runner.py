@@ -14,6 +14,7 @@ from ccterm.errors import StepError, UsageError
 from ccterm.events import StepFinished, StepStarted
 from ccterm.executors.base import Boxes, Step, StepResult
 from ccterm.executors.control import Control
+from ccterm.machine_errors import reported_error
 from ccterm.models import StepName
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.output.sanitise import sanitise
@@ -54,7 +55,7 @@ class StepRunner:
         if not report.get("ok"):
             message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
             self.finished(step.name, result, ok=False, detail=message)
-            raise StepError(_CAUSES[step.name], message, reason=str(report.get("reason") or ""))
+            raise _failure(step.name, str(report.get("reason") or ""), message, output.report)
         self.finished(step.name, result, ok=True, detail=_detail(step.name, report, result))
         return result, _typed(step.name, report, shape)
 
@@ -112,6 +113,14 @@ class StepRunner:
         finally:
             took = round(time.monotonic() - begin, 3)
             self._recorder.emit([StepFinished(step=name, ok=ok, seconds=took, detail=", ".join(details))])
+
+
+def _failure(name: StepName, reason: str, message: str, report: Mapping[str, JsonValue] | None) -> StepError:
+    """Return the error that a step's report, or its program's end without one, amounts to."""
+    words = message if report is None else str(report.get("tail") or "")
+    if found := reported_error(reason, words):
+        return StepError(found.cause, message, reason=found.reason)
+    return StepError(_CAUSES[name], message, reason=reason)
 
 
 def _typed(name: StepName, report: Mapping[str, JsonValue], shape: type[R]) -> R:

@@ -100,7 +100,7 @@ class LocalService(Service):
         return await self._tasks(drafts)
 
     async def _tasks(self, drafts: Sequence[Draft], source: BatchFile | None = None) -> list[Task]:
-        return await asyncio.gather(*(asyncio.to_thread(self._resolve, anchored(draft, Path.cwd()), source) for draft in drafts))
+        return await asyncio.gather(*(asyncio.to_thread(self._resolve, anchored(draft), source) for draft in drafts))
 
     async def _prepare(self, tasks: Sequence[Task]) -> None:
         """Make sure that all tasks can run in their execution mode before any of them is recorded."""

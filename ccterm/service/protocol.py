@@ -157,4 +157,4 @@ class Service(Reader):
 
 def _anchored(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
     """A path in a draft is relative to the caller's directory, which the daemon does not share."""
-    return tuple(anchored(draft, Path.cwd()) for draft in drafts)
+    return tuple(anchored(draft) for draft in drafts)

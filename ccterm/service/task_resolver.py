@@ -8,7 +8,7 @@ from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.sources import source_variables
-from ccterm.draft import BatchFile, Draft
+from ccterm.draft import BatchFile, Draft, starting_directory
 from ccterm.errors import PreflightError, UsageError
 from ccterm.executors.local.environment import left_out
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
@@ -42,7 +42,7 @@ class TaskResolver:
         return self._for_branch(draft, execution_mode) if draft.branch else self._for_working_copy(draft, execution_mode)
 
     def _for_branch(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
-        origin = find_origin(draft.repo or ".", self._environ, Path.cwd())
+        origin = find_origin(draft.repo or ".", self._environ, starting_directory())
         self._refuse_execution_mode(execution_mode, origin.remote, draft.agent or self._settings.agent)
         repo = self._settings.for_repo(origin.remote.url_key)
         project = self._project(origin.root) if origin.root else None
@@ -55,7 +55,7 @@ class TaskResolver:
     def _for_working_copy(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
         if draft.base:
             raise UsageError("without a branch a run starts from the working copy as it is", "leave out --base, or give --branch")
-        copy = find_repository(draft.repo or ".", self._environ, Path.cwd())
+        copy = find_repository(draft.repo or ".", self._environ, starting_directory())
         copy.require_rest()
         self._refuse_execution_mode(execution_mode, None, draft.agent or self._settings.agent)
         repo, project = self._settings.for_repo(copy.key), self._project(copy.root)

@@ -14,6 +14,7 @@ import pytest
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.state_dir import StateDir
+from ccterm.storage import disk_reason
 from ccterm.workspace.apply.changeset import ChangeSet
 from ccterm.workspace.apply.transaction import ApplyTransaction
 from ccterm.workspace.disk import CannotExchange, Disk, exchange
@@ -273,7 +274,7 @@ def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Pat
     for number in range(1, steps(tree, state, wanted) + 1, every):
         for code in (errno.ENOSPC, errno.EIO):
             if why := refused(ApplyTransaction(state, failing(number, code)), tree, wanted):
-                assert (why, digest(tree)) == ("io", before), f"write {number}"
+                assert (why, digest(tree)) == (disk_reason(OSError(code, "")), before), f"write {number}"
                 continue
             hasty(state).recover()  # it failed while cleaning up, after everything was done
             assert digest(tree) == shall, f"write {number}"

@@ -187,7 +187,5 @@ class DaggerBoxes:
             to.mkdir(mode=0o700, parents=True)
             await self._artifacts[artifact.handle].export(str(to))
             to.chmod(0o700)
-        except OSError as error:
-            raise StepError(Cause.ENGINE, f"the work cannot be written to {to}: {error.strerror}", "free some space") from error
-        except dagger.DaggerError as error:
+        except (dagger.DaggerError, OSError) as error:
             raise engine_error("the work was being downloaded", error) from error

@@ -8,6 +8,7 @@ import httpx
 
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
+from ccterm.machine_errors import machine_error, reported_error
 
 T = TypeVar("T")
 GONE = (dagger.TransportError, dagger.ClientConnectionError, httpx.HTTPError, ConnectionError)
@@ -38,7 +39,10 @@ def engine_error(doing: str, error: BaseException) -> StepError:
         return StepError(
             Cause.ENGINE, f"the Dagger engine went away while {doing}", "check that it is running (ccterm check)", reason="gone"
         )
-    return StepError(Cause.ENGINE, f"the Dagger engine failed while {doing}: {first_line(error)}", "ccterm check")
+    message = f"the Dagger engine failed while {doing}: {first_line(error)}"
+    if found := machine_error(error) or reported_error("", str(error)):
+        return StepError(found.cause, message, reason=found.reason)
+    return StepError(Cause.ENGINE, message, "ccterm check")
 
 
 def first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Step
 from ccterm.executors.control import Control
 from ccterm.executors.local.copy import copy_tree
+from ccterm.machine_errors import machine_error
 
 _CACHE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 TMP_PREFIX = "ccterm-box-"
@@ -100,4 +101,7 @@ def _is_directory(path: Path) -> bool:
 
 def box_error(what: str, error: OSError) -> StepError:
     """Return a failure of this machine as the error that ends a run."""
-    return StepError(Cause.ENGINE, f"{what}: {error.strerror or error}", "check the state directory and the free space on its disk")
+    message = f"{what}: {error.strerror or error}"
+    if found := machine_error(error):
+        return StepError(found.cause, message, reason=found.reason)
+    return StepError(Cause.ENGINE, message, "check the state directory", reason="box")

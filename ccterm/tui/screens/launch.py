@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
-from ccterm.draft import FIELDS, Draft
+from ccterm.draft import FIELDS, Draft, starting_directory
 from ccterm.errors import CctermError
 from ccterm.tui.app_base import CctermScreen, Connected, describe_error
 from ccterm.tui.launch_form import AT_ONCE, AT_ONCE_FIELD, ROWS, FormResult, branches_of, examine, split_prompts, suggest_branch, summarise
@@ -68,7 +68,7 @@ class LaunchScreen(CctermScreen):
     def _field(self, name: str) -> Field:
         """Return a field with what was launched last, and with what the settings use while it is empty."""
         settings, last, field = self.ccterm.settings, self.ccterm.memory.now.form, FIELDS.get(name, AT_ONCE_FIELD)
-        first = {"repo": str(Path.cwd()), "execution_mode": str(settings.execution_mode)}
+        first = {"repo": str(starting_directory()), "execution_mode": str(settings.execution_mode)}
         configured = {"agent": settings.agent, "model": settings.model, AT_ONCE: str(settings.max_concurrent)}
         value = next((last[known] for known in (name, *field.also) if known in last), first.get(name, ""))
         return Field(name, field.label, value=value, placeholder=configured.get(name) or field.placeholder)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from ccterm.draft import starting_directory
 from ccterm.models import Mode, Run, RunId, State
 from ccterm.proof import uncommitted, work_kept
 from ccterm.tui.app_base import CctermScreen
@@ -141,7 +142,7 @@ class RunActions(CctermScreen):
     def action_fetch(self) -> None:
         """Ask for a repository and fetch the work into it."""
         run, view = self._run_id(), self.current_run()
-        here = Path(view.run.task.repo) if view and Path(view.run.task.repo).is_dir() else Path.cwd()
+        here = Path(view.run.task.repo) if view and Path(view.run.task.repo).is_dir() else starting_directory()
 
         def fetch(path: str | None) -> None:
             if path:

@@ -18,6 +18,7 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError, StepError, UsageError
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
+from ccterm.machine_errors import machine_error
 from ccterm.models import RunId
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
@@ -107,9 +108,8 @@ class ApplyTransaction:
         except Conflict as conflict:
             raise changed([shown(conflict.path)]) from conflict
         except OSError as error:
-            fix = "nothing was changed; free some space or make it writable, then try again"
             name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-            raise StepError(Cause.CONFLICT, f"{directory} cannot be written: {name}{error.strerror or error}", fix, reason="io") from error
+            raise _unwritten(f"{directory} cannot be written: {name}{error.strerror or error}", "nothing was changed", error) from error
 
     def _plan(self, journal_dir: Path, directory: Path, found: ConflictCheck, undone: Journal | None, history: tuple[str, ...]) -> Journal:
         """Write the journal: from now on the next start undoes a crash. Raises OSError, StateError."""
@@ -149,8 +149,7 @@ class ApplyTransaction:
             foreign = self._roll_back(root, journal_dir, journal)
         except OSError as worse:
             message = f"{journal.root} holds some of the changes, and they cannot be undone: {worse.strerror or worse}"
-            fix = "fix that; the next start of ccterm undoes them"
-            raise StepError(Cause.CONFLICT, message, fix, reason="io") from worse
+            raise _unwritten(message, "the next start of ccterm undoes them", worse) from worse
         if isinstance(error, Conflict) or foreign:
             paths = [shown(error.path)] if isinstance(error, Conflict) else []
             raise changed(list(dict.fromkeys([*paths, *foreign]))) from error
@@ -211,3 +210,10 @@ class ApplyTransaction:
             if journal.phase is Phase.DONE and not journal_dir.name.endswith(UNDO):
                 counts[RunId(journal_dir.name[:ID_LENGTH])] += len(journal.ops)
         return counts
+
+
+def _unwritten(message: str, now: str, error: OSError) -> StepError:
+    """Return what a working copy that cannot be written amounts to. now: how things stand."""
+    if found := machine_error(error):
+        return StepError(found.cause, message, f"{now}; {found.fix}", reason=found.reason)
+    return StepError(Cause.CONFLICT, message, f"{now}; make it writable, then try again", reason="io")

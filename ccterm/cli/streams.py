@@ -1,0 +1,110 @@
+"""The standard streams as they may really be: closed, full, or with a reader that has gone away."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EBADF
+from typing import TYPE_CHECKING
+
+from ccterm.errors import CctermError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_WRONG_WAY = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
+"""How the null device is opened in place of a closed stream: using stdin or stdout still fails, what goes to stderr is dropped."""
+
+
+class OutputError(CctermError):
+    """stdout cannot be written."""
+
+
+class ReaderGone(OutputError):
+    """Whoever read stdout, such as `head`, has gone away: nobody wants to know."""
+
+
+class _Stdout(io.FileIO):
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write. Raises OutputError."""
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError as error:
+            raise ReaderGone("the reader of the output has gone away") from error
+        except OSError as error:
+            why = "stdout is closed" if error.errno == EBADF else error.strerror
+            raise OutputError(f"the output cannot be written: {why}", "send it to where there is room") from error
+
+
+class _Stderr(io.FileIO):
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write, or drop what cannot be written: there is no other place to say it, and the work goes on."""
+        with suppress(OSError):
+            return super().write(data) or 0
+        return len(memoryview(data))
+
+
+class _GuardedText(io.TextIOWrapper):
+    """A standard stream of ours."""
+
+
+def guard_streams() -> None:
+    """Have failures of stdout raise OutputError and those of stderr ignored, and keep the numbers of closed streams from other files.
+
+    A database that got number 1 would be overwritten by the next program that prints.
+    """
+    for number, flags in _WRONG_WAY.items():
+        if not _is_open(number):
+            _open_null(number, flags)
+    if sys.stdin is None:  # closed at the start
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "r", closefd=False)), "utf-8")
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _text(_Stdout(1, "w", closefd=False), sys.stdout)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _text(_Stderr(2, "w", closefd=False), sys.stderr)
+
+
+def give_up_stdout() -> None:
+    """Send what is left for stdout nowhere: flushing it at the end of the process would fail once more, with a traceback."""
+    if isinstance(sys.stdout, _GuardedText):
+        _open_null(1, os.O_WRONLY)
+
+
+class Output:
+    """Prints for as long as stdout can be written: work that is under way goes on without. printing: prints one text."""
+
+    def __init__(self, printing: Callable[[str], None]) -> None:
+        self._printing = printing
+        self._failed = False
+
+    def print(self, text: str) -> None:
+        """Print, unless that failed before."""
+        if not self._failed:
+            try:
+                self._printing(text)
+            except OutputError:
+                self._failed = True
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _open_null(number: int, flags: int) -> None:
+    opened = os.open(os.devnull, flags)
+    if opened == number:
+        os.set_inheritable(number, True)
+    else:
+        os.dup2(opened, number)
+        os.close(opened)
+
+
+def _text(raw: io.FileIO, like: io.TextIOWrapper | None) -> io.TextIOWrapper:
+    """Return a text stream with the encoding of the one whose place it takes."""
+    encoding, errors, lines = (like.encoding, like.errors, like.line_buffering) if like else ("utf-8", "backslashreplace", True)
+    return _GuardedText(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)

@@ -1,0 +1,122 @@
+"""Output that is closed, full, or read by something that goes away; a current directory that is gone: one sentence, never a traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccterm.causes import ExitCode
+from ccterm.cli.errors import explain
+from ccterm.cli.streams import Output, ReaderGone
+from ccterm.errors import UsageError
+from tests.support.core import local, script
+from tests.support.git import files_at, make_repository
+
+FULL = "the output cannot be written: No space left on device"
+CLOSED = "the output cannot be written: stdout is closed"
+
+
+def in_shell(rest: str, *args: str, before: str = "", cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command line with redirections, or a pipe, behind it."""
+    command = f'{before} {sys.executable} -m ccterm "$@" {rest}'
+    return subprocess.run(["sh", "-c", command, "sh", *args], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("args", "rest", "code", "said"),
+    [
+        pytest.param(["--help"], ">/dev/full", 1, FULL, id="help to a full disk"),
+        pytest.param(["runs", "--json"], ">/dev/full", 1, FULL, id="data to a full disk"),
+        pytest.param(["runs", "--json"], ">&-", 1, CLOSED, id="closed stdout"),
+        pytest.param(["run", "-"], "<&-", 2, "the task cannot be read: stdin is closed", id="closed stdin"),
+        pytest.param(["show", "last"], "2>&-", 2, "", id="closed stderr"),
+        pytest.param(["show", "last"], "2>/dev/full", 2, "", id="full stderr"),
+    ],
+)
+def test_a_stream_that_cannot_be_used_is_one_sentence(args: list[str], rest: str, code: int, said: str, state: Path) -> None:
+    done = in_shell(rest, *args)
+    assert done.returncode == code
+    assert done.stderr.startswith(f"ccterm: {said}") if said else not done.stderr
+    assert done.stderr.count("\n") == bool(said)
+
+
+def test_runs_go_on_when_the_reader_of_their_output_goes_away(state: Path, remote: Path) -> None:
+    task = script({"flood": 300, "bytes": 2000}, {"write": "new.txt", "text": "new\n"})
+    done = in_shell("| head -1; exit", *local(remote, "x", task), "--json")
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+    assert files_at(remote, "x")["new.txt"] == b"new\n"
+
+
+def test_runs_go_on_without_room_for_their_output_and_it_is_said(state: Path, remote: Path) -> None:
+    done = in_shell(">/dev/full", *local(remote, "x"))
+    assert (done.returncode, done.stderr.splitlines()[-1].startswith(f"ccterm: {FULL}")) == (1, True)
+    assert "new.txt" in files_at(remote, "x")
+
+
+def test_no_file_gets_the_number_of_a_closed_stream() -> None:
+    program = (
+        "import os, sys; [os.close(n) for n in (0, 1, 2)]; sys.stdin = None\n"
+        "from ccterm.cli.streams import guard_streams; guard_streams()\n"
+        "os._exit(os.open('/dev/null', os.O_RDONLY))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode > 2
+
+
+@pytest.fixture
+def gone(tmp_path: Path) -> str:
+    """Return what makes a shell work in a directory that does not exist."""
+    return f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir ../gone &&"
+
+
+def test_a_removed_current_directory_is_one_sentence(gone: str, state: Path) -> None:
+    done = in_shell("", "run", "x", "--mode", "local", "--agent", "scripted", before=gone)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "ccterm: the current directory no longer exists; cd to one that does, or give full paths\n",
+    )
+
+
+def test_a_removed_current_directory_does_not_matter_where_paths_are_full(gone: str, state: Path, tmp_path: Path) -> None:
+    copy = make_repository(tmp_path / "copy", {"README.md": "hello\n"})
+    task = script({"write": "new.txt", "text": "new\n"})
+    done = in_shell("", "run", task, "--mode", "local", "--agent", "scripted", "--repo", str(copy), "--yes", before=gone)
+    assert (done.returncode, (copy / "new.txt").read_text()) == (0, "new\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        pytest.param(
+            OSError(28, "No space left on device", "/x"), "/x: No space left on device; free some space, then try again", id="full"
+        ),
+        pytest.param(
+            OSError(5, "Input/output error"), "Input/output error; check the disk and its file system, then try again", id="failing"
+        ),
+        pytest.param(OSError(24, "Too many open files"), "Too many open files; raise the limit with ulimit -n, then try again", id="files"),
+        pytest.param(KeyError("x"), "KeyError: 'x'; this is a bug in ccterm, please report it", id="defect"),
+        pytest.param(ExceptionGroup("g", [UsageError("one"), UsageError("two")]), "one", id="group"),
+        pytest.param(
+            ExceptionGroup("g", [UsageError("one"), KeyError("x")]),
+            "KeyError: 'x'; this is a bug in ccterm, please report it",
+            id="defect in a group",
+        ),
+    ],
+)
+def test_a_defect_is_called_one_and_nothing_else_is(error: Exception, said: str, state: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert explain(error) in (ExitCode.FAILED, ExitCode.USAGE)
+    assert capfd.readouterr().err == f"ccterm: {said}\n"
+
+
+def test_what_cannot_be_printed_does_not_end_what_is_under_way() -> None:
+    printed = list[str]()
+
+    def printing(text: str) -> None:
+        if printed:
+            raise ReaderGone("gone")
+        printed.append(text)
+
+    output = Output(printing)
+    for text in ("one", "two", "three"):
+        output.print(text)
+    assert printed == ["one"]
