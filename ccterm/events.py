@@ -46,6 +46,8 @@ class Held(Fact):
 
     kind: Literal["held"] = "held"
     reason: str
+    turn: bool = False
+    """It merely waits for its turn, and counts as queued."""
 
 
 class Started(Fact):

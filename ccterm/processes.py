@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import sys
@@ -16,6 +17,8 @@ from ccterm.models import Value
 if TYPE_CHECKING:
     import subprocess
 
+DESCRIPTORS = 4096
+"""How many files a process that carries runs out may have open, where the system lets it: enough for 500 runs at once."""
 PIPE_BYTES = 16 * 1024
 """What every system's pipes hold."""
 
@@ -196,3 +199,17 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for a group that is dead already
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def raise_descriptor_limit(wanted: int = DESCRIPTORS) -> int:
+    """Let this process open up to `wanted` files, or as many as it may; return how many that are. Its children inherit the limit.
+
+    Terminals of macOS start with 256, and no process can go beyond its hard limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else soft

@@ -38,8 +38,8 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
     """Return the fields of the document that an event changes."""
     changes: dict[str, object] = {}
     match event:
-        case Held(reason=reason):
-            changes = {"held": reason or None}
+        case Held(reason=reason, turn=turn):
+            changes = {"held": None if turn else reason or None}
         case Started(at=at):
             changes = {"state": State.RUNNING, "held": None, "started": at}
         case StepFinished(step=step, ok=ok, seconds=seconds, detail=detail):

@@ -83,8 +83,8 @@ def _returned(text: str, *, ok: bool) -> list[str]:
 def _state_lines(event: Event) -> list[str]:
     found: list[str] = []
     match event:
-        case Held(reason=reason):
-            found = [f"‖ held: {reason}" if reason else "○ no longer held"]
+        case Held(reason=reason, turn=turn):
+            found = [f"○ queued: {reason}" if turn else f"‖ held: {reason}" if reason else "○ no longer held"]
         case Started():
             found = ["● started"]
         case StepStarted(step="agent"):

@@ -123,3 +123,14 @@ async def test_a_cancelled_command_is_killed_with_its_children(tmp_path: Path) -
         await task
     left = ProcessMark.of(int(note.read_text()))
     wait_until(lambda: left is None or not left.alive)
+
+
+@pytest.mark.parametrize(("soft", "hard", "wanted", "left"), [(64, 128, 100, 100), (64, 80, 100, 80), (120, 128, 100, 120)])
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may(soft: int, hard: int, wanted: int, left: int) -> None:
+    program = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        f"from ccterm.processes import raise_descriptor_limit; print(raise_descriptor_limit({wanted}))\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(left)] * 2

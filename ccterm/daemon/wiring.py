@@ -23,7 +23,8 @@ from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.preflight import core_checks
-from ccterm.service.gates import BusyGate, CapacityGate, ExecutorGate, Gate, UnderWay
+from ccterm.processes import raise_descriptor_limit
+from ccterm.service.gates import BusyGate, CapacityGate, DescriptorGate, ExecutorGate, Gate, RepositoryGate, RoomGate, UnderWay
 from ccterm.service.local import LocalService
 from ccterm.service.scheduler import StartupLimit
 from ccterm.service.task_resolver import TaskResolver
@@ -87,8 +88,14 @@ async def _pipelines(
 
 def _gates(under_way: UnderWay, executors: Mapping[ExecutionMode, Executor], settings: Settings) -> Sequence[Gate]:
     """Return the gates, the one whose reason says most first."""
-    of_executors = [ExecutorGate(under_way, mode, executor) for mode, executor in executors.items()]
-    return [BusyGate(under_way), *of_executors, CapacityGate(under_way, settings.max_concurrent)]
+    return [
+        BusyGate(under_way),
+        *(ExecutorGate(mode, executor) for mode, executor in executors.items()),
+        *(RoomGate(under_way, mode, executor) for mode, executor in executors.items()),
+        RepositoryGate(under_way, lambda key: settings.for_repo(key).max_concurrent),
+        CapacityGate(under_way, settings.max_concurrent),
+        DescriptorGate(under_way, raise_descriptor_limit()),
+    ]
 
 
 def _agents(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Agent]:

@@ -4,7 +4,8 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import ClassVar, Protocol
 
 from ccterm.models import BatchId, ExecutionMode, Run, RunId
 
@@ -31,6 +32,7 @@ class UnderWay:
         self._on: dict[Key, RunId] = {}
         self._batches: Counter[BatchId] = Counter()
         self._modes: Counter[ExecutionMode] = Counter()
+        self._remotes: Counter[str] = Counter()
         self.widest = 0
         """The largest `at_once` of the batches under way."""
 
@@ -51,6 +53,7 @@ class UnderWay:
     def _count(self, entry: QueueEntry, by: int) -> None:
         self._batches[entry.batch] += by
         self._modes[entry.execution_mode] += by
+        self._remotes[entry.key[0]] += by
         self.widest = max((live.at_once or 0 for live in self._entries.values()), default=0)
 
     def on(self, key: Key) -> RunId | None:
@@ -61,6 +64,10 @@ class UnderWay:
         """Return how many runs of a batch are under way."""
         return self._batches[batch]
 
+    def on_remote(self, key: str) -> int:
+        """Return how many runs are under way on a remote, by its key."""
+        return self._remotes[key]
+
     def in_mode(self, mode: ExecutionMode) -> int:
         """Return how many runs are under way in an execution mode."""
         return self._modes[mode]
@@ -68,6 +75,9 @@ class UnderWay:
 
 class Gate(Protocol):
     """One reason for which a queued run may have to wait. Gates inherit from it: most need no signal and no hook."""
+
+    turn: ClassVar[bool] = False
+    """Whether runs merely wait for their turn: they are shown as queued, not as held."""
 
     @abstractmethod
     def reason(self, entry: QueueEntry) -> str:
@@ -85,6 +95,8 @@ class Gate(Protocol):
 class CapacityGate(Gate):
     """Limits how many runs go at once. A batch may have a limit of its own, below or above the pool's."""
 
+    turn = True
+
     def __init__(self, under_way: UnderWay, limit: int) -> None:
         self._under_way = under_way
         self._limit = limit
@@ -95,6 +107,51 @@ class CapacityGate(Gate):
         if entry.at_once is not None:
             room = room and self._under_way.of_batch(entry.batch) < entry.at_once
         return "" if room else "waiting for a free slot"
+
+
+DESCRIPTORS_A_RUN = 8
+"""Files, pipes and sockets that a run keeps open in this process: six were counted, and steps need more for moments."""
+DESCRIPTORS_AT_LEAST = 64
+"""What this process needs for everything else: the store, the socket, connections, and threads that run git."""
+
+
+def descriptors_for(runs: int) -> int:
+    """Return the limit of open files that so many runs at once need."""
+    return DESCRIPTORS_AT_LEAST + runs * DESCRIPTORS_A_RUN
+
+
+class DescriptorGate(Gate):
+    """Lets only so many runs go at once as this process may have files open for; one always goes. limit: files that may be open."""
+
+    turn = True
+
+    def __init__(self, under_way: UnderWay, limit: int) -> None:
+        self._under_way = under_way
+        self._fit = max(1, (limit - DESCRIPTORS_AT_LEAST) // DESCRIPTORS_A_RUN)
+        self._limit = limit
+
+    def reason(self, entry: QueueEntry) -> str:  # noqa: ARG002 - it is the same for all
+        """Return how many runs at once the limit allows."""
+        if len(self._under_way) < self._fit:
+            return ""
+        needed = f"40 at once need ulimit -n {descriptors_for(40)}"
+        return f"{self._limit} file descriptors are enough for {self._fit} run{'' if self._fit == 1 else 's'} at once; {needed}"
+
+
+class RepositoryGate(Gate):
+    """Limits how many runs on one remote go at once. limit: returns that of a remote's key; None = any number."""
+
+    turn = True
+
+    def __init__(self, under_way: UnderWay, limit: Callable[[str], int | None]) -> None:
+        self._under_way = under_way
+        self._limit = cache(limit)  # asked at every change, for every queued run
+
+    def reason(self, entry: QueueEntry) -> str:
+        """Return that as many runs as may are under way on the repository."""
+        limit = self._limit(entry.key[0])
+        full = limit is not None and self._under_way.on_remote(entry.key[0]) >= limit
+        return f"waiting for a free slot of the repository (max_concurrent = {limit})" if full else ""
 
 
 class BusyGate(Gate):
@@ -126,7 +183,25 @@ class Availability(Protocol):
 
 
 class ExecutorGate(Gate):
-    """Holds the runs of one execution mode while its executor is away or has as many runs as it takes."""
+    """Holds the runs of one execution mode while its executor is away."""
+
+    def __init__(self, mode: ExecutionMode, executor: Availability) -> None:
+        self._mode = mode
+        self._executor = executor
+
+    def reason(self, entry: QueueEntry) -> str:
+        """Return what is wrong with the executor."""
+        return self._executor.trouble() if entry.execution_mode is self._mode else ""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Pass on the executor's own signal."""
+        self._executor.watch(changed)
+
+
+class RoomGate(Gate):
+    """Lets only as many runs of one execution mode go at once as its executor takes. The signal is that of the `ExecutorGate`."""
+
+    turn = True
 
     def __init__(self, under_way: UnderWay, mode: ExecutionMode, executor: Availability) -> None:
         self._under_way = under_way
@@ -134,13 +209,7 @@ class ExecutorGate(Gate):
         self._executor = executor
 
     def reason(self, entry: QueueEntry) -> str:
-        """Return what is wrong with the executor, or that it is full."""
-        if entry.execution_mode is not self._mode:
-            return ""
-        capacity = self._executor.capacity()
+        """Return that the executor is full."""
+        capacity = self._executor.capacity() if entry.execution_mode is self._mode else None
         full = capacity is not None and self._under_way.in_mode(self._mode) >= capacity
-        return self._executor.trouble() or ("the engine has no room for another run" if full else "")
-
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Pass on the executor's own signal."""
-        self._executor.watch(changed)
+        return "the engine has no room for another run" if full else ""

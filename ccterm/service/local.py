@@ -116,8 +116,8 @@ class LocalService(Service):
         self._active[run.id] = _Active(recorder, control)
         self._scheduler.submit(_entry(run, run.batch or BatchId(run.id), at_once))
 
-    def _note_hold(self, run: RunId, reason: str) -> None:
-        self._active[run].recorder.emit([Held(reason=reason)])
+    def _note_hold(self, run: RunId, reason: str, turn: bool) -> None:
+        self._active[run].recorder.emit([Held(reason=reason, turn=turn)])
 
     async def _carry_out(self, run: RunId) -> Run:
         recorder, control = self._active[run].recorder, self._active[run].control

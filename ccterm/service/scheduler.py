@@ -13,7 +13,7 @@ class Scheduler:
     """Starts queued runs in order, each as soon as no gate holds it; a held run never blocks the ones behind it.
 
     gates: asked in this order; the first reason counts. start: carries out one run to its end and returns it. hold: is told
-    each new reason for which a queued run does not start.
+    each new reason for which a queued run does not start, and whether it merely waits for its turn.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class Scheduler:
         gates: Sequence[Gate],
         *,
         start: Callable[[RunId], Awaitable[Run]],
-        hold: Callable[[RunId, str], None],
+        hold: Callable[[RunId, str, bool], None],
     ) -> None:
         self._under_way = under_way
         self._gates = gates
@@ -100,7 +100,7 @@ class Scheduler:
             return
         for gate in self._gates:
             if reason := gate.reason(entry):
-                self._note_hold(entry.run, reason)
+                self._note_hold(entry.run, reason, turn=gate.turn)
                 return
         del self._queue[entry.run]
         self._reasons.pop(entry.run, None)
@@ -109,10 +109,10 @@ class Scheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _note_hold(self, run: RunId, reason: str) -> None:
+    def _note_hold(self, run: RunId, reason: str, *, turn: bool) -> None:
         if self._reasons.get(run) != reason:
             self._reasons[run] = reason
-            self._hold(run, reason)
+            self._hold(run, reason, turn)
 
     async def _carry_out(self, entry: QueueEntry) -> None:
         try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ccterm.causes import Cause
-from ccterm.events import Event, Finished, Notice, Retrying, Said, Started, Steered, StepFinished, StepStarted, ToolCalled, Waiting
+from ccterm.events import Event, Finished, Held, Notice, Retrying, Said, Started, Steered, StepFinished, StepStarted, ToolCalled, Waiting
 from ccterm.models import Run, State
 from ccterm.record import fold
 
@@ -38,6 +38,8 @@ class RunView:
                 self.step, self.activity = step, ""
             case StepFinished(detail=detail):
                 self.activity = detail
+            case Held(reason=reason, turn=turn):
+                self.activity = reason if turn else ""
             case Started() | Finished():
                 self.step, self.activity = "", ""
             case _:

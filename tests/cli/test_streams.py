@@ -11,7 +11,7 @@ from ccterm.cli.errors import explain
 from ccterm.cli.streams import Output, ReaderGone
 from ccterm.errors import UsageError
 from tests.support.core import local, script
-from tests.support.git import files_at, make_repository
+from tests.support.git import branches, files_at, make_repository
 
 FULL = "the output cannot be written: No space left on device"
 CLOSED = "the output cannot be written: stdout is closed"
@@ -120,3 +120,12 @@ def test_what_cannot_be_printed_does_not_end_what_is_under_way() -> None:
     for text in ("one", "two", "three"):
         output.print(text)
     assert printed == ["one"]
+
+
+def test_with_few_file_descriptors_runs_wait_for_each_other(state: Path, remote: Path, tmp_path: Path) -> None:
+    tasks = "\n".join(f"  - {{prompt: '{script({'write': f'{n}.txt', 'text': 'x'})}', branch: b{n}}}" for n in range(3))
+    (tmp_path / "tasks.yaml").write_text(f"defaults: {{repo: {remote}, mode: local, agent: scripted}}\ntasks:\n{tasks}\n")
+    done = in_shell("", "batch", str(tmp_path / "tasks.yaml"), "--max-concurrent", "3", "--json", before="ulimit -n 64 &&")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "64 file descriptors are enough for 1 run at once; 40 at once need ulimit -n 384" in done.stdout
+    assert branches(remote).keys() >= {"b0", "b1", "b2"}

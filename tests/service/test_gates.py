@@ -5,7 +5,17 @@ from collections.abc import Callable
 import pytest
 
 from ccterm.models import BatchId, ExecutionMode, RunId
-from ccterm.service.gates import BusyGate, CapacityGate, ExecutorGate, QueueEntry, UnderWay
+from ccterm.service.gates import (
+    BusyGate,
+    CapacityGate,
+    DescriptorGate,
+    ExecutorGate,
+    QueueEntry,
+    RepositoryGate,
+    RoomGate,
+    UnderWay,
+    descriptors_for,
+)
 
 
 class Engine:
@@ -75,26 +85,53 @@ def test_a_wide_batch_makes_room_for_others_while_it_is_under_way(under_way: Und
     assert gate.reason(entry("2")) == "waiting for a free slot"
 
 
-def test_runs_of_an_engine_that_is_away_wait_and_those_of_other_modes_do_not(under_way: UnderWay) -> None:
+def test_runs_of_an_engine_that_is_away_wait_and_those_of_other_modes_do_not() -> None:
     engine = Engine()
     engine.gone = "the Dagger engine is gone"
-    gate = ExecutorGate(under_way, ExecutionMode.DAGGER, engine)
+    gate = ExecutorGate(ExecutionMode.DAGGER, engine)
     assert gate.reason(entry("1")) == "the Dagger engine is gone"
     assert gate.reason(entry("1", mode=ExecutionMode.LOCAL)) == ""
 
 
-def test_a_full_engine_holds_the_next_run_and_counts_its_own_alone(under_way: UnderWay) -> None:
+def test_a_full_engine_makes_the_next_run_wait_and_counts_its_own_alone(under_way: UnderWay) -> None:
     engine = Engine()
     engine.room = 1
-    gate = ExecutorGate(under_way, ExecutionMode.DAGGER, engine)
+    gate = RoomGate(under_way, ExecutionMode.DAGGER, engine)
+    assert gate.reason(entry("1", mode=ExecutionMode.LOCAL)) == ""
     under_way.add(entry("local", key=("/copy", ""), mode=ExecutionMode.LOCAL))
     assert gate.reason(entry("1")) == ""
     under_way.add(entry("1"))
     assert gate.reason(entry("2")) == "the engine has no room for another run"
 
 
-def test_an_executors_signal_is_passed_on(under_way: UnderWay) -> None:
+def test_an_executors_signal_is_passed_on() -> None:
     engine, heard = Engine(), list[str]()
-    ExecutorGate(under_way, ExecutionMode.DAGGER, engine).watch(lambda: heard.append("changed"))
+    ExecutorGate(ExecutionMode.DAGGER, engine).watch(lambda: heard.append("changed"))
     engine.changed()
     assert heard == ["changed"]
+
+
+@pytest.mark.parametrize(("limit", "fit"), [pytest.param(20, 1, id="one always goes"), (64, 1), (256, 24), (descriptors_for(40), 40)])
+def test_only_as_many_runs_go_at_once_as_there_are_file_descriptors_for(under_way: UnderWay, limit: int, fit: int) -> None:
+    gate = DescriptorGate(under_way, limit)
+    for number in range(fit):
+        assert gate.reason(entry("new")) == ""
+        under_way.add(entry(str(number), key=("host/repo", str(number))))
+    assert gate.reason(entry("new")).startswith(f"{limit} file descriptors are enough for {fit} run")
+
+
+def test_a_repository_has_a_limit_of_its_own(under_way: UnderWay) -> None:
+    gate = RepositoryGate(under_way, {"host/repo": 1}.get)
+    first = entry("1")
+    under_way.add(entry("2", key=("host/other", "x")))
+    assert gate.reason(first) == ""
+    under_way.add(first)
+    assert gate.reason(entry("3", key=("host/repo", "y"))) == "waiting for a free slot of the repository (max_concurrent = 1)"
+    assert gate.reason(entry("3", key=("host/other", "y"))) == ""
+    under_way.remove(first)
+    assert gate.reason(entry("3", key=("host/repo", "y"))) == ""
+
+
+def test_runs_that_wait_for_their_turn_are_queued_and_others_are_held() -> None:
+    assert [gate.turn for gate in (CapacityGate, DescriptorGate, RepositoryGate, RoomGate)] == [True] * 4
+    assert [gate.turn for gate in (BusyGate, ExecutorGate)] == [False] * 2

@@ -23,7 +23,7 @@ class Floor:
         await self._ends.setdefault(run, asyncio.Event()).wait()
         return Run(id=run, task=Task(prompt="p", repo="/r"), state=State.SUCCEEDED, created=now())
 
-    def hold(self, run: RunId, reason: str) -> None:
+    def hold(self, run: RunId, reason: str, turn: bool) -> None:
         self.holds.append((run, reason))
 
     def end(self, *runs: str) -> None:

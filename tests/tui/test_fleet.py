@@ -53,6 +53,14 @@ async def test_a_held_run_says_why(show: Show, service: FakeService) -> None:
         await wait_for_text(pilot, "held: branch busy", "1 held")
 
 
+async def test_a_run_that_waits_for_its_turn_counts_as_queued(show: Show, service: FakeService) -> None:
+    for number in range(5):
+        start_agent(service, service.add_run(f"feature/{number}"))
+    service.emit(service.add_run("feature/next").id, Held(reason="waiting for a free slot", turn=True))
+    async with show() as pilot:
+        await wait_for_text(pilot, "queued", "waiting for a free slot", "1 queued · 0 held")
+
+
 async def test_the_first_run_has_the_focus_and_numbers_move_it(show: Show, service: FakeService) -> None:
     for name in ("one", "two", "three"):
         start_agent(service, service.add_run(name))

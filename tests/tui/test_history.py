@@ -26,6 +26,14 @@ async def test_past_runs_are_listed_with_their_outcome(show: Show, service: Fake
         await wait_until_gone(pilot, "still/running")
 
 
+async def test_one_run_is_one_run(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await pilot.press("H")
+        await wait_for_text(pilot, "✓ feature/login", "1 run")
+        await wait_until_gone(pilot, "1 runs")
+
+
 async def test_the_first_line_says_what_happened_since_the_user_left(show: Show, service: FakeService, tmp_path: Path) -> None:
     fail(service, service.add_run("long/ago"))
     memory = Memory(tmp_path)

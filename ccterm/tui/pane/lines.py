@@ -179,6 +179,8 @@ def state(event: Event) -> Signed:
     match event:
         case events.Queued(prompt=prompt):
             return ("»", prompt, TextStyle.ACCENT) if prompt else SILENT
+        case events.Held(reason=reason, turn=True):
+            return ("○", f"queued: {reason}", TextStyle.DIM)
         case events.Held(reason=reason):
             return ("‖", f"held: {reason}", TextStyle.WARN) if reason else ("○", "no longer held", TextStyle.DIM)
         case events.StepStarted(step=step):

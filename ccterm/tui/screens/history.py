@@ -91,7 +91,9 @@ class HistoryScreen(RunActions):
     def _show_runs(self) -> None:
         past = list(self.ccterm.past.values())
         left = self.ccterm.memory.now.left
-        self.query_one("#header", SplitLine).show(heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} runs")
+        self.query_one("#header", SplitLine).show(
+            heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} run{'' if len(past) == 1 else 's'}"
+        )
         self.query_one("#since", SplitLine).show(since_left([view.run for view in past], left))
         shown = [view for view in past if matches(view, self.words.split()) and not (self.unreviewed and view.run.reviewed)]
         listed = self.query_one("#past", OptionList)

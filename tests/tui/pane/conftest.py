@@ -21,6 +21,7 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "queued": (events.Queued(target="feature/x", prompt="Add a LICENSE\nplease"), ["» Add a LICENSE", "  please"]),
     "queued without a prompt": (events.Queued(), []),
     "held": (events.Held(reason="branch busy"), ["‖ held: branch busy"]),
+    "waiting for its turn": (events.Held(reason="waiting for a free slot", turn=True), ["○ queued: waiting for a free slot"]),
     "no longer held": (events.Held(reason=""), ["○ no longer held"]),
     "started": (events.Started(), []),
     "step started": (events.StepStarted(step="setup"), ["● setup"]),
