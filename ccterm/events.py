@@ -213,6 +213,8 @@ class Salvaged(Fact):
     commit: str | None
     tree: bool = False
     """Whether it holds the agent's tree, of which a commit can still be made."""
+    checkpoint: datetime | None = None
+    """When the agent's work was as it is kept here; None = at its end."""
 
 
 class BoxesKept(Fact):

@@ -13,7 +13,6 @@ RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
 StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
 
-
 FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
 """Steps, causes, reasons and rules as the first version named them -> their current names."""
 
@@ -225,7 +224,7 @@ class PushedBranch(Value):
 
 
 class Salvage(Value):
-    """Work kept on the host because it was not delivered."""
+    """Work kept on the host because it was not delivered. checkpoint: when it was as it is kept, if the agent went on after that."""
 
     directory: str
     commit: str | None
@@ -233,6 +232,7 @@ class Salvage(Value):
     delivered: bool = False
     tree: bool = False
     """Whether the directory holds the agent's tree, of which a commit can still be made."""
+    checkpoint: datetime | None = None
 
 
 class Sync(Value):

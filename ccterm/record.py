@@ -62,8 +62,8 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
 
 def _kept(event: Event) -> dict[str, object]:
     match event:
-        case Salvaged(directory=directory, commit=commit, tree=tree):
-            return {"salvage": Salvage(directory=directory, commit=commit, tree=tree)}
+        case Salvaged(directory=directory, commit=commit, tree=tree, checkpoint=at):
+            return {"salvage": Salvage(directory=directory, commit=commit, tree=tree, checkpoint=at)}
         case BoxesKept(directory=directory):
             return {"kept_in": directory or None}
         case _:

@@ -57,6 +57,11 @@ def clock(at: datetime | None) -> str:
     return at.astimezone().strftime("%H:%M:%S") if at else ""
 
 
+def moment(at: datetime) -> str:
+    """Return a local date and time of day."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def lines(event: Event) -> list[str]:
     """Return an event as lines of text for people; none when it says nothing new."""
     match event:
@@ -110,6 +115,8 @@ def _end_lines(event: Event) -> list[str]:
             return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, verified"]
         case Synced(files=files):
             return [f"✓ {files} file{'' if files == 1 else 's'} changed in the working copy"]
+        case Salvaged(directory=directory, checkpoint=at) if at:
+            return [f"· work as of {moment(at)} kept in {directory}: the last checkpoint; what the agent did after that is lost"]
         case Salvaged(directory=directory) | BoxesKept(directory=directory) if directory:
             return [f"· work kept in {directory}"]
         case Finished(state=state, cause=cause, reason=reason, summary=summary):
@@ -163,6 +170,7 @@ def run_facts(run: Run) -> list[str]:
         ("changes", change_numbers(run)),
         ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
         ("kept in", kept_in(run)),
+        ("kept as", f"the checkpoint from {moment(run.salvage.checkpoint)}" if run.salvage and run.salvage.checkpoint else ""),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),

@@ -192,6 +192,10 @@ class StateDir:
         """Return the directory that a run's commit is collected in to be judged."""
         return self.run(run) / "work"
 
+    def checkpoint(self, run: RunId) -> Path:
+        """Return the directory of a run's last checkpoint."""
+        return self.run(run) / "checkpoint"
+
     def snapshot(self, run: RunId) -> Path:
         """Return the directory of the snapshot that a testing run started from."""
         return self.run(run) / "snapshot"

@@ -13,6 +13,8 @@ PROGRAMS = {
     "checkout": "checkout.checkout",
     "shell": "shell",
     "supervise": "agent.supervise",
+    "checkpoint": "checkpoint.checkpoint",
+    "changed": "checkpoint.changed",
     "commit": "commit.commit",
     "push": "push",
     "scripted": "scripted.agent",

@@ -47,6 +47,10 @@ class Frames:
         """Emit a note; `what` says which kind."""
         self._emit("note", _inner({"d": text, **fields}))
 
+    def checkpoint(self, number: int, what: str, text: str, *, more: bool = False) -> None:
+        """Emit one line of a checkpoint, or part of one."""
+        self._emit("checkpoint", f'"number":{number},"what":"{what}","d":"{text}"' + (',"part":true' if more else ""))
+
     def report(self, report: Mapping[str, object]) -> None:
         """Emit the program's result."""
         self._emit("report", _inner({"report": report}))

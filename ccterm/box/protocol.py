@@ -12,6 +12,9 @@ from ccterm.git.types import Ssh
 PARENT_WATCH = "CCTERM_PARENT_WATCH"
 """Environment name; "stdin" = the program's stdin is a pipe from the host, and its end means that the host is gone."""
 
+CHECKPOINT_BYTES = 64 * 1024 * 1024
+"""Most that the files of one checkpoint hold together."""
+
 Stream = Literal[1, 2]
 
 
@@ -20,14 +23,20 @@ class Frame(TypedDict):
 
     n: int
     t: float
-    k: Literal["line", "note", "report", "end"]
+    k: Literal["line", "note", "report", "end", "checkpoint"]
     z: NotRequired[int]
     """Of a long frame: bytes between this field and the end of the line. A piece from the middle may be lost in transit."""
     s: NotRequired[Stream]
     d: NotRequired[str]
     part: NotRequired[bool]
     what: NotRequired[str]
-    """Of a note: "text" (default), "steered", "waiting", "stopping"."""
+    """Of a note: "text" (default), "steered", "waiting", "stopping".
+
+    Of a checkpoint, whose d is base64: "segment" (new pieces of files, compressed), "said" (a new line of the conversation), "restart" (the
+    same, of a conversation that is another one than before), "whole" (the last: JSON with at, report and files, which are name -> pieces).
+    """
+    number: NotRequired[int]
+    """Of a checkpoint: which one. One may break off, and the next begin."""
     taken: NotRequired[bool]
     detail: NotRequired[str]
     """Of "steered": why a message was not taken up."""
@@ -123,6 +132,25 @@ class RepositoryConfig(TypedDict):
     """What lets them act, for the user."""
 
 
+class CheckpointRequest(TypedDict):
+    """Make one checkpoint of a working agent. The supervisor completes what the host asked for."""
+
+    commit: "CommitRequest"
+    """tree and out are the supervisor's; clean lies in a directory that the supervisor closes to the agent."""
+    seconds: float
+    """How often one is made while the agent works."""
+    tree: NotRequired[str]
+    home: NotRequired[str]
+    keep: NotRequired[list["Keep"]]
+    user: NotRequired[str | None]
+    mark: NotRequired[str]
+    began: NotRequired[float]
+    """When the agent started, in unix seconds."""
+    number: NotRequired[int]
+    last: NotRequired[int]
+    """The last checkpoint that went out whole; 0 = none."""
+
+
 class SuperviseRequest(TypedDict):
     """Start an agent and supervise it to its end."""
 
@@ -148,6 +176,8 @@ class SuperviseRequest(TypedDict):
     """Name for the tree's branch, set before the agent starts."""
     repository: NotRequired[RepositoryConfig | None]
     """For Claude: its launch line is completed by what of the repository's own configuration may act."""
+    checkpoint: NotRequired[CheckpointRequest | None]
+    """Where nothing of the box outlives the host: what would be lost with it is handed out while the agent works."""
     grace_seconds: NotRequired[float]
     """How long the agent may take to exit after its last result; default 15."""
     termination_seconds: NotRequired[list[float]]
@@ -206,6 +236,8 @@ class CommitRequest(TypedDict):
     max_total_bytes: int
     lfs: NotRequired[bool]
     """Whether the step checkout replaced pointers by LFS files; changes of such files are refused."""
+    sparse: NotRequired[str]
+    """A file that lists, NUL-terminated, the base's paths that the tree lacks because they were not changed. What is there is all work."""
 
 
 class Refusal(TypedDict):

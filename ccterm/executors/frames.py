@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ccterm.box.protocol import Frame
 
-_KINDS = ("line", "note", "report", "end")
+_KINDS = ("line", "note", "report", "end", "checkpoint")
 _SHOWN = 200
 
 

@@ -129,9 +129,10 @@ def copy_cleaned(cleaner: Cleaner, source: Path, to: Path) -> None:
     descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with source.open(encoding="utf-8", errors="replace", newline="\n") as lines, os.fdopen(descriptor, "w", encoding="utf-8") as out:
         for line in lines:
-            out.write(_cleaned(cleaner, line.rstrip("\n")) + "\n")
+            out.write(clean_line(cleaner, line.rstrip("\n")) + "\n")
 
 
-def _cleaned(cleaner: Cleaner, line: str) -> str:
+def clean_line(cleaner: Cleaner, line: str) -> str:
+    """Return a line of a JSON Lines file, cleaned."""
     value = parse_object(line)
     return cleaner.text(line) if value is None else json.dumps(cleaner.value(value, line), ensure_ascii=False, separators=(",", ":"))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -16,10 +15,14 @@ from ccterm.models import ExecutionMode
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.agent_home import keep_conversation
+from ccterm.pipeline.checkpoints import CheckpointReceiver, CheckpointStore
 from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.run_control import RunControl
 from ccterm.pipeline.step_runner import StepRunner
+from ccterm.pipeline.step_specs import CheckpointSource
+from ccterm.pipeline.targets import Checkout
 from ccterm.record import Recorder
+from ccterm.state_dir import StateDir
 from ccterm.workspace.git_dir_watch import steers
 from ccterm.workspace.work import forget
 
@@ -39,27 +42,54 @@ class AgentExit:
 
 
 class AgentStep:
-    """Lets the agent of one run work. run_dir: the run's directory in the state directory."""
+    """Lets the agent of one run work."""
 
     def __init__(
-        self, context: RunContext, steps: StepRunner, boxes: Boxes, recorder: Recorder, control: RunControl, run_dir: Path
+        self, context: RunContext, steps: StepRunner, boxes: Boxes, recorder: Recorder, control: RunControl, state: StateDir
     ) -> None:
         self._context = context
         self._steps = steps
         self._boxes = boxes
         self._recorder = recorder
         self._control = control
-        self._run_dir = run_dir
+        self._run_dir = state.run(recorder.run.id)
+        self._state = state
 
-    async def run(self, tree: Artifact) -> AgentExit:
+    async def run(self, checkout: Checkout) -> AgentExit:
         """Start the agent and wait for its end. Never raises StepError for what the agent did: the outcome says it."""
         task, launch = self._context.work.task, self._context.launch
         parser = launch.agent.parser()
         home = await self._provide_home()
-        step = step_specs.agent(task, launch, tree, self._context.commands, home=home, last_use=not task.verify)
-        async with Control.listen(launch.sockets) as control, launch.startup.starting() as started:
-            result, output = await self._steps.execute(step, control=control, parser=parser, on_line=started)
+        step = step_specs.agent(
+            task,
+            launch,
+            checkout.tree,
+            self._context.commands,
+            home=home,
+            checkpoints=self._checkpoints(checkout),
+            last_use=not task.verify,
+        )
+        store = CheckpointStore(self._state.checkpoint(self._recorder.run.id), self._state.storage)
+        receiver = CheckpointReceiver(store, self._context.work.output.cleaner(), self._complain)
+        try:
+            async with Control.listen(launch.sockets) as control, launch.startup.starting() as started:
+                result, output = await self._steps.execute(
+                    step, control=control, parser=parser, on_line=started, on_checkpoint=receiver.frame
+                )
+        finally:
+            await receiver.close()
         return AgentExit(result, parser, output.report)
+
+    def _checkpoints(self, checkout: Checkout) -> CheckpointSource | None:
+        """Return what checkpoints are made from; None where boxes stay on the disk, as all that they would hold is there anyway."""
+        if self._boxes.directory is not None:
+            return None
+        task, work = self._context.work.task, self._context.work
+        body = step_specs.commit_body("", run=self._recorder.run.id, model=task.model)
+        return CheckpointSource(checkout.clean, work.commit, checkout.base, body, self._context.launch.checkpoint_seconds)
+
+    def _complain(self, text: str) -> None:
+        self._recorder.notice(text, "warn")
 
     async def conclude(self, ended: AgentExit) -> Outcome:
         """Judge and record how the agent ended, keep its conversation, and warn of changes to the user's own git directory.

@@ -105,6 +105,8 @@ class AgentLaunch:
     """A private directory with a short path for the control socket."""
     startup: StartupSlots
     reaches: Reaches = ()
+    checkpoint_seconds: float = 120.0
+    """How often a checkpoint is made of an agent whose box does not outlive the host."""
 
 
 class RunOutput:

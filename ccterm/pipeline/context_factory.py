@@ -126,7 +126,8 @@ class RunContextFactory:
             mcp=self._settings.mcp is not None,
         )
         home = HomeFiles(Path(self._environ.get("HOME", "/")) / ".claude", self._settings.home, self._settings.mcp)
-        return AgentLaunch(agent, agent.command(launch), home, self._sockets, self._startup, reaches)
+        every = self._settings.checkpoint.total_seconds()
+        return AgentLaunch(agent, agent.command(launch), home, self._sockets, self._startup, reaches, every)
 
     def _warn_of_expiry(self, task: Task, login: Login | None, recorder: Recorder) -> None:
         ends = login.expires_at if login and login.value else None

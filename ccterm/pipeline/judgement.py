@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
@@ -11,6 +12,7 @@ from ccterm.events import Judged, StepFinished, StepStarted
 from ccterm.executors.base import Artifact
 from ccterm.models import Allowances, Changes, Run, Verdict
 from ccterm.pipeline.context import WorkContext
+from ccterm.pipeline.reports import CommitResult
 from ccterm.policy import rules
 from ccterm.policy.facts import merge_refusals, read_facts, shaped_paths, write_facts
 from ccterm.policy.rules import PolicyFacts, PolicyLimits
@@ -21,13 +23,26 @@ from ccterm.workspace.work import Refusal, Work
 
 @dataclass(frozen=True)
 class CommittedWork:
-    """What the commit step made of an agent's tree. clean: the git directory with the new commit; work: the commit's files on the host."""
+    """What the commit step made of an agent's tree. work: the commit's files on the host; boxed: the git directory with it, in a box."""
 
     work: Work
-    clean: Artifact
+    boxed: Artifact | None
     base: str | None
     refusals: tuple[Refusal, ...] = ()
     tracked_lines: int | None = None
+
+    @classmethod
+    def read(cls, directory: Path, report: CommitResult, base: str | None, boxed: Artifact | None = None) -> Self:
+        """Read what the step left on the host. Blocks. Raises OSError, ValueError."""
+        changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
+        refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
+        return cls(Work.read(directory, report.commit, changes), boxed, base, refusals, report.tracked_lines)
+
+    @property
+    def clean(self) -> Artifact:
+        """The git directory with the new commit."""
+        assert self.boxed is not None  # what comes from a checkpoint is kept, and delivered later from there
+        return self.boxed
 
 
 @dataclass(frozen=True)

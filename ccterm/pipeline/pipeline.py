@@ -15,6 +15,7 @@ from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.machine_errors import machine_error
 from ccterm.models import Allowances, Mode, Run, Salvage, State, Task
 from ccterm.pipeline import step_specs
+from ccterm.pipeline.checkpoint_recovery import keep_checkpoint, keep_collected
 from ccterm.pipeline.context import RunContext, WorkContext
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.judgement import require_deliverable, scan
@@ -93,6 +94,7 @@ class Pipeline:
             self._note_boxes(boxes, recorder, None)
         elif proof is not None:
             await self._executor.remove_boxes(recorder.run.id, proof)
+            await asyncio.to_thread(forget, self._state.checkpoint(recorder.run.id))
 
     def _note_boxes(self, boxes: Boxes, recorder: Recorder, proof: Proof | None) -> None:
         if proof is None and boxes.directory is not None:
@@ -125,6 +127,8 @@ class Pipeline:
             left = await asyncio.to_thread(self._executor.orphaned_outputs, recorder.run.id)
             if left is not None:
                 await self._recover_boxes(recorder, left)
+            else:
+                await self._recover_without_boxes(recorder)
         except Exception as error:  # noqa: BLE001 - what a lost run left is there at the next attempt, too
             _log.exception("run %s", recorder.run.id)
             recorder.notice(f"what the lost run left could not be committed: {error}", "error")
@@ -140,6 +144,19 @@ class Pipeline:
             else:
                 await self._close(boxes, recorder, None)
 
+    async def _recover_without_boxes(self, recorder: Recorder) -> None:
+        """Keep what reached the host of a run whose boxes went with its daemon: its commit, else its last checkpoint. No engine is asked."""
+        checkpoint = self._state.checkpoint(recorder.run.id)
+        try:
+            if Delivered.of(recorder.run) is None:
+                context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
+                await keep_collected(context, recorder, self._state) or await keep_checkpoint(context, recorder, self._state)
+        except Exception:
+            if checkpoint.exists():
+                recorder.emit([BoxesKept(directory=str(checkpoint))])
+            raise
+        await asyncio.to_thread(forget, checkpoint)
+
     async def _commit(self, recorder: Recorder, boxes: Boxes, left: Mapping[str, Artifact]) -> None:
         """Commit and keep what is left of a run, then remove its boxes. Raises StepError and OSError; the boxes stay then."""
         proof: Proof | None = None
@@ -154,6 +171,10 @@ class Pipeline:
     async def commit(self, recorder: Recorder) -> Run:
         """Make the commit of a run whose tree was kept without one. Raises StepError, OSError and UsageError; everything stays kept then."""
         run = recorder.run
+        if run.kept_in == str(self._state.checkpoint(run.id)):
+            await self._recover_without_boxes(recorder)
+            recorder.emit([BoxesKept(directory="")])
+            return recorder.run
         async with self._opened(recorder) as boxes:
             left = await self._left(run, boxes)
             if step_specs.TREE not in left or step_specs.CLEAN not in left:

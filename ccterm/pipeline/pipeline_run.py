@@ -19,9 +19,10 @@ from ccterm.errors import StepError
 from ccterm.events import BoxesKept, Salvaged
 from ccterm.executors.base import Artifact, Boxes
 from ccterm.machine_errors import reported_error
-from ccterm.models import Changes, State
+from ccterm.models import State
 from ccterm.pipeline import judgement, step_specs
 from ccterm.pipeline.agent_step import AgentStep
+from ccterm.pipeline.checkpoint_recovery import keep_checkpoint
 from ccterm.pipeline.context import CommandEnvironment, RemoteAccess, RunContext, WorkContext
 from ccterm.pipeline.judgement import CommittedWork
 from ccterm.pipeline.reports import CommitResult, ShellResult
@@ -32,7 +33,7 @@ from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
 from ccterm.workspace.salvage import CLEAN, TREE, keep_tree, keep_work
-from ccterm.workspace.work import Work, forget
+from ccterm.workspace.work import forget
 
 _log = logging.getLogger(__name__)
 Left = Callable[[], Mapping[str, Artifact] | None]
@@ -67,7 +68,7 @@ class PipelineRun:
         self._recorder = recorder
         self._control = control
         self._steps = StepRunner(context.output, boxes, recorder, control)
-        self._run_dir = state.run(recorder.run.id)
+        self._state = state
         self._work_dir = state.work(recorder.run.id)
         self._salvage_dir = state.salvage(recorder.run.id)
         self._storage = state.storage
@@ -91,7 +92,7 @@ class PipelineRun:
         await self._recorder.save()
         self._start, self.proof = checkout, None
         try:
-            outcome = await self._run_agent(context, checkout.tree)
+            outcome = await self._run_agent(context, checkout)
             return await self._finish(outcome, checkout, target, context.commands)
         except StoppedEarly as stop:
             if stop.now:
@@ -120,9 +121,9 @@ class PipelineRun:
         result, _ = await self._steps.run(step_specs.setup(task.setup, tree, commands, last_use=not task.verify), ShellResult)
         return result.outputs[step_specs.TREE]
 
-    async def _run_agent(self, context: RunContext, tree: Artifact) -> Outcome:
-        step = AgentStep(context, self._steps, self._boxes, self._recorder, self._control, self._run_dir)
-        ended = await step.run(tree)
+    async def _run_agent(self, context: RunContext, checkout: Checkout) -> Outcome:
+        step = AgentStep(context, self._steps, self._boxes, self._recorder, self._control, self._state)
+        ended = await step.run(checkout)
         self._tree = ended.tree  # before anything else can fail: from here on there is work to keep
         return await step.conclude(ended)
 
@@ -160,11 +161,8 @@ class PipelineRun:
         if report.commit is None and not report.refusals:
             return None
         await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir, last_use=True)
-        changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
-        work = await asyncio.to_thread(Work.read, self._work_dir, report.commit, changes)
-        refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
-        self._committed = CommittedWork(work, result.outputs[step_specs.CLEAN], base, refusals, report.tracked_lines)
-        self._recorder.change(commit=work.commit, changes=work.changes)
+        self._committed = await asyncio.to_thread(CommittedWork.read, self._work_dir, report, base, result.outputs[step_specs.CLEAN])
+        self._recorder.change(commit=report.commit, changes=self._committed.work.changes)
         return self._committed
 
     async def _verify(self, committed: CommittedWork, tree: Artifact, commands: CommandEnvironment) -> None:
@@ -224,7 +222,12 @@ class PipelineRun:
             ):
                 await self.recover(left)
         elif self._start is not None:
-            await self._keep_tree(self._start.clean)
+            try:
+                await self._keep_tree(self._start.clean)
+            except Exception:
+                self.proof = await keep_checkpoint(self._context, self._recorder, self._state)
+                if self.proof is None:
+                    raise
 
     def _note_unkept(self, error: Exception) -> None:
         """Record where work is that could not be kept as it should be: in the boxes, where its commit was collected, or nowhere."""
@@ -233,6 +236,8 @@ class PipelineRun:
         elif self._committed is not None:
             self._recorder.emit([BoxesKept(directory=str(self._work_dir))])
         else:
+            if (checkpoint := self._state.checkpoint(self._recorder.run.id)).exists():
+                self._recorder.emit([BoxesKept(directory=str(checkpoint))])
             self.lost = f"the agent's work could not be taken out of its container: {error}"
             self._recorder.notice(self.lost, "error")
 

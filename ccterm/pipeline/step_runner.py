@@ -12,7 +12,7 @@ from ccterm.box.protocol import Frame
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.events import StepFinished, StepStarted
-from ccterm.executors.base import Boxes, Step, StepResult
+from ccterm.executors.base import Boxes, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.machine_errors import reported_error
 from ccterm.models import StepName
@@ -67,12 +67,16 @@ class StepRunner:
         control: Control | None = None,
         parser: StreamParser | None = None,
         on_line: Callable[[], None] = lambda: None,
+        on_checkpoint: FrameSink = lambda _: None,
     ) -> tuple[StepResult, OutputPipeline]:
-        """Run a step to its end, good or bad. on_line: called for each line of output."""
+        """Run a step to its end, good or bad. on_line: called for each line of output; on_checkpoint: takes frames of checkpoints."""
         self._recorder.emit([StepStarted(step=step.name)])
         output = self._output.pipeline(parser)
 
         def sink(frame: Frame) -> None:
+            if frame["k"] == "checkpoint":  # no output: it never reaches the transcript
+                on_checkpoint(frame)
+                return
             if frame["k"] == "line":
                 on_line()
             elif frame.get("what") == "steered":

@@ -15,6 +15,8 @@ from ccterm.pipeline.reports import ResolveResult
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
 INCLUDE = "include"
+GUARDED = "../private/clean.git"
+"""Where the agent's box has a copy of the clean git directory: beside the box, for the agent owns the box and could rename what is in it."""
 OVERLAID = "laid"
 """A tree with the new commit laid over it. Named differently, so that recovery never mistakes it for the agent's tree."""
 NEUTRAL = "work"
@@ -154,8 +156,30 @@ def _repository(task: Task) -> JsonValue:
     return {"obeyed": task.obeyed_settings, "hint": hint}
 
 
+class CheckpointSource(NamedTuple):
+    """What checkpoints of an agent are made from. clean: the git directory that holds the base; body: of their commits."""
+
+    clean: Artifact
+    options: CommitOptions
+    base: str | None
+    body: str
+    seconds: float
+
+
+def _checkpoint(task: Task, source: CheckpointSource) -> dict[str, JsonValue]:
+    request = _commit_request(task, source.options, base=source.base, body=source.body)
+    return {"commit": {**request, "clean": GUARDED}, "seconds": source.seconds}
+
+
 def agent(
-    task: Task, launch: AgentLaunch, tree: Artifact, environment: CommandEnvironment, *, home: Artifact | None = None, last_use: bool
+    task: Task,
+    launch: AgentLaunch,
+    tree: Artifact,
+    environment: CommandEnvironment,
+    *,
+    home: Artifact | None = None,
+    checkpoints: CheckpointSource | None = None,
+    last_use: bool,
 ) -> Step:
     """Start the agent under its supervisor. home: what its private HOME holds from the start."""
     limits, command = task.limits, launch.command
@@ -175,12 +199,13 @@ def agent(
         "branch": task.branch,
         "keep": [{"glob": keep["glob"], "to": keep["to"]} for keep in command.keep],
         "repository": _repository(task) if command.reads_repository else None,
+        "checkpoint": _checkpoint(task, checkpoints) if checkpoints else None,
     }
     return Step(
         name="agent",
         program="supervise",
         request=request,
-        inputs={TREE: tree, **({HOME: home} if home else {})},
+        inputs={TREE: tree, **({HOME: home} if home else {}), **({GUARDED: checkpoints.clean} if checkpoints else {})},
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),
         outputs=(TREE, SESSION),
         secrets={**environment.secrets_for("agent"), **command.secrets},
@@ -193,7 +218,20 @@ def agent(
 
 def commit(task: Task, tree: Artifact, clean: Artifact, options: CommitOptions, *, base: str | None, body: str) -> Step:
     """Make one commit of the agent's tree."""
-    request: dict[str, JsonValue] = {
+    request = _commit_request(task, options, base=base, body=body)
+    return Step(
+        name="commit",
+        program="commit",
+        request=request,
+        inputs={TREE: tree, CLEAN: clean},
+        last_use=frozenset({TREE}),
+        outputs=(CLEAN, OUT, TREE),
+        timeout=GIT_STEP_TIMEOUT,
+    )
+
+
+def _commit_request(task: Task, options: CommitOptions, *, base: str | None, body: str) -> dict[str, JsonValue]:
+    return {
         "tree": TREE,
         "clean": CLEAN,
         "out": OUT,
@@ -206,15 +244,6 @@ def commit(task: Task, tree: Artifact, clean: Artifact, options: CommitOptions, 
         "max_total_bytes": options.max_total_bytes,
         "lfs": task.checkout.lfs,
     }
-    return Step(
-        name="commit",
-        program="commit",
-        request=request,
-        inputs={TREE: tree, CLEAN: clean},
-        last_use=frozenset({TREE}),
-        outputs=(CLEAN, OUT, TREE),
-        timeout=GIT_STEP_TIMEOUT,
-    )
 
 
 def push(task: Task, access: RemoteAccess, clean: Artifact, *, commit: str, tip: str | None, work: Artifact | None = None) -> Step:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -255,6 +256,8 @@ class Settings(SettingsPart):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     api_key: bool = False
     """Whether ANTHROPIC_API_KEY, which bills the API, is used where there is no other Claude login."""
+    checkpoint: Duration = timedelta(minutes=2)
+    """How often the work of an agent in a container is brought to safety while it goes on; a bare number is minutes."""
     home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")
     """Which parts of ~/.claude are copied into the agent's home."""
     mcp: PlacedPath | None = None

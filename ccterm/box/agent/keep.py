@@ -21,6 +21,16 @@ def keep_files(home: str, wanted: Sequence[Keep]) -> int:
         return sum(_copy(root, path, to) for path, to in found)
 
 
+def read_first(home: str, wanted: Sequence[Keep]) -> bytes:
+    """Return the content of the first regular file that matches, b"" when none does."""
+    with contextlib.suppress(OSError), Root(home) as root:
+        for keep in wanted:
+            for path in _matches(root, keep["glob"].split("/")):
+                with os.fdopen(root.open(path), "rb") as file:
+                    return file.read()
+    return b""
+
+
 def _matches(root: Root, parts: Sequence[str], above: bytes = b"") -> Iterator[bytes]:
     """Yield the paths that match a glob, part by part."""
     with contextlib.suppress(OSError):

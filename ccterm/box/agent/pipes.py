@@ -31,6 +31,11 @@ class QueuedFrames(Frames):
         """Whether too much is queued."""
         return len(self._queue) > BACKLOG
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes are queued."""
+        return len(self._queue)
+
     def _write(self, data: bytes) -> None:
         self._queue += data
 

@@ -4,7 +4,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from ccterm.box.agent.checkpoints import Checkpoints, close_to_the_agent
 from ccterm.box.agent.control import Orders
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
 from ccterm.box.agent.repository import NOTHING, Admission, admit
@@ -20,6 +22,8 @@ HELD_OPEN = 5.0
 ENDING = 60.0
 """Seconds beyond the time limit for an agent that is ending by itself; `Turns.overdue` bounds that too."""
 TICK = 0.5
+CLOCK_STEP = 1.0
+"""Seconds by which the times of files may be behind the clock; a file system steps its own more coarsely."""
 
 _NOTES: dict[StoppedBy, str] = {
     "asked": "stopping the agent",
@@ -34,7 +38,13 @@ class Supervisor:
     """One agent, from start to report."""
 
     def __init__(
-        self, frames: QueuedFrames, request: SuperviseRequest, orders: Orders, agent: child.Child, admission: Admission = NOTHING
+        self,
+        frames: QueuedFrames,
+        request: SuperviseRequest,
+        orders: Orders,
+        agent: child.Child,
+        admission: Admission = NOTHING,
+        began: float = 0.0,
     ) -> None:
         self._frames, self._request, self._orders, self._agent = frames, request, orders, agent
         self._signals = Signals()
@@ -48,9 +58,10 @@ class Supervisor:
             worded=admission.renamed,
         )
         self._outlets = (
-            Outlet(agent.stdout, 1, frames, self._heard(MessageReader(self._turns.hear))),
+            Outlet(agent.stdout, 1, frames, self._heard(MessageReader(self._hear))),
             Outlet(agent.stderr, 2, frames, self._heard()),
         )
+        self._checkpoints = Checkpoints(frames, request, agent, began)
         self._begin = self._last_line = time.monotonic()
         self._wall = self._begin + request["wall_seconds"]
         self._termination = TerminationSequence(agent.process, self._interrupt, agent.mark, request.get("termination_seconds", SECONDS))
@@ -62,18 +73,20 @@ class Supervisor:
     def run(self) -> SuperviseReport:
         """Serve everything until the agent has ended, then clean up."""
         self._turns.begin(self._request["prompt"])
-        sources: list[PollSource] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets]
+        sources: list[PollSource] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets, self._checkpoints]
         while self._agent.process.poll() is None and not self._termination.spent:
             turn(sources, self._pause())
             for order in self._orders.take():
                 self._obey(order)
             self._enforce_limits()
+            self._checkpoints.advance()
             tree.reap(keep=self._agent.process.pid)
         self._clean_up()
         return self._report()
 
     def _pause(self) -> float:
-        moments = [moment for moment in (self._turns.next_moment, self._termination.next_moment) if moment is not None]
+        known = (self._turns.next_moment, self._termination.next_moment, self._checkpoints.next_moment)
+        moments = [moment for moment in known if moment is not None]
         limits = (self._wall, self._last_line + self._request["silence_seconds"])
         return min(TICK, max(0.01, min(*moments, *limits) - time.monotonic()))
 
@@ -118,11 +131,18 @@ class Supervisor:
         self._frames.note(_NOTES[why], what="stopping")
         self._termination.kill()
 
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        self._turns.hear(message)
+        if message.get("type") == "result":
+            self._checkpoints.turn_over(last=not self._inlet.open)
+
     def _interrupt(self) -> None:
         self._turns.interrupt()
         self._turns.end()
 
     def _clean_up(self) -> None:
+        if not self._stopped_by:
+            self._checkpoints.finish()
         left = tree.kill(self._agent.mark)
         if left:
             self._frames.note(f"{len(left)} processes of the agent cannot be killed: {left[:20]}")
@@ -173,11 +193,13 @@ def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseRepor
         return {"ok": False, "reason": "not_executable", "detail": f"the repository's instructions cannot be copied: {error.strerror}"}
     if admission.note:
         frames.note(admission.note)
+    began = time.time() - CLOCK_STEP
     try:
+        close_to_the_agent(request)
         agent = child.start([*request["argv"], *admission.args], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
     except child.StartError as error:
         return {"ok": False, "reason": error.reason, "detail": error.detail}
-    return Supervisor(frames, request, orders, agent, admission).run()
+    return Supervisor(frames, request, orders, agent, admission, began).run()
 
 
 _RENAME = 'git branch -M "$1" || git symbolic-ref HEAD "refs/heads/$1"'

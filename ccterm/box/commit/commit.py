@@ -12,7 +12,7 @@ from ccterm.box.commit.make import Index, commit_tree
 from ccterm.box.commit.rules import CommitRules
 from ccterm.box.commit.subject import own_commit, tidy
 from ccterm.box.commit.submodule_check import SubmoduleCheck
-from ccterm.box.commit.walk import MOST, RefusedPath, TooMany, Walk, ignored_by
+from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk, ignored_by
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import CommitReport, CommitRequest
 from ccterm.git.diff import count_lines
@@ -95,8 +95,7 @@ class CommitStep:
             raise GitError("base", f"the base commit cannot be read: {error.detail}", error.stderr) from error
 
     def _examine(self, base: Base) -> tuple[Delta, list[RefusedPath]]:
-        forced = paths_in_index(self._root, b".git", self._request["clean"], self._notes) - base.entries.keys()
-        found = Walk(self._root, base, except_forced(ignored_by(self._git), forced)).run()
+        found = self._found(base)
         submodules = SubmoduleCheck(self._request["clean"], self._request["tree"], notes=self._notes)
         submodules.check(self._root, base, found)
         delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)
@@ -105,6 +104,15 @@ class CommitStep:
             conversions.settle(delta, lfs=self._request.get("lfs", False))
         refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *rules.refusals(delta)])}
         return delta, sorted(refused.values(), key=lambda refusal: refusal.path)
+
+    def _found(self, base: Base) -> Found:
+        if sparse := self._request.get("sparse"):
+            found = Walk(self._root, base, lambda _: set()).run()
+            with open(sparse, "rb") as file:
+                found.unchanged.update(file.read().split(b"\0")[:-1])
+            return found
+        forced = paths_in_index(self._root, b".git", self._request["clean"], self._notes) - base.entries.keys()
+        return Walk(self._root, base, except_forced(ignored_by(self._git), forced)).run()
 
     def _commit(self, base: Base, delta: Delta, refused: list[RefusedPath]) -> tuple[str | None, list[RefusedPath]]:
         index = Index(self._git, self._root, base)

@@ -43,7 +43,7 @@ class Comparison:
                 self._compare(path, found.nodes[path], delta)
         left_out = {refused.path for refused in delta.refused}
         for path, entry in self._base.entries.items():
-            if path not in found.nodes and entry.mode != GITLINK and not covered(path, left_out):
+            if path not in found.nodes and path not in found.unchanged and entry.mode != GITLINK and not covered(path, left_out):
                 delta.missing.add(path)
         return delta
 

@@ -22,7 +22,11 @@ class SubmoduleCheck:
 
     def check(self, root: Root, base: Base, found: Found, above: bytes = b"") -> None:
         """Refuse what differs from the base. `above` is where `root` is in the tree, with a trailing slash. Raises GitError, OSError."""
-        for relative in sorted(path for path, entry in base.entries.items() if entry.mode == GITLINK and path not in found.submodules):
+        for relative in sorted(
+            path
+            for path, entry in base.entries.items()
+            if entry.mode == GITLINK and path not in found.submodules and path not in found.unchanged
+        ):
             self.notes.append(f"submodule {shown(above + relative)} was removed; the commit keeps it")
         for relative, node in sorted(found.submodules.items()):
             path = above + relative

@@ -34,6 +34,8 @@ class Found:
         self.submodules: dict[bytes, FileNode] = {}
         """What is where the base has a submodule."""
         self.refused: list[RefusedPath] = []
+        self.unchanged: set[bytes] = set()
+        """Paths of the base that are not in the tree because it holds changes alone."""
 
 
 Ignored = Callable[[list[bytes]], set[bytes]]

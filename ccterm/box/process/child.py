@@ -78,7 +78,10 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def start(argv: list[str], *, cwd: str, env: dict[str, str], mark: str, user: str | None = None, stdin: bool = True) -> Child:
-    """Start a child in its own session, with pipes for its output and, if `stdin`, for its input. Raises StartError."""
+    """Start a child in its own session, with pipes for its output and, if `stdin`, for its input. Raises StartError.
+
+    user: a name, or an id in digits.
+    """
     tree.adopt_orphans()
     options = _dropped(user, env) if user and os.getuid() == 0 else {}
     given, pipe = subprocess.PIPE if stdin else subprocess.DEVNULL, subprocess.PIPE
@@ -96,13 +99,13 @@ def start(argv: list[str], *, cwd: str, env: dict[str, str], mark: str, user: st
 def _dropped(user: str, env: dict[str, str]) -> dict[str, Any]:
     """Return the Popen options that run the child as `user`, and put the user's names into its environment."""
     try:
-        entry = pwd.getpwnam(user)
+        entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except KeyError as error:
         raise StartError("not_executable", f"there is no user {user}") from error
     tree.forbid_new_privileges()
-    env |= {"USER": user, "LOGNAME": user}
+    env |= {"USER": entry.pw_name, "LOGNAME": entry.pw_name}
     if env.get("HOME") == os.environ.get("HOME"):
         env["HOME"] = entry.pw_dir  # ours is root's
     else:
         os.chown(env["HOME"], entry.pw_uid, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(user, entry.pw_gid)}
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(entry.pw_name, entry.pw_gid)}

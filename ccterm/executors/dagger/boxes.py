@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -136,7 +137,7 @@ class DaggerBoxes:
         for service in step.services:
             box = box.with_service_binding(service.alias, self._service(service, unique))
         for mount, artifact in step.inputs.items():
-            box = box.with_mounted_directory(f"{BOX}/{mount}", self._artifacts[artifact.handle])
+            box = box.with_mounted_directory(posixpath.normpath(f"{BOX}/{mount}"), self._artifacts[artifact.handle])
         for path, name in self._caches(step).items():
             box = box.with_mounted_cache(path, client.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
         for mount, socket in step.all_sockets(control).items():

@@ -1,0 +1,177 @@
+"""Makes checkpoints of the agent beside the loop that serves it: each in a process of its own, whose lines become frames.
+
+An agent never waits for one: its own output goes first, and all of them together take at most a hundredth of a processor.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import pwd
+import re
+import select
+import time
+from collections.abc import Iterator, Sequence
+
+from ccterm.box.agent.pipes import QueuedFrames
+from ccterm.box.process import child
+from ccterm.box.process.loop import Want, turn
+from ccterm.box.protocol import CheckpointRequest, SuperviseRequest
+
+SHARE = 0.01
+"""Most of one processor that checkpoints may take."""
+FIRST_COST = 0.2
+"""Seconds of processor time that the first one is assumed to take."""
+LONGEST = 120.0
+"""Seconds after which one is given up. The agent can hold up the program that reads its tree."""
+LAST_SECONDS = 5.0
+"""Seconds that the last one may take once the agent has ended."""
+_WAITING = 64 * 1024
+"""Bytes of frames that may wait for the host when a line of a checkpoint joins them: the agent's own lines must not wait for it."""
+_CHUNK = 64 * 1024
+_SHORTEST = 4
+"""Characters of a value that the engine masks, so that a frame with it would be taken for damaged."""
+
+
+class Checkpoints:
+    """The checkpoints of one agent, if the host asked for any. env: that of the agent."""
+
+    def __init__(self, frames: QueuedFrames, request: SuperviseRequest, agent: child.Child, began: float) -> None:
+        self._frames, self._mark = frames, agent.mark
+        self._asked = request.get("checkpoint")
+        self._process: child.Child | None = None
+        self._rest = b""
+        self._started = self._last_start = time.monotonic()
+        self._cost = FIRST_COST
+        self._number = self._last = 0
+        self._again = False
+        if self._asked:
+            self._given: CheckpointRequest = {
+                **self._asked,
+                "tree": request["cwd"],
+                "home": agent.env.get("HOME", "."),
+                "keep": request["keep"],
+                "user": _number_of(request["user"]),
+                "mark": agent.mark,
+                "began": began,
+            }
+            self._seconds = self._asked["seconds"]
+            self._hidden = [value for value in os.environ.values() if len(value) >= _SHORTEST and re.fullmatch("[A-Za-z0-9+/=]+", value)]
+
+    @property
+    def next_moment(self) -> float | None:
+        """When `advance` should be called next, or None."""
+        if not self._asked:
+            return None
+        if self._process:
+            return self._last_start + LONGEST
+        return self._last_start + max(self._seconds, self._cost / SHARE)
+
+    def advance(self) -> None:
+        """Begin one if it is time, and give up one that takes too long."""
+        moment = self.next_moment
+        if moment is None or time.monotonic() < moment:
+            return
+        if self._process:
+            self._give_up()
+        else:
+            self._begin()
+
+    def turn_over(self, *, last: bool) -> None:
+        """Make one now that the agent ended a turn. last: it will exit, and its work be committed, so it is worth while after some time only."""
+        if not self._asked:
+            return
+        if self._process:
+            self._again = not last
+        elif not last or time.monotonic() - self._last_start >= self._cost / SHARE:
+            self._begin()
+
+    def finish(self) -> None:
+        """Let the one that is being made come to its end, the agent being gone."""
+        end = time.monotonic() + LAST_SECONDS
+        self._again = False
+        while self._process and time.monotonic() < end and not self._frames.gone:
+            turn([self._frames, self], 0.5)
+        self._give_up()
+
+    def wants(self) -> Iterator[Want]:
+        """Wait for lines, unless the host is slow."""
+        if self._process and self._frames.waiting <= _WAITING:
+            yield self._process.stdout.fileno(), select.POLLIN, self._pull
+
+    def _begin(self) -> None:
+        assert self._asked
+        self._number += 1
+        self._last_start, self._rest = time.monotonic(), b""
+        path = os.path.join(os.path.dirname(self._given["commit"]["clean"]), "request.json")
+        with open(path, "w", encoding="ascii") as file:
+            json.dump({**self._given, "number": self._number, "last": self._last}, file)
+        env = {name: value for name, value in os.environ.items() if name in ("PATH", "TMPDIR", "HOME")}
+        try:
+            self._process = child.start(["@box", "checkpoint", path], cwd=".", env=env, mark=self._mark, stdin=False)
+            self._process.stderr.close()
+        except child.StartError as error:
+            self._note(error.detail)
+
+    def _pull(self) -> None:
+        assert self._process
+        data = os.read(self._process.stdout.fileno(), _CHUNK)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            what, _, text = line.decode("ascii").partition(" ")
+            self._line(what, text)
+        if not data:
+            self._end()
+
+    def _line(self, what: str, text: str) -> None:
+        if what == "failed":
+            self._note(base64.b64decode(text).decode("utf-8", "replace"))
+            return
+        if what == "whole":
+            self._last = self._number
+            self._cost = float(json.loads(base64.b64decode(text))["seconds"])
+        parts = list(unbroken(text, self._hidden))
+        for part in parts[:-1]:
+            self._frames.checkpoint(self._number, what, part, more=True)
+        self._frames.checkpoint(self._number, what, parts[-1])
+
+    def _end(self) -> None:
+        if self._process:
+            self._process.stdout.close()
+            self._process = None
+        if self._again:
+            self._again = False
+            self._begin()
+
+    def _give_up(self) -> None:
+        if self._process:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.process.pid, 9)
+            self._cost *= 2
+            self._end()
+
+    def _note(self, why: str) -> None:
+        self._cost *= 2
+        self._frames.note(f"no checkpoint could be made: {why}")
+
+
+def close_to_the_agent(request: SuperviseRequest) -> None:
+    """Close the directory of the clean git directory to everybody but this user, before the agent starts. Raises OSError."""
+    if asked := request.get("checkpoint"):
+        os.chmod(os.path.dirname(asked["commit"]["clean"]), 0o700)
+
+
+def unbroken(text: str, hidden: Sequence[str]) -> Iterator[str]:
+    """Yield a text in parts, in none of which one of the hidden values occurs."""
+    found = ((text.find(value), value) for value in hidden)
+    cuts = sorted(at + len(value) // 2 for at, value in found if at >= 0)
+    if not cuts:
+        yield text
+        return
+    yield text[: cuts[0]]
+    yield from unbroken(text[cuts[0] :], hidden)
+
+
+def _number_of(user: str | None) -> str | None:
+    """Return a user's id in digits: the name may be known to this process alone."""
+    return str(pwd.getpwnam(user).pw_uid) if user else None

@@ -1,0 +1,1 @@
+"""Hands out, while an agent works in a container, what would be lost with the container."""

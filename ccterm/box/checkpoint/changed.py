@@ -1,0 +1,197 @@
+"""Sends what of an agent's tree is new: the program that runs as the agent's own user, so that it reads nothing that the agent could not.
+
+Each step down the tree is a descriptor, and no link is followed. Nobody believes what this program says more than the agent itself, which
+could stop it or change what it prints. stdin: a line of JSON with the lengths of two JSON objects, and these: the base (path -> mode and
+object name) and what the last answer ended with. stdout: records, see `Record`.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, NamedTuple
+
+from ccterm.box.commit.compare import covered, raw_name
+from ccterm.box.commit.forced import except_forced, paths_in_index
+from ccterm.box.commit.walk import Walk, ignored_by
+from ccterm.git.git import Git
+from ccterm.git.rooted import FileNode, Root
+from ccterm.git.tree import Base, TreeEntry, parents
+
+_MOST_BELOW = 2000
+"""Most files that are taken of a directory which no commit takes, such as a repository inside the repository."""
+_MOST_OBJECTS = 100_000
+_GIT, _INDEX, _REFS = b".git", b".git/index", (b"HEAD", b"packed-refs", b"refs/")
+
+
+class Record(NamedTuple):
+    """One line, `KIND MODE LENGTH LENGTH`, then so many bytes of path and of content.
+
+    kind: "file" and "link" with new content, "base" for what is as in the base, "same" for what is as the last answer said, "over" for what
+    is too large, "end" with what the next request should bring.
+    """
+
+    kind: str
+    path: bytes = b""
+    mode: int = 0
+    content: bytes = b""
+
+    def write(self, to: IO[bytes]) -> None:
+        """Write it."""
+        to.write(f"{self.kind} {self.mode:o} {len(self.path)} {len(self.content)}\n".encode())
+        to.write(self.path + self.content)
+
+    @classmethod
+    def read(cls, source: IO[bytes], limit: int) -> "Record":
+        """Read the next one, of at most `limit` bytes. Raises ValueError when it is none."""
+        kind, mode, *lengths = source.readline(200).split()
+        path, content = map(int, lengths)
+        if not 0 <= path + content <= limit:
+            raise ValueError("a record is too long")
+        return cls(kind.decode("ascii"), _exactly(source, path), int(mode, 8), _exactly(source, content))
+
+
+def _exactly(source: IO[bytes], length: int) -> bytes:
+    data = source.read(length)
+    if len(data) != length:
+        raise ValueError("a record is incomplete")
+    return data
+
+
+Stamp = list[int]
+"""Inode, size, and times of the last change of content and of anything: a file that has the same stamp as before was not changed."""
+
+
+class StampedRoot(Root):
+    """An agent's tree, with the stamp of everything that was listed."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+        self.stamps: dict[bytes, Stamp] = {}
+
+    def list(self, path: bytes) -> dict[bytes, FileNode]:
+        """Return name -> node of everything in a directory."""
+        found: dict[bytes, FileNode] = {}
+        with os.scandir(self.directory(path)) as entries:
+            for entry in entries:
+                status, name = entry.stat(follow_symlinks=False), os.fsencode(entry.name)
+                found[name] = FileNode(status.st_mode, status.st_size)
+                self.stamps[path + b"/" + name if path else name] = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        return found
+
+
+class Changed:
+    """What changed in a tree since the last answer. began: when the agent did; what is older is not its work. budget: bytes of content."""
+
+    def __init__(self, root: StampedRoot, base: Base, seen: Mapping[bytes, Stamp], *, began: float, budget: int) -> None:
+        self._root, self._base, self._seen, self._budget = root, base, seen, budget
+        self._began = int(began * 1e9)
+
+    def records(self, rules: str) -> Iterator[Record]:
+        """Yield everything that the tree holds, small files first. rules: a git directory, for git to tell what is ignored.
+
+        Raises OSError, TooMany, GitError.
+        """
+        git = Git(rules, work_tree=self._root.path)
+        forced = paths_in_index(self._root, _GIT, rules, []) - self._base.entries.keys()
+        found = Walk(self._root, self._base, except_forced(ignored_by(git), forced)).run()
+        left_out = {refused.path for refused in found.refused}
+        nodes = found.nodes | self._below(_GIT, _MOST_OBJECTS)
+        for path in sorted(left_out):
+            nodes |= self._below(path, _MOST_BELOW)
+        nodes.pop(_INDEX, None)
+        seen: dict[str, Stamp] = {}
+        for path in sorted(nodes, key=lambda path: (nodes[path].size, path)):
+            record = self._record(path, nodes[path])
+            seen[path.decode("latin-1")] = self._root.stamps.get(path, [])
+            yield record
+        for path in self._base.entries:
+            if path in found.submodules or (path not in nodes and covered(path, left_out)):
+                yield Record("base", path)
+        yield Record("end", content=json.dumps(seen).encode())
+
+    def _below(self, top: bytes, most: int) -> dict[bytes, FileNode]:
+        """Return the files of a directory that no commit takes, as far as they can be read."""
+        found: dict[bytes, FileNode] = {}
+        waiting = [top]
+        while waiting and len(found) < most:
+            path = waiting.pop()
+            try:
+                node = self._root.node(path)
+                if node.is_directory:
+                    waiting += [path + b"/" + name for name in sorted(self._root.list(path), reverse=True)]
+                else:
+                    found[path] = node
+            except OSError:
+                continue
+        return found
+
+    def _record(self, path: bytes, node: FileNode) -> Record:
+        stamp, entry = self._root.stamps.get(path, []), self._base.entries.get(path)
+        if stamp and self._seen.get(path) == stamp:
+            return Record("same", path)
+        if not node.git_mode or (stamp and self._is_older(path, stamp)):
+            return Record("base", path)
+        try:
+            if entry and self._equals(path, node, entry):
+                return Record("base", path)
+            if node.is_link:
+                return Record("link", path, node.mode, self._root.link(path))
+            return self._file(path, node)
+        except OSError:
+            return Record("over", path)
+
+    def _is_older(self, path: bytes, stamp: Stamp) -> bool:
+        """Whether a path is as it was when the agent began. A directory that was moved brings old files along."""
+        if path.startswith(_GIT + b"/"):
+            return stamp[3] < self._began and not path[len(_GIT) + 1 :].startswith(_REFS)
+        return all(each[3] < self._began for each in (stamp, *(self._root.stamps.get(above, [0] * 4) for above in parents(path))))
+
+    def _equals(self, path: bytes, node: FileNode, entry: TreeEntry) -> bool:
+        return node.git_mode == entry.mode and raw_name(self._root, self._base, path, node) == entry.sha
+
+    def _file(self, path: bytes, node: FileNode) -> Record:
+        if node.size > self._budget:
+            return Record("over", path)
+        with os.fdopen(self._root.open(path), "rb") as file:
+            content = file.read(self._budget + 1)
+        if len(content) > self._budget:
+            return Record("over", path)
+        self._budget -= len(content)
+        return Record("file", path, node.mode, content)
+
+
+def pack_base(base: Base) -> bytes:
+    """Return a base as this program reads it."""
+    entries = {path.decode("latin-1"): [entry.mode, entry.sha] for path, entry in base.entries.items()}
+    return json.dumps({"tree": base.tree, "entries": entries}).encode()
+
+
+def _unpack_base(text: bytes) -> Base:
+    known = json.loads(text)
+    entries = {path.encode("latin-1"): TreeEntry(*entry) for path, entry in known["entries"].items()}
+    return Base(known["tree"], entries, {above for path in entries for above in parents(path)})
+
+
+def main() -> None:
+    """Run as a program."""
+    source = sys.stdin.buffer
+    request: dict[str, Any] = json.loads(source.readline())
+    base = _unpack_base(source.read(request["base"]))
+    seen = {path.encode("latin-1"): stamp for path, stamp in json.loads(source.read(request["seen"]) or b"{}").items()}
+    rules = tempfile.mkdtemp()  # git wants a repository to tell what is ignored; never the agent's own
+    try:
+        for name in ("objects", "refs"):
+            os.mkdir(os.path.join(rules, name))
+        with open(os.path.join(rules, "HEAD"), "w", encoding="ascii") as head:
+            head.write("ref: refs/heads/none\n")
+        with StampedRoot(request["tree"]) as root:
+            changed = Changed(root, base, seen, began=request["began"], budget=request["budget"])
+            for record in changed.records(rules):
+                record.write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    finally:
+        shutil.rmtree(rules, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""A copy of what an agent changed, in a directory that it cannot reach: the tree that a checkpoint's commit is made of."""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import IO
+
+from ccterm.box.checkpoint.changed import Record
+from ccterm.git.tree import Base
+
+
+class Staging:
+    """The copy, and beside it what is remembered from one checkpoint to the next. place: a directory of ours."""
+
+    def __init__(self, place: str, budget: int) -> None:
+        self.tree = os.path.join(place, "tree")
+        self.unchanged = os.path.join(place, "unchanged")
+        """Lists the base's paths that the copy lacks because they were not changed."""
+        self._seen, self._sizes, self._budget = os.path.join(place, "seen"), os.path.join(place, "sizes"), budget
+        os.makedirs(self.tree, mode=0o700, exist_ok=True)
+        sizes: dict[str, int] = json.loads(_read(self._sizes) or b"{}")
+        self._staged = {path.encode("latin-1"): size for path, size in sizes.items()}
+        """Path -> size of everything in the copy."""
+
+    @property
+    def left(self) -> int:
+        """How many more bytes it takes."""
+        return max(0, self._budget - sum(self._staged.values()))
+
+    @property
+    def seen(self) -> bytes:
+        """What the last answer ended with."""
+        return _read(self._seen)
+
+    def take(self, source: IO[bytes], base: Base) -> bool:
+        """Bring the copy up to date with an answer; return whether that changed anything. Raises ValueError, OSError."""
+        present: set[bytes] = set()
+        changed, seen = False, b""
+        for record in self._records(source):
+            if record.kind == "end":
+                seen = record.content
+                break
+            _require_plain(record.path)
+            present.add(record.path)
+            if record.kind in ("file", "link"):
+                self._put(record)
+                changed = True
+            elif record.kind != "same":
+                changed |= self._drop(record.path)
+        for path in self._staged.keys() - present:
+            changed |= self._drop(path)
+        unchanged = b"".join(path + b"\0" for path in sorted(base.entries) if path in present and path not in self._staged)
+        changed |= unchanged != _read(self.unchanged)
+        _write(self.unchanged, unchanged)
+        _write(self._sizes, json.dumps({path.decode("latin-1"): size for path, size in self._staged.items()}).encode())
+        _write(self._seen, seen)  # last: what it names is in the copy
+        return changed
+
+    def _records(self, source: IO[bytes]) -> Iterator[Record]:
+        while True:
+            yield Record.read(source, 2 * self._budget)
+
+    def _put(self, record: Record) -> None:
+        self._drop(record.path)
+        path = self._place(record.path)
+        if record.kind == "link":
+            os.symlink(record.content, path)
+        else:
+            _write(path, record.content, 0o700 if record.mode & stat.S_IXUSR else 0o600)
+        self._staged[record.path] = len(record.content)
+        if sum(self._staged.values()) > 2 * self._budget:
+            raise ValueError("the agent's tree changed by more than was asked for")
+
+    def _drop(self, path: bytes) -> bool:
+        if self._staged.pop(path, None) is None:
+            return False
+        os.unlink(os.path.join(os.fsencode(self.tree), path))
+        return True
+
+    def _place(self, path: bytes) -> bytes:
+        """Return where a path lies in the copy. What is in the way of it, or of a directory above it, was replaced in the agent's tree."""
+        at, parts = os.fsencode(self.tree), path.split(b"/")
+        for part in parts[:-1]:
+            at = os.path.join(at, part)
+            if os.path.islink(at) or os.path.isfile(at):
+                self._drop(os.path.relpath(at, os.fsencode(self.tree)))
+            if not os.path.isdir(at):
+                os.mkdir(at, 0o700)
+        at = os.path.join(at, parts[-1])
+        if os.path.isdir(at) and not os.path.islink(at):
+            above = path + b"/"
+            for below in [each for each in self._staged if each.startswith(above)]:
+                self._drop(below)
+            shutil.rmtree(at)
+        return at
+
+
+def _require_plain(path: bytes) -> None:
+    if any(part in (b"", b".", b"..") for part in path.split(b"/")) or b"\0" in path:
+        raise ValueError("a record has no path in the tree")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _write(path: str | bytes, content: bytes, mode: int = 0o600) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb") as file:
+        file.write(content)

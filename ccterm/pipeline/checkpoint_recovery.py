@@ -1,0 +1,58 @@
+"""Makes salvage of what reached the host of a run whose boxes are gone. No engine, login or token has to be there for it."""
+
+import asyncio
+
+from ccterm.events import Salvaged
+from ccterm.models import Changes
+from ccterm.pipeline import judgement
+from ccterm.pipeline.checkpoints import CheckpointStore
+from ccterm.pipeline.context import WorkContext
+from ccterm.pipeline.judgement import CommittedWork
+from ccterm.pipeline.reports import CommitResult
+from ccterm.proof import Kept, NothingThere, Proof
+from ccterm.record import Recorder
+from ccterm.state_dir import StateDir
+from ccterm.workspace.salvage import keep_work
+from ccterm.workspace.work import Work, forget
+
+
+async def keep_collected(context: WorkContext, recorder: Recorder, state: StateDir) -> Proof | None:
+    """Put the commit into salvage that a run had made and brought to the host when its daemon died; return None if it had not.
+
+    Raises StepError, OSError and ValueError; the commit stays where it is then.
+    """
+    run, directory = recorder.run, state.work(recorder.run.id)
+    if run.commit is None or not (directory / "work.bundle").exists():
+        return None
+    work = await asyncio.to_thread(Work.read, directory, run.commit, run.changes or Changes())
+    if run.verdict is None:
+        await judgement.judge(CommittedWork(work, None, run.base_sha), context, recorder)
+    proof = await asyncio.to_thread(keep_work, work, state.salvage(run.id), recorder.run, state.storage)
+    recorder.emit([Salvaged(directory=str(state.salvage(run.id)), commit=run.commit)])
+    return proof
+
+
+async def keep_checkpoint(context: WorkContext, recorder: Recorder, state: StateDir) -> Proof | None:
+    """Put the last checkpoint of a run into salvage; return None if there is none.
+
+    Raises StepError, OSError and ValueError; the checkpoint stays where it is then.
+    """
+    run = recorder.run
+    store = CheckpointStore(state.checkpoint(run.id), state.storage)
+    checkpoint = await asyncio.to_thread(store.read)
+    if checkpoint is None:
+        return None
+    report = CommitResult.model_validate(context.output.cleaner().value(checkpoint.report))
+    proof: Proof | None = NothingThere()
+    if report.commit or report.refusals:
+        await asyncio.to_thread(forget, state.work(run.id))
+        await asyncio.to_thread(store.unpack, checkpoint, state.work(run.id))
+        committed = await asyncio.to_thread(CommittedWork.read, state.work(run.id), report, run.base_sha)
+        recorder.change(commit=report.commit, changes=committed.work.changes)
+        await judgement.judge(committed, context, recorder)
+        salvage = state.salvage(run.id)
+        proof = await asyncio.to_thread(keep_work, committed.work, salvage, recorder.run, state.storage) or Kept(salvage)
+        recorder.emit([Salvaged(directory=str(salvage), commit=report.commit, checkpoint=checkpoint.moment)])
+    if checkpoint.conversation:  # a hint for later: the work is kept already
+        await asyncio.to_thread(store.keep_conversation, checkpoint, state.run(run.id) / "session.jsonl")
+    return proof
