@@ -80,6 +80,8 @@ class CommandResult(NamedTuple):
     output: bytes
     cut: bool
     """Whether it printed more than the output holds."""
+    errors: bytes = b""
+    """The beginning of its stderr, where it was wanted apart."""
 
 
 def run_command(
@@ -101,12 +103,21 @@ def run_command(
 
 
 async def run_command_async(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None, seconds: float, limit: int = 64 * 1024, stderr: bool = False
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None,
+    seconds: float,
+    limit: int = 64 * 1024,
+    stderr: bool = False,
+    errors: int = 0,
 ) -> CommandResult:
-    """Do the same without blocking the event loop. On cancellation the process group is killed at once."""
+    """Do the same without blocking the event loop. On cancellation the process group is killed at once.
+
+    errors: how many bytes of stderr are kept apart from the output.
+    """
     import asyncio  # deferred: costs start-up time
 
-    command = _Command(argv, env, seconds, limit, stderr=stderr)
+    command = _Command(argv, env, seconds, limit, stderr=stderr, errors=errors)
     try:
         return await asyncio.to_thread(command.run)
     finally:
@@ -117,9 +128,17 @@ class _Command:
     """One program in a process group of its own."""
 
     def __init__(
-        self, argv: Sequence[str | Path], env: Mapping[str, str] | None, seconds: float, limit: int, *, stderr: bool, stdin: bytes = b""
+        self,
+        argv: Sequence[str | Path],
+        env: Mapping[str, str] | None,
+        seconds: float,
+        limit: int,
+        *,
+        stderr: bool,
+        stdin: bytes = b"",
+        errors: int = 0,
     ) -> None:
-        self._argv, self._env, self._limit, self._stderr, self._stdin = argv, env, limit, stderr, stdin
+        self._argv, self._env, self._limit, self._stderr, self._stdin, self._errors = argv, env, limit, stderr, stdin, errors
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -131,16 +150,16 @@ class _Command:
 
         process = self._start()
         try:
-            output, cut = self._read(process)
+            output, cut, errors = self._read(process)
             code = process.wait(max(0.0, self._deadline - time.monotonic()))
         except (subprocess.TimeoutExpired, TimeoutError):
             raise TimeoutError(f"{self._argv[0]} did not end within {self._seconds:g} s") from None
         finally:
             _kill(process)
             process.wait()
-            if process.stdout:
-                process.stdout.close()  # a grandchild may hold the other end: do not wait for it
-        return CommandResult(code, output, cut)
+            for pipe in filter(None, (process.stdout, process.stderr)):
+                pipe.close()  # a grandchild may hold the other end: do not wait for it
+        return CommandResult(code, output, cut, errors)
 
     def stop(self) -> None:
         """Kill it, or keep it from starting; nothing happens after its end. May be called from another thread."""
@@ -154,7 +173,7 @@ class _Command:
 
         null, pipe = subprocess.DEVNULL, subprocess.PIPE
         out = pipe if self._limit else null
-        err = subprocess.STDOUT if self._stderr else null
+        err = subprocess.STDOUT if self._stderr else pipe if self._errors else null
         with self._lock:
             if self._stopped:
                 raise TimeoutError(f"{self._argv[0]} was stopped before it started")
@@ -167,19 +186,39 @@ class _Command:
                     os.close(given)
             return self._process
 
-    def _read(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, bool]:
-        """Read to the end of the output, and keep its beginning."""
-        if process.stdout is None:
-            return b"", False
-        kept, cut, poller = bytearray(), False, select.poll()
-        poller.register(process.stdout, select.POLLIN)
-        while (left := self._deadline - time.monotonic()) > 0 and poller.poll(left * 1000):
-            if not (block := os.read(process.stdout.fileno(), 64 * 1024)):
-                return bytes(kept), cut
-            room = self._limit - len(kept)
-            kept += block[:room]
-            cut = cut or len(block) > room
-        raise TimeoutError
+    def _read(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, bool, bytes]:
+        """Read stdout and stderr to their ends, and keep the beginning of each."""
+        output, errors = _Beginning(self._limit), _Beginning(self._errors)
+        open_ = {pipe.fileno(): kept for pipe, kept in ((process.stdout, output), (process.stderr, errors)) if pipe}
+        poller = select.poll()
+        for number in open_:
+            poller.register(number, select.POLLIN)
+        while open_:
+            if (left := self._deadline - time.monotonic()) <= 0 or not (ready := poller.poll(left * 1000)):
+                raise TimeoutError
+            for number, _ in ready:
+                if block := os.read(number, 64 * 1024):
+                    open_[number].add(block)
+                else:
+                    poller.unregister(number)
+                    del open_[number]
+        return bytes(output.data), output.cut, bytes(errors.data)
+
+
+class _Beginning:
+    """The first bytes of what comes through a pipe."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.data = bytearray()
+        self.cut = False
+        """Whether more came than is kept."""
+
+    def add(self, block: bytes) -> None:
+        """Take the next bytes."""
+        room = self._limit - len(self.data)
+        self.data += block[:room]
+        self.cut = self.cut or len(block) > room
 
 
 def _pipe_with(data: bytes) -> int:

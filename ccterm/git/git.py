@@ -101,6 +101,10 @@ class Git:
         other.directory = self.directory
         return other
 
+    def command(self, *args: str) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Return git's command line and its whole environment, for a caller that runs programs within bounds of its own."""
+        return [*map(os.fsdecode, self._command), *args], self._env
+
     def run(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,), timeout: float | None = None) -> bytes:
         """Run git and return its stdout. Raises GitError for an exit code that is not in `codes`."""
         return self.answer(*args, stdin=stdin, codes=codes, timeout=timeout)[1]
@@ -118,7 +122,7 @@ class Git:
             raise GitError("network", f"git {_verb(args)} gave no answer within {timeout:g} s") from error
         stderr = done.stderr.decode("utf-8", "replace")
         if codes is not None and done.returncode not in codes:
-            raise _failed(args, done.returncode, stderr)
+            raise git_failed(args, done.returncode, stderr)
         return done.returncode, done.stdout, stderr
 
     def text(self, *args: Arg, stdin: bytes = b"") -> str:
@@ -140,7 +144,7 @@ class Git:
             assert process.stdout
             yield from process.stdout
         if process.returncode:
-            raise _failed(args, process.returncode, "")
+            raise git_failed(args, process.returncode, "")
 
     def succeeds(self, *args: Arg) -> bool:
         """Return whether git exits with 0."""
@@ -151,7 +155,7 @@ class Git:
         command = [*self._command, *args]
         done = subprocess.run(command, env=self._env, input=stdin, stdout=file, stderr=subprocess.PIPE, check=False)
         if done.returncode:
-            raise _failed(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+            raise git_failed(args, done.returncode, done.stderr.decode("utf-8", "replace"))
 
 
 def clean_environment() -> dict[str, str]:
@@ -225,7 +229,8 @@ def _options(settings: Sequence[str]) -> list[Arg]:
     return [word for setting in settings for word in ("-c", setting)]
 
 
-def _failed(args: Sequence[Arg], code: int, stderr: str) -> GitError:
+def git_failed(args: Sequence[Arg], code: int, stderr: str) -> GitError:
+    """Return the error of a git command that ended with a code."""
     fault = fault_of(stderr, f"git {_verb(args)} ended with {code}")
     return GitError(fault.reason, fault.detail, stderr)
 

@@ -12,20 +12,25 @@ from ccterm.git.refs import Ref, parse_refs
 from ccterm.git.types import GIT_HEADER, Ssh
 
 _SLOW = {"http.lowSpeedLimit": "1", "http.lowSpeedTime": "600"}
-_LISTING_SECONDS = 90.0
+LISTING_SECONDS = 90.0
 """How long a remote may take to list its refs."""
 
 
 class Remote:
-    """One remote and everything that is needed to talk to it. Raises GitError(protocol) for an address that may not be used."""
+    """One remote and everything that is needed to talk to it. Raises GitError(protocol) for an address that may not be used.
 
-    def __init__(self, address: str, *, ca: str | None = None, ssh: Ssh | None = None, header: str | None = None) -> None:
+    directory: where certificates and host keys are written for git to read.
+    """
+
+    def __init__(
+        self, address: str, *, ca: str | None = None, ssh: Ssh | None = None, header: str | None = None, directory: str = ""
+    ) -> None:
         self._parts = split_address(address)
         self._authority = _checked(address, self._parts)
         self.protocol = self._parts.scheme or "file"
         self.url = address if self._parts.scheme else os.path.abspath(address)
-        self._config = _http(self.url, ca, header) if self.protocol in ("http", "https") else {}
-        self._env = {"GIT_ALLOW_PROTOCOL": self.protocol, **_ssh(ssh, self.protocol)}
+        self._config = _http(self.url, ca, header, directory) if self.protocol in ("http", "https") else {}
+        self._env = {"GIT_ALLOW_PROTOCOL": self.protocol, **_ssh(ssh, self.protocol, directory)}
         self._access = (ca, ssh)
 
     @classmethod
@@ -47,13 +52,14 @@ class Remote:
         config = {**self._config, **(more or {})}
         return {**self._env, **as_environment(config)}
 
-    def refs(self, *patterns: str, symref: bool = False) -> Iterator[Ref]:
-        """Ask the remote for its refs, by default for all.
+    @property
+    def listing(self) -> Sequence[str]:
+        """The git command that lists all refs; a symbolic one comes first with "ref: NAME" in place of an object name."""
+        return ("ls-remote", "--symref", "--", self.url)
 
-        symref: a symbolic ref comes first with "ref: NAME" in place of an object name. Raises GitError.
-        """
-        options = ["--symref"] if symref else []
-        return parse_refs(self.git().run("ls-remote", *options, "--", self.url, *patterns, timeout=_LISTING_SECONDS))
+    def refs(self, *patterns: str) -> Iterator[Ref]:
+        """Ask the remote for the refs that match. Raises GitError."""
+        return parse_refs(self.git().run("ls-remote", "--", self.url, *patterns, timeout=LISTING_SECONDS))
 
     @property
     def path(self) -> str:
@@ -123,10 +129,10 @@ def _is_near(host: str) -> bool:
     return is_loopback(host) or not {".", ":"} & set(host)
 
 
-def _http(url: str, ca: str | None, header: str | None) -> dict[str, str]:
+def _http(url: str, ca: str | None, header: str | None, directory: str) -> dict[str, str]:
     config = dict(_SLOW)
     if ca:
-        config["http.sslCAInfo"] = _write("remote-ca.pem", ca)
+        config["http.sslCAInfo"] = _write(directory, "remote-ca.pem", ca)
     elif os.environ.get("SSL_CERT_FILE"):
         config["http.sslCAInfo"] = os.environ["SSL_CERT_FILE"]
     if header:
@@ -134,18 +140,22 @@ def _http(url: str, ca: str | None, header: str | None) -> dict[str, str]:
     return config
 
 
-def _ssh(ssh: Ssh | None, protocol: str) -> dict[str, str]:
+def _ssh(ssh: Ssh | None, protocol: str, directory: str) -> dict[str, str]:
     if protocol != "ssh":
         return {}
-    known = _write("known_hosts", ssh["known_hosts"] if ssh else "")
+    known = _write(directory, "known_hosts", ssh["known_hosts"] if ssh else "")
     options = ["BatchMode=yes", "StrictHostKeyChecking=yes", f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=/dev/null"]
-    options += [f"IdentityAgent={ssh['agent'] if ssh and ssh['agent'] else 'none'}", "ConnectTimeout=30", "ServerAliveInterval=15"]
+    options += [
+        f'IdentityAgent="{ssh["agent"]}"' if ssh and ssh["agent"] else "IdentityAgent=none",
+        "ConnectTimeout=30",
+        "ServerAliveInterval=15",
+    ]
     command = ["ssh", "-F", "/dev/null", *(word for option in options for word in ("-o", option))]
     return {"GIT_SSH_COMMAND": shlex.join(command), "GIT_SSH_VARIANT": "ssh"}
 
 
-def _write(name: str, text: str) -> str:
-    path = os.path.abspath(name)
+def _write(directory: str, name: str, text: str) -> str:
+    path = os.path.abspath(os.path.join(directory, name))
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path

@@ -11,12 +11,14 @@ from pydantic import JsonValue, SecretStr
 from ccterm.agents.base import Agent, Command
 from ccterm.agents.stream import StreamParser
 from ccterm.executors.base import ServiceContainer
-from ccterm.git.types import GIT_HEADER
+from ccterm.git.remote import Remote
+from ccterm.git.types import GIT_HEADER, Ssh
 from ccterm.models import Manifest, Task
 from ccterm.output.clean import Cleaner
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.pipeline.agent_home import HomeFiles
+from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits
 from ccterm.record import Recorder
@@ -35,6 +37,8 @@ class RemoteAccess:
 
     url: str
     """As seen from inside a box."""
+    host_url: str
+    """As seen from this process."""
     mirror_key: str
     """Name of the mirror that is kept between runs; "" = none, as for a path, where a mirror would save nothing."""
     header: SecretStr | None = None
@@ -42,6 +46,18 @@ class RemoteAccess:
     ssh_agent: Path | None = None
     known_hosts: str | None = None
     reaches: Reaches = ()
+    elsewhere: bool = False
+    """Whether boxes may be on another machine, whose network may reach what this one does not."""
+    listings: RemoteListings = field(default_factory=RemoteListings, compare=False)
+    """Shared by all runs of this process."""
+
+    def on_host(self, directory: str) -> Remote:
+        """Return the remote as git on this machine reaches it. directory: a private one, for its files. Raises GitError and OSError."""
+        ssh = None
+        if self.known_hosts is not None:
+            ssh = Ssh(agent=str(self.ssh_agent) if self.ssh_agent else None, known_hosts=self.known_hosts)
+        header = self.header.get_secret_value() if self.header else None
+        return Remote(self.host_url, ca=self.ca, ssh=ssh, header=header, directory=directory)
 
     @property
     def request(self) -> dict[str, JsonValue]:

@@ -11,7 +11,7 @@ from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.sources import plain_variables
 from ccterm.executors.base import Executor, ServiceContainer
-from ccterm.models import Manifest, Mode, Run, Task, now
+from ccterm.models import ExecutionMode, Manifest, Mode, Run, Task, now
 from ccterm.output.mask import Masker
 from ccterm.pipeline.agent_home import HomeFiles
 from ccterm.pipeline.context import (
@@ -27,6 +27,7 @@ from ccterm.pipeline.context import (
     WorkContext,
 )
 from ccterm.pipeline.judgement import policy_limits
+from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.run_credentials import KnownSecrets, RunCredentials
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.record import Recorder
@@ -61,6 +62,7 @@ class RunContextFactory:
         self._startup = startup
         self._sockets = sockets
         self._state = state
+        self._listings = RemoteListings()
 
     def for_run(self, run: Run, recorder: Recorder) -> RunContext:
         """Return what a run needs from its first step to its last. Raises CctermError if a credential or a program is missing."""
@@ -70,7 +72,7 @@ class RunContextFactory:
         self._warn_of_expiry(task, credentials.login, recorder)
         return RunContext(
             work=self._work(run, recorder, credentials.masker()),
-            remote=self._remote(credentials.git),
+            remote=self._remote(credentials.git, task),
             commands=CommandEnvironment(
                 env=plain_variables(self._settings, self._environ), secrets=credentials.user, services=self._services()
             ),
@@ -92,7 +94,7 @@ class RunContextFactory:
     def for_delivery(self, run: Run, recorder: Recorder) -> DeliveryContext:
         """Return what it takes to push a run's kept work. Raises CctermError if a credential is missing."""
         git = git_access(parse_remote(run.task.remote or run.task.repo), self._settings, self._environ)
-        return DeliveryContext(self.for_recovery(run, recorder), self._remote(git))
+        return DeliveryContext(self.for_recovery(run, recorder), self._remote(git, run.task))
 
     def _work(self, run: Run, recorder: Recorder, masker: Masker, *, unscanned: Sequence[str] = ()) -> WorkContext:
         policy = self._settings.policy
@@ -148,18 +150,21 @@ class RunContextFactory:
             return url, ()
         return self._from_boxes(url, parts.scheme, parts.hostname, parts.port, parts.path)
 
-    def _remote(self, git: GitAccess) -> RemoteAccess:
+    def _remote(self, git: GitAccess, task: Task) -> RemoteAccess:
         remote, url, reaches = git.remote, git.remote.url, Reaches()
         if remote.kind in ("http", "https") and is_loopback(remote.host):
             url, reaches = self._from_boxes(url, remote.kind, remote.host, remote.port, remote.path)
         return RemoteAccess(
             url=url,
+            host_url=remote.url,
             mirror_key="" if remote.kind == "path" else remote.cache_name,
             header=git.header,
             ca=git.ca,
             ssh_agent=git.ssh_agent,
             known_hosts=git.known_hosts,
             reaches=reaches,
+            elsewhere=task.execution_mode is not ExecutionMode.LOCAL,
+            listings=self._listings,
         )
 
     def _from_boxes(self, url: str, scheme: str, host: str, port: int | None, path: str) -> tuple[str, Reaches]:

@@ -1,7 +1,7 @@
 """Runs the steps of one run: their frames go through the output pipeline, their reports are checked, their start and end are recorded."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -24,6 +24,8 @@ from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
 
 R = TypeVar("R", bound=StepReport)
+OnHost = Callable[[], Coroutine[None, None, Mapping[str, JsonValue] | None]]
+"""Returns what a step would report without running it in a box, or None when only a box can tell."""
 _CAUSES: dict[StepName, Cause] = {
     "resolve": Cause.CHECKOUT,
     "checkout": Cause.CHECKOUT,
@@ -44,13 +46,13 @@ class StepRunner:
         self._recorder = recorder
         self._control = control
 
-    async def report(self, step: Step, shape: type[R], *, abortable: bool = True) -> R:
+    async def report(self, step: Step, shape: type[R], *, abortable: bool = True, on_host: OnHost | None = None) -> R:
         """Run a step that must succeed; return its typed report."""
-        return (await self.run(step, shape, abortable=abortable))[1]
+        return (await self.run(step, shape, abortable=abortable, on_host=on_host))[1]
 
-    async def run(self, step: Step, shape: type[R], *, abortable: bool = True) -> tuple[StepResult, R]:
+    async def run(self, step: Step, shape: type[R], *, abortable: bool = True, on_host: OnHost | None = None) -> tuple[StepResult, R]:
         """Run a step that must succeed; return its result and its typed report."""
-        result, output = await self.execute(step, abortable=abortable)
+        result, output = await self.execute(step, abortable=abortable, on_host=on_host)
         report = output.report or {}
         if not report.get("ok"):
             message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
@@ -68,8 +70,12 @@ class StepRunner:
         parser: StreamParser | None = None,
         on_line: Callable[[], None] = lambda: None,
         on_checkpoint: FrameSink = lambda _: None,
+        on_host: OnHost | None = None,
     ) -> tuple[StepResult, OutputPipeline]:
-        """Run a step to its end, good or bad. on_line: called for each line of output; on_checkpoint: takes frames of checkpoints."""
+        """Run a step to its end, good or bad.
+
+        on_line: called for each line of output. on_checkpoint: takes frames of checkpoints. on_host: may spare the step its box.
+        """
         self._recorder.emit([StepStarted(step=step.name)])
         output = self._output.pipeline(parser)
 
@@ -85,7 +91,7 @@ class StepRunner:
 
         begin = time.monotonic()
         try:
-            result = await self._control.guard(self._boxes.execute(step, sink, control), abortable=abortable, control=control)
+            result = await self._control.guard(self._carry_out(step, sink, control, on_host), abortable=abortable, control=control)
         except BaseException:
             self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
             raise
@@ -94,6 +100,14 @@ class StepRunner:
             if output.secret_seen:
                 self._recorder.change(secret_seen=True)
         return result, output
+
+    async def _carry_out(self, step: Step, sink: FrameSink, control: Control | None, on_host: OnHost | None) -> StepResult:
+        begin = time.monotonic()
+        report = await on_host() if on_host else None
+        if report is None:
+            return await self._boxes.execute(step, sink, control)
+        sink(Frame(n=0, t=0.0, k="report", report=report))
+        return StepResult(report, seconds=time.monotonic() - begin)
 
     def finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
         """Record how a step ended."""

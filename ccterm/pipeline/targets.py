@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from ccterm import causes
@@ -10,7 +12,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.events import Pushed, Synced
 from ccterm.executors.base import Artifact, Boxes
-from ccterm.models import Run, Task
+from ccterm.models import Run, Task, now
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.context import RemoteAccess, WorkContext
 from ccterm.pipeline.judgement import JudgedWork
@@ -55,7 +57,7 @@ class BranchTarget:
 
     async def check_out(self) -> Checkout:
         """Resolve the branch and check out its tip or, for a new branch, its base."""
-        found = await self._resolve()
+        found = await self._resolve(self._recorder.run.created)
         if self._task.base_given and found.tip:
             fix = "leave out --base, or choose another branch"
             raise StepError(Cause.CHECKOUT, f"{self._task.branch} already exists and is continued from its tip", fix, reason="base")
@@ -74,14 +76,18 @@ class BranchTarget:
     async def deliver_kept(self, run: Run, salvage: Artifact) -> None:
         """Push a commit that was kept, from its bundle, onto the base it was made on. Raises StepError."""
         assert run.commit is not None
-        found = await self._resolve()
+        found = await self._resolve(now())
         if found.tip not in (None, run.base_sha, run.commit):
             raise StepError(Cause.PUSH, f"{self._task.branch} has moved since the run began", reason="non_fast_forward")
         checkout, _ = await self._fetch(found, run.base_sha)
         await self._push(checkout.clean, run.commit, salvage)
 
-    async def _resolve(self) -> ResolveResult:
-        found = await self._steps.report(step_specs.resolve(self._task, self._remote), ResolveResult)
+    async def _resolve(self, started: datetime) -> ResolveResult:
+        """Ask the remote, on the host where it can. started: what it held before does not count."""
+        task, remote = self._task, self._remote
+        assert task.branch is not None
+        on_host = partial(remote.listings.start, remote, task.branch, task.base, started=started)
+        found = await self._steps.report(step_specs.resolve(task, remote), ResolveResult, on_host=on_host)
         self._tip = found.tip
         if self._task.branch == found.default_branch and found.tip is not None and not self._task.allow_default_branch:
             raise StepError(
@@ -98,7 +104,10 @@ class BranchTarget:
 
     async def _push(self, clean: Artifact, commit: str, salvage: Artifact | None = None) -> None:
         step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=salvage)
-        pushed = await self._steps.report(step, PushResult, abortable=False)
+        try:
+            pushed = await self._steps.report(step, PushResult, abortable=False)
+        finally:
+            self._remote.listings.pushed(self._remote)
         if not pushed.verified or pushed.remote_sha != commit:
             raise StepError(Cause.PUSH, "the remote does not have the commit after the push", reason="refused")
         remote, ref = self._task.remote or self._task.repo, f"refs/heads/{self._task.branch}"

@@ -121,7 +121,7 @@ def test_only_the_given_host_keys_and_the_given_agent_are_used(tmp_path: Path, m
     assert known.read_text() == SSH["known_hosts"]
     assert words[:2] == ["-F", "/dev/null"]
     options = {"BatchMode=yes", "StrictHostKeyChecking=yes", f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=/dev/null"}
-    assert options | {"IdentityAgent=agent.sock"} <= set(words)
+    assert options | {'IdentityAgent="agent.sock"'} <= set(words)
 
 
 def test_a_real_ssh_without_a_server_is_a_network_failure(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ async def test_a_failure_after_the_agent_keeps_its_work(remote: Path, state: Sta
         assert (run.kept_in, state.boxes(run.id).exists()) == (None, False)
 
 
-@pytest.mark.parametrize("failing", ["resolve", "checkout", "agent"])
+@pytest.mark.parametrize("failing", ["checkout", "agent"])
 async def test_a_failure_before_the_agent_has_worked_keeps_nothing(remote: Path, state: StateDir, sockets: Path, failing: str) -> None:
     recorder = recorder_of(state, task(remote, EDIT))
     async with pipeline(state, sockets, os.environ, failing) as tested:
