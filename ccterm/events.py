@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import Cause
+from ccterm.kept_refs import KeptRef
 from ccterm.models import FORMER_NAMES, Changes, RunId, State, StepName, Verdict
 
 TEXT_CAP = 64 * 1024
@@ -217,6 +218,13 @@ class Salvaged(Fact):
     """When the agent's work was as it is kept here; None = at its end."""
 
 
+class SideKept(Fact):
+    """Work that the agent left beside its tree is kept: branches, stashes, worktrees. It replaces what was told before."""
+
+    kind: Literal["side_kept"] = "side_kept"
+    refs: tuple[KeptRef, ...]
+
+
 class BoxesKept(Fact):
     """The run's boxes stay, because its work is nowhere else; directory "": they are gone."""
 
@@ -241,7 +249,7 @@ class Finished(Fact):
 
 AnyEvent = (
     Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
-    | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | BoxesKept | Finished
+    | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 FORMER_KINDS = {"published": "pushed"}

@@ -8,11 +8,11 @@ from typing import Literal, NewType
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ccterm.causes import AWAITS_APPLY, Cause
+from ccterm.kept_refs import KeptRef
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
 StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
-
 FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
 """Steps, causes, reasons and rules as the first version named them -> their current names."""
 
@@ -169,8 +169,7 @@ class Changes(Value):
     """Lines added; binary files count none."""
     removed: int = 0
     """Lines removed; binary files count none."""
-    deleted: int = 0
-    """Files deleted."""
+    deleted: int = 0  # files
 
 
 class Finding(Value):
@@ -302,6 +301,7 @@ class Run(Value):
     turns: int = 0
     session_id: str | None = None
     salvage: Salvage | None = None
+    side: tuple[KeptRef, ...] = ()
     kept_in: str | None = None
     """The directory in which the run's boxes stay because their work is nowhere else; None = they are gone."""
     waiting_until: datetime | None = None

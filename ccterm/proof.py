@@ -25,7 +25,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class NothingThere:
-    """There is no work: the agent never began, or what it left equals what it was given."""
+    """There is no work: the agent never began, or what it left, its tree and the refs of its clone, equals what it was given."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def work_kept(run: Run) -> bool:
 
 def uncommitted(run: Run) -> bool:
     """Return whether the agent's tree is kept, of which no commit was made yet."""
+    if Delivered.of(run):
+        return False
     if run.salvage and (run.salvage.commit or run.salvage.tree):
         return run.salvage.tree
     return run.kept_in is not None

@@ -5,7 +5,23 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from ccterm import causes
 from ccterm.causes import Cause
-from ccterm.events import BoxesKept, Event, Finished, Held, Judged, Notice, Pushed, Salvaged, Spent, Started, StepFinished, Synced, Waiting
+from ccterm.events import (
+    BoxesKept,
+    Event,
+    Finished,
+    Held,
+    Judged,
+    Notice,
+    Pushed,
+    Salvaged,
+    SideKept,
+    Spent,
+    Started,
+    StepFinished,
+    Synced,
+    Waiting,
+)
+from ccterm.kept_refs import what_to_do
 from ccterm.models import PushedBranch, Run, Salvage, State, StepRecord, Sync, Tokens, now
 from ccterm.store import Store
 from ccterm.transcript import Transcript
@@ -29,7 +45,7 @@ def replay(run: Run, events: Iterable[Event]) -> Run:
 def caught_up(run: Run, events: Iterable[Event]) -> Run:
     """Return a stored document with what its transcript knows beyond it: the daemon died before it could save that."""
     told = replay(run, events)
-    names = ("pushed", "synced", "salvage", "kept_in", "verdict", "changes")
+    names = ("pushed", "synced", "salvage", "kept_in", "verdict", "changes", "side")
     steps = max(run.steps, told.steps, key=len)
     return run.model_copy(update={"steps": steps, **{name: getattr(told, name) for name in names}})
 
@@ -64,6 +80,8 @@ def _kept(event: Event) -> dict[str, object]:
     match event:
         case Salvaged(directory=directory, commit=commit, tree=tree, checkpoint=at):
             return {"salvage": Salvage(directory=directory, commit=commit, tree=tree, checkpoint=at)}
+        case SideKept(refs=refs):
+            return {"side": refs}
         case BoxesKept(directory=directory):
             return {"kept_in": directory or None}
         case _:
@@ -78,7 +96,8 @@ def _finished(run: Run, event: Finished) -> Run:
             "cause": event.cause,
             "reason": event.reason,
             "summary": event.summary,
-            "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery),
+            "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery)
+            or (what_to_do(run.id) if run.side else ""),
             "held": None,
             "waiting_until": None,
             "finished": event.at,

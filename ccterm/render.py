@@ -16,6 +16,7 @@ from ccterm.events import (
     Retrying,
     Said,
     Salvaged,
+    SideKept,
     Started,
     Steered,
     StepFinished,
@@ -25,6 +26,7 @@ from ccterm.events import (
     ToolReturned,
     Waiting,
 )
+from ccterm.kept_refs import kept_sentence, names_of, what_to_do
 from ccterm.models import Run, State
 from ccterm.proof import work_kept
 
@@ -119,6 +121,8 @@ def _end_lines(event: Event) -> list[str]:
             return [f"· work as of {moment(at)} kept in {directory}: the last checkpoint; what the agent did after that is lost"]
         case Salvaged(directory=directory) | BoxesKept(directory=directory) if directory:
             return [f"· work kept in {directory}"]
+        case SideKept(refs=refs) if refs:
+            return [f"· {kept_sentence(refs)}: {names_of(refs)}"]
         case Finished(state=state, cause=cause, reason=reason, summary=summary):
             why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""
             return [f"{SIGNS[state]} {state}{why}: {summary.splitlines()[0] if summary else ''}".rstrip(": ")]
@@ -128,6 +132,10 @@ def _end_lines(event: Event) -> list[str]:
 
 def outcome(run: Run) -> str:
     """Return the state or outcome of a run in a few words."""
+    return ", ".join(filter(None, (_outcome(run), kept_sentence(run.side))))
+
+
+def _outcome(run: Run) -> str:
     if run.pushed:
         later = "" if run.state is State.SUCCEEDED else " later"
         return f"pushed{later} {run.pushed.sha[:8]}, verified"
@@ -171,6 +179,7 @@ def run_facts(run: Run) -> list[str]:
         ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
         ("kept in", kept_in(run)),
         ("kept as", f"the checkpoint from {moment(run.salvage.checkpoint)}" if run.salvage and run.salvage.checkpoint else ""),
+        ("beside", f"{kept_sentence(run.side)}: {names_of(run.side)}; {what_to_do(run.id)}" if run.side else ""),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),

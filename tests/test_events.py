@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ccterm import events
 from ccterm.events import ID_OF_CALL, KIND_OF_LINE, NOT_OK, OK, SEQ_OF_LINE, AnyEvent, Event, answer_to, from_line, to_line
+from ccterm.kept_refs import KeptRef
 from ccterm.models import Changes, RunId, State, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -23,7 +24,7 @@ SAMPLES: list[AnyEvent] = [
     events.Notice(level="info", text="x"), events.Limited(limit="five_hour", status="allowed"), events.Retrying(attempt=1, of=3, wait=1, why="busy"),
     events.Spent(cost_usd=0.1), events.Steered(text="x", taken=True), events.Waiting(until=None), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
     events.Pushed(remote="r", ref="f", sha="1", verified=True), events.Synced(files=1), events.Salvaged(directory="/d", commit=None),
-    events.BoxesKept(directory="/b"),
+    events.SideKept(refs=(KeptRef(name="heads/x", sha="1", commits=2),)), events.BoxesKept(directory="/b"),
     events.Finished(state=State.SUCCEEDED),
 ]  # fmt: skip
 

@@ -224,7 +224,7 @@ class CommitRequest(TypedDict):
     tree: str
     clean: str
     out: str
-    """Relative directory for bundle, patch, changes.json, added.bin and refused/."""
+    """Relative directory for work.bundle, work.patch, changes.json, added.bin, refused/, side.bundle and side.patch."""
     base: str | None
     subject: str | None
     """The user's subject, or None: the agent's own last one, else `fallback`."""
@@ -238,6 +238,8 @@ class CommitRequest(TypedDict):
     """Whether the step checkout replaced pointers by LFS files; changes of such files are refused."""
     sparse: NotRequired[str]
     """A file that lists, NUL-terminated, the base's paths that the tree lacks because they were not changed. What is there is all work."""
+    snapshot: NotRequired[bool]
+    """Whether the base is a snapshot, which only the host has: side.bundle then builds on the commits below it."""
 
 
 class Refusal(TypedDict):
@@ -250,6 +252,17 @@ class Refusal(TypedDict):
     rule: str
     path: str
     detail: str
+
+
+class SideRef(TypedDict):
+    """A ref of side.bundle, named without refs/ccterm/side/. In `name`, bytes that are not UTF-8 stand as lone surrogates."""
+
+    name: str
+    sha: str
+    commits: int
+    """How many commits it reaches that neither the base, the remote's refs nor the refs before it reach."""
+    changes: bool
+    """Whether it is what was not committed: an entry of the stash, or what a worktree held."""
 
 
 class CommitReport(Report):
@@ -265,6 +278,10 @@ class CommitReport(Report):
     """Lines in all text files of the base; counted only if very many lines were removed."""
     refusals: NotRequired[list[Refusal]]
     notes: NotRequired[list[str]]
+    side: NotRequired[list[SideRef]]
+    """What the agent left beside its tree, and side.bundle holds."""
+    unread: NotRequired[list[str]]
+    """In sentences, what there may be beside the tree that the bundle does not hold: only the tree itself has it."""
 
 
 class PushRequest(TypedDict):

@@ -12,6 +12,7 @@ from ccterm.cli.run_tasks import follow_all
 from ccterm.draft import absolute
 from ccterm.errors import UsageError
 from ccterm.events import Steered
+from ccterm.kept_refs import fetched_as
 from ccterm.models import Allowances, Run, RunId
 from ccterm.service.protocol import Service
 from ccterm.settings import Trust, trust_path
@@ -155,10 +156,13 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
     into, checked_out = absolute(repo), worktree and absolute(worktree)
     run, fetched = carry_out(work())
     if as_json:
-        print_json({"run": run.id, "ref": fetched, "commit": run.commit, "worktree": str(worktree) if worktree else None})
+        found = {"run": run.id, "ref": fetched, "commit": run.commit, "worktree": str(worktree) if worktree else None}
+        print_json(found | {"side": [fetched_as(run.id, kept) for kept in run.side]})
     else:
-        print_data(fetched)
-        print_note(f"git diff {run.base_sha or _EMPTY_TREE}..{fetched}" if worktree is None else f"checked out in {worktree}")
+        for each in dict.fromkeys((fetched, *(fetched_as(run.id, kept) for kept in run.side))):
+            print_data(each)
+        note = f"git log -p {run.base_sha}..{fetched}" if run.commit is None else f"git diff {run.base_sha or _EMPTY_TREE}..{fetched}"
+        print_note(note if worktree is None else f"checked out in {worktree}")
     return ExitCode.OK
 
 

@@ -11,6 +11,7 @@ from ccterm.cli.console import carry_out, opened_record, opened_service, print_d
 from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
+from ccterm.kept_refs import kept_sentence, what_to_do
 from ccterm.models import CheckResult, ExecutionMode, Run, State, now
 from ccterm.proof import uncommitted
 
@@ -97,6 +98,9 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
         sys.stdout.flush()
         sys.stdout.buffer.write(_for_terminal(patch) if sys.stdout.isatty() else patch)
         sys.stdout.flush()
+    if run.side:
+        only = "" if run.commit else "this is it: "
+        print_note(f"{kept_sentence(run.side)} beside the tree; {only}{what_to_do(run.id)}")
     return ExitCode.OK
 
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
-from ccterm.git.git import Git, GitError
+from ccterm.git.git import Git, GitError, hash_name
 from ccterm.git.rooted import Root
 
 _BLOCK = 1 << 20
@@ -63,13 +63,36 @@ def write_loose_blob(objects: str, name: str, content: bytes) -> None:
         file.write(zlib.compress(b"blob %d\0%s" % (len(content), content), 1))
 
 
+def loose_path(git_directory: bytes, name: str) -> bytes:
+    """Return where a loose object of a git directory is."""
+    return b"%s/objects/%s/%s" % (git_directory, name[:2].encode(), name[2:].encode())
+
+
+def copy_loose(root: Root, path: bytes, to: str, name: str, limit: int) -> int:
+    """Copy a loose object out of a git directory, which is data here, if its content bears its name; return its size unpacked.
+
+    Raises OverflowError when it unpacks to more than `limit` bytes, ValueError when it is not what its name says, OSError and zlib.error.
+    """
+    digest, unpacking, size = hashlib.new(hash_name(name)), zlib.decompressobj(), 0
+    with os.fdopen(root.open(path), "rb") as source, open(to, "wb") as target:
+        for block in file_blocks(source):
+            target.write(block)
+            while unpacked := unpacking.decompress(block, _BLOCK):
+                digest.update(unpacked)
+                if (size := size + len(unpacked)) > limit:
+                    raise OverflowError
+                block = unpacking.unconsumed_tail
+    if not unpacking.eof or digest.hexdigest() != name:
+        raise ValueError(f"object {name} is damaged")
+    return size
+
+
 def read_loose(root: Root, git_directory: bytes, name: str, limit: int) -> tuple[str, bytes]:
     """Return type and content of a loose object in a git directory, which is data here. Raises OSError, ValueError and zlib.error.
 
     limit: bytes that are read and unpacked at most.
     """
-    path = b"%s/objects/%s/%s" % (git_directory, name[:2].encode(), name[2:].encode())
-    unpacked = zlib.decompressobj().decompress(root.read(path, limit), limit)
+    unpacked = zlib.decompressobj().decompress(root.read(loose_path(git_directory, name), limit), limit)
     header, separator, content = unpacked.partition(b"\0")
     if not separator:
         raise ValueError(f"object {name} has no header")

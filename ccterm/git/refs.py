@@ -15,6 +15,7 @@ _GITFILE = rb"gitdir: ([^\x00\n]+)\n?"
 HEADS, TAGS, REMOTE = "refs/heads/", "refs/tags/", "refs/remotes/origin/"
 _SMALL = 4096
 _PACKED_LIMIT = 16 << 20
+_LOG_LIMIT = 1 << 20
 _PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
 """As git writes it, with the blank at its end: a newer git refuses the file without it."""
 _PEELED = "^{}"
@@ -74,19 +75,75 @@ def _packed(ref: Ref) -> bytes:
     return f"{ref.sha} {ref.name}\n{peeled}".encode("utf-8", "surrogateescape")
 
 
-def read_head(root: Root, git_directory: bytes) -> str | None:
-    """Return the commit that HEAD of a git directory names; the directory is data here. Raises OSError and ValueError."""
+def read_head(root: Root, git_directory: bytes, common: bytes | None = None) -> str | None:
+    """Return the commit that HEAD of a git directory names; the directory is data here. Raises OSError and ValueError.
+
+    common: the git directory that holds its branches, when that is another one.
+    """
     head = root.read(git_directory + b"/HEAD", _SMALL).strip()
     if match := re.fullmatch(_SYMBOLIC, head):
-        head = _loose_ref(root, git_directory, match[1]) or _packed_ref(root, git_directory, match[1])
+        holder = git_directory if common is None else common
+        head = _loose_ref(root, holder, match[1]) or _packed_ref(root, holder, match[1])
     return head.decode("ascii") if re.fullmatch(_SHA, head) else None
 
 
 def read_gitfile(root: Root, path: bytes) -> bytes | None:
     """Return the git directory that a `.git` file names, as a path in `root`; None when it names none, or one outside. Raises OSError."""
-    match = re.fullmatch(_GITFILE, root.read(path, _SMALL))
-    directory = os.path.normpath(os.path.join(os.path.dirname(path), match[1])) if match else b""
+    named = gitfile_target(root, path)
+    directory = os.path.normpath(os.path.join(os.path.dirname(path), named)) if named else b""
     return None if directory.split(b"/")[0] in (b"", b"..") else directory
+
+
+def gitfile_target(root: Root, path: bytes) -> bytes:
+    """Return what a `.git` file names, as it is written there, or b"". Raises OSError."""
+    match = re.fullmatch(_GITFILE, root.read(path, _SMALL))
+    return match[1] if match else b""
+
+
+def read_refs(root: Root, git_directory: bytes, most: int) -> Iterator[Ref]:
+    """Yield every ref of a git directory, which is data here: each file below refs/, then what packed-refs adds. Symbolic ones are left out.
+
+    Raises OverflowError after `most` files and directories, or when packed-refs is too large to be read.
+    """
+    seen, waiting = set[bytes](), [b"refs"]
+    while waiting:
+        if (most := most - 1) < 0:
+            raise OverflowError
+        name = waiting.pop()
+        with contextlib.suppress(OSError):
+            if root.node(git_directory + b"/" + name).is_directory:
+                waiting += sorted((name + b"/" + each for each in root.list(git_directory + b"/" + name)), reverse=True)
+            elif re.fullmatch(_SHA, sha := root.read(git_directory + b"/" + name, _SMALL).strip()):
+                seen.add(name)
+                yield Ref(sha.decode(), os.fsdecode(name))
+    for name, sha in _packed_refs(root, git_directory):
+        if name not in seen:
+            yield Ref(sha.decode(), os.fsdecode(name))
+
+
+def _packed_refs(root: Root, git_directory: bytes) -> Iterator[tuple[bytes, bytes]]:
+    try:
+        content = root.read(git_directory + b"/packed-refs", _PACKED_LIMIT + 1)
+    except OSError:
+        return
+    if len(content) > _PACKED_LIMIT:
+        raise OverflowError
+    for line in content.split(b"\n"):
+        sha, _, name = line.partition(b" ")
+        if name.startswith(b"refs/") and re.fullmatch(_SHA, sha):
+            yield name, sha
+
+
+def read_stash(root: Root, git_directory: bytes) -> list[str]:
+    """Return the commits of the stash of a git directory, which is data here, the newest first. Raises OverflowError."""
+    try:
+        log = root.read(git_directory + b"/logs/refs/stash", _LOG_LIMIT + 1)
+    except OSError:
+        return []
+    if len(log) > _LOG_LIMIT:
+        raise OverflowError
+    made = (line.split(b" ", 2)[1:2] for line in log.split(b"\n"))
+    return [sha.decode() for [sha] in reversed([each for each in made if each]) if re.fullmatch(_SHA, sha)]
 
 
 def write_gitfile(work_tree: str, git_directory: str) -> None:

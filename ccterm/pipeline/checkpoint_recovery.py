@@ -17,15 +17,15 @@ from ccterm.workspace.work import Work, forget
 
 
 async def keep_collected(context: WorkContext, recorder: Recorder, state: StateDir) -> Proof | None:
-    """Put the commit into salvage that a run had made and brought to the host when its daemon died; return None if it had not.
+    """Put the commit, and what is beside it, into salvage that a run had made and brought to the host when its daemon died; return None if it had not.
 
     Raises StepError, OSError and ValueError; the commit stays where it is then.
     """
     run, directory = recorder.run, state.work(recorder.run.id)
-    if run.commit is None or not (directory / "work.bundle").exists():
+    if not (run.commit or run.side) or not (directory / ("work.bundle" if run.commit else "side.bundle")).exists():
         return None
-    work = await asyncio.to_thread(Work.read, directory, run.commit, run.changes or Changes())
-    if run.verdict is None:
+    work = await asyncio.to_thread(Work.read, directory, run.commit, run.changes or Changes(), run.side)
+    if run.commit and run.verdict is None:
         await judgement.judge(CommittedWork(work, None, run.base_sha), context, recorder)
     proof = await asyncio.to_thread(keep_work, work, state.salvage(run.id), recorder.run, state.storage)
     recorder.emit([Salvaged(directory=str(state.salvage(run.id)), commit=run.commit)])

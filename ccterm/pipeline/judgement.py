@@ -10,6 +10,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Judged, StepFinished, StepStarted
 from ccterm.executors.base import Artifact
+from ccterm.kept_refs import KeptRef
 from ccterm.models import Allowances, Changes, Run, Verdict
 from ccterm.pipeline.context import WorkContext
 from ccterm.pipeline.reports import CommitResult
@@ -36,13 +37,19 @@ class CommittedWork:
         """Read what the step left on the host. Blocks. Raises OSError, ValueError."""
         changes = Changes(files=report.files, added=report.added, removed=report.removed, deleted=report.deleted)
         refusals = tuple((refusal.rule, refusal.path, refusal.detail) for refusal in report.refusals)
-        return cls(Work.read(directory, report.commit, changes), boxed, base, refusals, report.tracked_lines)
+        side = [KeptRef(**dict(ref)) for ref in report.side]
+        return cls(Work.read(directory, report.commit, changes, side), boxed, base, refusals, report.tracked_lines)
 
     @property
     def clean(self) -> Artifact:
         """The git directory with the new commit."""
         assert self.boxed is not None  # what comes from a checkpoint is kept, and delivered later from there
         return self.boxed
+
+    @property
+    def in_tree(self) -> bool:
+        """Whether the tree itself differs from the base: there is something to judge."""
+        return self.work.commit is not None or bool(self.refusals)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ccterm.errors import CctermError, PreflightError, SettingsError, StepError,
 from ccterm.events import BoxesKept, Started, Synced
 from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.machine_errors import machine_error
-from ccterm.models import Allowances, Mode, Run, Salvage, State, Task
+from ccterm.models import Allowances, Changes, Mode, Run, Salvage, State, Task
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.checkpoint_recovery import keep_checkpoint, keep_collected
 from ccterm.pipeline.context import RunContext, WorkContext
@@ -27,8 +27,8 @@ from ccterm.record import Recorder
 from ccterm.render import kept_in
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.transaction import ApplyTransaction
-from ccterm.workspace.salvage import CLEAN, TREE
-from ccterm.workspace.work import forget
+from ccterm.workspace.salvage import CLEAN, TREE, keep_side_work
+from ccterm.workspace.work import Work, forget
 
 _log = logging.getLogger(__name__)
 
@@ -137,12 +137,24 @@ class Pipeline:
     async def _recover_boxes(self, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
         checked_out = any(step.name == "checkout" and step.ok for step in recorder.run.steps)
         async with self._opened(recorder) as boxes:
-            if (proof := Delivered.of(recorder.run)) or not checked_out:
-                await self._close(boxes, recorder, proof or NothingThere())
+            if Delivered.of(recorder.run):
+                await self._close(boxes, recorder, await asyncio.to_thread(self._proof_of_delivered, recorder.run))
+            elif not checked_out:
+                await self._close(boxes, recorder, NothingThere())
             elif step_specs.TREE in left and step_specs.CLEAN in left:
                 await self._commit(recorder, boxes, left)
             else:
                 await self._close(boxes, recorder, None)
+
+    def _proof_of_delivered(self, run: Run) -> Proof | None:
+        """Return the proof that boxes of delivered work may go; None when what the agent left beside its tree is only there. Blocks."""
+        if run.kept_in:
+            return None
+        try:
+            keep_side_work(Work(self._state.work(run.id), None, Changes(), side=run.side), self._state.storage)
+        except (OSError, ValueError):
+            return None
+        return Delivered.of(run)
 
     async def _recover_without_boxes(self, recorder: Recorder) -> None:
         """Keep what reached the host of a run whose boxes went with its daemon: its commit, else its last checkpoint. No engine is asked."""
@@ -203,7 +215,8 @@ class Pipeline:
         await self._executor.remove_boxes(run.id, OrderedByUser())
         for directory in (self._state.salvage(run.id), self._state.snapshot(run.id)):
             await asyncio.to_thread(forget, directory)
-        return run.model_copy(update={"kept_in": None, "salvage": None, "action": ""})
+        side = run.side if run.salvage is None else ()
+        return run.model_copy(update={"kept_in": None, "salvage": None, "side": side, "action": ""})
 
     async def deliver(self, run: Run, recorder: Recorder, allow: Allowances) -> Run:
         """Push a run's kept commit. recorder: takes the events of the delivery. Raises StepError and UsageError; the work stays kept."""

@@ -16,8 +16,9 @@ from pathlib import Path
 from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.events import BoxesKept, Salvaged
+from ccterm.events import BoxesKept, Salvaged, SideKept
 from ccterm.executors.base import Artifact, Boxes
+from ccterm.kept_refs import kept_sentence
 from ccterm.machine_errors import reported_error
 from ccterm.models import State
 from ccterm.pipeline import judgement, step_specs
@@ -32,8 +33,8 @@ from ccterm.pipeline.targets import BranchTarget, Checkout, Target, WorkingCopyT
 from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
-from ccterm.workspace.salvage import CLEAN, TREE, keep_tree, keep_work
-from ccterm.workspace.work import forget
+from ccterm.workspace.salvage import CLEAN, TREE, keep_side_work, keep_tree, keep_work, make_durable
+from ccterm.workspace.work import Work, forget
 
 _log = logging.getLogger(__name__)
 Left = Callable[[], Mapping[str, Artifact] | None]
@@ -81,6 +82,8 @@ class PipelineRun:
         self._commit_tried = False
         self._tree: Artifact | None = None
         """The agent's tree as the last step left it; None until the agent has worked."""
+        self._unread = False
+        """Whether the tree's git directory may hold work that the commit step could not read."""
         self._committed: CommittedWork | None = None
         """The commit made of that tree, once its files are on the host."""
 
@@ -133,20 +136,20 @@ class PipelineRun:
             raise StepError(outcome.cause or Cause.AGENT, outcome.summary or "the agent's box left nothing behind", reason=outcome.reason)
         committed = await self._commit(self._tree, checkout.clean, checkout.base, outcome.summary)
         await self._recorder.save()
-        judged = await judgement.judge(committed, self._context, self._recorder) if committed else None
+        judged = await judgement.judge(committed, self._context, self._recorder) if committed and committed.in_tree else None
         if outcome.cause or outcome.cancelled:
             await self._keep()
             return RunEnding.of_agent(outcome)
         if judged is None:
-            self.proof = NothingThere()
-            return RunEnding(State.SUCCEEDED, reason="nothing_to_push", summary=outcome.summary or "nothing to push")
+            await self._keep()
+            return RunEnding(State.SUCCEEDED, reason="nothing_to_push", summary=self._nothing_to_push(outcome.summary))
         judgement.require_ok(judged.verdict)
         await self._verify(judged.committed, checkout.tree, commands)
         reason = await target.deliver(judged)
         if reason:
             await self._keep()
         else:
-            self.proof = Delivered.of(self._recorder.run)
+            await self._keep_side_work(judged.committed.work)
         return RunEnding(State.SUCCEEDED, reason=reason, summary=outcome.summary)
 
     async def _commit(self, tree: Artifact, clean: Artifact, base: str | None, summary: str) -> CommittedWork | None:
@@ -158,12 +161,26 @@ class PipelineRun:
         self._tree = result.outputs.get(step_specs.TREE, tree)
         for note in report.notes:
             self._recorder.notice(note, "warn")
-        if report.commit is None and not report.refusals:
+        for what in report.unread:
+            self._recorder.notice(f"not all that the agent left beside its tree could be kept as commits: {what}", "warn")
+        self._unread = bool(report.unread)
+        if self._unread and self._boxes.directory is not None:
+            self._recorder.emit([BoxesKept(directory=str(self._boxes.directory))])
+        if report.commit is None and not report.refusals and not report.side:
             return None
         await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir, last_use=True)
         self._committed = await asyncio.to_thread(CommittedWork.read, self._work_dir, report, base, result.outputs[step_specs.CLEAN])
-        self._recorder.change(commit=report.commit, changes=self._committed.work.changes)
+        work = self._committed.work
+        self._recorder.change(commit=work.commit, changes=work.changes if self._committed.in_tree else None)
+        if work.side:
+            self._recorder.emit([SideKept(refs=work.side)])
         return self._committed
+
+    def _nothing_to_push(self, summary: str) -> str:
+        kept = kept_sentence(self._recorder.run.side)
+        if not kept:
+            return summary or "nothing to push"
+        return ". ".join(filter(None, (f"nothing to push, {kept}", summary)))
 
     async def _verify(self, committed: CommittedWork, tree: Artifact, commands: CommandEnvironment) -> None:
         """Run the user's verify command on the new commit, in setup's tree; setup runs again if the commit touches its inputs."""
@@ -182,7 +199,7 @@ class PipelineRun:
         await asyncio.to_thread(forget, self._work_dir)  # a commit that was collected only in part
         self._tree = left[step_specs.TREE]
         committed = await self._commit(self._tree, left[step_specs.CLEAN], self._recorder.run.base_sha, "")
-        if committed:
+        if committed and committed.in_tree:
             await judgement.judge(committed, self._context, self._recorder)
         await self._keep()
 
@@ -192,13 +209,37 @@ class PipelineRun:
         await target.deliver_kept(self._recorder.run, await self._boxes.provide(directory))
 
     async def _keep(self) -> None:
-        """Put the commit into salvage; without one, the boxes held nothing. Raises OSError and ValueError; the boxes stay then."""
-        if self._committed is None:
-            self.proof = NothingThere()
+        """Put the commit, and what is beside it, into salvage; without any, the boxes held nothing.
+
+        Raises OSError and ValueError; the boxes stay then.
+        """
+        proof: Proof | None = NothingThere()
+        if self._committed is not None:
+            run, directory, work = self._recorder.run, self._salvage_dir, self._committed.work
+            proof = await asyncio.to_thread(keep_work, work, directory, run, self._storage)
+            self._recorder.emit([Salvaged(directory=str(directory), commit=work.commit)])
+        self.proof = None if self._unread else proof
+        await self._keep_unread()
+
+    async def _keep_side_work(self, work: Work) -> None:
+        """Keep what the agent left beside a tree that was delivered. Raises nothing: the boxes stay when it cannot be kept elsewhere."""
+        try:
+            await asyncio.to_thread(keep_side_work, work, self._storage)
+            self.proof = None if self._unread else Delivered.of(self._recorder.run)
+            await self._keep_unread()
+        except Exception as error:  # noqa: BLE001 - the delivery itself succeeded
+            _log.exception("side work of run %s", self._recorder.run.id)
+            self._recorder.notice(f"what the agent left beside its tree could not be kept: {error}", "warn")
+
+    async def _keep_unread(self) -> None:
+        """Take the agent's tree out of a container when only the tree holds what is beside it; on this machine the boxes stay."""
+        if not self._unread or self._tree is None or self._boxes.directory is not None:
             return
-        run, directory, work = self._recorder.run, self._salvage_dir, self._committed.work
-        self.proof = await asyncio.to_thread(keep_work, work, directory, run, self._storage)
-        self._recorder.emit([Salvaged(directory=str(directory), commit=work.commit)])
+        directory = self._salvage_dir
+        self._storage.make_directory(directory)
+        await self._boxes.collect(self._tree, directory / TREE)
+        await asyncio.to_thread(make_durable, directory, self._storage)
+        self._recorder.emit([BoxesKept(directory=str(directory))])
 
     async def _rescue(self) -> None:
         """Keep what can be kept after something failed, and say what could not. Raises nothing: the failure itself is what counts."""

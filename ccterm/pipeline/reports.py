@@ -43,8 +43,17 @@ class ReportedRefusal(StepReport):
     detail: str = ""
 
 
+class ReportedSideRef(StepReport):
+    """A ref of the side bundle."""
+
+    name: Annotated[str, Field(max_length=1000)]
+    sha: Sha
+    commits: Count = 0
+    changes: bool = False
+
+
 class CommitResult(StepReport):
-    """commit: the commit, None if nothing changed, and its numbers."""
+    """commit: the commit, None if nothing changed, and its numbers; what is kept beside the tree, and what only the tree itself holds."""
 
     commit: Sha | None = None
     files: Count = 0
@@ -54,6 +63,8 @@ class CommitResult(StepReport):
     tracked_lines: Count | None = None
     refusals: tuple[ReportedRefusal, ...] = ()
     notes: tuple[str, ...] = ()
+    side: tuple[ReportedSideRef, ...] = Field(default=(), max_length=1000)
+    unread: tuple[str, ...] = Field(default=(), max_length=100)
 
 
 class PushResult(StepReport):

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from pydantic import JsonValue
 
 from ccterm.executors.base import Artifact, Step
-from ccterm.models import ExecutionMode, RunId, Task
+from ccterm.models import ExecutionMode, Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
 from ccterm.pipeline.reports import ResolveResult
@@ -243,6 +243,7 @@ def _commit_request(task: Task, options: CommitOptions, *, base: str | None, bod
         "max_file_bytes": options.max_file_bytes,
         "max_total_bytes": options.max_total_bytes,
         "lfs": task.checkout.lfs,
+        "snapshot": task.mode is Mode.TESTING,
     }
 
 

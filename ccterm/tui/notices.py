@@ -10,6 +10,7 @@ from typing import Literal
 
 from ccterm.causes import advice
 from ccterm.events import Event, Finished, Limited, Waiting
+from ccterm.kept_refs import kept_sentence
 from ccterm.models import State
 from ccterm.render import change_numbers
 from ccterm.settings import TuiSettings
@@ -56,7 +57,8 @@ def _notice(view: RunView, event: Event) -> tuple[str, str, Severity] | None:
         case Waiting(until=until) if until:
             return f"{target} is waiting for input", view.activity if view.activity != WAITING else "press s to answer", "warning"
         case Finished(state=State.SUCCEEDED):
-            return f"{target} is done", change_numbers(view.run) or "nothing to push", "information"
+            done = change_numbers(view.run) or "nothing to push"
+            return f"{target} is done", ", ".join(filter(None, (done, kept_sentence(view.run.side)))), "information"
         case Finished(state=State.FAILED, cause=cause, reason=reason) if cause:
             return f"{target} failed: {cause}", advice(cause, reason).sentence, "error"
         case Limited(status="rejected"):

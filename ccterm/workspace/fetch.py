@@ -1,33 +1,53 @@
-"""Fetches a run's commit from its kept bundle into the user's repository as refs/ccterm/RUN; no branch is touched."""
+"""Fetches a run's work from its kept bundles into the user's repository; no branch is touched.
+
+The commit becomes refs/ccterm/RUN, and what the agent left beside its tree refs/ccterm/side/RUN/….
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from ccterm.errors import UsageError
-from ccterm.git.git import WORK_REF, Git
+from ccterm.git.git import SIDE_REFS, WORK_REF, Git
+from ccterm.kept_refs import fetched_as
 from ccterm.models import Mode, Run
 from ccterm.state_dir import StateDir
-from ccterm.workspace.work import bundle_of
+from ccterm.workspace.work import bundle_of, side_bundle_of
 
 
 def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None, env: Mapping[str, str]) -> str:
-    """Fetch the run's commit into `repo` and return its ref there. Raises UsageError."""
-    if run.task.mode is Mode.TESTING:
+    """Fetch the run's commit, and what is kept beside it, into `repo`; return the first ref there. Raises UsageError."""
+    side = side_bundle_of(run, state)
+    if run.task.mode is Mode.TESTING and side is None:
         raise UsageError(
             f"the changes of run {run.id} are not based on a commit of yours", f"ccterm apply {run.id} brings them into its working copy"
         )
-    bundle = bundle_of(run, state)
-    if bundle is None or run.commit is None:
+    bundle = bundle_of(run, state) if run.task.mode is Mode.PIPELINE and run.commit else None
+    if bundle is None and side is None:
         raise UsageError(f"run {run.id} has no commit to fetch ({run.state})", f"ccterm show {run.id}")
     if worktree and worktree.exists():
         raise UsageError(f"{worktree} exists already", "give --worktree a new directory")
-    ref = f"refs/ccterm/{run.id}"
     git = Git.of_user(str(repo), env)
     _git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
-    if not _has(git, run.base_sha):
+    if run.task.mode is Mode.PIPELINE and not _has(git, run.base_sha):
         source = run.task.remote or "origin"
         _git(git, repo, "fetch", "--quiet", "--no-tags", source, f"{run.base_sha}", fix="git fetch origin, then try again")
-    _git(git, repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{ref}", fix="git fetch origin, then try again")
+    refs = []
+    if bundle:
+        refs.append(f"refs/ccterm/{run.id}")
+        _git(git, repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{refs[0]}", fix="git fetch origin, then try again")
+    if side:
+        refs += [fetched_as(run.id, each) for each in run.side]
+        _git(
+            git,
+            repo,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            str(side),
+            f"+{SIDE_REFS}*:{SIDE_REFS}{run.id}/*",
+            fix="git fetch origin, then try again",
+        )
+    ref = refs[0]
     if worktree:
         _git(git, repo, "worktree", "add", "--quiet", "--detach", str(worktree.absolute()), ref, fix="give another --worktree")
     return ref

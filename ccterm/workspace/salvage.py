@@ -35,7 +35,7 @@ def keep_work(work: Work, to: Path, run: Run, storage: Storage) -> Kept | None:
         storage.rename(work.directory, to)
     _note(to, run, work.commit, storage)
     make_durable(to, storage)
-    kept = Work(to, work.commit, work.changes)
+    kept = Work(to, work.commit, work.changes, side=work.side)
     verify(kept)
     for name in (TREE, CLEAN):
         forget(to / name)
@@ -63,16 +63,28 @@ def make_durable(directory: Path, storage: Storage) -> None:
 
 
 def verify(work: Work) -> None:
-    """Read the bundle of a commit back. Raises OSError, ValueError when it does not hold the commit or is damaged."""
-    if work.commit is None:
-        return
-    with work.bundle.open("rb") as file:
-        named = False
+    """Read the bundles of a commit back. Raises OSError, ValueError when they do not hold what they should or are damaged."""
+    if work.commit is not None:
+        _check_bundle(work.bundle, {work.commit})
+    if work.side:
+        _check_bundle(work.side_bundle, {ref.sha for ref in work.side})
+
+
+def keep_side_work(work: Work, storage: Storage) -> None:
+    """Make what was left beside a delivered tree, if anything, durable where it is, and verify it there. Raises OSError, ValueError."""
+    if work.side:
+        make_durable(work.directory, storage)
+        verify(work)
+
+
+def _check_bundle(path: Path, wanted: set[str]) -> None:
+    with path.open("rb") as file:
+        named = set[str]()
         while (line := file.readline()) not in (b"\n", b""):
-            named = named or line.split(b" ", 1)[0] == work.commit.encode()
-        if not named:
-            raise ValueError(f"{work.bundle} does not name the commit")
-        _check_pack(work.bundle, file.tell(), hashlib.sha256() if len(work.commit) == 64 else hashlib.sha1(usedforsecurity=False))
+            named.add(line.split(b" ", 1)[0].decode("ascii", "replace"))
+        if not wanted <= named:
+            raise ValueError(f"{path} does not name {', '.join(sorted(wanted - named)[:3])}")
+        _check_pack(path, file.tell(), hashlib.sha256() if len(min(wanted)) == 64 else hashlib.sha1(usedforsecurity=False))
 
 
 def _check_pack(path: Path, begin: int, digest: "hashlib._Hash") -> None:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
+from ccterm.kept_refs import KeptRef
 from ccterm.models import Changes, Run
 from ccterm.state_dir import StateDir
 
@@ -65,18 +66,25 @@ class Work:
     """None when every change was refused."""
     changes: Changes
     listed: tuple[PathChange, ...] = ()
+    side: tuple[KeptRef, ...] = ()
+    """What the agent left beside its tree."""
 
     @classmethod
-    def read(cls, directory: Path, commit: str | None, changes: Changes) -> Self:
+    def read(cls, directory: Path, commit: str | None, changes: Changes, side: Sequence[KeptRef] = ()) -> Self:
         """Read what was collected to the host. Raises OSError and ValueError."""
         index = directory / "changes.json"
         listed = json.loads(index.read_text("utf-8")) if index.exists() else []
-        return cls(directory, commit, changes, tuple(map(PathChange.read, listed)))
+        return cls(directory, commit, changes, tuple(map(PathChange.read, listed)), tuple(side))
 
     @property
     def bundle(self) -> Path:
         """The commit as a git bundle on top of the base."""
         return self.directory / "work.bundle"
+
+    @property
+    def side_bundle(self) -> Path:
+        """What the agent left beside its tree, as a git bundle."""
+        return self.directory / "side.bundle"
 
     @property
     def patch(self) -> Path:
@@ -98,13 +106,18 @@ class Work:
 
 
 def patch_of(run: Run, state: StateDir) -> Path | None:
-    """Return a run's patch, or None when it made no commit."""
-    return _kept(run, state, "work.patch")
+    """Return a run's patch, or None when it left nothing. Without a commit it is that of what the agent left beside its tree."""
+    return _kept(run, state, "work.patch") or (_kept(run, state, "side.patch") if run.side else None)
 
 
 def bundle_of(run: Run, state: StateDir) -> Path | None:
     """Return a run's bundle, or None when it made no commit."""
     return _kept(run, state, "work.bundle")
+
+
+def side_bundle_of(run: Run, state: StateDir) -> Path | None:
+    """Return the bundle of what a run's agent left beside its tree, or None when it left nothing there."""
+    return _kept(run, state, "side.bundle") if run.side else None
 
 
 def kept_directory(run: Run, state: StateDir) -> Path | None:

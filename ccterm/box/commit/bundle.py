@@ -1,9 +1,11 @@
-"""Makes the bundles that carry an agent's work."""
+"""Makes the bundles that carry an agent's work, and proves that git can read them."""
 
 import os
+import shutil
 from collections.abc import Collection, Sequence
 
-from ccterm.git.git import Git
+from ccterm.git.git import Git, init
+from ccterm.git.objects import borrow_objects
 
 
 def write_bundle(git: Git, to: str, refs: Sequence[str], known: Collection[str]) -> None:
@@ -16,3 +18,20 @@ def write_bundle(git: Git, to: str, refs: Sequence[str], known: Collection[str])
     commit among `known`, made in a copy of the clean git directory that the agent cannot write.
     """
     git.run("bundle", "create", "--quiet", os.path.abspath(to), *refs, *(f"^{sha}" for sha in known))  # not --stdin: git before 2.31
+
+
+def check_bundle(bundle: str, objects: Git, like: str) -> None:
+    """Read a bundle as whoever fetches from it will. Raises GitError when git cannot.
+
+    It is read into an empty repository that can look up what `objects` holds. git names each object by its content on the way in, and
+    then follows every ref to its last blob. like: any object name of the repository.
+    """
+    assert objects.directory
+    directory = os.path.abspath(os.path.join(objects.directory, f"check-{os.getpid()}"))
+    try:
+        empty = init(directory, like, "main")
+        borrow_objects(empty, objects.directory)
+        reading = Git(empty.directory, env={"GIT_ALLOW_PROTOCOL": "file"})
+        reading.run("fetch", "--quiet", "--no-tags", "--", os.path.abspath(bundle), "+refs/*:refs/*")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -10,8 +10,10 @@ from ccterm.box.commit.forced import except_forced, paths_in_index
 from ccterm.box.commit.kept import RefusedCopies, write_work
 from ccterm.box.commit.make import Index, commit_tree
 from ccterm.box.commit.rules import CommitRules
+from ccterm.box.commit.side_work import SideWork
 from ccterm.box.commit.subject import own_commit, tidy
 from ccterm.box.commit.submodule_check import SubmoduleCheck
+from ccterm.box.commit.survey import Survey, survey
 from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk, ignored_by
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import CommitReport, CommitRequest
@@ -72,16 +74,28 @@ class CommitStep:
 
     def _run(self) -> CommitReport:
         base = self._base()
-        delta, refused = self._examine(base)
+        beside = survey(self._root)
+        delta, refused = self._examine(base, beside.aside)
         commit, refused = self._commit(base, delta, refused)
         out = self._request["out"]
         os.makedirs(out, exist_ok=True)
         if refused:
             RefusedCopies(self._root, out).write(refused)
         changes = write_work(self._bare, base, commit, out) if commit else []
+        side = self._keep_side_work(beside, base, commit)
         report = self._report(commit, changes, refused)
-        report["tracked_lines"] = self._lines(base, changes)
+        report |= {"tracked_lines": self._lines(base, changes), "side": side.kept, "unread": side.unread}
         return report
+
+    def _keep_side_work(self, beside: Survey, base: Base, commit: str | None) -> SideWork:
+        request = self._request
+        known = [base.commit] if base.commit else []
+        if base.commit and request.get("snapshot"):
+            known = self._bare.text("rev-parse", f"{base.commit}^@").split()
+        side = SideWork(self._root, request["tree"], request["clean"], beside, known=known, author=request["author"])
+        side.keep(base, commit, request["out"])
+        self._notes += side.notes
+        return side
 
     def _lines(self, base: Base, changes: Sequence[Change]) -> int | None:
         if sum(change["removed"] or 0 for change in changes) <= _MANY_LINES:
@@ -94,8 +108,8 @@ class CommitStep:
         except GitError as error:
             raise GitError("base", f"the base commit cannot be read: {error.detail}", error.stderr) from error
 
-    def _examine(self, base: Base) -> tuple[Delta, list[RefusedPath]]:
-        found = self._found(base)
+    def _examine(self, base: Base, aside: frozenset[bytes]) -> tuple[Delta, list[RefusedPath]]:
+        found = self._found(base, aside)
         submodules = SubmoduleCheck(self._request["clean"], self._request["tree"], notes=self._notes)
         submodules.check(self._root, base, found)
         delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)
@@ -105,14 +119,14 @@ class CommitStep:
         refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *rules.refusals(delta)])}
         return delta, sorted(refused.values(), key=lambda refusal: refusal.path)
 
-    def _found(self, base: Base) -> Found:
+    def _found(self, base: Base, aside: frozenset[bytes]) -> Found:
         if sparse := self._request.get("sparse"):
             found = Walk(self._root, base, lambda _: set()).run()
             with open(sparse, "rb") as file:
                 found.unchanged.update(file.read().split(b"\0")[:-1])
             return found
         forced = paths_in_index(self._root, b".git", self._request["clean"], self._notes) - base.entries.keys()
-        return Walk(self._root, base, except_forced(ignored_by(self._git), forced)).run()
+        return Walk(self._root, base, except_forced(ignored_by(self._git), forced), aside).run()
 
     def _commit(self, base: Base, delta: Delta, refused: list[RefusedPath]) -> tuple[str | None, list[RefusedPath]]:
         index = Index(self._git, self._root, base)

@@ -41,7 +41,7 @@ class Comparison:
                 delta.added[path] = found.nodes[path]
             else:
                 self._compare(path, found.nodes[path], delta)
-        left_out = {refused.path for refused in delta.refused}
+        left_out = {refused.path for refused in delta.refused} | found.aside
         for path, entry in self._base.entries.items():
             if path not in found.nodes and path not in found.unchanged and entry.mode != GITLINK and not covered(path, left_out):
                 delta.missing.add(path)

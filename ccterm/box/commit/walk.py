@@ -1,7 +1,7 @@
 """Walks an agent's tree with lstat and descriptors alone, and finds what would enter a commit. Ignored paths are skipped unread."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ccterm.git.git import Git
@@ -36,16 +36,18 @@ class Found:
         self.refused: list[RefusedPath] = []
         self.unchanged: set[bytes] = set()
         """Paths of the base that are not in the tree because it holds changes alone."""
+        self.aside: set[bytes] = set()
+        """Directories that were left out because they are not part of the tree."""
 
 
 Ignored = Callable[[list[bytes]], set[bytes]]
 
 
 class Walk:
-    """One walk, level by level, so that git is asked only once per level what it ignores."""
+    """One walk, level by level, so that git is asked only once per level what it ignores. aside: directories that are left out."""
 
-    def __init__(self, root: Root, base: Base, ignored: Ignored) -> None:
-        self._root, self._base, self._ignored = root, base, ignored
+    def __init__(self, root: Root, base: Base, ignored: Ignored, aside: Collection[bytes] = ()) -> None:
+        self._root, self._base, self._ignored, self._aside = root, base, ignored, aside
         self._found = Found()
 
     def run(self) -> Found:
@@ -97,6 +99,9 @@ class Walk:
         return names
 
     def _classify(self, path: bytes, node: FileNode, fresh: dict[bytes, FileNode], below: list[bytes]) -> None:
+        if path in self._aside:
+            self._found.aside.add(path)
+            return
         entry = self._base.entries.get(path)
         if entry is not None and entry.mode == GITLINK:
             self._found.submodules[path] = node

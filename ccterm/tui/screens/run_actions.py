@@ -202,17 +202,21 @@ def web_address(run: Run) -> str:
     return f"{run.pushed.remote.removesuffix('.git')}/tree/{run.pushed.ref.removeprefix('refs/heads/')}"
 
 
+def _to_push(run: Run) -> bool:
+    return work_kept(run) and (run.commit is not None or uncommitted(run))
+
+
 _POSSIBLE: Mapping[str, Callable[[RunView], bool]] = {
     "steer": lambda view: view.run.state is State.RUNNING,
     "hold": lambda view: view.run.state is State.RUNNING,
     "cancel": lambda view: not view.run.state.final,
     "retry": lambda view: view.run.state.final,
-    "push": lambda view: view.run.task.mode is Mode.PIPELINE and view.run.state.final and work_kept(view.run),
+    "push": lambda view: view.run.task.mode is Mode.PIPELINE and view.run.state.final and _to_push(view.run),
     "apply": lambda view: view.run.awaits_apply or (view.run.task.mode is Mode.TESTING and view.run.state.final and uncommitted(view.run)),
     "undo": lambda view: view.run.synced is not None and not view.run.synced.undone,
-    "fetch": lambda view: view.run.commit is not None or work_kept(view.run),
+    "fetch": lambda view: view.run.commit is not None or work_kept(view.run) or bool(view.run.side),
     "browse": lambda view: bool(web_address(view.run)),
     "review": lambda view: view.run.state.final and not view.run.reviewed,
-    "diff": lambda view: view.run.changes is not None or work_kept(view.run),
+    "diff": lambda view: view.run.changes is not None or work_kept(view.run) or bool(view.run.side),
 }
 """Action -> whether it can be done to a run."""

@@ -1,0 +1,140 @@
+"""Reads, as data, what an agent's git directory holds beside the tree: branches and other refs, the stash, and linked worktrees."""
+
+import os
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ccterm.git.names import shown
+from ccterm.git.refs import TAGS, Ref, gitfile_target, read_head, read_refs, read_stash
+from ccterm.git.rooted import Root
+
+GIT = b".git"
+MOST_REFS = 200
+"""How much is kept beside a tree: so many branches, entries of the stash and worktrees in all."""
+_MOST_FILES = 20_000
+_MOST_WORKTREES = 200
+_SMALL = 4096
+_NOT_ITS_OWN = ("refs/remotes/", "refs/bisect/", "refs/replace/", "refs/original/", "refs/prefetch/")
+"""What git and other repositories made, not the agent."""
+
+
+class Worktree(NamedTuple):
+    """A linked worktree of the tree's own repository."""
+
+    name: bytes
+    """Of its directory below .git/worktrees."""
+    head: str | None
+    """The commit that it stands on; None when it has none, or names none."""
+    path: bytes | None
+    """Where it is in the tree; None when it is somewhere else, or gone."""
+    written: bytes
+    """Where it was, as git wrote it."""
+
+    @property
+    def git_directory(self) -> bytes:
+        """Its own part of the git directory."""
+        return b"%s/worktrees/%s" % (GIT, self.name)
+
+
+@dataclass
+class Survey:
+    """What there is beside a tree. unread: in sentences, what there may be that could not be read."""
+
+    head: str | None = None
+    refs: list[Ref] = field(default_factory=list)
+    """Branches, tags and other refs of the agent's clone, with the names that they have there; then the stash as `refs/stash/N`."""
+    worktrees: list[Worktree] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    @property
+    def aside(self) -> frozenset[bytes]:
+        """The worktrees inside the tree."""
+        return frozenset(each.path for each in self.worktrees if each.path is not None)
+
+
+def survey(root: Root) -> Survey:
+    """Look at the git directory of an agent's tree. Raises nothing for what is in there."""
+    found = Survey()
+    try:
+        if not root.node(GIT).is_directory:
+            found.unread.append("its git directory is not in the tree")
+            return found
+    except OSError:
+        return found  # it was removed, and all that it held with it
+    try:
+        found.head = read_head(root, GIT)
+    except (OSError, ValueError):
+        found.head = None
+    try:
+        own = [ref for ref in read_refs(root, GIT, _MOST_FILES) if not ref.name.startswith((*_NOT_ITS_OWN, "refs/stash"))]
+        found.refs = sorted(own, key=lambda ref: (ref.name.startswith(TAGS), ref.name))
+        found.refs += [Ref(sha, f"refs/stash/{n}") for n, sha in enumerate(read_stash(root, GIT))]
+    except OverflowError:
+        found.unread.append("its clone has too many branches")
+    if _is_directory(root, GIT + b"/reftable"):
+        found.unread.append("its branches are in a format that ccterm does not read (reftable)")
+    _add_worktrees(root, found)
+    return found
+
+
+def _is_directory(root: Root, path: bytes) -> bool:
+    try:
+        return root.node(path).is_directory
+    except OSError:
+        return False
+
+
+def _add_worktrees(root: Root, found: Survey) -> None:
+    try:
+        names = sorted(root.list(GIT + b"/worktrees"))
+    except OSError:
+        return
+    if len(names) > _MOST_WORKTREES:
+        found.unread.append(f"its clone has {len(names):,} worktrees, more than {_MOST_WORKTREES}")
+    for name in names[:_MOST_WORKTREES]:
+        directory = b"%s/worktrees/%s" % (GIT, name)
+        try:
+            written = root.read(directory + b"/gitdir", _SMALL).rstrip(b"\n")
+            head = read_head(root, directory, GIT)
+        except (OSError, ValueError):
+            continue  # no worktree for git either
+        found.worktrees.append(Worktree(name, head, _path_in_tree(root, name, written), written))
+
+
+def _path_in_tree(root: Root, name: bytes, written: bytes) -> bytes | None:
+    """Return where a worktree is. The tree was moved since git wrote its path down, so only the end of that path is good.
+
+    The `.git` file of the worktree must name it in turn.
+    """
+    parts = written.split(b"/")[:-1]
+    for start in range(len(parts)):
+        wanted = parts[start:]
+        if not {b"", b".", b"..", GIT}.isdisjoint(wanted):
+            continue
+        path = b"/".join(wanted)
+        if _names(root, path + b"/.git", name):
+            return path
+    return None
+
+
+def _names(root: Root, gitfile: bytes, name: bytes) -> bool:
+    try:
+        return gitfile_target(root, gitfile).endswith(b"%s/worktrees/%s" % (GIT, name))
+    except OSError:
+        return False
+
+
+def is_worktree(directory: str, name: bytes) -> bool:
+    """Whether a directory outside of the tree is there and says that it is the worktree of this name."""
+    if not os.path.isabs(directory):
+        return False
+    try:
+        with Root(directory, hostile=True) as root:
+            return _names(root, b".git", name)
+    except OSError:
+        return False
+
+
+def shown_path(worktree: Worktree) -> str:
+    """Return where a worktree was, for people."""
+    return shown(worktree.path or worktree.written.removesuffix(b"/.git"))
