@@ -53,8 +53,7 @@ def _from_person(settings: Settings) -> SecretStr:
     else:
         if _yes(f"run `{COMMAND}` now? It opens your browser. [Y/n] "):
             subprocess.run([program, "setup-token"], env=environment(), check=False)
-    print_note("paste the token (it is not shown; line breaks do not matter), then press Enter:")
-    return find_token(read_secret())
+    return find_token(read_secret(lambda: print_note("paste the token (it is not shown; line breaks do not matter), then press Enter:")))
 
 
 def _allowed(prove: bool | None, *, person: bool) -> bool:

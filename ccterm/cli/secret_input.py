@@ -4,8 +4,8 @@ import os
 import select
 import sys
 import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 _QUIET_SECONDS = 0.3
 """How long nothing may follow a line break before it counts as the Enter key and not as part of what is pasted."""
@@ -13,20 +13,25 @@ _LARGEST = 64 * 1024
 _ERASE = b"\x7f\x08"
 
 
-def read_secret(fd: int | None = None) -> str:
-    """Return what is typed or pasted up to the Enter key, or up to the end of a file. fd: a terminal or a file; None = stdin."""
+def read_secret(ask: Callable[[], None] | None = None, *, fd: int | None = None) -> str:
+    """Return what is typed or pasted up to the Enter key, or up to the end of a file.
+
+    ask: asks for it; called when the terminal no longer shows what is typed, since who was asked may paste at once.
+    fd: a terminal or a file; None = stdin.
+    """
     fd = sys.stdin.fileno() if fd is None else fd
-    if not os.isatty(fd):
-        return _rest(fd).decode("utf-8", "replace")
-    with _hidden(fd):
-        return bytes(_typed(fd)).decode("utf-8", "replace")
+    with _hidden(fd) if os.isatty(fd) else nullcontext():
+        if ask:
+            ask()
+        read = _typed(fd) if os.isatty(fd) else _rest(fd)
+    return read.decode("utf-8", "replace")
 
 
-def _rest(fd: int) -> bytes:
+def _rest(fd: int) -> bytearray:
     read = bytearray()
     while len(read) < _LARGEST and (block := os.read(fd, _LARGEST)):
         read += block
-    return bytes(read)
+    return read
 
 
 def _typed(fd: int) -> bytearray:

@@ -134,6 +134,17 @@ def test_a_secret_is_read_to_the_enter_key(typed: str, length: int) -> None:
         terminal.close()
 
 
+def test_the_terminal_shows_nothing_any_more_when_a_secret_is_asked_for() -> None:
+    asks = "import termios; from ccterm.cli.secret_input import read_secret; read_secret(lambda: print('echo', termios.tcgetattr(0)[3] & termios.ECHO))"
+    terminal = Terminal([sys.executable, "-c", asks], env=dict(os.environ), cwd=Path(__file__).parents[2])
+    try:
+        terminal.until("echo 0")
+        terminal.press("abc\n")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
 @pytest.mark.slow
 @pytest.mark.claude
 def test_the_real_cli_prints_a_token_the_way_that_is_understood(claude_bin: Path) -> None:
