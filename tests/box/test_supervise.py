@@ -1,6 +1,7 @@
 """The supervisor with the scripted agent."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -141,6 +142,19 @@ def test_a_hold_during_the_turn_takes_effect(supervise: Supervise) -> None:
         assert without_seconds(run.report()) == ENDED_WELL
 
 
+def test_a_hold_that_came_before_the_result_takes_effect_even_if_both_are_seen_at_once(supervise: Supervise, box: Path) -> None:
+    with supervise([{"say": "one"}, {"bash": "while [ ! -e go ]; do sleep 0.02; done; touch gone"}]) as run:
+        run.until_said("one")
+        run.process.send_signal(signal.SIGSTOP)
+        run.order("hold")
+        (box / "tree" / "go").touch()
+        wait_until((box / "tree" / "gone").exists)
+        run.process.send_signal(signal.SIGCONT)
+        run.until(lambda frame: frame.get("what") == "waiting")
+        run.order("end")
+        assert without_seconds(run.report()) == ENDED_WELL
+
+
 def test_waiting_ends_by_itself(supervise: Supervise) -> None:
     with supervise([{"say": "one"}], hold=True, hold_seconds=0.2) as run:
         assert without_seconds(run.report()) == ENDED_WELL
@@ -173,7 +187,7 @@ def test_a_stopped_agent_still_prints_its_result(supervise: Supervise) -> None:
 
 
 def test_a_stop_while_the_agent_types_takes_effect(supervise: Supervise) -> None:
-    with supervise([{"type": "word " * 4000, "seconds": 600}]) as run:
+    with supervise([{"type": "word " * 4000, "seconds": 600}], termination_seconds=[0.5, 0.5, 2]) as run:
         run.until_said("text_delta")
         run.order("stop")
         assert run.report(limit=10)["stopped_by"] == "asked"

