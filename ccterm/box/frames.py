@@ -5,16 +5,20 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, TypeVar
 
-from ccterm.box.protocol import Stream
+from ccterm.box.protocol import HIDDEN, Stream
 
 PART = 256 * 1024
 """Longest text of one frame, in characters; a longer line is sent in parts."""
 LONG = 512
 """A frame of at least so many characters carries its length."""
+MASK = "***"
+"""What an engine writes in place of a secret."""
+_SHORTEST = 4
+"""Characters of a value that is masked: shorter ones occur in every frame."""
 F = TypeVar("F", bound="Frames")
 
 
@@ -27,8 +31,16 @@ class Frames:
         self._lock = threading.Lock()
         self._begin = time.monotonic()
         self._next = 0
+        self.hidden: list[str] = []
+        """Values that an engine masks wherever they occur in the output. Masked here already, or it would change the length of a frame."""
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Mask the values of these variables."""
+        self.hidden = [value for name in names if len(value := os.environ.get(name, "")) >= _SHORTEST]
 
     def _emit(self, kind: str, fields: str) -> None:
+        for value in self.hidden:
+            fields = fields.replace(value, MASK)
         with self._lock:
             text = frame_text(self._next, time.monotonic() - self._begin, kind, fields)
             self._next += 1
@@ -90,7 +102,9 @@ def carry_out(program: Callable[[Frames, Any], Mapping[str, object]]) -> None:
 def carry_out_with(frames: F, program: Callable[[F, Any], Mapping[str, object]]) -> None:
     """Do the same with the program's own kind of frames."""
     try:
-        report = program(frames, read_request())
+        request = read_request()
+        frames.hide(request.get(HIDDEN, ()))
+        report = program(frames, request)
     except Exception as error:  # noqa: BLE001 - last resort: the host must get a report
         import traceback  # deferred: every step would wait for it
 

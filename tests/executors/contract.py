@@ -259,6 +259,16 @@ class ExecutorContract:
         assert second.lines() == ["0"]
         assert "s3cr3t" not in json.dumps([*first, *second])
 
+    async def test_a_secret_in_a_long_line_does_not_end_the_step(self, boxes: Boxes) -> None:
+        """An engine masks the value, which changes the length of what it is in."""
+        heard, long = Heard(), "printf %600s x"
+        command = f'{long}; echo " $MY_TOKEN"; {long} >&2; echo " $MY_TOKEN" >&2; exit 3'
+        result = await boxes.execute(shell_step(command, secrets={"MY_TOKEN": SecretStr("s3cr3t-value")}), heard.append)
+        assert result.report is not None, result.detail
+        assert result.report["exit"] == 3
+        [line] = heard.lines()
+        assert line.startswith(" " * 599 + "x ")
+
     async def test_two_runs_are_isolated_from_each_other(self, executor: Executor, tmp_path: Path) -> None:
         async def run(name: str) -> StepResult:
             async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:

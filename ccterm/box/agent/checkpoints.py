@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import pwd
-import re
 import select
 import time
 from collections.abc import Iterator, Sequence
@@ -29,8 +28,6 @@ LAST_SECONDS = 5.0
 _WAITING = 64 * 1024
 """Bytes of frames that may wait for the host when a line of a checkpoint joins them: the agent's own lines must not wait for it."""
 _CHUNK = 64 * 1024
-_SHORTEST = 4
-"""Characters of a value that the engine masks, so that a frame with it would be taken for damaged."""
 
 
 class Checkpoints:
@@ -56,7 +53,6 @@ class Checkpoints:
                 "began": began,
             }
             self._seconds = self._asked["seconds"]
-            self._hidden = [value for value in os.environ.values() if len(value) >= _SHORTEST and re.fullmatch("[A-Za-z0-9+/=]+", value)]
 
     @property
     def next_moment(self) -> float | None:
@@ -130,7 +126,7 @@ class Checkpoints:
         if what == "whole":
             self._last = self._number
             self._cost = float(json.loads(base64.b64decode(text))["seconds"])
-        parts = list(unbroken(text, self._hidden))
+        parts = list(unbroken(text, self._frames.hidden))
         for part in parts[:-1]:
             self._frames.checkpoint(self._number, what, part, more=True)
         self._frames.checkpoint(self._number, what, parts[-1])
@@ -162,7 +158,7 @@ def close_to_the_agent(request: SuperviseRequest) -> None:
 
 
 def unbroken(text: str, hidden: Sequence[str]) -> Iterator[str]:
-    """Yield a text in parts, in none of which one of the hidden values occurs."""
+    """Yield a base64 text in parts, in none of which one of the hidden values occurs by chance and would be masked."""
     found = ((text.find(value), value) for value in hidden)
     cuts = sorted(at + len(value) // 2 for at, value in found if at >= 0)
     if not cuts:

@@ -13,6 +13,7 @@ import dagger
 from dagger import CacheSharingMode, ReturnType
 from pydantic import JsonValue
 
+from ccterm.box.protocol import HIDDEN
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, FrameSink, ServiceContainer, Step, StepResult
@@ -155,7 +156,8 @@ class DaggerBoxes:
 
     def _request(self, step: Step) -> Mapping[str, JsonValue]:
         """Return the request. In a container, the supervisor is told which user to run the agent as."""
-        return {**step.request, "user": step.user} if step.program == "supervise" else step.request
+        hidden: dict[str, JsonValue] = {HIDDEN: [*sorted(step.secrets)]} if step.secrets else {}
+        return {**step.request, **hidden, **({"user": step.user} if step.program == "supervise" else {})}
 
     def _caches(self, step: Step) -> Mapping[str, str]:
         """Return the cache volumes of a step. Package caches are mounted only where no agent code runs, which could poison them."""
