@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ccterm.events import Salvaged
+from ccterm.events import Salvaged, SideKept
 from ccterm.models import Changes
 from ccterm.pipeline import judgement
 from ccterm.pipeline.checkpoints import CheckpointStore
@@ -44,12 +44,17 @@ async def keep_checkpoint(context: WorkContext, recorder: Recorder, state: State
         return None
     report = CommitResult.model_validate(context.output.cleaner().value(checkpoint.report))
     proof: Proof | None = NothingThere()
-    if report.commit or report.refusals:
+    for note in (*report.notes, *report.unread):
+        recorder.notice(note, "warn")
+    if report.commit or report.refusals or report.side:
         await asyncio.to_thread(forget, state.work(run.id))
         await asyncio.to_thread(store.unpack, checkpoint, state.work(run.id))
         committed = await asyncio.to_thread(CommittedWork.read, state.work(run.id), report, run.base_sha)
-        recorder.change(commit=report.commit, changes=committed.work.changes)
-        await judgement.judge(committed, context, recorder)
+        recorder.change(commit=report.commit, changes=committed.work.changes if committed.in_tree else None)
+        if committed.work.side:
+            recorder.emit([SideKept(refs=committed.work.side)])
+        if committed.in_tree:
+            await judgement.judge(committed, context, recorder)
         salvage = state.salvage(run.id)
         proof = await asyncio.to_thread(keep_work, committed.work, salvage, recorder.run, state.storage) or Kept(salvage)
         recorder.emit([Salvaged(directory=str(salvage), commit=report.commit, checkpoint=checkpoint.moment)])

@@ -26,7 +26,7 @@ from ccterm.storage import Storage
 
 MANIFEST = "manifest.json"
 _LARGEST = 2 * CHECKPOINT_BYTES
-_FILE = re.compile(r"work\.bundle|work\.patch|changes\.json|added\.bin|refused/(?:index\.json|\d{4,6})")
+_FILE = re.compile(r"(?:work|side)\.(?:bundle|patch)|changes\.json|added\.bin|refused/(?:index\.json|\d{4,6})")
 Count = Annotated[int, Field(ge=0)]
 
 

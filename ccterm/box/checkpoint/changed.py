@@ -10,11 +10,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from ccterm.box.commit.compare import covered, raw_name
 from ccterm.box.commit.forced import except_forced, paths_in_index
+from ccterm.box.commit.survey import GIT, survey
 from ccterm.box.commit.walk import Walk, ignored_by
 from ccterm.git.git import Git
 from ccterm.git.rooted import FileNode, Root
@@ -23,7 +24,7 @@ from ccterm.git.tree import Base, TreeEntry, parents
 _MOST_BELOW = 2000
 """Most files that are taken of a directory which no commit takes, such as a repository inside the repository."""
 _MOST_OBJECTS = 100_000
-_GIT, _INDEX, _REFS = b".git", b".git/index", (b"HEAD", b"packed-refs", b"refs/")
+_INDEX, _REFS = GIT + b"/index", (b"HEAD", b"packed-refs", b"refs/")
 
 
 class Record(NamedTuple):
@@ -95,16 +96,20 @@ class Changed:
 
         Raises OSError, TooMany, GitError.
         """
+        beside = survey(self._root)
         git = Git(rules, work_tree=self._root.path)
-        forced = paths_in_index(self._root, _GIT, rules, []) - self._base.entries.keys()
-        found = Walk(self._root, self._base, except_forced(ignored_by(git), forced)).run()
-        left_out = {refused.path for refused in found.refused}
-        nodes = found.nodes | self._below(_GIT, _MOST_OBJECTS)
-        for path in sorted(left_out):
-            nodes |= self._below(path, _MOST_BELOW)
-        nodes.pop(_INDEX, None)
+        forced = paths_in_index(self._root, GIT, rules, []) - self._base.entries.keys()
+        found = Walk(self._root, self._base, except_forced(ignored_by(git), forced), beside.aside).run()
+        left_out = {refused.path for refused in found.refused} | beside.aside
+        nodes, more = dict(found.nodes), self._below(GIT, _MOST_OBJECTS)
+        for path in sorted(refused.path for refused in found.refused):
+            more |= self._below(path, _MOST_BELOW)
+        for path in sorted(beside.aside):
+            more |= self._worktree(path, rules, beside.aside)
+        more.pop(_INDEX, None)
+        nodes = more | nodes
         seen: dict[str, Stamp] = {}
-        for path in sorted(nodes, key=lambda path: (nodes[path].size, path)):
+        for path in sorted(nodes, key=lambda path: (path in more, nodes[path].size, path)):
             record = self._record(path, nodes[path])
             seen[path.decode("latin-1")] = self._root.stamps.get(path, [])
             yield record
@@ -129,6 +134,17 @@ class Changed:
                 continue
         return found
 
+    def _worktree(self, top: bytes, rules: str, aside: Collection[bytes]) -> dict[bytes, FileNode]:
+        """Return what git does not ignore of a linked worktree in the tree; it is all the agent's."""
+        self._root.directory(top)  # raises when a component is a link
+        where = os.path.join(self._root.path, os.fsdecode(top))
+        inner = frozenset(path.removeprefix(top + b"/") for path in aside)
+        with StampedRoot(where) as root:
+            found = Walk(root, Base(self._base.tree), ignored_by(Git(rules, work_tree=where)), inner).run()
+            nodes = {**found.nodes, b".git": root.node(b".git")}
+            self._root.stamps |= {top + b"/" + path: stamp for path, stamp in root.stamps.items()}
+        return {top + b"/" + path: node for path, node in nodes.items()}
+
     def _record(self, path: bytes, node: FileNode) -> Record:
         stamp, entry = self._root.stamps.get(path, []), self._base.entries.get(path)
         if stamp and self._seen.get(path) == stamp:
@@ -146,8 +162,8 @@ class Changed:
 
     def _is_older(self, path: bytes, stamp: Stamp) -> bool:
         """Whether a path is as it was when the agent began. A directory that was moved brings old files along."""
-        if path.startswith(_GIT + b"/"):
-            return stamp[3] < self._began and not path[len(_GIT) + 1 :].startswith(_REFS)
+        if path.startswith(GIT + b"/"):
+            return stamp[3] < self._began and not path[len(GIT) + 1 :].startswith(_REFS)
         return all(each[3] < self._began for each in (stamp, *(self._root.stamps.get(above, [0] * 4) for above in parents(path))))
 
     def _equals(self, path: bytes, node: FileNode, entry: TreeEntry) -> bool:

@@ -27,12 +27,14 @@ from ccterm.box.commit.walk import TooMany
 from ccterm.box.process import child
 from ccterm.box.protocol import CHECKPOINT_BYTES, CheckpointRequest, CommitReport, CommitRequest, Keep
 from ccterm.git.git import Git, GitError
+from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, read_base
 
 _BLOCK = 3 << 16
 """Bytes in one line; a multiple of three, so that lines can be joined without decoding them."""
 _NICE = 10
+_MOST_TOLD = 20
 _DIFF = re.compile(rb"^diff --git ", re.MULTILINE)
 
 
@@ -95,6 +97,10 @@ class CheckpointStep:
         request: CommitRequest = {**self._commit, "tree": self._staging.tree, "out": out, "sparse": self._staging.unchanged}
         with Root(self._staging.tree) as root:
             report = CommitStep(request, root).run()
+        if left_out := sorted(self._staging.left_out):
+            report["notes"] = [
+                f"{shown(path)} is not in the checkpoint: it is too large or cannot be read" for path in left_out[:_MOST_TOLD]
+            ]
         for known in ("segments", "none"):
             segments = Segments(self._place, self._request["number"], self._known.get(known, {}))
             files = {name: self._cut(segments, out, name) for name in _below(out)}
@@ -106,7 +112,12 @@ class CheckpointStep:
         data = _read(os.path.join(out, name))
         if name == "work.bundle":
             return segments.bundle(self._git, data)
-        return segments.file(data, [match.start() for match in _DIFF.finditer(data)] if name == "work.patch" else ())
+        cuts: list[int] = []
+        if name == "work.patch":
+            cuts = [match.start() for match in _DIFF.finditer(data)]
+        elif name == "added.bin":
+            cuts = sorted({span[0] for change in json.loads(_read(os.path.join(out, "changes.json"))) if (span := change.get("span"))})
+        return segments.file(data, cuts)
 
     def _memory(self, number: int) -> str:
         return self._path(f"sent-{number}")

@@ -20,8 +20,10 @@ class Staging:
         """Lists the base's paths that the copy lacks because they were not changed."""
         self._seen, self._sizes, self._budget = os.path.join(place, "seen"), os.path.join(place, "sizes"), budget
         os.makedirs(self.tree, mode=0o700, exist_ok=True)
-        sizes: dict[str, int] = json.loads(_read(self._sizes) or b"{}")
-        self._staged = {path.encode("latin-1"): size for path, size in sizes.items()}
+        known = json.loads(_read(self._sizes) or b"{}")
+        self.left_out = {path.encode("latin-1") for path in known.get("left_out", [])}
+        """Paths that it did not take because they are too large or cannot be read."""
+        self._staged: dict[bytes, int] = {path.encode("latin-1"): size for path, size in known.get("staged", {}).items()}
         """Path -> size of everything in the copy."""
 
     @property
@@ -44,17 +46,23 @@ class Staging:
                 break
             _require_plain(record.path)
             present.add(record.path)
+            if record.kind != "same":
+                self.left_out.discard(record.path)
             if record.kind in ("file", "link"):
                 self._put(record)
                 changed = True
             elif record.kind != "same":
                 changed |= self._drop(record.path)
+            if record.kind == "over":
+                self.left_out.add(record.path)
         for path in self._staged.keys() - present:
             changed |= self._drop(path)
+        self.left_out &= present
         unchanged = b"".join(path + b"\0" for path in sorted(base.entries) if path in present and path not in self._staged)
         changed |= unchanged != _read(self.unchanged)
         _write(self.unchanged, unchanged)
-        _write(self._sizes, json.dumps({path.decode("latin-1"): size for path, size in self._staged.items()}).encode())
+        staged = {path.decode("latin-1"): size for path, size in self._staged.items()}
+        _write(self._sizes, json.dumps({"staged": staged, "left_out": [path.decode("latin-1") for path in self.left_out]}).encode())
         _write(self._seen, seen)  # last: what it names is in the copy
         return changed
 
