@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Self
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.models import RunId
-from ccterm.storage import Storage
+from ccterm.storage import STORAGE, Storage
 
 RESERVE_BYTES = 8 * 1024 * 1024
 LOG = "ccterm.log"
@@ -81,33 +80,12 @@ def make_private_file(path: Path) -> None:
         path.chmod(0o600)
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, storage: Storage = STORAGE) -> None:
     """Replace a file's content atomically and durably. Raises StateError."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        unfinished = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            unfinished.rename(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-        fsync_directory(path.parent)
+        storage.replace(path, data)
     except OSError as error:
         raise _refused(path, "cannot be written", error) from error
-
-
-def fsync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refused(path: Path, what: str, error: OSError) -> StateError:
@@ -152,7 +130,7 @@ class StateDir:
             raise StateError(
                 f"the state directory {path} is relative, and the current directory no longer exists", "give a full path"
             ) from error
-        self.storage = storage or Storage()
+        self.storage = storage or STORAGE
         """What is written in it, and must not be lost, is written with this."""
         self.db = self.path / "ccterm.db"
         self.backups = self.path / "backups"

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,41 +29,74 @@ def disk_words(text: str) -> str:
 class Storage:
     """Writes. Every method raises OSError."""
 
+    def before(self, write: str, path: Path) -> None:
+        """Do nothing. Called before each write, where one that fails on purpose can raise OSError; `write` is the name of the method."""
+
     def create(self, path: Path, data: bytes) -> None:
         """Create or replace a file that only this user can read; durable when this returns."""
+        self.before("create", path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[self.append(descriptor, view, len(data) - len(view)) :]
-            self.sync(descriptor)
+            self._fill(descriptor, data, path)
         finally:
             os.close(descriptor)
 
-    def append(self, descriptor: int, data: memoryview, at: int) -> int:
-        """Write at an offset; return how many bytes were written."""
+    def replace(self, path: Path, data: bytes) -> None:
+        """Replace a file's content atomically and durably."""
+        self.before("replace", path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            try:
+                os.fchmod(descriptor, 0o600)
+                self._fill(descriptor, data, path)
+            finally:
+                os.close(descriptor)
+            os.rename(name, path)  # noqa: PTH104 - not a write of its own
+        except OSError:
+            with suppress(FileNotFoundError):
+                os.unlink(name)  # noqa: PTH108
+            raise
+        self.sync_path(path.parent)
+
+    def _fill(self, descriptor: int, data: bytes, path: Path) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self.append(descriptor, view, len(data) - len(view), path) :]
+        self.sync(descriptor, path)
+
+    def append(self, descriptor: int, data: memoryview, at: int, path: Path) -> int:
+        """Write some of the data at an offset of a file; return how many bytes were written. path: of the file."""
+        self.before("append", path)
         return os.pwrite(descriptor, data, at)
 
     def make_directory(self, path: Path) -> None:
         """Make a private directory, with missing parents, unless it exists."""
+        self.before("make_directory", path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def rename(self, source: Path, target: Path) -> None:
         """Rename a file or a directory."""
+        self.before("rename", target)
         source.rename(target)
 
-    def sync(self, descriptor: int) -> None:
-        """Make a file or a directory durable."""
+    def sync(self, descriptor: int, path: Path) -> None:
+        """Make a file or a directory durable. path: its own."""
+        self.before("sync", path)
         os.fsync(descriptor)
 
     def sync_path(self, path: Path) -> None:
         """Make a file, or the entries of a directory, durable."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            self.sync(descriptor)
+            self.sync(descriptor, path)
         finally:
             os.close(descriptor)
 
-    def bulk(self, to: Path, work: Callable[[], T]) -> T:  # noqa: ARG002 - for one that fails on purpose
-        """Carry out work that writes much below a path, such as the copy of a tree."""
+    def bulk(self, to: Path, work: Callable[[], T]) -> T:
+        """Carry out work that writes in its own way at or below a path: the copy of a tree, a transaction of a database, git."""
+        self.before("bulk", to)
         return work()
+
+
+STORAGE = Storage()
+"""What writes where nothing else is given."""

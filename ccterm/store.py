@@ -10,11 +10,14 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from ccterm.causes import Cause
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import to_json
+from ccterm.machine_errors import machine_error
 from ccterm.models import Run, RunId, State
 from ccterm.schema import connect_to_read, connect_to_write
 from ccterm.state_dir import Reserve, make_private_file, private_directory
+from ccterm.storage import STORAGE, Storage
 
 _BACKUPS = 7
 _BACKUP_CAP = 64 * 1024 * 1024
@@ -36,21 +39,24 @@ _Runs = list[Run]  # the class has a method of that name
 class Store:
     """Keeps run documents. Its methods block: call them in a thread; any thread may. All raise StateError."""
 
-    def __init__(self, connection: sqlite3.Connection | None, path: Path, reserve: Reserve | None = None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection | None, path: Path, reserve: Reserve | None = None, storage: Storage = STORAGE
+    ) -> None:
         self._connection = connection
         """None: opened for reading before the file was created."""
         self._path = path
         self._reserve = reserve
+        self._storage = storage
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, reserve: Reserve | None = None) -> Self:
+    def open(cls, path: Path, *, readonly: bool = False, reserve: Reserve | None = None, storage: Storage = STORAGE) -> Self:
         """Open the store, creating it when it does not exist; read-only, a missing one is empty.
 
         reserve: space that is given up so that the end of a run can be saved on a full disk.
         """
         with _mapped(path):
-            return cls(connect_to_read(path) if readonly else connect_to_write(path), path, reserve)
+            return cls(connect_to_read(path) if readonly else connect_to_write(path), path, reserve, storage)
 
     def close(self) -> None:
         """Close the store."""
@@ -63,16 +69,20 @@ class Store:
         origin = run.attempts[0] if run.attempts else run.id
         task = run.task
         row = (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
-        if self._connection is None:
-            raise StateError(f"{self._path} is open for reading only")
         with self._lock, _mapped(self._path):
             try:
-                self._connection.execute(_SAVE, row)
-            except sqlite3.OperationalError as error:
-                full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # an exceeded quota raises the latter
-                if not (full and run.state.final and self._make_room()):
+                self._save(row)
+            except (sqlite3.OperationalError, OSError) as error:
+                found = machine_error(error)  # an exceeded quota reads as a failing disk
+                if not (found and found.cause is Cause.DISK and run.state.final and self._make_room()):
                     raise
-                self._connection.execute(_SAVE, row)
+                self._save(row)
+
+    def _save(self, row: _Values) -> None:
+        if self._connection is None:
+            raise StateError(f"{self._path} is open for reading only")
+        connection = self._connection
+        self._storage.bulk(self._path, lambda: connection.execute(_SAVE, row))
 
     def _make_room(self) -> bool:
         return self._reserve is not None and self._reserve.release()

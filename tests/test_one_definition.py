@@ -37,7 +37,6 @@ STARTERS = {
 }
 DESCENDS = {
     "git.rooted": "directories that are not ours",
-    "state_dir": "our own directories",
     "credentials.secret_file": "the one directory of stored and exported logins",
 }
 READERS = {

@@ -59,7 +59,7 @@ async def serving(state: StateDir, environ: Mapping[str, str], connections: Conn
 
 
 async def _opened_store(state: StateDir, stack: AsyncExitStack) -> Store:
-    store = await asyncio.to_thread(Store.open, state.db, reserve=state.reserve)
+    store = await asyncio.to_thread(Store.open, state.db, reserve=state.reserve, storage=state.storage)
     stack.callback(store.close)
     await asyncio.to_thread(store.backup, state.backups, datetime.now(UTC).date())
     return store
@@ -106,7 +106,7 @@ def _agents(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Agen
 
 def _executors(settings: Settings, state: StateDir, environ: Mapping[str, str]) -> Mapping[ExecutionMode, Executor]:
     return {
-        ExecutionMode.LOCAL: LocalExecutor(state.path, environ=environ, withheld=source_variables(settings)),
+        ExecutionMode.LOCAL: LocalExecutor(state.path, environ=environ, withheld=source_variables(settings), storage=state.storage),
         ExecutionMode.DAGGER: dagger_executor(settings, state, environ),
     }
 

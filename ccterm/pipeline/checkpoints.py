@@ -121,7 +121,7 @@ class _OutFile:
     """A file that is written at its end."""
 
     def __init__(self, path: Path, storage: Storage) -> None:
-        self._storage = storage
+        self._path, self._storage = path, storage
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self.length = 0
 
@@ -134,7 +134,7 @@ class _OutFile:
         """Write. Raises OSError."""
         view = memoryview(data)
         while view:
-            written = self._storage.append(self._descriptor, view, self.length)
+            written = self._storage.append(self._descriptor, view, self.length, self._path)
             view, self.length = view[written:], self.length + written
 
     def close(self) -> None:

@@ -54,7 +54,9 @@ class WorkingCopy:
         """Read the change set out of the commit and store it with the work; return what must not be applied."""
         assert work.commit is not None
         clean, manifest = self.snapshot / "clean.git", self.snapshot / "manifest.json"
-        changes, refused = extract(clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES)
+        changes, refused = extract(
+            clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES, storage=self.state.storage
+        )
         listed = {change.raw for change in work.listed}
         if any(op.path not in listed for op in changes.ops):
             raise StepError(Cause.COMMIT, "the commit holds changes that its list does not name", "please report this")

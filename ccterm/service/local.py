@@ -130,7 +130,9 @@ class LocalService(Service):
         return recorder.run
 
     def _transcript(self, directory: Path, run: RunId, on_fault: Callable[[], None] = lambda: None) -> Transcript:
-        return Transcript(directory, run, reserve=self._state.reserve, pool=self._writers, on_fault=lambda _: on_fault())
+        return Transcript(
+            directory, run, reserve=self._state.reserve, pool=self._writers, storage=self._state.storage, on_fault=lambda _: on_fault()
+        )
 
     def _current(self, run: Run) -> Run:
         """Return the document that a run's recorder has: the store is a little behind."""

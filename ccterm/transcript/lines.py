@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ccterm.state_dir import private_file
+from ccterm.storage import STORAGE, Storage
 
 _BLOCK = 64 * 1024
 
@@ -17,7 +18,9 @@ class LineFile:
     Methods may be called from any thread. Raises StateError when it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, storage: Storage = STORAGE) -> None:
+        self._path = path
+        self._storage = storage
         self._descriptor = private_file(path)
         self._lock = threading.Lock()
         self.size = after_last_break(self._descriptor, os.fstat(self._descriptor).st_size)
@@ -39,7 +42,7 @@ class LineFile:
         done = 0
         try:
             while done < len(view):
-                done += os.pwrite(self._descriptor, view[done:], self.size + done)
+                done += self._storage.append(self._descriptor, view[done:], self.size + done, self._path)
         except OSError as error:
             return done, error
         return done, None
@@ -54,7 +57,7 @@ class LineFile:
             with self._lock:
                 descriptor = os.dup(self._descriptor)
             try:
-                os.fsync(descriptor)
+                self._storage.sync(descriptor, self._path)
             finally:
                 os.close(descriptor)
         except OSError as error:

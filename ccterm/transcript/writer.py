@@ -8,7 +8,8 @@ from pathlib import Path
 from ccterm.errors import StateError
 from ccterm.events import Event, Finished
 from ccterm.models import RunId
-from ccterm.state_dir import Reserve, fsync_directory, private_directory
+from ccterm.state_dir import Reserve, private_directory
+from ccterm.storage import STORAGE, Storage
 from ccterm.transcript.buffer import CAP, Buffer, WriteBatch
 from ccterm.transcript.follow import EVENTS_FILE, WriteSignal, follow_file
 from ccterm.transcript.lines import LineFile
@@ -37,6 +38,7 @@ class Transcript:
         cap: int = CAP,
         reserve: Reserve | None = None,
         pool: Executor | None = None,
+        storage: Storage = STORAGE,
         on_fault: Callable[[OSError], None] = lambda _: None,
     ) -> None:
         """Open the record of a run and continue where it ends. Quick. Raises StateError.
@@ -46,7 +48,7 @@ class Transcript:
         """
         self.fault: OSError | None = None
         self._path = directory / EVENTS_FILE
-        self._files = _Files(private_directory(directory), reserve, pool)
+        self._files = _Files(private_directory(directory), reserve, pool, storage)
         self._buffer = self._files.buffer(run, cap)
         self._on_fault = on_fault
         self._signal = WriteSignal()
@@ -154,15 +156,16 @@ class Transcript:
 class _Files:
     """The two files of a record, written in a thread."""
 
-    def __init__(self, directory: Path, reserve: Reserve | None, pool: Executor | None) -> None:
+    def __init__(self, directory: Path, reserve: Reserve | None, pool: Executor | None, storage: Storage) -> None:
         self._directory = directory
         self._reserve = reserve
         self._pool = pool
+        self._storage = storage
         self._named = False
         self._last, self._unreadable = last_event(directory / EVENTS_FILE)
-        self.events = LineFile(directory / EVENTS_FILE)
+        self.events = LineFile(directory / EVENTS_FILE, storage)
         try:
-            self.archive = LineFile(directory / AGENT_FILE)
+            self.archive = LineFile(directory / AGENT_FILE, storage)
         except StateError:
             self.events.close()
             raise
@@ -197,8 +200,8 @@ class _Files:
     def _sync(self) -> OSError | None:
         try:
             if not self._named:
-                fsync_directory(self._directory)
-                fsync_directory(self._directory.parent)
+                self._storage.sync_path(self._directory)
+                self._storage.sync_path(self._directory.parent)
                 self._named = True
         except OSError as error:
             return error

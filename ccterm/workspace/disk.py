@@ -7,7 +7,9 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
+from ccterm.storage import STORAGE, Storage
 from ccterm.workspace.content import NOTHING, Content, Owner
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -16,8 +18,18 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Disk:
     """Writes through directory descriptors. Every method raises OSError."""
 
+    storage: Storage = STORAGE
+    """Is told of each write before it is done."""
+
+    def __init__(self, storage: Storage = STORAGE) -> None:
+        self.storage = storage
+
+    def _before(self, write: str, name: bytes = b"") -> None:
+        self.storage.before(write, Path(os.fsdecode(name)))
+
     def make_file(self, name: bytes, directory: int, data: bytes, mode: int, *, exact: bool = False, like: Content = NOTHING) -> None:
         """Make a new file; unless `exact`, the user's umask applies to its mode. like: whose owner and attributes it gets, as far as it may."""
+        self._before("make_file", name)
         file = os.open(name, _NEW, mode, dir_fd=directory)
         try:
             rest = memoryview(data)
@@ -31,45 +43,55 @@ class Disk:
 
     def write(self, file: int, data: memoryview) -> int:
         """Write some of the data; return how much."""
+        self._before("write")
         return os.write(file, data)
 
     def make_link(self, target: bytes, name: bytes, directory: int) -> None:
         """Make a symbolic link."""
+        self._before("make_link", name)
         os.symlink(target, name, dir_fd=directory)
 
     def give(self, name: bytes, directory: int, owner: Owner | None) -> None:
         """Give what is at a name, be it a link, to a user and group, as far as this process may."""
+        self._before("give", name)
         if owner:
             _own(owner, lambda uid, gid: os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False))
 
     def make_directory(self, name: bytes, directory: int, mode: int = 0o777) -> None:
         """Make a directory; root's belongs to whom the directory above belongs."""
+        self._before("make_directory", name)
         os.mkdir(name, mode, dir_fd=directory)
         if os.geteuid() == 0:
             self.give(name, directory, owner_below(os.fstat(directory)))
 
     def set_mode(self, file: int, mode: int) -> None:
         """Set the permission bits of an open file."""
+        self._before("set_mode")
         os.fchmod(file, mode)
 
     def exchange(self, name: bytes, directory: int, other: bytes, target: int) -> None:
         """Exchange two names. Raises CannotExchange too."""
+        self._before("exchange", name)
         exchange(name, directory, other, target)
 
     def move(self, name: bytes, directory: int, other: bytes, target: int) -> None:
         """Rename to a free name. Raises FileExistsError when it is taken."""
+        self._before("move", name)
         move(name, directory, other, target)
 
     def remove(self, name: bytes, directory: int) -> None:
         """Remove what is not a directory."""
+        self._before("remove", name)
         os.unlink(name, dir_fd=directory)
 
     def remove_directory(self, name: bytes, directory: int) -> None:
         """Remove an empty directory."""
+        self._before("remove_directory", name)
         os.rmdir(name, dir_fd=directory)
 
     def sync(self, file: int) -> None:
         """Make a file or a directory durable."""
+        self._before("sync")
         os.fsync(file)
 
 

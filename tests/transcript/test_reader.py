@@ -34,11 +34,12 @@ def test_an_unfinished_last_line_is_not_read(directory: Path) -> None:
 
 @pytest.mark.parametrize("bad", [b"{", b"", b"\0\0\0", b"\xff\xfe", b'{"kind":"unheard_of","seq":1}', b"[1]"])
 def test_a_line_that_cannot_be_read_becomes_a_notice_in_its_place(directory: Path, bad: bytes) -> None:
-    path = write(directory, line(0) + bad + b"\n" + line(2))
+    begin = line(0)
+    path = write(directory, begin + bad + b"\n" + line(2))
     first, marker, last = read_events(path)
     assert (first.seq, marker.seq, last.seq) == (0, 1, 2)
     assert isinstance(marker, Notice)
-    assert marker.text == f"a line of this transcript cannot be read: {len(bad)} bytes at {len(line(0))} of transcript.ndjson"
+    assert marker.text == f"a line of this transcript cannot be read: {len(bad)} bytes at {len(begin)} of transcript.ndjson"
 
 
 def test_reading_continues_after_a_number(directory: Path) -> None:

@@ -12,6 +12,7 @@ from ccterm.executors.base import Artifact, Step
 from ccterm.executors.control import Control
 from ccterm.executors.local.copy import copy_tree
 from ccterm.machine_errors import machine_error
+from ccterm.storage import STORAGE, Storage
 
 _CACHE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 TMP_PREFIX = "ccterm-box-"
@@ -27,11 +28,12 @@ class Box:
     left_out: tuple[str, ...]
     moves: tuple[tuple[Path, Path], ...] = ()
     """Inputs that are moved instead of copied: from, to."""
+    storage: Storage = STORAGE
 
     def move_inputs(self) -> None:
         """Move inputs into the box. Only after its record is written: the work must be in some recorded box if the daemon dies."""
         for source, target in self.moves:
-            source.rename(target)
+            self.storage.rename(source, target)
 
     @property
     def outside_tmp(self) -> str | None:
@@ -53,20 +55,25 @@ class Box:
         return {name: Artifact(str(self.root / name)) for name in step.outputs if _is_directory(self.root / name)}
 
 
-def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Control | None) -> Box:
+def make_box(root: Path, tmp: Path, step: Step, state_dir: Path, control: Control | None, storage: Storage) -> Box:
     """Fill the box of a step. Raises OSError."""
     left_out: list[str] = []
     for mount, artifact in step.inputs.items():
         (root / mount).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if mount not in step.last_use:
-            left_out += copy_tree(Path(artifact.handle), root / mount)
+            left_out += _copied(Path(artifact.handle), root / mount, storage)
     for mount, name in step.caches.items():
         _link(root / mount, _cache(state_dir, "mirrors" if mount == "mirror" else "caches", name))
     for mount, path in step.all_sockets(control).items():
         _link(root / mount, path)
-    (root / "request.json").write_text(json.dumps(dict(step.request)), encoding="utf-8")
+    request = json.dumps(dict(step.request))
+    storage.bulk(root / "request.json", lambda: (root / "request.json").write_text(request, encoding="utf-8"))
     moves = tuple((Path(artifact.handle), root / mount) for mount, artifact in step.inputs.items() if mount in step.last_use)
-    return Box(root, tmp, tuple(left_out), moves)
+    return Box(root, tmp, tuple(left_out), moves, storage)
+
+
+def _copied(source: Path, target: Path, storage: Storage) -> list[str]:
+    return storage.bulk(target, lambda: copy_tree(source, target))
 
 
 def make_root(root: Path, step: Step) -> Path:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from ccterm.errors import PreflightError
@@ -20,6 +20,7 @@ from ccterm.executors.local.program import run_program, uninterrupted
 from ccterm.executors.local.records import BoxRecord, reap
 from ccterm.models import ImageChoice, RunId
 from ccterm.proof import Proof
+from ccterm.storage import STORAGE, Storage
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +28,10 @@ _log = logging.getLogger(__name__)
 class LocalExecutor:
     """The executor of `--mode local`. environ: the user's environment, filtered per step. withheld: variables that no step sees."""
 
-    def __init__(self, state_dir: Path, *, environ: Mapping[str, str] = os.environ, withheld: Collection[str] = ()) -> None:
-        self._state_dir, self._environ, self._withheld = state_dir, environ, withheld
+    def __init__(
+        self, state_dir: Path, *, environ: Mapping[str, str] = os.environ, withheld: Collection[str] = (), storage: Storage = STORAGE
+    ) -> None:
+        self._state_dir, self._environ, self._withheld, self._storage = state_dir, environ, withheld, storage
 
     async def __aenter__(self) -> "LocalExecutor":
         """Kill processes left by dead daemons, and write the guest bundle. Raises StateError when the state directory cannot be used."""
@@ -58,10 +61,10 @@ class LocalExecutor:
         """Open the boxes of one run; they stay until `remove_boxes`. Raises StepError."""
         root = self._boxes(run_id)
         try:
-            await asyncio.to_thread(root.mkdir, mode=0o700, parents=True, exist_ok=True)
+            await asyncio.to_thread(self._storage.make_directory, root)
         except OSError as error:
             raise box_error("the directory of the boxes cannot be made", error) from error
-        yield LocalBoxes(root, self._state_dir, self._bundle, self._visible_environ())
+        yield LocalBoxes(root, self._state_dir, self._bundle, self._visible_environ(), self._storage)
 
     async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:  # noqa: ARG002 - to have one is the point
         """Remove the boxes of a run."""
@@ -96,8 +99,8 @@ class LocalBoxes:
 
     image: str | None = None
 
-    def __init__(self, root: Path, state_dir: Path, bundle: Path, environ: Mapping[str, str]) -> None:
-        self._root, self._state_dir, self._bundle, self._environ = root, state_dir, bundle, environ
+    def __init__(self, root: Path, state_dir: Path, bundle: Path, environ: Mapping[str, str], storage: Storage) -> None:
+        self._root, self._state_dir, self._bundle, self._environ, self._storage = root, state_dir, bundle, environ, storage
         self.directory: Path | None = root
         numbers = [int(match[1]) for path in root.iterdir() if (match := re.match(r"(\d+)-", path.name))]
         self._count = max(numbers, default=0)
@@ -115,7 +118,7 @@ class LocalBoxes:
         """Make the step's box. Its TMPDIR is removed after the step, the rest when the run ends."""
         root = self._next(step.name)
         try:
-            tmp = make_root(root, step)
+            tmp = self._storage.bulk(root, lambda: make_root(root, step))
         except OSError as error:
             raise box_error(f"the box of step {step.name} cannot be made", error) from error
         try:
@@ -125,7 +128,7 @@ class LocalBoxes:
 
     async def _filled(self, root: Path, tmp: Path, step: Step, control: Control | None) -> Box:
         try:
-            box = await uninterrupted(asyncio.to_thread(make_box, root, tmp, step, self._state_dir, control))
+            box = await uninterrupted(asyncio.to_thread(make_box, root, tmp, step, self._state_dir, control, self._storage))
         except OSError as error:
             raise box_error(f"the box of step {step.name} cannot be made", error) from error
         if box.left_out:
@@ -136,7 +139,7 @@ class LocalBoxes:
         """Copy a host directory into an artifact."""
         target = self._next("provided")
         try:
-            await uninterrupted(asyncio.to_thread(copy_tree, path, target, exclude=exclude))
+            await uninterrupted(asyncio.to_thread(self._storage.bulk, target, lambda: copy_tree(path, target, exclude=exclude)))
         except OSError as error:
             raise box_error(f"{path} cannot be copied", error) from error
         return Artifact(str(target))
@@ -144,21 +147,21 @@ class LocalBoxes:
     async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
         """Copy or move an artifact to a new private directory."""
         try:
-            await uninterrupted(asyncio.to_thread(_move_or_copy if last_use else copy_tree, Path(artifact.handle), to))
+            await uninterrupted(asyncio.to_thread(self._collect, Path(artifact.handle), to, last_use=last_use))
             to.chmod(0o700)
         except OSError as error:
             raise box_error(f"the work cannot be copied to {to}", error) from error
 
+    def _collect(self, source: Path, to: Path, *, last_use: bool) -> None:
+        """Copy a directory, or rename it, which needs no space, where that can be."""
+        if to.exists() or to.is_symlink():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(to))
+        if last_use:
+            with suppress(OSError):  # as between two file systems
+                self._storage.rename(source, to)
+                return
+        self._storage.bulk(to, lambda: copy_tree(source, to))
+
     def _next(self, name: str) -> Path:
         self._count += 1
         return self._root / f"{self._count:02}-{name}"
-
-
-def _move_or_copy(source: Path, target: Path) -> None:
-    """Rename a directory, which needs no space; copy it where that cannot be, as between two file systems."""
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    try:
-        source.rename(target)
-    except OSError:
-        copy_tree(source, target)

@@ -86,7 +86,7 @@ class _Program:
         owner = ProcessMark.of(os.getpid())
         assert owner is not None  # this process is alive
         record = BoxRecord(mark=self._mark, owner=owner, mounts=mounts, tmp=self._box.outside_tmp)
-        record.write(self._box.record)  # before the process starts: only recorded processes are reaped
+        record.write(self._box.record, self._box.storage)  # before the process starts: only recorded processes are reaped
         self._box.move_inputs()
         with self._box.stderr.open("wb") as stderr:
             self._process = await asyncio.create_subprocess_exec(
@@ -99,7 +99,7 @@ class _Program:
                 start_new_session=True,
                 limit=CHUNK,
             )
-        record.model_copy(update={"process": ProcessMark.of(self._process.pid)}).write(self._box.record)
+        record.model_copy(update={"process": ProcessMark.of(self._process.pid)}).write(self._box.record, self._box.storage)
 
     async def watch(self) -> ProgramResult:
         assert self._process is not None

@@ -9,6 +9,7 @@ from ccterm.executors.local.copy import remove_tree
 from ccterm.executors.local.kill import kill_tree
 from ccterm.models import Value
 from ccterm.processes import ProcessMark, boot_id
+from ccterm.storage import STORAGE, Storage
 
 
 class BoxRecord(Value):
@@ -23,8 +24,11 @@ class BoxRecord(Value):
     tmp: str | None = None
     """The box's TMPDIR when it lies outside the box."""
 
-    def write(self, path: Path) -> None:
-        """Write it atomically."""
+    def write(self, path: Path, storage: Storage = STORAGE) -> None:
+        """Write it atomically. Raises OSError."""
+        storage.bulk(path, lambda: self._write(path))
+
+    def _write(self, path: Path) -> None:
         fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(self.model_dump_json(), encoding="utf-8")
         fresh.rename(path)

@@ -19,6 +19,7 @@ from ccterm.git.names import is_dotgit, link_leaves, shown, too_deep, unfit
 from ccterm.git.objects import read_blobs
 from ccterm.git.tree import GITLINK
 from ccterm.models import PendingChange, Run, Value
+from ccterm.storage import STORAGE, Storage
 from ccterm.workspace.content import NOTHING, Content, Kind
 from ccterm.workspace.snapshot.manifest import Rows, read_manifest
 from ccterm.workspace.work import Refusal
@@ -104,7 +105,9 @@ def pending_changes(run: Run) -> list[PendingChange]:
     return [PendingChange(path=change.shown, status=change.status) for change in changes.ops] if changes else []
 
 
-def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path) -> tuple[ChangeSet, list[Refusal]]:
+def extract(
+    clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path, storage: Storage = STORAGE
+) -> tuple[ChangeSet, list[Refusal]]:
     """Make the change set of a commit in the new directory `to`; return it with what must never be applied. Raises StepError(commit)."""
     git = Git(str(clean))
     try:
@@ -112,7 +115,7 @@ def extract(clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path
         if git.text("rev-parse", "--verify", f"{commit}^") != base:
             raise GitError("git", "the commit is not based on the snapshot")
         to.mkdir(mode=0o700)
-        return _Extraction(git, read_manifest(manifest).rows, to).run(base, commit)
+        return storage.bulk(to, lambda: _Extraction(git, read_manifest(manifest).rows, to).run(base, commit))
     except (GitError, OSError) as error:
         raise StepError(Cause.COMMIT, f"the changes cannot be read from the commit: {error}") from error
 

@@ -3,7 +3,6 @@
 It is kept after a success too, for `undo`.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from pydantic import ValidationError
 
 from ccterm.errors import StateError
 from ccterm.models import RunId, Value
-from ccterm.state_dir import fsync_directory, private_directory, write_private
+from ccterm.state_dir import write_private
+from ccterm.storage import STORAGE, Storage
 from ccterm.workspace.apply.changeset import FileChange
 
 KEPT_SECONDS = 14 * 86400
@@ -75,9 +75,9 @@ class Journal(Value):
         except (OSError, ValidationError):
             return None
 
-    def write(self, directory: Path) -> Self:
+    def write(self, directory: Path, storage: Storage = STORAGE) -> Self:
         """Write the journal durably. Raises StateError."""
-        write_private(directory / _NAME, self.model_dump_json().encode())
+        write_private(directory / _NAME, self.model_dump_json().encode(), storage)
         return self
 
     def at(self, phase: Phase) -> Self:
@@ -95,27 +95,31 @@ class Journal(Value):
 class Backups:
     """Writes the bytes that will be replaced into one file, made durable in one go."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, storage: Storage) -> None:
         shutil.rmtree(directory, ignore_errors=True)
-        private_directory(directory)
+        storage.make_directory(directory)
         self._directory = directory
+        self._storage = storage
         self._file = (directory / _OLD).open("xb")
+        self._end = 0
         self.kept: list[Backup] = []
 
     def add(self, data: bytes) -> None:
         """Keep the bytes of the next path. Raises OSError."""
-        begin = self._file.tell()
-        self._file.write(data)
-        self.kept.append(Backup(begin=begin, end=begin + len(data)))
+        begin, rest = self._end, memoryview(data)
+        while rest:
+            done = self._storage.append(self._file.fileno(), rest, self._end, self._directory / _OLD)
+            self._end += done
+            rest = rest[done:]
+        self.kept.append(Backup(begin=begin, end=self._end))
 
     def close(self) -> None:
         """Make the file durable. Raises OSError."""
         with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        fsync_directory(self._directory)
+            self._storage.sync(self._file.fileno(), self._directory / _OLD)
+        self._storage.sync_path(self._directory)
         with suppress(OSError):
-            fsync_directory(self._directory.parent)
+            self._storage.sync_path(self._directory.parent)
 
 
 def journals(directory: Path) -> Iterator[tuple[Path, Journal]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ccterm.causes import Cause
-from ccterm.errors import CctermError, StepError, UsageError
+from ccterm.errors import CctermError, StateError, StepError, UsageError
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.machine_errors import machine_error
@@ -45,7 +45,8 @@ class ApplyTransaction:
 
     def __init__(self, state: StateDir, disk: Disk | None = None) -> None:
         self._state = state
-        self._disk = disk or Disk()
+        self._storage = state.storage
+        self._disk = disk or Disk(state.storage)
 
     def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Applied:
         """Bring all changes into the working copy, or none. Paths that hold the new content already are skipped."""
@@ -81,10 +82,10 @@ class ApplyTransaction:
         """Return the reverse of an apply as a change set, with the bytes that were kept."""
         directory = journal_dir / "back"
         shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700)
+        self._storage.make_directory(directory)
         ops = []
         for number, change in enumerate(journal.ops):
-            (directory / str(number)).write_bytes(journal.backup(journal_dir, number))
+            self._storage.create(directory / str(number), journal.backup(journal_dir, number))
             ops.append(FileChange(name=change.name, old=change.new, new=change.old, file=str(number)))
         return ChangeSet(directory, tuple(ops), journal.history)
 
@@ -92,7 +93,7 @@ class ApplyTransaction:
         return journal_dir.with_name(f"{journal_dir.name}{UNDO}")
 
     def _forget_undo(self, journal_dir: Path, journal: Journal) -> None:
-        journal.at(Phase.UNDONE).write(journal_dir)
+        journal.at(Phase.UNDONE).write(journal_dir, self._storage)
         for left in (self._undo_dir(journal_dir), journal_dir / "back"):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -117,7 +118,7 @@ class ApplyTransaction:
         if undone:  # what the apply made may be removed; what it removed is restored
             directories = {name: mode for name, mode in directories.items() if name in undone.made}
             directories |= {each.name: each.mode for each in undone.directories}
-        backups = Backups(journal_dir)
+        backups = Backups(journal_dir, self._storage)
         for data in found.kept:
             backups.add(data)
         backups.close()
@@ -132,18 +133,18 @@ class ApplyTransaction:
             directories=tuple(Directory(name=name, mode=mode) for name, mode in directories.items()),
             exact=undone is not None,
         )
-        return journal.write(journal_dir)
+        return journal.write(journal_dir, self._storage)
 
     def _apply(self, root: Root, journal_dir: Path, journal: Journal, changes: ChangeSet, marks: Sequence[QuickMark | None]) -> None:
         try:
             RollForward(root, self._disk, journal, changes, marks).run()
-        except (Conflict, OSError) as error:
+            journal.at(Phase.DONE).write(journal_dir, self._storage)
+        except (Conflict, OSError, StateError) as error:
             self._give_up(root, journal_dir, journal, error)
-        journal.at(Phase.DONE).write(journal_dir)
         with suppress(OSError):  # everything is done; the next start removes what is left
             clear_stage(root, self._disk, journal)
 
-    def _give_up(self, root: Root, journal_dir: Path, journal: Journal, error: Conflict | OSError) -> NoReturn:
+    def _give_up(self, root: Root, journal_dir: Path, journal: Journal, error: Conflict | OSError | StateError) -> NoReturn:
         """Undo what was done, and raise the reason why nothing is applied."""
         try:
             foreign = self._roll_back(root, journal_dir, journal)
@@ -159,7 +160,7 @@ class ApplyTransaction:
         rollback = Rollback(root, self._disk, journal, lambda number: journal.backup(journal_dir, number))
         rollback.run()
         if rollback.foreign:
-            journal.at(Phase.UNDONE).write(journal_dir)  # keeps what these paths held
+            journal.at(Phase.UNDONE).write(journal_dir, self._storage)  # keeps what these paths held
         else:
             shutil.rmtree(journal_dir, ignore_errors=True)
         return rollback.foreign

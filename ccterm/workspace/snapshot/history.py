@@ -13,6 +13,7 @@ from pathlib import Path
 from ccterm.git.git import Git, init
 from ccterm.git.refs import Ref, list_tags, write_packed_refs
 from ccterm.state_dir import private_directory, write_private
+from ccterm.storage import Storage
 from ccterm.workspace.repository import Repository
 
 _MANY_PACKS = 30
@@ -21,9 +22,10 @@ _MANY_PACKS = 30
 class History:
     """The packs of one repository. Its callers hold the repository's lock."""
 
-    def __init__(self, directory: Path, repository: Repository) -> None:
+    def __init__(self, directory: Path, repository: Repository, storage: Storage) -> None:
         self._directory = directory
         self._repository = repository
+        self._storage = storage
         self._note = directory / "tips.json"
         self.tags: list[Ref] = []
         """Every tag, after `bring`."""
@@ -43,9 +45,9 @@ class History:
         packs = private_directory(self._directory) / "pack"
         packs.mkdir(mode=0o700, exist_ok=True)
         wanted = "".join([f"{tip}\n" for tip in tips] + [f"^{tip}\n" for tip in have])
-        user.run("-c", "pack.compression=1", "pack-objects", "-q", "--revs", "--window=0", "--delta-base-offset", str(packs / "pack"),
-                 stdin=wanted.encode())  # fmt: skip
-        write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode())
+        command = ("-c", "pack.compression=1", "pack-objects", "-q", "--revs", "--window=0", "--delta-base-offset", str(packs / "pack"))
+        self._storage.bulk(packs, lambda: user.run(*command, stdin=wanted.encode()))
+        write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode(), self._storage)
 
     def clone(self, to: Path) -> Git:
         """Make a bare repository of the packs and the tags. It shares the packs, which are never written to. Raises OSError."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ccterm.state_dir import write_private
+from ccterm.storage import Storage
 from ccterm.workspace.content import Content, Kind
 
 RACY_NS = 2_000_000_000
@@ -74,7 +75,7 @@ def read_manifest(path: Path) -> KeptManifest:
     return KeptManifest({})
 
 
-def write_manifest(path: Path, manifest: Rows, commit: str) -> None:
+def write_manifest(path: Path, manifest: Rows, commit: str, storage: Storage) -> None:
     """Replace a manifest. Raises StateError."""
     document = [_VERSION, commit, list(map(os.fsdecode, manifest)), list(manifest.values())]
-    write_private(path, json.dumps(document, separators=(",", ":")).encode("ascii"))
+    write_private(path, json.dumps(document, separators=(",", ":")).encode("ascii"), storage)

@@ -81,9 +81,9 @@ class _Taking:
 
     def run(self, include: Sequence[str]) -> Snapshot:
         head, store = self.repository.head, private_directory(self.state.snapshots / self.repository.id)
-        history = History(store / "history", self.repository)
+        storage, history = self.state.storage, History(store / "history", self.repository, self.state.storage)
         history.bring()
-        git = history.clone(self.to / "clean.git")
+        git = storage.bulk(self.to, lambda: history.clone(self.to / "clean.git"))
         self._configure(git)
         cache = store / "manifest.json"
         with ThreadPoolExecutor(2) as pool:  # two processes of git while we read the manifest
@@ -99,11 +99,11 @@ class _Taking:
             for path in included:
                 self._include(root, path)
         same = answer is None and rows == known.rows and not listing.submodules
-        base = head if same else self._commit(git, rows, listing, committed or read_tree(git, head))
+        base = head if same else storage.bulk(self.to, lambda: self._commit(git, rows, listing, committed or read_tree(git, head)))
         git.run("update-ref", f"refs/heads/{self.repository.branch}", base)
         clean = head if base == head else ""
         if rows != known.rows or clean != known.commit:
-            write_manifest(cache, rows, clean)
+            write_manifest(cache, rows, clean, storage)
         os.link(cache, self.to / "manifest.json")  # the cache is only ever replaced, so this file never changes
         self._note(listing, included)
         names = tuple(shown(path) for path in included)
