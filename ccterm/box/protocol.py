@@ -211,6 +211,8 @@ class ShellRequest(TypedDict):
     """Relative bare git directory whose `commit` is checked out over the tree first."""
     commit: NotRequired[str | None]
     base: NotRequired[str | None]
+    record: NotRequired[str | None]
+    """Relative directory for a record of what the command left in the tree, or None."""
 
 
 class ShellReport(Report):
@@ -241,6 +243,8 @@ class CommitRequest(TypedDict):
     """Whether the step checkout replaced pointers by LFS files; changes of such files are refused."""
     sparse: NotRequired[str]
     """A file that lists, NUL-terminated, the base's paths that the tree lacks because they were not changed. What is there is all work."""
+    left: NotRequired[str | None]
+    """Relative directory with the record of what setup left, which enters no commit; None when no setup ran."""
     snapshot: NotRequired[bool]
     """Whether the base is a snapshot, which only the host has: side.bundle then builds on the commits below it."""
 

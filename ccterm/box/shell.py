@@ -45,11 +45,26 @@ def shell(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
     try:
         if overlay and commit:
             lay_over(overlay, request["cwd"], commit, request.get("base"))
-        return _run(frames, request)
     except GitError as error:
         return {"ok": False, "reason": "overlay", "detail": error.detail}
+    try:
+        return _recorded(frames, request, record) if (record := request.get("record")) else _run(frames, request)
     except child.StartError as error:
         return {"ok": False, "reason": "exit", "detail": error.detail}
+
+
+def _recorded(frames: QueuedFrames, request: ShellRequest, to: str) -> ShellReport:
+    """Run the command, and record what it left in the tree."""
+    from ccterm.box.setup_record import Recording  # deferred: verify records nothing
+
+    recording = Recording(request["cwd"])
+    report = _run(frames, request)
+    if report["ok"]:
+        try:
+            recording.finish().write(to)
+        except (GitError, OSError) as error:
+            frames.note(f"what setup left cannot be told from the agent's work: {error}")
+    return report
 
 
 def _run(frames: QueuedFrames, request: ShellRequest) -> ShellReport:

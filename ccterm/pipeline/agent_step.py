@@ -86,7 +86,7 @@ class AgentStep:
             return None
         task, work = self._context.work.task, self._context.work
         body = step_specs.commit_body("", run=self._recorder.run.id, model=task.model)
-        return CheckpointSource(checkout.clean, work.commit, checkout.base, body, self._context.launch.checkpoint_seconds)
+        return CheckpointSource(checkout.clean, work.commit, checkout.base, body, self._context.launch.checkpoint_seconds, checkout.left)
 
     def _complain(self, text: str) -> None:
         self._recorder.notice(text, "warn")

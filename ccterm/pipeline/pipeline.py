@@ -27,7 +27,7 @@ from ccterm.record import Recorder
 from ccterm.render import kept_in
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.transaction import ApplyTransaction
-from ccterm.workspace.salvage import CLEAN, TREE, keep_side_work
+from ccterm.workspace.salvage import CLEAN, LEFT, TREE, keep_side_work
 from ccterm.workspace.work import Work, forget
 
 _log = logging.getLogger(__name__)
@@ -199,7 +199,8 @@ class Pipeline:
     async def _left(self, run: Run, boxes: Boxes) -> Mapping[str, Artifact]:
         if run.salvage and run.salvage.tree:
             directory = Path(run.salvage.directory)
-            return {name: await boxes.provide(directory / at) for name, at in ((step_specs.TREE, TREE), (step_specs.CLEAN, CLEAN))}
+            kept = {step_specs.TREE: directory / TREE, step_specs.CLEAN: directory / CLEAN, step_specs.LEFT: directory / LEFT}
+            return {name: await boxes.provide(path) for name, path in kept.items() if path.exists()}
         return await asyncio.to_thread(self._executor.orphaned_outputs, run.id) or {}
 
     async def scan(self, recorder: Recorder) -> Run:

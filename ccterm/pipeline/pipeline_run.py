@@ -33,7 +33,7 @@ from ccterm.pipeline.targets import BranchTarget, Checkout, Target, WorkingCopyT
 from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
-from ccterm.workspace.salvage import CLEAN, TREE, keep_side_work, keep_tree, keep_work, make_durable
+from ccterm.workspace.salvage import CLEAN, LEFT, TREE, keep_side_work, keep_tree, keep_work, make_durable
 from ccterm.workspace.work import Work, forget
 
 _log = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ class PipelineRun:
         self._commit_tried = False
         self._tree: Artifact | None = None
         """The agent's tree as the last step left it; None until the agent has worked."""
+        self._left_by_setup: Artifact | None = None
+        """The record of what setup left."""
         self._unread = False
         """Whether the tree's git directory may hold work that the commit step could not read."""
         self._committed: CommittedWork | None = None
@@ -91,7 +93,7 @@ class PipelineRun:
         """Take the run from its first step to its last. Raises StepError and StoppedEarly; the agent's work is kept by then."""
         target = self._target(context.remote)
         checkout = await target.check_out()
-        checkout = replace(checkout, tree=await self._set_up(checkout.tree, context.commands))
+        checkout = await self._set_up(checkout, context.commands)
         await self._recorder.save()
         self._start, self.proof = checkout, None
         try:
@@ -116,13 +118,14 @@ class PipelineRun:
             return WorkingCopyTarget(self._steps, self._boxes, self._recorder, self._context, copy)
         return BranchTarget(self._steps, self._recorder, self._context.task, remote)
 
-    async def _set_up(self, tree: Artifact, commands: CommandEnvironment) -> Artifact:
-        """Run the user's setup command, if any; return the tree that it leaves."""
+    async def _set_up(self, checkout: Checkout, commands: CommandEnvironment) -> Checkout:
+        """Run the user's setup command, if any; return what the agent starts from then."""
         task = self._context.task
         if not task.setup:
-            return tree
-        result, _ = await self._steps.run(step_specs.setup(task.setup, tree, commands, last_use=not task.verify), ShellResult)
-        return result.outputs[step_specs.TREE]
+            return checkout
+        result, _ = await self._steps.run(step_specs.setup(task.setup, checkout.tree, commands, last_use=not task.verify), ShellResult)
+        self._left_by_setup = result.outputs.get(step_specs.LEFT)
+        return replace(checkout, tree=result.outputs[step_specs.TREE], left=self._left_by_setup)
 
     async def _run_agent(self, context: RunContext, checkout: Checkout) -> Outcome:
         step = AgentStep(context, self._steps, self._boxes, self._recorder, self._control, self._state)
@@ -156,7 +159,7 @@ class PipelineRun:
         """Make the commit and bring it to the host. Returns None if nothing changed."""
         task, self._commit_tried = self._context.task, True
         body = step_specs.commit_body(summary, run=self._recorder.run.id, model=task.model)
-        step = step_specs.commit(task, tree, clean, self._context.commit, base=base, body=body)
+        step = step_specs.commit(task, tree, clean, self._context.commit, base=base, body=body, left=self._left_by_setup)
         result, report = await self._steps.run(step, CommitResult, abortable=False)
         self._tree = result.outputs.get(step_specs.TREE, tree)
         for note in report.notes:
@@ -197,7 +200,7 @@ class PipelineRun:
         """Commit and keep what the boxes of a crashed daemon, or a salvage directory, still hold. Raises StepError and OSError."""
         self.proof = None
         await asyncio.to_thread(forget, self._work_dir)  # a commit that was collected only in part
-        self._tree = left[step_specs.TREE]
+        self._tree, self._left_by_setup = left[step_specs.TREE], left.get(step_specs.LEFT)
         committed = await self._commit(self._tree, left[step_specs.CLEAN], self._recorder.run.base_sha, "")
         if committed and committed.in_tree:
             await judgement.judge(committed, self._context, self._recorder)
@@ -289,5 +292,7 @@ class PipelineRun:
         self._storage.make_directory(directory)
         await self._boxes.collect(self._tree, directory / TREE)
         await self._boxes.collect(clean, directory / CLEAN)
+        if self._left_by_setup is not None:
+            await self._boxes.collect(self._left_by_setup, directory / LEFT)
         self.proof = await asyncio.to_thread(keep_tree, directory, run, self._storage)
         self._recorder.emit([Salvaged(directory=str(directory), commit=None, tree=True)])

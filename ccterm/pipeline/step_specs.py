@@ -15,7 +15,9 @@ from ccterm.pipeline.reports import ResolveResult
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
 INCLUDE = "include"
-GUARDED = "../private/clean.git"
+LEFT = "left"
+"""The record of what setup left."""
+GUARDED, GUARDED_LEFT = "../private/clean.git", "../private/left"
 """Where the agent's box has a copy of the clean git directory: beside the box, for the agent owns the box and could rename what is in it."""
 OVERLAID = "laid"
 """A tree with the new commit laid over it. Named differently, so that recovery never mistakes it for the agent's tree."""
@@ -120,6 +122,7 @@ def _shell(
     last_use: bool,
 ) -> Step:
     mount = OVERLAID if over else TREE
+    records = name == "setup" and over is None
     request: dict[str, JsonValue] = {
         "command": command,
         "cwd": mount,
@@ -129,6 +132,7 @@ def _shell(
         "overlay": CLEAN if over else None,
         "commit": over.commit if over else None,
         "base": over.base if over else None,
+        "record": LEFT if records else None,
     }
     return Step(
         name=name,
@@ -136,10 +140,10 @@ def _shell(
         request=request,
         inputs={mount: tree, **({CLEAN: over.clean} if over else {})},
         last_use=frozenset({mount}) if last_use else frozenset(),
-        outputs=(mount,),
+        outputs=(mount, LEFT) if records else (mount,),
         secrets=environment.secrets_for(name),
         services=environment.services if name == "verify" else (),
-        reuse=name == "setup" and over is None,
+        reuse=records,
         image="agent",
         timeout=SETUP_TIMEOUT + GRACE,
     )
@@ -164,11 +168,13 @@ class CheckpointSource(NamedTuple):
     base: str | None
     body: str
     seconds: float
+    left: Artifact | None = None
+    """What setup left."""
 
 
 def _checkpoint(task: Task, source: CheckpointSource) -> dict[str, JsonValue]:
     request = _commit_request(task, source.options, base=source.base, body=source.body)
-    return {"commit": {**request, "clean": GUARDED}, "seconds": source.seconds}
+    return {"commit": {**request, "clean": GUARDED, "left": GUARDED_LEFT if source.left else None}, "seconds": source.seconds}
 
 
 def agent(
@@ -205,7 +211,7 @@ def agent(
         name="agent",
         program="supervise",
         request=request,
-        inputs={TREE: tree, **({HOME: home} if home else {}), **({GUARDED: checkpoints.clean} if checkpoints else {})},
+        inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(checkpoints)},
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),
         outputs=(TREE, SESSION),
         secrets={**environment.secrets_for("agent"), **command.secrets},
@@ -216,14 +222,22 @@ def agent(
     )
 
 
-def commit(task: Task, tree: Artifact, clean: Artifact, options: CommitOptions, *, base: str | None, body: str) -> Step:
-    """Make one commit of the agent's tree."""
-    request = _commit_request(task, options, base=base, body=body)
+def _guarded(checkpoints: CheckpointSource | None) -> dict[str, Artifact]:
+    if checkpoints is None:
+        return {}
+    return {GUARDED: checkpoints.clean, **({GUARDED_LEFT: checkpoints.left} if checkpoints.left else {})}
+
+
+def commit(
+    task: Task, tree: Artifact, clean: Artifact, options: CommitOptions, *, base: str | None, body: str, left: Artifact | None = None
+) -> Step:
+    """Make one commit of the agent's tree. left: what setup left, which is not the agent's work."""
+    request = _commit_request(task, options, base=base, body=body) | {"left": LEFT if left else None}
     return Step(
         name="commit",
         program="commit",
         request=request,
-        inputs={TREE: tree, CLEAN: clean},
+        inputs={TREE: tree, CLEAN: clean, **({LEFT: left} if left else {})},
         last_use=frozenset({TREE}),
         outputs=(CLEAN, OUT, TREE),
         timeout=GIT_STEP_TIMEOUT,

@@ -30,6 +30,8 @@ class Checkout:
     base: str | None
     clean: Artifact
     tree: Artifact
+    left: Artifact | None = None
+    """The record of what setup left in the tree; None when none ran."""
 
 
 class Target(Protocol):

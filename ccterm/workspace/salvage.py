@@ -12,8 +12,8 @@ from ccterm.storage import Storage
 from ccterm.workspace.work import Work, forget
 
 NOTE = "salvage.json"
-TREE, CLEAN = "tree", "clean.git"
-"""What a salvage directory without a commit holds: the agent's tree, and the git directory that a commit of it can be made in."""
+TREE, CLEAN, LEFT = "tree", "clean.git", "left"
+"""What a salvage directory without a commit holds: the agent's tree, the git directory that a commit of it can be made in, what setup left."""
 _BLOCK = 1 << 20
 _MOST_REFUSED = 2000
 
@@ -37,7 +37,7 @@ def keep_work(work: Work, to: Path, run: Run, storage: Storage) -> Kept | None:
     make_durable(to, storage)
     kept = Work(to, work.commit, work.changes, side=work.side)
     verify(kept)
-    for name in (TREE, CLEAN):
+    for name in (TREE, CLEAN, LEFT):
         forget(to / name)
     return Kept(to) if _complete(to) else None
 

@@ -141,18 +141,20 @@ async def test_a_missing_secret_starts_no_agent_and_names_its_table(state_dir: P
 @pytest.fixture
 def copy(remote: Path, tmp_path: Path) -> Path:
     git(tmp_path, "clone", "--quiet", str(remote), "copy")
-    (tmp_path / "copy" / ".ccterm.toml").write_text('setup = "echo first > setup.txt"\n')
+    (tmp_path / "copy" / ".ccterm.toml").write_text(f'setup = "echo first > {tmp_path}/setup.txt"\n')
     return tmp_path / "copy"
 
 
-def test_a_working_copys_commands_run_once_the_user_trusts_them(command: Command, state_dir: Path, remote: Path, copy: Path) -> None:
+def test_a_working_copys_commands_run_once_the_user_trusts_them(
+    command: Command, state_dir: Path, remote: Path, copy: Path, tmp_path: Path
+) -> None:
     refused = command(*local(copy, "x"))
     assert refused.returncode not in (0, 1)
     assert f"ccterm trust {copy}" in refused.stderr
     assert json.loads(command("runs", "--json").stdout) == []
     assert command("trust", str(copy)).returncode == 0
     assert command(*local(copy, "x")).returncode == 0
-    assert files_at(remote, "x")["setup.txt"] == b"first\n"
+    assert (tmp_path / "setup.txt").read_text() == "first\n"
     assert command(*local(copy, "y")).returncode == 0  # asked once
 
 
@@ -164,7 +166,7 @@ def test_trust_depends_on_the_content(command: Command, state_dir: Path, remote:
     assert tip(remote, "x") is None
 
 
-def test_settings_in_a_clone_are_ignored(command: Command, state_dir: Path, make_remote: MakeRemote) -> None:
-    remote = make_remote({".ccterm.toml": 'setup = "echo evil > setup.txt"\n'}, name="theirs.git")
+def test_settings_in_a_clone_are_ignored(command: Command, state_dir: Path, make_remote: MakeRemote, tmp_path: Path) -> None:
+    remote = make_remote({".ccterm.toml": f'setup = "echo evil > {tmp_path}/setup.txt"\n'}, name="theirs.git")
     assert command(*local(remote, "x")).returncode == 0
-    assert "setup.txt" not in files_at(remote, "x")
+    assert not (tmp_path / "setup.txt").exists()

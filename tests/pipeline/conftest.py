@@ -1,5 +1,8 @@
 """A remote with a few files, and a service that owns a state directory of its own."""
 
+import os
+import shutil
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,3 +29,15 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def service(state_dir: Path) -> AsyncIterator[Service]:
     async with AgentService.open(state_dir) as opened:
         yield opened
+
+
+@pytest.fixture
+def dying_git(tmp_path: Path) -> str:
+    """Return a PATH whose git dies when it makes the commit."""
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nfor word; do [ "$word" = commit-tree ] && {{ echo "fatal: it died" >&2; exit 128; }}; done\nexec {shutil.which("git")} "$@"\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"{program.parent}:{os.environ['PATH']}"

@@ -5,17 +5,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from ccterm import AgentService
 from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.causes import Cause
 from ccterm.credentials.claude import Logins
+from ccterm.draft import Draft
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Boxes, Check, Executor, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.local.executor import LocalExecutor
-from ccterm.models import ExecutionMode, ImageChoice, Run, RunId, Task, new_id, now
+from ccterm.models import ExecutionMode, ImageChoice, Run, RunId, State, Task, new_id, now
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
-from ccterm.proof import Proof
+from ccterm.proof import Proof, uncommitted
 from ccterm.record import Recorder
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
@@ -130,3 +134,14 @@ async def pipeline(state: StateDir, sockets: Path, environ: Mapping[str, str], f
     async with LocalExecutor(state.path, environ=environ) as local:
         executor = FailingExecutor(local, failing)
         yield Pipeline(executor, contexts(state, executor, sockets, environ=environ), state)
+
+
+async def failed(state_dir: Path, path: str, monkeypatch: pytest.MonkeyPatch, given: Draft) -> Run:
+    """Carry out a run whose commit step fails."""
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", path)
+        async with AgentService.open(state_dir) as service:
+            [queued] = await service.submit([given])
+            run = await service.wait(queued.id)
+    assert (run.state, run.cause, uncommitted(run)) == (State.FAILED, "commit", True)
+    return run

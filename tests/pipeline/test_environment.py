@@ -36,15 +36,17 @@ async def service(state_dir: Path, isolation: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_no_step_sees_more_than_the_list_and_what_the_settings_pass_on(service: Service, remote: Path) -> None:
-    [queued] = await service.submit([draft(remote, task=script({"env": "agent.env"}, {"say": "ok"}), **STEPS)])
+    [queued] = await service.submit(
+        [draft(remote, task=script({"env": "agent.env"}, {"bash": "mv setup.env seen-by-setup.env"}, {"say": "ok"}), **STEPS)]
+    )
     run = await service.wait(queued.id)
     assert run.state is State.SUCCEEDED, run.summary
     files = files_at(remote, "agent/x")
-    for name in ("setup.env", "agent.env"):
+    for name in ("seen-by-setup.env", "agent.env"):
         seen = dict(line.split("=", 1) for line in files[name].decode().split("\n") if "=" in line)
         assert not SECRET.keys() & seen.keys()
         assert (seen["APP_ENV"], seen["CI"], seen["JAVA_HOME"]) == ("staging", "1", "/opt/java")
-    assert b"XDG_CONFIG_HOME" in files["setup.env"]
+    assert b"XDG_CONFIG_HOME" in files["seen-by-setup.env"]
     assert b"XDG_CONFIG_HOME" not in files["agent.env"]  # it would lead out of the agent's private home
 
 

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +13,13 @@ from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
 from ccterm.executors.control import socket_directory
-from ccterm.models import Run, State, Verdict
+from ccterm.models import Run, Verdict
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
-from tests.pipeline.parts import pipeline, recorder_of, task
+from tests.pipeline.parts import failed, pipeline, recorder_of, task
 from tests.support.core import draft, script
 from tests.support.git import files_at, git, make_repository, tip
 from tests.support.stepping import Stepped
@@ -38,29 +37,6 @@ def sockets() -> Iterator[Path]:
     directory = socket_directory()
     yield directory
     shutil.rmtree(directory)
-
-
-@pytest.fixture
-def dying_git(tmp_path: Path) -> str:
-    """Return a PATH whose git dies when it makes the commit."""
-    program = tmp_path / "bin" / "git"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nfor word; do [ "$word" = commit-tree ] && {{ echo "fatal: it died" >&2; exit 128; }}; done\nexec {shutil.which("git")} "$@"\n'
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return f"{program.parent}:{os.environ['PATH']}"
-
-
-async def failed(state_dir: Path, path: str, monkeypatch: pytest.MonkeyPatch, given: Draft) -> Run:
-    """Carry out a run whose commit step fails."""
-    with monkeypatch.context() as patch:
-        patch.setenv("PATH", path)
-        async with AgentService.open(state_dir) as service:
-            [queued] = await service.submit([given])
-            run = await service.wait(queued.id)
-    assert (run.state, run.cause, uncommitted(run)) == (State.FAILED, "commit", True)
-    return run
 
 
 @pytest.mark.parametrize("verify", [None, "true"])

@@ -10,6 +10,7 @@ from ccterm.box.commit.forced import except_forced, paths_in_index
 from ccterm.box.commit.kept import RefusedCopies, write_work
 from ccterm.box.commit.make import Index, commit_tree
 from ccterm.box.commit.rules import CommitRules
+from ccterm.box.commit.setup_left import SetupLeft
 from ccterm.box.commit.side_work import SideWork
 from ccterm.box.commit.subject import own_commit, tidy
 from ccterm.box.commit.submodule_check import SubmoduleCheck
@@ -61,6 +62,8 @@ class CommitStep:
         self._bare = Git(request["clean"])
         self._index_path = index
         self._notes: list[str] = []
+        self._left_out: set[bytes] = set()
+        """What setup left."""
         self._subject = self._find_subject()
 
     def run(self) -> CommitReport:
@@ -93,7 +96,7 @@ class CommitStep:
         if base.commit and request.get("snapshot"):
             known = self._bare.text("rev-parse", f"{base.commit}^@").split()
         side = SideWork(self._root, request["tree"], request["clean"], beside, known=known, author=request["author"])
-        side.keep(base, commit, request["out"])
+        side.keep(base, commit, request["out"], self._left_out)
         self._notes += side.notes
         return side
 
@@ -116,7 +119,11 @@ class CommitStep:
         rules = CommitRules(self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"])
         with Conversions(self._request["clean"], self._root, base) as conversions:
             conversions.settle(delta, lfs=self._request.get("lfs", False))
-        refused = {refusal.path: refusal for refusal in reversed([*delta.refused, *submodules.refused, *rules.refusals(delta)])}
+        left = SetupLeft(self._request.get("left"), self._root, base)
+        changed = left.take_out(delta, [*delta.refused, *submodules.refused], self._bare)
+        self._notes += left.notes
+        self._left_out = left.out
+        refused = {refusal.path: refusal for refusal in reversed([*changed, *rules.refusals(delta)])}
         return delta, sorted(refused.values(), key=lambda refusal: refusal.path)
 
     def _found(self, base: Base, aside: frozenset[bytes]) -> Found:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ccterm.box.commit.agent_objects import TooMuch, copy_objects_of
 from ccterm.box.commit.bundle import check_bundle, write_bundle
@@ -17,7 +17,7 @@ from ccterm.box.commit.survey import MOST_REFS, Survey, Worktree, is_worktree, s
 from ccterm.box.commit.walk import TooMany
 from ccterm.box.commit.worktree import changes_of
 from ccterm.box.protocol import SideRef
-from ccterm.git.diff import PLAIN
+from ccterm.git.diff import PLAIN, raw_changes
 from ccterm.git.git import SIDE_REFS, Git, GitError
 from ccterm.git.names import shown
 from ccterm.git.objects import blob_sizes
@@ -45,14 +45,17 @@ class SideWork:
         """In sentences, what there may be that is not in the bundle."""
         self.notes: list[str] = []
 
-    def keep(self, base: Base, commit: str | None, out: str) -> None:
-        """Write the bundle and the patch, if there is anything. commit: what was made of the tree. Raises nothing for what is in there."""
+    def keep(self, base: Base, commit: str | None, out: str, left: Collection[bytes] = ()) -> None:
+        """Write the bundle and the patch, if there is anything. Raises nothing for what is in there.
+
+        commit: what was made of the tree. left: paths that are as setup left them; the branch of a tree with nothing else is not kept.
+        """
         tips = self._unknown_tips(commit)
         if not tips and not self._found.worktrees:
             return
         os.mkdir(self._place)
         try:
-            self._keep(tips, base, commit, out)
+            self._keep(tips, base, commit, out, left)
         except (TooMuch, TooMany):
             self._lose("there is more of it than ccterm keeps")
         except (GitError, OSError, ValueError, zlib.error) as error:
@@ -73,13 +76,14 @@ class SideWork:
         have = blob_sizes(self._clean, {ref.sha for ref in refs}).keys() if refs else ()
         return [ref for ref in refs if ref.sha not in have and not (commit and ref.sha == head)]
 
-    def _keep(self, tips: Sequence[Ref], base: Base, commit: str | None, out: str) -> None:
+    def _keep(self, tips: Sequence[Ref], base: Base, commit: str | None, out: str, left: Collection[bytes]) -> None:
         git = copy_objects_of(self._root, self._clean, os.path.join(self._place, "agent.git"), base.tree)
         have = blob_sizes(git, [*(ref.sha for ref in tips), *filter(None, [self._found.head])])
         self._missing(ref for ref in tips if ref.sha not in have)
         done = [*([base.commit] if base.commit else []), *(ref.sha for ref in stored_refs(self._clean, "refs/"))]
-        if commit and self._found.head in have:
-            done.append(self._found.head)
+        head = self._found.head
+        if head in have and (commit or (left and all(change.path in left for change in raw_changes(git, "diff-tree", base.tree, head)))):
+            done.append(head)
         present = [ref for ref in tips if ref.sha in have]
         for ref in present[:MOST_REFS]:
             self._take(git, ref, done, changes=ref.name.startswith("refs/stash/"))
