@@ -1,4 +1,4 @@
-"""Starts one program of this package in a box: `python3 -I BOX_LIB/__main__.py PROGRAM request.json`, with the box's root as working directory."""
+"""Starts one program of this package in a box: `python3 -I BOX_LIB/__main__.py PROGRAM REQUEST`, with the box's root as working directory."""
 
 import os
 import sys

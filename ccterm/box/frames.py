@@ -84,8 +84,9 @@ def _inner(fields: Mapping[str, object]) -> str:
 
 
 def read_request() -> dict[str, Any]:  # Any: JSON, typed by each program as its own TypedDict
-    """Read the JSON file named by the last argument."""
-    with open(sys.argv[-1], encoding="utf-8") as file:
+    """Read the JSON file named by the last argument; "-" = stdin."""
+    name = sys.argv[-1]
+    with open(0 if name == "-" else name, encoding="utf-8", closefd=name != "-") as file:
         request: dict[str, Any] = json.load(file)
     return request
 

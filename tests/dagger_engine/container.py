@@ -33,6 +33,7 @@ class Exec:
 
     before: "Container"
     args: tuple[str, ...]
+    stdin: str
     expect: str
     chain: Chain
 
@@ -51,7 +52,7 @@ class Exec:
         query.store.executed.append(self.args)
         answer = known(self.args, self.before.image)
         if answer is None:
-            code = await self._process(query, replace(order, args=self.args, hidden=hidden), root, printer)
+            code = await self._process(query, replace(order, args=self.args, stdin=self.stdin, hidden=hidden), root, printer)
         else:
             code = _answered(answer, root, printer)
         printer.end()
@@ -233,7 +234,7 @@ class Container(Thing):
             raise Fault("the fake engine grants no privileges")
         words = tuple(args.texts("args"))
         answer = known(words, self.image)
-        last = Exec(self, words, args.text("expect") or "SUCCESS", args.chain)
+        last = Exec(self, words, args.text("stdin"), args.text("expect") or "SUCCESS", args.chain)
         return replace(self, chain=args.chain, last=last, changes=(), image=answer.image if answer else self.image)
 
     # results

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,7 @@ class Order:
     """What to run: everything that the container specifies."""
 
     args: Sequence[str] = ()
+    stdin: str = ""
     workdir: str = "/"
     user: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -122,9 +124,12 @@ class Process:
         pipe = asyncio.subprocess.PIPE
         words = [self._here(word) for word in self._order.args]
         try:
-            process = await asyncio.create_subprocess_exec(
-                *words, cwd=cwd, env=self._env(), stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
-            )
+            with tempfile.TemporaryFile() as stdin:
+                stdin.write(self._order.stdin.encode())
+                stdin.seek(0)
+                process = await asyncio.create_subprocess_exec(
+                    *words, cwd=cwd, env=self._env(), stdin=stdin, stdout=pipe, stderr=pipe, start_new_session=True
+                )
         except OSError as error:
             self._printer.take(2, f"exec: {self._order.args[0]}: {error.strerror}\n".encode(), last=True)
             return 1

@@ -7,12 +7,15 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagger
 import psutil
 import pytest
-from dagger import ReturnType
+from dagger import Retry, ReturnType
+from dagger.client._config import ConnectConfig
+from dagger.client._session import ConnectParams, SingleConnection
 from pydantic import JsonValue
 
 from ccterm.executors.dagger.session import Session, open_session, traced
@@ -43,8 +46,12 @@ def engine() -> Iterator[FakeEngine]:
 
 @pytest.fixture
 async def session(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[Session]:
+    """Open a session whose client knows all of the published schema, not only the part that ccterm uses."""
     async with open_session(make_cli(tmp_path / "bin"), {"PATH": "/usr/bin:/bin"}, engine.runner) as session:
-        yield session
+        port, token = session.child.address
+        params = ConnectParams(port=port, session_token=token)
+        async with SingleConnection(params, ConnectConfig(retry=Retry(execute=False))) as connection:
+            yield replace(session, client=dagger.Client.from_connection(connection))
 
 
 @pytest.fixture

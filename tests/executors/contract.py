@@ -131,13 +131,16 @@ class ExecutorContract:
         assert (heard[-1]["k"], result.report and result.report["ok"], result.detail) == ("end", True, "")
 
     async def test_a_command_that_fails_is_a_report_and_leaves_its_outputs(self, boxes: Boxes, tmp_path: Path) -> None:
-        step = shell_step("mkdir out; echo kept > out/file; echo oops >&2; exit 7", outputs=["out", "missing"])
-        result = await boxes.execute(step, Heard().append)
+        count, again = {"count": f"count-{new_id()}"}, Heard()
+        command = "echo ran >> count/file; mkdir out; echo kept > out/file; echo oops >&2; exit 7"
+        result = await boxes.execute(shell_step(command, outputs=["out", "missing"], caches=count), Heard().append)
         assert result.report is not None
         assert (result.report["ok"], result.report["exit"], result.report["tail"]) == (False, 7, "oops\n")
         assert set(result.outputs) == {"out"}
         await boxes.collect(result.outputs["out"], tmp_path / "out")
         assert (tmp_path / "out" / "file").read_text() == "kept\n"
+        await boxes.execute(shell_step("cat count/file", caches=count), again.append)
+        assert again.lines() == ["ran"]  # asking for what is missing did not run it again
 
     async def test_a_step_program_that_dies_leaves_no_report_but_its_outputs(self, boxes: Boxes) -> None:
         step = shell_step("mkdir out; touch out/file; kill -9 $PPID; sleep 60", outputs=["out"])

@@ -22,7 +22,14 @@ from tests.support.fake_engine import Fake
 
 CONTEXT = "client._core.Context"
 CONNECTION = "client._session.SingleConnection"
-PARTS = [CONNECTION, "client._session.ConnectParams", "client._config.ConnectConfig", CONTEXT, "client._core.make_converter"]
+PARTS = [
+    CONNECTION,
+    "client._session.ConnectParams",
+    "client._config.ConnectConfig",
+    CONTEXT,
+    "client._core.make_converter",
+    "client._core.Field",
+]
 
 
 def take_away(monkeypatch: pytest.MonkeyPatch, part: str) -> None:

@@ -18,8 +18,8 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, FrameSink, ServiceContainer, Step, StepResult
 from ccterm.executors.control import Control
-from ccterm.executors.dagger.dagger_private import with_cached_id
-from ccterm.executors.dagger.errors import engine_error, is_gone
+from ccterm.executors.dagger.dagger_private import ExecResult, exec_result, with_cached_id
+from ccterm.executors.dagger.errors import engine_error, is_gone, is_missing
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.image_build import named_image
 from ccterm.executors.dagger.images import Image, Images
@@ -30,7 +30,7 @@ from ccterm.models import ImageChoice, new_id
 
 BOX = "/box"
 """Root of every box. The same everywhere, because the agent stores its conversation under a name made from its directory."""
-_RUN = 'python3 -I /ccterm/__main__.py "$1" request.json || echo "exit code $?" >&2'
+_RUN = 'python3 -I /ccterm/__main__.py "$1" - || echo "exit code $?" >&2'
 """The shell always exits with 0: Dagger keeps nothing of a container that exits with 128-191, not even its files."""
 _SETTLE = 1.0
 """Seconds to wait for the last live records after the engine's answer; they come within 0.1 s or not at all."""
@@ -87,27 +87,46 @@ class DaggerBoxes:
 
     async def _query(self, step: Step, ran: dagger.Container, feed: FrameFeed) -> StepResult:
         started = time.monotonic()
-        ran = await ran.sync()  # now it has an id, so later queries do not repeat the whole chain of calls
-        reused = step.reuse and await self._was_reused(feed, time.monotonic() - started)
-        outputs, _ = await asyncio.gather(self._outputs(step, ran), self._complete(step, ran, feed))
+        answer = await self._answer(step, ran)
+        seconds = time.monotonic() - started
+        if answer:
+            ran, outputs = answer.container, {name: self._keep(answer.outputs[f"{BOX}/{name}"]) for name in step.outputs}
+            await self._complete(step, ran, feed, answer.stdout)
+        else:
+            ran = await ran.sync()  # now it has an id, so later queries do not repeat the whole chain of calls
+            found, _ = await asyncio.gather(self._outputs(step, ran), self._complete(step, ran, feed, None))
+            outputs = dict(found)
+        reused = step.reuse and await self._was_reused(feed, seconds)
         report = feed.report["report"] if feed.report else None
         detail = "" if report is not None else f"the step program ended early; {feed.last_output}"
         return StepResult(report, outputs, detail=detail, reused=reused)
 
-    async def _complete(self, step: Step, ran: dagger.Container, feed: FrameFeed) -> None:
+    async def _answer(self, step: Step, ran: dagger.Container) -> ExecResult | None:
+        """Run the exec and return all of its results at once; None where they have to be asked for one by one."""
+        paths = [f"{BOX}/{name}" for name in step.outputs]
+        try:
+            return await exec_result(ran, paths, stdout=not _is_long(step))
+        except dagger.ExecError:
+            raise
+        except dagger.QueryError as error:
+            if not is_missing(error, paths):
+                raise
+            return None  # the exec has ended and is not run again
+
+    async def _complete(self, step: Step, ran: dagger.Container, feed: FrameFeed, stdout: str | None) -> None:
         """Get all frames. An agent's may be many megabytes, so its stdout is read only when the live stream was incomplete."""
-        if step.program == "supervise":
+        if _is_long(step):
             await self._settle(feed)
         if not feed.ended:
-            feed.complete(await ran.stdout())
+            feed.complete(await ran.stdout() if stdout is None else stdout)
 
     async def _settle(self, feed: FrameFeed) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(feed.over.wait(), _SETTLE)
 
     async def _was_reused(self, feed: FrameFeed, seconds: float) -> bool:
-        """Return whether the answer came from the cache; a cached exec streams no output."""
-        if feed.began.is_set() or seconds < _CACHED_SECONDS:
+        """Return whether the answer came from the cache: a cached exec streams no output, and may have taken longer than its answer."""
+        if feed.began.is_set() or seconds < max(_CACHED_SECONDS, feed.lasted):
             return not feed.began.is_set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(feed.began.wait(), _FIRST_RECORD_SECONDS)
@@ -148,11 +167,12 @@ class DaggerBoxes:
             plain = value.get_secret_value()
             digest = hashlib.sha256(plain.encode()).hexdigest()[:12]  # per session a name has one value, the last one set
             box = box.with_secret_variable(name, client.set_secret(f"{name}-{digest}", plain))
-        box = box.with_new_file(f"{BOX}/request.json", json.dumps(self._request(step)), owner=_USER)
         box = box.with_user("root" if root else _USER)
         if not step.reuse:
             box = box.with_env_variable("CCTERM_STEP", unique)
-        return box.with_exec(["sh", "-c", _RUN, "ccterm", step.program], expect=ReturnType.ANY)
+        request = json.dumps(self._request(step))
+        # a shell waits for all its children, so no init process is needed; as a file, the request would be one more layer
+        return box.with_exec(["sh", "-c", _RUN, "ccterm", step.program], stdin=request, no_init=True, expect=ReturnType.ANY)
 
     def _request(self, step: Step) -> Mapping[str, JsonValue]:
         """Return the request. In a container, the supervisor is told which user to run the agent as."""
@@ -192,3 +212,8 @@ class DaggerBoxes:
             to.chmod(0o700)
         except (dagger.DaggerError, OSError) as error:
             raise engine_error("the work was being downloaded", error) from error
+
+
+def _is_long(step: Step) -> bool:
+    """Return whether a step prints what an agent prints."""
+    return step.program == "supervise"

@@ -5,13 +5,18 @@ They are looked up when they are used, so an SDK without one of them still loads
 
 import asyncio
 import contextlib
+import dataclasses
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagger
+import gql
+import graphql
 from dagger import Retry, Timeout
 
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 2.0
 _TIMEOUT = Timeout(None, connect=10)
 _RETRY = Retry(execute=False)  # a second try would run an agent twice
+_SCHEMA = Path(__file__).parent / "schema.graphqls"
 _one_at_a_time = asyncio.Lock()
 
 
@@ -49,9 +55,24 @@ def _connection(port: int, token: str) -> "BaseConnection | None":
         from dagger.client._config import ConnectConfig
         from dagger.client._session import ConnectParams, SingleConnection
 
-        return SingleConnection(ConnectParams(port=port, session_token=token), ConnectConfig(timeout=_TIMEOUT, retry=_RETRY))
+        connection = SingleConnection(ConnectParams(port=port, session_token=token), ConnectConfig(timeout=_TIMEOUT, retry=None))
     except (ImportError, TypeError):
         return None
+    _give_schema(connection)
+    return connection
+
+
+def _give_schema(connection: "BaseConnection") -> None:
+    """Give a connection the part of the schema that ccterm uses; else it would ask for all of it, which takes up to half a second."""
+    client = getattr(connection.session, "client", None)
+    if isinstance(client, gql.Client):
+        client.schema, client.fetch_schema_from_transport = own_schema(), False
+
+
+@cache
+def own_schema() -> graphql.GraphQLSchema:
+    """Return the part of the engine's schema that ccterm uses."""
+    return graphql.build_schema(_SCHEMA.read_text(encoding="utf-8"), assume_valid=True)
 
 
 @contextmanager
@@ -94,6 +115,44 @@ def with_cached_id(synced: dagger.Directory) -> dagger.Directory:
         return _CachedDirectory(synced)
     except (AttributeError, LookupError, TypeError):
         return synced
+
+
+class ExecResult(NamedTuple):
+    """What one query told of an exec that has ended. stdout: None = not asked for."""
+
+    container: dagger.Container
+    outputs: Mapping[str, dagger.Directory]
+    """By path."""
+    stdout: str | None
+
+
+async def exec_result(ran: dagger.Container, paths: Sequence[str], *, stdout: bool) -> ExecResult | None:
+    """Run an exec and ask for all of its results in one query. Raises as any query, also when one of the paths does not exist.
+
+    Returns None, without having run anything, where the SDK does not allow it.
+    """
+    try:
+        context, fields = _joined(ran, paths, stdout=stdout)
+    except (ImportError, AttributeError, TypeError):
+        return None
+    found: dict[str, Any] = await context.execute(fields)
+    container = dagger.Container(context.select_id("Container", found["sync"]))
+    directories = [dagger.Directory(context.select_id("Directory", found[f"path{n}"]["sync"])) for n in range(len(paths))]
+    outputs = {path: with_cached_id(directory) for path, directory in zip(paths, directories, strict=True)}
+    return ExecResult(container, outputs, found.get("stdout"))
+
+
+def _joined(ran: dagger.Container, paths: Sequence[str], *, stdout: bool) -> tuple[Any, Any]:
+    """Return the query of an exec with several fields of its result, and the type of the answer."""
+    from dagger.client._core import Field
+
+    fields = {"sync": Field("Container", "sync", {}), **({"stdout": Field("Container", "stdout", {})} if stdout else {})}
+    for n, path in enumerate(paths):
+        fields[f"path{n}"] = Field("Container", "directory", {"path": path}, children={"sync": Field("Directory", "sync", {})})
+    context = ran._ctx
+    context.select_id, context.execute  # noqa: B018 - looked up here, before anything runs
+    *before, last = context.selections
+    return dataclasses.replace(context, selections=deque([*before, dataclasses.replace(last, children=fields)])), dict[str, Any]
 
 
 def asking_id_once(service: dagger.Service) -> dagger.Service:

@@ -1,6 +1,6 @@
 """Maps the SDK's exceptions to ccterm's errors. However an engine goes away, the result is one error."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 import dagger
@@ -21,6 +21,7 @@ _CLOSING = (
     "context canceled",
     "not found in session",
 )
+_MISSING = ("no such file or directory", "not a directory")
 _OFFLINE = "check the network; offline, name the tarball of an image in CCTERM_BASE_IMAGE (docker save makes one)"
 _SHOW = "ccterm image build shows all of its output"
 _NETWORK_WORDS = ("resolve", "network", "connect", "timed out", "temporary failure", "unreachable", "enotfound", "eai_again")
@@ -31,6 +32,12 @@ def is_gone(error: BaseException) -> bool:
     if isinstance(error, GONE):
         return True
     return isinstance(error, dagger.QueryError) and any(word in str(error).lower() for word in _CLOSING)
+
+
+def is_missing(error: dagger.QueryError, paths: Sequence[str]) -> bool:
+    """Return whether an error only says that one of these paths is not there, or is no directory."""
+    text = str(error)
+    return any(path in text for path in paths) and any(words in text for words in _MISSING)
 
 
 def engine_error(doing: str, error: BaseException) -> StepError:

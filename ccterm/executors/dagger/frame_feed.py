@@ -43,6 +43,11 @@ class FrameFeed:
         return self._reader.ended
 
     @property
+    def lasted(self) -> float:
+        """How long the program ran until its report, in seconds."""
+        return self.report["t"] if self.report else 0.0
+
+    @property
     def last_output(self) -> str:
         """The end of its stderr, to show to the user when it failed."""
         return self._stderr.strip()[-_SHOWN:]

@@ -47,6 +47,7 @@ async def open_session(cli: Path, environ: Mapping[str, str], runner: str | None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 client = await stack.enter_async_context(connected(*child.address))
+                await client.version()  # connecting alone asks the engine nothing
         except (dagger.DaggerError, TimeoutError) as error:
             raise PreflightError(f"the Dagger engine does not answer: {first_line(error)}", "ccterm check; or use --mode local") from error
         stream = await stack.enter_async_context(LogStream(child.address))
