@@ -198,6 +198,47 @@ async def test_an_engine_that_dies_is_used_again_once_it_is_back(fake: Fake, ope
             assert (await boxes.execute(shell_step("true"), Heard().append)).report
 
 
+async def test_an_engine_that_cannot_be_connected_to_is_set_aside_while_another_lives(
+    fake: Fake, other: FakeEngine, opened: Executors
+) -> None:
+    fake.engine.stop()
+    async with opened(fake.options(other)) as executor:
+        await executor.prepare(ImageChoice())
+        async with a_run(executor) as boxes:
+            assert (await boxes.execute(shell_step("true"), Heard().append)).report
+        dead, alive = executor.engines
+        assert "cannot be reached" in dead.trouble
+        assert (alive.trouble, executor.trouble(), len(other.executed) > 0) == ("", "", True)
+        fake.engine.start()
+        await until(lambda: dead.trouble == "")
+        async with a_run(executor), a_run(executor) as second:
+            assert (await second.execute(shell_step("true"), Heard().append)).report
+        assert fake.engine.sessions == 1
+
+
+async def test_a_run_fails_only_when_no_engine_can_be_connected_to(fake: Fake, other: FakeEngine, opened: Executors) -> None:
+    fake.engine.stop()
+    other.stop()
+    async with opened(fake.options(other)) as executor:
+        with pytest.raises(StepError, match="cannot be reached") as failed:
+            async with a_run(executor):
+                pass
+    assert failed.value.cause is Cause.ENGINE
+
+
+@pytest.mark.parametrize(("dead", "expected"), [(0, ["pass", "pass"]), (1, ["warn", "pass"]), (2, ["fail", "fail"])])
+async def test_the_checks_say_how_each_engine_is(dead: int, expected: list[str], fake: Fake, other: FakeEngine, opened: Executors) -> None:
+    for engine in [fake.engine, other][:dead]:
+        engine.stop()
+    async with opened(fake.options(other)) as executor:
+        asked = [check for check in executor.checks() if check.name.startswith("engine")]
+        found = await asyncio.gather(*(check.run() for check in asked))
+    assert [result.status for result in found] == expected
+    for engine, result in zip([fake.engine, other], found, strict=True):
+        assert engine.runner in result.name
+        assert engine.runner in result.text
+
+
 async def test_an_unexpected_error_while_connecting_ends_the_run() -> None:
     class Broken(AbstractAsyncContextManager[tuple[Session, Images]]):
         async def __aenter__(self) -> tuple[Session, Images]:

@@ -1,18 +1,21 @@
 """Preflight checks of the Dagger executor, from the CLI on this machine to a round trip in a container."""
 
+import asyncio
 import importlib.metadata
 import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from ccterm.errors import CctermError
+from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.executors.dagger.command import SERIES, load_sdk, version
 from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
+from ccterm.models import RunId, new_id
 from ccterm.processes import run_command_async
 
 if TYPE_CHECKING:
@@ -21,11 +24,14 @@ if TYPE_CHECKING:
     from ccterm.executors.dagger.images import Images
     from ccterm.executors.dagger.session import Session
 
+ENGINE_SECONDS = 9.0
+"""Seconds that one engine of several has to answer: fewer than a check may take."""
 MIN_FREE = 2 * 1024**3
 """Bytes of free disk below which the check warns."""
 PRUNE = "dagger core engine local-cache prune"
 LIVE_FIX = f"use Dagger {'.'.join(map(str, SERIES))}, the series that ccterm is tested with"
 Answer = tuple[Literal["pass", "warn", "fail"], str, str]
+Ask = Callable[[], Awaitable[Answer]]
 
 
 class CheckedExecutor(Protocol):
@@ -44,8 +50,19 @@ class CheckedExecutor(Protocol):
         """Find the CLI. Raises PreflightError."""
         ...
 
-    def connected(self) -> "AbstractAsyncContextManager[tuple[Session, Images]]":
-        """Connect to an engine. Raises PreflightError."""
+    @property
+    def engines(self) -> Sequence["CheckedEngine"]:
+        """The pool, at least one."""
+        ...
+
+
+class CheckedEngine(Protocol):
+    """What the checks need of one engine."""
+
+    name: str
+
+    def leased(self, run: RunId) -> "AbstractAsyncContextManager[tuple[Session, Images]]":
+        """Connect to it for the duration of the block. Raises PreflightError."""
         ...
 
 
@@ -54,7 +71,7 @@ class DaggerCheck:
 
     group = "engine"
 
-    def __init__(self, name: str, ask: Callable[[], Awaitable[Answer]]) -> None:
+    def __init__(self, name: str, ask: Ask) -> None:
         self.name = name
         self._ask = ask
 
@@ -72,13 +89,16 @@ class DaggerCheck:
 def dagger_checks(executor: "CheckedExecutor") -> Sequence[Check]:
     """Return the checks, in display order."""
     checks = _Checks(executor)
-    named = {"sdk": checks.sdk, "cli": checks.cli, "runtime": checks.runtime, "engine": checks.engine, "image": checks.image}
+    one = len(executor.engines) == 1
+    engines: dict[str, Ask] = {"engine" if one else f"engine {each.name}": partial(checks.engine, each) for each in executor.engines}
+    named: dict[str, Ask] = {"sdk": checks.sdk, "cli": checks.cli, "runtime": checks.runtime, **engines, "image": checks.image}
     return [DaggerCheck(name, ask) for name, ask in named.items()]
 
 
 class _Checks:
     def __init__(self, executor: "CheckedExecutor") -> None:
         self._executor = executor
+        self._asked: dict[str, asyncio.Future[Answer | CctermError]] = {}
 
     async def sdk(self) -> Answer:
         await load_sdk()
@@ -94,9 +114,37 @@ class _Checks:
         state = await docker_state(self._executor.environ)
         return "pass" if state.ok else "fail", state.text, state.fix
 
-    async def engine(self) -> Answer:
+    async def engine(self, engine: CheckedEngine) -> Answer:
+        """Return how one engine is. One of several that cannot be used is a failure only when none can."""
+        asked = self._ask_all()
+        answer = await asyncio.shield(asked[engine.name])
+        if isinstance(answer, CctermError):
+            if all(isinstance(other, CctermError) for other in await asyncio.gather(*asked.values())):
+                raise answer
+            return "warn", f"{answer.message}; runs go to the other engines", answer.fix
+        status, text, fix = answer
+        return status, text if len(asked) == 1 else f"{engine.name}: {text}", fix
+
+    def _ask_all(self) -> "Mapping[str, asyncio.Future[Answer | CctermError]]":
+        """Ask all engines at once, when the first is asked for."""
+        if not self._asked:
+            self._asked = {engine.name: asyncio.ensure_future(self._ask(engine)) for engine in self._executor.engines}
+        return self._asked
+
+    async def _ask(self, engine: CheckedEngine) -> Answer | CctermError:
+        try:
+            async with asyncio.timeout(ENGINE_SECONDS):
+                return await self._state(engine)
+        except TimeoutError:
+            return PreflightError(
+                f"{engine.name} does not answer", "start it, or name another engine in CCTERM_ENGINE; or use --mode local"
+            )
+        except CctermError as error:
+            return error
+
+    async def _state(self, engine: CheckedEngine) -> Answer:
         """Connect; where the image exists already, also run a command in a container. A check builds no image."""
-        async with self._executor.connected() as (session, images):
+        async with engine.leased(RunId(new_id())) as (session, images):
             text = f"Dagger engine {await session.client.version()}"
             if not await session.stream.live():
                 return "warn", f"{text} does not stream output; it appears when a step ends", LIVE_FIX

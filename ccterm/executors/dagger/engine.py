@@ -135,14 +135,18 @@ class Engine:
             self._leases.remove(lease)
         await lease.close()
 
+    def set_aside(self, why: str) -> None:
+        """Take no runs until it can be connected to. why: one sentence."""
+        if not self.trouble:
+            self._set_trouble(f"{why}; trying again")
+            self._reconnecting = asyncio.ensure_future(self._reconnect())
+
     async def suspect(self, session: "Session") -> None:
         """Check whether the engine is gone after one of its queries failed; if so, take no runs until it is back."""
         if self.trouble or (not session.lost.is_set() and await session.answers()):
             return
         session.lost.set()
-        if not self.trouble:  # another run that lost it may have checked meanwhile
-            self._set_trouble(f"the Dagger engine ({self.name}) is gone; trying to reach it again")
-            self._reconnecting = asyncio.ensure_future(self._reconnect())
+        self.set_aside(f"the Dagger engine ({self.name}) is gone")  # unless another run that lost it did so meanwhile
 
     async def _reconnect(self) -> None:
         pause = 1.0

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,9 +98,34 @@ class DaggerExecutor:
         """The engines that the user named."""
         return [choice.runner for choice in self._options.engines if choice.runner]
 
-    def connected(self) -> AbstractAsyncContextManager["tuple[Session, Images]"]:
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """The pool."""
+        return self._engines
+
+    @asynccontextmanager
+    async def _leased(self, run: RunId) -> AsyncIterator["tuple[Engine, Session, Images]"]:
+        """Keep a run on one session of the least loaded engine. One that cannot be connected to is set aside while another may do.
+
+        Raises PreflightError when none can.
+        """
+        async with AsyncExitStack() as stack:
+            while True:
+                engine = self._least_loaded()
+                try:
+                    session, images = await stack.enter_async_context(engine.leased(run))
+                    break
+                except PreflightError as error:
+                    if all(other.trouble for other in self._engines if other is not engine):
+                        raise
+                    engine.set_aside(error.message)
+            yield engine, session, images
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator["tuple[Session, Images]"]:
         """Connect to the least loaded engine for the duration of the block. Raises PreflightError."""
-        return self._least_loaded().leased(RunId(new_id()))
+        async with self._leased(RunId(new_id())) as (_, session, images):
+            yield session, images
 
     def _changed(self) -> None:
         for changed in self._watchers:
@@ -139,9 +164,8 @@ class DaggerExecutor:
     @asynccontextmanager
     async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["DaggerBoxes"]:
         """Open the boxes of one run on the least loaded engine. Raises StepError when none can be used."""
-        engine = self._least_loaded()
         try:
-            async with engine.leased(run_id) as (session, images):
+            async with self._leased(run_id) as (engine, session, images):
                 from ccterm.executors.dagger.boxes import DaggerBoxes
 
                 try:
