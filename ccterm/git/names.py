@@ -6,6 +6,8 @@ import unicodedata
 _HFS_IGNORES = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _DOTGIT = re.compile(r"(\.git|git~[1-9])[. ]*", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$) *(?:[.:].*)?", re.IGNORECASE | re.DOTALL)
+_NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]')
 LONGEST_NAME = 255
 LONGEST_PATH = 4000
 DEEPEST = 64
@@ -35,6 +37,15 @@ def unfit(name: bytes) -> str:
     if _CONTROL.search(text):
         return "the name holds control characters"
     return f"the name is longer than {LONGEST_NAME} bytes" if len(name) > LONGEST_NAME else ""
+
+
+def not_on_windows(name: str) -> str:
+    """Return why Windows cannot have one component of a path, or ""."""
+    if _DEVICES.fullmatch(name):
+        return "is the name of a device on Windows"
+    if name.endswith((".", " ")):
+        return "ends in what Windows leaves out of a name"
+    return "holds a character that Windows does not allow" if _NOT_ON_WINDOWS.search(name) else ""
 
 
 def too_deep(path: bytes) -> str:

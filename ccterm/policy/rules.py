@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal
 
+from ccterm.git.names import not_on_windows
 from ccterm.models import Allowances, Finding, Mode, Numbers, Verdict
 from ccterm.output.sanitise import sanitise
 from ccterm.policy.protected import allowed, is_key_file, is_protected
@@ -136,6 +137,16 @@ def _protected(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches
         yield f"a path that tools obey without asking: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
 
 
+def _windows(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
+    added = [(change.path, _unfit_for_windows(change.path)) for change in facts.changes if change.old_mode is None]
+    if paths := [path for path, why in added if why]:
+        yield f"nobody on Windows can check this out: {_some(paths)}, which {_unfit_for_windows(paths[0])}", paths
+
+
+def _unfit_for_windows(path: str) -> str:
+    return next((why for name in path.split("/") if (why := not_on_windows(name))), "")
+
+
 def _ignored(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     if paths := [path for path in facts.ignored if not allowed(path, limits.allow.paths)]:
         yield f"left out because the working copy ignores it: {_some(paths)}; --allow-path {_quoted(paths[0])} includes it", paths
@@ -160,6 +171,7 @@ RULES = (
     Rule("lines", "warn", "refuse", _lines),
     Rule("files", "warn", "refuse", _files),
     Rule("protected", "warn", "refuse", _protected),
+    Rule("windows", "warn", "warn", _windows),
     Rule("ignored", "warn", "warn", _ignored),
 )
 

@@ -94,6 +94,29 @@ def test_lfs_files_in_place_of_their_pointers_are_no_change(start: Start) -> Non
     assert box.commit(lfs=True)["commit"] is None
 
 
+@pytest.mark.parametrize("by", ["the base", "the agent"])
+def test_raw_files_where_pointers_belong_are_refused_without_git_lfs_too(start: Start, by: str) -> None:
+    rules = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
+    box = start({".gitattributes": rules.encode() if by == "the base" else b"", "a.bin": HELLO, "README.md": b"x\n"})
+    (box.tree / ".gitattributes").write_text(rules)
+    (box.tree / "a.bin").write_text("hello\n")
+    (box.tree / "new.bin").write_text("new\n" * 1000)
+    (box.tree / "pointer.bin").write_bytes(HELLO)
+    (box.tree / "empty.bin").touch()
+    (box.tree / "link.bin").symlink_to("a.bin")
+    report = box.commit()
+    assert [(refusal["rule"], refusal["path"]) for refusal in report["refusals"]] == [("lfs", "a.bin"), ("lfs", "new.bin")]
+    files = support.files_at(box.clean, report["commit"])
+    assert (files["a.bin"], files["pointer.bin"], files["empty.bin"], files["link.bin"]) == (HELLO, HELLO, b"", b"a.bin")
+
+
+def test_files_that_no_longer_belong_in_lfs_are_taken_raw(start: Start) -> None:
+    box = lfs_repository(start)
+    (box.tree / ".gitattributes").write_text("")
+    (box.tree / "a.bin").write_text("hello\n")
+    assert box.committed_files()["a.bin"] == b"hello\n"
+
+
 def test_changed_and_new_lfs_files_are_refused(start: Start) -> None:
     box = lfs_repository(start)
     (box.tree / "a.bin").write_text("other\n")

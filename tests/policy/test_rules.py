@@ -223,3 +223,38 @@ def test_key_files(path: str, expected: bool) -> None:
 )
 def test_a_path_is_allowed_by_name_by_directory_or_by_glob(glob: str, expected: bool) -> None:
     assert allowed(".github/workflows/ci.yml", [glob]) is expected
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nul",
+        "NUL.txt",
+        "aux.c",
+        "con",
+        "COM1.log",
+        "lib/prn",
+        "a:b",
+        "dot.",
+        "trail ",
+        "back\\slash",
+        "q?.txt",
+        "lt<.txt",
+        "LPT\u00b9",
+        "aux /x",
+    ],
+)
+def test_names_that_windows_does_not_take_are_reported(mode: Mode, path: str) -> None:
+    verdict = judge(PolicyFacts([PathChange(path, None, "100644")]), mode, PolicyLimits(strict=True))
+    assert (verdict.ok, [(finding.rule, finding.paths) for finding in verdict.findings]) == (True, [("windows", (path,))])
+
+
+@pytest.mark.parametrize("path", ["null", "console.txt", "com10", "com", "nul_.txt", ".aux", "a.nul", "README.md", "ü 1/b c"])
+def test_other_names_are_not(path: str) -> None:
+    assert judge(PolicyFacts([PathChange(path, None, "100644")]), Mode.PIPELINE, PolicyLimits()).findings == ()
+
+
+def test_names_that_were_there_before_are_not_reported_again() -> None:
+    facts = PolicyFacts([PathChange("aux.c", "100644", "100644"), PathChange("nul", "100644", None)])
+    assert judge(facts, Mode.PIPELINE, PolicyLimits()).findings == ()

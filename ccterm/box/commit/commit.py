@@ -139,7 +139,9 @@ class CommitStep:
         index = Index(self._git, self._root, base)
         index.take(delta, {refusal.path for refusal in refused})
         self._notes += index.notes
-        refused = [*refused, *index.unreadable]
+        raw = index.raw_lfs_files()
+        index.drop([refusal.path for refusal in raw])
+        refused = [*refused, *index.unreadable, *raw]
         skip: set[str] = set()
         for _ in range(_ROUNDS):
             tree = index.tree()

@@ -9,12 +9,12 @@ from typing import Self
 from ccterm.box.commit.compare import Delta
 from ccterm.box.commit.walk import RefusedPath
 from ccterm.git.git import Git
+from ccterm.git.lfs import MOST_OF_A_POINTER, is_pointer, pointer_to
 from ccterm.git.objects import blob_name, file_blocks
 from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import Base
 
 _ATTRIBUTES = ("eol", "ident", "working-tree-encoding", "filter")
-_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 
 
 class Conversions:
@@ -60,11 +60,11 @@ class Conversions:
     def _settle_lfs(self, path: bytes, node: FileNode, delta: Delta) -> None:
         digest = hashlib.sha256()
         with os.fdopen(self._root.open(path), "rb") as file:
-            if file.peek(len(_POINTER)).startswith(_POINTER):
+            if is_pointer(file.peek(MOST_OF_A_POINTER)):
                 return
             for block in file_blocks(file):
                 digest.update(block)
-        pointer = blob_name(self._base.algorithm, _pointer(digest, node.size))
+        pointer = blob_name(self._base.algorithm, pointer_to(digest.hexdigest(), node.size))
         if path in delta.changed and self._same_mode(path, node) and pointer == self._base.entries[path].sha:
             del delta.changed[path]
         else:
@@ -102,8 +102,3 @@ class Conversions:
 def _converts(attributes: dict[str, bytes]) -> bool:
     encoding = attributes.get("working-tree-encoding")
     return attributes.get("eol") == b"crlf" or attributes.get("ident") == b"set" or encoding not in (b"unspecified", b"unset", b"set")
-
-
-def _pointer(content: "hashlib._Hash", size: int) -> bytes:
-    """Return the pointer that the repository has for a file with this SHA-256 and size."""
-    return b"%soid sha256:%s\nsize %d\n" % (_POINTER, content.hexdigest().encode(), size)
