@@ -12,11 +12,14 @@ import pytest
 
 @contextmanager
 def small_disk(at: Path, size: str = "1m") -> Iterator[Path]:
-    """Mount a small file system, which is soon full, at a new directory."""
+    """Mount a small file system, which is soon full, at a new directory. Where that is forbidden the test is skipped, or fails if it is required."""
     at.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(at)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs more privileges")
+        reason = "mounting a small disk needs more privileges"
+        if os.environ.get("CCTERM_REQUIRE_TMPFS") == "1":
+            pytest.fail(f"a small disk is required: {reason}", pytrace=False)
+        pytest.skip(reason)
     try:
         yield at
     finally:

@@ -15,7 +15,7 @@ from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.manifest import RACY_NS, read_manifest
 from ccterm.workspace.snapshot.take import Snapshot, take
 from tests.support.git import commit_files, files_at, git, make_bare, make_repository
-from tests.support.machine import bound_by_permissions
+from tests.support.machine import bound_by_permissions, small_disk
 from tests.workspace.trees import digest
 
 FILES = {"README.md": "hello\n", "src/a.py": "a = 1\n", ".gitignore": "ignored/\n*.log\n"}
@@ -197,6 +197,22 @@ def test_a_shallow_clone(copy: Path, tmp_path: Path, state: StateDir) -> None:
     (tmp_path / "shallow" / "y").write_text("y\n")
     taken = take(find_repository("shallow", os.environ, tmp_path), state, tmp_path / "taken", env=os.environ)
     assert git(taken.clean, "rev-list", "--count", taken.base) == "2"
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", 'a"b', "a\\b"], ids=repr)
+def test_a_working_copy_with_an_odd_name(tmp_path: Path, state: StateDir, name: str) -> None:
+    odd = make_repository(tmp_path / name, FILES)
+    (odd / "new.txt").write_text("new\n")
+    taken = take(find_repository(str(odd), os.environ, tmp_path), state, tmp_path / "snapshot", env=os.environ)
+    assert files_at(taken.clean, taken.base)["new.txt"] == b"new\n"
+
+
+def test_a_working_copy_on_another_file_system(tmp_path: Path, state: StateDir) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        there = make_repository(disk / "copy", FILES)
+        taken = take(find_repository(str(there), os.environ, tmp_path), state, tmp_path / "snapshot", env=os.environ)
+        assert taken.base == git(there, "rev-parse", "HEAD")
+        assert "README.md" in files_at(taken.clean, taken.base)
 
 
 def test_a_file_above_the_cap_is_named(snapshot: Take, copy: Path) -> None:

@@ -46,7 +46,9 @@ class History:
         packs.mkdir(mode=0o700, exist_ok=True)
         wanted = "".join([f"{tip}\n" for tip in tips] + [f"^{tip}\n" for tip in have])
         command = ("-c", "pack.compression=1", "pack-objects", "-q", "--revs", "--window=0", "--delta-base-offset", str(packs / "pack"))
-        self._storage.bulk(packs, lambda: user.run(*command, stdin=wanted.encode()))
+        # git begins a pack in its object directory and then renames it: not the user's, which may be on another file system
+        place = {"GIT_OBJECT_DIRECTORY": str(self._directory), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self._objects)}
+        self._storage.bulk(packs, lambda: user.with_env(place).run(*command, stdin=wanted.encode()))
         write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode(), self._storage)
 
     def clone(self, to: Path) -> Git:
@@ -59,6 +61,10 @@ class History:
             (to / "shallow").write_bytes(shallow)
         write_packed_refs(str(to), self.tags)
         return git
+
+    @property
+    def _objects(self) -> Path:
+        return self._repository.common_dir / "objects"
 
     def _shallow(self) -> bytes:
         with suppress(OSError):
@@ -78,6 +84,11 @@ class History:
         revisions = "".join([f"{tip}\n" for tip in old] + [f"^{tip}\n" for tip in tips])
         code, counted, _ = user.answer("rev-list", "--count", "--stdin", stdin=revisions.encode())
         return code == 0 and counted.strip() == b"0"
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as git takes one in a list that colons separate."""
+    return '"' + str(path).replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def _share(source: Path, target: Path) -> None:
