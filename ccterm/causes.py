@@ -105,6 +105,10 @@ PUSH_REASONS = {
     "size": Advice("The remote refused the push as too large", "ccterm diff {run}; remove the large file and retry"),
 }
 
+AGENT_REASONS = {
+    "api": Advice("The Claude API could not be reached", "ccterm check, then ccterm retry {run}"),
+}
+
 CHECKOUT_REASONS = {
     "snapshot": Advice("The snapshot of the working copy could not be taken", "fix what it names, then ccterm retry {run}"),
 }
@@ -125,6 +129,7 @@ DISK_REASONS = {
 }
 
 _FINER = {
+    Cause.AGENT: AGENT_REASONS,
     Cause.PUSH: PUSH_REASONS,
     Cause.CHECKOUT: CHECKOUT_REASONS,
     Cause.CONFLICT: CONFLICT_REASONS,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
+from ccterm.credentials.api_address import ApiCheck, on_this_machine
 from ccterm.credentials.checks import LoginCheck, secret_checks
 from ccterm.credentials.claude import Logins
 from ccterm.errors import CctermError, PreflightError
@@ -51,7 +52,8 @@ def core_checks(
     """Return the checks that are not the executor's own. Containers bring their own Claude CLI."""
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
-    common: tuple[Check, ...] = (LoginCheck(execution_mode, environ, logins), *secrets, StateCheck(state), DiskCheck(state.path))
+    api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
+    common: tuple[Check, ...] = (LoginCheck(execution_mode, environ, logins), *api, *secrets, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
         return common
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))

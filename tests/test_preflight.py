@@ -149,3 +149,22 @@ async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Pat
     results = {result.name: result async for result in run_checks(checks)}
     assert set(results) == {"claude", "login", "state", "disk"}
     assert [results[name].status for name in ("claude", "login", "state")] == ["pass", "pass", "pass"]
+
+
+async def test_the_api_on_this_machine_is_asked_for_whether_it_listens(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    checks = core_checks(Settings(base_url=url), StateDir(tmp_path), {}, ExecutionMode.DAGGER)
+    [check] = [check for check in checks if check.name == "api"]
+    assert (await answer(check)).status == "pass"
+    server.close()
+    await server.wait_closed()
+    refused = await answer(check)
+    assert refused.status == "fail"
+    assert refused.text == f"the Claude API at {url} cannot be reached: nobody listens"
+
+
+@pytest.mark.parametrize("url", [None, "https://gateway.corp"])
+def test_the_api_elsewhere_is_not_asked(tmp_path: Path, url: str | None) -> None:
+    checks = core_checks(Settings(base_url=url), StateDir(tmp_path), {}, ExecutionMode.DAGGER)
+    assert "api" not in [check.name for check in checks]

@@ -196,9 +196,19 @@ NUMBERS = {
     "repo.h/r.depth": '[repo."h/r"]\ndepth = {}',
     "repo.h/r.max_concurrent": '[repo."h/r"]\nmax_concurrent = {}',
     "services.db.port": '[services.db]\nimage = "x"\nport = {}',
-    "engines.0.capacity": '[[engines]]\nhost = "tcp://x:1"\ncapacity = {}',
+    'capacity" in "engines': '[[engines]]\nhost = "tcp://x:1"\ncapacity = {}',
     "env.X": "[env]\nX = {}",
 }
+
+
+@pytest.mark.parametrize("given", ["foo", "unix:///x,foo"])
+def test_the_address_that_was_written_is_the_one_in_the_message(written: Path, given: str) -> None:
+    said = 'holds "foo", which is not the address of an engine'
+    with pytest.raises(SettingsError, match=f"^CCTERM_ENGINE {said}"):
+        load_settings(None, {"CCTERM_ENGINE": given})
+    written.write_text('[[engines]]\nhost = "foo"\n')
+    with pytest.raises(SettingsError, match=f'"host" in "engines" {said}'):
+        load_settings(written, {})
 
 
 @pytest.mark.parametrize("key", NUMBERS)

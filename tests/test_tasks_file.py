@@ -152,7 +152,7 @@ PLACES = [
     ("- prompt: a\n  budget: .inf\n", 2, 3, '"budget" is not valid', ""),
     ("- prompt: a\n  max_turns: 1.5\n", 2, 3, '"max_turns" is not valid', "integer"),
     ("- prompt: a\n  hold: perhaps\n", 2, 3, '"hold" is not valid', "boolean"),
-    ("- prompt: a\n  agent_args:\n    - x\n    - [y]\n", 4, 7, '"agent_args.1" is not valid', "text"),
+    ("- prompt: a\n  agent_args:\n    - x\n    - [y]\n", 4, 7, '"agent_args" is not valid', "text"),
     ("- prompt: a\n  branch: [x]\n", 2, 3, '"branch" is not valid', "text"),
     ('- prompt: a\n  setup: "a\\0b"\n', 2, 3, '"setup" contains a NUL', "remove it"),
     ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" is not valid', "at least 1"),

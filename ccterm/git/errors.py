@@ -9,7 +9,10 @@ _LONGEST = 800
 _USERINFO = r"([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s'\"]*@"
 _HEADER = r"(?i:(authorization:).*)"
 _NOISE = r"hint|warning|remote: (Enumerating|Counting|Compressing|Total|Resolving)|To |Updating|Everything|Please make sure|and the repository|\s*$"
+_ASKPASS = r"(error: )?unable to read askpass"
 _PREFIX = r"^(fatal|error): "
+_NO_LOGIN = r"could not read (?:Username|Password) for '([^']*)':.*"
+"""git asks for what it was not given, in the words of a program that has no terminal."""
 
 _REASONS = (
     ("disk", r"(?m)^(?!remote:).*(No space left on device|Disk quota exceeded|disk full)"),
@@ -60,7 +63,11 @@ def reason_of_system(error: OSError) -> str:
 
 def detail_of(stderr: str) -> str:
     """Return the informative lines of git's stderr in one: bounded, without userinfo, with a fix for a redirect."""
-    lines = [re.sub(_PREFIX, "", line.strip()) for line in stderr.replace("\r", "\n").split("\n") if not re.match(_NOISE, line)]
+    lines = [
+        re.sub(_NO_LOGIN, r"\1 asks for a login", re.sub(_PREFIX, "", line.strip()))
+        for line in stderr.replace("\r", "\n").split("\n")
+        if not re.match(f"{_ASKPASS}|{_NOISE}", line)
+    ]
     text = re.sub(_HEADER, r"\1 …", re.sub(_USERINFO, r"\1", "; ".join(dict.fromkeys(lines))))
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     if re.search(_REDIRECT, stderr):

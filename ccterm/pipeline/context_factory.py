@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
+from ccterm.agents.claude import ClaudeAgent
+from ccterm.credentials.api_address import require_listening
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import TOKEN_NAME, Login
@@ -63,6 +65,11 @@ class RunContextFactory:
         self._sockets = sockets
         self._state = state
         self._listings = RemoteListings()
+
+    async def require_api(self, task: Task) -> None:
+        """Raise PreflightError if the agent of a task would find nobody at the API's address on this machine."""
+        if task.agent == ClaudeAgent.name:
+            await require_listening(self._settings.base_url)
 
     def for_run(self, run: Run, recorder: Recorder) -> RunContext:
         """Return what a run needs from its first step to its last. Raises CctermError if a credential or a program is missing."""

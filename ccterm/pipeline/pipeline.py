@@ -43,6 +43,7 @@ class Pipeline:
 
     async def prepare(self, task: Task) -> None:
         """Make sure that runs of a task can start. Raises PreflightError with the fix."""
+        await self._contexts.require_api(task)
         await self._executor.prepare(task.image)
 
     async def carry_out(self, recorder: Recorder, control: RunControl) -> Run:
@@ -103,6 +104,10 @@ class Pipeline:
             recorder.emit([BoxesKept(directory="")])
 
     async def _run_context(self, recorder: Recorder) -> RunContext:
+        try:
+            await self._contexts.require_api(recorder.run.task)  # it may have waited since it was asked for
+        except PreflightError as error:
+            raise StepError(Cause.AGENT, error.message, error.fix, reason="api") from error
         try:
             return await asyncio.to_thread(self._contexts.for_run, recorder.run, recorder)
         except (SettingsError, PreflightError) as error:  # a token, secret or program is missing: nothing was fetched yet

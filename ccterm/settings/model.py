@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, 
 from ccterm.errors import UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Value
 from ccterm.remotes import parse_remote
+from ccterm.settings.problems import quoted
 from ccterm.settings.units import (
     Base,
     Command,
@@ -61,7 +62,9 @@ def _host_key(name: str) -> str:
 def _engine_host(name: str) -> str:
     """Return an engine's address, if it has the form of one."""
     if not re.fullmatch(r"[a-z0-9+-]+://\S+", name):
-        raise ValueError("is not the address of an engine; write it as unix:///PATH, tcp://HOST:PORT or another form that Dagger knows")
+        raise ValueError(
+            f"holds {quoted(name)}, which is not the address of an engine; write it as unix:///PATH, tcp://HOST:PORT or another form that Dagger knows"
+        )
     return name
 
 
@@ -214,7 +217,7 @@ class EngineSettings(SettingsPart):
     @model_validator(mode="before")
     @classmethod
     def _host_alone(cls, value: object) -> object:
-        return {"host": value} if isinstance(value, str) else value
+        return {"host": _engine_host(value)} if isinstance(value, str) else value
 
 
 class TuiSettings(SettingsPart):

@@ -33,7 +33,7 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     at: Loc = tuple(part for part in first["loc"] if part != "[key]")
-    name = quoted(".".join(str(part) for part in at)) if at else "the file"
+    name = _name(at)
     if first["type"] == "extra_forbidden":
         known = keys(model_at(model, at[:-1]))
         twice = str(at[-1]) in known
@@ -48,6 +48,16 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
         text, _, fix = first["msg"].removeprefix("Value error, ").partition("; ")
         return Problem(at, f"{name} {text}", fix)
     return Problem(at, f"{name} is not valid", _lower(first["msg"]))
+
+
+def _name(at: Loc) -> str:
+    """Return the keys that lead to a value as people write them: lists are not counted, since the value says which one it is."""
+    if not at:
+        return "the file"
+    numbers = [position for position, part in enumerate(at) if isinstance(part, int)]
+    outer, inner = (at[: numbers[0]], at[numbers[-1] + 1 :]) if numbers else (at, ())
+    names = [quoted(".".join(map(str, part))) for part in (inner, outer) if part]
+    return " in ".join(names)
 
 
 def _lower(text: str) -> str:

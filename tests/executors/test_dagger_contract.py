@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.executors.base import Executor
+from ccterm.executors.base import Boxes, Executor
 from ccterm.executors.dagger.executor import DaggerExecutor
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
-from tests.executors.contract import ExecutorContract
+from tests.executors.contract import ExecutorContract, Heard, shell_step
 from tests.support.fake_engine import Fake
 
 
@@ -25,3 +25,12 @@ class TestDaggerExecutor(ExecutorContract):
     async def executor(self, fake: Fake, engine_cache: Path, bundles: Path) -> AsyncIterator[Executor]:
         async with DaggerExecutor(fake.options(), cache=engine_cache, bundles=bundles) as executor:
             yield executor
+
+    async def test_the_host_s_loopback_has_the_address_that_the_user_wrote(self, boxes: Boxes) -> None:
+        heard = Heard()
+        command = "echo http://loopback-8080:8080/x loopback-80 loopback-443; echo cannot reach loopback-80:80 >&2; exit 1"
+        result = await boxes.execute(shell_step(command, reaches=[("127.0.0.1", 8080), ("localhost", 80)]), heard.append)
+        assert heard.lines() == ["http://127.0.0.1:8080/x localhost loopback-443"]
+        reports = [frame["report"] for frame in heard if frame["k"] == "report"]
+        assert result.report is not None
+        assert [report["tail"].splitlines()[-1] for report in reports] == ["cannot reach localhost:80"]

@@ -120,11 +120,20 @@ def recorder_of(state: StateDir, task: Task) -> Recorder:
     return Recorder(run, Transcript(state.run(run.id), run.id), None)
 
 
-def contexts(state: StateDir, executor: Executor, sockets: Path, *agents: Agent, environ: Mapping[str, str]) -> RunContextFactory:
+def contexts(
+    state: StateDir, executor: Executor, sockets: Path, *agents: Agent, environ: Mapping[str, str], settings: Settings | None = None
+) -> RunContextFactory:
     """Return a factory for runs of some agents."""
     by_name = {agent.name: agent for agent in agents or (ScriptedAgent(),)}
     return RunContextFactory(
-        Settings(), environ, logins=Logins(), agents=by_name, executor=executor, startup=Unlimited(), sockets=sockets, state=state
+        settings or Settings(),
+        environ,
+        logins=Logins(),
+        agents=by_name,
+        executor=executor,
+        startup=Unlimited(),
+        sockets=sockets,
+        state=state,
     )
 
 

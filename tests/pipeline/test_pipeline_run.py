@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from ccterm.errors import PreflightError
 from ccterm.executors.control import socket_directory
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import State
+from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
+from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from tests.pipeline.parts import contexts, pipeline, recorder_of, task
 from tests.support.core import EDIT
@@ -71,3 +74,17 @@ async def test_only_a_run_needs_the_agents_program(remote: Path, state: StateDir
         assert factory.for_recovery(recorder.run, recorder).task == recorder.run.task
         assert factory.for_delivery(recorder.run, recorder).remote.url == str(remote)
     await recorder.close()
+
+
+async def test_an_api_on_this_machine_where_nobody_listens_is_told_before_the_run(remote: Path, state: StateDir, sockets: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    asked = task(remote, "x", agent=ClaudeAgent.name)
+    recorder = recorder_of(state, asked)
+    async with LocalExecutor(state.path, environ=os.environ) as executor:
+        tested = Pipeline(executor, contexts(state, executor, sockets, environ=os.environ, settings=Settings(base_url=url)), state)
+        with pytest.raises(PreflightError, match=f"{url} cannot be reached: nobody listens"):
+            await tested.prepare(asked)
+        run = await tested.carry_out(recorder, RunControl())
+    assert (run.state, run.cause, run.reason, run.steps) == (State.FAILED, Cause.AGENT, "api", ())
+    assert url in run.summary

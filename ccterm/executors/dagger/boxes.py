@@ -54,7 +54,7 @@ class DaggerBoxes:
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step in its own container."""
         started = time.monotonic()
-        feed = FrameFeed(on_frame, services=bool(step.services))
+        feed = FrameFeed(self._images.network.as_written(step, on_frame), services=bool(step.services))
         try:
             image = await (self._images.tool() if step.image == "tool" else self._images.agent(self._choice))
             with traced() as trace, self._session.stream.listening(trace, feed):

@@ -1,5 +1,7 @@
 """The network of boxes: the host's loopback services under aliases, and the user's proxies and certificates."""
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +10,8 @@ from urllib.parse import urlsplit
 import dagger
 from dagger import PortForward
 
-from ccterm.executors.base import Step
+from ccterm.box.protocol import Frame
+from ccterm.executors.base import FrameSink, Step
 from ccterm.executors.dagger.dagger_private import asking_id_once
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -23,6 +26,9 @@ NETLESS = ("commit",)
 def alias(port: int) -> str:
     """Return a box's name for the host's loopback at a port. It has no dots: only such names may be reached over plain http."""
     return f"loopback-{port}"
+
+
+_ALIAS = re.compile(r"loopback-(\d+)")
 
 
 class _Proxy(NamedTuple):
@@ -64,12 +70,32 @@ class Network:
 
     def with_host_services(self, box: dagger.Container, step: Step) -> dagger.Container:
         """Return a box that can reach the host services of its step."""
+        for port, host in self._ports(step).items():
+            box = box.with_service_binding(alias(port), self._service("127.0.0.1" if host == "localhost" else host, port))
+        return box
+
+    def as_written(self, step: Step, sink: FrameSink) -> FrameSink:
+        """Return a sink that passes frames on with the addresses that the user wrote, where a box knows the host's loopback by an alias."""
+        ports = self._ports(step)
+
+        def written(text: str) -> str:
+            return _ALIAS.sub(lambda match: ports.get(int(match[1]), match[0]), text)
+
+        def passed_on(frame: Frame) -> None:
+            if frame["k"] == "report" and "loopback-" in (text := json.dumps(frame["report"])):
+                frame = {**frame, "report": json.loads(written(text))}
+            elif frame["k"] in ("line", "note") and "loopback-" in (text := frame.get("d", "")):
+                frame = {**frame, "d": written(text)}
+            sink(frame)
+
+        return passed_on if ports else sink
+
+    def _ports(self, step: Step) -> dict[int, str]:
+        """Return the ports of the host's loopback that a step may reach, each with its host as the user wrote it."""
         ports = {port: host for host, port in step.reaches}
         if step.program not in NETLESS:
             ports |= {proxy.port: proxy.host for proxy in self._proxies.values() if proxy.port}
-        for port, host in ports.items():
-            box = box.with_service_binding(alias(port), self._service("127.0.0.1" if host == "localhost" else host, port))
-        return box
+        return ports
 
     def _service(self, host: str, port: int) -> dagger.Service:
         if (host, port) not in self._services:
