@@ -82,7 +82,7 @@ class ThisMachine:
         from ccterm.daemon.wiring import dagger_executor
         from ccterm.settings import load_settings
 
-        return dagger_executor(load_settings(None, self.environ), self._state, self.environ)
+        return dagger_executor(load_settings(None, self.environ), self.environ)
 
 
 @contextmanager

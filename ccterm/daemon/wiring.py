@@ -107,11 +107,11 @@ def _agents(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Agen
 def _executors(settings: Settings, state: StateDir, environ: Mapping[str, str]) -> Mapping[ExecutionMode, Executor]:
     return {
         ExecutionMode.LOCAL: LocalExecutor(state.path, environ=environ, withheld=source_variables(settings), storage=state.storage),
-        ExecutionMode.DAGGER: dagger_executor(settings, state, environ),
+        ExecutionMode.DAGGER: dagger_executor(settings, environ),
     }
 
 
-def dagger_executor(settings: Settings, state: StateDir, environ: Mapping[str, str]) -> DaggerExecutor:
+def dagger_executor(settings: Settings, environ: Mapping[str, str]) -> DaggerExecutor:
     """Return the Dagger executor that the settings describe; it connects when it is first used."""
     from platformdirs import user_cache_path  # deferred: costs start-up time
 
@@ -121,7 +121,8 @@ def dagger_executor(settings: Settings, state: StateDir, environ: Mapping[str, s
         base=settings.base_image,
         claude_version=settings.claude_version or CLAUDE_VERSION,
     )
-    return DaggerExecutor(options, cache=user_cache_path("ccterm"), bundles=state.lib, environ=environ)
+    cache = user_cache_path("ccterm")
+    return DaggerExecutor(options, cache=cache, bundles=cache / "lib", environ=environ)
 
 
 def checks_for(mode: ExecutionMode | None, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,10 +18,10 @@ from ccterm import AgentService
 from ccterm.box.protocol import Frame
 from ccterm.daemon.wiring import dagger_executor
 from ccterm.executors.base import Step
+from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.models import ImageChoice, Run, RunId, State, new_id
 from ccterm.service.protocol import Service
 from ccterm.settings import load_settings
-from ccterm.state_dir import StateDir
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this directory: a module here is called as the SDK is
 from tests.servers.git_http import GitServer  # noqa: E402 - see above
@@ -69,60 +70,92 @@ def steps(run: Run) -> Mapping[str, float]:
 
 
 async def one_run(service: Service, remote: Path, url: str) -> None:
-    """Measure single runs, on a new base and on a known one; a run has four execs, or five on a new base."""
-    exec_ = await floor()
-    row("an exec that does nothing", exec_, "s", "0.12 where the bars below were set")
+    """Measure single runs, on a new base and on a known one, and between them empty execs: the unit for this engine on this machine."""
     await carried_out(service, url)
-    fresh, seen, last = [], [], {}
-    for number in range(ROUNDS):
-        add_commit(remote, {f"more-{number}.txt": "more\n"})
-        fresh.append(overhead((await carried_out(service, url))[0]))
-        [run] = await carried_out(service, url)
-        seen.append(overhead(run))
-        last = dict(steps(run))
-    row("a run beside its agent, base never seen", statistics.median(fresh), "s", "<= 1.2")
-    row("  the same in such execs", statistics.median(fresh) / exec_, "x", "<= 10")
-    row("a run beside its agent, base seen before", statistics.median(seen), "s", "<= 0.9")
-    row("  the same in such execs", statistics.median(seen) / exec_, "x", "<= 7.5")
+    fresh, seen, empty, last = [], [], [], {}
+    async with measured_executor() as executor, executor.connected() as (_, images):
+        for number in range(ROUNDS):
+            add_commit(remote, {f"more-{number}.txt": "more\n"})
+            fresh.append(overhead((await carried_out(service, url))[0]))
+            empty.append((await images.round_trip()).seconds)
+            [run] = await carried_out(service, url)
+            seen.append(overhead(run))
+            empty.append((await images.round_trip()).seconds)
+            last = dict(steps(run))
+    exec_ = statistics.median(empty)
+    row("an exec that does nothing", exec_, "s", "0.12 where the bars below were set")
+    row("a run beside its agent, base never seen", statistics.median(fresh), "s", "")
+    row("  the same in such execs", statistics.median(fresh) / exec_, "x", "<= 9")
+    row("a run beside its agent, base seen before", statistics.median(seen), "s", "")
+    row("  the same in such execs", statistics.median(seen) / exec_, "x", "<= 6.5")
     print("  steps of the last one: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in last.items()))
 
 
-async def floor() -> float:
-    """Return the seconds of an empty exec, the unit for this engine on this machine."""
-    with tempfile.TemporaryDirectory() as name:
-        made = dagger_executor(load_settings(None, os.environ), StateDir(Path(name) / "state").prepare(), os.environ)
-        async with made as executor:
-            await executor.prepare(ImageChoice())
-            async with executor.connected() as (_, images):
-                took = [(await images.round_trip()).seconds for _ in range(2 * ROUNDS)]
-    return statistics.median(took)
+@asynccontextmanager
+async def measured_executor() -> AsyncIterator[DaggerExecutor]:
+    """Yield an executor of its own, its image prepared."""
+    async with dagger_executor(load_settings(None, os.environ), os.environ) as executor:
+        await executor.prepare(ImageChoice())
+        yield executor
 
 
 async def eight_runs(service: Service, url: str) -> None:
     """Measure eight runs at once against eight agents alone."""
-    begin = time.perf_counter()
-    await carried_out(service, url, 8)
-    whole = time.perf_counter() - begin
-    alone = await eight_agents()
-    row("eight runs at once / eight agents alone", whole / alone, "x", f"<= 1.6   ({whole:.2f} s, {alone:.2f} s)")
+    ratios, wholes, alones = [], [], []
+    async with measured_executor() as executor:
+        for _ in range(3):
+            begin = time.perf_counter()
+            await carried_out(service, url, 8)
+            wholes.append(time.perf_counter() - begin)
+            alones.append(await eight_agents(executor))
+            ratios.append(wholes[-1] / alones[-1])
+    seconds = f"({statistics.median(wholes):.2f} s, {statistics.median(alones):.2f} s)"
+    row("eight runs at once / eight agents alone", statistics.median(ratios), "x", f"<= 1.8   {seconds}")
 
 
-async def eight_agents() -> float:
+async def eight_agents(executor: DaggerExecutor) -> float:
     """Return the seconds of eight concurrent agent steps on existing trees."""
     with tempfile.TemporaryDirectory() as name:
-        state = StateDir(Path(name) / "state").prepare()
-        (Path(name) / "tree").mkdir()
-        async with dagger_executor(load_settings(None, os.environ), state, os.environ) as executor:
-            await executor.prepare(ImageChoice())
 
-            async def agent() -> None:
-                async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
-                    tree = await boxes.provide(Path(name) / "tree")
-                    await boxes.execute(_agent_step(SCRIPT, {"work": tree}), lambda _: None)
+        async def agent() -> None:
+            async with executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+                tree = await boxes.provide(Path(name))
+                await boxes.execute(_agent_step(SCRIPT, {"work": tree}), lambda _: None)
 
-            begin = time.perf_counter()
-            await asyncio.gather(*(agent() for _ in range(8)))
-            return time.perf_counter() - begin
+        begin = time.perf_counter()
+        await asyncio.gather(*(agent() for _ in range(8)))
+        return time.perf_counter() - begin
+
+
+def lone_run(place: Path, url: str) -> None:
+    """Measure the command from its start to its first step, and from its last line to its end."""
+    started, left = [], []
+    for number in range(ROUNDS):
+        command = [
+            sys.executable,
+            "-m",
+            "ccterm",
+            "run",
+            SCRIPT,
+            "--repo",
+            url,
+            "--branch",
+            f"l/{new_id()}",
+            "--agent",
+            "scripted",
+            "--json",
+        ]
+        env = {**os.environ, "CCTERM_STATE_DIR": str(place / f"lone-{number}")}
+        begin = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+            assert process.stdout
+            at = [(time.perf_counter() - begin, line) for line in process.stdout]
+        ended = time.perf_counter() - begin
+        assert process.returncode == 0, at[-1]
+        started.append(next(seconds for seconds, line in at if "step_started" in line))
+        left.append(ended - at[-1][0])
+    row("ccterm run, from Enter to its first step", statistics.median(started), "s", "<= 0.6")
+    row("ccterm run, from its last line to its end", statistics.median(left), "s", "")
 
 
 def _agent_step(prompt: str, inputs: Mapping[str, object]) -> Step:
@@ -157,10 +190,8 @@ async def lag() -> None:
 
     command = "for i in $(seq 60); do echo at $(date +%s.%N); sleep 0.05; done"
     request = {"command": command, "cwd": ".", "env": {}, "timeout_seconds": 60.0, "mark": "bench"}
-    with tempfile.TemporaryDirectory() as name:
-        made = dagger_executor(load_settings(None, os.environ), StateDir(Path(name) / "state").prepare(), os.environ)
-        async with made as executor, executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
-            await boxes.execute(Step.model_validate({"name": "verify", "program": "shell", "request": request, "image": "agent"}), heard)
+    async with measured_executor() as executor, executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+        await boxes.execute(Step.model_validate({"name": "verify", "program": "shell", "request": request, "image": "agent"}), heard)
     lags.sort()
     row("line in a container -> frame, p50", lags[len(lags) // 2] * 1000, "ms", "")
     row("line in a container -> frame, p95", lags[int(len(lags) * 0.95)] * 1000, "ms", "<= 150")
@@ -180,6 +211,7 @@ async def main() -> None:
         await one_run(service, remote, url)
         await eight_runs(service, url)
         await memory(service, url)
+        await asyncio.to_thread(lone_run, remote.parent.parent, url)
     await lag()
 
 

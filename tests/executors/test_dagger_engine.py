@@ -1,6 +1,5 @@
 """The Dagger executor fulfils the contract on a real engine, named by CCTERM_ENGINE, CCTERM_DAGGER_CLI and CCTERM_BASE_IMAGE."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +17,5 @@ pytestmark = pytest.mark.engine
 class TestDaggerEngine(ExecutorContract):
     @pytest.fixture
     async def executor(self, bundles: Path, engine_cache: Path) -> AsyncIterator[Executor]:
-        environ = {**os.environ, "XDG_STATE_HOME": str(engine_cache)}
-        async with DaggerExecutor(engine_options(), cache=engine_cache, bundles=bundles, environ=environ) as executor:
+        async with DaggerExecutor(engine_options(), cache=engine_cache, bundles=bundles) as executor:
             yield executor

@@ -130,6 +130,17 @@ async def test_an_engine_that_the_cli_finds_is_used(fake: Fake, opened: Executor
     assert result.report["ok"]
 
 
+async def test_engines_know_a_user_by_where_images_are_kept(fake: Fake, engine_cache: Path, bundles: Path, tmp_path: Path) -> None:
+    """An engine keeps an image again for each identity of the CLI."""
+    identities = []
+    for home in ("one", "other"):
+        environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / home)}
+        async with DaggerExecutor(fake.options(), cache=engine_cache, bundles=bundles, environ=environ) as executor:
+            await executor.prepare(ImageChoice())
+            identities += [process.environ()["XDG_STATE_HOME"] for process in children(fake.engine)]
+    assert identities == [str(engine_cache / "identity")] * 2
+
+
 async def test_leaving_ends_the_session_and_its_process(fake: Fake, opened: Executors) -> None:
     async with opened(fake.options()) as executor:
         await executor.prepare(ImageChoice())

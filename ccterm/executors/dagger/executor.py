@@ -47,11 +47,15 @@ class DaggerOptions:
 
 
 class DaggerExecutor:
-    """The executor of `--mode dagger`. cache: where images are kept; bundles: where guest bundles are written."""
+    """The executor of `--mode dagger`. bundles: where guest bundles are written.
+
+    cache: where images are kept, and the identity by which engines know this user: what comes from another one they store again.
+    """
 
     def __init__(self, options: DaggerOptions, *, cache: Path, bundles: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._options, self._bundles, self.environ = options, bundles, environ
         self.images = ImageStore(cache / "images")
+        self._identity = cache / "identity"
         self.image_spec = ImageSpec(options.base or BASE, options.claude_version)
         self._watchers: list[Callable[[], None]] = []
         self._engines = [
@@ -82,7 +86,8 @@ class DaggerExecutor:
 
         cli = await self.cli()
         bundle = await asyncio.to_thread(guest_bundle, self._bundles)
-        async with open_session(cli, self.environ, choice.runner) as session:
+        environ = {**self.environ, "XDG_STATE_HOME": str(self._identity)}  # where the CLI keeps it
+        async with open_session(cli, environ, choice.runner) as session:
             images = Images(session, self.image_spec, self.images, bundle, Network(session.client, self.environ))
             try:
                 yield session, images
