@@ -128,8 +128,22 @@ DISK_REASONS = {
     "io": Advice("The disk does not work as it should", "check it, then ccterm retry {run}; ccterm show {run} says what is kept"),
 }
 
+LEFT_OUT_RULES = (
+    "dotgit", "nested", "gitlink", "special", "symlink", "name", "case_collision", "size", "total", "depth", "unreadable", "content", "lfs",
+)  # fmt: skip
+"""Rules about what cannot enter a commit. It was left out, so the rest can be delivered without any flag."""
+_FORBIDDEN = ADVICE[Cause.POLICY].sentence
+POLICY_REASONS = {
+    "secret": Advice(_FORBIDDEN, "ccterm fetch {run} brings it into your repository; no flag lets a secret through"),
+    "unscanned": Advice(_FORBIDDEN, "make the secrets that it names readable, then ccterm {deliver} {run}"),
+    **dict.fromkeys(
+        LEFT_OUT_RULES, Advice(_FORBIDDEN, "ccterm diff {run}, then ccterm {deliver} {run} to deliver it without what the verdict names")
+    ),
+}
+
 _FINER = {
     Cause.AGENT: AGENT_REASONS,
+    Cause.POLICY: POLICY_REASONS,
     Cause.PUSH: PUSH_REASONS,
     Cause.CHECKOUT: CHECKOUT_REASONS,
     Cause.CONFLICT: CONFLICT_REASONS,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.models import Allowances, Changes, Mode, Verdict
+from ccterm.causes import Cause, advice
+from ccterm.models import Allowances, Changes, Finding, Mode, Verdict
 from ccterm.policy.protected import allowed, is_key_file, is_protected
-from ccterm.policy.rules import PolicyFacts, PolicyLimits, deliverable, judge
+from ccterm.policy.rules import RULES, PolicyFacts, PolicyLimits, deliverable, judge
 from ccterm.workspace.work import PathChange, Work
 from tests.box.gitbox import GitBox
 from tests.support import git as support
@@ -258,3 +259,11 @@ def test_other_names_are_not(path: str) -> None:
 def test_names_that_were_there_before_are_not_reported_again() -> None:
     facts = PolicyFacts([PathChange("aux.c", "100644", "100644"), PathChange("nul", "100644", None)])
     assert judge(facts, Mode.PIPELINE, PolicyLimits()).findings == ()
+
+
+def test_every_refusal_says_what_lets_the_work_through() -> None:
+    for rule in RULES:
+        action = advice(Cause.POLICY, rule.name).action
+        left_out = deliverable(Verdict(ok=False, findings=(Finding(rule=rule.name, severity="refuse", text="x"),))).ok
+        assert ("without what the verdict names" in action) is left_out
+        assert ("the flag that the verdict names" in action) is not (left_out or rule.name in ("secret", "unscanned"))
