@@ -134,7 +134,7 @@ LEFT_OUT_RULES = (
 """Rules about what cannot enter a commit. It was left out, so the rest can be delivered without any flag."""
 _FORBIDDEN = ADVICE[Cause.POLICY].sentence
 POLICY_REASONS = {
-    "secret": Advice(_FORBIDDEN, "ccterm fetch {run} brings it into your repository; no flag lets a secret through"),
+    "secret": Advice(_FORBIDDEN, "ccterm diff {run} shows the work; take it over by hand, without the secret: no flag lets one through"),
     "unscanned": Advice(_FORBIDDEN, "make the secrets that it names readable, then ccterm {deliver} {run}"),
     **dict.fromkeys(
         LEFT_OUT_RULES, Advice(_FORBIDDEN, "ccterm diff {run}, then ccterm {deliver} {run} to deliver it without what the verdict names")

@@ -1,5 +1,6 @@
 """Without a branch a run works on a snapshot of the working copy; its changes are applied whole, with the user's permission, or not at all."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -349,3 +350,15 @@ async def test_strict_settings_refuse_it_there_too_and_a_flag_delivers_it(remote
             await service.push(run.id)
         delivered = await service.push(run.id, allow=Allowances(paths=("CLAUDE.md",)))
     assert delivered.pushed is not None
+
+
+async def test_a_large_file_of_lfs_is_left_alone_whatever_the_agent_does_to_its_pointer(service: Service, tmp_path: Path) -> None:
+    content = bytes(60_000_000)
+    oid = hashlib.sha256(content).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n"
+    copy = make_repository(tmp_path / "copy", {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "big.bin": pointer})
+    (copy / "big.bin").write_bytes(content)
+    run = await ended(service, for_copy(copy, script({"append": "big.bin", "text": "more\n"}, {"write": "new.txt", "text": "x\n"})))
+    assert (run.cause, run.reason) == (Cause.POLICY, "lfs")
+    await service.apply(run.id)
+    assert ((copy / "big.bin").read_bytes() == content, (copy / "new.txt").exists()) == (True, True)

@@ -1,5 +1,6 @@
 """A snapshot holds the working copy to the byte, reads only what changed, and explains in one sentence what it cannot include."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -219,7 +220,9 @@ def test_a_file_above_the_cap_is_named(snapshot: Take, copy: Path) -> None:
     (copy / "big").write_bytes(b"x" * 2_000_000)
     with pytest.raises(StepError) as caught:
         snapshot(max_file=1_000_000)
-    assert str(caught.value) == "big is 2 MB, and a snapshot takes files up to 1 MB; let .gitignore name it, or raise policy.max_file_mb"
+    assert (
+        str(caught.value) == "big is 2 MB, and a snapshot takes files up to 1 MB; let .gitignore name it, or raise policy.max_file_mb to 2"
+    )
 
 
 def test_a_committed_file_above_the_cap_is_accepted(snapshot: Take, copy: Path) -> None:
@@ -310,3 +313,48 @@ def test_a_second_snapshot_at_the_same_time_is_refused(snapshot: Take, copy: Pat
 
     with working_copy_lock(state, copy), pytest.raises(CctermError, match="another ccterm process is using"):
         snapshot()
+
+
+@pytest.mark.parametrize("filter_spec", ["blob:none", "tree:0", "blob:limit=1"])
+def test_a_partial_clone_has_what_was_fetched_of_its_history(tmp_path: Path, state: StateDir, filter_spec: str) -> None:
+    source = make_repository(tmp_path / "source", FILES)
+    commit_files(source, {"README.md": "second\n"})
+    for name in ("allowFilter", "allowAnySHA1InWant"):
+        git(source, "config", f"uploadpack.{name}", "true")
+    git(tmp_path, "clone", "--quiet", f"--filter={filter_spec}", f"file://{source}", "partial")
+    found = find_repository(str(tmp_path / "partial"), os.environ, tmp_path)
+    taken = take(found, state, tmp_path / "first", env=os.environ)
+    assert files_at(taken.clean, taken.base)["README.md"] == b"second\n"
+    assert "partial clone" in taken.notes[0]
+    commit_files(tmp_path / "partial", {"new": "new\n"})
+    (tmp_path / "partial/README.md").write_text("third\n")
+    found = find_repository(str(tmp_path / "partial"), os.environ, tmp_path)
+    again = take(found, state, tmp_path / "second", env=os.environ)
+    assert files_at(again.clean, again.base).keys() == FILES.keys() | {"new"}
+    assert git(again.clean, "log", "--format=%s", again.base).count("\n") == 3
+
+
+def lfs_file(copy: Path, size: int) -> bytes:
+    """Commit the pointer to a file that git-lfs has put in place; return the pointer."""
+    content = b"x" * size
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (hashlib.sha256(content).hexdigest().encode(), size)
+    commit_files(copy, {"big.bin": pointer})
+    (copy / "big.bin").write_bytes(content)
+    return pointer
+
+
+def test_a_large_file_of_lfs_is_its_pointer_in_the_snapshot(snapshot: Take, copy: Path) -> None:
+    pointer = lfs_file(copy, 5000)
+    for _ in range(2):  # the second one from the manifest of the first
+        taken = snapshot(max_file=1000)
+        assert files_at(taken.clean, taken.base)["big.bin"] == pointer
+        assert taken.notes == ("too large for a snapshot, so that the agent has only their LFS pointers: big.bin",)
+
+
+def test_a_large_file_that_git_tracks_has_a_remedy_that_works(snapshot: Take, copy: Path) -> None:
+    lfs_file(copy, 5000)
+    (copy / "big.bin").write_bytes(b"changed" * 1000)
+    (copy / ".gitignore").write_text("big.bin\n")
+    with pytest.raises(StepError) as refused:
+        snapshot(max_file=1000)
+    assert refused.value.fix == "raise policy.max_file_mb to 1"

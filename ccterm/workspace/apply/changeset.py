@@ -152,6 +152,9 @@ class _Extraction:
             self._refused.append((wrong[0], shown(path), wrong[1]))
             return None
         row = self._manifest.get(path)
+        if row and row.is_pointer:
+            self._refused.append(("lfs", shown(path), "is in LFS, and the agent had only the pointer to it"))
+            return None
         old = row.content if row else NOTHING
         name = path.decode("latin-1")
         if not mode:

@@ -44,12 +44,20 @@ class History:
             shutil.rmtree(self._directory, ignore_errors=True)
         packs = private_directory(self._directory) / "pack"
         packs.mkdir(mode=0o700, exist_ok=True)
-        wanted = "".join([f"{tip}\n" for tip in tips] + [f"^{tip}\n" for tip in have])
-        command = ("-c", "pack.compression=1", "pack-objects", "-q", "--revs", "--window=0", "--delta-base-offset", str(packs / "pack"))
+        wanted = "".join([f"{tip}\n" for tip in tips] + [f"^{tip}\n" for tip in have]).encode()
+        revs = ["--revs"]
+        if self.partial:  # git can pack what is there only if it is given name by name
+            wanted, revs = user.run("rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--stdin", stdin=wanted), []
+        command = ("-c", "pack.compression=1", "pack-objects", "-q", *revs, "--window=0", "--delta-base-offset", str(packs / "pack"))
         # git begins a pack in its object directory and then renames it: not the user's, which may be on another file system
         place = {"GIT_OBJECT_DIRECTORY": str(self._directory), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self._objects)}
-        self._storage.bulk(packs, lambda: user.with_env(place).run(*command, stdin=wanted.encode()))
+        self._storage.bulk(packs, lambda: user.with_env(place).run(*command, stdin=wanted))
         write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode(), self._storage)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the repository is a partial clone, which has only part of its history's content."""
+        return any((self._objects / "pack").glob("*.promisor"))
 
     def clone(self, to: Path) -> Git:
         """Make a bare repository of the packs and the tags. It shares the packs, which are never written to. Raises OSError."""

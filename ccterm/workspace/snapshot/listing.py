@@ -23,9 +23,10 @@ _GITLINK = b"%o" % GITLINK
 
 @dataclass
 class Listing:
-    """Paths, sorted. submodules: path -> commit. nested: directories that are repositories of their own."""
+    """Paths, sorted. fresh: those that git does not track. submodules: path -> commit. nested: directories that are repositories of their own."""
 
     paths: list[bytes]
+    fresh: frozenset[bytes] = frozenset()
     submodules: dict[bytes, str] = field(default_factory=dict)
     nested: list[bytes] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ def list_paths(git: Git, excludes_file: str) -> Listing:
     others = git.fields("-c", f"core.excludesFile={excludes_file}", "ls-files", "--others", "--exclude-standard", "-z")
     nested = [path.rstrip(b"/") for path in others if path.endswith(b"/")]
     fresh = [path for path in others if not path.endswith(b"/")]
-    return Listing(sorted({*tracked, *fresh}), submodules, nested)
+    return Listing(sorted({*tracked, *fresh}), frozenset(fresh), submodules, nested)
 
 
 def list_included(git: Git, globs: Sequence[str], listing: Listing) -> list[bytes]:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ccterm.git.git import hash_name
+from ccterm.git.lfs import pointer_to
+from ccterm.git.objects import blob_name
 from ccterm.state_dir import write_private
 from ccterm.storage import Storage
 from ccterm.workspace.content import Content, Kind
@@ -47,6 +50,11 @@ class ManifestRow(NamedTuple):
     def content(self) -> Content:
         """What the path holds."""
         return Content(kind=Kind(self.kind), mode=self.permissions, size=self.size, sha256=self.sha256)
+
+    @property
+    def is_pointer(self) -> bool:
+        """Whether the snapshot holds only the LFS pointer to what the path holds."""
+        return self.git == blob_name(hash_name(self.git), pointer_to(self.sha256, self.size))
 
     @property
     def git_mode(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.git import Git, hash_name
+from ccterm.git.lfs import pointer_to
 from ccterm.git.names import shown
 from ccterm.git.objects import blob_digest, blob_name, file_blocks, write_loose_blob
 from ccterm.git.rooted import Root
@@ -31,6 +32,9 @@ class Reading:
     """Reads a working copy into the repository `git`. known: the rows of the last snapshot. head: any commit of the repository."""
 
     def __init__(self, root: Root, git: Git, known: Mapping[bytes, ManifestRow], max_file: int, head: str) -> None:
+        self.pointers: list[bytes] = []
+        """Paths above the cap whose LFS pointers stand for them in the snapshot."""
+        self._fresh: Collection[bytes] = ()
         self._algorithm = hash_name(head)
         self._root, self._known, self._max_file = root, known, max_file
         assert git.directory
@@ -38,8 +42,9 @@ class Reading:
         self._now = time.time_ns()
         self._written: set[str] = set()
 
-    def read(self, paths: Sequence[bytes], have: Collection[str]) -> dict[bytes, ManifestRow]:
-        """Return path -> row. have: names of the blobs that git has already. Raises StepError and OSError."""
+    def read(self, paths: Sequence[bytes], have: Collection[str], fresh: Collection[bytes] = ()) -> dict[bytes, ManifestRow]:
+        """Return path -> row. have: names of the blobs that git has already; fresh: untracked paths. Raises StepError and OSError."""
+        self._fresh = fresh
         rows: dict[bytes, ManifestRow] = {}
         for path in paths:
             if (found := self._root.stat(path)) is None:
@@ -47,6 +52,7 @@ class Reading:
             known = self._known.get(path)
             if known and known.mark == mark_of(found) and known.git in have:
                 rows[path] = known
+                self.pointers += [path] if known.size > self._max_file and known.is_pointer else []
             elif (kind := kind_of(found.st_mode)) in (Kind.FILE, Kind.LINK):
                 rows[path] = self._row(path, kind, found, have)
         return rows
@@ -77,12 +83,18 @@ class Reading:
             raise snapshot_error(f"{shown(path)} cannot be read: {error.strerror}", "chmod u+r it, or let .gitignore name it") from error
 
     def _large(self, path: bytes, found: os.stat_result, have: Collection[str]) -> ManifestRow:
-        """Return the row of a file above the cap, which must be committed already."""
+        """Return the row of a file above the cap, which must be committed already, itself or as the LFS pointer to it."""
         digest, ours = blob_digest(self._algorithm, found.st_size), hashlib.sha256()
         with os.fdopen(self._root.open(path), "rb", buffering=0) as file:
             for block in file_blocks(file):
                 digest.update(block)
                 ours.update(block)
-        if digest.hexdigest() not in have:
-            raise too_large(path, found.st_size, self._max_file, "let .gitignore name it, or raise policy.max_file_mb")
-        return self._as_row(Kind.FILE, digest.hexdigest(), ours.hexdigest(), found.st_size, found)
+        pointer = blob_name(self._algorithm, pointer_to(ours.hexdigest(), found.st_size))
+        if digest.hexdigest() not in have and pointer not in have:
+            ignore = "let .gitignore name it, or " if path in self._fresh else ""  # which does nothing for a file that git tracks
+            enough = -(-found.st_size // (1 << 20))
+            raise too_large(path, found.st_size, self._max_file, f"{ignore}raise policy.max_file_mb to {enough}")
+        if digest.hexdigest() in have:
+            return self._as_row(Kind.FILE, digest.hexdigest(), ours.hexdigest(), found.st_size, found)
+        self.pointers.append(path)
+        return self._as_row(Kind.FILE, pointer, ours.hexdigest(), found.st_size, found)

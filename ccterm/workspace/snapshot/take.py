@@ -94,7 +94,8 @@ class _Taking:
         listing.leave_out(self.repository.root, self.state.path)
         with Root(self.repository.root) as root:
             have = frozenset(entry.sha for entry in committed.values()) if answer else frozenset(row.git for row in known.rows.values())
-            rows = Reading(root, git, known.rows, self.max_file, head).read(listing.paths, have)
+            reading = Reading(root, git, known.rows, self.max_file, head)
+            rows = reading.read(listing.paths, have, listing.fresh)
             included = list_included(self.repository.git, include, listing)
             for path in included:
                 self._include(root, path)
@@ -105,6 +106,10 @@ class _Taking:
         if rows != known.rows or clean != known.commit:
             write_manifest(cache, rows, clean, storage)
         os.link(cache, self.to / "manifest.json")  # the cache is only ever replaced, so this file never changes
+        if history.partial:
+            self.notes.append("the repository is a partial clone: the agent has its files, and of their history what had been fetched")
+        if reading.pointers:
+            self.notes.append(f"too large for a snapshot, so that the agent has only their LFS pointers: {_some(reading.pointers)}")
         self._note(listing, included)
         names = tuple(shown(path) for path in included)
         return Snapshot(self.to, base, self.repository.branch, len(rows), tuple(self.notes), names)
