@@ -150,6 +150,14 @@ GOOD_URLS = [
     ("https://[2001:db8::1]/o/r", "https", "[2001:db8::1]/o/r"),
     ("https://[2001:db8::1]:8443/o/r", "https", "[2001:db8::1]:8443/o/r"),
     ("https://dev.azure.com/org/My%20Project/_git/repo", "https", "dev.azure.com/org/My Project/_git/repo"),
+    ("https://org@dev.azure.com/org/p/_git/r", "https", "dev.azure.com/org/p/_git/r"),
+    ("git@ssh.dev.azure.com:v3/org/My%20Project/My%20Repo", "ssh", "dev.azure.com/org/My Project/_git/My Repo"),
+    ("ssh://git@ssh.dev.azure.com/v3/org/p/r", "ssh", "dev.azure.com/org/p/_git/r"),
+    ("org@vs-ssh.visualstudio.com:v3/org/p/r", "ssh", "dev.azure.com/org/p/_git/r"),
+    ("https://jdoe@bitbucket.org/team/repo.git", "https", "bitbucket.org/team/repo"),
+    ("https://me%40corp.example@git.corp:8443/o/r", "https", "git.corp:8443/o/r"),
+    ("https://first.last@[2001:db8::1]/o/r", "https", "[2001:db8::1]/o/r"),
+    ("ssh://git@git.corp/o/my%20repo", "ssh", "git.corp/o/my repo"),
     ("https://git.sr.ht/~user/repo", "https", "git.sr.ht/~user/repo"),
     ("https://git_host.corp/o/r", "https", "git_host.corp/o/r"),
     ("https://xn--bcher-kva.example/o/r", "https", "xn--bcher-kva.example/o/r"),
@@ -184,7 +192,10 @@ GOOD_URLS = [
 ]
 
 USERINFO = [
-    f"https://{SECRET}@github.com/o/r",
+    f"https://ghp_{SECRET}@github.com/o/r",
+    f"https://github_pat_{SECRET}@github.com/o/r",
+    f"https://glpat-{SECRET}@gitlab.com/o/r",
+    f"https://{SECRET}{SECRET}@dev.azure.com/o/p/_git/r",
     f"https://user:{SECRET}@github.com/o/r",
     f"https://x-access-token:{SECRET}@github.com/o/r.git",
     f"https://{SECRET}:x-oauth-basic@github.com/o/r",
@@ -247,7 +258,9 @@ BAD_URLS = [
     "https://[zz]/o/r", "https://[127.0.0.1]/o/r", "https://[::1]x/o/r", "https://host/.git", "https://" + "a" * 64 + ".example/r", "https://" + "a." * 130 + "b/r",
     "https://host/" + "a" * 3000, "https://github.com/o/r'", "https://github.com/o/r|id", 'https://github.com/o/"r"', "https://github.com/o/<r>", "https://github.com/{o}/r",
     "git@github.com:", "git@github.com:/", "git@:o/r", ":o/r", "git@host:o//r", "git@host:../r", "git@host:o/../r", "git@host:o/r;id", "git@host:$(id)", "git@host:`id`",
-    "git@host:o/r'", "git@host:o r", "git@host:o/r\nx", "git@host:r?x", "git@host:r#x", "git@ho st:r", "g it@host:r", "a@b@host:r", "[git@host:2222]:o/r", "C:\\work\\r",
+    "git@host:o/r'", "git@host:o r", "git@host:o/r%27",
+    "git@host:o/r%3bid", "git@host:o/%2e%2e/r", "git@host:o/r%", "git@host:o/r%0a", "git@host:o/r%25",
+     "git@host:o/r\nx", "git@host:r?x", "git@host:r#x", "git@ho st:r", "g it@host:r", "a@b@host:r", "[git@host:2222]:o/r", "C:\\work\\r",
     "ssh://git@host", "ssh://git@host/", "ssh://git@host/o/%2e%2e/r", "ssh://git@host/o/r?x", "ssh://git@host/o/r#x", "ssh://git@host:99999/r", "ssh://@host/r", "ssh:///r",
     "file://host/srv/r", "file://", "file:///srv/r?x", "file:///srv/r#x", "file:///srv/%00", "file:///srv/%0a", "file://srv", "file:r\\",
     "o/r", "github.com/o/r", "r", ".", "..", "./r", "../r", "~", "~/r", "/srv/a\x00b", "/srv/a\nb", "/srv/\x1b[2J", "\u2028", "a\ud800b",
@@ -289,6 +302,10 @@ def test_a_url_with_a_token_says_where_tokens_belong() -> None:
         parse_remote(USERINFO[0])
 
 
+def test_a_user_name_that_a_host_put_into_an_address_is_dropped() -> None:
+    assert "jdoe" not in repr(parse_remote("https://jdoe@bitbucket.org/team/repo.git"))
+
+
 def test_the_tables_are_long_enough() -> None:
     assert len(GOOD_BRANCHES) + len(BAD_BRANCHES) >= 140
     assert len(GOOD_URLS) + len(BAD_URLS) + len(USERINFO) >= 220
@@ -301,6 +318,7 @@ def test_the_tables_are_long_enough() -> None:
         ("ssh://git@ssh.github.com:443/o/r.git", "https://github.com/o/r.git"),
         ("ssh://git@gitlab.corp:2222/g/r", "https://gitlab.corp/g/r"),
         ("git@[::1]:o/r", "https://[::1]/o/r"),
+        ("git@ssh.dev.azure.com:v3/org/My%20Project/r", "https://dev.azure.com/org/My%20Project/_git/r"),
         ("https://host:8443/o/r", "https://host:8443/o/r"),
         ("/srv/r.git", "/srv/r.git"),
     ],

@@ -139,7 +139,7 @@ PLACES = [
     ("- prompt: a\n- prompt: b\n  brunch: x\n", 3, 3, 'unknown key "brunch"', "did you mean branch"),
     ("- prompt: a\n\n\n\n\n\n  branch: 'a b'\n", 7, 3, "the branch name", "letters, digits"),
     ("- prompt: a\n  base: '--all'\n", 2, 3, "the base", "main"),
-    ("- prompt: a\n  repo: https://u:p@h/r\n", 2, 3, "holds a user name or a password", "GH_TOKEN"),
+    ("- prompt: a\n  repo: https://u:p@h/r\n", 2, 3, "holds a password or a token", "GH_TOKEN"),
     ("- prompt: a\n  repo: ext::sh\n", 2, 3, "remote helper", "https://"),
     ("- prompt: a\n  mode: docker\n", 2, 3, '"mode" is not valid', ""),
     ("- prompt: a\n  mode: pipeline\n", 2, 3, '"mode" is not valid', ""),

@@ -44,6 +44,7 @@ _SAFE = (
 )
 _INSPECT = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "protocol.allow=never", "safe.bareRepository=all")
 """The user named the directory, so a bare repository is meant; the rest keeps its configuration from starting programs."""
+_USER_CONFIG = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _VERSION_SECONDS = 10.0
 _PASSED_ON = (MARK, "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", *(f"{name}_proxy" for name in ("http", "https", "no", "all")))
 _PASSED_ON += ("HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -80,9 +81,7 @@ class Git:
     @classmethod
     def inspecting(cls, path: str, env: Mapping[str, str]) -> "Git":
         """Return git for questions about a directory of the user's: their configuration is read, but cannot start a program."""
-        kept = {
-            name: env[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR") if name in env
-        }  # safe.directory is read from HOME
+        kept = {name: env[name] for name in _USER_CONFIG if name in env}  # safe.directory is read from HOME
         fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
         return cls._with(["git", "-C", path, *_options(_INSPECT)], kept | fixed)
 

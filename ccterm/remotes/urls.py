@@ -18,8 +18,10 @@ _ALIASES = {
     "ssh.github.com": "github.com",
     "altssh.gitlab.com": "gitlab.com",
     "altssh.bitbucket.org": "bitbucket.org",
+    "ssh.dev.azure.com": "dev.azure.com",
+    "vs-ssh.visualstudio.com": "dev.azure.com",
 }
-"""Second names of well-known hosts; the ssh ones listen on port 443."""
+"""Second names of well-known hosts; of the ssh ones some listen on port 443."""
 _CASELESS = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
 """Hosts for which O/R and o/r are the same repository."""
 _LONGEST = 2000
@@ -27,6 +29,13 @@ _LONGEST = 2000
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*")
 _AT = re.compile(r"[@＠﹫]|%40")
 _NO_PORT = re.compile(r"(://[^/\[\]:]*):(?!\d{1,5}(?:/|$))[^/]+")
+_USER = re.compile(r"(?:[A-Za-z0-9._~+-]|%(?:20|2[BDEbde]|40|5[Ff]))+")
+"""A user name as hosts put it into https addresses; there it says nothing that the path does not."""
+_TOKEN = re.compile(r"(?i:gh[a-z]_|github_pat_|glpat-|gl[a-z]+-|ATBB|ATCTT|ATATT)|.{40}")
+"""How a token begins that was put where a user name belongs; no host lets users have names of forty characters."""
+_AZURE = re.compile(r"/?v3/([^/]+)/([^/]+)/([^/]+)")
+"""The path of a repository on Azure DevOps by ssh: organisation, project, repository."""
+_UNSAFE = re.compile(r"[?#%'\"`$;|&<>(){}*!\s\\]")
 _WEB_PATH = re.compile(r"/(?:[A-Za-z0-9._~+,=:@/-]|%[0-9A-Fa-f]{2})*")
 
 
@@ -68,7 +77,7 @@ class RemoteAddress:
         if self.kind != "ssh":
             return self
         host = _ALIASES.get(self.host, self.host)
-        return parse_remote(f"https://{host_key(host, port)}/{self.path.lstrip('/')}")
+        return parse_remote(f"https://{host_key(host, port)}/{_web_path(host, self.path).lstrip('/')}")
 
 
 def host_key(host: str, port: int | None) -> str:
@@ -135,11 +144,7 @@ def _from_url(text: str, address: GitAddress) -> RemoteAddress:
         raise RemoteError(f"{shown(text)} ends in a query or a fragment", "leave out everything from ? or # on")
     if scheme == "ssh":
         return _ssh(text, address)
-    if "@" in address.authority:
-        raise RemoteError(
-            f"{shown(text)} holds a user name or a password",
-            "leave it out; tokens come from GH_TOKEN or gh auth login (github.com) or from [host] in the settings",
-        )
+    address = _without_user(text, address)
     _, host, port = _authority(text, address)
     if scheme == "http" and not is_loopback(host):
         raise RemoteError(f"{shown(text)} is not encrypted", "use https://; http:// is for this machine only")
@@ -150,23 +155,35 @@ def _from_url(text: str, address: GitAddress) -> RemoteAddress:
     return RemoteAddress("http" if scheme == "http" else "https", url, host, port, path, _key(host, port, unquote(path)))
 
 
+def _without_user(text: str, address: GitAddress) -> GitAddress:
+    """Return an https address without the user name that hosts put into it. Raises RemoteError for what may be a password or a token."""
+    user, at, host = address.authority.rpartition("@")
+    if at and (not _USER.fullmatch(user) or _TOKEN.match(user)):
+        raise RemoteError(
+            f"{shown(text)} holds a password or a token",
+            "leave it out; tokens come from GH_TOKEN or gh auth login (github.com), from git's credential helper, or from [host] in the settings",
+        )
+    return address._replace(authority=host)
+
+
 def _ssh(text: str, address: GitAddress) -> RemoteAddress:
     scp, authority, path = address.form == "scp", address.authority, address.path
     if scp and authority.lower() in (*DEFAULT_PORTS, "file", "git"):
         raise RemoteError(f"{shown(text)} is an unfinished URL", f"write {authority}://host/path")
     if ":" in authority.rpartition("@")[0]:
         raise RemoteError(f"{shown(text)} holds a password", "leave it out; ssh remotes use your ssh agent")
-    if re.search(r"[?#%'\"`$;|&<>(){}*!\s\\]", path):
+    decoded = unquote(path)
+    if " " in path or _UNSAFE.search(decoded.replace(" ", "")):
         raise RemoteError(f"the path of {shown(text)} holds a character that is not allowed there", "give the path as the host shows it")
     user, host, port = _authority(text, address)
     if path.startswith("-"):
         raise RemoteError(
             f"the path of {shown(text)} begins with -, which ssh and git take for an option", "write it from the root: host:/path"
         )
-    path = _clean_path(text, path, decoded=path)
+    path = _clean_path(text, path, decoded=decoded)
     login = f"{user}@" if user else ""
     url = f"{login}{host_key(host, None)}:{path}" if scp else f"ssh://{login}{host_key(host, port)}{path}"
-    return RemoteAddress("ssh", url, host, port, path, _key(host, port, path), user)
+    return RemoteAddress("ssh", url, host, port, path, _key(host, port, decoded), user)
 
 
 def _authority(text: str, address: GitAddress) -> tuple[str | None, str, int | None]:
@@ -223,6 +240,12 @@ def _path(text: str) -> RemoteAddress:
 
 def _key(host: str, port: int | None, path: str) -> str:
     if name := _ALIASES.get(host):
-        host, port = name, None
+        host, port, path = name, None, _web_path(name, path)
     path = path.strip("/").removesuffix(".git").rstrip("/")
     return f"{host_key(host, port)}/{path.lower() if host in _CASELESS else path}"
+
+
+def _web_path(host: str, path: str) -> str:
+    """Return the path by https of a repository that has this one by ssh."""
+    azure = _AZURE.fullmatch(path.rstrip("/")) if host == "dev.azure.com" else None
+    return f"{azure[1]}/{azure[2]}/_git/{azure[3]}" if azure else path

@@ -1,7 +1,7 @@
 """What `repo` means on this machine: a URL is itself, a working copy stands for its origin, a bare repository for itself.
 
-git is only asked questions, with settings under which no configuration can run a command. An `insteadOf` of the user is not applied, so
-what is fetched is what was written.
+git is only asked questions, with settings under which no configuration can run a command. `url.*.insteadOf` and ssh aliases of the user's
+own configuration are followed here, and the sentence says so.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from ccterm.errors import PreflightError, RemoteError
 from ccterm.git.git import Git, GitError
 from ccterm.remotes import RemoteAddress, looks_like_url, parse_remote, shown
+from ccterm.workspace.user_addresses import ADDRESS_SETTINGS, AddressSettings, resolve_ssh_alias
 
 _SECONDS = 20
 
@@ -22,30 +23,33 @@ class Origin:
     """What a run works on.
 
     repo: as the run records it, a URL or an absolute path. root: the top of the working copy, or None when `repo` is not one.
-    unpushed: commits of its HEAD that no branch of origin contained at the last fetch.
+    unpushed: commits of its HEAD that no branch of origin contained at the last fetch. followed: how the user's configuration led to the
+    remote, or "".
     """
 
     repo: str
     remote: RemoteAddress
     root: Path | None = None
     unpushed: int = 0
+    followed: str = ""
 
     @property
     def sentence(self) -> str:
         """What the user should know before the run starts, or ""."""
         if self.root is None:
-            return ""
+            return f"the remote is {self.remote.display}, {self.followed}" if self.followed else ""
         left = f"; {self.unpushed} unpushed commit{'s' if self.unpushed > 1 else ''} not included" if self.unpushed else ""
-        return f"{self.root} stands for its origin {self.remote.display}{left}"
+        followed = f", {self.followed}" if self.followed else ""
+        return f"{self.root} stands for its origin {self.remote.display}{followed}{left}"
 
 
 def find_origin(repo: str, env: Mapping[str, str], cwd: Path) -> Origin:
     """Return what `repo`, a URL or a path from `cwd`, stands for. Raises RemoteError, or PreflightError without git."""
     if looks_like_url(repo) and not os.path.lexists(cwd / repo):
-        remote = parse_remote(repo)
+        remote, followed = _followed(repo, address_settings(Path("/"), env), env)
         if remote.kind == "path":  # file:// means that very repository, bare or not
             _git_dir(Path(remote.path), env, repo)
-        return Origin(remote.url, remote)
+        return Origin(remote.url, remote, followed=followed)
     parse_remote(str(cwd / repo) if repo else repo)  # rejects what must not reach git or a message
     return _of_directory(cwd / Path(repo).expanduser(), env, repo)
 
@@ -78,14 +82,47 @@ def _git_dir(directory: Path, env: Mapping[str, str], text: str) -> tuple[bool, 
 def _of_working_copy(directory: Path, env: Mapping[str, str]) -> Origin:
     top = ask(directory, env, "rev-parse", "--show-toplevel")
     root = Path(os.path.realpath(top)) if top else Path(os.path.realpath(directory))
-    url = ask(root, env, "config", "--get", "remote.origin.url")
-    if not url:
+    settings = address_settings(root, env)
+    if not settings.origin:
         raise RemoteError(f"{shown(str(root))} has no remote named origin", "git remote add origin URL, or give the URL as --repo")
     try:
-        remote = parse_remote(url if looks_like_url(url) else os.path.realpath(root / Path(url).expanduser()))
+        remote, followed = _followed(settings.origin, settings, env, root)
     except RemoteError as error:
         raise RemoteError(f"the origin of {shown(str(root))} cannot be used: {error.message}", error.fix) from error
-    return Origin(str(root), remote, root, _unpushed(root, env))
+    return Origin(str(root), remote, root, _unpushed(root, env), followed)
+
+
+def address_settings(directory: Path, env: Mapping[str, str]) -> AddressSettings:
+    """Return what the user's configuration, with a repository's own, says about addresses; nothing where there is no git."""
+    try:
+        return AddressSettings.of(ask(directory, env, "config", "--null", "--get-regexp", ADDRESS_SETTINGS) or "")
+    except (PreflightError, RemoteError):
+        return AddressSettings()
+
+
+def origin_address(text: str, root: Path) -> RemoteAddress:
+    """Return the address that a working copy's configuration gives; a path is relative to the top. Raises RemoteError."""
+    return parse_remote(text if looks_like_url(text) else os.path.realpath(root / Path(text).expanduser()))
+
+
+def _followed(text: str, settings: AddressSettings, env: Mapping[str, str], root: Path = Path("/")) -> tuple[RemoteAddress, str]:
+    """Return what an address stands for by the user's configuration, and the words for that, "" when it is as written. Raises RemoteError."""
+    rewritten = settings.rewritten(text)
+    remote = origin_address(rewritten, root)
+    reached, unused = resolve_ssh_alias(remote, env)
+    words = ["by insteadOf in your git configuration"] if rewritten != text else []
+    words += ["by your ssh configuration"] if reached != remote else []
+    words += [unused] if unused else []
+    if settings.push and _pushes_elsewhere(settings, reached, root):
+        words.append("where ccterm also pushes: the pushurl is not used")
+    return reached, ", ".join(words)
+
+
+def _pushes_elsewhere(settings: AddressSettings, remote: RemoteAddress, root: Path) -> bool:
+    try:
+        return origin_address(settings.rewritten(settings.push), root).url_key != remote.url_key
+    except RemoteError:
+        return True
 
 
 def _unpushed(root: Path, env: Mapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from ccterm.errors import RemoteError, UsageError
 from ccterm.git.git import Git
 from ccterm.remotes import looks_like_url, parse_remote, shown
 from ccterm.state_dir import StateDir, private_directory, private_file
-from ccterm.workspace.origin import ask
+from ccterm.workspace.origin import address_settings, ask, origin_address
 
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
@@ -129,9 +129,9 @@ def _working_copy(directory: Path, git_dir: Path, env: Mapping[str, str]) -> Rep
 
 
 def _key(root: Path, env: Mapping[str, str]) -> str:
-    url = ask(root, env, "config", "--get", "remote.origin.url")
+    settings = address_settings(root, env)
     try:
-        return parse_remote(url if looks_like_url(url) else os.path.realpath(root / Path(url).expanduser())).url_key if url else str(root)
+        return origin_address(settings.rewritten(settings.origin), root).url_key if settings.origin else str(root)
     except UsageError:
         return str(root)
 

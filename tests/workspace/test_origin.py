@@ -1,6 +1,7 @@
 """What a repository named by the user stands for: URL, working copy, bare repository; and nothing in its configuration is run."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,72 @@ def test_a_linked_worktree_is_a_working_copy(tree: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("url", ["https://github.com/o/r.git", "git@github.com:o/r.git", "ssh://git@github.com/o/r"])
 def test_the_origin_is_read_as_it_was_written(tree: Path, url: str) -> None:
     git(tree, "remote", "set-url", "origin", url)
-    git(tree, "config", "url.https://evil.example/.insteadOf", "https://github.com/")
-    git(tree, "config", "remote.origin.pushurl", "https://evil.example/o/r")
     origin = find_origin(".", os.environ, tree)
     assert (origin.remote.url, origin.remote.url_key) == (url, "github.com/o/r")
+
+
+@pytest.mark.parametrize(
+    ("base", "beginning", "text", "url"),
+    [
+        ("git@github.com:", "https://github.com/", "https://github.com/o/r.git", "git@github.com:o/r.git"),
+        ("https://github.com/", "gh:", "gh:o/r", "https://github.com/o/r"),
+        ("https://git.corp/", "work://", "work://o/r", "https://git.corp/o/r"),
+        ("https://x-access-token:t0ken@github.com/", "https://github.com/", "https://github.com/o/r", "https://github.com/o/r"),
+        ("https://mirror.corp/", "https://gitlab.com/", "https://github.com/o/r", "https://github.com/o/r"),
+    ],
+)
+def test_a_rewrite_of_the_users_git_is_followed(
+    isolation: Path, tree: Path, tmp_path: Path, base: str, beginning: str, text: str, url: str
+) -> None:
+    write_files(isolation, {".gitconfig": f'[url "{base}"]\n\tinsteadOf = {beginning}\n'})
+    git(tree, "remote", "set-url", "origin", text)
+    for repo in (text, "."):
+        origin = find_origin(repo, os.environ, tree)
+        assert origin.remote.url == url
+        assert ("insteadOf" in origin.sentence) is (url != text)
+        assert "t0ken" not in repr(origin)
+
+
+def test_the_longest_rewrite_counts(isolation: Path, tmp_path: Path) -> None:
+    rewrites = {"https://a.corp/": "https://github.com/", "https://b.corp/": "https://github.com/o/"}
+    write_files(isolation, {".gitconfig": "".join(f'[url "{base}"]\n\tinsteadOf = {start}\n' for base, start in rewrites.items())})
+    assert find_origin("https://github.com/o/r", os.environ, tmp_path).remote.url == "https://b.corp/r"
+    assert find_origin("https://github.com/p/r", os.environ, tmp_path).remote.url == "https://a.corp/p/r"
+
+
+def test_a_pushurl_that_names_another_repository_is_said_not_to_be_used(tree: Path) -> None:
+    git(tree, "remote", "set-url", "origin", "https://github.com/o/r.git")
+    git(tree, "config", "remote.origin.pushurl", "git@github.com:o/r")
+    assert "the pushurl" not in find_origin(".", os.environ, tree).sentence
+    git(tree, "config", "remote.origin.pushurl", "git@github.com:me/r")
+    assert "the pushurl is not used" in find_origin(".", os.environ, tree).sentence
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh")
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("git@work:o/r.git", "git@github.com:o/r.git"),
+        ("work:o/r", "git@github.com:o/r"),
+        ("ssh://git@work/o/r", "ssh://git@github.com/o/r"),
+        ("git@forge:o/r", "ssh://git@forge.corp:2222/o/r"),
+        ("me@forge:r", "ssh://me@forge.corp:2222/~/r"),
+        ("git@gitlab.com:o/r", "git@gitlab.com:o/r"),
+    ],
+)
+def test_an_alias_of_the_users_ssh_is_followed(isolation: Path, tree: Path, text: str, url: str) -> None:
+    hosts = "Host work\n  HostName github.com\n  User git\n  IdentityFile ~/.ssh/work\nHost forge\n  HostName Forge.corp\n  Port 2222\n"
+    write_files(isolation, {".ssh/config": hosts})
+    git(tree, "remote", "set-url", "origin", text)
+    for repo in (text, "."):
+        origin = find_origin(repo, os.environ, tree)
+        assert (origin.remote.url, "by your ssh configuration" in origin.sentence) == (url, url != text)
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh")
+def test_a_jump_host_is_said_not_to_be_used(isolation: Path, tmp_path: Path) -> None:
+    write_files(isolation, {".ssh/config": "Host forge.corp\n  ProxyJump bastion.corp\n"})
+    assert "its jump host is not used" in find_origin("git@forge.corp:o/r", os.environ, tmp_path).sentence
 
 
 def test_a_relative_origin_is_resolved_from_the_top(tree: Path, tmp_path: Path) -> None:
