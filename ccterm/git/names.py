@@ -3,6 +3,14 @@
 import re
 import unicodedata
 
+IGNORABLE = (
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Characters that cannot be seen, or that turn the direction of a text, as the inside of a set in a pattern."""
+_IGNORED = re.compile(f"[{IGNORABLE}]")
+# Joiners and variation selectors shape the script or the emoji beside them; between ASCII characters they shape nothing.
+_UNSEEN = re.compile(f"(?![\u200c\u200d\ufe00-\ufe0f])[{IGNORABLE}]|(?<![^\0-\x7f])[\u200c\u200d\ufe00-\ufe0f]")
 _HFS_IGNORES = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _DOTGIT = re.compile(r"(\.git|git~[1-9])[. ]*", re.IGNORECASE)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -56,11 +64,16 @@ def too_deep(path: bytes) -> str:
 
 
 def folded(path: bytes) -> bytes:
-    """Return a form of a path that is equal for two paths which some file system takes for one."""
+    """Return a form of a path that is equal for two paths which some file system, or the eye, takes for one."""
     if path.isascii():
         return path.lower()
-    text = unicodedata.normalize("NFC", path.decode("utf-8", "surrogateescape"))
+    text = unicodedata.normalize("NFC", _IGNORED.sub("", path.decode("utf-8", "surrogateescape")))
     return unicodedata.normalize("NFC", text.casefold()).encode("utf-8", "surrogateescape")
+
+
+def unseen(path: str) -> bool:
+    """Whether a path holds a character that nobody sees, or that turns the direction of what follows."""
+    return not path.isascii() and _UNSEEN.search(path) is not None
 
 
 def shown(path: bytes) -> str:

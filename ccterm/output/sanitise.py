@@ -9,14 +9,12 @@ surrogate pair becomes U+FFFD.
 import re
 from collections import deque
 
+from ccterm.git.names import IGNORABLE
+
 LIMIT = 4096
 """Longest body of an escape sequence, in characters. The rest counts as text, so that an unterminated sequence hides little."""
 
 _SEVERAL = r"\u2028\u2029\ud800-\udfff"
-_INVISIBLE = (
-    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _CSI = rf"[\x00-\x08\x0b\x0c\x0e-\x17\x19\x1c-?\x7f]{{0,{LIMIT}}}"  # terminals execute a control inside a sequence, then continue it
 _STRING = (
@@ -24,10 +22,10 @@ _STRING = (
 )
 _SHORT = rf"[ -/]{{0,{LIMIT}}}"
 
-_SUSPICIOUS = re.compile(f"[\r{_CONTROLS}{_INVISIBLE}{_SEVERAL}]")
+_SUSPICIOUS = re.compile(f"[\r{_CONTROLS}{IGNORABLE}{_SEVERAL}]")
 # One plain set of characters comes first: that keeps the search fast.
 _REMOVED = re.compile(
-    f"[{_CONTROLS}{_INVISIBLE}]"
+    f"[{_CONTROLS}{IGNORABLE}]"
     rf"(?:(?<=\x1b)(?:\[{_CSI}[@-~]?|[\]PX^_]{_STRING}[\x07\x18\x1a\x9c]?|{_SHORT}[0-~]?)"
     rf"|(?<=\x9b){_CSI}[@-~]?"
     rf"|(?<=[\x90\x98\x9d-\x9f]){_STRING}[\x07\x18\x1a\x9c]?)?"

@@ -128,14 +128,14 @@ def _stored(run: Run, directory: Path) -> PolicyFacts:
 def _facts(committed: CommittedWork, context: WorkContext) -> PolicyFacts:
     """Establish what the policy needs to know, and store it for a later delivery."""
     work, copy = committed.work, context.working_copy
-    refusals, ignored = committed.refusals, list[str]()
+    refusals, ignored, obeyed = committed.refusals, list[str](), list[str]()
     secrets = context.output.secrets_in(work.added)
     shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
     if not context.unscanned:
         work.added.unlink(missing_ok=True)  # only the scans needed it; bundle and patch hold the work
     if copy and work.commit:
         refusals = merge_refusals(refusals, copy.extract(work, committed.base or ""))
-        ignored = list(copy.ignored(work.listed))
-    facts = PolicyFacts(work.listed, refusals, secrets, shaped, ignored, committed.tracked_lines, context.unscanned)
+        ignored, obeyed = list(copy.ignored(work.listed)), list(copy.obeyed(work.listed))
+    facts = PolicyFacts(work.listed, refusals, secrets, shaped, ignored, obeyed, committed.tracked_lines, context.unscanned)
     write_facts(work.directory, facts)
     return facts

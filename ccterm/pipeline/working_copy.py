@@ -1,5 +1,6 @@
 """The host's part of a testing run: take the snapshot, read the changes out of the commit, watch the user's git directory."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from ccterm.state_dir import StateDir
 from ccterm.workspace import git_dir_watch
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
 from ccterm.workspace.apply.transaction import Applied, ApplyTransaction
+from ccterm.workspace.obeyed import obeyed_paths
 from ccterm.workspace.repository import Repository, find_repository
 from ccterm.workspace.snapshot.take import Snapshot, take
 from ccterm.workspace.work import PathChange, Refusal, Work
@@ -69,6 +71,14 @@ class WorkingCopy:
         except UsageError:  # it is gone, or no longer a repository: nothing will be applied to it either
             return ()
         return ignored_paths(repository, self.snapshot / "clean.git" / "info" / "exclude", changes)
+
+    def obeyed(self, changes: Sequence[PathChange]) -> Sequence[str]:
+        """Return the changed paths that git obeys in the working copy, because its configuration names them."""
+        try:
+            repository = self._repository
+        except UsageError:
+            return ()
+        return [os.fsdecode(path) for path in obeyed_paths(repository, self.environ, [change.raw for change in changes])]
 
     def apply(self, work: Work, run: RunId, leave_out: Sequence[str]) -> Applied:
         """Bring the changes into the working copy."""

@@ -23,6 +23,7 @@ def write_facts(directory: Path, facts: PolicyFacts) -> None:
         "secrets": sorted(facts.secrets),
         "shaped": list(facts.shaped),
         "ignored": list(facts.ignored),
+        "obeyed": list(facts.obeyed),
         "tracked_lines": facts.tracked_lines,
         "unscanned": list(facts.unscanned),
     }
@@ -41,6 +42,7 @@ def read_facts(directory: Path) -> PolicyFacts:
         note["secrets"],
         note["shaped"],
         note["ignored"],
+        note.get("obeyed", ()),
         int(lines) if lines is not None else None,
         note.get("unscanned", ()),
     )

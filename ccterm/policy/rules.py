@@ -4,13 +4,14 @@ People review a pushed branch before it takes effect; files that appear in a wor
 configures tools, is refused in testing mode and reported in pipeline mode. What does harm by its mere presence is refused in both.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal
 
-from ccterm.git.names import not_on_windows
+from ccterm.git.names import IGNORABLE, not_on_windows, unseen
 from ccterm.models import Allowances, Finding, Mode, Numbers, Verdict
 from ccterm.output.sanitise import sanitise
 from ccterm.policy.protected import allowed, is_key_file, is_protected
@@ -56,6 +57,8 @@ class PolicyFacts:
     """Paths that add something shaped like a token or a private key."""
     ignored: Sequence[str] = ()
     """New paths that the user's own ignore rules exclude."""
+    obeyed: Sequence[str] = ()
+    """Changed paths that git obeys in the user's working copy, because its configuration names them."""
     tracked_lines: int | None = None
     unscanned: Sequence[str] = ()
     """Secrets of the run that it was not searched for, because they could not be read then."""
@@ -132,7 +135,8 @@ def _files(_: PolicyFacts, numbers: Numbers, limits: PolicyLimits) -> Breaches:
 
 
 def _protected(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
-    touched = [change.path for change in facts.changes if is_protected(change.path)]
+    obeyed = frozenset(facts.obeyed)
+    touched = [change.path for change in facts.changes if change.path in obeyed or is_protected(change.path)]
     if paths := [path for path in touched if not allowed(path, limits.allow.paths)]:
         yield f"a path that tools obey without asking: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
 
@@ -145,6 +149,12 @@ def _windows(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
 
 def _unfit_for_windows(path: str) -> str:
     return next((why for name in path.split("/") if (why := not_on_windows(name))), "")
+
+
+def _unseen(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
+    added = [change.path for change in facts.changes if change.old_mode is None and unseen(change.path)]
+    if paths := [path for path in added if not allowed(path, limits.allow.paths)]:
+        yield f"a name with characters that nobody sees: {_some(paths)}; --allow-path with the name, or a glob, allows it", paths
 
 
 def _ignored(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
@@ -172,6 +182,7 @@ RULES = (
     Rule("files", "warn", "refuse", _files),
     Rule("protected", "warn", "refuse", _protected),
     Rule("windows", "warn", "warn", _windows),
+    Rule("unseen", "warn", "refuse", _unseen),
     Rule("ignored", "warn", "warn", _ignored),
 )
 
@@ -242,7 +253,9 @@ def _some(paths: Sequence[str]) -> str:
 
 
 def _plain(path: str) -> str:
-    """Return a path as text for people; bytes that are not UTF-8 appear as escapes."""
+    """Return a path as text for people; bytes that are not UTF-8, and characters that nobody sees, appear as escapes."""
+    if unseen(path):
+        path = re.sub(f"[{IGNORABLE}]", lambda found: found[0].encode("ascii", "backslashreplace").decode(), path)
     return sanitise(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 

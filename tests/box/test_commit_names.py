@@ -108,6 +108,12 @@ def test_names_that_differ_only_in_case_are_refused(start: Start) -> None:
     assert box.refused() == [("case_collision", "SRC/other.py"), ("case_collision", "readme.MD")]
 
 
+def test_a_name_that_differs_only_by_an_invisible_character_is_refused(start: Start) -> None:
+    box = start(files={"README.md": "1"})
+    write(box.tree, "READ\u200bME.md")
+    assert box.refused() == [("case_collision", "READ\u200bME.md")]
+
+
 def test_names_that_differ_only_in_unicode_form_are_refused(start: Start) -> None:
     box = start(files={"caf\u00e9": "1"})
     write(box.tree, "cafe\u0301")

@@ -75,7 +75,7 @@ class Loop:
             ignored = ignored_paths(repository, self.snapshot.clean / "info" / "exclude", work.listed)
             refusals = list(merge_refusals(refusals, more))
         shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
-        facts = PolicyFacts(work.listed, refusals, (), shaped, ignored, self.report.get("tracked_lines"))
+        facts = PolicyFacts(work.listed, refusals, (), shaped, ignored, tracked_lines=self.report.get("tracked_lines"))
         return judge(facts, Mode.TESTING, PolicyLimits(allow=allow or Allowances()))
 
     def finish(self, allow: Allowances | None = None) -> Verdict | None:

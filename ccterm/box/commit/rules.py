@@ -76,7 +76,7 @@ class CommitRules:
             for whole in (path, *parents(path)):
                 first.setdefault(folded(whole), whole)
         others = ((path, self._collides_with(path, first)) for path in added)
-        return [RefusedPath("case_collision", path, f"some systems take it for {other}") for path, other in others if other]
+        return [RefusedPath("case_collision", path, f"some systems, or the eye, take it for {other}") for path, other in others if other]
 
     def _collides_with(self, path: bytes, first: dict[bytes, bytes]) -> str:
         """Return the path that some file system takes for this one, or "". first: folded path -> the path that had it first."""
