@@ -1,7 +1,6 @@
 """`ccterm demo` without a terminal: four scripted agents at once on a throwaway repository; needs nothing but git."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from ccterm.cli.console import carry_out, interruptible, opened_service, print_d
 from ccterm.cli.run_tasks import follow_all
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError
+from ccterm.executors.temporary import temporary
 from ccterm.git.git import Git, GitError, init
 from ccterm.models import ExecutionMode, Run, RunId, State
 
@@ -61,7 +61,7 @@ _SUBJECTS = {
 
 def demo(*, as_json: bool) -> ExitCode:
     """Run the demo; exit 0 when three agents delivered and the fourth failed as it should."""
-    with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, sample_repository(Path(place), _FILES) as remote:
+    with temporary("demo") as place, sample_repository(place, _FILES) as remote:
         ended = carry_out(_play(remote, as_json=as_json))
         verified = {run.id: _on_remote(remote, run) for run in ended}
     if as_json:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from ccterm.cli.demo_scripts import FILES, TASKS, DemoTask
 from ccterm.cli.tty_guard import guarded
 from ccterm.daemon import open_service
 from ccterm.draft import Draft
+from ccterm.executors.temporary import temporary
 from ccterm.models import ExecutionMode
 from ccterm.service.protocol import Service
 
@@ -26,8 +26,8 @@ def _show(parent: int) -> int:
     from ccterm.cli.errors import explain
 
     try:
-        with tempfile.TemporaryDirectory(prefix="ccterm-demo-") as place, sample_repository(Path(place), FILES) as remote:
-            return asyncio.run(_play(Path(place), remote, parent))
+        with temporary("demo") as place, sample_repository(place, FILES) as remote:
+            return asyncio.run(_play(place, remote, parent))
     except Exception as error:  # noqa: BLE001 - the entry point of this process
         return explain(error)
 

@@ -18,6 +18,7 @@ from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
 from ccterm.executors.local.executor import LocalExecutor
+from ccterm.executors.temporary import sweep
 from ccterm.models import ExecutionMode
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.context_factory import RunContextFactory
@@ -74,6 +75,7 @@ async def _pipelines(
     executors: Mapping[ExecutionMode, Executor],
     stack: AsyncExitStack,
 ) -> Mapping[ExecutionMode, Pipeline]:
+    await asyncio.to_thread(sweep)
     sockets = await asyncio.to_thread(socket_directory)
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
     startup = StartupLimit()

@@ -6,13 +6,13 @@ import json
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ccterm.box.protocol import Order
 from ccterm.errors import StateError
+from ccterm.executors.temporary import make_temporary, sockets_parent
 
 
 class Control:
@@ -82,9 +82,7 @@ class Control:
 
 def socket_directory() -> Path:
     """Make a private directory with a short path for sockets. Raises StateError when it is not private."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    parent = Path(runtime) if runtime and len(runtime) < 60 and Path(runtime).is_dir() else Path("/tmp")
-    directory = Path(tempfile.mkdtemp(prefix="ccterm-", dir=parent))
+    directory = make_temporary("s", sockets_parent())
     facts = directory.lstat()
     if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) != 0o700:
         raise StateError(f"the socket directory {directory} is not private", "check the permissions of its parent")

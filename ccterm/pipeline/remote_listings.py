@@ -1,7 +1,6 @@
 """What remotes list, asked for on the host: one listing serves all runs that were started before it was made."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from ccterm.executors.temporary import temporary
 from ccterm.git.git import GitError, git_failed
 from ccterm.git.listing import RemoteRefs, read_listing, start_of
 from ccterm.git.remote import LISTING_SECONDS
@@ -106,8 +106,8 @@ class RemoteListings:
     async def _ask(self, access: "RemoteAccess") -> RemoteRefs:
         """Ask a remote, with the credential of one run and no configuration but ours. Raises GitError and OSError."""
         seconds = self._seconds or (ELSEWHERE_SECONDS if access.elsewhere else LISTING_SECONDS)
-        with tempfile.TemporaryDirectory(prefix="ccterm-") as directory:
-            remote = access.on_host(directory)
+        with temporary("git") as directory:
+            remote = access.on_host(str(directory))
             argv, env = await asyncio.to_thread(lambda: remote.git().command(*remote.listing))  # git may have to tell its version
             try:
                 answer = await run_command_async(argv, env=env, seconds=seconds, limit=self._limit, errors=_ERRORS)

@@ -149,6 +149,12 @@ async def test_leaving_ends_the_session_and_its_process(fake: Fake, opened: Exec
     await until(lambda: fake.engine.sessions == 0)
 
 
+async def test_the_cli_is_started_where_there_is_no_repository(fake: Fake, opened: Executors) -> None:
+    async with opened(fake.options()) as executor:
+        await executor.prepare(ImageChoice())
+        assert [child.cwd() for child in children(fake.engine)] == ["/"]
+
+
 @pytest.mark.slow
 async def test_a_process_that_does_not_end_is_killed(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     cli = make_cli(tmp_path / "deaf", deaf=True)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.command import child_environment, progress
+from ccterm.executors.dagger.command import NEUTRAL, child_environment, progress
 
 DIAL_SECONDS = 5.0
 NAMED_SECONDS = 10.0
@@ -52,7 +52,8 @@ class CliSession:
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
-                *(cli, "session", *_LABELS),
+                *(cli.absolute(), "session", *_LABELS),
+                cwd=NEUTRAL,
                 stdin=pipe,
                 stdout=pipe,
                 stderr=pipe,

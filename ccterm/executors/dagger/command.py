@@ -17,6 +17,8 @@ SERIES = (0, 21)
 """Major and minor version of Dagger that ccterm is tested with; CLI, SDK and engine must have it."""
 INSTALL = "curl -fsSL https://dl.dagger.io/dagger/install.sh | DAGGER_VERSION=0.21.8 sh, or name a CLI in CCTERM_DAGGER_CLI"
 VERSION_SECONDS = 10.0
+NEUTRAL = "/"
+"""Where the CLI is started: in a repository it looks for modules of its own, and warns of what it finds."""
 progress = logging.getLogger("ccterm.progress")
 """Messages to the user about rare, slow work."""
 

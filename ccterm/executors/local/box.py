@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Step
 from ccterm.executors.control import Control
 from ccterm.executors.local.copy import copy_tree
+from ccterm.executors.temporary import make_temporary
 from ccterm.machine_errors import machine_error
 from ccterm.storage import STORAGE, Storage
 
 _CACHE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-TMP_PREFIX = "ccterm-box-"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def make_root(root: Path, step: Step) -> Path:
     """
     root.mkdir(mode=0o700, parents=True)
     if step.image == "agent":
-        return Path(tempfile.mkdtemp(prefix=TMP_PREFIX))
+        return make_temporary("box")
     (root / "tmp").mkdir(mode=0o700)
     return root / "tmp"
 
