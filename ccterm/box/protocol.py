@@ -65,6 +65,8 @@ class ResolveRequest(TypedDict):
     ca: NotRequired[str | None]
     """Certificates of the remote's authority as PEM text, or None."""
     ssh: NotRequired[Ssh | None]
+    safe: NotRequired[bool]
+    """Whether the user told git that the repository, of another user on this machine, is safe."""
 
 
 class ResolveReport(Report):
@@ -108,6 +110,7 @@ class CheckoutRequest(TypedDict):
     lfs: NotRequired[bool]
     ca: NotRequired[str | None]
     ssh: NotRequired[Ssh | None]
+    safe: NotRequired[bool]
 
 
 class CheckoutReport(Report):
@@ -303,6 +306,7 @@ class PushRequest(TypedDict):
     """Relative bundle from which the commit is taken first."""
     ca: NotRequired[str | None]
     ssh: NotRequired[Ssh | None]
+    safe: NotRequired[bool]
 
 
 class PushReport(Report):

@@ -19,11 +19,19 @@ LISTING_SECONDS = 90.0
 class Remote:
     """One remote and everything that is needed to talk to it. Raises GitError(protocol) for an address that may not be used.
 
-    directory: where certificates and host keys are written for git to read.
+    directory: where certificates, host keys and configuration are written for git to read. safe: the user told their own git that repositories
+    of other users on this machine are safe, this one among them.
     """
 
     def __init__(
-        self, address: str, *, ca: str | None = None, ssh: Ssh | None = None, header: str | None = None, directory: str = ""
+        self,
+        address: str,
+        *,
+        ca: str | None = None,
+        ssh: Ssh | None = None,
+        header: str | None = None,
+        directory: str = "",
+        safe: bool = False,
     ) -> None:
         self._parts = split_address(address)
         self._authority = _checked(address, self._parts)
@@ -31,12 +39,15 @@ class Remote:
         self.url = address if self._parts.scheme else os.path.abspath(address)
         self._config = _http(self.url, ca, header, directory) if self.protocol in ("http", "https") else {}
         self._env = {"GIT_ALLOW_PROTOCOL": self.protocol, **_ssh(ssh, self.protocol, directory)}
-        self._access = (ca, ssh)
+        if safe and self.protocol == "file":  # git's own programs at the other end obey no configuration but that of a file
+            self._env["GIT_CONFIG_GLOBAL"] = _write(directory, "safe.gitconfig", "[safe]\n\tdirectory = *\n")
+        self._access = (ca, ssh, safe)
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> "Remote":
         """Return the remote that a request names, with the credential from the environment."""
-        return cls(request["remote"], ca=request.get("ca"), ssh=request.get("ssh"), header=os.environ.get(GIT_HEADER))
+        header = os.environ.get(GIT_HEADER)
+        return cls(request["remote"], ca=request.get("ca"), ssh=request.get("ssh"), header=header, safe=bool(request.get("safe")))
 
     @property
     def host(self) -> tuple[str, int | None]:
@@ -73,14 +84,14 @@ class Remote:
         permitted: paths on the host, as `path` has them, or DIRECTORY/*. Raises GitError when it is elsewhere, because no host gets another's credential, and
         when it could be reached by nothing but a credential that it may not have.
         """
-        ca, ssh = self._access
+        ca, ssh, safe = self._access
         if self.protocol in ("https", "http"):
             address = self._over_http(address)
         other = Remote(address, ca=ca)
         if (other.protocol, other.host) != (self.protocol, self.host):
             raise GitError("submodule", f"{address} is not on the host of the repository")
         if _is_permitted(other.path, permitted):
-            return Remote(address, ca=ca, ssh=ssh, header=os.environ.get(GIT_HEADER))
+            return Remote(address, ca=ca, ssh=ssh, header=os.environ.get(GIT_HEADER), safe=safe)
         if other.protocol in ("ssh", "file"):
             raise GitError("permission", f"{address} is another repository, and your access to it is not lent to this one")
         return other

@@ -45,6 +45,8 @@ class RemoteAccess:
     ca: str | None = None
     ssh_agent: Path | None = None
     known_hosts: str | None = None
+    safe: bool = False
+    """Whether it is a repository of another user on this machine that the user told git is safe."""
     reaches: Reaches = ()
     elsewhere: bool = False
     """Whether boxes may be on another machine, whose network may reach what this one does not."""
@@ -57,7 +59,7 @@ class RemoteAccess:
         if self.known_hosts is not None:
             ssh = Ssh(agent=str(self.ssh_agent) if self.ssh_agent else None, known_hosts=self.known_hosts)
         header = self.header.get_secret_value() if self.header else None
-        return Remote(self.host_url, ca=self.ca, ssh=ssh, header=header, directory=directory)
+        return Remote(self.host_url, ca=self.ca, ssh=ssh, header=header, directory=directory, safe=self.safe)
 
     @property
     def request(self) -> dict[str, JsonValue]:
@@ -65,7 +67,7 @@ class RemoteAccess:
         ssh: JsonValue = None
         if self.known_hosts is not None:
             ssh = {"agent": SSH_AGENT if self.ssh_agent else None, "known_hosts": self.known_hosts}
-        return {"remote": self.url, "ca": self.ca, "ssh": ssh}
+        return {"remote": self.url, "ca": self.ca, "ssh": ssh, **({"safe": True} if self.safe else {})}
 
     @property
     def secrets(self) -> dict[str, SecretStr]:

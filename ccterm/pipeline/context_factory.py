@@ -36,6 +36,7 @@ from ccterm.record import Recorder
 from ccterm.remotes import is_loopback, parse_remote
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
+from ccterm.workspace.origin import is_safe_for_user
 
 
 class RunContextFactory:
@@ -169,6 +170,7 @@ class RunContextFactory:
             ca=git.ca,
             ssh_agent=git.ssh_agent,
             known_hosts=git.known_hosts,
+            safe=remote.kind == "path" and is_safe_for_user(Path(remote.url), self._environ),
             reaches=reaches,
             elsewhere=task.execution_mode is not ExecutionMode.LOCAL,
             listings=self._listings,

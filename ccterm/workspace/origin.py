@@ -7,6 +7,7 @@ own configuration are followed here, and the sentence says so.
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +129,15 @@ def _pushes_elsewhere(settings: AddressSettings, remote: RemoteAddress, root: Pa
 def _unpushed(root: Path, env: Mapping[str, str]) -> int:
     counted = ask(root, env, "rev-list", "--count", "--max-count=10000", "HEAD", "--not", "--remotes=origin")
     return int(counted) if counted and counted.isdecimal() else 0
+
+
+def is_safe_for_user(directory: Path, env: Mapping[str, str]) -> bool:
+    """Return whether a repository belongs to another user, and the user's own configuration of git says that it is safe. Blocks."""
+    with suppress(PreflightError, RemoteError, OSError):
+        found = [path for path in (directory, directory / ".git") if path.exists()]
+        if any(path.stat().st_uid != os.geteuid() for path in found):
+            return ask(directory, env, "rev-parse", "--git-dir") is not None
+    return False
 
 
 def ask(directory: Path, env: Mapping[str, str], *question: str) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.box.gitbox import GitBox
+from tests.box.programs import wrap_git
 from tests.conftest import MakeRemote
 from tests.servers.git_http import GitServer
 from tests.support import git as support
@@ -129,3 +130,17 @@ def test_a_real_ssh_without_a_server_is_a_network_failure(tmp_path: Path) -> Non
         pytest.skip("needs ssh")
     report = GitBox(tmp_path / "box", "ssh://git@127.0.0.1:1/r.git").resolve(ssh={"agent": None, "known_hosts": ""})
     assert report["reason"] == "network"
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_repository_of_another_user_is_used_only_if_the_user_calls_it_safe(tmp_path: Path, make_remote: MakeRemote, safe: bool) -> None:
+    box = GitBox(tmp_path / "box", make_remote({"a": "1\n"}))
+    other = wrap_git(tmp_path / "bin", 'export GIT_TEST_ASSUME_DIFFERENT_OWNER=1; exec $git "$@"')
+    box.env["PATH"] = f"{other}:{os.environ['PATH']}"
+    found = box.resolve(safe=safe)
+    if not safe:
+        assert (found["ok"], "dubious ownership" in found["detail"]) == (False, True)
+        return
+    assert box.checkout(ref=found["ref"], safe=True)["ok"]
+    (box.tree / "new").write_text("x\n")
+    assert box.push(box.new_commit(), safe=True)["verified"]

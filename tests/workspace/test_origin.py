@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ccterm.errors import PreflightError, RemoteError
-from ccterm.workspace.origin import find_origin
+from ccterm.workspace.origin import find_origin, is_safe_for_user
 from tests.conftest import MakeRemote
-from tests.support.git import commit_files, git, write_files
+from tests.support.git import commit_files, git, make_bare, write_files
 
 
 @pytest.fixture
@@ -265,3 +265,16 @@ def test_git_variables_of_the_caller_have_no_effect(tree: Path, tmp_path: Path, 
         "GIT_CONFIG_VALUE_0": "https://evil.example/o/r",
     }
     assert find_origin(".", env, tree).remote.path == str(tmp_path / "remote.git")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
+def test_another_users_repository_is_safe_if_the_users_own_configuration_says_so(tmp_path: Path) -> None:
+    repository = make_bare(tmp_path / "r.git")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    config = tmp_path / ".gitconfig"
+    config.write_text("[safe]\n\tdirectory = *\n")
+    assert not is_safe_for_user(repository, env)  # it is the user's own
+    os.chown(repository, 65534, 65534)
+    assert is_safe_for_user(repository, env)
+    config.write_text("")
+    assert not is_safe_for_user(repository, env)
