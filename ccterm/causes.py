@@ -41,10 +41,14 @@ class ExitCode(IntEnum):
 
 
 class Advice(NamedTuple):
-    """How a cause reads: a sentence for people and the next action; {run} is the run's id, {deliver} push or apply."""
+    """How a cause reads: a sentence for people and the next action; {run} is the run's id, {deliver} push or apply.
+
+    bare: the next action where no work is kept that could be delivered; "" = the same.
+    """
 
     sentence: str
     action: str
+    bare: str = ""
 
 
 ADVICE = {
@@ -59,10 +63,14 @@ ADVICE = {
     ),
     Cause.BUDGET: Advice("The run reached its budget, turn limit or credit", "raise --budget or --max-turns, then ccterm retry {run}"),
     Cause.TIMEOUT: Advice(
-        "The run reached its time limit and was stopped", "raise --timeout, or ccterm {deliver} {run} to deliver what it has done"
+        "The run reached its time limit and was stopped",
+        "raise --timeout, or ccterm {deliver} {run} to deliver what it has done",
+        "raise --timeout, then ccterm retry {run}",
     ),
     Cause.STALLED: Advice(
-        "The agent was silent for too long and was stopped", "ccterm logs {run}, or ccterm {deliver} {run} to deliver what it has done"
+        "The agent was silent for too long and was stopped",
+        "ccterm logs {run}, or ccterm {deliver} {run} to deliver what it has done",
+        "ccterm logs {run}, then ccterm retry {run}",
     ),
     Cause.CHECKOUT: Advice(
         "The repository could not be fetched", "check the repository, the branch and your access, then ccterm retry {run}"
@@ -74,7 +82,9 @@ ADVICE = {
         "ccterm diff {run}, then ccterm {deliver} {run} with the flag that the verdict names",
     ),
     Cause.VERIFY: Advice(
-        "The verify command failed on the new commit", "ccterm logs {run}, or ccterm {deliver} {run} to deliver it anyway"
+        "The verify command failed on the new commit",
+        "ccterm logs {run}, or ccterm {deliver} {run} to deliver it anyway",
+        "ccterm logs {run}, then ccterm retry {run}",
     ),
     Cause.PUSH: Advice("The push failed", "ccterm push {run} tries again; the work is kept"),
     Cause.CONFLICT: Advice(
@@ -86,6 +96,7 @@ ADVICE = {
     Cause.LOST: Advice(
         "The ccterm process that carried this run out died before the run ended",
         "ccterm {deliver} {run} delivers what was kept, ccterm retry {run} starts again",
+        "ccterm retry {run} starts again",
     ),
     Cause.INTERNAL: Advice("ccterm itself failed; this is a bug", "ccterm show {run}, and please report it"),
 }
@@ -137,7 +148,12 @@ POLICY_REASONS = {
     "secret": Advice(_FORBIDDEN, "ccterm diff {run} shows the work; take it over by hand, without the secret: no flag lets one through"),
     "unscanned": Advice(_FORBIDDEN, "make the secrets that it names readable, then ccterm {deliver} {run}"),
     **dict.fromkeys(
-        LEFT_OUT_RULES, Advice(_FORBIDDEN, "ccterm diff {run}, then ccterm {deliver} {run} to deliver it without what the verdict names")
+        LEFT_OUT_RULES,
+        Advice(
+            _FORBIDDEN,
+            "ccterm diff {run}, then ccterm {deliver} {run} to deliver it without what the verdict names",
+            "ccterm show {run} says where what was left out is kept",
+        ),
     ),
 }
 
@@ -237,11 +253,14 @@ AWAITS_APPLY = "awaits_apply"
 """Reason of a testing run that succeeded and whose changes await the user's approval."""
 
 
-def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str) -> str:
-    """Return what a user can do about a run that ended. deliver: the command that delivers its work."""
+def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str, kept: bool) -> str:
+    """Return what a user can do about a run that ended. deliver: the command that delivers its work. kept: whether there is any for it."""
     if cause is None:
-        return f"ccterm diff {run}, then ccterm apply {run}" if reason == AWAITS_APPLY else ""
-    return advice(cause, reason).action.format(run=run, deliver=deliver)
+        if reason == AWAITS_APPLY:
+            return f"ccterm diff {run}, then ccterm apply {run}"
+        return f"ccterm diff {run}; ccterm {deliver} {run} delivers what was kept" if kept else ""
+    found = advice(cause, reason)
+    return ((not kept and found.bare) or found.action).format(run=run, deliver=deliver)
 
 
 def advice(cause: Cause, reason: str = "") -> Advice:

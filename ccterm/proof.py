@@ -48,3 +48,8 @@ def uncommitted(run: Run) -> bool:
     if run.salvage and (run.salvage.commit or run.salvage.tree):
         return run.salvage.tree
     return run.kept_in is not None
+
+
+def can_be_delivered(run: Run) -> bool:
+    """Return whether kept work can be delivered: a commit, or a tree that one can be made of."""
+    return uncommitted(run) or (run.salvage is not None and run.salvage.commit is not None and not run.salvage.delivered)

@@ -23,6 +23,7 @@ from ccterm.events import (
 )
 from ccterm.kept_refs import what_to_do
 from ccterm.models import PushedBranch, Run, Salvage, State, StepRecord, Sync, Tokens, now
+from ccterm.proof import can_be_delivered
 from ccterm.store import Store
 from ccterm.transcript import Transcript
 
@@ -96,7 +97,7 @@ def _finished(run: Run, event: Finished) -> Run:
             "cause": event.cause,
             "reason": event.reason,
             "summary": event.summary,
-            "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery)
+            "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery, kept=can_be_delivered(run))
             or (what_to_do(run.id) if run.side else ""),
             "held": None,
             "waiting_until": None,

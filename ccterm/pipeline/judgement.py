@@ -82,7 +82,7 @@ async def judge(committed: CommittedWork, context: WorkContext, recorder: Record
 def require_ok(verdict: Verdict) -> None:
     """Raise StepError(policy) with the reasons if a verdict refuses the work."""
     if not verdict.ok:
-        raise StepError(Cause.POLICY, rules.sentence(verdict), reason=verdict.findings[0].rule)
+        raise StepError(Cause.POLICY, rules.sentence(verdict), reason=rules.deciding(verdict))
 
 
 def require_deliverable(run: Run, directory: Path, limits: PolicyLimits, allow: Allowances) -> PolicyFacts:

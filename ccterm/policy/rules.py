@@ -4,7 +4,9 @@ People review a pushed branch before it takes effect; files that appear in a wor
 configures tools, is refused in testing mode and reported in pipeline mode. What does harm by its mere presence is refused in both.
 """
 
+import posixpath
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,6 +21,8 @@ from ccterm.workspace.work import PathChange, Refusal
 
 SHOWN = 20
 """How many paths a finding lists at most."""
+_FLAGS = 5
+"""How many paths get a flag each."""
 MOST_LINES = 500
 MOST_FILES = 1000
 MOST_RENAMES = 200
@@ -102,13 +106,13 @@ def _unscanned(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
 
 def _shapes(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     if paths := [path for path in facts.shaped if not allowed(path, limits.allow.paths)]:
-        yield f"what looks like a token or a key is added: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
+        yield f"what looks like a token or a key is added: {_some(paths)}; {allowing(paths)} allows it", paths
 
 
 def _key_files(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     added = [change.path for change in facts.changes if change.old_mode is None and is_key_file(change.path)]
     if paths := [path for path in added if not allowed(path, limits.allow.paths)]:
-        yield f"a file whose name suggests keys or passwords: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
+        yield f"a file whose name suggests keys or passwords: {_some(paths)}; {allowing(paths)} allows it", paths
 
 
 def _destroyed(facts: PolicyFacts, numbers: Numbers, limits: PolicyLimits) -> Breaches:
@@ -138,7 +142,7 @@ def _protected(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches
     obeyed = frozenset(facts.obeyed)
     touched = [change.path for change in facts.changes if change.path in obeyed or is_protected(change.path)]
     if paths := [path for path in touched if not allowed(path, limits.allow.paths)]:
-        yield f"a path that tools obey without asking: {_some(paths)}; --allow-path {_quoted(paths[0])} allows it", paths
+        yield f"a path that tools obey without asking: {_some(paths)}; {allowing(paths)} allows it", paths
 
 
 def _windows(facts: PolicyFacts, _: Numbers, __: PolicyLimits) -> Breaches:
@@ -154,12 +158,12 @@ def _unfit_for_windows(path: str) -> str:
 def _unseen(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     added = [change.path for change in facts.changes if change.old_mode is None and unseen(change.path)]
     if paths := [path for path in added if not allowed(path, limits.allow.paths)]:
-        yield f"a name with characters that nobody sees: {_some(paths)}; --allow-path with the name, or a glob, allows it", paths
+        yield f"a name with characters that nobody sees: {_some(paths)}; {allowing(paths)} allows it", paths
 
 
 def _ignored(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     if paths := [path for path in facts.ignored if not allowed(path, limits.allow.paths)]:
-        yield f"left out because the working copy ignores it: {_some(paths)}; --allow-path {_quoted(paths[0])} includes it", paths
+        yield f"left out because the working copy ignores it: {_some(paths)}; {allowing(paths)} includes it", paths
 
 
 def _left_out(name: str) -> Rule:
@@ -259,9 +263,26 @@ def _plain(path: str) -> str:
     return sanitise(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
-def _quoted(path: str) -> str:
-    plain = _plain(path)
-    return plain if all(char.isalnum() or char in "._-/" for char in plain) else f"'{plain}'"
+def allowing(paths: Sequence[str]) -> str:
+    """Return the flags that allow these paths, as a shell takes them: one for each of a few, else one for the directory that holds all."""
+    if len(paths) > _FLAGS:
+        above = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+        patterns = [f"{_glob(above)}/*" if above else "*"]
+    else:
+        patterns = [_glob(path) for path in paths]
+    return " ".join(f"--allow-path {shlex.quote(pattern)}" for pattern in patterns)
+
+
+def _glob(path: str) -> str:
+    """Return a glob that matches a path and can be typed: what cannot be shown is any character, and a dash begins no option."""
+    plain = "".join(f"[{char}]" if char in "*?[" else char if char.isprintable() and not unseen(char) else "?" for char in path)
+    return f"[-]{plain[1:]}" if plain.startswith("-") else plain
+
+
+def deciding(verdict: Verdict) -> str:
+    """Return the rule that decides what a user can do about work that is refused: one that stands in the way of the rest, if there is any."""
+    refused = [finding.rule for finding in verdict.findings if finding.severity == "refuse"]
+    return next((rule for rule in refused if rule not in _LEFT_OUT), refused[0] if refused else "")
 
 
 def sentence(verdict: Verdict) -> str:

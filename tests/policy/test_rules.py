@@ -1,14 +1,17 @@
 """One table of rules: what destroys much or configures tools is refused in testing mode, reported in pipeline mode; each rule has its flag."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from ccterm.causes import Cause, advice
-from ccterm.models import Allowances, Changes, Finding, Mode, Verdict
+from ccterm.causes import Cause, advice, next_action
+from ccterm.models import Allowances, Changes, Finding, Mode, Numbers, Verdict
 from ccterm.policy.protected import allowed, is_key_file, is_protected
-from ccterm.policy.rules import RULES, PolicyFacts, PolicyLimits, deliverable, judge
+from ccterm.policy.rules import RULES, PolicyFacts, PolicyLimits, allowing, deciding, deliverable, judge
 from ccterm.workspace.work import PathChange, Work
 from tests.box.gitbox import GitBox
 from tests.support import git as support
@@ -173,6 +176,51 @@ def test_what_was_left_out_of_the_commit_does_not_block_a_later_delivery() -> No
     found = PolicyFacts([changed("CLAUDE.md")], [("special", "pipe", "is neither a regular file nor a symbolic link")])
     assert rules(judge(found, Mode.TESTING, PolicyLimits())) == ["special", "protected"]
     assert rules(deliverable(judge(found, Mode.TESTING, PolicyLimits()))) == ["protected"]
+
+
+PATHS = st.lists(
+    st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=12).map(
+        lambda text: f"CLAUDE.md/{text}" if text[0] == "/" else text
+    ),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+
+
+@given(PATHS)
+@example(["-rf"])
+@example(["a'b c[1]*?.txt"])
+@example(["x\udcff"])
+@example(["a\nb", "a\x1b[31m"])
+@example([f"deep/er/{n}" for n in range(9)])
+@example([f"[d]/{n}" for n in range(9)])
+def test_the_flags_that_a_refusal_names_allow_all_of_its_paths(paths: list[str]) -> None:
+    words = shlex.split(allowing(paths))
+    assert all(word.isprintable() and not word.startswith("-") for word in words[1::2])
+    assert all(allowed(path, words[1::2]) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("findings", "decides"),
+    [
+        ([("warn", "windows"), ("refuse", "nested")], "nested"),
+        ([("refuse", "nested"), ("refuse", "protected")], "protected"),
+        ([("refuse", "secret"), ("refuse", "nested"), ("refuse", "shape")], "secret"),
+    ],
+)
+def test_the_reason_is_the_rule_that_decides_what_to_do(findings: list[tuple[str, str]], decides: str) -> None:
+    found = [Finding.model_validate({"severity": severity, "rule": rule, "text": "x"}) for severity, rule in findings]
+    assert deciding(Verdict(ok=False, findings=tuple(found), numbers=Numbers())) == decides
+
+
+def test_nothing_promises_a_delivery_when_nothing_was_kept() -> None:
+    causes = (Cause.TIMEOUT, Cause.STALLED, Cause.VERIFY, Cause.LOST)
+    for cause, reason in ((Cause.POLICY, "nested"), *((cause, "") for cause in causes)):
+        assert "ccterm push R" in next_action(cause, reason, run="R", deliver="push", kept=True)
+        assert "push" not in next_action(cause, reason, run="R", deliver="push", kept=False)
+    assert next_action(None, "", run="R", deliver="push", kept=False) == ""
+    assert "ccterm push R delivers what was kept" in next_action(None, "", run="R", deliver="push", kept=True)
 
 
 def test_ignored_paths_are_reported_but_not_refused() -> None:
