@@ -19,6 +19,7 @@ def main() -> None:
         try:
             _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
         finally:
+            gc.freeze()  # at its end, Python would look through everything once more: up to a quarter of a second
             sys.stdout.flush()  # now, while a failure can still be told: at the end of the process it would be a traceback
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the entry point: an unforeseen error becomes one line here
         from ccterm.cli.errors import explain  # deferred: most commands end without

@@ -18,6 +18,7 @@ from dagger.client._config import ConnectConfig
 from dagger.client._session import ConnectParams, SingleConnection
 from pydantic import JsonValue
 
+from ccterm.executors.dagger.cli_session import cli_session
 from ccterm.executors.dagger.session import Session, open_session, traced
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import whole
@@ -47,7 +48,8 @@ def engine() -> Iterator[FakeEngine]:
 @pytest.fixture
 async def session(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[Session]:
     """Open a session whose client knows all of the published schema, not only the part that ccterm uses."""
-    async with open_session(make_cli(tmp_path / "bin"), {"PATH": "/usr/bin:/bin"}, engine.runner) as session:
+    cli = make_cli(tmp_path / "bin")
+    async with cli_session(cli, {"PATH": "/usr/bin:/bin"}, engine.runner) as child, open_session(child) as session:
         port, token = session.child.address
         params = ConnectParams(port=port, session_token=token)
         async with SingleConnection(params, ConnectConfig(retry=Retry(execute=False))) as connection:

@@ -4,6 +4,8 @@ import asyncio
 import builtins
 import importlib
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,3 +134,13 @@ async def test_a_cli_that_the_sdk_does_not_download_is_asked_of_the_user(name: s
         await find_cli(None, {"PATH": ""})
     assert "does not download it" in refused.value.message
     assert refused.value.fix == INSTALL
+
+
+def test_the_sdk_is_loaded_without_checks_of_argument_types() -> None:
+    """They take half of its loading time. Loaded before, as by these tests, it keeps them."""
+    loaded = "import asyncio, sys; from ccterm.executors.dagger.sdk import load_sdk; asyncio.run(load_sdk()); import dagger"
+    asked = (
+        "print(hasattr(dagger.Container.with_user, '__wrapped__'), [each for each in sys.meta_path if 'ccterm' in type(each).__module__])"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{loaded}; {asked}"], capture_output=True, text=True, check=True)
+    assert done.stdout == "False []\n"

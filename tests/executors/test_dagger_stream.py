@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccterm.box.protocol import Frame
+from ccterm.executors.dagger.cli_session import cli_session
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.log_stream import SseEvent, SseSplitter
 from ccterm.executors.dagger.records import LogRecord, log_records
@@ -214,7 +215,7 @@ async def test_an_error_of_the_sink_ends_the_step_and_not_the_stream() -> None:
 
 @pytest.fixture
 async def session(fake: Fake) -> AsyncIterator[Session]:
-    async with open_session(fake.cli, {"PATH": "/usr/bin:/bin"}, fake.engine.runner) as session:
+    async with cli_session(fake.cli, {"PATH": "/usr/bin:/bin"}, fake.engine.runner) as child, open_session(child) as session:
         yield session
 
 
@@ -240,7 +241,7 @@ async def test_an_engine_with_a_log_route_streams_output(session: Session) -> No
 
 async def test_an_engine_without_a_log_route_is_noticed(fake: Fake) -> None:
     fake.engine.faults.no_logs = True
-    async with open_session(fake.cli, {"PATH": "/usr/bin:/bin"}, fake.engine.runner) as session:
+    async with cli_session(fake.cli, {"PATH": "/usr/bin:/bin"}, fake.engine.runner) as child, open_session(child) as session:
         assert not await session.stream.live()
         assert await session.answers()
 

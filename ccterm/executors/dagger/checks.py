@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
-from ccterm.executors.dagger.command import SERIES, load_sdk, version
+from ccterm.executors.dagger.command import SERIES, version
 from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
+from ccterm.executors.dagger.sdk import load_sdk
 from ccterm.models import RunId, new_id
 from ccterm.processes import run_command_async
 

@@ -8,7 +8,8 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -32,6 +33,16 @@ class Address(NamedTuple):
 
     port: int
     token: str
+
+
+@asynccontextmanager
+async def cli_session(cli: Path, environ: Mapping[str, str], runner: str | None) -> AsyncIterator["CliSession"]:
+    """Start a process and wait until it is connected; leaving ends it. Raises PreflightError as `CliSession.start` does."""
+    child = await CliSession.start(cli, environ, runner)
+    try:
+        yield child
+    finally:
+        await child.end()
 
 
 class CliSession:

@@ -1,16 +1,14 @@
-"""Finds the Dagger CLI on this machine, checks that its version fits the SDK, and loads the SDK."""
+"""Finds the Dagger CLI on this machine, and checks that its version fits the SDK."""
 
-import asyncio
-import importlib
 import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 
 from ccterm.errors import PreflightError
+from ccterm.executors.dagger.sdk import load_sdk
 from ccterm.processes import run_command_async
 
 SERIES = (0, 21)
@@ -91,21 +89,3 @@ def child_environment(environ: Mapping[str, str], runner: str | None = None) -> 
     # a named engine is either up or not; one that has to be started reports its progress
     named = {"_EXPERIMENTAL_DAGGER_RUNNER_HOST": runner, "DAGGER_SILENT": "1"} if runner else {}
     return kept | quiet | named
-
-
-FIX = "pip install dagger-io, or recreate ccterm's environment"
-_PARTS = ("dagger.provisioning", "ccterm.executors.dagger.boxes", "ccterm.executors.dagger.images", "ccterm.executors.dagger.session")
-_loader = ThreadPoolExecutor(1, "dagger-sdk")
-
-
-async def load_sdk() -> None:
-    """Import the SDK and the modules here that need it. Raises PreflightError when it is not installed."""
-    try:
-        await asyncio.get_running_loop().run_in_executor(_loader, _load, _PARTS)
-    except ImportError as error:
-        raise PreflightError(f"Dagger SDK not found ({error})", FIX) from error
-
-
-def _load(names: Sequence[str]) -> None:
-    for name in names:
-        importlib.import_module(name)

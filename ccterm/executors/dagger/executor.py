@@ -13,11 +13,12 @@ from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check
 from ccterm.executors.dagger.checks import dagger_checks
-from ccterm.executors.dagger.cli_session import dial
-from ccterm.executors.dagger.command import find_cli, load_sdk
+from ccterm.executors.dagger.cli_session import cli_session, dial
+from ccterm.executors.dagger.command import find_cli
 from ccterm.executors.dagger.engine import Engine
 from ccterm.executors.dagger.image_spec import BASE, ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
+from ccterm.executors.dagger.sdk import load_sdk
 from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.models import ImageChoice, RunId, new_id
 from ccterm.proof import Proof
@@ -79,20 +80,22 @@ class DaggerExecutor:
     @asynccontextmanager
     async def _opened(self, choice: EngineChoice) -> AsyncIterator["tuple[Session, Images]"]:
         await dial(choice.runner)  # first, so that a dead engine is reported before anything is loaded
-        await load_sdk()
-        from ccterm.executors.dagger.images import Images
-        from ccterm.executors.dagger.network import Network
-        from ccterm.executors.dagger.session import open_session
-
-        cli = await self.cli()
-        bundle = await asyncio.to_thread(guest_bundle, self._bundles)
+        loading = asyncio.ensure_future(load_sdk())
+        loading.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, even when the CLI fails first
         environ = {**self.environ, "XDG_STATE_HOME": str(self._identity)}  # where the CLI keeps it
-        async with open_session(cli, environ, choice.runner) as session:
-            images = Images(session, self.image_spec, self.images, bundle, Network(session.client, self.environ))
-            try:
-                yield session, images
-            finally:
-                await images.close()
+        async with cli_session(await self.cli(), environ, choice.runner) as child:
+            await loading
+            from ccterm.executors.dagger.images import Images
+            from ccterm.executors.dagger.network import Network
+            from ccterm.executors.dagger.session import open_session
+
+            bundle = await asyncio.to_thread(guest_bundle, self._bundles)
+            async with open_session(child) as session:
+                images = Images(session, self.image_spec, self.images, bundle, Network(session.client, self.environ))
+                try:
+                    yield session, images
+                finally:
+                    await images.close()
 
     async def cli(self) -> Path:
         """Find the Dagger CLI. Raises PreflightError."""

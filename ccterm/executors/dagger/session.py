@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import dagger
 from opentelemetry import context, trace
@@ -39,11 +38,9 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(cli: Path, environ: Mapping[str, str], runner: str | None) -> AsyncIterator[Session]:
-    """Connect to an engine; leaving ends everything that runs on the session. Raises PreflightError when the engine cannot be reached."""
+async def open_session(child: CliSession) -> AsyncIterator[Session]:
+    """Connect to the engine of a process; it must be ended after leaving. Raises PreflightError when the engine does not answer."""
     async with AsyncExitStack() as stack:
-        child = await CliSession.start(cli, environ, runner)
-        stack.push_async_callback(child.end)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 client = await stack.enter_async_context(connected(*child.address))
