@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ccterm.events import Said, Spent, ToolCalled
-from ccterm.models import State
+from ccterm.models import Run, State
 from tests.e2e.claude import TOKEN, Claude
 from tests.servers.model_script import bash, edit, read, say, use, write
 from tests.support.git import files_at, git, tip
@@ -20,9 +20,15 @@ WORK = (
 )
 
 
-async def test_what_it_writes_edits_and_runs_is_one_commit_on_the_remotes_branch(claude: Claude) -> None:
+async def test_what_it_writes_edits_and_runs_is_one_commit_on_the_remotes_branch_and_its_record_is_whole(claude: Claude) -> None:
     run = await claude.run(*WORK, message="Add the docs")
     assert run.state is State.SUCCEEDED, run.summary
+    check_delivered(claude, run)
+    await check_recorded(claude, run)
+    check_kept_without_the_login(claude, run)
+
+
+def check_delivered(claude: Claude, run: Run) -> None:
     assert run.pushed is not None
     assert tip(claude.remote, "agent/x") == run.pushed.sha == run.commit
     assert git(claude.remote, "rev-parse", "agent/x^") == run.base_sha == tip(claude.remote, "main")
@@ -32,20 +38,19 @@ async def test_what_it_writes_edits_and_runs_is_one_commit_on_the_remotes_branch
     assert message == f"Add the docs\n\nI wrote, edited and copied.\n\nCcterm-Run: {run.id}\nCcterm-Model: sonnet"
 
 
-async def test_the_record_says_what_it_did_and_what_it_cost(claude: Claude) -> None:
-    run = await claude.run(*WORK)
+async def check_recorded(claude: Claude, run: Run) -> None:
     assert run.cost_usd > 0
     assert (run.turns, run.tokens.output, run.summary) == (6, 400, "I wrote, edited and copied.")
     assert run.manifest.credential == "env"
     assert {call.session for call in claude.api.calls} == {run.session_id}
+    assert {call.headers["authorization"] for call in claude.api.calls} == {f"Bearer {TOKEN}"}
     events = await claude.events(run.id)
     assert [event.name for event in events if isinstance(event, ToolCalled)] == ["Write", "Read", "Edit", "Edit", "Bash"]
     assert [event.text for event in events if isinstance(event, Said)][-1] == "I wrote, edited and copied."
     assert [event.cost_usd for event in events if isinstance(event, Spent)][-1] == run.cost_usd
 
 
-async def test_its_lines_and_its_conversation_are_kept_without_the_login(claude: Claude) -> None:
-    run = await claude.run(*WORK)
+def check_kept_without_the_login(claude: Claude, run: Run) -> None:
     assert claude.kept(run.id) == ["agent.ndjson", "session.jsonl", "transcript.ndjson"]
     for name in claude.kept(run.id):
         text = (claude.state / "runs" / run.id / name).read_text()

@@ -67,11 +67,8 @@ async def test_a_lasting_failure_has_its_cause_and_the_work_is_kept(failure: str
     await check_kept(claude, run)
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [(REFUSAL, "refusal"), pytest.param(CUT_SHORT, "max_output_tokens", marks=pytest.mark.slow)],
-    ids=["refusal", "cut short"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "reason"), [(REFUSAL, "refusal"), (CUT_SHORT, "max_output_tokens")], ids=["refusal", "cut short"])
 async def test_answers_that_stay_empty_are_a_failure(answer: Part, reason: str, claude: Claude) -> None:
     run = await claude.run(HALF, *[answer] * 8)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, reason), run.summary
@@ -114,6 +111,7 @@ async def test_a_turn_limit_is_a_budget(claude: Claude) -> None:
     await check_kept(claude, run)
 
 
+@pytest.mark.slow
 async def test_a_spent_budget_is_a_budget(claude: Claude) -> None:
     run = await claude.run(HALF, *[use(bash("true"))] * 5, budget=0.004)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.BUDGET, "error_max_budget_usd"), run.summary

@@ -55,11 +55,6 @@ async def test_while_it_works_no_file_and_no_command_line_holds_the_login(claude
     assert (await claude.service.find(run)).state is State.SUCCEEDED
 
 
-async def test_the_model_is_asked_with_the_login(claude: Claude) -> None:
-    await claude.run(say("Done."))
-    assert {call.headers["authorization"] for call in claude.api.calls} == {f"Bearer {TOKEN}"}
-
-
 async def test_a_file_with_the_login_is_not_pushed(claude: Claude) -> None:
     run = await claude.run(use(bash(f"tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= > leak.txt")), say("Written."))
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, "secret"), run.summary
