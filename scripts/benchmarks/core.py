@@ -99,7 +99,7 @@ async def pipeline_row(bare: Path, place: Path) -> None:
             assert run.state is State.SUCCEEDED, run.summary
             ours.append(time.perf_counter() - begin)
             peers.append(await asyncio.to_thread(timed, script))
-    row("local pipeline, 1 s agent", statistics.median(ours[1:]), statistics.median(peers[1:]), "s", "1.3 x + 0.4 s")
+    row("local pipeline, 1 s agent", statistics.median(ours[1:]), statistics.median(peers[1:]), "s", "1.3 x + 0.3 s")
 
 
 async def many_row(bare: Path, place: Path, runs: int = 200, at_once: int = 32) -> None:
