@@ -1,5 +1,4 @@
 import json
-import signal
 import subprocess
 import time
 import uuid
@@ -81,6 +80,13 @@ class Claude:
         assert process.stdin
         message = {"type": "user", "message": {"role": "user", "content": text}}
         process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+
+    def interrupt(self, process: subprocess.Popen[bytes]) -> None:
+        """Ask it to abort its turn; after SIGINT, a busy CLI may exit without a result."""
+        assert process.stdin
+        request = {"type": "control_request", "request_id": "r", "request": {"subtype": "interrupt"}}
+        process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
 
     def finish(self, process: subprocess.Popen[bytes]) -> Ended:
@@ -215,7 +221,7 @@ def test_a_silent_stream_can_be_interrupted(api: MessagesServer, claude: Claude)
     with claude.start() as process:
         claude.say(process, "A task")
         assert gate.reached()
-        process.send_signal(signal.SIGINT)
+        claude.interrupt(process)
         ended = claude.finish(process)
     assert ended.result["terminal_reason"] == "aborted_streaming"
 
@@ -226,7 +232,7 @@ def test_a_command_that_hangs_can_be_interrupted(api: MessagesServer, claude: Cl
     with claude.start() as process:
         claude.say(process, "A task")
         wait_until((claude.tree / "begun").exists)
-        process.send_signal(signal.SIGINT)
+        claude.interrupt(process)
         ended = claude.finish(process)
     assert ended.result["terminal_reason"] == "aborted_tools"
     assert (claude.tree / "kept.txt").exists()
