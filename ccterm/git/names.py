@@ -79,20 +79,3 @@ def unseen(path: str) -> bool:
 def shown(path: bytes) -> str:
     """Return a path as text for a report; bytes that are not UTF-8 stand as escapes."""
     return path.decode("utf-8", "backslashreplace")
-
-
-def link_leaves(path: bytes, target: bytes) -> str:
-    """Return why a symbolic link at `path` may not point to `target`, or "". The target is judged by its text alone."""
-    if target.startswith(b"/"):
-        return f"points to {shown(target)}, an absolute path"
-    where = path.split(b"/")[:-1]
-    for part in target.split(b"/"):
-        if part == b"..":
-            if not where:
-                return f"points to {shown(target)}, outside the repository"
-            where.pop()
-        elif part not in (b"", b"."):
-            where.append(part)
-            if is_dotgit(part):
-                return f"points to {shown(target)}, into a git directory"
-    return ""

@@ -7,6 +7,8 @@ from ccterm.git.git import Git, hash_name
 
 GITLINK = 0o160000
 """Mode of a submodule."""
+LINK = 0o120000
+"""Mode of a symbolic link."""
 
 
 class TreeEntry(NamedTuple):
@@ -33,11 +35,6 @@ class Base:
     def has(self, path: bytes) -> bool:
         """Whether there is a file or a directory of that name."""
         return path in self.entries or path in self.directories
-
-    def looks_like_repository(self, directory: bytes) -> bool:
-        """Whether a directory holds what makes git take it for a repository."""
-        parts = [directory + b"/" + name if directory else name for name in (b"HEAD", b"objects", b"refs")]
-        return all(self.has(path) for path in parts)
 
 
 def read_base(git: Git, commit: str | None) -> Base:

@@ -15,7 +15,7 @@ from ccterm.models import Allowances, Changes, Run, Verdict
 from ccterm.pipeline.context import WorkContext
 from ccterm.pipeline.reports import CommitResult
 from ccterm.policy import rules
-from ccterm.policy.facts import merge_refusals, read_facts, shaped_paths, write_facts
+from ccterm.policy.facts import embedded_repositories, merge_refusals, read_facts, shaped_paths, write_facts
 from ccterm.policy.rules import PolicyFacts, PolicyLimits
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
@@ -128,7 +128,8 @@ def _stored(run: Run, directory: Path) -> PolicyFacts:
 def _facts(committed: CommittedWork, context: WorkContext) -> PolicyFacts:
     """Establish what the policy needs to know, and store it for a later delivery."""
     work, copy = committed.work, context.working_copy
-    refusals, ignored, obeyed = committed.refusals, list[str](), list[str]()
+    refusals = merge_refusals(committed.refusals, embedded_repositories(work.listed))
+    ignored, obeyed = list[str](), list[str]()
     secrets = context.output.secrets_in(work.added)
     shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
     if not context.unscanned:

@@ -57,7 +57,14 @@ class WorkingCopy:
         assert work.commit is not None
         clean, manifest = self.snapshot / "clean.git", self.snapshot / "manifest.json"
         changes, refused = extract(
-            clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES, storage=self.state.storage
+            clean,
+            work.bundle,
+            base=base,
+            commit=work.commit,
+            manifest=manifest,
+            root=self.root,
+            to=work.directory / CHANGES,
+            storage=self.state.storage,
         )
         listed = {change.raw for change in work.listed}
         if any(op.path not in listed for op in changes.ops):

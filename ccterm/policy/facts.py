@@ -7,6 +7,8 @@ from pathlib import Path
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.git import GitError
+from ccterm.git.hazards import PARTS, Repositories
+from ccterm.git.names import folded
 from ccterm.models import FORMER_NAMES, Changes
 from ccterm.output.secret_shapes import holds_key_or_token
 from ccterm.policy.rules import PolicyFacts
@@ -74,6 +76,18 @@ def ignored_paths(repository: Repository, excludes_file: Path, changes: Collecti
         raise StepError(Cause.COMMIT, f"git could not apply the ignore rules: {error.detail}") from error
     ignored = {name.removeprefix(b"./") for name in said}
     return [change.path for change in fresh if change.raw in ignored]
+
+
+def embedded_repositories(changes: Iterable[PathChange]) -> tuple[Refusal, ...]:
+    """Return as refusals the new paths that alone make git take a directory for a repository."""
+    added = [(folded(change.raw), change.path) for change in changes if change.old_mode is None]
+    found = Repositories(whole for whole, _ in added)
+    return tuple(
+        ("nested", path, "makes git take the directory for a repository")
+        for directory in found
+        for whole, path in added
+        if (whole.startswith(directory + b"/") if directory else whole.partition(b"/")[0] in PARTS)
+    )
 
 
 def merge_refusals(*parts: Sequence[Refusal]) -> tuple[Refusal, ...]:

@@ -48,6 +48,41 @@ def test_a_bare_repository_under_any_name_is_refused(start: Start) -> None:
     assert box.refused() == [("nested", "harmless")]
 
 
+def as_programs(at: Path) -> None:
+    write(at, "HEAD", "ref: refs/heads/main\n")
+    for name in ("objects", "refs"):
+        write(at, name)
+        (at / name).chmod(0o755)
+
+
+def as_links(at: Path) -> None:
+    write(at, "head", "ref: refs/heads/main\n")
+    for name in ("Objects", "REFS"):
+        (at / name).symlink_to("../src")
+
+
+def with_common_directory(at: Path) -> None:
+    write(at, "HEAD", "ref: refs/heads/main\n")
+    write(at, "commondir", "../other\n")
+
+
+@pytest.mark.parametrize("make", [as_programs, as_links, with_common_directory])
+def test_a_repository_of_other_parts_than_directories_is_refused(start: Start, make: Callable[[Path], None]) -> None:
+    box = start()
+    (box.tree / "in").mkdir()
+    make(box.tree / "in")
+    write(box.tree, "other/objects/x")
+    write(box.tree, "other/refs/x")
+    assert box.refused() == [("nested", "in")]
+
+
+def test_a_part_that_completes_a_repository_is_refused(start: Start) -> None:
+    box = start(files={"lib/HEAD": "ref: refs/heads/main\n", "lib/refs/x": "x\n"})
+    write(box.tree, "lib/objects/x")
+    write(box.tree, "lib/config")
+    assert box.refused() == [("nested", "lib")]
+
+
 def test_a_tree_that_became_a_bare_repository_is_refused(start: Start) -> None:
     box = start()
     support.git(box.tree, "init", "--quiet", "--bare", ".")
@@ -74,7 +109,7 @@ def test_a_bare_repository_in_the_base_is_accepted(start: Start) -> None:
     assert box.committed_files()["fixtures/repo/description"] == b"mine\n"
 
 
-@pytest.mark.parametrize("name", ["config", "hooks/post-checkout"])
+@pytest.mark.parametrize("name", ["config", "hooks/post-checkout", "commondir", "config.worktree"])
 def test_but_its_configuration_may_not_be_changed(start: Start, name: str) -> None:
     box = start(bare_fixture)
     write(box.tree, f"fixtures/repo/{name}", "[core]\n\tfsmonitor = evil\n")

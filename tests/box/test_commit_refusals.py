@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -36,6 +37,26 @@ def test_links_within_the_tree_are_accepted(start: Start) -> None:
         (box.tree / f"link{number}").symlink_to(target)
     files = box.committed_files()
     assert [files[f"link{number}"].decode() for number in range(len(targets))] == list(targets)
+
+
+def test_links_are_followed_through_other_links(start: Start) -> None:
+    box = start()
+    (box.tree / "a/b").mkdir(parents=True)
+    (box.tree / "a/b/up").symlink_to("../..")
+    (box.tree / "inside").symlink_to("a/b/up/README.md")
+    (box.tree / "leak").symlink_to("a/b/up/../secret")
+    assert box.refused() == [("symlink", "leak")]
+
+
+def test_a_link_in_place_of_a_directory_may_not_turn_another_out_of_the_tree(start: Start) -> None:
+    def prepare(source: Path) -> None:
+        write(source, "lib/x")
+        (source / "link").symlink_to("lib/../README.md")
+
+    box = start(prepare)
+    shutil.rmtree(box.tree / "lib")
+    (box.tree / "lib").symlink_to(".")
+    assert box.refused() == [("symlink", "lib")]
 
 
 def test_links_out_of_the_tree_are_accepted_in_the_base(start: Start) -> None:

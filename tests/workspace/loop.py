@@ -69,7 +69,13 @@ class Loop:
         if work.commit:
             base, manifest = self.snapshot.base, self.snapshot.manifest
             _, more = extract(
-                self.snapshot.clean, work.bundle, base=base, commit=work.commit, manifest=manifest, to=work.directory / CHANGES
+                self.snapshot.clean,
+                work.bundle,
+                base=base,
+                commit=work.commit,
+                manifest=manifest,
+                root=self.copy,
+                to=work.directory / CHANGES,
             )
             repository = find_repository(str(self.copy), os.environ, self.place)
             ignored = ignored_paths(repository, self.snapshot.clean / "info" / "exclude", work.listed)

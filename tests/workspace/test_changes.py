@@ -50,7 +50,8 @@ def commit(box: Path, root: str, parent: str) -> str:
 
 
 def taken(box: Path, snapshot: Snapshot, sha: str, to: Path) -> tuple[ChangeSet, list[Refusal]]:
-    return extract(snapshot.clean, box / "work.bundle", base=snapshot.base, commit=sha, manifest=snapshot.manifest, to=to)
+    root = box.parent / "copy"
+    return extract(snapshot.clean, box / "work.bundle", base=snapshot.base, commit=sha, manifest=snapshot.manifest, root=root, to=to)
 
 
 SUBTREE = "sub"
@@ -86,6 +87,33 @@ def test_nothing_unsafe_becomes_a_change(box: Path, snapshot: Snapshot, tmp_path
         return  # git or we rejected the objects
     assert refused
     assert {op.shown for op in changes.ops if op.new.kind != "nothing"} == set()
+
+
+@pytest.mark.parametrize(
+    ("entries", "ignored", "rule", "path"),
+    [
+        pytest.param(
+            [("120000", "leak", "src/up/../x"), ("120000", "up", ".")], {"src/up": ".."}, "symlink", "leak", id="by a link of the user's"
+        ),
+        pytest.param([("120000", "leak", "up/../x"), ("120000", "up", ".")], {}, "symlink", "leak", id="by a link of its own"),
+        pytest.param(
+            [("100755", "HEAD", "x"), ("120000", "Refs", "a")], {"objects/x": None}, "nested", "HEAD", id="beside ignored objects"
+        ),
+        pytest.param([("40000", "lib", "repository")], {}, "nested", "lib/HEAD", id="a repository"),
+    ],
+)
+def test_what_only_the_whole_tree_shows(
+    box: Path, snapshot: Snapshot, tmp_path: Path, entries: list[Entry], ignored: dict[str, str | None], rule: str, path: str
+) -> None:
+    for name, target in ignored.items():
+        place = tmp_path / "copy" / name
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(target) if target else place.write_text("")
+    repository = tree(box, [("100644", "HEAD", "x"), ("100644", "commondir", "../x")])
+    root = tree(box, [(mode, name, repository if content == "repository" else content) for mode, name, content in entries])
+    changes, refused = taken(box, snapshot, commit(box, root, snapshot.base), tmp_path / "to")
+    assert (rule, path) in {refusal[:2] for refusal in refused}
+    assert path not in {op.shown for op in changes.ops}
 
 
 def test_a_commit_that_is_not_based_on_the_snapshot_is_refused(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:

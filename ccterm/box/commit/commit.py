@@ -116,7 +116,9 @@ class CommitStep:
         submodules = SubmoduleCheck(self._request["clean"], self._request["tree"], notes=self._notes)
         submodules.check(self._root, base, found)
         delta = Comparison(self._bare, self._root, base, largest=self._request["max_file_bytes"]).delta(found)
-        rules = CommitRules(self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"])
+        rules = CommitRules(
+            self._bare, self._root, base, max_file=self._request["max_file_bytes"], max_total=self._request["max_total_bytes"]
+        )
         with Conversions(self._request["clean"], self._root, base) as conversions:
             conversions.settle(delta, lfs=self._request.get("lfs", False))
         left = SetupLeft(self._request.get("left"), self._root, base)

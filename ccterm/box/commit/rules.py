@@ -2,22 +2,27 @@
 
 from ccterm.box.commit.compare import Delta, covered
 from ccterm.box.commit.walk import RefusedPath
-from ccterm.git.names import folded, is_dotgit, is_gitmodules, link_leaves, shown, too_deep, unfit
+from ccterm.git.git import Git
+from ccterm.git.hazards import Repositories, leaving_links
+from ccterm.git.names import folded, is_dotgit, is_gitmodules, shown, too_deep, unfit
+from ccterm.git.objects import read_blobs
 from ccterm.git.rooted import FileNode, Root
-from ccterm.git.tree import GITLINK, Base, parents
+from ccterm.git.tree import GITLINK, LINK, Base, parents
 
 
 class CommitRules:
     """Applies the rules to one delta. What is wrong in the tree is a refusal, never an exception."""
 
-    def __init__(self, root: Root, base: Base, *, max_file: int, max_total: int) -> None:
-        self._root, self._base = root, base
+    def __init__(self, git: Git, root: Root, base: Base, *, max_file: int, max_total: int) -> None:
+        self._git, self._root, self._base = git, root, base
+        self._repositories = Repositories(base.entries)
         self._max_file, self._max_total = max_file, max_total
         self._above_submodules = {above for path, entry in base.entries.items() if entry.mode == GITLINK for above in parents(path)}
 
     def refusals(self, delta: Delta) -> list[RefusedPath]:
         """Return what must stay out of the commit, in addition to what the walk and the comparison refused."""
-        refused = [found for path, node in delta.nodes.items() if (found := self._path(path, node, added=path in delta.added))]
+        refused = self._links(delta)
+        refused += [found for path, node in delta.nodes.items() if (found := self._path(path, node, added=path in delta.added))]
         out = {refusal.path for refusal in refused}
         refused += self._case_collisions(delta, out)
         return refused + self._too_much(delta, out | {refusal.path for refusal in refused})
@@ -27,13 +32,11 @@ class CommitRules:
             return RefusedPath(wrong[0], path, wrong[1])
         if not node.git_mode:
             return RefusedPath("special", path, "is neither a regular file nor a symbolic link")
-        if node.is_link and (why := self._link(path)):
-            return RefusedPath("symlink", path, why)
         if node.is_file and node.size > self._max_file:
             return RefusedPath("size", path, f"{node.size:,} bytes; at most {self._max_file:,} are allowed")
         if path in self._above_submodules:
             return RefusedPath("gitlink", path, "takes the place of a submodule's directory")
-        if b"/" in path and self._steers_repository(path):
+        if b"/" in path and self._repositories.steered_by(path):
             return RefusedPath("nested", path, "configures a repository inside the repository")
         return None
 
@@ -51,21 +54,29 @@ class CommitRules:
                 return "name", wrong
         return None
 
-    def _link(self, path: bytes) -> str:
-        if is_gitmodules(path.rpartition(b"/")[2]):
-            return "git requires .gitmodules to be a regular file"
-        try:
-            return link_leaves(path, self._root.link(path))
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
-
-    def _steers_repository(self, path: bytes) -> bool:
-        """Whether a path is the configuration or a hook of what looks like a bare repository in the base already."""
-        parent, _, name = path.rpartition(b"/")
-        if name == b"config" and self._base.looks_like_repository(parent):
-            return True
-        above, _, directory = parent.rpartition(b"/")
-        return directory == b"hooks" and self._base.looks_like_repository(above)
+    def _links(self, delta: Delta) -> list[RefusedPath]:
+        """Follow the links through those of the new tree: a changed one may lead out of it, or make another do so."""
+        before = {path: entry.sha for path, entry in self._base.entries.items() if entry.mode == LINK}
+        changed = {path: node for path, node in delta.nodes.items() if node.is_link}
+        gone = before.keys() & (delta.missing | delta.changed.keys())
+        if not changed and not gone:
+            return []
+        old = dict(zip(before, read_blobs(self._git, list(before.values())), strict=True))
+        new = {path: target for path, target in old.items() if path not in gone}
+        refused = []
+        for path in changed:
+            try:
+                new[path] = self._root.link(path)
+            except OSError as error:
+                refused.append(RefusedPath("symlink", path, f"cannot be read: {error.strerror}"))
+            if is_gitmodules(path.rpartition(b"/")[2]):
+                refused.append(RefusedPath("symlink", path, "git requires .gitmodules to be a regular file"))
+        for path, why in leaving_links(old, new).items():
+            refused.append(RefusedPath("symlink", path, why))
+            refused += [
+                RefusedPath("symlink", each, f"takes the place of {shown(path)}") for each in delta.added if each.startswith(path + b"/")
+            ]
+        return refused
 
     def _case_collisions(self, delta: Delta, out: set[bytes]) -> list[RefusedPath]:
         added = [path for path in sorted(delta.added) if path not in out]

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ccterm.git.git import Git
-from ccterm.git.names import is_dotgit, too_deep
+from ccterm.git.hazards import PARTS, Repositories, may_be_repository
+from ccterm.git.names import folded, is_dotgit, too_deep
 from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import GITLINK, Base
 
@@ -48,6 +49,7 @@ class Walk:
 
     def __init__(self, root: Root, base: Base, ignored: Ignored, aside: Collection[bytes] = ()) -> None:
         self._root, self._base, self._ignored, self._aside = root, base, ignored, aside
+        self._repositories = Repositories(base.entries)
         self._found = Found()
 
     def run(self) -> Found:
@@ -85,7 +87,8 @@ class Walk:
         elif b".git" in names:
             self._refuse("nested", directory, "holds a git repository of its own")
             return {}
-        if _looks_bare(names) and not self._base.looks_like_repository(directory):
+        had = self._repositories.names(directory)
+        if may_be_repository([*names, *had]) and not may_be_repository(had):
             return self._without_repository(directory, names)
         return {directory + b"/" + name if directory else name: node for name, node in names.items()}
 
@@ -93,7 +96,7 @@ class Walk:
         if directory:
             self._refuse("nested", directory, "looks like a bare git repository")
             return {}
-        for name in (b"HEAD", b"objects", b"refs"):
+        for name in [name for name in names if folded(name) in PARTS and not self._base.has(name)]:
             self._refuse("nested", name, "makes the whole tree look like a bare git repository")
             del names[name]
         return names
@@ -142,7 +145,3 @@ def ignored_by(git: Git) -> Ignored:
         return {name[2:] for name in git.fields("check-ignore", "--no-index", "-z", "--stdin", stdin=listing, codes=(0, 1))}
 
     return ignored
-
-
-def _looks_bare(names: dict[bytes, FileNode]) -> bool:
-    return b"HEAD" in names and all(name in names and names[name].is_directory for name in (b"objects", b"refs"))

@@ -3,8 +3,7 @@
 A box is not trusted: its pack goes through git's own checks, and every name, mode and link is checked here again.
 """
 
-import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
@@ -15,11 +14,12 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.diff import PLAIN, raw_changes
 from ccterm.git.git import Git, GitError
-from ccterm.git.names import is_dotgit, link_leaves, shown, too_deep, unfit
+from ccterm.git.names import is_dotgit, shown, too_deep, unfit
 from ccterm.git.objects import read_blobs
 from ccterm.git.tree import GITLINK
 from ccterm.models import PendingChange, Run, Value
 from ccterm.storage import STORAGE, Storage
+from ccterm.workspace.apply.tree_check import TreeCheck
 from ccterm.workspace.content import NOTHING, Content, Kind
 from ccterm.workspace.snapshot.manifest import Rows, read_manifest
 from ccterm.workspace.work import Refusal
@@ -106,16 +106,19 @@ def pending_changes(run: Run) -> list[PendingChange]:
 
 
 def extract(
-    clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, to: Path, storage: Storage = STORAGE
+    clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, root: Path, to: Path, storage: Storage = STORAGE
 ) -> tuple[ChangeSet, list[Refusal]]:
-    """Make the change set of a commit in the new directory `to`; return it with what must never be applied. Raises StepError(commit)."""
+    """Make the change set of a commit in the new directory `to`; return it with what must never be applied. Raises StepError(commit).
+
+    root: the working copy that it is for.
+    """
     git = Git(str(clean))
     try:
         _take_in(git, bundle)
         if git.text("rev-parse", "--verify", f"{commit}^") != base:
             raise GitError("git", "the commit is not based on the snapshot")
         to.mkdir(mode=0o700)
-        return storage.bulk(to, lambda: _Extraction(git, read_manifest(manifest).rows, to).run(base, commit))
+        return storage.bulk(to, lambda: _Extraction(git, read_manifest(manifest).rows, to, root).run(base, commit))
     except (GitError, OSError) as error:
         raise StepError(Cause.COMMIT, f"the changes cannot be read from the commit: {error}") from error
 
@@ -131,12 +134,14 @@ def _take_in(git: Git, bundle: Path) -> None:
 class _Extraction:
     """Extracts the changes, one by one."""
 
-    def __init__(self, git: Git, manifest: Rows, to: Path) -> None:
-        self._git, self._manifest, self._to = git, manifest, to
+    def __init__(self, git: Git, manifest: Rows, to: Path, root: Path) -> None:
+        self._git, self._manifest, self._to, self._root = git, manifest, to, root
+        self._wrong: Mapping[bytes, tuple[str, str]] = {}
         self._refused: list[Refusal] = []
 
     def run(self, base: str, commit: str) -> tuple[ChangeSet, list[Refusal]]:
         raw = list(raw_changes(self._git, "diff-tree", *PLAIN, base, commit))
+        self._wrong = TreeCheck(self._git, self._root, base, commit).wrong(raw, self._manifest.keys())
         names = [each.new_sha for each in raw if each.new_mode in _MODES]
         blobs = dict(zip(names, read_blobs(self._git, names), strict=True))
         found = (self._change(number, each.path, each.new_mode, blobs.get(each.new_sha, b"")) for number, each in enumerate(raw))
@@ -148,7 +153,7 @@ class _Extraction:
         return changes, self._refused
 
     def _change(self, number: int, path: bytes, mode: int, data: bytes) -> FileChange | None:
-        if wrong := _wrong(path, mode, data, new=path not in self._manifest):
+        if wrong := self._wrong.get(path) or _wrong(path, mode, new=path not in self._manifest):
             self._refused.append((wrong[0], shown(path), wrong[1]))
             return None
         row = self._manifest.get(path)
@@ -163,7 +168,7 @@ class _Extraction:
         return FileChange(name=name, old=old, new=Content.of(data, mode), file=str(number))
 
 
-def _wrong(path: bytes, mode: int, data: bytes, *, new: bool) -> tuple[str, str] | None:
+def _wrong(path: bytes, mode: int, *, new: bool) -> tuple[str, str] | None:
     """Return rule and detail of what is wrong with a change, or None."""
     parts = path.split(b"/")
     if any(part in (b"", b".", b"..") for part in parts) or any(map(is_dotgit, parts)):
@@ -174,6 +179,4 @@ def _wrong(path: bytes, mode: int, data: bytes, *, new: bool) -> tuple[str, str]
         return "depth", deep
     if mode and new and (why := next(filter(None, map(unfit, parts)), "")):
         return "name", why
-    if stat.S_ISLNK(mode) and (why := link_leaves(path, data)):
-        return "symlink", why
     return None
