@@ -130,6 +130,8 @@ CONFLICT_REASONS = {
 
 
 ENGINE_REASONS = {
+    "service": Advice("A service beside the step could not start", "fix [services] in the settings, then ccterm retry {run}"),
+    "image": Advice("The image for boxes cannot be used", "ccterm check, then ccterm retry {run}"),
     "box": Advice("This machine could not run the step", "ccterm check, then ccterm retry {run}"),
     "descriptors": Advice("There are too few file descriptors", "raise the limit with ulimit -n, then ccterm retry {run}"),
 }

@@ -105,7 +105,9 @@ class PipelineRun:
             else:
                 await self._rescue()
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, StepError) and error.reason == "service" and self._tree is None:
+                self.proof = NothingThere()  # what the agent was to work beside did not start, and so did not the agent
             await self._rescue()
             raise
         except asyncio.CancelledError:

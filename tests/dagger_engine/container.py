@@ -46,6 +46,9 @@ class Exec:
         hidden = {name: secret.value(query) for name, secret in self.before.secrets}
         if order.user not in _USERS:
             raise self._fault(query, -1, f"get user: unable to find user {order.user}: no matching entries in passwd file")
+        for alias, service in self.before.services:
+            if not service.ready:
+                raise self._fault(query, -1, f"start {secrets.token_hex(6)} (aliased as {alias}): service exited before healthcheck")
         root = query.store.fresh("roots")
         await self.before.build(query, root)
         printer = Printer(query.logs, query.trace, list(hidden.values()))
@@ -100,6 +103,7 @@ class Container(Thing):
     order: Order = field(default_factory=Order)
     secrets: tuple[tuple[str, Secret], ...] = ()
     services: tuple[tuple[str, Service], ...] = ()
+    healthy: bool = True
 
     async def root(self, query: Query) -> Path:
         """Return its root directory, which no longer changes."""
@@ -186,10 +190,10 @@ class Container(Thing):
         return replace(self, chain=args.chain)
 
     def call_with_docker_healthcheck(self, query: Query, args: Args) -> "Container":
-        return replace(self, chain=args.chain)
+        return replace(self, chain=args.chain, healthy=list(args.texts("args")) != ["false"])
 
     def call_as_service(self, query: Query, args: Args) -> Service:
-        return Service(chain=args.chain)
+        return Service(chain=args.chain, ready=self.healthy)
 
     # files and execs
 

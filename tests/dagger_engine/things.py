@@ -159,6 +159,8 @@ class Service(Thing):
     host: str = ""
     ports: Mapping[int, int] | None = None
     """Port in the box -> port on the host."""
+    ready: bool = True
+    """Whether a container would become ready; one whose health check is `false` would not."""
 
     def call_id(self, query: Query, args: Args) -> str:
         return query.store.identity(self)

@@ -120,6 +120,19 @@ async def test_a_cancelled_run_keeps_its_work_which_can_be_pushed(boxed: Boxed) 
     assert files_at(boxed.remote, "agent/x")["half.txt"] == b"half\n"
 
 
+async def test_a_service_that_cannot_start_is_the_reason_of_the_failure(
+    engine: FakeEngine, isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n"})
+    with GitServer(remote.parent) as server:
+        configure(isolation, '[services.db]\nimage = "localhost:1/nothing:1"\nport = 1\n')
+        async with AgentService.open(tmp_path / "state") as service:
+            run = await Boxed(service, engine, remote, server.url(remote.name), tmp_path / "state").run()
+    assert (run.state, run.cause, run.reason, run.salvage) == (State.FAILED, Cause.ENGINE, "service", None)
+    assert run.summary.startswith("A service beside the step could not start: the service db cannot start: failed to resolve image")
+    assert "could not be taken out" not in run.summary
+
+
 async def test_without_a_log_stream_runs_still_work(boxed: Boxed) -> None:
     boxed.engine.faults.no_logs = True
     run = await boxed.run(task=script({"say": "I am heard at the end."}, {"write": "new.txt", "text": "new\n"}))

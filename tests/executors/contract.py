@@ -12,7 +12,9 @@ import pytest
 from pydantic import JsonValue, SecretStr
 
 from ccterm.box.protocol import Frame
-from ccterm.executors.base import Artifact, Boxes, Executor, Step, StepResult
+from ccterm.causes import Cause
+from ccterm.errors import StepError
+from ccterm.executors.base import Artifact, Boxes, Executor, ServiceContainer, Step, StepResult
 from ccterm.executors.control import Control, socket_directory
 from ccterm.models import ImageChoice, RunId, new_id
 from ccterm.pipeline.step_specs import checkout_snapshot
@@ -319,3 +321,23 @@ class ExecutorContract:
 
 def _failed(results: Iterable[object]) -> list[object]:
     return [result for result in results if getattr(result, "status", "") == "fail"]
+
+
+class ServiceContract:
+    """What an executor with service containers adds to the contract."""
+
+    @pytest.mark.parametrize(
+        ("service", "why"),
+        [
+            (ServiceContainer(alias="db", image="localhost:1/nothing:1", port=5432), "failed to resolve image"),
+            (ServiceContainer(alias="db", image="", port=5432, ready="false"), "service exited before healthcheck"),
+        ],
+        ids=["no image", "not ready"],
+    )
+    async def test_a_service_that_cannot_start_is_the_reason(self, boxes: Boxes, base: Path, service: ServiceContainer, why: str) -> None:
+        service = service.model_copy(update={"image": service.image or str(base)})
+        with pytest.raises(StepError, match=f"the service db cannot start: {why}") as failed:
+            await boxes.execute(shell_step("true", services=[service]), Heard().append)
+        assert (failed.value.cause, failed.value.reason) == (Cause.ENGINE, "service")
+        assert "traceparent" not in failed.value.message
+        assert (await boxes.execute(shell_step("true"), Heard().append)).report

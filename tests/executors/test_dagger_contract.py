@@ -9,7 +9,7 @@ from ccterm.executors.base import Boxes, Executor
 from ccterm.executors.dagger.executor import DaggerExecutor
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
-from tests.executors.contract import ExecutorContract, Heard, shell_step
+from tests.executors.contract import ExecutorContract, Heard, ServiceContract, shell_step
 from tests.support.fake_engine import Fake
 
 
@@ -20,7 +20,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Fake]
         yield Fake(engine, make_cli(tmp_path_factory.mktemp("bin")), base)
 
 
-class TestDaggerExecutor(ExecutorContract):
+class TestDaggerExecutor(ServiceContract, ExecutorContract):
     @pytest.fixture
     async def executor(self, fake: Fake, engine_cache: Path, bundles: Path) -> AsyncIterator[Executor]:
         async with DaggerExecutor(fake.options(), cache=engine_cache, bundles=bundles) as executor:

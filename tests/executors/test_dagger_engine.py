@@ -7,14 +7,20 @@ import pytest
 
 from ccterm.executors.base import Executor
 from ccterm.executors.dagger.executor import DaggerExecutor
-from tests.executors.contract import ExecutorContract
-from tests.support.engine import engine_options, require_engine
+from tests.executors.contract import ExecutorContract, ServiceContract
+from tests.support.engine import NAMED, engine_options, require_engine
 
 require_engine()
 pytestmark = pytest.mark.engine
 
 
-class TestDaggerEngine(ExecutorContract):
+@pytest.fixture
+def base() -> Path:
+    """An image that the engine can run."""
+    return Path(NAMED["CCTERM_BASE_IMAGE"])
+
+
+class TestDaggerEngine(ServiceContract, ExecutorContract):
     @pytest.fixture
     async def executor(self, bundles: Path, engine_cache: Path) -> AsyncIterator[Executor]:
         async with DaggerExecutor(engine_options(), cache=engine_cache, bundles=bundles) as executor:

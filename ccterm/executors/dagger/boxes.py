@@ -19,7 +19,7 @@ from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, FrameSink, ServiceContainer, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.dagger.dagger_private import ExecResult, exec_result, with_cached_id
-from ccterm.executors.dagger.errors import engine_error, is_gone, is_missing
+from ccterm.executors.dagger.errors import engine_error, first_line, is_gone, is_missing, service_error
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.image_build import named_image
 from ccterm.executors.dagger.images import Image, Images
@@ -63,8 +63,12 @@ class DaggerBoxes:
                     result = await self._run(step, ran, feed)
         except TimeoutError:
             result = StepResult(None, detail=f"the step did not end within {step.timeout.total_seconds():g} s")
-        except dagger.ExecError as error:
-            result = StepResult(None, detail=f"the box was killed (exit {error.exit_code}), possibly for lack of memory")
+        except dagger.QueryError as error:
+            if not_started := service_error(step.services, error, feed.last_output):
+                raise not_started from error
+            if not isinstance(error, dagger.ExecError):
+                raise engine_error(f"step {step.name} was running", error) from error
+            result = StepResult(None, detail=_killed(error))
         except FrameError as error:
             result = StepResult(None, detail=f"the step program failed: {error}; {feed.last_output}")
         except (dagger.DaggerError, OSError) as error:
@@ -217,3 +221,9 @@ class DaggerBoxes:
 def _is_long(step: Step) -> bool:
     """Return whether a step prints what an agent prints."""
     return step.program == "supervise"
+
+
+def _killed(error: dagger.ExecError) -> str:
+    if error.exit_code < 0:  # it did not run at all
+        return f"the box cannot start: {first_line(error)}"
+    return f"the box was killed (exit {error.exit_code}), possibly for lack of memory"

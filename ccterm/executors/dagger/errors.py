@@ -1,5 +1,6 @@
 """Maps the SDK's exceptions to ccterm's errors. However an engine goes away, the result is one error."""
 
+import re
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ import httpx
 
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
+from ccterm.executors.base import ServiceContainer
 from ccterm.machine_errors import machine_error, reported_error
 
 T = TypeVar("T")
@@ -21,6 +23,9 @@ _CLOSING = (
     "context canceled",
     "not found in session",
 )
+_ELSEWHERE = ("failed to resolve image", "failed to do request")
+"""What is refused then is a connection to somebody else."""
+_ALIASED = re.compile(r"start \S+ \(aliased as ([^)]+)\): (.*)", re.DOTALL)
 _MISSING = ("no such file or directory", "not a directory")
 _OFFLINE = "check the network; offline, name the tarball of an image in CCTERM_BASE_IMAGE (docker save makes one)"
 _SHOW = "ccterm image build shows all of its output"
@@ -31,13 +36,31 @@ def is_gone(error: BaseException) -> bool:
     """Return whether an error means that the session or its engine is gone; a closing session reports that in several ways."""
     if isinstance(error, GONE):
         return True
-    return isinstance(error, dagger.QueryError) and any(word in str(error).lower() for word in _CLOSING)
+    text = str(error).lower()
+    return (
+        isinstance(error, dagger.QueryError) and not any(words in text for words in _ELSEWHERE) and any(words in text for words in _CLOSING)
+    )
 
 
 def is_missing(error: dagger.QueryError, paths: Sequence[str]) -> bool:
     """Return whether an error only says that one of these paths is not there, or is no directory."""
     text = str(error)
     return any(path in text for path in paths) and any(words in text for words in _MISSING)
+
+
+def service_error(services: Sequence[ServiceContainer], error: dagger.QueryError, said: str) -> StepError | None:
+    """Return why a service beside a step could not start, or None when that is not what an error says. said: what it printed last."""
+    if not services:
+        return None
+    text = first_line(error)
+    if match := _ALIASED.match(text):
+        name, why = match[1], match[2]
+    elif named := next((service for service in services if service.image in text), None):
+        name, why = named.alias, text
+    else:
+        return None
+    message = f"the service {name} cannot start: {why}{f'; it said: {said}' if said else ''}"
+    return StepError(Cause.ENGINE, message, f"fix [services.{name}] in the settings", reason="service")
 
 
 def engine_error(doing: str, error: BaseException) -> StepError:

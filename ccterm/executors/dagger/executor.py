@@ -25,7 +25,7 @@ from ccterm.proof import Proof
 
 if TYPE_CHECKING:
     from ccterm.executors.dagger.boxes import DaggerBoxes
-    from ccterm.executors.dagger.images import Images
+    from ccterm.executors.dagger.images import Image, Images
     from ccterm.executors.dagger.session import Session
 
 
@@ -177,13 +177,19 @@ class DaggerExecutor:
                 from ccterm.executors.dagger.boxes import DaggerBoxes
 
                 try:
-                    yield DaggerBoxes(session, images, image, await images.agent(image))
+                    yield DaggerBoxes(session, images, image, await self._usable(images, image))
                 except StepError as error:
                     if error.cause is Cause.ENGINE:
                         await engine.suspect(session)
                     raise
         except PreflightError as error:
             raise StepError(Cause.ENGINE, error.message, error.fix) from error
+
+    async def _usable(self, images: "Images", image: ImageChoice) -> "Image":
+        try:
+            return await images.agent(image)
+        except PreflightError as error:
+            raise StepError(Cause.ENGINE, error.message, error.fix, reason="image") from error
 
     async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:
         """Do nothing: containers end with their session."""
