@@ -124,6 +124,13 @@ def _own(owner: Owner, change: Callable[[int, int], None]) -> None:
             change(-1, owner[1])
 
 
+def mount_of(directory: int) -> int:
+    """Return what is equal for two directories between which names can be moved: the number of their mount, else of their file system."""
+    with suppress(OSError, ValueError, StopIteration), open(f"/proc/self/fdinfo/{directory}", encoding="ascii") as about:  # noqa: PTH123 - no Path for a number
+        return int(next(line for line in about if line.startswith("mnt_id:")).split()[1])
+    return os.fstat(directory).st_dev
+
+
 _LINUX = (1, 2)
 _DARWIN = (4, 2)
 _NO_REPLACE, _EXCHANGE = _DARWIN if sys.platform == "darwin" else _LINUX

@@ -10,6 +10,7 @@ from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.forward import QuickMark, quick_mark
+from ccterm.workspace.apply.stage import Mounts
 from ccterm.workspace.content import NOTHING, Content, Kind, attributes_of, kind_of
 
 _SHOWN = 10
@@ -30,9 +31,15 @@ class ConflictCheck:
         self.made: dict[str, None] = {}
         self.directories: dict[str, int] = {}
         self.notes: list[str] = []
+        self._mounts = Mounts(root)
         conflicts = [change.shown for change in changes.ops if not self._fits(change)]
         if conflicts:
             raise changed(conflicts)
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """See Journal."""
+        return tuple(self._mounts.tops)
 
     def _fits(self, change: FileChange) -> bool:
         here, data, mark = self._read(change.path)
@@ -40,6 +47,7 @@ class ConflictCheck:
             return True
         if not (here.same(change.old) or self._is_emptied(change, here)) or not self._way_is_free(change):
             return False
+        self._mounts.look(change.path)
         old = here if change.old.kind is not Kind.NOTHING else NOTHING
         self.ops.append(change.model_copy(update={"old": old}))  # with the permissions of the user's file
         self.kept.append(data)

@@ -1,7 +1,7 @@
 """Brings changes into a working copy: all of them, or none. Whatever is replaced is first moved aside and checked, so that an edit made
 at the last moment is found and put back.
 
-The new contents are staged in a directory in the root, on the same file system, and exchanged with the old ones atomically.
+The new contents are staged in a directory on the same file system, and exchanged with the old ones atomically.
 """
 
 import ctypes
@@ -9,14 +9,14 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root, open_regular
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.journal import Journal
-from ccterm.workspace.content import Content, Kind, content_at, content_of
+from ccterm.workspace.apply.stage import Stage, Stages, make_stages, staged
+from ccterm.workspace.content import Content, Kind, content_of
 from ccterm.workspace.disk import CannotExchange, Disk, owner_below
 
 _FEW = 40
@@ -38,40 +38,6 @@ class Conflict(Exception):
         self.path = path
 
 
-class Stage:
-    """The directory beside the user's files for the content of change N: `N` is the new one, `N.old` what it replaced."""
-
-    def __init__(self, root: Root, name: str) -> None:
-        self.name = os.fsencode(name)
-        self.descriptor = os.dup(root.directory(self.name))
-
-    def close(self) -> None:
-        """Close it."""
-        os.close(self.descriptor)
-
-    def has(self, name: bytes) -> bool:
-        """Whether it holds that name."""
-        try:
-            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def content(self, name: bytes) -> Content:
-        """Return what it holds by that name."""
-        return content_at(self.descriptor, name)
-
-
-@contextmanager
-def staged(root: Root, name: str) -> Iterator[Stage]:
-    """Open the stage. Raises OSError."""
-    stage = Stage(root, name)
-    try:
-        yield stage
-    finally:
-        stage.close()
-
-
 class RollForward:
     """One apply. Raises Conflict and OSError; what was done until then stays, for `Rollback` to undo."""
 
@@ -81,32 +47,33 @@ class RollForward:
 
     def run(self) -> None:
         """Apply, check everything once more, and leave the stage for the caller to clear."""
-        self._disk.make_directory(os.fsencode(self._journal.stage), self._root.directory(b""), 0o700)
-        with staged(self._root, self._journal.stage) as stage:
-            self._fill(stage)
+        make_stages(self._root, self._disk, self._journal)
+        with staged(self._root, self._journal) as stages:
+            self._fill(stages)
             numbered = list(enumerate(self._journal.ops))
             for number, change in numbered:
                 if change.new.kind is Kind.NOTHING:
-                    self._take(stage, number, change)
+                    self._take(stages.of(change.path), number, change)
             self._remove_emptied()
             for number, change in numbered:
                 if change.new.kind is not Kind.NOTHING:
-                    self._place(stage, number, change)
-            self._make_names_durable()
-            self._verify(stage)
+                    self._place(stages.of(change.path), number, change)
+            self._make_names_durable(stages)
+            self._verify(stages)
 
-    def _fill(self, stage: Stage) -> None:
-        names = []
+    def _fill(self, stages: Stages) -> None:
+        names: dict[int, list[bytes]] = {}
         for number, change in enumerate(self._journal.ops):
-            name = b"%d" % number
+            name, stage = b"%d" % number, stages.of(change.path)
             if change.new.kind is Kind.LINK:
                 self._disk.make_link(self._changes.data(change), name, stage.descriptor)
                 self._disk.give(name, stage.descriptor, self._like(change).owner)
             elif change.new.kind is Kind.FILE:
-                names.append(name)
+                names.setdefault(stage.descriptor, []).append(name)
                 mode, exact = self._mode(change)
                 self._disk.make_file(name, stage.descriptor, self._changes.data(change), mode, exact=exact, like=self._like(change))
-        make_durable(self._disk, stage.descriptor, names)
+        for descriptor, made in names.items():
+            make_durable(self._disk, descriptor, made)
 
     def _like(self, change: FileChange) -> Content:
         """Return whose owner and attributes a new file gets: those that are to be restored, those of what it replaces, or its directory's owner."""
@@ -178,10 +145,10 @@ class RollForward:
         for directory in sorted(self._journal.directories, key=lambda each: -len(each.name)):
             remove_if_empty(self._root, self._disk, directory.name.encode("latin-1"))
 
-    def _make_names_durable(self) -> None:
+    def _make_names_durable(self, stages: Stages) -> None:
         self._root.forget()
         directories = sorted({change.path.rpartition(b"/")[0] for change in self._journal.ops})
-        if len(directories) > _FEW and _sync_all(self._root.directory(b"")):
+        if len(directories) > _FEW and all(_sync_all(stage.descriptor) for stage in stages):
             return
         for above in directories:
             try:
@@ -189,9 +156,10 @@ class RollForward:
             except (FileNotFoundError, NotADirectoryError):
                 continue  # it was empty and has been removed
 
-    def _verify(self, stage: Stage) -> None:
+    def _verify(self, stages: Stages) -> None:
         """Raise Conflict unless every path holds its new content, and nothing was written to what was replaced while it was moved."""
         for number, change in enumerate(self._journal.ops):
+            stage = stages.of(change.path)
             if not content_of(self._root, change.path).same(change.new):
                 if change.new.kind is Kind.NOTHING and content_of(self._root, change.path).kind is Kind.DIRECTORY:
                     continue  # a directory replaced a file

@@ -54,7 +54,9 @@ class Journal(Value):
 
     root: str
     stage: str
-    """Name of the directory in the root with the new contents and, later, the old ones."""
+    """Name of the directory with the new contents and, later, the old ones: in the root, and in each of `mounts`."""
+    mounts: tuple[str, ...] = ()
+    """Directories, as Latin-1, at which other file systems begin that the apply writes to."""
     phase: Phase = Phase.APPLYING
     history: tuple[str, ...] = ()
     """Commits by which its repository is known again; see ChangeSet."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection
 
 from ccterm.git.rooted import Root
 from ccterm.workspace.apply.changeset import FileChange
-from ccterm.workspace.apply.forward import Stage, make_way, remove_if_empty, staged, sync_file
+from ccterm.workspace.apply.forward import make_way, remove_if_empty, sync_file
 from ccterm.workspace.apply.journal import Journal
+from ccterm.workspace.apply.stage import Stage, Stages, any_stage, make_stages, stage_paths, staged
 from ccterm.workspace.content import Content, Kind, content_of
 from ccterm.workspace.disk import CannotExchange, Disk
 
@@ -24,19 +25,20 @@ class Rollback:
 
     def run(self) -> None:
         """Roll back. Raises OSError when that fails too; the journal then stays."""
-        if not self._root.stat(os.fsencode(self._journal.stage)):
+        if not any_stage(self._root, self._journal):
             return  # nothing was started
-        with staged(self._root, self._journal.stage) as stage:
-            self._restore(stage, deletions=False)
+        make_stages(self._root, self._disk, self._journal)
+        with staged(self._root, self._journal) as stages:
+            self._restore(stages, deletions=False)
             for name in sorted(self._journal.made, key=lambda each: -len(each)):
                 remove_if_empty(self._root, self._disk, name.encode("latin-1"))
-            self._restore(stage, deletions=True)  # last, because a directory may have replaced a file
+            self._restore(stages, deletions=True)  # last, because a directory may have replaced a file
         clear_stage(self._root, self._disk, self._journal, keep=self.foreign)
 
-    def _restore(self, stage: Stage, *, deletions: bool) -> None:
+    def _restore(self, stages: Stages, *, deletions: bool) -> None:
         for number, change in reversed(list(enumerate(self._journal.ops))):
             self._root.forget()
-            if (change.new.kind is Kind.NOTHING) is deletions and not self._restored(stage, number, change):
+            if (change.new.kind is Kind.NOTHING) is deletions and not self._restored(stages.of(change.path), number, change):
                 self.foreign.append(change.shown)
 
     def _restored(self, stage: Stage, number: int, change: FileChange) -> bool:
@@ -106,11 +108,13 @@ def _is_ours(content: Content, change: FileChange) -> bool:
 
 
 def clear_stage(root: Root, disk: Disk, journal: Journal, keep: Collection[str] = ()) -> None:
-    """Remove the stage with its contents, except what may be someone else's: at the paths in `keep`. Raises OSError."""
-    with staged(root, journal.stage) as stage:
-        for name in os.listdir(stage.descriptor):  # noqa: PTH208 - of a descriptor
-            number = name.split(".")[0]
-            change = journal.ops[int(number)] if number.isdecimal() and int(number) < len(journal.ops) else None
-            if change is None or change.shown not in keep or _is_ours(stage.content(os.fsencode(name)), change):
-                disk.remove(os.fsencode(name), stage.descriptor)
-    remove_if_empty(root, disk, os.fsencode(journal.stage))
+    """Remove the stages with their contents, except what may be someone else's: at the paths in `keep`. Raises OSError."""
+    with staged(root, journal) as stages:
+        for stage in stages:
+            for name in os.listdir(stage.descriptor):  # noqa: PTH208 - of a descriptor
+                number = name.split(".")[0]
+                change = journal.ops[int(number)] if number.isdecimal() and int(number) < len(journal.ops) else None
+                if change is None or change.shown not in keep or _is_ours(stage.content(os.fsencode(name)), change):
+                    disk.remove(os.fsencode(name), stage.descriptor)
+    for path in stage_paths(journal).values():
+        remove_if_empty(root, disk, path)

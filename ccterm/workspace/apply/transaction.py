@@ -26,6 +26,7 @@ from ccterm.workspace.apply.conflicts import ConflictCheck, changed
 from ccterm.workspace.apply.forward import Conflict, QuickMark, RollForward
 from ccterm.workspace.apply.journal import ID_LENGTH, UNDO, Backups, Directory, Journal, Phase, is_old, journals
 from ccterm.workspace.apply.rollback import Rollback, clear_stage
+from ccterm.workspace.apply.stage import any_stage
 from ccterm.workspace.disk import Disk
 from ccterm.workspace.repository import require_history, working_copy_lock
 
@@ -126,6 +127,7 @@ class ApplyTransaction:
         journal = Journal(
             root=str(directory),
             stage=stage,
+            mounts=found.mounts,
             history=history,
             ops=tuple(found.ops),
             backups=tuple(backups.kept),
@@ -199,9 +201,8 @@ class ApplyTransaction:
         return f"{what} to {directory} was interrupted and has been undone{left}"
 
     def _clear_left_stage(self, journal: Journal) -> None:
-        directory = Path(journal.root)
-        if (directory / journal.stage).is_dir():
-            with Root(directory) as root:
+        with suppress(FileNotFoundError), Root(Path(journal.root)) as root:
+            if any_stage(root, journal):
                 clear_stage(root, self._disk, journal)
 
     def applied(self) -> Mapping[RunId, int]:
