@@ -262,7 +262,10 @@ def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str, kep
             return f"ccterm diff {run}, then ccterm apply {run}"
         return f"ccterm diff {run}; ccterm {deliver} {run} delivers what was kept" if kept else ""
     found = advice(cause, reason)
-    return ((not kept and found.bare) or found.action).format(run=run, deliver=deliver)
+    action = ((not kept and found.bare) or found.action).format(run=run, deliver=deliver)
+    if kept and cause is not Cause.POLICY and f"ccterm {deliver} " not in action:  # what a rule refused has actions of its own
+        action += f"; ccterm {deliver} {run} delivers what was kept"
+    return action
 
 
 def advice(cause: Cause, reason: str = "") -> Advice:

@@ -315,3 +315,10 @@ def test_every_refusal_says_what_lets_the_work_through() -> None:
         left_out = deliverable(Verdict(ok=False, findings=(Finding(rule=rule.name, severity="refuse", text="x"),))).ok
         assert ("without what the verdict names" in action) is left_out
         assert ("the flag that the verdict names" in action) is not (left_out or rule.name in ("secret", "unscanned"))
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause not in (Cause.POLICY, Cause.PUSH, Cause.CONFLICT)])
+def test_work_that_is_kept_has_its_way_out_and_nothing_promises_one_without(cause: Cause) -> None:
+    assert "ccterm push R" in next_action(cause, "", run="R", deliver="push", kept=True)
+    assert "push" not in next_action(cause, "", run="R", deliver="push", kept=False)
+    assert "ccterm apply R" in next_action(cause, "", run="R", deliver="apply", kept=True)
