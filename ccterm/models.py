@@ -194,7 +194,7 @@ class Numbers(Value):
     retyped: int = 0
     """Files that became links, or the other way round."""
     gutted: int = 0
-    """Files that lost more than nine tenths of their bytes or lines."""
+    """Files that lost nine tenths of their bytes or lines, or became binary; and as many as others lost together, in parts."""
     renamed: int = 0
     removed: int = 0
     """Lines removed."""

@@ -1,6 +1,7 @@
 """Every path that a commit changes, with the numbers that the policy needs."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ccterm.git.git import Arg, Git
@@ -8,9 +9,18 @@ from ccterm.git.objects import blob_sizes, read_blobs
 from ccterm.git.types import Change
 
 PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+"""The head of a hunk; its groups are the numbers of old and of new lines, None = 1."""
 _ALIKE = ("-M95%", "-l3000", "--no-ext-diff", "--no-textconv", "--no-color")
 _LEAST_LINES = 10
 _LARGEST = 10 << 20
+_READ = 256 << 20
+"""How many bytes of what was changed are read at most to tell text from binary; the smallest files first."""
+_FILES = (0o100644, 0o100755)
+_BATCH = 32 << 20
+_MOST_HIDDEN = 100
+_HEAD = 8000
+"""git calls a file binary that has a zero byte so near its beginning."""
 
 
 class RawChange(NamedTuple):
@@ -58,7 +68,7 @@ def list_changes(git: Git, base_tree: str, commit: str) -> list[Change]:
     counts = {path: (added, removed) for path, added, removed in _read_numstat(fields[end:])}
     sizes = blob_sizes(git, (sha for change in raw.values() for sha in (change.old_sha, change.new_sha)))
     changes = {path: _change(change, counts.get(path, (0, 0)), sizes) for path, change in raw.items()}
-    _add_lines(git, {path: raw[path].old_sha for path, change in changes.items() if _may_be_gutted(change)}, changes)
+    _add_lines(git, raw, changes, base_tree, commit)
     if any(change["new_mode"] is None for change in changes.values()):
         _add_renames(git, base_tree, commit, changes)
     return list(changes.values())
@@ -88,16 +98,64 @@ def _change(raw: RawChange, counts: tuple[int | None, int | None], sizes: dict[s
     }
 
 
+def removed_lines(change: Change) -> int:
+    """Return how many lines of text a change removes; text that became binary is all removed."""
+    removed = change["removed"]
+    return removed if removed is not None else change.get("old_lines") or 0
+
+
 def _may_be_gutted(change: Change) -> bool:
     """Whether so many lines were removed that nine in ten may be gone."""
     removed, added = change["removed"] or 0, change["added"] or 0
-    whole = change["old_mode"] is not None and change["new_mode"] is not None and change["old_size"] <= _LARGEST
-    return whole and removed >= _LEAST_LINES and 10 * added < removed
+    return change["new_mode"] is not None and removed >= _LEAST_LINES and 10 * added < removed
 
 
-def _add_lines(git: Git, blobs: dict[bytes, str], changes: dict[bytes, Change]) -> None:
-    for path, content in zip(blobs, read_blobs(git, list(blobs.values())), strict=True):
-        changes[path]["old_lines"] = content.count(b"\n") + (not content.endswith(b"\n") if content else 0)
+def _is_binary(content: bytes) -> bool:
+    return b"\0" in content[:_HEAD]
+
+
+def _add_lines(git: Git, raw: dict[bytes, RawChange], changes: dict[bytes, Change], base_tree: str, commit: str) -> None:
+    """Count the lines of text that may be gutted, deleted or no longer text. Attributes may call text binary: then its numbers are asked for."""
+    unsure = {path for path, change in changes.items() if change["removed"] is None}
+    wanted = [path for path, change in changes.items() if raw[path].old_mode in _FILES and (path in unsure or _may_be_gutted(change))]
+    hidden = set()
+    for path, content in _contents(git, {path: (raw[path].old_sha, changes[path]["old_size"]) for path in wanted}):
+        if path not in unsure or not _is_binary(content):
+            changes[path]["old_lines"] = content.count(b"\n") + (not content.endswith(b"\n") if content else 0)
+    texts = [path for path in unsure if changes[path].get("old_lines") and raw[path].new_mode in _FILES]
+    for path, content in _contents(git, {path: (raw[path].new_sha, changes[path]["size"]) for path in texts}):
+        if not _is_binary(content):
+            hidden.add(path)
+    for path, added, removed in _counted(git, sorted(hidden)[:_MOST_HIDDEN], base_tree, commit):
+        changes[path]["added"], changes[path]["removed"] = added, removed
+
+
+def _counted(git: Git, paths: Sequence[bytes], base_tree: str, commit: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield path, added and removed lines of texts that attributes call binary: only a patch can be asked to ignore that."""
+    for path in paths:
+        added = removed = old = new = 0
+        for line in git.stream("diff-tree", "-r", "-p", "-U0", "--text", *PLAIN, base_tree, commit, "--", path):
+            if old or new:
+                old, new = old - line.startswith(b"-"), new - line.startswith(b"+")
+            elif match := HUNK.match(line):
+                old, new = (1 if count is None else int(count) for count in match.groups())
+                added, removed = added + new, removed + old
+        yield path, added, removed
+
+
+def _contents(git: Git, blobs: dict[bytes, tuple[str, int]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield path and content of what is not too large, a few at a time. blobs: path -> object name and size."""
+    batch: list[bytes] = []
+    total = size = 0
+    smallest = sorted(((length, path) for path, (_, length) in blobs.items() if length <= _LARGEST))
+    for length, path in smallest:
+        if (total := total + length) > _READ:
+            break
+        batch.append(path)
+        if (size := size + length) > _BATCH:
+            yield from zip(batch, read_blobs(git, [blobs[each][0] for each in batch]), strict=True)
+            batch, size = [], 0
+    yield from zip(batch, read_blobs(git, [blobs[each][0] for each in batch]), strict=True)
 
 
 def _add_renames(git: Git, base_tree: str, commit: str, changes: dict[bytes, Change]) -> None:

@@ -26,7 +26,7 @@ class Change(TypedDict):
     size: int
     old_size: NotRequired[int]
     old_lines: NotRequired[int | None]
-    """How many lines a regular file had before the change; None for a binary one."""
+    """How many lines a file had that may have lost most of them, or that is no longer text; it is not there for a binary one."""
     renamed_to: NotRequired[str]
     """For a deleted path: where its content is now, all of it or nearly so."""
     span: NotRequired[list[int]]

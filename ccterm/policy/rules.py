@@ -216,28 +216,43 @@ def measure(changes: Sequence[PathChange]) -> Numbers:
         files=len(changes),
         deleted=sum(change.new_mode is None and change.path not in credited for change in changes),
         retyped=sum(_retyped(change) for change in changes),
-        gutted=sum(_gutted(change) for change in changes),
+        gutted=int(sum(1 if _gutted(change) else _lost(change) for change in changes)),
         renamed=len(renamed),
-        removed=sum(change.removed or 0 for change in changes if change.path not in credited),
+        removed=sum(_removed(change) for change in changes if change.path not in credited),
     )
 
 
 def _destroys(change: PathChange) -> bool:
-    return (change.new_mode is None and not change.renamed_to) or _retyped(change) or _gutted(change)
+    return (change.new_mode is None and not change.renamed_to) or _retyped(change) or _gutted(change) or _lost(change) > 0
 
 
 def _retyped(change: PathChange) -> bool:
     return change.old_mode is not None and change.new_mode is not None and change.old_mode[:2] != change.new_mode[:2]
 
 
+def _removed(change: PathChange) -> int:
+    return change.removed if change.removed is not None else change.old_lines or 0
+
+
 def _gutted(change: PathChange) -> bool:
-    """Whether a file of some size lost more than nine tenths of its bytes or lines."""
+    """Whether a file of some size lost more than nine tenths of its bytes or lines, or was text and is not any more."""
     if change.old_mode not in _REGULAR or change.new_mode not in _REGULAR:
         return False
     old_lines = change.old_lines or 0
+    if not (old_lines >= 10 or change.old_size >= 256):
+        return False
+    if change.removed is None and change.old_lines is not None:
+        return True
     new_lines = old_lines + (change.added or 0) - (change.removed or 0)
-    large = old_lines >= 10 or change.old_size >= 256
-    return large and (10 * change.size < change.old_size or 10 * new_lines < old_lines)
+    return 10 * change.size < change.old_size or 10 * new_lines < old_lines
+
+
+def _lost(change: PathChange) -> float:
+    """Return which part of its bytes a text lost, if that is a quarter at least: many files, each a little under a bound, add up."""
+    if change.old_mode not in _REGULAR or change.new_mode not in _REGULAR or change.removed is None or change.old_size < 256:
+        return 0.0
+    part = 1 - change.size / change.old_size
+    return part if part >= _SHARE else 0.0
 
 
 def _refused(rule: str, refusals: Sequence[Refusal]) -> tuple[str, Sequence[str]]:

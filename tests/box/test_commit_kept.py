@@ -85,6 +85,26 @@ def test_a_gutted_file_says_how_many_lines_it_had(tmp_path: Path) -> None:
     assert {change["path"]: change.get("old_lines") for change in told} == {"long.txt": 50, "short.txt": None}
 
 
+def test_what_is_text_no_more_says_how_many_lines_it_had_and_attributes_hide_nothing(tmp_path: Path) -> None:
+    text = "line\n" * 50
+    source = support.make_repository(tmp_path / "source", dict.fromkeys(("was.txt", "is.lock", "gone.lock"), text) | {"image": b"\0a\n"})
+    box = GitBox(tmp_path / "box", source).start()
+    (box.clean / "info").mkdir(exist_ok=True)
+    (box.clean / "info/attributes").write_text("*.lock -diff\n")
+    (box.tree / "was.txt").write_bytes(b"\0" + text.encode())
+    (box.tree / "is.lock").write_text(text[5:])
+    (box.tree / "gone.lock").unlink()
+    (box.tree / "image").write_bytes(b"\0b\n")
+    box.new_commit()
+    told = json.loads((box.out / "changes.json").read_text())
+    assert {change["path"]: (change["added"], change["removed"], change.get("old_lines")) for change in told} == {
+        "gone.lock": (None, None, 50),
+        "image": (None, None, None),
+        "is.lock": (0, 1, 50),
+        "was.txt": (None, None, 50),
+    }
+
+
 def test_the_added_bytes_are_everything_new_and_nothing_old(box: GitBox) -> None:
     (box.tree / "README.md").write_text("# Example\n++ NEW-LINE\n--- a\n")
     (box.tree / "NEW-NAME").write_bytes(b"\0NEW-BINARY")

@@ -18,7 +18,7 @@ from ccterm.box.commit.survey import Survey, survey
 from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk, ignored_by
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import CommitReport, CommitRequest
-from ccterm.git.diff import count_lines
+from ccterm.git.diff import count_lines, removed_lines
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
 from ccterm.git.names import shown
@@ -101,7 +101,7 @@ class CommitStep:
         return side
 
     def _lines(self, base: Base, changes: Sequence[Change]) -> int | None:
-        if sum(change["removed"] or 0 for change in changes) <= _MANY_LINES:
+        if sum(map(removed_lines, changes)) <= _MANY_LINES:
             return None
         return count_lines(self._bare, base.tree, self._bare.text("mktree"))
 

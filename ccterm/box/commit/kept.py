@@ -3,14 +3,13 @@
 import contextlib
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from ccterm.box.commit.bundle import write_bundle
 from ccterm.box.commit.walk import RefusedPath
-from ccterm.git.diff import PLAIN, changes_type, list_changes
+from ccterm.git.diff import HUNK, PLAIN, changes_type, list_changes
 from ccterm.git.git import WORK_REF, Git
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
@@ -20,7 +19,6 @@ from ccterm.git.types import Change
 _FILE_CAP = 100 << 20
 _ALL_CAP = 500 << 20
 _MOST_FILES = 2000
-_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 def write_work(git: Git, base: Base, commit: str, out: str) -> list[Change]:
@@ -52,7 +50,7 @@ class _Added:
         parts = iter(self._parts)
         for line in diff:
             if not (old or new):
-                if match := _HUNK.match(line):
+                if match := HUNK.match(line):
                     old, new = (1 if count is None else int(count) for count in match.groups())
                 elif line.startswith(b"diff --git "):
                     self._begin(next(parts))
