@@ -120,8 +120,11 @@ class Pipeline:
             await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
 
-    async def recover(self, recorder: Recorder) -> Run:
-        """End a run whose daemon died: commit and keep what its boxes still hold, and record that it was lost."""
+    async def recover(self, recorder: Recorder, *, began: bool = True) -> Run:
+        """End a run whose daemon died: commit and keep what its boxes still hold, and record that it was lost.
+
+        began: whether its agent may have begun; else its boxes hold no work.
+        """
         ending = RunEnding(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         try:
             if files := (await asyncio.to_thread(ApplyTransaction(self._state).applied)).get(recorder.run.id):
@@ -131,7 +134,10 @@ class Pipeline:
                 ending = RunEnding(State.SUCCEEDED, summary="the branch was already pushed when ccterm ended")
             left = await asyncio.to_thread(self._executor.orphaned_outputs, recorder.run.id)
             if left is not None:
-                await self._recover_boxes(recorder, left)
+                if began and Delivered.of(recorder.run) is None and step_specs.TREE in left:
+                    # until it is safe elsewhere: whatever fails from here on, the record says where the work is
+                    recorder.emit([BoxesKept(directory=str(self._state.boxes(recorder.run.id)))])
+                await self._recover_boxes(recorder, left, began=began)
             else:
                 await self._recover_without_boxes(recorder)
         except Exception as error:  # noqa: BLE001 - what a lost run left is there at the next attempt, too
@@ -139,12 +145,11 @@ class Pipeline:
             recorder.notice(f"what the lost run left could not be committed: {error}", "error")
         return await self._end(recorder, ending)
 
-    async def _recover_boxes(self, recorder: Recorder, left: Mapping[str, Artifact]) -> None:
-        checked_out = any(step.name == "checkout" and step.ok for step in recorder.run.steps)
+    async def _recover_boxes(self, recorder: Recorder, left: Mapping[str, Artifact], *, began: bool) -> None:
         async with self._opened(recorder) as boxes:
             if Delivered.of(recorder.run):
                 await self._close(boxes, recorder, await asyncio.to_thread(self._proof_of_delivered, recorder.run))
-            elif not checked_out:
+            elif not began:
                 await self._close(boxes, recorder, NothingThere())
             elif step_specs.TREE in left and step_specs.CLEAN in left:
                 await self._commit(recorder, boxes, left)

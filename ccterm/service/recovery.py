@@ -44,7 +44,9 @@ class Recovery:
         recorder = Recorder(caught_up(run, known), transcript, self._store)
         recorder.emit([] if known else [queued(run)])
         recorder.emit([Notice(level="warn", text=note)] if note else [])
-        await self._pipelines[run.task.execution_mode].recover(recorder)
+        # a run is saved with its checkout before its agent may begin
+        began = any(step.name == "checkout" and step.ok for step in run.steps)
+        await self._pipelines[run.task.execution_mode].recover(recorder, began=began)
 
     async def _record_applied(self, run: RunId, files: int) -> None:
         try:

@@ -193,7 +193,7 @@ async def killed_at_random(make: Callable[[str, str], Killed], monkeypatch: pyte
         lasted[what] = time.monotonic() - began
         await holds_everything(whole, float("inf"), full=False)
         assert len(whole.written()) == FILES
-    failures, written = [], 0
+    failures, written = list[str](), 0
     for number in range(count):
         what, full = chance.choice(list(lasted)), chance.random() < 0.25
         seconds = chance.random() * lasted[what]
@@ -206,7 +206,8 @@ async def killed_at_random(make: Callable[[str, str], Killed], monkeypatch: pyte
             try:
                 await holds_everything(killed, certain, full=full)
             except Exception as error:  # noqa: BLE001 - all that fail are shown
-                failures.append((number, what, round(seconds, 3), full, repr(error)[:600]))
+                failures.append(f"{number} {what} {seconds:.3f} {'full' if full else ''} {error!r}"[:1500])
+                print(failures[-1])
     print(f"{count} runs killed, seed {seed}; {written} files looked for, lost in {len(failures)} runs")
     assert not failures
 
