@@ -1,6 +1,7 @@
 """Makes salvage of what reached the host of a run whose boxes are gone. No engine, login or token has to be there for it."""
 
 import asyncio
+from pathlib import Path
 
 from ccterm.events import Salvaged, SideKept
 from ccterm.models import Changes
@@ -12,8 +13,22 @@ from ccterm.pipeline.reports import CommitResult
 from ccterm.proof import Kept, NothingThere, Proof
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
-from ccterm.workspace.salvage import keep_work
+from ccterm.workspace.salvage import TREE, keep_work
 from ccterm.workspace.work import Work, forget
+
+PARTIAL = "tree.partial"
+"""In a run's directory: what was collected of the agent's tree when the engine went away; it may be newer than the checkpoint."""
+
+
+def _make_room(salvage: Path, partial: Path, state: StateDir) -> Path | None:
+    """Remove what an attempt that broke off left in the salvage directory; the checkpoint holds it. Move a tree away, and return where to."""
+    moved = None
+    if (salvage / TREE).is_dir() and not partial.exists():
+        state.storage.rename(salvage / TREE, partial)
+        moved = partial
+    if not (salvage / TREE).exists():
+        forget(salvage)
+    return moved
 
 
 async def keep_collected(context: WorkContext, recorder: Recorder, state: StateDir) -> Proof | None:
@@ -56,6 +71,8 @@ async def keep_checkpoint(context: WorkContext, recorder: Recorder, state: State
         if committed.in_tree:
             await judgement.judge(committed, context, recorder)
         salvage = state.salvage(run.id)
+        if partial := await asyncio.to_thread(_make_room, salvage, state.run(run.id) / PARTIAL, state):
+            recorder.notice(f"what could be taken of the agent's tree itself is in {partial}", "warn")
         proof = await asyncio.to_thread(keep_work, committed.work, salvage, recorder.run, state.storage) or Kept(salvage)
         recorder.emit([Salvaged(directory=str(salvage), commit=report.commit, checkpoint=checkpoint.moment)])
     if checkpoint.conversation:  # a hint for later: the work is kept already

@@ -67,8 +67,8 @@ class CheckpointStore:
         """Return the file of a segment: its base64 text, as it came."""
         return self.directory / f"{number}.segment"
 
-    def commit(self, checkpoint: Checkpoint) -> None:
-        """Make a checkpoint the one that counts. Blocks. Raises OSError; the one before counts then."""
+    def commit(self, checkpoint: Checkpoint, number: int) -> None:
+        """Make a checkpoint the one that counts. Blocks. Raises OSError; the one before counts then. Later segments may be coming already."""
         for path in (*map(self.segment, checkpoint.segments), *([self.conversation] if checkpoint.conversation else [])):
             self.storage.sync_path(path)
         fresh = self.directory / f"{MANIFEST}.new"
@@ -76,7 +76,7 @@ class CheckpointStore:
         self.storage.rename(fresh, self.directory / MANIFEST)
         self.storage.sync_path(self.directory)
         for path in self.directory.glob("*.segment"):
-            if int(path.stem) not in checkpoint.segments:
+            if int(path.stem) < number and int(path.stem) not in checkpoint.segments:
                 path.unlink()
 
     def read(self) -> Checkpoint | None:
@@ -97,7 +97,7 @@ class CheckpointStore:
 
     def keep_conversation(self, checkpoint: Checkpoint, to: Path) -> None:
         """Move what belongs to a checkpoint of the conversation to `to`. Blocks. Raises OSError."""
-        os.truncate(self.conversation, checkpoint.conversation)
+        os.truncate(self.conversation, min(checkpoint.conversation, self.conversation.stat().st_size))
         self.storage.rename(self.conversation, to)
 
     def _unpacked(self, number: int) -> bytes:
@@ -203,13 +203,13 @@ class CheckpointReceiver:
         return self._segment, self._conversation
 
     def _save(self, checkpoint: Checkpoint) -> None:
-        before, loop = self._saving, asyncio.get_running_loop()
+        before, number, loop = self._saving, self._number, asyncio.get_running_loop()
 
         async def saved() -> None:
             if before:
                 await asyncio.wait([before])
             try:
-                await loop.run_in_executor(None, self._store.commit, checkpoint)
+                await loop.run_in_executor(None, self._store.commit, checkpoint, number)
             except OSError as error:
                 self._give_up(error)
 
@@ -218,12 +218,17 @@ class CheckpointReceiver:
     def _give_up(self, error: Exception) -> None:
         if not self._closed:
             self._closed = True
-            self._complain(f"checkpoints of the agent's work cannot be kept: {error}")
+            why = error.strerror if isinstance(error, OSError) else str(error).split("\n", 1)[0]
+            self._complain(f"checkpoints of the agent's work cannot be kept: {why}")
 
-    async def close(self) -> None:
-        """Wait until everything that came is on the disk."""
-        self._closed = True
+    async def settled(self) -> None:
+        """Wait until everything that came is on the disk, or could not be brought there."""
         if self._saving:
             await asyncio.wait([self._saving])
+
+    async def close(self) -> None:
+        """Take no more frames, and wait until everything that came is on the disk."""
+        await self.settled()
+        self._closed = True
         for file in filter(None, (self._segment, self._conversation)):
             file.close()

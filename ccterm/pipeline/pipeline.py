@@ -170,14 +170,16 @@ class Pipeline:
         """Keep what reached the host of a run whose boxes went with its daemon: its commit, else its last checkpoint. No engine is asked."""
         checkpoint = self._state.checkpoint(recorder.run.id)
         try:
-            if Delivered.of(recorder.run) is None:
+            if Delivered.of(recorder.run) is None and recorder.run.salvage is None:
                 context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
                 await keep_collected(context, recorder, self._state) or await keep_checkpoint(context, recorder, self._state)
         except Exception:
             if checkpoint.exists():
                 recorder.emit([BoxesKept(directory=str(checkpoint))])
             raise
-        await asyncio.to_thread(forget, checkpoint)
+        await recorder.save()
+        if recorder.fault is None:
+            await asyncio.to_thread(forget, checkpoint)
 
     async def _commit(self, recorder: Recorder, boxes: Boxes, left: Mapping[str, Artifact]) -> None:
         """Commit and keep what is left of a run, then remove its boxes. Raises StepError and OSError; the boxes stay then."""

@@ -232,6 +232,19 @@ def test_one_that_did_not_reach_the_host_is_made_up_for_by_the_next(checkpoints:
     assert checkpoints.make() == []
 
 
+def test_after_an_update_that_broke_off_the_copy_is_made_anew(checkpoints: Checkpoints) -> None:
+    write(checkpoints.box.tree, "first.txt")
+    (checkpoints.box.tree / "link").symlink_to("first.txt")
+    checkpoints.make()
+    place = checkpoints.box.directory / "private"
+    (place / "sizes").write_bytes(b"")
+    (place / "tree" / "junk").mkdir()
+    write(checkpoints.box.tree, "junk")
+    checkpoints.make()
+    assert checkpoints.files().keys() >= {"first.txt", "link", "junk"}
+    assert checkpoints.make() == []
+
+
 def test_new_lines_of_the_conversation_go_out_whole(checkpoints: Checkpoints) -> None:
     home = checkpoints.box.directory / "home"
     home.mkdir()

@@ -13,7 +13,7 @@ import pytest
 from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError
-from ccterm.models import Changes, ExecutionMode, State
+from ccterm.models import Changes, ExecutionMode, Mode, State
 from ccterm.render import run_facts
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
@@ -21,7 +21,7 @@ from tests.e2e.arranged import configure, forms, found_below
 from tests.servers.git_http import GitServer
 from tests.support.core import Action, draft, script, start
 from tests.support.fake_engine import make_base
-from tests.support.git import files_at, git, make_remote
+from tests.support.git import files_at, git, make_remote, make_repository
 from tests.support.waiting import wait_until
 
 TOKEN = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
@@ -173,6 +173,21 @@ async def test_checkpoints_hold_what_is_new_since_the_last_one_and_their_bundle_
         held = files_at(tmp_path / "copy", await service.fetch(run.id, tmp_path / "copy"))
     assert held == AFTERWARDS | {f"{n}.txt": f"{n}\n".encode() * 1000 for n in range(4)}
     assert git(tmp_path / "copy", "fsck", "--strict", "--no-dangling") == ""
+
+
+@pytest.mark.slow
+async def test_the_checkpoint_of_a_testing_run_is_applied(boxed: Boxed, tmp_path: Path) -> None:
+    copy = make_repository(tmp_path / "copy", {"README.md": "hello\n", "src/a.py": "a = 1\n", "gone.txt": "x\n", "run.sh": "true\n"})
+    daemon = start("run", script(*WORK), "--repo", str(copy), "--mode", "dagger", "--agent", "scripted", "--hold")
+    try:
+        await asyncio.to_thread(wait_until, boxed.checkpoints)
+    finally:
+        killed(daemon)
+    async with AgentService.open(boxed.state) as service:
+        [run] = await service.runs()
+        assert (run.cause, run.task.mode) == ("lost", Mode.TESTING)
+        await service.apply(run.id)
+    assert ((copy / "new.txt").read_text(), (copy / "src/a.py").read_text(), (copy / "gone.txt").exists()) == ("new\n", "a = 2\n", False)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from ccterm.box.checkpoint.changed import Record
+from ccterm.box.commit.walk import MOST
 from ccterm.git.tree import Base
 
 
@@ -19,8 +20,11 @@ class Staging:
         self.unchanged = os.path.join(place, "unchanged")
         """Lists the base's paths that the copy lacks because they were not changed."""
         self._seen, self._sizes, self._budget = os.path.join(place, "seen"), os.path.join(place, "sizes"), budget
-        os.makedirs(self.tree, mode=0o700, exist_ok=True)
         known = json.loads(_read(self._sizes) or b"{}")
+        if not known:  # nothing yet, or an update that broke off: nobody knows what the copy holds
+            shutil.rmtree(self.tree, ignore_errors=True)
+            _write(self._seen, b"")
+            os.mkdir(self.tree, 0o700)
         self.left_out = {path.encode("latin-1") for path in known.get("left_out", [])}
         """Paths that it did not take because they are too large or cannot be read."""
         self._staged: dict[bytes, int] = {path.encode("latin-1"): size for path, size in known.get("staged", {}).items()}
@@ -40,12 +44,15 @@ class Staging:
         """Bring the copy up to date with an answer; return whether that changed anything. Raises ValueError, OSError."""
         present: set[bytes] = set()
         changed, seen = False, b""
+        _write(self._sizes, b"")
         for record in self._records(source):
             if record.kind == "end":
                 seen = record.content
                 break
             _require_plain(record.path)
             present.add(record.path)
+            if len(present) > MOST:
+                raise ValueError("the agent's tree holds too many paths")
             if record.kind != "same":
                 self.left_out.discard(record.path)
             if record.kind in ("file", "link"):
@@ -62,8 +69,8 @@ class Staging:
         changed |= unchanged != _read(self.unchanged)
         _write(self.unchanged, unchanged)
         staged = {path.decode("latin-1"): size for path, size in self._staged.items()}
+        _write(self._seen, seen)
         _write(self._sizes, json.dumps({"staged": staged, "left_out": [path.decode("latin-1") for path in self.left_out]}).encode())
-        _write(self._seen, seen)  # last: what it names is in the copy
         return changed
 
     def _records(self, source: IO[bytes]) -> Iterator[Record]:
