@@ -15,6 +15,7 @@ from ccterm.executors.temporary import temporary
 from ccterm.git.git import Git, GitError, init
 from ccterm.models import ExecutionMode, Run, RunId, State
 
+_SUBMODULE = '[submodule "vendor/theme"]\n\tpath = vendor/theme\n\turl = ../theme.git\n'
 _FILES = {
     "README.md": "# Shop\n\nA small shop, made for a demonstration.\n",
     "shop/__init__.py": '"""A small shop."""\n',
@@ -74,9 +75,9 @@ def demo(*, as_json: bool) -> ExitCode:
 
 @contextmanager
 def sample_repository(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
-    """Create a bare repository with one commit of these files."""
+    """Create a bare repository with these files, and with what real ones have: tags, a default branch that was renamed, a submodule."""
     remote, tree = place / "shop.git", place / "tree"
-    for name, text in files.items():
+    for name, text in {**files, ".gitmodules": _SUBMODULE}.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text, "utf-8")
     author = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _AUTHOR.items()}
@@ -85,6 +86,11 @@ def sample_repository(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
         git = Git(str(remote), work_tree=str(tree), env=author)
         git.run("add", "--all")
         git.run("commit", "--quiet", "-m", "A small shop")
+        git.run("tag", "v0.9")
+        git.run("update-index", "--add", "--cacheinfo", f"160000,{git.text('rev-parse', 'HEAD')},vendor/theme")
+        git.run("commit", "--quiet", "-m", "Add the theme as a submodule")
+        git.run("tag", "-a", "-m", "The first one", "v1.0")
+        git.run("branch", "-m", "trunk")
     except FileNotFoundError as error:
         raise PreflightError("git is not installed", "install git, then try again") from error
     except GitError as error:

@@ -106,26 +106,32 @@ class GitBox:
 _templates: dict[Path, GitBox] = {}
 
 
-def checked_out(directory: Path, files: Mapping[str, support.FileBody]) -> GitBox:
-    """Return a checked-out box in a test's directory, on a remote beside it with one commit of `files`.
+def checked_out(directory: Path, files: Mapping[str, support.FileBody], *, grown: bool = False) -> GitBox:
+    """Return a checked-out box in a test's directory, on a remote beside it with one commit of `files`. grown: see support.grow.
 
     Each content is checked out once and then copied, as executors copy it from box to box.
     """
-    key = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr((sorted(files.items()), grown)).encode()).hexdigest()[:12]
     template = directory.parent / f"checked-out-{key}"
     if template not in _templates:
-        _templates[template] = GitBox(template / "box", support.make_remote(template / "remote.git", files)).start()
+        remote = support.make_remote(template / "remote.git", files)
+        _templates[template] = GitBox(template / "box", support.grow(remote) if grown else remote).start()
     shutil.copytree(template, directory, symlinks=True, dirs_exist_ok=True)
     box = GitBox(directory / "box", directory / "remote.git")
     box.base, box.tip = _templates[template].base, _templates[template].tip
     return box
 
 
-def box_on(directory: Path, prepare: Callable[[Path], object] | None = None, files: Mapping[str, str] | None = None) -> GitBox:
-    """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `prepare` writes into its working copy."""
+def box_on(
+    directory: Path, prepare: Callable[[Path], object] | None = None, files: Mapping[str, str] | None = None, *, grown: bool = False
+) -> GitBox:
+    """Return a checked-out box on a repository that holds README.md, src/main.py, `files`, and what `prepare` writes into its working copy.
+
+    grown: see support.grow; not with `prepare`.
+    """
     files = {"README.md": "# Example\n", "src/main.py": "print(1)\n", **(files or {})}
     if prepare is None:
-        return checked_out(directory, files)
+        return checked_out(directory, files, grown=grown)
     source = support.make_repository(directory / "source", files)
     prepare(source)
     support.commit_files(source, {})

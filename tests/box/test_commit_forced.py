@@ -12,7 +12,7 @@ from tests.support import git as support
 @pytest.fixture
 def box(tmp_path: Path) -> GitBox:
     """Return a box whose repository ignores dist/ and *.lock."""
-    return box_on(tmp_path, files={".gitignore": "dist/\n*.lock\n"})
+    return box_on(tmp_path, files={".gitignore": "dist/\n*.lock\n"}, grown=True)
 
 
 def commit(tree: Path) -> None:
@@ -26,7 +26,7 @@ def test_ignored_files_that_the_agent_added_are_taken(box: GitBox, then: Callabl
     then(box.tree)
     write(box.tree, "dist/app.js", "newer\n")
     files = box.committed_files()
-    assert files.keys() == {".gitignore", "README.md", "src/main.py", "dist/app.js", "deps.lock"}
+    assert files.keys() == {".gitignore", ".gitmodules", "README.md", "src/main.py", "dist/app.js", "deps.lock"}
     assert files["dist/app.js"] == b"newer\n"
 
 

@@ -23,7 +23,7 @@ ln -s tool link
 
 @pytest.fixture
 def box(tmp_path: Path) -> GitBox:
-    return box_on(tmp_path, files={LOCK: "v1\n", "old.txt": "old\n", "tool": "#!/bin/sh\n", ".gitignore": "dist/\n*.pyc\n"})
+    return box_on(tmp_path, files={LOCK: "v1\n", "old.txt": "old\n", "tool": "#!/bin/sh\n", ".gitignore": "dist/\n*.pyc\n"}, grown=True)
 
 
 def set_up(box: GitBox, command: str = SETUP) -> None:

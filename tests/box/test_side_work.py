@@ -16,7 +16,7 @@ IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@example.invalid")
 @pytest.fixture
 def box(tmp_path: Path) -> GitBox:
     """Return a box with a checked-out tree."""
-    return box_on(tmp_path)
+    return box_on(tmp_path, grown=True)
 
 
 def commit(tree: Path, name: str, content: str = "precious\n") -> str:
@@ -52,7 +52,7 @@ def test_commits_on_another_branch_are_kept_beside_the_commit(tmp_path: Path, bo
     on_a_branch(box.tree, "my-fix", "one.txt", "two.txt")
     write(box.tree, "tree.txt")
     report = box.commit()
-    assert support.files_at(box.clean, report["commit"]).keys() == {"README.md", "src/main.py", "tree.txt"}
+    assert support.files_at(box.clean, report["commit"]).keys() == {".gitmodules", "README.md", "src/main.py", "tree.txt"}
     assert (kept(report), report["unread"]) == ([("heads/my-fix", 2, False)], [])
     assert support.files_at(fetched(box, tmp_path), "refs/side/heads/my-fix").keys() >= {"one.txt", "two.txt"}
 
@@ -100,7 +100,7 @@ def test_each_stash_is_kept_with_its_untracked_files(tmp_path: Path, box: GitBox
 
 @pytest.mark.parametrize("rules", ["", ".claude/worktrees/\n"], ids=["not ignored", "ignored"])
 def test_a_worktree_in_the_tree_is_left_out_and_kept(tmp_path: Path, rules: str) -> None:
-    box = box_on(tmp_path, files={".gitignore": rules, ".claude/settings.json": "{}\n"})
+    box = box_on(tmp_path, files={".gitignore": rules, ".claude/settings.json": "{}\n"}, grown=True)
     worktree = box.tree / ".claude/worktrees/agent-1"
     support.git(box.tree, "worktree", "add", "--quiet", str(worktree), "-b", "side")
     commit(worktree, "done.txt")
@@ -110,7 +110,7 @@ def test_a_worktree_in_the_tree_is_left_out_and_kept(tmp_path: Path, rules: str)
     report = box.commit()
     assert report["refusals"] == []
     assert support.files_at(box.clean, report["commit"]).keys() == {
-        *(".gitignore", ".claude/settings.json", "README.md", "src/main.py", "beside.txt")
+        *(".gitignore", ".gitmodules", ".claude/settings.json", "README.md", "src/main.py", "beside.txt")
     }
     assert kept(report) == [("heads/side", 1, False), ("worktrees/agent-1/changes", 0, True)]
     assert report["notes"] == [".claude/worktrees/agent-1 is a worktree of the agent's own and is left out of the commit"]

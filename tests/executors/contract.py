@@ -21,7 +21,7 @@ from ccterm.pipeline.step_specs import checkout_snapshot
 from ccterm.state_dir import StateDir
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.take import take
-from tests.support.git import make_repository, write_files
+from tests.support.git import git, grow, make_remote, write_files
 from tests.support.waiting import until
 
 TREE = "work"
@@ -299,7 +299,9 @@ class ExecutorContract:
         assert _failed(results) == []
 
     async def test_a_snapshot_of_a_working_copy_becomes_the_tree(self, boxes: Boxes, tmp_path: Path) -> None:
-        copy = make_repository(tmp_path / "copy", {"README.md": "hello\n", ".gitattributes": "* text eol=crlf\n", ".gitignore": ".env\n"})
+        files = {"README.md": "hello\n", ".gitattributes": "* text eol=crlf\n", ".gitignore": ".env\n"}
+        git(tmp_path, "clone", "--quiet", str(grow(make_remote(tmp_path / "remote.git", files))), "copy")
+        copy = tmp_path / "copy"
         write_files(copy, {"README.md": "edited\r\nmixed\n", "untracked": "new\n", ".env": "A=1\n"})
         state = StateDir(tmp_path / "state").prepare()
         taken = take(find_repository(str(copy), os.environ, tmp_path), state, tmp_path / "taken", env=os.environ, include=[".env"])
@@ -309,14 +311,16 @@ class ExecutorContract:
         assert result.report is not None
         assert result.report["ok"], result.report
         await boxes.collect(result.outputs[TREE], tmp_path / "out")
-        found = {name: content for name, (_, content) in snapshot(tmp_path / "out").items() if name.split(b"/")[0] != b".git"}
-        assert found == {
-            b"README.md": b"edited\r\nmixed\n",
-            b"untracked": b"new\n",
-            b".env": b"A=1\n",
-            b".gitignore": b".env\n",
-            b".gitattributes": b"* text eol=crlf\n",
-        }
+        found, expected = (
+            {name: content for name, (_, content) in snapshot(each).items() if name.split(b"/")[0] != b".git"}
+            for each in (tmp_path / "out", copy)
+        )
+        assert found == expected
+        assert found.items() >= {b"README.md": b"edited\r\nmixed\n", b"untracked": b"new\n", b".env": b"A=1\n", b"library": b""}.items()
+        tree = tmp_path / "out"
+        assert git(tree, "tag", "--list").split() == ["v0.9", "v1.0"]
+        assert git(tree, "cat-file", "-t", "v1.0") == "tag"
+        assert (git(tree, "branch", "--show-current"), git(tree, "status", "--porcelain")) == (taken.branch, "")
 
 
 def _failed(results: Iterable[object]) -> list[object]:

@@ -98,6 +98,22 @@ def add_submodule(remote: Path, path: str, commit: str, url: str) -> None:
     git(remote, "update-ref", "refs/heads/main", sha)
 
 
+TRUNK, LIBRARY = "trunk", "library"
+"""The default branch of a grown repository, and its submodule."""
+
+
+def grow(remote: Path) -> Path:
+    """Give a bare repository what real ones have: tags of both kinds, packed, a default branch that was renamed, and a submodule."""
+    library = make_remote(remote.with_name(f"{remote.stem}-library.git"), {"lib.c": "int one;\n"})
+    add_submodule(remote, LIBRARY, str(tip(library, "main")), f"../{library.name}")
+    git(remote, "tag", "v0.9", "main^")
+    git(remote, "tag", "--annotate", "--message", "The first one", "v1.0", "main")
+    git(remote, "branch", "--quiet", "--move", "main", TRUNK)
+    git(remote, "symbolic-ref", "HEAD", f"refs/heads/{TRUNK}")
+    git(remote, "pack-refs", "--all")
+    return remote
+
+
 def _import(remote: Path, files: Mapping[str, FileBody], branch: str, message: str, *, parent: str | None) -> str:
     """Make a commit of any number of files in one git process."""
     words = [b"commit refs/heads/%s" % branch.encode(), b"mark :1", f"committer {AUTHOR} <{EMAIL}> now".encode(), _data(message)]
