@@ -121,6 +121,10 @@ AGENT_REASONS = {
 }
 
 CHECKOUT_REASONS = {
+    "no_push": Advice(
+        "The remote would refuse the push, so no agent was started",
+        "gh auth status; provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm retry {run}",
+    ),
     "snapshot": Advice("The snapshot of the working copy could not be taken", "fix what it names, then ccterm retry {run}"),
 }
 
@@ -251,6 +255,13 @@ _EXIT = {
 }
 
 
+_EXIT_BY_REASON = {
+    (Cause.CHECKOUT, "no_push"): ExitCode.PREFLIGHT,
+    (Cause.CHECKOUT, "auth"): ExitCode.PREFLIGHT,
+    (Cause.CHECKOUT, "credentials"): ExitCode.PREFLIGHT,
+}
+"""What a run lacked before an agent could start."""
+
 AWAITS_APPLY = "awaits_apply"
 """Reason of a testing run that succeeded and whose changes await the user's approval."""
 
@@ -273,6 +284,6 @@ def advice(cause: Cause, reason: str = "") -> Advice:
     return _FINER.get(cause, {}).get(reason, ADVICE[cause])
 
 
-def exit_code(cause: Cause) -> ExitCode:
-    """Return the exit code of a run that failed with this cause."""
-    return _EXIT.get(cause, ExitCode.FAILED)
+def exit_code(cause: Cause, reason: str = "") -> ExitCode:
+    """Return the exit code of a run that failed with this cause, for this reason."""
+    return _EXIT_BY_REASON.get((cause, reason)) or _EXIT.get(cause, ExitCode.FAILED)

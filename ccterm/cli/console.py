@@ -168,7 +168,7 @@ def _shared_code(runs: Sequence[Run]) -> ExitCode:
 def _code(run: Run) -> ExitCode:
     if run.state is State.CANCELLED:
         return ExitCode.CANCELLED
-    return exit_code(run.cause) if run.cause else ExitCode.OK
+    return exit_code(run.cause, run.reason) if run.cause else ExitCode.OK
 
 
 @asynccontextmanager

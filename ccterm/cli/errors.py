@@ -67,7 +67,7 @@ def code_of(error: CctermError) -> ExitCode:
             return ExitCode.USAGE
         case PreflightError() | StateError():
             return ExitCode.PREFLIGHT
-        case StepError(cause=cause):
-            return causes.exit_code(cause)
+        case StepError(cause=cause, reason=reason):
+            return causes.exit_code(cause, reason)
         case _:
             return ExitCode.FAILED

@@ -68,6 +68,11 @@ class Remote:
         """The git command that lists all refs; a symbolic one comes first with "ref: NAME" in place of an object name."""
         return ("ls-remote", "--symref", "--", self.url)
 
+    @property
+    def rehearsal(self) -> Sequence[str]:
+        """The git command that asks the remote for what it would push to, and pushes nothing; for a repository without branches."""
+        return ("push", "--dry-run", "--quiet", "--no-verify", "--", self.url, "refs/heads/*:refs/heads/*")
+
     def refs(self, *patterns: str) -> Iterator[Ref]:
         """Ask the remote for the refs that match. Raises GitError."""
         return parse_refs(self.git().run("ls-remote", "--", self.url, *patterns, timeout=LISTING_SECONDS))

@@ -59,7 +59,7 @@ class BranchTarget:
 
     async def check_out(self) -> Checkout:
         """Resolve the branch and check out its tip or, for a new branch, its base."""
-        found = await self._resolve(self._recorder.run.created)
+        found = await self._resolve(self._recorder.run.created, to_push=True)
         if self._task.base_given and found.tip:
             fix = "leave out --base, or choose another branch"
             raise StepError(Cause.CHECKOUT, f"{self._task.branch} already exists and is continued from its tip", fix, reason="base")
@@ -84,11 +84,11 @@ class BranchTarget:
         checkout, _ = await self._fetch(found, run.base_sha)
         await self._push(checkout.clean, run.commit, salvage)
 
-    async def _resolve(self, started: datetime) -> ResolveResult:
-        """Ask the remote, on the host where it can. started: what it held before does not count."""
+    async def _resolve(self, started: datetime, *, to_push: bool = False) -> ResolveResult:
+        """Ask the remote, on the host where it can. started: what it held before does not count. to_push: refuse what it would refuse."""
         task, remote = self._task, self._remote
         assert task.branch is not None
-        on_host = partial(remote.listings.start, remote, task.branch, task.base, started=started)
+        on_host = partial(remote.listings.start, remote, task.branch, task.base, started=started, to_push=to_push)
         found = await self._steps.report(step_specs.resolve(task, remote), ResolveResult, on_host=on_host)
         self._tip = found.tip
         if self._task.branch == found.default_branch and found.tip is not None and not self._task.allow_default_branch:

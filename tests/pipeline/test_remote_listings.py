@@ -63,6 +63,34 @@ async def test_runs_that_were_waiting_share_one_listing(server: GitServer, tmp_p
     assert asked(server) == 1
 
 
+async def test_runs_that_were_waiting_share_one_rehearsal_of_the_push(server: GitServer) -> None:
+    listings, access, started = RemoteListings(), access_to(server.url("remote.git")), now()
+    reports = await asyncio.gather(*(listings.start(access, BRANCH, None, started=started, to_push=True) for _ in range(8)))
+    assert all(report and report["ok"] for report in reports)
+    assert [request.kind for request in server.requests].count(Kind.DISCOVER_PUSH) == 1
+    assert Kind.PUSH not in {request.kind for request in server.requests}
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+async def test_a_remote_that_would_take_no_push_is_no_start(server: GitServer, code: int) -> None:
+    server.fail(Kind.DISCOVER_PUSH, Status(code))
+    for access in (access_to(server.url("remote.git")), access_to(server.url("remote.git"), elsewhere=True)):
+        report = await RemoteListings().start(access, BRANCH, None, started=now(), to_push=True)
+        assert report is not None
+        assert (report["ok"], report["reason"]) == (False, "no_push")
+
+
+async def test_a_remote_that_does_not_tell_whether_it_would_take_a_push_is_taken_to(server: GitServer) -> None:
+    gate = Gate()
+    for fault in (Status(500), Hang(gate)):
+        server.heal()
+        server.fail(Kind.DISCOVER_PUSH, fault)
+        report = await RemoteListings(seconds=0.5).start(access_to(server.url("remote.git")), BRANCH, None, started=now(), to_push=True)
+        assert report is not None
+        assert report["ok"]
+    gate.open()
+
+
 async def test_a_run_sees_what_was_pushed_before_it_was_started(server: GitServer, tmp_path: Path) -> None:
     listings, access = RemoteListings(), access_to(server.url("remote.git"))
     await base(listings, access, now())
