@@ -125,6 +125,7 @@ CHECKOUT_REASONS = {
         "The remote would refuse the push, so no agent was started",
         "gh auth status; provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm retry {run}",
     ),
+    "logins": Advice("The working copy holds logins that git does not ignore", "do what it names, then ccterm retry {run}"),
     "snapshot": Advice("The snapshot of the working copy could not be taken", "fix what it names, then ccterm retry {run}"),
 }
 
@@ -259,8 +260,9 @@ _EXIT_BY_REASON = {
     (Cause.CHECKOUT, "no_push"): ExitCode.PREFLIGHT,
     (Cause.CHECKOUT, "auth"): ExitCode.PREFLIGHT,
     (Cause.CHECKOUT, "credentials"): ExitCode.PREFLIGHT,
+    (Cause.CHECKOUT, "logins"): ExitCode.USAGE,
 }
-"""What a run lacked before an agent could start."""
+"""What kept an agent from starting."""
 
 AWAITS_APPLY = "awaits_apply"
 """Reason of a testing run that succeeded and whose changes await the user's approval."""

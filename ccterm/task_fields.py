@@ -102,6 +102,8 @@ FIELDS = {
         "Let up to N lines be removed", default="500, or a quarter", flags=("--allow-lines",), kind="count", metavar="N"
     ),
     "allow_files": TaskField("Let up to N files be changed", default="1000", flags=("--allow-files",), kind="count", metavar="N"),
-    "allow_path": TaskField("Let this protected path be changed; repeatable", flags=("--allow-path",), kind="texts", metavar="GLOB"),
+    "allow_path": TaskField(
+        "Let this protected path be changed, or this login be seen; repeatable", flags=("--allow-path",), kind="texts", metavar="GLOB"
+    ),
 }
 """Name of the field in `Draft` and in batch files -> its description, in reading order."""

@@ -9,6 +9,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.models import RunId, Task
 from ccterm.policy.facts import ignored_paths
+from ccterm.policy.protected import allowed
 from ccterm.state_dir import StateDir
 from ccterm.workspace import git_dir_watch
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
@@ -45,7 +46,15 @@ class WorkingCopy:
     def take(self) -> Snapshot:
         """Take the snapshot, and remember the state of the git directory."""
         self._digests = git_dir_watch.digests(self._repository)
-        return take(self._repository, self.state, self.snapshot, env=self.environ, include=self.task.include, max_file=self.max_file)
+        return take(
+            self._repository,
+            self.state,
+            self.snapshot,
+            env=self.environ,
+            include=self.task.include,
+            max_file=self.max_file,
+            allowed=lambda path: allowed(path, self.task.allow.paths),
+        )
 
     def touched(self) -> Sequence[str]:
         """Return what changed in the git directory since, what can make git run something first."""

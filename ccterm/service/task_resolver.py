@@ -14,6 +14,7 @@ from ccterm.executors.local.environment import left_out
 from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
+from ccterm.workspace.logins import require_not_home
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
 
@@ -57,6 +58,7 @@ class TaskResolver:
             raise UsageError("without a branch a run starts from the working copy as it is", "leave out --base, or give --branch")
         copy = find_repository(draft.repo or ".", self._environ, starting_directory())
         copy.require_rest()
+        require_not_home(copy.root, self._environ, draft.allow_path or ())
         self._refuse_execution_mode(execution_mode, None, draft.agent or self._settings.agent)
         repo, project = self._settings.for_repo(copy.key), self._project(copy.root)
         when = "once you approve them" if not draft.yes else "unless a rule refuses them"

@@ -15,7 +15,7 @@ from ccterm.models import Task
 from ccterm.service.task_resolver import TaskResolver
 from ccterm.settings import Settings, Trust, digest_of, trust_path
 from tests.conftest import MakeRemote
-from tests.support.git import git
+from tests.support.git import git, make_repository
 
 CONTENT = b"- prompt: x\n"
 IN_CONTAINERS = {"repo": "https://example.invalid/o/r", "execution_mode": "dagger"}
@@ -91,3 +91,18 @@ def test_in_containers_they_act_where_the_settings_say_so(resolving: Resolving) 
     assert resolving.resolve(IN_CONTAINERS).obeyed_settings == ""
     resolving.settings = Settings.model_validate({"repo": {"example.invalid/o/r": {"claude_settings": True}}})
     assert resolving.resolve(IN_CONTAINERS).obeyed_settings == "*"
+
+
+def test_the_home_directory_is_no_working_copy_for_an_agent_unless_it_is_allowed(
+    resolving: Resolving, isolation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = make_repository(isolation / "above", {"a": "1"})
+    home = make_repository(above / "me", {".bashrc": "x"})
+    monkeypatch.setenv("HOME", str(home))
+    for root in (above, home):
+        with pytest.raises(UsageError, match="your home directory") as caught:
+            resolving.resolve({"repo": str(root), "branch": None})
+        assert f"--allow-path {root} " in caught.value.fix
+        assert resolving.resolve({"repo": str(root), "branch": None, "allow_path": (str(root),)}).repo == str(root)
+    inside = make_repository(home / "work", {"a": "1"})
+    assert resolving.resolve({"repo": str(inside), "branch": None}).repo == str(inside)

@@ -1,6 +1,7 @@
 """A snapshot holds the working copy to the byte, reads only what changed, and explains in one sentence what it cannot include."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -36,12 +37,11 @@ def state(tmp_path: Path) -> StateDir:
 @pytest.fixture
 def snapshot(tmp_path: Path, copy: Path, state: StateDir) -> Take:
     """Take a snapshot of the working copy, each into a directory of its own."""
-    taken: list[Snapshot] = []
+    numbers = itertools.count()
 
     def snap(**fields: object) -> Snapshot:
         found = find_repository(str(copy), os.environ, tmp_path)
-        taken.append(take(found, state, tmp_path / f"snapshot-{len(taken)}", env=os.environ, **fields))  # type: ignore[arg-type]  # given by name
-        return taken[-1]
+        return take(found, state, tmp_path / f"snapshot-{next(numbers)}", env=os.environ, **fields)  # type: ignore[arg-type]  # given by name
 
     return snap
 
@@ -358,3 +358,50 @@ def test_a_large_file_that_git_tracks_has_a_remedy_that_works(snapshot: Take, co
     with pytest.raises(StepError) as refused:
         snapshot(max_file=1000)
     assert refused.value.fix == "raise policy.max_file_mb to 1"
+
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".ssh/id_ed25519", "x"),
+        (".ssh/work", KEY),
+        (".claude/.credentials.json", "{}"),
+        (".netrc", "machine x"),
+        (".config/gh/hosts.yml", "x"),
+        (".git-credentials", "x"),
+        (".aws/credentials", "x"),
+        ("deploy/server.key", KEY),
+        (".npmrc", "//registry.npmjs.org/:_authToken=x\n"),
+    ],
+)
+def test_a_login_that_git_does_not_ignore_is_refused_unless_it_is_tracked_ignored_or_allowed(
+    snapshot: Take, copy: Path, path: str, text: str
+) -> None:
+    file = copy / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    with pytest.raises(StepError, match="logins or private keys that git does not ignore") as caught:
+        snapshot()
+    assert path in caught.value.message
+    assert f"--allow-path {path}" in caught.value.fix
+    taken = snapshot(allowed=lambda name: name == path)
+    assert path in files_at(taken.clean, taken.base)
+    commit_files(copy, {".gitignore": f"/{path}\n"})
+    taken = snapshot()
+    assert path not in files_at(taken.clean, taken.base)
+    git(copy, "add", "-f", path)
+    taken = snapshot()
+    assert path in files_at(taken.clean, taken.base)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [("ca.pem", "-----BEGIN CERTIFICATE-----\n"), (".npmrc", "fund=false\n"), (".ssh/config", "Host x\n")]
+)
+def test_a_file_without_a_key_in_it_comes_along(snapshot: Take, copy: Path, path: str, text: str) -> None:
+    (copy / path).parent.mkdir(exist_ok=True)
+    (copy / path).write_text(text)
+    taken = snapshot()
+    assert path in files_at(taken.clean, taken.base)

@@ -5,7 +5,7 @@ T0's blobs are the raw bytes, whatever .gitattributes say. So the repository tur
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK, TreeEntry, read_tree
 from ccterm.state_dir import StateDir, private_directory
+from ccterm.workspace.logins import refuse_logins
 from ccterm.workspace.repository import Repository, excludes, working_copy_lock
 from ccterm.workspace.snapshot.history import History
 from ccterm.workspace.snapshot.listing import Listing, list_included, list_paths
@@ -54,13 +55,23 @@ class Snapshot:
 
 
 def take(
-    repository: Repository, state: StateDir, to: Path, *, env: Mapping[str, str], include: Sequence[str] = (), max_file: int = 50 << 20
+    repository: Repository,
+    state: StateDir,
+    to: Path,
+    *,
+    env: Mapping[str, str],
+    include: Sequence[str] = (),
+    max_file: int = 50 << 20,
+    allowed: Callable[[str], bool] = lambda _: False,
 ) -> Snapshot:
-    """Take a snapshot into the directory `to`, which must not exist yet. Raises StepError(checkout) with one sentence, and UsageError."""
+    """Take a snapshot into the directory `to`, which must not exist yet. allowed: whether a file may come along although it holds a login.
+
+    Raises StepError(checkout) with one sentence, and UsageError.
+    """
     with working_copy_lock(state, repository.root):
         repository.require_rest()
         try:
-            return _Taking(repository, state, private_directory(to), env, max_file).run(include)
+            return _Taking(repository, state, private_directory(to), env, max_file, allowed).run(include)
         except GitError as error:
             raise snapshot_error(f"the snapshot of {repository.root} failed: {error.detail}", "git fsck in it may say more") from error
         except OSError as error:
@@ -77,6 +88,7 @@ class _Taking:
     to: Path
     env: Mapping[str, str]
     max_file: int
+    allowed: Callable[[str], bool]
     notes: list[str] = field(default_factory=list)
 
     def run(self, include: Sequence[str]) -> Snapshot:
@@ -93,6 +105,7 @@ class _Taking:
             listing, committed = asked.result(), answer.result() if answer else {}
         listing.leave_out(self.repository.root, self.state.path)
         with Root(self.repository.root) as root:
+            refuse_logins(root, listing.fresh, self.allowed)
             have = frozenset(entry.sha for entry in committed.values()) if answer else frozenset(row.git for row in known.rows.values())
             reading = Reading(root, git, known.rows, self.max_file, head)
             rows = reading.read(listing.paths, have, listing.fresh)
