@@ -273,7 +273,7 @@ def test_an_invalid_flag_is_named() -> None:
         ('[repo."h/r"]\nbase = "--all"', "the base"),
         ('[repo."h/r"]\nimage = "a"\ndockerfile = "b"', "both image and dockerfile"),
         ('[host."h/x"]\nkind = "gitlab"', "is not the name of a host"),
-        ('[host."h"]\nkind = "svn"', "it should be 'github', 'gitlab', 'gitea' or 'generic'"),
+        ('[host."h"]\nkind = "svn"', "it should be 'github', 'gitlab', 'gitea', 'bitbucket', 'azure' or 'generic'"),
         ("[env]\n'A-B' = '1'", "is not a valid name for an environment variable"),
         ("[env]\nHOME = '/x'", "the box sets itself"),
         ("[env]\nGIT_SSH_COMMAND = 'id'", "the box sets itself"),

@@ -1,24 +1,33 @@
-"""The token for a git host: each host gets its own and no other, as an HTTP header that only resolve, checkout and push see."""
+"""The token for a git host: each host gets its own and no other, as an HTTP header that only resolve, checkout and push see.
+
+Sources, best first: [host] of the settings; for github.com the environment; the GitHub CLI, for its hosts; git's own credential helper.
+"""
 
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
 from ccterm.credentials.sources import COMMAND_SECONDS, one_line, resolve_source, run_quietly
 from ccterm.credentials.ssh import ssh_access
 from ccterm.errors import SettingsError
+from ccterm.git.git import Git, GitError
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import HostSettings, Settings
 
 _GITHUB = "github.com"
-_KINDS = {_GITHUB: "github", "gitlab.com": "gitlab", "codeberg.org": "gitea"}
-_USERS = {"gitlab": "oauth2"}
+_KINDS = {_GITHUB: "github", "gitlab.com": "gitlab", "codeberg.org": "gitea", "bitbucket.org": "bitbucket", "dev.azure.com": "azure"}
+_USERS = {"gitlab": "oauth2", "bitbucket": "x-token-auth", "azure": "pat"}
+"""Kind of host -> the user name that goes with a token; the others take any."""
 _GITHUB_NAMES = ("GH_TOKEN", "GITHUB_TOKEN")
 _GH_OVERRIDES = (*_GITHUB_NAMES, "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_HOST")
 """If these were set, gh would return them for hosts that they are not meant for."""
+_NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GCM_INTERACTIVE": "never", "GCM_MODAL_PROMPT": "0"}
+"""A credential helper answers from what it has, or not at all."""
+_GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_CEILING_DIRECTORIES")
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,17 @@ def git_credential(remote: RemoteAddress, settings: Settings, env: Mapping[str, 
         return None
     port, host = _host_settings(remote, settings)
     target = remote.https(port)
-    kind = host.kind or _KINDS.get(target.host_key, "generic")
+    kind = kind_of(target, host)
     for source, token in _tokens(target, kind, host, env):
         user = host.user or _USERS.get(kind, "x-access-token")
         return GitCredential(target, user, one_line(token, f"what {source} gives for {target.host_key}"), source)
-    return None
+    return _from_helper(remote, host, env) if remote.kind in ("https", "http") else None
+
+
+def kind_of(remote: RemoteAddress, host: HostSettings) -> str:
+    """Return the kind of a host: as the settings say, or as its name does."""
+    known = _KINDS.get(remote.host_key) or ("azure" if remote.host.endswith(".visualstudio.com") else None)
+    return host.kind or known or "generic"
 
 
 def authority(remote: RemoteAddress, settings: Settings) -> str | None:
@@ -134,3 +149,28 @@ def _gh(host: str, env: Mapping[str, str]) -> SecretStr | None:
     except SettingsError:
         return None  # not installed or not logged in is not an error
     return SecretStr(out.decode("ascii", "replace")) if out.strip() else None
+
+
+def _from_helper(remote: RemoteAddress, host: HostSettings, env: Mapping[str, str]) -> GitCredential | None:
+    """Return what git's own credential helper has for a remote, or None; it is asked on this machine and may ask nobody."""
+    asked = {
+        "protocol": remote.kind,
+        "host": remote.host_key,
+        "path": unquote(remote.path).lstrip("/"),
+        **({"username": host.user} if host.user else {}),
+    }
+    question = "".join(f"{name}={value}\n" for name, value in asked.items()).encode() + b"\n"
+    clean = {name: value for name, value in env.items() if name not in _GIT_PLACES} | _NO_QUESTIONS
+    try:
+        git = Git.of_user("/", clean)
+        out = git.run("-c", "credential.interactive=false", "credential", "fill", stdin=question, timeout=COMMAND_SECONDS)
+    except (GitError, OSError):
+        return None  # no git, no helper, or one that has nothing: no error
+    answer = dict(line.split("=", 1) for line in out.decode("utf-8", "replace").split("\n") if "=" in line)
+    if not answer.get("password") or answer.get("host", remote.host_key) != remote.host_key:
+        return None
+    try:
+        token = one_line(SecretStr(answer["password"]), "what git's credential helper gives")
+    except SettingsError:
+        return None
+    return GitCredential(remote, answer.get("username") or host.user or "x-access-token", token, "git's credential helper")

@@ -172,7 +172,7 @@ class RepoSettings(LimitSettings):
 class HostSettings(SettingsPart):
     """[host."gitlab.corp:8443"]: a git host and where its token is."""
 
-    kind: Literal["github", "gitlab", "gitea", "generic"] | None = None
+    kind: Literal["github", "gitlab", "gitea", "bitbucket", "azure", "generic"] | None = None
     """None = inferred from the host's name."""
     token: SecretSource | None = None
     user: Annotated[str, Field(pattern=r"^[^\s:\x00-\x1f]{1,100}$")] | None = None

@@ -105,6 +105,11 @@ def test_a_loopback_server_may_have_a_token(env: dict[str, str]) -> None:
         ("https://gitlab.com/o/r", {}, "oauth2"),
         ("https://gitlab.corp/o/r", {"kind": "gitlab"}, "oauth2"),
         ("https://git.corp/o/r", {}, "x-access-token"),
+        ("https://bitbucket.org/o/r", {}, "x-token-auth"),
+        ("https://git.corp/scm/o/r", {"kind": "bitbucket"}, "x-token-auth"),
+        ("https://dev.azure.com/o/p/_git/r", {}, "pat"),
+        ("https://o.visualstudio.com/p/_git/r", {}, "pat"),
+        ("https://tfs.corp:8443/c/p/_git/r", {"kind": "azure"}, "pat"),
         ("https://git.corp/o/r", {"kind": "gitea"}, "x-access-token"),
         ("https://git.corp/o/r", {"kind": "gitlab", "user": "me"}, "me"),
     ],
@@ -122,6 +127,7 @@ def test_the_user_name_is_what_the_host_wants(env: dict[str, str], url: str, tab
         ("git@github.com:o/r.git", "github.com", "https://github.com/o/r.git"),
         ("ssh://git@ssh.github.com:443/o/r.git", "github.com", "https://github.com/o/r.git"),
         ("ssh://git@gitlab.corp:2222/g/r", "gitlab.corp", "https://gitlab.corp/g/r"),
+        ("git@ssh.dev.azure.com:v3/o/My%20P/r", "dev.azure.com", "https://dev.azure.com/o/My%20P/_git/r"),
         ("git@gitlab.corp:g/r", "gitlab.corp:8443", "https://gitlab.corp:8443/g/r"),
         ("ssh://git@gitlab.corp:2222/g/r", "gitlab.corp:8443", "https://gitlab.corp:8443/g/r"),
     ],
@@ -201,3 +207,43 @@ def test_access_to_a_path_or_a_public_host_has_no_credential(env: dict[str, str]
 def test_an_ssh_remote_without_token_and_agent_says_what_to_do(env: dict[str, str]) -> None:
     with pytest.raises(PreflightError, match=r"no ssh agent .* ssh-add, or give ccterm a token for github.com"):
         git_access(parse_remote("git@github.com:o/r"), settings(), env)
+
+
+def helper(isolation: Path, text: str) -> None:
+    (isolation / ".gitconfig").write_text(f'[credential]\n\thelper = "{text}"\n')
+
+
+def test_gits_own_credential_helper_is_asked_for_exactly_that_host(env: dict[str, str], isolation: Path) -> None:
+    helper(isolation, "store")
+    (isolation / ".git-credentials").write_text("https://me:t0ken@git.corp:8443\nhttp://me:near@127.0.0.1:8080\n")
+    found = credential("https://git.corp:8443/o/r", env)
+    assert found is not None
+    assert (found.user, found.token.get_secret_value(), found.source) == ("me", "t0ken", "git's credential helper")
+    assert token("http://127.0.0.1:8080/r", env) == "near"
+    for url in ("https://git.corp/o/r", "https://evil.example/o/r", "git@git.corp:o/r", "http://127.0.0.1:8081/r", "/srv/r"):
+        assert token(url, env) is None
+
+
+def test_a_credential_helper_gets_the_path_where_the_user_wants_it(env: dict[str, str], isolation: Path) -> None:
+    (isolation / ".gitconfig").write_text("[credential]\n\thelper = store\n\tuseHttpPath = true\n")
+    (isolation / ".git-credentials").write_text("https://a:1@git.corp/o/one\nhttps://b:2@git.corp/o/My%20Repo\n")
+    assert token("https://git.corp/o/one", env) == "1"
+    assert token("https://git.corp/o/My%20Repo", env) == "2"
+
+
+def test_other_sources_go_before_gits_credential_helper(env: dict[str, str], isolation: Path) -> None:
+    helper(isolation, "!printf 'username=me\\npassword=helper\\n'")
+    assert token(GITHUB, {**env, "GH_TOKEN": "gh"}) == "gh"
+    assert token("https://git.corp/o/r", {**env, "OWN": "own"}, {"git.corp": {"token": "env:OWN"}}) == "own"
+    assert token("https://git.corp/o/r", env) == "helper"
+
+
+@pytest.mark.parametrize("body", ["false", "!exit 1", "!echo quit=1 #", "!echo password= #", "!echo password=two words #", "nowhere"])
+def test_a_credential_helper_that_has_nothing_is_no_error_and_nobody_is_asked(env: dict[str, str], isolation: Path, body: str) -> None:
+    helper(isolation, body)
+    assert token("https://git.corp/o/r", {**env, "GIT_ASKPASS": "/bin/echo", "SSH_ASKPASS": "/bin/echo"}) is None
+
+
+def test_a_credential_helper_is_told_to_ask_nobody(env: dict[str, str], isolation: Path) -> None:
+    helper(isolation, "!f() { echo username=me; echo password=$GIT_TERMINAL_PROMPT$GCM_INTERACTIVE; }; f")
+    assert token("https://git.corp/o/r", env) == "0never"
