@@ -23,11 +23,15 @@ _RENEW = "run claude once, which renews it, then export again; or ccterm auth se
 
 
 class Exported(Value):
-    """Where the copy is, how long it is valid, and whether it is the same token as before."""
+    """Where the copy is, how long it is valid, and whether it is the same token as before.
+
+    instead: the login that runs in containers use although there is this one, or "".
+    """
 
     path: Path
     until: datetime
     same: bool = False
+    instead: str = ""
 
     @property
     def sentence(self) -> str:

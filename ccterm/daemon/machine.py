@@ -39,9 +39,12 @@ class ThisMachine:
 
     async def export_login(self) -> "Exported":
         """Copy the user's Claude login for containers again."""
+        from ccterm.credentials.claude import Logins
         from ccterm.credentials.export import export_login
 
-        return await asyncio.to_thread(export_login, self.environ)
+        exported = await asyncio.to_thread(export_login, self.environ)
+        used = await asyncio.to_thread(Logins().login_for, ExecutionMode.DAGGER, self.environ)
+        return exported.model_copy(update={"instead": "" if used.kind == "access-token" else used.source})
 
     async def make_image(self) -> AsyncGenerator[str, None]:
         """Build ccterm's own image unless it exists and yield the output line by line."""

@@ -119,7 +119,7 @@ class CctermApp(AppBase):
 
     def action_export(self) -> None:
         """Re-export the Claude login."""
-        self.perform(export_login)
+        self.perform(lambda service: export_login(service, self.runs))
 
     def action_toggle_theme(self) -> None:
         """Switch between light and dark."""

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.credentials.login import TOKEN_NAME
 from ccterm.daemon.machine import ThisMachine
 from ccterm.errors import PreflightError
 from ccterm.executors.dagger.command import progress
 from ccterm.state_dir import StateDir
+from tests.credentials.login_documents import ACCESS, login
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import BARE
 from tests.dagger_engine.tools import make_cli
+from tests.support.git import write_files
 
 SLIM = "docker.io/library/node:20-slim"
 
@@ -48,3 +51,11 @@ async def test_a_consumer_that_stops_early_leaves_nothing_behind(environ: dict[s
     assert await anext(lines)
     await lines.aclose()
     assert (progress.level, list(progress.handlers)) == before
+
+
+async def test_an_export_says_which_login_runs_use_instead(isolation: Path, tmp_path: Path) -> None:
+    write_files(isolation, {".claude/.credentials.json": login()})
+    machine = ThisMachine(StateDir(tmp_path / "state").prepare(), os.environ)
+    assert (await machine.export_login()).instead == ""
+    other = ThisMachine(StateDir(tmp_path / "state").prepare(), {**os.environ, TOKEN_NAME: f"{ACCESS}-other"})
+    assert TOKEN_NAME in (await other.export_login()).instead

@@ -58,6 +58,8 @@ class FakeService(Service):
     """The output of an image build."""
     image_built: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to finish an image build."""
+    exported: dict[str, object] = field(default_factory=dict)
+    """What an export of the login came to, beside where and until when."""
 
     def __post_init__(self) -> None:
         self._state = StateDir(self.directory).prepare()
@@ -231,7 +233,7 @@ class FakeService(Service):
     async def export_login(self) -> Exported:
         """Export the login."""
         self._called("export")
-        return Exported(path=self.directory / "login.json", until=self.clock() + timedelta(hours=8))
+        return Exported.model_validate({"path": Path("/login.json"), "until": self.clock() + timedelta(hours=8), **self.exported})
 
     async def make_image(self) -> AsyncIterator[str]:
         """Yield the output that the test has set, and wait for the end."""

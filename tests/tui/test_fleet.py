@@ -1,11 +1,16 @@
 """The fleet: which runs have a pane, which one has the focus, and what its keys do."""
 
+import pytest
+
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
 from ccterm.events import Held, Said, Started, StepStarted
+from ccterm.models import ExecutionMode, Manifest
 from ccterm.tui.pane.view import ViewportView
+from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.run import RunScreen
+from ccterm.tui.screens.run_actions import export_login
 from ccterm.tui.widgets.run_pane import RunPane
 from tests.support.waiting import until
 from tests.tui.conftest import Show
@@ -243,7 +248,35 @@ async def test_one_key_fixes_a_failed_login(show: Show, service: FakeService) ->
         await wait_for_text(pilot, "e re-export the login")
         await pilot.press("e")
         await wait_for_call(service, "export")
-        await wait_for_text(pilot, "valid until 20:00")
+        await wait_for_text(pilot, "login saved to")
+
+
+@pytest.mark.parametrize(
+    ("exported", "said", "unsaid"),
+    [
+        ({}, ("a new token", "new/queue will start with it", "old/one must be restarted to get it"), "here/own"),
+        ({"same": True}, ("the same token as before", "run claude once"), "new/queue will"),
+        ({"instead": "the keyring's setup-token"}, ("runs use the keyring's setup-token instead",), "new/queue will"),
+    ],
+    ids=["new", "same", "unused"],
+)
+async def test_a_re_export_says_which_runs_take_the_new_login(
+    service: FakeService, exported: dict[str, object], said: tuple[str, ...], unsaid: str
+) -> None:
+    service.exported = exported
+    box, here = ExecutionMode.DAGGER, ExecutionMode.LOCAL
+    for branch, mode, credential in (
+        ("old/one", box, "access-token"),
+        ("year/one", box, "setup-token"),
+        ("here/own", here, "own"),
+    ):
+        run = start_agent(service, service.add_run(branch, execution_mode=mode))
+        service.change(run.id, manifest=Manifest(credential=credential))
+    service.add_run("new/queue", execution_mode=box)
+    told = await export_login(service, [RunView.of(run) for run in await service.runs()])
+    assert all(words in told for words in said), told
+    assert unsaid not in told
+    assert "year/one" not in told
 
 
 async def test_zoom_shows_the_run_alone_and_escape_returns(show: Show, service: FakeService) -> None:

@@ -178,7 +178,7 @@ class PreflightScreen(CctermScreen):
     async def action_export(self) -> None:
         """Re-export the login, then check again at once."""
         if self.ccterm.service:
-            self.app.notify(await export_login(self.ccterm.service), markup=False)
+            self.app.notify(await export_login(self.ccterm.service, self.ccterm.runs), markup=False)
             self.check()
 
 

@@ -1,13 +1,13 @@
 """What a user can do to a run, by the same keys on every screen that shows one. Every action reports its result on the screen."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from ccterm.draft import starting_directory
-from ccterm.models import Mode, Run, RunId, State
+from ccterm.models import ExecutionMode, Mode, Run, RunId, State
 from ccterm.proof import uncommitted, work_kept
 from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.run_view import RunView
@@ -185,10 +185,25 @@ async def _done(work: Awaitable[None], text: str) -> str:
     return text
 
 
-async def export_login(service: "Service") -> str:
-    """Re-export the Claude login; returns the result in words."""
+async def export_login(service: "Service", shown: Iterable[RunView]) -> str:
+    """Re-export the Claude login; returns in words what came of it, and for which of the shown runs."""
     exported = await service.export_login()
-    return f"login saved to {exported.path}, valid until {exported.until.astimezone():%H:%M}"
+    containers = [view.run for view in shown if view.run.task.execution_mode is ExecutionMode.DAGGER and view.run.task.agent == "claude"]
+    queued = [run for run in containers if run.state is State.QUEUED]
+    running = [await service.find(run.id) for run in containers if run.state is State.RUNNING]
+    words = [f"login saved to {exported.path}: {exported.sentence}"]
+    if exported.instead:
+        words.append(f"runs use {exported.instead} instead")
+    elif not exported.same:
+        keeping = [run for run in running if run.manifest.credential == "access-token"]
+        words += [f"{_named(queued)} will start with it"] if queued else []
+        words += [f"{_named(keeping)} must be restarted to get it (c, then r)"] if keeping else []
+    return "; ".join(words)
+
+
+def _named(runs: Sequence[Run]) -> str:
+    names = [run.task.branch or run.id for run in runs]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 async def _fetched(service: "Service", run: RunId, repo: Path) -> str:
