@@ -1,6 +1,5 @@
 """The steps of a run as values: from a task and what earlier steps reported to what an executor is asked to do."""
 
-import re
 import shlex
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -8,6 +7,7 @@ from typing import Literal, NamedTuple
 from pydantic import JsonValue
 
 from ccterm.executors.base import Artifact, Step
+from ccterm.git.message import defused, without_trailers
 from ccterm.models import ExecutionMode, Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
@@ -291,11 +291,10 @@ def first_line(prompt: str) -> str:
 
 SUMMARY_CAP = 10 * 1024
 """Longest summary in a commit message, in characters."""
-_TRAILER = re.compile(r"^(?=[A-Za-z][A-Za-z-]*: ?\S)", re.MULTILINE)
 
 
 def commit_body(summary: str, *, run: RunId, model: str | None) -> str:
-    """Return a commit message's body. Lines of the agent that look like trailers are indented, so that only ours count as trailers."""
-    text = _TRAILER.sub("  ", sanitise(summary).strip()[:SUMMARY_CAP])
-    trailers = [f"Ccterm-Run: {run}", *([f"Ccterm-Model: {model}"] if model else [])]
+    """Return a commit message's body. What the agent wrote gives no orders to hosts and CI, and only our trailers count as such."""
+    text = without_trailers(defused(sanitise(summary).strip()[:SUMMARY_CAP]))
+    trailers = [f"Ccterm-Run: {run}", *([f"Ccterm-Model: {' '.join(sanitise(model).split())}"] if model else [])]
     return "\n\n".join(part for part in (text, "\n".join(trailers)) if part)

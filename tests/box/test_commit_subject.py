@@ -36,6 +36,12 @@ def test_that_of_the_agents_last_own_commit_comes_next(box: GitBox) -> None:
     assert subject(box) == "Last words"
 
 
+def test_the_agents_subject_gives_no_orders_and_the_users_may(box: GitBox) -> None:
+    support.commit_files(box.tree, {"one": "1"}, "Fixes #1 [sk\u200bip ci]")
+    assert subject(box) == "Fixes no. 1 (skip ci)"
+    assert subject(box, subject="Fixes #1 [skip ci]") == "Fixes #1 [skip ci]"
+
+
 def test_otherwise_it_is_the_first_line_of_the_prompt(box: GitBox) -> None:
     assert subject(box, fallback="\n  Add a licence  \nand more") == "Add a licence"
 

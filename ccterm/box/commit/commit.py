@@ -12,7 +12,7 @@ from ccterm.box.commit.make import Index, commit_tree
 from ccterm.box.commit.rules import CommitRules
 from ccterm.box.commit.setup_left import SetupLeft
 from ccterm.box.commit.side_work import SideWork
-from ccterm.box.commit.subject import own_commit, tidy
+from ccterm.box.commit.subject import LONGEST, own_commit, tidy
 from ccterm.box.commit.submodule_check import SubmoduleCheck
 from ccterm.box.commit.survey import Survey, survey
 from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk, ignored_by
@@ -21,6 +21,7 @@ from ccterm.box.protocol import CommitReport, CommitRequest
 from ccterm.git.diff import count_lines, removed_lines
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
+from ccterm.git.message import defused
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, read_base
@@ -178,7 +179,7 @@ class CommitStep:
             return tidy(request["subject"])
         own = own_commit(self._root)
         mine = own is not None and own[0] != request["base"] and not self._bare.succeeds("cat-file", "-e", own[0])
-        return (tidy(own[1]) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
+        return (tidy(defused(tidy(own[1], 10 * LONGEST))) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
 
     def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[RefusedPath]) -> CommitReport:
         notes = self._notes[:_MOST_NOTES]

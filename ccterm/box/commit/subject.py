@@ -22,15 +22,15 @@ def own_commit(root: Root) -> tuple[str, str] | None:
     return None
 
 
-def tidy(text: str) -> str:
-    """Return the first line that is not blank, without control characters, cut between words to the length of a subject."""
+def tidy(text: str, longest: int = LONGEST) -> str:
+    """Return the first line that is not blank, without control characters, cut between words to so many."""
     line = next((line for line in text.split("\n") if line.strip()), "")
     line = " ".join("".join(" " if c.isspace() else c for c in line if c.isspace() or not _hidden(c)).split())
-    if len(line) <= LONGEST:
+    if len(line) <= longest:
         return line
-    cut = line[: LONGEST - 1]
+    cut = line[: longest - 1]
     at_word = cut.rpartition(" ")[0]
-    return (at_word if len(at_word) >= LONGEST // 2 else cut).rstrip(" ,;:-") + "…"
+    return (at_word if len(at_word) >= longest // 2 else cut).rstrip(" ,;:-") + "…"
 
 
 def _hidden(character: str) -> bool:
