@@ -1,10 +1,9 @@
 """Work is never lost: whatever fails after an agent began, it is found again where the record says, and can be delivered from there."""
 
 import asyncio
-import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -106,16 +105,25 @@ class Fault(Exception):
     """Nothing that the code knows."""
 
 
-async def carried_out_with_a_fault(tested: Pipeline, state: StateDir, remote: Path, error: BaseException, at: int) -> tuple[Run, bool]:
-    """Carry out a run and fail it at its `at`-th await after the agent wrote. Returns its record, and whether it came so far."""
-    recorder = recorder_of(state, task(remote, PRECIOUS, branch=f"b{at}"))
+async def carried_out_with_a_fault(tested: Pipeline, state: StateDir, place: Path, error: BaseException, at: int) -> tuple[str, bool]:
+    """Carry out a run and fail it at its `at`-th await after the agent wrote. Returns where its file is, "" = lost, and whether it came so far.
+
+    place: a bare remote, or the working copy of a testing run that applies by itself.
+    """
+    copy = (place / ".git").exists()
+    given = (
+        task(place, PRECIOUS, branch=None, mode="testing", yes=True)
+        if copy
+        else task(place, PRECIOUS, branch=f"b{at}-{type(error).__name__}")
+    )
+    recorder = recorder_of(state, given)
     boxes = state.boxes(recorder.run.id)
     stepped = Stepped(tested.carry_out(recorder, RunControl()), error, at, lambda: bool(list(boxes.glob("*/work/precious.txt"))))
     try:
         await stepped
     except type(error):
         await recorder.close()
-    return recorder.run, stepped.thrown
+    return where_the_work_is(recorder.run, state, place), stepped.thrown
 
 
 ERRORS = (Fault("something"), OSError(28, "No space left on device"), asyncio.CancelledError())
@@ -126,28 +134,40 @@ async def test_an_exception_after_the_agent_wrote_loses_nothing(
     remote: Path, state: StateDir, sockets: Path, error: BaseException, at: int
 ) -> None:
     async with pipeline(state, sockets, os.environ) as tested:
-        run, thrown = await carried_out_with_a_fault(tested, state, remote, error, at)
-    assert thrown
-    assert where_the_work_is(run, state, remote, f"b{at}")
+        where, thrown = await carried_out_with_a_fault(tested, state, remote, error, at)
+    assert (bool(where), thrown) == (True, True)
+
+
+async def test_an_exception_in_testing_mode_loses_nothing(tmp_path: Path, state: StateDir, sockets: Path) -> None:
+    async with pipeline(state, sockets, os.environ) as tested:
+        where, thrown = await carried_out_with_a_fault(tested, state, make_repository(tmp_path / "copy", {"a": "a\n"}), ERRORS[1], 12)
+    assert (bool(where), thrown) == (True, True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("what", ["branch", "working copy"])
 async def test_an_exception_at_any_await_after_the_agent_wrote_loses_nothing(
-    remote: Path, state: StateDir, sockets: Path, error: BaseException
+    remote: Path, tmp_path: Path, state: StateDir, sockets: Path, what: str, rounds: Callable[[int], int]
 ) -> None:
+    lost, at, thrown = list[str](), 0, True
     async with pipeline(state, sockets, os.environ) as tested:
-        for at in itertools.count(1):
-            run, thrown = await carried_out_with_a_fault(tested, state, remote, error, at)
-            assert where_the_work_is(run, state, remote, f"b{at}"), f"await {at}"
-            if not thrown:
-                break
+        while thrown:
+            at += 1
+            for error in ERRORS if rounds(1) > 1 else ERRORS[at % 3 :][:1]:
+                name = f"copy-{at}-{type(error).__name__}"
+                place = remote if what == "branch" else make_repository(tmp_path / name, {"README.md": "hello\n"})
+                where, thrown = await carried_out_with_a_fault(tested, state, place, error, at)
+                lost += [] if where else [f"await {at}: {error!r}"]
+    print(f"{at - 1} awaits")
+    assert not lost
     assert at > 10
 
 
-def where_the_work_is(run: Run, state: StateDir, remote: Path, branch: str) -> str:
+def where_the_work_is(run: Run, state: StateDir, place: Path) -> str:
     """Return where a run's file is found, or ""."""
-    if tip(remote, branch):
+    if (place / "precious.txt").exists():
+        return "applied" if run.synced else ""
+    if run.task.branch and tip(place, run.task.branch):
         return "pushed"
     if (patch := state.salvage(run.id) / "work.patch").exists() and b"+precious" in patch.read_bytes():
         return "salvage"
