@@ -152,6 +152,18 @@ class Supervisor:
                 self._turns.say(order["text"])
         self._turns.finish()
         self._keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
+        if self._request["user"]:  # in a container, of which only the tree is kept
+            self._bring_worktrees()
+
+    def _bring_worktrees(self) -> None:
+        from ccterm.box.agent.worktrees import bring_worktrees  # deferred: nobody waits for it before the agent has ended
+
+        try:
+            told = bring_worktrees(self._request["cwd"])
+        except OSError as error:
+            told = [f"the agent's worktrees cannot be read: {error.strerror}"]
+        for text in told:
+            self._frames.note(text)
 
     def _report(self) -> SuperviseReport:
         code = self._agent.process.poll()

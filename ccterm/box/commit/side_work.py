@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from ccterm.box.commit.agent_objects import TooMuch, copy_objects_of
 from ccterm.box.commit.bundle import check_bundle, write_bundle
 from ccterm.box.commit.make import commit_tree
-from ccterm.box.commit.survey import MOST_REFS, Survey, Worktree, is_worktree, shown_path
+from ccterm.box.commit.survey import MOST_REFS, Survey, Worktree, moved_path, shown_path, worktree_outside
 from ccterm.box.commit.walk import TooMany
 from ccterm.box.commit.worktree import changes_of
 from ccterm.box.protocol import SideRef
@@ -141,11 +141,10 @@ class SideWork:
 
     def _directory(self, worktree: Worktree) -> str | None:
         """Return where a worktree can be read: in the tree, or, on a machine without boxes, where git says that it is."""
-        if worktree.path is not None:
-            self._root.directory(worktree.path)  # raises when a component is a link
-            return os.fsdecode(os.path.join(os.fsencode(self._tree), worktree.path))
-        outside = os.fsdecode(worktree.written.removesuffix(b"/.git"))
-        if is_worktree(outside, worktree.name):
+        if path := worktree.path or moved_path(self._root, worktree):
+            self._root.directory(path)  # raises when a component is a link
+            return os.fsdecode(os.path.join(os.fsencode(self._tree), path))
+        if outside := worktree_outside(worktree):
             return outside
         self.notes.append(f"the worktree at {shown_path(worktree)} is not in the tree: only what was committed in it is kept")
         return None

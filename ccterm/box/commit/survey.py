@@ -9,6 +9,8 @@ from ccterm.git.refs import TAGS, Ref, gitfile_target, read_head, read_refs, rea
 from ccterm.git.rooted import Root
 
 GIT = b".git"
+MOVED = b"ccterm-worktrees"
+"""In the git directory: what was brought there of worktrees outside of the tree, each by its name."""
 MOST_REFS = 200
 """How much is kept beside a tree: so many branches, entries of the stash and worktrees in all."""
 _MOST_FILES = 20_000
@@ -124,15 +126,22 @@ def _names(root: Root, gitfile: bytes, name: bytes) -> bool:
         return False
 
 
-def is_worktree(directory: str, name: bytes) -> bool:
-    """Whether a directory outside of the tree is there and says that it is the worktree of this name."""
+def worktree_outside(worktree: Worktree) -> str | None:
+    """Return where a worktree outside of the tree is, if it is there on this machine and says so itself."""
+    directory = os.fsdecode(worktree.written.removesuffix(b"/.git"))
     if not os.path.isabs(directory):
-        return False
+        return None
     try:
         with Root(directory, hostile=True) as root:
-            return _names(root, b".git", name)
+            return directory if _names(root, b".git", worktree.name) else None
     except OSError:
-        return False
+        return None
+
+
+def moved_path(root: Root, worktree: Worktree) -> bytes | None:
+    """Return where in the tree a worktree outside of it was brought, if all of it was."""
+    path = b"%s/%s/%s" % (GIT, MOVED, worktree.name)
+    return path if _names(root, path + b"/.git", worktree.name) else None
 
 
 def shown_path(worktree: Worktree) -> str:
