@@ -57,6 +57,28 @@ def test_nothing_keeps_running_when_ccterm_is_killed(url: str, tmp_path: Path) -
     assert (run["state"], run["cause"]) == ("failed", "lost")
 
 
+@pytest.mark.parametrize("killed", ["daemon", "session"])
+def test_the_last_checkpoint_is_the_salvage(url: str, tmp_path: Path, killed: str) -> None:
+    work = script({"write": "half.txt", "text": "half\n"}, {"bash": "id -un; ls /private || echo closed"}, {"say": "written"})
+    owner = start(*run_args(url, "x", work), "--hold")
+    wait_until(lambda: '"kind":"waiting"' in transcripts(tmp_path), limit=90)
+    begin = time.monotonic()
+    wait_until(lambda: list((tmp_path / "state").glob("runs/*/checkpoint/manifest.json")))
+    print(f"checkpoint {time.monotonic() - begin:.2f} s after the turn")
+    assert "agent\\nls: cannot open directory '/private': Permission denied\\nclosed" in transcripts(tmp_path)
+    if killed == "daemon":
+        owner.kill()
+    else:
+        next(child for child in psutil.Process(owner.pid).children(recursive=True) if "session" in child.cmdline()).kill()
+    owner.communicate(timeout=60)
+    [run] = json.loads(ccterm("runs", "--json").stdout)
+    assert (run["state"], run["cause"], run["changes"]["files"]) == ("failed", "lost" if killed == "daemon" else "engine", 1)
+    assert run["salvage"]["checkpoint"]
+    done = ccterm("push", "last", timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert files_at(tmp_path / "served" / "remote.git", "x")["half.txt"] == b"half\n"
+
+
 def test_when_its_session_is_killed_a_run_ends_as_engine_and_the_next_one_works(url: str, tmp_path: Path) -> None:
     owner = start(*run_args(url, "x", BUSY))
     wait_until(lambda: bool(boxed("ccterm-busy")), limit=60)

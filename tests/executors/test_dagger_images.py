@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ccterm.agents.claude import CLAUDE_VERSION
-from ccterm.errors import PreflightError
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError, StepError
 from ccterm.executors.dagger import image_spec
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.executors.dagger.image_store import ImageRecord
@@ -110,6 +111,15 @@ async def test_an_image_that_cannot_be_completed_is_refused_with_the_reason(
 ) -> None:
     base = FakeImage({name: place for name, place in has.items() if name != "apt-get"}).tarball(tmp_path / "mine.tar")
     assert said in (await refusal(opened(str(base)))).message
+
+
+async def test_a_run_with_an_image_that_cannot_be_used_fails_with_the_reason(fake: Fake, opened: Executors, tmp_path: Path) -> None:
+    image = FakeImage({"bash": "/bin/bash", "git": "/usr/bin/git"}).tarball(tmp_path / "mine.tar")
+    async with opened(str(fake.base)) as executor:
+        with pytest.raises(StepError, match="has no python3") as failed:
+            async with executor.open_run(RunId(new_id()), ImageChoice(reference=str(image))):
+                pass
+    assert (failed.value.cause, failed.value.reason) == (Cause.ENGINE, "image")
 
 
 async def test_a_failed_installation_shows_its_last_lines_and_keeps_its_log(opened: Executors, tmp_path: Path) -> None:
