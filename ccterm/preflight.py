@@ -9,15 +9,17 @@ from typing import Literal
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
 from ccterm.credentials.api_address import ApiCheck, on_this_machine
-from ccterm.credentials.checks import LoginCheck, secret_checks
+from ccterm.credentials.checks import ExportCheck, LoginCheck, secret_checks
 from ccterm.credentials.claude import Logins
+from ccterm.credentials.git_checks import token_checks
 from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
-CHECK_SECONDS = 10.0
+CHECK_SECONDS = 5.0
+"""How long a check may take: after that it has no answer."""
 ENOUGH_BYTES = 1024**3
 Status = Literal["pass", "warn", "fail"]
 
@@ -53,11 +55,12 @@ def core_checks(
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
     api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
-    common: tuple[Check, ...] = (LoginCheck(execution_mode, environ, logins), *api, *secrets, StateCheck(state), DiskCheck(state.path))
+    login, tokens = LoginCheck(execution_mode, environ, logins), token_checks(settings, environ)
+    common: tuple[Check, ...] = (*api, *tokens, *secrets, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
-        return common
+        return (login, ExportCheck(environ, logins), *common)
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))
-    return (ClaudeCheck(agent, settings.claude_version or CLAUDE_VERSION), *common)
+    return (ClaudeCheck(agent, settings.claude_version or CLAUDE_VERSION), login, *common)
 
 
 class ClaudeCheck:
@@ -74,7 +77,7 @@ class ClaudeCheck:
         try:
             version = await self._agent.version()
         except PreflightError as error:
-            return _answer(self, "fail", error.message, error.fix)
+            return _answer(self, "fail", error.message, error.fix.replace(CLAUDE_VERSION, self._wanted))
         if version != self._wanted:
             return _answer(
                 self,

@@ -147,7 +147,7 @@ async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Pat
     environ = {"HOME": str(isolation), "PATH": os.environ["PATH"], "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}
     checks = core_checks(settings, StateDir(tmp_path / "state"), environ, ExecutionMode.LOCAL)
     results = {result.name: result async for result in run_checks(checks)}
-    assert set(results) == {"claude", "login", "state", "disk"}
+    assert set(results) == {"claude", "login", "token github.com", "state", "disk"}
     assert [results[name].status for name in ("claude", "login", "state")] == ["pass", "pass", "pass"]
 
 

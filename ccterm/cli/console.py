@@ -93,11 +93,11 @@ class _Notes(logging.Handler):
         print_note(f"  {record.getMessage()}")
 
 
-def print_progress(*, everything: bool = False) -> None:
-    """Print to stderr what takes long and happens rarely, such as building an image; everything: each line of it."""
+def print_progress(*, everything: bool = False, wanted: bool = True) -> None:
+    """Print to stderr what takes long and happens rarely, such as building an image; everything: each line of it. wanted: else nothing."""
     progress = logging.getLogger("ccterm.progress")
     progress.handlers[:], progress.propagate = [_Notes()], False
-    progress.setLevel(logging.DEBUG if everything else logging.INFO)
+    progress.setLevel(logging.DEBUG if everything else logging.INFO if wanted else logging.ERROR)
 
 
 class _JsonLines(logging.Formatter):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ccterm import render
 from ccterm.causes import TROUBLESHOOTING, ExitCode
-from ccterm.cli.console import carry_out, opened_record, opened_service, print_data, print_json, print_note, state_dir
+from ccterm.cli.console import carry_out, opened_record, opened_service, print_data, print_json, print_note, print_progress, state_dir
 from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
@@ -119,15 +119,20 @@ def print_checks(mode: str | None, *, as_json: bool) -> ExitCode:
     questions = ThisMachine(state_dir(), environment()).questions(ExecutionMode(mode) if mode else None)
 
     async def work() -> list[CheckResult]:
-        answers = {result.name: result async for result in run_checks(questions)}
-        return [answers[question.name] for question in questions]  # all run at once, and are shown in the order of the list
+        """All run at once; each is shown once those before it in the list are."""
+        print_progress(wanted=False)  # the results say it
+        answers, shown = dict[str, CheckResult](), list[CheckResult]()
+        async for result in run_checks(questions):
+            answers[result.name] = result
+            while len(shown) < len(questions) and (following := answers.get(questions[len(shown)].name)):
+                shown.append(following)
+                if not as_json:
+                    _print_check(following)
+        return shown
 
     results = carry_out(work())
     if as_json:
         print_json([result.model_dump(mode="json") for result in results])
-    else:
-        for result in results:
-            _print_check(result)
     return ExitCode.PREFLIGHT if any(result.status == "fail" for result in results) else ExitCode.OK
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from ccterm.credentials.claude import NO_LOGIN, Logins
 from ccterm.credentials.keyring_client import Keyring
-from ccterm.credentials.login import API_KEY_NAME, TOKEN_NAME
-from ccterm.credentials.login_sources import LOG_IN, OWN, RENEW, LoginSource
+from ccterm.credentials.login import API_KEY_NAME, TOKEN_NAME, home
+from ccterm.credentials.login_sources import EXPORTED, LOG_IN, OWN, RENEW, LoginSource, read_login
 from ccterm.credentials.setup_token import VALID, WARN_AFTER
 from ccterm.credentials.sources import resolve_source, source_name
 from ccterm.errors import PreflightError, SettingsError
@@ -67,6 +67,30 @@ class LoginCheck:
 
     def _answer(self, status: Status, text: str, fix: str = "") -> CheckResult:
         return CheckResult(name=self.name, group=self.group, status=status, text=text, fix=fix)
+
+
+class ExportCheck:
+    """The copy of the login that `ccterm auth export` makes is there and valid, or nothing needs it."""
+
+    name, group = "export", "claude"
+
+    def __init__(self, environ: Mapping[str, str], logins: Logins) -> None:
+        self._environ, self._logins = environ, logins
+
+    async def run(self) -> CheckResult:
+        """Look at the copy, and at what runs in containers use."""
+        path = home(self._environ) / EXPORTED
+        copy = await asyncio.to_thread(read_login, path)
+        trouble = copy.trouble(datetime.now(UTC)) if copy else "does not exist"
+        if copy and not trouble:
+            return CheckResult(name=self.name, group=self.group, status="pass", text=f"the exported login in {path}{left(copy.expires_at)}")
+        try:
+            login = await asyncio.to_thread(self._logins.login_for, ExecutionMode.DAGGER, self._environ)
+        except (PreflightError, SettingsError):
+            fix = "ccterm auth export, once you are logged in"
+            return CheckResult(name=self.name, group=self.group, status="warn", text=f"the exported login {path} {trouble}", fix=fix)
+        text = f"the exported login {path} {trouble}; it is not needed: runs use {login.source}"
+        return CheckResult(name=self.name, group=self.group, status="pass", text=text)
 
 
 class SecretCheck:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ccterm.credentials.checks import LoginCheck, secret_checks
+from ccterm.credentials.checks import ExportCheck, LoginCheck, secret_checks
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.keyring_client import KeyringItem, MemoryKeyring
 from ccterm.credentials.setup_token import ITEM
@@ -123,3 +123,21 @@ async def test_every_secret_is_named_with_whether_it_resolved(env: dict[str, str
     ]
     assert all(one.fix for one in results if one.status == "fail")
     assert "s3cret-value" not in repr(results)
+
+
+async def exported(env: dict[str, str]) -> CheckResult:
+    result = await ExportCheck(env, Logins(MemoryKeyring(), platform="linux")).run()
+    assert result.fix or result.status == "pass"
+    return result
+
+
+async def test_the_exported_login_is_looked_at_where_something_needs_it(env: dict[str, str]) -> None:
+    assert (await exported(env)).status == "warn"
+    assert "not needed: runs use CLAUDE_CODE_OAUTH_TOKEN" in (await exported({**env, "CLAUDE_CODE_OAUTH_TOKEN": TOKEN})).text
+    path = Path(env["HOME"], ".claude-container", ".credentials.json")
+    path.parent.mkdir(mode=0o700)
+    path.touch(0o600)
+    path.write_bytes(login(expiresAt=soon(-1), refreshToken=None))
+    assert ((found := await exported(env)).status, "expired" in found.text) == ("warn", True)
+    path.write_bytes(login(expiresAt=soon(5.02), refreshToken=None))
+    assert ((found := await exported(env)).status, "valid for 5 h" in found.text) == ("pass", True)

@@ -14,7 +14,7 @@ import dagger
 import pytest
 
 from ccterm.errors import PreflightError
-from ccterm.executors.dagger.command import INSTALL, find_cli
+from ccterm.executors.dagger.command import find_cli, install_fix
 from ccterm.executors.dagger.dagger_private import asking_id_once, with_cached_id
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.models import ImageChoice, RunId, new_id
@@ -133,7 +133,7 @@ async def test_a_cli_that_the_sdk_does_not_download_is_asked_of_the_user(name: s
     with pytest.raises(PreflightError) as refused:
         await find_cli(None, {"PATH": ""})
     assert "does not download it" in refused.value.message
-    assert refused.value.fix == INSTALL
+    assert refused.value.fix == install_fix()
 
 
 def test_the_sdk_is_loaded_without_checks_of_argument_types() -> None:

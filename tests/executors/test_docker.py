@@ -1,10 +1,13 @@
 """Every problem of a container runtime has its own sentence and fix."""
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
 
 from ccterm.executors.dagger.checks import docker_state, read_answer
+from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
+from tests.dagger_engine.tools import make_cli
 
 DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied"
 STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
@@ -46,3 +49,20 @@ async def test_the_runtime_on_the_path_is_used(tmp_path: Path) -> None:
     program.write_text(f"#!/bin/sh\n[ $1 = context ] && echo default || {{ echo '{STOPPED}' >&2; exit 1; }}\n")
     program.chmod(0o755)
     assert (await docker_state({"PATH": f"{tmp_path}:/bin:/usr/bin"}, "linux")).text == "docker is not running"
+
+
+async def test_what_is_missing_is_listed_once(tmp_path: Path) -> None:
+    options = DaggerOptions(engines=(EngineChoice(),), cli=tmp_path / "dagger")
+    executor = DaggerExecutor(options, cache=tmp_path / "cache", bundles=tmp_path / "lib", environ={"PATH": str(tmp_path)})
+    results = {check.name: await check.run() for check in executor.checks()}
+    assert [name for name, result in results.items() if "there is no Dagger CLI" in result.text] == ["cli"]
+    assert f"DAGGER_VERSION={importlib.metadata.version('dagger-io')} " in results["cli"].fix
+    assert (results["engine"].status, results["engine"].text) == ("warn", "not asked for: an engine needs the Dagger CLI first")
+
+
+async def test_an_engine_is_not_asked_for_without_a_container_runtime(tmp_path: Path) -> None:
+    options = DaggerOptions(engines=(EngineChoice(),), cli=make_cli(tmp_path / "cli"))
+    executor = DaggerExecutor(options, cache=tmp_path / "cache", bundles=tmp_path / "lib", environ={"PATH": str(tmp_path)})
+    results = {check.name: await check.run() for check in executor.checks()}
+    assert results["runtime"].status == "fail"
+    assert results["engine"].text == "not asked for: an engine needs a container runtime first"

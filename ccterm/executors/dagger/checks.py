@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ccterm.executors.dagger.images import Images
     from ccterm.executors.dagger.session import Session
 
-ENGINE_SECONDS = 9.0
+ENGINE_SECONDS = 4.5
 """Seconds that one engine of several has to answer: fewer than a check may take."""
 MIN_FREE = 2 * 1024**3
 """Bytes of free disk below which the check warns."""
@@ -100,20 +100,46 @@ class _Checks:
     def __init__(self, executor: "CheckedExecutor") -> None:
         self._executor = executor
         self._asked: dict[str, asyncio.Future[Answer | CctermError]] = {}
+        self._cli: asyncio.Future[Path | CctermError] | None = None
+        self._docker: asyncio.Future[DockerState] | None = None
 
     async def sdk(self) -> Answer:
         await load_sdk()
         return "pass", f"Dagger SDK {importlib.metadata.version('dagger-io')}", ""
 
     async def cli(self) -> Answer:
-        path = await self._executor.cli()
-        return "pass", f"Dagger CLI {await version(path)} ({path})", ""
+        found = await self._found_cli()
+        if isinstance(found, CctermError):
+            raise found
+        return "pass", f"Dagger CLI {await version(found)} ({found})", ""
+
+    async def _found_cli(self) -> "Path | CctermError":
+        """Return the CLI, looked for once for all checks that need it, or why there is none."""
+
+        async def look() -> "Path | CctermError":
+            try:
+                return await self._executor.cli()
+            except CctermError as error:
+                return error
+
+        self._cli = self._cli or asyncio.ensure_future(look())
+        return await asyncio.shield(self._cli)
 
     async def runtime(self) -> Answer:
         if self._executor.runners:
             return "pass", f"named: {', '.join(self._executor.runners)}", ""
-        state = await docker_state(self._executor.environ)
+        state = await self._docker_state()
         return "pass" if state.ok else "fail", state.text, state.fix
+
+    async def _docker_state(self) -> "DockerState":
+        self._docker = self._docker or asyncio.ensure_future(docker_state(self._executor.environ))
+        return await asyncio.shield(self._docker)
+
+    async def _lacking(self) -> str:
+        """Return what else an engine needs first and is listed as missing, or ""."""
+        if isinstance(await self._found_cli(), CctermError):
+            return "the Dagger CLI"
+        return "" if self._executor.runners or (await self._docker_state()).ok else "a container runtime"
 
     async def engine(self, engine: CheckedEngine) -> Answer:
         """Return how one engine is. One of several that cannot be used is a failure only when none can."""
@@ -144,7 +170,12 @@ class _Checks:
             return error
 
     async def _state(self, engine: CheckedEngine) -> Answer:
-        """Connect; where the image exists already, also run a command in a container. A check builds no image."""
+        """Connect; where the image exists already, also run a command in a container. A check builds no image.
+
+        Nothing is listed twice: an engine that lacks what another check reports is not asked.
+        """
+        if lacking := await self._lacking():
+            return "warn", f"not asked for: an engine needs {lacking} first", f"get {lacking}, as said above"
         async with engine.leased(RunId(new_id())) as (session, images):
             text = f"Dagger engine {await session.client.version()}"
             if not await session.stream.live():
@@ -172,7 +203,7 @@ def _short(base: str) -> str:
     return base.split("@", 1)[0]
 
 
-DOCKER_SECONDS = 8.0
+DOCKER_SECONDS = 4.0
 _START = {
     "darwin": "start Docker Desktop, or run colima start",
     "linux": "sudo systemctl start docker, or for rootless podman: systemctl --user start podman.socket",

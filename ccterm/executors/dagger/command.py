@@ -1,5 +1,6 @@
 """Finds the Dagger CLI on this machine, and checks that its version fits the SDK."""
 
+import importlib.metadata
 import logging
 import os
 import re
@@ -13,12 +14,20 @@ from ccterm.processes import run_command_async
 
 SERIES = (0, 21)
 """Major and minor version of Dagger that ccterm is tested with; CLI, SDK and engine must have it."""
-INSTALL = "curl -fsSL https://dl.dagger.io/dagger/install.sh | DAGGER_VERSION=0.21.8 sh, or name a CLI in CCTERM_DAGGER_CLI"
-VERSION_SECONDS = 10.0
+VERSION_SECONDS = 4.0
 NEUTRAL = "/"
 """Where the CLI is started: in a repository it looks for modules of its own, and warns of what it finds."""
 progress = logging.getLogger("ccterm.progress")
 """Messages to the user about rare, slow work."""
+
+
+def install_fix() -> str:
+    """Return how to install the CLI in the version that belongs to the SDK."""
+    try:
+        wanted = importlib.metadata.version("dagger-io")
+    except importlib.metadata.PackageNotFoundError:
+        wanted = f"{'.'.join(map(str, SERIES))}.0"
+    return f"curl -fsSL https://dl.dagger.io/dagger/install.sh | DAGGER_VERSION={wanted} sh, or name a CLI in CCTERM_DAGGER_CLI"
 
 
 async def find_cli(chosen: Path | None, environ: Mapping[str, str]) -> Path:
@@ -44,10 +53,10 @@ def _named(environ: Mapping[str, str]) -> Path | None:
 
 async def _require_fit(cli: Path) -> None:
     if not cli.is_file() or not os.access(cli, os.X_OK):
-        raise PreflightError(f"there is no Dagger CLI at {cli}", INSTALL)
+        raise PreflightError(f"there is no Dagger CLI at {cli}", install_fix())
     if not fits(found := await version(cli)):
         wanted = ".".join(map(str, SERIES))
-        raise PreflightError(f"{cli} is Dagger {found or 'of unknown version'}; ccterm needs {wanted}", INSTALL)
+        raise PreflightError(f"{cli} is Dagger {found or 'of unknown version'}; ccterm needs {wanted}", install_fix())
 
 
 def fits(version: str) -> bool:
@@ -72,9 +81,9 @@ async def _downloaded(why: str) -> Path:
     try:
         cli = await downloaded_cli(lambda version: progress.info("%s: downloading Dagger %s, once", why, version))
     except Exception as error:
-        raise PreflightError(f"{why}, and it cannot be downloaded: {error}", INSTALL) from error
+        raise PreflightError(f"{why}, and it cannot be downloaded: {error}", install_fix()) from error
     if cli is None:
-        raise PreflightError(f"{why}, and this Dagger SDK does not download it", INSTALL)
+        raise PreflightError(f"{why}, and this Dagger SDK does not download it", install_fix())
     return cli
 
 

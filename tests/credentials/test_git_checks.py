@@ -1,0 +1,121 @@
+"""The checks say where a host's token is from and what it may do beyond pushing; the host is asked once, and nothing of the token is shown."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from ccterm.credentials.git_checks import TokenCheck, token_checks
+from ccterm.models import CheckResult
+from tests.credentials.conftest import MakeProgram, settings
+from tests.servers.loopback import Handler, Loopback
+
+
+class GithubApi(Loopback):
+    """Tells the scopes of tokens, as GitHub's API does. scopes: token -> its scopes; None = it has none to tell."""
+
+    def __init__(self) -> None:
+        super().__init__(_ApiHandler)
+        self.scopes: dict[str, str | None] = {}
+        self.asked: list[str] = []
+
+
+class _ApiHandler(Handler):
+    server: GithubApi
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token not in self.server.scopes:
+            self.answer(401, b"{}")
+            return
+        scopes = self.server.scopes[token]
+        self.answer(200, b"{}", {"X-OAuth-Scopes": scopes} if scopes is not None else {})
+
+
+@pytest.fixture
+def api() -> Iterator[GithubApi]:
+    with GithubApi() as api:
+        yield api
+
+
+@pytest.fixture(autouse=True)
+def no_gh(programs: MakeProgram) -> None:
+    """Stand in for a GitHub CLI that this machine may have."""
+    programs("gh", "exit 1")
+
+
+async def answer(env: dict[str, str], host: str, table: dict[str, str] | None = None) -> CheckResult:
+    result = await TokenCheck(host, settings(host={host: table} if table else {}), env).run()
+    assert result.fix or result.status == "pass"
+    return result
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status", "words"),
+    [
+        ("repo, read:org", "pass", "a token for"),
+        (None, "pass", "from env:T"),
+        ("repo, workflow", "warn", "it may do more than push: workflow"),
+        ("admin:org, repo, delete_repo", "warn", "admin:org, delete_repo"),
+    ],
+)
+async def test_scopes_that_go_beyond_pushing_are_warned_about(
+    env: dict[str, str], api: GithubApi, scopes: str | None, status: str, words: str
+) -> None:
+    token = f"ghp_{secrets.token_hex(18)}"
+    api.scopes[token] = scopes
+    for _ in range(2):
+        result = await answer({**env, "T": token}, f"127.0.0.1:{api.port}", {"kind": "github", "token": "env:T"})
+        assert (result.status, result.group) == (status, "git")
+        assert words in result.text
+        assert token not in result.model_dump_json()
+    assert api.asked == ["/api/v3/"]
+
+
+async def test_a_token_that_the_host_refuses_is_a_failure(env: dict[str, str], api: GithubApi) -> None:
+    table = {"kind": "github", "token": "env:T"}
+    result = await answer({**env, "T": secrets.token_hex(18)}, f"127.0.0.1:{api.port}", table)
+    assert (result.status, "refuses the token from env:T" in result.text) == ("fail", True)
+
+
+async def test_a_host_that_cannot_be_reached_says_nothing_of_a_token(env: dict[str, str]) -> None:
+    result = await answer({**env, "T": secrets.token_hex(18)}, "127.0.0.1:9", {"kind": "github", "token": "env:T"})
+    assert (result.status, result.text) == ("pass", "a token for 127.0.0.1:9 from env:T")
+
+
+async def test_without_a_token_the_fix_says_where_one_comes_from(env: dict[str, str]) -> None:
+    result = await answer(env, "github.com")
+    assert (result.status, result.fix) == ("warn", "gh auth login, or set GH_TOKEN")
+    assert 'token in [host."git.corp:8443"]' in (await answer(env, "git.corp:8443", {"kind": "gitea"})).fix
+
+
+async def test_a_source_that_yields_nothing_is_a_failure(env: dict[str, str]) -> None:
+    assert (await answer(env, "git.corp", {"token": "env:GONE"})).status == "fail"
+
+
+STATUS = "github.com\\n  ✓ Logged in to github.com account octocat (keyring)\\n  - Token scopes: 'gist', 'repo'{}\\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "status", "words"),
+    [
+        (0, "", "pass", "a token for github.com as octocat from gh auth token"),
+        (0, ", 'workflow'", "warn", "it may do more than push: workflow"),
+        (1, "", "fail", "github.com refuses the token from gh auth token"),
+    ],
+)
+async def test_the_github_cli_tells_of_its_own_login(
+    env: dict[str, str], programs: MakeProgram, code: int, more: str, status: str, words: str
+) -> None:
+    says = f'printf "{STATUS.format(more)}"; exit {code}'
+    programs(
+        "gh", f'case "$1 $2 $3 $4" in "auth token --hostname github.com") echo gho_x;; "auth status --hostname github.com") {says};; esac'
+    )
+    result = await answer(env, "github.com")
+    assert (result.status, words in result.text) == (status, True), result.text
+
+
+def test_each_host_is_asked_about_once(env: dict[str, str]) -> None:
+    names = [check.name for check in token_checks(settings(host={"github.com": {"user": "x"}, "git.corp": {}}), env)]
+    assert names == ["token github.com", "token git.corp"]
