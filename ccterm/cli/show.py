@@ -111,12 +111,15 @@ def _for_terminal(patch: bytes) -> bytes:
     return sanitise(patch.decode("utf-8", "replace")).encode()
 
 
-def print_checks(mode: str | None, *, as_json: bool) -> ExitCode:
-    """Run all preflight checks; exit 3 when one fails. Opens no service: one of the checks is whether the state directory can be used."""
+def print_checks(mode: str | None, repo: str | None, branch: str | None, *, as_json: bool) -> ExitCode:
+    """Run all preflight checks, also of a repository and branch that are named; exit 3 when one fails.
+
+    Opens no service: one of the checks is whether the state directory can be used.
+    """
     from ccterm.daemon.machine import ThisMachine  # deferred: of these commands this one alone needs executors
     from ccterm.preflight import run_checks
 
-    questions = ThisMachine(state_dir(), environment()).questions(ExecutionMode(mode) if mode else None)
+    questions = ThisMachine(state_dir(), environment()).questions(ExecutionMode(mode) if mode else None, repo, branch)
 
     async def work() -> list[CheckResult]:
         """All run at once; each is shown once those before it in the list are."""

@@ -60,6 +60,7 @@ class GitAccess:
     """How resolve, checkout and push reach a remote. remote: the one actually used; an ssh remote with a token becomes https.
 
     header: what git sends, or None. ca: PEM text, or None. ssh_agent and known_hosts: for an ssh remote. secrets: name -> value to be masked.
+    source: where the token is from, or "".
     """
 
     remote: RemoteAddress
@@ -68,6 +69,7 @@ class GitAccess:
     ssh_agent: Path | None = None
     known_hosts: str | None = None
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+    source: str = ""
 
 
 def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitAccess:
@@ -78,7 +80,9 @@ def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]
     """
     credential = git_credential(remote, settings, env)
     if credential:
-        return GitAccess(credential.remote, credential.header, authority(remote, settings), secrets=credential.secrets)
+        return GitAccess(
+            credential.remote, credential.header, authority(remote, settings), secrets=credential.secrets, source=credential.source
+        )
     if remote.kind == "ssh":
         ssh = ssh_access(remote, env)
         return GitAccess(remote, ssh_agent=ssh.agent, known_hosts=ssh.known_hosts)

@@ -8,7 +8,8 @@ import hashlib
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from ccterm.credentials.git import GitCredential, authority, git_credential, kind_of
 from ccterm.errors import CctermError
@@ -16,6 +17,9 @@ from ccterm.models import CheckResult
 from ccterm.processes import run_command
 from ccterm.remotes import RemoteAddress, is_loopback, parse_remote
 from ccterm.settings import HostSettings, Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 GITHUB = "github.com"
 SECONDS = 4.0
@@ -52,7 +56,7 @@ class TokenCheck:
             if credential is None:
                 fix = "gh auth login, or set GH_TOKEN" if self._host == GITHUB else f'token in [host."{self._host}"] of the settings'
                 return self._answer("warn", f"no token for {self._host}: a run can push there only by ssh", fix)
-            state = await self._state(remote, credential)
+            state = await _state(remote, credential, self._settings, self._env)
         except CctermError as error:
             return self._answer("fail", error.message, error.fix)
         who = f" as {state.account}" if state.account else ""
@@ -65,14 +69,6 @@ class TokenCheck:
             return self._answer("warn", f"{text}; it may do more than push: {', '.join(broad)}", _NARROW)
         return self._answer("pass", text)
 
-    async def _state(self, remote: RemoteAddress, credential: GitCredential) -> TokenState:
-        if kind_of(remote, self._settings.host.get(remote.host_key, HostSettings())) != "github":
-            return TokenState(None)
-        if credential.source == "gh auth token":
-            return await asyncio.to_thread(_by_gh, self._host, self._env)
-        api = "https://api.github.com/" if self._host == GITHUB else f"{remote.kind}://{remote.host_key}/api/v3/"
-        return await _by_api(api, credential, await asyncio.to_thread(authority, remote, self._settings))
-
     def _answer(self, status: str, text: str, fix: str = "") -> CheckResult:
         return CheckResult.model_validate({"name": self.name, "group": self.group, "status": status, "text": text, "fix": fix})
 
@@ -80,6 +76,44 @@ class TokenCheck:
 def token_checks(settings: Settings, env: Mapping[str, str]) -> Sequence[TokenCheck]:
     """Return one question for github.com and for each host of the settings."""
     return [TokenCheck(host, settings, env) for host in dict.fromkeys((GITHUB, *settings.host))]
+
+
+async def token_state(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> TokenState:
+    """Return what the host of a remote says of the token that runs would use. Raises SettingsError."""
+    credential = await asyncio.to_thread(git_credential, remote, settings, env)
+    return await _state(credential.remote, credential, settings, env) if credential else TokenState(None)
+
+
+async def branch_rules(remote: RemoteAddress, branch: str, settings: Settings, env: Mapping[str, str]) -> Sequence[str]:
+    """Return the types of the rules that GitHub has for a branch; none where the host tells nothing. Raises SettingsError."""
+    credential = await asyncio.to_thread(git_credential, remote, settings, env)
+    if credential is None or not _is_github(credential.remote, settings):
+        return ()
+    where = f"repos{quote(credential.remote.path.removesuffix('.git'))}/rules/branches/{quote(branch, safe='')}"
+    ca = await asyncio.to_thread(authority, credential.remote, settings)
+    response = await _get(f"{_api(credential.remote)}{where}", credential, ca)
+    try:
+        found = response.json() if response is not None and response.status_code == 200 else []
+    except ValueError:
+        return ()
+    types = [rule.get("type") for rule in found if isinstance(rule, dict)] if isinstance(found, list) else []
+    return [name for name in types if isinstance(name, str)]
+
+
+async def _state(remote: RemoteAddress, credential: GitCredential, settings: Settings, env: Mapping[str, str]) -> TokenState:
+    if not _is_github(remote, settings):
+        return TokenState(None)
+    if credential.source == "gh auth token":
+        return await asyncio.to_thread(_by_gh, remote.host_key, env)
+    return await _by_api(_api(remote), credential, await asyncio.to_thread(authority, remote, settings))
+
+
+def _is_github(remote: RemoteAddress, settings: Settings) -> bool:
+    return kind_of(remote, settings.host.get(remote.host_key, HostSettings())) == "github"
+
+
+def _api(remote: RemoteAddress) -> str:
+    return "https://api.github.com/" if remote.host_key == GITHUB else f"{remote.kind}://{remote.host_key}/api/v3/"
 
 
 def _remote(host: str) -> RemoteAddress:
@@ -103,20 +137,24 @@ def _by_gh(host: str, env: Mapping[str, str]) -> TokenState:
 
 async def _by_api(api: str, credential: GitCredential, ca: str | None) -> TokenState:
     """Ask GitHub's API for the scopes of a token."""
-    import httpx  # deferred: costs start-up time
-
-    token = credential.token.get_secret_value()
-    key = hashlib.sha256(f"{api} {token}".encode()).hexdigest()
+    key = hashlib.sha256(f"{api} {credential.token.get_secret_value()}".encode()).hexdigest()
     if key in _KNOWN:
         return _KNOWN[key]
-    verify = ssl.create_default_context(cadata=ca) if ca else True
-    try:
-        async with httpx.AsyncClient(timeout=SECONDS, verify=verify) as client:
-            response = await client.get(api, headers={"Authorization": f"Bearer {token}"})
-    except (httpx.HTTPError, OSError, ValueError):
+    response = await _get(api, credential, ca)
+    if response is None or response.status_code not in (200, 401):
         return TokenState(None)  # no network says nothing of the token
-    if response.status_code not in (200, 401):
-        return TokenState(None)
     scopes = tuple(filter(None, (scope.strip() for scope in response.headers.get("X-OAuth-Scopes", "").split(","))))
     _KNOWN[key] = TokenState(response.status_code == 200, scopes)
     return _KNOWN[key]
+
+
+async def _get(url: str, credential: GitCredential, ca: str | None) -> "httpx.Response | None":
+    """Ask an API with the token; None when it cannot be reached."""
+    import httpx  # deferred: costs start-up time
+
+    verify = ssl.create_default_context(cadata=ca) if ca else True
+    try:
+        async with httpx.AsyncClient(timeout=SECONDS, verify=verify) as client:
+            return await client.get(url, headers={"Authorization": f"Bearer {credential.token.get_secret_value()}"})
+    except (httpx.HTTPError, OSError, ValueError):
+        return None

@@ -24,11 +24,14 @@ class ThisMachine:
         self._state = state
         self.environ = environ
 
-    def questions(self, mode: ExecutionMode | None) -> "Sequence[Check]":
-        """Return the preflight checks of an execution mode; None = the one that the settings choose. Raises SettingsError."""
+    def questions(self, mode: ExecutionMode | None, repo: str | None = None, branch: str | None = None) -> "Sequence[Check]":
+        """Return the preflight checks of an execution mode; None = the one that the settings choose. repo, branch: are checked, too.
+
+        Raises SettingsError and BranchError.
+        """
         from ccterm.daemon.wiring import checks_for  # deferred, as all here: it brings all executors
 
-        return checks_for(mode, self._state, self.environ)
+        return checks_for(mode, self._state, self.environ, repo, branch)
 
     async def checks(self, mode: ExecutionMode) -> AsyncGenerator[CheckResult, None]:
         """Run all checks of an execution mode and yield each result as it arrives."""

@@ -14,6 +14,7 @@ from ccterm.credentials.claude import Logins
 from ccterm.credentials.sources import source_variables
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections, listening
+from ccterm.draft import starting_directory
 from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
@@ -23,6 +24,7 @@ from ccterm.models import ExecutionMode
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
+from ccterm.pipeline.remote_checks import remote_checks
 from ccterm.preflight import core_checks
 from ccterm.processes import raise_descriptor_limit
 from ccterm.service.gates import BusyGate, CapacityGate, DescriptorGate, ExecutorGate, Gate, RepositoryGate, RoomGate, UnderWay
@@ -127,8 +129,14 @@ def dagger_executor(settings: Settings, environ: Mapping[str, str]) -> DaggerExe
     return DaggerExecutor(options, cache=cache, bundles=cache / "lib", environ=environ)
 
 
-def checks_for(mode: ExecutionMode | None, state: StateDir, environ: Mapping[str, str]) -> Sequence[Check]:
-    """Return the preflight checks of an execution mode; None = the one that the settings choose. Raises SettingsError."""
+def checks_for(
+    mode: ExecutionMode | None, state: StateDir, environ: Mapping[str, str], repo: str | None = None, branch: str | None = None
+) -> Sequence[Check]:
+    """Return the preflight checks of an execution mode; None = the one that the settings choose. repo, branch: are checked, too.
+
+    Raises SettingsError and BranchError.
+    """
     settings = load_settings(None, environ)
     chosen = mode or settings.execution_mode
-    return [*core_checks(settings, state, environ, chosen), *_executors(settings, state, environ)[chosen].checks()]
+    of_remote = remote_checks(repo or ".", branch, settings, environ, starting_directory()) if repo or branch else ()
+    return [*core_checks(settings, state, environ, chosen), *_executors(settings, state, environ)[chosen].checks(), *of_remote]

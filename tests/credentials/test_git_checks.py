@@ -5,18 +5,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from ccterm.credentials.git_checks import TokenCheck, token_checks
+from ccterm.credentials.git_checks import TokenCheck, branch_rules, token_checks
 from ccterm.models import CheckResult
+from ccterm.remotes import parse_remote
 from tests.credentials.conftest import MakeProgram, settings
 from tests.servers.loopback import Handler, Loopback
 
 
 class GithubApi(Loopback):
-    """Tells the scopes of tokens, as GitHub's API does. scopes: token -> its scopes; None = it has none to tell."""
+    """Tells the scopes of tokens, as GitHub's API does. scopes: token -> its scopes; None = it has none to tell.
+
+    rules: path -> what is answered there.
+    """
 
     def __init__(self) -> None:
         super().__init__(_ApiHandler)
         self.scopes: dict[str, str | None] = {}
+        self.rules: dict[str, bytes] = {}
         self.asked: list[str] = []
 
 
@@ -30,7 +35,7 @@ class _ApiHandler(Handler):
             self.answer(401, b"{}")
             return
         scopes = self.server.scopes[token]
-        self.answer(200, b"{}", {"X-OAuth-Scopes": scopes} if scopes is not None else {})
+        self.answer(200, self.server.rules.get(self.path, b"{}"), {"X-OAuth-Scopes": scopes} if scopes is not None else {})
 
 
 @pytest.fixture
@@ -114,6 +119,24 @@ async def test_the_github_cli_tells_of_its_own_login(
     )
     result = await answer(env, "github.com")
     assert (result.status, words in result.text) == (status, True), result.text
+
+
+RULES = b'[{"type": "required_signatures"}, {"type": "creation"}, {"type": 7}, 3]'
+
+
+@pytest.mark.parametrize(
+    ("answered", "types"), [(RULES, ["required_signatures", "creation"]), (b"{}", []), (b"no json", []), (b'{"message": "x"}', [])]
+)
+async def test_the_rules_for_a_branch_are_asked_of_github(env: dict[str, str], api: GithubApi, answered: bytes, types: list[str]) -> None:
+    token = secrets.token_hex(18)
+    api.scopes[token] = None
+    api.rules["/api/v3/repos/o/r/rules/branches/agent%2Fx"] = answered
+    remote = parse_remote(f"http://127.0.0.1:{api.port}/o/r.git")
+    table = {"kind": "github", "token": "env:T"}
+    found = await branch_rules(remote, "agent/x", settings(host={remote.host_key: table}), {**env, "T": token})
+    assert list(found) == types
+    assert await branch_rules(remote, "agent/x", settings(host={remote.host_key: {**table, "kind": "gitea"}}), {**env, "T": token}) == ()
+    assert len(api.asked) == 1
 
 
 def test_each_host_is_asked_about_once(env: dict[str, str]) -> None:

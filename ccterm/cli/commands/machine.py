@@ -10,12 +10,16 @@ from ccterm.cli.commands.flags import Json, leave, option
 
 def check(
     execution_mode: Annotated[str | None, option("execution_mode", "Check what this mode needs. [default: where runs go]")] = None,
+    repo: Annotated[
+        str | None, option("repo", "Also check that this repository can be read and pushed to: a URL or a working copy.")
+    ] = None,
+    branch: Annotated[str | None, option("branch", "Also check that this branch is free, and which rules its host has for it.")] = None,
     json: Json = False,
 ) -> None:
     """Check what a run needs, each thing with its fix."""
     from ccterm.cli.show import print_checks  # deferred, as in all commands: --help does without
 
-    leave(print_checks(execution_mode, as_json=json))
+    leave(print_checks(execution_mode, repo, branch, as_json=json))
 
 
 def help(

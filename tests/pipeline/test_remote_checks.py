@@ -1,0 +1,74 @@
+"""Before any run a repository and a branch can be checked: readable, pushable, free, and what is missing is said once."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccterm.errors import BranchError
+from ccterm.models import CheckResult
+from ccterm.pipeline.remote_checks import remote_checks
+from ccterm.settings import Settings
+from tests.conftest import Command, MakeRemote
+from tests.servers.git_http import GitServer, Kind, Status
+from tests.support.git import git, tip
+
+TOKEN = "t0ken-0123456789"
+
+
+@pytest.fixture
+def server(tmp_path: Path, make_remote: MakeRemote) -> Iterator[GitServer]:
+    git(make_remote(), "branch", "agent/old", "main")
+    with GitServer(tmp_path, token=TOKEN) as server:
+        yield server
+
+
+async def answers(server: GitServer, branch: str | None, token: str = TOKEN) -> dict[str, CheckResult]:
+    settings = Settings.model_validate({"host": {f"127.0.0.1:{server.port}": {"token": "env:T"}}})
+    checks = remote_checks(server.url("remote.git"), branch, settings, {**os.environ, "T": token}, Path("/"))
+    found = {check.name: await check.run() for check in checks}
+    assert not [result for result in found.values() if token in result.model_dump_json()]
+    assert all(result.fix or result.status == "pass" for result in found.values())
+    return found
+
+
+async def test_a_repository_that_can_be_pushed_to_passes(server: GitServer, tmp_path: Path) -> None:
+    found = await answers(server, "agent/x")
+    assert {name: result.status for name, result in found.items()} == {"remote": "pass", "push": "pass", "branch": "pass"}
+    assert "default branch main" in found["remote"].text
+    assert "with the token from env:T" in found["push"].text
+    assert found["branch"].text == "agent/x is free"
+    assert Kind.PUSH not in {request.kind for request in server.requests}
+    old = (await answers(server, "agent/old"))["branch"]
+    assert (old.status, str(tip(tmp_path / "remote.git", "agent/old"))[:12] in old.text) == ("pass", True)
+
+
+@pytest.mark.parametrize(("branch", "words"), [("main", "is the default branch"), ("agent/old/x", "has a branch 'agent/old'")])
+async def test_a_branch_that_no_run_could_push_is_a_failure(server: GitServer, branch: str, words: str) -> None:
+    found = await answers(server, branch)
+    assert (found["branch"].status, words in found["branch"].text) == ("fail", True)
+    assert (found["remote"].status, found["push"].status) == ("pass", "pass")
+
+
+async def test_a_token_that_may_only_read_is_a_failure(server: GitServer) -> None:
+    server.fail(Kind.DISCOVER_PUSH, Status(403))
+    found = await answers(server, None)
+    assert (found["remote"].status, found["push"].status) == ("pass", "fail")
+    assert "would refuse a push" in found["push"].text
+
+
+async def test_what_cannot_be_read_is_said_once(server: GitServer) -> None:
+    found = await answers(server, "agent/x", "another-0123456789")
+    assert [name for name, result in found.items() if result.status == "fail"] == ["remote"]
+
+
+def test_a_branch_must_have_a_possible_name() -> None:
+    with pytest.raises(BranchError):
+        remote_checks(".", "-x", Settings(), os.environ, Path("/"))
+
+
+def test_the_command_line_checks_a_repository(command: Command, make_remote: MakeRemote) -> None:
+    done = command("check", "--mode", "local", "--repo", str(make_remote()), "--branch", "agent/x")
+    assert "agent/x is free" in done.stdout
+    assert "not a directory" in command("check", "--mode", "local", "--repo", "nowhere").stdout
