@@ -22,6 +22,10 @@ _REASONS = (
         r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|Permission denied \(|terminal prompts disabled",
     ),
     ("auth", r"HTTP Basic: Access denied|Invalid credentials|Permission to \S+ denied|access denied or repository not exported"),
+    (
+        "auth",
+        r"marked as read only|not allowed to (push|upload)|not have write access|permission denied for writ|access denied|DENIED by|TF40\d+:",
+    ),
     ("size", r"returned error: 413|pack exceeds maximum|exceeds .{0,40}(file )?size limit|[Ff]ile too large"),
     ("not_found", r"[Rr]epository .{0,200}not found|returned error: 404|does not appear to be a git repository|returned error: 30[12378]"),
     ("not_found", r"Could not find repository|not a git repository|repository .{0,200}does not exist|project .{0,80}could not be found"),

@@ -1,6 +1,7 @@
 """What a run starts from is asked on the host, once for all runs that wait for it, and in a box only where the host cannot tell."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from tests.conftest import MakeRemote
 from tests.pipeline.parts import recorder_of, task
 from tests.servers.git_http import GitServer, Hang, Kind, Status
 from tests.servers.loopback import Gate
-from tests.support.git import add_commit, tip
+from tests.support.git import add_commit, tip, write_files
 from tests.support.waiting import until
 
 BRANCH = "agent/x"
@@ -78,6 +79,40 @@ async def test_a_remote_that_would_take_no_push_is_no_start(server: GitServer, c
         report = await RemoteListings().start(access, BRANCH, None, started=now(), to_push=True)
         assert report is not None
         assert (report["ok"], report["reason"]) == (False, "no_push")
+
+
+SSH = """#!/bin/sh
+for last; do :; done
+case "$last" in git-receive-pack*) [ -z "$REFUSAL" ] || { echo "$REFUSAL" >&2; exit 1; };; esac
+exec sh -c "$last"
+"""
+"""Stands in for ssh to a host that is this machine."""
+
+
+@pytest.mark.parametrize(
+    ("refusal", "refused"),
+    [
+        ("", False),
+        ("ERROR: Permission to o/r.git denied to octocat.", True),
+        ("ERROR: The key you are authenticating with has been marked as read only.", True),
+        ("remote: ERROR: This deploy key does not have write access to this project.", True),
+        ("remote: ERROR: You are not allowed to push code to this project.", True),
+        ("FATAL: W any r octocat DENIED by fallthru", True),
+        ("Gitea: User permission denied for writing.", True),
+        ("kex_exchange_identification: Connection closed by remote host", False),
+    ],
+)
+async def test_a_push_is_rehearsed_over_ssh_too(
+    tmp_path: Path, make_remote: MakeRemote, monkeypatch: pytest.MonkeyPatch, refusal: str, *, refused: bool
+) -> None:
+    remote = make_remote()
+    write_files(tmp_path, {"bin/ssh": SSH.replace("$REFUSAL", refusal)})
+    (tmp_path / "bin" / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    access = replace(access_to(f"ssh://git@host.invalid{remote}"), known_hosts="")
+    report = await RemoteListings().start(access, BRANCH, None, started=now(), to_push=True)
+    assert report is not None
+    assert (report["ok"], report.get("reason")) == ((False, "no_push") if refused else (True, None))
 
 
 async def test_a_remote_that_does_not_tell_whether_it_would_take_a_push_is_taken_to(server: GitServer) -> None:
