@@ -209,9 +209,10 @@ TROUBLESHOOTING = (
     ),
     Trouble(
         "Push failed",
-        "The remote refused the push: no token, one that may not write, or a rule of the host. The commit is kept.",
+        "The remote refused the push: no token, one that may not write, or a rule of the host. The commit is kept; a credential that may not write "
+        "is found out before an agent starts.",
         '`gh auth status` and `gh auth token` show what GitHub\'s own tool has; `gh auth login` renews it. Other hosts: `token` in `[host."…"]` of the '
-        "settings. Then `ccterm push RUN`.",
+        "settings. `ccterm check --repo REPO --branch NAME` asks the remote. Then `ccterm push RUN`.",
     ),
     Trouble(
         "The disk is full (cause `disk`)",

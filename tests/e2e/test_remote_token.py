@@ -19,7 +19,7 @@ from tests.e2e.arranged import carried_out, command_lines, configure, forms, fou
 from tests.servers.git_http import Drop, GitServer, Hang, Kind, Redirect, Status
 from tests.servers.loopback import Gate
 from tests.support.core import documents, draft, local, script
-from tests.support.git import add_submodule, branches, files_at, git, install_hook, make_remote, tip
+from tests.support.git import add_submodule, branches, files_at, git, install_hook, make_remote, tip, write_files
 
 TOKEN = "glpat-Zx81kQ0vLr5tYw2m"
 SOURCE = "CORP_LOGIN"
@@ -64,6 +64,21 @@ async def test_a_remote_that_requires_a_token_gets_the_work(service: Service, re
     assert run.pushed is not None
     assert (run.pushed.remote, run.pushed.sha) == (url, tip(remote, "agent/x"))
     assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
+
+
+async def test_a_token_of_gits_own_credential_helper_serves_a_run_and_stays_out_of_sight(
+    state_dir: Path, isolation: Path, server: GitServer, remote: Path, url: str
+) -> None:
+    configure(isolation, "")
+    write_files(
+        isolation,
+        {".gitconfig": "[credential]\n\thelper = store\n", ".git-credentials": f"http://octocat:{TOKEN}@127.0.0.1:{server.port}\n"},
+    )
+    async with AgentService.open(state_dir) as service:
+        run = await carried_out(service, draft(url))
+    assert tip(remote, "agent/x") == run.commit is not None
+    assert {request.login for request in server.requests} == {("octocat", TOKEN)}
+    assert found_below(state_dir, forms(TOKEN, "octocat")) == []
 
 
 @pytest.fixture
