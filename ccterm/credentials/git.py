@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from ccterm.credentials.sources import COMMAND_SECONDS, one_line, resolve_source, run_quietly
 from ccterm.credentials.ssh import ssh_access
 from ccterm.errors import SettingsError
-from ccterm.git.git import Git, GitError
+from ccterm.git.git import Git
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import HostSettings, Settings
 
@@ -165,10 +165,10 @@ def _from_helper(remote: RemoteAddress, host: HostSettings, env: Mapping[str, st
     }
     question = "".join(f"{name}={value}\n" for name, value in asked.items()).encode() + b"\n"
     clean = {name: value for name, value in env.items() if name not in _GIT_PLACES} | _NO_QUESTIONS
+    argv, environment = Git.of_user("/", clean).command("-c", "credential.interactive=false", "credential", "fill")
     try:
-        git = Git.of_user("/", clean)
-        out = git.run("-c", "credential.interactive=false", "credential", "fill", stdin=question, timeout=COMMAND_SECONDS)
-    except (GitError, OSError):
+        out = run_quietly(argv, environment, COMMAND_SECONDS, "git", question)  # without a terminal, so that no helper can ask on it
+    except SettingsError:
         return None  # no git, no helper, or one that has nothing: no error
     answer = dict(line.split("=", 1) for line in out.decode("utf-8", "replace").split("\n") if "=" in line)
     if not answer.get("password") or answer.get("host", remote.host_key) != remote.host_key:
