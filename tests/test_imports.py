@@ -80,3 +80,13 @@ def test_a_command_that_reads_loads_nothing_that_carries_out(command: str, tmp_p
     loaded = modules_loaded_by(program, tmp_path)
     assert "ccterm.service.reader" in loaded
     assert loaded & CARRIES_OUT == set()
+
+
+BOX_HEAVY = {"dataclasses", "inspect", "tempfile", "random", "_lzma", "_bz2", "urllib", "difflib", "argparse", "logging"}
+
+
+@pytest.mark.parametrize("program", ["supervise", "commit", "push", "shell", "checkout", "resolve"])
+def test_a_program_in_a_box_starts_without_what_takes_long_to_load(program: str, tmp_path: Path) -> None:
+    """Each step waits for it. The request does not exist, so the program reports that and ends."""
+    started = f"import sys; sys.argv = ['', {program!r}, '/nonexistent']; from ccterm.box.__main__ import main; main()"
+    assert loaded_by(started, tmp_path) & BOX_HEAVY == set()

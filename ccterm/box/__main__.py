@@ -28,6 +28,7 @@ def main() -> None:
         from ccterm.box.process import tree  # deferred: the scripted agent has no such pipe and should start at once
 
         tree.watch_parent()
+    sys.modules["bz2"] = sys.modules["lzma"] = None  # type: ignore[assignment]  # shutil would load both, and nothing packs with them
     import_module(f"ccterm.box.{PROGRAMS[sys.argv[1]]}").main()
 
 

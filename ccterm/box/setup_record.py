@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -99,6 +98,8 @@ class Recording:
         """Return what the command left. Raises OSError and GitError."""
         if self._note:
             return SetupRecord({}, set(), self._note)
+        import tempfile  # deferred: it loads random numbers and hashes, and commit needs only what is kept
+
         directory = tempfile.mkdtemp(prefix="setup-")
         try:
             git = init(os.path.join(directory, "empty.git"), None, "main")

@@ -189,7 +189,9 @@ def clean_environment() -> dict[str, str]:
 
 def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Return configuration as environment: any process of the machine can read arguments."""
-    if settings and version() < (2, 31):
+    if not settings:
+        return {}
+    if "=" not in "".join(settings) or version() < (2, 31):  # the form that every git reads; asking for the version takes a process
         words = (f"{name}={value}".replace("'", "'\\''") for name, value in settings.items())
         return {"GIT_CONFIG_PARAMETERS": " ".join(f"'{word}'" for word in words)}
     names = {f"GIT_CONFIG_KEY_{n}": name for n, name in enumerate(settings)}

@@ -1,20 +1,24 @@
 """Git's objects as bytes: their names, their contents as git prints them, and loose objects as files."""
 
-import hashlib
 import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ccterm.git.git import Git, GitError, hash_name
 from ccterm.git.rooted import Root
+
+if TYPE_CHECKING:
+    import hashlib
 
 _BLOCK = 1 << 20
 
 
 def blob_digest(algorithm: str, size: int) -> "hashlib._Hash":
     """Return the hash that names a blob of `size` bytes, still to be fed its content. algorithm: see `hash_name`."""
+    import hashlib  # deferred: it loads OpenSSL, and push hashes nothing
+
     return hashlib.new(algorithm, b"blob %d\0" % size)
 
 
@@ -73,6 +77,8 @@ def copy_loose(root: Root, path: bytes, to: str, name: str, limit: int) -> int:
 
     Raises OverflowError when it unpacks to more than `limit` bytes, ValueError when it is not what its name says, OSError and zlib.error.
     """
+    import hashlib  # deferred, as above
+
     digest, unpacking, size = hashlib.new(hash_name(name)), zlib.decompressobj(), 0
     with os.fdopen(root.open(path), "rb") as source, open(to, "wb") as target:
         for block in file_blocks(source):

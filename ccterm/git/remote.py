@@ -4,7 +4,6 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from ccterm.git.address import Authority, GitAddress, is_loopback, split_address, split_authority
 from ccterm.git.git import Git, GitError, as_environment
@@ -80,6 +79,8 @@ class Remote:
     @property
     def path(self) -> str:
         """Where it is on its host, without slashes at the ends and without .git; folded where hosts do not tell case apart."""
+        from urllib.parse import unquote  # deferred: most remotes have no submodules
+
         path = unquote(split_address(self.url).path).strip("/").removesuffix(".git").rstrip("/")
         return path if self.protocol == "file" else path.casefold()
 

@@ -30,8 +30,8 @@ _BOX = "FAKE_BOX"
 """Environment variable with a box's mark. Step programs use it as the mark of their process tree, because here they can see other boxes."""
 SHIM = """#!/bin/sh
 # The Python of a box has a user `agent`: the user who runs the tests.
-[ "$1" = "-I" ] && [ -e "$2" ] || exec "{python}" "$@"
-shift
+[ "$1 $2" = "-I -S" ] && [ -e "$3" ] || exec "{python}" "$@"
+shift 2
 export {mark}="${{{box}}}"
 exec "{python}" -I -c '
 import os, pwd, runpy, sys

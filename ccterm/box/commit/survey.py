@@ -1,7 +1,6 @@
 """Reads, as data, what an agent's git directory holds beside the tree: branches and other refs, the stash, and linked worktrees."""
 
 import os
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ccterm.git.names import shown
@@ -38,15 +37,15 @@ class Worktree(NamedTuple):
         return b"%s/worktrees/%s" % (GIT, self.name)
 
 
-@dataclass
 class Survey:
     """What there is beside a tree. unread: in sentences, what there may be that could not be read."""
 
-    head: str | None = None
-    refs: list[Ref] = field(default_factory=list)
-    """Branches, tags and other refs of the agent's clone, with the names that they have there; then the stash as `refs/stash/N`."""
-    worktrees: list[Worktree] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.head: str | None = None
+        self.refs: list[Ref] = []
+        """Branches, tags and other refs of the agent's clone, with the names that they have there; then the stash as `refs/stash/N`."""
+        self.worktrees: list[Worktree] = []
+        self.unread: list[str] = []
 
     @property
     def aside(self) -> frozenset[bytes]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ccterm.box.commit.agent_objects import TooMuch
 from ccterm.box.commit.compare import Comparison, Delta
@@ -19,13 +19,12 @@ from ccterm.git.tree import Base, read_base
 _MOST_BYTES = 1 << 30
 
 
-@dataclass
-class WorktreeChanges:
+class WorktreeChanges(NamedTuple):
     """What a worktree holds. tree: with all of it, None when nothing was changed. left_out: what no commit can hold."""
 
     tree: str | None
-    left_out: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    left_out: list[str]
+    notes: list[str]
 
 
 def changes_of(where: str, worktree: Worktree, git: Git, top: Root, aside: Collection[bytes]) -> WorktreeChanges:

@@ -30,7 +30,7 @@ from ccterm.models import ImageChoice, new_id
 
 BOX = "/box"
 """Root of every box. The same everywhere, because the agent stores its conversation under a name made from its directory."""
-_RUN = 'python3 -I /ccterm/__main__.py "$1" - || echo "exit code $?" >&2'
+_RUN = 'python3 -I -S /ccterm/__main__.py "$1" - || echo "exit code $?" >&2'
 """The shell always exits with 0: Dagger keeps nothing of a container that exits with 128-191, not even its files."""
 _SETTLE = 1.0
 """Seconds to wait for the last live records after the engine's answer; they come within 0.1 s or not at all."""
