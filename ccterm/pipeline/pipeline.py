@@ -161,7 +161,8 @@ class Pipeline:
         if run.kept_in:
             return None
         try:
-            keep_side_work(Work(self._state.work(run.id), None, Changes(), side=run.side), self._state.storage)
+            directory = Path(run.salvage.directory) if run.salvage else self._state.work(run.id)
+            keep_side_work(Work(directory, None, Changes(), side=run.side), self._state.storage)
         except (OSError, ValueError):
             return None
         return Delivered.of(run)

@@ -1,5 +1,7 @@
 """What an agent left beside its tree is kept, told, and found again, in both modes."""
 
+import asyncio
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,10 +11,15 @@ from ccterm import render
 from ccterm.draft import Draft
 from ccterm.events import SideKept
 from ccterm.models import Run, State
+from ccterm.pipeline.run_control import RunControl
+from ccterm.record import Recorder
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
+from ccterm.transcript import Transcript
+from tests.pipeline.parts import pipeline, recorder_of, task
 from tests.support.core import Action, ccterm_here, draft, local, script
 from tests.support.git import branches, files_at, git, make_repository, tip
+from tests.support.stepping import Stepped
 
 BRANCH = "git checkout -q -b my-fix; echo precious > one.txt; git add .; git commit -qm one; echo x > two.txt; git add .; git commit -qm two; git checkout -q -"
 STASH = "echo precious > one.txt; git stash -q -u"
@@ -140,3 +147,23 @@ def test_the_command_line_says_what_is_kept_and_where_it_went(
     assert ("+precious" in diff.stdout, "ccterm fetch" in diff.stderr) == (True, True)
     fetched = ccterm("fetch", "last", "--repo", str(tmp_path / "clone"))
     assert fetched.stdout.endswith("/heads/my-fix\n")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_a_daemon_that_dies_after_the_push_loses_nothing_beside_the_tree(
+    state_dir: Path, remote: Path, tmp_path: Path, damaged: bool
+) -> None:
+    state = StateDir(state_dir).prepare()
+    async with pipeline(state, tmp_path, os.environ) as tested:
+        recorder = recorder_of(state, task(remote, script({"bash": BRANCH}, DONE)))
+        stepped = Stepped(tested.carry_out(recorder, RunControl()), asyncio.CancelledError(), 1, lambda: recorder.run.pushed is not None)
+        with pytest.raises(asyncio.CancelledError):
+            await stepped
+        await recorder.close()
+        bundle = state.salvage(recorder.run.id) / "side.bundle"
+        if damaged:
+            bundle.write_bytes(bundle.read_bytes()[:-1])
+        again = Recorder(recorder.run, Transcript(state.run(recorder.run.id), recorder.run.id), None)
+        run = await tested.recover(again)
+    assert (run.state, [ref.name for ref in run.side]) == (State.SUCCEEDED, ["heads/my-fix"])
+    assert (state.boxes(run.id).exists(), run.kept_in is not None) == (damaged, damaged)
