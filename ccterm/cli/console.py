@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
-from ccterm.cli.streams import OutputError, ReaderGone, give_up_stdout
+from ccterm.cli.streams import OutputError, ReaderGone, escaped, give_up_stdout
 from ccterm.errors import StateError
 from ccterm.models import Run, State
 from ccterm.state_dir import LOG, StateDir, private_file
@@ -78,7 +78,12 @@ def print_data(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON value on one line."""
-    print_data(json.dumps(value, ensure_ascii=False))
+    print_json_line(json.dumps(value, ensure_ascii=False))
+
+
+def print_json_line(line: str) -> None:
+    """Print a line of JSON; what a terminal could obey is escaped, so that no value changes."""
+    print_data(escaped(line))
 
 
 def print_runs(runs: Sequence[Run]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_note, print_runs
+from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json_line, print_note, print_runs
 from ccterm.cli.streams import Output
 from ccterm.draft import BatchFile, Draft, anchored, draft
 from ccterm.errors import UsageError
@@ -85,7 +85,7 @@ async def follow_all(service: Service, runs: Sequence[Run], *, as_json: bool) ->
 
     Runs go on when stdout can no longer be written.
     """
-    progress, output = _Progress(several=len(runs) > 1), Output(print_data)
+    progress, output = _Progress(several=len(runs) > 1), Output(print_json_line)
     async with asyncio.TaskGroup() as group:
         for run in runs:
             group.create_task(_follow(service, run, progress, output if as_json else None))

@@ -7,7 +7,17 @@ from datetime import datetime
 
 from ccterm import render
 from ccterm.causes import TROUBLESHOOTING, ExitCode
-from ccterm.cli.console import carry_out, opened_record, opened_service, print_data, print_json, print_note, print_progress, state_dir
+from ccterm.cli.console import (
+    carry_out,
+    opened_record,
+    opened_service,
+    print_data,
+    print_json,
+    print_json_line,
+    print_note,
+    print_progress,
+    state_dir,
+)
 from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
@@ -70,7 +80,10 @@ def print_logs(ref: str, *, follow: bool, as_json: bool) -> ExitCode:
         async with opened_record() as record:
             run = await record.find(ref)
             async for event in record.follow(run.id, live=follow):
-                for line in [to_line(event).decode().rstrip("\n")] if as_json else render.lines(event):
+                if as_json:
+                    print_json_line(to_line(event).decode().rstrip("\n"))
+                    continue
+                for line in render.lines(event):
                     print_data(line)
 
     carry_out(work())

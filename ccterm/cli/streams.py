@@ -1,7 +1,9 @@
 """The standard streams as they may really be: closed, full, or with a reader that has gone away."""
 
 import io
+import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,7 +48,15 @@ class _Stderr(io.FileIO):
 
 
 class _GuardedText(io.TextIOWrapper):
-    """A standard stream of ours."""
+    """A standard stream of ours: the last door before a terminal, whoever wrote a text and whatever is in it.
+
+    Texts that are sent elsewhere are sanitised as well: sooner or later somebody looks at them. Bytes, such as a patch, are not.
+    """
+
+    def write(self, text: str, /) -> int:
+        """Write a text without anything that drives a terminal or cannot be seen. Raises OutputError."""
+        super().write(_harmless(text))
+        return len(text)
 
 
 def guard_streams() -> None:
@@ -71,6 +81,15 @@ def give_up_stdout() -> None:
         _open_null(1, os.O_WRONLY)
 
 
+def escaped(line: str) -> str:
+    """Return JSON that says the same without any character that `sanitise` would take out of it."""
+    if _is_plain(line):
+        return line
+    from ccterm.git.names import IGNORABLE  # deferred: most output is plain
+
+    return re.sub(f"[\x7f-\x9f\u2028\u2029{IGNORABLE}]", lambda found: json.dumps(found[0])[1:-1], line)
+
+
 class Output:
     """Prints for as long as stdout can be written: work that is under way goes on without. printing: prints one text."""
 
@@ -85,6 +104,19 @@ class Output:
                 self._printing(text)
             except OutputError:
                 self._failed = True
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is of printable ASCII characters, which most are: nothing has to be imported to print it."""
+    return text.isascii() and text.replace("\n", "").isprintable()
+
+
+def _harmless(text: str) -> str:
+    if _is_plain(text):
+        return text
+    from ccterm.output.sanitise import sanitise  # deferred, likewise
+
+    return sanitise(text)
 
 
 def _is_open(number: int) -> bool:

@@ -1,13 +1,14 @@
 """What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import App
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -23,7 +24,7 @@ from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
-from ccterm.tui.textual_private import write_to_terminal
+from ccterm.tui.textual_private import HarmlessText, write_to_terminal
 from ccterm.tui.watcher import Watcher
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
@@ -71,6 +72,7 @@ class AppBase(App[None]):
         super().__init__()
         self.settings, self.memory, self.detached, self.clock = settings, memory, detached, clock
         self.opened = clock()
+        self._harmless = HarmlessText()
         self.first_frame = asyncio.Event()
         """Set when the first frame is on the screen."""
         self.runs = Runs()
@@ -85,6 +87,10 @@ class AppBase(App[None]):
         self._notices = Notices(self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
         self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what every painted line passes."""
+        return [*super().get_line_filters(), self._harmless]
 
     def on_mount(self) -> None:
         """Start the clock of the screens and take over the terminal's title."""

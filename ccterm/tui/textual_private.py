@@ -4,17 +4,36 @@ Textual's compositor walks every row of every widget for each frame, which costs
 pane, its rows go to the terminal directly; otherwise Textual paints them.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
 
+from rich.segment import Segment
 from textual.app import App
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.geometry import Offset, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+_DRIVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SHAPE_CHANGED = (AttributeError, TypeError, ValueError)
 """What is raised when a private part is missing, or has become another one."""
+
+
+class HarmlessText(LineFilter):
+    """The last door before the terminal: takes out of everything that Textual paints what would drive it. No cell is moved by that."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
+        """Return the same segments, or new ones without control characters and without those that turn the direction of text."""
+        if all(segment.text.isprintable() for segment in segments):
+            return segments
+        return [segment if segment.text.isprintable() else _without_controls(segment) for segment in segments]
+
+
+def _without_controls(segment: Segment) -> Segment:
+    return Segment(_DRIVING.sub("", segment.text), segment.style)
 
 
 def frames_waiting(app: object) -> int:

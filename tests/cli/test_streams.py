@@ -1,15 +1,19 @@
 """Output that is closed, full, or read by something that goes away; a current directory that is gone: one sentence, never a traceback."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccterm.causes import ExitCode
 from ccterm.cli.errors import explain
-from ccterm.cli.streams import Output, ReaderGone
+from ccterm.cli.streams import Output, ReaderGone, escaped
 from ccterm.errors import UsageError
+from ccterm.output.sanitise import suspicious
 from tests.support.core import local, script
 from tests.support.git import branches, files_at, make_repository
 
@@ -61,6 +65,30 @@ def test_no_file_gets_the_number_of_a_closed_stream() -> None:
         "os._exit(os.open('/dev/null', os.O_RDONLY))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode > 2
+
+
+@given(st.text(max_size=50))
+def test_json_for_a_terminal_says_the_same_and_drives_nothing(text: str) -> None:
+    line = json.dumps({text: [text]}, ensure_ascii=False)
+    assert json.loads(escaped(line)) == {text: [text]}
+    assert not suspicious(escaped(line))
+
+
+PRINTS = "import sys; from ccterm.cli.streams import guard_streams; guard_streams(); print({0!r}); print({0!r}, file=sys.stderr)"
+
+
+def test_whatever_is_printed_drives_no_terminal() -> None:
+    text = "a\x1b]0;title\x07b\u202ec\x9b31md\u200be\x7f ü"
+    done = subprocess.run([sys.executable, "-c", PRINTS.format(text)], capture_output=True, encoding="utf-8", check=False)
+    assert (done.stdout, done.stderr) == ("abcde ü\n", "abcde ü\n")
+
+
+@pytest.mark.parametrize("word", ["\x1b]0;x\x07", "\x9b31m"])
+def test_an_argument_that_is_echoed_drives_no_terminal(word: str, state: Path) -> None:
+    for args in (["show", word], [word], ["runs", f"--{word}"]):
+        done = in_shell("", *args)
+        assert done.returncode == 2
+        assert not suspicious(done.stdout + done.stderr), args
 
 
 @pytest.fixture

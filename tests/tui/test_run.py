@@ -2,10 +2,11 @@
 
 from textual.widgets import OptionList
 
+from ccterm.errors import UsageError
 from ccterm.tui.widgets.patch_view import PatchView
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import wait_for_text, wait_until_gone
+from tests.tui.on_screen import screen_text, wait_for_text, wait_until_gone
 from tests.tui.run_events import PATCH, commit, push, refuse, start_agent
 
 
@@ -117,6 +118,20 @@ async def test_hostile_bytes_of_a_patch_never_reach_the_screen(show: Show, servi
         await wait_for_text(pilot, "+ ello")
         shown = "".join(segment.text for y in range(10) for segment in pilot.app.screen.query_one(PatchView).render_line(y))
         assert all(letter.isprintable() for letter in shown)
+
+
+async def test_hostile_texts_of_a_task_never_reach_the_screen(show: Show, service: FakeService) -> None:
+    """Model and prompt may come from a file of the repository, a name from a directory."""
+    evil = "\x1b]0;PWN\x07\x9b31m\u202ex"
+    run = push(service, service.add_run(f"feature/{evil}", prompt=f"{evil} do", model=evil, base=evil, setup=f"echo {evil}"))
+    service.refusal = UsageError(f"no {evil}", f"try {evil}")
+    async with show() as pilot:
+        await wait_for_text(pilot, "]0;PWN")
+        for key in ("enter", "p", "question_mark", "escape", "escape", "h"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert all(line.isprintable() for line in screen_text(pilot.app).split("\n"))
+    assert run.task.model == evil
 
 
 async def test_both_sides_scroll_to_a_long_line_together(show: Show, service: FakeService) -> None:
