@@ -99,11 +99,20 @@ def _swapped(text: str) -> str:
 
 
 def _encoded(octets: bytes) -> Iterator[bytes]:
-    """Yield the forms that have to be decoded to be read: base64 at its three alignments, hex."""
+    """Yield the forms that have to be decoded to be read: base64 and base32 at all alignments, hex."""
     for shift, drop in enumerate((0, 2, 3)):
         code = base64.b64encode(bytes(shift) + octets)[drop : (shift + len(octets)) * 8 // 6]  # without what neighbouring bytes affect
         yield from (code, code.translate(bytes.maketrans(b"+/", b"-_")))
+    for shift in range(5):
+        code = base64.b32encode(bytes(shift) + octets)[-(-8 * shift // 5) : (shift + len(octets)) * 8 // 5]
+        yield from (code, code.lower())
     yield from (octets.hex().encode(), octets.hex().upper().encode())
+
+
+def wide_forms(value: str) -> list[bytes]:
+    """Return a secret value in UTF-16, in both byte orders, as files of Windows have it; none if it is too short."""
+    value = value.strip()
+    return [value.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")] if len(value) >= SHORTEST else []
 
 
 def _leaves(value: str) -> list[str]:

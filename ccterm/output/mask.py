@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ccterm.output import secret_shapes
 from ccterm.output.finder import Finder, Needle, Range
-from ccterm.output.forms import Form, forms_of
+from ccterm.output.forms import Form, forms_of, wide_forms
 
 PIECE = 16
 """This many consecutive bytes of an opaque token, or of an encoded secret, are masked as if they were the whole."""
@@ -25,6 +25,7 @@ class Masker:
         pairs = sorted(secrets.items() if isinstance(secrets, Mapping) else secrets, key=lambda pair: -len(pair[1]))
         self._names = [name for name, _ in pairs]
         self._forms = [forms_of(value) for _, value in pairs]
+        self._wide = [Needle(data, rank, pieces=False) for rank, (_, value) in enumerate(pairs) for data in wide_forms(value)]
         self._labels = [f"[masked:{name}]".encode(errors="replace") for name in (*self._names, *self._names, _SHAPED)]
         self._finder = Finder(self._needles(lambda form: form.pieces, lambda _: True), least=PIECE)
         self.skipped = frozenset(name for name, forms in zip(self._names, self._forms, strict=True) if not forms)
@@ -65,7 +66,8 @@ class Masker:
 
     @cached_property
     def _proofs(self) -> Finder:
-        return Finder(self._needles(lambda form: form.proof == "piece", lambda form: form.proof != "none"), least=PROOF)
+        """Finds what proves that a secret is present; a text that was decoded is never in UTF-16, but a file may be."""
+        return Finder([*self._needles(lambda form: form.proof == "piece", lambda form: form.proof != "none"), *self._wide], least=PROOF)
 
     def find(self, data: bytes) -> tuple[list[Range], int]:
         """Return what is to be masked, in order, and where a long registered value may begin that the end of the data cuts off."""

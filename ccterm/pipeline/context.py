@@ -15,6 +15,7 @@ from ccterm.git.remote import Remote
 from ccterm.git.types import GIT_HEADER, Ssh
 from ccterm.models import Manifest, Task
 from ccterm.output.clean import Cleaner
+from ccterm.output.deep_scan import secrets_in_file
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.pipeline.agent_home import HomeFiles
@@ -25,7 +26,6 @@ from ccterm.record import Recorder
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
 MAX_TOTAL_BYTES = 200 * 1024 * 1024
-SCAN_CHUNK = 1024 * 1024
 SSH_AGENT = "ssh-agent.sock"
 Reaches = tuple[tuple[str, int], ...]
 """Host and port of the host's loopback services that a step may use."""
@@ -145,13 +145,7 @@ class RunOutput:
 
     def secrets_in(self, path: Path) -> frozenset[str]:
         """Return the names of the registered secrets in a file; none if it does not exist. Blocks. Raises OSError."""
-        if not path.exists():
-            return frozenset()
-        scan = self._masker.scan()
-        with path.open("rb") as file:
-            while chunk := file.read(SCAN_CHUNK):
-                scan.feed(chunk)
-        return scan.names
+        return secrets_in_file(self._masker, path)
 
 
 @dataclass(frozen=True)
