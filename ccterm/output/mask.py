@@ -4,7 +4,7 @@ Promised: no registered value, nor a known encoding of one, gets through, howeve
 agent that hides one on purpose (it may reverse it or spell it out). Works in UTF-8 throughout; all positions are byte offsets.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from ccterm.output import secret_shapes
@@ -74,6 +74,19 @@ class Masker:
         ranges, begun = self._finder.find(data)
         ranges += [(begin, 2 * len(self._names), end) for begin, end in secret_shapes.shaped(data)]
         return sorted(ranges), begun
+
+    def spans(self, data: bytes) -> Iterator[tuple[int, int, str]]:
+        """Yield begin, end and label of each part of the data that is to be masked; parts that overlap or touch are one."""
+        begin = end = -1
+        label = b""
+        for at, rank, until in self.find(data)[0]:
+            if at > end:
+                if end > begin:
+                    yield begin, end, label.decode()
+                begin, label = at, self._labels[rank]
+            end = max(end, until)
+        if end > begin:
+            yield begin, end, label.decode()
 
     def undecided(self, data: bytes) -> int:
         """Return where anything else may begin that the end of the data cuts off."""

@@ -70,6 +70,8 @@ async def keep_checkpoint(context: WorkContext, recorder: Recorder, state: State
             recorder.emit([SideKept(refs=committed.work.side)])
         if committed.in_tree:
             await judgement.judge(committed, context, recorder)
+        else:
+            await asyncio.to_thread(context.output.write_masks, committed.work)
         salvage = state.salvage(run.id)
         if partial := await asyncio.to_thread(_make_room, salvage, state.run(run.id) / PARTIAL, state):
             recorder.notice(f"what could be taken of the agent's tree itself is in {partial}", "warn")

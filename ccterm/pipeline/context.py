@@ -11,6 +11,7 @@ from pydantic import JsonValue, SecretStr
 from ccterm.agents.base import Agent, Command
 from ccterm.agents.stream import StreamParser
 from ccterm.executors.base import ServiceContainer
+from ccterm.git.names import shown
 from ccterm.git.remote import Remote
 from ccterm.git.types import GIT_HEADER, Ssh
 from ccterm.models import Manifest, Task
@@ -23,6 +24,8 @@ from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits
 from ccterm.record import Recorder
+from ccterm.workspace.masks import write_masks
+from ccterm.workspace.work import Work
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
 MAX_TOTAL_BYTES = 200 * 1024 * 1024
@@ -146,6 +149,10 @@ class RunOutput:
     def secrets_in(self, path: Path) -> frozenset[str]:
         """Return the names of the registered secrets in a file; none if it does not exist. Blocks. Raises OSError."""
         return secrets_in_file(self._masker, path)
+
+    def write_masks(self, work: Work) -> None:
+        """Write down, beside a run's work, where it holds secrets, for those who show it. Blocks. Raises OSError."""
+        write_masks(work.directory, self._masker, [shown(change.raw) for change in work.listed])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ccterm.errors import StepError, UsageError
 from ccterm.events import Judged, StepFinished, StepStarted
 from ccterm.executors.base import Artifact
 from ccterm.kept_refs import KeptRef
-from ccterm.models import Allowances, Changes, Run, Verdict
+from ccterm.models import Allowances, Changes, Mode, Run, Verdict
 from ccterm.pipeline.context import WorkContext
 from ccterm.pipeline.reports import CommitResult
 from ccterm.policy import rules
@@ -19,6 +19,7 @@ from ccterm.policy.facts import embedded_repositories, merge_refusals, read_fact
 from ccterm.policy.rules import PolicyFacts, PolicyLimits
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
+from ccterm.workspace.masks import Masks
 from ccterm.workspace.work import Refusal, Work
 
 
@@ -71,7 +72,7 @@ async def judge(committed: CommittedWork, context: WorkContext, recorder: Record
     begin = time.monotonic()
     recorder.emit([StepStarted(step="policy")])
     facts = await asyncio.to_thread(_facts, committed, context)
-    verdict = rules.judge(facts, context.task.mode, context.limits)
+    verdict = _verdict(facts, context.task.mode, context.limits, committed.work.directory)
     detail = "fine" if not verdict.findings else verdict.findings[0].text
     took = round(time.monotonic() - begin, 3)
     changes = committed.work.changes
@@ -89,7 +90,7 @@ def require_deliverable(run: Run, directory: Path, limits: PolicyLimits, allow: 
     """Judge a run's kept work again, with what the user allows now. Blocks. Raises StepError(policy), naming the flag, and UsageError."""
     facts = _stored(run, directory)
     widened = PolicyLimits(deletions=limits.deletions, allow=allow.beyond(limits.allow), strict=limits.strict)
-    require_ok(rules.deliverable(rules.judge(facts, run.task.mode, widened)))
+    require_ok(rules.deliverable(_verdict(facts, run.task.mode, widened, directory)))
     return facts
 
 
@@ -105,11 +106,24 @@ async def scan(run: Run, directory: Path, context: WorkContext, recorder: Record
         fix = "make them readable, then try again; ccterm fetch and ccterm diff do without"
         raise StepError(Cause.POLICY, f"the work was not searched for {', '.join(context.unscanned)}", fix, reason="unscanned")
     facts = await asyncio.to_thread(_scanned, facts, directory, context)
-    recorder.emit([Judged(verdict=rules.judge(facts, run.task.mode, context.limits), changes=run.changes or Changes())])
+    recorder.emit([Judged(verdict=_verdict(facts, run.task.mode, context.limits, directory), changes=run.changes or Changes())])
+
+
+def _verdict(facts: PolicyFacts, mode: Mode, limits: PolicyLimits, directory: Path) -> Verdict:
+    """Judge the work in a directory; what the verdict says about it names no path that holds a secret."""
+    verdict, masks = rules.judge(facts, mode, limits), Masks.read(directory)
+    if masks is None or not masks.names:
+        return verdict
+    findings = (
+        finding.model_copy(update={"text": masks.text(finding.text), "paths": tuple(map(masks.text, finding.paths))})
+        for finding in verdict.findings
+    )
+    return verdict.model_copy(update={"findings": tuple(findings)})
 
 
 def _scanned(facts: PolicyFacts, directory: Path, context: WorkContext) -> PolicyFacts:
-    work = Work(directory, None, Changes())
+    work = Work.read(directory, None, Changes())
+    context.output.write_masks(work)
     facts = replace(facts, secrets=context.output.secrets_in(work.added), unscanned=())
     write_facts(directory, facts)
     work.added.unlink(missing_ok=True)
@@ -130,6 +144,7 @@ def _facts(committed: CommittedWork, context: WorkContext) -> PolicyFacts:
     work, copy = committed.work, context.working_copy
     refusals = merge_refusals(committed.refusals, embedded_repositories(work.listed))
     ignored, obeyed = list[str](), list[str]()
+    context.output.write_masks(work)
     secrets = context.output.secrets_in(work.added)
     shaped = shaped_paths(work.added, work.listed) if work.added.exists() else []
     if not context.unscanned:

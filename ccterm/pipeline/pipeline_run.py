@@ -179,6 +179,8 @@ class PipelineRun:
         self._recorder.change(commit=work.commit, changes=work.changes if self._committed.in_tree else None)
         if work.side:
             self._recorder.emit([SideKept(refs=work.side)])
+            if not self._committed.in_tree:  # else it is judged, which does this
+                await asyncio.to_thread(self._context.output.write_masks, work)
         return self._committed
 
     def _nothing_to_push(self, summary: str) -> str:

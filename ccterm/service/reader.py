@@ -46,11 +46,12 @@ class Reader(ABC):
         return self.state.run(run) / EVENTS_FILE
 
     async def patch(self, run: RunId) -> bytes | None:
-        """Return what a run changed as a patch, in git's own bytes, or None when it made no commit."""
-        from ccterm.workspace.work import patch_of  # deferred: imports git, which few questions need
+        """Return what a run changed as a patch, with secrets masked, or None when it made no commit."""
+        from ccterm.workspace.masks import shown_patch  # deferred: imports git and the masker, which few questions need
+        from ccterm.workspace.work import patch_of
 
         path = patch_of(await self.find(run), self.state)
-        return await asyncio.to_thread(path.read_bytes) if path else None
+        return await asyncio.to_thread(shown_patch, path) if path else None
 
     async def kept_bytes(self, run: RunId) -> int:
         """Return how many bytes are kept of a run."""

@@ -278,13 +278,16 @@ async def test_a_task_that_adds_a_registered_secret_is_not_pushed(
     (config / "config.toml").write_text('[secrets.NPM_TOKEN]\nfrom = "env:NPM_TOKEN"\nsteps = ["setup"]\n')
     monkeypatch.setenv("NPM_TOKEN", "npm-0123456789-abcdef")
     async with AgentService.open(state_dir) as service:
-        task = script({"bash": "printf 'npm-%s-abcdef\\n' 0123456789 > leak.txt; cat leak.txt"}, {"say": "Written."})
+        task = script({"bash": "printf 'npm-%s-abcdef\\n' 0123456789 > leak.txt; cat leak.txt; cp leak.txt $(cat leak.txt)"}, {"say": "."})
         [run] = await carried_out(service, draft(remote, task=task))
         said = [event async for event in service.follow(run.id)]
+        patch = await service.patch(run.id)
     assert (run.state, run.cause, run.reason, run.secret_seen) == (State.FAILED, Cause.POLICY, "secret", True)
     assert tip(remote, "agent/x") is None
     assert run.salvage is not None
-    assert "npm-0123456789-abcdef" not in "".join(event.model_dump_json() for event in said)
+    assert "npm-0123456789-abcdef" not in "".join(event.model_dump_json() for event in said) + run.model_dump_json()
+    assert patch is not None
+    assert (patch.count(b"[masked:NPM_TOKEN]"), patch.count(b"npm-0123456789-abcdef")) == (5, 0)  # content twice, a name three times
 
 
 async def test_a_missing_secret_fails_the_run_before_anything_is_fetched(remote: Path, state_dir: Path, isolation: Path) -> None:

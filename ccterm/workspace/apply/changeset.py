@@ -21,6 +21,7 @@ from ccterm.models import PendingChange, Run, Value
 from ccterm.storage import STORAGE, Storage
 from ccterm.workspace.apply.tree_check import TreeCheck
 from ccterm.workspace.content import NOTHING, Content, Kind
+from ccterm.workspace.masks import Masks
 from ccterm.workspace.snapshot.manifest import Rows, read_manifest
 from ccterm.workspace.work import Refusal
 
@@ -101,8 +102,13 @@ class ChangeSet:
 
 def pending_changes(run: Run) -> list[PendingChange]:
     """Return what a run that has not been applied yet would change."""
-    changes = ChangeSet.read(Path(run.salvage.directory) / CHANGES) if run.salvage else None
-    return [PendingChange(path=change.shown, status=change.status) for change in changes.ops] if changes else []
+    directory = Path(run.salvage.directory) if run.salvage else None
+    changes = ChangeSet.read(directory / CHANGES) if directory else None
+    if directory is None or changes is None:
+        return []
+    masks = Masks.read(directory)
+    names = masks.names if masks else {}
+    return [PendingChange(path=names.get(change.shown, change.shown), status=change.status) for change in changes.ops]
 
 
 def extract(
