@@ -161,7 +161,7 @@ def refuse(tree: Path) -> None:
     os.mkfifo(tree / "fifo")
 
 
-@pytest.mark.parametrize("work", [edit, move, replace, commit])
+@pytest.mark.parametrize("work", [edit, move, *(pytest.param(work, marks=pytest.mark.slow) for work in (replace, commit))])
 def test_it_holds_what_the_commit_step_would_take(checkpoints: Checkpoints, work: Callable[[Path], None]) -> None:
     work(checkpoints.box.tree)
     checkpoints.make()
@@ -187,6 +187,7 @@ def test_it_holds_what_is_beside_the_tree(checkpoints: Checkpoints) -> None:
     support.git(checkpoints.box.clean, "bundle", "verify", "--quiet", str(bundle))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_told_and_stays_told(checkpoints: Checkpoints) -> None:
     with (checkpoints.box.tree / "huge").open("wb") as file:
         file.truncate((64 << 20) + 1)
@@ -232,6 +233,7 @@ def test_one_that_did_not_reach_the_host_is_made_up_for_by_the_next(checkpoints:
     assert checkpoints.make() == []
 
 
+@pytest.mark.slow
 def test_after_an_update_that_broke_off_the_copy_is_made_anew(checkpoints: Checkpoints) -> None:
     write(checkpoints.box.tree, "first.txt")
     (checkpoints.box.tree / "link").symlink_to("first.txt")
@@ -269,6 +271,7 @@ def test_what_is_older_than_the_agent_is_not_its_work(checkpoints: Checkpoints, 
     assert [change["path"] for change in json.loads(checkpoints.file("changes.json"))] == ["new.txt"]
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_all_the_time_is_taken_as_it_was_at_some_moment(checkpoints: Checkpoints) -> None:
     """And one that becomes a link to what the agent may not read is not followed."""
     target = checkpoints.box.directory / "secret"
