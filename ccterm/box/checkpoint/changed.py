@@ -11,11 +11,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from ccterm.box.commit.compare import covered, raw_name
 from ccterm.box.commit.forced import except_forced, paths_in_index
-from ccterm.box.commit.survey import GIT, survey
+from ccterm.box.commit.survey import GIT, Worktree, moved_to, survey, worktree_outside
 from ccterm.box.commit.walk import Walk, ignored_by
 from ccterm.git.git import Git
 from ccterm.git.rooted import FileNode, Root
@@ -78,7 +79,10 @@ class StampedRoot(Root):
         found: dict[bytes, FileNode] = {}
         with os.scandir(self.directory(path)) as entries:
             for entry in entries:
-                status, name = entry.stat(follow_symlinks=False), os.fsencode(entry.name)
+                try:
+                    status, name = entry.stat(follow_symlinks=False), os.fsencode(entry.name)
+                except FileNotFoundError:  # the agent goes on working
+                    continue
                 found[name] = FileNode(status.st_mode, status.st_size)
                 self.stamps[path + b"/" + name if path else name] = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         return found
@@ -90,6 +94,8 @@ class Changed:
     def __init__(self, root: StampedRoot, base: Base, seen: Mapping[bytes, Stamp], *, began: float, budget: int) -> None:
         self._root, self._base, self._seen, self._budget = root, base, seen, budget
         self._began = int(began * 1e9)
+        self._elsewhere: dict[bytes, StampedRoot] = {}
+        """Worktrees by their places, open until this program ends."""
 
     def records(self, rules: str) -> Iterator[Record]:
         """Yield everything that the tree holds, small files first. rules: a git directory, for git to tell what is ignored.
@@ -104,8 +110,9 @@ class Changed:
         nodes, more = dict(found.nodes), self._below(GIT, _MOST_OBJECTS)
         for path in sorted(refused.path for refused in found.refused):
             more |= self._below(path, _MOST_BELOW)
-        for path in sorted(beside.aside):
-            more |= self._worktree(path, rules, beside.aside)
+        for worktree in beside.worktrees:
+            with suppress(OSError):  # it was removed meanwhile
+                more |= self._worktree(worktree, rules, beside.aside)
         more.pop(_INDEX, None)
         nodes = more | nodes
         seen: dict[str, Stamp] = {}
@@ -134,16 +141,26 @@ class Changed:
                 continue
         return found
 
-    def _worktree(self, top: bytes, rules: str, aside: Collection[bytes]) -> dict[bytes, FileNode]:
-        """Return what git does not ignore of a linked worktree in the tree; it is all the agent's."""
-        self._root.directory(top)  # raises when a component is a link
-        where = os.path.join(self._root.path, os.fsdecode(top))
+    def _worktree(self, worktree: Worktree, rules: str, aside: Collection[bytes]) -> dict[bytes, FileNode]:
+        """Return what git does not ignore of a linked worktree; it is all the agent's. One outside of the tree gets a place in it."""
+        if worktree.path is not None:
+            self._root.directory(worktree.path)  # raises when a component is a link
+            top, where = worktree.path, os.path.join(self._root.path, os.fsdecode(worktree.path))
+        elif outside := worktree_outside(worktree):
+            top, where = moved_to(worktree), outside
+        else:
+            return {}
         inner = frozenset(path.removeprefix(top + b"/") for path in aside)
-        with StampedRoot(where) as root:
-            found = Walk(root, Base(self._base.tree), ignored_by(Git(rules, work_tree=where)), inner).run()
-            nodes = {**found.nodes, b".git": root.node(b".git")}
-            self._root.stamps |= {top + b"/" + path: stamp for path, stamp in root.stamps.items()}
+        root = self._elsewhere[top] = StampedRoot(where)
+        found = Walk(root, Base(self._base.tree), ignored_by(Git(rules, work_tree=where)), inner).run()
+        nodes = {**found.nodes, b".git": root.node(b".git")}
+        self._root.stamps |= {top + b"/" + path: stamp for path, stamp in root.stamps.items()}
         return {top + b"/" + path: node for path, node in nodes.items()}
+
+    def _source(self, path: bytes) -> tuple[Root, bytes]:
+        """Return where a path is read: of a worktree, in its own directory."""
+        found = next((top for top in self._elsewhere if path.startswith(top + b"/")), None)
+        return (self._root, path) if found is None else (self._elsewhere[found], path[len(found) + 1 :])
 
     def _record(self, path: bytes, node: FileNode) -> Record:
         stamp, entry = self._root.stamps.get(path, []), self._base.entries.get(path)
@@ -154,9 +171,10 @@ class Changed:
         try:
             if entry and self._equals(path, node, entry):
                 return Record("base", path)
+            root, inner = self._source(path)
             if node.is_link:
-                return Record("link", path, node.mode, self._root.link(path))
-            return self._file(path, node)
+                return Record("link", path, node.mode, root.link(inner))
+            return self._file(path, root, inner, node)
         except OSError:
             return Record("over", path)
 
@@ -169,10 +187,10 @@ class Changed:
     def _equals(self, path: bytes, node: FileNode, entry: TreeEntry) -> bool:
         return node.git_mode == entry.mode and raw_name(self._root, self._base, path, node) == entry.sha
 
-    def _file(self, path: bytes, node: FileNode) -> Record:
+    def _file(self, path: bytes, root: Root, inner: bytes, node: FileNode) -> Record:
         if node.size > self._budget:
             return Record("over", path)
-        with os.fdopen(self._root.open(path), "rb") as file:
+        with os.fdopen(root.open(inner), "rb") as file:
             content = file.read(self._budget + 1)
         if len(content) > self._budget:
             return Record("over", path)

@@ -35,6 +35,7 @@ _BLOCK = 3 << 16
 """Bytes in one line; a multiple of three, so that lines can be joined without decoding them."""
 _NICE = 10
 _MOST_TOLD = 20
+_SHOWN = 4096
 _DIFF = re.compile(rb"^diff --git ", re.MULTILINE)
 
 
@@ -81,11 +82,14 @@ class CheckpointStep:
         env = child.environment({}, request["mark"])
         walker = child.start(["@box", "changed"], cwd=".", env=env, mark=request["mark"], user=request["user"])
         try:
-            walker.stderr.close()
             walker.stdin.write(json.dumps(header).encode() + b"\n" + about + seen)
             walker.stdin.close()
             with open(walker.stdout.fileno(), "rb", closefd=False) as source:
                 return self._staging.take(source, base)
+        except (ValueError, BrokenPipeError) as error:
+            walker.process.kill()
+            said = walker.stderr.read(_SHOWN).decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise ValueError(f"the agent's tree cannot be read: {said or error}") from error
         finally:
             walker.process.kill()
             walker.process.wait()

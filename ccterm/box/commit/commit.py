@@ -96,7 +96,8 @@ class CommitStep:
         known = [base.commit] if base.commit else []
         if base.commit and request.get("snapshot"):
             known = self._bare.text("rev-parse", f"{base.commit}^@").split()
-        side = SideWork(self._root, request["tree"], request["clean"], beside, known=known, author=request["author"])
+        copied = bool(request.get("sparse"))
+        side = SideWork(self._root, request["tree"], request["clean"], beside, known=known, author=request["author"], copied=copied)
         side.keep(base, commit, request["out"], self._left_out)
         self._notes += side.notes
         return side

@@ -33,10 +33,15 @@ _MOST_TOLD = 20
 
 
 class SideWork:
-    """What one tree has beside it. known: commits that whoever reads the bundle has. author: of commits of what was not committed."""
+    """What one tree has beside it. known: commits that whoever reads the bundle has. author: of commits of what was not committed.
 
-    def __init__(self, root: Root, tree: str, clean: str, found: Survey, *, known: Sequence[str], author: str) -> None:
-        self._root, self._tree, self._found = root, tree, found
+    copied: the tree is a copy, and what its worktrees name outside of it is the living agent's.
+    """
+
+    def __init__(
+        self, root: Root, tree: str, clean: str, found: Survey, *, known: Sequence[str], author: str, copied: bool = False
+    ) -> None:
+        self._root, self._tree, self._found, self._copied = root, tree, found, copied
         self._clean = Git(clean)
         self._place = os.path.abspath(os.path.join(clean, f"side-{os.getpid()}"))
         self._known, self._author = known, author
@@ -144,7 +149,7 @@ class SideWork:
         if path := worktree.path or moved_path(self._root, worktree):
             self._root.directory(path)  # raises when a component is a link
             return os.fsdecode(os.path.join(os.fsencode(self._tree), path))
-        if outside := worktree_outside(worktree):
+        if not self._copied and (outside := worktree_outside(worktree)):
             return outside
         self.notes.append(f"the worktree at {shown_path(worktree)} is not in the tree: only what was committed in it is kept")
         return None

@@ -137,9 +137,14 @@ def worktree_outside(worktree: Worktree) -> str | None:
         return None
 
 
+def moved_to(worktree: Worktree) -> bytes:
+    """Return where in the tree a worktree outside of it is brought."""
+    return b"%s/%s/%s" % (GIT, MOVED, worktree.name)
+
+
 def moved_path(root: Root, worktree: Worktree) -> bytes | None:
     """Return where in the tree a worktree outside of it was brought, if all of it was."""
-    path = b"%s/%s/%s" % (GIT, MOVED, worktree.name)
+    path = moved_to(worktree)
     return path if _names(root, path + b"/.git", worktree.name) else None
 
 
