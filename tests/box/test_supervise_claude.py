@@ -50,6 +50,7 @@ def steered(run: Running) -> list[tuple[str, bool]]:
     return [(note["d"], note["taken"]) for note in run.notes("steered")]
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_it_ends_by_itself_after_its_result(start: Start) -> None:
     with start(say("hi")) as run:
         report = run.report()
@@ -81,7 +82,7 @@ def test_a_message_during_the_last_answer_gets_a_turn_of_its_own(start: Start, a
     assert [result["result"] for result in run.messages("result")] == ["first", "second"]
 
 
-@pytest.mark.parametrize("words", [1, 5])
+@pytest.mark.parametrize("words", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_messages_that_race_with_the_result_are_all_answered(start: Start, api: MessagesServer, words: int) -> None:
     gate = Gate()
     with start(say("first", gate=gate)) as run:

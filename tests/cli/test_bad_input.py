@@ -130,6 +130,7 @@ def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
     assert str(tmp_path / "file") in one_sentence(done.stderr)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_a_clear_error(tmp_path: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({"a": "a\n"})
     with small_disk(tmp_path / "disk", "14m") as disk:

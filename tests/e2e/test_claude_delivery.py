@@ -59,6 +59,7 @@ def check_kept_without_the_login(claude: Claude, run: Run) -> None:
         assert TOKEN not in text, name
 
 
+@pytest.mark.slow
 async def test_the_subject_is_that_of_its_own_commit(claude: Claude) -> None:
     commit = "git -c user.name=me -c user.email=me@example.com commit --quiet --all -m 'Say hello twice'"
     run = await claude.run(use(bash(f"echo hello >> README.md; {commit}")), use(write("more.txt", "more\n")), say("Committed."))
@@ -67,6 +68,7 @@ async def test_the_subject_is_that_of_its_own_commit(claude: Claude) -> None:
     assert files_at(claude.remote, "agent/x").keys() == {"README.md", "more.txt", "src/a.py"}
 
 
+@pytest.mark.slow
 async def test_a_second_run_continues_the_branch_from_its_tip(claude: Claude) -> None:
     first = await claude.run(use(write("new.txt", "one\n")), say("Begun."))
     second = await claude.run(use(read("new.txt")), use(edit("new.txt", "one", "two")), say("Continued."))

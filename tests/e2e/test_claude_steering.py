@@ -94,6 +94,7 @@ async def test_a_cancelled_run_leaves_its_work_and_no_process(claude: Claude) ->
     assert files_at(claude.remote, "agent/x")["half.txt"] == b"half\n"
 
 
+@pytest.mark.slow
 async def test_a_run_cancelled_while_the_model_is_silent_leaves_its_work(claude: Claude) -> None:
     gate = Gate()
     run = await claude.start(HALF, say("never", gate=gate))
@@ -106,6 +107,7 @@ async def test_a_run_cancelled_while_the_model_is_silent_leaves_its_work(claude:
     assert claude.processes() == []
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_killed_leaves_nothing(claude: Claude) -> None:
     daemon = "setsid nohup tail -f /dev/null > /dev/null 2>&1 &"
     run = await claude.start(HALF, use(bash(f"{daemon} tail -f /dev/null")))
