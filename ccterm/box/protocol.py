@@ -249,7 +249,7 @@ class CommitRequest(TypedDict):
     left: NotRequired[str | None]
     """Relative directory with the record of what setup left, which enters no commit; None when no setup ran."""
     snapshot: NotRequired[bool]
-    """Whether the base is a snapshot, which only the host has: side.bundle then builds on the commits below it."""
+    """Whether the base may be a commit that only the host has, as `SNAPSHOT_REF` says: side.bundle then builds on the commits below it."""
 
 
 class Refusal(TypedDict):

@@ -17,6 +17,8 @@ from ccterm.git.types import MARK
 Arg = str | bytes
 WORK_REF = "refs/ccterm/work"
 """Where the step commit leaves its commit, in the clean git directory and in bundles."""
+SNAPSHOT_REF = "refs/ccterm/snapshot"
+"""In the clean git directory of a snapshot: the commit that only ccterm has. Missing when the snapshot is a commit of the user's."""
 SIDE_REFS = "refs/ccterm/side/"
 """Under which the side bundle has what an agent left beside its tree: heads/NAME, stash/N, worktrees/NAME/commits and /changes."""
 

@@ -105,11 +105,24 @@ def read_loose(root: Root, git_directory: bytes, name: str, limit: int) -> tuple
     return header.partition(b" ")[0].decode("ascii", "replace"), content
 
 
+_PARTIAL = '[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tpartialClone = origin\n[remote "origin"]\n\tpromisor = true\n'
+
+
+def _listed_packs(objects: str) -> list[str]:
+    try:
+        return os.listdir(os.path.join(objects, "pack"))
+    except OSError:
+        return []
+
+
 def borrow_objects(git: Git, directory: str) -> None:
     """Let a repository look objects up in another git directory. A relative path in the file: the variable for it is split at colons."""
     assert git.directory
     own, other = os.path.join(git.directory, "objects"), os.path.join(directory, "objects")
     with open(os.path.join(own, "info", "alternates"), "w", encoding="utf-8") as file:
         file.write(f"{os.path.relpath(other, own)}\n")
+    if any(name.endswith(".promisor") for name in _listed_packs(other)):  # a partial clone, of which git must miss nothing
+        with open(os.path.join(git.directory, "config"), "a", encoding="ascii") as file:
+            file.write(_PARTIAL)
     if os.path.exists(shallow := os.path.join(directory, "shallow")):
         shutil.copyfile(shallow, os.path.join(git.directory, "shallow"))

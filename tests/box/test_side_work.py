@@ -178,6 +178,7 @@ def test_of_a_snapshot_the_bundle_builds_on_what_the_user_has(tmp_path: Path, bo
     box.base = box.new_commit()
     support.git(box.tree, "fetch", "--quiet", str(box.clean), "refs/ccterm/work")
     support.git(box.tree, "reset", "--quiet", "--hard", "FETCH_HEAD")
+    support.git(box.clean, "update-ref", "refs/ccterm/snapshot", str(box.base))
     on_a_branch(box.tree, "my-fix", "one.txt")
     report = box.commit(out="side", snapshot=True)
     assert kept(report) == [("heads/my-fix", 1, False)]
@@ -268,3 +269,16 @@ def test_configuration_hooks_and_alternates_of_the_agents_clone_are_not_followed
         ["refs/heads/stolen names an object that is missing or damaged"],
     )
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("narrow", [{"depth": 1}, {"filter": "blob:none"}, {"filter": "tree:0"}], ids=str)
+def test_it_is_kept_of_a_clone_without_all_of_the_history(tmp_path: Path, narrow: dict[str, object]) -> None:
+    source = support.make_repository(tmp_path / "source", {"a": "1\n", "deep/b": "1\n"})
+    support.commit_files(source, {"deep/b": "2\n"})
+    for name in ("allowFilter", "allowAnySHA1InWant"):
+        support.git(source, "config", f"uploadpack.{name}", "true")
+    box = GitBox(tmp_path / "box", f"file://{source}").start(**narrow)
+    on_a_branch(box.tree, "my-fix", "one.txt")
+    report = box.commit()
+    assert (kept(report), report["unread"]) == ([("heads/my-fix", 1, False)], [])
+    assert support.files_at(fetched(box, tmp_path), "refs/side/heads/my-fix").keys() == {"a", "deep/b", "one.txt"}

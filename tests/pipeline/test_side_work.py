@@ -18,7 +18,7 @@ from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
 from tests.pipeline.parts import pipeline, recorder_of, task
 from tests.support.core import Action, ccterm_here, draft, local, script
-from tests.support.git import branches, files_at, git, make_repository, tip
+from tests.support.git import branches, commit_files, files_at, git, make_repository, tip
 from tests.support.stepping import Stepped
 
 BRANCH = "git checkout -q -b my-fix; echo precious > one.txt; git add .; git commit -qm one; echo x > two.txt; git add .; git commit -qm two; git checkout -q -"
@@ -100,6 +100,19 @@ async def test_a_testing_run_keeps_it_for_the_working_copy(service: Service, cop
     assert branches(copy).keys() == {"main"}
     patch = await service.patch(run.id) or b""
     assert (b"+done" in patch, b"+precious" in patch) == (bool(more), not more)
+
+
+@pytest.mark.parametrize("filter_spec", ["blob:none", "tree:0"])
+async def test_a_partial_clone_keeps_it_too(service: Service, tmp_path: Path, filter_spec: str) -> None:
+    source = make_repository(tmp_path / "source", {"README.md": "hello\n", "deep/a": "1\n"})
+    commit_files(source, {"deep/a": "2\n"})
+    for name in ("allowFilter", "allowAnySHA1InWant"):
+        git(source, "config", f"uploadpack.{name}", "true")
+    git(tmp_path, "clone", "--quiet", f"--filter={filter_spec}", f"file://{source}", "partial")
+    run = await ended(service, for_copy(tmp_path / "partial", script({"bash": BRANCH}, DONE), yes=True))
+    assert (run.state, [ref.name for ref in run.side], run.kept_in) == (State.SUCCEEDED, ["heads/my-fix"], None)
+    assert (tmp_path / "partial/done.txt").exists()
+    assert "one.txt" in files_at(tmp_path / "partial", await service.fetch(run.id, tmp_path / "partial"))
 
 
 async def test_a_worktree_in_the_tree_refuses_no_run(service: Service, remote: Path, copy: Path) -> None:

@@ -20,7 +20,7 @@ from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import CommitReport, CommitRequest
 from ccterm.git.diff import count_lines, removed_lines
 from ccterm.git.fsck import check_objects
-from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
+from ccterm.git.git import SNAPSHOT_REF, WORK_REF, Git, GitError, as_git_error
 from ccterm.git.message import defused
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
@@ -94,7 +94,7 @@ class CommitStep:
     def _keep_side_work(self, beside: Survey, base: Base, commit: str | None) -> SideWork:
         request = self._request
         known = [base.commit] if base.commit else []
-        if base.commit and request.get("snapshot"):
+        if base.commit and request.get("snapshot") and self._bare.succeeds("rev-parse", "--verify", "--quiet", SNAPSHOT_REF):
             known = self._bare.text("rev-parse", f"{base.commit}^@").split()
         copied = bool(request.get("sparse"))
         side = SideWork(self._root, request["tree"], request["clean"], beside, known=known, author=request["author"], copied=copied)

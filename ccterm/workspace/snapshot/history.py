@@ -52,6 +52,8 @@ class History:
         # git begins a pack in its object directory and then renames it: not the user's, which may be on another file system
         place = {"GIT_OBJECT_DIRECTORY": str(self._directory), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self._objects)}
         self._storage.bulk(packs, lambda: user.with_env(place).run(*command, stdin=wanted))
+        for pack in packs.glob("*.pack") if self.partial else ():
+            self._storage.create(pack.with_suffix(".promisor"), b"")  # so that git does not miss what is not there
         write_private(self._note, json.dumps({"tips": tips, "shallow": shallow.decode("ascii", "replace")}).encode(), self._storage)
 
     @property

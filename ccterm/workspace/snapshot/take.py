@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccterm.git.git import Git, GitError
+from ccterm.git.git import SNAPSHOT_REF, Git, GitError
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK, TreeEntry, read_tree
@@ -115,6 +115,8 @@ class _Taking:
         same = answer is None and rows == known.rows and not listing.submodules
         base = head if same else storage.bulk(self.to, lambda: self._commit(git, rows, listing, committed or read_tree(git, head)))
         git.run("update-ref", f"refs/heads/{self.repository.branch}", base)
+        if base != head:
+            git.run("update-ref", SNAPSHOT_REF, base)
         clean = head if base == head else ""
         if rows != known.rows or clean != known.commit:
             write_manifest(cache, rows, clean, storage)
