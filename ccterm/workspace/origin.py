@@ -114,14 +114,17 @@ def _followed(text: str, settings: AddressSettings, env: Mapping[str, str], root
     words = ["by insteadOf in your git configuration"] if rewritten != text else []
     words += ["by your ssh configuration"] if reached != remote else []
     words += [unused] if unused else []
-    if settings.push and _pushes_elsewhere(settings, reached, root):
-        words.append("where ccterm also pushes: the pushurl is not used")
+    if _pushes_elsewhere(settings.pushed_to(text), rewritten, reached, env, root):
+        words.append("where ccterm also pushes: pushurl and pushInsteadOf are not used")
     return reached, ", ".join(words)
 
 
-def _pushes_elsewhere(settings: AddressSettings, remote: RemoteAddress, root: Path) -> bool:
+def _pushes_elsewhere(pushed_to: str, fetched_from: str, remote: RemoteAddress, env: Mapping[str, str], root: Path) -> bool:
+    """Return whether the user's git would push to another repository than the one that it fetches from."""
+    if pushed_to == fetched_from:
+        return False
     try:
-        return origin_address(settings.rewritten(settings.push), root).url_key != remote.url_key
+        return resolve_ssh_alias(origin_address(pushed_to, root), env)[0].url_key != remote.url_key
     except RemoteError:
         return True
 

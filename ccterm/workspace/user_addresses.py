@@ -12,32 +12,49 @@ from ccterm.git.address import split_address
 from ccterm.processes import run_command
 from ccterm.remotes import RemoteAddress, host_key, parse_remote
 
-ADDRESS_SETTINGS = r"^(remote\.origin\.(url|pushurl)|url\..*\.insteadof)$"
+ADDRESS_SETTINGS = r"^(remote\.origin\.(url|pushurl)|url\..*\.(push)?insteadof)$"
 """What `git config --null --get-regexp` is asked for."""
+_REWRITE, _PUSH_REWRITE = ".insteadof", ".pushinsteadof"
 _SECONDS = 5.0
 _LONGEST = 256 * 1024
 
 
 @dataclass(frozen=True)
 class AddressSettings:
-    """What a git configuration says about addresses. rewrites: beginning of an address -> what is put in its place."""
+    """What a git configuration says about addresses.
+
+    rewrites: beginning of an address, and what is put in its place; for_push: those that are for pushes alone.
+    """
 
     origin: str = ""
     push: str = ""
     rewrites: Sequence[tuple[str, str]] = ()
+    for_push: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(cls, printed: str) -> "AddressSettings":
         """Read what git printed for ADDRESS_SETTINGS."""
         pairs = [(name, value) for name, _, value in (entry.partition("\n") for entry in printed.split("\0")) if value]
         first = dict(reversed(pairs))  # git fetches from the first of several
-        rewrites = [(value, name[len("url.") : -len(".insteadof")]) for name, value in pairs if name.startswith("url.")]
-        return cls(first.get("remote.origin.url", ""), first.get("remote.origin.pushurl", ""), rewrites)
+        rewrites = {
+            kind: [(text, name[4 : -len(kind)]) for name, text in pairs if name.endswith(kind)] for kind in (_REWRITE, _PUSH_REWRITE)
+        }
+        addresses = (first.get("remote.origin.url", ""), first.get("remote.origin.pushurl", ""))
+        return cls(*addresses, rewrites[_REWRITE], rewrites[_PUSH_REWRITE])
 
     def rewritten(self, text: str) -> str:
-        """Return an address as git would use it: the longest beginning counts. A user or password that a rewrite adds is left out."""
-        found = max((pair for pair in self.rewrites if text.startswith(pair[0])), key=lambda pair: len(pair[0]), default=None)
-        return _without_userinfo(found[1]) + text[len(found[0]) :] if found else text
+        """Return an address as git would use it. A user or password that a rewrite adds is left out."""
+        return _rewritten(text, self.rewrites) or text
+
+    def pushed_to(self, text: str) -> str:
+        """Return the address that git would push to: the pushurl, or else what a rewrite for pushes makes of an address."""
+        return self.rewritten(self.push) if self.push else _rewritten(text, self.for_push) or self.rewritten(text)
+
+
+def _rewritten(text: str, rewrites: Sequence[tuple[str, str]]) -> str:
+    """Return a text with its longest known beginning replaced, "" when none is known."""
+    found = max((pair for pair in rewrites if text.startswith(pair[0])), key=lambda pair: len(pair[0]), default=None)
+    return _without_userinfo(found[1]) + text[len(found[0]) :] if found else ""
 
 
 def _without_userinfo(base: str) -> str:

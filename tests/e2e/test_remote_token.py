@@ -223,6 +223,12 @@ def test_the_command_line_refuses_a_branch_that_cannot_be_pushed_with_exit_3(com
     assert Kind.PUSH not in {request.kind for request in server.requests}
 
 
+def test_a_token_that_is_not_where_the_settings_say_is_exit_3(command: Command, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SOURCE)
+    done = command(*local(url, "x", script({"say": "never"})))
+    assert (done.returncode, SOURCE in done.stdout + done.stderr) == (3, True)
+
+
 async def test_a_token_that_may_no_longer_write_keeps_the_work_for_one_that_may(
     service: Service, server: GitServer, remote: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

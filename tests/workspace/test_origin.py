@@ -107,9 +107,20 @@ def test_the_longest_rewrite_counts(isolation: Path, tmp_path: Path) -> None:
 def test_a_pushurl_that_names_another_repository_is_said_not_to_be_used(tree: Path) -> None:
     git(tree, "remote", "set-url", "origin", "https://github.com/o/r.git")
     git(tree, "config", "remote.origin.pushurl", "git@github.com:o/r")
-    assert "the pushurl" not in find_origin(".", os.environ, tree).sentence
+    assert "pushurl and" not in find_origin(".", os.environ, tree).sentence
     git(tree, "config", "remote.origin.pushurl", "git@github.com:me/r")
-    assert "the pushurl is not used" in find_origin(".", os.environ, tree).sentence
+    assert "pushurl and pushInsteadOf are not used" in find_origin(".", os.environ, tree).sentence
+
+
+@pytest.mark.parametrize(("base", "said"), [("git@github.com:", False), ("https://mirror.corp/", True)])
+def test_a_rewrite_for_pushes_alone_is_said_not_to_be_used_where_it_leads_elsewhere(
+    isolation: Path, tree: Path, base: str, *, said: bool
+) -> None:
+    write_files(isolation, {".gitconfig": f'[url "{base}"]\n\tpushInsteadOf = https://github.com/\n'})
+    git(tree, "remote", "set-url", "origin", "https://github.com/o/r.git")
+    for repo in (".", "https://github.com/o/r.git"):
+        origin = find_origin(repo, os.environ, tree)
+        assert (origin.remote.url, "pushInsteadOf" in origin.sentence) == ("https://github.com/o/r.git", said)
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh")
