@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from ccterm.credentials.sources import COMMAND_SECONDS, one_line, resolve_source, run_quietly
 from ccterm.credentials.ssh import ssh_access
-from ccterm.errors import SettingsError
+from ccterm.errors import PreflightError, SettingsError
 from ccterm.git.git import Git
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import HostSettings, Settings
@@ -71,6 +71,11 @@ class GitAccess:
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
     source: str = ""
 
+    @classmethod
+    def by(cls, credential: GitCredential, ca: str | None) -> "GitAccess":
+        """Return the access by a token."""
+        return cls(credential.remote, credential.header, ca, secrets=credential.secrets, source=credential.source)
+
 
 def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitAccess:
     """Return the access to a remote: by token, else by ssh agent, else without any credential. Blocks.
@@ -80,13 +85,22 @@ def git_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]
     """
     credential = git_credential(remote, settings, env)
     if credential:
-        return GitAccess(
-            credential.remote, credential.header, authority(remote, settings), secrets=credential.secrets, source=credential.source
-        )
+        return GitAccess.by(credential, authority(remote, settings))
     if remote.kind == "ssh":
-        ssh = ssh_access(remote, env)
-        return GitAccess(remote, ssh_agent=ssh.agent, known_hosts=ssh.known_hosts)
+        return _ssh_access(remote, settings, env)
     return GitAccess(remote, ca=authority(remote, settings))
+
+
+def _ssh_access(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitAccess:
+    """Return the access by ssh agent, or where that would not do, by what git's credential helper has for https."""
+    try:
+        ssh = ssh_access(remote, env)
+    except PreflightError:
+        port, host = _host_settings(remote, settings)
+        if credential := _from_helper(remote.https(port), host, env):
+            return GitAccess.by(credential, authority(remote, settings))
+        raise
+    return GitAccess(remote, ssh_agent=ssh.agent, known_hosts=ssh.known_hosts)
 
 
 def git_credential(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> GitCredential | None:

@@ -247,3 +247,12 @@ def test_a_credential_helper_that_has_nothing_is_no_error_and_nobody_is_asked(en
 def test_a_credential_helper_is_told_to_ask_nobody(env: dict[str, str], isolation: Path) -> None:
     helper(isolation, "!f() { echo username=me; echo password=$GIT_TERMINAL_PROMPT$GCM_INTERACTIVE; }; f")
     assert token("https://git.corp/o/r", env) == "0never"
+
+
+def test_where_ssh_would_not_do_gits_credential_helper_is_asked_for_https(env: dict[str, str], isolation: Path) -> None:
+    with pytest.raises(PreflightError, match="no ssh agent"):
+        git_access(parse_remote("git@git.corp:o/r"), settings(), env)
+    helper(isolation, "store")
+    (isolation / ".git-credentials").write_text("https://me:t0ken@git.corp\n")
+    access = git_access(parse_remote("git@git.corp:o/r"), settings(), env)
+    assert (access.remote.url, access.source, access.ssh_agent) == ("https://git.corp/o/r", "git's credential helper", None)
