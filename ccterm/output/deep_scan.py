@@ -22,6 +22,9 @@ DECODED = 16 << 20
 """How many bytes of dumps are decoded at most."""
 UNPACKED = 64 << 20
 """How many bytes are unpacked at most."""
+_LONGEST_LINE = 64 << 10
+_OVERLAP = 9
+"""The longest head of a packed file, less one byte."""
 _MOST_MEMBERS = 10_000
 _MEMORY = 64 << 20
 _Data = mmap.mmap | bytes
@@ -56,10 +59,10 @@ def secrets_in_bytes(masker: Masker, data: _Data, *, unpacked: int = UNPACKED) -
     """Return the names of the registered secrets in some bytes. unpacked: how many bytes are unpacked at most."""
     names = _names(masker, (data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)))
     views = [_hex_dumps(data), _cut(_hex_dumps(data)), _words(_cut(_hex_dumps(data))), _numbers(data)]
-    for view in (*views, *(_decoded(pattern.finditer(data)) for pattern in _HEX_LISTS)):
+    for view in (*views, *(_decoded(_search(pattern, data)) for pattern in _HEX_LISTS)):
         names |= _names(masker, view)
     left = unpacked
-    for number, found in enumerate(_PACKED.finditer(data)):
+    for number, found in enumerate(_search(_PACKED, data)):
         if left <= 0 or number >= _MOST_MEMBERS:
             break
         scan = masker.scan()
@@ -77,10 +80,23 @@ def _names(masker: Masker, pieces: Iterator[bytes]) -> frozenset[str]:
     return scan.names
 
 
+def _search(pattern: re.Pattern[bytes], data: _Data) -> Iterator[re.Match[bytes]]:
+    """Yield the matches of a pattern, looking at a chunk at a time, so that nothing else of this process waits for long.
+
+    Chunks end before a line break, where one is near: what is spelled in lines is found whole.
+    """
+    at = 0
+    while at < len(data):
+        end = data.find(b"\n", at + _CHUNK, at + _CHUNK + _LONGEST_LINE) if at + _CHUNK < len(data) else len(data)
+        end = at + _CHUNK if end < 0 else end
+        yield from pattern.finditer(data, at, min(end + _OVERLAP, len(data)) if pattern is _PACKED else end)
+        at = end
+
+
 def _hex_dumps(data: _Data) -> Iterator[bytes]:
     """Yield the bytes that the lines of hex dumps spell, and all that follows in a line as far as it looks like hex."""
     first = _FIRST_LINE.match(data)
-    yield from _decoded(chain([first] if first else [], _HEX_LINE.finditer(data)))
+    yield from _decoded(chain([first] if first else [], _search(_HEX_LINE, data)))
 
 
 def _decoded(found: Iterable[re.Match[bytes]]) -> Iterator[bytes]:
@@ -108,7 +124,7 @@ def _words(lines: Iterator[bytes]) -> Iterator[bytes]:
 def _numbers(data: _Data) -> Iterator[bytes]:
     """Yield the bytes that lists of decimal numbers spell."""
     left = DECODED
-    for found in _DECIMAL.finditer(data):
+    for found in _search(_DECIMAL, data):
         before = _LAST_NUMBER.search(data[max(found.start() - 3, 0) : found.start()])
         numbers = [int(number) for number in (*([before[0]] if before else []), *_NUMBER.findall(found[0]))]
         if (left := left - len(numbers)) < 0:

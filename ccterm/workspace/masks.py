@@ -17,6 +17,9 @@ from ccterm.output.sanitise import sanitise
 
 _FILE = "masks.json"
 _PATCHES = ("work.patch", "side.patch")
+_WINDOW = 4 << 20
+_OVERLAP = 128 << 10
+"""More than the longest secret that is looked for by its shape."""
 _LINE_BREAK = re.compile(rb"\n+")
 
 
@@ -29,7 +32,17 @@ class MaskedSpan(NamedTuple):
 
 
 def masked_spans(masker: Masker, patch: bytes) -> list[MaskedSpan]:
-    """Return what a patch must not show, in order: looked for in its bytes, and in its lines without the sign that each begins with."""
+    """Return what a patch must not show, in order. It is searched a window at a time, so that nothing else of this process waits for long."""
+    found = []
+    for at in range(0, len(patch), _WINDOW):
+        begin = patch.rfind(b"\n", max(at - _OVERLAP, 0), at) + 1 or at
+        spans = _spans(masker, patch[begin : at + _WINDOW + _OVERLAP])
+        found += [(first + begin, last + begin, label) for first, last, label in spans]
+    return list(_within_lines(patch, sorted(found)))
+
+
+def _spans(masker: Masker, patch: bytes) -> list[tuple[int, int, str]]:
+    """Return begin, end and label of secrets: looked for in the bytes, and in the lines without the sign that each begins with."""
     lines = [line + b"\n" for line in patch.split(b"\n")]
     text = b"".join(line[1:] if line[:1] in (b"+", b"-", b" ") else line for line in lines)
     begins = [0, *accumulate(map(len, lines))]
@@ -41,8 +54,7 @@ def masked_spans(masker: Masker, patch: bytes) -> list[MaskedSpan]:
         return at - starts[line] + begins[line] + (signs[line + 1] - signs[line] if line + 1 < len(signs) else 0)
 
     found = list(masker.spans(patch))
-    found += [(place(begin), place(end - 1) + 1, label) for begin, end, label in masker.spans(text)]
-    return list(_within_lines(patch, sorted(found)))
+    return found + [(place(begin), place(end - 1) + 1, label) for begin, end, label in masker.spans(text)]
 
 
 def _within_lines(patch: bytes, spans: Iterable[tuple[int, int, str]]) -> Iterator[MaskedSpan]:

@@ -80,6 +80,12 @@ def test_damaged_files_hold_nothing_and_stop_nothing(rest: bytes, head: bytes) -
     assert secrets_in_bytes(MASKER, head + rest) == frozenset()
 
 
+@pytest.mark.parametrize("encode", ["hexdump -C", "C array", "numbers", "gzip"])
+def test_a_large_file_is_searched_chunk_by_chunk(encode: str) -> None:
+    for before in (1 << 20, (1 << 20) - 5):
+        assert secrets_in_bytes(MASKER, b"x" * before + b"\n" + ENCODED[encode](TEXT)) == {"TOKEN"}
+
+
 def test_what_is_packed_without_end_is_unpacked_up_to_a_bound() -> None:
     assert not secrets_in_bytes(MASKER, gzip.compress(bytes(2 << 20) + TEXT), unpacked=1 << 20)
     assert secrets_in_bytes(MASKER, gzip.compress(bytes(1 << 19) + TEXT), unpacked=1 << 20) == {"TOKEN"}

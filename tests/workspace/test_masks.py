@@ -63,6 +63,14 @@ def test_no_secret_is_left_and_the_lines_stay_lines(patch: str) -> None:
         assert before == after or b"[masked:" in after
 
 
+@pytest.mark.parametrize("before", [4 << 20, (4 << 20) - 10, (4 << 20) - 100])
+def test_a_secret_between_two_windows_is_found(before: int) -> None:
+    patch = HEAD.format("x") + "+" + "x" * 98 + "\n"
+    patch += ("+" + "x" * 98 + "\n") * ((before - len(patch)) // 100)
+    patch += f"+{'x' * (before - len(patch) - 1)}{SECRET}\n" + "".join(f"+{line}\n" for line in LINES.splitlines())
+    assert shown(patch).endswith("[masked:TOKEN]\n" + "+[masked:LINES]\n" * 3)
+
+
 def test_what_was_found_is_kept_beside_the_work_which_stays_as_it_is(tmp_path: Path) -> None:
     patch = tmp_path / "work.patch"
     patch.write_text(f"+{SECRET}\n")
