@@ -32,6 +32,8 @@ BOX = "/box"
 """Root of every box. The same everywhere, because the agent stores its conversation under a name made from its directory."""
 _RUN = 'python3 -I -S /ccterm/__main__.py "$1" - || echo "exit code $?" >&2'
 """The shell always exits with 0: Dagger keeps nothing of a container that exits with 128-191, not even its files."""
+_SHORT = 256 * 1024
+"""Length of an output that is read again sooner than its last live records come, in characters."""
 _SETTLE = 1.0
 """Seconds to wait for the last live records after the engine's answer; they come within 0.1 s or not at all."""
 _CACHED_SECONDS = 0.08
@@ -95,10 +97,10 @@ class DaggerBoxes:
         seconds = time.monotonic() - started
         if answer:
             ran, outputs = answer.container, {name: self._keep(answer.outputs[f"{BOX}/{name}"]) for name in step.outputs}
-            await self._complete(step, ran, feed, answer.stdout)
+            await self._complete(ran, feed, answer.stdout)
         else:
             ran = await ran.sync()  # now it has an id, so later queries do not repeat the whole chain of calls
-            found, _ = await asyncio.gather(self._outputs(step, ran), self._complete(step, ran, feed, None))
+            found, _ = await asyncio.gather(self._outputs(step, ran), self._complete(ran, feed, None))
             outputs = dict(found)
         reused = step.reuse and await self._was_reused(feed, seconds)
         report = feed.report["report"] if feed.report else None
@@ -117,12 +119,14 @@ class DaggerBoxes:
                 raise
             return None  # the exec has ended and is not run again
 
-    async def _complete(self, step: Step, ran: dagger.Container, feed: FrameFeed, stdout: str | None) -> None:
-        """Get all frames. An agent's may be many megabytes, so its stdout is read only when the live stream was incomplete."""
-        if _is_long(step):
+    async def _complete(self, ran: dagger.Container, feed: FrameFeed, stdout: str | None) -> None:
+        """Get all frames. An agent's may be many megabytes; then its stdout is read only when the live stream was incomplete."""
+        if stdout is None and feed.length > _SHORT:
             await self._settle(feed)
         if not feed.ended:
             feed.complete(await ran.stdout() if stdout is None else stdout)
+        if feed.report is None:
+            await self._settle(feed)  # what it said last on stderr comes over the stream alone
 
     async def _settle(self, feed: FrameFeed) -> None:
         with contextlib.suppress(TimeoutError):

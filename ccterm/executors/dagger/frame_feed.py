@@ -28,6 +28,8 @@ class FrameFeed:
         self._number = 0
         self._broken = False
         self._span = ""
+        self.length = 0
+        """How many characters came over the live stream."""
         self.report: Frame | None = None
         self._stderr = ""
         self.began = asyncio.Event()
@@ -73,6 +75,7 @@ class FrameFeed:
                 self._deliver(Frame(n=-1, t=0.0, k="note", d=f"service: {line}"))
 
     def _live(self, record: LogRecord) -> None:
+        self.length += len(record.text)
         try:
             self._take(record.text, self._reader, after=self._number)
         except FrameError:
