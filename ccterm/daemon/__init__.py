@@ -28,7 +28,7 @@ async def open_service(state_dir: Path | None = None, environ: Mapping[str, str]
     """Become the daemon of the state directory, or attach to the one that runs. Raises StateError and DaemonError."""
     state = _prepared(state_dir, environ)
     lock = DaemonLock(state)
-    if lock.try_acquire():
+    if await lock.acquire():
         from ccterm.daemon.wiring import serving  # deferred: everything that carries runs out, which attaching does without
 
         try:

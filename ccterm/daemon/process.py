@@ -15,7 +15,7 @@ from ccterm.state_dir import StateDir
 async def run_daemon(state: StateDir, environ: Mapping[str, str], idle_seconds: float) -> None:
     """Be the daemon until it was idle for so long, or a signal stops all runs; returns at once when another process is the daemon."""
     with DaemonLock(state.prepare()) as lock:
-        if not lock.try_acquire():
+        if not await lock.acquire():
             return
         connections, stopped, loop = Connections(), asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

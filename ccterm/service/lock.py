@@ -1,7 +1,9 @@
 """The lock that makes one process the daemon of a state directory; it lives and dies with that process."""
 
+import asyncio
 import fcntl
 import os
+import time
 from datetime import datetime
 from typing import Self
 
@@ -12,6 +14,9 @@ from ccterm.errors import StateError
 from ccterm.models import now
 from ccterm.processes import ProcessMark
 from ccterm.state_dir import StateDir, private_file
+
+PASSING_SECONDS = 2.0
+"""How long a lock whose holder is dead is waited for."""
 
 
 class DaemonRecord(ProcessMark):
@@ -41,6 +46,18 @@ class DaemonLock:
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
+        return True
+
+    async def acquire(self) -> bool:
+        """Become the daemon. Returns False when another process is, or may be. Raises StateError.
+
+        A daemon that was killed while it started a program leaves its lock to that for a moment: until the program has replaced it.
+        """
+        end = time.monotonic() + PASSING_SECONDS
+        while not self.try_acquire():
+            if self.holder() or time.monotonic() > end:
+                return False
+            await asyncio.sleep(0.02)
         return True
 
     def release(self) -> None:

@@ -116,3 +116,19 @@ def test_clean_removes_delivered_work_and_leaves_the_rest_unless_it_is_named(com
 @pytest.mark.parametrize("args", [(), ("last", "--all"), ("last", "--undelivered")])
 def test_clean_wants_to_be_told_what(command: Command, state: Path, args: tuple[str, ...]) -> None:
     assert command("clean", *args).returncode == 2
+
+
+def test_a_state_directory_may_have_any_name(
+    command: Command, remote: Path, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "a b,c|d:e'f\"g\\h #%$=ü" / "state"))
+    assert command(*local(remote, "x", WORK), "--setup", "true", "--verify", "test -f precious.txt").returncode == 0
+    assert files_at(remote, "x")["precious.txt"] == b"precious\n"
+    assert command("run", WORK, *IN_COPY, cwd=copy).returncode == 0
+    assert "+precious" in command("diff", "last").stdout
+    assert command("apply", "last").returncode == 0
+    assert command("undo", "last").returncode == 0
+    assert not (copy / "precious.txt").exists()
+    nested = script({"bash": "git init -q inner && touch inner/x"}, {"write": "precious.txt", "text": "precious\n"}, {"say": "done"})
+    assert command(*local(remote, "y", nested)).returncode == 4
+    assert command("push", "last").returncode == 0

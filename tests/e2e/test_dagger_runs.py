@@ -13,6 +13,7 @@ from ccterm.draft import Draft
 from ccterm.events import Held, Said, StepFinished
 from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.service.protocol import Service
+from tests.conftest import MakeRemote
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
 from tests.e2e.arranged import carried_out, configure, forms, found_below
@@ -90,6 +91,15 @@ async def test_a_task_becomes_a_pushed_branch_and_the_next_run_reuses_its_base(b
     assert not any((await boxed.reused(first.id)).values())
     assert [step for step, reused in (await boxed.reused(second.id)).items() if reused] == ["checkout", "setup"]
     assert found_below(boxed.state, forms(TOKEN)) == []
+
+
+async def test_a_state_directory_may_have_any_name(engine: FakeEngine, tmp_path: Path, make_remote: MakeRemote) -> None:
+    remote = make_remote({"README.md": "hello\n"})
+    with GitServer(remote.parent) as server:
+        async with AgentService.open(tmp_path / "a b,c|d:e'f\"g\\h #%$=ü" / "state") as service:
+            given = draft(server.url(remote.name), execution_mode=ExecutionMode.DAGGER, setup="true", verify="test -f new.txt")
+            run = await carried_out(service, given)
+    assert run.state is State.SUCCEEDED, run.summary
 
 
 async def test_a_run_whose_engine_dies_fails_and_the_next_waits_for_it(boxed: Boxed) -> None:

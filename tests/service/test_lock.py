@@ -1,6 +1,9 @@
+import asyncio
+import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from ccterm import __version__
 from ccterm.errors import StateError
 from ccterm.processes import boot_id
-from ccterm.service.lock import DaemonLock
+from ccterm.service.lock import PASSING_SECONDS, DaemonLock
 from ccterm.state_dir import StateDir, write_private
 from tests.support.waiting import wait_until
 
@@ -140,3 +143,20 @@ def test_one_of_many_racing_processes_wins(state: StateDir) -> None:
         for racer in racers:
             racer.kill()
             racer.communicate()
+
+
+async def test_the_lock_of_a_daemon_that_died_while_it_started_a_program_is_waited_for(state: StateDir, lock: DaemonLock) -> None:
+    with hold(state) as child:
+        assert told(child) == [1, 0]
+        inherited = os.open(state.daemon_lock, os.O_RDWR)  # stands for the program that is not there yet
+        child.kill()
+        child.wait()
+    fcntl.flock(inherited, fcntl.LOCK_EX)
+    asyncio.get_running_loop().call_later(0.1, os.close, inherited)
+    assert await lock.acquire()
+
+
+async def test_the_lock_of_a_living_daemon_is_not_waited_for(lock: DaemonLock, other: "subprocess.Popen[str]") -> None:
+    begun = time.monotonic()
+    assert not await lock.acquire()
+    assert time.monotonic() - begun < PASSING_SECONDS
