@@ -82,6 +82,12 @@ def is_protected(path: str) -> bool:
     return False
 
 
+def is_above_protected(path: str) -> bool:
+    """Whether a link at a path would put its target's files where tools obey them: .github, .config and the like."""
+    *_, name = ("", *_components(path))
+    return name in _ABOVE
+
+
 def is_key_file(path: str) -> bool:
     """Whether a file with that name usually holds keys or passwords."""
     *_, name = ("", *_components(path))

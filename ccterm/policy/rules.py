@@ -16,7 +16,7 @@ from typing import Literal
 from ccterm.git.names import IGNORABLE, not_on_windows, unseen
 from ccterm.models import Allowances, Finding, Mode, Numbers, Verdict
 from ccterm.output.sanitise import sanitise
-from ccterm.policy.protected import allowed, is_key_file, is_protected
+from ccterm.policy.protected import allowed, is_above_protected, is_key_file, is_protected
 from ccterm.workspace.work import PathChange, Refusal
 
 SHOWN = 20
@@ -29,6 +29,7 @@ MOST_RENAMES = 200
 """How many renames at most are not counted as deletions."""
 _SHARE = 0.25
 _REGULAR = ("100644", "100755")
+_LINK = "120000"
 
 Severity = Literal["refuse", "warn"]
 
@@ -140,7 +141,11 @@ def _files(_: PolicyFacts, numbers: Numbers, limits: PolicyLimits) -> Breaches:
 
 def _protected(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     obeyed = frozenset(facts.obeyed)
-    touched = [change.path for change in facts.changes if change.path in obeyed or is_protected(change.path)]
+    touched = [
+        change.path
+        for change in facts.changes
+        if change.path in obeyed or is_protected(change.path) or (change.new_mode == _LINK and is_above_protected(change.path))
+    ]
     if paths := [path for path in touched if not allowed(path, limits.allow.paths)]:
         yield f"a path that tools obey without asking: {_some(paths)}; {allowing(paths)} allows it", paths
 

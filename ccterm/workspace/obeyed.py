@@ -52,7 +52,8 @@ _HOOKS = [
 def obeyed_paths(repository: Repository, env: Mapping[str, str], changed: Collection[bytes]) -> list[bytes]:
     """Return those of the changed paths that git obeys in this working copy, in their order. Raises RemoteError when git does not answer."""
     named = {folded(os.fsencode(path)) for path in _Named(repository.root, env).find(repository)}
-    return [path for path in changed if named and any(whole in named for whole in (folded(path), *parents(folded(path))))]
+    above = {directory for path in named for directory in parents(path)}  # a link there would lead to other files
+    return [path for path in changed if folded(path) in above or any(whole in named for whole in (folded(path), *parents(folded(path))))]
 
 
 class _Named:

@@ -60,6 +60,14 @@ def test_the_short_names_of_windows_are_protected(path: str) -> None:
     assert is_protected(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "mode", "ok"),
+    [(".github", "120000", False), ("a/.CONFIG", "120000", False), (".github", "100644", True), ("a/config", "120000", True)],
+)
+def test_a_link_in_place_of_a_directory_with_protected_files_is_protected(path: str, mode: str, ok: bool) -> None:
+    assert judge(PolicyFacts([PathChange(path, None, mode)]), Mode.TESTING, PolicyLimits()).ok is ok
+
+
 @pytest.mark.parametrize("path", ["ID_RSA", "\u200b.env", "id_r\u017fa", "x.PEM.", "a/.EnV.local", ".env::$DATA"])
 def test_key_files_are_known_in_any_spelling(path: str) -> None:
     assert is_key_file(path)

@@ -39,6 +39,7 @@ def obeyed(copy: Path, *changed: str) -> list[str]:
         ("core.hooksPath", "./scripts/../scripts/hooks/", "scripts/HOOKS/pre-commit"),
         ("core.hooksPath", "{root}/scripts/hooks", "scripts/hooks/pre-push"),
         ("core.hooksPath", ".", "pre-commit"),
+        ("core.hooksPath", "scripts/hooks", "scripts"),  # in place of the directory: a link
         ("core.hooksPath", "not/there/yet", "not/there/yet/pre-commit"),
         ("include.path", "../team.gitconfig", "team.gitconfig"),
         ("include.path", "../new.gitconfig", "new.gitconfig"),
