@@ -93,7 +93,7 @@ class Repositories:
         self._names: dict[bytes, set[bytes]] = {}
         for path in paths:
             whole = folded(path)
-            if any(part in whole for part in PARTS):
+            if b"refs" in whole or b"objects" in whole or b"commondir" in whole or b"head" in whole:  # quick: there may be a million
                 for each in (whole, *parents(whole)):
                     above, _, name = each.rpartition(b"/")
                     if name in PARTS:
