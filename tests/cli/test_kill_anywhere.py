@@ -213,6 +213,7 @@ async def killed_at_random(make: Callable[[str, str], Killed], monkeypatch: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 async def test_runs_on_this_machine(
     local_run: Callable[[str, str], Killed], monkeypatch: pytest.MonkeyPatch, rounds: Callable[[int], int]
 ) -> None:
@@ -220,6 +221,7 @@ async def test_runs_on_this_machine(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 async def test_runs_in_containers(
     boxed_run: Callable[[str, str], Killed], monkeypatch: pytest.MonkeyPatch, rounds: Callable[[int], int]
 ) -> None:

@@ -89,6 +89,7 @@ async def test_a_failing_write_loses_nothing(remote: Path, tmp_path: Path, what:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 async def test_any_failing_write_loses_nothing(remote: Path, tmp_path: Path, rounds: Callable[[int], int]) -> None:
     cases = []
     for what in TASKS:
