@@ -134,17 +134,19 @@ class LocalService(Service):
             directory, run, reserve=self._state.reserve, pool=self._writers, storage=self._state.storage, on_fault=lambda _: on_fault()
         )
 
-    def _current(self, run: Run) -> Run:
-        """Return the document that a run's recorder has: the store is a little behind."""
-        return self._active[run.id].recorder.run if run.id in self._active else run
+    async def _current(self, run: Run) -> Run:
+        """Return the document that a run's recorder has: the store is a little behind. It may have ended since it was read."""
+        if active := self._active.get(run.id):
+            return active.recorder.run
+        return run if run.state.final else await asyncio.to_thread(self._store.get, run.id)
 
     async def find(self, ref: str) -> Run:
         """Return the run of an id, a unique prefix or `last`."""
-        return self._current(await asyncio.to_thread(self._store.find, ref))
+        return await self._current(await asyncio.to_thread(self._store.find, ref))
 
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
         """Return runs, oldest first."""
-        return [self._current(run) for run in await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)]
+        return [await self._current(run) for run in await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)]
 
     async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen."""
