@@ -39,10 +39,10 @@ def test_an_escape_cut_over_deltas_does_not_hide_a_secret() -> None:
 def test_text_held_back_in_one_block_does_not_appear_in_the_next() -> None:
     watched = Watched(SECRET)
     block: JsonValue = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    watched.objects([delta(SECRET[:8]), {"type": "stream_event", "event": block}, delta("afresh")])
+    watched.objects([delta(SECRET[:8]), {"type": "stream_event", "event": block}, delta("afresh.")])
     watched.clock.move(1)
     watched.frame("end")
-    assert texts(watched.events, Typing) == ["afresh"]
+    assert texts(watched.events, Typing) == ["afresh."]  # no form of a secret begins with a full stop, so all of it is shown
 
 
 def test_pieces_of_a_tool_s_input_and_of_thoughts_are_dropped() -> None:
