@@ -20,6 +20,8 @@ from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import bash, say, use, write
 
 pytestmark = pytest.mark.claude
+ALSO_SHOWN_BY_RUNS = pytest.mark.slow
+"""For what the fast tier sees in whole runs (tests/e2e/test_claude_delivery.py)."""
 SESSION = "3b1d0d6c-55a3-4d0c-9c0e-222222222222"
 
 
@@ -73,6 +75,7 @@ def test_the_launch_line_works_as_a_whole(claude_bin: Path, api: MessagesServer,
     assert len(list((tree.parent / ".claude" / "projects").glob(f"*/{SESSION}.jsonl"))) == 1
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_in_local_mode_a_command_is_denied_with_a_notice(claude_bin: Path, api: MessagesServer, tree: Path) -> None:
     api.script("Run it", use(bash("touch made; curl http://127.0.0.1:9")), say("I was not allowed to."))
     done = run(command(claude_bin, api), tree, "Run it")
@@ -82,6 +85,7 @@ def test_in_local_mode_a_command_is_denied_with_a_notice(claude_bin: Path, api: 
     assert not (tree / "made").exists()
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_with_skipped_permissions_it_runs_even_as_root(claude_bin: Path, api: MessagesServer, tree: Path) -> None:
     api.script("Run it", use(bash("touch made")), say("Made."))
     done = run(command(claude_bin, api, skip_permissions=True), tree, "Run it")

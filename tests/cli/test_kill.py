@@ -35,7 +35,7 @@ POINTS = {
 }
 
 
-SOON = ("agent wrote", "committed", "pushed")
+SOON = ("agent wrote", "pushed")
 """Points that the fast tier tries; the slow one tries all others."""
 
 

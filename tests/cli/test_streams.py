@@ -46,7 +46,7 @@ def test_a_stream_that_cannot_be_used_is_one_sentence(args: list[str], rest: str
 
 
 def test_runs_go_on_when_the_reader_of_their_output_goes_away(state: Path, remote: Path) -> None:
-    task = script({"flood": 300, "bytes": 2000}, {"write": "new.txt", "text": "new\n"})
+    task = script({"flood": 50, "bytes": 2000}, {"write": "new.txt", "text": "new\n"})
     done = in_shell("| head -1; exit", *local(remote, "x", task), "--json")
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
     assert files_at(remote, "x")["new.txt"] == b"new\n"

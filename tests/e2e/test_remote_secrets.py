@@ -66,7 +66,9 @@ async def alone(state_dir: Path, remote: Path, task: str, **fields: str) -> Run:
         return await carried_out(service, draft(remote, task=task, **fields))
 
 
-@pytest.mark.parametrize("steps", ["", '"setup"', '"verify"', '"agent"', '"setup", "verify"'])
+@pytest.mark.parametrize(
+    "steps", ["", *(pytest.param(steps, marks=pytest.mark.slow) for steps in ('"setup"', '"verify"', '"agent"')), '"setup", "verify"']
+)
 async def test_only_the_named_steps_have_it(steps: str, state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings(steps))
     named = steps or '"setup"'
@@ -77,7 +79,7 @@ async def test_only_the_named_steps_have_it(steps: str, state_dir: Path, remote:
     assert files_at(remote, "agent/x")["agent.txt"] == b"as told\n"
 
 
-@pytest.mark.parametrize("step", ["setup", "verify"])
+@pytest.mark.parametrize("step", ["setup", pytest.param("verify", marks=pytest.mark.slow)])
 def test_a_command_that_prints_it_is_masked_everywhere(command: Command, step: str, state_dir: Path, remote: Path, isolation: Path) -> None:
     configure(isolation, settings(f'"{step}"'))
     done = command(*local(remote, "x"), f"--{step}", PRINT_ALL_FORMS, "--json")

@@ -111,6 +111,7 @@ def claude(api: MessagesServer, claude_bin: Path, tmp_path: Path) -> Claude:
     return Claude(claude_bin, api, tmp_path / "tree")
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_words_come_through(api: MessagesServer, claude: Claude) -> None:
     api.script("A task", say("Héllo from the script."))
     ended = claude()
@@ -124,6 +125,7 @@ def test_sends_the_login_and_its_session(api: MessagesServer, claude: Claude) ->
     assert call.session == ended.result["session_id"]
 
 
+@ALSO_SHOWN_BY_RUNS
 def test_tools_change_the_tree(api: MessagesServer, claude: Claude) -> None:
     api.script(
         "A task", use(write("a/new.txt", "one\n")), use(edit("a/new.txt", "one", "two")), use(bash("cp a/new.txt b.txt")), say("All done.")
@@ -164,9 +166,9 @@ def test_usage_limit_names_its_reset(api: MessagesServer, claude: Claude, window
     ("failure", "status"),
     [
         pytest.param(Cut("before"), None, id="cut before"),
-        pytest.param(Cut("within"), None, id="cut within"),
+        pytest.param(Cut("within"), None, id="cut within", marks=ALSO_SHOWN_BY_RUNS),
         pytest.param(StreamError(), 529, id="error event"),
-        pytest.param(rate_limited(), 429, id="429"),
+        pytest.param(rate_limited(), 429, id="429", marks=ALSO_SHOWN_BY_RUNS),
     ],
 )
 def test_lasting_failures(api: MessagesServer, claude: Claude, failure: Part, status: int | None) -> None:
