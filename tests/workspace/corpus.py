@@ -153,7 +153,7 @@ CORPUS = (
     Tree("hard links", _shell("echo x > one; ln one two")),
     Tree("sparse file", _shell("truncate -s 10M sparse")),
     Tree("almost dotgit", _write(".gitx/config")),
-    Tree("gitattributes", _write(".gitattributes", b"* text eol=crlf\n*.py ident\n")),
+    Tree("gitattributes", _write(".gitattributes", b"* text eol=crlf\n*.py ident\n"), "protected"),
     Tree("tracked file ignored now", _shell("echo src >> .gitignore; git rm -rq --cached src; git commit -qm x")),
     Tree("committed", _committed),
     Tree("history thrown away", _shell("git checkout -q --orphan x; git commit -qm x; echo y > README.md; git gc -q --prune=now")),
