@@ -17,7 +17,7 @@ class Orders:
         self._socket = socket.socket(socket.AF_UNIX) if path else None
         self._rest = b""
         self.obey: Callable[[Order], None] = lambda _: None
-        """Is called with each order as it arrives, so that the order is obeyed before anything that the agent says later is heard."""
+        """Is called with each order as it arrives."""
         if self._socket and path:
             self._socket.connect(path)
 
@@ -35,6 +35,14 @@ class Orders:
         while self._socket:
             orders += self._pull()
         return orders
+
+    def obey_arrived(self) -> None:
+        """Obey what has arrived by now, without waiting for more."""
+        poller = select.poll()
+        if self._socket:
+            poller.register(self._socket, select.POLLIN)
+        while self._socket and poller.poll(0):
+            self._serve()
 
     def _serve(self) -> None:
         for order in self._pull():

@@ -74,7 +74,6 @@ class Supervisor:
         """Serve everything until the agent has ended, then clean up."""
         self._turns.begin(self._request["prompt"])
         self._orders.obey = self._obey
-        # orders come before output here: what was ordered before the agent's result applies to it, even if both are seen in one turn
         sources: list[PollSource] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets, self._checkpoints]
         while self._agent.process.poll() is None and not self._termination.spent:
             turn(sources, self._pause())
@@ -132,8 +131,11 @@ class Supervisor:
         self._termination.kill()
 
     def _hear(self, message: Mapping[str, Any]) -> None:
+        ended = message.get("type") == "result"
+        if ended:
+            self._orders.obey_arrived()  # what was ordered before the result applies to it, whichever is read first
         self._turns.hear(message)
-        if message.get("type") == "result":
+        if ended:
             self._checkpoints.turn_over(last=not self._inlet.open)
 
     def _interrupt(self) -> None:
