@@ -273,6 +273,7 @@ def test_what_is_older_than_the_agent_is_not_its_work(checkpoints: Checkpoints, 
     assert [change["path"] for change in json.loads(checkpoints.file("changes.json"))] == ["new.txt"]
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_all_the_time_is_taken_as_it_was_at_some_moment(checkpoints: Checkpoints) -> None:
     """And one that becomes a link to what the agent may not read is not followed."""
     target = checkpoints.box.directory / "secret"

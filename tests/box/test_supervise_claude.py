@@ -123,6 +123,7 @@ def test_after_an_interrupt_a_message_makes_it_do_something_else(start: Start, b
     assert ([result["is_error"] for result in run.messages("result")], steered(run)) == ([True, False], [("do this instead", True)])
 
 
+@pytest.mark.slow
 def test_silence_is_stopped(start: Start) -> None:
     gate = Gate()
     with start(say("never", gate=gate), silence_seconds=3.0) as run:

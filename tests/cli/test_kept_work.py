@@ -38,6 +38,7 @@ def followed(command: Command, action: str, *more: str) -> int:
     return command(*words, *more).returncode
 
 
+@pytest.mark.slow
 def test_the_rest_of_work_of_which_something_was_left_out_is_delivered_by_what_the_run_says(
     command: Command, state: Path, remote: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_clean_wants_to_be_told_what(command: Command, state: Path, args: tuple[
     assert command("clean", *args).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_state_directory_may_have_any_name(
     command: Command, remote: Path, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_removed_current_directory_is_one_sentence(gone: str, state: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_removed_current_directory_does_not_matter_where_paths_are_full(gone: str, state: Path, tmp_path: Path) -> None:
     copy = make_repository(tmp_path / "copy", {"README.md": "hello\n"})
     task = script({"write": "new.txt", "text": "new\n"})
@@ -150,6 +151,7 @@ def test_what_cannot_be_printed_does_not_end_what_is_under_way() -> None:
     assert printed == ["one"]
 
 
+@pytest.mark.slow
 def test_with_few_file_descriptors_runs_wait_for_each_other(state: Path, remote: Path, tmp_path: Path) -> None:
     tasks = "\n".join(f"  - {{prompt: '{script({'write': f'{n}.txt', 'text': 'x'})}', branch: b{n}}}" for n in range(3))
     (tmp_path / "tasks.yaml").write_text(f"defaults: {{repo: {remote}, mode: local, agent: scripted}}\ntasks:\n{tasks}\n")

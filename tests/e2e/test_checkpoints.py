@@ -206,6 +206,7 @@ async def test_a_commit_that_reached_the_host_is_kept_when_the_daemon_is_killed(
     assert files_at(boxed.remote, "x") == AFTERWARDS
 
 
+@pytest.mark.slow
 async def test_a_run_that_ends_well_leaves_no_checkpoint(boxed: Boxed) -> None:
     async with AgentService.open(boxed.state) as service:
         [queued] = await service.submit([boxed.draft(*WORK)])

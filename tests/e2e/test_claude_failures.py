@@ -118,6 +118,7 @@ async def test_a_spent_budget_is_a_budget(claude: Claude) -> None:
     await check_kept(claude, run)
 
 
+@pytest.mark.slow
 async def test_an_agent_that_is_killed_has_no_result(claude: Claude) -> None:
     run = await claude.run(HALF, use(bash("kill -9 $PPID")), say("never said"))
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, "no_result"), run.summary

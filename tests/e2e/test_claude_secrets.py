@@ -55,6 +55,7 @@ async def test_while_it_works_no_file_and_no_command_line_holds_the_login(claude
     assert (await claude.service.find(run)).state is State.SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_a_file_with_the_login_is_not_pushed(claude: Claude) -> None:
     run = await claude.run(use(bash(f"tr '\\0' '\\n' < /proc/$PPID/environ | grep ^{NAME}= > leak.txt")), say("Written."))
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, "secret"), run.summary

@@ -37,6 +37,7 @@ async def test_it_is_kept_beside_what_is_pushed(boxed: Boxed, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("more", [[{"write": "mine.txt", "text": "mine\n"}], []], ids=["beside a push", "alone"])
+@pytest.mark.slow
 async def test_the_tree_is_kept_when_what_is_beside_it_cannot_be_read(boxed: Boxed, more: list[dict[str, str]]) -> None:
     gone = "rm -f .git/objects/$(git rev-parse my-fix:one.txt | sed 's,..,&/,')"
     run = await boxed.run(task=script({"bash": f"{BRANCH}; {gone}"}, *more))

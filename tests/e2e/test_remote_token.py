@@ -183,7 +183,9 @@ async def test_every_request_to_the_server_has_the_token_from_the_start(service:
     assert {request.login for request in server.requests} == {("x-access-token", TOKEN)}
 
 
-@pytest.mark.parametrize("kind", [Kind.DISCOVER_FETCH, Kind.FETCH, Kind.DISCOVER_PUSH, Kind.PUSH])
+@pytest.mark.parametrize(
+    "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in (Kind.DISCOVER_FETCH, Kind.DISCOVER_PUSH)), Kind.FETCH, Kind.PUSH]
+)
 async def test_a_redirect_elsewhere_is_a_clear_failure_and_is_not_followed(
     kind: Kind, service: Service, server: GitServer, remote: Path, url: str
 ) -> None:
@@ -265,7 +267,9 @@ async def test_a_push_that_never_arrived_keeps_the_work_and_is_delivered_later(
     assert tip(remote, "agent/x") == run.commit
 
 
-@pytest.mark.parametrize(("code", "reason"), [(403, "auth"), (404, "not_found"), (500, "network")])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(403, "auth"), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((404, "not_found"), (500, "network")))]
+)
 async def test_a_server_that_refuses_reading_is_reported_with_the_reason(
     code: int, reason: str, service: Service, server: GitServer, url: str
 ) -> None:

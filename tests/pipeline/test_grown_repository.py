@@ -33,6 +33,7 @@ def expected(remote: Path) -> dict[str, bytes]:
     return {"tags.txt": b"v0.9 v1.0\n" + f"{tip(remote, TRUNK)}\n".encode() * 3}
 
 
+@pytest.mark.slow
 async def test_a_branch_is_pushed_and_all_else_stays(service: Service, grown: Path) -> None:
     before = branches(grown)
     run = await ended(service, draft(grown, task=WORK, setup=SETUP, verify="test -f tags.txt"))

@@ -102,7 +102,7 @@ async def test_a_testing_run_keeps_it_for_the_working_copy(service: Service, cop
     assert (b"+done" in patch, b"+precious" in patch) == (bool(more), not more)
 
 
-@pytest.mark.parametrize("filter_spec", ["blob:none", "tree:0"])
+@pytest.mark.parametrize("filter_spec", ["blob:none", pytest.param("tree:0", marks=pytest.mark.slow)])
 async def test_a_partial_clone_keeps_it_too(service: Service, tmp_path: Path, filter_spec: str) -> None:
     source = make_repository(tmp_path / "source", {"README.md": "hello\n", "deep/a": "1\n"})
     commit_files(source, {"deep/a": "2\n"})
