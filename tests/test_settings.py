@@ -211,6 +211,12 @@ def test_the_address_that_was_written_is_the_one_in_the_message(written: Path, g
         load_settings(written, {})
 
 
+@pytest.mark.parametrize("url", ["http://localhost:99999", "http://localhost:x", "http://localhost:0", "http://[::1", "https:///v1"])
+def test_an_address_of_the_api_without_a_usable_host_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="ANTHROPIC_BASE_URL names no usable host and port"):
+        load_settings(None, {"ANTHROPIC_BASE_URL": url})
+
+
 @pytest.mark.parametrize("key", NUMBERS)
 @pytest.mark.parametrize("number", ["9" * 40, "9" * 5000, "0x" + "f" * 5000, "-1" + "0" * 40])
 def test_an_absurd_number_gets_a_sentence(written: Path, key: str, number: str) -> None:

@@ -122,6 +122,11 @@ def kind_of(remote: RemoteAddress, host: HostSettings) -> str:
     return host.kind or known or "generic"
 
 
+def without_gh_overrides(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which the GitHub CLI uses a host's own login, and no token that is meant for another host."""
+    return {name: value for name, value in env.items() if name not in _GH_OVERRIDES}
+
+
 def authority(remote: RemoteAddress, settings: Settings) -> str | None:
     """Return the certificates (PEM) that [host] specifies for a remote, or None. Raises SettingsError."""
     ca = _host_settings(remote, settings)[1].ca
@@ -161,9 +166,8 @@ def _tokens(remote: RemoteAddress, kind: str, host: HostSettings, env: Mapping[s
 
 def _gh(host: str, env: Mapping[str, str]) -> SecretStr | None:
     """Return the GitHub CLI's token for a host, or None if it has none or is not installed."""
-    clean = {name: value for name, value in env.items() if name not in _GH_OVERRIDES}
     try:
-        out = run_quietly(["gh", "auth", "token", "--hostname", host], clean, COMMAND_SECONDS, "gh")
+        out = run_quietly(["gh", "auth", "token", "--hostname", host], without_gh_overrides(env), COMMAND_SECONDS, "gh")
     except SettingsError:
         return None  # not installed or not logged in is not an error
     return SecretStr(out.decode("ascii", "replace")) if out.strip() else None

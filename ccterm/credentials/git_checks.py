@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from ccterm.credentials.git import GitCredential, authority, git_credential, kind_of
-from ccterm.errors import CctermError
+from ccterm.credentials.git import GitCredential, authority, git_credential, kind_of, without_gh_overrides
+from ccterm.errors import CctermError, SettingsError
 from ccterm.models import CheckResult
 from ccterm.processes import run_command
 from ccterm.remotes import RemoteAddress, is_loopback, parse_remote
@@ -103,8 +103,8 @@ async def branch_rules(remote: RemoteAddress, branch: str, settings: Settings, e
 async def _state(remote: RemoteAddress, credential: GitCredential, settings: Settings, env: Mapping[str, str]) -> TokenState:
     if not _is_github(remote, settings):
         return TokenState(None)
-    if credential.source == "gh auth token":
-        return await asyncio.to_thread(_by_gh, remote.host_key, env)
+    if credential.source == "gh auth token" and (told := await asyncio.to_thread(_by_gh, remote.host_key, env)):
+        return told
     return await _by_api(_api(remote), credential, await asyncio.to_thread(authority, remote, settings))
 
 
@@ -122,17 +122,19 @@ def _remote(host: str) -> RemoteAddress:
     return parse_remote(f"http://{host}/owner/name") if is_loopback(bare.host) else bare
 
 
-def _by_gh(host: str, env: Mapping[str, str]) -> TokenState:
-    """Ask the GitHub CLI, which asks the host. Blocks."""
+def _by_gh(host: str, env: Mapping[str, str]) -> TokenState | None:
+    """Ask the GitHub CLI, which asks the host. Blocks. None = it failed, which it also does without a network, or for another account."""
     try:
-        answer = run_command(["gh", "auth", "status", "--hostname", host], env=env, seconds=SECONDS, stderr=True)
+        answer = run_command(["gh", "auth", "status", "--hostname", host], env=without_gh_overrides(env), seconds=SECONDS, stderr=True)
     except OSError:
         return TokenState(None)
+    if answer.code != 0:
+        return None
     words = answer.output.decode("utf-8", "replace")
     account = re.search(r"account (\S+)|Logged in to \S+ as (\S+)", words)
     scopes = re.search(r"Token scopes: (.*)", words)
     found = tuple(re.findall(r"[\w:]+", scopes[1])) if scopes else ()
-    return TokenState(answer.code == 0, found, (account[1] or account[2]) if account else "")
+    return TokenState(True, found, (account[1] or account[2]) if account else "")
 
 
 async def _by_api(api: str, credential: GitCredential, ca: str | None) -> TokenState:
@@ -149,12 +151,16 @@ async def _by_api(api: str, credential: GitCredential, ca: str | None) -> TokenS
 
 
 async def _get(url: str, credential: GitCredential, ca: str | None) -> "httpx.Response | None":
-    """Ask an API with the token; None when it cannot be reached."""
+    """Ask an API with the token; None when it cannot be reached. Raises SettingsError."""
     import httpx  # deferred: costs start-up time
 
-    verify = ssl.create_default_context(cadata=ca) if ca else True
     try:
-        async with httpx.AsyncClient(timeout=SECONDS, verify=verify) as client:
+        verify = ssl.create_default_context(cadata=ca) if ca else True
+    except ssl.SSLError as error:
+        raise SettingsError(f"the certificates for {credential.remote.host_key} cannot be read", "name a PEM file as ca") from error
+    try:
+        # http is for this machine only: no proxy may see the token
+        async with httpx.AsyncClient(timeout=SECONDS, verify=verify, mounts={"http://": None}) as client:
             return await client.get(url, headers={"Authorization": f"Bearer {credential.token.get_secret_value()}"})
     except (httpx.HTTPError, OSError, ValueError):
         return None

@@ -1,5 +1,6 @@
 """Proves a Claude login with one request that asks for a single token of text."""
 
+from ccterm.credentials.api_address import on_this_machine
 from ccterm.credentials.login import Login
 from ccterm.models import Value
 
@@ -33,7 +34,8 @@ async def prove(login: Login, base_url: str | None = None) -> Proof:
     if login.value is None:
         return Proof(valid=None, sentence="only the Claude CLI itself can prove your own login", fix="claude -p ok")
     try:
-        async with httpx.AsyncClient(timeout=SECONDS) as client:
+        direct = {"http://": None} if on_this_machine(base_url) else None  # no proxy may see the login on its way to this machine
+        async with httpx.AsyncClient(timeout=SECONDS, mounts=direct) as client:
             response = await client.post(f"{(base_url or API).rstrip('/')}/v1/messages", headers=_headers(login), json=_REQUEST)
     except (httpx.HTTPError, OSError, ValueError) as error:
         return Proof(valid=None, sentence=f"the Claude API cannot be reached ({type(error).__name__})", fix="check the network")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -57,6 +58,17 @@ def _host_key(name: str) -> str:
     except UsageError:
         pass  # reported below
     raise ValueError('is not the name of a host; write it as [host."HOST"] or [host."HOST:PORT"]')
+
+
+def _web_address(url: str) -> str:
+    """Return an address, if its host and port can be read."""
+    try:
+        usable = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("names no usable host and port; write it as https://HOST or http://HOST:PORT")
+    return url
 
 
 def _engine_host(name: str) -> str:
@@ -253,7 +265,7 @@ class Settings(SettingsPart):
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(_web_address)] | None = None
     """Another address for the Claude API."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)

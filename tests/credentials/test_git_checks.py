@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -107,7 +108,6 @@ STATUS = "github.com\\n  ✓ Logged in to github.com account octocat (keyring)\\
     [
         (0, "", "pass", "a token for github.com as octocat from gh auth token"),
         (0, ", 'workflow'", "warn", "it may do more than push: workflow"),
-        (1, "", "fail", "github.com refuses the token from gh auth token"),
     ],
 )
 async def test_the_github_cli_tells_of_its_own_login(
@@ -119,6 +119,44 @@ async def test_the_github_cli_tells_of_its_own_login(
     )
     result = await answer(env, "github.com")
     assert (result.status, words in result.text) == (status, True), result.text
+
+
+GH = """case "$1 $2" in
+"auth token") echo gho_of_its_own;;
+"auth status") [ -z "$GH_ENTERPRISE_TOKEN$GITHUB_ENTERPRISE_TOKEN$GH_TOKEN$GITHUB_TOKEN" ] || exec echo "account leaked"; exit %d;;
+esac"""
+
+
+async def test_a_host_is_not_told_the_token_of_another_one(env: dict[str, str], programs: MakeProgram) -> None:
+    programs("gh", GH % 0)
+    others = dict.fromkeys(("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"), "ghp_x")
+    result = await answer({**env, **others}, "other.invalid", {"kind": "github"})
+    assert (result.status, result.text) == ("pass", "a token for other.invalid from gh auth token")
+
+
+async def test_a_github_cli_that_fails_without_a_network_says_nothing_of_its_token(env: dict[str, str], programs: MakeProgram) -> None:
+    programs("gh", GH % 1)
+    result = await answer(env, "other.invalid", {"kind": "github"})
+    assert (result.status, result.text) == ("pass", "a token for other.invalid from gh auth token")
+
+
+async def test_no_proxy_sees_a_token_on_its_way_to_this_machine(
+    env: dict[str, str], api: GithubApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = secrets.token_hex(18)
+    api.scopes[token] = "repo"
+    with GithubApi() as proxy:
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.origin)
+        result = await answer({**env, "T": token}, f"127.0.0.1:{api.port}", {"kind": "github", "token": "env:T"})
+    assert (result.status, api.asked, proxy.asked) == ("pass", ["/api/v3/"], [])
+
+
+async def test_certificates_that_cannot_be_read_are_a_failure(env: dict[str, str], tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n")
+    result = await answer({**env, "T": "x" * 20}, "git.invalid", {"kind": "github", "token": "env:T", "ca": str(ca)})
+    assert (result.status, result.text) == ("fail", "the certificates for git.invalid cannot be read")
 
 
 RULES = b'[{"type": "required_signatures"}, {"type": "creation"}, {"type": 7}, 3]'

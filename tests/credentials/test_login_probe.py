@@ -33,6 +33,13 @@ async def test_one_request_of_one_token_proves_a_login() -> None:
     assert (call.user_texts, "x-api-key" in call.headers) == (("ok",), False)
 
 
+async def test_no_proxy_sees_a_login_on_its_way_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MessagesServer() as server, MessagesServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.origin)
+        found = await prove(login("setup-token"), server.origin)
+    assert (found.valid, len(server.calls), proxy.calls) == (True, 1, [])
+
+
 async def test_an_api_key_is_sent_as_one() -> None:
     with MessagesServer() as server:
         await prove(login("api-key"), server.origin)
