@@ -10,6 +10,7 @@ from ccterm.models import Allowances, Mode, Run, RunId
 from ccterm.models import Sync as SyncRecord
 from ccterm.pipeline.judgement import policy_limits, require_deliverable
 from ccterm.policy.protected import allowed
+from ccterm.proof import work_kept
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
 from ccterm.state_dir import StateDir
@@ -48,7 +49,9 @@ class ChangeApplier:
 
     def _kept(self, run: Run) -> tuple[Path, ChangeSet]:
         if run.task.mode is not Mode.TESTING:
-            raise UsageError(f"run {run.id} works on a branch, not on a working copy", f"ccterm push {run.id}")
+            raise UsageError(
+                f"run {run.id} works on a branch, not on a working copy", f"ccterm {'push' if work_kept(run) else 'show'} {run.id}"
+            )
         if run.synced and not run.synced.undone and (run.salvage is None or run.salvage.delivered):
             raise UsageError(f"the changes of run {run.id} are already in {run.task.repo}", f"ccterm undo {run.id} takes them back")
         directory = kept_directory(run, self._state)

@@ -307,9 +307,10 @@ async def test_push_and_apply_name_each_other(service: Service, copy: Path, remo
     run = await ended(service, for_copy(copy))
     with pytest.raises(UsageError, match=f"ccterm apply {run.id}"):
         await service.push(run.id)
-    pushed = await ended(service, for_copy(remote, branch="agent/x"))
-    with pytest.raises(UsageError, match=f"ccterm push {pushed.id}"):
-        await service.apply(pushed.id)
+    for verify, fix in (("true", "ccterm show"), ("false", "ccterm push")):  # nothing is left to push of the first
+        on_a_branch = await ended(service, for_copy(remote, branch="agent/x", verify=verify))
+        with pytest.raises(UsageError, match=f"{fix} {on_a_branch.id}"):
+            await service.apply(on_a_branch.id)
 
 
 async def test_a_retry_starts_from_the_current_working_copy(service: Service, copy: Path) -> None:

@@ -1,5 +1,7 @@
 """Quitting: no run is stopped without asking, and every answer does what it says."""
 
+from ccterm.tui.pane import EventPane
+from ccterm.tui.screens.fleet import FleetScreen
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -86,3 +88,24 @@ async def test_the_time_of_quitting_is_remembered(show: Show, service: FakeServi
         await pilot.press("q")
         await until(lambda: not app.is_running)
     assert app.memory.now.left == service.clock()
+
+
+async def test_a_run_that_appears_while_the_app_closes_is_no_error(show: Show, service: FakeService) -> None:
+    async with show() as pilot:
+        await wait_for_text(pilot, "No runs yet")
+        app = as_ccterm(pilot)
+        assert isinstance(app.screen, FleetScreen)
+        app.runs.add(start_agent(service, service.add_run("late")))
+        app.exit()
+        await app.screen.rearrange()
+        await until(lambda: not app.is_running)
+
+
+async def test_a_key_that_is_pressed_while_the_app_closes_is_no_error(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌1")
+        pane = pilot.app.screen.query_one(EventPane)
+        pilot.app.exit()
+        await pane.action_search()
+        await until(lambda: not pilot.app.is_running)

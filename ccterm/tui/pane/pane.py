@@ -263,8 +263,9 @@ class EventPane(Vertical):
             self._prompt.ask()
             return
         self._close_prompt()
-        self._prompt = Prompt(filters=filters)
-        await self.mount(self._prompt)
+        if self.is_attached:  # not when the app is closing
+            self._prompt = Prompt(filters=filters)
+            await self.mount(self._prompt)
 
     def _close_prompt(self) -> None:
         """End search and filter."""

@@ -121,6 +121,8 @@ class FleetScreen(RunActions):
             for run in [run for run in self._panes if run not in found.panes]:
                 await self._panes.pop(run).remove()
             for run in found.panes:
+                if not box.is_attached:  # the app is closing, and nothing can be mounted any more
+                    return
                 if run not in self._panes:
                     self._panes[run] = RunPane(self.ccterm.runs[run], self.ccterm.transcript(run), self.ccterm.frames)
                     await box.mount(self._panes[run])
