@@ -148,6 +148,8 @@ def _is_near(host: str) -> bool:
 
 def _http(url: str, ca: str | None, header: str | None, directory: str) -> dict[str, str]:
     config = dict(_SLOW)
+    if url.startswith("http:"):  # for this machine only: no proxy may see the credential
+        config[f"http.{url}.proxy"] = ""
     if ca:
         config["http.sslCAInfo"] = _write(directory, "remote-ca.pem", ca)
     elif os.environ.get("SSL_CERT_FILE"):

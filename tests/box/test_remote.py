@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.gitbox import GitBox
+from tests.box.gitbox import AUTHORIZATION, TOKEN, GitBox
 from tests.box.programs import wrap_git
 from tests.conftest import MakeRemote
 from tests.servers.git_http import GitServer
@@ -84,6 +84,15 @@ def test_the_authorities_in_the_environment_are_trusted(tmp_path: Path, tls: str
     box = GitBox(tmp_path / "box", tls)
     box.env["SSL_CERT_FILE"] = f"{certificate}.crt"
     assert box.resolve()["ok"]
+
+
+def test_no_proxy_sees_a_token_on_its_way_to_this_machine(tmp_path: Path, make_remote: MakeRemote) -> None:
+    make_remote()
+    with GitServer(tmp_path, token=TOKEN) as server, GitServer(tmp_path) as proxy:
+        box = GitBox(tmp_path / "box", server.url("remote.git"))
+        box.env |= {"CCTERM_GIT_HEADER": AUTHORIZATION, "http_proxy": proxy.origin, "all_proxy": proxy.origin}
+        assert box.resolve()["ok"]
+    assert proxy.requests == []
 
 
 @pytest.fixture
