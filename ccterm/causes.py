@@ -125,7 +125,7 @@ CHECKOUT_REASONS = {
         "The remote would refuse the push, so no agent was started",
         "gh auth status; provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm retry {run}",
     ),
-    "logins": Advice("The working copy holds logins that git does not ignore", "do what it names, then ccterm retry {run}"),
+    "logins": Advice("The working copy holds logins that git does not ignore", "do what it says, then ccterm retry {run}"),
     "snapshot": Advice("The snapshot of the working copy could not be taken", "fix what it names, then ccterm retry {run}"),
 }
 
@@ -143,7 +143,7 @@ ENGINE_REASONS = {
 
 DISK_REASONS = {
     "full": Advice("The disk is full", "free some space, then ccterm retry {run}; ccterm show {run} says what is kept"),
-    "io": Advice("The disk does not work as it should", "check it, then ccterm retry {run}; ccterm show {run} says what is kept"),
+    "io": Advice("The disk reports errors", "check it, then ccterm retry {run}; ccterm show {run} says what is kept"),
 }
 
 LEFT_OUT_RULES = (

@@ -161,7 +161,7 @@ async def test_the_api_on_this_machine_is_asked_for_whether_it_listens(tmp_path:
     await server.wait_closed()
     refused = await answer(check)
     assert refused.status == "fail"
-    assert refused.text == f"the Claude API at {url} cannot be reached: nobody listens"
+    assert refused.text == f"the Claude API at {url} cannot be reached: nothing listens there"
 
 
 @pytest.mark.parametrize("url", [None, "https://gateway.corp"])

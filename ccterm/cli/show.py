@@ -112,7 +112,7 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
         sys.stdout.buffer.write(_for_terminal(patch) if sys.stdout.isatty() else patch)
         sys.stdout.flush()
     if run.side:
-        only = "" if run.commit else "this is it: "
+        only = "" if run.commit else "shown above; "
         print_note(f"{kept_sentence(run.side)} beside the tree; {only}{what_to_do(run.id)}")
     return ExitCode.OK
 

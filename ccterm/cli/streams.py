@@ -48,7 +48,7 @@ class _Stderr(io.FileIO):
 
 
 class _GuardedText(io.TextIOWrapper):
-    """A standard stream of ours: the last door before a terminal, whoever wrote a text and whatever is in it.
+    """A standard stream of ours: the last filter before a terminal, whoever wrote a text and whatever is in it.
 
     Texts that are sent elsewhere are sanitised as well: sooner or later somebody looks at them. Bytes, such as a patch, are not.
     """

@@ -1,4 +1,4 @@
-"""The Claude API at an address on this machine: a gateway that is not running is told at once, not after minutes of the CLI's own retries."""
+"""The Claude API at an address on this machine: a gateway that is not running is reported at once, not after minutes of the CLI's own retries."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ def on_this_machine(base_url: str | None) -> bool:
 
 
 async def require_listening(base_url: str | None) -> None:
-    """Raise PreflightError if the API's address is on this machine and nobody listens there."""
+    """Raise PreflightError if the API's address is on this machine and nothing listens there."""
     if not base_url or not on_this_machine(base_url):
         return
     parts = urlsplit(base_url)
@@ -25,7 +25,7 @@ async def require_listening(base_url: str | None) -> None:
         async with asyncio.timeout(DIAL_SECONDS):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
     except (OSError, TimeoutError) as error:
-        why = "nobody listens" if isinstance(error, ConnectionRefusedError) else getattr(error, "strerror", None) or "no answer"
+        why = "nothing listens there" if isinstance(error, ConnectionRefusedError) else getattr(error, "strerror", None) or "no answer"
         raise PreflightError(
             f"the Claude API at {base_url} cannot be reached: {why}",
             "start what should listen there, or change ANTHROPIC_BASE_URL (base_url in the settings)",
@@ -34,7 +34,7 @@ async def require_listening(base_url: str | None) -> None:
 
 
 class ApiCheck:
-    """Somebody listens at the API's address on this machine."""
+    """Something listens at the API's address on this machine."""
 
     name, group = "api", "claude"
 
@@ -47,4 +47,6 @@ class ApiCheck:
             await require_listening(self._base_url)
         except PreflightError as error:
             return CheckResult(name=self.name, group=self.group, status="fail", text=error.message, fix=error.fix)
-        return CheckResult(name=self.name, group=self.group, status="pass", text=f"the Claude API at {self._base_url} answers")
+        return CheckResult(
+            name=self.name, group=self.group, status="pass", text=f"something listens at {self._base_url}, the address of the Claude API"
+        )

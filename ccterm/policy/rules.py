@@ -163,7 +163,7 @@ def _unfit_for_windows(path: str) -> str:
 def _unseen(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
     added = [change.path for change in facts.changes if change.old_mode is None and unseen(change.path)]
     if paths := [path for path in added if not allowed(path, limits.allow.paths)]:
-        yield f"a name with characters that nobody sees: {_some(paths)}; {allowing(paths)} allows it", paths
+        yield f"a name with invisible characters: {_some(paths)}; {allowing(paths)} allows it", paths
 
 
 def _ignored(facts: PolicyFacts, _: Numbers, limits: PolicyLimits) -> Breaches:
@@ -277,7 +277,7 @@ def _some(paths: Sequence[str]) -> str:
 
 
 def _plain(path: str) -> str:
-    """Return a path as text for people; bytes that are not UTF-8, and characters that nobody sees, appear as escapes."""
+    """Return a path as text for people; bytes that are not UTF-8, and invisible characters, appear as escapes."""
     if unseen(path):
         path = re.sub(f"[{IGNORABLE}]", lambda found: found[0].encode("ascii", "backslashreplace").decode(), path)
     return sanitise(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))

@@ -23,7 +23,7 @@ _SHAPE_CHANGED = (AttributeError, TypeError, ValueError)
 
 
 class HarmlessText(LineFilter):
-    """The last door before the terminal: takes out of everything that Textual paints what would drive it. No cell is moved by that."""
+    """The last filter before the terminal: takes out of everything that Textual paints what would drive it. No cell is moved by that."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
         """Return the same segments, or new ones without control characters and without those that turn the direction of text."""

@@ -83,7 +83,7 @@ async def test_an_api_on_this_machine_where_nobody_listens_is_told_before_the_ru
     recorder = recorder_of(state, asked)
     async with LocalExecutor(state.path, environ=os.environ) as executor:
         tested = Pipeline(executor, contexts(state, executor, sockets, environ=os.environ, settings=Settings(base_url=url)), state)
-        with pytest.raises(PreflightError, match=f"{url} cannot be reached: nobody listens"):
+        with pytest.raises(PreflightError, match=f"{url} cannot be reached: nothing listens there"):
             await tested.prepare(asked)
         run = await tested.carry_out(recorder, RunControl())
     assert (run.state, run.cause, run.reason, run.steps) == (State.FAILED, Cause.AGENT, "api", ())

@@ -105,5 +105,5 @@ def test_characters_that_nobody_sees(name: str, expected: bool) -> None:
 
 def test_an_invisible_character_is_shown() -> None:
     [finding] = judge(PolicyFacts([PathChange("README\u200b.md", None, "100644")]), Mode.TESTING, PolicyLimits()).findings
-    assert finding.text.startswith(r"a name with characters that nobody sees: README\u200b.md;")
+    assert finding.text.startswith(r"a name with invisible characters: README\u200b.md;")
     assert finding.paths == (r"README\u200b.md",)
