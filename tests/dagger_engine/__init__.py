@@ -8,5 +8,5 @@ Its limits: a container is a private directory, and /box, /ccterm and /home/agen
 machine and this user: there is no other root, no other user (`agent` is the user who runs the tests), and no separate network. So it shows
 nothing about the engine's isolation. Images are descriptions of their contents; the scripts that probe and complete an image are answered
 from that, never run. A service container is resolved but not started. A loopback service of the host is reached through an HTTP proxy in
-the environment, so over http alone. Files have no owner.
+the environment, so over http alone; git, which uses no proxy there, finds it by a setting that needs git 2.37. Files have no owner.
 """

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from ccterm.executors.dagger.image_build import CLAUDE_PATH
 from tests.dagger_engine import trees
-from tests.dagger_engine.execs import Order, Printer, Process, Ran, trimmed
+from tests.dagger_engine.execs import Order, Printer, Process, Ran, make_git, trimmed
 from tests.dagger_engine.forward import Forward
 from tests.dagger_engine.graph import Args, Chain, Fault, Thing
 from tests.dagger_engine.images import FakeImage, Known, known
@@ -75,9 +76,13 @@ class Exec:
                 for alias, service in self.before.services
                 for seen, port in (service.ports or {}).items()
             }
+            path = str(query.store.shims)
             if targets:
                 order = replace(order, env={"http_proxy": await stack.enter_async_context(Forward(targets)), **order.env})
-            code, _ = await asyncio.gather(Process(order, root, query.store.shims, printer).run(), asyncio.sleep(_LEAST))
+                here = stack.enter_context(TemporaryDirectory())
+                make_git(Path(here, "git"), {target: host for target, (host, _) in targets.items()})
+                path = f"{here}:{path}"
+            code, _ = await asyncio.gather(Process(order, root, path, printer).run(), asyncio.sleep(_LEAST))
             return code
 
 

@@ -101,7 +101,7 @@ class Printer:
 class Process:
     """One exec that runs as processes."""
 
-    def __init__(self, order: Order, root: Path, shims: Path, printer: Printer) -> None:
+    def __init__(self, order: Order, root: Path, shims: str, printer: Printer) -> None:
         self._order, self._root, self._shims, self._printer = order, root, shims, printer
         self._mark = "fake" + secrets.token_hex(12)
 
@@ -209,9 +209,19 @@ def _has(process: psutil.Process, mark: str) -> bool:
 def make_shims(directory: Path) -> Path:
     """Make the directory that comes first on the PATH of boxes."""
     directory.mkdir(parents=True)
-    (directory / "python3").write_text(SHIM.format(python=sys.executable, mark=MARK, box=_BOX))
-    (directory / "python3").chmod(0o755)
+    _make_program(directory / "python3", SHIM.format(python=sys.executable, mark=MARK, box=_BOX))
     return directory
+
+
+def make_git(path: Path, hosts: Mapping[tuple[str, int], str]) -> None:
+    """Make a git that finds aliases by itself, because it uses no proxy for them. hosts: (alias, port) -> address."""
+    found = [f"-c http.curloptResolve={alias}:{port}:{f'[{host}]' if ':' in host else host}" for (alias, port), host in hosts.items()]
+    _make_program(path, f'#!/bin/sh\nexec "{shutil.which("git")}" {" ".join(found)} "$@"\n')
+
+
+def _make_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def trimmed(text: str) -> str:
