@@ -394,6 +394,7 @@ def check_nothing_lost(db: Path, told: set[str]) -> None:
     connection.close()
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("after", [1, 50, 300])
 def test_a_killed_writer_loses_no_saved_run(db: Path, after: int) -> None:
     check_nothing_lost(db, kill_while_saving(db, after))

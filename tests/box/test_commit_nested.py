@@ -109,6 +109,7 @@ def test_a_bare_repository_in_the_base_is_accepted(start: Start) -> None:
     assert box.committed_files()["fixtures/repo/description"] == b"mine\n"
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("name", ["config", "hooks/post-checkout", "commondir", "config.worktree"])
 def test_but_its_configuration_may_not_be_changed(start: Start, name: str) -> None:
     box = start(bare_fixture)

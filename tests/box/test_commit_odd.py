@@ -147,6 +147,7 @@ BAD_TREES: dict[str, tuple[bytes, ...]] = {
 }
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("kind", BAD_TREES)
 def test_bad_trees_in_old_history_are_not_checked(tmp_path: Path, kind: str) -> None:
     remote = support.make_bare(tmp_path / "remote.git")
@@ -181,6 +182,7 @@ def test_outdated_modes_and_padding_in_the_base_are_accepted(tmp_path: Path) -> 
     assert box.commit()["files"] == 1
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     "author",
     [b"author nobody 1 +0000", b"author A <a@b> 99999999999999999999 +0000", b"author  <a@b> 1 +0000"],

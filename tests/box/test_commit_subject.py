@@ -100,6 +100,7 @@ def spoil(box: GitBox, how: str) -> None:
             git.symlink_to("../moved")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("how", ["garbage", "link", "head-leaves", "head-binary", "head-fifo", "git-link"])
 def test_a_damaged_git_directory_is_not_read(box: GitBox, how: str) -> None:
     support.commit_files(box.tree, {}, "Agent's words")

@@ -98,6 +98,7 @@ def a_file(mirror: Path) -> None:
     (mirror / "mirror.git").write_text("no repository")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("spoil", [spoil_head, spoil_config, spoil_packs, spoil_indexes, lose_objects, half_made, a_file])
 def test_a_broken_mirror_is_replaced(tmp_path: Path, remote: Path, mirror: Path, spoil: Callable[[Path], None]) -> None:
     spoil(mirror)

@@ -122,6 +122,7 @@ def test_a_hook_that_declines_has_its_reason(box: GitBox, remote: Path, hook: st
     assert "no such work here" in report["detail"]
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -173,6 +174,7 @@ def test_a_remote_that_is_down_for_a_moment_is_asked_again(box: GitBox, server: 
     assert finish(process).report["verified"]
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(("status", "reason"), [(401, "auth"), (403, "auth"), (413, "size"), (500, "network")])
 def test_an_http_refusal_of_the_push_has_its_reason(box: GitBox, server: GitServer, status: int, reason: str) -> None:
     server.fail(Kind.PUSH, Status(status))

@@ -189,6 +189,7 @@ def test_of_a_snapshot_the_bundle_builds_on_what_the_user_has(tmp_path: Path, bo
     assert support.files_at(clone, "FETCH_HEAD").keys() >= {"snapshot.txt", "one.txt"}
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("damage", ["cut", "other", "gone", "link"])
 def test_a_damaged_object_is_told_and_the_other_branches_are_kept(tmp_path: Path, box: GitBox, damage: str) -> None:
     sha = on_a_branch(box.tree, "broken", "one.txt")
@@ -271,6 +272,7 @@ def test_configuration_hooks_and_alternates_of_the_agents_clone_are_not_followed
     assert not marker.exists()
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("narrow", [{"depth": 1}, {"filter": "blob:none"}, {"filter": "tree:0"}], ids=str)
 def test_it_is_kept_of_a_clone_without_all_of_the_history(tmp_path: Path, narrow: dict[str, object]) -> None:
     source = support.make_repository(tmp_path / "source", {"a": "1\n", "deep/b": "1\n"})

@@ -99,6 +99,7 @@ def edit_deep(tree: Path) -> None:
     (tree / "vendor/inner/inner.txt").write_text("mine\n")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     ("change", "path"),
     [(edit, "vendor/lib.txt"), (add, "vendor/new.txt"), (delete, "vendor/lib.txt"), (edit_deep, "vendor/inner/inner.txt")],
@@ -214,6 +215,7 @@ def guarded(tmp_path: Path, box: GitBox) -> Iterator[GitServer]:
         yield server
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("permitted", [[], ["libraries/*"], ["library-2"], ["inner"]], ids=["none", "directory", "similar", "another"])
 def test_the_token_is_not_lent_to_a_repository_that_the_user_did_not_permit(box: GitBox, guarded: GitServer, permitted: list[str]) -> None:
     report = box.checkout(submodules=True, submodule_paths=permitted)
@@ -245,6 +247,7 @@ def test_a_public_submodule_needs_no_permission(tmp_path: Path, box: GitBox) -> 
     assert (box.tree / "vendor/inner/inner.txt").exists()
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     "url",
     ["../library.git", "/{there}/library.git", "file:///{there}/library.git", "../x/../library.git"],
@@ -259,6 +262,7 @@ def test_a_repository_on_this_machine_is_none_that_anybody_could_fetch(tmp_path:
     assert (report["ok"], report["reason"]) == (False, "submodule")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("address", ["git@127.0.0.1:library.git", "ssh://git@127.0.0.1/library.git"])
 def test_a_submodule_with_an_ssh_address_is_reached_like_its_repository(tmp_path: Path, box: GitBox, pinned: str, address: str) -> None:
     remote = support.make_remote(tmp_path / "other.git", {"README.md": "x\n"})

@@ -131,6 +131,7 @@ def test_silence_is_stopped(start: Start) -> None:
         gate.open()
 
 
+@pytest.mark.slow
 def test_kill_leaves_nothing_of_its_commands(start: Start, box: Path) -> None:
     with start(use(bash("touch begun; setsid nohup tail -f /dev/null & tail -f /dev/null")), mark="m-claude-kill") as run:
         wait_until((box / "tree" / "begun").exists)
@@ -139,6 +140,7 @@ def test_kill_leaves_nothing_of_its_commands(start: Start, box: Path) -> None:
     assert alive("m-claude-kill") == []
 
 
+@pytest.mark.slow
 def test_a_dead_host_leaves_nothing_of_it(start: Start, box: Path) -> None:
     with start(HANGING, mark="m-claude-host") as run:
         wait_until((box / "tree" / "begun").exists)

@@ -57,6 +57,7 @@ def all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Running]
         wait_until(life.over, 10)
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_process_outlives_a_kill(supervise: Supervise, box: Path, shape: str) -> None:
     all_die(supervise, box, shape, by_kill)

@@ -62,6 +62,7 @@ def test_runs_can_be_filtered(command: Command, state: Path, remote: Path) -> No
     assert len(json.loads(command("runs", "--since", "1h", "-n", "1", "--json").stdout)) == 1
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
 def test_the_exit_code_is_that_of_the_cause(fail: str, code: int, state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = ccterm_here(*local(remote, "x", script({"fail": fail})), cwd=remote, monkeypatch=monkeypatch)

@@ -79,6 +79,7 @@ async def test_a_second_run_continues_the_branch_from_its_tip(claude: Claude) ->
     assert files_at(claude.remote, "agent/x")["new.txt"] == b"two\n"
 
 
+@pytest.mark.slow
 async def test_no_change_is_a_success_with_nothing_to_push(claude: Claude) -> None:
     run = await claude.run(say("All is well already. Shall I look elsewhere?"))
     assert (run.state, run.reason, run.asked) == (State.SUCCEEDED, "nothing_to_push", True)

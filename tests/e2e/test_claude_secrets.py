@@ -63,6 +63,7 @@ async def test_a_file_with_the_login_is_not_pushed(claude: Claude) -> None:
     assert run.salvage is not None
 
 
+@pytest.mark.slow
 async def test_other_logins_of_the_user_do_not_reach_the_agent(claude: Claude, monkeypatch: pytest.MonkeyPatch) -> None:
     others = ("GH_TOKEN", "GITHUB_TOKEN", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "GIT_CONFIG_PARAMETERS", "SSH_AUTH_SOCK")
     for name in others:

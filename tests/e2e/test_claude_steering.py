@@ -36,6 +36,7 @@ async def test_a_message_during_a_run_is_taken_and_reaches_the_model(claude: Cla
     assert files_at(claude.remote, "agent/x").keys() >= {"one.txt", "two.txt"}
 
 
+@pytest.mark.slow
 async def test_a_message_during_the_last_answer_gets_a_turn_of_its_own(claude: Claude) -> None:
     gate = Gate()
     run = await claude.start(say("Finished.", gate=gate), use(write("more.txt", "more\n")), say("That too."))
@@ -62,6 +63,7 @@ async def test_a_held_run_waits_takes_a_message_and_ends_when_released(claude: C
     assert files_at(claude.remote, "agent/x").keys() >= {"half.txt", "whole.txt"}
 
 
+@pytest.mark.slow
 async def test_a_hold_during_a_run_makes_it_wait_at_its_end(claude: Claude) -> None:
     gate = Gate()
     run = await claude.start(say("Done.", gate=gate))
@@ -75,6 +77,7 @@ async def test_a_hold_during_a_run_makes_it_wait_at_its_end(claude: Claude) -> N
     assert any(isinstance(event, Waiting) for event in await claude.events(run))
 
 
+@pytest.mark.slow
 async def test_a_message_that_comes_too_late_names_retry(claude: Claude) -> None:
     run = await claude.run(say("Done."))
     with pytest.raises(UsageError, match=f"ccterm retry {run.id}"):

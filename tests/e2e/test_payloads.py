@@ -86,6 +86,7 @@ def check_pushed(run: Run, scene: Scene) -> None:
     assert (files["honest.txt"], files["README.md"]) == (b"honest\n", b"hello\nchanged\n")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("name", FOR_A_PATH)
 def test_in_an_ordinary_clone_the_payload_works(name: str, scene: Scene, tmp_path: Path) -> None:
     naive = "git add -A; git commit -m x; git commit --amend; git diff HEAD~; git log -p | cat; git push origin HEAD:refs/heads/agent/x"
@@ -136,6 +137,7 @@ SOON = ("a .git file that points elsewhere", "rubbish for objects", "a pipe for 
 """The shapes of the fast tier; the slow tier has all others."""
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("shape", [each if each in SOON else pytest.param(each, marks=pytest.mark.slow) for each in SHAPES])
 async def test_what_the_agent_does_to_its_git_directory_changes_nothing(shape: str, service: Service, scene: Scene) -> None:
     identity = "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b; mkdir -p .git/info"
@@ -151,6 +153,7 @@ NESTED = {
 }  # fmt: skip
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("what", NESTED)
 async def test_a_planted_repository_is_refused_and_the_legitimate_work_is_kept(what: str, service: Service, scene: Scene) -> None:
     plant, rule = NESTED[what]

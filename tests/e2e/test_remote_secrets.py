@@ -99,6 +99,7 @@ async def test_an_agent_that_prints_it_is_masked_everywhere(state_dir: Path, rem
     assert found_below(state_dir, NEEDLES) == []
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     "leak",
     [

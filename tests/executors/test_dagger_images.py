@@ -173,6 +173,7 @@ async def test_a_missing_dockerfile_is_named(fake: Fake, opened: Executors, tmp_
             await executor.prepare(ImageChoice(dockerfile=str(tmp_path / "nowhere")))
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("harm", ["record", pytest.param("tarball", marks=pytest.mark.slow), "short tarball"])
 async def test_a_damaged_kept_image_is_built_again(harm: str, opened: Executors, tmp_path: Path) -> None:
     [record] = await prepared(opened(SLIM))

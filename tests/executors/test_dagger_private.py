@@ -51,6 +51,7 @@ async def executor(fake: Fake, engine_cache: Path, bundles: Path) -> AsyncIterat
         yield executor
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("part", PARTS)
 async def test_steps_run_and_hand_over_their_work_without(
     part: str, executor: DaggerExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

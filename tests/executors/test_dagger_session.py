@@ -164,6 +164,7 @@ async def test_a_process_that_does_not_end_is_killed(fake: Fake, opened: Executo
     assert children(fake.engine) == []
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("ending", ["silent", "cut", "error"])
 async def test_however_a_session_closes_the_error_is_that_the_engine_went_away(ending: Ending, fake: Fake, opened: Executors) -> None:
     fake.engine.faults.ending = ending

@@ -45,6 +45,7 @@ def text_of(found: Sequence[LogRecord], trace: str, stream: int = 1) -> str:
     return "".join(record.text for record in found if (record.trace, record.stream) == (trace, stream))
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("name", RECORDINGS)
 @given(cuts=st.lists(st.integers(min_value=1, max_value=40_000), max_size=60))
 def test_events_are_the_same_however_they_arrive(name: str, cuts: list[int]) -> None:

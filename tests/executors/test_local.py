@@ -167,6 +167,7 @@ def start_host(state: Path, what: str) -> "subprocess.Popen[str]":
     raise AssertionError("the host did not come up")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("what", ["hang", "deaf", "daemon"])
 def test_nothing_outlives_a_killed_host(state: Path, bundles: Path, what: str) -> None:
     host = start_host(state, what)

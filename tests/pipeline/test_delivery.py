@@ -30,11 +30,9 @@ async def test_the_work_is_one_commit_on_a_new_branch_of_the_remote(service: Ser
     assert tip(remote, "agent/x") == run.pushed.sha == run.commit
     assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
     assert git(remote, "rev-parse", "agent/x^") == tip(remote, "main") == run.base_sha
-
-
-async def test_author_and_committer_are_the_agent(service: Service, remote: Path) -> None:
-    await carried_out(service, draft(remote))
     assert git(remote, "log", "-1", "--format=%an <%ae>|%cn <%ce>", "agent/x") == f"{AUTHOR}|{AUTHOR}"
+    with pytest.raises(UsageError, match="already delivered"):
+        await service.push(run.id)
 
 
 async def test_the_message_is_subject_summary_and_trailers(service: Service, remote: Path) -> None:
@@ -50,11 +48,13 @@ async def test_the_subject_is_the_agents_own_last_one(service: Service, remote: 
     assert git(remote, "rev-list", "--count", "main..agent/x") == "1"
 
 
-async def test_a_second_run_continues_from_the_tip(service: Service, remote: Path) -> None:
+async def test_a_second_run_continues_from_the_tip_and_is_too_late_to_steer_afterwards(service: Service, remote: Path) -> None:
     [first] = await carried_out(service, draft(remote))
     [second] = await carried_out(service, draft(remote, task=script({"append": "new.txt", "text": "more\n"})))
     assert second.base_sha == first.commit
     assert files_at(remote, "agent/x")["new.txt"] == b"new\nmore\n"
+    with pytest.raises(UsageError, match=f"ccterm retry {second.id}"):
+        await service.steer(second.id, "too late")
 
 
 async def test_runs_on_one_branch_wait_for_each_other(service: Service, remote: Path) -> None:
@@ -112,6 +112,7 @@ async def test_an_empty_repository_gets_its_first_commit(service: Service, tmp_p
     assert git(tmp_path / "empty.git", "rev-list", "--count", "first") == "1"
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     ("fail", "cause"),
     [("auth", Cause.AUTH), ("usage_limit", Cause.USAGE_LIMIT), ("rate_limit", Cause.RATE_LIMITED), ("max_turns", Cause.BUDGET)],
@@ -144,12 +145,6 @@ async def test_a_delivery_never_overwrites_newer_commits(service: Service, remot
         await service.push(run.id)
     assert (caught.value.cause, caught.value.reason) == (Cause.PUSH, "non_fast_forward")
     assert tip(remote, "agent/x") == rival
-
-
-async def test_there_is_nothing_to_push_twice(service: Service, remote: Path) -> None:
-    [run] = await carried_out(service, draft(remote))
-    with pytest.raises(UsageError, match="already delivered"):
-        await service.push(run.id)
 
 
 async def test_a_retry_runs_the_same_task_and_knows_its_attempts(service: Service, remote: Path) -> None:
@@ -231,12 +226,6 @@ async def test_a_held_agent_waits_for_input(service: Service, remote: Path) -> N
             assert (await service.find(queued.id)).waiting_until is not None
             await service.release(queued.id)
     assert (await service.find(queued.id)).state is State.SUCCEEDED
-
-
-async def test_a_message_to_a_run_that_has_ended_names_retry(service: Service, remote: Path) -> None:
-    [run] = await carried_out(service, draft(remote))
-    with pytest.raises(UsageError, match=f"ccterm retry {run.id}"):
-        await service.steer(run.id, "too late")
 
 
 async def test_limits_stop_the_agent_and_keep_its_work(service: Service, remote: Path) -> None:

@@ -36,6 +36,7 @@ def sockets() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     ("failing", "kept"), [("collect session", "commit"), ("commit", "boxes"), ("collect out", "boxes"), ("push", "commit")]
 )

@@ -44,6 +44,7 @@ def copy(tmp_path: Path) -> Path:
     return tree
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     ("orders", "words", "name"),
     [
@@ -87,6 +88,7 @@ async def test_what_is_beside_a_pushed_commit_is_kept_and_not_pushed(
     assert b"precious" not in (await service.patch(run.id) or b"")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("more", [[DONE], []], ids=["beside changes", "alone"])
 @pytest.mark.parametrize("yes", [True, False], ids=["applied", "waiting"])
 async def test_a_testing_run_keeps_it_for_the_working_copy(service: Service, copy: Path, more: list[Action], yes: bool) -> None:
@@ -132,6 +134,7 @@ async def test_it_is_kept_when_the_agent_fails(service: Service, remote: Path, t
     assert "one.txt" in files_at(tmp_path / "clone", await service.fetch(run.id, tmp_path / "clone"))
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("more", [[DONE], []], ids=["beside a push", "alone"])
 async def test_boxes_stay_when_what_is_beside_the_tree_cannot_be_read(
     service: Service, state_dir: Path, remote: Path, more: list[Action]
@@ -162,6 +165,7 @@ def test_the_command_line_says_what_is_kept_and_where_it_went(
     assert fetched.stdout.endswith("/heads/my-fix\n")
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("damaged", [False, True])
 async def test_a_daemon_that_dies_after_the_push_loses_nothing_beside_the_tree(
     state_dir: Path, remote: Path, tmp_path: Path, damaged: bool

@@ -98,6 +98,7 @@ async def test_without_permission_the_changes_wait(service: Service, copy: Path)
     assert (await service.find(run.id)).synced == applied.synced
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("edited", [True, False], ids=["from a snapshot", "from a commit"])
 async def test_nothing_is_done_to_another_repository_in_its_place(service: Service, tmp_path: Path, copy: Path, edited: bool) -> None:
     if not edited:
@@ -175,6 +176,7 @@ async def test_a_flag_of_the_run_allows_it(service: Service, copy: Path) -> None
     assert run.synced is not None, run.summary
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("fail", ["auth", "max_turns", "server_error"])
 async def test_a_failed_run_never_applies(service: Service, copy: Path, fail: str) -> None:
     before = digest(copy)

@@ -62,6 +62,7 @@ def test_takes_a_chunked_body(bare: Path, clone: Path, server: GitServer) -> Non
     assert any(request.headers.get("Transfer-Encoding") == "chunked" for request in server.requests)
 
 
+@pytest.mark.slow
 def test_takes_a_gzipped_body(bare: Path, clone: Path, server: GitServer) -> None:
     for number in range(80):
         commit_files(clone, {"n.txt": f"{number}\n"})

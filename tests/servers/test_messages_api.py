@@ -162,6 +162,7 @@ def test_usage_limit_names_its_reset(api: MessagesServer, claude: Claude, window
     assert (info["status"], info["resetsAt"], info["rateLimitType"]) == ("rejected", reset, window)
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     ("failure", "status"),
     [

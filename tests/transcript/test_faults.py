@@ -58,6 +58,7 @@ async def check_after_kill(directory: Path, synced: int) -> None:
     assert all(line.endswith(b"\n") for line in (directory / AGENT_FILE).read_bytes().splitlines(keepends=True))
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_killed_writer_loses_nothing_that_was_synced(directory: Path, seed: int) -> None:
     await check_after_kill(directory, kill_at_random(directory, random.Random(seed)))

@@ -78,6 +78,7 @@ def test_the_names_are_found() -> None:
     assert {"_driver", "_begin_update", "_compositor_refresh", "_queue"} <= set(PRIVATE)
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(
     "missing", [(), *((name,) for name in PRIVATE), ("visible_widgets",), tuple(PRIVATE)], ids=lambda names: "+".join(names) or "nothing"
 )
