@@ -19,6 +19,7 @@ from ccterm.settings import Trust, trust_path
 
 STEER_SECONDS = 5.0
 """How long `ccterm steer` waits for the agent's answer."""
+_MOST_NAMED = 5
 _EMPTY_TREE = "4b825dc6"
 """What a run without a base is compared with: git's name for no files at all."""
 
@@ -148,21 +149,25 @@ def _delivered(ref: str, order: Callable[[Service, RunId], Awaitable[Run]], *, a
 def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> ExitCode:
     """Bring a run's commit into a local repository."""
 
-    async def work() -> tuple[Run, str]:
+    async def work() -> tuple[Run, str, Sequence[str]]:
         async with opened_service() as service:
             run = await service.find(ref)
-            return run, await service.fetch(run.id, into, checked_out)
+            fetched = await service.fetch(run.id, into)
+            return run, fetched, await service.check_out(run.id, into, fetched, checked_out) if checked_out else ()
 
     into, checked_out = absolute(repo), worktree and absolute(worktree)
-    run, fetched = carry_out(work())
+    run, fetched, obeyed = carry_out(work())
     if as_json:
         found = {"run": run.id, "ref": fetched, "commit": run.commit, "worktree": str(worktree) if worktree else None}
-        print_json(found | {"side": [fetched_as(run.id, kept) for kept in run.side]})
+        print_json(found | {"side": [fetched_as(run.id, kept) for kept in run.side], "obeyed": list(obeyed)})
     else:
         for each in dict.fromkeys((fetched, *(fetched_as(run.id, kept) for kept in run.side))):
             print_data(each)
         note = f"git log -p {run.base_sha}..{fetched}" if run.commit is None else f"git diff {run.base_sha or _EMPTY_TREE}..{fetched}"
         print_note(note if worktree is None else f"checked out in {worktree}")
+        if obeyed:
+            named = ", ".join(obeyed[:_MOST_NAMED]) + (f" and {len(obeyed) - _MOST_NAMED} more" if len(obeyed) > _MOST_NAMED else "")
+            print_note(f"your git configuration obeys these files of the work once you use git there, so read them first: {named}")
     return ExitCode.OK
 
 

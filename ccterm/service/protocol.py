@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
 from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Mode, Run, RunId, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.reader import Reader
@@ -127,11 +127,19 @@ class Service(Reader):
         """Mark a run as reviewed. Raises UsageError when it has not ended."""
         return await self.perform(commands.Review(run=run))
 
-    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+    async def fetch(self, run: RunId, repo: Path) -> str:
         """Bring a run's commit into a repository of the caller's and return the ref that names it there. Raises UsageError."""
         from ccterm.workspace.fetch import fetch  # deferred: few need it
 
-        return await asyncio.to_thread(fetch, await self._committed(run), self.state, repo, worktree, self.machine.environ)
+        return await asyncio.to_thread(fetch, await self._committed(run), self.state, repo, self.machine.environ)
+
+    async def check_out(self, run: RunId, repo: Path, ref: str, worktree: Path) -> Sequence[str]:
+        """Check a fetched ref out in a new directory, to be looked at; return what of the work git obeys there. Raises UsageError."""
+        from ccterm.workspace.worktree import check_out  # deferred: few need it
+
+        known = await self.find(run)
+        base = known.base_sha if known.task.mode is Mode.PIPELINE else None
+        return await asyncio.to_thread(check_out, repo, ref, base, worktree, self.machine.environ)
 
     def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
         """Run the machine's preflight checks, as `Machine.checks`."""

@@ -13,8 +13,11 @@ from ccterm.models import Mode, Run
 from ccterm.state_dir import StateDir
 from ccterm.workspace.work import bundle_of, side_bundle_of
 
+NO_HOOKS = "core.hooksPath=/dev/null"
+"""Hooks of the user's may lie in the tree that is brought, or take what is brought for the user's own work."""
 
-def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None, env: Mapping[str, str]) -> str:
+
+def fetch(run: Run, state: StateDir, repo: Path, env: Mapping[str, str]) -> str:
     """Fetch the run's commit, and what is kept beside it, into `repo`; return the first ref there. Raises UsageError."""
     side = side_bundle_of(run, state)
     if run.task.mode is Mode.TESTING and side is None:
@@ -24,20 +27,18 @@ def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None, env: Map
     bundle = bundle_of(run, state) if run.task.mode is Mode.PIPELINE and run.commit else None
     if bundle is None and side is None:
         raise UsageError(f"run {run.id} has no commit to fetch ({run.state})", f"ccterm show {run.id}")
-    if worktree and worktree.exists():
-        raise UsageError(f"{worktree} exists already", "give --worktree a new directory")
-    git = Git.of_user(str(repo), env)
-    _git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
+    git = Git.of_user(str(repo), env, NO_HOOKS)
+    run_git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
     if run.task.mode is Mode.PIPELINE and not _has(git, run.base_sha):
         source = run.task.remote or "origin"
-        _git(git, repo, "fetch", "--quiet", "--no-tags", source, f"{run.base_sha}", fix="git fetch origin, then try again")
+        run_git(git, repo, "fetch", "--quiet", "--no-tags", source, f"{run.base_sha}", fix="git fetch origin, then try again")
     refs = []
     if bundle:
         refs.append(f"refs/ccterm/{run.id}")
-        _git(git, repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{refs[0]}", fix="git fetch origin, then try again")
+        run_git(git, repo, "fetch", "--quiet", "--no-tags", str(bundle), f"+{WORK_REF}:{refs[0]}", fix="git fetch origin, then try again")
     if side:
         refs += [fetched_as(run.id, each) for each in run.side]
-        _git(
+        run_git(
             git,
             repo,
             "fetch",
@@ -47,18 +48,15 @@ def fetch(run: Run, state: StateDir, repo: Path, worktree: Path | None, env: Map
             f"+{SIDE_REFS}*:{SIDE_REFS}{run.id}/*",
             fix="git fetch origin, then try again",
         )
-    ref = refs[0]
-    if worktree:
-        _git(git, repo, "worktree", "add", "--quiet", "--detach", str(worktree.absolute()), ref, fix="give another --worktree")
-    return ref
+    return refs[0]
 
 
 def _has(git: Git, commit: str | None) -> bool:
     return commit is None or git.succeeds("cat-file", "-e", f"{commit}^{{commit}}")
 
 
-def _git(git: Git, repo: Path, *words: str, fix: str) -> None:
-    """Run the user's own git in the user's own repository: their configuration applies here."""
+def run_git(git: Git, repo: Path, *words: str, fix: str) -> None:
+    """Run the user's own git in the user's own repository: their configuration applies here. Raises UsageError."""
     try:
         code, _, stderr = git.answer(*words)
     except OSError as error:

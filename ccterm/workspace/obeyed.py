@@ -51,7 +51,12 @@ _HOOKS = [
 
 def obeyed_paths(repository: Repository, env: Mapping[str, str], changed: Collection[bytes]) -> list[bytes]:
     """Return those of the changed paths that git obeys in this working copy, in their order. Raises RemoteError when git does not answer."""
-    named = {folded(os.fsencode(path)) for path in _Named(repository.root, env).find(repository)}
+    return obeyed_below(repository.root, (repository.common_dir, repository.git_dir), env, changed)
+
+
+def obeyed_below(root: Path, directories: Collection[Path], env: Mapping[str, str], changed: Collection[bytes]) -> list[bytes]:
+    """Return the same for a tree at `root`, or one like it. directories: the repository's git directories, private and common."""
+    named = {folded(os.fsencode(path)) for path in _Named(root, env).find(directories)}
     above = {directory for path in named for directory in parents(path)}  # a link there would lead to other files
     return [path for path in changed if folded(path) in above or any(whole in named for whole in (folded(path), *parents(folded(path))))]
 
@@ -62,7 +67,7 @@ class _Named:
     def __init__(self, root: Path, env: Mapping[str, str]) -> None:
         self._root, self._env = root, env
 
-    def find(self, repository: Repository) -> Iterator[str]:
+    def find(self, directories: Collection[Path]) -> Iterator[str]:
         """Yield them; a directory stands for all that is in it."""
         answer = ask(self._root, self._env, "config", "--list", "-z", "--show-origin") or ""
         fields = iter(answer.split("\0"))
@@ -75,7 +80,7 @@ class _Named:
             elif _COMMANDS.fullmatch(key):
                 yield from self._words(value)
         for name in ("hooks", "config", "info/attributes", "info/exclude"):
-            for directory in (repository.common_dir, repository.git_dir):
+            for directory in directories:
                 yield from self._directory(directory / name)
 
     def _path(self, key: str, value: str, above: Path) -> Iterator[str]:
