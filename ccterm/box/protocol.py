@@ -302,8 +302,8 @@ class PushRequest(TypedDict):
     clean: str
     commit: str
     tip: str | None
-    bundle: NotRequired[str | None]
-    """Relative bundle from which the commit is taken first."""
+    bundle: str
+    """Relative bundle that the commit is taken from; of `clean` only the objects that it builds on are used."""
     ca: NotRequired[str | None]
     ssh: NotRequired[Ssh | None]
     safe: NotRequired[bool]

@@ -1,13 +1,21 @@
-"""Pushes one commit, create-only or leased on the tip that the run started from, and verifies it by asking the remote."""
+"""Pushes one commit, create-only or leased on the tip that the run started from, and verifies it by asking the remote.
 
+The credential meets a git directory that is made here and now: of other ones only objects are used, which are known by their content.
+"""
+
+import contextlib
+import os
 import re
+import shutil
 import time
+from collections.abc import Iterator
 
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import PushReport, PushRequest
+from ccterm.git.bundle import take_bundle
 from ccterm.git.errors import GitFault, detail_of, fault_of
-from ccterm.git.fsck import check_objects
-from ccterm.git.git import WORK_REF, Git, GitError, as_git_error
+from ccterm.git.git import GitError, as_git_error, init
+from ccterm.git.objects import borrow_objects
 from ccterm.git.remote import Remote
 
 _PAUSES = (0.5, 1.5, 4.0)
@@ -32,9 +40,8 @@ def push(_frames: Frames, request: PushRequest) -> PushReport:
 
 def _push(request: PushRequest, remote: Remote) -> PushReport:
     commit, ref = request["commit"], f"refs/heads/{request['branch']}"
-    if bundle := request.get("bundle"):
-        import_bundle(Git(request["clean"]), bundle, commit)
-    output = push_commit(remote, request["clean"], commit, ref, request["tip"])
+    with _fresh_directory(request["clean"], request["bundle"], commit) as fresh:
+        output = push_commit(remote, fresh, commit, ref, request["tip"])
     try:
         held = _ask(remote, ref)
     except GitError as error:
@@ -45,11 +52,26 @@ def _push(request: PushRequest, remote: Remote) -> PushReport:
     return _refused(output, request["tip"], held)
 
 
-def push_commit(remote: Remote, clean: str, commit: str, ref: str, tip: str | None) -> str:
+@contextlib.contextmanager
+def _fresh_directory(clean: str, bundle: str, commit: str) -> Iterator[str]:
+    """Yield a new git directory with the commit of a bundle in it, on top of the objects of another one. Raises GitError and OSError."""
+    if os.path.lexists(os.path.join(clean, "objects", "info", "alternates")):
+        raise GitError("git", "something else than ccterm has written to the run's git directory")
+    git = init(f"push-{os.getpid()}.git", commit, "main")
+    assert git.directory
+    try:
+        borrow_objects(git, clean)
+        take_bundle(git, bundle, commit)
+        yield git.directory
+    finally:
+        shutil.rmtree(git.directory, ignore_errors=True)
+
+
+def push_commit(remote: Remote, directory: str, commit: str, ref: str, tip: str | None) -> str:
     """Push and return git's messages; "" = success. Never forces: the lease is the only way to replace a tip."""
     settings = ("-c", "push.recurseSubmodules=no", "-c", "push.gpgSign=false")
     options = ("--porcelain", "--no-verify", "--no-follow-tags", f"--force-with-lease={ref}:{tip or ''}")
-    code, listing, stderr = remote.git(clean).answer(*settings, "push", *options, "--", remote.url, f"{commit}:{ref}")
+    code, listing, stderr = remote.git(directory).answer(*settings, "push", *options, "--", remote.url, f"{commit}:{ref}")
     if not code:
         return ""
     rejected = [line for line in listing.decode("utf-8", "replace").split("\n") if line.startswith("!")]
@@ -71,23 +93,6 @@ def _ask(remote: Remote, ref: str) -> str | None:
                 raise
             time.sleep(pause)
     return remote_sha(remote, ref)
-
-
-def import_bundle(git: Git, bundle: str, commit: str) -> None:
-    """Take a commit from a bundle and check its objects. Raises GitError."""
-    git.run("bundle", "verify", "--quiet", bundle)
-    Git(git.directory, env={"GIT_ALLOW_PROTOCOL": "file"}).run("fetch", "--quiet", "--no-tags", "--", bundle, f"+{WORK_REF}:{WORK_REF}")
-    if git.text("rev-parse", "--verify", WORK_REF) != commit:
-        raise GitError("git", f"the bundle does not hold commit {commit}")
-    if complaints := check_objects(git, commit, _built_on(bundle)):
-        raise GitError("git", f"the bundle holds objects that git rejects: {complaints[0].text}")
-
-
-def _built_on(bundle: str) -> list[str]:
-    """Return the commits that a bundle requires; git has verified that they were there already."""
-    with open(bundle, "rb") as file:
-        header = iter(lambda: file.readline(4096).rstrip(b"\n"), b"")
-        return [line[1:].split(b" ")[0].decode() for line in header if line.startswith(b"-")]
 
 
 def _refused(output: str, tip: str | None, held: str | None) -> PushReport:

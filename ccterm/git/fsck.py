@@ -3,7 +3,8 @@
 import os
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ccterm.git.git import Git, GitError, init
@@ -22,28 +23,42 @@ class Complaint(NamedTuple):
 
 def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[str] = ()) -> list[Complaint]:
     """Return what is wrong with the objects of `commit` that no commit of `known` reaches, except those in `skip`. Raises GitError."""
+    with _beside(git) as directory:  # packed, and indexed in an empty repository that can only look the old ones up
+        assert git.directory
+        empty = init(os.path.join(directory, "empty.git"), commit, "main")
+        pack = os.path.join(directory, "new.pack")
+        borrow_objects(empty, git.directory)
+        with open(pack, "wb") as packing:
+            wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
+            git.to_file(packing, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
+        return _indexed(empty, directory, skip, pack)
+
+
+def index_strictly(git: Git, pack: bytes, skip: Collection[str] = ()) -> list[Complaint]:
+    """Index a pack into a git directory; return what is wrong with its objects, and then none of them is there. Raises GitError.
+
+    What the pack leaves out must be there. skip: objects that may be faulty.
+    """
+    with _beside(git) as directory:
+        return _indexed(git, directory, skip, "--fix-thin", "--stdin", stdin=pack)
+
+
+@contextmanager
+def _beside(git: Git) -> Iterator[str]:
     assert git.directory
     directory = os.path.abspath(os.path.join(git.directory, f"fsck-{os.getpid()}"))
     os.mkdir(directory)
     try:
-        return _check(git, directory, commit, known, skip)
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _check(git: Git, directory: str, commit: str, known: Sequence[str], skip: Collection[str]) -> list[Complaint]:
-    """Pack the new objects and index the pack in an empty repository that can only look the old ones up."""
-    assert git.directory
-    empty = init(os.path.join(directory, "empty.git"), commit, "main")
-    skipped, pack = os.path.join(directory, "skipped"), os.path.join(directory, "new.pack")
-    borrow_objects(empty, git.directory)
-    with open(skipped, "w", encoding="ascii") as file:
-        file.writelines(f"{sha}\n" for sha in sorted(skip))
-    with open(pack, "wb") as packing:
-        wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
-        git.to_file(packing, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
+def _indexed(git: Git, directory: str, skip: Collection[str], *what: str, stdin: bytes = b"") -> list[Complaint]:
     # git splits this option at blanks, commas and bars, which a path may hold: it gets a plain name in the directory it is run in
-    code, _, stderr = empty.answer("-C", directory, "index-pack", f"--strict=skiplist={os.path.basename(skipped)}", pack)
+    with open(os.path.join(directory, "skipped"), "w", encoding="ascii") as file:
+        file.writelines(f"{sha}\n" for sha in sorted(skip))
+    code, _, stderr = git.answer("-C", directory, "index-pack", "--strict=skiplist=skipped", *what, stdin=stdin)
     if not code:
         return []
     if found := [Complaint(*match.groups()) for line in stderr.split("\n") if (match := re.search(_COMPLAINT, line))]:

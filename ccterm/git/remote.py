@@ -11,6 +11,9 @@ from ccterm.git.refs import Ref, parse_refs
 from ccterm.git.types import GIT_HEADER, Ssh
 
 _SLOW = {"http.lowSpeedLimit": "1", "http.lowSpeedTime": "600"}
+_PINNED = {"followRedirects": "false", "sslVerify": "true"}
+_PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+"""In git's order; one that is set to nothing means none."""
 LISTING_SECONDS = 90.0
 """How long a remote may take to list its refs."""
 
@@ -54,8 +57,8 @@ class Remote:
         return (self._authority.host, self._authority.port) if self._authority else ("", None)
 
     def git(self, directory: str | None = None) -> Git:
-        """Return git that may talk to this remote and to no other."""
-        return Git(directory, env=self.environment())
+        """Return git that may talk to this remote and to no other. Without a directory it looks for none: one above would configure it."""
+        return Git(directory or os.devnull, env=self.environment())
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return what git needs in its environment; `more` is further configuration."""
@@ -147,9 +150,8 @@ def _is_near(host: str) -> bool:
 
 
 def _http(url: str, ca: str | None, header: str | None, directory: str) -> dict[str, str]:
-    config = dict(_SLOW)
-    if url.startswith("http:"):  # for this machine only: no proxy may see the credential
-        config[f"http.{url}.proxy"] = ""
+    # for this very address, so that no other setting is closer to it
+    config = dict(_SLOW) | {f"http.{url}.{name}": value for name, value in _PINNED.items()} | {f"http.{url}.proxy": _proxy(url)}
     if ca:
         config["http.sslCAInfo"] = _write(directory, "remote-ca.pem", ca)
     elif os.environ.get("SSL_CERT_FILE"):
@@ -157,6 +159,13 @@ def _http(url: str, ca: str | None, header: str | None, directory: str) -> dict[
     if header:
         config[f"http.{url}.extraHeader"] = header
     return config
+
+
+def _proxy(url: str) -> str:
+    """Return the proxy that the environment names; git and curl respect `no_proxy`. None for http, which is for this machine only."""
+    if url.startswith("http:"):
+        return ""
+    return next((os.environ[name] for name in _PROXIES if name in os.environ), "")
 
 
 def _ssh(ssh: Ssh | None, protocol: str, directory: str) -> dict[str, str]:

@@ -118,7 +118,7 @@ class PipelineRun:
     def _target(self, remote: RemoteAccess) -> Target:
         if copy := self._context.working_copy:
             return WorkingCopyTarget(self._steps, self._boxes, self._recorder, self._context, copy)
-        return BranchTarget(self._steps, self._recorder, self._context.task, remote)
+        return BranchTarget(self._steps, self._boxes, self._recorder, self._context.task, remote)
 
     async def _set_up(self, checkout: Checkout, commands: CommandEnvironment) -> Checkout:
         """Run the user's setup command, if any; return what the agent starts from then."""
@@ -212,8 +212,8 @@ class PipelineRun:
 
     async def deliver_kept(self, remote: RemoteAccess, directory: Path) -> None:
         """Push the commit that an earlier attempt kept in `directory`. Raises StepError; the work stays kept."""
-        target = BranchTarget(self._steps, self._recorder, self._context.task, remote)
-        await target.deliver_kept(self._recorder.run, await self._boxes.provide(directory))
+        target = BranchTarget(self._steps, self._boxes, self._recorder, self._context.task, remote)
+        await target.deliver_kept(self._recorder.run, directory)
 
     async def _keep(self) -> None:
         """Put the commit, and what is beside it, into salvage; without any, the boxes held nothing.

@@ -12,6 +12,7 @@ from ccterm.models import ExecutionMode, Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
 from ccterm.pipeline.reports import ResolveResult
+from ccterm.workspace.work import BUNDLE
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
 INCLUDE = "include"
@@ -261,22 +262,22 @@ def _commit_request(task: Task, options: CommitOptions, *, base: str | None, bod
     }
 
 
-def push(task: Task, access: RemoteAccess, clean: Artifact, *, commit: str, tip: str | None, work: Artifact | None = None) -> Step:
-    """Push one commit. work: a kept directory whose bundle holds it; None = the git directory holds it already."""
+def push(task: Task, access: RemoteAccess, clean: Artifact, *, commit: str, tip: str | None, work: Artifact) -> Step:
+    """Push one commit. clean: a git directory that holds its base, and that the commit step did not write. work: holds the bundle with it."""
     request: dict[str, JsonValue] = {
         **access.request,
         "branch": task.branch,
         "clean": CLEAN,
         "commit": commit,
         "tip": tip,
-        "bundle": f"{OUT}/work.bundle" if work else None,
+        "bundle": f"{OUT}/{BUNDLE}",
     }
     return Step(
         name="push",
         program="push",
         request=request,
-        inputs={CLEAN: clean, **({OUT: work} if work else {})},
-        last_use=frozenset({CLEAN}),
+        inputs={CLEAN: clean, OUT: work},
+        last_use=frozenset({CLEAN, OUT}),
         secrets=access.secrets,
         sockets=access.sockets,
         reaches=access.reaches,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from ccterm import causes
@@ -21,6 +22,7 @@ from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.protected import allowed
 from ccterm.record import Recorder
+from ccterm.workspace.work import BUNDLE
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,16 @@ class Target(Protocol):
 class BranchTarget:
     """A branch of a remote. Its steps hold the git credential, and none of them ever meets agent code."""
 
-    def __init__(self, steps: StepRunner, recorder: Recorder, task: Task, remote: RemoteAccess) -> None:
+    def __init__(self, steps: StepRunner, boxes: Boxes, recorder: Recorder, task: Task, remote: RemoteAccess) -> None:
         self._steps = steps
+        self._boxes = boxes
         self._recorder = recorder
         self._task = task
         self._remote = remote
         self._tip: str | None = None
         """What the branch points to on the remote; the push goes nowhere else. None = it does not exist."""
+        self._clean: Artifact | None = None
+        """The git directory of the checkout: in a container, no step that saw the agent's tree can have written to it."""
 
     async def check_out(self) -> Checkout:
         """Resolve the branch and check out its tip or, for a new branch, its base."""
@@ -65,24 +70,26 @@ class BranchTarget:
             raise StepError(Cause.CHECKOUT, f"{self._task.branch} already exists and is continued from its tip", fix, reason="base")
         self._recorder.change(base_sha=found.base)
         checkout, report = await self._fetch(found, found.base)
+        self._clean = checkout.clean
         _warn(self._recorder, report.notes)
         return checkout
 
     async def deliver(self, judged: JudgedWork) -> str:
         """Push the commit."""
-        commit = judged.committed.work.commit
-        assert commit is not None
-        await self._push(judged.committed.clean, commit)
+        work = judged.committed.work
+        assert work.commit is not None
+        assert self._clean is not None
+        await self._push(self._clean, work.commit, work.directory)
         return ""
 
-    async def deliver_kept(self, run: Run, salvage: Artifact) -> None:
-        """Push a commit that was kept, from its bundle, onto the base it was made on. Raises StepError."""
+    async def deliver_kept(self, run: Run, directory: Path) -> None:
+        """Push a commit that was kept in a directory onto the base it was made on. Raises StepError."""
         assert run.commit is not None
         found = await self._resolve(now())
         if found.tip not in (None, run.base_sha, run.commit):
             raise StepError(Cause.PUSH, f"{self._task.branch} has moved since the run began", reason="non_fast_forward")
         checkout, _ = await self._fetch(found, run.base_sha)
-        await self._push(checkout.clean, run.commit, salvage)
+        await self._push(checkout.clean, run.commit, directory)
 
     async def _resolve(self, started: datetime, *, to_push: bool = False) -> ResolveResult:
         """Ask the remote, on the host where it can. started: what it held before does not count. to_push: refuse what it would refuse."""
@@ -104,8 +111,11 @@ class BranchTarget:
         result, report = await self._steps.run(step_specs.checkout(self._task, self._remote, found, base=base), CheckoutResult)
         return Checkout(base, result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE]), report
 
-    async def _push(self, clean: Artifact, commit: str, salvage: Artifact | None = None) -> None:
-        step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=salvage)
+    async def _push(self, clean: Artifact, commit: str, directory: Path) -> None:
+        """Push a commit from the bundle in a directory of the host: what was judged there is what is pushed."""
+        others = await asyncio.to_thread(lambda: [each.name for each in directory.iterdir() if each.name != BUNDLE])
+        work = await self._boxes.provide(directory, exclude=others)
+        step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=work)
         try:
             pushed = await self._steps.report(step, PushResult, abortable=False)
         finally:

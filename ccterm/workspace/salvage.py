@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ccterm.git.bundle import read_refs
 from ccterm.models import Run
 from ccterm.proof import Kept
 from ccterm.storage import Storage
@@ -79,9 +80,7 @@ def keep_side_work(work: Work, storage: Storage) -> None:
 
 def _check_bundle(path: Path, wanted: set[str]) -> None:
     with path.open("rb") as file:
-        named = set[str]()
-        while (line := file.readline()) not in (b"\n", b""):
-            named.add(line.split(b" ", 1)[0].decode("ascii", "replace"))
+        named = {*read_refs(file).values()}
         if not wanted <= named:
             raise ValueError(f"{path} does not name {', '.join(sorted(wanted - named)[:3])}")
         _check_pack(path, file.tell(), hashlib.sha256() if len(min(wanted)) == 64 else hashlib.sha1(usedforsecurity=False))

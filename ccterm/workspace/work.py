@@ -12,6 +12,7 @@ from ccterm.kept_refs import KeptRef
 from ccterm.models import Changes, Run
 from ccterm.state_dir import StateDir
 
+BUNDLE = "work.bundle"
 Refusal = tuple[str, str, str]
 """What was left out of a commit, or must not be applied: rule, path, detail."""
 
@@ -79,7 +80,7 @@ class Work:
     @property
     def bundle(self) -> Path:
         """The commit as a git bundle on top of the base."""
-        return self.directory / "work.bundle"
+        return self.directory / BUNDLE
 
     @property
     def side_bundle(self) -> Path:
@@ -112,7 +113,7 @@ def patch_of(run: Run, state: StateDir) -> Path | None:
 
 def bundle_of(run: Run, state: StateDir) -> Path | None:
     """Return a run's bundle, or None when it made no commit."""
-    return _kept(run, state, "work.bundle")
+    return _kept(run, state, BUNDLE)
 
 
 def side_bundle_of(run: Run, state: StateDir) -> Path | None:

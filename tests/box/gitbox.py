@@ -72,9 +72,12 @@ class GitBox:
 
     def push(self, commit: str, **fields: object) -> dict[str, Any]:
         """Run push."""
-        return self.run(
-            "push", {"remote": self.remote, "branch": self.branch, "clean": "clean.git", "commit": commit, "tip": self.tip, **fields}
-        )
+        return self.run("push", self.push_request(commit) | fields)
+
+    def push_request(self, commit: str) -> dict[str, object]:
+        """Return what push is asked to do with the commit that the step commit made."""
+        places = {"clean": "clean.git", "bundle": "out/work.bundle"}
+        return {"remote": self.remote, "branch": self.branch, "commit": commit, "tip": self.tip, **places}
 
     def start(self, **fields: object) -> "GitBox":
         """Resolve and check out."""

@@ -220,3 +220,33 @@ def test_flags_in_the_agents_index_hide_nothing(box: GitBox) -> None:
     for flag in ("--assume-unchanged", "--skip-worktree"):
         support.git(box.tree, "update-index", flag, "src/a.txt")
     assert deliver(box) == HONEST
+
+
+def test_nothing_that_was_written_into_the_clean_git_directory_meets_the_credential(tmp_path: Path, box: GitBox, trap: Trap) -> None:
+    commit, elsewhere = box.new_commit(), support.make_bare(tmp_path / "elsewhere.git")
+    trap.configure(box.clean)
+    for key in (f"url.{elsewhere}.insteadOf", f"url.{elsewhere}.pushInsteadOf"):
+        support.git(tmp_path, "config", "--file", str(box.clean / "config"), key, box.remote)
+    support.git(tmp_path, "config", "--file", str(box.clean / "config"), f"remote.{box.remote}.receivepack", str(trap.script))
+    (box.clean / "config.worktree").write_bytes((box.clean / "config").read_bytes())
+    (box.clean / "hooks").symlink_to(trap.hooks)
+    (box.clean / "commondir").write_text(f"{elsewhere}\n")
+    assert box.push(commit)["verified"]
+    assert support.files_at(Path(box.remote), "agent/work") == HONEST
+    assert support.branches(elsewhere) == {}
+    assert not trap.ran
+
+
+def test_borrowed_objects_are_refused(tmp_path: Path, box: GitBox) -> None:
+    commit = box.new_commit()
+    (box.clean / "objects/info").mkdir(exist_ok=True)
+    (box.clean / "objects/info/alternates").write_text(f"{tmp_path}\n")
+    report = box.push(commit)
+    assert (report["ok"], report["reason"], "something else than ccterm" in report["detail"]) == (False, "git", True)
+
+
+def test_no_repository_above_the_box_configures_git(tmp_path: Path, box: GitBox) -> None:
+    base, elsewhere = box.base, support.make_bare(tmp_path / "elsewhere.git")
+    support.git(tmp_path, "init", "--quiet")
+    support.git(tmp_path, "config", f"url.{elsewhere}.insteadOf", box.remote)
+    assert box.resolve()["base"] == base

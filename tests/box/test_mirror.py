@@ -108,6 +108,22 @@ def test_a_broken_mirror_is_replaced(tmp_path: Path, remote: Path, mirror: Path,
     support.git(box.clean, "fsck", "--full")
 
 
+@pytest.mark.first_is_fast
+@pytest.mark.parametrize(
+    "name", ["config", "config.worktree", "hooks/reference-transaction", "commondir", "info/attributes", "objects/info/alternates"]
+)
+def test_a_mirror_that_something_else_wrote_to_is_replaced(tmp_path: Path, remote: Path, mirror: Path, name: str) -> None:
+    """Its configuration would be met by the credential of the next run."""
+    path = mirror / "mirror.git" / name
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        file.write(f'[url "{tmp_path}/elsewhere.git"]\n\tinsteadOf = {remote}\n')
+    box = second(tmp_path, remote)
+    assert box.checkout()["fetched"]
+    assert "elsewhere" not in (mirror / "mirror.git/config").read_text()
+    assert path.exists() is (name == "config")
+
+
 def test_leftovers_of_a_killed_fetch_are_removed(tmp_path: Path, remote: Path, mirror: Path) -> None:
     left = [mirror / "mirror.git/objects/pack/tmp_pack_XyZ", mirror / "mirror.git/packed-refs.lock"]
     for path in left:

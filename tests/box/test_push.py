@@ -90,12 +90,18 @@ def test_a_branch_that_was_deleted_meanwhile_is_not_created_again(tmp_path: Path
     assert support.tip(remote, "agent/work") is None
 
 
+def racer(box: GitBox, branch: str, commit: str) -> dict[str, object]:
+    bundle = f"{commit}.bundle"
+    support.git(box.clean, "update-ref", "refs/ccterm/work", commit)
+    support.git(box.clean, "bundle", "create", "--quiet", str(box.directory / bundle), "refs/ccterm/work", f"^{box.base}")
+    return box.push_request(commit) | {"branch": branch, "bundle": bundle}
+
+
 def race(box: GitBox, remote: Path, branch: str, creators: int) -> None:
     """Let several create one branch at once: one must win, the others must be told that it exists."""
     tree = support.git(box.clean, "rev-parse", "refs/ccterm/work^{tree}")
     commits = [support.git(box.clean, "commit-tree", tree, "-p", str(box.base), "-m", str(number)) for number in range(creators)]
-    request = {"remote": box.remote, "branch": branch, "clean": "clean.git", "tip": None}
-    running = [(sha, start_program("push", request | {"commit": sha}, box.directory, name=f"{sha}.json")) for sha in commits]
+    running = [(sha, start_program("push", racer(box, branch, sha), box.directory, name=f"{sha}.json")) for sha in commits]
     reports = {commit: finish(process).report for commit, process in running}
     winners = [commit for commit, report in reports.items() if report["ok"]]
     assert winners == [support.tip(remote, branch)]
@@ -166,8 +172,7 @@ def test_a_remote_that_is_down_for_a_moment_is_asked_again(box: GitBox, server: 
     gate = Gate()
     server.fail(Kind.PUSH, Hang(gate), times=1)
     commit = box.new_commit()
-    request = {"remote": box.remote, "branch": "agent/work", "clean": "clean.git", "commit": commit, "tip": None}
-    process = start_program("push", request, box.directory, env=box.env)
+    process = start_program("push", box.push_request(commit), box.directory, env=box.env)
     gate.reached()
     server.fail(Kind.DISCOVER_FETCH, Status(503), times=1)
     gate.open()

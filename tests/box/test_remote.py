@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.git.remote import Remote
 from tests.box.gitbox import AUTHORIZATION, TOKEN, GitBox
 from tests.box.programs import wrap_git
 from tests.conftest import MakeRemote
-from tests.servers.git_http import GitServer
+from tests.servers.git_http import GitServer, Kind, Redirect
 from tests.support import git as support
 
 
@@ -153,3 +154,35 @@ def test_a_repository_of_another_user_is_used_only_if_the_user_calls_it_safe(tmp
     assert box.checkout(ref=found["ref"], safe=True)["ok"]
     (box.tree / "new").write_text("x\n")
     assert box.push(box.new_commit(), safe=True)["verified"]
+
+
+@pytest.mark.parametrize("key", ["proxy", "followRedirects"])
+def test_no_configuration_of_a_directory_leads_a_token_elsewhere(tmp_path: Path, make_remote: MakeRemote, key: str) -> None:
+    make_remote()
+    with GitServer(tmp_path, token=TOKEN) as server, GitServer(tmp_path) as other:
+        url = server.url("remote.git")
+        if key == "followRedirects":
+            server.fail(Kind.DISCOVER_FETCH, Redirect(other.origin))
+        directory = support.make_bare(tmp_path / "hostile.git")
+        support.git(directory, "config", f"http.{url}.{key}", other.origin if key == "proxy" else "true")
+        git = Remote(url, header=AUTHORIZATION).git(str(directory))
+        assert git.succeeds("ls-remote", url) is (key == "proxy")
+    assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxy"),
+    [
+        ({"https_proxy": "http://a:1", "HTTPS_PROXY": "http://b:1", "all_proxy": "http://c:1"}, "http://a:1"),
+        ({"HTTPS_PROXY": "http://b:1", "all_proxy": "http://c:1"}, "http://b:1"),
+        ({"https_proxy": "", "all_proxy": "http://c:1"}, ""),
+        ({"http_proxy": "http://d:1"}, ""),
+    ],
+)
+def test_the_proxy_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], proxy: str) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    url = "https://example.invalid/r.git"
+    assert Remote(url).git().text("config", "--get-urlmatch", "http.proxy", url) == proxy

@@ -201,7 +201,7 @@ async def test_a_box_asks_where_the_host_cannot(remote: Path, state_dir: Path) -
     recorder, access = recorder_of(state, task(remote, "")), replace(access_to(str(remote)), host_url=DEAD, elsewhere=True)
     async with LocalExecutor(state.path) as executor, executor.open_run(recorder.run.id, ImageChoice()) as boxes:
         steps = StepRunner(RunOutput(Masker([]), recorder), boxes, recorder, RunControl())
-        found = await BranchTarget(steps, recorder, recorder.run.task, access).check_out()
+        found = await BranchTarget(steps, boxes, recorder, recorder.run.task, access).check_out()
     await recorder.close()
     assert found.base == recorder.run.base_sha == tip(remote, "main")
     assert [(step.name, step.ok) for step in recorder.run.steps] == [("resolve", True), ("checkout", True)]
@@ -215,7 +215,7 @@ async def test_asking_is_ended_by_a_cancellation(server: GitServer, state_dir: P
     recorder = recorder_of(state, task(Path("unused"), "", remote=url))
     async with LocalExecutor(state.path) as executor, executor.open_run(recorder.run.id, ImageChoice()) as boxes:
         steps = StepRunner(RunOutput(Masker([]), recorder), boxes, recorder, control)
-        checking_out = asyncio.ensure_future(BranchTarget(steps, recorder, recorder.run.task, access_to(url)).check_out())
+        checking_out = asyncio.ensure_future(BranchTarget(steps, boxes, recorder, recorder.run.task, access_to(url)).check_out())
         await until(lambda: asked(server) == 1)
         await control.cancel()
         with pytest.raises(StoppedEarly):

@@ -7,12 +7,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from ccterm.git.errors import fault_of
-from ccterm.git.git import Git, GitError, init
+from ccterm.git.git import Git, GitError, hash_name, init
 from ccterm.git.remote import Remote
 
 _AS_THEY_ARE = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 AS_REMOTE = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 _MANY_PACKS = 60
+_CONFIGS = {
+    "sha1": b"[core]\n\trepositoryFormatVersion = 0\n\tbare = true\n",
+    "sha256": b"[core]\n\trepositoryFormatVersion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n",
+}
+"""The whole configuration of a mirror, by the hash that names its objects."""
+_NEEDED = {"HEAD", "config", "objects", "refs"}
+_LONGEST_CONFIG = 4096
+_USUAL = _NEEDED | {"packed-refs", "shallow", "FETCH_HEAD"}
 
 
 class Mirror:
@@ -46,19 +54,28 @@ class Mirror:
 
     def _bring(self, base: str, newest: str | None) -> bool:
         git = Git(self._path)
-        if os.path.isdir(self._path) and holds(git, base) and (newest in (None, base) or holds(git, newest or "")):
+        if (made := self._as_made()) and holds(git, base) and (newest in (None, base) or holds(git, newest or "")):
             return False
-        if not self._sound(git):
+        if not (made and git.succeeds("rev-parse", "--git-dir")):
             self._remove()
             init(self._path, base, "main")
+            with open(os.path.join(self._path, "config"), "wb") as file:
+                file.write(_CONFIGS[hash_name(base)])
         self._remove_temporary()
         fetch(self._remote, self._path, base, _AS_THEY_ARE)
         self._pack(git)
         return True
 
-    def _sound(self, git: Git) -> bool:
-        complete = all(os.path.exists(os.path.join(self._path, name)) for name in ("HEAD", "objects", "refs", "config"))
-        return complete and git.succeeds("rev-parse", "--git-dir")
+    def _as_made(self) -> bool:
+        """Whether nothing but us steers git in the mirror: it outlives the run, and on this machine an agent could have written to it."""
+        try:
+            names = {name for name in os.listdir(self._path) if not name.endswith(".lock")}
+            with open(os.path.join(self._path, "config"), "rb") as file:
+                configured = file.read(_LONGEST_CONFIG)
+        except OSError:
+            return False
+        alternates = os.path.join(self._path, "objects", "info", "alternates")
+        return _NEEDED <= names <= _USUAL and configured in _CONFIGS.values() and not os.path.lexists(alternates)
 
     def _remove(self) -> None:
         if os.path.lexists(self._path):
@@ -76,7 +93,7 @@ class Mirror:
     def _pack(self, git: Git) -> None:
         packs = [name for name in os.listdir(os.path.join(self._path, "objects", "pack")) if name.endswith(".pack")]
         if len(packs) > _MANY_PACKS:
-            git.run("repack", "-a", "-d", "-q")
+            git.run("repack", "-a", "-d", "-q", "-n")
 
 
 def fetch(remote: Remote, directory: str, base: str, refs: Sequence[str] = AS_REMOTE) -> None:

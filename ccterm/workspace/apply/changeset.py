@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError
+from ccterm.git.bundle import take_bundle
 from ccterm.git.diff import PLAIN, raw_changes
 from ccterm.git.git import Git, GitError
 from ccterm.git.names import is_dotgit, shown, too_deep, unfit
@@ -120,21 +121,13 @@ def extract(
     """
     git = Git(str(clean))
     try:
-        _take_in(git, bundle)
+        take_bundle(git, str(bundle), commit)
         if git.text("rev-parse", "--verify", f"{commit}^") != base:
             raise GitError("git", "the commit is not based on the snapshot")
         to.mkdir(mode=0o700)
         return storage.bulk(to, lambda: _Extraction(git, read_manifest(manifest).rows, to, root).run(base, commit))
     except (GitError, OSError) as error:
         raise StepError(Cause.COMMIT, f"the changes cannot be read from the commit: {error}") from error
-
-
-def _take_in(git: Git, bundle: Path) -> None:
-    """Index the pack of a bundle into the repository with all checks; a fetch from a bundle would do without them."""
-    with bundle.open("rb") as file:
-        while file.readline() not in (b"\n", b""):
-            continue
-        git.run("index-pack", "--strict", "--fix-thin", "--stdin", stdin=file.read())
 
 
 class _Extraction:
