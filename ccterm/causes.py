@@ -131,6 +131,10 @@ CHECKOUT_REASONS = {
 
 CONFLICT_REASONS = {
     "io": Advice("The working copy could not be written", "fix what it names, then ccterm apply {run}"),
+    "linked": Advice(
+        "A changed file is by a hard link also one that git or other tools obey",
+        "give the file content of its own (cp -p FILE FILE.new; mv FILE.new FILE), then ccterm apply {run}",
+    ),
 }
 
 

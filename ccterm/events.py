@@ -199,11 +199,21 @@ class Pushed(Fact):
     verified: bool
 
 
+def linked_sentence(files: int) -> str:
+    """Return what is to be said of changed files with hard links, as the end of a sentence; "" for none."""
+    return f"; {files} file{' has' if files == 1 else 's have'} other names (hard links), which show the changes too" if files else ""
+
+
 class Synced(Fact):
-    """The changes are in the working copy."""
+    """The changes are in the working copy. linked: how many of the files have other names (hard links), which show the changes too."""
 
     kind: Literal["synced"] = "synced"
     files: int
+    linked: int = 0
+
+    def sentence(self) -> str:
+        """Say it."""
+        return f"{self.files} file{'' if self.files == 1 else 's'} changed in the working copy{linked_sentence(self.linked)}"
 
 
 class Salvaged(Fact):

@@ -235,18 +235,18 @@ class Salvage(Value):
 
 
 class Sync(Value):
-    """Changes that came into the working copy."""
+    """Changes that came into the working copy. linked: how many of the files have other names (hard links), which show the changes too."""
 
     files: int
+    linked: int = 0
     undone: bool = False
 
 
 class PendingChange(Value):
-    """One path that a run would change in the working copy."""
+    """One path that a run would change in the working copy. retyped: a file becomes a link, or the other way round."""
 
     path: str
     status: Literal["added", "modified", "retyped", "deleted"]
-    """retyped: a file became a link, or the other way round."""
 
 
 class Tokens(Value):

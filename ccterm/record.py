@@ -70,8 +70,8 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
             changes = {"verdict": verdict, "changes": numbers}
         case Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
             changes = {"pushed": PushedBranch(remote=remote, ref=ref, sha=sha, verified=verified)}
-        case Synced(files=files):
-            changes = {"synced": Sync(files=files)}
+        case Synced(files=files, linked=linked):
+            changes = {"synced": Sync(files=files, linked=linked)}
         case _:
             changes = _kept(event)
     return changes

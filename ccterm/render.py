@@ -25,6 +25,7 @@ from ccterm.events import (
     ToolCalled,
     ToolReturned,
     Waiting,
+    linked_sentence,
 )
 from ccterm.kept_refs import kept_sentence, names_of, what_to_do
 from ccterm.models import Run, State
@@ -115,8 +116,8 @@ def _end_lines(event: Event) -> list[str]:
     match event:
         case Pushed(remote=remote, ref=ref, sha=sha):
             return [f"✓ pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}, verified"]
-        case Synced(files=files):
-            return [f"✓ {files} file{'' if files == 1 else 's'} changed in the working copy"]
+        case Synced():
+            return [f"✓ {event.sentence()}"]
         case Salvaged(directory=directory, checkpoint=at) if at:
             return [f"· work as of {moment(at)} kept in {directory}: the last checkpoint; what the agent did after that is lost"]
         case Salvaged(directory=directory) | BoxesKept(directory=directory) if directory:
@@ -140,7 +141,8 @@ def _outcome(run: Run) -> str:
         later = "" if run.state is State.SUCCEEDED else " later"
         return f"pushed{later} {run.pushed.sha[:8]}, verified"
     if run.synced:
-        return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {'applied, then undone' if run.synced.undone else 'applied'}"
+        done = "applied, then undone" if run.synced.undone else "applied"
+        return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {done}{linked_sentence(run.synced.linked)}"
     if run.state is State.SUCCEEDED:
         return "waiting for approval" if run.awaits_apply else "nothing to push"
     if run.state is State.FAILED:

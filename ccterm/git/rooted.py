@@ -153,6 +153,11 @@ def open_regular(name: bytes, directory: int) -> int:
     return _regular(os.open(name, _FILE, dir_fd=directory), name)
 
 
+def open_to_write(name: bytes, directory: int) -> int:
+    """Return a descriptor of the regular file of a name, to write to it in place. Raises OSError; ENXIO when it is not one."""
+    return _regular(os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory), name)
+
+
 def is_link_error(error: OSError) -> bool:
     """Whether a descent ended at a symbolic link, or at something else that is not a directory."""
     return error.errno in _LINK_ERRORS

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccterm.errors import UsageError
-from ccterm.events import Notice, Synced
+from ccterm.events import Notice, Synced, linked_sentence
 from ccterm.models import Allowances, Mode, Run, RunId
 from ccterm.models import Sync as SyncRecord
 from ccterm.pipeline.judgement import policy_limits, require_deliverable
+from ccterm.policy.linked import LinkGuard
 from ccterm.policy.protected import allowed
 from ccterm.proof import work_kept
 from ccterm.record import Recorder
@@ -37,15 +38,18 @@ class ChangeApplier:
         if unknown := [path for path in only if path not in {op.shown for op in changes.ops}]:
             raise UsageError(f"run {run.id} does not change {unknown[0]}", f"ccterm diff {run.id} shows what it changes")
         wanted = changes.only(only).without([path for path in facts.ignored if not allowed(path, widened.paths)])
-        synced = await asyncio.to_thread(self._apply, run, wanted)
-        recorder.emit([*(Notice(level="warn", text=note) for note in synced.notes), Synced(files=synced.files)])
+        synced = await asyncio.to_thread(self._apply, run, wanted, self._guard(run, widened))
+        recorder.emit([*(Notice(level="warn", text=note) for note in synced.notes), Synced(files=synced.files, linked=synced.linked)])
         salvage = run.salvage and run.salvage.model_copy(update={"delivered": not only or run.salvage.delivered})
         return run.model_copy(update={"synced": recorder.run.synced, "salvage": salvage, "action": "" if not only else run.action})
 
-    def _apply(self, run: Run, wanted: ChangeSet) -> Applied:
-        repository = find_repository(run.task.repo, self._environ, Path(run.task.repo))
+    def _apply(self, run: Run, wanted: ChangeSet, guard: LinkGuard) -> Applied:
+        repository = guard.repository()
         repository.require_rest()
-        return self._sync.apply(run.id, repository.root, wanted)
+        return self._sync.apply(run.id, repository.root, wanted, guard)
+
+    def _guard(self, run: Run, allow: Allowances) -> LinkGuard:
+        return LinkGuard(lambda: find_repository(run.task.repo, self._environ, Path(run.task.repo)), self._environ, allow.paths)
 
     def _kept(self, run: Run) -> tuple[Path, ChangeSet]:
         if run.task.mode is not Mode.TESTING:
@@ -62,9 +66,11 @@ class ChangeApplier:
 
     async def undo(self, run: Run, recorder: Recorder) -> Run:
         """Take a run's changes out of its working copy. Raises StepError(conflict) and UsageError."""
-        synced = await asyncio.to_thread(self._sync.undo, run.id)
-        recorder.emit([Notice(level="info", text=f"undone: {synced.files} files have their previous content again")])
-        return run.model_copy(update={"synced": SyncRecord(files=run.synced.files if run.synced else synced.files, undone=True)})
+        synced = await asyncio.to_thread(self._sync.undo, run.id, self._guard(run, run.task.allow))
+        before = run.synced or SyncRecord(files=synced.files, linked=synced.linked)
+        text = f"undone: {synced.files} files have their previous content again{linked_sentence(synced.linked)}"
+        recorder.emit([*(Notice(level="warn", text=note) for note in synced.notes), Notice(level="info", text=text)])
+        return run.model_copy(update={"synced": before.model_copy(update={"undone": True})})
 
     def recover(self) -> Mapping[RunId, str]:
         """Roll back applies that were interrupted; return what was done, for people. Blocks."""

@@ -158,7 +158,7 @@ class WorkingCopyTarget:
             synced = await asyncio.to_thread(self._copy.apply, judged.committed.work, self._recorder.run.id, leave_out)
             details.append(f"{synced.files:,} files")
         _warn(self._recorder, synced.notes)
-        self._recorder.emit([Synced(files=synced.files)])
+        self._recorder.emit([Synced(files=synced.files, linked=synced.linked)])
         return ""
 
 

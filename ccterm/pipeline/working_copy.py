@@ -9,6 +9,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
 from ccterm.models import RunId, Task
 from ccterm.policy.facts import ignored_paths
+from ccterm.policy.linked import LinkGuard
 from ccterm.policy.protected import allowed
 from ccterm.state_dir import StateDir
 from ccterm.workspace import git_dir_watch
@@ -101,4 +102,5 @@ class WorkingCopy:
         self._repository.require_rest()
         changes = ChangeSet.read(work.directory / CHANGES)
         assert changes is not None
-        return ApplyTransaction(self.state).apply(run, self.root, changes.without(leave_out))
+        guard = LinkGuard(lambda: self._repository, self.environ, self.task.allow.paths)
+        return ApplyTransaction(self.state).apply(run, self.root, changes.without(leave_out), guard)

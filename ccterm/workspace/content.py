@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """A socket, a FIFO, a device: never read, never replaced."""
 
 
+FileId = tuple[int, int]
+"""Device and inode: what all names of one file have in common."""
 Owner = tuple[int, int]
 """User and group, as numbers."""
 _OF_OLD_BYTES = ("security.ima", "security.evm", "security.capability")
@@ -74,6 +76,11 @@ def attributes_of(file: int) -> tuple[tuple[str, str], ...]:
         return tuple((name, os.getxattr(file, name).decode("latin-1")) for name in os.listxattr(file) if name not in _OF_OLD_BYTES)
     except OSError:
         return ()
+
+
+def file_id(found: os.stat_result) -> FileId:
+    """Return which file it is."""
+    return found.st_dev, found.st_ino
 
 
 def content_of(root: Root, path: bytes) -> Content:

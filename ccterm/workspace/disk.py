@@ -79,6 +79,32 @@ class Disk:
         self._before("move", name)
         move(name, directory, other, target)
 
+    def link(self, name: bytes, directory: int, other: bytes, target: int) -> None:
+        """Give a file another name."""
+        self._before("link", name)
+        os.link(name, other, src_dir_fd=directory, dst_dir_fd=target, follow_symlinks=False)
+
+    def overwrite(self, file: int, data: bytes, expected: Callable[[], bool]) -> bool:
+        """Replace the content of an open file in place; return False, with nothing written, unless it is what is expected."""
+        self._before("overwrite")
+        if not expected():  # asked as late as can be
+            return False
+        done = 0
+        while done < len(data):
+            done += self.write_at(file, memoryview(data)[done:], done)
+        self.truncate(file, len(data))
+        return True
+
+    def write_at(self, file: int, data: memoryview, at: int) -> int:
+        """Write some of the data at an offset; return how much."""
+        self._before("write_at")
+        return os.pwrite(file, data, at)
+
+    def truncate(self, file: int, size: int) -> None:
+        """Cut a file off."""
+        self._before("truncate")
+        os.ftruncate(file, size)
+
     def remove(self, name: bytes, directory: int) -> None:
         """Remove what is not a directory."""
         self._before("remove", name)

@@ -41,7 +41,7 @@ def test_changes_await_approval_and_apply_and_undo_move_them(command: Command, c
 def test_yes_applies_them_and_the_document_records_it(command: Command, copy: Path) -> None:
     ran = command("run", WORK, *FLAGS, "--yes", "--json", cwd=copy)
     [run] = documents(ran.stdout)
-    assert (ran.returncode, run["synced"]) == (0, {"files": 2, "undone": False})
+    assert (ran.returncode, run["synced"]) == (0, {"files": 2, "linked": 0, "undone": False})
     assert any(json.loads(line)["kind"] == "synced" for line in ran.stdout.splitlines())
 
 

@@ -13,6 +13,7 @@ from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Notice, StepFinished, Synced
 from ccterm.models import Allowances, ExecutionMode, Mode, Run, State
+from ccterm.render import outcome
 from ccterm.service.protocol import Service
 from ccterm.settings import Trust, trust_path
 from tests.support.core import script
@@ -365,3 +366,12 @@ async def test_a_large_file_of_lfs_is_left_alone_whatever_the_agent_does_to_its_
     assert (run.cause, run.reason) == (Cause.POLICY, "lfs")
     await service.apply(run.id)
     assert ((copy / "big.bin").read_bytes() == content, (copy / "new.txt").exists()) == (True, True)
+
+
+async def test_a_hard_link_to_a_protected_file_is_refused_until_the_user_allows_that(service: Service, copy: Path) -> None:
+    (copy / "CLAUDE.md").hardlink_to(copy / "README.md")
+    run = await ended(service, for_copy(copy, task=script({"append": "README.md", "text": "agent\n"}), yes=True))
+    assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CONFLICT, "linked")
+    applied = await service.apply(run.id, allow=Allowances(paths=("CLAUDE.md",)))
+    assert (copy / "CLAUDE.md").read_text() == "hello\nmine\nagent\n"
+    assert outcome(applied) == "1 file applied; 1 file has other names (hard links), which show the changes too"

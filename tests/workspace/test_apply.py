@@ -220,13 +220,6 @@ def test_parts_are_applied_one_after_the_other_and_undone_together(tree: Path, s
     assert digest(tree) == before
 
 
-def test_hard_links_keep_the_old_content_and_are_mentioned(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    os.link(tree / "README.md", tree / "other-name")
-    notes = ApplyTransaction(state).apply(RUN, tree, wanted).notes
-    assert (tree / "other-name").read_text() == "read me\n"
-    assert "README.md had 2 names" in notes[0]
-
-
 def test_changes_are_applied_where_names_cannot_be_exchanged(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
     before = digest(tree)
     ApplyTransaction(state, _Simple()).apply(RUN, tree, wanted)

@@ -144,6 +144,22 @@ class TickingDisk(HastyDisk):
         super().move(name, directory, other, elsewhere)
         self._tick()
 
+    def link(self, name: bytes, directory: int, other: bytes, target: int) -> None:
+        self._tick()
+        super().link(name, directory, other, target)
+
+    def overwrite(self, file: int, data: bytes, expected: Callable[[], bool]) -> bool:
+        self._tick()
+        return super().overwrite(file, data, expected)
+
+    def write_at(self, file: int, data: memoryview, at: int) -> int:
+        self._tick()
+        return super().write_at(file, data[: max(1, len(data) // 2)], at)
+
+    def truncate(self, file: int, size: int) -> None:
+        self._tick()
+        super().truncate(file, size)
+
     def remove(self, name: bytes, directory: int) -> None:
         self._tick()
         super().remove(name, directory)

@@ -228,8 +228,8 @@ def _end(event: Event) -> Signed:
     match event:
         case events.Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
             return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', verified' if verified else ''}", TextStyle.GOOD
-        case events.Synced(files=files):
-            return "✓", f"{files} file{'' if files == 1 else 's'} changed in the working copy", TextStyle.GOOD
+        case events.Synced():
+            return "✓", event.sentence(), TextStyle.GOOD
         case events.Salvaged(directory=directory) | events.BoxesKept(directory=directory) if directory:
             return "·", f"work kept in {directory}", TextStyle.WARN
         case events.Finished(state=state, cause=cause, reason=reason, summary=summary):

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError
-from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.forward import QuickMark, quick_mark
+from ccterm.workspace.apply.linked import linked_groups
 from ccterm.workspace.apply.stage import Mounts
-from ccterm.workspace.content import NOTHING, Content, Kind, attributes_of, kind_of
+from ccterm.workspace.content import NOTHING, Content, FileId, Kind, attributes_of, file_id, kind_of
 
 _SHOWN = 10
 
@@ -19,7 +19,8 @@ _SHOWN = 10
 class ConflictCheck:
     """The check, made on creation. Raises StepError(conflict) naming the paths that changed, and OSError.
 
-    ops: what is left to do. kept: the bytes that each change replaces. marks: what lstat said of each path. made, directories: see Journal.
+    ops: what is left to do. kept: the bytes that each change replaces. marks: what lstat said of each path. made, directories,
+    linked: see Journal. files: which file a change is to, by its number, where that has several names.
     """
 
     def __init__(self, root: Root, changes: ChangeSet) -> None:
@@ -30,11 +31,26 @@ class ConflictCheck:
         self.marks: list[QuickMark | None] = []
         self.made: dict[str, None] = {}
         self.directories: dict[str, int] = {}
-        self.notes: list[str] = []
+        self.files: dict[int, FileId] = {}
+        self._links: dict[FileId, int] = {}
         self._mounts = Mounts(root)
         conflicts = [change.shown for change in changes.ops if not self._fits(change)]
         if conflicts:
             raise changed(conflicts)
+        self.linked, self._unlike = linked_groups(self.ops, self.files)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        return tuple(
+            f"{self.ops[number].shown} is a file of its own now: it had a name in common with others that hold something else"
+            for number in self._unlike
+        )
+
+    @property
+    def elsewhere(self) -> int:
+        """How many files are written in place that have other names than the changed ones."""
+        return sum(self._links[self.files[group[0]]] > len(group) for group in self.linked)
 
     @property
     def mounts(self) -> tuple[str, ...]:
@@ -42,20 +58,23 @@ class ConflictCheck:
         return tuple(self._mounts.tops)
 
     def _fits(self, change: FileChange) -> bool:
-        here, data, mark = self._read(change.path)
+        here, data, found = self._read(change.path)
         if here.same(change.new):
             return True
         if not (here.same(change.old) or self._is_emptied(change, here)) or not self._way_is_free(change):
             return False
         self._mounts.look(change.path)
         old = here if change.old.kind is not Kind.NOTHING else NOTHING
+        if found and here.kind is Kind.FILE and found.st_nlink > 1:
+            self.files[len(self.ops)] = file_id(found)
+            self._links[file_id(found)] = found.st_nlink
         self.ops.append(change.model_copy(update={"old": old}))  # with the permissions of the user's file
         self.kept.append(data)
-        self.marks.append(mark)
+        self.marks.append(quick_mark(found) if found else None)
         return True
 
-    def _read(self, path: bytes) -> tuple[Content, bytes, QuickMark | None]:
-        """Return what is at a path: as content, as bytes, and its mark."""
+    def _read(self, path: bytes) -> tuple[Content, bytes, os.stat_result | None]:
+        """Return what is at a path: as content, as bytes, and what lstat says of a file or link."""
         found = self._root.stat(path)
         kind = kind_of(found.st_mode) if found else Kind.NOTHING
         if found is None or kind not in (Kind.FILE, Kind.LINK):
@@ -63,15 +82,13 @@ class ConflictCheck:
         if kind is Kind.LINK:
             target = self._root.link(path)
             content = Content.of(target, stat.S_IFLNK)
-            return content.model_copy(update={"owner": (found.st_uid, found.st_gid)}), target, quick_mark(found)
+            return content.model_copy(update={"owner": (found.st_uid, found.st_gid)}), target, found
         with os.fdopen(self._root.open(path), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
             data, attributes = file.readall(), attributes_of(file.fileno())
-        if found.st_nlink > 1:
-            self.notes.append(f"{shown(path)} had {found.st_nlink} names (hard links); the other names keep the old content")
         content = Content.of(data, found.st_mode, mode=stat.S_IMODE(found.st_mode))
         kept = {"owner": (found.st_uid, found.st_gid), "attributes": attributes}
-        return content.model_copy(update=kept), data, quick_mark(found)
+        return content.model_copy(update=kept), data, found
 
     def _is_emptied(self, change: FileChange, here: Content) -> bool:
         """Whether the directory in the way holds only files that the same change set deletes."""

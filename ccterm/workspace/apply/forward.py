@@ -1,7 +1,8 @@
 """Brings changes into a working copy: all of them, or none. Whatever is replaced is first moved aside and checked, so that an edit made
 at the last moment is found and put back.
 
-The new contents are staged in a directory on the same file system, and exchanged with the old ones atomically.
+The new contents are staged in a directory on the same file system, and exchanged with the old ones atomically. Files with several names
+are written in place instead, see `linked.py`.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ from ccterm.git.names import shown
 from ccterm.git.rooted import Root, open_regular
 from ccterm.workspace.apply.changeset import ChangeSet, FileChange
 from ccterm.workspace.apply.journal import Journal
+from ccterm.workspace.apply.linked import linked_files, names_durable
 from ccterm.workspace.apply.stage import Stage, Stages, make_stages, staged
 from ccterm.workspace.content import Content, Kind, content_of
 from ccterm.workspace.disk import CannotExchange, Disk, owner_below
@@ -56,8 +58,9 @@ class RollForward:
                     self._take(stages.of(change.path), number, change)
             self._remove_emptied()
             for number, change in numbered:
-                if change.new.kind is not Kind.NOTHING:
+                if change.new.kind is not Kind.NOTHING and number not in self._journal.in_place:
                     self._place(stages.of(change.path), number, change)
+            self._write_linked(stages)
             self._make_names_durable(stages)
             self._verify(stages)
 
@@ -133,6 +136,24 @@ class RollForward:
         found = os.stat(aside, dir_fd=stage.descriptor, follow_symlinks=False)
         return self._marks[number] == quick_mark(found) or stage.content(aside).same(change.old)
 
+    def _write_linked(self, stages: Stages) -> None:
+        """Write files that have several names, once all of them can be found again."""
+        files = linked_files(self._disk, stages, self._journal)
+        for number, file in files.items():
+            change = self._journal.ops[number]
+            try:
+                file.take(*self._parent(change))
+            except FileNotFoundError as error:
+                raise Conflict(change.path) from error
+            if (mark := self._marks[number]) is None or mark[0] != file.id[1]:
+                raise Conflict(change.path)  # it is another file now, and may have other names
+        if files:
+            names_durable(self._root, self._disk, stages, self._journal)
+        for number, file in files.items():
+            change = self._journal.ops[number]
+            if not file.write(self._changes.data(change), self._mode(change)[0]):
+                raise Conflict(change.path)
+
     def _parent(self, change: FileChange) -> tuple[int, bytes]:
         self._root.forget()  # a directory may have been swapped for a link since
         above, _, name = change.path.rpartition(b"/")
@@ -158,14 +179,17 @@ class RollForward:
 
     def _verify(self, stages: Stages) -> None:
         """Raise Conflict unless every path holds its new content, and nothing was written to what was replaced while it was moved."""
+        written = {file.id: self._journal.ops[number].new for number, file in linked_files(self._disk, stages, self._journal).items()}
         for number, change in enumerate(self._journal.ops):
             stage = stages.of(change.path)
             if not content_of(self._root, change.path).same(change.new):
                 if change.new.kind is Kind.NOTHING and content_of(self._root, change.path).kind is Kind.DIRECTORY:
                     continue  # a directory replaced a file
                 raise Conflict(change.path)
+            if number in self._journal.in_place:
+                continue
             aside = next((name for name in (b"%d.old" % number, b"%d" % number) if stage.has(name)), None)
-            if aside and not stage.content(aside).same(change.old):
+            if aside and not stage.content(aside).same(written.get(stage.id(aside), change.old)):
                 raise Conflict(change.path)
 
 

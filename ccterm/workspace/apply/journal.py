@@ -62,12 +62,19 @@ class Journal(Value):
     """Commits by which its repository is known again; see ChangeSet."""
     ops: tuple[FileChange, ...]
     backups: tuple[Backup, ...]
+    linked: tuple[tuple[int, ...], ...] = ()
+    """Numbers of the changes to one file with several names, for each that is written in place; the first writes it."""
     made: tuple[str, ...] = ()
     """Directories, as Latin-1, that the apply makes."""
     directories: tuple[Directory, ...] = ()
     """Directories that existed before and that deletions may empty; for an undo, those that existed before the apply."""
     exact: bool = False
     """Whether permission bits are restored exactly as recorded, as undo does."""
+
+    @property
+    def in_place(self) -> frozenset[int]:
+        """Numbers of the changes that are written in place, or together with one that is."""
+        return frozenset(number for group in self.linked for number in group)
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:

@@ -10,6 +10,7 @@ from ccterm.git.rooted import Root
 from ccterm.workspace.apply.changeset import FileChange
 from ccterm.workspace.apply.forward import make_way, remove_if_empty, sync_file
 from ccterm.workspace.apply.journal import Journal
+from ccterm.workspace.apply.linked import linked_files
 from ccterm.workspace.apply.stage import Stage, Stages, any_stage, make_stages, stage_paths, staged
 from ccterm.workspace.content import Content, Kind, content_of
 from ccterm.workspace.disk import CannotExchange, Disk
@@ -29,17 +30,26 @@ class Rollback:
             return  # nothing was started
         make_stages(self._root, self._disk, self._journal)
         with staged(self._root, self._journal) as stages:
+            self._restore_linked(stages)
             self._restore(stages, deletions=False)
             for name in sorted(self._journal.made, key=lambda each: -len(each)):
                 remove_if_empty(self._root, self._disk, name.encode("latin-1"))
             self._restore(stages, deletions=True)  # last, because a directory may have replaced a file
         clear_stage(self._root, self._disk, self._journal, keep=self.foreign)
 
+    def _restore_linked(self, stages: Stages) -> None:
+        """Restore the files that have several names, before what depends on their content is looked at."""
+        for number, file in linked_files(self._disk, stages, self._journal).items():
+            change, stage, new = self._journal.ops[number], stages.of(self._journal.ops[number].path), b"%d" % number
+            if not file.restore(self._backup(number), stage.read(new) if stage.has(new) else None):
+                self.foreign.append(change.shown)
+
     def _restore(self, stages: Stages, *, deletions: bool) -> None:
         for number, change in reversed(list(enumerate(self._journal.ops))):
             self._root.forget()
             if (change.new.kind is Kind.NOTHING) is deletions and not self._restored(stages.of(change.path), number, change):
                 self.foreign.append(change.shown)
+        self.foreign = list(dict.fromkeys(self.foreign))
 
     def _restored(self, stage: Stage, number: int, change: FileChange) -> bool:
         """Restore one path; return whether it then holds what it held, or what the user made of it before the apply reached it."""
@@ -47,6 +57,8 @@ class Rollback:
         aside = b"%d.old" % number
         if here.same(change.old):
             return True
+        if number in self._journal.in_place:
+            return False
         if change.old.kind is Kind.NOTHING:
             return here.kind in (Kind.NOTHING, Kind.DIRECTORY) or (here.same(change.new) and self._removed(stage, number, change))
         if here.kind is Kind.NOTHING:
@@ -111,10 +123,10 @@ def clear_stage(root: Root, disk: Disk, journal: Journal, keep: Collection[str] 
     """Remove the stages with their contents, except what may be someone else's: at the paths in `keep`. Raises OSError."""
     with staged(root, journal) as stages:
         for stage in stages:
-            for name in os.listdir(stage.descriptor):  # noqa: PTH208 - of a descriptor
-                number = name.split(".")[0]
-                change = journal.ops[int(number)] if number.isdecimal() and int(number) < len(journal.ops) else None
-                if change is None or change.shown not in keep or _is_ours(stage.content(os.fsencode(name)), change):
-                    disk.remove(os.fsencode(name), stage.descriptor)
+            for name in map(os.fsencode, os.listdir(stage.descriptor)):  # noqa: PTH208 - of a descriptor
+                number = name.split(b".")[0]
+                change = journal.ops[int(number)] if number.isdigit() and int(number) < len(journal.ops) else None
+                if change is None or change.shown not in keep or stage.is_elsewhere(name) or _is_ours(stage.content(name), change):
+                    disk.remove(name, stage.descriptor)
     for path in stage_paths(journal).values():
         remove_if_empty(root, disk, path)

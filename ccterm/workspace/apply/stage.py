@@ -7,14 +7,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ccterm.git.rooted import Root
+from ccterm.git.rooted import Root, open_regular
 from ccterm.workspace.apply.journal import Journal
-from ccterm.workspace.content import Content, content_at
+from ccterm.workspace.content import Content, FileId, content_at, file_id
 from ccterm.workspace.disk import Disk, mount_of
 
 
 class Stage:
-    """One such directory. For the content of change N, `N` is the new one, `N.old` what it replaced."""
+    """One such directory. For the content of change N, `N` is the new one, `N.old` what it replaced,
+    `N.link` a name of the file that it is written to in place."""
 
     def __init__(self, root: Root, path: bytes) -> None:
         self.descriptor = os.dup(root.directory(path))
@@ -31,9 +32,22 @@ class Stage:
             return False
         return True
 
+    def id(self, name: bytes) -> FileId:
+        """Return which file it holds by that name."""
+        return file_id(os.stat(name, dir_fd=self.descriptor, follow_symlinks=False))
+
+    def is_elsewhere(self, name: bytes) -> bool:
+        """Whether what it holds by that name has other names, so that it can be removed without loss."""
+        return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_nlink > 1
+
     def content(self, name: bytes) -> Content:
         """Return what it holds by that name."""
         return content_at(self.descriptor, name)
+
+    def read(self, name: bytes) -> bytes:
+        """Return the bytes of the regular file by that name."""
+        with os.fdopen(open_regular(name, self.descriptor), "rb") as file:
+            return file.read()
 
 
 class Stages:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
@@ -27,6 +27,7 @@ from ccterm.workspace.apply.forward import Conflict, QuickMark, RollForward
 from ccterm.workspace.apply.journal import ID_LENGTH, UNDO, Backups, Directory, Journal, Phase, is_old, journals
 from ccterm.workspace.apply.rollback import Rollback, clear_stage
 from ccterm.workspace.apply.stage import any_stage
+from ccterm.workspace.content import FileId
 from ccterm.workspace.disk import Disk
 from ccterm.workspace.repository import require_history, working_copy_lock
 
@@ -39,6 +40,12 @@ class Applied:
 
     files: int
     notes: tuple[str, ...] = ()
+    linked: int = 0
+    """How many of the changed files have names elsewhere, which show the changes too."""
+
+
+Guard = Callable[[Mapping[FileId, bytes], Collection[bytes]], str]
+"""Says why files with several names must not be written in place, "" if they may: (file -> the path that changes it, all changed paths)."""
 
 
 class ApplyTransaction:
@@ -49,28 +56,31 @@ class ApplyTransaction:
         self._storage = state.storage
         self._disk = disk or Disk(state.storage)
 
-    def apply(self, run: RunId, root: Path, changes: ChangeSet) -> Applied:
+    def apply(self, run: RunId, root: Path, changes: ChangeSet, guard: Guard | None = None) -> Applied:
         """Bring all changes into the working copy, or none. Paths that hold the new content already are skipped."""
         with working_copy_lock(self._state, root):
             require_history(root, changes.history)
             first = self._state.applied(run)
             later = (first.with_name(f"{first.name}-{number}") for number in count(2))  # if some paths were applied before
-            return self._carry_out(next(journal_dir for journal_dir in chain([first], later) if not journal_dir.exists()), root, changes)
+            journal_dir = next(journal_dir for journal_dir in chain([first], later) if not journal_dir.exists())
+            return self._carry_out(journal_dir, root, changes, guard)
 
-    def undo(self, run: RunId) -> Applied:
+    def undo(self, run: RunId, guard: Guard | None = None) -> Applied:
         """Put back what the changed paths held, if they still hold what the run brought."""
         applied = self._applied(run)
         if not applied:
             what = "was undone already" if self._state.applied(run).exists() else "has no changes that can still be undone"
             raise UsageError(f"run {run} {what}", f"ccterm show {run}")
         root = Path(applied[0][1].root)
-        files = 0
+        done = list[Applied]()
         with working_copy_lock(self._state, root):
             require_history(root, applied[0][1].history)
             for journal_dir, journal in reversed(applied):
-                files += self._carry_out(self._undo_dir(journal_dir), root, self._reverse(journal_dir, journal), journal).files
+                done.append(self._carry_out(self._undo_dir(journal_dir), root, self._reverse(journal_dir, journal), guard, journal))
                 self._forget_undo(journal_dir, journal)
-        return Applied(files)
+        return Applied(
+            sum(each.files for each in done), tuple(note for each in done for note in each.notes), max(each.linked for each in done)
+        )
 
     def _applied(self, run: RunId) -> list[tuple[Path, Journal]]:
         """Return the journals of a run whose changes are in the working copy, in order."""
@@ -98,15 +108,19 @@ class ApplyTransaction:
         for left in (self._undo_dir(journal_dir), journal_dir / "back"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def _carry_out(self, journal_dir: Path, directory: Path, changes: ChangeSet, undone: Journal | None = None) -> Applied:
+    def _carry_out(
+        self, journal_dir: Path, directory: Path, changes: ChangeSet, guard: Guard | None, undone: Journal | None = None
+    ) -> Applied:
         """Check, write the journal, apply. undone: the journal that this undoes."""
         try:
             with Root(directory) as root:
                 found = ConflictCheck(root, changes)
+                if found.linked and guard:
+                    _require_free(found, changes, guard)
                 if found.ops:
                     journal = self._plan(journal_dir, directory, found, undone, changes.history)
                     self._apply(root, journal_dir, journal, changes, found.marks)
-                return Applied(len(changes.ops), tuple(found.notes))
+                return Applied(len(changes.ops), found.notes, found.elsewhere)
         except Conflict as conflict:
             raise changed([shown(conflict.path)]) from conflict
         except OSError as error:
@@ -131,6 +145,7 @@ class ApplyTransaction:
             history=history,
             ops=tuple(found.ops),
             backups=tuple(backups.kept),
+            linked=tuple(found.linked),
             made=tuple(found.made),
             directories=tuple(Directory(name=name, mode=mode) for name, mode in directories.items()),
             exact=undone is not None,
@@ -183,6 +198,7 @@ class ApplyTransaction:
         if journal.phase is Phase.APPLYING:
             return self._undone(journal_dir, journal)
         if journal_dir.name.endswith(UNDO):  # the undo is complete, only its record is missing
+            self._clear_left_stage(journal)
             first = journal_dir.with_name(journal_dir.name.removesuffix(UNDO))
             if done := Journal.read(first):
                 self._forget_undo(first, done)
@@ -212,6 +228,13 @@ class ApplyTransaction:
             if journal.phase is Phase.DONE and not journal_dir.name.endswith(UNDO):
                 counts[RunId(journal_dir.name[:ID_LENGTH])] += len(journal.ops)
         return counts
+
+
+def _require_free(found: ConflictCheck, changes: ChangeSet, guard: Guard) -> None:
+    files = {found.files[writer]: found.ops[writer].path for writer, *_ in found.linked}
+    if why := guard(files, {change.path for change in changes.ops}):
+        fix = "nothing was changed; give the file content of its own (cp -p FILE FILE.new; mv FILE.new FILE), then try again"
+        raise StepError(Cause.CONFLICT, why, fix, reason="linked")
 
 
 def _unwritten(message: str, now: str, error: OSError) -> StepError:
