@@ -54,6 +54,23 @@ READERS = {
     "the parts of a URL": ("://([^", "git.address"),
 }
 """A text that only a module holds which reads or asks for a thing, and the module."""
+PARSES_JSON = {
+    "git.bounded_json": "what others wrote, counted first",
+    **dict.fromkeys(("service.commands", "service.remote"), "the socket's lines, counted first"),
+    **dict.fromkeys(("box.frames", "box.checkpoint.changed", "box.checkpoint.checkpoint", "box.checkpoint.staging"), "what ccterm gives its programs"),
+    **dict.fromkeys(("credentials.keyring_child", "credentials.keyring_client"), "what ccterm tells its child, and the answer of at most 64 KiB"),
+    **dict.fromkeys(("credentials.login", "credentials.setup_token"), "the user's login, of at most 64 KiB"),
+    **dict.fromkeys(
+        (
+            "cli.auth", "events", "executors.dagger.image_store", "executors.local.records", "pipeline.checkpoints", "policy.facts", "schema",
+            "service.lock", "settings.trust", "store", "tui.memory", "workspace.apply.changeset", "workspace.apply.journal", "workspace.masks",
+            "workspace.snapshot.history", "workspace.snapshot.manifest",
+        ),
+        "what ccterm wrote into its own state directory, from what was parsed before",
+    ),
+}  # fmt: skip
+"""Modules that parse JSON, and whose. Only the first takes that of agents, repositories and other processes."""
+JSON_PARSERS, JSON_VALIDATORS = ("json.loads", "json.load"), ("model_validate_json", "validate_json")
 ROOMS = ("git", "box", "workspace", "remotes")
 """Where output of git is read."""
 
@@ -127,6 +144,15 @@ def commands(tree: ast.Module) -> Iterator[object]:
 
 def starts_a_program(tree: ast.Module) -> bool:
     return not STARTERS.isdisjoint(name for name, _ in calls(tree))
+
+
+def parses_json(tree: ast.Module) -> bool:
+    called = (node.func for node in nodes(tree) if isinstance(node, ast.Call))
+    return any(dotted(each) in JSON_PARSERS or (isinstance(each, ast.Attribute) and each.attr in JSON_VALIDATORS) for each in called)
+
+
+def test_json_of_others_is_parsed_in_one_module() -> None:
+    assert where(parses_json) == PARSES_JSON.keys()
 
 
 def test_git_is_run_in_one_module() -> None:

@@ -16,6 +16,7 @@ from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
 from ccterm.errors import PreflightError, UsageError
+from ccterm.git.bounded_json import read_json
 from ccterm.models import ExecutionMode
 from ccterm.processes import run_command_async
 
@@ -99,7 +100,7 @@ class ClaudeAgent:
         """Return the base URL in the user's own settings: pinning it must override a repository's, not the user's."""
         try:
             text = self._user_settings.read_text(encoding="utf-8") if self._user_settings else ""
-            settings: JsonValue = json.loads(text)
+            settings: JsonValue = read_json(text)
         except (OSError, ValueError):
             return None
         return string(mapping(mapping(settings).get("env")).get("ANTHROPIC_BASE_URL")) or None

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ccterm.box.commit.walk import Ignored, ignored_by
+from ccterm.git.bounded_json import MANY, read_json
 from ccterm.git.git import Git, init
 from ccterm.git.objects import file_blocks
 from ccterm.git.rooted import FileNode, Root
@@ -63,7 +64,7 @@ class SetupRecord:
     def read(cls, directory: str) -> "SetupRecord":
         """Read it. Raises OSError and ValueError."""
         with open(os.path.join(directory, FILE), "rb") as file:
-            found = json.load(file)
+            found = read_json(file.read(), values=MANY)
         try:
             files = {os.fsencode(path): LeftFile(int(mode), str(digest)) for path, (mode, digest) in found["files"].items()}
             return cls(files, set(map(os.fsencode, found["gone"])), str(found["note"]))

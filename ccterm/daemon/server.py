@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ccterm.errors import CctermError, UsageError
 from ccterm.events import to_json
 from ccterm.executors.control import socket_directory
+from ccterm.git.bounded_json import OutOfBounds
 from ccterm.service.commands import from_line
 from ccterm.service.protocol import Service
 from ccterm.service.wire import LINE_LIMIT, Hello, Reply, WireError
@@ -79,6 +80,8 @@ class _Server:
                 f"the daemon does not understand this command: {error.errors()[0]['msg']}", "use the same version of ccterm"
             )
             return Reply(error=WireError.of(refusal))
+        except OutOfBounds as error:
+            return Reply(error=WireError.of(UsageError(f"the daemon does not take {error} in one command", "submit fewer tasks at once")))
         except CctermError as error:
             return Reply(error=WireError.of(error))
 

@@ -1,12 +1,14 @@
 """Reads the frames that a step program prints, and checks that none is missing."""
 
-import json
 from collections.abc import Iterator
 
 from ccterm.box.protocol import Frame
+from ccterm.git.bounded_json import read_json
 
 _KINDS = ("line", "note", "report", "end", "checkpoint")
 _SHOWN = 200
+_LONGEST = 16 << 20
+"""Longest frame, in bytes; a program sends a long line in parts that are a fraction of it."""
 
 
 class FrameError(Exception):
@@ -18,6 +20,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._held = 0
         self._next = 0
         self.ended = False
         """Whether the last frame was read."""
@@ -28,10 +31,13 @@ class FrameReader:
         for line in lines:
             self._pieces.append(line)
             whole = b"".join(self._pieces)
-            self._pieces = []
+            self._pieces, self._held = [], 0
             yield self._read(whole)
         if rest:
             self._pieces.append(rest)
+            self._held += len(rest)
+            if self._held > _LONGEST:
+                raise FrameError(f"a frame of more than {_LONGEST:,} bytes")
 
     def close(self) -> None:
         """End the input. Raises FrameError when the last line is incomplete."""
@@ -40,9 +46,9 @@ class FrameReader:
 
     def _read(self, line: bytes) -> Frame:
         try:
-            frame: Frame = json.loads(line)
+            frame: Frame = read_json(line)
             number, kind = frame["n"], frame["k"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise FrameError(f"not a frame: {line[:_SHOWN]!r}") from error
         if "z" in frame and not _is_whole(line, f',"z":{frame["z"]}'.encode(), frame["z"]):
             raise FrameError(f"a piece is missing in {line[:_SHOWN]!r}")

@@ -1,12 +1,12 @@
 """From frames to lines, and from lines to JSON: joins the parts of over-long lines and refuses what would cost too much."""
 
-import json
 import math
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from ccterm.events import TEXT_CAP
+from ccterm.git.bounded_json import read_json
 
 JSON_CAP = 64 * 1024 * 1024
 """Longest line that is parsed as JSON, in characters; a longer one is skipped."""
@@ -64,12 +64,12 @@ def looks_like_object(text: str) -> bool:
 
 
 def parse_object(text: str) -> dict[str, JsonValue] | None:
-    """Return a line's JSON object, or None if it is not one or is nested too deeply to be parsed."""
+    """Return a line's JSON object, or None if it is not one, or holds more or is nested more deeply than is parsed."""
     if not looks_like_object(text):
         return None
     try:
-        value: JsonValue = json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except (ValueError, RecursionError):
+        value: JsonValue = read_json(text, number=_finite, constant=_finite)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import JsonValue
 
+from ccterm.git.bounded_json import read_json
 from ccterm.output.sanitise import sanitise
 
 SHORTEST = 6
@@ -120,8 +121,8 @@ def _leaves(value: str) -> list[str]:
     if value[:1] not in ("{", "["):
         return []
     try:
-        return _long(_strings(json.loads(value)))
-    except (ValueError, RecursionError):
+        return _long(_strings(read_json(value)))
+    except ValueError:
         return []
 
 

@@ -8,7 +8,6 @@ its boxes stay on the disk.
 import asyncio
 import base64
 import binascii
-import json
 import os
 import re
 import zlib
@@ -20,6 +19,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from ccterm.box.protocol import CHECKPOINT_BYTES, Frame
+from ccterm.git.bounded_json import read_json
 from ccterm.models import Value
 from ccterm.output.clean import Cleaner, clean_line
 from ccterm.storage import Storage
@@ -187,7 +187,7 @@ class CheckpointReceiver:
             conversation.write(clean_line(self._cleaner, data.decode("utf-8", "replace")).encode("utf-8", "replace") + b"\n")
         elif what == "whole":
             self._told = conversation.length
-            self._save(Checkpoint.model_validate({**json.loads(data), "conversation": self._told}))
+            self._save(Checkpoint.model_validate({**read_json(data), "conversation": self._told}))
 
     def _opened(self, number: int) -> tuple[_OutFile, _OutFile]:
         """Return the files to write to. What came of a checkpoint that broke off is dropped when the next one begins."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from ccterm.draft import BatchFile, Draft
+from ccterm.git.bounded_json import require_bounded
 from ccterm.models import Allowances, Run, RunId, Task, Value
+from ccterm.service.wire import LINE_VALUES
 
 if TYPE_CHECKING:  # the service builds commands
     from ccterm.service.protocol import Service
@@ -209,5 +211,5 @@ _COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(disc
 
 
 def from_line(line: bytes) -> AnyCommand:
-    """Read a command from its line of JSON. Raises ValidationError."""
-    return _COMMAND.validate_json(line)
+    """Read a command from its line of JSON. Raises ValidationError and OutOfBounds."""
+    return _COMMAND.validate_json(require_bounded(line, values=LINE_VALUES))

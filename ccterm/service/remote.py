@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from ccterm.errors import DaemonError
 from ccterm.events import to_json
+from ccterm.git.bounded_json import require_bounded
 from ccterm.service.commands import ServiceCommand
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Machine, Service
 from ccterm.service.reader import RecordReader
-from ccterm.service.wire import LINE_LIMIT, PROTOCOL, Hello, Reply
+from ccterm.service.wire import LINE_LIMIT, LINE_VALUES, PROTOCOL, Hello, Reply
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 
@@ -46,7 +45,7 @@ class RemoteService(RecordReader, Service):
         try:
             writer.write(to_json(command) + b"\n")
             await writer.drain()
-            reply = Reply.model_validate_json(await reader.readline())
+            reply = Reply.model_validate_json(require_bounded(await reader.readline(), values=LINE_VALUES))
             if reply.error is None:
                 return command.unpack(reply.result)
         except (OSError, ValueError) as error:
@@ -70,8 +69,8 @@ class RemoteService(RecordReader, Service):
         try:
             async with asyncio.timeout(GREETING_SECONDS):
                 reader, writer = await self._open()
-                hello = Hello.model_validate_json(await reader.readline())
-        except ValidationError as error:
+                hello = Hello.model_validate_json(require_bounded(await reader.readline()))
+        except ValueError as error:
             raise DaemonError("the daemon's greeting cannot be read", "stop it, or use the same version of ccterm") from error
         except (OSError, TimeoutError) as error:
             raise DaemonError("the daemon does not answer", "try again; if that does not help, stop its process") from error

@@ -12,6 +12,9 @@ from ccterm.models import Value
 PROTOCOL = 2
 """Version of the conversation; both sides must speak the same."""
 LINE_LIMIT = 64 * 1024 * 1024
+"""Longest line, in bytes."""
+LINE_VALUES = 1_000_000
+"""Most values in one line: enough for as many tasks as a batch may have."""
 
 
 class Hello(Value):

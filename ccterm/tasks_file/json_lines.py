@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from functools import partial
 
+from ccterm.git.bounded_json import OutOfBounds, read_json
 from ccterm.settings.problems import quoted
 from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FilePosition, Pair, ParseError, TaskNode
 
@@ -20,8 +21,8 @@ def looks_like_json_lines(text: str) -> bool:
     if not first or len(first[0]) > MAX_LINE or not first[0].startswith("{"):
         return False
     try:
-        return isinstance(json.loads(first[0]), dict)
-    except (ValueError, RecursionError):
+        return isinstance(read_json(first[0]), dict)
+    except ValueError:
         return False
 
 
@@ -42,11 +43,13 @@ def _line(line: str, start: FilePosition) -> TaskNode:
     if len(line) > MAX_LINE:
         raise ParseError(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
     try:
-        value: object = json.loads(line, object_pairs_hook=partial(_once, line, start), parse_constant=partial(_no_constant, start))
+        value: object = read_json(line, pairs=partial(_once, line, start), constant=partial(_no_constant, start))
     except json.JSONDecodeError as error:
         raise ParseError(FilePosition(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _FIX) from error
-    except (ValueError, RecursionError) as error:
-        raise ParseError(start, "nested too deeply, or a number with too many digits", _FIX) from error
+    except OutOfBounds as error:
+        raise ParseError(start, str(error), _FIX) from error
+    except ValueError as error:
+        raise ParseError(start, "a number with too many digits", _FIX) from error
     if not isinstance(value, dict):
         raise ParseError(start, "this line is not an object", _FIX)
     if len(value) > MAX_KEYS or any(isinstance(item, list | dict) and len(item) > MAX_NODES for item in value.values()):

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ccterm.git.bounded_json import read_json
 from ccterm.git.bundle import read_refs
 from ccterm.models import Run
 from ccterm.proof import Kept
@@ -102,7 +103,7 @@ def _complete(directory: Path) -> bool:
     index = directory / "refused" / "index.json"
     if not index.exists():
         return True
-    listed = json.loads(index.read_text("ascii"))
+    listed = read_json(index.read_bytes())
     whole = all("target" in about or (about["file"] is not None and about.get("kept") == about.get("size")) for about in listed)
     return whole and len(listed) < _MOST_REFUSED
 

@@ -1,6 +1,5 @@
 """A commit that a run made, as kept on the host: bundle, patch, numbers, and what was left out of it."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
+from ccterm.git.bounded_json import MANY, read_json
 from ccterm.kept_refs import KeptRef
 from ccterm.models import Changes, Run
 from ccterm.state_dir import StateDir
@@ -74,7 +74,7 @@ class Work:
     def read(cls, directory: Path, commit: str | None, changes: Changes, side: Sequence[KeptRef] = ()) -> Self:
         """Read what was collected to the host. Raises OSError and ValueError."""
         index = directory / "changes.json"
-        listed = json.loads(index.read_text("utf-8")) if index.exists() else []
+        listed = read_json(index.read_bytes(), values=MANY) if index.exists() else []
         return cls(directory, commit, changes, tuple(map(PathChange.read, listed)), tuple(side))
 
     @property

@@ -75,3 +75,15 @@ def test_a_frame_of_many_megabytes_in_small_chunks_is_read() -> None:
     reader, line = FrameReader(), json.dumps({"n": 0, "t": 0, "k": "line", "s": 1, "d": "x" * 8_000_000}).encode() + b"\n"
     found = [frame for start in range(0, len(line), 4096) for frame in reader.feed(line[start : start + 4096])]
     assert len(found[0]["d"]) == 8_000_000
+
+
+def test_a_frame_without_an_end_is_not_collected_for_ever() -> None:
+    reader = FrameReader()
+    assert list(reader.feed(b"x" * (16 << 20))) == []
+    with pytest.raises(FrameError, match="a frame of more than 16,777,216 bytes"):
+        list(reader.feed(b"x"))
+
+
+def test_a_frame_of_too_many_values_is_refused_unparsed() -> None:
+    with pytest.raises(FrameError, match="not a frame"):
+        list(FrameReader().feed(b'{"n":0,"k":"report","report":[' + b"[]," * 60_000 + b"0]}\n"))

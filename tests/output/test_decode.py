@@ -104,3 +104,8 @@ def test_a_huge_number_does_no_harm() -> None:
 @given(st.text(max_size=200))
 def test_only_what_looks_like_an_object_is_one(text: str) -> None:
     assert parse_object(text) is None or looks_like_object(text)
+
+
+def test_a_line_of_more_values_than_are_read_is_text() -> None:
+    assert parse_object('{"a":[' + "[]," * 100_000 + "0]}") is None
+    assert parse_object('{"a":"' + "[]," * 100_000 + '"}') == {"a": "[]," * 100_000}

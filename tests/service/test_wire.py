@@ -27,7 +27,7 @@ from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
 from ccterm.service.reader import RecordReader
 from ccterm.service.remote import RemoteService, attached
-from ccterm.service.wire import Reply, WireError, error_classes
+from ccterm.service.wire import LINE_VALUES, Reply, WireError, error_classes
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 
@@ -211,6 +211,18 @@ async def test_a_command_that_the_daemon_does_not_know_is_refused(remote: Remote
 
     with pytest.raises(UsageError, match="does not understand this command"):
         await remote.perform(Dance())
+
+
+async def test_a_command_of_more_values_than_are_parsed_is_refused_in_a_sentence(remote: RemoteService) -> None:
+    class Flood(ServiceCommand[None]):
+        do: str = "cancel"
+        run: list[list[int]] = [[]] * (LINE_VALUES + 1)
+
+        async def execute(self, service: Service) -> None:
+            raise AssertionError("never sent")
+
+    with pytest.raises(UsageError, match="the daemon does not take more than 1,000,000 values of JSON in one command"):
+        await remote.perform(Flood())
 
 
 def test_every_command_can_be_read_and_has_a_verb_that_the_daemon_carries_out() -> None:

@@ -16,6 +16,7 @@ from ccterm.box.agent.pipes import QueuedFrames
 from ccterm.box.process import child
 from ccterm.box.process.loop import Want, turn
 from ccterm.box.protocol import CheckpointRequest, SuperviseRequest
+from ccterm.git.bounded_json import read_json
 
 SHARE = 0.01
 """Most of one processor that checkpoints may take."""
@@ -125,7 +126,7 @@ class Checkpoints:
             return
         if what == "whole":
             self._last = self._number
-            self._cost = float(json.loads(base64.b64decode(text))["seconds"])
+            self._cost = float(read_json(base64.b64decode(text))["seconds"])
         parts = list(unbroken(text, self._frames.hidden))
         for part in parts[:-1]:
             self._frames.checkpoint(self._number, what, part, more=True)

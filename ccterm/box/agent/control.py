@@ -1,13 +1,13 @@
 """The box's end of the control socket: it receives orders and sends nothing."""
 
 import contextlib
-import json
 import select
 import socket
 from collections.abc import Callable, Iterator
 
 from ccterm.box.process.loop import Want
 from ccterm.box.protocol import Order
+from ccterm.git.bounded_json import read_json
 
 
 class Orders:
@@ -62,7 +62,7 @@ class Orders:
 
 def _read(line: bytes) -> Order | None:
     with contextlib.suppress(ValueError):
-        order = json.loads(line)
+        order = read_json(line)
         if isinstance(order, dict) and isinstance(order.get("do"), str):
             return Order(do=order["do"], text=str(order.get("text", "")))
     return None

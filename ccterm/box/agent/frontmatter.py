@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Collection, Iterator
 
+from ccterm.git.bounded_json import read_json
+
 _HEAD = re.compile(r"\ufeff?---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"""(["']?)([A-Za-z][A-Za-z0-9_-]*)\1[ \t]*:(?:[ \t]+(.*))?""")
 _FLAGS = ("true", "false")
@@ -65,7 +67,7 @@ def _quoted(value: str) -> str:
 def _unquoted(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] == '"':
         try:
-            return str(json.loads(text))
+            return str(read_json(text))
         except ValueError:
             return text[1:-1]
     return text[1:-1].replace("''", "'") if len(text) > 1 and text[0] == text[-1] == "'" else text

@@ -4,7 +4,6 @@ The launch line lets the user's settings count and no others. What only instruct
 `instructions`. What the user trusts acts as the CLI would have it.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from ccterm.box.agent.instructions import PLUGIN, Instructions
 from ccterm.box.protocol import RepositoryConfig
 from ccterm.git.agent_files import NotDigestible, config_digest
+from ccterm.git.bounded_json import read_json
 
 SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
 SERVERS = ".mcp.json"
@@ -92,9 +92,9 @@ def _keys(path: str, inside: str | None = None) -> list[str]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8", errors="replace") as file:
-            values = json.loads(file.read(_LARGEST))
+            values = read_json(file.read(_LARGEST))
         values = values.get(inside) if inside else values
         names = {str(key)[:40] for key in values} - {"$schema"}
         return [*(name for name in _ACTING if name in names), *sorted(names.difference(_ACTING))]
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return []

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from ccterm.git.bounded_json import read_json
+
 LATE = "the agent had already finished; `ccterm retry` starts it again with your message"
 _LONGEST = 16 * 1024 * 1024
 _RELEVANT = ('"result"', '"command_lifecycle"', '"init"')
@@ -178,7 +180,7 @@ class MessageReader:
 
     def _read(self, line: str) -> None:
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
+            message = read_json(line)
+        except ValueError:
             return
         self._on_message(message)

@@ -37,7 +37,6 @@ garbage N                         print N lines that are not JSON, and N lines o
 fork holder | daemon              leave a process behind that holds stdout, or that has a session of its own
 """
 
-import json
 import sys
 from collections import deque
 from itertools import pairwise
@@ -45,6 +44,7 @@ from itertools import pairwise
 from ccterm.box.scripted.actions import Action, Ended, Interrupted, ScriptedActions
 from ccterm.box.scripted.stdin import Message, StdinReader
 from ccterm.box.scripted.stream import Stream, fresh_uuid
+from ccterm.git.bounded_json import read_json
 
 
 class ScriptPlayer:
@@ -122,8 +122,8 @@ def script(text: str) -> list[Action]:
 
 def _json(text: str) -> object:
     try:
-        return json.loads(text) if text.lstrip()[:1] in ("[", "{") else None
-    except (ValueError, RecursionError):
+        return read_json(text) if text.lstrip()[:1] in ("[", "{") else None
+    except ValueError:
         return None
 
 

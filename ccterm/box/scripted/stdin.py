@@ -1,6 +1,5 @@
 """What reaches the scripted agent: messages on stdin, interrupts and signals, all taken in by one thread when the script asks."""
 
-import json
 import os
 import select
 import signal
@@ -8,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
+
+from ccterm.git.bounded_json import read_json
 
 
 class Message(NamedTuple):
@@ -76,7 +77,7 @@ class StdinReader:
 
     def _take(self, line: bytes) -> None:
         try:
-            given = json.loads(line)
+            given = read_json(line)
         except ValueError:
             os.write(2, f"Error parsing streaming input line (type=unknown, {len(line)} chars): SyntaxError\n".encode())
             raise SystemExit(1) from None

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import signal
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ccterm.errors import PreflightError
 from ccterm.executors.dagger.command import NEUTRAL, child_environment, progress
+from ccterm.git.bounded_json import read_json
 
 DIAL_SECONDS = 5.0
 NAMED_SECONDS = 10.0
@@ -92,7 +92,7 @@ class CliSession:
                 line.cancel()
                 raise PreflightError(f"{self._name} did not open a session in time", self._advice())
         try:
-            greeting = json.loads(line.result())
+            greeting = read_json(line.result())
             return Address(int(greeting["port"]), str(greeting["session_token"]))
         except (ValueError, KeyError, TypeError) as error:
             await self._reading  # its error message is on stderr

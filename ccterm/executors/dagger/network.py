@@ -13,6 +13,7 @@ from dagger import PortForward
 from ccterm.box.protocol import Frame
 from ccterm.executors.base import FrameSink, Step
 from ccterm.executors.dagger.dagger_private import asking_id_once
+from ccterm.git.bounded_json import read_json
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -83,7 +84,7 @@ class Network:
 
         def passed_on(frame: Frame) -> None:
             if frame["k"] == "report" and "loopback-" in (text := json.dumps(frame["report"])):
-                frame = {**frame, "report": json.loads(written(text))}
+                frame = {**frame, "report": read_json(written(text))}
             elif frame["k"] in ("line", "note") and "loopback-" in (text := frame.get("d", "")):
                 frame = {**frame, "d": written(text)}
             sink(frame)

@@ -2,15 +2,20 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from ccterm.git.bounded_json import read_json
+
 _SCOPE = "dagger.io/engine.buildkit"
 _VERBOSE = "dagger.io/logs.verbose"
 """Attribute of records that repeat the results of calls; they have end marks of their own, which must not be counted."""
+
+
+_VALUES = 1_000_000
+"""Most values of one event, which is a batch of records."""
 
 
 class LogRecord(NamedTuple):
@@ -26,7 +31,7 @@ class LogRecord(NamedTuple):
 def log_records(data: bytes) -> Iterator[LogRecord]:
     """Yield the output of execs; everything else in an event, and an event that is not JSON, is skipped."""
     try:
-        event: JsonValue = json.loads(data)
+        event: JsonValue = read_json(data, values=_VALUES)
     except ValueError:
         return
     for resource in _mappings(_field(event, "resourceLogs")):

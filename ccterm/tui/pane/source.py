@@ -3,13 +3,13 @@
 No line is kept after it was read; the operating system caches the file.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ccterm.events import FORMER_KINDS, ID_OF_CALL, KIND_OF_LINE
+from ccterm.git.bounded_json import read_json
 
 BLOCK = 64 * 1024
 _FIRST_BLOCK = 8 * 1024
@@ -40,7 +40,7 @@ class RawLine(NamedTuple):
     def call(self) -> str:
         """The id of the tool call; "" when the event is not a tool call."""
         found = ID_OF_CALL.match(self.data)
-        return str(json.loads(found[1])) if found else ""
+        return str(read_json(found[1])) if found else ""
 
 
 class ByteStore(Protocol):

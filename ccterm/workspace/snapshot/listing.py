@@ -3,7 +3,6 @@
 The values that such ignored files assign to variables are registered as secrets.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError
+from ccterm.git.bounded_json import read_json
 from ccterm.git.git import Git, GitError
 from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK
@@ -92,8 +92,8 @@ def _in_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _in_json(text: str) -> Iterator[tuple[str, str]]:
-    with suppress(ValueError, RecursionError):
-        waiting: list[tuple[str, object]] = [("", json.loads(text))]
+    with suppress(ValueError):
+        waiting: list[tuple[str, object]] = [("", read_json(text))]
         while waiting:
             name, value = waiting.pop()
             if isinstance(value, dict):
