@@ -31,6 +31,9 @@ class Launch(Value):
     """A Claude login for the box; None = the user's own HOME and login (local executor only)."""
     token_name: str = "CLAUDE_CODE_OAUTH_TOKEN"
     """The environment variable in which the agent gets the token."""
+    variables: Mapping[str, str] = {}
+    """Variables by which the agent uses another cloud than the Claude API; `secret_variables` are its credentials."""
+    secret_variables: Mapping[str, SecretStr] = {}
     base_url: str | None = None
     mcp: bool = False
     """Whether its private HOME holds MCP_FILE."""

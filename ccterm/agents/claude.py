@@ -57,13 +57,13 @@ class ClaudeAgent:
         check_args(launch.agent_args)
         local = launch.execution_mode is ExecutionMode.LOCAL
         base_url = launch.base_url or (self._own_base_url() if local and launch.token is None else None)
-        env = {**QUIET, **({"ANTHROPIC_BASE_URL": base_url} if base_url else {})}
+        env = {**QUIET, **launch.variables, **({"ANTHROPIC_BASE_URL": base_url} if base_url else {})}
         if local and launch.skip_permissions and self._root:
             env["IS_SANDBOX"] = "1"  # as root the CLI refuses to skip permissions without it
         return Command(
             argv=(str(self.found()) if local else "claude", *_flags(launch, base_url or API), *_servers(launch), *launch.agent_args),
             env=env,
-            secrets={launch.token_name: launch.token} if launch.token else {},
+            secrets={**launch.secret_variables, **({launch.token_name: launch.token} if launch.token else {})},
             private_home=not local or launch.token is not None,
             keep=(Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session"),),
             reads_repository=True,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ccterm.credentials.claude import NO_LOGIN, Logins
 from ccterm.credentials.keyring_client import Keyring
-from ccterm.credentials.login import API_KEY_NAME, TOKEN_NAME, home
+from ccterm.credentials.login import API_KEY_NAME, home
 from ccterm.credentials.login_sources import EXPORTED, LOG_IN, OWN, RENEW, LoginSource, read_login
 from ccterm.credentials.setup_token import VALID, WARN_AFTER
 from ccterm.credentials.sources import resolve_source, source_name
@@ -42,9 +42,7 @@ class LoginCheck:
 
     def _of_run(self, source: LoginSource, kind: str) -> CheckResult:
         text = (
-            f"{source.name} is set"
-            if source.name in (TOKEN_NAME, API_KEY_NAME)
-            else f"a Claude login: {source.name}{left(source.expires_at)}"
+            f"{source.name} is set" if kind in ("env", "api-key", "provider") else f"a Claude login: {source.name}{left(source.expires_at)}"
         )
         if kind == "setup-token" and source.expires_at and source.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
             return self._answer("warn", text, _REPLACE)

@@ -12,6 +12,7 @@ from datetime import datetime
 from ccterm.credentials.keyring_client import Keyring, SystemKeyring
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_sources import LOG_IN, Candidate, LoginPlaces, LoginSource, login_secrets
+from ccterm.credentials.provider import provider_variables
 from ccterm.credentials.setup_token import SetupTokenStore
 from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode, now
@@ -51,7 +52,7 @@ class Logins:
         Raises PreflightError if there is none, SettingsError for a variable that holds no token. A local run without a token uses the user's
         own HOME and login, whatever is in there.
         """
-        key = (execution_mode, *(env.get(name) for name in _DECISIVE))
+        key = (execution_mode, *(env.get(name) for name in _DECISIVE), *sorted(f"{name}={env[name]}" for name in provider_variables(env)))
         with self._lock:
             since, found = self._known.get(key, (0.0, None))
             if found is None or anew or self._clock() - since >= _SHARED_SECONDS:

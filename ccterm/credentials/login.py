@@ -20,14 +20,15 @@ _LATEST = 10**14
 _TOKEN = r"[!#-\[\]-~]{1,8192}"
 """Printable ASCII without quotes, backslashes and spaces: what can be written into JSON, a header and a variable as it is."""
 _SCOPE = re.compile(r"[A-Za-z0-9:._/-]{1,100}")
-LoginKind = Literal["env", "setup-token", "access-token", "api-key", "own"]
+LoginKind = Literal["env", "setup-token", "access-token", "api-key", "own", "provider"]
 
 
 class Login(Value):
     """The Claude login of a run.
 
-    kind: "own" = the agent uses the user's own HOME and login, which only local runs can; then `value` is None. source: where it came from,
-    for people. expires_at: None = not known. secrets: every value read from login files, to be masked wherever it appears.
+    kind: "own" = the agent uses the user's own HOME and login, which only local runs can; "provider" = another cloud serves the models, and
+    `variables` and `secret_variables` are the login. In both cases `value` is None. source: where it came from, for people. expires_at: None =
+    not known. secrets: every value read from login files, to be masked wherever it appears.
     """
 
     kind: LoginKind
@@ -36,6 +37,8 @@ class Login(Value):
     expires_at: datetime | None = None
     scopes: tuple[str, ...] | None = None
     secrets: tuple[SecretStr, ...] = ()
+    variables: Mapping[str, str] = {}
+    secret_variables: Mapping[str, SecretStr] = {}
 
     @property
     def variable(self) -> str:
@@ -46,7 +49,7 @@ class Login(Value):
     def named_secrets(self) -> tuple[tuple[str, SecretStr], ...]:
         """Every value that must never appear in any output, under a name that may be shown."""
         own = (("the Claude login", self.value),) if self.value else ()
-        return (*own, *(("the Claude login file", secret) for secret in self.secrets))
+        return (*own, *self.secret_variables.items(), *(("the Claude login file", secret) for secret in self.secrets))
 
     def remaining(self, now: datetime) -> timedelta | None:
         """Return for how long it is still valid; None = not known."""

@@ -32,7 +32,8 @@ async def prove(login: Login, base_url: str | None = None) -> Proof:
     import httpx  # deferred: costs start-up time
 
     if login.value is None:
-        return Proof(valid=None, sentence="only the Claude CLI itself can prove your own login", fix="claude -p ok")
+        whose = "a login with another cloud" if login.kind == "provider" else "your own login"
+        return Proof(valid=None, sentence=f"only the Claude CLI itself can prove {whose}", fix="claude -p ok")
     try:
         direct = {"http://": None} if on_this_machine(base_url) else None  # no proxy may see the login on its way to this machine
         async with httpx.AsyncClient(timeout=SECONDS, mounts=direct) as client:

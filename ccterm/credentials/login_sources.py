@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from ccterm.credentials.keychain import WHERE, has_keychain_login, keychain_login
 from ccterm.credentials.login import API_KEY_NAME, LARGEST, TOKEN_NAME, Login, StoredLogin, home, parse_login
+from ccterm.credentials.provider import provider_login
 from ccterm.credentials.setup_token import SetupTokenStore
 from ccterm.credentials.sources import one_line
 from ccterm.errors import PreflightError
@@ -51,7 +52,13 @@ class LoginPlaces:
         self._env, self._tokens, self._mac, self._api_key, self._at = env, tokens, mac, api_key, at or now()
 
     def candidates(self, execution_mode: ExecutionMode) -> Iterator[Candidate]:
-        """Yield every source, best first; one is looked at when it is asked for. Raises SettingsError for a variable that holds no token."""
+        """Yield every source, best first; one is looked at when it is asked for. A cloud provider that the user switched on is the only one.
+
+        Raises SettingsError for a variable that holds no token, PreflightError for a provider that the agent could not use.
+        """
+        if provider := provider_login(self._env, execution_mode):
+            yield Candidate(LoginSource(name=provider.source, level="usable", state="set"), provider)
+            return
         yield self._environment()
         yield self._setup_token()
         if execution_mode is ExecutionMode.LOCAL:

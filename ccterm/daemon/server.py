@@ -27,11 +27,14 @@ class Connections:
 
 
 @asynccontextmanager
-async def listening(service: Service, state: StateDir, connections: Connections | None = None) -> AsyncIterator[None]:
-    """Take commands for as long as the block lasts. connections: is kept up to date; an open one keeps the daemon from exiting."""
+async def listening(service: Service, state: StateDir, connections: Connections | None = None, provider: str = "") -> AsyncIterator[None]:
+    """Take commands for as long as the block lasts. connections: is kept up to date; an open one keeps the daemon from exiting.
+
+    provider: see `Hello`.
+    """
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "daemon.sock"
-    server = _Server(service, connections or Connections())
+    server = _Server(service, connections or Connections(), Hello(pid=os.getpid(), provider=provider))
     listener = await asyncio.start_unix_server(server.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
@@ -47,8 +50,9 @@ async def listening(service: Service, state: StateDir, connections: Connections 
 class _Server:
     """Holds the conversations that are under way."""
 
-    def __init__(self, service: Service, connections: Connections) -> None:
+    def __init__(self, service: Service, connections: Connections, hello: Hello) -> None:
         self._service = service
+        self._hello = hello
         self._connections = connections
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,7 +64,7 @@ class _Server:
         self._connections.open += 1
         try:
             with contextlib.suppress(OSError, ValueError):  # the peer went away, or its line is too long: nobody to answer
-                await _send(writer, Hello(pid=os.getpid()))
+                await _send(writer, self._hello)
                 if line := await reader.readline():
                     await _send(writer, await self._answer(line))
         finally:

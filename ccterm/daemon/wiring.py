@@ -11,6 +11,7 @@ from pathlib import Path
 from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.agents.claude import CLAUDE_VERSION, ClaudeAgent
 from ccterm.credentials.claude import Logins
+from ccterm.credentials.provider import switch_or_none
 from ccterm.credentials.sources import source_variables
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections, listening
@@ -57,7 +58,7 @@ async def serving(state: StateDir, environ: Mapping[str, str], connections: Conn
             applier=ChangeApplier(state, settings.policy, environ),
             writers=stack.enter_context(ThreadPoolExecutor(2, "transcript")),  # of their own: a long copy must not delay what is shown
         )
-        async with service.serving(), listening(service, state, connections):
+        async with service.serving(), listening(service, state, connections, switch_or_none(environ)):
             yield service
 
 

@@ -132,6 +132,8 @@ class RunContextFactory:
             skip_permissions=task.skip_permissions,
             token=login.value if login else None,
             token_name=login.variable if login else TOKEN_NAME,
+            variables=login.variables if login else {},
+            secret_variables=login.secret_variables if login else {},
             base_url=base_url,
             mcp=self._settings.mcp is not None,
         )

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from ccterm.errors import DaemonError
+from ccterm.credentials.provider import provider_switch
+from ccterm.errors import DaemonError, UsageError
 from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
-from ccterm.service.commands import ServiceCommand
+from ccterm.service.commands import Plan, Retry, ServiceCommand, Submit
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Machine, Service
 from ccterm.service.reader import RecordReader
@@ -19,6 +20,7 @@ from ccterm.store import Store
 R = TypeVar("R")
 Revive = Callable[[], Awaitable[None]]
 GREETING_SECONDS = 10.0
+_STARTING = (Submit, Plan, Retry)
 
 
 @contextmanager
@@ -41,8 +43,9 @@ class RemoteService(RecordReader, Service):
 
     async def perform(self, command: ServiceCommand[R]) -> R:
         """Have the daemon carry out a command. Raises what it raised there, and DaemonError when it does not answer."""
-        reader, writer = await self._connect()
+        hello, reader, writer = await self._connect()
         try:
+            self._require_same_provider(command, hello)
             writer.write(to_json(command) + b"\n")
             await writer.drain()
             reply = Reply.model_validate_json(require_bounded(await reader.readline(), values=LINE_VALUES))
@@ -57,13 +60,22 @@ class RemoteService(RecordReader, Service):
     @asynccontextmanager
     async def staying(self) -> AsyncIterator[None]:
         """Stay connected, so that an otherwise idle daemon does not exit meanwhile. Raises DaemonError when there is none."""
-        _, writer = await self._connect()
+        *_, writer = await self._connect()
         try:
             yield
         finally:
             writer.close()
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    def _require_same_provider(self, command: ServiceCommand[R], hello: Hello) -> None:
+        """Refuse to start what would use another cloud than the caller's environment says: the daemon's is what agents get."""
+        if isinstance(command, _STARTING) and (switch := provider_switch(self.machine.environ)) and switch != hello.provider:
+            other = f"with {hello.provider}" if hello.provider else "without it"
+            raise UsageError(
+                f"{switch} is set here, and the daemon that starts the agents (process {hello.pid}) was started {other}",
+                f"once its runs have finished: kill {hello.pid}, then try again",
+            )
+
+    async def _connect(self) -> tuple[Hello, asyncio.StreamReader, asyncio.StreamWriter]:
         if self._revive:
             await self._revive()
         try:
@@ -79,7 +91,7 @@ class RemoteService(RecordReader, Service):
             raise DaemonError(
                 f"the daemon (process {hello.pid}) is another version of ccterm", "stop it once its runs have finished, or use that version"
             )
-        return reader, writer
+        return hello, reader, writer
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to the daemon's socket, which does not exist yet while a new daemon recovers what the last one left."""

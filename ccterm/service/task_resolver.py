@@ -7,6 +7,7 @@ from pathlib import Path
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import Logins
+from ccterm.credentials.provider import provider_switch, provider_variables
 from ccterm.credentials.sources import source_variables
 from ccterm.draft import BatchFile, Draft, starting_directory
 from ccterm.errors import PreflightError, UsageError
@@ -106,7 +107,7 @@ class TaskResolver:
         if execution_mode is not ExecutionMode.LOCAL:
             return []
         settings = self._settings
-        given = {*settings.pass_env, *settings.env, *settings.secrets, *source_variables(settings)}
+        given = {*settings.pass_env, *settings.env, *settings.secrets, *source_variables(settings), *provider_variables(self._environ)}
         names = left_out(self._environ, given, commands)
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         text = f"not passed on from your environment: {', '.join(names[:_MOST_NAMES])}{more}; pass_env in the settings passes variables on"
@@ -137,6 +138,8 @@ class TaskResolver:
         if execution_mode is ExecutionMode.LOCAL:
             if self._settings.services:
                 raise PreflightError("services need containers", "use --mode dagger, or take [services] out of the settings")
+            if agent == ClaudeAgent.name:
+                provider_switch(self._environ)
             return
         if remote and remote.kind == "path":
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")

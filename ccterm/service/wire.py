@@ -23,6 +23,8 @@ class Hello(Value):
     hello: Literal["ccterm"] = "ccterm"
     protocol: int = PROTOCOL
     pid: int
+    provider: str = ""
+    """The variable in its environment by which its agents use another cloud, or ""."""
 
 
 class WireError(Value):

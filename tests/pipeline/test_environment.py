@@ -57,3 +57,25 @@ async def test_what_a_command_may_have_wanted_is_listed_once(service: Service, r
     assert len(notes) == 1
     assert notes[0].startswith("not passed on from your environment: SLACK_WEBHOOK_URL, ")
     assert not [value for value in SECRET.values() if value in notes[0]]
+
+
+async def test_the_variables_of_another_cloud_reach_the_agent_and_no_other_step(
+    state_dir: Path, remote: Path, tmp_path: Path, isolation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_REGION": "eu-west-1", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENG"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    claude = tmp_path / "claude"
+    claude.write_text(f"#!/bin/sh\nenv > {tmp_path}/agent.env; echo $AWS_SECRET_ACCESS_KEY; exit 1\n")
+    claude.chmod(0o755)
+    monkeypatch.setenv("CCTERM_CLAUDE_BIN", str(claude))
+    async with AgentService.open(state_dir) as service:
+        [queued] = await service.submit([draft(remote, agent="claude", setup=f"env > {tmp_path}/setup.env")])
+        run = await service.wait(queued.id)
+        printed = "".join([str(event) async for event in service.follow(run.id)])
+    seen = {name: dict(line.split("=", 1) for line in (tmp_path / name).read_text().splitlines()) for name in ("agent.env", "setup.env")}
+    assert seen["agent.env"].items() >= given.items()
+    assert not given.keys() & seen["setup.env"].keys()
+    assert run.manifest.credential == "provider"
+    assert given["AWS_SECRET_ACCESS_KEY"] not in printed
+    assert not [note for note in run.task.notes if "AWS_" in note]

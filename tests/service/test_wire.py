@@ -172,6 +172,19 @@ async def test_each_verb_returns_the_same_from_another_process(
     assert echo.performed == [command]
 
 
+@pytest.mark.parametrize("provider", ["", "CLAUDE_CODE_USE_BEDROCK"])
+async def test_a_daemon_whose_agents_would_use_another_cloud_starts_none(echo: Echo, provider: str) -> None:
+    environ = {"CLAUDE_CODE_USE_BEDROCK": "1"}
+    async with listening(echo, echo.state, provider=provider):
+        with attached(echo.state, DaemonLock(echo.state), ThisMachine(echo.state, environ)) as service:
+            await service.cancel(RunId("01"))
+            if provider:
+                await service.retry(RunId("01"))
+            else:
+                with pytest.raises(UsageError, match="CLAUDE_CODE_USE_BEDROCK is set here, and the daemon"):
+                    await service.retry(RunId("01"))
+
+
 async def test_an_error_is_raised_as_its_own_class_in_the_other_process(echo: Echo, remote: RemoteService) -> None:
     echo.refusal = StepError(Cause.PUSH, "the remote refused", "read its words", reason="hook")
     with pytest.raises(StepError) as caught:
