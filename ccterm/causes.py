@@ -118,6 +118,12 @@ PUSH_REASONS = {
 
 AGENT_REASONS = {
     "api": Advice("The Claude API could not be reached", "ccterm check, then ccterm retry {run}"),
+    "alive": Advice(
+        "Processes of the agent live on and cannot be killed", "end them, look at ccterm diff {run}, then ccterm {deliver} {run}"
+    ),
+    "changed": Advice(
+        "Files of ccterm beside the agent's box were changed while it worked", "ccterm show {run} says where its work is kept"
+    ),
 }
 
 CHECKOUT_REASONS = {

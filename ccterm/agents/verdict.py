@@ -38,6 +38,8 @@ def judge(parser: StreamParser, report: JsonObject | None) -> Outcome:
     if report.get("ok") is not True:
         detail = _shortened(string(report.get("detail")))
         return Outcome(Cause.AGENT, string(report.get("reason"), "start"), detail or "The agent could not be started")
+    if alive := report.get("alive"):  # no step with a credential runs beside them
+        return Outcome(Cause.AGENT, "alive", f"{alive} of the agent's processes cannot be killed")
     if parser.result is not None and not parser.result.failed and not parser.turn_open:
         last = parser.result.text or parser.said
         return Outcome(None, summary=_shortened(last), asked=is_question(last))

@@ -200,6 +200,8 @@ class SuperviseReport(Report):
     signal: NotRequired[int | None]
     stopped_by: NotRequired[StoppedBy]
     seconds: NotRequired[float]
+    alive: NotRequired[int]
+    """How many of its processes outlive the box; 0 in a container, which ends with everything in it."""
 
 
 class ShellRequest(TypedDict):

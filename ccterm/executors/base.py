@@ -48,6 +48,8 @@ class Step(Value):
     last_use: frozenset[str] = frozenset()
     """Mounts whose artifact no later step needs: an executor may move it instead of copying it."""
     outputs: Sequence[str] = ()
+    sealed: frozenset[str] = frozenset()
+    """Outputs that nothing but a later step may change: where something else could, an executor notices it before they are used again."""
     secrets: Mapping[str, SecretStr] = {}
     """Environment name -> value, for this step alone."""
     reaches: Sequence[tuple[str, int]] = ()

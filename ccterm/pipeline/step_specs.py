@@ -69,6 +69,7 @@ def checkout(task: Task, access: RemoteAccess, found: ResolveResult, *, base: st
         program="checkout",
         request=request,
         outputs=(CLEAN, TREE),
+        sealed=frozenset({CLEAN}),
         secrets=access.secrets,
         sockets=access.sockets,
         reaches=access.reaches,
@@ -99,6 +100,7 @@ def checkout_snapshot(clean: Artifact, include: Artifact | None, *, base: str, b
         inputs=inputs,
         last_use=frozenset(inputs),
         outputs=(CLEAN, TREE),
+        sealed=frozenset({CLEAN}),
         timeout=GIT_STEP_TIMEOUT,
     )
 
@@ -142,6 +144,7 @@ def _shell(
         inputs={mount: tree, **({CLEAN: over.clean} if over else {})},
         last_use=frozenset({mount}) if last_use else frozenset(),
         outputs=(mount, LEFT) if records else (mount,),
+        sealed=frozenset({LEFT}) if records else frozenset(),
         secrets=environment.secrets_for(name),
         services=environment.services if name == "verify" else (),
         reuse=records,
@@ -241,6 +244,7 @@ def commit(
         inputs={TREE: tree, CLEAN: clean, **({LEFT: left} if left else {})},
         last_use=frozenset({TREE}),
         outputs=(CLEAN, OUT, TREE),
+        sealed=frozenset({CLEAN}),
         timeout=GIT_STEP_TIMEOUT,
     )
 

@@ -123,3 +123,10 @@ def test_without_a_result_the_last_lines_beside_the_stream_are_shown() -> None:
     told = judge(parser, report(1)).summary
     assert told.startswith("The agent ended without a result (exit 1)\nline 80")
     assert told.endswith("line 99")
+
+
+def test_a_success_with_processes_that_outlive_it_is_none() -> None:
+    parser, _ = read([result()])
+    outcome = judge(parser, {**report(), "alive": 2})
+    assert (outcome.cause, outcome.reason, outcome.summary) == (Cause.AGENT, "alive", "2 of the agent's processes cannot be killed")
+    assert judge(parser, {**report(), "alive": 0}).cause is None

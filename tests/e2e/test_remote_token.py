@@ -249,6 +249,20 @@ async def test_a_push_whose_reply_is_lost_has_succeeded(service: Service, server
 
 
 @pytest.mark.slow
+async def test_a_git_directory_of_ours_that_the_agent_wrote_to_takes_no_token_anywhere(
+    service: Service, server: GitServer, remote: Path, url: str, tmp_path: Path
+) -> None:
+    with GitServer(tmp_path) as other:
+        planted = f'[http "{url}"]\\n\\tproxy = {other.origin}\\n[url "{other.origin}/"]\\n\\tinsteadOf = {server.origin}/\\n'
+        task = script({"bash": f"printf '{planted}' | tee -a ../../*-checkout/clean.git/config; echo b > b.txt"}, {"say": "Done."})
+        run = await carried_out(service, draft(url, task=task))
+        assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.AGENT, "changed")
+        assert tip(remote, "agent/x") is None
+        await service.push(run.id)  # once the user wants it, from a clone of its own
+        assert other.requests == []
+    assert files_at(remote, "agent/x")["b.txt"] == b"b\n"
+
+
 async def test_a_push_that_never_arrived_keeps_the_work_and_is_delivered_later(
     service: Service, server: GitServer, remote: Path, url: str
 ) -> None:

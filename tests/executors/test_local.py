@@ -188,3 +188,28 @@ async def test_cancelling_twice_cancels_once(boxes: Boxes, state: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [alive(record.mark) for record in records(state)] == [[]]
+
+
+CHANGES = {
+    "nothing": "",
+    "a file": "echo y >> {made}/config",
+    "a new file": "touch {made}/hooks",
+    "a lost file": "rm {made}/config",
+    "a link in place of a file": "cp {made}/config {made}/../aside; ln -sf ../aside {made}/config",
+    "a link in place of a directory": "mv {made}/in {made}/../in; ln -s ../in {made}/in",
+}
+
+
+@pytest.mark.first_is_fast
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_sealed_output_that_something_else_changed_is_not_used(boxes: Boxes, change: str) -> None:
+    write = "mkdir -p made/in; echo x | tee made/config made/in/file"
+    made = (await boxes.execute(shell_step(write, outputs=["made"], sealed=["made"]), Heard().append)).outputs["made"]
+    await boxes.execute(shell_step(CHANGES[change].format(made=made.handle) or "true"), Heard().append)
+    reading = boxes.execute(shell_step("cat made/config", inputs={"made": made}, last_use=["made"]), Heard().append)
+    if change == "nothing":
+        assert (await reading).report
+        return
+    with pytest.raises(StepError, match="changed") as caught:
+        await reading
+    assert (caught.value.cause, caught.value.reason) == (Cause.AGENT, "changed")

@@ -66,6 +66,7 @@ class Supervisor:
         self._wall = self._begin + request["wall_seconds"]
         self._termination = TerminationSequence(agent.process, self._interrupt, agent.mark, request.get("termination_seconds", SECONDS))
         self._stopped_by: StoppedBy = ""
+        self._alive = 0
         from ccterm.box.agent.keep import keep_files  # deferred until the agent is starting up: it should not wait for this
 
         self._keep_files = keep_files
@@ -147,6 +148,7 @@ class Supervisor:
             self._checkpoints.finish()
         left = tree.kill(self._agent.mark)
         if left:
+            self._alive = 0 if self._request["user"] else len(left)
             self._frames.note(f"{len(left)} processes of the agent cannot be killed: {left[:20]}")
         drain(self._frames, self._outlets, HELD_OPEN)
         for order in self._orders.close():
@@ -170,13 +172,16 @@ class Supervisor:
     def _report(self) -> SuperviseReport:
         code = self._agent.process.poll()
         ended = code is not None and code >= 0
-        return {
+        report: SuperviseReport = {
             "ok": True,
             "exit": code if ended else None,
             "signal": -code if code is not None and code < 0 else None,
             "stopped_by": self._stopped_by,
             "seconds": round(time.monotonic() - self._begin, 3),
         }
+        if self._alive:
+            report["alive"] = self._alive
+        return report
 
     def _heard(self, reader: MessageReader | None = None) -> Callable[[str, bool], None]:
         def on_line(text: str, part: bool) -> None:

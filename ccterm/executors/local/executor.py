@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from ccterm.errors import PreflightError
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.guest_bundle import guest_bundle
@@ -18,6 +19,7 @@ from ccterm.executors.local.checks import local_checks
 from ccterm.executors.local.copy import copy_tree, remove_tree
 from ccterm.executors.local.program import run_program, uninterrupted
 from ccterm.executors.local.records import BoxRecord, reap
+from ccterm.executors.local.seal import seal
 from ccterm.models import ImageChoice, RunId
 from ccterm.proof import Proof
 from ccterm.storage import STORAGE, Storage
@@ -104,14 +106,29 @@ class LocalBoxes:
         self.directory: Path | None = root
         numbers = [int(match[1]) for path in root.iterdir() if (match := re.match(r"(\d+)-", path.name))]
         self._count = max(numbers, default=0)
+        self._seals: dict[str, str] = {}
+        """Handle -> seal of the artifacts that nothing else may change."""
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step in a box of its own."""
         if step.services:
             raise PreflightError("services need a container engine", "use --mode dagger, or remove [services] from the settings")
+        await self._check_seals(step)
         async with self._box(step, control) as box:
             ended = await run_program(step, box, self._bundle, self._environ, on_frame)
-            return StepResult(ended.report, box.outputs(step), ended.seconds, ended.detail)
+            outputs = box.outputs(step)
+            for name in step.sealed & outputs.keys():
+                self._seals[outputs[name].handle] = await _sealed(outputs[name])
+            return StepResult(ended.report, outputs, ended.seconds, ended.detail)
+
+    async def _check_seals(self, step: Step) -> None:
+        """Raise StepError if something changed an input: no step may use it, and none with a credential come after it."""
+        for artifact in step.inputs.values():
+            if artifact.handle in self._seals and await _sealed(artifact) != self._seals[artifact.handle]:
+                message = (
+                    f"something else than ccterm changed {artifact.handle} while the agent worked, so step {step.name} does not use it"
+                )
+                raise StepError(Cause.AGENT, message, f"look at it; the agent's work is kept in {self._root}", reason="changed")
 
     @asynccontextmanager
     async def _box(self, step: Step, control: Control | None) -> AsyncIterator[Box]:
@@ -165,3 +182,10 @@ class LocalBoxes:
     def _next(self, name: str) -> Path:
         self._count += 1
         return self._root / f"{self._count:02}-{name}"
+
+
+async def _sealed(artifact: Artifact) -> str:
+    try:
+        return await asyncio.to_thread(seal, Path(artifact.handle))
+    except OSError as error:
+        raise box_error(f"{artifact.handle} cannot be read", error) from error
