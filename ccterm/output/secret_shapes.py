@@ -1,4 +1,4 @@
-"""Recognises secrets by their shape: tokens with a known prefix, private keys, passwords in URLs. Nobody has to register them.
+"""Recognises secrets by their shape: tokens with a known prefix, private keys, passwords in URLs and their queries. Nobody has to register them.
 
 Every shape begins with a literal, so that one search for all of them is fast, and has a bounded length, so that it is always known how
 much of a cut text may still become a match.
@@ -38,6 +38,13 @@ def _private_key() -> Shape:
     )
 
 
+def _in_query(mark: str) -> Shape:
+    """Return the shape of a value in a URL's query whose name says that it is secret. What a shell or a person would fill in is none."""
+    name = r"(?i:[A-Z0-9_.-]{0,40}(?:token|secret|password|passwd|signature|credential|api[_-]?key)|sig|key)"
+    value = r"""[^\s&#"'<>\\`,;)\]}]"""
+    return Shape(rf"{mark}{name}=((?![$*{{.]|%[A-Z_]+%){value}{{6,2000}})", rf"{mark}(?:[A-Za-z0-9_.-]{{0,60}}|{name}={value}{{0,2000}}+)")
+
+
 _IN_URL = r"""[^\s/?#"'<>\\]"""
 _LITERALS = ("sk-ant-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "-----BEGIN ", "://")
 _SHAPES = (
@@ -47,6 +54,8 @@ _SHAPES = (
     _token("glpat-", "[A-Za-z0-9_-]", 20, "[A-Za-z0-9_-]", 500),
     _token("AKIA", "[A-Z0-9]", 16, "[A-Z0-9]", 0),
     _private_key(),
+    _in_query(r"\?"),
+    _in_query("&"),
     Shape(rf"://((?:(?![:@]){_IN_URL}){{0,200}}:{_IN_URL}{{1,500}})@", rf"://{_IN_URL}{{0,701}}+"),
 )
 _SECRET = re.compile("|".join(shape.secret for shape in _SHAPES).encode())
@@ -64,7 +73,7 @@ def shaped(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def holds_key_or_token(data: bytes) -> bool:
-    """Whether bytes contain something shaped like a token or a private key. Passwords in URLs do not count: every example has one."""
+    """Whether bytes contain something shaped like a token or a private key. What is in URLs does not count: every example has one."""
     match = _SECRET.search(data)
     while match:
         if not match.lastindex:

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -101,6 +102,63 @@ def test_the_first_lines_of_a_private_key_are_masked_without_its_end() -> None:
 )
 def test_user_and_password_of_a_url_are_masked(url: str, shown: str) -> None:
     assert NOBODY.mask(f"see {url} now") == f"see {shown} now"
+
+
+NAMES = (
+    "access_token",
+    "private_token",
+    "token",
+    "X-Amz-Signature",
+    "X-Amz-Credential",
+    "sig",
+    "key",
+    "api_key",
+    "client_secret",
+    "PASSWORD",
+)
+HOSTS = ("host.example", "[2001:db8::1]:8443", "10.0.0.7:8080", "xn--bcher-kva.example")
+PASSWORDS = ("s3cretWord", "p%40ss%3Aword", "p@ss:w@rd", "tok-7Q2mWx9Zr4Lk", "%E2%82%AC-secret")
+SCHEMES = ("https", "http", "ssh", "git+ssh", "postgresql", "amqps")
+URLS = [
+    *((f"{scheme}://user:{word}@{HOSTS[0]}/o/r.git", word, f"@{HOSTS[0]}/o/r.git") for scheme in SCHEMES for word in PASSWORDS),
+    *((f"https://:{word}@{host}/p?next=1", word, f"@{host}/p?next=1") for host in HOSTS for word in PASSWORDS),
+    *(
+        (f"https://{host}/p?a=1&{name}=s3cretWord%2F9#end", "s3cretWord", f"https://{host}/p?a=1&{name}=")
+        for host in HOSTS
+        for name in NAMES
+    ),
+    *((f"https://h.example/?{name}=s3cretWord", "s3cretWord", f"https://h.example/?{name}=") for name in NAMES),
+    *((f"https://a.example/?next=https://u:{word}@b.example/x", word, "@b.example/x") for word in PASSWORDS),
+    *((f"clone https://u:{word}@c.example/x\nthen", word, "@c.example/x\nthen") for word in PASSWORDS),
+    *((f"https://u:{quote(word)}@d.example/x?token={quote(word)}", quote(word), "@d.example/x?token=") for word in PASSWORDS),
+    *((f"git@host.example:o/r.git and wss://u:{word}@e.example", word, "git@host.example:o/r.git and wss://") for word in PASSWORDS),
+]
+
+
+def test_what_is_secret_in_120_urls_is_masked_and_host_and_path_stay() -> None:
+    assert len(URLS) == 120
+    for url, secret, kept in URLS:
+        shown = NOBODY.mask(url)
+        assert secret not in shown, url
+        assert kept in shown, url
+        stream = NOBODY.stream()
+        assert "".join([*map(stream.feed, pieces(url, 3, 1)), stream.flush()]) == shown, url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "?token=$TOKEN",
+        "?token=<token>",
+        "?key=${{ secrets.KEY }}",
+        "a?b=1&page=1234567",
+        "why not? token=",
+        "?monkey=banana1",
+        "?token=...",
+    ],
+)
+def test_a_query_without_a_secret_is_left_alone(text: str) -> None:
+    assert NOBODY.mask(text) == text
 
 
 def test_lines_that_only_look_like_secrets_are_left_alone() -> None:
