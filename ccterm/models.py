@@ -166,9 +166,8 @@ class Changes(Value):
 
     files: int = 0
     added: int = 0
-    """Lines added; binary files count none."""
     removed: int = 0
-    """Lines removed; binary files count none."""
+    """Lines added and removed; binary files count none."""
     deleted: int = 0  # files
 
 
@@ -309,7 +308,8 @@ class Run(Value):
     asked: bool = False
     """The agent's last message ends in a question."""
     secret_seen: bool = False
-    """A registered secret value was masked in the agent's output."""
+    secrets_seen: tuple[str, ...] = ()
+    """The names of the registered secrets that were masked in the output; `secret_seen` tells whether any was."""
     reviewed: bool = False
     pr: None = None
     continues: RunId | None = None

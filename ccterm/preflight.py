@@ -15,6 +15,7 @@ from ccterm.credentials.git_checks import token_checks
 from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
+from ccterm.output.own_text import clean_text
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 
@@ -45,7 +46,8 @@ async def _bounded(check: Check, seconds: float) -> CheckResult:
         result = CheckResult(
             name=check.name, group=check.group, status="fail", text=f"no answer within {seconds:g} s", fix="try again; find out what hangs"
         )
-    return result.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
+    said = {"text": clean_text(result.text), "fix": clean_text(result.fix)}  # a program or a host may have repeated what it was given
+    return result.model_copy(update={**said, "seconds": round(time.monotonic() - begin, 3)})
 
 
 def core_checks(

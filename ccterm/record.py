@@ -1,7 +1,10 @@
 """A run's record: every event goes through here, into the transcript and, folded, into the run document in the store."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from ccterm import causes
 from ccterm.causes import Cause
@@ -24,8 +27,11 @@ from ccterm.events import (
 from ccterm.kept_refs import what_to_do
 from ccterm.models import PushedBranch, Run, Salvage, State, StepRecord, Sync, Tokens, now
 from ccterm.proof import can_be_delivered
+from ccterm.render import rotation
 from ccterm.store import Store
 from ccterm.transcript import Transcript
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def fold(run: Run, event: Event) -> Run:
@@ -98,7 +104,8 @@ def _finished(run: Run, event: Finished) -> Run:
             "reason": event.reason,
             "summary": event.summary,
             "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery, kept=can_be_delivered(run))
-            or (what_to_do(run.id) if run.side else ""),
+            or (what_to_do(run.id) if run.side else "")
+            or rotation(run),
             "held": None,
             "waiting_until": None,
             "finished": event.at,
@@ -107,11 +114,29 @@ def _finished(run: Run, event: Finished) -> Run:
     )
 
 
-class Recorder:
-    """The only writer of one run's record. store None: what is recorded has no document of its own, such as a late delivery."""
+def _cleaned(value: M, clean: Callable[[str], str]) -> M:
+    """Return a value with its texts cleaned, those of its parts too."""
+    parts = ((name, part, _cleaned_part(part, clean)) for name, part in value)
+    return value.model_copy(update={name: cleaned for name, part, cleaned in parts if cleaned is not part})
 
-    def __init__(self, run: Run, transcript: Transcript, store: Store | None) -> None:
+
+def _cleaned_part(part: object, clean: Callable[[str], str]) -> object:
+    if type(part) is str:  # a member of an enumeration is no text
+        return clean(part)
+    if isinstance(part, BaseModel):
+        return _cleaned(part, clean)
+    return tuple(_cleaned_part(each, clean) for each in part) if isinstance(part, tuple) else part
+
+
+class Recorder:
+    """The only writer of one run's record.
+
+    store None: what is recorded has no document of its own, such as a late delivery. clean: cleans the texts that ccterm itself records.
+    """
+
+    def __init__(self, run: Run, transcript: Transcript, store: Store | None, clean: Callable[[str], str] = str) -> None:
         self.run = run
+        self._clean = clean
         self.loop = asyncio.get_running_loop()
         """The event loop that this record belongs to."""
         self._transcript = transcript
@@ -123,7 +148,11 @@ class Recorder:
         return self._transcript.fault
 
     def emit(self, events: Sequence[Event]) -> None:
-        """Append events to the transcript and fold them into the run document; never waits."""
+        """Append events of ccterm's own, which are cleaned here, and fold them into the run document; never waits."""
+        self.emit_clean([_cleaned(event, self._clean) for event in events])
+
+    def emit_clean(self, events: Sequence[Event]) -> None:
+        """Append events that the output pipeline has cleaned, and fold them into the run document; never waits."""
         for event in self._transcript.append(events):
             self.run = fold(self.run, event)
 
@@ -161,6 +190,7 @@ class Recorder:
         self.emit([Finished(state=state, cause=cause, reason=reason, summary=summary)])
         await self._transcript.close()
         if self.run.finished is None:  # the transcript could not take the event: the store records it all the same
-            self.run = _finished(self.run, Finished(state=state, cause=cause, reason=reason, summary=summary, at=now()))
+            ended = Finished(state=state, cause=cause, reason=reason, summary=summary, at=now())
+            self.run = _finished(self.run, _cleaned(ended, self._clean))
         await self._keep()
         return self.run

@@ -133,7 +133,7 @@ def _end_lines(event: Event) -> list[str]:
 
 def outcome(run: Run) -> str:
     """Return the state or outcome of a run in a few words."""
-    return ", ".join(filter(None, (_outcome(run), kept_sentence(run.side))))
+    return ", ".join(filter(None, (_outcome(run), kept_sentence(run.side), "secret printed" if run.secret_seen else "")))
 
 
 def _outcome(run: Run) -> str:
@@ -150,6 +150,14 @@ def _outcome(run: Run) -> str:
     if run.state is State.QUEUED and run.held:
         return f"held: {run.held}"
     return f"{run.state}{', work kept' if work_kept(run) else ''}"
+
+
+def rotation(run: Run) -> str:
+    """Return the advice about secrets that a run's programs printed, or ""."""
+    if not run.secret_seen:
+        return ""
+    names = ", ".join(run.secrets_seen) or "a registered secret"
+    return f"rotate {names}: printed by this run, and masked wherever ccterm shows or keeps output"
 
 
 def kept_in(run: Run) -> str:
@@ -186,7 +194,7 @@ def run_facts(run: Run) -> list[str]:
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
         ("time", seconds(run.seconds)),
-        ("secrets", "a registered secret was masked in the output: rotate it" if run.secret_seen else ""),
+        ("secrets", rotation(run)),
         ("attempts", " ".join(run.attempts) if len(run.attempts) > 1 else ""),
     ]
     steps = [f"  {'✓' if step.ok else '✗'} {step.name:<9}{seconds(step.seconds):>7}  {step.detail}".rstrip() for step in run.steps]

@@ -13,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from ccterm.output.own_text import forget
 from tests.support import git as support
 from tests.support.core import ccterm_here
 
@@ -53,7 +54,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test its own empty HOME, which is returned, and an environment without logins."""
+    """Give the test its own empty HOME, which is returned, an environment without logins, and a process that has read no secret."""
     for name in [name for name in os.environ if _LEAKS.match(name)]:
         monkeypatch.delenv(name)
     home = tmp_path_factory.getbasetemp() / "home" / str(next(_numbers))  # mktemp would list all existing homes
@@ -66,6 +67,7 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("GIT_TERMINAL_PROMPT", "0")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    forget()
     return home
 
 

@@ -107,10 +107,17 @@ def print_progress(*, everything: bool = False, wanted: bool = True) -> None:
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as one line of JSON."""
-        facts = {"at": self.formatTime(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        """Return a record as one line of JSON, without any secret that was read."""
+        from ccterm.output.own_text import clean_text  # deferred: most commands have nothing to log
+
+        facts = {
+            "at": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": clean_text(record.getMessage()),
+        }
         if record.exc_info:
-            facts["traceback"] = self.formatException(record.exc_info)
+            facts["traceback"] = clean_text(self.formatException(record.exc_info))
         return json.dumps(facts, ensure_ascii=False)
 
 

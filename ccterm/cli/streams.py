@@ -15,6 +15,7 @@ from ccterm.errors import CctermError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_COMMAND = re.compile(r"^[^\S\n]*::|##\[", re.MULTILINE)
 _WRONG_WAY = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 """How the null device is opened in place of a closed stream: using stdin or stdout still fails, what goes to stderr is dropped."""
 
@@ -50,6 +51,7 @@ class _Stderr(io.FileIO):
 class _GuardedText(io.TextIOWrapper):
     """A standard stream of ours: the last filter before a terminal, whoever wrote a text and whatever is in it.
 
+    Takes out what drives a terminal, the secrets that this process has read, and in GitHub Actions what the runner would obey.
     Texts that are sent elsewhere are sanitised as well: sooner or later somebody looks at them. Bytes, such as a patch, are not.
     """
 
@@ -82,7 +84,8 @@ def give_up_stdout() -> None:
 
 
 def escaped(line: str) -> str:
-    """Return JSON that says the same without any character that `sanitise` would take out of it."""
+    """Return JSON that says the same without anything that would be taken out of it, or altered, on its way to stdout."""
+    line = line.replace("##[", r"##\u005b")
     if _is_plain(line):
         return line
     from ccterm.git.names import IGNORABLE  # deferred: most output is plain
@@ -112,11 +115,18 @@ def _is_plain(text: str) -> bool:
 
 
 def _harmless(text: str) -> str:
-    if _is_plain(text):
-        return text
-    from ccterm.output.sanitise import sanitise  # deferred, likewise
+    if (own_text := sys.modules.get("ccterm.output.own_text")) is not None:  # else this process has read no secret
+        text = own_text.clean_text(text)
+    elif not _is_plain(text):
+        from ccterm.output.sanitise import sanitise  # deferred, likewise
 
-    return sanitise(text)
+        text = sanitise(text)
+    return _without_commands(text) if os.environ.get("GITHUB_ACTIONS") == "true" else text
+
+
+def _without_commands(text: str) -> str:
+    """Return a text that GitHub's runner takes for no command: it obeys what a line begins with, and `##[NAME]` wherever it stands."""
+    return _COMMAND.sub(lambda found: " ".join(found[0]) if found[0] == "##[" else found[0][:-1] + " :", text)
 
 
 def _is_open(number: int) -> bool:

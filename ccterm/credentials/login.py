@@ -1,24 +1,31 @@
 """A Claude login as a value, and the one strict parser of the documents in which the Claude CLI keeps its logins."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
 
+from ccterm.git.bounded_json import read_json
 from ccterm.models import Value
+from ccterm.output.forms import PART
+from ccterm.output.own_text import remember
 
 TOKEN_NAME = "CLAUDE_CODE_OAUTH_TOKEN"
 API_KEY_NAME = "ANTHROPIC_API_KEY"
 INFERENCE = "user:inference"
 """The scope without which the CLI counts as not logged in."""
 LARGEST = 64 * 1024
+NAME_OF_FILE = "the Claude login file"
+"""What a secret out of one is called where it is masked."""
 _MILLISECONDS_FROM = 10**11
 _LATEST = 10**14
 _TOKEN = r"[!#-\[\]-~]{1,8192}"
 """Printable ASCII without quotes, backslashes and spaces: what can be written into JSON, a header and a variable as it is."""
+_PLAIN = frozenset({"scopes", "scope", "subscriptionType", "rateLimitTier", "serverName", "serverUrl", "clientId"})
+"""Names of fields that hold no secret. Every other text in a login file may be one: the CLI also keeps the logins of MCP servers there."""
 _SCOPE = re.compile(r"[A-Za-z0-9:._/-]{1,100}")
 LoginKind = Literal["env", "setup-token", "access-token", "api-key", "own", "provider"]
 
@@ -49,7 +56,7 @@ class Login(Value):
     def named_secrets(self) -> tuple[tuple[str, SecretStr], ...]:
         """Every value that must never appear in any output, under a name that may be shown."""
         own = (("the Claude login", self.value),) if self.value else ()
-        return (*own, *self.secret_variables.items(), *(("the Claude login file", secret) for secret in self.secrets))
+        return (*own, *self.secret_variables.items(), *((NAME_OF_FILE, secret) for secret in self.secrets))
 
     def remaining(self, now: datetime) -> timedelta | None:
         """Return for how long it is still valid; None = not known."""
@@ -65,7 +72,8 @@ class StoredLogin(Value):
     """What one place holds of a login.
 
     problem: why it cannot be used, as a clause after "the Claude login in WHERE"; "" = it can, unless it has expired. renewable: whether
-    there is a refresh token, by which the CLI renews it. expires_ms: milliseconds since 1970; None = not said.
+    there is a refresh token, by which the CLI renews it. expires_ms: milliseconds since 1970; None = not said. secrets: every value that may
+    be secret, also where the login itself is malformed.
     """
 
     where: str
@@ -75,6 +83,7 @@ class StoredLogin(Value):
     expires_ms: int | None = None
     scopes: tuple[str, ...] = ()
     subscription: str | None = None
+    secrets: tuple[SecretStr, ...] = ()
 
     @property
     def renewable(self) -> bool:
@@ -85,11 +94,6 @@ class StoredLogin(Value):
     def expires_at(self) -> datetime | None:
         """When it ends."""
         return None if self.expires_ms is None else datetime.fromtimestamp(self.expires_ms / 1000, UTC)
-
-    @property
-    def secrets(self) -> tuple[SecretStr, ...]:
-        """Its secret values."""
-        return tuple(secret for secret in (self.token, self.refresh_token) if secret and secret.get_secret_value())
 
     def trouble(self, now: datetime) -> str:
         """Return why it cannot be used now, or ""."""
@@ -118,10 +122,12 @@ def parse_login(data: bytes, where: str) -> StoredLogin:
     """Read the document that the CLI keeps of a login; whatever is wrong with it becomes its `problem`, which never shows a value."""
     if len(data) > LARGEST:
         return StoredLogin(where=where, problem="is larger than 64 KiB")
+    secrets = _secrets(data)
+    remember((NAME_OF_FILE, secret.get_secret_value()) for secret in secrets)
     try:
         oauth = _Document.model_validate_json(data).oauth
     except ValidationError:
-        return StoredLogin(where=where, problem="is malformed")
+        return StoredLogin(where=where, problem="is malformed", secrets=secrets)
     expires = oauth.expires
     if expires is not None and expires < _MILLISECONDS_FROM:
         expires *= 1000  # the CLI has written seconds, too
@@ -133,7 +139,28 @@ def parse_login(data: bytes, where: str) -> StoredLogin:
         expires_ms=expires,
         scopes=oauth.scopes or (),
         subscription=oauth.subscription,
+        secrets=secrets,
     )
+
+
+def _secrets(data: bytes) -> tuple[SecretStr, ...]:
+    try:
+        return tuple(map(SecretStr, dict.fromkeys(_texts(read_json(data)))))
+    except ValueError:
+        return ()
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    match value:
+        case str() if len(value) >= PART and not value.startswith("https://"):
+            yield value
+        case list():
+            for part in value:
+                yield from _texts(part)
+        case dict():
+            for name, part in value.items():
+                if name not in _PLAIN:
+                    yield from _texts(part)
 
 
 def _problem(oauth: _OAuth) -> str:

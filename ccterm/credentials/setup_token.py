@@ -13,6 +13,7 @@ from ccterm.credentials.login import home
 from ccterm.credentials.secret_file import read_secret, write_secret
 from ccterm.errors import NoKeyring, PreflightError, UsageError
 from ccterm.models import Value, now
+from ccterm.output.own_text import remember
 
 ITEM = KeyringItem(name="claude-setup-token")
 FILE = Path(".claude-container") / "setup-token.json"
@@ -60,6 +61,7 @@ def find_token(text: str) -> SecretStr:
     longest = max(found, key=len)
     if len(longest) < _SHORTEST:
         raise UsageError("the token is cut off", "paste all of it, with its line breaks if it has any")
+    remember([("the setup-token", longest)])
     return SecretStr(longest)
 
 

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from ccterm.credentials.keyring_client import SERVICE, Keyring, KeyringItem, SystemKeyring
 from ccterm.credentials.login import LARGEST
 from ccterm.errors import PreflightError, SettingsError
+from ccterm.output.own_text import remember
 from ccterm.processes import run_command
 from ccterm.settings import Settings
 from ccterm.settings.units import plain_value
@@ -23,12 +24,15 @@ def resolve_source(source: str, env: Mapping[str, str], *, seconds: float = COMM
     """
     kind, _, rest = source.partition(":")
     if kind == "env":
-        return _from_environment(rest, env)
-    if kind == "cmd":
-        return _from_command(rest.strip(), env, seconds)
-    if kind == "keyring":
-        return _from_keyring(keyring_item(rest), env, keyring or SystemKeyring())
-    raise SettingsError("the source of a secret is of an unknown kind", KINDS)
+        found = _from_environment(rest, env)
+    elif kind == "cmd":
+        found = _from_command(rest.strip(), env, seconds)
+    elif kind == "keyring":
+        found = _from_keyring(keyring_item(rest), env, keyring or SystemKeyring())
+    else:
+        raise SettingsError("the source of a secret is of an unknown kind", KINDS)
+    remember([(source_name(source), found.get_secret_value())])
+    return found
 
 
 def user_secrets(
@@ -80,6 +84,7 @@ def keyring_item(name: str) -> KeyringItem:
 def one_line(secret: SecretStr, what: str) -> SecretStr:
     """Return a token without surrounding white space. Raises SettingsError if it is empty or cannot be a token."""
     token = secret.get_secret_value().strip()
+    remember([("token", token)])
     if not token or len(token) > 8192 or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingsError(f"{what} is not a token", "it must be one line of printable characters without spaces")
     return SecretStr(token)

@@ -33,11 +33,6 @@ class Cleaner:
         self.names: frozenset[str] = frozenset()
         """The registered secrets that were masked so far."""
 
-    @property
-    def seen(self) -> bool:
-        """Whether a registered secret was masked so far."""
-        return bool(self.names)
-
     def text(self, text: str) -> str:
         """Return a text sanitised and masked; the same object if it was clean."""
         return guarded(lambda: self._cleaned(text))

@@ -48,9 +48,9 @@ class OutputPipeline:
         self._batcher, self._throttle = LineBatcher(self._clean_lines, emit, later), TypingThrottle(self._emit_now, later)
 
     @property
-    def secret_seen(self) -> bool:
-        """Whether a registered secret was masked so far."""
-        return self._cleaner.seen
+    def secrets_seen(self) -> frozenset[str]:
+        """The names of the registered secrets that were masked so far."""
+        return self._cleaner.names
 
     def frame(self, frame: Frame) -> None:
         """Take the next frame."""

@@ -140,7 +140,9 @@ class RunOutput:
     def pipeline(self, parser: StreamParser | None = None) -> OutputPipeline:
         """Return a pipeline into the record for one step. parser: reads its stdout as an agent's stream."""
         archive = self._recorder.archive if parser else None
-        return OutputPipeline(self.cleaner(), self._recorder.emit, later=self._recorder.loop.call_later, parser=parser, archive=archive)
+        return OutputPipeline(
+            self.cleaner(), self._recorder.emit_clean, later=self._recorder.loop.call_later, parser=parser, archive=archive
+        )
 
     def cleaner(self) -> Cleaner:
         """Return a cleaner for texts that do not come as frames."""

@@ -1,10 +1,11 @@
 """Everything secret that one run uses, read once and registered with the masker of all its output."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -15,8 +16,10 @@ from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import Login
 from ccterm.credentials.sources import resolve_source, user_secrets
 from ccterm.errors import CctermError, PreflightError, StepError, UsageError
+from ccterm.git.address import split_address
 from ccterm.models import Mode, Run, Task
 from ccterm.output.mask import Masker
+from ccterm.output.own_text import remember
 from ccterm.remotes import parse_remote
 from ccterm.settings import Settings
 from ccterm.settings.units import looks_secret
@@ -24,16 +27,25 @@ from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.listing import included_variables
 
 STEPS_WITH_SECRETS = ("setup", "agent", "verify")
+_ADDRESSES = (*(f"{name}_PROXY" for name in ("HTTP", "HTTPS", "ALL", "FTP")), "ANTHROPIC_BASE_URL")
+"""Variables with addresses that boxes get, in upper or lower case; some hold a password."""
+_SHORTEST_USER = 12
+"""Shortest user name without a password that is taken for a token, in characters."""
 
 
 @dataclass(frozen=True)
 class RunCredentials:
-    """A run's credentials. user: step -> environment name -> value. included: secrets in the ignored files that a snapshot includes."""
+    """A run's credentials.
+
+    user: step -> environment name -> value. included: name and value of what is secret in the ignored files that a snapshot includes, addresses:
+    in proxy variables; there may be several of one name.
+    """
 
     git: GitAccess
     login: Login | None
     user: Mapping[str, Mapping[str, SecretStr]]
-    included: Mapping[str, str]
+    included: Sequence[tuple[str, str]] = ()
+    addresses: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def resolve(
@@ -43,24 +55,28 @@ class RunCredentials:
 
         for_agent: whether an agent will need the login; where kept work is only delivered, its absence is no obstacle.
         """
-        return cls(
+        found = cls(
             git=git_access(parse_remote(task.remote or task.repo), settings, environ),
             login=_login(task, environ, logins, required=for_agent),
             user=user_secrets(settings, STEPS_WITH_SECRETS, environ, logins.keyring),
-            included=dict(_included(task, environ)),
+            included=tuple(_included(task, environ)),
+            addresses=tuple(_in_addresses(settings, environ)),
         )
+        remember(found._named())
+        return found
 
     def masker(self) -> Masker:
         """Return a masker for all of them."""
-        return Masker(list(dict.fromkeys((*self.included.items(), *self._named()))))
+        return Masker(list(dict.fromkeys(self._named())))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all of them."""
-        return tuple(dict.fromkeys((*self.included, *(name for name, _ in self._named()))))
+        return tuple(dict.fromkeys(name for name, _ in self._named()))
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """Yield every value under a name that may be shown."""
+        yield from (*self.included, *self.addresses)
         for name, value in self.git.secrets.items():
             yield name, value.get_secret_value()
         for name, value in self.login.named_secrets if self.login else ():
@@ -85,6 +101,7 @@ class KnownSecrets:
             "the git token": lambda: _plain(git_access(parse_remote(task.remote or task.repo), settings, environ).secrets),
             "the Claude login": lambda: _plain(_login_secrets(task, environ, logins)),
             "included files": lambda: _included(task, environ),
+            "proxies": lambda: _in_addresses(settings, environ),
             **{name: partial(_user_secret, name, secret.source, environ, logins) for name, secret in settings.secrets.items()},
         }
         for what, read in sources.items():
@@ -94,6 +111,7 @@ class KnownSecrets:
                 missing.append(f"{what} ({error.message})")
         gone = set(run.manifest.masked) - {name for name, _ in named}
         missing += [name for name in sorted(gone) if not any(text.startswith(name) for text in missing)]
+        remember(named)
         return cls(tuple(dict.fromkeys(named)), tuple(missing))
 
     def masker(self) -> Masker:
@@ -135,3 +153,16 @@ def _included(task: Task, environ: Mapping[str, str]) -> Iterator[tuple[str, str
     except UsageError:
         return  # taking the snapshot will fail and say so
     yield from ((name, value) for name, value in included_variables(repository, task.include, os.devnull) if looks_secret(name))
+
+
+def _in_addresses(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the passwords, and user names that may be tokens, in the addresses that boxes get. One without a scheme has them, too."""
+    named = [(name, environ.get(spelled, "")) for name in _ADDRESSES for spelled in (name, name.lower())]
+    for name, address in (*named, ("base_url", settings.base_url or "")):
+        userinfo, at, _ = split_address(address if "://" in address else f"http://{address}").authority.rpartition("@")
+        user, _, password = userinfo.partition(":")
+        secret = password or (user if len(user) >= _SHORTEST_USER else "")
+        if at and secret:
+            yield f"the password in {name}", unquote(secret)
+            if secret != unquote(secret):
+                yield f"the password in {name}", secret

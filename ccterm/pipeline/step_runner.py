@@ -97,8 +97,9 @@ class StepRunner:
             raise
         finally:
             output.close()
-            if output.secret_seen:
-                self._recorder.change(secret_seen=True)
+            if output.secrets_seen:
+                seen = output.secrets_seen.union(self._recorder.run.secrets_seen)
+                self._recorder.change(secret_seen=True, secrets_seen=tuple(sorted(seen)))
         return result, output
 
     async def _carry_out(self, step: Step, sink: FrameSink, control: Control | None, on_host: OnHost | None) -> StepResult:

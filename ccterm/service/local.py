@@ -14,6 +14,7 @@ from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import CctermError, UsageError
 from ccterm.events import Event, Held, Notice
 from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.output.own_text import clean_text
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
@@ -109,7 +110,7 @@ class LocalService(Service):
 
     async def _enqueue(self, run: Run, at_once: int | None = None) -> None:
         control = RunControl()
-        recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store)
+        recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store, clean_text)
         await asyncio.to_thread(self._store.save, run)  # before the transcript: one without a document would be lost
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
@@ -259,7 +260,7 @@ class LocalService(Service):
             raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
         async with self._scheduler.alone(entry):
             recorder = Recorder(
-                known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None
+                known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
             )
             try:
                 changed = await work(known, recorder)

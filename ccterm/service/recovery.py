@@ -7,6 +7,7 @@ from pathlib import Path
 from ccterm.errors import UnknownRun
 from ccterm.events import Event, Notice, Queued, cut
 from ccterm.models import ExecutionMode, Run, RunId, Sync
+from ccterm.output.own_text import clean_text
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.record import Recorder, caught_up, replay
@@ -41,7 +42,7 @@ class Recovery:
             await transcript.close()
             await asyncio.to_thread(self._store.save, replay(run, known))
             return
-        recorder = Recorder(caught_up(run, known), transcript, self._store)
+        recorder = Recorder(caught_up(run, known), transcript, self._store, clean_text)
         recorder.emit([] if known else [queued(run)])
         recorder.emit([Notice(level="warn", text=note)] if note else [])
         # a run is saved with its checkout before its agent may begin

@@ -42,7 +42,9 @@ class WireError(Value):
     @classmethod
     def of(cls, error: CctermError) -> "WireError":
         """Return an error's wire form."""
-        common = cls(type=type(error).__name__, message=error.message, fix=error.fix)
+        from ccterm.output.own_text import clean_text  # deferred: who reads replies does without
+
+        common = cls(type=type(error).__name__, message=clean_text(error.message), fix=clean_text(error.fix))
         match error:
             case StepError():
                 return common.model_copy(update={"cause": error.cause, "reason": error.reason})

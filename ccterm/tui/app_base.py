@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
-from textual.app import App
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -24,7 +23,7 @@ from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
-from ccterm.tui.textual_private import HarmlessText, write_to_terminal
+from ccterm.tui.textual_private import HarmlessText, QuietCrash, write_to_terminal
 from ccterm.tui.watcher import Watcher
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
@@ -62,7 +61,7 @@ class ImageBuilt(Message):
     """The build of the image has ended, successfully or not."""
 
 
-class AppBase(App[None]):
+class AppBase(QuietCrash):
     """The app as its screens know it."""
 
     def __init__(
@@ -185,7 +184,9 @@ class AppBase(App[None]):
             self._post(Ticked())
 
     def _toast(self, title: str, text: str, severity: Severity) -> None:
-        self.notify(text, title=title, severity=severity, markup=False)
+        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
+
+        self.notify(clean_text(text), title=clean_text(title), severity=severity, markup=False)
 
 
 class CctermScreen(Screen[None]):

@@ -4,12 +4,15 @@ Textual's compositor walks every row of every widget for each frame, which costs
 pane, its rows go to the terminal directly; otherwise Textual paints them.
 """
 
+import logging
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
 
 from rich.segment import Segment
+from rich.text import Text
 from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
@@ -17,6 +20,7 @@ from textual.geometry import Offset, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+_log = logging.getLogger(__name__)
 _DRIVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SHAPE_CHANGED = (AttributeError, TypeError, ValueError)
 """What is raised when a private part is missing, or has become another one."""
@@ -30,6 +34,18 @@ class HarmlessText(LineFilter):
         if all(segment.text.isprintable() for segment in segments):
             return segments
         return [segment if segment.text.isprintable() else _without_controls(segment) for segment in segments]
+
+
+class QuietCrash(App[None]):
+    """An app that ends with one sentence when it crashes: Textual would print a traceback with all local variables."""
+
+    def _fatal_error(self) -> None:
+        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
+
+        error = sys.exception()
+        _log.error("the terminal crashed", exc_info=error)
+        what = f"{type(error).__name__}: {error}"
+        self.panic(Text(clean_text(f"ccterm: {what}; this is a bug in ccterm, please report it with its log")))
 
 
 def _without_controls(segment: Segment) -> Segment:

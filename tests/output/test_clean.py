@@ -115,7 +115,6 @@ def test_a_cleaner_knows_which_secrets_it_masked() -> None:
     cleaner.value({"a": [TOKEN]})
     stream = cleaner.stream()
     stream.feed(SECRETS["special"] + " ")
-    assert cleaner.seen
     assert cleaner.names >= {"github", "special"}
 
 

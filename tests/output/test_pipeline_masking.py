@@ -22,7 +22,7 @@ def test_a_secret_cut_over_deltas_is_never_seen(cuts: list[int], at: int) -> Non
     watched.objects([said(text)])
     watched.frame("end")
     assert not any(SECRET[:6] in line or SECRET[-6:] in line for line in watched.stored.split("\n"))
-    assert watched.pipeline.secret_seen
+    assert watched.pipeline.secrets_seen
     assert texts(watched.events, Said)[0].endswith("and on with it")
 
 
@@ -62,7 +62,7 @@ def test_a_secret_cut_over_the_parts_of_a_line_is_masked(stream: int) -> None:
     watched.frame("line", s=stream, d=SECRET[7:] + " b")
     watched.frame("end")
     assert SECRET not in watched.stored
-    assert watched.pipeline.secret_seen
+    assert watched.pipeline.secrets_seen
 
 
 @pytest.mark.parametrize("offset", range(-len(SECRET) - 2, 3))

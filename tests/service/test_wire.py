@@ -21,6 +21,7 @@ from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
 from ccterm.events import to_json
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
+from ccterm.output.own_text import clean_text
 from ccterm.service.commands import AnyCommand, ServiceCommand, from_line
 from ccterm.service.local import LocalService
 from ccterm.service.lock import DaemonLock
@@ -35,6 +36,8 @@ R = TypeVar("R")
 
 COMMANDS: tuple[type[ServiceCommand[object]], ...] = get_args(AnyCommand)
 TEXTS = st.text(max_size=20)
+WORDS = TEXTS.map(clean_text)
+"""What an error says, as it crosses: the daemon has cleaned it."""
 NAMES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=26).map(RunId)
 COUNTS = st.none() | st.integers(0, 10**6)
 DURATIONS = st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=7))
@@ -78,10 +81,10 @@ def test_a_command_is_the_same_at_the_other_end(command: ServiceCommand[object])
 
 def errors_of(kind: type[CctermError]) -> st.SearchStrategy[CctermError]:
     if issubclass(kind, StepError):
-        return st.builds(kind, st.sampled_from(Cause), TEXTS, TEXTS, reason=TEXTS)
+        return st.builds(kind, st.sampled_from(Cause), WORDS, WORDS, reason=TEXTS)
     if issubclass(kind, TaskFileError):
-        return st.builds(kind, TEXTS, TEXTS, line=st.integers(1, 10**6), column=st.integers(1, 10**6))
-    return st.builds(kind, TEXTS, TEXTS)
+        return st.builds(kind, WORDS, WORDS, line=st.integers(1, 10**6), column=st.integers(1, 10**6))
+    return st.builds(kind, WORDS, WORDS)
 
 
 @given(st.sampled_from(list(error_classes())).flatmap(errors_of))

@@ -15,12 +15,13 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
+from ccterm.output.own_text import remember
 from ccterm.settings import Settings
 from ccterm.tui import textual_private
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.pane.view import ViewportView
-from ccterm.tui.textual_private import frames_waiting, lay_out_once, rows_in_place, send, watch_passes, write_to_terminal
+from ccterm.tui.textual_private import QuietCrash, frames_waiting, lay_out_once, rows_in_place, send, watch_passes, write_to_terminal
 from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import wait_for_text
@@ -215,3 +216,21 @@ async def test_textual_paints_the_rows_where_there_is_no_terminal() -> None:
     async with app.run_test():
         widget = app.query_one(Static)
         assert rows_in_place(widget, widget.render_lines(widget.size.region)) == ""
+
+
+class Crashing(QuietCrash):
+    def on_mount(self) -> None:
+        password = "swordf1sh-and-more"
+        remember([("PASSWORD", password)])
+        raise RuntimeError(f"no such {password}")
+
+
+async def test_a_crash_is_one_sentence_without_local_variables(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Crashing()
+    await app.run_async(headless=True)
+    told = " ".join(capsys.readouterr().err.split())
+    assert told == "ccterm: RuntimeError: no such [masked:PASSWORD]; this is a bug in ccterm, please report it with its log"
+    assert app.return_code == 1
+    assert [record.message for record in caplog.records] == ["the terminal crashed"]

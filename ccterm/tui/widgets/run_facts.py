@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ccterm.models import Run, StepRecord
-from ccterm.render import change_numbers, kept_in, seconds
+from ccterm.render import change_numbers, kept_in, rotation, seconds
 from ccterm.tui.run_text import elapsed, status, styled_sign, usage
 from ccterm.tui.run_view import RunView
 
@@ -68,7 +68,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("base", (run.base_sha or "")[:12]),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", where),
-        ("secrets", "a registered secret was masked: rotate it" if run.secret_seen else ""),
+        ("secrets", rotation(run)),
         ("attempt", str(len(run.attempts)) if len(run.attempts) > 1 else ""),
         ("run", run.id),
     ]

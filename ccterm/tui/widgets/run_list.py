@@ -66,7 +66,7 @@ def run_line(view: RunView, number: int, at: datetime, width: int) -> Content:
     run = view.run
     name = Content.assemble(f"{number:>2} ", styled_sign(run), " ", _cell(run.task.target, NAME_WIDTH if width >= WIDE else 20))
     numbers = Content.assemble((f"{elapsed(view, at):>7} {cost(run):>7}", "dim"))
-    state = _cell(status(view), STATUS_WIDTH).stylize("dim")
+    state = _cell(f"secret printed, {status(view)}" if run.secret_seen else status(view), STATUS_WIDTH).stylize("dim")
     if width < WIDE:
         return split_line(Content.assemble(name, "  ", state), numbers, width)
     return Content.assemble(name, "  ", state, numbers, "  ", (detail(view), "dim")).truncate(width, ellipsis=True)
