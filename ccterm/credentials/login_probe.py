@@ -49,6 +49,12 @@ def _judged(login: Login, status: int) -> Proof:
         return Proof(valid=False, sentence=sentence, fix=fix)
     if status == 429:
         return Proof(valid=True, sentence="the Claude API knows the login; its limit is reached for now")
+    if 300 <= status < 400:  # not followed: the login goes to this address and nowhere else
+        return Proof(
+            valid=None,
+            sentence=f"the Claude API answered {status}, a redirect, which proves nothing",
+            fix="name where it leads as base_url",
+        )
     if status >= 500:
         return Proof(valid=None, sentence=f"the Claude API answered {status}, which proves nothing", fix="try again in a minute")
     return Proof(valid=True, sentence="the Claude API accepted the login")

@@ -45,6 +45,18 @@ def test_no_link_is_followed(home: Path, place: str) -> None:
     assert kept(home, ".claude/projects/*/s.jsonl") == {}
 
 
+@pytest.mark.parametrize("target", ["kept", "kept/s.jsonl"])
+def test_no_link_in_its_place_is_written_through(home: Path, target: str) -> None:
+    (home / ".claude/projects/one/s.jsonl").write_text("session")
+    outside = home.parent / "outside"
+    outside.mkdir()
+    link = home.parent / target
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside if target == "kept" else outside / "new")
+    keep_files(str(home), [{"glob": ".claude/projects/*/s.jsonl", "to": str(home.parent / "kept")}])
+    assert list(outside.iterdir()) == []
+
+
 def test_no_special_file_is_opened(home: Path) -> None:
     os.mkfifo(home / ".claude/projects/one/s.jsonl")
     assert kept(home, ".claude/projects/*/s.jsonl") == {}

@@ -24,6 +24,7 @@ class GithubApi(Loopback):
         self.scopes: dict[str, str | None] = {}
         self.rules: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.redirect = ""
 
 
 class _ApiHandler(Handler):
@@ -31,6 +32,9 @@ class _ApiHandler(Handler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        if self.server.redirect:
+            self.answer(302, headers={"Location": f"{self.server.redirect}{self.path}"})
+            return
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token not in self.server.scopes:
             self.answer(401, b"{}")
@@ -150,6 +154,14 @@ async def test_no_proxy_sees_a_token_on_its_way_to_this_machine(
             monkeypatch.setenv(name, proxy.origin)
         result = await answer({**env, "T": token}, f"127.0.0.1:{api.port}", {"kind": "github", "token": "env:T"})
     assert (result.status, api.asked, proxy.asked) == ("pass", ["/api/v3/"], [])
+
+
+async def test_a_token_does_not_follow_a_redirect(env: dict[str, str], api: GithubApi) -> None:
+    with GithubApi() as other:
+        api.redirect = other.origin
+        result = await answer({**env, "T": secrets.token_hex(18)}, f"127.0.0.1:{api.port}", {"kind": "github", "token": "env:T"})
+    assert (api.asked, other.asked) == (["/api/v3/"], [])
+    assert result.text.startswith("a token for 127.0.0.1")
 
 
 async def test_certificates_that_cannot_be_read_are_a_failure(env: dict[str, str], tmp_path: Path) -> None:

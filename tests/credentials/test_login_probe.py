@@ -5,6 +5,7 @@ from pydantic import SecretStr
 
 from ccterm.credentials.login import Login, LoginKind
 from ccterm.credentials.login_probe import Proof, prove
+from tests.servers.loopback import Handler, Loopback
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Cut, Part, Refuse
 
@@ -38,6 +39,30 @@ async def test_no_proxy_sees_a_login_on_its_way_to_this_machine(monkeypatch: pyt
         monkeypatch.setenv("http_proxy", proxy.origin)
         found = await prove(login("setup-token"), server.origin)
     assert (found.valid, len(server.calls), proxy.calls) == (True, 1, [])
+
+
+class Redirecting(Handler):
+    """Sends everybody to the address in `Redirects.target`."""
+
+    server: "Redirects"
+
+    def do_POST(self) -> None:
+        b"".join(self.body())
+        self.answer(307, headers={"Location": f"{self.server.target}{self.path}"})
+
+
+class Redirects(Loopback):
+    """An API that sends its callers elsewhere."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(Redirecting)
+        self.target = target
+
+
+async def test_a_login_does_not_follow_a_redirect() -> None:
+    with MessagesServer() as other, Redirects(other.origin) as server:
+        found = await prove(login("setup-token"), server.origin)
+    assert (found.valid, "307, a redirect" in found.sentence, other.calls) == (None, True, [])
 
 
 async def test_an_api_key_is_sent_as_one() -> None:

@@ -1,6 +1,7 @@
 """Every command and every error survives the trip over the socket, and every verb is carried out by the method of its name."""
 
 import asyncio
+import random
 import string
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
@@ -239,6 +240,42 @@ async def test_a_command_of_more_values_than_are_parsed_is_refused_in_a_sentence
 
     with pytest.raises(UsageError, match="the daemon does not take more than 1,000,000 values of JSON in one command"):
         await remote.perform(Flood())
+
+
+def odd_lines() -> Iterator[bytes]:
+    """Yield what no client sends: wrong shapes, halves of a command, bytes at random, and two commands where one belongs."""
+    whole = b'{"do":"cancel","run":"01"}'
+    yield from (
+        b"",
+        b"\n",
+        b"{}\n",
+        b"[]\n",
+        b"null\n",
+        b'{"do":7}\n',
+        b'{"do":"cancel"}\n',
+        b'{"do":"cancel","run":{}}\n',
+        b"[" * 9999 + b"\n",
+    )
+    yield from (whole[:length] for length in range(1, len(whole), 5))
+    chance = random.Random(1)
+    yield from (chance.randbytes(chance.randrange(60)) + b"\n" for _ in range(40))
+    yield b'{"do":"cancel","run":"01","execute":"x"}\n'
+
+
+async def test_whatever_arrives_on_the_socket_performs_nothing_and_the_next_command_is_carried_out(
+    echo: Echo, remote: RemoteService
+) -> None:
+    path = echo.state.socket_address.read_text().strip()
+    for line in odd_lines():
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(line)
+        writer.write_eof()
+        answers = (await reader.read()).split(b"\n")
+        writer.close()
+        assert len(answers) <= 3  # the greeting, at most one reply, and nothing
+    assert echo.performed == []
+    await remote.cancel(RunId("01"))
+    assert len(echo.performed) == 1
 
 
 def test_every_command_can_be_read_and_has_a_verb_that_the_daemon_carries_out() -> None:

@@ -279,6 +279,15 @@ def test_git_variables_of_the_caller_have_no_effect(tree: Path, tmp_path: Path, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
+def test_another_users_working_copy_is_not_read(tree: Path, tmp_path: Path) -> None:
+    git(tree, "config", "core.fsmonitor", f"touch {tmp_path}/ran; false")
+    for path in (tree, tree / ".git"):
+        os.chown(path, 65534, 65534)
+    assert "belongs to another user" in said(".", tree)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")
 def test_another_users_repository_is_safe_if_the_users_own_configuration_says_so(tmp_path: Path) -> None:
     repository = make_bare(tmp_path / "r.git")
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""Copies chosen files from an agent's HOME. The agent filled it, so no link is followed and no special file is opened."""
+"""Copies chosen files from an agent's HOME. The agent filled it and the box, so no link is followed and no special file is opened."""
 
 import contextlib
 import fnmatch
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from ccterm.box.protocol import Keep
-from ccterm.git.rooted import Root
+from ccterm.git.rooted import Root, is_link_error
 
 
 def keep_files(home: str, wanted: Sequence[Keep]) -> int:
@@ -42,12 +42,23 @@ def _matches(root: Root, parts: Sequence[str], above: bytes = b"") -> Iterator[b
                 yield from _matches(root, parts[1:], path)
 
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
 def _copy(root: Root, path: bytes, to: str) -> int:
     try:
         source = root.open(path)
     except OSError:
         return 0
-    os.makedirs(to, mode=0o700, exist_ok=True)
-    with os.fdopen(source, "rb") as reading, open(os.path.join(os.fsencode(to), os.path.basename(path)), "wb") as writing:
-        shutil.copyfileobj(reading, writing)
+    with os.fdopen(source, "rb") as reading:
+        try:
+            os.makedirs(to, mode=0o700, exist_ok=True)
+            with Root(to, hostile=True) as target:
+                descriptor = os.open(os.path.basename(path), _NEW, 0o600, dir_fd=target.directory(b""))
+        except OSError as error:
+            if is_link_error(error) or isinstance(error, FileExistsError):
+                return 0  # the agent put something in its place
+            raise
+        with os.fdopen(descriptor, "wb") as writing:
+            shutil.copyfileobj(reading, writing)
     return 1
