@@ -10,12 +10,14 @@ _LONGEST_LINE = 1 << 16
 
 
 def read_refs(file: IO[bytes]) -> Mapping[str, str]:
-    """Read a bundle's head, up to its pack; return ref -> commit. Raises ValueError when it has none."""
+    """Read a bundle's head, up to its pack; return ref -> commit. Raises ValueError when it has none, or one with a line without end."""
     refs: dict[str, str] = {}
     line = file.readline(_LONGEST_LINE)
     if not line.startswith(b"# v"):
         raise ValueError("it is no bundle")
     while (line := file.readline(_LONGEST_LINE)) not in (b"\n", b""):
+        if not line.endswith(b"\n"):
+            raise ValueError("a line of its head is too long")
         if not line.startswith((b"-", b"@")):  # what it builds on, and its format
             sha, _, name = line.rstrip(b"\n").partition(b" ")
             refs[name.decode("utf-8", "surrogateescape")] = sha.decode("ascii", "replace")

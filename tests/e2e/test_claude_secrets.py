@@ -2,16 +2,22 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.events import ToolReturned, Waiting
 from ccterm.models import State
+from tests.conftest import MakeRemote
 from tests.e2e.arranged import command_lines
 from tests.e2e.claude import TOKEN, Claude
+from tests.servers.loopback import Handler, Loopback
 from tests.servers.model_script import bash, say, use, write
+from tests.support.core import draft
 from tests.support.git import files_at, tip
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.claude
 GITHUB = "ghp_Vb7nM2kQ9sX4zL1wT6yR3cF8dH5jP0aG"
@@ -76,3 +82,41 @@ async def test_other_logins_of_the_user_do_not_reach_the_agent(claude: Claude, m
     assert f"\n{seen}".count("\nTZ=Etc/UTC\n") == 2
     assert GITHUB not in seen
     assert not [name for name in others if f"\n{name}=" in f"\n{seen}"]
+
+
+class Bedrock(Loopback):
+    """Records who asks for which model, and refuses."""
+
+    def __init__(self) -> None:
+        super().__init__(_BedrockHandler)
+        self.asked: list[tuple[str, str | None]] = []
+
+
+class _BedrockHandler(Handler):
+    server: Bedrock
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        b"".join(self.body())
+        self.server.asked.append((self.path, self.headers.get("Authorization")))
+        self.answer(403, b"{}")
+
+
+@pytest.mark.slow
+async def test_the_cli_uses_another_cloud_with_what_is_passed_on(
+    claude_bin: Path, make_remote: MakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCTERM_CLAUDE_BIN", str(claude_bin))
+    with Bedrock() as cloud:
+        given = {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_REGION": "eu-west-1", "AWS_BEARER_TOKEN_BEDROCK": TOKEN}
+        for name, value in {**given, "ANTHROPIC_BEDROCK_BASE_URL": cloud.origin}.items():
+            monkeypatch.setenv(name, value)
+        async with AgentService.open(tmp_path / "state") as service:
+            [queued] = await service.submit([draft(make_remote(), agent="claude", model="sonnet")])
+            await until(lambda: bool(cloud.asked), 60)
+            await service.cancel(queued.id, now=True)
+            run = await service.wait(queued.id)
+    assert {authorization for _, authorization in cloud.asked} == {f"Bearer {TOKEN}"}
+    assert run.manifest.credential == "provider"
