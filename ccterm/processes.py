@@ -110,14 +110,15 @@ async def run_command_async(
     limit: int = 64 * 1024,
     stderr: bool = False,
     errors: int = 0,
+    stop_at_limit: bool = False,
 ) -> CommandResult:
     """Do the same without blocking the event loop. On cancellation the process group is killed at once.
 
-    errors: how many bytes of stderr are kept apart from the output.
+    errors: how many bytes of stderr are kept apart from the output. stop_at_limit: whether more output than is kept ends it.
     """
     import asyncio  # deferred: costs start-up time
 
-    command = _Command(argv, env, seconds, limit, stderr=stderr, errors=errors)
+    command = _Command(argv, env, seconds, limit, stderr=stderr, errors=errors, stop_at_limit=stop_at_limit)
     try:
         return await asyncio.to_thread(command.run)
     finally:
@@ -137,9 +138,10 @@ class _Command:
         stderr: bool,
         stdin: bytes = b"",
         errors: int = 0,
+        stop_at_limit: bool = False,
     ) -> None:
         self._argv, self._env, self._limit, self._stderr, self._stdin, self._errors = argv, env, limit, stderr, stdin, errors
-        self._seconds, self._deadline = seconds, time.monotonic() + seconds
+        self._seconds, self._deadline, self._stop_at_limit = seconds, time.monotonic() + seconds, stop_at_limit
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
@@ -151,6 +153,8 @@ class _Command:
         process = self._start()
         try:
             output, cut, errors = self._read(process)
+            if cut and self._stop_at_limit:
+                _kill(process)
             code = process.wait(max(0.0, self._deadline - time.monotonic()))
         except (subprocess.TimeoutExpired, TimeoutError):
             raise TimeoutError(f"{self._argv[0]} did not end within {self._seconds:g} s") from None
@@ -193,7 +197,7 @@ class _Command:
         poller = select.poll()
         for number in open_:
             poller.register(number, select.POLLIN)
-        while open_:
+        while open_ and not (output.cut and self._stop_at_limit):
             if (left := self._deadline - time.monotonic()) <= 0 or not (ready := poller.poll(left * 1000)):
                 raise TimeoutError
             for number, _ in ready:

@@ -17,7 +17,7 @@ STARTS_GIT = {
     "box.scripted.actions": "an agent's own commands",
 }
 STARTS_PROGRAMS = {
-    "git.git": "git",
+    "git.child": "git",
     "processes": "small programs, with bounds on time and output",
     "box.process.child": "the child of a step",
     "box.process.tree": "ps, where there is no /proc",

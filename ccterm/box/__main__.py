@@ -7,6 +7,7 @@ from importlib import import_module
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # `python3 BOX_LIB` would do it too, but takes 10 ms longer
 
 from ccterm.box.protocol import PARENT_WATCH
+from ccterm.git.memory import limit_memory
 
 PROGRAMS = {
     "resolve": "checkout.resolve",
@@ -20,6 +21,8 @@ PROGRAMS = {
     "scripted": "scripted.agent",
 }
 """The module, below ccterm.box, of each program."""
+_FOR_USERS = ("supervise", "shell", "scripted")
+"""Programs that run commands of the user or the agent, whose memory is their own business."""
 
 
 def main() -> None:
@@ -28,6 +31,8 @@ def main() -> None:
         from ccterm.box.process import tree  # deferred: the scripted agent has no such pipe and should start at once
 
         tree.watch_parent()
+    if sys.argv[1] not in _FOR_USERS:
+        limit_memory()
     sys.modules["bz2"] = sys.modules["lzma"] = None  # type: ignore[assignment]  # shutil would load both, and nothing packs with them
     import_module(f"ccterm.box.{PROGRAMS[sys.argv[1]]}").main()
 

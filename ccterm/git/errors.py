@@ -15,6 +15,7 @@ _NO_LOGIN = r"could not read (?:Username|Password) for '([^']*)':.*"
 """git asks for what it was not given, in the words of a program that has no terminal."""
 
 _REASONS = (
+    ("memory", r"(?m)^(?!remote:).*(Out of memory|memory exhausted|Cannot allocate memory)"),
     ("disk", r"(?m)^(?!remote:).*(No space left on device|Disk quota exceeded|disk full)"),
     ("disk_io", r"(?m)^(?!remote:).*(Input/output error|Read-only file system)"),
     (

@@ -6,12 +6,13 @@ So no step program ever runs git on a git directory that an agent could write to
 
 import os
 import re
-import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import IO
 
+from ccterm.git.child import MOST_OUTPUT, BoundedChild, ChildStopped
 from ccterm.git.errors import fault_of, reason_of_system
+from ccterm.git.memory import with_memory
 from ccterm.git.types import MARK
 
 Arg = str | bytes
@@ -104,37 +105,65 @@ class Git:
         other.directory = self.directory
         return other
 
-    def command(self, *args: str) -> tuple[Sequence[str], Mapping[str, str]]:
-        """Return git's command line and its whole environment, for a caller that runs programs within bounds of its own."""
-        return [*map(os.fsdecode, self._command), *args], self._env
+    def command(self, *args: str, memory: int | None = None) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Return git's command line and its whole environment, for a caller that runs programs within bounds of its own.
 
-    def run(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,), timeout: float | None = None) -> bytes:
-        """Run git and return its stdout. Raises GitError for an exit code that is not in `codes`."""
-        return self.answer(*args, stdin=stdin, codes=codes, timeout=timeout)[1]
+        memory: bytes that it and its helpers may take.
+        """
+        return [*map(os.fsdecode, self._bounded(args, memory))], self._env
+
+    def _bounded(self, args: Sequence[Arg], memory: int | None) -> list[Arg]:
+        return with_memory([*self._command, *args], self._env, memory) if memory else [*self._command, *args]
+
+    def run(
+        self,
+        *args: Arg,
+        stdin: bytes = b"",
+        codes: Collection[int] = (0,),
+        timeout: float | None = None,
+        output: int = MOST_OUTPUT,
+        memory: int | None = None,
+    ) -> bytes:
+        """Run git and return its stdout. Raises GitError for an exit code that is not in `codes`, and as `answer` does."""
+        return self.answer(*args, stdin=stdin, codes=codes, timeout=timeout, output=output, memory=memory)[1]
 
     def answer(
-        self, *args: Arg, stdin: bytes = b"", codes: Collection[int] | None = None, timeout: float | None = None
+        self,
+        *args: Arg,
+        stdin: bytes = b"",
+        codes: Collection[int] | None = None,
+        timeout: float | None = None,
+        output: int = MOST_OUTPUT,
+        memory: int | None = None,
     ) -> tuple[int, bytes, str]:
         """Run git and return its exit code, stdout and stderr.
 
-        Raises GitError for a code outside `codes`, when given, and with reason "network" after `timeout` seconds.
+        timeout: seconds; output, memory: bytes. Each has a bound where none is given. Raises GitError for a code outside `codes`, when given, and
+        when a bound is passed: with reason "timeout", "network" where a remote was asked, or "output".
         """
         try:
-            done = subprocess.run([*self._command, *args], env=self._env, input=stdin, capture_output=True, check=False, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            raise GitError("network", f"git {_verb(args)} gave no answer within {timeout:g} s") from error
-        stderr = done.stderr.decode("utf-8", "replace")
-        if codes is not None and done.returncode not in codes:
-            raise git_failed(args, done.returncode, stderr)
-        return done.returncode, done.stdout, stderr
+            with BoundedChild(self._bounded(args, memory), self._env, stdin=stdin, seconds=timeout, output=output) as child:
+                done = child.result()
+        except ChildStopped as error:
+            raise self._stopped(args, error) from error
+        stderr = done.errors.decode("utf-8", "replace")
+        if codes is not None and done.code not in codes:
+            raise git_failed(args, done.code, stderr)
+        return done.code, done.output, stderr
+
+    def _stopped(self, args: Sequence[Arg], error: ChildStopped) -> GitError:
+        if error.bound == "output":
+            return GitError("output", f"git {_verb(args)} was stopped: {error.detail}")
+        far = self._env.get("GIT_ALLOW_PROTOCOL", "none") not in ("none", "file")
+        return GitError("network" if far else "timeout", f"git {_verb(args)} gave no answer within {error.seconds:g} s")
 
     def text(self, *args: Arg, stdin: bytes = b"") -> str:
         """Run git and return its stdout as stripped text."""
         return self.run(*args, stdin=stdin).decode("utf-8", "replace").strip()
 
-    def fields(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,)) -> list[bytes]:
+    def fields(self, *args: Arg, stdin: bytes = b"", codes: Collection[int] = (0,), timeout: float | None = None) -> list[bytes]:
         """Run git with -z output and return its NUL-terminated fields."""
-        return self.run(*args, stdin=stdin, codes=codes).split(b"\0")[:-1]
+        return self.run(*args, stdin=stdin, codes=codes, timeout=timeout).split(b"\0")[:-1]
 
     def lines(self, *args: Arg, stdin: bytes = b"") -> list[bytes]:
         """Run git and return the lines of its stdout: what `\\n` ends, whatever else a Unicode text may call a line break."""
@@ -142,12 +171,14 @@ class Git:
 
     def stream(self, *args: Arg) -> Iterator[bytes]:
         """Run git and yield its stdout line by line as it comes, each with its `\\n`."""
-        pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        with subprocess.Popen([*self._command, *args], env=self._env, stdin=null, stdout=pipe, stderr=null) as process:
-            assert process.stdout
-            yield from process.stdout
-        if process.returncode:
-            raise git_failed(args, process.returncode, "")
+        try:
+            with BoundedChild([*self._command, *args], self._env) as child:
+                yield from child.lines()
+                code = child.code
+        except ChildStopped as error:
+            raise self._stopped(args, error) from error
+        if code:
+            raise git_failed(args, code, "")
 
     def succeeds(self, *args: Arg) -> bool:
         """Return whether git exits with 0."""
@@ -155,10 +186,13 @@ class Git:
 
     def to_file(self, file: IO[bytes], *args: Arg, stdin: bytes = b"") -> None:
         """Run git with its stdout going to `file`, and wait for it."""
-        command = [*self._command, *args]
-        done = subprocess.run(command, env=self._env, input=stdin, stdout=file, stderr=subprocess.PIPE, check=False)
-        if done.returncode:
-            raise git_failed(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+        try:
+            with BoundedChild([*self._command, *args], self._env, stdin=stdin, to=file) as child:
+                done = child.result()
+        except ChildStopped as error:
+            raise self._stopped(args, error) from error
+        if done.code:
+            raise git_failed(args, done.code, done.errors.decode("utf-8", "replace"))
 
 
 def clean_environment() -> dict[str, str]:

@@ -16,6 +16,10 @@ _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 """In git's order; one that is set to nothing means none."""
 LISTING_SECONDS = 90.0
 """How long a remote may take to list its refs."""
+LISTING_BYTES = 128 << 20
+"""Longest listing that is read in a box: about a million refs."""
+LISTING_MEMORY = 512 << 20
+"""Bytes of memory that git may take for a listing, which it holds whole before it prints any of it."""
 
 
 class Remote:
@@ -77,7 +81,17 @@ class Remote:
 
     def refs(self, *patterns: str) -> Iterator[Ref]:
         """Ask the remote for the refs that match. Raises GitError."""
-        return parse_refs(self.git().run("ls-remote", "--", self.url, *patterns, timeout=LISTING_SECONDS))
+        return parse_refs(self._asked(("ls-remote", "--", self.url, *patterns)))
+
+    def list_all(self) -> bytes:
+        """Return what `listing` prints. Raises GitError."""
+        return self._asked(self.listing)
+
+    def _asked(self, question: Sequence[str]) -> bytes:
+        try:
+            return self.git().run(*question, timeout=LISTING_SECONDS, output=LISTING_BYTES, memory=LISTING_MEMORY)
+        except GitError as error:
+            raise too_many_refs(error) if error.reason in ("memory", "output") else error from error
 
     @property
     def path(self) -> str:
@@ -117,6 +131,11 @@ class Remote:
         if authority is None or authority.host != self.host[0]:
             return address
         return f"{self.protocol}://{self._parts.authority}/{parts.path.lstrip('/')}"
+
+
+def too_many_refs(error: GitError) -> GitError:
+    """Return the error for a listing that passed a bound, as one that says so."""
+    return GitError("refs", "the remote lists more refs than ccterm takes, which are about a million", error.stderr)
 
 
 def _is_permitted(path: str, permitted: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from ccterm.executors.temporary import temporary
 from ccterm.git.git import GitError, git_failed
 from ccterm.git.listing import RemoteRefs, read_listing, start_of
-from ccterm.git.remote import LISTING_SECONDS, Remote
+from ccterm.git.remote import LISTING_MEMORY, LISTING_SECONDS, Remote, too_many_refs
 from ccterm.models import now
 from ccterm.processes import CommandResult, run_command_async
 
@@ -150,7 +150,7 @@ class RemoteListings:
     def _box_knows_better(self, access: "RemoteAccess", error: GitError) -> bool:
         if error.reason == "size":
             return True
-        if not access.elsewhere or error.reason in (*_DEFINITE, "no_base", "name"):
+        if not access.elsewhere or error.reason in (*_DEFINITE, "no_base", "name", "refs"):
             return False
         self._unreachable[access.host_url] = time.monotonic()
         return True
@@ -160,8 +160,6 @@ class RemoteListings:
         with temporary("git") as directory:
             remote = access.on_host(str(directory))
             answer = await self._ask(access, remote, None, remote.listing, LISTING_SECONDS)
-        if answer.cut:
-            raise GitError("size", f"the remote lists more than {self._limit >> 20} MiB of refs")
         return await asyncio.to_thread(read_listing, answer.output)
 
     async def _rehearse(self, access: "RemoteAccess") -> None:
@@ -181,13 +179,18 @@ class RemoteListings:
         Raises GitError and OSError.
         """
         seconds = self._seconds or (ELSEWHERE_SECONDS if access.elsewhere else most)
-        argv, env = await asyncio.to_thread(lambda: remote.git(directory).command(*question))  # git may have to tell its version
+        argv, env = await asyncio.to_thread(
+            lambda: remote.git(directory).command(*question, memory=LISTING_MEMORY)
+        )  # git may have to tell its version
         try:
-            answer = await run_command_async(argv, env=env, seconds=seconds, limit=self._limit, errors=_ERRORS)
+            answer = await run_command_async(argv, env=env, seconds=seconds, limit=self._limit, errors=_ERRORS, stop_at_limit=True)
         except TimeoutError as error:
             raise GitError("network", f"the remote gave no answer within {seconds:g} s") from error
+        if answer.cut:
+            raise GitError("size", f"the remote lists more than {self._limit >> 20} MiB of refs")
         if answer.code:
-            raise git_failed(question, answer.code, answer.errors.decode("utf-8", "replace"))
+            failed = git_failed(question, answer.code, answer.errors.decode("utf-8", "replace"))
+            raise too_many_refs(failed) if failed.reason == "memory" else failed
         return answer
 
 

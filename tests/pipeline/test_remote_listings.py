@@ -1,16 +1,22 @@
 """What a run starts from is asked on the host, once for all runs that wait for it, and in a box only where the host cannot tell."""
 
 import asyncio
+import contextlib
+import itertools
 import os
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from ccterm.executors.local.executor import LocalExecutor
+from ccterm.git.remote import LISTING_SECONDS
 from ccterm.models import ImageChoice, now
 from ccterm.output.mask import Masker
 from ccterm.pipeline.context import RemoteAccess, RunOutput
@@ -23,7 +29,7 @@ from tests.box.gitbox import AUTHORIZATION, TOKEN
 from tests.conftest import MakeRemote
 from tests.pipeline.parts import recorder_of, task
 from tests.servers.git_http import GitServer, Hang, Kind, Status
-from tests.servers.loopback import Gate
+from tests.servers.loopback import Gate, Loopback
 from tests.support.git import add_commit, tip, write_files
 from tests.support.waiting import until
 
@@ -185,6 +191,49 @@ async def test_a_remote_that_does_not_answer_in_time_is_left_to_a_box_at_once(se
 async def test_more_refs_than_the_host_reads_are_left_to_a_box(server: GitServer) -> None:
     listings = RemoteListings(limit=50)
     assert await listings.start(access_to(server.url("remote.git")), BRANCH, None, started=now()) is None
+
+
+async def test_a_listing_without_end_is_ended_at_the_limit(
+    tmp_path: Path, make_remote: MakeRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = make_remote()
+    write_files(tmp_path, {"bin/git": f"#!/bin/sh\nexec yes '{'1' * 40}\trefs/heads/b'\n"})
+    (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    begin = time.monotonic()
+    assert await RemoteListings(limit=1 << 20).start(access_to(str(remote)), BRANCH, None, started=now()) is None
+    assert time.monotonic() - begin < LISTING_SECONDS / 2
+
+
+class EndlessRefs(BaseHTTPRequestHandler):
+    """Lists refs for as long as somebody listens."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"001e# service=git-upload-pack\n0000")
+            for start in itertools.count(0, 20_000):
+                lines = (b"%040x refs/heads/b%d\n" % (n + 1, n) for n in range(start, start + 20_000))
+                self.wfile.write(b"".join(b"%04x%s" % (len(line) + 4, line) for line in lines))
+
+    def log_message(self, *_args: object) -> None:
+        """Stay silent."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of git, which holds all refs before it prints one")
+async def test_git_itself_holds_no_endless_list_of_refs() -> None:
+    with Loopback(EndlessRefs) as server:
+        for access in (access_to(f"{server.origin}/r.git"), access_to(f"{server.origin}/r.git", elsewhere=True)):
+            report = await RemoteListings(seconds=LISTING_SECONDS).start(access, BRANCH, None, started=now())
+            assert report == {
+                "ok": False,
+                "reason": "refs",
+                "detail": "the remote lists more refs than ccterm takes, which are about a million",
+            }
 
 
 async def test_a_failure_is_not_remembered(server: GitServer, tmp_path: Path) -> None:

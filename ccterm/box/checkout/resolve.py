@@ -4,14 +4,14 @@ from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import ResolveReport, ResolveRequest
 from ccterm.git.git import GitError
 from ccterm.git.listing import read_listing, start_of
-from ccterm.git.remote import LISTING_SECONDS, Remote
+from ccterm.git.remote import Remote
 
 
 def resolve(_frames: Frames, request: ResolveRequest) -> ResolveReport:
     """Carry out the request."""
     try:
         remote = Remote.of(request)
-        refs = read_listing(remote.git().run(*remote.listing, timeout=LISTING_SECONDS))
+        refs = read_listing(remote.list_all())
         start = start_of(refs, request["branch"], request["base"])
     except GitError as error:
         return {"ok": False, "reason": error.reason, "detail": error.detail}
