@@ -12,7 +12,7 @@ from ccterm.kept_refs import KeptRef
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
-StepName = Literal["resolve", "checkout", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
+StepName = Literal["resolve", "checkout", "merge", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
 FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
 """Steps, causes, reasons and rules as the first version named them -> their current names."""
 

@@ -12,6 +12,7 @@ from ccterm.git.memory import limit_memory
 PROGRAMS = {
     "resolve": "checkout.resolve",
     "checkout": "checkout.checkout",
+    "merge": "merge",
     "shell": "shell",
     "supervise": "agent.supervise",
     "checkpoint": "checkpoint.checkpoint",

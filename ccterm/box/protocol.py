@@ -122,6 +122,26 @@ class CheckoutReport(Report):
     """The tree was made from a clean directory of the host's."""
 
 
+class MergeRequest(TypedDict):
+    """Bring kept work onto the commit that a tree was checked out from."""
+
+    tree: str
+    clean: str
+    tip: str | None
+    """What the tree was checked out from; None = the repository is empty."""
+    bundle: str
+    commit: str
+    """The kept work, in the bundle."""
+    base: str | None
+    """What the kept work builds on; None = nothing."""
+    earlier: NotRequired[str | None]
+    """Relative clean git directory that holds `base`, when it was a snapshot of a working copy."""
+
+
+class MergeReport(Report):
+    """reason: conflict (detail names the paths), base, git, disk, io."""
+
+
 class Keep(TypedDict):
     """Files of the agent's HOME to copy out when it ends: a glob relative to HOME, and a relative directory."""
 

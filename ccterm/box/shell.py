@@ -1,7 +1,5 @@
 """Runs a user's command in a tree: setup, or verify, for which the new commit is checked out over the tree first."""
 
-import contextlib
-import os
 import shutil
 import time
 from collections import deque
@@ -11,8 +9,7 @@ from ccterm.box.frames import carry_out_with
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
 from ccterm.box.protocol import ShellReport, ShellRequest
-from ccterm.git.git import Git, GitError
-from ccterm.git.tree import GITLINK, read_tree
+from ccterm.git.git import GitError
 
 HELD_OPEN = 5.0
 """Seconds to read on after the command ended while another process still holds its output open."""
@@ -44,6 +41,8 @@ def shell(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
     overlay, commit = request.get("overlay"), request.get("commit")
     try:
         if overlay and commit:
+            from ccterm.box.overlay import lay_over  # deferred: setup lays nothing over
+
             lay_over(overlay, request["cwd"], commit, request.get("base"))
     except GitError as error:
         return {"ok": False, "reason": "overlay", "detail": error.detail}
@@ -92,51 +91,6 @@ def _report(code: int | None, tail: str, timeout: float) -> ShellReport:
     if code:
         report |= {"reason": "exit", "detail": f"the command ended with exit code {code}"}
     return report
-
-
-def lay_over(clean: str, tree: str, commit: str, base: str | None) -> None:
-    """Make the tree's tracked files those of `commit`; `base` is what the tree was checked out from. Raises GitError, OSError."""
-    index = os.path.abspath(os.path.join(os.environ.get("TMPDIR", "."), f"overlay-{os.getpid()}.index"))
-    git = Git(clean, work_tree=tree, env={"GIT_INDEX_FILE": index})
-    try:
-        paths = _wanted(git, commit, base)
-        if paths:
-            git.run("checkout", "--force", "--pathspec-from-file=-", "--pathspec-file-nul", commit, stdin=b"\0".join(paths))
-        for path in _deleted(git, commit, base):
-            _remove(os.fsencode(tree), path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(index)
-
-
-def _wanted(git: Git, commit: str, base: str | None) -> list[bytes]:
-    """Return the commit's files, except unchanged LFS files, whose real content is in the tree already."""
-    paths = [path for path, entry in read_tree(git, commit).items() if entry.mode != GITLINK]
-    attributes = git.fields("check-attr", "--stdin", "-z", "filter", stdin=b"".join(path + b"\0" for path in paths))
-    lfs = {path for path, _, value in zip(*[iter(attributes)] * 3, strict=True) if value == b"lfs"}
-    if not lfs or base is None:
-        return paths
-    changed = set(git.fields("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, commit))
-    return [path for path in paths if path not in lfs or path in changed]
-
-
-def _deleted(git: Git, commit: str, base: str | None) -> list[bytes]:
-    if base is None:
-        return []
-    return git.fields("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=D", base, commit)
-
-
-def _remove(tree: bytes, path: bytes) -> None:
-    """Remove a file below the tree, never through a link, and the directories that are empty then."""
-    parts = path.split(b"/")
-    above = [os.path.join(tree, *parts[:depth]) for depth in range(1, len(parts))]
-    if any(os.path.islink(directory) for directory in above):
-        return
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-        os.unlink(os.path.join(tree, path))
-    with contextlib.suppress(OSError):
-        for directory in reversed(above):
-            os.rmdir(directory)
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ class Step(Value):
     """One part of a run, carried out in its own box. Paths are relative to the box's root, the program's working directory."""
 
     name: StepName
-    program: Literal["resolve", "checkout", "supervise", "commit", "push", "shell"]
+    program: Literal["resolve", "checkout", "merge", "supervise", "commit", "push", "shell"]
     request: Mapping[str, JsonValue]
     inputs: Mapping[str, Artifact] = {}
     """Relative mount -> artifact, of which the step gets its own copy."""

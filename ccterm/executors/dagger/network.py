@@ -20,7 +20,7 @@ _CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BU
 """Variables that may name the certificates of a company's proxy; the first one set is used for all tools in a box."""
 _CA_PATH = "/etc/ssl/certs/ccterm-host.pem"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-NETLESS = ("commit",)
+NETLESS = ("merge", "commit")
 """Programs without network settings."""
 
 
