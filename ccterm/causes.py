@@ -132,10 +132,26 @@ CHECKOUT_REASONS = {
         "gh auth status; provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm retry {run}",
     ),
     "logins": Advice("The working copy holds logins that git does not ignore", "do what it says, then ccterm retry {run}"),
+    "earlier": Advice(
+        "What the earlier run kept is no longer there",
+        "ccterm continue {run} TEXT --fresh begins a new conversation, which is told what came before",
+    ),
     "snapshot": Advice("The snapshot of the working copy could not be taken", "fix what it names, then ccterm retry {run}"),
 }
 
 CONFLICT_REASONS = {
+    "merge": Advice(
+        "The earlier work and newer commits on the branch changed the same, so no agent was started",
+        "ccterm continue {run} TEXT --branch NEW goes on from where the earlier run began",
+    ),
+    "base": Advice(
+        "The branch no longer holds the commit that the earlier work was made on, so no agent was started",
+        "ccterm continue {run} TEXT --branch NEW goes on from where the earlier run began",
+    ),
+    "earlier": Advice(
+        "Files that the earlier work changes have changed since, so no agent was started",
+        "put them back as they were, then ccterm retry {run}; or ccterm clean the earlier run, and start a new one",
+    ),
     "io": Advice("The working copy could not be written", "fix what it names, then ccterm apply {run}"),
     "linked": Advice(
         "A changed file is by a hard link also one that git or other tools obey",

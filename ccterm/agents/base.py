@@ -11,6 +11,7 @@ from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
 from ccterm.errors import UsageError
+from ccterm.events import Spent
 from ccterm.models import ExecutionMode, Limits, Value
 
 MCP_FILE = ".ccterm-mcp.json"
@@ -21,7 +22,9 @@ class Launch(Value):
     """What an agent's launch line depends on."""
 
     session_id: str
-    """A fresh uuid4, chosen by ccterm."""
+    """A uuid4 chosen by ccterm: a fresh one, or that of the conversation to go on with."""
+    resume: bool = False
+    """Whether an earlier conversation goes on, whose file is in the agent's HOME."""
     execution_mode: ExecutionMode
     model: str | None = None
     agent_args: tuple[str, ...] = ()
@@ -61,8 +64,8 @@ class Agent(Protocol):
         """Return the launch line. Raises PreflightError if its program is not on this machine, UsageError for arguments it cannot take."""
         ...
 
-    def parser(self) -> StreamParser:
-        """Return a fresh parser for one run's lines."""
+    def parser(self, before: Spent | None = None) -> StreamParser:
+        """Return a fresh parser for one run's lines. before: what the conversation had cost before this run."""
         ...
 
     def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
@@ -85,15 +88,15 @@ class ScriptedAgent:
     def command(self, launch: Launch) -> Command:
         """Return the launch line; the program is ccterm's own, so it is always available."""
         skip = launch.skip_permissions or launch.execution_mode is ExecutionMode.DAGGER
-        flags = ["--session-id", launch.session_id, "--include-partial-messages"]
+        flags = ["--resume" if launch.resume else "--session-id", launch.session_id, "--include-partial-messages"]
         flags += ["--model", launch.model] if launch.model else []
         flags += ["--dangerously-skip-permissions"] if skip else ["--permission-mode", "acceptEdits"]
         keep = Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session")
         return Command(argv=("@box", "scripted", *flags, *launch.agent_args), env={}, secrets={}, private_home=True, keep=(keep,))
 
-    def parser(self) -> StreamParser:
+    def parser(self, before: Spent | None = None) -> StreamParser:
         """Return a fresh parser."""
-        return StreamParser()
+        return StreamParser(before)
 
     def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
         """Return how a run ended."""

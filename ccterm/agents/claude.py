@@ -17,6 +17,7 @@ from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
 from ccterm.errors import PreflightError, UsageError
 from ccterm.git.bounded_json import read_json
+from ccterm.events import Spent
 from ccterm.models import ExecutionMode
 from ccterm.processes import run_command_async
 
@@ -69,9 +70,9 @@ class ClaudeAgent:
             reads_repository=True,
         )
 
-    def parser(self) -> StreamParser:
+    def parser(self, before: Spent | None = None) -> StreamParser:
         """Return a fresh parser."""
-        return StreamParser()
+        return StreamParser(before)
 
     def judge(self, parser: StreamParser, report: Mapping[str, JsonValue] | None) -> Outcome:
         """Return how a run ended."""
@@ -111,7 +112,7 @@ def _flags(launch: Launch, base_url: str) -> Sequence[str]:
     flags = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose", "--include-partial-messages"]
     flags += _permissions(launch)
     flags += ["--model", launch.model] if launch.model else []
-    flags += ["--session-id", launch.session_id]
+    flags += ["--resume" if launch.resume else "--session-id", launch.session_id]
     flags += ["--max-turns", str(limits.max_turns)] if limits.max_turns else []
     flags += ["--max-budget-usd", f"{limits.budget_usd:.6f}".rstrip("0").rstrip(".")] if limits.budget_usd else []
     # in -p mode the CLI obeys a repository's settings without asking: hooks run, and its env sends the login to any server.

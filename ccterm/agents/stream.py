@@ -25,7 +25,9 @@ TAIL_LINES, TAIL_WIDTH = 20, 500
 class StreamParser:
     """Reads the lines of one run in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Spent | None = None) -> None:
+        """Begin with nothing read. before: what the conversation had cost before this run, which is in the totals of a resumed one."""
+        self._before = before
         self.session_id = ""
         self.cli_version = ""
         self.model = ""
@@ -173,7 +175,7 @@ class StreamParser:
     def _result(self, line: JsonObject) -> list[Event]:
         self.result, self.results, self.turn_open = Result.of(line), self.results + 1, False
         self.denials = max(self.denials, len(items(line.get("permission_denials"))))
-        self.spent = spent_after(line, self.spent)
+        self.spent = spent_after(line, self.spent, self._before)
         return [*self._abandoned(), self.spent]
 
     def _stream_event(self, line: JsonObject) -> list[Event]:

@@ -145,10 +145,11 @@ class Result:
         )
 
 
-def spent_after(line: JsonObject, before: Spent) -> Spent:
-    """Return the costs so far, at the end of a turn.
+def spent_after(line: JsonObject, before: Spent, earlier: Spent | None = None) -> Spent:
+    """Return what a run has cost so far, at the end of a turn.
 
-    Cost and `modelUsage` count for the whole session, `usage` and `num_turns` for the turn.
+    Cost and `modelUsage` count for the whole session, also for one that is resumed; `usage` and `num_turns` for the turn.
+    earlier: what the session had cost when this run resumed it.
     """
     models = [mapping(usage) for usage in mapping(line.get("modelUsage")).values()]
     turn = mapping(line.get("usage"))
@@ -159,6 +160,9 @@ def spent_after(line: JsonObject, before: Spent) -> Spent:
     else:
         given, made = before.input + count(turn.get("input_tokens")), before.output + count(turn.get("output_tokens"))
         cached = before.cache + count(turn.get("cache_read_input_tokens")) + count(turn.get("cache_creation_input_tokens"))
+    if earlier and models and cost is not None and cost >= earlier.cost_usd:
+        cost -= earlier.cost_usd
+        given, made, cached = max(0, given - earlier.input), max(0, made - earlier.output), max(0, cached - earlier.cache)
     return Spent(
         cost_usd=before.cost_usd if cost is None else max(cost, before.cost_usd),
         input=given,

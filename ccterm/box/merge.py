@@ -37,10 +37,13 @@ def merge(_frames: Frames, request: MergeRequest) -> MergeReport:
 
 
 def _merge(request: MergeRequest) -> MergeReport:
-    commit, base, tip = request["commit"], request["base"], request["tip"]
+    tip = request["tip"]
+    if merged := request.get("merged"):
+        lay_over(request["clean"], request["tree"], merged, tip, changed_only=True)
+        return {"ok": True}
+    commit, base = request["commit"], request["base"]
     git = init(os.path.abspath("merge.git"), commit, "work")
-    for directory in filter(None, (request["clean"], request.get("earlier"))):
-        borrow_objects(git, directory)
+    borrow_objects(git, request["clean"])
     if base is not None and git.answer("cat-file", "-e", f"{base}^{{commit}}")[0]:
         return {"ok": False, "reason": "base", "detail": f"the commit {base[:12]} that the work builds on is not in the branch's history"}
     if base is not None:
@@ -49,7 +52,7 @@ def _merge(request: MergeRequest) -> MergeReport:
     tree, conflicts = merge_trees(git, base, tip, commit)
     if conflicts:
         more = f" and {len(conflicts) - _NAMED} more" if len(conflicts) > _NAMED else ""
-        return {"ok": False, "reason": "conflict", "detail": ", ".join(shown(path) for path in conflicts[:_NAMED]) + more}
+        return {"ok": False, "reason": "merge", "detail": ", ".join(shown(path) for path in conflicts[:_NAMED]) + more}
     assert git.directory
     lay_over(git.directory, request["tree"], tree, tip, changed_only=True)
     return {"ok": True}

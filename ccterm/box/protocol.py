@@ -129,17 +129,18 @@ class MergeRequest(TypedDict):
     clean: str
     tip: str | None
     """What the tree was checked out from; None = the repository is empty."""
-    bundle: str
-    commit: str
-    """The kept work, in the bundle."""
-    base: str | None
+    bundle: NotRequired[str]
+    """Relative bundle with the kept work."""
+    commit: NotRequired[str]
+    """The kept work."""
+    base: NotRequired[str | None]
     """What the kept work builds on; None = nothing."""
-    earlier: NotRequired[str | None]
-    """Relative clean git directory that holds `base`, when it was a snapshot of a working copy."""
+    merged: NotRequired[str]
+    """In place of these: the tree that came of it, which the clean git directory holds."""
 
 
 class MergeReport(Report):
-    """reason: conflict (detail names the paths), base, git, disk, io."""
+    """reason: merge (detail names the paths), base, git, disk, io."""
 
 
 class Keep(TypedDict):

@@ -102,10 +102,18 @@ def _ordered(ref: str, order: Callable[[Service, RunId], Awaitable[None]], done:
 
 def retry_run(ref: str, *, as_json: bool) -> ExitCode:
     """Run the same task again, to its end."""
+    return _started(ref, lambda service, run: service.retry(run), as_json=as_json)
 
+
+def continue_run(ref: str, text: str, *, branch: str | None, fresh: bool, as_json: bool) -> ExitCode:
+    """Go on with a run, to the end of the new one."""
+    return _started(ref, lambda service, run: service.continue_(run, text, branch=branch, fresh=fresh), as_json=as_json)
+
+
+def _started(ref: str, start: Callable[[Service, RunId], Awaitable[Run]], *, as_json: bool) -> ExitCode:
     async def work() -> Run:
         async with opened_service() as service:
-            fresh = await service.retry((await service.find(ref)).id)
+            fresh = await start(service, (await service.find(ref)).id)
             async with interruptible(service):
                 await follow_all(service, [fresh], as_json=as_json)
             return await service.find(fresh.id)

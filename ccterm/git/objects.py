@@ -116,10 +116,10 @@ def _listed_packs(objects: str) -> list[str]:
 
 
 def borrow_objects(git: Git, directory: str) -> None:
-    """Let a repository look objects up in another git directory, too. A relative path in the file: the variable for it is split at colons."""
+    """Let a repository look objects up in another git directory. A relative path in the file: the variable for it is split at colons."""
     assert git.directory
     own, other = os.path.join(git.directory, "objects"), os.path.join(directory, "objects")
-    with open(os.path.join(own, "info", "alternates"), "a", encoding="utf-8") as file:
+    with open(os.path.join(own, "info", "alternates"), "w", encoding="utf-8") as file:
         file.write(f"{os.path.relpath(other, own)}\n")
     if any(name.endswith(".promisor") for name in _listed_packs(other)):  # a partial clone, of which git must miss nothing
         with open(os.path.join(git.directory, "config"), "a", encoding="ascii") as file:

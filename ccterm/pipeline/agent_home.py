@@ -1,19 +1,25 @@
 """The agent's private HOME: what it holds from the start, and the conversation that is kept of it afterwards."""
 
+import os
 import shutil
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccterm.agents.base import MCP_FILE
 from ccterm.errors import SettingsError
+from ccterm.git.rooted import Root
 from ccterm.output.clean import Cleaner, copy_cleaned
 
 
 class HomeFiles:
-    """The user's files for an agent's HOME. source: the user's own ~/.claude. items: relative paths in it; missing ones are skipped."""
+    """The user's files for an agent's HOME.
 
-    def __init__(self, source: Path, items: Sequence[str], mcp: Path | None) -> None:
-        self._source, self._items, self._mcp = source, items, mcp
+    source: the user's own ~/.claude. items: relative paths in it; missing ones are skipped. more: relative path -> file that must be there.
+    """
+
+    def __init__(self, source: Path, items: Sequence[str], mcp: Path | None, more: Mapping[str, Path] | None = None) -> None:
+        self._source, self._items, self._mcp, self._more = source, items, mcp, more or {}
 
     def fill(self, home: Path) -> bool:
         """Copy the files into a fresh directory; links are followed, as dotfiles are often links. Returns whether there are any.
@@ -25,6 +31,8 @@ class HomeFiles:
                 _copy(self._source / item, home / ".claude" / item)
             if self._mcp:
                 _copy(self._mcp, home / MCP_FILE)
+            for name, path in self._more.items():
+                _copy(path, home / name)
         except OSError as error:
             raise SettingsError(f"{error.filename} cannot be read: {error.strerror}", "fix home or mcp in the settings") from error
         return home.is_dir()
@@ -38,6 +46,21 @@ def keep_conversation(cleaner: Cleaner, collected: Path, to: Path) -> None:
             copy_cleaned(cleaner, source, to)
     finally:
         shutil.rmtree(collected, ignore_errors=True)
+
+
+def keep_left_conversation(cleaner: Cleaner, home: Path, session_id: str, to: Path) -> None:
+    """Copy a conversation, cleaned, out of the HOME that an agent left, if there is one; no link is followed. Blocks. Raises OSError."""
+    projects, raw = b".claude/projects", to.with_suffix(".raw")
+    with Root(home, hostile=True) as root:
+        paths = [b"%s/%s/%s.jsonl" % (projects, name, session_id.encode()) for name in root.list(projects)]
+        for path in [path for path in paths if (found := root.stat(path)) and stat.S_ISREG(found.st_mode)][:1]:
+            with os.fdopen(root.open(path), "rb") as source, raw.open("wb") as target:
+                shutil.copyfileobj(source, target)
+    if raw.exists():
+        try:
+            copy_cleaned(cleaner, raw, to)
+        finally:
+            raw.unlink()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ from ccterm.pipeline import step_specs
 from ccterm.pipeline.agent_home import keep_conversation
 from ccterm.pipeline.checkpoints import CheckpointReceiver, CheckpointStore
 from ccterm.pipeline.context import RunContext
+from ccterm.pipeline.continuation import CONVERSATION
 from ccterm.pipeline.run_control import RunControl
 from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.step_specs import CheckpointSource
@@ -58,7 +59,7 @@ class AgentStep:
     async def run(self, checkout: Checkout) -> AgentExit:
         """Start the agent and wait for its end. Never raises StepError for what the agent did: the outcome says it."""
         task, launch = self._context.work.task, self._context.launch
-        parser = launch.agent.parser()
+        parser = launch.agent.parser(self._context.earlier.spent)
         home = await self._provide_home()
         step = step_specs.agent(
             task,
@@ -100,7 +101,8 @@ class AgentStep:
         self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
         parser, outcome = ended.parser, self._context.launch.agent.judge(ended.parser, ended.report)
         manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
-        self._recorder.change(session_id=parser.session_id or None, asked=outcome.asked, manifest=manifest)
+        session = parser.session_id or self._context.launch.session_id
+        self._recorder.change(session_id=session, asked=outcome.asked, manifest=manifest)
         ok, detail = outcome.cause is None and not outcome.cancelled, outcome.summary.split("\n", 1)[0][:120]
         self._steps.finished("agent", ended.result, ok=ok, detail=detail)
         if step_specs.SESSION in ended.result.outputs:
@@ -122,7 +124,7 @@ class AgentStep:
         """Keep the agent's conversation, cleaned, so that the run can be continued later."""
         collected = self._run_dir / "session.raw"
         await self._boxes.collect(session, collected)
-        await asyncio.to_thread(keep_conversation, self._context.work.output.cleaner(), collected, self._run_dir / "session.jsonl")
+        await asyncio.to_thread(keep_conversation, self._context.work.output.cleaner(), collected, self._run_dir / CONVERSATION)
 
     async def _warn_of_git_changes(self) -> None:
         """Warn if the user's own git directory changed while an agent ran outside of a container."""

@@ -8,6 +8,7 @@ from ccterm.models import Changes
 from ccterm.pipeline import judgement
 from ccterm.pipeline.checkpoints import CheckpointStore
 from ccterm.pipeline.context import WorkContext
+from ccterm.pipeline.continuation import CONVERSATION
 from ccterm.pipeline.judgement import CommittedWork
 from ccterm.pipeline.reports import CommitResult
 from ccterm.proof import Kept, NothingThere, Proof
@@ -78,5 +79,5 @@ async def keep_checkpoint(context: WorkContext, recorder: Recorder, state: State
         proof = await asyncio.to_thread(keep_work, committed.work, salvage, recorder.run, state.storage) or Kept(salvage)
         recorder.emit([Salvaged(directory=str(salvage), commit=report.commit, checkpoint=checkpoint.moment)])
     if checkpoint.conversation:  # a hint for later: the work is kept already
-        await asyncio.to_thread(store.keep_conversation, checkpoint, state.run(run.id) / "session.jsonl")
+        await asyncio.to_thread(store.keep_conversation, checkpoint, state.run(run.id) / CONVERSATION)
     return proof

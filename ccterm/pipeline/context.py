@@ -20,6 +20,7 @@ from ccterm.output.deep_scan import secrets_in_file
 from ccterm.output.mask import Masker
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.pipeline.agent_home import HomeFiles
+from ccterm.pipeline.continuation import NOTHING_EARLIER, Continuation
 from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits
@@ -121,6 +122,8 @@ class AgentLaunch:
 
     agent: Agent
     command: Command
+    session_id: str
+    """The conversation that it begins or goes on with."""
     home: HomeFiles
     sockets: Path
     """A private directory with a short path for the control socket."""
@@ -180,6 +183,8 @@ class RunContext:
     commands: CommandEnvironment
     launch: AgentLaunch
     manifest: Manifest
+    earlier: Continuation = NOTHING_EARLIER
+    """What it takes over from the run that it continues."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from ccterm.pipeline.context import (
     StartupSlots,
     WorkContext,
 )
+from ccterm.pipeline.continuation import NOTHING_EARLIER, Continuation
 from ccterm.pipeline.judgement import policy_limits
 from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.run_credentials import KnownSecrets, RunCredentials
@@ -72,8 +73,8 @@ class RunContextFactory:
         if task.agent == ClaudeAgent.name:
             await require_listening(self._settings.base_url)
 
-    def for_run(self, run: Run, recorder: Recorder) -> RunContext:
-        """Return what a run needs from its first step to its last. Raises CctermError if a credential or a program is missing."""
+    def for_run(self, run: Run, recorder: Recorder, earlier: Continuation = NOTHING_EARLIER) -> RunContext:
+        """Return what a run needs from its first step to its last. Raises CctermError if a credential, a program or the conversation is missing."""
         task = run.task
         agent = agent_by_name(task.agent, self._agents)
         credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
@@ -84,7 +85,8 @@ class RunContextFactory:
             commands=CommandEnvironment(
                 env=plain_variables(self._settings, self._environ), secrets=credentials.user, services=self._services()
             ),
-            launch=self._launch(task, agent, credentials.login),
+            launch=self._launch(task, agent, credentials.login, earlier),
+            earlier=earlier,
             manifest=Manifest(
                 executor=task.execution_mode,
                 settings_hash=self._settings.settings_hash,
@@ -121,10 +123,11 @@ class RunContextFactory:
         cap = self._settings.policy.max_file_mb << 20
         return WorkingCopy(run.task, self._state, self._environ, cap, self._state.snapshot(run.id))
 
-    def _launch(self, task: Task, agent: Agent, login: Login | None) -> AgentLaunch:
+    def _launch(self, task: Task, agent: Agent, login: Login | None, earlier: Continuation) -> AgentLaunch:
         base_url, reaches = self._api()
         launch = Launch(
-            session_id=str(uuid.uuid4()),
+            session_id=earlier.session_id or str(uuid.uuid4()),
+            resume=earlier.session_id is not None,
             execution_mode=task.execution_mode,
             model=task.model,
             agent_args=task.agent_args,
@@ -137,9 +140,10 @@ class RunContextFactory:
             base_url=base_url,
             mcp=self._settings.mcp is not None,
         )
-        home = HomeFiles(Path(self._environ.get("HOME", "/")) / ".claude", self._settings.home, self._settings.mcp)
+        command, own = agent.command(launch), Path(self._environ.get("HOME", "/")) / ".claude"
+        home = HomeFiles(own, self._settings.home, self._settings.mcp, earlier.placed(own, private_home=command.private_home))
         every = self._settings.checkpoint.total_seconds()
-        return AgentLaunch(agent, agent.command(launch), home, self._sockets, self._startup, reaches, every)
+        return AgentLaunch(agent, command, launch.session_id, home, self._sockets, self._startup, reaches, every)
 
     def _warn_of_expiry(self, task: Task, login: Login | None, recorder: Recorder) -> None:
         ends = login.expires_at if login and login.value else None

@@ -18,6 +18,7 @@ from ccterm.pipeline import step_specs
 from ccterm.pipeline.checkpoint_recovery import keep_checkpoint, keep_collected
 from ccterm.pipeline.context import RunContext, WorkContext
 from ccterm.pipeline.context_factory import RunContextFactory
+from ccterm.pipeline.continuation import NOTHING_EARLIER, Earlier
 from ccterm.pipeline.judgement import require_deliverable, scan
 from ccterm.pipeline.pipeline_run import PipelineRun, RunEnding
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
@@ -46,13 +47,18 @@ class Pipeline:
         await self._contexts.require_api(task)
         await self._executor.prepare(task.image)
 
-    async def carry_out(self, recorder: Recorder, control: RunControl) -> Run:
-        """Take a run from its first step to its end. Never raises for what happens to the run; the record says it."""
+    async def carry_out(self, recorder: Recorder, control: RunControl, before: Earlier | None = None) -> Run:
+        """Take a run from its first step to its end. Never raises for what happens to the run; the record says it.
+
+        before: the run that it continues.
+        """
         recorder.emit([Started()])
         try:
             await recorder.save()
-            context = await self._run_context(recorder)
-            recorder.change(manifest=context.manifest)
+            context = await self._run_context(recorder, before)
+            recorder.change(
+                manifest=context.manifest, session_id=context.launch.session_id
+            )  # whatever ends the run, its conversation can go on
             async with self._opened(recorder) as boxes:
                 recorder.change(manifest=context.manifest.model_copy(update={"image": boxes.image}))
                 ending = await self._attempt(context, boxes, recorder, control)
@@ -103,13 +109,16 @@ class Pipeline:
         elif proof is not None and recorder.run.kept_in:
             recorder.emit([BoxesKept(directory="")])
 
-    async def _run_context(self, recorder: Recorder) -> RunContext:
+    async def _run_context(self, recorder: Recorder, before: Earlier | None) -> RunContext:
         try:
             await self._contexts.require_api(recorder.run.task)  # it may have waited since it was asked for
         except PreflightError as error:
             raise StepError(Cause.AGENT, error.message, error.fix, reason="api") from error
         try:
-            return await asyncio.to_thread(self._contexts.for_run, recorder.run, recorder)
+            earlier = await asyncio.to_thread(before.taken_over, recorder.run, self._state) if before else NOTHING_EARLIER
+            return await asyncio.to_thread(self._contexts.for_run, recorder.run, recorder, earlier)
+        except UsageError as error:  # of the run before, something is no longer there
+            raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="earlier") from error
         except (SettingsError, PreflightError) as error:  # a token, secret or program is missing: nothing was fetched yet
             raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="credentials") from error
 
@@ -188,6 +197,7 @@ class Pipeline:
         try:
             context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
             attempt = self._pipeline_run(context, boxes, recorder, RunControl())
+            await asyncio.to_thread(attempt.keep_conversation)
             await attempt.recover(left)
             proof = attempt.proof
         finally:

@@ -22,9 +22,11 @@ from ccterm.kept_refs import kept_sentence
 from ccterm.machine_errors import reported_error
 from ccterm.models import State
 from ccterm.pipeline import judgement, step_specs
+from ccterm.pipeline.agent_home import keep_left_conversation
 from ccterm.pipeline.agent_step import AgentStep
 from ccterm.pipeline.checkpoint_recovery import keep_checkpoint
 from ccterm.pipeline.context import CommandEnvironment, RemoteAccess, RunContext, WorkContext
+from ccterm.pipeline.continuation import CONVERSATION
 from ccterm.pipeline.judgement import CommittedWork
 from ccterm.pipeline.reports import CommitResult, ShellResult
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
@@ -92,7 +94,7 @@ class PipelineRun:
     async def carry_out(self, context: RunContext) -> RunEnding:
         """Take the run from its first step to its last. Raises StepError and StoppedEarly; the agent's work is kept by then."""
         target = self._target(context.remote)
-        checkout = await target.check_out()
+        checkout = await target.check_out(context.earlier.work)
         checkout = await self._set_up(checkout, context.commands)
         await self._recorder.save()
         self._start, self.proof = checkout, None
@@ -209,6 +211,17 @@ class PipelineRun:
         if committed and committed.in_tree:
             await judgement.judge(committed, self._context, self._recorder)
         await self._keep()
+
+    def keep_conversation(self) -> None:
+        """Keep the conversation that is left in the HOME of an agent whose daemon died. Blocks. Raises nothing: the work counts more."""
+        run, to = self._recorder.run, self._state.run(self._recorder.run.id) / CONVERSATION
+        homes = sorted(self._boxes.directory.glob("*-agent/home")) if self._boxes.directory else []
+        if not run.session_id or not homes or to.exists():
+            return
+        try:
+            keep_left_conversation(self._context.output.cleaner(), homes[-1], run.session_id, to)
+        except OSError as error:
+            self._recorder.notice(f"the conversation could not be kept: {error}", "warn")
 
     async def deliver_kept(self, remote: RemoteAccess, directory: Path) -> None:
         """Push the commit that an earlier attempt kept in `directory`. Raises StepError; the work stays kept."""

@@ -31,6 +31,10 @@ class CheckoutResult(StepReport):
     fetched: bool = False
 
 
+class MergeResult(StepReport):
+    """merge: only that there was no conflict."""
+
+
 class ShellResult(StepReport):
     """setup and verify: only that they succeeded."""
 

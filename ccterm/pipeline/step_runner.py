@@ -29,6 +29,7 @@ OnHost = Callable[[], Coroutine[None, None, Mapping[str, JsonValue] | None]]
 _CAUSES: dict[StepName, Cause] = {
     "resolve": Cause.CHECKOUT,
     "checkout": Cause.CHECKOUT,
+    "merge": Cause.CONFLICT,
     "setup": Cause.SETUP,
     "agent": Cause.AGENT,
     "commit": Cause.COMMIT,

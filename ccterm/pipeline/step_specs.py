@@ -11,6 +11,7 @@ from ccterm.git.message import defused, without_trailers
 from ccterm.models import ExecutionMode, Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
+from ccterm.pipeline.continuation import EarlierWork
 from ccterm.pipeline.reports import ResolveResult
 from ccterm.workspace.work import BUNDLE
 
@@ -101,6 +102,30 @@ def checkout_snapshot(clean: Artifact, include: Artifact | None, *, base: str, b
         last_use=frozenset(inputs),
         outputs=(CLEAN, TREE),
         sealed=frozenset({CLEAN}),
+        timeout=GIT_STEP_TIMEOUT,
+    )
+
+
+def merge(tree: Artifact, clean: Artifact, *, tip: str | None, kept: Artifact, work: EarlierWork) -> Step:
+    """Merge kept work into a tree. tip: what the tree was checked out from. kept: the directory with its bundle."""
+    bundle: dict[str, JsonValue] = {"bundle": f"{OUT}/work.bundle", "commit": work.commit, "base": work.base}
+    return _merge(bundle, {TREE: tree, CLEAN: clean, OUT: kept}, tip)
+
+
+def lay_over(tree: Artifact, clean: Artifact, *, tip: str, merged: str) -> Step:
+    """Make the files of a tree those of another one in the same git directory."""
+    return _merge({"merged": merged}, {TREE: tree, CLEAN: clean}, tip)
+
+
+def _merge(what: dict[str, JsonValue], inputs: dict[str, Artifact], tip: str | None) -> Step:
+    request = {"tree": TREE, "clean": CLEAN, "tip": tip, **what}
+    return Step(
+        name="merge",
+        program="merge",
+        request=request,
+        inputs=inputs,
+        last_use=frozenset({TREE}),
+        outputs=(TREE,),
         timeout=GIT_STEP_TIMEOUT,
     )
 

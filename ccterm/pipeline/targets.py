@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,13 @@ from ccterm import causes
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.events import Pushed, Synced
-from ccterm.executors.base import Artifact, Boxes
+from ccterm.executors.base import Artifact, Boxes, Step
 from ccterm.models import Run, Task, now
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.context import RemoteAccess, WorkContext
+from ccterm.pipeline.continuation import EarlierWork
 from ccterm.pipeline.judgement import JudgedWork
-from ccterm.pipeline.reports import CheckoutResult, PushResult, ResolveResult
+from ccterm.pipeline.reports import CheckoutResult, MergeResult, PushResult, ResolveResult
 from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.protected import allowed
@@ -39,8 +40,8 @@ class Checkout:
 class Target(Protocol):
     """Where a run's files come from, and where its commit goes."""
 
-    async def check_out(self) -> Checkout:
-        """Make the tree that the run starts from. Raises StepError."""
+    async def check_out(self, earlier: EarlierWork | None = None) -> Checkout:
+        """Make the tree that the run starts from, with the earlier work in it. Raises StepError."""
         ...
 
     async def deliver(self, judged: JudgedWork) -> str:
@@ -62,7 +63,7 @@ class BranchTarget:
         self._clean: Artifact | None = None
         """The git directory of the checkout: in a container, no step that saw the agent's tree can have written to it."""
 
-    async def check_out(self) -> Checkout:
+    async def check_out(self, earlier: EarlierWork | None = None) -> Checkout:
         """Resolve the branch and check out its tip or, for a new branch, its base."""
         found = await self._resolve(self._recorder.run.created, to_push=True)
         if self._task.base_given and found.tip:
@@ -72,7 +73,12 @@ class BranchTarget:
         checkout, report = await self._fetch(found, found.base)
         self._clean = checkout.clean
         _warn(self._recorder, report.notes)
-        return checkout
+        if earlier is None:
+            return checkout
+        kept = await self._boxes.provide(earlier.directory, exclude=("refused", "sync"))
+        return await _merged(
+            self._steps, checkout, step_specs.merge(checkout.tree, checkout.clean, tip=checkout.base, kept=kept, work=earlier)
+        )
 
     async def deliver(self, judged: JudgedWork) -> str:
         """Push the commit."""
@@ -136,10 +142,11 @@ class WorkingCopyTarget:
         self._context = context
         self._copy = copy
 
-    async def check_out(self) -> Checkout:
+    async def check_out(self, earlier: EarlierWork | None = None) -> Checkout:
         """Take a snapshot and check it out."""
         async with self._steps.on_host("snapshot", Cause.CHECKOUT) as details:
             snapshot = await asyncio.to_thread(self._copy.take)
+            tree = await asyncio.to_thread(self._copy.take_over, earlier.directory, snapshot) if earlier else None
             details.append(f"{snapshot.files:,} files")
         _warn(self._recorder, snapshot.notes)
         self._recorder.change(base_sha=snapshot.base)
@@ -147,7 +154,10 @@ class WorkingCopyTarget:
         include = await self._boxes.provide(snapshot.include) if snapshot.include else None
         step = step_specs.checkout_snapshot(clean, include, base=snapshot.base, branch=snapshot.branch)
         result, _ = await self._steps.run(step, CheckoutResult)
-        return Checkout(snapshot.base, result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE])
+        checkout = Checkout(snapshot.base, result.outputs[step_specs.CLEAN], result.outputs[step_specs.TREE])
+        if tree is None:
+            return checkout
+        return await _merged(self._steps, checkout, step_specs.lay_over(checkout.tree, checkout.clean, tip=snapshot.base, merged=tree))
 
     async def deliver(self, judged: JudgedWork) -> str:
         """Apply the changes if the user agreed beforehand; otherwise they wait for a review and `apply`."""
@@ -160,6 +170,12 @@ class WorkingCopyTarget:
         _warn(self._recorder, synced.notes)
         self._recorder.emit([Synced(files=synced.files, linked=synced.linked)])
         return ""
+
+
+async def _merged(steps: StepRunner, checkout: Checkout, step: Step) -> Checkout:
+    """Return the checkout with earlier work in its tree."""
+    result, _ = await steps.run(step, MergeResult)
+    return replace(checkout, tree=result.outputs[step_specs.TREE])
 
 
 def _warn(recorder: Recorder, notes: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ccterm.causes import Cause
 from ccterm.errors import StepError, UsageError
+from ccterm.git.git import Git, GitError
+from ccterm.git.rooted import Root
 from ccterm.models import RunId, Task
 from ccterm.policy.facts import ignored_paths
 from ccterm.policy.linked import LinkGuard
@@ -14,6 +16,7 @@ from ccterm.policy.protected import allowed
 from ccterm.state_dir import StateDir
 from ccterm.workspace import git_dir_watch
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
+from ccterm.workspace.apply.conflicts import ConflictCheck
 from ccterm.workspace.apply.transaction import Applied, ApplyTransaction
 from ccterm.workspace.obeyed import obeyed_paths
 from ccterm.workspace.repository import Repository, find_repository
@@ -56,6 +59,23 @@ class WorkingCopy:
             max_file=self.max_file,
             allowed=lambda path: allowed(path, self.task.allow.paths),
         )
+
+    def take_over(self, kept: Path, snapshot: Snapshot) -> str:
+        """Return a tree, made in the snapshot's git directory: the working copy with the changes that are kept in `kept`.
+
+        Raises StepError(conflict) naming the paths that changed since the changes were made.
+        """
+        changes = ChangeSet.read(kept / CHANGES)
+        if changes is None:
+            raise StepError(Cause.CONFLICT, f"the changes are no longer in {kept}", reason="earlier")
+        try:
+            with Root(self.root) as root:
+                ops = ConflictCheck(root, changes, "the run did not start").ops
+            return changes.tree_on(Git(str(snapshot.clean)), snapshot.base, ops)
+        except StepError as error:
+            raise StepError(Cause.CONFLICT, error.message, reason="earlier") from error
+        except (GitError, OSError) as error:
+            raise StepError(Cause.CHECKOUT, f"the kept changes cannot be read: {error}") from error
 
     def touched(self) -> Sequence[str]:
         """Return what changed in the git directory since, what can make git run something first."""

@@ -137,6 +137,20 @@ class Retry(ServiceCommand[Run]):
         return await service.retry(self.run)
 
 
+class Continue(ServiceCommand[Run]):
+    """Go on with an ended run: the same conversation, on the same branch or working copy."""
+
+    do: Literal["continue"] = "continue"
+    run: RunId
+    text: str
+    branch: str | None = None
+    fresh: bool = False
+
+    async def execute(self, service: "Service") -> Run:
+        """Return the new run."""
+        return await service.continue_(self.run, self.text, branch=self.branch, fresh=self.fresh)
+
+
 class Push(ServiceCommand[Run]):
     """Push salvaged work."""
 
@@ -206,7 +220,7 @@ class Review(ServiceCommand[Run]):
         return await service.review(self.run)
 
 
-AnyCommand = Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Push | Apply | Undo | Commit | Clean | Review
+AnyCommand = Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Continue | Push | Apply | Undo | Commit | Clean | Review
 _COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")], config=ConfigDict(defer_build=True))
 
 

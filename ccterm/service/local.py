@@ -16,6 +16,7 @@ from ccterm.events import Event, Held, Notice
 from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.output.own_text import clean_text
 from ccterm.pipeline.change_applier import ChangeApplier
+from ccterm.pipeline.continuation import Earlier, began, continued_task, undelivered
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
@@ -123,7 +124,8 @@ class LocalService(Service):
     async def _carry_out(self, run: RunId) -> Run:
         recorder, control = self._active[run].recorder, self._active[run].control
         try:
-            await self._pipelines[recorder.run.task.execution_mode].carry_out(recorder, control)
+            before = await asyncio.to_thread(Earlier.of, recorder.run, self._store.get)
+            await self._pipelines[recorder.run.task.execution_mode].carry_out(recorder, control, before)
         except (CctermError, OSError):  # the record itself could not be written; the next start finds the run unfinished
             _log.exception("record of run %s", run)
         finally:
@@ -199,8 +201,29 @@ class LocalService(Service):
         old = await self.find(run)
         if not old.state.final:
             raise UsageError(f"run {run} has not ended yet ({old.state})", f"ccterm cancel {run} first")
-        await self._prepare([old.task])
-        fresh = _fresh(old.task, BatchId(new_id()), before=old.attempts or (old.id,))
+        before = await asyncio.to_thread(self._store.get, old.continues) if old.continues else None
+        session = old.session_id if before and before.session_id == old.session_id else None
+        return await self._again(old, old.task, continues=old.continues, session_id=session)
+
+    async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+        """Go on with an ended run."""
+        known = await self.find(run)
+        if not known.state.final:
+            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm steer {run} sends its agent the message")
+        known = await self._committed(run)
+        while known.continues and not began(known):  # it left nothing to go on with
+            known = await self._committed(known.continues)
+        task = continued_task(known, text, branch, fresh=fresh)
+        undelivered(known)  # it must still be there
+        started = await self._again(known, task, continues=known.id, session_id=None if fresh else known.session_id)
+        await self.review(run)  # the user has seen it
+        return started
+
+    async def _again(self, old: Run, task: Task, *, continues: RunId | None, session_id: str | None = None) -> Run:
+        """Queue a task as a further attempt."""
+        await self._prepare([task])
+        fresh = _fresh(task, BatchId(new_id()), before=old.attempts or (old.id,))
+        fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
         await self._enqueue(fresh)
         return fresh
 

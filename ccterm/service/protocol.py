@@ -91,6 +91,14 @@ class Service(Reader):
         """Queue the same task again and return the new run. Raises UsageError while the run has not ended."""
         return await self.perform(commands.Retry(run=run))
 
+    async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+        """Go on with an ended run and return the new one: the same conversation, on the tip of the same branch, or in the same working copy.
+
+        Work that was not delivered goes along. branch: a new one instead, which begins where the run began. fresh: begin a new conversation,
+        which is told what came of the earlier one. Raises UsageError while the run has not ended, or when it has no conversation.
+        """
+        return await self.perform(commands.Continue(run=run, text=text, branch=branch, fresh=fresh))
+
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push a run's salvaged commit. Raises StepError(push or policy) when that fails, UsageError when there is nothing to push."""
         return await self.perform(commands.Push(run=run, allow=allow))

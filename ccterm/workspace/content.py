@@ -50,6 +50,11 @@ class Content(Value):
         """Whether its owner may execute the file."""
         return bool(self.mode & stat.S_IXUSR)
 
+    @property
+    def git_mode(self) -> int:
+        """The mode that git gives it; of a file or a link."""
+        return 0o120000 if self.kind is Kind.LINK else 0o100755 if self.executable else 0o100644
+
     def same(self, other: "Content") -> bool:
         """Whether both are the same to git: kind, bytes and executable bit."""
         mine, theirs = (self.kind, self.sha256, self.executable), (other.kind, other.sha256, other.executable)

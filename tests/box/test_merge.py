@@ -100,7 +100,7 @@ def test_conflicts_are_named_and_nothing_is_touched(case: str, tmp_path: Path) -
     kept = Continued(tmp_path, mine, foreign)
     before = {each: each.read_bytes() for each in kept.box.tree.rglob("*") if each.is_file()}
     report = kept.merge()
-    assert (report["ok"], report["reason"], report["detail"]) == (False, "conflict", path)
+    assert (report["ok"], report["reason"], report["detail"]) == (False, "merge", path)
     assert {each: each.read_bytes() for each in kept.box.tree.rglob("*") if each.is_file()} == before
 
 

@@ -63,6 +63,24 @@ def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str,
     assert git(remote, "fsck", "--strict") == ""
 
 
+def test_a_killed_run_goes_on_with_its_work_and_its_conversation(state: Path, remote: Path) -> None:
+    task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 60})
+    daemon = start(*local(remote, "x", task))
+    wait_until(lambda: POINTS["agent wrote"] in "".join(p.read_text() for p in state.glob("runs/*/transcript.ndjson")))
+    daemon.kill()
+    daemon.communicate()
+    done = ccterm("continue", "last", script({"bash": "cp half.txt whole.txt"}, {"say": "Copied."}))
+    assert done.returncode == 0, done.stderr
+    assert set(files_at(remote, "x")) >= {"half.txt", "whole.txt"}
+    [run, lost] = [
+        json.loads(ccterm("show", ref, "--json").stdout)
+        for ref in ("last", json.loads(ccterm("show", "last", "--json").stdout)["continues"])
+    ]
+    assert (run["session_id"], lost["cause"]) == (lost["session_id"], "lost")
+    conversation = (state / "runs" / run["id"] / "session.jsonl").read_text()
+    assert conversation.index("half.txt") < conversation.index("whole.txt")
+
+
 def test_the_agents_whole_tree_is_dead_at_once(state: Path, remote: Path, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = f"setsid sh -c 'echo $$ >> {pids}; exec sleep 60' & echo $$ >> {pids}; sleep 60"

@@ -29,7 +29,7 @@ EDIT = script({"say": "I'll add a file."}, {"write": "new.txt", "text": "new\n"}
 """A task that adds one file."""
 
 
-def draft(repo: Path | str, branch: str = "agent/x", task: str = EDIT, **fields: object) -> Draft:
+def draft(repo: Path | str, branch: str | None = "agent/x", task: str = EDIT, **fields: object) -> Draft:
     """Return a draft for the scripted agent on the local executor."""
     given = {"prompt": task, "repo": str(repo), "branch": branch, "agent": "scripted", "execution_mode": ExecutionMode.LOCAL, **fields}
     return Draft.model_validate(given)

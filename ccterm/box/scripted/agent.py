@@ -43,7 +43,7 @@ from itertools import pairwise
 
 from ccterm.box.scripted.actions import Action, Ended, Interrupted, ScriptedActions
 from ccterm.box.scripted.stdin import Message, StdinReader
-from ccterm.box.scripted.stream import Stream, fresh_uuid
+from ccterm.box.scripted.stream import Conversation, Stream, fresh_uuid
 from ccterm.git.bounded_json import read_json
 
 
@@ -131,14 +131,21 @@ def main() -> None:
     """Play the script; the arguments are those of the real CLI that matter here."""
     arguments = sys.argv[2:]
     options = dict(pairwise(arguments))
+    resumed = options.get("--resume", "")
+    conversation = Conversation.find(resumed) if resumed else ""
     stream = Stream(
-        session=options.get("--session-id") or fresh_uuid(),
+        session=resumed or options.get("--session-id") or fresh_uuid(),
+        resumed=conversation,
         model=options.get("--model") or "scripted",
         permission="bypassPermissions"
         if "--dangerously-skip-permissions" in arguments
         else options.get("--permission-mode", "acceptEdits"),
         partial="--include-partial-messages" in arguments,
     )
+    if resumed and not conversation:
+        unknown = f"No conversation found with session ID: {resumed}"
+        stream.result(is_error=True, subtype="error_during_execution", terminal_reason="error", errors=[unknown])
+        sys.exit(unknown)
     sys.exit(ScriptPlayer(stream, _read(options.get("--script"))).run())
 
 

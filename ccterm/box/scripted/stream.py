@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 class Stream:
     """Writes messages to stdout."""
 
-    def __init__(self, *, session: str, model: str, permission: str, partial: bool) -> None:
+    def __init__(self, *, session: str, model: str, permission: str, partial: bool, resumed: str = "") -> None:
+        """Begin a stream. resumed: the file of the conversation that is continued."""
         self.session, self.model, self.permission, self.partial = session, model, permission, partial
-        self._conversation = Conversation(session)
         self.spending = Spending()
+        if resumed:
+            self.spending.restore(resumed)
+        self._conversation = Conversation(session, resumed)
         self._results = 0
         self._turn_began = time.monotonic()
 
@@ -195,6 +198,13 @@ class Spending:
         self.turn_input = self.turn_output = self.turn_answers = 0
         self.input = self.output = 0
 
+    def restore(self, conversation: str) -> None:
+        """Count the answers in the file of a conversation: the CLI's totals are those of the whole session, too."""
+        with open(conversation, encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                if line.startswith('{"type":"assistant"'):
+                    self.answer()
+
     def begin_turn(self) -> None:
         """Reset the counts of the turn."""
         self.turn_input = self.turn_output = self.turn_answers = 0
@@ -209,16 +219,30 @@ class Spending:
         self.output += output_tokens
 
 
+def projects() -> str:
+    """Return the directory of all conversations."""
+    return os.path.join(os.environ.get("HOME", "/nonexistent"), ".claude", "projects")
+
+
 class Conversation:
     """The session's file below HOME, as the CLI keeps it; none if HOME cannot be written to."""
 
-    def __init__(self, session: str) -> None:
+    def __init__(self, session: str, resumed: str = "") -> None:
         self._file = -1
         project = "".join(letter if letter.isalnum() else "-" for letter in os.getcwd())
-        directory = os.path.join(os.environ.get("HOME", "/nonexistent"), ".claude", "projects", project)
+        path = resumed or os.path.join(projects(), project, f"{session}.jsonl")
         with contextlib.suppress(OSError):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            self._file = os.open(f"{directory}/{session}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @staticmethod
+    def find(session: str) -> str:
+        """Return the file of an earlier conversation, "" = there is none."""
+        for directory in sorted(os.listdir(projects()) if os.path.isdir(projects()) else ()):
+            path = os.path.join(projects(), directory, f"{session}.jsonl")
+            if os.path.isfile(path):
+                return path
+        return ""
 
     def add(self, message: Mapping[str, object]) -> None:
         """Append one message."""

@@ -57,6 +57,7 @@ for command in (
     machine.trust, machine.check,
 ):  # fmt: skip
     app.command()(command)
+app.command("continue")(runs.continue_)
 # a map of its own: from the one above it would get the value of the flag --help as its map
 app.command(context_settings={"default_map": {}})(machine.help)
 app.add_typer(_auth, name="auth")

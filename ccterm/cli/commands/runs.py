@@ -86,6 +86,19 @@ def retry(run: RunRef, json: Json = False) -> None:
     leave(retry_run(run, as_json=json))
 
 
+def continue_(
+    run: RunRef,
+    text: Annotated[str, typer.Argument(help="What is to be done now.")],
+    branch: Annotated[str | None, typer.Option(help="A new branch instead, from where the run began.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new conversation, which is told what came of the earlier one.")] = False,
+    json: Json = False,
+) -> None:
+    """Go on with an ended run: same conversation, same branch."""
+    from ccterm.cli.run_orders import continue_run
+
+    leave(continue_run(run, text, branch=branch, fresh=fresh, as_json=json))
+
+
 def push(
     run: RunRef,
     allow_deletions: AllowDeletions = None,

@@ -14,9 +14,9 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.bundle import take_bundle
 from ccterm.git.diff import PLAIN, raw_changes
-from ccterm.git.git import Git, GitError
+from ccterm.git.git import Git, GitError, hash_name
 from ccterm.git.names import is_dotgit, shown, too_deep, unfit
-from ccterm.git.objects import read_blobs
+from ccterm.git.objects import blob_name, read_blobs, write_loose_blob
 from ccterm.git.tree import GITLINK
 from ccterm.models import PendingChange, Run, Value
 from ccterm.storage import STORAGE, Storage
@@ -95,6 +95,25 @@ class ChangeSet:
     def without(self, paths: Sequence[str]) -> "ChangeSet":
         """Return the changes except those of these paths."""
         return replace(self, ops=tuple(change for change in self.ops if change.shown not in paths))
+
+    def tree_on(self, git: Git, base: str, ops: Sequence[FileChange]) -> str:
+        """Make the tree of the commit `base` with some of the changes in a git directory of ours; return its name. Raises GitError, OSError."""
+        assert git.directory
+        index = Path(git.directory) / "changes-index"
+        git = git.with_env({"GIT_INDEX_FILE": str(index)})
+        git.run("read-tree", base)
+        lines = []
+        for change in ops:
+            mode, name = 0, "0" * len(base)
+            if change.new.kind is not Kind.NOTHING:
+                data = self.data(change)
+                mode, name = change.new.git_mode, blob_name(hash_name(base), data)
+                write_loose_blob(str(index.with_name("objects")), name, data)
+            lines.append(b"%o %s\t%s\0" % (mode, name.encode(), change.path))
+        git.run("update-index", "-z", "--add", "--replace", "--index-info", stdin=b"".join(lines))
+        tree = git.text("write-tree")
+        index.unlink()
+        return tree
 
     def data(self, change: FileChange) -> bytes:
         """Return the bytes that a path is to hold. Raises OSError."""

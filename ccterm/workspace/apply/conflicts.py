@@ -19,11 +19,11 @@ _SHOWN = 10
 class ConflictCheck:
     """The check, made on creation. Raises StepError(conflict) naming the paths that changed, and OSError.
 
-    ops: what is left to do. kept: the bytes that each change replaces. marks: what lstat said of each path. made, directories,
+    failed: what did not happen then. ops: what is left to do. kept: the bytes that each change replaces. marks: what lstat said of each path. made, directories,
     linked: see Journal. files: which file a change is to, by its number, where that has several names.
     """
 
-    def __init__(self, root: Root, changes: ChangeSet) -> None:
+    def __init__(self, root: Root, changes: ChangeSet, failed: str = "nothing was applied") -> None:
         self._root = root
         self._gone = {change.path for change in changes.ops if change.new.kind is Kind.NOTHING}
         self.ops: list[FileChange] = []
@@ -36,7 +36,7 @@ class ConflictCheck:
         self._mounts = Mounts(root)
         conflicts = [change.shown for change in changes.ops if not self._fits(change)]
         if conflicts:
-            raise changed(conflicts)
+            raise changed(conflicts, failed)
         self.linked, self._unlike = linked_groups(self.ops, self.files)
 
     @property
@@ -120,8 +120,8 @@ class ConflictCheck:
         return True
 
 
-def changed(paths: Sequence[str]) -> StepError:
-    """Return the error for paths that changed since the snapshot."""
+def changed(paths: Sequence[str], failed: str = "nothing was applied") -> StepError:
+    """Return the error for paths that changed since the snapshot. failed: what did not happen."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    message = f"nothing was applied, because these paths changed meanwhile: {', '.join(paths[:_SHOWN])}{more}"
+    message = f"{failed}, because these paths changed meanwhile: {', '.join(paths[:_SHOWN])}{more}"
     return StepError(Cause.CONFLICT, message, reason="changed")
