@@ -195,6 +195,7 @@ def run_facts(run: Run) -> list[str]:
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
         ("time", seconds(run.seconds)),
         ("secrets", rotation(run)),
+        ("continues", run.continues or ""),
         ("attempts", " ".join(run.attempts) if len(run.attempts) > 1 else ""),
     ]
     steps = [f"  {'✓' if step.ok else '✗'} {step.name:<9}{seconds(step.seconds):>7}  {step.detail}".rstrip() for step in run.steps]

@@ -71,7 +71,9 @@ def steer_run(ref: str, text: str, *, as_json: bool) -> ExitCode:
     elif answer is None:
         print_note("sent; the agent takes it up when its running tool ends")
     else:
-        print_note("taken" if answer.taken else f"not taken: {answer.detail or f'the agent has ended; ccterm retry {ref} starts it again'}")
+        print_note(
+            "taken" if answer.taken else f"not taken: {answer.detail or f'the agent has ended; ccterm continue {ref} TEXT goes on with it'}"
+        )
     return ExitCode.OK if answer is None or answer.taken else ExitCode.FAILED
 
 

@@ -140,7 +140,7 @@ class Retry(ServiceCommand[Run]):
 class Continue(ServiceCommand[Run]):
     """Go on with an ended run: the same conversation, on the same branch or working copy."""
 
-    do: Literal["continue"] = "continue"
+    do: Literal["continue_"] = "continue_"
     run: RunId
     text: str
     branch: str | None = None

@@ -193,7 +193,7 @@ class LocalService(Service):
             return
         known = await self.find(run)
         if known.state.final:
-            raise UsageError(f"run {run} has ended already ({known.state})", f"ccterm retry {run} starts it again")
+            raise UsageError(f"run {run} has ended already ({known.state})", f"ccterm continue {run} TEXT goes on with it")
         raise UsageError(f"the agent of run {run} takes no messages now", f"ccterm show {run} shows its state")
 
     async def retry(self, run: RunId) -> Run:

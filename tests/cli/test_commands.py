@@ -62,6 +62,17 @@ def test_runs_can_be_filtered(command: Command, state: Path, remote: Path) -> No
     assert len(json.loads(command("runs", "--since", "1h", "-n", "1", "--json").stdout)) == 1
 
 
+def test_a_run_goes_on_and_is_shown_with_what_it_continues(command: Command, state: Path, remote: Path) -> None:
+    command(*local(remote, "x"))
+    done = command("continue", "last", script({"append": "new.txt", "text": "more\n"}, {"say": "ok"}), "--json")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout.strip().splitlines()[-1])
+    assert run["continues"] == run["attempts"][0]
+    assert f"continues  {run['continues']}" in command("show", "last").stdout
+    refused = command("continue", run["continues"], "again", "--branch", "..")
+    assert (refused.returncode, "branch" in refused.stderr) == (2, True)
+
+
 @pytest.mark.first_is_fast
 @pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
 def test_the_exit_code_is_that_of_the_cause(fail: str, code: int, state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:

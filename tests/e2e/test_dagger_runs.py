@@ -93,6 +93,19 @@ async def test_a_task_becomes_a_pushed_branch_and_the_next_run_reuses_its_base(b
     assert found_below(boxed.state, forms(TOKEN)) == []
 
 
+async def test_a_cancelled_run_goes_on_with_its_work_and_its_conversation(boxed: Boxed) -> None:
+    stopped = await boxed.start("agent/x", script({"write": "half.txt", "text": "half\n"}, {"say": "hanging"}, {"sleep": 60}))
+    await boxed.says(stopped, "hanging")
+    await boxed.service.cancel(stopped)
+    await boxed.service.wait(stopped)
+    queued = await boxed.service.continue_(stopped, script({"bash": "cp half.txt whole.txt"}, {"say": "Copied."}))
+    run = await boxed.service.wait(queued.id)
+    assert run.state is State.SUCCEEDED, run.summary
+    assert files_at(boxed.remote, "agent/x").keys() >= {"half.txt", "whole.txt"}
+    conversation = (boxed.state / "runs" / run.id / "session.jsonl").read_text()
+    assert conversation.index("half.txt") < conversation.index("whole.txt")
+
+
 async def test_a_state_directory_may_have_any_name(engine: FakeEngine, tmp_path: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({"README.md": "hello\n"})
     with GitServer(remote.parent) as server:

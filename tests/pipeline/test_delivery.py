@@ -53,7 +53,7 @@ async def test_a_second_run_continues_from_the_tip_and_is_too_late_to_steer_afte
     [second] = await carried_out(service, draft(remote, task=script({"append": "new.txt", "text": "more\n"})))
     assert second.base_sha == first.commit
     assert files_at(remote, "agent/x")["new.txt"] == b"new\nmore\n"
-    with pytest.raises(UsageError, match=f"ccterm retry {second.id}"):
+    with pytest.raises(UsageError, match=f"ccterm continue {second.id}"):
         await service.steer(second.id, "too late")
 
 

@@ -61,6 +61,8 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "run": NAMES,
     "now": st.booleans(),
     "text": TEXTS,
+    "branch": st.none() | TEXTS,
+    "fresh": st.booleans(),
     "allow": ALLOWANCES,
     "only": st.lists(TEXTS, max_size=3).map(tuple),
 }
@@ -113,7 +115,7 @@ RUN = Run(
     attempts=(RunId("00"), RunId("01")),
 )
 RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
-    ("retry", "commit", "clean", "push", "apply", "undo", "review"), RUN
+    ("retry", "continue_", "commit", "clean", "push", "apply", "undo", "review"), RUN
 )
 
 EXAMPLES: dict[str, object] = {
@@ -123,6 +125,8 @@ EXAMPLES: dict[str, object] = {
     "run": "01",
     "now": True,
     "text": "go on",
+    "branch": "agent/more",
+    "fresh": True,
     "allow": Allowances(lines=900, paths=("*.lock",)),
     "only": ("a.py",),
 }

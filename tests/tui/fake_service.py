@@ -187,6 +187,11 @@ class FakeService(Service):
         old = await self.find(run)
         return self.add_run(old.task.branch or "", prompt=old.task.prompt)
 
+    async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+        """Go on with a run."""
+        self._called("continue", run, text)
+        return self.add_run((await self.find(run)).task.branch or "", prompt=text)
+
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push kept work."""
         self._called("push", run)

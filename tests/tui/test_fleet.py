@@ -216,10 +216,21 @@ async def test_fetch_asks_where_to(show: Show, service: FakeService) -> None:
 async def test_a_reviewed_run_disappears(show: Show, service: FakeService) -> None:
     run = fail(service, service.add_run("fix/rounding"))
     async with show() as pilot:
-        await wait_for_text(pilot, "m reviewed")
-        await pilot.press("m")
+        await wait_for_text(pilot, "v reviewed")
+        await pilot.press("v")
         await wait_for_call(service, "review", run.id)
         await wait_for_text(pilot, "No runs yet")
+
+
+async def test_an_ended_run_goes_on_with_what_is_said(show: Show, service: FakeService) -> None:
+    run = push(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "pushed a91f03c2")
+        await pilot.press("m")
+        await wait_for_text(pilot, "What is feature/login to do next?")
+        await type_text(pilot, "fix it")
+        await pilot.press("enter")
+        await wait_for_call(service, "continue", run.id, "fix it")
 
 
 async def test_only_what_can_be_done_is_offered(show: Show, service: FakeService) -> None:
@@ -227,9 +238,9 @@ async def test_only_what_can_be_done_is_offered(show: Show, service: FakeService
     fail(service, service.add_run("two"))
     async with show() as pilot:
         await wait_for_text(pilot, "s Steer", "c Cancel")
-        assert "r Retry" not in screen_text(pilot.app)
+        assert "m Continue" not in screen_text(pilot.app)
         await pilot.press("2")
-        await wait_for_text(pilot, "r Retry")
+        await wait_for_text(pilot, "m Continue")
         assert "s Steer" not in screen_text(pilot.app)
 
 

@@ -23,15 +23,16 @@ class RunActions(CctermScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "steer", "Steer", tooltip="Send a message to the running agent"),
         Binding("h", "hold", "Hold", tooltip="Have the agent wait for input after its turn; again: let it finish"),
+        Binding("m", "continue_run", "Continue", tooltip="Say what is to be done next: same conversation, same branch"),
         Binding("c", "cancel", "Cancel", tooltip="Stop the run; its work is kept unless you say otherwise"),
-        Binding("r", "retry", "Retry", tooltip="Run the same task again"),
+        Binding("r", "retry", "Retry", show=False, tooltip="Run the same task again"),
         Binding("P", "push", "Push", tooltip="Push the work that was kept"),
         Binding("a", "apply", "Apply", tooltip="Choose which changes to apply to the working copy"),
         Binding("z", "undo", "Undo", show=False, tooltip="Undo the changes that were applied to the working copy"),
         Binding("b", "fetch", "Fetch", show=False, tooltip="Fetch the work into a local repository as refs/ccterm/RUN"),
         Binding("o", "browse", "Open", show=False, tooltip="Open the pushed branch in the browser"),
         Binding("i", "copy_id", "Copy id", show=False, tooltip="Copy the run's id"),
-        Binding("m", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
+        Binding("v", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
     ]
 
     def current_run(self) -> RunView | None:
@@ -81,6 +82,22 @@ class RunActions(CctermScreen):
 
         choices = [Choice("s", "stop it and keep its work"), Choice("k", "kill it now and keep nothing")]
         self.app.push_screen(ChoiceDialog(f"Stop {target}?", choices), stop)
+
+    def action_continue_run(self) -> None:
+        """Go on with an ended run."""
+        run, target, view = self._run_id(), self._target(), self.current_run()
+
+        async def go_on(service: "Service", text: str) -> str:
+            started = await service.continue_(run, text)
+            self.ccterm.find_new_runs(focus=started.id)
+            return f"{target} goes on"
+
+        def send(text: str | None) -> None:
+            if text:
+                self.ccterm.perform(lambda service: go_on(service, text))
+
+        taken = "what it left comes along" if view and work_kept(view.run) else "same conversation, on top of what it did"
+        self.app.push_screen(LineDialog(f"What is {target} to do next?", foot=f"{taken} · enter start · esc cancel"), send)
 
     def action_retry(self) -> None:
         """Run the same task again."""
@@ -225,6 +242,7 @@ _POSSIBLE: Mapping[str, Callable[[RunView], bool]] = {
     "steer": lambda view: view.run.state is State.RUNNING,
     "hold": lambda view: view.run.state is State.RUNNING,
     "cancel": lambda view: not view.run.state.final,
+    "continue_run": lambda view: view.run.state.final,
     "retry": lambda view: view.run.state.final,
     "push": lambda view: view.run.task.mode is Mode.PIPELINE and view.run.state.final and _to_push(view.run),
     "apply": lambda view: view.run.awaits_apply or (view.run.task.mode is Mode.TESTING and view.run.state.final and uncommitted(view.run)),

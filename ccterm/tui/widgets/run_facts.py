@@ -69,6 +69,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", where),
         ("secrets", rotation(run)),
+        ("continues", run.continues or ""),
         ("attempt", str(len(run.attempts)) if len(run.attempts) > 1 else ""),
         ("run", run.id),
     ]
