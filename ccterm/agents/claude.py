@@ -16,8 +16,8 @@ from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
 from ccterm.errors import PreflightError, UsageError
-from ccterm.git.bounded_json import read_json
 from ccterm.events import Spent
+from ccterm.git.bounded_json import read_json
 from ccterm.models import ExecutionMode
 from ccterm.processes import run_command_async
 

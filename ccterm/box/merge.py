@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.overlay import lay_over
 from ccterm.box.protocol import MergeReport, MergeRequest
-from ccterm.box.push import import_bundle
+from ccterm.git.bundle import take_bundle
 from ccterm.git.git import Git, GitError, as_git_error, init
 from ccterm.git.names import shown
 from ccterm.git.objects import borrow_objects, read_blobs
@@ -46,9 +46,7 @@ def _merge(request: MergeRequest) -> MergeReport:
     borrow_objects(git, request["clean"])
     if base is not None and git.answer("cat-file", "-e", f"{base}^{{commit}}")[0]:
         return {"ok": False, "reason": "base", "detail": f"the commit {base[:12]} that the work builds on is not in the branch's history"}
-    if base is not None:
-        git.run("update-ref", "refs/heads/base", base)  # git takes a bundle only onto what a ref reaches
-    import_bundle(git, request["bundle"], commit)
+    take_bundle(git, request["bundle"], commit)
     tree, conflicts = merge_trees(git, base, tip, commit)
     if conflicts:
         more = f" and {len(conflicts) - _NAMED} more" if len(conflicts) > _NAMED else ""

@@ -75,7 +75,7 @@ class BranchTarget:
         _warn(self._recorder, report.notes)
         if earlier is None:
             return checkout
-        kept = await self._boxes.provide(earlier.directory, exclude=("refused", "sync"))
+        kept = await self._bundle(earlier.directory)
         return await _merged(
             self._steps, checkout, step_specs.merge(checkout.tree, checkout.clean, tip=checkout.base, kept=kept, work=earlier)
         )
@@ -119,8 +119,7 @@ class BranchTarget:
 
     async def _push(self, clean: Artifact, commit: str, directory: Path) -> None:
         """Push a commit from the bundle in a directory of the host: what was judged there is what is pushed."""
-        others = await asyncio.to_thread(lambda: [each.name for each in directory.iterdir() if each.name != BUNDLE])
-        work = await self._boxes.provide(directory, exclude=others)
+        work = await self._bundle(directory)
         step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=work)
         try:
             pushed = await self._steps.report(step, PushResult, abortable=False)
@@ -130,6 +129,11 @@ class BranchTarget:
             raise StepError(Cause.PUSH, "the remote does not have the commit after the push", reason="refused")
         remote, ref = self._task.remote or self._task.repo, f"refs/heads/{self._task.branch}"
         self._recorder.emit([Pushed(remote=remote, ref=ref, sha=commit, verified=True)])
+
+    async def _bundle(self, directory: Path) -> Artifact:
+        """Bring the bundle, and nothing else, out of a directory of kept work into a box."""
+        others = await asyncio.to_thread(lambda: [each.name for each in directory.iterdir() if each.name != BUNDLE])
+        return await self._boxes.provide(directory, exclude=others)
 
 
 class WorkingCopyTarget:

@@ -19,7 +19,8 @@ _SHOWN = 10
 class ConflictCheck:
     """The check, made on creation. Raises StepError(conflict) naming the paths that changed, and OSError.
 
-    failed: what did not happen then. ops: what is left to do. kept: the bytes that each change replaces. marks: what lstat said of each path. made, directories,
+    failed: what did not happen then. ops: what is left to do. kept: the bytes that each change replaces. marks: what lstat said of each
+    path. made, directories,
     linked: see Journal. files: which file a change is to, by its number, where that has several names.
     """
 
