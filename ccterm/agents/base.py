@@ -38,6 +38,8 @@ class Launch(Value):
     """Variables by which the agent uses another cloud than the Claude API; `secret_variables` are its credentials."""
     secret_variables: Mapping[str, SecretStr] = {}
     base_url: str | None = None
+    no_proxy: str = ""
+    """What the user's environment has asked without a proxy."""
     mcp: bool = False
     """Whether its private HOME holds MCP_FILE."""
 

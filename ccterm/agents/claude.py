@@ -4,8 +4,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -20,6 +21,7 @@ from ccterm.events import Spent
 from ccterm.git.bounded_json import read_json
 from ccterm.models import ExecutionMode
 from ccterm.processes import run_command_async
+from ccterm.remotes import is_loopback
 
 CLAUDE_VERSION = "2.1.330"
 """The version that ccterm was tested with; containers get exactly this one."""
@@ -59,6 +61,7 @@ class ClaudeAgent:
         local = launch.execution_mode is ExecutionMode.LOCAL
         base_url = launch.base_url or (self._own_base_url() if local and launch.token is None else None)
         env = {**QUIET, **launch.variables, **({"ANTHROPIC_BASE_URL": base_url} if base_url else {})}
+        env |= _direct((value for name, value in env.items() if name.endswith("_BASE_URL")), launch.no_proxy)
         if local and launch.skip_permissions and self._root:
             env["IS_SANDBOX"] = "1"  # as root the CLI refuses to skip permissions without it
         return Command(
@@ -105,6 +108,13 @@ class ClaudeAgent:
         except (OSError, ValueError):
             return None
         return string(mapping(mapping(settings).get("env")).get("ANTHROPIC_BASE_URL")) or None
+
+
+def _direct(addresses: Iterable[str], no_proxy: str) -> Mapping[str, str]:
+    """Return the variables by which no proxy sees a login on its way to this machine. no_proxy: what else is asked without one."""
+    hosts = {urlsplit(address).hostname or "" for address in addresses}
+    near = sorted(host for host in hosts if is_loopback(host) or (host and not {".", ":"} & set(host)))  # a box knows it by an alias
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, (no_proxy, *near)))) if near else {}
 
 
 def _flags(launch: Launch, base_url: str) -> Sequence[str]:

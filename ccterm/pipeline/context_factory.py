@@ -138,6 +138,7 @@ class RunContextFactory:
             variables=login.variables if login else {},
             secret_variables=login.secret_variables if login else {},
             base_url=base_url,
+            no_proxy=self._environ.get("no_proxy") or self._environ.get("NO_PROXY") or "",
             mcp=self._settings.mcp is not None,
         )
         command, own = agent.command(launch), Path(self._environ.get("HOME", "/")) / ".claude"

@@ -171,3 +171,24 @@ async def test_a_program_that_is_not_the_claude_cli_is_refused(tmp_path: Path, s
 @pytest.mark.claude
 async def test_the_real_program_has_the_pinned_version(claude_bin: Path) -> None:
     assert await ClaudeAgent(str(claude_bin)).version() == CLAUDE_VERSION
+
+
+@pytest.mark.parametrize(
+    ("base_url", "no_proxy", "direct"),
+    [
+        ("http://127.0.0.1:8787", "", "127.0.0.1"),
+        ("http://localhost:8787/x", "corp.example,10.0.0.0/8", "corp.example,10.0.0.0/8,localhost"),
+        ("http://loopback-8787:8787", "", "loopback-8787"),
+        ("https://gateway.example", "corp.example", None),
+        ("http://[fd00::1]:80", "", None),
+        (None, "corp.example", None),
+    ],
+)
+def test_an_api_on_this_machine_is_asked_without_a_proxy(base_url: str | None, no_proxy: str, direct: str | None) -> None:
+    env = ClaudeAgent().command(LAUNCH.model_copy(update={"base_url": base_url, "no_proxy": no_proxy})).env
+    assert (env.get("NO_PROXY"), env.get("no_proxy")) == (direct, direct)
+
+
+def test_nor_is_another_cloud_at_an_address_on_this_machine() -> None:
+    variables = {"CLAUDE_CODE_USE_BEDROCK": "1", "ANTHROPIC_BEDROCK_BASE_URL": "http://127.0.0.1:1"}
+    assert ClaudeAgent().command(LAUNCH.model_copy(update={"variables": variables})).env["no_proxy"] == "127.0.0.1"

@@ -120,3 +120,12 @@ async def test_the_cli_uses_another_cloud_with_what_is_passed_on(
             run = await service.wait(queued.id)
     assert {authorization for _, authorization in cloud.asked} == {f"Bearer {TOKEN}"}
     assert run.manifest.credential == "provider"
+
+
+@pytest.mark.slow
+async def test_no_proxy_sees_the_login_on_its_way_to_an_api_on_this_machine(claude: Claude, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Bedrock() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.origin)
+        run = await claude.run(use(write("n.txt", "n\n")), say("Done."))
+    assert (run.state, proxy.asked) == (State.SUCCEEDED, [])
