@@ -22,6 +22,8 @@ from ccterm.storage import STORAGE, Storage
 _BACKUPS = 7
 _BACKUP_CAP = 64 * 1024 * 1024
 """A larger store is not backed up every day."""
+_OF_BRANCH = 100
+"""How many runs on branches of one name are looked at."""
 _SHOWN = 5
 """How many candidates are listed for an ambiguous prefix."""
 _UNFINISHED = tuple(state for state in State if not state.final)
@@ -117,6 +119,11 @@ class Store:
         values = [value for group in clauses.values() for value in group]
         newest = self._runs(f"WHERE {' AND '.join(clauses)} ORDER BY number DESC LIMIT ?", (*values, _all_or(limit)))
         return newest[::-1]
+
+    def of_branch(self, remote_key: str, branch: str) -> _Runs:
+        """Return the last runs on a branch of a remote, the newest first."""
+        found = self._runs("WHERE branch = ? ORDER BY number DESC LIMIT ?", (branch, _OF_BRANCH))
+        return [run for run in found if run.task.remote_key == remote_key]
 
     def unfinished(self) -> _Runs:
         """Return the runs that have not ended, the oldest first."""

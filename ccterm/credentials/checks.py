@@ -7,7 +7,7 @@ from typing import Literal
 
 from ccterm.credentials.claude import NO_LOGIN, Logins
 from ccterm.credentials.keyring_client import Keyring
-from ccterm.credentials.login import API_KEY_NAME, home
+from ccterm.credentials.login import API_KEY_NAME, Login, home
 from ccterm.credentials.login_sources import EXPORTED, LOG_IN, OWN, RENEW, LoginSource, read_login
 from ccterm.credentials.setup_token import VALID, WARN_AFTER
 from ccterm.credentials.sources import resolve_source, source_name
@@ -32,21 +32,22 @@ class LoginCheck:
         """Ask which login runs would use; of the user's own, look at what the CLI keeps of it."""
         try:
             login = await asyncio.to_thread(self._logins.login_for, self._execution_mode, self._environ, anew=True)
+            if login.kind != "own":
+                return self._of_run(login)
             sources = await asyncio.to_thread(self._logins.survey, self._execution_mode, self._environ)
         except (PreflightError, SettingsError) as error:
             return self._answer("fail", error.message, error.fix)
         chosen = next((source for source in sources if source.chosen), None)
         if chosen is None:
             return self._answer("fail", *NO_LOGIN)
-        return self._of_user(chosen) if login.kind == "own" else self._of_run(chosen, login.kind)
+        return self._of_user(chosen)
 
-    def _of_run(self, source: LoginSource, kind: str) -> CheckResult:
-        text = (
-            f"{source.name} is set" if kind in ("env", "api-key", "provider") else f"a Claude login: {source.name}{left(source.expires_at)}"
-        )
-        if kind == "setup-token" and source.expires_at and source.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
+    def _of_run(self, login: Login) -> CheckResult:
+        of_variable = login.kind in ("env", "api-key", "provider")
+        text = f"{login.source} is set" if of_variable else f"a Claude login: {login.source}{left(login.expires_at)}"
+        if login.kind == "setup-token" and login.expires_at and login.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
             return self._answer("warn", text, _REPLACE)
-        if kind == "access-token":
+        if login.kind == "access-token":
             return self._answer("pass", f"{text}; a setup-token would last a year (ccterm auth setup)")
         return self._answer("pass", text)
 

@@ -1,12 +1,13 @@
 """Preflight questions about git hosts: whether there is a token, where it is from, and what it may do beyond pushing.
 
-The host is asked about a token once; no part of its value is shown.
+The host is asked about a token once a minute at most; no part of its value is shown.
 """
 
 import asyncio
 import hashlib
 import re
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -36,8 +37,10 @@ class TokenState(NamedTuple):
     account: str = ""
 
 
-_KNOWN: dict[str, TokenState] = {}
-"""Digest of address and token -> what the host said, for as long as the process lives."""
+ASKED_SECONDS = 60.0
+"""For how long an answer counts: checks that fail are repeated every few seconds, and a host is not to be asked that often."""
+_KNOWN: dict[str, tuple[float, TokenState]] = {}
+"""Digest of address and token -> when the host was asked, in monotonic seconds, and what it said."""
 
 
 class TokenCheck:
@@ -103,6 +106,15 @@ async def branch_rules(remote: RemoteAddress, branch: str, settings: Settings, e
 async def _state(remote: RemoteAddress, credential: GitCredential, settings: Settings, env: Mapping[str, str]) -> TokenState:
     if not _is_github(remote, settings):
         return TokenState(None)
+    key = hashlib.sha256(f"{_api(remote)} {credential.source} {credential.token.get_secret_value()}".encode()).hexdigest()
+    since, known = _KNOWN.get(key, (0.0, None))
+    if known is None or time.monotonic() - since > ASKED_SECONDS:
+        known = await _asked(remote, credential, settings, env)
+        _KNOWN[key] = time.monotonic(), known
+    return known
+
+
+async def _asked(remote: RemoteAddress, credential: GitCredential, settings: Settings, env: Mapping[str, str]) -> TokenState:
     if credential.source == "gh auth token" and (told := await asyncio.to_thread(_by_gh, remote.host_key, env)):
         return told
     return await _by_api(_api(remote), credential, await asyncio.to_thread(authority, remote, settings))
@@ -139,15 +151,11 @@ def _by_gh(host: str, env: Mapping[str, str]) -> TokenState | None:
 
 async def _by_api(api: str, credential: GitCredential, ca: str | None) -> TokenState:
     """Ask GitHub's API for the scopes of a token."""
-    key = hashlib.sha256(f"{api} {credential.token.get_secret_value()}".encode()).hexdigest()
-    if key in _KNOWN:
-        return _KNOWN[key]
     response = await _get(api, credential, ca)
     if response is None or response.status_code not in (200, 401):
         return TokenState(None)  # no network says nothing of the token
     scopes = tuple(filter(None, (scope.strip() for scope in response.headers.get("X-OAuth-Scopes", "").split(","))))
-    _KNOWN[key] = TokenState(response.status_code == 200, scopes)
-    return _KNOWN[key]
+    return TokenState(response.status_code == 200, scopes)
 
 
 async def _get(url: str, credential: GitCredential, ca: str | None) -> "httpx.Response | None":

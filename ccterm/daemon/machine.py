@@ -33,11 +33,13 @@ class ThisMachine:
 
         return checks_for(mode, self._state, self.environ, repo, branch)
 
-    async def checks(self, mode: ExecutionMode) -> AsyncGenerator[CheckResult, None]:
-        """Run all checks of an execution mode and yield each result as it arrives."""
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncGenerator[CheckResult, None]:
+        """Run all checks of an execution mode, and of a repository and branch, and yield each result as it arrives."""
         from ccterm.preflight import run_checks
 
-        async for result in run_checks(self.questions(mode)):
+        async for result in run_checks(self.questions(execution_mode, repo, branch)):
             yield result
 
     async def export_login(self) -> "Exported":

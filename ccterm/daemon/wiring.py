@@ -139,5 +139,5 @@ def checks_for(
     """
     settings = load_settings(None, environ)
     chosen = mode or settings.execution_mode
-    of_remote = remote_checks(repo or ".", branch, settings, environ, starting_directory()) if repo or branch else ()
+    of_remote = remote_checks(repo or ".", branch, settings, environ, starting_directory(), state) if repo or branch else ()
     return [*core_checks(settings, state, environ, chosen), *_executors(settings, state, environ)[chosen].checks(), *of_remote]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,13 @@ from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.git_checks import branch_rules, token_state
 from ccterm.errors import CctermError
 from ccterm.executors.base import Check
-from ccterm.models import CheckResult, now
+from ccterm.models import CheckResult, Run, now
 from ccterm.pipeline.context import RemoteAccess
 from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.remotes import RemoteAddress, check_branch
 from ccterm.settings import Settings
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
 from ccterm.workspace.origin import find_origin
 
 Answer = tuple[str, str, str]
@@ -57,16 +60,23 @@ class RemoteCheck:
         return CheckResult.model_validate({"name": self.name, "group": self.group, "status": status, "text": text, "fix": fix})
 
 
-def remote_checks(repo: str, branch: str | None, settings: Settings, env: Mapping[str, str], cwd: Path) -> Sequence[Check]:
-    """Return the checks of a repository, a URL or a path from `cwd`, and of a branch. Raises BranchError."""
-    checks = _RemoteChecks(repo, check_branch(branch) if branch else None, settings, env, cwd)
+def remote_checks(
+    repo: str, branch: str | None, settings: Settings, env: Mapping[str, str], cwd: Path, state: StateDir | None = None
+) -> Sequence[Check]:
+    """Return the checks of a repository, a URL or a path from `cwd`, and of a branch. Raises BranchError.
+
+    state: where earlier runs are recorded, which tell whose branch it is.
+    """
+    checks = _RemoteChecks(repo, check_branch(branch) if branch else None, settings, env, cwd, state)
     asked = {"remote": checks.readable, "push": checks.pushable, **({"branch": checks.branch} if branch else {})}
     return [RemoteCheck(name, ask) for name, ask in asked.items()]
 
 
 class _RemoteChecks:
-    def __init__(self, repo: str, branch: str | None, settings: Settings, env: Mapping[str, str], cwd: Path) -> None:
-        self._branch, self._settings, self._env = branch, settings, env
+    def __init__(
+        self, repo: str, branch: str | None, settings: Settings, env: Mapping[str, str], cwd: Path, state: StateDir | None
+    ) -> None:
+        self._branch, self._settings, self._env, self._state = branch, settings, env, state
         self._find = partial(find_origin, repo, env, cwd)
         self._listings, self._started = RemoteListings(), now()
         self._found: asyncio.Future[_Target | CctermError] | None = None
@@ -98,13 +108,33 @@ class _RemoteChecks:
             return "fail", str(report.get("detail")), "choose another branch, or give --base"
         if report["tip"] and self._branch == report["default_branch"]:
             return "fail", f"{self._branch} is the default branch", "choose another branch, or add --allow-default-branch"
-        text = (
-            f"{self._branch} exists and would be continued from {str(report['tip'])[:12]}" if report["tip"] else f"{self._branch} is free"
-        )
+        text = await asyncio.to_thread(self._whose, target.remote.url_key, report["tip"])
         rules = [*await self._rules(target), *await self._workflows(target)]
         if rules:
             return "warn", f"{text}; {target.remote.host_key} says: {'; '.join(rules)}", "choose another branch, or ask who keeps the rules"
         return "pass", text, ""
+
+    def _whose(self, remote_key: str, tip: object) -> str:
+        """Return whose the branch is, in words: nobody's, a run's, or somebody else's."""
+        runs = self._runs(remote_key)
+        working = next((f"; run {run.id} works on it now, and another one would wait" for run in runs if not run.state.final), "")
+        if not tip:
+            return f"{self._branch} is free{working}"
+        then = f"would be continued from {str(tip)[:12]}{working}"
+        pushed = [run for run in runs if run.pushed]
+        if ours := next((run for run in pushed if run.pushed and run.pushed.sha == tip), None):
+            return f"{self._branch} is as run {ours.id} pushed it, and {then}"
+        since = f" has changed since run {pushed[0].id} pushed it" if pushed else " exists, from elsewhere"
+        return f"{self._branch}{since}, and {then}"
+
+    def _runs(self, remote_key: str) -> Sequence[Run]:
+        if self._state is None or not self._state.db.exists():
+            return ()
+        try:
+            with closing(Store.open(self._state.db, readonly=True)) as store:
+                return store.of_branch(remote_key, self._branch or "")
+        except CctermError:  # another check says so
+            return ()
 
     async def _rules(self, target: _Target) -> Sequence[str]:
         types = await branch_rules(target.remote, self._branch or "", self._settings, self._env)

@@ -30,8 +30,13 @@ class Machine(Protocol):
         """The environment for programs of the user's."""
         ...
 
-    def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
-        """Run the preflight checks of an execution mode and yield each result as it arrives. Raises PreflightError and SettingsError."""
+    def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncIterator[CheckResult]:
+        """Run the preflight checks of an execution mode and yield each result as it arrives.
+
+        execution_mode: None = as configured. repo, branch: are checked, too. Raises PreflightError, SettingsError and BranchError.
+        """
         ...
 
     def make_image(self) -> AsyncIterator[str]:
@@ -149,9 +154,11 @@ class Service(Reader):
         base = known.base_sha if known.task.mode is Mode.PIPELINE else None
         return await asyncio.to_thread(check_out, repo, ref, base, worktree, self.machine.environ)
 
-    def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+    def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncIterator[CheckResult]:
         """Run the machine's preflight checks, as `Machine.checks`."""
-        return self.machine.checks(mode)
+        return self.machine.checks(execution_mode, repo=repo, branch=branch)
 
     def make_image(self) -> AsyncIterator[str]:
         """Build the image for boxes, as `Machine.make_image`."""

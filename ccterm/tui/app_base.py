@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 from ccterm.errors import CctermError
 from ccterm.events import Event
 from ccterm.machine_errors import machine_error
-from ccterm.models import ExecutionMode, Run, RunId, now
+from ccterm.models import CheckResult, ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
 from ccterm.tui.image_build import ImageBuildProgress
 from ccterm.tui.memory import Memory
@@ -81,6 +81,8 @@ class AppBase(QuietCrash):
         """The run that the user has just started: it gets the focus when it appears."""
         self.image_build: ImageBuildProgress | None = None
         """The latest build of the image."""
+        self.remotes: dict[tuple[str, str], Sequence[CheckResult]] = {}
+        """Repository and branch -> what checking them found."""
         self.service: Service | None = None
         self._watcher: Watcher | None = None
         self._notices = Notices(self._toast, send, opened=self.opened)

@@ -169,6 +169,20 @@ def help_row(place: Path) -> None:
     row("ccterm --help", ours, peer, "s", "2.0 x")
 
 
+def preflight_row(place: Path) -> None:
+    """`ccterm check` for containers where there is no engine, login or token: all questions, each answered."""
+    home = place / "home"
+    home.mkdir()
+    env = {"HOME": str(home), "CCTERM_STATE_DIR": str(home / "state"), "XDG_CONFIG_HOME": str(home), "PATH": "/usr/bin:/bin"}
+
+    def check() -> None:
+        done = subprocess.run([sys.executable, "-m", "ccterm", "check", "--mode", "dagger"], env=env, capture_output=True, check=False)
+        assert done.returncode == 3, done.stderr
+
+    check()
+    print(f"{'cold preflight without an engine':<44} {statistics.median(timed(check) for _ in range(5)):>10.3f} s        bar: 2 s")
+
+
 def line_rows() -> None:
     """Sanitise, mask, parse: MB/s of agent lines through the output pipeline, and of text through sanitiser and masker."""
     masker = Masker({f"SECRET_{n}": f"s3cr3t-value-{n:04}-{'abcdefghij'[n % 10] * 12}" for n in range(40)})
@@ -206,6 +220,7 @@ def main() -> None:
         bare = remote(place)
         asyncio.run(pipeline_row(bare, place))
         help_row(place)
+        preflight_row(place)
         asyncio.run(scheduler_row())
         asyncio.run(many_row(bare, place))
     line_rows()

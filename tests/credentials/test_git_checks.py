@@ -115,14 +115,25 @@ STATUS = "github.com\\n  ✓ Logged in to github.com account octocat (keyring)\\
     ],
 )
 async def test_the_github_cli_tells_of_its_own_login(
-    env: dict[str, str], programs: MakeProgram, code: int, more: str, status: str, words: str
+    env: dict[str, str],
+    programs: MakeProgram,
+    code: int,
+    more: str,
+    status: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     says = f'printf "{STATUS.format(more)}"; exit {code}'
     programs(
-        "gh", f'case "$1 $2 $3 $4" in "auth token --hostname github.com") echo gho_x;; "auth status --hostname github.com") {says};; esac'
+        "gh",
+        f'case "$1 $2 $3 $4" in "auth token --hostname github.com") echo gho_x{len(more)};; "auth status --hostname github.com") echo >> asked; {says};; esac',
     )
     result = await answer(env, "github.com")
     assert (result.status, words in result.text) == (status, True), result.text
+    assert await answer(env, "github.com") == result  # without another question: a screen repeats its checks
+    assert Path("asked").read_text() == "\n"
 
 
 GH = """case "$1 $2" in

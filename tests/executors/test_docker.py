@@ -66,3 +66,37 @@ async def test_an_engine_is_not_asked_for_without_a_container_runtime(tmp_path: 
     results = {check.name: await check.run() for check in executor.checks()}
     assert results["runtime"].status == "fail"
     assert results["engine"].text == "not asked for: an engine needs a container runtime first"
+
+
+async def test_no_cli_is_downloaded_before_there_is_a_container_runtime(tmp_path: Path) -> None:
+    executor = DaggerExecutor(
+        DaggerOptions(engines=(EngineChoice(),)), cache=tmp_path / "cache", bundles=tmp_path / "lib", environ={"PATH": str(tmp_path)}
+    )
+    results = {check.name: await check.run() for check in executor.checks()}
+    assert (results["cli"].status, results["cli"].text.startswith("the Dagger CLI is not installed; ccterm downloads it once")) == (
+        "warn",
+        True,
+    )
+    assert results["engine"].text == "not asked for: an engine needs a container runtime first"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "text"),
+    [
+        (
+            "docker",
+            'case "$*" in "info --format {{.ServerVersion}}") echo 27.1.0;; "context show") echo default;; *) exit 9;; esac',
+            "docker 27.1.0",
+        ),
+        ("docker", f"[ $1 = context ] && exit 1; echo '{STOPPED}' >&2", "docker is not running"),
+        ("docker", """[ "$*" = info ] || { echo "template: can't evaluate field ServerVersion" >&2; exit 125; }""", "docker"),
+        ("podman", 'case "$*" in "info --format {{.Version.Version}}") echo 5.1.0;; *) exit 9;; esac', "podman 5.1.0"),
+    ],
+    ids=["docker", "exit code 0 without a daemon", "podman called docker", "podman"],
+)
+async def test_the_runtime_is_asked_for_its_state(tmp_path: Path, name: str, body: str, text: str) -> None:
+    program = tmp_path / name
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    state = await docker_state({"PATH": f"{tmp_path}"}, "linux")
+    assert (state.ok, state.text) == (text != "docker is not running", text)

@@ -9,9 +9,11 @@ import pytest
 from ccterm.errors import BranchError
 from ccterm.models import CheckResult
 from ccterm.pipeline.remote_checks import remote_checks
+from ccterm.preflight import run_checks
 from ccterm.settings import Settings
 from tests.conftest import Command, MakeRemote
 from tests.servers.git_http import GitServer, Kind, Status
+from tests.support.core import documents, local
 from tests.support.git import git, tip
 
 TOKEN = "t0ken-0123456789"
@@ -58,6 +60,15 @@ async def test_a_token_that_may_only_read_is_a_failure(server: GitServer) -> Non
     assert "would refuse a push" in found["push"].text
 
 
+async def test_a_host_that_repeats_the_token_does_not_bring_it_into_an_answer(server: GitServer) -> None:
+    server.fail(Kind.DISCOVER_FETCH, Status(500, f"bad login {TOKEN}\n".encode()))
+    settings = Settings.model_validate({"host": {f"127.0.0.1:{server.port}": {"token": "env:T"}}})
+    checks = remote_checks(server.url("remote.git"), None, settings, {**os.environ, "T": TOKEN}, Path("/"))
+    said = [result.model_dump_json() async for result in run_checks(checks)]
+    assert any("cannot be read" in text and "bad login [masked:" in text for text in said), said
+    assert not [text for text in said if TOKEN in text]
+
+
 async def test_what_cannot_be_read_is_said_once(server: GitServer) -> None:
     found = await answers(server, "agent/x", "another-0123456789")
     assert [name for name, result in found.items() if result.status == "fail"] == ["remote"]
@@ -72,3 +83,18 @@ def test_the_command_line_checks_a_repository(command: Command, make_remote: Mak
     done = command("check", "--mode", "local", "--repo", str(make_remote()), "--branch", "agent/x")
     assert "agent/x is free" in done.stdout
     assert "not a directory" in command("check", "--mode", "local", "--repo", "nowhere").stdout
+
+
+def test_whose_branch_it_is_is_said(command: Command, make_remote: MakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "state"))
+    remote = make_remote()
+    git(remote, "branch", "theirs", "main")
+
+    def asked(branch: str) -> str:
+        return command("check", "--mode", "local", "--repo", str(remote), "--branch", branch).stdout
+
+    assert "theirs exists, from elsewhere, and would be continued from " in asked("theirs")
+    run = documents(command(*local(remote, "agent/x"), "--json").stdout)[0]["id"]
+    assert f"agent/x is as run {run} pushed it, and would be continued from {str(tip(remote, 'agent/x'))[:12]}" in asked("agent/x")
+    git(remote, "update-ref", "refs/heads/agent/x", "main")
+    assert f"agent/x has changed since run {run} pushed it, and would be continued" in asked("agent/x")

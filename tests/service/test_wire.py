@@ -205,8 +205,10 @@ class Laptop:
 
     environ: Mapping[str, str] = {}
 
-    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
-        yield CheckResult(name="git", group="git", status="pass", text=f"for {mode}")
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncIterator[CheckResult]:
+        yield CheckResult(name="git", group="git", status="pass", text=f"for {execution_mode}")
 
     async def make_image(self) -> AsyncIterator[str]:
         yield "built"

@@ -48,6 +48,7 @@ class FakeService(Service):
     directory: Path
     clock: Clock = field(default_factory=Clock)
     check_results: list[CheckResult] = field(default_factory=list)
+    remote_results: list[CheckResult] = field(default_factory=list)
     patches: dict[RunId, bytes] = field(default_factory=dict)
     changes: list[PendingChange] = field(default_factory=list)
     calls: list[tuple[str, ...]] = field(default_factory=list)
@@ -220,11 +221,17 @@ class FakeService(Service):
         self.change(run, reviewed=True)
         return await self.find(run)
 
-    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncIterator[CheckResult]:
         """Yield the results that the test has set."""
-        self.calls.append(("checks", mode))
+        self.calls.append(("checks", execution_mode or ""))
         for result in list(self.check_results):
             yield result
+        if repo or branch:
+            self.calls.append(("checks of", repo or "", branch or ""))
+            for result in list(self.remote_results):
+                yield result
 
     async def patch(self, run: RunId) -> bytes | None:
         """Return the patch that the test has set."""

@@ -28,7 +28,9 @@ class Hanging(FakeService):
         await asyncio.Event().wait()
         return []
 
-    async def checks(self, mode: ExecutionMode) -> AsyncIterator[CheckResult]:
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncIterator[CheckResult]:
         """Hang before the first result."""
         await asyncio.Event().wait()
         yield CheckResult(name="x", group="x", status="pass", text="x")

@@ -4,6 +4,7 @@ from ccterm.errors import PreflightError
 from ccterm.models import CheckResult
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.preflight import PreflightScreen
+from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import wait_for_call, wait_for_text, wait_until_gone
@@ -135,3 +136,27 @@ async def test_an_existing_image_is_not_built(show: Show, service: FakeService) 
         await wait_for_text(pilot, "all passed")
         await pilot.press("b")
         assert ("make_image",) not in service.calls
+
+
+REMOTE = CheckResult(name="push", group="remote", status="fail", text="github.com/o/r would refuse a push: 403", fix="gh auth status")
+BRANCH = CheckResult(name="branch", group="remote", status="pass", text="agent/x is free")
+
+
+async def test_the_form_checks_its_repository_and_branch_and_asks_the_remote_once(show: Show, service: FakeService) -> None:
+    service.check_results, service.remote_results = [GIT, LOGIN], [REMOTE, BRANCH]
+    async with show() as pilot:
+        await pilot.press("n", *"Fix it", "ctrl+t")
+        await wait_for_text(pilot, "✗ github.com/o/r would refuse a push: 403", "✓ agent/x is free", "2 to fix · again every 5 s")
+        screen = pilot.app.screen
+        assert isinstance(screen, PreflightScreen)
+        screen._repeat_while_failing()  # what its timer calls
+        await until(lambda: service.calls.count(("checks", "local")) == 2)
+        await wait_for_text(pilot, "2 to fix")
+        service.remote_results, service.check_results = [REMOTE.model_copy(update={"text": "still no"}), BRANCH], [GIT, GOOD]
+        await pilot.press("r")
+        await wait_for_text(pilot, "still no", "1 to fix · r asks again")
+        await pilot.press("escape", "ctrl+t")
+        await wait_for_text(pilot, "still no", "1 to fix")
+    asked = [call for call in service.calls if call[0] == "checks of"]
+    assert len(asked) == 2
+    assert asked[0][2] == "agent/fix"

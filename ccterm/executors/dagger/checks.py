@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
-from ccterm.executors.dagger.command import SERIES, version
+from ccterm.executors.dagger.command import SERIES, install_fix, version
 from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageStore, is_tarball, tarball
-from ccterm.executors.dagger.sdk import load_sdk
+from ccterm.executors.dagger.sdk import SDK, load_sdk
 from ccterm.models import RunId, new_id
 from ccterm.processes import run_command_async
 
@@ -48,7 +48,11 @@ class CheckedExecutor(Protocol):
         ...
 
     async def cli(self) -> "Path":
-        """Find the CLI. Raises PreflightError."""
+        """Find the CLI, or download it. Raises PreflightError."""
+        ...
+
+    async def installed_cli(self) -> "Path | None":
+        """Find the CLI, or return None if it would have to be downloaded. Raises PreflightError."""
         ...
 
     @property
@@ -100,25 +104,33 @@ class _Checks:
     def __init__(self, executor: "CheckedExecutor") -> None:
         self._executor = executor
         self._asked: dict[str, asyncio.Future[Answer | CctermError]] = {}
-        self._cli: asyncio.Future[Path | CctermError] | None = None
+        self._cli: asyncio.Future[Path | CctermError | None] | None = None
         self._docker: asyncio.Future[DockerState] | None = None
 
     async def sdk(self) -> Answer:
-        await load_sdk()
+        await load_sdk([SDK])  # what here needs it can wait for an engine
         return "pass", f"Dagger SDK {importlib.metadata.version('dagger-io')}", ""
 
     async def cli(self) -> Answer:
         found = await self._found_cli()
         if isinstance(found, CctermError):
             raise found
+        if found is None:
+            return "warn", "the Dagger CLI is not installed; ccterm downloads it once there is a container runtime", install_fix()
         return "pass", f"Dagger CLI {await version(found)} ({found})", ""
 
-    async def _found_cli(self) -> "Path | CctermError":
-        """Return the CLI, looked for once for all checks that need it, or why there is none."""
+    async def _found_cli(self) -> "Path | CctermError | None":
+        """Return the CLI, looked for once for all checks that need it, or why there is none.
 
-        async def look() -> "Path | CctermError":
+        None = it would have to be downloaded, which is of no use before an engine can be started.
+        """
+
+        async def look() -> "Path | CctermError | None":
             try:
-                return await self._executor.cli()
+                if found := await self._executor.installed_cli():
+                    return found
+                useful = self._executor.runners or (await self._docker_state()).ok
+                return await self._executor.cli() if useful else None
             except CctermError as error:
                 return error
 
@@ -137,9 +149,9 @@ class _Checks:
 
     async def _lacking(self) -> str:
         """Return what else an engine needs first and is listed as missing, or ""."""
-        if isinstance(await self._found_cli(), CctermError):
+        if isinstance(found := await self._found_cli(), CctermError):
             return "the Dagger CLI"
-        return "" if self._executor.runners or (await self._docker_state()).ok else "a container runtime"
+        return "" if found and (self._executor.runners or (await self._docker_state()).ok) else "a container runtime"
 
     async def engine(self, engine: CheckedEngine) -> Answer:
         """Return how one engine is. One of several that cannot be used is a failure only when none can."""
@@ -222,19 +234,23 @@ async def docker_state(environ: Mapping[str, str], platform: str = sys.platform)
     """Ask Docker, or else podman or nerdctl, whether it is running."""
     for name in ("docker", "podman", "nerdctl"):
         if program := shutil.which(name, path=environ.get("PATH")):
-            code, words = await _ask(environ, program, "version", "--format", "{{.Server.Version}}")
-            context = (await _ask(environ, program, "context", "show"))[1].strip() if name == "docker" else ""
-            return read_answer(name, code, words, context, platform)
+            field = "Version.Version" if name == "podman" else "ServerVersion"
+            code, words = await _ask(environ, program, "info", "--format", f"{{{{.{field}}}}}")
+            if code > 0 and field in words:  # podman by the name of docker, which has no such field
+                code, words = (await _ask(environ, program, "info"))[0], ""
+            knows, context = await _ask(environ, program, "context", "show") if name == "docker" else (1, "")
+            return read_answer(name, code, words, "" if knows else context.strip(), platform)
     fix = "install Docker, or name an engine in CCTERM_ENGINE; or use --mode local"
     return DockerState(False, "neither Docker nor podman is installed", fix)
 
 
 def read_answer(name: str, code: int, words: str, context: str, platform: str) -> DockerState:
-    """Interpret the output of `docker version`. context: the output of `docker context show`, or ""."""
+    """Interpret the output of `docker info`. context: the output of `docker context show`, or ""."""
     where = f" (context: {context})" if context not in ("", "default") else ""
-    if code == 0:
-        return DockerState(True, f"{name} {words.strip().splitlines()[-1] if words.strip() else ''}{where}")
     low = words.lower()
+    refused = "cannot connect" in low or "permission denied" in low  # which some versions report with exit code 0
+    if code == 0 and not refused:
+        return DockerState(True, " ".join([name, *words.strip().splitlines()[-1:]]) + where)
     if "permission denied" in low:
         fix = "sudo usermod -aG docker $USER and log in again, or use rootless Docker"
         return DockerState(False, f"permission denied on the socket of {name}{where}", fix)

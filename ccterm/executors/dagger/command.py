@@ -35,14 +35,19 @@ async def find_cli(chosen: Path | None, environ: Mapping[str, str]) -> Path:
 
     Raises PreflightError when no CLI fits.
     """
-    named = chosen or _named(environ)
-    if named is not None:
+    if installed := await installed_cli(chosen, environ):
+        return installed
+    found = shutil.which("dagger", path=environ.get("PATH"))
+    return await _downloaded(f"dagger on PATH ({found}) has the wrong version" if found else "the Dagger CLI is not installed")
+
+
+async def installed_cli(chosen: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the chosen CLI, or the one on PATH if its version fits. Raises PreflightError when the chosen one does not fit."""
+    if named := chosen or _named(environ):
         await _require_fit(named)
         return named
     found = shutil.which("dagger", path=environ.get("PATH"))
-    if found and fits(await version(Path(found))):
-        return Path(found)
-    return await _downloaded(f"dagger on PATH ({found}) has the wrong version" if found else "the Dagger CLI is not installed")
+    return Path(found) if found and fits(await version(Path(found))) else None
 
 
 def _named(environ: Mapping[str, str]) -> Path | None:

@@ -14,7 +14,7 @@ from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check
 from ccterm.executors.dagger.checks import dagger_checks
 from ccterm.executors.dagger.cli_session import cli_session, dial
-from ccterm.executors.dagger.command import find_cli
+from ccterm.executors.dagger.command import find_cli, installed_cli
 from ccterm.executors.dagger.engine import Engine
 from ccterm.executors.dagger.image_spec import BASE, ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
@@ -98,8 +98,12 @@ class DaggerExecutor:
                     await images.close()
 
     async def cli(self) -> Path:
-        """Find the Dagger CLI. Raises PreflightError."""
+        """Find the Dagger CLI, or download it. Raises PreflightError."""
         return await find_cli(self._options.cli, self.environ)
+
+    async def installed_cli(self) -> Path | None:
+        """Find the Dagger CLI, or return None if it would have to be downloaded. Raises PreflightError."""
+        return await installed_cli(self._options.cli, self.environ)
 
     @property
     def runners(self) -> Sequence[str]:

@@ -12,15 +12,17 @@ from types import ModuleType
 from ccterm.errors import PreflightError
 
 FIX = "pip install dagger-io, or recreate ccterm's environment"
-_PARTS = ("dagger.provisioning", "ccterm.executors.dagger.boxes", "ccterm.executors.dagger.images", "ccterm.executors.dagger.session")
+SDK = "dagger.provisioning"
+"""The part of the SDK that brings the rest."""
+_PARTS = (SDK, "ccterm.executors.dagger.boxes", "ccterm.executors.dagger.images", "ccterm.executors.dagger.session")
 _GUARDS = "dagger.client._guards"
 _loader = ThreadPoolExecutor(1, "dagger-sdk")
 
 
-async def load_sdk() -> None:
+async def load_sdk(parts: Sequence[str] = _PARTS) -> None:
     """Import the SDK and the modules here that need it. Raises PreflightError when it is not installed."""
     try:
-        await asyncio.get_running_loop().run_in_executor(_loader, _load, _PARTS)
+        await asyncio.get_running_loop().run_in_executor(_loader, _load, parts)
     except ImportError as error:
         raise PreflightError(f"Dagger SDK not found ({error})", FIX) from error
 

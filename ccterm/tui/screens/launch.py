@@ -15,9 +15,11 @@ from textual.widgets import Input, Static, TextArea
 
 from ccterm.draft import FIELDS, Draft, starting_directory
 from ccterm.errors import CctermError
+from ccterm.models import ExecutionMode
 from ccterm.tui.app_base import CctermScreen, Connected, describe_error
 from ccterm.tui.launch_form import AT_ONCE, AT_ONCE_FIELD, ROWS, FormResult, branches_of, examine, split_prompts, suggest_branch, summarise
 from ccterm.tui.screens.dialogs import LineDialog
+from ccterm.tui.screens.preflight import PreflightScreen
 from ccterm.tui.widgets.field import Field, RepositorySuggester
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
@@ -43,6 +45,9 @@ class LaunchScreen(CctermScreen):
         Binding("ctrl+o", "open", "Batch file", priority=True, tooltip="Launch the tasks of a YAML or JSON Lines file"),
         Binding("ctrl+up", "recall(1)", "Previous task", priority=True, tooltip="Insert a task that was launched before"),
         Binding("ctrl+down", "recall(-1)", "Next task", show=False, priority=True),
+        Binding(
+            "ctrl+t", "check", "Check", priority=True, tooltip="Check that this repository and branch can be pushed to, and what runs need"
+        ),
         Binding("escape", "app.pop_screen", "Back"),
     ]
 
@@ -165,6 +170,14 @@ class LaunchScreen(CctermScreen):
         self.ccterm.find_new_runs(focus=runs[0].id)
         self.app.notify(f"{len(runs)} run{'' if len(runs) == 1 else 's'} queued", markup=False)
         self.app.pop_screen()
+
+    def action_check(self) -> None:
+        """Check the repository and the first branch of the form, and the machine."""
+        form, draft = self.form, next(iter(self._result.drafts), None)
+        branch = (draft.branch or "") if draft else form["branch"].strip()
+        chosen = form["execution_mode"].strip()
+        mode = ExecutionMode(chosen) if chosen in list(ExecutionMode) else None
+        self.app.push_screen(PreflightScreen(form["repo"].strip(), branch, mode))
 
     def action_open(self) -> None:
         """Ask for a batch file and launch its tasks."""

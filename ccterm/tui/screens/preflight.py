@@ -1,4 +1,7 @@
-"""Preflight: every check of an execution mode, answered live, each failure with the command that fixes it."""
+"""Preflight: every check of an execution mode, and of a repository and branch, answered live, each failure with the command that fixes it.
+
+While one fails, the machine is checked again every few seconds. A remote is not: it is asked once, and again when the user says so.
+"""
 
 from collections.abc import Iterator
 from textwrap import wrap
@@ -31,25 +34,31 @@ _BREAK = "\n" + " " * INDENT
 _SIGNS = {"pass": ("✓", "$text-success"), "warn": ("!", "$text-warning"), "fail": ("✗", "bold $text-error")}
 
 
+REMOTE = "remote"
+"""The group of the checks that ask a remote."""
+
+
 class PreflightScreen(CctermScreen):
-    """The checks of one execution mode."""
+    """The checks of one execution mode, and of a repository and branch."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
         Binding("e", "export", "Login", tooltip="Re-export the Claude login for containers, and check again"),
         Binding("b", "build", "Build image", tooltip="Build the image for containers now, and check again"),
         Binding("y", "copy_fix", "Copy fix", tooltip="Copy the command that fixes the selected problem"),
-        Binding("r", "again", "Again", tooltip="Run all checks again"),
+        Binding("r", "again", "Again", tooltip="Run all checks again, and ask the remote again"),
         Binding("x", "switch_mode", "Where", tooltip="Check the other execution mode: this machine, or containers"),
     ]
 
     mode: reactive[ExecutionMode] = reactive(ExecutionMode.LOCAL)
     """The execution mode that is checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, repo: str = "", branch: str = "", execution_mode: ExecutionMode | None = None) -> None:
+        """Store what is checked. repo, branch: "" = none. execution_mode: the one to begin with; None = as configured."""
         super().__init__()
         self.results: dict[str, CheckResult] = {}
         self._checking = False
+        self._repo, self._branch, self._first_mode = repo, branch, execution_mode
 
     def compose(self) -> ComposeResult:
         """Lay out header, results and footer."""
@@ -61,7 +70,7 @@ class PreflightScreen(CctermScreen):
 
     def on_mount(self) -> None:
         """Check; while something fails, check again every few seconds."""
-        self.set_reactive(PreflightScreen.mode, self.ccterm.settings.execution_mode)
+        self.set_reactive(PreflightScreen.mode, self._first_mode or self.ccterm.settings.execution_mode)
         self.set_interval(REPEAT_SECONDS, self._repeat_while_failing)
         self.set_interval(1.0, self._show_build)
         self._show_build()
@@ -108,7 +117,7 @@ class PreflightScreen(CctermScreen):
         self.query_one(StatusLine).show_state(self.ccterm.clock())
 
     def _repeat_while_failing(self) -> None:
-        if self.failing and not self._checking and self.is_current:
+        if any(result.group != REMOTE for result in self.failing) and not self._checking and self.is_current:
             self.check()
 
     @property
@@ -122,14 +131,18 @@ class PreflightScreen(CctermScreen):
         if self.ccterm.service is None:
             self._show_results()
             return
-        self._checking, fresh = True, set[str]()
+        known = self.ccterm.remotes.get((self._repo, self._branch), ())
+        self.results |= {result.name: result for result in known}
+        asked = {} if known else {"repo": self._repo or None, "branch": self._branch or None}
+        self._checking, fresh = True, {result.name for result in known}
         self._show_results()
         try:
-            async for result in self.ccterm.service.checks(self.mode):
+            async for result in self.ccterm.service.checks(self.mode, **asked):
                 self.results[result.name] = result
                 fresh.add(result.name)
                 self._show_results()
             self.results = {name: result for name, result in self.results.items() if name in fresh}
+            self.ccterm.remotes[self._repo, self._branch] = [result for result in self.results.values() if result.group == REMOTE]
         except CctermError as error:
             self.results = {"executor": CheckResult(name="executor", group="executor", status="fail", text=error.message, fix=error.fix)}
         finally:
@@ -141,14 +154,16 @@ class PreflightScreen(CctermScreen):
         if self._checking:
             return "checking…"
         if failing:
-            return f"{failing} to fix · again every {REPEAT_SECONDS:.0f} s"
+            of_machine = any(result.group != REMOTE for result in self.failing)
+            return f"{failing} to fix · {f'again every {REPEAT_SECONDS:.0f} s' if of_machine else 'r asks again'}"
         if warnings:
             return f"{warnings} warning{'' if warnings == 1 else 's'}"
         return "all passed" if self.results else "not checked yet"
 
     def _show_results(self) -> None:
         where = "this machine (local)" if self.mode is ExecutionMode.LOCAL else "containers (dagger)"
-        self.query_one("#header", SplitLine).show(heading("preflight", where), self._summary())
+        of = " · ".join(filter(None, (self._repo, self._branch, where)))
+        self.query_one("#header", SplitLine).show(heading("preflight", of), self._summary())
         listed = self.query_one("#checks", OptionList)
         kept = listed.highlighted
         room = max(20, self.size.width - INDENT - 2)
@@ -159,7 +174,8 @@ class PreflightScreen(CctermScreen):
         self.refresh_bindings()
 
     def action_again(self) -> None:
-        """Run all checks again."""
+        """Run all checks again, and ask the remote again."""
+        self.ccterm.remotes.pop((self._repo, self._branch), None)
         self.check()
 
     def action_switch_mode(self) -> None:
