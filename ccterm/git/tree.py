@@ -1,6 +1,7 @@
 """What a commit holds: every path with its mode and object name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from ccterm.git.git import Git, hash_name
@@ -42,14 +43,34 @@ def read_base(git: Git, commit: str | None) -> Base:
     if commit is None:
         return Base(tree=git.text("mktree"))
     tree = git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
-    entries = read_tree(git, tree)
-    directories = {above for path in entries for above in parents(path)}
-    return Base(tree, entries, directories, commit)
+    return base_of(tree, list_tree(git, tree), commit)
+
+
+def base_of(tree: str, listing: bytes, commit: str | None = None) -> Base:
+    """Return the base that a listing describes."""
+    entries = _entries(listing)
+    return Base(tree, entries, directories_above(entries), commit)
+
+
+def list_tree(git: Git, treeish: str) -> bytes:
+    """Return git's listing of everything in a tree, directories aside. Raises GitError."""
+    return git.run("ls-tree", "-r", "-z", "--full-tree", treeish)
 
 
 def read_tree(git: Git, treeish: str) -> dict[bytes, TreeEntry]:
     """Return path -> entry of everything in a tree, directories aside. Raises GitError."""
-    return dict(map(_entry, git.fields("ls-tree", "-r", "-z", "--full-tree", treeish)))
+    return _entries(list_tree(git, treeish))
+
+
+def directories_above(paths: Iterable[bytes]) -> set[bytes]:
+    """Return all directories that paths need."""
+    found: set[bytes] = set()
+    for path in paths:
+        above = path.rpartition(b"/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition(b"/")[0]
+    return found
 
 
 def parents(path: bytes) -> Iterator[bytes]:
@@ -58,13 +79,19 @@ def parents(path: bytes) -> Iterator[bytes]:
         yield path
 
 
+def _entries(listing: bytes) -> dict[bytes, TreeEntry]:
+    return dict(map(_entry, listing.split(b"\0")[:-1]))
+
+
 def _entry(line: bytes) -> tuple[bytes, TreeEntry]:
     about, _, path = line.partition(b"\t")
     mode, _, sha = about.split(b" ")
-    return path, TreeEntry(_canonical(int(mode, 8)), sha.decode())
+    return path, TreeEntry(_canonical(mode), sha.decode())
 
 
-def _canonical(mode: int) -> int:
+@cache
+def _canonical(octal: bytes) -> int:
     """Return a mode as git writes it today; old commits hold others."""
+    mode = int(octal, 8)
     kind = mode & 0o170000
     return kind | (0o755 if mode & 0o100 else 0o644) if kind == 0o100000 else kind

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ccterm.box.agent.checkpoints import unbroken
+from tests.box.boxed import Running, supervise_request
 from tests.box.gitbox import AUTHOR, GitBox, box_on, write, write_all
 from tests.box.programs import guest_bundle
 from tests.support import git as support
@@ -59,6 +60,8 @@ class Checkpoints:
         done = subprocess.run(command, cwd=self.box.directory, capture_output=True, check=True, env={"PATH": os.environ["PATH"]})
         assert done.stderr == b""
         lines = [(what.decode(), base64.b64decode(text)) for what, text in (line.split(b" ") for line in done.stdout.splitlines())]
+        assert lines[-1][0] == "spent"
+        lines.pop()
         if not lost:
             self._take(lines)
         return [what for what, _ in lines]
@@ -287,6 +290,39 @@ def test_a_file_that_changes_all_the_time_is_taken_as_it_was_at_some_moment(chec
         finally:
             restless.kill()
     assert not any(b"secret\n" in zlib.decompress(data) for data in checkpoints.segments.values())
+
+
+def supervised(checkpoints: Checkpoints, lib: Path, *actions: object, seconds: float = 600.0, **fields: object) -> Running:
+    """Start a scripted agent in the box, with checkpoints."""
+    box = checkpoints.box
+    (box.directory / "private").mkdir()
+    (box.directory / "home").mkdir()
+    support.git(box.directory, "clone", "--quiet", "--bare", str(box.clean), "private/clean.git")
+    commit = {"clean": "private/clean.git", "base": box.base, "subject": None, "fallback": "x", "body": "", "author": AUTHOR}
+    asked = {"commit": {**commit, "tree": "", "out": "", **CAPS}, "seconds": seconds}
+    return Running(lib, box.directory, "supervise", supervise_request(list(actions), cwd="work", checkpoint=asked, **fields))
+
+
+def wholes(run: Running) -> list[set[str]]:
+    """Return the files of the commits of all whole checkpoints that came."""
+    whole = [json.loads(base64.b64decode(frame["d"])) for frame in run.frames if frame.get("what") == "whole"]
+    return [set(each["files"]) for each in whole]
+
+
+def test_each_end_of_a_turn_is_handed_out_the_last_one_too(checkpoints: Checkpoints, lib: Path) -> None:
+    with supervised(checkpoints, lib, {"write": "one.txt", "text": "1\n"}, {"say": "done"}, hold=True) as run:
+        run.until(lambda frame: frame.get("what") == "whole")
+        run.order("say", json.dumps({"script": [{"write": "two.txt", "text": "2\n"}, {"say": "done"}]}))
+        run.until(lambda frame: frame.get("number") == 2 and frame.get("what") == "whole")
+        run.order("release")
+        assert run.report()["exit"] == 0
+    assert len(wholes(run)) == 2
+
+
+def test_an_agent_that_ends_with_its_only_turn_gets_one(checkpoints: Checkpoints, lib: Path) -> None:
+    with supervised(checkpoints, lib, {"write": "one.txt", "text": "1\n"}, {"say": "done"}) as run:
+        assert run.report()["exit"] == 0
+    assert [files >= {"work.bundle"} for files in wholes(run)] == [True]
 
 
 @pytest.mark.parametrize("text", ["", "abc", "xxabcxxabcabcxx", "abdefabc"])

@@ -28,7 +28,7 @@ from tests.support.git import files_at, git, make_remote, make_repository, tip
 from tests.support.waiting import PAUSE
 
 TOKEN = "tok-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
-FILES = 40
+FILES, TURNS = 40, 4
 SETTINGS = '[secrets.DEPLOY_KEY]\nfrom = "env:HOST_KEY"\nsteps = ["setup"]\n'
 
 
@@ -51,9 +51,11 @@ class Killed:
         return self.place / "ledger"
 
     def arguments(self, pause: float) -> list[str]:
-        """Return the arguments of a run that writes many files, with a pause after each."""
-        loop = f'i=0; while [ $i -lt {FILES} ]; do echo "bytes of $i" > f$i.txt; echo "$i $(date +%s.%N)" >> {self.ledger}; i=$((i+1)); sleep {pause}; done'
-        task = script({"bash": loop}, {"say": "all written"})
+        """Return the arguments of a run that writes many files, in several turns, with a pause after each file."""
+        body = f'echo "bytes of $i" > f$i.txt; echo "$i $(date +%s.%N)" >> {self.ledger}; sleep {pause}'
+        each = FILES // TURNS
+        turns = [{"bash": f"for i in $(seq {at} {at + each - 1}); do {body}; done"} for at in range(0, FILES, each)]
+        task = script(*(action for turn in turns for action in (turn, {"turn": "some are written"})), {"say": "all written"})
         where = ["--repo", str(self.copy), "--yes"] if self.copy else ["--repo", self.url, "--branch", self.place.name]
         return ["run", task, "--mode", self.mode, "--agent", "scripted", "--setup", "true", "--verify", "true", *where]
 

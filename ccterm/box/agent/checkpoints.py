@@ -1,6 +1,7 @@
 """Makes checkpoints of the agent beside the loop that serves it: each in a process of its own, whose lines become frames.
 
-An agent never waits for one: its own output goes first, and all of them together take at most a hundredth of a processor.
+There is one at each end of a turn. Others come between as often as was asked for, while all of them together took no more than a
+hundredth of a processor. An agent never waits for one: its own output goes first.
 """
 
 import base64
@@ -16,12 +17,12 @@ from ccterm.box.agent.pipes import QueuedFrames
 from ccterm.box.process import child
 from ccterm.box.process.loop import Want, turn
 from ccterm.box.protocol import CheckpointRequest, SuperviseRequest
-from ccterm.git.bounded_json import read_json
 
 SHARE = 0.01
-"""Most of one processor that checkpoints may take."""
+"""How much of one processor checkpoints may have taken before another one is made within a turn."""
 FIRST_COST = 0.2
-"""Seconds of processor time that the first one is assumed to take."""
+COST_OF_INDEX = 0.25e-6
+"""Seconds of processor time that the first one is assumed to take, at least, and more for each byte of the tree's index."""
 LONGEST = 120.0
 """Seconds after which one is given up. The agent can hold up the program that reads its tree."""
 LAST_SECONDS = 5.0
@@ -40,9 +41,10 @@ class Checkpoints:
         self._process: child.Child | None = None
         self._rest = b""
         self._started = self._last_start = time.monotonic()
-        self._cost = FIRST_COST
+        self._cost, self._spent = _first_cost(request["cwd"]), 0.0
+        """Processor time, in seconds, that the next one is assumed to take, and that all took together."""
         self._number = self._last = 0
-        self._again = False
+        self._again = self._failed = False
         if self._asked:
             self._given: CheckpointRequest = {
                 **self._asked,
@@ -62,7 +64,7 @@ class Checkpoints:
             return None
         if self._process:
             return self._last_start + LONGEST
-        return self._last_start + max(self._seconds, self._cost / SHARE)
+        return max(self._last_start + self._seconds, self._started + (self._spent + self._cost) / SHARE)
 
     def advance(self) -> None:
         """Begin one if it is time, and give up one that takes too long."""
@@ -74,21 +76,19 @@ class Checkpoints:
         else:
             self._begin()
 
-    def turn_over(self, *, last: bool) -> None:
-        """Make one now that the agent ended a turn. last: it will exit, and its work be committed, so it is worth while after some time only."""
-        if not self._asked:
-            return
+    def turn_over(self) -> None:
+        """Make one now that the agent ended a turn, after the one that is being made."""
         if self._process:
-            self._again = not last
-        elif not last or time.monotonic() - self._last_start >= self._cost / SHARE:
+            self._again = True
+        elif self._asked:
             self._begin()
 
     def finish(self) -> None:
-        """Let the one that is being made come to its end, the agent being gone."""
+        """Let what the last turn asked for come to its end, the agent being gone."""
         end = time.monotonic() + LAST_SECONDS
-        self._again = False
         while self._process and time.monotonic() < end and not self._frames.gone:
             turn([self._frames, self], 0.5)
+        self._again = False
         self._give_up()
 
     def wants(self) -> Iterator[Want]:
@@ -99,6 +99,7 @@ class Checkpoints:
     def _begin(self) -> None:
         assert self._asked
         self._number += 1
+        self._failed = False
         self._last_start, self._rest = time.monotonic(), b""
         path = os.path.join(os.path.dirname(self._given["commit"]["clean"]), "request.json")
         with open(path, "w", encoding="ascii") as file:
@@ -124,9 +125,13 @@ class Checkpoints:
         if what == "failed":
             self._note(base64.b64decode(text).decode("utf-8", "replace"))
             return
+        if what == "spent":
+            cost = float(base64.b64decode(text))
+            self._spent += cost
+            self._cost = max(self._cost, cost) if self._failed else cost
+            return
         if what == "whole":
             self._last = self._number
-            self._cost = float(read_json(base64.b64decode(text))["seconds"])
         parts = list(unbroken(text, self._frames.hidden))
         for part in parts[:-1]:
             self._frames.checkpoint(self._number, what, part, more=True)
@@ -144,12 +149,21 @@ class Checkpoints:
         if self._process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.process.pid, 9)
+            self._spent += self._cost
             self._cost *= 2
             self._end()
 
     def _note(self, why: str) -> None:
-        self._cost *= 2
+        self._failed = True
+        self._cost *= 2  # what fails is not tried again and again
         self._frames.note(f"no checkpoint could be made: {why}")
+
+
+def _first_cost(tree: str) -> float:
+    try:
+        return FIRST_COST + COST_OF_INDEX * os.stat(os.path.join(tree, ".git", "index"), follow_symlinks=False).st_size
+    except OSError:
+        return FIRST_COST
 
 
 def close_to_the_agent(request: SuperviseRequest) -> None:

@@ -137,7 +137,7 @@ class Supervisor:
             self._orders.obey_arrived()  # what was ordered before the result applies to it, whichever is read first
         self._turns.hear(message)
         if ended:
-            self._checkpoints.turn_over(last=not self._inlet.open)
+            self._checkpoints.turn_over()
 
     def _interrupt(self) -> None:
         self._turns.interrupt()

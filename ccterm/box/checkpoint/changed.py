@@ -1,8 +1,8 @@
 """Sends what of an agent's tree is new: the program that runs as the agent's own user, so that it reads nothing that the agent could not.
 
 Each step down the tree is a descriptor, and no link is followed. Nobody believes what this program says more than the agent itself, which
-could stop it or change what it prints. stdin: a line of JSON with the lengths of two JSON objects, and these: the base (path -> mode and
-object name) and what the last answer ended with. stdout: records, see `Record`.
+could stop it or change what it prints. stdin: a line of JSON with two lengths, and so many bytes each: git's listing of the base, and what
+the last answer ended with. stdout: records, see `Record`, of what is not as the last answer left it.
 """
 
 import json
@@ -20,7 +20,7 @@ from ccterm.box.commit.survey import GIT, Worktree, moved_to, survey, worktree_o
 from ccterm.box.commit.walk import Walk, ignored_by
 from ccterm.git.git import Git
 from ccterm.git.rooted import FileNode, Root
-from ccterm.git.tree import Base, TreeEntry, parents
+from ccterm.git.tree import Base, TreeEntry, base_of
 
 _MOST_BELOW = 2000
 """Most files that are taken of a directory which no commit takes, such as a repository inside the repository."""
@@ -31,8 +31,8 @@ _INDEX, _REFS = GIT + b"/index", (b"HEAD", b"packed-refs", b"refs/")
 class Record(NamedTuple):
     """One line, `KIND MODE LENGTH LENGTH`, then so many bytes of path and of content.
 
-    kind: "file" and "link" with new content, "base" for what is as in the base, "same" for what is as the last answer said, "over" for what
-    is too large, "end" with what the next request should bring.
+    kind: "file" and "link" with new content, "base" for what was something else at the last answer and is as in the base, "gone" for what is
+    not there: of the base in each answer; "over" for what is too large, "end" with what the next request should bring.
     """
 
     kind: str
@@ -94,6 +94,8 @@ class Changed:
     def __init__(self, root: StampedRoot, base: Base, seen: Mapping[bytes, Stamp], *, began: float, budget: int) -> None:
         self._root, self._base, self._seen, self._budget = root, base, seen, budget
         self._began = int(began * 1e9)
+        self._old = {b"": True}
+        """Directory -> whether it, and all above it, are as they were when the agent began."""
         self._elsewhere: dict[bytes, StampedRoot] = {}
         """Worktrees by their places, open until this program ends."""
 
@@ -115,15 +117,36 @@ class Changed:
                 more |= self._worktree(worktree, rules, beside.aside)
         more.pop(_INDEX, None)
         nodes = more | nodes
-        seen: dict[str, Stamp] = {}
-        for path in sorted(nodes, key=lambda path: (path in more, nodes[path].size, path)):
-            record = self._record(path, nodes[path])
-            seen[path.decode("latin-1")] = self._root.stamps.get(path, [])
-            yield record
-        for path in self._base.entries:
-            if path in found.submodules or (path not in nodes and covered(path, left_out)):
+        stamps, fresh = self._sorted_out(nodes)
+        yield from self._no_longer(nodes, stamps)
+        for path in sorted(fresh, key=lambda path: (path in more, nodes[path].size, path)):
+            yield self._record(path, nodes[path])
+        seen = {path.decode("latin-1"): stamp for path, stamp in stamps.items()}
+        for path in (self._base.entries.keys() | self._seen.keys()) - nodes.keys():
+            if path not in found.submodules and not covered(path, left_out):
+                yield Record("gone", path)
+            elif path in self._seen:
                 yield Record("base", path)
         yield Record("end", content=json.dumps(seen).encode())
+
+    def _sorted_out(self, nodes: Mapping[bytes, FileNode]) -> tuple[dict[bytes, Stamp], list[bytes]]:
+        """Return the stamps of all that is not older than the agent, and which of it is not as the last answer said."""
+        stamps: dict[bytes, Stamp] = {}
+        fresh: list[bytes] = []
+        for path, node in nodes.items():
+            stamp = self._root.stamps.get(path, [])
+            if not node.git_mode or (stamp and self._is_older(path, stamp)):
+                continue
+            stamps[path] = stamp
+            if not stamp or self._seen.get(path) != stamp:
+                fresh.append(path)
+        return stamps, fresh
+
+    def _no_longer(self, nodes: Mapping[bytes, FileNode], stamps: Mapping[bytes, Stamp]) -> Iterator[Record]:
+        """Yield what was the agent's at the last answer, and is as it was before the agent now."""
+        for path in self._seen:
+            if path in nodes and path not in stamps:
+                yield Record("base", path)
 
     def _below(self, top: bytes, most: int) -> dict[bytes, FileNode]:
         """Return the files of a directory that no commit takes, as far as they can be read."""
@@ -163,11 +186,7 @@ class Changed:
         return (self._root, path) if found is None else (self._elsewhere[found], path[len(found) + 1 :])
 
     def _record(self, path: bytes, node: FileNode) -> Record:
-        stamp, entry = self._root.stamps.get(path, []), self._base.entries.get(path)
-        if stamp and self._seen.get(path) == stamp:
-            return Record("same", path)
-        if not node.git_mode or (stamp and self._is_older(path, stamp)):
-            return Record("base", path)
+        entry = self._base.entries.get(path)
         try:
             if entry and self._equals(path, node, entry):
                 return Record("base", path)
@@ -182,7 +201,13 @@ class Changed:
         """Whether a path is as it was when the agent began. A directory that was moved brings old files along."""
         if path.startswith(GIT + b"/"):
             return stamp[3] < self._began and not path[len(GIT) + 1 :].startswith(_REFS)
-        return all(each[3] < self._began for each in (stamp, *(self._root.stamps.get(above, [0] * 4) for above in parents(path))))
+        return stamp[3] < self._began and self._is_old(path.rpartition(b"/")[0])
+
+    def _is_old(self, directory: bytes) -> bool:
+        if directory not in self._old:
+            here = self._root.stamps.get(directory)
+            self._old[directory] = self._is_old(directory.rpartition(b"/")[0]) and (here is None or here[3] < self._began)
+        return self._old[directory]
 
     def _equals(self, path: bytes, node: FileNode, entry: TreeEntry) -> bool:
         return node.git_mode == entry.mode and raw_name(self._root, self._base, path, node) == entry.sha
@@ -198,23 +223,11 @@ class Changed:
         return Record("file", path, node.mode, content)
 
 
-def pack_base(base: Base) -> bytes:
-    """Return a base as this program reads it."""
-    entries = {path.decode("latin-1"): [entry.mode, entry.sha] for path, entry in base.entries.items()}
-    return json.dumps({"tree": base.tree, "entries": entries}).encode()
-
-
-def _unpack_base(text: bytes) -> Base:
-    known = json.loads(text)
-    entries = {path.encode("latin-1"): TreeEntry(*entry) for path, entry in known["entries"].items()}
-    return Base(known["tree"], entries, {above for path in entries for above in parents(path)})
-
-
 def main() -> None:
     """Run as a program."""
     source = sys.stdin.buffer
     request: dict[str, Any] = json.loads(source.readline())
-    base = _unpack_base(source.read(request["base"]))
+    base = base_of(request["tree_name"], source.read(request["base"]))
     seen = {path.encode("latin-1"): stamp for path, stamp in json.loads(source.read(request["seen"]) or b"{}").items()}
     rules = tempfile.mkdtemp()  # git wants a repository to tell what is ignored; never the agent's own
     try:

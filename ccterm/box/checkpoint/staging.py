@@ -11,6 +11,9 @@ from ccterm.box.checkpoint.changed import Record
 from ccterm.box.commit.walk import MOST
 from ccterm.git.tree import Base
 
+_MOST = 2 * MOST
+"""Records in one answer: what the base and the tree may hold."""
+
 
 class Staging:
     """The copy, and beside it what is remembered from one checkpoint to the next. place: a directory of ours."""
@@ -20,10 +23,10 @@ class Staging:
         self.unchanged = os.path.join(place, "unchanged")
         """Lists the base's paths that the copy lacks because they were not changed."""
         self._seen, self._sizes, self._budget = os.path.join(place, "seen"), os.path.join(place, "sizes"), budget
-        known = json.loads(_read(self._sizes) or b"{}")
+        known = json.loads(read_file(self._sizes) or b"{}")
         if not known:  # nothing yet, or an update that broke off: nobody knows what the copy holds
             shutil.rmtree(self.tree, ignore_errors=True)
-            _write(self._seen, b"")
+            write_file(self._seen, b"")
             os.mkdir(self.tree, 0o700)
         self.left_out = {path.encode("latin-1") for path in known.get("left_out", [])}
         """Paths that it did not take because they are too large or cannot be read."""
@@ -38,44 +41,39 @@ class Staging:
     @property
     def seen(self) -> bytes:
         """What the last answer ended with."""
-        return _read(self._seen)
+        return read_file(self._seen)
 
     def take(self, source: IO[bytes], base: Base) -> bool:
         """Bring the copy up to date with an answer; return whether that changed anything. Raises ValueError, OSError."""
-        present: set[bytes] = set()
-        changed, seen = False, b""
-        _write(self._sizes, b"")
+        changed, seen, gone = False, b"", set[bytes]()
+        write_file(self._sizes, b"")
         for record in self._records(source):
             if record.kind == "end":
                 seen = record.content
                 break
             _require_plain(record.path)
-            present.add(record.path)
-            if len(present) > MOST:
-                raise ValueError("the agent's tree holds too many paths")
-            if record.kind != "same":
-                self.left_out.discard(record.path)
+            self.left_out.discard(record.path)
             if record.kind in ("file", "link"):
                 self._put(record)
                 changed = True
-            elif record.kind != "same":
+            else:
                 changed |= self._drop(record.path)
             if record.kind == "over":
                 self.left_out.add(record.path)
-        for path in self._staged.keys() - present:
-            changed |= self._drop(path)
-        self.left_out &= present
-        unchanged = b"".join(path + b"\0" for path in sorted(base.entries) if path in present and path not in self._staged)
-        changed |= unchanged != _read(self.unchanged)
-        _write(self.unchanged, unchanged)
+            elif record.kind == "gone":
+                gone.add(record.path)
+        unchanged = b"".join(path + b"\0" for path in base.entries if path not in self._staged and path not in gone)
+        changed |= unchanged != read_file(self.unchanged)
+        write_file(self.unchanged, unchanged)
         staged = {path.decode("latin-1"): size for path, size in self._staged.items()}
-        _write(self._seen, seen)
-        _write(self._sizes, json.dumps({"staged": staged, "left_out": [path.decode("latin-1") for path in self.left_out]}).encode())
+        write_file(self._seen, seen)
+        write_file(self._sizes, json.dumps({"staged": staged, "left_out": [path.decode("latin-1") for path in self.left_out]}).encode())
         return changed
 
     def _records(self, source: IO[bytes]) -> Iterator[Record]:
-        while True:
+        for _ in range(_MOST):
             yield Record.read(source, 2 * self._budget)
+        raise ValueError("the agent's tree holds too many paths")
 
     def _put(self, record: Record) -> None:
         self._drop(record.path)
@@ -83,7 +81,7 @@ class Staging:
         if record.kind == "link":
             os.symlink(record.content, path)
         else:
-            _write(path, record.content, 0o700 if record.mode & stat.S_IXUSR else 0o600)
+            write_file(path, record.content, 0o700 if record.mode & stat.S_IXUSR else 0o600)
         self._staged[record.path] = len(record.content)
         if sum(self._staged.values()) > 2 * self._budget:
             raise ValueError("the agent's tree changed by more than was asked for")
@@ -117,7 +115,8 @@ def _require_plain(path: bytes) -> None:
         raise ValueError("a record has no path in the tree")
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Return the content of a file, nothing if there is none. Raises OSError."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -125,6 +124,7 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _write(path: str | bytes, content: bytes, mode: int = 0o600) -> None:
+def write_file(path: str | bytes, content: bytes, mode: int = 0o600) -> None:
+    """Write a file. Raises OSError."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb") as file:
         file.write(content)

@@ -54,10 +54,10 @@ def _opened(tree: str) -> Root:
 
 
 class CommitStep:
-    """One run of the step."""
+    """One run of the step. base: that of the request, if it has been read already."""
 
-    def __init__(self, request: CommitRequest, root: Root) -> None:
-        self._request, self._root = request, root
+    def __init__(self, request: CommitRequest, root: Root, base: Base | None = None) -> None:
+        self._request, self._root, self._known_base = request, root, base
         index = os.path.abspath(os.path.join(request["clean"], "commit-index"))
         self._git = Git(request["clean"], work_tree=request["tree"], env={"GIT_INDEX_FILE": index})
         self._bare = Git(request["clean"])
@@ -109,7 +109,7 @@ class CommitStep:
 
     def _base(self) -> Base:
         try:
-            return read_base(self._bare, self._request["base"])
+            return self._known_base or read_base(self._bare, self._request["base"])
         except GitError as error:
             raise GitError("base", f"the base commit cannot be read: {error.detail}", error.stderr) from error
 

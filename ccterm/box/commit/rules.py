@@ -1,5 +1,7 @@
 """The rules for what may enter a commit. Only what this run added or changed is checked, never what the repository held before."""
 
+from itertools import chain
+
 from ccterm.box.commit.compare import Delta, covered
 from ccterm.box.commit.walk import RefusedPath
 from ccterm.git.git import Git
@@ -7,7 +9,7 @@ from ccterm.git.hazards import Repositories, leaving_links
 from ccterm.git.names import folded, is_dotgit, is_gitmodules, shown, too_deep, unfit
 from ccterm.git.objects import read_blobs
 from ccterm.git.rooted import FileNode, Root
-from ccterm.git.tree import GITLINK, LINK, Base, parents
+from ccterm.git.tree import GITLINK, LINK, Base, directories_above, parents
 
 
 class CommitRules:
@@ -83,9 +85,9 @@ class CommitRules:
         if not added:
             return []
         first: dict[bytes, bytes] = {}
-        for path in self._base.entries.keys() - delta.missing:
-            for whole in (path, *parents(path)):
-                first.setdefault(folded(whole), whole)
+        kept = self._base.entries.keys() - delta.missing
+        for path in chain(kept, directories_above(kept)):
+            first.setdefault(folded(path), path)
         others = ((path, self._collides_with(path, first)) for path in added)
         return [RefusedPath("case_collision", path, f"some systems, or the eye, take it for {other}") for path, other in others if other]
 

@@ -51,6 +51,7 @@ class ScriptedActions:
             "read": self._read,
             "bash": lambda action: self._tool(str(action["bash"]), ["bash", "-c", str(action["bash"])]),
             "commit": self._commit,
+            "turn": self._next_turn,
             "sleep": lambda action: stdin.sleep(float(action["sleep"])),
             "spend": self._spend,
             "limit": lambda action: stream.limit("allowed_warning", float(action["limit"]), 3600.0),
@@ -69,6 +70,10 @@ class ScriptedActions:
         self._verbs[verb](action)
         if self._stdin.stopped:
             raise Interrupted
+
+    def _next_turn(self, action: Action) -> None:
+        self._stream.success(str(action["turn"]))
+        self._stream.begin_turn("", "")
 
     def _speak(self, text: object, *, seconds: float = 0.0, deltas: bool = False) -> None:
         self.last_text = str(text)

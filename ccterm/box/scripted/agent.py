@@ -19,6 +19,7 @@ mkfifo PATH                       make a named pipe
 read PATH                         read a file aloud
 bash COMMAND                      run a command with bash; an interrupt kills it
 commit SUBJECT                    commit everything with git, as the agent
+turn TEXT                         end the turn with this and begin another one, as the CLI does when a task in the background has ended
 sleep S                           wait
 spend USD, input N, output N      add to the bill
 limit U                           report that U (0-1) of the usage window is used
