@@ -13,8 +13,8 @@ import pytest
 from tests.e2e.arranged import configure
 from tests.servers.git_http import GitServer
 from tests.support.core import ccterm, script, start
-from tests.support.engine import name_engine, require_engine, runners
-from tests.support.git import files_at, make_remote, tip
+from tests.support.engine import engine_pid, name_engine, require_engine, runners
+from tests.support.git import files_at, git, make_remote, tip
 from tests.support.waiting import wait_until
 
 require_engine()
@@ -57,6 +57,14 @@ def test_nothing_keeps_running_when_ccterm_is_killed(url: str, tmp_path: Path) -
     assert (run["state"], run["cause"]) == ("failed", "lost")
 
 
+def kill(killed: str, daemon: int) -> None:
+    """Kill the daemon, its session with the engine, or the engine itself."""
+    if killed == "session":
+        next(child for child in psutil.Process(daemon).children(recursive=True) if "session" in child.cmdline()).kill()
+    else:
+        os.kill(engine_pid() if killed == "engine" else daemon, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("killed", ["daemon", "session"])
 def test_the_last_checkpoint_is_the_salvage(url: str, tmp_path: Path, killed: str) -> None:
     work = script({"write": "half.txt", "text": "half\n"}, {"bash": "id -un; ls /private || echo closed"}, {"say": "written"})
@@ -66,10 +74,7 @@ def test_the_last_checkpoint_is_the_salvage(url: str, tmp_path: Path, killed: st
     wait_until(lambda: list((tmp_path / "state").glob("runs/*/checkpoint/manifest.json")))
     print(f"checkpoint {time.monotonic() - begin:.2f} s after the turn")
     assert "agent\\nls: cannot open directory '/private': Permission denied\\nclosed" in transcripts(tmp_path)
-    if killed == "daemon":
-        owner.kill()
-    else:
-        next(child for child in psutil.Process(owner.pid).children(recursive=True) if "session" in child.cmdline()).kill()
+    kill(killed, owner.pid)
     owner.communicate(timeout=60)
     [run] = json.loads(ccterm("runs", "--json").stdout)
     assert (run["state"], run["cause"], run["changes"]["files"]) == ("failed", "lost" if killed == "daemon" else "engine", 1)
@@ -77,6 +82,21 @@ def test_the_last_checkpoint_is_the_salvage(url: str, tmp_path: Path, killed: st
     done = ccterm("push", "last", timeout=90)
     assert done.returncode == 0, done.stderr
     assert files_at(tmp_path / "served" / "remote.git", "x")["half.txt"] == b"half\n"
+
+
+def test_the_last_checkpoint_outlives_the_engine(url: str, tmp_path: Path) -> None:
+    engine_pid()
+    owner = start(*run_args(url, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "written"})), "--hold")
+    wait_until(lambda: list((tmp_path / "state").glob("runs/*/checkpoint/manifest.json")), limit=90)
+    kill("engine", owner.pid)
+    owner.communicate(timeout=60)
+    [run] = json.loads(ccterm("runs", "--json").stdout)
+    assert (run["state"], run["cause"], bool(run["salvage"]["checkpoint"])) == ("failed", "engine", True)
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "served" / "remote.git"), "clone")
+    fetched = ccterm("fetch", "last", "--repo", str(tmp_path / "clone"))
+    assert fetched.returncode == 0, fetched.stderr
+    [ref] = git(tmp_path / "clone", "for-each-ref", "--format=%(refname)", "refs/ccterm").splitlines()
+    assert files_at(tmp_path / "clone", ref)["half.txt"] == b"half\n"
 
 
 def test_when_its_session_is_killed_a_run_ends_as_engine_and_the_next_one_works(url: str, tmp_path: Path) -> None:

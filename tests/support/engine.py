@@ -1,4 +1,7 @@
-"""A real Dagger engine for tests, where the environment names one."""
+"""A real Dagger engine for tests, where the environment names one.
+
+CCTERM_ENGINE_PID is the process of the first one, for a test that kills it: nobody else may use that engine, and it has to be started anew.
+"""
 
 import os
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from ccterm.executors.dagger.executor import DaggerOptions, EngineChoice
 
 NAMED: Mapping[str, str] = {name: os.environ.get(name, "") for name in ("CCTERM_ENGINE", "CCTERM_DAGGER_CLI", "CCTERM_BASE_IMAGE")}
 """Read once, because each test gets its own environment."""
+NAMED_PID = os.environ.get("CCTERM_ENGINE_PID", "")
 
 
 def require_engine(*, engines: int = 1) -> None:
@@ -19,6 +23,13 @@ def require_engine(*, engines: int = 1) -> None:
         pytest.skip(f"no Dagger engine: {', '.join(missing)} not set", allow_module_level=True)
     if len(runners()) < engines:
         pytest.skip(f"CCTERM_ENGINE names fewer than {engines} engines", allow_module_level=True)
+
+
+def engine_pid() -> int:
+    """Return the process of the first engine; skip the test when it may not be killed."""
+    if not NAMED_PID:
+        pytest.skip("CCTERM_ENGINE_PID names no engine that may be killed")
+    return int(NAMED_PID)
 
 
 def runners() -> list[str]:
