@@ -52,7 +52,7 @@ def replay(run: Run, events: Iterable[Event]) -> Run:
 def caught_up(run: Run, events: Iterable[Event]) -> Run:
     """Return a stored document with what its transcript knows beyond it: the daemon died before it could save that."""
     told = replay(run, events)
-    names = ("pushed", "synced", "salvage", "kept_in", "verdict", "changes", "side")
+    names = ("cost_usd", "tokens", "turns", "pushed", "synced", "salvage", "kept_in", "verdict", "changes", "side")
     steps = max(run.steps, told.steps, key=len)
     return run.model_copy(update={"steps": steps, **{name: getattr(told, name) for name in names}})
 

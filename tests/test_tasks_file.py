@@ -93,6 +93,12 @@ def test_a_tasks_own_value_wins_over_a_default_under_the_other_name(default: str
     assert entry.execution_mode is ExecutionMode.LOCAL
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_whole_file_may_be_json(indent: int | None) -> None:
+    text = json.dumps({"defaults": {"repo": "https://github.com/acme/shop"}, "tasks": [{"prompt": "a"}, {"prompt": "b"}]}, indent=indent)
+    assert [draft.prompt for draft in parse_tasks(text.encode(), "tasks.yaml")] == ["a", "b"]
+
+
 def test_json_lines_are_equivalent() -> None:
     given = [{"prompt": "a", "branch": "x", "budget": 1.5, "agent_args": ["--y"]}, {"prompt": "ü\n😀", "timeout": "5m", "hold": False}]
     text = "\n\n".join(json.dumps(line) for line in given) + "\n"

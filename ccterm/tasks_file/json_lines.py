@@ -16,14 +16,15 @@ _LINE = re.compile(r"\S[^\n]*")
 
 
 def looks_like_json_lines(text: str) -> bool:
-    """Whether the first line that is not blank is a complete JSON object."""
+    """Whether the first line that is not blank is a complete JSON object, and not a whole file as YAML takes it, too."""
     first = _LINE.search(text)
     if not first or len(first[0]) > MAX_LINE or not first[0].startswith("{"):
         return False
     try:
-        return isinstance(read_json(first[0]), dict)
+        value = read_json(first[0])
     except ValueError:
         return False
+    return isinstance(value, dict) and not isinstance(value.get("tasks"), list)
 
 
 def read_json_lines(text: str) -> TaskNode:

@@ -59,6 +59,8 @@ def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str,
     if point in ("agent wrote", "agent ended", "committed", "verifying") and run["state"] == "failed":
         assert ccterm("push", "last").returncode == 0
         assert files_at(remote, "x")["half.txt"] == b"half\n"
+    if point in ("agent ended", "committed", "verifying", "pushed"):
+        assert run["cost_usd"] > 0
     assert not list(state.glob("runs/*/boxes"))
     assert git(remote, "fsck", "--strict") == ""
 

@@ -6,7 +6,7 @@ from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import as_ccterm, settle, wait_for_call, wait_for_text, wait_until_gone
-from tests.tui.run_events import push, start_agent
+from tests.tui.run_events import push, start_agent, wait_for_input
 
 
 async def test_without_active_runs_q_quits_at_once(show: Show, service: FakeService) -> None:
@@ -55,7 +55,9 @@ async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: Fa
     async with show() as pilot:
         await wait_for_text(pilot, "▌1")
         await pilot.press("q", "w")
-        await wait_for_text(pilot, "waiting for 1 run to finish")
+        await wait_for_text(pilot, "waiting for 1 run to finish", "quits by itself")
+        wait_for_input(service, run)
+        await wait_for_text(pilot, "one itself waits for you")
         push(service, run)
         await until(lambda: not pilot.app.is_running)
 

@@ -122,7 +122,7 @@ class WaitDialog(ModalScreen[bool]):
         """Lay out the text."""
         with Vertical():
             yield Static(id="title", markup=False)
-            yield Static("quits by itself when they have finished · esc stay", id="foot", markup=False)
+            yield Static(id="foot", markup=False)
 
     def on_mount(self) -> None:
         """Show how many runs are left."""
@@ -135,3 +135,10 @@ class WaitDialog(ModalScreen[bool]):
             self.dismiss(True)
         else:
             self.query_one("#title", Static).update(f"waiting for {active} run{'' if active == 1 else 's'} to finish")
+            waiting = [view.run.task.target for view in self._runs if view.waiting]
+            foot = (
+                f"{waiting[0]} itself waits for you · esc stay and answer"
+                if waiting
+                else "quits by itself when they have finished · esc stay"
+            )
+            self.query_one("#foot", Static).update(foot)
