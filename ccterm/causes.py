@@ -139,6 +139,13 @@ CHECKOUT_REASONS = {
     "snapshot": Advice("The snapshot of the working copy could not be taken", "fix what it names, then ccterm retry {run}"),
 }
 
+TIMEOUT_REASONS = {
+    "login": Advice(
+        "The run was stopped because its Claude login was about to end",
+        "run claude once, or ccterm auth setup for a login that lasts a year, then ccterm retry {run}",
+    ),
+}
+
 CONFLICT_REASONS = {
     "merge": Advice(
         "The earlier work and newer commits on the branch changed the same, so no agent was started",
@@ -198,6 +205,7 @@ _FINER = {
     Cause.CONFLICT: CONFLICT_REASONS,
     Cause.ENGINE: ENGINE_REASONS,
     Cause.DISK: DISK_REASONS,
+    Cause.TIMEOUT: TIMEOUT_REASONS,
 }
 
 

@@ -153,13 +153,18 @@ def draft(values: Mapping[str, object]) -> Draft:
 
 def anchored(draft: Draft) -> Draft:
     """Return the draft with an absolute path as its repository, so that any process can use it. Raises UsageError."""
-    if draft.repo is not None and looks_like_url(draft.repo):
-        return draft
+    return draft.model_copy(update={"repo": anchored_repo(draft.repo)})
+
+
+def anchored_repo(repo: str | None) -> str:
+    """Return a repository as any process understands it: a URL, or an absolute path; None = the current directory. Raises UsageError."""
+    if repo is not None and looks_like_url(repo):
+        return repo
     try:
-        path = Path(draft.repo or ".").expanduser()
+        path = Path(repo or ".").expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{draft.repo} names the home directory of a user that does not exist", "give the full path") from error
-    return draft.model_copy(update={"repo": str(absolute(path))})
+        raise UsageError(f"{repo} names the home directory of a user that does not exist", "give the full path") from error
+    return str(absolute(path))
 
 
 def absolute(path: Path) -> Path:

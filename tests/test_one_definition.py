@@ -56,14 +56,14 @@ READERS = {
 """A text that only a module holds which reads or asks for a thing, and the module."""
 PARSES_JSON = {
     "git.bounded_json": "what others wrote, counted first",
-    **dict.fromkeys(("service.commands", "service.remote"), "the socket's lines, counted first"),
+    **dict.fromkeys(("service.commands", "service.connection", "service.remote"), "the socket's lines, counted first"),
     **dict.fromkeys(("box.frames", "box.checkpoint.changed", "box.checkpoint.checkpoint", "box.checkpoint.staging"), "what ccterm gives its programs"),
     **dict.fromkeys(("credentials.keyring_child", "credentials.keyring_client"), "what ccterm tells its child, and the answer of at most 64 KiB"),
     **dict.fromkeys(("credentials.login", "credentials.setup_token"), "the user's login, of at most 64 KiB"),
     **dict.fromkeys(
         (
             "cli.auth", "events", "executors.dagger.image_store", "executors.local.records", "pipeline.checkpoints", "policy.facts", "schema",
-            "service.lock", "settings.trust", "store", "tui.memory", "workspace.apply.changeset", "workspace.apply.journal", "workspace.masks",
+            "service.environments", "service.lock", "settings.trust", "store", "tui.memory", "workspace.apply.changeset", "workspace.apply.journal", "workspace.masks",
             "workspace.snapshot.history", "workspace.snapshot.manifest",
         ),
         "what ccterm wrote into its own state directory, from what was parsed before",

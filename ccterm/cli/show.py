@@ -127,23 +127,30 @@ def _for_terminal(patch: bytes) -> bytes:
 def print_checks(mode: str | None, repo: str | None, branch: str | None, *, as_json: bool) -> ExitCode:
     """Run all preflight checks, also of a repository and branch that are named; exit 3 when one fails.
 
-    Opens no service: one of the checks is whether the state directory can be used.
+    The daemon answers if there is one, since it would carry runs out. None is started: one of the checks is whether the state directory
+    can be used.
     """
-    from ccterm.daemon.machine import ThisMachine  # deferred: of these commands this one alone needs executors
-    from ccterm.preflight import run_checks
+    from ccterm.daemon import asked_checks  # deferred: of these commands this one alone needs executors
+    from ccterm.daemon.machine import ThisMachine
 
-    questions = ThisMachine(state_dir(), environment()).questions(ExecutionMode(mode) if mode else None, repo, branch)
+    machine = ThisMachine(state_dir(), environment())
+    execution_mode = ExecutionMode(mode) if mode else None
+    names = [question.name for question in machine.questions(execution_mode, repo, branch)]
 
     async def work() -> list[CheckResult]:
         """All run at once; each is shown once those before it in the list are."""
         print_progress(wanted=False)  # the results say it
         answers, shown = dict[str, CheckResult](), list[CheckResult]()
-        async for result in run_checks(questions):
+        async for result in asked_checks(machine, execution_mode, repo, branch):
             answers[result.name] = result
-            while len(shown) < len(questions) and (following := answers.get(questions[len(shown)].name)):
+            while len(shown) < len(names) and (following := answers.pop(names[len(shown)], None)):
                 shown.append(following)
                 if not as_json:
                     _print_check(following)
+        for result in answers.values():  # those that another version of the daemon knows, or no longer knows
+            shown.append(result)
+            if not as_json:
+                _print_check(result)
         return shown
 
     results = carry_out(work())

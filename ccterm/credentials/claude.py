@@ -52,7 +52,7 @@ class Logins:
         Raises PreflightError if there is none, SettingsError for a variable that holds no token. A local run without a token uses the user's
         own HOME and login, whatever is in there.
         """
-        key = (execution_mode, *(env.get(name) for name in _DECISIVE), *sorted(f"{name}={env[name]}" for name in provider_variables(env)))
+        key = self.key(execution_mode, env)
         with self._lock:
             since, found = self._known.get(key, (0.0, None))
             if found is None or anew or self._clock() - since >= _SHARED_SECONDS:
@@ -63,6 +63,10 @@ class Logins:
         if isinstance(found, PreflightError):
             raise PreflightError(found.message, found.fix)
         return found
+
+    def key(self, execution_mode: ExecutionMode, env: Mapping[str, str]) -> tuple[str | None, ...]:
+        """Return what decides which login it is: who agree in this get the same. It holds secrets."""
+        return (execution_mode, *(env.get(name) for name in _DECISIVE), *sorted(f"{name}={env[name]}" for name in provider_variables(env)))
 
     def survey(self, execution_mode: ExecutionMode, env: Mapping[str, str]) -> Sequence[LoginSource]:
         """Return every place for a login, in the order in which they count; `chosen` is the one that a run uses. Blocks, raises the same."""

@@ -22,8 +22,8 @@ _GITHUB = "github.com"
 _KINDS = {_GITHUB: "github", "gitlab.com": "gitlab", "codeberg.org": "gitea", "bitbucket.org": "bitbucket", "dev.azure.com": "azure"}
 _USERS = {"gitlab": "oauth2", "bitbucket": "x-token-auth", "azure": "pat"}
 """Kind of host -> the user name that goes with a token; the others take any."""
-_GITHUB_NAMES = ("GH_TOKEN", "GITHUB_TOKEN")
-_GH_OVERRIDES = (*_GITHUB_NAMES, "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_HOST")
+GITHUB_NAMES = ("GH_TOKEN", "GITHUB_TOKEN")
+_GH_OVERRIDES = (*GITHUB_NAMES, "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_HOST")
 """If these were set, gh would return them for hosts that they are not meant for."""
 _NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GCM_INTERACTIVE": "never", "GCM_MODAL_PROMPT": "0"}
 """A credential helper answers from what it has, or not at all."""
@@ -159,7 +159,7 @@ def _tokens(remote: RemoteAddress, kind: str, host: HostSettings, env: Mapping[s
     if host.token:
         yield host.token, resolve_source(host.token, env)
     if remote.host_key == _GITHUB:
-        yield from ((name, SecretStr(env[name])) for name in _GITHUB_NAMES if env.get(name))
+        yield from ((name, SecretStr(env[name])) for name in GITHUB_NAMES if env.get(name))
     if kind == "github" and remote.kind == "https" and (token := _gh(remote.host_key, env)):
         yield "gh auth token", token
 

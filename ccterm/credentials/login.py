@@ -20,6 +20,10 @@ INFERENCE = "user:inference"
 LARGEST = 64 * 1024
 NAME_OF_FILE = "the Claude login file"
 """What a secret out of one is called where it is masked."""
+MARGIN = timedelta(minutes=5)
+"""By how much a login that a run gets must outlive the run: clocks differ, and a last request takes its time."""
+LEAST = timedelta(minutes=10)
+"""What must be left of a login for a run to start with it."""
 _MILLISECONDS_FROM = 10**11
 _LATEST = 10**14
 _TOKEN = r"[!#-\[\]-~]{1,8192}"
@@ -57,6 +61,15 @@ class Login(Value):
         """Every value that must never appear in any output, under a name that may be shown."""
         own = (("the Claude login", self.value),) if self.value else ()
         return (*own, *self.secret_variables.items(), *((NAME_OF_FILE, secret) for secret in self.secrets))
+
+    def time_for_run(self, now: datetime) -> timedelta | None:
+        """Return for how long a run may go that gets this value; None = for any time: it does not end, or the CLI renews it by itself."""
+        return None if self.value is None or self.expires_at is None else self.expires_at - now - MARGIN
+
+    def too_short(self, now: datetime) -> bool:
+        """Whether it ends too soon for any run."""
+        remaining = self.remaining(now) if self.value else None
+        return remaining is not None and remaining < LEAST
 
     def remaining(self, now: datetime) -> timedelta | None:
         """Return for how long it is still valid; None = not known."""

@@ -4,7 +4,7 @@ What the switch asks for either reaches the agent or refuses the run: without it
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -89,8 +89,7 @@ def switch_or_none(env: Mapping[str, str]) -> str:
 
 def provider_variables(env: Mapping[str, str]) -> frozenset[str]:
     """Return the names of the variables that go to an agent with the switch that is on; none without one, or where it is refused."""
-    provider = _provider(switch_or_none(env))
-    return frozenset(_named(env, f"{provider.switch} {provider.plain} {provider.secret} {provider.here}")) if provider else frozenset()
+    return names_with(switch_or_none(env), [name for name, value in env.items() if value])
 
 
 def provider_login(env: Mapping[str, str], execution_mode: ExecutionMode) -> Login | None:
@@ -118,6 +117,19 @@ def _require_usable_in_containers(provider: Provider, found: Mapping[str, str]) 
             f"{provider.switch} is set, and your environment has no credential for {provider.title} that a container could use",
             f"set {ways}; or use --mode local, or unset {provider.switch}",
         )
+
+
+def names_with(switch: str, names: Iterable[str]) -> frozenset[str]:
+    """Return which of these variables go with a switch."""
+    provider = _provider(switch)
+    patterns = f"{provider.switch} {provider.plain} {provider.secret} {provider.here}" if provider else ""
+    return frozenset(_named(dict.fromkeys(names, "set"), patterns))
+
+
+def secret_names(env: Mapping[str, str]) -> frozenset[str]:
+    """Return the secrets among the variables that go to an agent with the switch that is on."""
+    provider = _provider(switch_or_none(env))
+    return frozenset(_named(env, provider.secret)) if provider else frozenset()
 
 
 def _provider(switch: str) -> Provider | None:

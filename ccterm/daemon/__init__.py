@@ -1,7 +1,7 @@
 """One process, the daemon, has a state directory to itself and carries out its runs; every other process sends it commands."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,8 @@ from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 
 if TYPE_CHECKING:  # a command that only reads does without the service
+    from ccterm.daemon.machine import ThisMachine
+    from ccterm.models import CheckResult, ExecutionMode
     from ccterm.service.protocol import Service
     from ccterm.service.reader import Reader
 
@@ -28,6 +30,10 @@ async def open_service(state_dir: Path | None = None, environ: Mapping[str, str]
     """Become the daemon of the state directory, or attach to the one that runs. Raises StateError and DaemonError."""
     state = _prepared(state_dir, environ)
     lock = DaemonLock(state)
+    if lock.is_other():
+        from ccterm.service.connection import replace_other  # deferred: rarely needed
+
+        await replace_other(state, lock)
     if await lock.acquire():
         from ccterm.daemon.wiring import serving  # deferred: everything that carries runs out, which attaching does without
 
@@ -59,6 +65,26 @@ async def open_record(state_dir: Path | None = None, environ: Mapping[str, str] 
     else:
         with reading(state) as record:
             yield record
+
+
+async def asked_checks(
+    machine: "ThisMachine", mode: "ExecutionMode | None", repo: str | None, branch: str | None
+) -> "AsyncGenerator[CheckResult, None]":
+    """Ask the preflight questions of the process that would carry out what is submitted now: the daemon if one runs, else this one.
+
+    Raises PreflightError, SettingsError, BranchError and DaemonError.
+    """
+    from ccterm.preflight import run_checks
+    from ccterm.service.remote import attached
+
+    lock = DaemonLock(machine.state)
+    if lock.holder() is None or lock.is_other():  # an idle one of another version would be replaced
+        async for result in run_checks(machine.questions(mode, repo, branch)):
+            yield result
+        return
+    with attached(machine.state, lock, machine) as service:
+        async for result in service.checks(mode, repo=repo, branch=branch):
+            yield result
 
 
 def _prepared(state_dir: Path | None, environ: Mapping[str, str]) -> StateDir:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ccterm.models import CheckResult, ExecutionMode, ImageChoice
+from ccterm.models import ExecutionMode, ImageChoice
 from ccterm.state_dir import StateDir
 
 if TYPE_CHECKING:
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from ccterm.executors.base import Check
     from ccterm.executors.dagger.executor import DaggerExecutor
     from ccterm.executors.dagger.image_store import ImageRecord
+    from ccterm.service.caller import CallerEnvironment
 
 
 class ThisMachine:
     """What a service needs of the machine; light to make, since the executors are imported when they are first asked for."""
 
     def __init__(self, state: StateDir, environ: Mapping[str, str]) -> None:
-        self._state = state
+        self.state = state
         self.environ = environ
 
     def questions(self, mode: ExecutionMode | None, repo: str | None = None, branch: str | None = None) -> "Sequence[Check]":
@@ -31,16 +32,14 @@ class ThisMachine:
         """
         from ccterm.daemon.wiring import checks_for  # deferred, as all here: it brings all executors
 
-        return checks_for(mode, self._state, self.environ, repo, branch)
+        return checks_for(mode, self.state, self.environ, repo, branch)
 
-    async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
-    ) -> AsyncGenerator[CheckResult, None]:
-        """Run all checks of an execution mode, and of a repository and branch, and yield each result as it arrives."""
-        from ccterm.preflight import run_checks
+    def caller(self) -> "CallerEnvironment":
+        """Return what of the environment counts for what is asked from here."""
+        from ccterm.service.caller import CallerEnvironment
+        from ccterm.settings import load_settings
 
-        async for result in run_checks(self.questions(execution_mode, repo, branch)):
-            yield result
+        return CallerEnvironment.of(self.environ, load_settings(None, self.environ))
 
     async def export_login(self) -> "Exported":
         """Copy the user's Claude login for containers again."""
@@ -87,7 +86,7 @@ class ThisMachine:
         shutil.rmtree(executor.images.log(record.key), ignore_errors=True)
 
     def _executor(self) -> "DaggerExecutor":
-        from ccterm.daemon.wiring import dagger_executor
+        from ccterm.daemon.executors import dagger_executor
         from ccterm.settings import load_settings
 
         return dagger_executor(load_settings(None, self.environ), self.environ)

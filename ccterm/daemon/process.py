@@ -17,11 +17,20 @@ async def run_daemon(state: StateDir, environ: Mapping[str, str], idle_seconds: 
     with DaemonLock(state.prepare()) as lock:
         if not await lock.acquire():
             return
-        connections, stopped, loop = Connections(), asyncio.Event(), asyncio.get_running_loop()
+        connections, stopped, retired, loop = Connections(), asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        async with serving(state, environ, connections) as service:
-            waits = [asyncio.ensure_future(until_idle(service, connections, idle_seconds)), asyncio.ensure_future(stopped.wait())]
+
+        def retire() -> bool:
+            """End unless somebody else than the one who asks is connected."""
+            if connections.open <= 1:
+                retired.set()
+            return retired.is_set()
+
+        async with serving(state, environ, connections, retire) as service:
+            waits = [
+                asyncio.ensure_future(each) for each in (until_idle(service, connections, idle_seconds), stopped.wait(), retired.wait())
+            ]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()

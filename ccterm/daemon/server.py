@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from ccterm.errors import CctermError, UsageError
 from ccterm.events import to_json
 from ccterm.executors.control import socket_directory
 from ccterm.git.bounded_json import OutOfBounds
-from ccterm.service.commands import from_line
+from ccterm.service.commands import StreamCommand, from_line
 from ccterm.service.protocol import Service
 from ccterm.service.wire import LINE_LIMIT, Hello, Reply, WireError
 from ccterm.state_dir import StateDir, write_private
@@ -27,14 +27,11 @@ class Connections:
 
 
 @asynccontextmanager
-async def listening(service: Service, state: StateDir, connections: Connections | None = None, provider: str = "") -> AsyncIterator[None]:
-    """Take commands for as long as the block lasts. connections: is kept up to date; an open one keeps the daemon from exiting.
-
-    provider: see `Hello`.
-    """
+async def listening(service: Service, state: StateDir, connections: Connections | None = None) -> AsyncIterator[None]:
+    """Take commands for as long as the block lasts. connections: is kept up to date; an open one keeps the daemon from exiting."""
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "daemon.sock"
-    server = _Server(service, connections or Connections(), Hello(pid=os.getpid(), provider=provider))
+    server = _Server(service, connections or Connections())
     listener = await asyncio.start_unix_server(server.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
@@ -50,9 +47,8 @@ async def listening(service: Service, state: StateDir, connections: Connections 
 class _Server:
     """Holds the conversations that are under way."""
 
-    def __init__(self, service: Service, connections: Connections, hello: Hello) -> None:
+    def __init__(self, service: Service, connections: Connections) -> None:
         self._service = service
-        self._hello = hello
         self._connections = connections
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,9 +60,11 @@ class _Server:
         self._connections.open += 1
         try:
             with contextlib.suppress(OSError, ValueError):  # the peer went away, or its line is too long: nobody to answer
-                await _send(writer, self._hello)
+                await _send(writer, Hello(pid=os.getpid()))
                 if line := await reader.readline():
-                    await _send(writer, await self._answer(line))
+                    async with aclosing(self._answers(line)) as answers:
+                        async for answer in answers:
+                            await _send(writer, answer)
         finally:
             self._connections.open -= 1
             writer.close()
@@ -76,18 +74,27 @@ class _Server:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
 
-    async def _answer(self, line: bytes) -> Reply:
+    async def _answers(self, line: bytes) -> AsyncGenerator[Reply, None]:
         try:
-            return Reply(result=await from_line(line).answer(self._service))
+            request = from_line(line)
         except ValidationError as error:
-            refusal = UsageError(
-                f"the daemon does not understand this command: {error.errors()[0]['msg']}", "use the same version of ccterm"
-            )
-            return Reply(error=WireError.of(refusal))
+            problem = error.errors(include_input=False, include_url=False)[0]["msg"]
+            refusal = UsageError(f"the daemon does not understand this command: {problem}", "use the same version of ccterm")
+            yield Reply(error=WireError.of(refusal))
+            return
         except OutOfBounds as error:
-            return Reply(error=WireError.of(UsageError(f"the daemon does not take {error} in one command", "submit fewer tasks at once")))
+            yield Reply(error=WireError.of(UsageError(f"the daemon does not take {error} in one command", "submit fewer tasks at once")))
+            return
+        service, command = self._service.acting_for(request.environment), request.command
+        try:
+            if isinstance(command, StreamCommand):
+                async for piece in command.packed(service):
+                    yield Reply(result=piece, more=True)
+                yield Reply()
+            else:
+                yield Reply(result=await command.answer(service))
         except CctermError as error:
-            return Reply(error=WireError.of(error))
+            yield Reply(error=WireError.of(error))
 
 
 async def _send(writer: asyncio.StreamWriter, message: Hello | Reply) -> None:

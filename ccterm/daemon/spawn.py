@@ -6,17 +6,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from ccterm.daemon.machine import ThisMachine
 from ccterm.errors import DaemonError
+from ccterm.service.caller import with_full_paths
+from ccterm.service.connection import replace_other
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
 from ccterm.service.remote import attached
 from ccterm.state_dir import StateDir, private_file
 
 START_SECONDS = 20.0
-_PATHS = ("CCTERM_CLAUDE_BIN", "CCTERM_DAGGER_CLI", "CCTERM_BASE_IMAGE")
 LOG = "daemon.log"
 
 
@@ -29,6 +29,7 @@ async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> As
         if lock.holder() is None:
             await _start(state, lock, environ)
 
+    await replace_other(state, lock)
     await revive()
     with attached(state, lock, ThisMachine(state, environ), revive) as service:
         async with service.staying():
@@ -54,7 +55,7 @@ def _spawn(state: StateDir, environ: Mapping[str, str]) -> "subprocess.Popen[byt
     try:
         return subprocess.Popen(
             [sys.executable, *(["-I"] if sys.flags.isolated else []), "-m", "ccterm", "daemon"],
-            env=_absolute(environ) | {"CCTERM_STATE_DIR": str(state.path)},
+            env=with_full_paths(environ) | {"CCTERM_STATE_DIR": str(state.path)},
             cwd="/",  # it must neither keep a directory busy nor depend on one that is removed
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -63,15 +64,6 @@ def _spawn(state: StateDir, environ: Mapping[str, str]) -> "subprocess.Popen[byt
         )
     finally:
         os.close(log)
-
-
-def _absolute(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with absolute paths: the daemon works in another directory."""
-    found = dict(environ)
-    for name in _PATHS:
-        if "/" in found.get(name, "") and Path(found[name]).exists():
-            found[name] = str(Path(found[name]).absolute())
-    return found
 
 
 def _last_line(state: StateDir) -> str:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
 from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import Outcome
+from ccterm.causes import Cause
 from ccterm.events import Steered
 from ccterm.executors.base import Artifact, Boxes, StepResult
 from ccterm.executors.control import Control
@@ -100,6 +101,8 @@ class AgentStep:
         unanswered = self._control.take_unanswered()
         self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
         parser, outcome = ended.parser, self._context.launch.agent.judge(ended.parser, ended.report)
+        if outcome.cause is Cause.TIMEOUT and self._context.launch.ends_with_login:
+            outcome = replace(outcome, reason="login")
         manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
         session = parser.session_id or self._context.launch.session_id
         self._recorder.change(session_id=session, asked=outcome.asked, manifest=manifest)

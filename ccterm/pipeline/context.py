@@ -131,6 +131,8 @@ class AgentLaunch:
     reaches: Reaches = ()
     checkpoint_seconds: float = 120.0
     """How often a checkpoint is made of an agent whose box does not outlive the host."""
+    ends_with_login: bool = False
+    """Whether its time limit is a shorter one than wanted, because its login ends."""
 
 
 class RunOutput:
@@ -185,6 +187,8 @@ class RunContext:
     manifest: Manifest
     earlier: Continuation = NOTHING_EARLIER
     """What it takes over from the run that it continues."""
+    warnings: tuple[str, ...] = ()
+    """What its user should know before it starts."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,23 @@
 """Makes the contexts of runs: from a task, the settings and the environment to what a run, a recovery or a delivery needs."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
+from ccterm.causes import Cause
 from ccterm.credentials.api_address import require_listening
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.sources import plain_variables
+from ccterm.errors import StepError
 from ccterm.executors.base import Executor, ServiceContainer
-from ccterm.models import ExecutionMode, Manifest, Mode, Run, Task, now
+from ccterm.models import ExecutionMode, Manifest, Mode, Run, RunId, Task, now
 from ccterm.output.mask import Masker
 from ccterm.pipeline.agent_home import HomeFiles
 from ccterm.pipeline.context import (
@@ -57,7 +61,10 @@ class RunContextFactory:
         startup: StartupSlots,
         sockets: Path,
         state: StateDir,
+        listings: RemoteListings | None = None,
+        leased: Callable[[RunId, Login], None] = lambda *_: None,
     ) -> None:
+        """Take what runs need. listings: what remotes answered. leased: is told which login a run starts with, in the thread that asks."""
         self._settings = settings
         self._environ = environ
         self._logins = logins
@@ -66,7 +73,8 @@ class RunContextFactory:
         self._startup = startup
         self._sockets = sockets
         self._state = state
-        self._listings = RemoteListings()
+        self._listings = listings or RemoteListings()
+        self._leased = leased
 
     async def require_api(self, task: Task) -> None:
         """Raise PreflightError if the agent of a task would find nobody at the API's address on this machine."""
@@ -78,14 +86,16 @@ class RunContextFactory:
         task = run.task
         agent = agent_by_name(task.agent, self._agents)
         credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
-        self._warn_of_expiry(task, credentials.login, recorder)
+        if credentials.login:
+            self._leased(run.id, credentials.login)
+        task, shortened = _within_login(task, credentials.login)
         return RunContext(
-            work=self._work(run, recorder, credentials.masker()),
+            work=self._work(run.model_copy(update={"task": task}), recorder, credentials.masker()),
             remote=self._remote(credentials.git, task),
             commands=CommandEnvironment(
                 env=plain_variables(self._settings, self._environ), secrets=credentials.user, services=self._services()
             ),
-            launch=self._launch(task, agent, credentials.login, earlier),
+            launch=replace(self._launch(task, agent, credentials.login, earlier), ends_with_login=bool(shortened)),
             earlier=earlier,
             manifest=Manifest(
                 executor=task.execution_mode,
@@ -94,6 +104,7 @@ class RunContextFactory:
                 skip_permissions=task.skip_permissions,
                 masked=credentials.names,
             ),
+            warnings=(shortened,) if shortened else (),
         )
 
     def for_recovery(self, run: Run, recorder: Recorder) -> WorkContext:
@@ -146,11 +157,6 @@ class RunContextFactory:
         every = self._settings.checkpoint.total_seconds()
         return AgentLaunch(agent, command, launch.session_id, home, self._sockets, self._startup, reaches, every)
 
-    def _warn_of_expiry(self, task: Task, login: Login | None, recorder: Recorder) -> None:
-        ends = login.expires_at if login and login.value else None
-        if ends and (ends - now()).total_seconds() < task.limits.wall_seconds:
-            recorder.notice(f"the Claude login expires at {ends.astimezone():%H:%M}, before this run's time limit", "warn")
-
     def _services(self) -> tuple[ServiceContainer, ...]:
         return tuple(
             ServiceContainer(alias=name, image=each.image, port=each.port, env=each.env, ready=each.ready)
@@ -188,3 +194,20 @@ class RunContextFactory:
         port = port or (443 if scheme == "https" else 80)
         seen = self._executor.address(host, port)
         return (url if seen == (host, port) else f"{scheme}://{seen[0]}:{seen[1]}{path}"), ((host, port),)
+
+
+def _within_login(task: Task, login: Login | None) -> tuple[Task, str]:
+    """Return the task with a time limit that its login outlives, and a sentence about it if that is a shorter one.
+
+    Raises StepError(auth) when there is no time left: a gate holds such runs, but the login may have changed since.
+    """
+    time = login.time_for_run(now()) if login else None
+    if login is None or time is None or time.total_seconds() >= task.limits.wall_seconds:
+        return task, ""
+    ends = f"{login.expires_at.astimezone():%H:%M}" if login.expires_at else ""
+    if time <= timedelta():
+        raise StepError(Cause.AUTH, f"the Claude login ({login.source}) ends at {ends}", "run claude once, or ccterm auth setup")
+    minutes = max(1, int(time.total_seconds() / 60))
+    words = f"time limit {minutes} min instead of {task.limits.wall_seconds / 60:.0f}: the Claude login ends at {ends}"
+    limits = task.limits.model_copy(update={"wall_seconds": time.total_seconds()})
+    return task.model_copy(update={"limits": limits}), words

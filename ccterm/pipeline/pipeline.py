@@ -10,7 +10,7 @@ from pathlib import Path
 from ccterm import causes
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
-from ccterm.events import BoxesKept, Started, Synced
+from ccterm.events import BoxesKept, Notice, Started, Synced
 from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.machine_errors import machine_error
 from ccterm.models import Allowances, Changes, Mode, Run, Salvage, State, Task
@@ -59,6 +59,7 @@ class Pipeline:
             recorder.change(
                 manifest=context.manifest, session_id=context.launch.session_id
             )  # whatever ends the run, its conversation can go on
+            recorder.emit([Notice(level="warn", text=text) for text in context.warnings])
             async with self._opened(recorder) as boxes:
                 recorder.change(manifest=context.manifest.model_copy(update={"image": boxes.image}))
                 ending = await self._attempt(context, boxes, recorder, control)
@@ -117,10 +118,10 @@ class Pipeline:
         try:
             earlier = await asyncio.to_thread(before.taken_over, recorder.run, self._state) if before else NOTHING_EARLIER
             return await asyncio.to_thread(self._contexts.for_run, recorder.run, recorder, earlier)
-        except UsageError as error:  # of the run before, something is no longer there
-            raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="earlier") from error
         except (SettingsError, PreflightError) as error:  # a token, secret or program is missing: nothing was fetched yet
             raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="credentials") from error
+        except UsageError as error:  # of the run before, something is no longer there
+            raise StepError(Cause.CHECKOUT, error.message, error.fix, reason="earlier") from error
 
     async def _end(self, recorder: Recorder, ending: RunEnding) -> Run:
         if recorder.fault:

@@ -3,15 +3,19 @@
 A frontend builds a command and passes it to `Service.perform`, or calls the method of the same name, which does that.
 """
 
+import json
 from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeVar, get_args
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from ccterm.draft import BatchFile, Draft
+from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
-from ccterm.models import Allowances, Run, RunId, Task, Value
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task, Value
+from ccterm.service.caller import CallerEnvironment
 from ccterm.service.wire import LINE_VALUES
 
 if TYPE_CHECKING:  # the service builds commands
@@ -23,6 +27,8 @@ R = TypeVar("R")
 class ServiceCommand(Value, Generic[R]):
     """Base of all commands. `do` names the verb on the wire and the service's method; R is what carrying it out returns."""
 
+    from_caller: ClassVar[bool] = False
+    """Whether the environment of whoever gives the command counts for it."""
     do: str
 
     @abstractmethod
@@ -45,9 +51,38 @@ class ServiceCommand(Value, Generic[R]):
         return TypeAdapter(cls.execute.__annotations__["return"])
 
 
+class StreamCommand(ServiceCommand[None], Generic[R]):
+    """Base of commands whose answer comes in pieces; R is the type of one."""
+
+    @abstractmethod
+    def pieces(self, service: "Service") -> AsyncIterator[R]:
+        """Carry the command out and yield its answer. Raises CctermError for an expected error."""
+
+    async def execute(self, service: "Service") -> None:
+        """Carry the command out, for its effect alone."""
+        async for _ in self.pieces(service):
+            pass
+
+    async def packed(self, service: "Service") -> AsyncGenerator[JsonValue, None]:
+        """Carry the command out and yield its answer as JSON values."""
+        async for piece in self.pieces(service):
+            yield self._piece().dump_python(piece, mode="json")
+
+    @classmethod
+    def unpack_piece(cls, piece: JsonValue) -> R:
+        """Return what one piece of an answer holds. Raises ValidationError."""
+        return cls._piece().validate_python(piece)
+
+    @classmethod
+    @cache
+    def _piece(cls) -> TypeAdapter[R]:
+        return TypeAdapter(get_args(cls.pieces.__annotations__["return"])[0])
+
+
 class Submit(ServiceCommand[list[Run]]):
     """Queue tasks as one batch."""
 
+    from_caller = True
     do: Literal["submit"] = "submit"
     drafts: tuple[Draft, ...]
     max_concurrent: int | None = None
@@ -61,6 +96,7 @@ class Submit(ServiceCommand[list[Run]]):
 class Plan(ServiceCommand[list[Task]]):
     """Resolve drafts without starting anything."""
 
+    from_caller = True
     do: Literal["plan"] = "plan"
     drafts: tuple[Draft, ...]
 
@@ -129,6 +165,7 @@ class Release(ServiceCommand[None]):
 class Retry(ServiceCommand[Run]):
     """Queue the same task again."""
 
+    from_caller = True
     do: Literal["retry"] = "retry"
     run: RunId
 
@@ -140,6 +177,7 @@ class Retry(ServiceCommand[Run]):
 class Continue(ServiceCommand[Run]):
     """Go on with an ended run: the same conversation, on the same branch or working copy."""
 
+    from_caller = True
     do: Literal["continue_"] = "continue_"
     run: RunId
     text: str
@@ -154,6 +192,7 @@ class Continue(ServiceCommand[Run]):
 class Push(ServiceCommand[Run]):
     """Push salvaged work."""
 
+    from_caller = True
     do: Literal["push"] = "push"
     run: RunId
     allow: Allowances = Field(default_factory=Allowances)
@@ -166,6 +205,7 @@ class Push(ServiceCommand[Run]):
 class Apply(ServiceCommand[Run]):
     """Bring kept changes into the working copy."""
 
+    from_caller = True
     do: Literal["apply"] = "apply"
     run: RunId
     allow: Allowances = Field(default_factory=Allowances)
@@ -179,6 +219,7 @@ class Apply(ServiceCommand[Run]):
 class Undo(ServiceCommand[Run]):
     """Restore what a run's changes replaced."""
 
+    from_caller = True
     do: Literal["undo"] = "undo"
     run: RunId
 
@@ -190,6 +231,7 @@ class Undo(ServiceCommand[Run]):
 class Commit(ServiceCommand[Run]):
     """Commit the tree that was kept of a run."""
 
+    from_caller = True
     do: Literal["commit"] = "commit"
     run: RunId
 
@@ -220,10 +262,70 @@ class Review(ServiceCommand[Run]):
         return await service.review(self.run)
 
 
-AnyCommand = Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Continue | Push | Apply | Undo | Commit | Clean | Review
-_COMMAND: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")], config=ConfigDict(defer_build=True))
+class Checks(StreamCommand[CheckResult]):
+    """Ask the preflight questions of an execution mode."""
+
+    from_caller = True
+    do: Literal["checks"] = "checks"
+    execution_mode: ExecutionMode | None = None
+    repo: str | None = None
+    branch: str | None = None
+
+    def pieces(self, service: "Service") -> AsyncIterator[CheckResult]:
+        """Yield each answer as it comes."""
+        return service.checks(self.execution_mode, repo=self.repo, branch=self.branch)
 
 
-def from_line(line: bytes) -> AnyCommand:
-    """Read a command from its line of JSON. Raises ValidationError and OutOfBounds."""
-    return _COMMAND.validate_json(require_bounded(line, values=LINE_VALUES))
+class Renewed(ServiceCommand[list[RunId]]):
+    """Ask which refused runs could be retried with another login."""
+
+    do: Literal["renewed"] = "renewed"
+
+    async def execute(self, service: "Service") -> list[RunId]:
+        """Return them."""
+        return await service.renewed()
+
+
+class LookAgain(ServiceCommand[None]):
+    """Look at the logins again."""
+
+    from_caller = True
+    do: Literal["look_again"] = "look_again"
+
+    async def execute(self, service: "Service") -> None:
+        """Look."""
+        await service.look_again()
+
+
+class MakeWay(ServiceCommand[bool]):
+    """Ask an idle daemon to end, so that another one can take its place. Every version understands it."""
+
+    do: Literal["make_way"] = "make_way"
+
+    async def execute(self, service: "Service") -> bool:
+        """Return whether it ends."""
+        return await service.make_way()
+
+
+AnyCommand = (
+    Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Continue | Push | Apply | Undo | Commit | Clean | Review | Checks
+    | Renewed | LookAgain | MakeWay
+)  # fmt: skip
+
+
+class Request(Value):
+    """The line that asks a daemon for something. environment: that of the caller, where it counts; doors for programs carry none."""
+
+    command: Annotated[AnyCommand, Field(discriminator="do")]
+    environment: CallerEnvironment | None = None
+
+
+def request_line(command: ServiceCommand[R], environment: CallerEnvironment | None = None) -> bytes:
+    """Return a command as the line that is sent: the only place where a secret of a caller is written, and only to the private socket."""
+    more = b',"environment":' + json.dumps(environment.for_socket()).encode() if environment else b""
+    return b'{"command":' + to_json(command) + more + b"}\n"
+
+
+def from_line(line: bytes) -> Request:
+    """Read such a line. Raises ValidationError and OutOfBounds."""
+    return Request.model_validate_json(require_bounded(line, values=LINE_VALUES))

@@ -4,24 +4,46 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ccterm.models import BatchId, ExecutionMode, Run, RunId
+
+if TYPE_CHECKING:
+    from ccterm.service.credential_gate import AgentLogin
 
 Key = tuple[str, str]
 """What a run has to itself: (the remote's key, branch), or (working copy, "")."""
 
 
+class Availability(Protocol):
+    """What of an executor decides whether a run may start on it."""
+
+    def trouble(self) -> str:
+        """Return why no run can start there at the moment, or ""."""
+        ...
+
+    def capacity(self) -> int | None:
+        """Return how many runs may be there at once; None = any number."""
+        ...
+
+
 @dataclass(frozen=True)
 class QueueEntry:
-    """One run for the scheduler. at_once: how many runs of its batch may run at once; None = as the pool allows."""
+    """One run for the scheduler, with the limits of whoever submitted it: None = none.
+
+    at_once: how many runs of its batch may run at once; then it need not be as the pool allows. pool: how many runs may in total, on_remote: how
+    many on its remote. executor: None = runs can always start. credential: the login of its agent; None = it needs none.
+    """
 
     run: RunId
     batch: BatchId
     key: Key
     execution_mode: ExecutionMode
     at_once: int | None = None
+    executor: Availability | None = None
+    pool: int | None = None
+    on_remote: int | None = None
+    credential: "AgentLogin | None" = None
 
 
 class UnderWay:
@@ -31,7 +53,7 @@ class UnderWay:
         self._entries: dict[RunId, QueueEntry] = {}
         self._on: dict[Key, RunId] = {}
         self._batches: Counter[BatchId] = Counter()
-        self._modes: Counter[ExecutionMode] = Counter()
+        self._executors: Counter[int] = Counter()
         self._remotes: Counter[str] = Counter()
         self.widest = 0
         """The largest `at_once` of the batches under way."""
@@ -52,7 +74,7 @@ class UnderWay:
 
     def _count(self, entry: QueueEntry, by: int) -> None:
         self._batches[entry.batch] += by
-        self._modes[entry.execution_mode] += by
+        self._executors[id(entry.executor)] += by
         self._remotes[entry.key[0]] += by
         self.widest = max((live.at_once or 0 for live in self._entries.values()), default=0)
 
@@ -68,9 +90,9 @@ class UnderWay:
         """Return how many runs are under way on a remote, by its key."""
         return self._remotes[key]
 
-    def in_mode(self, mode: ExecutionMode) -> int:
-        """Return how many runs are under way in an execution mode."""
-        return self._modes[mode]
+    def on_executor(self, executor: Availability | None) -> int:
+        """Return how many runs are under way on an executor."""
+        return self._executors[id(executor)]
 
 
 class Gate(Protocol):
@@ -97,13 +119,12 @@ class CapacityGate(Gate):
 
     turn = True
 
-    def __init__(self, under_way: UnderWay, limit: int) -> None:
+    def __init__(self, under_way: UnderWay) -> None:
         self._under_way = under_way
-        self._limit = limit
 
     def reason(self, entry: QueueEntry) -> str:
         """Return that there is no free slot."""
-        room = len(self._under_way) < max(self._limit, self._under_way.widest, entry.at_once or 0)
+        room = entry.pool is None or len(self._under_way) < max(entry.pool, self._under_way.widest, entry.at_once or 0)
         if entry.at_once is not None:
             room = room and self._under_way.of_batch(entry.batch) < entry.at_once
         return "" if room else "waiting for a free slot"
@@ -139,17 +160,16 @@ class DescriptorGate(Gate):
 
 
 class RepositoryGate(Gate):
-    """Limits how many runs on one remote go at once. limit: returns that of a remote's key; None = any number."""
+    """Limits how many runs on one remote go at once."""
 
     turn = True
 
-    def __init__(self, under_way: UnderWay, limit: Callable[[str], int | None]) -> None:
+    def __init__(self, under_way: UnderWay) -> None:
         self._under_way = under_way
-        self._limit = cache(limit)  # asked at every change, for every queued run
 
     def reason(self, entry: QueueEntry) -> str:
         """Return that as many runs as may are under way on the repository."""
-        limit = self._limit(entry.key[0])
+        limit = entry.on_remote
         full = limit is not None and self._under_way.on_remote(entry.key[0]) >= limit
         return f"waiting for a free slot of the repository (max_concurrent = {limit})" if full else ""
 
@@ -166,50 +186,31 @@ class BusyGate(Gate):
         return f"{'branch' if entry.key[1] else 'working copy'} busy (run {rival})" if rival else ""
 
 
-class Availability(Protocol):
-    """What of an executor decides whether a run may start on it."""
-
-    def trouble(self) -> str:
-        """Return why no run can start there at the moment, or ""."""
-        ...
-
-    def capacity(self) -> int | None:
-        """Return how many runs may be there at once; None = any number."""
-        ...
-
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever one of the two has changed."""
-        ...
-
-
 class ExecutorGate(Gate):
-    """Holds the runs of one execution mode while its executor is away."""
+    """Holds runs while their executor is away. watch: has a function called whenever something changed with any executor."""
 
-    def __init__(self, mode: ExecutionMode, executor: Availability) -> None:
-        self._mode = mode
-        self._executor = executor
+    def __init__(self, watch: Callable[[Callable[[], None]], None]) -> None:
+        self._watch = watch
 
     def reason(self, entry: QueueEntry) -> str:
         """Return what is wrong with the executor."""
-        return self._executor.trouble() if entry.execution_mode is self._mode else ""
+        return entry.executor.trouble() if entry.executor else ""
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Pass on the executor's own signal."""
-        self._executor.watch(changed)
+        """Pass on the executors' own signals."""
+        self._watch(changed)
 
 
 class RoomGate(Gate):
-    """Lets only as many runs of one execution mode go at once as its executor takes. The signal is that of the `ExecutorGate`."""
+    """Lets only as many runs on an executor go at once as it takes. The signal is that of the `ExecutorGate`."""
 
     turn = True
 
-    def __init__(self, under_way: UnderWay, mode: ExecutionMode, executor: Availability) -> None:
+    def __init__(self, under_way: UnderWay) -> None:
         self._under_way = under_way
-        self._mode = mode
-        self._executor = executor
 
     def reason(self, entry: QueueEntry) -> str:
         """Return that the executor is full."""
-        capacity = self._executor.capacity() if entry.execution_mode is self._mode else None
-        full = capacity is not None and self._under_way.in_mode(self._mode) >= capacity
+        capacity = entry.executor.capacity() if entry.executor else None
+        full = capacity is not None and self._under_way.on_executor(entry.executor) >= capacity
         return "the engine has no room for another run" if full else ""

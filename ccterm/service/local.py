@@ -2,28 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from ccterm.draft import BatchFile, Draft, anchored
-from ccterm.errors import CctermError, UsageError
+from ccterm.credentials.login import TOKEN_NAME
+from ccterm.draft import BatchFile, Draft
+from ccterm.errors import CctermError, DaemonError, UsageError
 from ccterm.events import Event, Held, Notice
-from ccterm.models import Allowances, BatchId, ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.models import BatchId, CheckResult, ExecutionMode, Run, RunId, State, Task, new_id
 from ccterm.output.own_text import clean_text
-from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.continuation import Earlier, began, continued_task, undelivered
-from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
-from ccterm.proof import uncommitted
+from ccterm.preflight import run_checks
 from ccterm.record import Recorder
+from ccterm.service.active import Active, fresh_run, login_of, prepare, tasks_of
+from ccterm.service.caller import CallerEnvironment
 from ccterm.service.commands import ServiceCommand
-from ccterm.service.gates import Gate, QueueEntry, UnderWay
-from ccterm.service.protocol import NO_ALLOWANCES, Machine, Service
+from ccterm.service.credential_gate import CredentialGate
+from ccterm.service.ended_runs import EndedRuns
+from ccterm.service.environments import Environments
+from ccterm.service.equipment import Equip, Equipment
+from ccterm.service.gates import Gate, UnderWay
+from ccterm.service.protocol import Machine
 from ccterm.service.recovery import Recovery, queued
 from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
@@ -34,7 +40,7 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
-class LocalService(Service):
+class LocalService(EndedRuns):
     """Carries runs out in this process, which must hold the daemon lock of the state directory."""
 
     def __init__(
@@ -42,24 +48,26 @@ class LocalService(Service):
         *,
         state: StateDir,
         store: Store,
-        pipelines: Mapping[ExecutionMode, Pipeline],
-        resolve: Callable[[Draft, BatchFile | None], Task],
+        equip: Equip,
         machine: Machine,
         under_way: UnderWay,
         gates: Sequence[Gate],
-        applier: ChangeApplier,
+        credentials: CredentialGate,
         writers: Executor | None = None,
+        retire: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take what runs need. resolve: makes a task of a draft and the file that it is from. writers: threads for transcripts; None = the loop's own."""
+        """Take what runs need. writers: threads for transcripts; None = the loop's own. retire: ends this process when nobody else uses it."""
         self.machine = machine
         self._state = state
         self._store = store
-        self._pipelines = pipelines
-        self._resolve = resolve
-        self._applier = applier
+        self._environments = Environments(state, equip)
+        self._credentials = credentials
         self._writers = writers
+        self._retire, self._retired = retire, asyncio.Event()
+        self._asked_here = True
+        self._caller: CallerEnvironment | None = None
         self._scheduler = Scheduler(under_way, gates, start=self._carry_out, hold=self._note_hold)
-        self._active: dict[RunId, _Active] = {}
+        self._active: dict[RunId, Active] = {}
 
     @property
     def state(self) -> StateDir:
@@ -75,10 +83,34 @@ class LocalService(Service):
         """Carry out a command with the method of the same name."""
         return await command.execute(self)
 
+    def acting_for(self, environment: CallerEnvironment | None) -> "LocalService":
+        """Return the same service for somebody in another process."""
+        other = copy(self)
+        other._asked_here, other._caller = False, environment
+        return other
+
+    async def _equipment(self, run: RunId | None = None) -> Equipment:
+        """Return what counts for whoever asks; where nobody's environment does, what a run was submitted with."""
+        if self._caller is None and run and not self._asked_here:
+            return await self._environments.of_run(run)
+        equipment = await (self._environments.of_caller(self._caller) if self._caller else self._environments.here())
+        await self._hand_out(equipment.caller)
+        return equipment
+
+    async def _hand_out(self, caller: CallerEnvironment) -> None:
+        """Give the secrets of a caller to the queued runs that lost theirs, or whose login was refused."""
+        self._environments.take(caller)
+        for run, active in list(self._active.items()):
+            refused = active.login is not None and self._credentials.refuses(active.login)
+            if self._scheduler.waits(run) and (active.equipment.caller.missing or refused):
+                await active.supply(self._environments, self._scheduler, refused=refused)
+        if TOKEN_NAME in caller.secrets:
+            self._credentials.brought(caller.secrets[TOKEN_NAME])
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["LocalService"]:
         """Recover what an earlier daemon left, then carry out runs. Leaving waits for them; leaving by an exception stops them first."""
-        await Recovery(self._state, self._store, self._pipelines, self._applier, self._transcript).carry_out()
+        await Recovery(self._state, self._store, self._environments, self._transcript).carry_out()
         async with self._scheduler.running():
             try:
                 yield self
@@ -89,43 +121,41 @@ class LocalService(Service):
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks as one batch."""
-        tasks = await self._tasks(drafts, source)
-        await self._prepare(tasks)
+        equipment = await self._equipment()
+        tasks = await tasks_of(equipment, drafts, source)
+        await prepare(equipment, tasks)
         batch = BatchId(new_id())
-        runs = [_fresh(task, batch) for task in tasks]
+        runs = [fresh_run(task, batch) for task in tasks]
         for run in runs:
-            await self._enqueue(run, max_concurrent)
+            await self._enqueue(run, equipment, max_concurrent)
         return runs
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
-        return await self._tasks(drafts)
+        return await tasks_of(await self._equipment(), drafts)
 
-    async def _tasks(self, drafts: Sequence[Draft], source: BatchFile | None = None) -> list[Task]:
-        return await asyncio.gather(*(asyncio.to_thread(self._resolve, anchored(draft), source) for draft in drafts))
-
-    async def _prepare(self, tasks: Sequence[Task]) -> None:
-        """Make sure that all tasks can run in their execution mode before any of them is recorded."""
-        for task in {(task.execution_mode, task.image): task for task in tasks}.values():
-            await self._pipelines[task.execution_mode].prepare(task)
-
-    async def _enqueue(self, run: Run, at_once: int | None = None) -> None:
+    async def _enqueue(self, run: Run, equipment: Equipment, at_once: int | None = None) -> None:
+        if self._retired.is_set():
+            raise DaemonError("the daemon makes way for another one", "try again")
         control = RunControl()
+        await asyncio.to_thread(self._environments.store, run.id, equipment.caller)
         recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store, clean_text)
         await asyncio.to_thread(self._store.save, run)  # before the transcript: one without a document would be lost
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
-        self._active[run.id] = _Active(recorder, control)
-        self._scheduler.submit(_entry(run, run.batch or BatchId(run.id), at_once))
+        active = self._active[run.id] = Active(recorder, control, equipment)
+        login = await login_of(equipment, run.task)
+        active.entry = replace(equipment.entry(run, run.batch or BatchId(run.id), at_once), credential=login)
+        self._scheduler.submit(active.entry)
 
     def _note_hold(self, run: RunId, reason: str, turn: bool) -> None:
         self._active[run].recorder.emit([Held(reason=reason, turn=turn)])
 
     async def _carry_out(self, run: RunId) -> Run:
-        recorder, control = self._active[run].recorder, self._active[run].control
+        recorder, control, equipment = self._active[run].recorder, self._active[run].control, self._active[run].equipment
         try:
             before = await asyncio.to_thread(Earlier.of, recorder.run, self._store.get)
-            await self._pipelines[recorder.run.task.execution_mode].carry_out(recorder, control, before)
+            await equipment.pipelines[recorder.run.task.execution_mode].carry_out(recorder, control, before)
         except (CctermError, OSError):  # the record itself could not be written; the next start finds the run unfinished
             _log.exception("record of run %s", run)
         finally:
@@ -221,108 +251,33 @@ class LocalService(Service):
 
     async def _again(self, old: Run, task: Task, *, continues: RunId | None, session_id: str | None = None) -> Run:
         """Queue a task as a further attempt."""
-        await self._prepare([task])
-        fresh = _fresh(task, BatchId(new_id()), before=old.attempts or (old.id,))
+        equipment = await self._equipment(old.id)
+        await prepare(equipment, [task])
+        fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
         fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
-        await self._enqueue(fresh)
+        await self._enqueue(fresh, equipment)
+        self._credentials.retried(old.id)
         return fresh
 
-    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
-        """Push a run's salvaged commit."""
+    async def renewed(self) -> list[RunId]:
+        """Return the refused runs that could be retried now."""
+        return self._credentials.renewed()
 
-        await self._ready(run)
+    async def look_again(self) -> None:
+        """Look at once whether there is another login."""
+        await self._equipment()
+        await self._credentials.look_again()
 
-        async def work(known: Run, recorder: Recorder) -> Run:
-            return await self._pipelines[known.task.execution_mode].deliver(known, recorder, allow)
+    async def make_way(self) -> bool:
+        """End if nothing is queued or under way, and nobody else is connected."""
+        if not self.busy and self._retire():
+            self._retired.set()
+        return self._retired.is_set()
 
-        return await self._afterwards(run, work)
-
-    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
-        """Bring a testing run's kept changes into its working copy."""
-        await self._ready(run)
-        return await self._afterwards(run, lambda known, recorder: self._applier.apply(known, recorder, allow, only))
-
-    async def undo(self, run: RunId) -> Run:
-        """Restore what a run's changes replaced."""
-        return await self._afterwards(run, self._applier.undo)
-
-    async def commit(self, run: RunId) -> Run:
-        """Commit the tree that was kept of a run."""
-
-        async def work(known: Run, recorder: Recorder) -> Run:
-            if not uncommitted(known):
-                raise UsageError(f"nothing that run {run} left is without a commit", f"ccterm show {run}")
-            return await self._pipelines[known.task.execution_mode].commit(recorder)
-
-        return await self._afterwards(run, work, stored=True)
-
-    async def _ready(self, run: RunId) -> None:
-        """Make sure that the work of a run can be delivered: it is committed, and was searched for all secrets."""
-        known = await self._committed(run)
-        if known.verdict and any(finding.rule == "unscanned" for finding in known.verdict.findings):
-            await self._afterwards(run, lambda known, recorder: self._pipelines[known.task.execution_mode].scan(recorder), stored=True)
-
-    async def clean(self, run: RunId) -> Run:
-        """Remove what is kept of a run."""
-
-        async def work(known: Run, recorder: Recorder) -> Run:  # noqa: ARG001 - there is nothing to record
-            if known.salvage is None and known.kept_in is None:
-                raise UsageError(f"nothing is kept of run {run}", "ccterm runs lists what is")
-            return await self._pipelines[known.task.execution_mode].clean(known)
-
-        return await self._afterwards(run, work)
-
-    async def _afterwards(self, run: RunId, work: Callable[[Run, Recorder], Awaitable[Run]], *, stored: bool = False) -> Run:
-        """Do something with an ended run while nothing else uses its branch or working copy; the events go into a transcript of their own.
-
-        stored: the document is saved while it changes, not only at the end.
-        """
-        known = await self._ended(run)
-        entry = _entry(known, BatchId(run))
-        if rival := self._scheduler.busy(entry.key):
-            raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
-        async with self._scheduler.alone(entry):
-            recorder = Recorder(
-                known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
-            )
-            try:
-                changed = await work(known, recorder)
-            finally:
-                await recorder.close()
-        await asyncio.to_thread(self._store.save, changed)
-        return changed
-
-    async def _ended(self, run: RunId) -> Run:
-        """Return a run that has ended, once its boxes are gone and its document is written. Raises UsageError when it has not."""
-        known = await self.find(run)
-        if not known.state.final:
-            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
-        if run in self._active:  # its last event is out
-            await self._active[run].closed.wait()
-        return await self.find(run)
-
-    async def review(self, run: RunId) -> Run:
-        """Mark a run as reviewed."""
-        reviewed = (await self._ended(run)).model_copy(update={"reviewed": True})
-        await asyncio.to_thread(self._store.save, reviewed)
-        return reviewed
-
-
-@dataclass(frozen=True)
-class _Active:
-    """A run that is queued or under way here."""
-
-    recorder: Recorder
-    control: RunControl
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once its last step, its boxes and its record are closed."""
-
-
-def _fresh(task: Task, batch: BatchId, *, before: tuple[RunId, ...] = ()) -> Run:
-    run = RunId(new_id())
-    return Run(id=run, batch=batch, task=task, created=now(), attempts=(*before, run))
-
-
-def _entry(run: Run, batch: BatchId, at_once: int | None = None) -> QueueEntry:
-    task = run.task
-    return QueueEntry(run.id, batch, (task.remote_key or task.repo, task.branch or ""), task.execution_mode, at_once)
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncGenerator[CheckResult, None]:
+        """Ask the preflight questions, of the executors that would carry runs out."""
+        equipment = await self._equipment()
+        async for result in run_checks(await asyncio.to_thread(equipment.questions, execution_mode, repo, branch)):
+            yield result

@@ -5,6 +5,7 @@ import fcntl
 import os
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
@@ -15,6 +16,8 @@ from ccterm.models import now
 from ccterm.processes import ProcessMark
 from ccterm.state_dir import StateDir, private_file
 
+INSTALLATION = str(Path(__file__).parent.parent)
+"""Where the code of this process is."""
 PASSING_SECONDS = 2.0
 """How long a lock whose holder is dead is waited for."""
 
@@ -24,6 +27,18 @@ class DaemonRecord(ProcessMark):
 
     version: str
     since: datetime
+    installation: str = ""
+    """Where its code is; "" = not said, as by the first version."""
+
+    @property
+    def like_this(self) -> bool:
+        """Whether it runs the same code as this process."""
+        return (self.version, self.installation) == (__version__, INSTALLATION)
+
+    @property
+    def shown(self) -> str:
+        """What it is, for people."""
+        return f"ccterm {self.version}{f' from {self.installation}' if self.installation not in ('', INSTALLATION) else ''} (process {self.pid})"
 
 
 class DaemonLock:
@@ -75,6 +90,11 @@ class DaemonLock:
             return None
         return record if record.alive else None
 
+    def is_other(self) -> bool:
+        """Whether a daemon runs that is of another version or installation than this process."""
+        holder = self.holder()
+        return holder is not None and not holder.like_this
+
     def __enter__(self) -> Self:
         return self
 
@@ -91,7 +111,7 @@ class DaemonLock:
     def _write_record(self, descriptor: int) -> None:
         mark = ProcessMark.of(os.getpid())
         assert mark is not None
-        record = DaemonRecord(**mark.model_dump(), version=__version__, since=now())
+        record = DaemonRecord(**mark.model_dump(), version=__version__, since=now(), installation=INSTALLATION)
         data = record.model_dump_json().encode() + b"\n"
         try:
             os.ftruncate(descriptor, 0)

@@ -6,13 +6,16 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
 from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
+from ccterm.errors import DaemonError
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Mode, Run, RunId, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
+from ccterm.service.caller import CallerEnvironment
 from ccterm.service.reader import Reader
 
 if TYPE_CHECKING:  # one key of one screen needs it
@@ -30,13 +33,8 @@ class Machine(Protocol):
         """The environment for programs of the user's."""
         ...
 
-    def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
-    ) -> AsyncIterator[CheckResult]:
-        """Run the preflight checks of an execution mode and yield each result as it arrives.
-
-        execution_mode: None = as configured. repo, branch: are checked, too. Raises PreflightError, SettingsError and BranchError.
-        """
+    def caller(self) -> CallerEnvironment:
+        """Return what of the environment counts for what is asked from here. Blocks. Raises SettingsError."""
         ...
 
     def make_image(self) -> AsyncIterator[str]:
@@ -60,6 +58,13 @@ class Service(Reader):
     @abstractmethod
     async def perform(self, command: commands.ServiceCommand[R]) -> R:
         """Carry out a command, here or in the daemon, and return its result."""
+
+    def acting_for(self, environment: CallerEnvironment | None) -> "Service":  # noqa: ARG002 - who only passes commands on has no use for it
+        """Return the same service for somebody else, whose environment counts for what is asked of it.
+
+        None: nobody's, as for programs that ask over HTTP or MCP; then runs have this process's, and ended ones the one that is stored with them.
+        """
+        return self
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts.
@@ -154,19 +159,37 @@ class Service(Reader):
         base = known.base_sha if known.task.mode is Mode.PIPELINE else None
         return await asyncio.to_thread(check_out, repo, ref, base, worktree, self.machine.environ)
 
+    @abstractmethod
     def checks(
         self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
     ) -> AsyncIterator[CheckResult]:
-        """Run the machine's preflight checks, as `Machine.checks`."""
-        return self.machine.checks(execution_mode, repo=repo, branch=branch)
+        """Ask the preflight questions in the process that would carry runs out, and yield each answer as it comes.
+
+        execution_mode: None = as configured. repo, branch: are asked about, too. Raises PreflightError, SettingsError and BranchError.
+        """
+
+    async def renewed(self) -> list[RunId]:
+        """Return the runs that Claude refused and that could be retried now, because there is another login; none while there is not."""
+        return await self.perform(commands.Renewed())
+
+    async def look_again(self) -> None:
+        """Look at once whether there is another login, for the runs that wait for one."""
+        await self.perform(commands.LookAgain())
+
+    async def make_way(self) -> bool:
+        """End if there is nothing to do for anybody, and return whether that is so."""
+        return await self.perform(commands.MakeWay())
 
     def make_image(self) -> AsyncIterator[str]:
         """Build the image for boxes, as `Machine.make_image`."""
         return self.machine.make_image()
 
     async def export_login(self) -> "Exported":
-        """Copy the user's Claude login for containers, as `Machine.export_login`."""
-        return await self.machine.export_login()
+        """Copy the user's Claude login for containers, as `Machine.export_login`; runs that wait for a login get it at once."""
+        exported = await self.machine.export_login()
+        with suppress(DaemonError):  # the daemon would look within a minute anyway
+            await self.look_again()
+        return exported
 
     async def run(self, **given: Unpack[DraftFields]) -> Run:
         """Run one task to its end."""

@@ -1,16 +1,15 @@
 """What a new daemon does first: bring to an end what the last one left behind when it died."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from ccterm.errors import UnknownRun
 from ccterm.events import Event, Notice, Queued, cut
-from ccterm.models import ExecutionMode, Run, RunId, Sync
+from ccterm.models import Run, RunId, Sync
 from ccterm.output.own_text import clean_text
-from ccterm.pipeline.change_applier import ChangeApplier
-from ccterm.pipeline.pipeline import Pipeline
 from ccterm.record import Recorder, caught_up, replay
+from ccterm.service.environments import Environments
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.transcript import EVENTS_FILE, Transcript, read_events
@@ -21,17 +20,16 @@ OpenTranscript = Callable[[Path, RunId], Transcript]
 class Recovery:
     """Ends interrupted runs, keeps their work, and rolls back interrupted applies."""
 
-    def __init__(
-        self, state: StateDir, store: Store, pipelines: Mapping[ExecutionMode, Pipeline], applier: ChangeApplier, transcript: OpenTranscript
-    ) -> None:
-        self._state, self._store, self._pipelines, self._applier, self._transcript = state, store, pipelines, applier, transcript
+    def __init__(self, state: StateDir, store: Store, environments: Environments, transcript: OpenTranscript) -> None:
+        self._state, self._store, self._environments, self._transcript = state, store, environments, transcript
 
     async def carry_out(self) -> None:
-        """Recover everything."""
-        notes = await asyncio.to_thread(self._applier.recover)
+        """Recover everything. Raises SettingsError."""
+        applier = (await self._environments.here()).applier
+        notes = await asyncio.to_thread(applier.recover)
         for run in await asyncio.to_thread(self._store.unfinished):
             await self._end(run, notes.get(run.id, ""))
-        for applied, files in (await asyncio.to_thread(self._applier.applied)).items():  # the daemon died before it could record it
+        for applied, files in (await asyncio.to_thread(applier.applied)).items():  # the daemon died before it could record it
             await self._record_applied(applied, files)
 
     async def _end(self, run: Run, note: str) -> None:
@@ -47,7 +45,8 @@ class Recovery:
         recorder.emit([Notice(level="warn", text=note)] if note else [])
         # a run is saved with its checkout before its agent may begin
         began = any(step.name == "checkout" and step.ok for step in run.steps)
-        await self._pipelines[run.task.execution_mode].recover(recorder, began=began)
+        equipment = await self._environments.of_run(run.id)
+        await equipment.pipelines[run.task.execution_mode].recover(recorder, began=began)
 
     async def _record_applied(self, run: RunId, files: int) -> None:
         try:

@@ -1,26 +1,25 @@
 """The service as another process has it: reads the files itself, sends commands to the daemon."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from ccterm.credentials.provider import provider_switch
-from ccterm.errors import DaemonError, UsageError
-from ccterm.events import to_json
+from ccterm.draft import anchored_repo
 from ccterm.git.bounded_json import require_bounded
-from ccterm.service.commands import Plan, Retry, ServiceCommand, Submit
+from ccterm.models import CheckResult, ExecutionMode
+from ccterm.service import commands
+from ccterm.service.commands import ServiceCommand, request_line
+from ccterm.service.connection import Connection, connect, understood
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Machine, Service
 from ccterm.service.reader import RecordReader
-from ccterm.service.wire import LINE_LIMIT, LINE_VALUES, PROTOCOL, Hello, Reply
+from ccterm.service.wire import LINE_VALUES, Reply
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 
 R = TypeVar("R")
 Revive = Callable[[], Awaitable[None]]
-GREETING_SECONDS = 10.0
-_STARTING = (Submit, Plan, Retry)
 
 
 @contextmanager
@@ -43,61 +42,53 @@ class RemoteService(RecordReader, Service):
 
     async def perform(self, command: ServiceCommand[R]) -> R:
         """Have the daemon carry out a command. Raises what it raised there, and DaemonError when it does not answer."""
-        hello, reader, writer = await self._connect()
+        async with aclosing(self._replies(command)) as replies:
+            last = [reply async for reply in replies][-1]
+        with understood():
+            return command.unpack(last.result)
+
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncGenerator[CheckResult, None]:
+        """Have the daemon, which would carry runs out, ask the preflight questions. Raises what `perform` does."""
+        asked = anchored_repo(repo) if repo or branch else None  # the daemon works in another directory
+        command = commands.Checks(execution_mode=execution_mode, repo=asked, branch=branch)
+        async with aclosing(self._replies(command)) as replies:
+            async for reply in replies:
+                if reply.more:
+                    with understood():
+                        piece = command.unpack_piece(reply.result)
+                    yield piece
+
+    async def _replies(self, command: ServiceCommand[R]) -> AsyncGenerator[Reply, None]:
+        """Send a command, with the environment of this process where it counts, and yield the daemon's replies. Raises what `perform` does."""
+        environment = await asyncio.to_thread(self.machine.caller) if command.from_caller else None
+        reader, writer = await self._connect()
         try:
-            self._require_same_provider(command, hello)
-            writer.write(to_json(command) + b"\n")
-            await writer.drain()
-            reply = Reply.model_validate_json(require_bounded(await reader.readline(), values=LINE_VALUES))
-            if reply.error is None:
-                return command.unpack(reply.result)
-        except (OSError, ValueError) as error:
-            raise DaemonError("the daemon stopped before it answered", "try again; ccterm runs shows what happened") from error
+            with understood():
+                writer.write(request_line(command, environment))
+                await writer.drain()
+            more = True
+            while more:
+                with understood():
+                    reply = Reply.model_validate_json(require_bounded(await reader.readline(), values=LINE_VALUES))
+                if reply.error:
+                    raise reply.error.error()
+                more = reply.more
+                yield reply
         finally:
             writer.close()
-        raise reply.error.error()
 
     @asynccontextmanager
     async def staying(self) -> AsyncIterator[None]:
         """Stay connected, so that an otherwise idle daemon does not exit meanwhile. Raises DaemonError when there is none."""
-        *_, writer = await self._connect()
+        _, writer = await self._connect()
         try:
             yield
         finally:
             writer.close()
 
-    def _require_same_provider(self, command: ServiceCommand[R], hello: Hello) -> None:
-        """Refuse to start what would use another cloud than the caller's environment says: the daemon's is what agents get."""
-        if isinstance(command, _STARTING) and (switch := provider_switch(self.machine.environ)) and switch != hello.provider:
-            other = f"with {hello.provider}" if hello.provider else "without it"
-            raise UsageError(
-                f"{switch} is set here, and the daemon that starts the agents (process {hello.pid}) was started {other}",
-                f"once its runs have finished: kill {hello.pid}, then try again",
-            )
-
-    async def _connect(self) -> tuple[Hello, asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self) -> Connection:
         if self._revive:
             await self._revive()
-        try:
-            async with asyncio.timeout(GREETING_SECONDS):
-                reader, writer = await self._open()
-                hello = Hello.model_validate_json(require_bounded(await reader.readline()))
-        except ValueError as error:
-            raise DaemonError("the daemon's greeting cannot be read", "stop it, or use the same version of ccterm") from error
-        except (OSError, TimeoutError) as error:
-            raise DaemonError("the daemon does not answer", "try again; if that does not help, stop its process") from error
-        if hello.protocol != PROTOCOL:
-            writer.close()
-            raise DaemonError(
-                f"the daemon (process {hello.pid}) is another version of ccterm", "stop it once its runs have finished, or use that version"
-            )
-        return hello, reader, writer
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connect to the daemon's socket, which does not exist yet while a new daemon recovers what the last one left."""
-        while True:
-            try:
-                socket = (await asyncio.to_thread(self._state.socket_address.read_text)).strip()
-                return await asyncio.open_unix_connection(socket, limit=LINE_LIMIT)
-            except (FileNotFoundError, ConnectionRefusedError):
-                await asyncio.sleep(0.05)
+        return await connect(self._state)

@@ -63,8 +63,12 @@ class Scheduler:
         """Wait until nothing is queued or under way."""
         await self._idle.wait()
 
+    def waits(self, run: RunId) -> bool:
+        """Whether a run is queued."""
+        return run in self._queue
+
     def submit(self, entry: QueueEntry) -> None:
-        """Queue a run."""
+        """Queue a run, or replace what is known of one that is queued."""
         self._queue[entry.run] = entry
         self._idle.clear()
         self._consider(entry)  # the others' answers do not depend on what is queued

@@ -1,7 +1,7 @@
 """From a draft to a task that can run: everything filled in from the settings, or one clear refusal before anything starts."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
@@ -26,9 +26,19 @@ _MOST_NAMES = 3
 
 
 class TaskResolver:
-    """Makes tasks of drafts. trust: the files that the user trusts."""
+    """Makes tasks of drafts. trust: the files that the user trusts. names: all variables that the user has; None = those of environ."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], agents: Mapping[str, Agent], trust: Trust, logins: Logins) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        agents: Mapping[str, Agent],
+        trust: Trust,
+        logins: Logins,
+        *,
+        names: Collection[str] | None = None,
+    ) -> None:
+        self._names = environ if names is None else names
         self._settings = settings
         self._environ = environ
         self._agents = agents
@@ -108,7 +118,7 @@ class TaskResolver:
             return []
         settings = self._settings
         given = {*settings.pass_env, *settings.env, *settings.secrets, *source_variables(settings), *provider_variables(self._environ)}
-        names = left_out(self._environ, given, commands)
+        names = left_out(self._names, given, commands)
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         text = f"not passed on from your environment: {', '.join(names[:_MOST_NAMES])}{more}; pass_env in the settings passes variables on"
         return [text] if names else []

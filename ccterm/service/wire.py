@@ -9,7 +9,7 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError
 from ccterm.models import Value
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of the conversation; both sides must speak the same."""
 LINE_LIMIT = 64 * 1024 * 1024
 """Longest line, in bytes."""
@@ -23,8 +23,6 @@ class Hello(Value):
     hello: Literal["ccterm"] = "ccterm"
     protocol: int = PROTOCOL
     pid: int
-    provider: str = ""
-    """The variable in its environment by which its agents use another cloud, or ""."""
 
 
 class WireError(Value):
@@ -74,7 +72,8 @@ _KINDS = {kind.__name__: kind for kind in error_classes()}
 
 
 class Reply(Value):
-    """The answer to a command: its result as JSON, or the error that refused it."""
+    """The answer to a command: its result as JSON, or the error that refused it. more: it is a piece of an answer, and another line follows."""
 
     result: JsonValue = None
     error: WireError | None = None
+    more: bool = False

@@ -150,10 +150,10 @@ async def scheduler_row(runs: int = 200, at_once: int = 32) -> None:
 
     begin = time.perf_counter()
     under_way = UnderWay()
-    gates = [BusyGate(under_way), CapacityGate(under_way, at_once)]
+    gates = [BusyGate(under_way), CapacityGate(under_way)]
     async with Scheduler(under_way, gates, start=start, hold=lambda *_: None).running() as pool:
         for n in range(runs):
-            pool.submit(QueueEntry(RunId(str(n)), BatchId("b"), ("remote", str(n)), ExecutionMode.LOCAL))
+            pool.submit(QueueEntry(RunId(str(n)), BatchId("b"), ("remote", str(n)), ExecutionMode.LOCAL, pool=at_once))
         await pool.idle()
     print(f"{f'scheduler, {runs} runs that do nothing':<44} {(time.perf_counter() - begin) / runs * 1000:>10.3f} ms a run   bar: 2 ms")
     assert done == runs

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ccterm import AgentService
 from ccterm.box.protocol import Frame
-from ccterm.daemon.wiring import dagger_executor
+from ccterm.daemon.executors import dagger_executor
 from ccterm.executors.base import Step
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.models import ImageChoice, Run, RunId, State, new_id

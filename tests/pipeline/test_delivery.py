@@ -254,7 +254,7 @@ async def test_a_working_copy_stands_for_its_origin_and_is_not_touched(service: 
 async def test_nothing_but_the_record_is_left_behind(service: Service, remote: Path, state_dir: Path) -> None:
     [run] = await carried_out(service, draft(remote))
     left = {path.name for path in (state_dir / "runs" / run.id).iterdir()}
-    assert left <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "work"}
+    assert left <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "environment.json", "work"}
     assert not list((state_dir / "mirrors").iterdir())
     assert await asyncio.to_thread(lambda: not list((state_dir / "salvage").iterdir()))
 

@@ -1,26 +1,31 @@
 """Once the agent has worked, its work is kept whatever fails next; what keeping and delivering need is no more than they use."""
 
+import json
 import os
 import shutil
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from ccterm.agents.base import ScriptedAgent
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.causes import Cause
+from ccterm.credentials.login import MARGIN
+from ccterm.credentials.setup_token import FILE, VALID
 from ccterm.errors import PreflightError
 from ccterm.executors.control import socket_directory
 from ccterm.executors.local.executor import LocalExecutor
-from ccterm.models import State
+from ccterm.models import State, now
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from tests.pipeline.parts import contexts, pipeline, recorder_of, task
-from tests.support.core import EDIT
+from tests.support.core import EDIT, script
 from tests.support.git import tip
 
 
@@ -89,3 +94,30 @@ async def test_an_api_on_this_machine_where_nobody_listens_is_told_before_the_ru
         run = await tested.carry_out(recorder, RunControl())
     assert (run.state, run.cause, run.reason, run.steps) == (State.FAILED, Cause.AGENT, "api", ())
     assert url in run.summary
+
+
+class StandIn(ScriptedAgent):
+    """The scripted agent where the Claude CLI is expected, so that it gets a login."""
+
+    name = ClaudeAgent.name
+
+
+@pytest.mark.parametrize(
+    ("left", "cause", "reason"), [(1.5, Cause.TIMEOUT, "login"), (-1, Cause.AUTH, "")], ids=["a moment", "too little to begin"]
+)
+async def test_a_run_that_its_login_ends_says_so(
+    left: float, cause: Cause, reason: str, isolation: Path, remote: Path, state: StateDir, sockets: Path
+) -> None:
+    """left: seconds until five minutes before its end. No gate is asked here."""
+    path = isolation / FILE
+    path.parent.mkdir(mode=0o700)
+    stored = now() - VALID + MARGIN + timedelta(seconds=left)
+    path.write_text(json.dumps({"token": "sk-ant-oat01-" + "D" * 95, "stored": stored.isoformat()}))
+    path.chmod(0o600)
+    recorder = recorder_of(state, task(remote, script({"write": "half.txt", "text": "half"}, {"sleep": 60}), agent=ClaudeAgent.name))
+    async with LocalExecutor(state.path, environ=os.environ) as executor:
+        tested = Pipeline(executor, contexts(state, executor, sockets, StandIn(), environ=os.environ), state)
+        run = await tested.carry_out(recorder, RunControl())
+    assert (run.state, run.cause, run.reason) == (State.FAILED, cause, reason)
+    assert "ccterm auth setup" in run.action
+    assert "raise --timeout" not in run.action

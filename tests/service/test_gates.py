@@ -37,9 +37,15 @@ class Engine:
 
 
 def entry(
-    run: str, *, key: tuple[str, str] = ("host/repo", "x"), mode: ExecutionMode = ExecutionMode.DAGGER, at_once: int | None = None
+    run: str,
+    *,
+    key: tuple[str, str] = ("host/repo", "x"),
+    at_once: int | None = None,
+    engine: Engine | None = None,
+    pool: int | None = None,
+    on_remote: int | None = None,
 ) -> QueueEntry:
-    return QueueEntry(RunId(run), BatchId("b"), key, mode, at_once)
+    return QueueEntry(RunId(run), BatchId("b"), key, ExecutionMode.DAGGER, at_once=at_once, executor=engine, pool=pool, on_remote=on_remote)
 
 
 @pytest.fixture
@@ -73,40 +79,46 @@ def test_a_busy_working_copy_is_reported_as_such(under_way: UnderWay) -> None:
 def test_a_run_waits_for_a_free_slot(under_way: UnderWay, under: int, own: int | None, limit: int, free: bool) -> None:
     for number in range(under):
         under_way.add(entry(str(number), key=("host/repo", str(number)), at_once=own))
-    assert CapacityGate(under_way, limit).reason(entry("new", at_once=own)) == ("" if free else "waiting for a free slot")
+    assert CapacityGate(under_way).reason(entry("new", at_once=own, pool=limit)) == ("" if free else "waiting for a free slot")
 
 
 def test_a_wide_batch_makes_room_for_others_while_it_is_under_way(under_way: UnderWay) -> None:
-    gate, wide = CapacityGate(under_way, 1), entry("1", at_once=3)
+    gate, wide, next_one = CapacityGate(under_way), entry("1", at_once=3), entry("2", pool=1)
     under_way.add(wide)
-    assert gate.reason(entry("2")) == ""
+    assert gate.reason(next_one) == ""
     under_way.remove(wide)
     under_way.add(entry("1"))
-    assert gate.reason(entry("2")) == "waiting for a free slot"
+    assert gate.reason(next_one) == "waiting for a free slot"
 
 
-def test_runs_of_an_engine_that_is_away_wait_and_those_of_other_modes_do_not() -> None:
+def test_the_pool_is_as_large_as_whoever_submitted_the_run_has_it(under_way: UnderWay) -> None:
+    under_way.add(entry("1", pool=1))
+    assert CapacityGate(under_way).reason(entry("2", pool=1)) == "waiting for a free slot"
+    assert CapacityGate(under_way).reason(entry("2", pool=2)) == ""
+
+
+def test_runs_of_an_engine_that_is_away_wait_and_those_elsewhere_do_not() -> None:
     engine = Engine()
     engine.gone = "the Dagger engine is gone"
-    gate = ExecutorGate(ExecutionMode.DAGGER, engine)
-    assert gate.reason(entry("1")) == "the Dagger engine is gone"
-    assert gate.reason(entry("1", mode=ExecutionMode.LOCAL)) == ""
+    gate = ExecutorGate(engine.watch)
+    assert gate.reason(entry("1", engine=engine)) == "the Dagger engine is gone"
+    assert gate.reason(entry("1", engine=Engine())) == gate.reason(entry("1")) == ""
 
 
 def test_a_full_engine_makes_the_next_run_wait_and_counts_its_own_alone(under_way: UnderWay) -> None:
     engine = Engine()
     engine.room = 1
-    gate = RoomGate(under_way, ExecutionMode.DAGGER, engine)
-    assert gate.reason(entry("1", mode=ExecutionMode.LOCAL)) == ""
-    under_way.add(entry("local", key=("/copy", ""), mode=ExecutionMode.LOCAL))
+    gate = RoomGate(under_way)
     assert gate.reason(entry("1")) == ""
-    under_way.add(entry("1"))
-    assert gate.reason(entry("2")) == "the engine has no room for another run"
+    under_way.add(entry("elsewhere", key=("/copy", ""), engine=Engine()))
+    assert gate.reason(entry("1", engine=engine)) == ""
+    under_way.add(entry("1", engine=engine))
+    assert gate.reason(entry("2", engine=engine)) == "the engine has no room for another run"
 
 
 def test_an_executors_signal_is_passed_on() -> None:
     engine, heard = Engine(), list[str]()
-    ExecutorGate(ExecutionMode.DAGGER, engine).watch(lambda: heard.append("changed"))
+    ExecutorGate(engine.watch).watch(lambda: heard.append("changed"))
     engine.changed()
     assert heard == ["changed"]
 
@@ -121,15 +133,15 @@ def test_only_as_many_runs_go_at_once_as_there_are_file_descriptors_for(under_wa
 
 
 def test_a_repository_has_a_limit_of_its_own(under_way: UnderWay) -> None:
-    gate = RepositoryGate(under_way, {"host/repo": 1}.get)
-    first = entry("1")
+    gate = RepositoryGate(under_way)
+    first = entry("1", on_remote=1)
     under_way.add(entry("2", key=("host/other", "x")))
     assert gate.reason(first) == ""
     under_way.add(first)
-    assert gate.reason(entry("3", key=("host/repo", "y"))) == "waiting for a free slot of the repository (max_concurrent = 1)"
+    assert gate.reason(entry("3", key=("host/repo", "y"), on_remote=1)) == "waiting for a free slot of the repository (max_concurrent = 1)"
     assert gate.reason(entry("3", key=("host/other", "y"))) == ""
     under_way.remove(first)
-    assert gate.reason(entry("3", key=("host/repo", "y"))) == ""
+    assert gate.reason(entry("3", key=("host/repo", "y"), on_remote=1)) == ""
 
 
 def test_runs_that_wait_for_their_turn_are_queued_and_others_are_held() -> None:

@@ -56,7 +56,7 @@ class ToldGate(Gate):
 
 
 def entry(run: str, *, batch: str = "b", branch: str | None = None, at_once: int | None = None) -> QueueEntry:
-    return QueueEntry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once)
+    return QueueEntry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once, pool=2)
 
 
 async def settle() -> None:
@@ -77,7 +77,7 @@ def told() -> ToldGate:
 @pytest.fixture
 async def pool(floor: Floor, told: ToldGate) -> AsyncIterator[Scheduler]:
     under_way = UnderWay()
-    gates = [BusyGate(under_way), told, CapacityGate(under_way, 2)]
+    gates = [BusyGate(under_way), told, CapacityGate(under_way)]
     async with Scheduler(under_way, gates, start=floor.start, hold=floor.hold).running() as scheduler:
         yield scheduler
         told.held_once_finished.clear()

@@ -23,13 +23,16 @@ from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, Us
 from ccterm.events import to_json
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
 from ccterm.output.own_text import clean_text
-from ccterm.service.commands import AnyCommand, ServiceCommand, from_line
+from ccterm.service import commands
+from ccterm.service.caller import CallerEnvironment
+from ccterm.service.commands import AnyCommand, Request, ServiceCommand, StreamCommand, from_line, request_line
 from ccterm.service.local import LocalService
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
 from ccterm.service.reader import RecordReader
 from ccterm.service.remote import RemoteService, attached
 from ccterm.service.wire import LINE_VALUES, Reply, WireError, error_classes
+from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 
@@ -65,6 +68,8 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "fresh": st.booleans(),
     "allow": ALLOWANCES,
     "only": st.lists(TEXTS, max_size=3).map(tuple),
+    "execution_mode": st.none() | st.sampled_from(ExecutionMode),
+    "repo": st.none() | TEXTS,
 }
 
 
@@ -77,9 +82,20 @@ COMMAND = st.sampled_from(COMMANDS).flatmap(commands_of)
 
 @given(COMMAND)
 def test_a_command_is_the_same_at_the_other_end(command: ServiceCommand[object]) -> None:
-    line = to_json(command)
-    assert b"\n" not in line
-    assert from_line(line) == command
+    line = request_line(command)
+    assert line.index(b"\n") == len(line) - 1
+    assert from_line(line) == Request.model_validate({"command": command})
+
+
+def test_the_environment_of_a_caller_is_the_same_at_the_other_end_and_nowhere_else() -> None:
+    sent = CallerEnvironment.of({"PATH": "/bin", "GH_TOKEN": "ghp_secret", "HTTPS_PROXY": "http://u:pass@h", "OTHER": "x"}, Settings())
+    received = from_line(request_line(commands.Plan(drafts=()), sent)).environment
+    assert received == sent
+    assert set(sent.secrets) == {"GH_TOKEN", "HTTPS_PROXY"}
+    assert sent.others == ("OTHER",)
+    for told in (repr(sent), str(sent), sent.model_dump_json(), to_json(sent.without_secrets()).decode()):
+        assert "ghp_secret" not in told
+        assert "pass@" not in told
 
 
 def errors_of(kind: type[CctermError]) -> st.SearchStrategy[CctermError]:
@@ -117,6 +133,7 @@ RUN = Run(
 RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
     ("retry", "continue_", "commit", "clean", "push", "apply", "undo", "review"), RUN
 )
+RESULTS |= {"renewed": [RUN.id], "make_way": True}
 
 EXAMPLES: dict[str, object] = {
     "drafts": (Draft(prompt="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
@@ -129,6 +146,8 @@ EXAMPLES: dict[str, object] = {
     "fresh": True,
     "allow": Allowances(lines=900, paths=("*.lock",)),
     "only": ("a.py",),
+    "execution_mode": "local",
+    "repo": "/r",
 }
 
 
@@ -145,6 +164,15 @@ class Echo(RecordReader, Service):
         if self.refusal:
             raise self.refusal
         return command.unpack(TypeAdapter(object).dump_python(RESULTS.get(command.do), mode="json"))
+
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+    ) -> AsyncIterator[CheckResult]:
+        self.performed.append(commands.Checks(execution_mode=execution_mode, repo=repo, branch=branch))
+        for name in ("git", "login"):
+            yield CheckResult(name=name, group=name, status="pass", text=f"for {execution_mode}")
+        if self.refusal:
+            raise self.refusal
 
 
 @pytest.fixture
@@ -180,19 +208,6 @@ async def test_each_verb_returns_the_same_from_another_process(
     assert echo.performed == [command]
 
 
-@pytest.mark.parametrize("provider", ["", "CLAUDE_CODE_USE_BEDROCK"])
-async def test_a_daemon_whose_agents_would_use_another_cloud_starts_none(echo: Echo, provider: str) -> None:
-    environ = {"CLAUDE_CODE_USE_BEDROCK": "1"}
-    async with listening(echo, echo.state, provider=provider):
-        with attached(echo.state, DaemonLock(echo.state), ThisMachine(echo.state, environ)) as service:
-            await service.cancel(RunId("01"))
-            if provider:
-                await service.retry(RunId("01"))
-            else:
-                with pytest.raises(UsageError, match="CLAUDE_CODE_USE_BEDROCK is set here, and the daemon"):
-                    await service.retry(RunId("01"))
-
-
 async def test_an_error_is_raised_as_its_own_class_in_the_other_process(echo: Echo, remote: RemoteService) -> None:
     echo.refusal = StepError(Cause.PUSH, "the remote refused", "read its words", reason="hook")
     with pytest.raises(StepError) as caught:
@@ -205,10 +220,8 @@ class Laptop:
 
     environ: Mapping[str, str] = {}
 
-    async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
-    ) -> AsyncIterator[CheckResult]:
-        yield CheckResult(name="git", group="git", status="pass", text=f"for {execution_mode}")
+    def caller(self) -> CallerEnvironment:
+        return CallerEnvironment()
 
     async def make_image(self) -> AsyncIterator[str]:
         yield "built"
@@ -219,10 +232,26 @@ class Laptop:
 
 async def test_what_concerns_the_machine_is_asked_of_the_one_that_was_given_and_of_no_daemon(echo: Echo) -> None:
     with attached(echo.state, DaemonLock(echo.state), Laptop()) as service:
-        assert [check.text async for check in service.checks(ExecutionMode.LOCAL)] == ["for local"]
         assert [line async for line in service.make_image()] == ["built"]
-        assert (await service.export_login()).path == Path("/login.json")
     assert echo.performed == []
+
+
+async def test_the_daemon_is_asked_what_would_keep_runs_from_starting_and_answers_one_by_one(echo: Echo, remote: RemoteService) -> None:
+    assert [check.text async for check in remote.checks(ExecutionMode.LOCAL, repo="/r")] == ["for local"] * 2
+    assert echo.performed == [commands.Checks(execution_mode=ExecutionMode.LOCAL, repo="/r")]
+    echo.refusal = UsageError("no", "never")
+    answers = remote.checks()
+    answered = [await anext(answers), await anext(answers)]
+    with pytest.raises(UsageError):
+        await anext(answers)
+    assert [check.name for check in answered] == ["git", "login"]
+
+
+async def test_an_exported_login_is_looked_at_at_once(echo: Echo) -> None:
+    async with listening(echo, echo.state):
+        with attached(echo.state, DaemonLock(echo.state), Laptop()) as service:
+            assert (await service.export_login()).path == Path("/login.json")
+    assert echo.performed == [commands.LookAgain()]
 
 
 async def test_a_command_that_the_daemon_does_not_know_is_refused(remote: RemoteService) -> None:
@@ -250,22 +279,24 @@ async def test_a_command_of_more_values_than_are_parsed_is_refused_in_a_sentence
 
 def odd_lines() -> Iterator[bytes]:
     """Yield what no client sends: wrong shapes, halves of a command, bytes at random, and two commands where one belongs."""
-    whole = b'{"do":"cancel","run":"01"}'
+    whole = b'{"command":{"do":"cancel","run":"01"}}'
     yield from (
         b"",
         b"\n",
         b"{}\n",
         b"[]\n",
         b"null\n",
-        b'{"do":7}\n',
-        b'{"do":"cancel"}\n',
-        b'{"do":"cancel","run":{}}\n',
+        b'{"do":"cancel","run":"01"}\n',
+        b'{"command":{"do":7}}\n',
+        b'{"command":{"do":"cancel"}}\n',
+        b'{"command":{"do":"cancel","run":{}}}\n',
+        b'{"command":{"do":"cancel","run":"01"},"environment":7}\n',
         b"[" * 9999 + b"\n",
     )
     yield from (whole[:length] for length in range(1, len(whole), 5))
     chance = random.Random(1)
     yield from (chance.randbytes(chance.randrange(60)) + b"\n" for _ in range(40))
-    yield b'{"do":"cancel","run":"01","execute":"x"}\n'
+    yield b'{"command":{"do":"cancel","run":"01","execute":"x"}}\n'
 
 
 async def test_whatever_arrives_on_the_socket_performs_nothing_and_the_next_command_is_carried_out(
@@ -285,9 +316,8 @@ async def test_whatever_arrives_on_the_socket_performs_nothing_and_the_next_comm
 
 
 def test_every_command_can_be_read_and_has_a_verb_that_the_daemon_carries_out() -> None:
-    defined = {
-        kind for base in ServiceCommand.__subclasses__() for kind in base.__subclasses__() if kind.__module__ == ServiceCommand.__module__
-    }
+    generic = [each for base in (ServiceCommand, StreamCommand) for each in base.__subclasses__()]
+    defined = {kind for base in generic for kind in base.__subclasses__() if kind.__module__ == ServiceCommand.__module__} - {StreamCommand}
     assert defined == set(COMMANDS)
     for kind in COMMANDS:
         verb = kind.model_fields["do"].default

@@ -92,6 +92,9 @@ async def _downloaded(why: str) -> Path:
     return cli
 
 
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
+CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+"""Variables that may name the certificates of a company's proxy; the first one set is used for all tools in a box."""
 _DROPPED = ("OTEL_", "DAGGER_SESSION_", "TRACEPARENT", "CLAUDECODE", "_EXPERIMENTAL_DAGGER_", "CLAUDE_CODE_", "ANTHROPIC_")
 
 

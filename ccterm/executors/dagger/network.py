@@ -12,12 +12,10 @@ from dagger import PortForward
 
 from ccterm.box.protocol import Frame
 from ccterm.executors.base import FrameSink, Step
+from ccterm.executors.dagger.command import CERTIFICATES, PROXIES
 from ccterm.executors.dagger.dagger_private import asking_id_once
 from ccterm.git.bounded_json import read_json
 
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_CA = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-"""Variables that may name the certificates of a company's proxy; the first one set is used for all tools in a box."""
 _CA_PATH = "/etc/ssl/certs/ccterm-host.pem"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NETLESS = ("merge", "commit")
@@ -56,8 +54,8 @@ class Network:
 
     def __init__(self, client: dagger.Client, environ: Mapping[str, str]) -> None:
         self._client = client
-        self._proxies = {name: _Proxy.read(name, environ[name]) for name in _PROXIES if environ.get(name)}
-        self._ca = next((Path(environ[name]) for name in _CA if environ.get(name) and Path(environ[name]).is_file()), None)
+        self._proxies = {name: _Proxy.read(name, environ[name]) for name in PROXIES if environ.get(name)}
+        self._ca = next((Path(environ[name]) for name in CERTIFICATES if environ.get(name) and Path(environ[name]).is_file()), None)
         self._services: dict[tuple[str, int], dagger.Service] = {}
 
     def with_settings(self, container: dagger.Container) -> dagger.Container:
@@ -107,6 +105,6 @@ class Network:
         if self._ca is None:
             return box
         box = box.with_file(_CA_PATH, self._client.host().file(str(self._ca)), permissions=0o644)
-        for name in (*_CA, "GIT_SSL_CAINFO"):
+        for name in (*CERTIFICATES, "GIT_SSL_CAINFO"):
             box = box.with_env_variable(name, _CA_PATH)
         return box

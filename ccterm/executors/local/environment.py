@@ -44,14 +44,14 @@ def _names(*tables: str) -> re.Pattern[str]:
 
 _TOOL = _names("PATH LANG LC_[A-Z]+ TZ", _NETWORK)
 """What ccterm's own tools get: enough to start programs, to print text, and to reach the network."""
-_COMMAND = _names(_TERMINAL, _USER, _NETWORK, _MODELS, TOOLCHAINS)
+COMMAND = _names(_TERMINAL, _USER, _NETWORK, _MODELS, TOOLCHAINS)
 """What the agent, setup and verify get; the settings can add to it."""
 _UNMISSED = _names(_SILENT, _TERMINAL, _USER, _NETWORK, _MODELS, TOOLCHAINS)
 
 
 def environment(step: Step, user: Mapping[str, str], box: Box, mark: str) -> dict[str, str]:
     """Return the environment of a step program, its secrets included."""
-    wanted = _TOOL if step.image == "tool" else _COMMAND
+    wanted = _TOOL if step.image == "tool" else COMMAND
     env = {name: value for name, value in user.items() if wanted.fullmatch(name)}
     env.setdefault("PATH", os.defpath)
     return (
@@ -61,7 +61,7 @@ def environment(step: Step, user: Mapping[str, str], box: Box, mark: str) -> dic
     )
 
 
-def left_out(user: Mapping[str, str], given: Collection[str], commands: Sequence[str]) -> Sequence[str]:
+def left_out(user: Collection[str], given: Collection[str], commands: Sequence[str]) -> Sequence[str]:
     """Return the variables that a command may have wanted and does not get, those first that the commands name.
 
     given: the names that it gets by other ways.

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from pathlib import Path
 
 from ccterm.causes import Cause
@@ -34,6 +35,12 @@ class LocalExecutor:
         self, state_dir: Path, *, environ: Mapping[str, str] = os.environ, withheld: Collection[str] = (), storage: Storage = STORAGE
     ) -> None:
         self._state_dir, self._environ, self._withheld, self._storage = state_dir, environ, withheld, storage
+
+    def seen_with(self, environ: Mapping[str, str], withheld: Collection[str]) -> "LocalExecutor":
+        """Return the same executor for runs with another environment."""
+        other = copy(self)
+        other._environ, other._withheld = environ, withheld
+        return other
 
     async def __aenter__(self) -> "LocalExecutor":
         """Kill processes left by dead daemons, and write the guest bundle. Raises StateError when the state directory cannot be used."""

@@ -1,0 +1,68 @@
+"""From drafts to a run that is queued or under way: the steps of a submission."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ccterm.draft import BatchFile, Draft, anchored
+from ccterm.models import BatchId, Run, RunId, Task, new_id, now
+from ccterm.pipeline.run_control import RunControl
+from ccterm.record import Recorder
+from ccterm.service.credential_gate import AgentLogin
+from ccterm.service.environments import Environments
+from ccterm.service.equipment import Equipment
+from ccterm.service.gates import QueueEntry
+from ccterm.service.scheduler import Scheduler
+
+
+@dataclass
+class Active:
+    """A run that is queued or under way here."""
+
+    recorder: Recorder
+    control: RunControl
+    equipment: Equipment
+    entry: QueueEntry | None = None
+    """What the scheduler was told; None = nothing yet."""
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its last step, its boxes and its record are closed."""
+
+    @property
+    def login(self) -> AgentLogin | None:
+        """The login of its agent."""
+        return self.entry.credential if self.entry else None
+
+    async def supply(self, environments: Environments, scheduler: Scheduler, *, refused: bool) -> None:
+        """Give a queued run the secrets that were brought, for those that it lost or for a refused login."""
+        fresh = await environments.again(self.equipment, refused=refused)
+        if fresh is None or self.entry is None:
+            return
+        login = await login_of(fresh, self.recorder.run.task)
+        if scheduler.waits(self.entry.run):
+            self.equipment, self.entry = fresh, replace(self.entry, credential=login)
+            scheduler.submit(self.entry)
+
+
+async def tasks_of(equipment: Equipment, drafts: Sequence[Draft], source: BatchFile | None = None) -> list[Task]:
+    """Return what drafts come to. Raises UsageError and PreflightError."""
+    return await asyncio.gather(*(asyncio.to_thread(equipment.resolve, anchored(draft), source) for draft in drafts))
+
+
+async def prepare(equipment: Equipment, tasks: Sequence[Task]) -> None:
+    """Make sure that all tasks can run in their execution mode before any of them is recorded. Raises PreflightError."""
+    for task in {(task.execution_mode, task.image): task for task in tasks}.values():
+        await equipment.pipelines[task.execution_mode].prepare(task)
+
+
+def fresh_run(task: Task, batch: BatchId, *, before: tuple[RunId, ...] = ()) -> Run:
+    """Return a new run. before: earlier attempts at its task."""
+    run = RunId(new_id())
+    return Run(id=run, batch=batch, task=task, created=now(), attempts=(*before, run))
+
+
+async def login_of(equipment: Equipment, task: Task) -> AgentLogin | None:
+    """Return the login of a task's agent, once something is known of it."""
+    login = equipment.login(task)
+    if login and login.stale(now()):
+        await asyncio.to_thread(login.look, now())
+    return login

@@ -1,0 +1,126 @@
+"""What can be done with a run that has ended: deliver, commit, remove and review what it left."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from ccterm.errors import UsageError
+from ccterm.models import Allowances, BatchId, Run, RunId, new_id
+from ccterm.output.own_text import clean_text
+from ccterm.proof import uncommitted
+from ccterm.record import Recorder
+from ccterm.service.active import Active
+from ccterm.service.credential_gate import CredentialGate
+from ccterm.service.equipment import Equipment
+from ccterm.service.protocol import NO_ALLOWANCES, Service
+from ccterm.service.scheduler import Scheduler
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+from ccterm.transcript import Transcript
+
+_Work = Callable[[Run, Recorder, Equipment], Awaitable[Run]]
+"""What is done with an ended run; returns its document."""
+
+
+class EndedRuns(Service):
+    """The part of the service that carries this out in the process of the runs."""
+
+    _state: StateDir
+    _store: Store
+    _scheduler: Scheduler
+    _credentials: CredentialGate
+    _active: dict[RunId, Active]
+
+    @abstractmethod
+    async def _equipment(self, run: RunId | None = None) -> Equipment:
+        """Return what counts for whoever asks; where nobody's environment does, what a run was submitted with."""
+
+    @abstractmethod
+    def _transcript(self, directory: Path, run: RunId, on_fault: Callable[[], None] = lambda: None) -> Transcript:
+        """Return a transcript of a run in a directory."""
+
+    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+        """Push a run's salvaged commit."""
+        await self._ready(run)
+
+        async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:
+            return await equipment.pipelines[known.task.execution_mode].deliver(known, recorder, allow)
+
+        return await self._afterwards(run, work)
+
+    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+        """Bring a testing run's kept changes into its working copy."""
+        await self._ready(run)
+        return await self._afterwards(run, lambda known, recorder, equipment: equipment.applier.apply(known, recorder, allow, only))
+
+    async def undo(self, run: RunId) -> Run:
+        """Restore what a run's changes replaced."""
+        return await self._afterwards(run, lambda known, recorder, equipment: equipment.applier.undo(known, recorder))
+
+    async def commit(self, run: RunId) -> Run:
+        """Commit the tree that was kept of a run."""
+
+        async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:
+            if not uncommitted(known):
+                raise UsageError(f"nothing that run {run} left is without a commit", f"ccterm show {run}")
+            return await equipment.pipelines[known.task.execution_mode].commit(recorder)
+
+        return await self._afterwards(run, work, stored=True)
+
+    async def _ready(self, run: RunId) -> None:
+        """Make sure that the work of a run can be delivered: it is committed, and was searched for all secrets."""
+
+        async def scan(known: Run, recorder: Recorder, equipment: Equipment) -> Run:
+            return await equipment.pipelines[known.task.execution_mode].scan(recorder)
+
+        known = await self._committed(run)
+        if known.verdict and any(finding.rule == "unscanned" for finding in known.verdict.findings):
+            await self._afterwards(run, scan, stored=True)
+
+    async def clean(self, run: RunId) -> Run:
+        """Remove what is kept of a run."""
+
+        async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:  # noqa: ARG001 - there is nothing to record
+            if known.salvage is None and known.kept_in is None:
+                raise UsageError(f"nothing is kept of run {run}", "ccterm runs lists what is")
+            return await equipment.pipelines[known.task.execution_mode].clean(known)
+
+        return await self._afterwards(run, work)
+
+    async def _afterwards(self, run: RunId, work: "_Work", *, stored: bool = False) -> Run:
+        """Do something with an ended run while nothing else uses its branch or working copy; the events go into a transcript of their own.
+
+        stored: the document is saved while it changes, not only at the end.
+        """
+        known = await self._ended(run)
+        equipment = await self._equipment(run)
+        entry = equipment.entry(known, BatchId(run))
+        if rival := self._scheduler.busy(entry.key):
+            raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
+        async with self._scheduler.alone(entry):
+            recorder = Recorder(
+                known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
+            )
+            try:
+                changed = await work(known, recorder, equipment)
+            finally:
+                await recorder.close()
+        await asyncio.to_thread(self._store.save, changed)
+        return changed
+
+    async def _ended(self, run: RunId) -> Run:
+        """Return a run that has ended, once its boxes are gone and its document is written. Raises UsageError when it has not."""
+        known = await self.find(run)
+        if not known.state.final:
+            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
+        if run in self._active:  # its last event is out
+            await self._active[run].closed.wait()
+        return await self.find(run)
+
+    async def review(self, run: RunId) -> Run:
+        """Mark a run as reviewed."""
+        reviewed = (await self._ended(run)).model_copy(update={"reviewed": True})
+        self._credentials.retried(run)
+        await asyncio.to_thread(self._store.save, reviewed)
+        return reviewed

@@ -1,0 +1,230 @@
+"""The gate for logins, with a clock that only the test moves: what holds runs, how often it looks for another login, and what lets them go on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from ccterm.causes import Cause
+from ccterm.credentials.login import Login
+from ccterm.credentials.login_probe import Proof
+from ccterm.errors import PreflightError
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task
+from ccterm.service.credential_gate import AgentLogin, CredentialGate
+from ccterm.service.gates import QueueEntry
+from tests.support.waiting import until
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def token(value: str, *, hours: float | None = None, kind: str = "access-token") -> Login:
+    ends = NOON + timedelta(hours=hours) if hours is not None else None
+    return Login.model_validate({"kind": kind, "source": "the file", "value": SecretStr(value), "expires_at": ends})
+
+
+@dataclass
+class Waiting:
+    """A call that is due later."""
+
+    seconds: float
+    call: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class World:
+    """A gate, the login that can be found, and the API. looks, requests: how often each was asked."""
+
+    login: Login | PreflightError = field(default_factory=lambda: token("old", hours=8))
+    accepts: bool = False
+    at: datetime = NOON
+    looks: int = 0
+    requests: int = 0
+    signals: int = 0
+    calls: list[Waiting] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gate = CredentialGate(clock=lambda: self.at, later=self._later)
+        self.gate.watch(self._signal)
+        self.agent_login = AgentLogin(self._look, self._prove)
+        self.agent_login.look(NOON)
+        self.queue: dict[str, str] = {}
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> Waiting:
+        self.calls.append(Waiting(seconds, call))
+        return self.calls[-1]
+
+    def _look(self, anew: bool) -> Login:
+        self.looks += 1
+        if isinstance(self.login, PreflightError):
+            raise self.login
+        return self.login
+
+    async def _prove(self, login: Login) -> Proof:
+        self.requests += 1
+        return Proof(valid=self.accepts, sentence="")
+
+    def _signal(self) -> None:
+        self.signals += 1
+        for run in list(self.queue):
+            self.ask(run)
+
+    def ask(self, run: str) -> str:
+        """Ask whether a queued run may start; it leaves the queue when it may."""
+        entry = QueueEntry(RunId(run), BatchId("b"), ("host/repo", run), ExecutionMode.DAGGER, credential=self.agent_login)
+        self.queue[run] = self.gate.reason(entry)
+        return self.queue[run] or str(self.queue.pop(run))
+
+    def runs(self, run: str, cause: Cause | None = Cause.AUTH, *, turns: int = 0) -> None:
+        """Let a run start now and end."""
+        assert self.ask(run) == ""
+        self.ended(run, cause, turns=turns)
+
+    def ended(self, run: str, cause: Cause | None, *, turns: int = 0) -> None:
+        assert isinstance(self.login, Login)
+        self.gate.leased(RunId(run), self.login)
+        state = State.FAILED if cause else State.SUCCEEDED
+        task = Task(prompt="p", repo="/r")
+        self.gate.run_finished(
+            Run(id=RunId(run), task=task, state=state, cause=cause, created=self.at, started=self.at + timedelta(seconds=1), turns=turns)
+        )
+
+    async def pass_time(self, **by: float) -> None:
+        """Move the clock, and make the calls that are due by then."""
+        end = self.at + timedelta(**by)
+        while due := [call for call in self.calls if not call.cancelled and self.at + timedelta(seconds=call.seconds) <= end]:
+            self.calls.remove(due[0])
+            self.at += timedelta(seconds=due[0].seconds)
+            due[0].call()
+            await until(lambda: not self.gate.probing)
+        self.at = end
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_login_that_lasts_holds_nobody(world: World) -> None:
+    assert world.ask("1") == ""
+    assert world.looks == 1
+
+
+async def test_one_that_ends_in_ten_minutes_holds_until_there_is_another_and_is_looked_at_once_a_minute(world: World) -> None:
+    world.at += timedelta(hours=7, minutes=51)
+    assert "the Claude login (the file) ends at" in world.ask("1")
+    assert "run claude once, or ccterm auth setup" in world.ask("2")
+    await world.pass_time(minutes=3)
+    assert world.looks <= 1 + 4
+    assert world.queue.keys() == {"1", "2"}
+    world.login = token("new", hours=16)
+    await world.pass_time(minutes=1)
+    assert world.queue == {}
+    assert world.requests == 0
+
+
+def test_a_login_without_an_end_or_of_the_user_holds_nobody(world: World) -> None:
+    for login in (token("env", kind="env"), Login(kind="own", source="the file", expires_at=NOON)):
+        world.login = login
+        world.agent_login.look(NOON)
+        assert world.ask("1") == ""
+
+
+async def test_a_refused_login_holds_all_runs_that_would_get_it_and_a_newer_one_lets_them_go(world: World) -> None:
+    world.runs("1")
+    for run in ("2", "3"):
+        assert world.ask(run).startswith("Claude refused the login (the file); run claude and type /login")
+    assert world.gate.renewed() == []
+    world.login = token("new", hours=16)
+    await world.pass_time(minutes=1)
+    assert world.queue == {}
+    assert world.gate.renewed() == ["1"]
+    world.gate.retried(RunId("1"))
+    assert world.gate.renewed() == []
+
+
+async def test_the_api_is_asked_about_a_refused_login_once_a_minute_however_many_runs_wait(world: World) -> None:
+    for run in ("1", "2", "3"):
+        assert world.ask(run) == ""
+    for run in ("1", "2", "3"):
+        world.ended(run, Cause.AUTH)
+    for number in range(10, 30):
+        world.ask(str(number))
+    await world.pass_time(minutes=5, seconds=1)
+    assert world.requests == 5
+    assert world.looks == 1 + 5
+    world.accepts = True
+    await world.pass_time(minutes=1)
+    assert (world.queue, world.requests) == ({}, 6)
+    assert world.gate.renewed() == ["1", "2", "3"]
+
+
+async def test_nobody_asks_the_api_while_no_run_waits(world: World) -> None:
+    world.runs("1")
+    await world.pass_time(minutes=5)
+    assert world.requests == 0
+    world.login = token("new", hours=16)
+    await world.pass_time(minutes=1)
+    assert world.gate.renewed() == ["1"]
+
+
+async def test_a_look_on_request_needs_no_minute_and_asks_nobody_else(world: World) -> None:
+    world.runs("1")
+    world.ask("2")
+    world.login = token("new", hours=16)
+    await world.gate.look_again()
+    assert (world.queue, world.requests) == ({}, 0)
+
+
+async def test_a_login_of_the_user_that_tells_nothing_is_tried_by_one_run_a_minute(world: World) -> None:
+    world.login = Login(kind="own", source="the keychain")
+    world.agent_login.look(NOON)
+    world.runs("1")
+    assert world.ask("2") != ""
+    assert world.ask("3") != ""
+    await world.pass_time(minutes=1)
+    assert world.queue.keys() == {"3"}
+    world.ended("2", Cause.AUTH)
+    assert world.ask("3") != ""
+    await world.pass_time(minutes=1)
+    assert world.queue == {}
+    assert world.ask("4") != ""
+    world.ended("3", None, turns=1)
+    assert world.ask("4") == ""
+
+
+async def test_a_login_that_is_gone_holds_and_says_why(world: World) -> None:
+    world.login = PreflightError("there is no Claude login for containers", "log in")
+    world.agent_login.look(NOON)
+    assert world.ask("1") == "there is no Claude login for containers; log in"
+    world.login = token("new", hours=8)
+    await world.pass_time(minutes=1)
+    assert world.queue == {}
+
+
+async def test_a_login_that_a_submission_brought_follows_the_one_that_was_refused(world: World) -> None:
+    world.login = token("old", kind="env")
+    world.agent_login.look(NOON)
+    world.runs("1")
+    assert "set another one" in world.ask("2")
+    world.gate.brought(SecretStr("old"))
+    assert world.gate.renewed() == []
+    world.gate.brought(SecretStr("new"))
+    assert world.gate.renewed() == ["1"]
+
+
+def test_fifty_runs_that_are_submitted_together_share_one_look(world: World) -> None:
+    assert {world.ask(str(number)) for number in range(50)} == {""}
+    assert world.looks == 1
+
+
+async def test_no_part_of_a_login_is_in_what_the_gate_says(world: World) -> None:
+    world.login = token("sk-ant-oat01-abcdefgh", hours=8)
+    world.agent_login.look(NOON)
+    world.runs("1")
+    assert "abcdefgh" not in world.ask("2") + repr(vars(world.gate))
