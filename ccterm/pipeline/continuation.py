@@ -116,7 +116,9 @@ def continued_task(before: Run, text: str, branch: str | None, *, fresh: bool) -
             f"run {before.id} has no conversation that could go on",
             f"ccterm continue --fresh {before.id} begins a new one, which is told what came of it",
         )
-    changes: dict[str, object] = {"prompt": _told(before, text) if fresh else text, "base_given": False, "message": None, "notes": ()}
+    changes: dict[str, object] = {"prompt": _told(before, text) if fresh else text, "base_given": False, "message": None}
+    said = before.summary.strip().split("\n", 1)[0]
+    changes["notes"] = (f"goes on with run {before.id}{': ' if said else ''}{said}",)
     if branch is not None:
         if task.mode is Mode.TESTING:
             raise UsageError(f"run {before.id} works on a directory, not on a branch", "leave out --branch")

@@ -7,6 +7,7 @@ import pytest
 
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
+from ccterm.events import Notice
 from ccterm.models import Run, State
 from ccterm.service.protocol import Service
 from tests.pipeline.test_delivery import carried_out
@@ -42,6 +43,8 @@ async def test_three_turns_are_three_commits_and_one_conversation(service: Servi
     second = await going_on(service, first, TWO)
     third = await going_on(service, second, THREE)
     assert third.state is State.SUCCEEDED, third.summary
+    notes = [event.text async for event in service.follow(third.id) if isinstance(event, Notice)]
+    assert f"goes on with run {second.id}: Wrote two." in notes
     assert files_at(remote, "agent/x")["one.txt"] == b"1\n2\n3\n"
     assert git(remote, "rev-list", "main..agent/x").split() == [third.commit, second.commit, first.commit]
     assert prompts(state_dir, third) == [ONE, TWO, THREE]

@@ -191,6 +191,7 @@ class FakeService(Service):
     async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with a run."""
         self._called("continue", run, text)
+        await self.review(run)
         return self.add_run((await self.find(run)).task.branch or "", prompt=text)
 
     async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:

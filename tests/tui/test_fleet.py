@@ -231,6 +231,7 @@ async def test_an_ended_run_goes_on_with_what_is_said(show: Show, service: FakeS
         await type_text(pilot, "fix it")
         await pilot.press("enter")
         await wait_for_call(service, "continue", run.id, "fix it")
+        await wait_until_gone(pilot, "pushed a91f03c2")
 
 
 async def test_only_what_can_be_done_is_offered(show: Show, service: FakeService) -> None:

@@ -89,6 +89,7 @@ class RunActions(CctermScreen):
 
         async def go_on(service: "Service", text: str) -> str:
             started = await service.continue_(run, text)
+            self.ccterm.update_run(await service.find(run))  # reviewed now
             self.ccterm.find_new_runs(focus=started.id)
             return f"{target} goes on"
 
@@ -96,7 +97,7 @@ class RunActions(CctermScreen):
             if text:
                 self.ccterm.perform(lambda service: go_on(service, text))
 
-        taken = "what it left comes along" if view and work_kept(view.run) else "same conversation, on top of what it did"
+        taken = "its work comes along" if view and work_kept(view.run) else "same conversation"
         self.app.push_screen(LineDialog(f"What is {target} to do next?", foot=f"{taken} · enter start · esc cancel"), send)
 
     def action_retry(self) -> None:
