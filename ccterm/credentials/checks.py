@@ -13,6 +13,7 @@ from ccterm.credentials.setup_token import VALID, WARN_AFTER
 from ccterm.credentials.sources import resolve_source, source_name
 from ccterm.errors import PreflightError, SettingsError
 from ccterm.models import CheckResult, ExecutionMode
+from ccterm.output.forms import SHORTEST
 from ccterm.settings import Settings
 from ccterm.settings.model import SecretSettings
 
@@ -106,9 +107,12 @@ class SecretCheck:
         source, steps = self._secret.source, ", ".join(self._secret.steps)
         text = f"{self._variable} from {source_name(source)}, for {steps or 'no step'}"
         try:
-            await asyncio.to_thread(resolve_source, source, self._environ, keyring=self._keyring)
+            found = await asyncio.to_thread(resolve_source, source, self._environ, keyring=self._keyring)
         except SettingsError as error:
             return CheckResult(name=self.name, group=self.group, status="fail", text=f"{text}: {error.message}", fix=error.fix)
+        if len(found.get_secret_value().strip()) < SHORTEST:
+            text = f"{text}: resolved, but too short to be masked where a program prints it"
+            return CheckResult(name=self.name, group=self.group, status="warn", text=text, fix=f"use one of at least {SHORTEST} characters")
         return CheckResult(name=self.name, group=self.group, status="pass", text=f"{text}: resolved")
 
 

@@ -109,8 +109,13 @@ class TaskResolver:
             skip_permissions=skip_permissions,
             allow=draft.allow,
             obeyed_settings=_obeyed(execution_mode, repo, project),
-            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *missed, *notes),
+            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *self._handed_out(), *missed, *notes),
         )
+
+    def _handed_out(self) -> Sequence[str]:
+        """Return a line about the user's secrets that the agent gets."""
+        names = [name for name, secret in self._settings.secrets.items() if "agent" in secret.steps]
+        return [f"the agent gets and can read your secrets {', '.join(names)} ([secrets] in the settings)"] if names else []
 
     def _missed(self, execution_mode: ExecutionMode, commands: Sequence[str]) -> Sequence[str]:
         """Return a line about the user's variables that a command on this machine may miss."""

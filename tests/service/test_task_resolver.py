@@ -106,3 +106,11 @@ def test_the_home_directory_is_no_working_copy_for_an_agent_unless_it_is_allowed
         assert resolving.resolve({"repo": str(root), "branch": None, "allow_path": (str(root),)}).repo == str(root)
     inside = make_repository(home / "work", {"a": "1"})
     assert resolving.resolve({"repo": str(inside), "branch": None}).repo == str(inside)
+
+
+def test_a_task_says_which_secrets_its_agent_gets(resolving: Resolving) -> None:
+    tables = {"NPM_TOKEN": {"from": "env:A", "steps": ["setup"]}, "KEY": {"from": "env:B", "steps": ["agent"]}, "C": {"from": "env:C", "steps": ["agent", "verify"]}}
+    resolving.settings = Settings.model_validate({"secrets": tables})
+    assert "the agent gets and can read your secrets KEY, C ([secrets] in the settings)" in resolving.resolve({}).notes
+    resolving.settings = Settings.model_validate({"secrets": {"NPM_TOKEN": {"from": "env:A"}}})
+    assert not [note for note in resolving.resolve({}).notes if "secrets" in note]
