@@ -109,7 +109,11 @@ def test_the_home_directory_is_no_working_copy_for_an_agent_unless_it_is_allowed
 
 
 def test_a_task_says_which_secrets_its_agent_gets(resolving: Resolving) -> None:
-    tables = {"NPM_TOKEN": {"from": "env:A", "steps": ["setup"]}, "KEY": {"from": "env:B", "steps": ["agent"]}, "C": {"from": "env:C", "steps": ["agent", "verify"]}}
+    tables = {
+        "NPM_TOKEN": {"from": "env:A", "steps": ["setup"]},
+        "KEY": {"from": "env:B", "steps": ["agent"]},
+        "C": {"from": "env:C", "steps": ["agent", "verify"]},
+    }
     resolving.settings = Settings.model_validate({"secrets": tables})
     assert "the agent gets and can read your secrets KEY, C ([secrets] in the settings)" in resolving.resolve({}).notes
     resolving.settings = Settings.model_validate({"secrets": {"NPM_TOKEN": {"from": "env:A"}}})
