@@ -7,6 +7,7 @@ import pytest
 
 from ccterm.executors.dagger.checks import docker_state, read_answer
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
+from ccterm.preflight import run_checks
 from tests.dagger_engine.tools import make_cli
 
 DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied"
@@ -49,6 +50,21 @@ async def test_the_runtime_on_the_path_is_used(tmp_path: Path) -> None:
     program.write_text(f"#!/bin/sh\n[ $1 = context ] && echo default || {{ echo '{STOPPED}' >&2; exit 1; }}\n")
     program.chmod(0o755)
     assert (await docker_state({"PATH": f"{tmp_path}:/bin:/usr/bin"}, "linux")).text == "docker is not running"
+
+
+@pytest.mark.slow
+async def test_a_runtime_that_hangs_is_named_in_time(tmp_path: Path) -> None:
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\nexec sleep 300\n")
+    program.chmod(0o755)
+    executor = DaggerExecutor(
+        DaggerOptions(engines=(EngineChoice(),)),
+        cache=tmp_path / "cache",
+        bundles=tmp_path / "lib",
+        environ={"PATH": f"{tmp_path}:/bin:/usr/bin"},
+    )
+    results = {result.name: result async for result in run_checks(executor.checks())}
+    assert (results["runtime"].text, results["cli"].status) == ("docker does not answer", "warn")
 
 
 async def test_what_is_missing_is_listed_once(tmp_path: Path) -> None:

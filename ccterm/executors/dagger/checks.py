@@ -235,10 +235,11 @@ async def docker_state(environ: Mapping[str, str], platform: str = sys.platform)
     for name in ("docker", "podman", "nerdctl"):
         if program := shutil.which(name, path=environ.get("PATH")):
             field = "Version.Version" if name == "podman" else "ServerVersion"
-            code, words = await _ask(environ, program, "info", "--format", f"{{{{.{field}}}}}")
+            asked = _ask(environ, program, "info", "--format", f"{{{{.{field}}}}}")
+            context_asked = _ask(environ, program, "context", "show") if name == "docker" else _no_context()
+            (code, words), (knows, context) = await asyncio.gather(asked, context_asked)
             if code > 0 and field in words:  # podman by the name of docker, which has no such field
                 code, words = (await _ask(environ, program, "info"))[0], ""
-            knows, context = await _ask(environ, program, "context", "show") if name == "docker" else (1, "")
             return read_answer(name, code, words, "" if knows else context.strip(), platform)
     fix = "install Docker, or name an engine in CCTERM_ENGINE; or use --mode local"
     return DockerState(False, "neither Docker nor podman is installed", fix)
@@ -261,6 +262,10 @@ def read_answer(name: str, code: int, words: str, context: str, platform: str) -
         return DockerState(False, f"{name} does not answer{where}", start)
     said = next((line.strip() for line in words.splitlines() if line.strip()), f"exit {code}")
     return DockerState(False, f"{name} cannot be used{where}: {said[:200]}", start)
+
+
+async def _no_context() -> tuple[int, str]:
+    return 1, ""
 
 
 async def _ask(environ: Mapping[str, str], *command: str) -> tuple[int, str]:
