@@ -18,6 +18,7 @@ from ccterm.service.protocol import Service
 from ccterm.settings import Trust, trust_path
 from tests.support.core import script
 from tests.support.git import commit_files, git, make_repository
+from tests.support.traps import Trap
 from tests.workspace.trees import digest
 
 FILES = {"README.md": "hello\n", "src/a.py": "a = 1\n", ".gitignore": "ignored/\n.env\n"}
@@ -375,3 +376,15 @@ async def test_a_hard_link_to_a_protected_file_is_refused_until_the_user_allows_
     applied = await service.apply(run.id, allow=Allowances(paths=("CLAUDE.md",)))
     assert (copy / "CLAUDE.md").read_text() == "hello\nmine\nagent\n"
     assert outcome(applied) == "1 file applied; 1 file has other names (hard links), which show the changes too"
+
+
+async def test_a_foreign_repository_runs_nothing_here(service: Service, copy: Path, tmp_path: Path) -> None:
+    """Its git directory came along with it, as from an archive: whatever it configures, only the user's own git may obey."""
+    trap = Trap(tmp_path / "trap")
+    trap.configure(copy / ".git")
+    (copy / ".gitattributes").write_text("* filter=evil diff=evil merge=evil\n")
+    run = await ended(service, for_copy(copy, yes=True))
+    assert (run.state, (copy / "lib/new.py").read_text()) == (State.SUCCEEDED, "new\n"), run.summary
+    assert not trap.ran
+    git(copy, "status")
+    assert trap.ran  # so the traps work
