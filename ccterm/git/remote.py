@@ -69,6 +69,11 @@ class Remote:
         config = {**self._config, **(more or {})}
         return {**self._env, **as_environment(config)}
 
+    def at(self, address: str) -> dict[str, str]:
+        """Return the configuration by which another address of the same repository is reached, the credential included."""
+        own = f"http.{self.url}."
+        return {f"http.{address}.{name.removeprefix(own)}": value for name, value in self._config.items() if name.startswith(own)}
+
     @property
     def listing(self) -> Sequence[str]:
         """The git command that lists all refs; a symbolic one comes first with "ref: NAME" in place of an object name."""

@@ -261,6 +261,28 @@ def test_lfs_files_are_put_in_place(tmp_path: Path, box: GitBox) -> None:
     assert (tmp_path / "lfs-calls").read_text() == f"fetch origin {box.base}\ncheckout\n"
 
 
+@pytest.mark.first_is_fast
+@pytest.mark.parametrize("name", ["remote", "remote.git"])
+def test_lfs_gets_the_token_for_the_endpoint_of_this_repository_alone(tmp_path: Path, remote: Path, name: str) -> None:
+    remote.rename(tmp_path / name)
+    lfs = wrap_git(tmp_path / "bin", 'exec $git "$@"').joinpath("git-lfs")
+    asks = 'git config --get-urlmatch http.extraHeader "$1"'
+    lines = [
+        "ask() { " + asks + "; }",
+        "url=$(git config lfs.url)",
+        f'(echo "$url"; ask "$url"; ask "${{url%/remote*}}/other") > {tmp_path}/seen',
+        "exit 0",
+    ]
+    lfs.write_text("\n".join(["#!/bin/sh", *lines]))
+    lfs.chmod(0o755)
+    with GitServer(tmp_path, token=TOKEN) as server:
+        box = GitBox(tmp_path / "box", server.url(name))
+        box.env |= {"PATH": f"{lfs.parent}:{os.environ['PATH']}", "CCTERM_GIT_HEADER": AUTHORIZATION}
+        box.resolve()
+        assert box.checkout(lfs=True)["ok"]
+        assert (tmp_path / "seen").read_text().splitlines() == [f"{server.url('remote.git')}/info/lfs", AUTHORIZATION]
+
+
 def test_a_full_disk_has_its_own_reason(tmp_path: Path, box: GitBox) -> None:
     full = wrap_git(
         tmp_path / "full",

@@ -118,7 +118,8 @@ def smudge(tree: str, base: str, remote: Remote) -> list[str]:
         return ["git-lfs is not installed: LFS files stay pointers"]
     config = {**_FILTER, "remote.origin.url": remote.url, "lfs.locksVerify": "false"}
     if remote.protocol in ("http", "https"):
-        config["lfs.url"] = f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs"  # takes precedence over .lfsconfig
+        endpoint = f"{remote.url.rstrip('/').removesuffix('.git')}.git/info/lfs"
+        config |= {"lfs.url": endpoint, **remote.at(endpoint)}  # takes precedence over .lfsconfig
     git = Git(os.path.join(tree, ".git"), work_tree=tree, env=remote.environment(config))
     try:
         git.run("-C", tree, "lfs", "fetch", "origin", base)
