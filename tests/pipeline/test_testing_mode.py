@@ -303,7 +303,8 @@ async def test_a_local_agent_that_touches_the_git_directory_is_reported(service:
 
 async def test_only_the_record_and_the_work_are_left_behind(service: Service, copy: Path, state_dir: Path) -> None:
     run = await ended(service, for_copy(copy, yes=True))
-    assert {path.name for path in (state_dir / "runs" / run.id).iterdir()} <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "work"}
+    left = {path.name for path in (state_dir / "runs" / run.id).iterdir()}
+    assert left <= {"transcript.ndjson", "agent.ndjson", "session.jsonl", "environment.json", "work"}
     assert [name for name in os.listdir(copy) if name.startswith(".ccterm")] == []  # noqa: PTH208
 
 
