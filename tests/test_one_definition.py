@@ -48,6 +48,8 @@ READERS = {
     "the refs of a remote": ("ls-remote", "git.remote"),
     "HEAD of a git directory": ("/HEAD", "git.refs"),
     "the header of packed-refs": ("# pack-refs", "git.refs"),
+    "what patterns ignore": ("check-ignore", "git.patterns"),
+    "what patterns assign": ("check-attr", "git.patterns"),
     "a .git file": ("gitdir:", "git.refs"),
     "a raw diff": ("--raw", "git.diff"),
     "the numbers of a diff": ("--numstat", "git.diff"),

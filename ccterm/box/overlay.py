@@ -5,6 +5,7 @@ import os
 
 from ccterm.git.diff import PLAIN, raw_changes
 from ccterm.git.git import Git
+from ccterm.git.patterns import attributes_of
 from ccterm.git.tree import GITLINK, read_tree
 
 
@@ -29,8 +30,7 @@ def lay_over(clean: str, tree: str, commit: str, base: str | None, *, changed_on
 def _wanted(git: Git, commit: str, base: str | None) -> list[bytes]:
     """Return the commit's files, except unchanged LFS files, whose real content is in the tree already."""
     paths = [path for path, entry in read_tree(git, commit).items() if entry.mode != GITLINK]
-    attributes = git.fields("check-attr", "--stdin", "-z", "filter", stdin=b"".join(path + b"\0" for path in paths))
-    lfs = {path for path, _, value in zip(*[iter(attributes)] * 3, strict=True) if value == b"lfs"}
+    lfs = {path for path, _, value in attributes_of(git, ["filter"], paths) if value == b"lfs"}
     if not lfs or base is None:
         return paths
     changed = set(git.fields("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, commit))

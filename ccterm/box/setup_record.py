@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from ccterm.box.commit.walk import Ignored, ignored_by
 from ccterm.git.bounded_json import MANY, read_json
 from ccterm.git.git import Git, init
 from ccterm.git.objects import file_blocks
+from ccterm.git.patterns import Ignored, ignored_by
 from ccterm.git.rooted import FileNode, Root
 
 FILE = "setup.json"

@@ -105,6 +105,11 @@ class Git:
         other.directory = self.directory
         return other
 
+    @property
+    def work_tree(self) -> str | None:
+        """The directory whose files it looks at, if it was given one."""
+        return self._env.get("GIT_WORK_TREE")
+
     def command(self, *args: str, memory: int | None = None) -> tuple[Sequence[str], Mapping[str, str]]:
         """Return git's command line and its whole environment, for a caller that runs programs within bounds of its own.
 

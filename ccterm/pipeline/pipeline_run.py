@@ -164,7 +164,7 @@ class PipelineRun:
         task, self._commit_tried = self._context.task, True
         body = step_specs.commit_body(summary, run=self._recorder.run.id, model=task.model)
         step = step_specs.commit(task, tree, clean, self._context.commit, base=base, body=body, left=self._left_by_setup)
-        result, report = await self._steps.run(step, CommitResult, abortable=False)
+        result, report = await self._steps.run(step, CommitResult, stops="later")
         self._tree = result.outputs.get(step_specs.TREE, tree)
         for note in report.notes:
             self._recorder.notice(note, "warn")

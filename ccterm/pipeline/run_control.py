@@ -10,6 +10,8 @@ from ccterm.executors.control import Control
 
 T = TypeVar("T")
 Ask = Literal["", "stop", "now"]
+Stops = Literal["always", "later", "never"]
+"""Which orders to stop end a step, apart from `now`: all, only those that come while it runs (an earlier one made it the next step), or none."""
 
 
 class StoppedEarly(Exception):
@@ -31,17 +33,20 @@ class RunControl:
         self.record_failed = asyncio.Event()
         """Set when the run can no longer be recorded: it is then stopped as if by the user."""
         self._step: asyncio.Task[object] | None = None
-        self._abortable = False
+        self._stops: Stops = "never"
         self._control: Control | None = None
         self._said: list[str] = []
 
-    async def guard(self, step: Coroutine[None, None, T], *, abortable: bool = True, control: Control | None = None) -> T:
-        """Run one step so that orders can reach or end it. Raises StoppedEarly if an order ended it or was given before it started."""
-        if self._killed or (self.asked and abortable):
+    async def guard(self, step: Coroutine[None, None, T], *, stops: Stops = "always", control: Control | None = None) -> T:
+        """Run one step so that orders can reach or end it. Raises StoppedEarly if an order ended it or was given before it started.
+
+        stops: which orders end it.
+        """
+        if self._killed or (self.asked and stops == "always"):
             step.close()
             raise StoppedEarly(now=self._killed)
         task, watch = asyncio.ensure_future(step), asyncio.ensure_future(self._stop_without_record())
-        self._step, self._abortable, self._control = task, abortable, control
+        self._step, self._stops, self._control = task, stops, control
         try:
             return await task
         except asyncio.CancelledError:
@@ -63,17 +68,20 @@ class RunControl:
 
     async def _stop_without_record(self) -> None:
         await self.record_failed.wait()
-        await self.cancel()
+        if self._stops == "later":
+            self.asked = self.asked or "stop"  # it keeps the work
+        else:
+            await self.cancel()
 
     async def cancel(self, *, now: bool = False) -> None:
-        """Stop the run: the agent step gracefully, any other step at once; `now` kills whatever runs."""
+        """Stop the run: the agent step gracefully, any other step but a push at once; `now` kills whatever runs."""
         if now or self.asked != "now":
             self.asked = "now" if now else "stop"
         if now and self._step:
             self._step.cancel()
         elif self._control:
             await self._control.send({"do": "stop"})
-        elif self._abortable and self._step:
+        elif self._stops != "never" and self._step:
             self._step.cancel()
 
     async def say(self, text: str) -> bool:

@@ -20,7 +20,7 @@ from ccterm.output.pipeline import OutputPipeline
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import RunOutput
 from ccterm.pipeline.reports import StepReport
-from ccterm.pipeline.run_control import RunControl
+from ccterm.pipeline.run_control import RunControl, Stops
 from ccterm.record import Recorder
 
 R = TypeVar("R", bound=StepReport)
@@ -47,13 +47,13 @@ class StepRunner:
         self._recorder = recorder
         self._control = control
 
-    async def report(self, step: Step, shape: type[R], *, abortable: bool = True, on_host: OnHost | None = None) -> R:
+    async def report(self, step: Step, shape: type[R], *, stops: Stops = "always", on_host: OnHost | None = None) -> R:
         """Run a step that must succeed; return its typed report."""
-        return (await self.run(step, shape, abortable=abortable, on_host=on_host))[1]
+        return (await self.run(step, shape, stops=stops, on_host=on_host))[1]
 
-    async def run(self, step: Step, shape: type[R], *, abortable: bool = True, on_host: OnHost | None = None) -> tuple[StepResult, R]:
+    async def run(self, step: Step, shape: type[R], *, stops: Stops = "always", on_host: OnHost | None = None) -> tuple[StepResult, R]:
         """Run a step that must succeed; return its result and its typed report."""
-        result, output = await self.execute(step, abortable=abortable, on_host=on_host)
+        result, output = await self.execute(step, stops=stops, on_host=on_host)
         report = output.report or {}
         if not report.get("ok"):
             message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
@@ -66,7 +66,7 @@ class StepRunner:
         self,
         step: Step,
         *,
-        abortable: bool = True,
+        stops: Stops = "always",
         control: Control | None = None,
         parser: StreamParser | None = None,
         on_line: Callable[[], None] = lambda: None,
@@ -92,7 +92,7 @@ class StepRunner:
 
         begin = time.monotonic()
         try:
-            result = await self._control.guard(self._carry_out(step, sink, control, on_host), abortable=abortable, control=control)
+            result = await self._control.guard(self._carry_out(step, sink, control, on_host), stops=stops, control=control)
         except BaseException:
             self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
             raise

@@ -122,7 +122,7 @@ class BranchTarget:
         work = await self._bundle(directory)
         step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=work)
         try:
-            pushed = await self._steps.report(step, PushResult, abortable=False)
+            pushed = await self._steps.report(step, PushResult, stops="never")
         finally:
             self._remote.listings.pushed(self._remote)
         if not pushed.verified or pushed.remote_sha != commit:

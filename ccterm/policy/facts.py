@@ -9,6 +9,7 @@ from ccterm.errors import StepError
 from ccterm.git.git import GitError
 from ccterm.git.hazards import PARTS, Repositories
 from ccterm.git.names import folded
+from ccterm.git.patterns import ignored_by
 from ccterm.models import FORMER_NAMES, Changes
 from ccterm.output.secret_shapes import holds_key_or_token
 from ccterm.policy.rules import PolicyFacts
@@ -67,14 +68,10 @@ def ignored_paths(repository: Repository, excludes_file: Path, changes: Collecti
     fresh = [change for change in changes if change.old_mode is None]
     if not fresh:
         return []
-    git = repository.git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore does not support it
-    listing = b"".join(b"./%s\0" % change.raw for change in fresh)
-    ask = ("-c", f"core.excludesFile={excludes_file}", "-C", str(repository.root), "check-ignore", "--no-index", "-z", "--stdin")
     try:
-        said = git.fields(*ask, stdin=listing, codes=(0, 1))
+        ignored = ignored_by(repository.git, rules=str(excludes_file))([change.raw for change in fresh])
     except GitError as error:
         raise StepError(Cause.COMMIT, f"git could not apply the ignore rules: {error.detail}") from error
-    ignored = {name.removeprefix(b"./") for name in said}
     return [change.path for change in fresh if change.raw in ignored]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
+from ccterm.events import StepStarted
 from ccterm.executors.control import socket_directory
-from ccterm.models import Run, Verdict
+from ccterm.models import Run, State, Verdict
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
@@ -20,7 +22,8 @@ from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
 from tests.pipeline.parts import failed, pipeline, recorder_of, task
 from tests.support.core import draft, script
-from tests.support.git import files_at, git, make_repository, tip
+from tests.support.git import files_at, git, make_repository, tip, write_files
+from tests.support.slow_git import PATTERN, slow_git
 from tests.support.stepping import Stepped
 
 PRECIOUS = script({"write": "precious.txt", "text": "precious\n"}, {"say": "written"})
@@ -214,3 +217,50 @@ async def judged(service: Service, run: Run) -> Verdict:
     verdict = (await service.find(run.id)).verdict
     assert verdict
     return verdict
+
+
+async def test_a_stop_ends_the_commit_step_and_the_tree_stays_kept(
+    state_dir: Path, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = script({"write": ".gitignore", "text": f"{PATTERN}\n"}, {"write": "precious.txt", "text": "precious\n"})
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", slow_git(tmp_path))
+        async with AgentService.open(state_dir) as service:
+            [queued] = await service.submit([draft(remote, task=prompt)])
+            async for event in service.follow(queued.id):
+                if isinstance(event, StepStarted) and event.step == "commit":
+                    await service.cancel(queued.id)
+            run = await service.find(queued.id)
+    assert (run.state, run.kept_in) == (State.CANCELLED, str(StateDir(state_dir).boxes(run.id)))
+    async with AgentService.open(state_dir) as service:
+        await service.push(run.id)
+    assert files_at(remote, "agent/x")["precious.txt"] == b"precious\n"
+
+
+@pytest.mark.slow
+async def test_a_pattern_that_takes_for_ever_fails_the_commit_step_which_keeps_the_tree(
+    state_dir: Path, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = script({"write": ".gitignore", "text": f"{PATTERN}\n"}, {"write": "precious.txt", "text": "precious\n"})
+    run = await failed(state_dir, slow_git(tmp_path), monkeypatch, draft(remote, task=prompt))
+    assert run.reason == "pattern"
+    assert f"the pattern '{PATTERN}' in .gitignore takes git longer than 8 s to match" in run.summary
+    async with AgentService.open(state_dir) as service:
+        await service.push(run.id)
+    assert files_at(remote, "agent/x")["precious.txt"] == b"precious\n"
+
+
+@pytest.mark.slow
+async def test_git_ends_in_time_with_the_pattern_that_old_versions_take_for_ever_to_match(
+    state_dir: Path, remote: Path, tmp_path: Path
+) -> None:
+    write_files(
+        tmp_path,
+        {"make.sh": f"mkdir -p x/{'a/' * 30}; echo x > x/{'a/' * 30}c; echo precious > precious.txt; echo 'x/{'**/' * 14}b' > .gitignore"},
+    )
+    begin = time.monotonic()
+    async with AgentService.open(state_dir) as service:
+        [queued] = await service.submit([draft(remote, task=script({"bash": f"sh {tmp_path}/make.sh"}))])
+        run = await service.wait(queued.id)
+    assert time.monotonic() - begin < 60
+    assert run.state is State.SUCCEEDED or (run.reason == "pattern" and uncommitted(run))

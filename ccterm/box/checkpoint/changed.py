@@ -17,8 +17,9 @@ from typing import IO, Any, NamedTuple
 from ccterm.box.commit.compare import covered, raw_name
 from ccterm.box.commit.forced import except_forced, paths_in_index
 from ccterm.box.commit.survey import GIT, Worktree, moved_to, survey, worktree_outside
-from ccterm.box.commit.walk import Walk, ignored_by
+from ccterm.box.commit.walk import Walk
 from ccterm.git.git import Git
+from ccterm.git.patterns import ignored_by
 from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import Base, TreeEntry, base_of
 

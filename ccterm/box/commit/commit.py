@@ -15,7 +15,7 @@ from ccterm.box.commit.side_work import SideWork
 from ccterm.box.commit.subject import LONGEST, own_commit, tidy
 from ccterm.box.commit.submodule_check import SubmoduleCheck
 from ccterm.box.commit.survey import Survey, survey
-from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk, ignored_by
+from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.protocol import CommitReport, CommitRequest
 from ccterm.git.diff import count_lines, removed_lines
@@ -23,6 +23,7 @@ from ccterm.git.fsck import check_objects
 from ccterm.git.git import SNAPSHOT_REF, WORK_REF, Git, GitError, as_git_error
 from ccterm.git.message import defused
 from ccterm.git.names import shown
+from ccterm.git.patterns import ignored_by
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, read_base
 from ccterm.git.types import Change

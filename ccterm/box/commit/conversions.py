@@ -11,6 +11,7 @@ from ccterm.box.commit.walk import RefusedPath
 from ccterm.git.git import Git
 from ccterm.git.lfs import MOST_OF_A_POINTER, is_pointer, pointer_to
 from ccterm.git.objects import blob_name, file_blocks
+from ccterm.git.patterns import attributes_of
 from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import Base
 
@@ -83,11 +84,9 @@ class Conversions:
         return found
 
     def _attributes(self, paths: list[bytes]) -> dict[bytes, dict[str, bytes]]:
-        listing = b"".join(path + b"\0" for path in paths)
-        fields = iter(self._git.fields("check-attr", "-z", "--stdin", *_ATTRIBUTES, stdin=listing))
         found: dict[bytes, dict[str, bytes]] = {}
-        for path, name, value in zip(fields, fields, fields, strict=True):
-            found.setdefault(path, {})[name.decode()] = value
+        for path, name, value in attributes_of(self._git, _ATTRIBUTES, paths):
+            found.setdefault(path, {})[name] = value
         return found
 
     def _same_mode(self, path: bytes, node: FileNode) -> bool:

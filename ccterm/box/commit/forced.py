@@ -4,8 +4,8 @@ import contextlib
 import os
 from collections.abc import Collection
 
-from ccterm.box.commit.walk import Ignored
 from ccterm.git.git import Git, GitError
+from ccterm.git.patterns import Ignored
 from ccterm.git.rooted import Root
 from ccterm.git.tree import parents
 

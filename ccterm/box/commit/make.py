@@ -11,6 +11,7 @@ from ccterm.git.git import Git, GitError
 from ccterm.git.lfs import MOST_OF_A_POINTER, is_pointer
 from ccterm.git.names import shown
 from ccterm.git.objects import blob_sizes, read_blobs
+from ccterm.git.patterns import ATTRIBUTES, attributes_of
 from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import Base
 
@@ -34,7 +35,10 @@ class Index:
         self._lines(self._removal(path) for path in delta.missing if not covered(path, refused))
         wanted = {path: node for path, node in delta.nodes.items() if path not in refused}
         self._taken = wanted.keys()
-        self._add(sorted(path for path, node in wanted.items() if self._readable(path, node)))
+        readable = sorted(path for path, node in wanted.items() if self._readable(path, node))
+        if self._has_attributes:  # matched within a limit, before git matches them without one
+            list(attributes_of(self._git, ["filter"], readable))
+        self._add(readable)
 
     def drop(self, paths: Collection[bytes]) -> None:
         """Reset paths to what the base has."""
@@ -53,17 +57,20 @@ class Index:
 
     def raw_lfs_files(self) -> list[RefusedPath]:
         """Return the changed paths that belong in LFS by the new commit's own .gitattributes, and hold something else than a pointer."""
-        if not any(path.rpartition(b"/")[2] == b".gitattributes" for path in (*self._base.entries, *self._taken)):
+        if not self._has_attributes:
             return []
         raw = raw_changes(self._git, "diff-index", "--cached", "--no-renames", self._base.tree)
         changed = {change.path: change.new_sha for change in raw if stat.S_ISREG(change.new_mode)}
-        listing = b"".join(path + b"\0" for path in changed)
-        fields = iter(self._git.fields("check-attr", "--cached", "-z", "--stdin", "filter", stdin=listing) if changed else ())
-        lfs = {path: changed[path] for path, _, value in zip(fields, fields, fields, strict=True) if value == b"lfs"}
+        found = attributes_of(self._git, ["filter"], list(changed), "--cached")
+        lfs = {path: changed[path] for path, _, value in found if value == b"lfs"}
         sizes = blob_sizes(self._git, lfs.values()) if lfs else {}
         small = {sha for sha in lfs.values() if sizes.get(sha, 0) <= MOST_OF_A_POINTER}
         pointers = {sha for sha, content in zip(small, read_blobs(self._git, list(small)), strict=True) if is_pointer(content)}
         return [RefusedPath("lfs", path, "belongs in LFS, and is no LFS pointer") for path, sha in lfs.items() if sha not in pointers]
+
+    @property
+    def _has_attributes(self) -> bool:
+        return any(path.rpartition(b"/")[2] == ATTRIBUTES for path in (*self._base.entries, *self._taken))
 
     def _readable(self, path: bytes, node: FileNode) -> bool:
         """Whether git will be able to read a path; opening it makes it readable if possible."""

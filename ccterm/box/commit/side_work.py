@@ -64,6 +64,8 @@ class SideWork:
         except (TooMuch, TooMany):
             self._lose("there is more of it than ccterm keeps")
         except (GitError, OSError, ValueError, zlib.error) as error:
+            if isinstance(error, GitError) and error.reason == "pattern":
+                raise  # the tree is kept as it is: what a worktree in it holds is neither known to be ignored nor not to be
             self._lose(str(error))
         finally:
             shutil.rmtree(self._place, ignore_errors=True)

@@ -5,9 +5,10 @@ import os
 from ccterm.box.checkout.trees import module_directory
 from ccterm.box.commit.compare import Comparison
 from ccterm.box.commit.conversions import Conversions
-from ccterm.box.commit.walk import Found, RefusedPath, Walk, ignored_by
+from ccterm.box.commit.walk import Found, RefusedPath, Walk
 from ccterm.git.git import Git
 from ccterm.git.names import shown
+from ccterm.git.patterns import ignored_by
 from ccterm.git.refs import read_gitfile, read_head
 from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK, Base, read_base

@@ -1,12 +1,12 @@
 """Walks an agent's tree with lstat and descriptors alone, and finds what would enter a commit. Ignored paths are skipped unread."""
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import NamedTuple
 
-from ccterm.git.git import Git
 from ccterm.git.hazards import PARTS, Repositories, may_be_repository
 from ccterm.git.names import folded, is_dotgit, too_deep
+from ccterm.git.patterns import Ignored
 from ccterm.git.rooted import FileNode, Root
 from ccterm.git.tree import GITLINK, Base
 
@@ -39,9 +39,6 @@ class Found:
         """Paths of the base that are not in the tree because it holds changes alone."""
         self.aside: set[bytes] = set()
         """Directories that were left out because they are not part of the tree."""
-
-
-Ignored = Callable[[list[bytes]], set[bytes]]
 
 
 class Walk:
@@ -134,14 +131,3 @@ class Walk:
 
     def _refuse(self, rule: str, path: bytes, detail: str) -> None:
         self._found.refused.append(RefusedPath(rule, path, detail))
-
-
-def ignored_by(git: Git) -> Ignored:
-    """Return a function that tells which of some paths git ignores by the .gitignore files of its work tree."""
-    git = git.with_env({"GIT_LITERAL_PATHSPECS": "0"})  # check-ignore does not support them
-
-    def ignored(paths: list[bytes]) -> set[bytes]:
-        listing = b"".join(b"./%s\0" % path for path in paths)  # "./": a name may begin like a pathspec
-        return {name[2:] for name in git.fields("check-ignore", "--no-index", "-z", "--stdin", stdin=listing, codes=(0, 1))}
-
-    return ignored

@@ -10,9 +10,10 @@ from ccterm.box.commit.conversions import Conversions
 from ccterm.box.commit.forced import except_forced, paths_in_index
 from ccterm.box.commit.make import Index
 from ccterm.box.commit.survey import Worktree
-from ccterm.box.commit.walk import Walk, ignored_by
+from ccterm.box.commit.walk import Walk
 from ccterm.git.git import Git
 from ccterm.git.names import shown
+from ccterm.git.patterns import ignored_by
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, read_base
 

@@ -14,11 +14,14 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.git.bounded_json import read_json
 from ccterm.git.git import Git, GitError
+from ccterm.git.patterns import IGNORE, Pattern, deepest_paths, too_slow, written_patterns
 from ccterm.git.rooted import Root
 from ccterm.git.tree import GITLINK
 from ccterm.workspace.repository import Repository
 
 _GITLINK = b"%o" % GITLINK
+LISTING_SECONDS = 60.0
+"""How long git may take to list what it does not track: the patterns that it matches are the repository's."""
 
 
 @dataclass
@@ -37,28 +40,40 @@ class Listing:
             self.paths = [path for path in self.paths if not path.startswith(inside)]
 
 
-def list_paths(git: Git, excludes_file: str) -> Listing:
-    """Ask git for the paths of a snapshot. Raises GitError."""
+def list_paths(git: Git, excludes_file: str, seconds: float = LISTING_SECONDS) -> Listing:
+    """Ask git for the paths of a snapshot. Raises GitError: with reason "pattern" past `seconds`."""
     tracked: dict[bytes, str] = {}
     submodules: dict[bytes, str] = {}
     for line in git.fields("ls-files", "--stage", "-z"):
         about, _, path = line.partition(b"\t")
         mode, sha, _ = about.split(b" ")
         (submodules if mode == _GITLINK else tracked)[path] = sha.decode()
-    others = git.fields("-c", f"core.excludesFile={excludes_file}", "ls-files", "--others", "--exclude-standard", "-z")
+    others = _others(git, ["--exclude-standard"], seconds, [], f"core.excludesFile={excludes_file}")
     nested = [path.rstrip(b"/") for path in others if path.endswith(b"/")]
     fresh = [path for path in others if not path.endswith(b"/")]
     return Listing(sorted({*tracked, *fresh}), frozenset(fresh), submodules, nested)
 
 
-def list_included(git: Git, globs: Sequence[str], listing: Listing) -> list[bytes]:
-    """Return the ignored files that patterns of a .gitignore match. Raises GitError."""
+def list_included(git: Git, globs: Sequence[str], listing: Listing, seconds: float = LISTING_SECONDS) -> list[bytes]:
+    """Return the ignored files that patterns of a .gitignore match. Raises GitError: with reason "pattern" past `seconds`."""
     if not globs:
         return []
-    patterns = [f"--exclude={glob}" for glob in globs]
     taken = set(listing.paths)
-    found = git.fields("ls-files", "--others", "--ignored", "-z", *patterns)
+    given = [Pattern(glob.encode(), b"include") for glob in globs]
+    found = _others(git, ["--ignored", *(f"--exclude={glob}" for glob in globs)], seconds, given)
     return sorted(path for path in found if path not in taken and not path.endswith(b"/"))
+
+
+def _others(git: Git, rules: Sequence[str], seconds: float, given: Sequence[Pattern], *settings: str) -> list[bytes]:
+    """List what git does not track. given: the patterns among the rules; without, they are those of the working copy."""
+    options = [word for setting in settings for word in ("-c", setting)]
+    try:
+        return git.fields(*options, "ls-files", "--others", "-z", *rules, timeout=seconds)
+    except GitError as error:
+        if error.reason != "timeout" or git.work_tree is None:
+            raise
+        deepest = deepest_paths(git.work_tree)
+        raise too_slow(IGNORE, given or written_patterns(git.work_tree, IGNORE, deepest), deepest, seconds) from error
 
 
 _LINE = re.compile(r"""^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*(?:"([^"]*)"|'([^']*)'|([^#\s][^#\n]*))""", re.MULTILINE)

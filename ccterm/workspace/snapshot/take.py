@@ -73,7 +73,8 @@ def take(
         try:
             return _Taking(repository, state, private_directory(to), env, max_file, allowed).run(include)
         except GitError as error:
-            raise snapshot_error(f"the snapshot of {repository.root} failed: {error.detail}", "git fsck in it may say more") from error
+            fix = "" if error.reason == "pattern" else "git fsck in it may say more"
+            raise snapshot_error(f"the snapshot of {repository.root} failed: {error.detail}", fix) from error
         except OSError as error:
             name = error.filename if isinstance(error.filename, str) else str(repository.root)
             raise snapshot_error(f"the snapshot of {repository.root} failed: {name}: {error.strerror or error}") from error
