@@ -55,7 +55,7 @@ ADVICE = {
     Cause.AGENT: Advice("The agent ended with an error", "ccterm logs {run}, then ccterm retry {run}"),
     Cause.AUTH: Advice(
         "Claude refused the login",
-        "ccterm auth status says which login it was; ccterm auth setup, or claude and /login, then ccterm retry {run}",
+        "ccterm auth status says which login it was; ccterm auth setup, or claude and /login, then ccterm retry --refused",
     ),
     Cause.USAGE_LIMIT: Advice("The usage limit of the subscription is reached", "wait for the reset, then ccterm retry {run}"),
     Cause.RATE_LIMITED: Advice(
@@ -239,7 +239,7 @@ TROUBLESHOOTING = (
         "Authentication failed in a container (cause `auth`)",
         "The login expired or was revoked while the run used it; a login's own token lasts some 8 hours. The work is kept.",
         "Run `claude` once, which renews the login, and export again: `ccterm auth export`, or `e` in the terminal. `ccterm auth setup` lasts a year. "
-        "Then `ccterm retry RUN`.",
+        "Runs that wait go on by themselves; `ccterm retry --refused`, or `L`, starts those again that ended.",
     ),
     Trouble(
         "Push failed",

@@ -102,9 +102,24 @@ def _ordered(ref: str, order: Callable[[Service, RunId], Awaitable[None]], done:
     return ExitCode.OK
 
 
-def retry_run(ref: str, *, as_json: bool) -> ExitCode:
-    """Run the same task again, to its end."""
-    return _started(ref, lambda service, run: service.retry(run), as_json=as_json)
+def retry_run(ref: str | None, *, refused: bool, as_json: bool) -> ExitCode:
+    """Run the same task again, to its end, or all runs whose login was refused."""
+    if (ref is None) != refused:
+        raise UsageError("say which run, or --refused", "ccterm runs lists them")
+    if ref is not None:
+        return _started(ref, lambda service, run: service.retry(run), as_json=as_json)
+
+    async def work() -> list[Run]:
+        async with opened_service() as service:
+            fresh = [await service.restart(run.id) for run in await service.refused()]
+            async with interruptible(service):
+                await follow_all(service, fresh, as_json=as_json)
+            return [await service.find(run.id) for run in fresh]
+
+    ended = carry_out(work())
+    if not ended:
+        print_note("Claude refused the login of no run that is still to be started again")
+    return code_for(ended, print_runs if as_json else _print_ended)
 
 
 def continue_run(ref: str, text: str, *, branch: str | None, fresh: bool, as_json: bool) -> ExitCode:

@@ -7,7 +7,7 @@ from errno import EBADF
 from pathlib import Path
 
 from ccterm import render
-from ccterm.causes import ExitCode
+from ccterm.causes import Cause, ExitCode, advice
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json_line, print_note, print_runs
 from ccterm.cli.streams import Output
 from ccterm.draft import BatchFile, Draft, anchored, draft
@@ -68,7 +68,12 @@ def _print_ended(ended: Sequence[Run]) -> None:
     """Print the outcome to stdout and what to do next to stderr."""
     for line in render.run_rows(ended) if len(ended) > 1 else [_line(run) for run in ended]:
         print_data(line)
-    for run in ended:
+    refused = [run for run in ended if run.cause is Cause.AUTH]
+    if len(refused) > 1:  # one login, and one thing to do about it
+        found = advice(Cause.AUTH)
+        print_note(f"{', '.join(run.task.target for run in refused)}: {found.sentence}: {refused[0].summary.split(chr(10), 1)[0]}")
+        print_note(f"to start all of them again: {found.action}")
+    for run in ended if len(refused) <= 1 else [run for run in ended if run not in refused]:
         if run.cause and not sys.stderr.isatty():  # on a terminal the progress has shown it
             print_note(f"{run.task.target}: {run.summary.split(chr(10), 1)[0]}")
         if run.action:

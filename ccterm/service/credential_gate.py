@@ -36,14 +36,15 @@ class AgentLogin:
         self.trouble = ""
         """Why there is none, as of the last look."""
         self.looked: datetime | None = None
+        self._known = False
 
     def look(self, at: datetime) -> None:
         """Read it. Blocks."""
         try:
-            self.found, self.trouble = self._look(self.looked is not None), ""
+            self.found, self.trouble = self._look(self._known), ""
         except CctermError as error:
             self.found, self.trouble = None, str(error)
-        self.looked = at
+        self.looked, self._known = at, True
 
     def stale(self, at: datetime) -> bool:
         """Whether what is known of it is too old to tell anything."""
@@ -166,9 +167,10 @@ class CredentialGate(Gate):
         """Return the runs that ended because their login was refused, once there is another."""
         return list(self._renewed)
 
-    def retried(self, run: RunId) -> None:
-        """Take note that a run was started again, or is of no interest any more."""
-        self._renewed.pop(run, None)
+    def forget(self, run: RunId) -> None:
+        """Take note that a run was started again, reviewed or taken back."""
+        for known in (self._renewed, self._logins, self._held):
+            known.pop(run, None)
         for refusal in self._refusals.values():
             if run in refusal.runs:
                 refusal.runs.remove(run)

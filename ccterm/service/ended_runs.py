@@ -121,6 +121,6 @@ class EndedRuns(Service):
     async def review(self, run: RunId) -> Run:
         """Mark a run as reviewed."""
         reviewed = (await self._ended(run)).model_copy(update={"reviewed": True})
-        self._credentials.retried(run)
+        self._credentials.forget(run)
         await asyncio.to_thread(self._store.save, reviewed)
         return reviewed

@@ -192,6 +192,7 @@ class LocalService(EndedRuns):
     async def cancel(self, run: RunId, *, now: bool = False) -> None:
         """Stop a run."""
         if self._scheduler.withdraw(run):
+            self._credentials.forget(run)
             await self._active.pop(run).recorder.finish(State.CANCELLED, summary="cancelled before it started")
         elif run in self._active:
             await self._active[run].control.cancel(now=now)
@@ -256,7 +257,7 @@ class LocalService(EndedRuns):
         fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
         fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
         await self._enqueue(fresh, equipment)
-        self._credentials.retried(old.id)
+        self._credentials.forget(old.id)
         return fresh
 
     async def renewed(self) -> list[RunId]:

@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
+from ccterm.causes import Cause
 from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
-from ccterm.errors import DaemonError
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Mode, Run, RunId, Task
+from ccterm.errors import DaemonError, UsageError
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported
 
 NO_ALLOWANCES = Allowances()
+GO_ON = "Claude refused the login of this session for a moment. There is another one now: go on where you stopped."
+"""What an agent is told that goes on after its login was refused."""
 R = TypeVar("R")
 
 
@@ -171,6 +174,24 @@ class Service(Reader):
     async def renewed(self) -> list[RunId]:
         """Return the runs that Claude refused and that could be retried now, because there is another login; none while there is not."""
         return await self.perform(commands.Renewed())
+
+    async def refused(self) -> list[Run]:
+        """Return the runs that ended because Claude refused their login, and that were neither reviewed nor started again since."""
+        found = [run for run in await self.runs(states=[State.FAILED]) if run.cause is Cause.AUTH and not run.reviewed]
+        later = await self.runs(since=found[0].created) if found else []
+        again = {earlier for run in later for earlier in run.attempts[:-1]}
+        return [run for run in found if run.id not in again]
+
+    async def restart(self, run: RunId) -> Run:
+        """Start a refused run again with the login that there is now, and return the new one: it goes on where the agent stopped, if it had begun.
+
+        Raises what `retry` does.
+        """
+        known = await self.find(run)
+        if known.turns and known.session_id:
+            with suppress(UsageError):  # something of it is no longer there
+                return await self.continue_(run, GO_ON)
+        return await self.retry(run)
 
     async def look_again(self) -> None:
         """Look at once whether there is another login, for the runs that wait for one."""

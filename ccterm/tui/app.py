@@ -41,6 +41,7 @@ class CctermApp(AppBase):
         Binding("n", "launch", "New", tooltip="Write new tasks and launch them"),
         Binding("p", "preflight", "Checks", tooltip="Check what runs need, with a fix for every problem"),
         Binding("e", "export", "Login", show=False, tooltip="Re-export the Claude login for containers"),
+        Binding("L", "restart_refused", "Start again", show=False, tooltip="Start all runs again whose login Claude refused"),
         Binding("H", "history", "History", show=False, tooltip="Past runs: how they ended, and what is left to do"),
         Binding("question_mark", "help", "Help", tooltip="All keys of this screen"),
         Binding("q", "leave", "Quit", tooltip="Quit; if runs are active, choose what happens to them"),
@@ -120,6 +121,20 @@ class CctermApp(AppBase):
     def action_export(self) -> None:
         """Re-export the Claude login."""
         self.perform(lambda service: export_login(service, self.runs))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done."""
+        return bool(self.runs.refused) if action == "restart_refused" else super().check_action(action, parameters)
+
+    def action_restart_refused(self) -> None:
+        """Start all runs again whose login Claude refused."""
+
+        async def restart(service: "Service") -> str:
+            started = [await service.restart(run.id) for run in await service.refused()]
+            self.find_new_runs()
+            return f"{len(started)} run{' goes' if len(started) == 1 else 's go'} on" if started else "no run is left to be started again"
+
+        self.perform(restart)
 
     def action_toggle_theme(self) -> None:
         """Switch between light and dark."""

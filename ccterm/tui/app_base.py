@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ from ccterm.tui.watcher import Watcher
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
+LOGIN_SECONDS = 5.0
+"""How often it is asked whether there is another login, while there are runs whose login was refused."""
 COALESCE_SECONDS = 0.1
 """Changes that come closer together than this are painted together."""
 
@@ -87,6 +90,7 @@ class AppBase(QuietCrash):
         self._watcher: Watcher | None = None
         self._notices = Notices(self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
+        self._offered: set[RunId] = set()
         self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -109,7 +113,20 @@ class AppBase(QuietCrash):
         self.service = service
         self._watcher = Watcher(service, self.runs, self.run_changed, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
+        self.set_interval(LOGIN_SECONDS, self.offer_renewed)
         self._post(Connected())
+
+    @work(group="login", exclusive=True, exit_on_error=False)
+    async def offer_renewed(self) -> None:
+        """Say once that there is another login for runs that ended because theirs was refused."""
+        if self.service is None or not self.runs.refused:
+            return
+        with suppress(CctermError):  # the next look tells
+            renewed = {*await self.service.renewed()}
+            if fresh := renewed - self._offered:
+                self._offered |= fresh
+                count = f"{len(renewed)} run{'' if len(renewed) == 1 else 's'}"
+                self._toast("There is another Claude login", f"L starts {count} again that ended without", "information")
 
     def perform(self, action: "Callable[[Service], Awaitable[str]]") -> None:
         """Carry an action out in the background and show its result as a toast; an empty result shows nothing."""

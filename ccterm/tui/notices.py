@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from ccterm.causes import advice
-from ccterm.events import Event, Finished, Limited, Waiting
+from ccterm.causes import ADVICE, Cause, advice
+from ccterm.events import Event, Finished, Limited, Started, Waiting
 from ccterm.kept_refs import kept_sentence
 from ccterm.models import State
 from ccterm.render import change_numbers
@@ -19,6 +19,8 @@ from ccterm.tui.run_view import WAITING, RunView
 from ccterm.tui.runs import Runs
 
 _log = logging.getLogger(__name__)
+REFUSED = ADVICE[Cause.AUTH].sentence
+"""The title of the one notice for all runs of a login."""
 Severity = Literal["information", "warning", "error"]
 Toast = Callable[[str, str, Severity], None]
 """Shows title, text and severity on the screen."""
@@ -39,11 +41,13 @@ class Notices:
         """Notify the user of an event if it matters, once."""
         if event.at is None or event.at < self._opened:
             return
+        if isinstance(event, Started):  # a login that is refused from now on is another one
+            self._told = {told for told in self._told if told[0] != REFUSED}
         found = _notice(view, event)
         if found is None or (found[0], found[1]) in self._told:
             return
         title, text, severity = found
-        if isinstance(event, Limited):  # every run reports the same usage window
+        if isinstance(event, Limited) or title == REFUSED:  # every run reports the same usage window, or the same login
             self._told.add((title, text))
         self._toast(title, text, severity)
         if severity != "information":
@@ -59,6 +63,8 @@ def _notice(view: RunView, event: Event) -> tuple[str, str, Severity] | None:
         case Finished(state=State.SUCCEEDED):
             done = change_numbers(view.run) or "nothing to push"
             return f"{target} is done", ", ".join(filter(None, (done, kept_sentence(view.run.side)))), "information"
+        case Finished(state=State.FAILED, cause=Cause.AUTH):
+            return REFUSED, "log in again: runs that wait go on then, and L starts those again that ended", "error"
         case Finished(state=State.FAILED, cause=cause, reason=reason) if cause:
             return f"{target} failed: {cause}", advice(cause, reason).sentence, "error"
         case Limited(status="rejected"):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from ccterm.causes import Cause
 from ccterm.events import Event, Limited
 from ccterm.models import Run, RunId, State
 from ccterm.render import sign
@@ -68,6 +69,11 @@ class Runs:
     def number(self, run: RunId) -> int:
         """Return a run's number, from 1."""
         return list(self._views).index(run) + 1
+
+    @property
+    def refused(self) -> list[RunId]:
+        """The runs whose login Claude refused."""
+        return [view.run.id for view in self if view.run.cause is Cause.AUTH and view.run.state.final]
 
     @property
     def running(self) -> int:

@@ -73,6 +73,35 @@ def test_a_run_goes_on_and_is_shown_with_what_it_continues(command: Command, sta
     assert (refused.returncode, "branch" in refused.stderr) == (2, True)
 
 
+def test_all_runs_whose_login_was_refused_go_on_once(command: Command, state: Path, remote: Path) -> None:
+    assert command(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "half"}, {"fail": "auth"}))).returncode == 6
+    assert command(*local(remote, "y", script({"fail": "server_error"}))).returncode == 1
+    assert "ccterm retry --refused" in command("show", next(iter(_failed(command, "auth")))).stdout
+    done = command("retry", "--refused", "--json")
+    assert done.returncode == 0, done.stderr
+    [run] = documents(done.stdout)
+    assert (run["task"]["branch"], run["continues"]) == ("x", _failed(command, "auth")[0])  # type: ignore[index]  # a document
+    assert files_at(remote, "x")["half.txt"] == b"half\n"
+    again = command("retry", "--refused")
+    assert (again.returncode, "of no run" in again.stderr) == (0, True)
+    assert command("retry").returncode == command("retry", "last", "--refused").returncode == 2
+
+
+def test_runs_of_one_refused_login_are_told_of_once(command: Command, state: Path, remote: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    tasks = [{"prompt": script({"fail": kind}), "branch": name} for name, kind in (("x", "auth"), ("y", "server_error"), ("z", "auth"))]
+    given = {"repo": str(remote), "mode": "local", "agent": "scripted"}
+    file.write_text("".join(f"{json.dumps(given | task)}\n" for task in tasks))
+    told = command("batch", str(file)).stderr
+    assert told.count("Claude refused the login") == told.count("ccterm retry --refused") == 1
+    assert "x, z: Claude refused the login" in told
+    assert "y: " in told
+
+
+def _failed(command: Command, cause: str) -> list[str]:
+    return [run["id"] for run in json.loads(command("runs", "--failed", "--json").stdout) if run["cause"] == cause]
+
+
 @pytest.mark.first_is_fast
 @pytest.mark.parametrize(("fail", "code"), [("auth", 6), ("usage_limit", 6), ("max_turns", 6), ("server_error", 1)])
 def test_the_exit_code_is_that_of_the_cause(fail: str, code: int, state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ async def test_an_idle_one_makes_way_for_a_daemon_of_ours(state: StateDir, tmp_p
         assert (holder.like_this, holder.pid == other) == (True, False)
 
 
+@pytest.mark.slow
 async def test_an_idle_one_makes_way_for_a_command_that_carries_its_runs_out_itself(state: StateDir, tmp_path: Path) -> None:
     async with other_daemon(state, tmp_path), AgentService.open(state.path) as service:
         assert isinstance(service, LocalService)

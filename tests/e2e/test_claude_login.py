@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.support.git import files_at
 
 pytestmark = pytest.mark.claude
 HALF = use(write("half.txt", "half\n"))
+REFUSED = replace(unauthorized(), times=3)
+"""What the CLI gives up after: it asks twice more."""
 NEWER = TOKEN.replace("Zq3v", "Yp4w")
 StoredToken = Callable[[timedelta], None]
 
@@ -51,7 +54,7 @@ async def held(claude: Claude, run: RunId) -> str:
 async def test_a_refused_login_ends_one_run_holds_the_next_ones_and_a_newer_one_lets_all_go_on(
     claude: Claude, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drafts = [claude.draft(HALF, unauthorized(), branch="a"), *(claude.draft(say("Fine."), HALF, branch=name) for name in "bc")]
+    drafts = [claude.draft(HALF, REFUSED, say("I went on."), branch="a"), *(claude.draft(say("Fine."), HALF, branch=name) for name in "bc")]
     refused, *others = await claude.service.submit(drafts, max_concurrent=1)
     ended = await claude.service.wait(refused.id)
     assert (ended.state, ended.cause) == (State.FAILED, Cause.AUTH)
@@ -66,13 +69,14 @@ async def test_a_refused_login_ends_one_run_holds_the_next_ones_and_a_newer_one_
     assert [(await claude.service.wait(run.id)).state for run in others] == [State.SUCCEEDED] * 2
     assert {call.headers["authorization"] for call in claude.api.calls[requests:]} == {f"Bearer {NEWER}"}
     assert await claude.service.renewed() == [refused.id]
-    claude.api.script(drafts[0].prompt, HALF)
-    again = await claude.service.retry(refused.id)
-    assert await claude.service.renewed() == []
-    assert (await claude.service.wait(again.id)).state is State.SUCCEEDED
+    again = await claude.service.restart(refused.id)
+    assert (again.continues, await claude.service.renewed(), await claude.service.refused()) == (refused.id, [], [])
+    done = await claude.service.wait(again.id)
+    assert (done.state, done.summary, done.session_id) == (State.SUCCEEDED, "I went on.", ended.session_id)
     assert files_at(claude.remote, "a")["half.txt"] == b"half\n"
 
 
+@pytest.mark.slow
 async def test_a_run_gets_a_time_limit_that_its_login_outlives_and_says_so(claude: Claude, stored_token: StoredToken) -> None:
     stored_token(timedelta(minutes=30, seconds=55))
     short, long = await claude.run(HALF, branch="a", timeout="10m"), await claude.run(HALF, branch="b")
@@ -82,6 +86,7 @@ async def test_a_run_gets_a_time_limit_that_its_login_outlives_and_says_so(claud
     assert long.task.limits.wall_seconds == 3600
 
 
+@pytest.mark.slow
 async def test_a_login_that_ends_in_less_than_ten_minutes_holds_a_run_until_there_is_another(
     claude: Claude, stored_token: StoredToken
 ) -> None:

@@ -121,6 +121,7 @@ async def answer(service: Service, name: str) -> CheckResult:
     return next(iter([check async for check in service.checks(ExecutionMode.LOCAL) if check.name == name]))
 
 
+@pytest.mark.slow
 async def test_a_login_for_containers_and_the_settings_of_a_variable_count_from_now_on(
     state: StateDir, make_remote: MakeRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ async def test_a_login_for_containers_and_the_settings_of_a_variable_count_from_
         assert task.execution_mode is ExecutionMode.LOCAL
 
 
+@pytest.mark.slow
 async def test_a_submission_without_secrets_has_none_of_the_last_one(state: StateDir) -> None:
     """A variable that is no longer set in the terminal does not count any more, although the process once heard of it."""
     url = "https://github.com/acme/shop"

@@ -60,6 +60,7 @@ class World:
         return self.calls[-1]
 
     def _look(self, anew: bool) -> Login:
+        assert anew == (self.looks > 0)
         self.looks += 1
         if isinstance(self.login, PreflightError):
             raise self.login
@@ -144,7 +145,7 @@ async def test_a_refused_login_holds_all_runs_that_would_get_it_and_a_newer_one_
     await world.pass_time(minutes=1)
     assert world.queue == {}
     assert world.gate.renewed() == ["1"]
-    world.gate.retried(RunId("1"))
+    world.gate.forget(RunId("1"))
     assert world.gate.renewed() == []
 
 

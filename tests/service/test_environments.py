@@ -114,6 +114,7 @@ async def test_a_run_whose_secret_died_with_the_daemon_waits_until_any_submissio
     assert found_below(state, (SECRET.encode(),)) == []
 
 
+@pytest.mark.slow
 async def test_a_lost_secret_is_replaced_from_the_daemons_own_sources(
     isolation: Path, make_remote: MakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ async def test_a_lost_secret_is_replaced_from_the_daemons_own_sources(
         assert (await ended(service, await service.acting_for(None).retry(first.id))).state is State.SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_a_retry_that_nobodys_environment_comes_with_has_the_one_that_is_stored(
     make_remote: MakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,8 @@ class FakeService(Service):
     """The output of an image build."""
     image_built: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to finish an image build."""
+    with_another_login: list[RunId] = field(default_factory=list)
+    """Refused runs that could be started again."""
     exported: dict[str, object] = field(default_factory=dict)
     """What an export of the login came to, beside where and until when."""
 
@@ -213,6 +215,13 @@ class FakeService(Service):
         """Undo the changes."""
         self._called("undo", run)
         return await self.find(run)
+
+    async def renewed(self) -> list[RunId]:
+        """Return the runs that the test has set."""
+        return self.with_another_login
+
+    async def look_again(self) -> None:
+        """Look for another login."""
 
     async def review(self, run: RunId) -> Run:
         """Mark the run as reviewed."""

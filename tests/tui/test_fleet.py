@@ -4,8 +4,10 @@ import pytest
 
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
-from ccterm.events import Held, Said, Started, StepStarted
-from ccterm.models import ExecutionMode, Manifest
+from ccterm.events import Finished, Held, Said, Spent, Started, StepStarted
+from ccterm.models import ExecutionMode, Manifest, State
+from ccterm.service.protocol import GO_ON
+from ccterm.tui.app import CctermApp
 from ccterm.tui.pane.view import ViewportView
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.fleet import FleetScreen
@@ -22,6 +24,25 @@ from tests.tui.run_events import fail, push, refuse, start_agent, wait_for_input
 def fleet(screen: object) -> FleetScreen:
     assert isinstance(screen, FleetScreen)
     return screen
+
+
+async def test_one_key_starts_all_runs_again_whose_login_was_refused_once_there_is_another(show: Show, service: FakeService) -> None:
+    runs = [service.add_run(name) for name in ("one", "two", "three")]
+    for run, turns in zip(runs, (0, 4, 0), strict=True):
+        cause = Cause.AUTH if run is not runs[2] else Cause.AGENT
+        service.emit(run.id, Spent(cost_usd=0.1, turns=turns), Finished(state=State.FAILED, cause=cause))
+        service.change(run.id, session_id="5f0c4b9e-2f2a-4b38-9d57-2a8e1b1f6f10")
+    async with show() as pilot:
+        await wait_for_text(pilot, "one", "two", "three")
+        service.with_another_login = [run.id for run in runs[:2]]
+        assert isinstance(pilot.app, CctermApp)
+        pilot.app.offer_renewed()
+        await wait_for_text(pilot, "L starts 2 runs again that ended without")
+        await pilot.press("L")
+        await wait_for_call(service, "retry", runs[0].id)
+        await wait_for_call(service, "continue", runs[1].id, GO_ON)
+        await wait_for_text(pilot, "2 runs go on")
+    assert ("retry", runs[2].id) not in service.calls
 
 
 async def test_without_runs_it_says_how_to_start(show: Show) -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ccterm.causes import Cause
-from ccterm.events import Event, Finished, Limited, Said, Waiting
+from ccterm.events import Event, Finished, Limited, Said, Started, Waiting
 from ccterm.models import ExecutionMode, Run, RunId, State, Task
 from ccterm.settings import TuiSettings
 from ccterm.tui.notices import Notices, TerminalTitle, desktop, silent, supports_progress
@@ -24,8 +24,8 @@ def notified(*happened: Event) -> tuple[list[str], list[str]]:
 
 
 def test_waiting_and_failed_runs_are_notified_on_the_desktop_too() -> None:
-    waiting, failed = Waiting(until=NOON, at=NOON), Finished(state=State.FAILED, cause=Cause.AUTH, at=NOON)
-    assert notified(waiting, failed) == (["fix/x is waiting for input", "fix/x failed: auth"],) * 2
+    waiting, failed = Waiting(until=NOON, at=NOON), Finished(state=State.FAILED, cause=Cause.PUSH, at=NOON)
+    assert notified(waiting, failed) == (["fix/x is waiting for input", "fix/x failed: push"],) * 2
 
 
 def test_success_is_shown_only_on_the_screen() -> None:
@@ -39,6 +39,12 @@ def test_events_from_before_the_start_are_not_notified() -> None:
 def test_ten_runs_that_hit_one_limit_make_one_notice() -> None:
     limit = Limited(limit="five_hour", status="rejected", resets_at=NOON, at=NOON)
     assert notified(limit, limit, limit) == (["Usage limit reached"],) * 2
+
+
+def test_ten_runs_whose_login_is_refused_make_one_notice_until_another_login_is_refused() -> None:
+    refused = Finished(state=State.FAILED, cause=Cause.AUTH, at=NOON)
+    assert notified(refused, refused, refused) == (["Claude refused the login"],) * 2
+    assert notified(refused, refused, Started(at=NOON), refused)[0] == ["Claude refused the login"] * 2
 
 
 def test_what_an_agent_says_makes_no_notice() -> None:

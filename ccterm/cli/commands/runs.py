@@ -79,11 +79,17 @@ def release(run: RunRef, json: Json = False) -> None:
     leave(release_run(run, as_json=json))
 
 
-def retry(run: RunRef, json: Json = False) -> None:
+def retry(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Every run whose login Claude refused; it goes on where its agent stopped.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Run the same task again."""
     from ccterm.cli.run_orders import retry_run
 
-    leave(retry_run(run, as_json=json))
+    leave(retry_run(run, refused=refused, as_json=json))
 
 
 def continue_(
