@@ -239,9 +239,37 @@ async def test_a_run_fails_only_when_no_engine_can_be_connected_to(fake: Fake, o
     other.stop()
     async with opened(fake.options(other)) as executor:
         with pytest.raises(StepError, match="cannot be reached") as failed:
-            async with a_run(executor):
-                pass
+            async with a_run(executor) as boxes:
+                await boxes.execute(shell_step("true"), Heard().append)
     assert failed.value.cause is Cause.ENGINE
+
+
+async def test_boxes_from_a_known_image_are_there_before_their_engine(fake: Fake, opened: Executors) -> None:
+    async with opened(fake.options()) as executor:
+        await executor.build_image(ImageChoice())
+        async with a_run(executor) as boxes:
+            known = boxes.image
+    fake.engine.stop()
+    async with opened(fake.options()) as executor:
+        with pytest.raises(PreflightError, match="cannot be reached"):
+            await executor.prepare(ImageChoice())
+        async with a_run(executor) as boxes:
+            assert boxes.image == known
+            with pytest.raises(StepError, match="cannot be reached") as failed:
+                await boxes.execute(shell_step("true"), Heard().append)
+    assert failed.value.cause is Cause.ENGINE
+
+
+async def test_an_engine_that_left_between_preparing_and_running_is_connected_to_again(fake: Fake, opened: Executors) -> None:
+    async with opened(fake.options()) as executor:
+        await executor.build_image(ImageChoice())
+    async with opened(fake.options()) as executor:
+        await executor.prepare(ImageChoice())
+        [child] = children(fake.engine)
+        child.kill()
+        child.wait()
+        async with a_run(executor) as boxes:
+            assert (await boxes.execute(shell_step("true"), Heard().append)).report
 
 
 @pytest.mark.parametrize(("dead", "expected"), [(0, ["pass", "pass"]), (1, ["warn", "pass"]), (2, ["fail", "fail"])])
@@ -266,7 +294,7 @@ async def test_an_unexpected_error_while_connecting_ends_the_run() -> None:
             """Do nothing."""
 
     with pytest.raises(ValueError, match="unexpected"):
-        async with Engine("broken", Broken, changed=lambda: None).leased(RunId(new_id())):
+        async with Engine("broken", lambda _: Broken(), changed=lambda: None).leased(RunId(new_id())):
             pass
 
 
@@ -295,6 +323,7 @@ async def test_more_runs_than_a_session_takes_open_a_second_session(fake: Fake, 
 async def test_a_run_goes_to_the_least_loaded_engine_by_capacity_and_stays(fake: Fake, other: FakeEngine, opened: Executors) -> None:
     async with opened(fake.options(other, capacities=(1, 3))) as executor, AsyncExitStack() as stack:
         runs = [await stack.enter_async_context(a_run(executor)) for _ in range(4)]
+        await asyncio.gather(*(boxes.execute(shell_step("true"), Heard().append) for boxes in runs))  # now all are connected
         before = [len(fake.engine.executed), len(other.executed)]
         for _ in range(2):
             await asyncio.gather(*(boxes.execute(shell_step("true"), Heard().append) for boxes in runs))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import posixpath
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import dagger
@@ -45,10 +45,13 @@ _USER = "agent"
 
 
 class DaggerBoxes:
-    """The boxes of one run on one session."""
+    """The boxes of one run on one session. suspect_engine: to be called when its engine failed."""
 
-    def __init__(self, session: Session, images: Images, choice: ImageChoice, agent: Image) -> None:
+    def __init__(
+        self, session: Session, images: Images, choice: ImageChoice, agent: Image, suspect_engine: Callable[[], Awaitable[None]]
+    ) -> None:
         self._session, self._images, self._choice = session, images, choice
+        self.suspect_engine = suspect_engine
         self._artifacts: dict[str, dagger.Directory] = {}
         self.image: str | None = agent.record.digest
         self.directory: Path | None = None

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:  # the SDK is imported when an engine is first used
 RUNS_PER_SESSION = 80
 """A connection carries a hundred requests at once; more would wait silently."""
 _MAX_PAUSE = 30.0
-Open = Callable[[], AbstractAsyncContextManager["tuple[Session, Images]"]]
+Reached = Callable[[], Awaitable[None]]
+"""Tells that an engine was reached, and waits until somebody needs a session with it."""
+Open = Callable[[Reached], AbstractAsyncContextManager["tuple[Session, Images]"]]
 _log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,7 @@ class SessionLease:
 
     def __init__(self, open_: Open) -> None:
         self._open = open_
-        self._stop = asyncio.Event()
+        self._stop, self._reached, self._needed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ready: asyncio.Future[tuple[Session, Images]] = asyncio.get_running_loop().create_future()
         self._task = asyncio.ensure_future(self._keep())
         self._task.add_done_callback(self._ended)
@@ -37,7 +39,7 @@ class SessionLease:
 
     async def _keep(self) -> None:
         try:
-            async with self._open() as opened:
+            async with self._open(self._wait_until_needed) as opened:
                 self._ready.set_result(opened)
                 await self._stop.wait()
         except CctermError as error:
@@ -45,14 +47,36 @@ class SessionLease:
                 self._ready.set_exception(error)
             _log.debug("session: %s", error)
 
+        finally:
+            self._reached.set()
+
+    async def _wait_until_needed(self) -> None:
+        self._reached.set()
+        await self._needed.wait()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Pass an unexpected error on to the runs that wait for the session."""
         if not task.cancelled() and (error := task.exception()) and not self._ready.done():
             self._ready.set_exception(error)
 
+    async def reach(self) -> None:
+        """Wait until the engine is reached; connecting goes on when the session is needed. Raises PreflightError when that fails."""
+        await self._reached.wait()
+        if self._ready.done():
+            self._ready.result()
+
     async def get(self) -> "tuple[Session, Images]":
         """Return the session once it is connected. Raises PreflightError when that fails."""
+        self._needed.set()
         return await asyncio.shield(self._ready)
+
+    async def answers(self) -> bool:
+        """Return whether its engine answers."""
+        try:
+            session, _ = await self.get()
+        except CctermError:  # what was reached before is gone by now; another session may still be had
+            return False
+        return await session.answers()
 
     @property
     def usable(self) -> bool:
@@ -114,21 +138,31 @@ class Engine:
             if not lease.usable and not lease.runs:
                 await self._drop(lease)
 
+    async def reach(self) -> None:
+        """Make sure that it can be reached. Raises PreflightError."""
+        async with self._opening:
+            if not any(lease.usable for lease in self._leases):
+                await self._add(SessionLease.reach)
+
     async def _current(self) -> SessionLease:
         async with self._opening:
             for lease in self._leases:
-                if lease.usable and await (await lease.get())[0].answers():
+                if lease.usable and await lease.answers():
                     return lease
-            for lease in [each for each in self._leases if not each.runs]:
-                await self._drop(lease)
-            fresh = SessionLease(self._open)
-            self._leases.append(fresh)
-            try:
-                await fresh.get()
-            except BaseException:
-                await self._drop(fresh)
-                raise
-            return fresh
+            return await self._add(SessionLease.get)
+
+    async def _add(self, wait: Callable[[SessionLease], Awaitable[object]]) -> SessionLease:
+        """Open another session in place of those that are of no more use. wait: for how much of it."""
+        for lease in [each for each in self._leases if not each.runs]:
+            await self._drop(lease)
+        fresh = SessionLease(self._open)
+        self._leases.append(fresh)
+        try:
+            await wait(fresh)
+        except BaseException:
+            await self._drop(fresh)
+            raise
+        return fresh
 
     async def _drop(self, lease: SessionLease) -> None:
         if lease in self._leases:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
-from ccterm.executors.base import Artifact, Check
+from ccterm.executors.base import Artifact, Boxes, Check
 from ccterm.executors.dagger.checks import dagger_checks
 from ccterm.executors.dagger.cli_session import cli_session, dial
 from ccterm.executors.dagger.command import find_cli, installed_cli
-from ccterm.executors.dagger.engine import Engine
+from ccterm.executors.dagger.engine import Engine, Reached
 from ccterm.executors.dagger.image_spec import BASE, ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
+from ccterm.executors.dagger.late_boxes import LateBoxes, entered_meanwhile
 from ccterm.executors.dagger.sdk import load_sdk
 from ccterm.executors.guest_bundle import guest_bundle
 from ccterm.models import ImageChoice, RunId, new_id
@@ -78,13 +79,12 @@ class DaggerExecutor:
         await asyncio.gather(*(engine.close() for engine in self._engines))
 
     @asynccontextmanager
-    async def _opened(self, choice: EngineChoice) -> AsyncIterator["tuple[Session, Images]"]:
-        await dial(choice.runner)  # first, so that a dead engine is reported before anything is loaded
-        loading = asyncio.ensure_future(load_sdk())
-        loading.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, even when the CLI fails first
+    async def _opened(self, choice: EngineChoice, reached: Reached) -> AsyncIterator["tuple[Session, Images]"]:
+        await dial(choice.runner)  # first, so that a dead engine is reported before anything is started
         environ = {**self.environ, "XDG_STATE_HOME": str(self._identity)}  # where the CLI keeps it
         async with cli_session(await self.cli(), environ, choice.runner) as child:
-            await loading
+            await reached()
+            await load_sdk()
             from ccterm.executors.dagger.images import Images
             from ccterm.executors.dagger.network import Network
             from ccterm.executors.dagger.session import open_session
@@ -128,9 +128,7 @@ class DaggerExecutor:
                     session, images = await stack.enter_async_context(engine.leased(run))
                     break
                 except PreflightError as error:
-                    if all(other.trouble for other in self._engines if other is not engine):
-                        raise
-                    engine.set_aside(error.message)
+                    self._set_aside(engine, error)
             yield engine, session, images
 
     @asynccontextmanager
@@ -157,9 +155,38 @@ class DaggerExecutor:
         return None if None in capacities else sum(capacity or 0 for capacity in capacities)
 
     async def prepare(self, image: ImageChoice) -> None:
-        """Connect to an engine and make sure that it has the images. Raises PreflightError."""
-        if not self.trouble():  # while an engine is away, runs are held and wait for it
+        """Make sure that an engine can be reached, and that the images are built. Raises PreflightError."""
+        if self.trouble():  # while an engine is away, runs are held and wait for it
+            return
+        if await self._kept(image):  # then the run itself connects, while it asks its remote
+            await self._reach()
+        else:
             await self.build_image(image)
+
+    async def _reach(self) -> None:
+        """Reach the least loaded engine. Raises PreflightError when none can be reached."""
+        while True:
+            engine = self._least_loaded()
+            try:
+                await engine.reach()
+            except PreflightError as error:
+                self._set_aside(engine, error)
+            else:
+                return
+
+    def _set_aside(self, engine: Engine, error: PreflightError) -> None:
+        """Set an engine aside that cannot be connected to; raise the error when no other one may do."""
+        if all(other.trouble for other in self._engines if other is not engine):
+            raise error
+        engine.set_aside(error.message)
+
+    async def _kept(self, image: ImageChoice) -> ImageRecord | None:
+        """Return the record of an image if it is certain that everything for its boxes was built before, without asking an engine."""
+        if image.dockerfile:
+            return None
+        names = (self.image_spec.base, image.reference or self.image_spec.base)
+        _, chosen = records = [await asyncio.to_thread(self.images.kept, self.image_spec, name) for name in names]
+        return chosen if all(records) else None
 
     async def build_image(self, image: ImageChoice) -> ImageRecord:
         """Return the record of an image, building it first if needed. Raises PreflightError."""
@@ -174,18 +201,27 @@ class DaggerExecutor:
         return min(healthy, key=lambda engine: (engine.full, engine.load))
 
     @asynccontextmanager
-    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["DaggerBoxes"]:
-        """Open the boxes of one run on the least loaded engine. Raises StepError when none can be used."""
+    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator[Boxes]:
+        """Open the boxes of one run on the least loaded engine. Raises StepError when none can be used.
+
+        With an image that was built before, they are there at once, and their first use raises that error.
+        """
+        kept = await self._kept(image)
+        async with entered_meanwhile(self._boxes(run_id, image)) as opening:
+            try:
+                yield LateBoxes(kept.digest, opening) if kept else await asyncio.shield(opening)
+            except StepError as error:
+                if error.cause is Cause.ENGINE and opening.done() and not opening.exception():
+                    await opening.result().suspect_engine()
+                raise
+
+    @asynccontextmanager
+    async def _boxes(self, run_id: RunId, image: ImageChoice) -> AsyncIterator["DaggerBoxes"]:
         try:
             async with self._leased(run_id) as (engine, session, images):
                 from ccterm.executors.dagger.boxes import DaggerBoxes
 
-                try:
-                    yield DaggerBoxes(session, images, image, await self._usable(images, image))
-                except StepError as error:
-                    if error.cause is Cause.ENGINE:
-                        await engine.suspect(session)
-                    raise
+                yield DaggerBoxes(session, images, image, await self._usable(images, image), partial(engine.suspect, session))
         except PreflightError as error:
             raise StepError(Cause.ENGINE, error.message, error.fix) from error
 

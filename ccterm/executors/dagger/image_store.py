@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ccterm.errors import PreflightError, StateError
+from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.models import Value
 from ccterm.state_dir import private_directory, write_private
 
@@ -62,6 +63,16 @@ class ImageStore:
         """Return the record of an image, or None when there is none or its tarball is gone."""
         record = self._read(self._directory / f"{key}.json")
         return record if record and record.usable else None
+
+    def kept(self, spec: ImageSpec, name: str) -> ImageRecord | None:
+        """Return the record of the image that is built from a base. None when there is none, or one for each of several platforms."""
+        file = Path(name).expanduser().absolute() if is_tarball(name) else None
+        with suppress(OSError):
+            mark = stamp(file) if file else ""
+            fitting = (record for record in self.all() if record.name == name and record.usable)
+            found = [record for record in fitting if record.key == spec.key(name, record.platform, mark)]
+            return found[0] if len(found) == 1 else None
+        return None
 
     def put(self, record: ImageRecord) -> None:
         """Record an image. Raises StateError."""
