@@ -29,6 +29,8 @@ ELSEWHERE_SECONDS = 15.0
 """How long the host asks before a box is asked, where boxes are on another machine."""
 PUSH_SECONDS = 30.0
 """How long a remote may take to say that it would take a push; one that does not say so is taken to."""
+PROVEN_SECONDS = 600.0
+"""How long a push that a remote took proves that it would take another one with the same credential."""
 UNREACHABLE_SECONDS = 600.0
 """How long a remote that only boxes reach is not asked on the host again."""
 LIMIT = 64 << 20
@@ -99,6 +101,8 @@ class RemoteListings:
         self._seconds, self._limit = seconds, limit
         self._refs = SharedAnswers(self._list)
         self._pushes = SharedAnswers(self._rehearse)
+        self._took: dict[RemoteAccess, float] = {}
+        """When a remote took a push, in monotonic seconds."""
         self._unreachable: dict[str, float] = {}
         """Address -> when the host could not reach it, in monotonic seconds."""
 
@@ -121,6 +125,8 @@ class RemoteListings:
 
     async def push_refusal(self, access: "RemoteAccess", *, started: datetime) -> str:
         """Return why a remote takes no push with this credential; "" where it does, or where it does not tell for sure."""
+        if time.monotonic() - self._took.get(access, -PROVEN_SECONDS) < PROVEN_SECONDS:
+            return ""
         try:
             await self._pushes.get(access, started)
         except GitError as error:
@@ -129,9 +135,13 @@ class RemoteListings:
             pass
         return ""
 
-    def pushed(self, access: "RemoteAccess") -> None:
-        """Forget what a remote listed: it was pushed to."""
+    def pushed(self, access: "RemoteAccess", *, taken: bool = True) -> None:
+        """Forget what a remote listed: it was pushed to. taken: whether it took the push."""
         self._refs.forget(access.host_url)
+        if taken:
+            self._took[access] = time.monotonic()
+        else:
+            self._took.pop(access, None)
 
     async def _start(self, access: "RemoteAccess", branch: str, base: str | None, started: datetime) -> Mapping[str, JsonValue] | None:
         try:

@@ -121,11 +121,13 @@ class BranchTarget:
         """Push a commit from the bundle in a directory of the host: what was judged there is what is pushed."""
         work = await self._bundle(directory)
         step = step_specs.push(self._task, self._remote, clean, commit=commit, tip=self._tip, work=work)
+        taken = False
         try:
             pushed = await self._steps.report(step, PushResult, stops="never")
+            taken = pushed.verified and pushed.remote_sha == commit
         finally:
-            self._remote.listings.pushed(self._remote)
-        if not pushed.verified or pushed.remote_sha != commit:
+            self._remote.listings.pushed(self._remote, taken=taken)
+        if not taken:
             raise StepError(Cause.PUSH, "the remote does not have the commit after the push", reason="refused")
         remote, ref = self._task.remote or self._task.repo, f"refs/heads/{self._task.branch}"
         self._recorder.emit([Pushed(remote=remote, ref=ref, sha=commit, verified=True)])

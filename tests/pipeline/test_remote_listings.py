@@ -78,6 +78,18 @@ async def test_runs_that_were_waiting_share_one_rehearsal_of_the_push(server: Gi
     assert Kind.PUSH not in {request.kind for request in server.requests}
 
 
+async def test_a_remote_that_took_a_push_is_not_asked_whether_it_takes_another(server: GitServer) -> None:
+    listings, access = RemoteListings(), access_to(server.url("remote.git"))
+    listings.pushed(access)
+    assert await listings.push_refusal(access, started=now()) == ""
+    assert Kind.DISCOVER_PUSH not in {request.kind for request in server.requests}
+    server.fail(Kind.DISCOVER_PUSH, Status(403))
+    assert await listings.push_refusal(access_to(server.url("remote.git"), elsewhere=True), started=now())  # another access
+    listings.pushed(access, taken=False)
+    server.fail(Kind.DISCOVER_PUSH, Status(403))
+    assert await listings.push_refusal(access, started=now())
+
+
 @pytest.mark.parametrize("code", [401, 403, 404])
 async def test_a_remote_that_would_take_no_push_is_no_start(server: GitServer, code: int) -> None:
     server.fail(Kind.DISCOVER_PUSH, Status(code))
