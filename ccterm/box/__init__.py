@@ -1,4 +1,19 @@
 """Programs that run inside a box: standard library only, started as `python3 -I BOX_LIB/__main__.py PROGRAM REQUEST` (a JSON file, or "-" for stdin).
 
-Each step waits for its program's imports. So no dataclasses here, which bring `inspect`; what only an error needs is imported then.
+Each step waits for its program's imports. So no dataclasses here, which bring `inspect`; what only an error needs is imported then, and the types of
+requests and reports (`protocol.py`) only by type checkers: making them would take each program 2 ms.
 """
+
+import os
+
+PARENT_WATCH = "CCTERM_PARENT_WATCH"
+"""Environment name; "stdin" = the program's stdin is a pipe from the host, and its end means that the host is gone."""
+
+HIDDEN = "hidden"
+"""Field of every request, for an executor: names of the variables whose values its engine masks in the program's output."""
+
+
+def fresh_uuid() -> str:
+    """Return a uuid4. Importing uuid would cost start-up time."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

@@ -6,7 +6,7 @@ from importlib import import_module
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # `python3 BOX_LIB` would do it too, but takes 10 ms longer
 
-from ccterm.box.protocol import PARENT_WATCH
+from ccterm.box import PARENT_WATCH
 from ccterm.git.memory import limit_memory
 
 PROGRAMS = {

@@ -7,9 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from json.encoder import encode_basestring_ascii
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ccterm.box.protocol import HIDDEN, Stream
+from ccterm.box import HIDDEN
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import Stream
 
 PART = 256 * 1024
 """Longest text of one frame, in characters; a longer line is sent in parts."""
@@ -51,7 +54,7 @@ class Frames:
         while rest:
             rest = rest[os.write(self._fd, rest) :]
 
-    def line(self, stream: Stream, text: str, *, part: bool = False) -> None:
+    def line(self, stream: "Stream", text: str, *, part: bool = False) -> None:
         """Emit one line of output, or part of one."""
         self._emit("line", f'"s":{stream},"d":{encode_basestring_ascii(text)}' + (',"part":true' if part else ""))
 

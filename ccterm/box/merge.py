@@ -5,15 +5,17 @@ The tree's own git directory and the clean one stay as they are: for the agent, 
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ccterm.box.frames import Frames, carry_out
 from ccterm.box.overlay import lay_over
-from ccterm.box.protocol import MergeReport, MergeRequest
 from ccterm.git.bundle import take_bundle
 from ccterm.git.git import Git, GitError, as_git_error, init
 from ccterm.git.names import shown
 from ccterm.git.objects import borrow_objects, read_blobs
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import MergeReport, MergeRequest
 
 _FILES = ("100644", "100755")
 _NAMED = 20
@@ -27,7 +29,7 @@ class Side(NamedTuple):
     sha: str
 
 
-def merge(_frames: Frames, request: MergeRequest) -> MergeReport:
+def merge(_frames: Frames, request: "MergeRequest") -> "MergeReport":
     """Carry out the request."""
     try:
         return _merge(request)
@@ -36,7 +38,7 @@ def merge(_frames: Frames, request: MergeRequest) -> MergeReport:
         return {"ok": False, "reason": fault.reason, "detail": fault.detail}
 
 
-def _merge(request: MergeRequest) -> MergeReport:
+def _merge(request: "MergeRequest") -> "MergeReport":
     tip = request["tip"]
     if merged := request.get("merged"):
         lay_over(request["clean"], request["tree"], merged, tip, changed_only=True)

@@ -9,12 +9,6 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from ccterm.git.types import Ssh
 
-PARENT_WATCH = "CCTERM_PARENT_WATCH"
-"""Environment name; "stdin" = the program's stdin is a pipe from the host, and its end means that the host is gone."""
-
-HIDDEN = "hidden"
-"""Field of every request, for an executor: names of the variables whose values its engine masks in the program's output."""
-
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 """Most that the files of one checkpoint hold together."""
 

@@ -9,14 +9,17 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ccterm.box.frames import Frames, carry_out
-from ccterm.box.protocol import PushReport, PushRequest
 from ccterm.git.bundle import take_bundle
 from ccterm.git.errors import GitFault, detail_of, fault_of
 from ccterm.git.git import GitError, as_git_error, init
 from ccterm.git.objects import borrow_objects
 from ccterm.git.remote import Remote
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import PushReport, PushRequest
 
 _PAUSES = (0.5, 1.5, 4.0)
 """Seconds before each further attempt to ask the remote; the push itself is over by then."""
@@ -29,7 +32,7 @@ _REASONS = (
 )
 
 
-def push(_frames: Frames, request: PushRequest) -> PushReport:
+def push(_frames: Frames, request: "PushRequest") -> "PushReport":
     """Carry out the request."""
     try:
         return _push(request, Remote.of(request))
@@ -38,7 +41,7 @@ def push(_frames: Frames, request: PushRequest) -> PushReport:
         return {"ok": False, "reason": fault.reason, "detail": fault.detail, "verified": False, "remote_sha": None}
 
 
-def _push(request: PushRequest, remote: Remote) -> PushReport:
+def _push(request: "PushRequest", remote: Remote) -> "PushReport":
     commit, ref = request["commit"], f"refs/heads/{request['branch']}"
     with _fresh_directory(request["clean"], request["bundle"], commit) as fresh:
         output = push_commit(remote, fresh, commit, ref, request["tip"])
@@ -95,7 +98,7 @@ def _ask(remote: Remote, ref: str) -> str | None:
     return remote_sha(remote, ref)
 
 
-def _refused(output: str, tip: str | None, held: str | None) -> PushReport:
+def _refused(output: str, tip: str | None, held: str | None) -> "PushReport":
     reason = reason_of(output, tip, held)
     detail = detail_of(output.replace("\t", " ")) or "the remote does not hold the commit after the push"
     return {"ok": False, "reason": reason, "detail": detail, "remote_sha": held, "verified": False}

@@ -3,13 +3,16 @@
 import shutil
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 from ccterm.box.agent.pipes import Outlet, QueuedFrames, drain
 from ccterm.box.frames import carry_out_with
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
-from ccterm.box.protocol import ShellReport, ShellRequest
 from ccterm.git.git import GitError
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import ShellReport, ShellRequest
 
 HELD_OPEN = 5.0
 """Seconds to read on after the command ended while another process still holds its output open."""
@@ -36,7 +39,7 @@ class Tail:
         return "".join(self._lines)[-TAIL:]
 
 
-def shell(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
+def shell(frames: QueuedFrames, request: "ShellRequest") -> "ShellReport":
     """Carry out the request."""
     overlay, commit = request.get("overlay"), request.get("commit")
     try:
@@ -52,7 +55,7 @@ def shell(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
         return {"ok": False, "reason": "exit", "detail": error.detail}
 
 
-def _recorded(frames: QueuedFrames, request: ShellRequest, to: str) -> ShellReport:
+def _recorded(frames: QueuedFrames, request: "ShellRequest", to: str) -> "ShellReport":
     """Run the command, and record what it left in the tree."""
     from ccterm.box.setup_record import Recording  # deferred: verify records nothing
 
@@ -66,7 +69,7 @@ def _recorded(frames: QueuedFrames, request: ShellRequest, to: str) -> ShellRepo
     return report
 
 
-def _run(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
+def _run(frames: QueuedFrames, request: "ShellRequest") -> "ShellReport":
     tail, signals, mark = Tail(), Signals(), child.mark_of(request)
     argv = ["bash" if shutil.which("bash") else "sh", "-c", request["command"]]
     started = child.start(argv, cwd=request["cwd"], env=child.environment(request["env"], mark), mark=mark, stdin=False)
@@ -81,7 +84,7 @@ def _run(frames: QueuedFrames, request: ShellRequest) -> ShellReport:
     return _report(code, tail.text(), request["timeout_seconds"])
 
 
-def _report(code: int | None, tail: str, timeout: float) -> ShellReport:
+def _report(code: int | None, tail: str, timeout: float) -> "ShellReport":
     if code is None:
         detail = f"the command did not finish within {timeout:g} s"
         return {"ok": False, "reason": "timeout", "detail": detail, "exit": None, "signal": None, "tail": tail}

@@ -1,6 +1,5 @@
 """The files by which a repository configures the agent that works in it, and a digest of them: the same on the host and in a box."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 
@@ -23,6 +22,8 @@ def config_digest(directory: str | bytes) -> str:
 
     Raises NotDigestible for links, special files and too much of it, and OSError.
     """
+    import hashlib  # deferred: it loads OpenSSL, and most repositories have no such files
+
     total = hashlib.sha256()
     count = 0
     with Root(directory) as root:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ccterm.box.protocol import PARENT_WATCH, Frame
+from ccterm.box import PARENT_WATCH
+from ccterm.box.protocol import Frame
 from ccterm.git.types import MARK
 from tests.support.waiting import LIMIT, wait_until
 

@@ -12,11 +12,14 @@ import pwd
 import select
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ccterm.box.agent.pipes import QueuedFrames
 from ccterm.box.process import child
 from ccterm.box.process.loop import Want, turn
-from ccterm.box.protocol import CheckpointRequest, SuperviseRequest
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import CheckpointRequest, SuperviseRequest
 
 SHARE = 0.01
 """How much of one processor checkpoints may have taken before another one is made within a turn."""
@@ -35,7 +38,7 @@ _CHUNK = 64 * 1024
 class Checkpoints:
     """The checkpoints of one agent, if the host asked for any. env: that of the agent."""
 
-    def __init__(self, frames: QueuedFrames, request: SuperviseRequest, agent: child.Child, began: float) -> None:
+    def __init__(self, frames: QueuedFrames, request: "SuperviseRequest", agent: child.Child, began: float) -> None:
         self._frames, self._mark = frames, agent.mark
         self._asked = request.get("checkpoint")
         self._process: child.Child | None = None
@@ -166,7 +169,7 @@ def _first_cost(tree: str) -> float:
         return FIRST_COST
 
 
-def close_to_the_agent(request: SuperviseRequest) -> None:
+def close_to_the_agent(request: "SuperviseRequest") -> None:
     """Close the directory of the clean git directory to everybody but this user, before the agent starts. Raises OSError."""
     if asked := request.get("checkpoint"):
         os.chmod(os.path.dirname(asked["commit"]["clean"]), 0o700)

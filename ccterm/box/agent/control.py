@@ -4,10 +4,13 @@ import contextlib
 import select
 import socket
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from ccterm.box.process.loop import Want
-from ccterm.box.protocol import Order
 from ccterm.git.bounded_json import read_json
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import Order
 
 
 class Orders:
@@ -26,7 +29,7 @@ class Orders:
         if self._socket:
             yield self._socket.fileno(), select.POLLIN, self._serve
 
-    def close(self) -> list[Order]:
+    def close(self) -> "list[Order]":
         """Stop accepting orders, visibly for the host, and return those that had arrived until then."""
         if self._socket:
             with contextlib.suppress(OSError):
@@ -48,7 +51,7 @@ class Orders:
         for order in self._pull():
             self.obey(order)
 
-    def _pull(self) -> list[Order]:
+    def _pull(self) -> "list[Order]":
         data = b""
         if self._socket:
             with contextlib.suppress(OSError):
@@ -60,9 +63,9 @@ class Orders:
         return [order for line in lines if (order := _read(line))]
 
 
-def _read(line: bytes) -> Order | None:
+def _read(line: bytes) -> "Order | None":
     with contextlib.suppress(ValueError):
         order = read_json(line)
         if isinstance(order, dict) and isinstance(order.get("do"), str):
-            return Order(do=order["do"], text=str(order.get("text", "")))
+            return {"do": order["do"], "text": str(order.get("text", ""))}
     return None

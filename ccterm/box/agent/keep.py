@@ -5,12 +5,15 @@ import fnmatch
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from ccterm.box.protocol import Keep
 from ccterm.git.rooted import Root, is_link_error
 
+if TYPE_CHECKING:
+    from ccterm.box.protocol import Keep
 
-def keep_files(home: str, wanted: Sequence[Keep]) -> int:
+
+def keep_files(home: str, wanted: "Sequence[Keep]") -> int:
     """Copy the regular files that match into their directories, flat; return how many."""
     try:
         root = Root(home)
@@ -21,7 +24,7 @@ def keep_files(home: str, wanted: Sequence[Keep]) -> int:
         return sum(_copy(root, path, to) for path, to in found)
 
 
-def read_first(home: str, wanted: Sequence[Keep]) -> bytes:
+def read_first(home: str, wanted: "Sequence[Keep]") -> bytes:
     """Return the content of the first regular file that matches, b"" when none does."""
     with contextlib.suppress(OSError), Root(home) as root:
         for keep in wanted:

@@ -6,11 +6,13 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ccterm.box.frames import PART, Frames
 from ccterm.box.process.loop import Want, turn
-from ccterm.box.protocol import Stream
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import Stream
 
 CHUNK = 64 * 1024
 BACKLOG = 1024 * 1024
@@ -111,7 +113,7 @@ class Inlet:
 class Outlet:
     """One output stream of the child; every line goes to the host as a frame, and to `on_line`."""
 
-    def __init__(self, pipe: IO[bytes], stream: Stream, frames: QueuedFrames, on_line: Callable[[str, bool], None]) -> None:
+    def __init__(self, pipe: IO[bytes], stream: "Stream", frames: QueuedFrames, on_line: Callable[[str, bool], None]) -> None:
         self._pipe, self._stream, self._frames, self._on_line = pipe, stream, frames, on_line
         self._splitter = Splitter()
 

@@ -7,12 +7,14 @@ The launch line lets the user's settings count and no others. What only instruct
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ccterm.box.agent.instructions import PLUGIN, Instructions
-from ccterm.box.protocol import RepositoryConfig
 from ccterm.git.agent_files import NotDigestible, config_digest
 from ccterm.git.bounded_json import read_json
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import RepositoryConfig
 
 SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
 SERVERS = ".mcp.json"
@@ -41,7 +43,7 @@ NOTHING = Admission([])
 """Of an agent that no repository configures."""
 
 
-def admit(tree: str, config: RepositoryConfig) -> Admission:
+def admit(tree: str, config: "RepositoryConfig") -> Admission:
     """Look at the tree and prepare the start. Raises OSError if the copies cannot be made."""
     described = list(_described(tree))
     refused = _refused(tree, config["obeyed"])

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ccterm.box.agent.checkpoints import Checkpoints, close_to_the_agent
 from ccterm.box.agent.control import Orders
@@ -15,7 +15,9 @@ from ccterm.box.agent.turns import MessageReader, Turns
 from ccterm.box.frames import carry_out_with
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
-from ccterm.box.protocol import Order, StoppedBy, SuperviseReport, SuperviseRequest
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import Order, StoppedBy, SuperviseReport, SuperviseRequest
 
 HELD_OPEN = 5.0
 """Seconds to read on after the agent ended while another process still holds its output open."""
@@ -25,7 +27,7 @@ TICK = 0.5
 CLOCK_STEP = 1.0
 """Seconds by which the times of files may be behind the clock; a file system steps its own more coarsely."""
 
-_NOTES: dict[StoppedBy, str] = {
+_NOTES: "dict[StoppedBy, str]" = {
     "asked": "stopping the agent",
     "now": "killing the agent",
     "timeout": "the time limit is reached, stopping the agent",
@@ -40,7 +42,7 @@ class Supervisor:
     def __init__(
         self,
         frames: QueuedFrames,
-        request: SuperviseRequest,
+        request: "SuperviseRequest",
         orders: Orders,
         agent: child.Child,
         admission: Admission = NOTHING,
@@ -71,7 +73,7 @@ class Supervisor:
 
         self._keep_files = keep_files
 
-    def run(self) -> SuperviseReport:
+    def run(self) -> "SuperviseReport":
         """Serve everything until the agent has ended, then clean up."""
         self._turns.begin(self._request["prompt"])
         self._orders.obey = self._obey
@@ -90,7 +92,7 @@ class Supervisor:
         limits = (self._wall, self._last_line + self._request["silence_seconds"])
         return min(TICK, max(0.01, min(*moments, *limits) - time.monotonic()))
 
-    def _obey(self, order: Order) -> None:
+    def _obey(self, order: "Order") -> None:
         simple: dict[str, Callable[[], None]] = {
             "hold": self._turns.hold,
             "release": self._turns.release,
@@ -120,13 +122,13 @@ class Supervisor:
             self._termination.begin(politely=False)
         self._termination.advance()
 
-    def _stop(self, why: StoppedBy) -> None:
+    def _stop(self, why: "StoppedBy") -> None:
         if not self._termination.begun:
             self._stopped_by = why
             self._frames.note(_NOTES[why], what="stopping")
             self._termination.begin()
 
-    def _kill(self, why: StoppedBy) -> None:
+    def _kill(self, why: "StoppedBy") -> None:
         self._stopped_by = why
         self._frames.note(_NOTES[why], what="stopping")
         self._termination.kill()
@@ -169,7 +171,7 @@ class Supervisor:
         for text in told:
             self._frames.note(text)
 
-    def _report(self) -> SuperviseReport:
+    def _report(self) -> "SuperviseReport":
         code = self._agent.process.poll()
         ended = code is not None and code >= 0
         report: SuperviseReport = {
@@ -192,7 +194,7 @@ class Supervisor:
         return on_line
 
 
-def supervise(frames: QueuedFrames, request: SuperviseRequest) -> SuperviseReport:
+def supervise(frames: QueuedFrames, request: "SuperviseRequest") -> "SuperviseReport":
     """Carry out the request."""
     try:
         orders = Orders(request["control"])

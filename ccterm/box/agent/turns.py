@@ -2,10 +2,10 @@
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from ccterm.box import fresh_uuid
 from ccterm.git.bounded_json import read_json
 
 LATE = "the agent had already finished; `ccterm retry` starts it again with your message"
@@ -80,13 +80,13 @@ class Turns:
             self._answer(text, taken=False)
             return
         self._stop_waiting()
-        key = str(uuid.uuid4())
+        key = fresh_uuid()
         self._pending[key] = text
         self._send({"type": "user", "message": {"role": "user", "content": self._worded(text)}, "uuid": key})
 
     def interrupt(self) -> None:
         """Ask the agent to abort its turn."""
-        self._send({"type": "control_request", "request_id": str(uuid.uuid4()), "request": {"subtype": "interrupt"}})
+        self._send({"type": "control_request", "request_id": fresh_uuid(), "request": {"subtype": "interrupt"}})
 
     def hold(self) -> None:
         """Let the agent wait for input after each turn from now on."""

@@ -2,18 +2,21 @@
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 from ccterm.box.checkout.mirror import Mirror, fetch, fetch_narrow
 from ccterm.box.checkout.trees import make_clean, make_empty, make_tree
 from ccterm.box.frames import Frames, carry_out
-from ccterm.box.protocol import CheckoutReport, CheckoutRequest
 from ccterm.git.git import Git, GitError, as_git_error, init
 from ccterm.git.remote import Remote
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import CheckoutReport, CheckoutRequest
 
 _TRIES = 3
 
 
-def checkout(_frames: Frames, request: CheckoutRequest) -> CheckoutReport:
+def checkout(_frames: Frames, request: "CheckoutRequest") -> "CheckoutReport":
     """Carry out the request."""
     try:
         return _checkout(request)
@@ -22,7 +25,7 @@ def checkout(_frames: Frames, request: CheckoutRequest) -> CheckoutReport:
         return {"ok": False, "reason": fault.reason, "detail": fault.detail}
 
 
-def _checkout(request: CheckoutRequest) -> CheckoutReport:
+def _checkout(request: "CheckoutRequest") -> "CheckoutReport":
     base = request["base"]
     if request.get("given"):
         return _from_given(request)
@@ -35,7 +38,7 @@ def _checkout(request: CheckoutRequest) -> CheckoutReport:
     return {"ok": True, "notes": filling.notes, "fetched": filling.fetched}
 
 
-def _from_given(request: CheckoutRequest) -> CheckoutReport:
+def _from_given(request: "CheckoutRequest") -> "CheckoutReport":
     """Make the tree from a clean git directory that the host made, and add the files that come along uncommitted."""
     base, include = request["base"], request.get("include")
     assert base is not None
@@ -48,7 +51,7 @@ def _from_given(request: CheckoutRequest) -> CheckoutReport:
 class _Filling:
     """Fills both directories for one commit."""
 
-    def __init__(self, request: CheckoutRequest, remote: Remote, base: str) -> None:
+    def __init__(self, request: "CheckoutRequest", remote: Remote, base: str) -> None:
         self._request, self._remote, self._base = request, remote, base
         self.notes: list[str] = []
         self.fetched = True

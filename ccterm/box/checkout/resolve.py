@@ -1,13 +1,17 @@
 """Asks a remote once what a run starts from. The host asks it itself where it can; this is for remotes that only a box can reach."""
 
+from typing import TYPE_CHECKING
+
 from ccterm.box.frames import Frames, carry_out
-from ccterm.box.protocol import ResolveReport, ResolveRequest
 from ccterm.git.git import GitError
 from ccterm.git.listing import read_listing, start_of
 from ccterm.git.remote import Remote
 
+if TYPE_CHECKING:
+    from ccterm.box.protocol import ResolveReport, ResolveRequest
 
-def resolve(_frames: Frames, request: ResolveRequest) -> ResolveReport:
+
+def resolve(_frames: Frames, request: "ResolveRequest") -> "ResolveReport":
     """Carry out the request."""
     try:
         remote = Remote.of(request)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ccterm.box.commit.compare import Comparison, Delta
 from ccterm.box.commit.conversions import Conversions
@@ -17,16 +18,17 @@ from ccterm.box.commit.submodule_check import SubmoduleCheck
 from ccterm.box.commit.survey import Survey, survey
 from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk
 from ccterm.box.frames import Frames, carry_out
-from ccterm.box.protocol import CommitReport, CommitRequest
 from ccterm.git.diff import count_lines, removed_lines
 from ccterm.git.fsck import check_objects
 from ccterm.git.git import SNAPSHOT_REF, WORK_REF, Git, GitError, as_git_error
-from ccterm.git.message import defused
 from ccterm.git.names import shown
 from ccterm.git.patterns import ignored_by
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, read_base
 from ccterm.git.types import Change
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import CommitReport, CommitRequest
 
 _MOST_REFUSALS = 500
 _MOST_NOTES = 20
@@ -35,7 +37,7 @@ _ROUNDS = 8
 _MANY_LINES = 500
 
 
-def commit(_frames: Frames, request: CommitRequest) -> CommitReport:
+def commit(_frames: Frames, request: "CommitRequest") -> "CommitReport":
     """Carry out the request."""
     try:
         with _opened(request["tree"]) as root:
@@ -57,7 +59,7 @@ def _opened(tree: str) -> Root:
 class CommitStep:
     """One run of the step. base: that of the request, if it has been read already."""
 
-    def __init__(self, request: CommitRequest, root: Root, base: Base | None = None) -> None:
+    def __init__(self, request: "CommitRequest", root: Root, base: Base | None = None) -> None:
         self._request, self._root, self._known_base = request, root, base
         index = os.path.abspath(os.path.join(request["clean"], "commit-index"))
         self._git = Git(request["clean"], work_tree=request["tree"], env={"GIT_INDEX_FILE": index})
@@ -68,7 +70,7 @@ class CommitStep:
         """What setup left."""
         self._subject = self._find_subject()
 
-    def run(self) -> CommitReport:
+    def run(self) -> "CommitReport":
         """Return the report. Raises GitError, OSError, TooMany."""
         try:
             return self._run()
@@ -77,7 +79,7 @@ class CommitStep:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name)
 
-    def _run(self) -> CommitReport:
+    def _run(self) -> "CommitReport":
         base = self._base()
         beside = survey(self._root)
         delta, refused = self._examine(base, beside.aside)
@@ -181,9 +183,14 @@ class CommitStep:
             return tidy(request["subject"])
         own = own_commit(self._root)
         mine = own is not None and own[0] != request["base"] and not self._bare.succeeds("cat-file", "-e", own[0])
-        return (tidy(defused(tidy(own[1], 10 * LONGEST))) if own and mine else "") or tidy(request["fallback"]) or "Work of an agent"
+        if own and mine:
+            from ccterm.git.message import defused  # deferred: it compiles many patterns, and not every agent commits
 
-    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[RefusedPath]) -> CommitReport:
+            if subject := tidy(defused(tidy(own[1], 10 * LONGEST))):
+                return subject
+        return tidy(request["fallback"]) or "Work of an agent"
+
+    def _report(self, commit: str | None, changes: Sequence[Change], refused: Sequence[RefusedPath]) -> "CommitReport":
         notes = self._notes[:_MOST_NOTES]
         if len(self._notes) > _MOST_NOTES:
             notes.append(f"and {len(self._notes) - _MOST_NOTES} more notes like these")

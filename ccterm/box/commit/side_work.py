@@ -9,6 +9,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ccterm.box.commit.agent_objects import TooMuch, copy_objects_of
 from ccterm.box.commit.bundle import check_bundle, write_bundle
@@ -16,7 +17,6 @@ from ccterm.box.commit.make import commit_tree
 from ccterm.box.commit.survey import MOST_REFS, Survey, Worktree, moved_path, shown_path, worktree_outside
 from ccterm.box.commit.walk import TooMany
 from ccterm.box.commit.worktree import changes_of
-from ccterm.box.protocol import SideRef
 from ccterm.git.diff import PLAIN, raw_changes
 from ccterm.git.git import SIDE_REFS, Git, GitError
 from ccterm.git.names import shown
@@ -24,6 +24,9 @@ from ccterm.git.objects import blob_sizes
 from ccterm.git.refs import Ref, stored_refs
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import SideRef
 
 SIDE_BUNDLE, SIDE_PATCH = "side.bundle", "side.patch"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
@@ -184,7 +187,7 @@ class SideWork:
                     patch.write(line)
 
 
-def _patch(git: Git, base: Base, ref: SideRef) -> Iterator[bytes]:
+def _patch(git: Git, base: Base, ref: "SideRef") -> Iterator[bytes]:
     """Yield a ref as a patch for people: what it changes since it left the base, and the files that a stash took away untracked."""
     yield f"# {ref['name']}\n".encode("utf-8", "surrogateescape")
     start = git.answer("merge-base", base.commit, ref["sha"])[1].decode().strip() if base.commit else ""

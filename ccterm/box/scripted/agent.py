@@ -42,9 +42,10 @@ import sys
 from collections import deque
 from itertools import pairwise
 
+from ccterm.box import fresh_uuid
 from ccterm.box.scripted.actions import Action, Ended, Interrupted, ScriptedActions
 from ccterm.box.scripted.stdin import Message, StdinReader
-from ccterm.box.scripted.stream import Conversation, Stream, fresh_uuid
+from ccterm.box.scripted.stream import Conversation, Stream
 from ccterm.git.bounded_json import read_json
 
 

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ccterm.box import fresh_uuid
+
 
 class Stream:
     """Writes messages to stdout."""
@@ -264,12 +266,6 @@ def usage(input_tokens: int, output_tokens: int) -> dict[str, object]:
 def fresh(prefix: str) -> str:
     """Return a fresh id of the API's kind."""
     return prefix + os.urandom(12).hex()
-
-
-def fresh_uuid() -> str:
-    """Return a uuid4. Importing uuid would cost start-up time."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def timestamp() -> str:

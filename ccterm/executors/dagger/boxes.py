@@ -13,7 +13,7 @@ import dagger
 from dagger import CacheSharingMode, ReturnType
 from pydantic import JsonValue
 
-from ccterm.box.protocol import HIDDEN
+from ccterm.box import HIDDEN
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, FrameSink, ServiceContainer, Step, StepResult

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ccterm.box.protocol import PARENT_WATCH
+from ccterm.box import PARENT_WATCH
 from ccterm.executors.base import Step
 from ccterm.executors.local.box import Box
 from ccterm.git.types import MARK
