@@ -119,12 +119,13 @@ def guarded(clean: Callable[[], str]) -> str:
         return WITHHELD
 
 
-def copy_cleaned(cleaner: Cleaner, source: Path, to: Path) -> None:
-    """Copy a JSON Lines file, cleaned, to a new private file. Raises OSError."""
-    descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with source.open(encoding="utf-8", errors="replace", newline="\n") as lines, os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        for line in lines:
-            out.write(clean_line(cleaner, line.rstrip("\n")) + "\n")
+def copy_cleaned(cleaner: Cleaner, source: int, to: Path) -> None:
+    """Copy a JSON Lines file, cleaned, to a new private file. source: its descriptor, which is closed. Raises OSError."""
+    with os.fdopen(source, encoding="utf-8", errors="replace", newline="\n") as lines:
+        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            for line in lines:
+                out.write(clean_line(cleaner, line.rstrip("\n")) + "\n")
 
 
 def clean_line(cleaner: Cleaner, line: str) -> str:

@@ -5,14 +5,20 @@ for, so that no message can carry one that some library put into its words.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import unquote
 
-from ccterm.output.clean import WITHHELD
+from ccterm.git.address import split_address
+from ccterm.output.clean import WITHHELD, Cleaner
 from ccterm.output.mask import Masker
 from ccterm.output.sanitise import sanitise
 
 MOST = 500
 """How many values are remembered; logins change every few hours, and a daemon lives long."""
+
+
+_SHORTEST_USER = 12
+"""Shortest user name without a password that is taken for a token, in characters."""
 
 
 class _Remembered:
@@ -50,6 +56,11 @@ def remember(secrets: Iterable[tuple[str, str]]) -> None:
     _remembered.add(secrets)
 
 
+def cleaner() -> Cleaner:
+    """Return a cleaner that knows what this process has read so far, for texts that arrive in pieces."""
+    return Cleaner(_remembered.masker())
+
+
 def forget() -> None:
     """Remember nothing any more, as a process that has just started; for tests that share one."""
     _remembered.clear()
@@ -61,3 +72,13 @@ def clean_text(text: str) -> str:
         return _remembered.masker().mask(sanitise(text))
     except Exception:  # noqa: BLE001 - as in output/clean.py, and without a word in the log: the log comes through here, too
         return WITHHELD
+
+
+def address_secrets(addresses: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the passwords, and user names that may be tokens, in addresses by the names of their variables. One without a scheme has them, too."""
+    for name, address in addresses.items():
+        userinfo, at, _ = split_address(address if "://" in address else f"http://{address}").authority.rpartition("@")
+        user, _, password = userinfo.partition(":")
+        secret = password or (user if len(user) >= _SHORTEST_USER else "")
+        if at and secret:
+            yield from ((f"the password in {name}", spelled) for spelled in dict.fromkeys((unquote(secret), secret)))

@@ -11,6 +11,9 @@ from ccterm.errors import SettingsError
 from ccterm.git.rooted import Root
 from ccterm.output.clean import Cleaner, copy_cleaned
 
+RAW_CONVERSATION = "session.raw"
+"""In a run's directory, for as long as the conversation is being cleaned: as it came out of the box."""
+
 
 class HomeFiles:
     """The user's files for an agent's HOME.
@@ -39,28 +42,19 @@ class HomeFiles:
 
 
 def keep_conversation(cleaner: Cleaner, collected: Path, to: Path) -> None:
-    """Copy a collected conversation, cleaned, and remove the raw one. Blocks. Raises OSError."""
-    try:
-        for source in sorted(collected.glob("*.jsonl"))[:1]:
-            to.unlink(missing_ok=True)
-            copy_cleaned(cleaner, source, to)
-    finally:
-        shutil.rmtree(collected, ignore_errors=True)
+    """Copy a collected conversation, cleaned. Blocks. Raises OSError."""
+    for source in sorted(collected.glob("*.jsonl"))[:1]:
+        to.unlink(missing_ok=True)
+        copy_cleaned(cleaner, os.open(source, os.O_RDONLY | os.O_NOFOLLOW), to)
 
 
 def keep_left_conversation(cleaner: Cleaner, home: Path, session_id: str, to: Path) -> None:
     """Copy a conversation, cleaned, out of the HOME that an agent left, if there is one; no link is followed. Blocks. Raises OSError."""
-    projects, raw = b".claude/projects", to.with_suffix(".raw")
+    projects = b".claude/projects"
     with Root(home, hostile=True) as root:
         paths = [b"%s/%s/%s.jsonl" % (projects, name, session_id.encode()) for name in root.list(projects)]
         for path in [path for path in paths if (found := root.stat(path)) and stat.S_ISREG(found.st_mode)][:1]:
-            with os.fdopen(root.open(path), "rb") as source, raw.open("wb") as target:
-                shutil.copyfileobj(source, target)
-    if raw.exists():
-        try:
-            copy_cleaned(cleaner, raw, to)
-        finally:
-            raw.unlink()
+            copy_cleaned(cleaner, root.open(path), to)
 
 
 def _copy(source: Path, target: Path) -> None:

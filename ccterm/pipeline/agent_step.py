@@ -15,7 +15,7 @@ from ccterm.executors.control import Control
 from ccterm.models import ExecutionMode
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import step_specs
-from ccterm.pipeline.agent_home import keep_conversation
+from ccterm.pipeline.agent_home import RAW_CONVERSATION, keep_conversation
 from ccterm.pipeline.checkpoints import CheckpointReceiver, CheckpointStore
 from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.continuation import CONVERSATION
@@ -125,9 +125,12 @@ class AgentStep:
 
     async def _keep_conversation(self, session: Artifact) -> None:
         """Keep the agent's conversation, cleaned, so that the run can be continued later."""
-        collected = self._run_dir / "session.raw"
-        await self._boxes.collect(session, collected)
-        await asyncio.to_thread(keep_conversation, self._context.work.output.cleaner(), collected, self._run_dir / CONVERSATION)
+        collected = self._run_dir / RAW_CONVERSATION
+        try:
+            await self._boxes.collect(session, collected)
+            await asyncio.to_thread(keep_conversation, self._context.work.output.cleaner(), collected, self._run_dir / CONVERSATION)
+        finally:
+            await asyncio.to_thread(forget, collected)
 
     async def _warn_of_git_changes(self) -> None:
         """Warn if the user's own git directory changed while an agent ran outside of a container."""

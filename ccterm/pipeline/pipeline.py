@@ -15,6 +15,7 @@ from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.machine_errors import machine_error
 from ccterm.models import Allowances, Changes, Mode, Run, Salvage, State, Task
 from ccterm.pipeline import step_specs
+from ccterm.pipeline.agent_home import RAW_CONVERSATION
 from ccterm.pipeline.checkpoint_recovery import keep_checkpoint, keep_collected
 from ccterm.pipeline.context import RunContext, WorkContext
 from ccterm.pipeline.context_factory import RunContextFactory
@@ -136,6 +137,7 @@ class Pipeline:
         began: whether its agent may have begun; else its boxes hold no work.
         """
         ending = RunEnding(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
+        await asyncio.to_thread(forget, self._state.run(recorder.run.id) / RAW_CONVERSATION)  # the box, or its checkpoint, has it, too
         try:
             if files := (await asyncio.to_thread(ApplyTransaction(self._state).applied)).get(recorder.run.id):
                 recorder.emit([Synced(files=files)])

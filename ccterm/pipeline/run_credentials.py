@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -16,10 +15,9 @@ from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import Login
 from ccterm.credentials.sources import resolve_source, user_secrets
 from ccterm.errors import CctermError, PreflightError, StepError, UsageError
-from ccterm.git.address import split_address
 from ccterm.models import Mode, Run, Task
 from ccterm.output.mask import Masker
-from ccterm.output.own_text import remember
+from ccterm.output.own_text import address_secrets, remember
 from ccterm.remotes import parse_remote
 from ccterm.settings import Settings
 from ccterm.settings.units import looks_secret
@@ -29,8 +27,6 @@ from ccterm.workspace.snapshot.listing import included_variables
 STEPS_WITH_SECRETS = ("setup", "agent", "verify")
 _ADDRESSES = (*(f"{name}_PROXY" for name in ("HTTP", "HTTPS", "ALL", "FTP")), "ANTHROPIC_BASE_URL")
 """Variables with addresses that boxes get, in upper or lower case; some hold a password."""
-_SHORTEST_USER = 12
-"""Shortest user name without a password that is taken for a token, in characters."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +152,6 @@ def _included(task: Task, environ: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _in_addresses(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the passwords, and user names that may be tokens, in the addresses that boxes get. One without a scheme has them, too."""
-    named = [(name, environ.get(spelled, "")) for name in _ADDRESSES for spelled in (name, name.lower())]
-    for name, address in (*named, ("base_url", settings.base_url or "")):
-        userinfo, at, _ = split_address(address if "://" in address else f"http://{address}").authority.rpartition("@")
-        user, _, password = userinfo.partition(":")
-        secret = password or (user if len(user) >= _SHORTEST_USER else "")
-        if at and secret:
-            yield f"the password in {name}", unquote(secret)
-            if secret != unquote(secret):
-                yield f"the password in {name}", secret
+    for spelled in (str.upper, str.lower):  # either may be set, and each to something else
+        yield from address_secrets({name: environ[spelled(name)] for name in _ADDRESSES if environ.get(spelled(name))})
+    yield from address_secrets({"base_url": settings.base_url or ""})

@@ -9,9 +9,12 @@ from ccterm.agents.claude import CLAUDE_VERSION
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.dagger import image_spec
+from ccterm.executors.dagger.build_log import BuildLog
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.executors.dagger.image_store import ImageRecord
+from ccterm.executors.dagger.records import LogRecord
 from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.output.own_text import remember
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import BARE, TOOLS, FakeImage, whole
 from tests.dagger_engine.tools import make_cli
@@ -186,3 +189,13 @@ async def test_a_damaged_kept_image_is_built_again(harm: str, opened: Executors,
     [anew] = await prepared(opened(SLIM))
     assert anew.usable
     assert FakeImage.read(anew.tarball).has["claude-version"] == CLAUDE_VERSION
+
+
+async def test_a_build_log_holds_no_secret_however_its_pieces_cut_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    remember([("TOKEN", "tok-7Q2mWx9Zr4Lk5Tn8")])
+    async with BuildLog.open(tmp_path / "log", "an image") as log:
+        for text in ("npm ERR! proxy tok-7Q2m", "Wx9Zr4Lk5Tn8 refused\n", "and then tok-7Q2mWx9Zr4Lk5"):
+            log.record(LogRecord("", "", 2, text, eof=False))
+    written = b"".join(path.read_bytes() for path in (tmp_path / "log").iterdir()).decode()
+    assert "[masked:TOKEN] refused" in written
+    assert "7Q2mWx9Zr4Lk5" not in written

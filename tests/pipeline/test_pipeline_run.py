@@ -19,6 +19,7 @@ from ccterm.errors import PreflightError
 from ccterm.executors.control import socket_directory
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import State, now
+from ccterm.pipeline.agent_home import RAW_CONVERSATION
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
@@ -121,3 +122,15 @@ async def test_a_run_that_its_login_ends_says_so(
     assert (run.state, run.cause, run.reason) == (State.FAILED, cause, reason)
     assert "ccterm auth setup" in run.action
     assert "raise --timeout" not in run.action
+
+
+async def test_a_conversation_that_was_being_cleaned_when_the_daemon_died_does_not_stay_as_it_was(
+    remote: Path, state: StateDir, sockets: Path
+) -> None:
+    recorder = recorder_of(state, task(remote, EDIT))
+    raw = state.run(recorder.run.id) / RAW_CONVERSATION
+    raw.mkdir(parents=True)
+    (raw / "x.jsonl").write_text("a token\n")
+    async with pipeline(state, sockets, os.environ) as tested:
+        assert (await tested.recover(recorder)).cause is Cause.LOST
+    assert not raw.exists()

@@ -12,8 +12,7 @@ from ccterm.events import Finished, Printed, Queued
 from ccterm.executors.dagger.command import progress
 from ccterm.executors.dagger.records import LogRecord
 from ccterm.models import RunId, State, new_id
-from ccterm.output.clean import Cleaner
-from ccterm.output.mask import Masker
+from ccterm.output.own_text import cleaner
 from ccterm.transcript import Transcript
 
 _SETTLE = 1.0
@@ -26,7 +25,8 @@ class BuildLog:
 
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
-        self._cleaner = Cleaner(Masker({}))
+        clean = cleaner()
+        self._clean = {stream: clean.stream() for stream in _STREAMS}
         self._ends = asyncio.Semaphore(0)
 
     @classmethod
@@ -36,22 +36,28 @@ class BuildLog:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         transcript = Transcript(directory, RunId(new_id()))
         transcript.append([Queued(target=what)])
-        state = State.FAILED
+        state, log = State.FAILED, cls(transcript)
         try:
-            yield cls(transcript)
+            yield log
             state = State.SUCCEEDED
         finally:
+            for stream, clean in log._clean.items():
+                log._print(stream, clean.flush())
             transcript.append([Finished(state=state)])
             await transcript.close()
 
     def record(self, record: LogRecord) -> None:
         """Take a piece of output."""
+        text = self._clean[record.stream].feed(record.text)
         if record.eof:
+            text += self._clean[record.stream].flush()
             self._ends.release()
-        if not record.text:
+        self._print(record.stream, text)
+
+    def _print(self, stream: int, text: str) -> None:
+        if not text:
             return
-        text = self._cleaner.text(record.text)
-        self._transcript.append([Printed(stream=_STREAMS[record.stream], text=text)])
+        self._transcript.append([Printed(stream=_STREAMS[stream], text=text)])
         for line in text.splitlines():
             if line.strip():
                 progress.debug("%s", line.rstrip())

@@ -15,6 +15,7 @@ from ccterm.executors.base import FrameSink, Step
 from ccterm.executors.dagger.command import CERTIFICATES, PROXIES
 from ccterm.executors.dagger.dagger_private import asking_id_once
 from ccterm.git.bounded_json import read_json
+from ccterm.output.own_text import address_secrets, remember
 
 _CA_PATH = "/etc/ssl/certs/ccterm-host.pem"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -54,6 +55,7 @@ class Network:
 
     def __init__(self, client: dagger.Client, environ: Mapping[str, str]) -> None:
         self._client = client
+        remember(address_secrets({name: environ[name] for name in PROXIES if environ.get(name)}))
         self._proxies = {name: _Proxy.read(name, environ[name]) for name in PROXIES if environ.get(name)}
         self._ca = next((Path(environ[name]) for name in CERTIFICATES if environ.get(name) and Path(environ[name]).is_file()), None)
         self._services: dict[tuple[str, int], dagger.Service] = {}
