@@ -37,6 +37,13 @@ async def test_a_token_in_the_environment_is_a_login(env: dict[str, str]) -> Non
     assert (result.status, result.text) == ("pass", "CLAUDE_CODE_OAUTH_TOKEN is set")
 
 
+@pytest.mark.parametrize(("hours", "status"), [(0.2, "pass"), (0.15, "warn")])
+async def test_a_login_with_which_no_run_would_start_is_told(env: dict[str, str], hours: float, status: str) -> None:
+    own(env, login(expiresAt=soon(hours)))
+    result = await check(DAGGER, env)
+    assert (result.status, "runs are held until there is another" in result.text) == (status, status == "warn")
+
+
 async def test_a_token_with_odd_characters_is_refused(env: dict[str, str]) -> None:
     result = await check(LOCAL, {**env, "CLAUDE_CODE_OAUTH_TOKEN": f"{TOKEN}\x00"})
     assert (result.status, "is not a token" in result.text) == ("fail", True)
