@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from ccterm.service.gates import Gate, QueueEntry
 if TYPE_CHECKING:  # its caller has it
     from ccterm.credentials.login_probe import Proof
 
+_log = logging.getLogger(__name__)
 PROBE = timedelta(minutes=1)
 """How often, at most, it is asked whether a login that was refused or ends is followed by another."""
 _LOG_IN = "run claude and type /login, or ccterm auth setup"
@@ -44,7 +46,8 @@ class AgentLogin:
             self.found, self.trouble = self._look(self._known), ""
         except CctermError as error:
             self.found, self.trouble = None, str(error)
-        self.looked, self._known = at, True
+        finally:
+            self.looked, self._known = at, True
 
     def stale(self, at: datetime) -> bool:
         """Whether what is known of it is too old to tell anything."""
@@ -212,11 +215,10 @@ class CredentialGate(Gate):
 
     async def _probe(self, *, requests: bool = True) -> None:
         """Look at every login that is due, and let go on what can. requests: also ask the API about refused ones."""
-        for login in self._watched():
-            if login.stale(self._clock()):
-                await asyncio.to_thread(login.look, self._clock())
-                if requests:
-                    await self._prove(login)
+        try:
+            await self._look(requests=requests)
+        except Exception:  # noqa: BLE001 - the runs that wait must not wait for good
+            _log.exception("login probe")
         for key, refusal in list(self._refusals.items()):
             if refusal.login.found and identity(refusal.login.found) not in self._refusals:
                 self._open(key)
@@ -224,6 +226,13 @@ class CredentialGate(Gate):
         self._changed()
         self._probing = None
         self._arrange()
+
+    async def _look(self, *, requests: bool) -> None:
+        for login in self._watched():
+            if login.stale(self._clock()):
+                await asyncio.to_thread(login.look, self._clock())
+                if requests:
+                    await self._prove(login)
 
     async def _prove(self, login: AgentLogin) -> None:
         """Ask the API about a refused login for which runs wait: the refusal may have been a passing one."""

@@ -40,7 +40,7 @@ class Waiting:
 class World:
     """A gate, the login that can be found, and the API. looks, requests: how often each was asked."""
 
-    login: Login | PreflightError = field(default_factory=lambda: token("old", hours=8))
+    login: Login | Exception = field(default_factory=lambda: token("old", hours=8))
     accepts: bool = False
     at: datetime = NOON
     looks: int = 0
@@ -62,7 +62,7 @@ class World:
     def _look(self, anew: bool) -> Login:
         assert anew == (self.looks > 0)
         self.looks += 1
-        if isinstance(self.login, PreflightError):
+        if isinstance(self.login, Exception):
             raise self.login
         return self.login
 
@@ -206,6 +206,17 @@ async def test_a_login_that_is_gone_holds_and_says_why(world: World) -> None:
     world.login = token("new", hours=8)
     await world.pass_time(minutes=1)
     assert world.queue == {}
+
+
+async def test_a_look_that_fails_in_an_unforeseen_way_is_made_again_a_minute_later(world: World) -> None:
+    world.runs("1")
+    world.ask("2")
+    world.login = ZeroDivisionError("a defect")
+    await world.pass_time(minutes=1)
+    assert (world.looks, list(world.queue)) == (2, ["2"])
+    world.login = token("new", hours=16)
+    await world.pass_time(minutes=1)
+    assert (world.looks, world.queue) == (3, {})
 
 
 async def test_a_login_that_a_submission_brought_follows_the_one_that_was_refused(world: World) -> None:
