@@ -197,6 +197,8 @@ POLICY_REASONS = {
     ),
 }
 
+FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
+"""Steps, causes, reasons and rules as the first version named them -> their current names."""
 _FINER = {
     Cause.AGENT: AGENT_REASONS,
     Cause.POLICY: POLICY_REASONS,

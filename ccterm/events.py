@@ -11,9 +11,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, field_validator
 from pydantic_core import PydanticSerializationError
 
-from ccterm.causes import Cause
+from ccterm.causes import FORMER_NAMES, Cause
 from ccterm.kept_refs import KeptRef
-from ccterm.models import FORMER_NAMES, Changes, RunId, State, StepName, Verdict
+from ccterm.models import Changes, RunId, State, StepName, Verdict
 
 TEXT_CAP = 64 * 1024
 """Longest text of an event, in characters; the rest is in agent.ndjson."""

@@ -7,14 +7,13 @@ from typing import Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ccterm.causes import AWAITS_APPLY, Cause
+from ccterm.causes import AWAITS_APPLY, FORMER_NAMES, Cause
 from ccterm.kept_refs import KeptRef
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
-StepName = Literal["resolve", "checkout", "merge", "setup", "agent", "commit", "policy", "verify", "push", "snapshot", "apply"]
-FORMER_NAMES = {"harvest": "commit", "publish": "push", "nothing_to_publish": "nothing_to_push", "twin": "case_collision"}
-"""Steps, causes, reasons and rules as the first version named them -> their current names."""
+HostStep = Literal["policy", "snapshot", "apply", "recovering"]
+StepName = Literal["resolve", "checkout", "merge", "setup", "agent", "commit", "verify", "push"] | HostStep
 
 
 class Mode(StrEnum):
@@ -279,7 +278,7 @@ class Run(Value):
     task: Task
     state: State = State.QUEUED
     held: str | None = None
-    """Why a queued run does not start yet, or None."""
+    """Why a queued run does not start yet, or what is still done for one whose daemon died; else None."""
     cause: Cause | None = None
     reason: str = ""
     summary: str = ""

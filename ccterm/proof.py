@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccterm.models import Run
+from ccterm.models import Run, State
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class OrderedByUser:
 
 
 Proof = Delivered | Kept | NothingThere | OrderedByUser
+
+
+def is_recovering(run: Run) -> bool:
+    """Whether a run's daemon died, and what it left is still being kept."""
+    return run.state is State.RUNNING and run.held is not None
 
 
 def work_kept(run: Run) -> bool:

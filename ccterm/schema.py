@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from ccterm.causes import FORMER_NAMES
 from ccterm.errors import StateError
-from ccterm.models import FORMER_NAMES
 from ccterm.state_dir import make_private_file
 
 _BUSY_SECONDS = 5.0

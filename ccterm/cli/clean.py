@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, opened_service, print_data, print_json, print_note
+from ccterm.cli.console import carry_out, opened_service, print_data, print_json, print_note, settled
 from ccterm.cli.run_tasks import confirmed
 from ccterm.errors import UsageError
 from ccterm.models import Run
@@ -44,7 +44,7 @@ def _print_cleaned(cleaned: Sequence[Run], *, as_json: bool) -> None:
 
 async def _chosen(service: Service, ref: str | None, *, undelivered: bool) -> list[Run]:
     if ref is not None:
-        return [await service.find(ref)]
+        return [await settled(service, ref)]
     kept = [run for run in await service.runs() if run.state.final and (run.salvage or run.kept_in)]
     left = [run for run in kept if work_kept(run) and not undelivered]
     if left:

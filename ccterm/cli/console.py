@@ -16,6 +16,7 @@ from ccterm.cli.main import environment, keep_switch_from_children, start_collec
 from ccterm.cli.streams import OutputError, ReaderGone, escaped, give_up_stdout
 from ccterm.errors import StateError
 from ccterm.models import Run, State
+from ccterm.proof import is_recovering
 from ccterm.state_dir import LOG, StateDir, private_file
 
 if TYPE_CHECKING:  # the terminal shows its first frame before it needs the service
@@ -62,6 +63,15 @@ def opened_record() -> "AbstractAsyncContextManager[Reader]":
     from ccterm.daemon import open_record
 
     return open_record(environ=environment())
+
+
+async def settled(record: "Reader", ref: str) -> Run:
+    """Return a run; one whose daemon died only once what it left is kept, and say so."""
+    run = await record.find(ref)
+    if not is_recovering(run):
+        return run
+    print_note(f"run {run.id}: {run.held}; waiting for that, Ctrl-C leaves it")
+    return await record.wait(run.id)
 
 
 def print_note(text: str) -> None:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json, print_note, print_runs, state_dir
+from ccterm.cli.console import (
+    carry_out,
+    code_for,
+    interruptible,
+    opened_service,
+    print_data,
+    print_json,
+    print_note,
+    print_runs,
+    settled,
+    state_dir,
+)
 from ccterm.cli.run_tasks import follow_all
 from ccterm.draft import absolute
 from ccterm.errors import UsageError
@@ -130,7 +141,7 @@ def continue_run(ref: str, text: str, *, branch: str | None, fresh: bool, as_jso
 def _started(ref: str, start: Callable[[Service, RunId], Awaitable[Run]], *, as_json: bool) -> ExitCode:
     async def work() -> Run:
         async with opened_service() as service:
-            fresh = await start(service, (await service.find(ref)).id)
+            fresh = await start(service, (await settled(service, ref)).id)
             async with interruptible(service):
                 await follow_all(service, [fresh], as_json=as_json)
             return await service.find(fresh.id)
@@ -161,7 +172,7 @@ def undo_run(ref: str, *, as_json: bool) -> ExitCode:
 def _delivered(ref: str, order: Callable[[Service, RunId], Awaitable[Run]], *, as_json: bool) -> ExitCode:
     async def work() -> Run:
         async with opened_service() as service:
-            return await order(service, (await service.find(ref)).id)
+            return await order(service, (await settled(service, ref)).id)
 
     run = carry_out(work())
     if as_json:
@@ -176,7 +187,7 @@ def fetch_run(ref: str, repo: Path, worktree: Path | None, *, as_json: bool) -> 
 
     async def work() -> tuple[Run, str, Sequence[str]]:
         async with opened_service() as service:
-            run = await service.find(ref)
+            run = await settled(service, ref)
             fetched = await service.fetch(run.id, into)
             return run, fetched, await service.check_out(run.id, into, fetched, checked_out) if checked_out else ()
 

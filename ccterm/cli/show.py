@@ -16,6 +16,7 @@ from ccterm.cli.console import (
     print_json_line,
     print_note,
     print_progress,
+    settled,
     state_dir,
 )
 from ccterm.cli.main import environment
@@ -62,7 +63,7 @@ def show_run(ref: str, *, as_json: bool) -> ExitCode:
 
     async def work() -> Run:
         async with opened_record() as record:
-            return await record.find(ref)
+            return await settled(record, ref)
 
     run = carry_out(work())
     if as_json:
@@ -95,7 +96,7 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
 
     async def work() -> tuple[Run, bytes | None]:
         async with opened_record() as record:
-            run = await record.find(ref)
+            run = await settled(record, ref)
             if not (run.state.final and uncommitted(run)):
                 return run, await record.patch(run.id)
         async with opened_service() as service:  # the tree that was kept is committed first

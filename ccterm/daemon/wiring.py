@@ -17,7 +17,17 @@ from ccterm.executors.temporary import sweep
 from ccterm.models import ExecutionMode
 from ccterm.processes import raise_descriptor_limit
 from ccterm.service.credential_gate import CredentialGate
-from ccterm.service.gates import BusyGate, CapacityGate, DescriptorGate, ExecutorGate, Gate, RepositoryGate, RoomGate, UnderWay
+from ccterm.service.gates import (
+    BusyGate,
+    CapacityGate,
+    DescriptorGate,
+    ExecutorGate,
+    Gate,
+    RecoveryGate,
+    RepositoryGate,
+    RoomGate,
+    UnderWay,
+)
 from ccterm.service.local import LocalService
 from ccterm.settings import load_settings
 from ccterm.state_dir import StateDir
@@ -41,7 +51,7 @@ async def serving(
         await asyncio.to_thread(sweep)
         sockets = await asyncio.to_thread(socket_directory)
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        under_way, credentials = UnderWay(), CredentialGate()
+        under_way, recovering, credentials = UnderWay(), RecoveryGate(), CredentialGate()
         stack.callback(credentials.close)
         service = LocalService(
             state=state,
@@ -49,7 +59,8 @@ async def serving(
             equip=Equipper(state, environ, executors=executors, credentials=credentials, sockets=sockets).equip,
             machine=ThisMachine(state, environ),
             under_way=under_way,
-            gates=_gates(under_way, executors, credentials),
+            recovering=recovering,
+            gates=[recovering, *_gates(under_way, executors, credentials)],
             credentials=credentials,
             writers=stack.enter_context(ThreadPoolExecutor(2, "transcript")),  # of their own: a long copy must not delay what is shown
             retire=retire,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from ccterm import causes
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, PreflightError, SettingsError, StepError, UsageError
-from ccterm.events import BoxesKept, Notice, Started, Synced
+from ccterm.events import BoxesKept, Notice, Started, StepFinished, Synced
 from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.machine_errors import machine_error
 from ccterm.models import Allowances, Changes, Mode, Run, Salvage, State, Task
@@ -24,7 +25,7 @@ from ccterm.pipeline.judgement import require_deliverable, scan
 from ccterm.pipeline.pipeline_run import PipelineRun, RunEnding
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.policy import rules
-from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof, uncommitted
+from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof, is_recovering, uncommitted
 from ccterm.record import Recorder
 from ccterm.render import kept_in
 from ccterm.state_dir import StateDir
@@ -131,11 +132,12 @@ class Pipeline:
             await asyncio.to_thread(forget, self._state.snapshot(recorder.run.id))
         return await recorder.finish(ending.state, ending.cause, ending.reason, ending.summary)
 
-    async def recover(self, recorder: Recorder, *, began: bool = True) -> Run:
+    async def recover(self, recorder: Recorder, control: RunControl | None = None, *, began: bool = True) -> Run:
         """End a run whose daemon died: commit and keep what its boxes still hold, and record that it was lost.
 
-        began: whether its agent may have begun; else its boxes hold no work.
+        began: whether its agent may have begun; else its boxes hold no work. control: may end the commit; what the boxes hold stays there then.
         """
+        control, begin, ok = control or RunControl(), time.monotonic(), True
         ending = RunEnding(State.FAILED, Cause.LOST, summary=causes.advice(Cause.LOST).sentence)
         await asyncio.to_thread(forget, self._state.run(recorder.run.id) / RAW_CONVERSATION)  # the box, or its checkpoint, has it, too
         try:
@@ -149,22 +151,28 @@ class Pipeline:
                 if began and Delivered.of(recorder.run) is None and step_specs.TREE in left:
                     # until it is safe elsewhere: whatever fails from here on, the record says where the work is
                     recorder.emit([BoxesKept(directory=str(self._state.boxes(recorder.run.id)))])
-                await self._recover_boxes(recorder, left, began=began)
+                await self._recover_boxes(recorder, left, control, began=began)
             else:
                 await self._recover_without_boxes(recorder)
+        except StoppedEarly:
+            ok = False
+            recorder.notice("stopped: what the lost run left is not committed yet", "warn")
         except Exception as error:  # noqa: BLE001 - what a lost run left is there at the next attempt, too
             _log.exception("run %s", recorder.run.id)
+            ok = False
             recorder.notice(f"what the lost run left could not be committed: {error}", "error")
+        if is_recovering(recorder.run):
+            recorder.emit([StepFinished(step="recovering", ok=ok, seconds=round(time.monotonic() - begin, 3))])
         return await self._end(recorder, ending)
 
-    async def _recover_boxes(self, recorder: Recorder, left: Mapping[str, Artifact], *, began: bool) -> None:
+    async def _recover_boxes(self, recorder: Recorder, left: Mapping[str, Artifact], control: RunControl, *, began: bool) -> None:
         async with self._opened(recorder) as boxes:
             if Delivered.of(recorder.run):
                 await self._close(boxes, recorder, await asyncio.to_thread(self._proof_of_delivered, recorder.run))
             elif not began:
                 await self._close(boxes, recorder, NothingThere())
             elif step_specs.TREE in left and step_specs.CLEAN in left:
-                await self._commit(recorder, boxes, left)
+                await self._commit(recorder, boxes, left, control)
             else:
                 await self._close(boxes, recorder, None)
 
@@ -194,12 +202,12 @@ class Pipeline:
         if recorder.fault is None:
             await asyncio.to_thread(forget, checkpoint)
 
-    async def _commit(self, recorder: Recorder, boxes: Boxes, left: Mapping[str, Artifact]) -> None:
+    async def _commit(self, recorder: Recorder, boxes: Boxes, left: Mapping[str, Artifact], control: RunControl | None = None) -> None:
         """Commit and keep what is left of a run, then remove its boxes. Raises StepError and OSError; the boxes stay then."""
         proof: Proof | None = None
         try:
             context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
-            attempt = self._pipeline_run(context, boxes, recorder, RunControl())
+            attempt = self._pipeline_run(context, boxes, recorder, control or RunControl())
             await asyncio.to_thread(attempt.keep_conversation)
             await attempt.recover(left)
             proof = attempt.proof

@@ -4,13 +4,13 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ccterm.causes import Cause
+from ccterm.causes import FORMER_NAMES, Cause
 from ccterm.errors import StepError
 from ccterm.git.git import GitError
 from ccterm.git.hazards import PARTS, Repositories
 from ccterm.git.names import folded
 from ccterm.git.patterns import ignored_by
-from ccterm.models import FORMER_NAMES, Changes
+from ccterm.models import Changes
 from ccterm.output.secret_shapes import holds_key_or_token
 from ccterm.policy.rules import PolicyFacts
 from ccterm.workspace.repository import Repository

@@ -8,11 +8,12 @@ from pathlib import Path
 from ccterm.errors import UsageError
 from ccterm.models import Allowances, BatchId, Run, RunId, new_id
 from ccterm.output.own_text import clean_text
-from ccterm.proof import uncommitted
+from ccterm.proof import is_recovering, uncommitted
 from ccterm.record import Recorder
 from ccterm.service.active import Active
 from ccterm.service.credential_gate import CredentialGate
 from ccterm.service.equipment import Equipment
+from ccterm.service.gates import RecoveryGate
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
@@ -30,6 +31,7 @@ class EndedRuns(Service):
     _store: Store
     _scheduler: Scheduler
     _credentials: CredentialGate
+    _recovering: RecoveryGate
     _active: dict[RunId, Active]
 
     @abstractmethod
@@ -96,7 +98,7 @@ class EndedRuns(Service):
         known = await self._ended(run)
         equipment = await self._equipment(run)
         entry = equipment.entry(known, BatchId(run))
-        if rival := self._scheduler.busy(entry.key):
+        if rival := self._scheduler.busy(entry.key) or self._recovering.on(entry.key):
             raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
         async with self._scheduler.alone(entry):
             recorder = Recorder(
@@ -111,12 +113,20 @@ class EndedRuns(Service):
 
     async def _ended(self, run: RunId) -> Run:
         """Return a run that has ended, once its boxes are gone and its document is written. Raises UsageError when it has not."""
-        known = await self.find(run)
+        known = await self._settled(run)
         if not known.state.final:
             raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
         if run in self._active:  # its last event is out
             await self._active[run].closed.wait()
         return await self.find(run)
+
+    async def _settled(self, run: RunId) -> Run:
+        """Return a run, once what it left is kept if its daemon died."""
+        known = await self.find(run)
+        if is_recovering(known) and run in self._active:
+            await self._active[run].closed.wait()
+            return await self.find(run)
+        return known
 
     async def review(self, run: RunId) -> Run:
         """Mark a run as reviewed."""

@@ -186,6 +186,36 @@ class BusyGate(Gate):
         return f"{'branch' if entry.key[1] else 'working copy'} busy (run {rival})" if rival else ""
 
 
+class RecoveryGate(Gate):
+    """Keeps runs off a branch or a working copy while the work that a lost run did there is still being kept."""
+
+    def __init__(self) -> None:
+        self._keys: dict[RunId, Key] = {}
+        self._changed: Callable[[], None] = lambda: None
+
+    def reason(self, entry: QueueEntry) -> str:
+        """Return which lost run has the branch or the working copy."""
+        lost = self.on(entry.key)
+        return f"{'branch' if entry.key[1] else 'working copy'} busy (run {lost} is being recovered)" if lost else ""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Signal when a lost run is at its end."""
+        self._changed = changed
+
+    def on(self, key: Key) -> RunId | None:
+        """Return the lost run that has this branch or working copy."""
+        return next((run for run, held in self._keys.items() if held == key), None)
+
+    def hold(self, run: RunId, key: Key) -> None:
+        """Let nothing else begin there."""
+        self._keys[run] = key
+
+    def release(self, run: RunId) -> None:
+        """Let others begin there again."""
+        self._keys.pop(run, None)
+        self._changed()
+
+
 class ExecutorGate(Gate):
     """Holds runs while their executor is away. watch: has a function called whenever something changed with any executor."""
 

@@ -20,6 +20,7 @@ from ccterm.output.own_text import clean_text
 from ccterm.pipeline.continuation import Earlier, began, continued_task, undelivered
 from ccterm.pipeline.run_control import RunControl
 from ccterm.preflight import run_checks
+from ccterm.proof import is_recovering
 from ccterm.record import Recorder
 from ccterm.service.active import Active, fresh_run, login_of, prepare, tasks_of
 from ccterm.service.caller import CallerEnvironment
@@ -28,9 +29,9 @@ from ccterm.service.credential_gate import CredentialGate
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.environments import Environments
 from ccterm.service.equipment import Equip, Equipment
-from ccterm.service.gates import Gate, UnderWay
+from ccterm.service.gates import Gate, RecoveryGate, UnderWay
 from ccterm.service.protocol import Machine
-from ccterm.service.recovery import Recovery, queued
+from ccterm.service.recovery import Recovery, keeping, queued
 from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
@@ -51,6 +52,7 @@ class LocalService(EndedRuns):
         equip: Equip,
         machine: Machine,
         under_way: UnderWay,
+        recovering: RecoveryGate,
         gates: Sequence[Gate],
         credentials: CredentialGate,
         writers: Executor | None = None,
@@ -68,6 +70,7 @@ class LocalService(EndedRuns):
         self._caller: CallerEnvironment | None = None
         self._scheduler = Scheduler(under_way, gates, start=self._carry_out, hold=self._note_hold)
         self._active: dict[RunId, Active] = {}
+        self._recovering = recovering
 
     @property
     def state(self) -> StateDir:
@@ -109,15 +112,25 @@ class LocalService(EndedRuns):
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["LocalService"]:
-        """Recover what an earlier daemon left, then carry out runs. Leaving waits for them; leaving by an exception stops them first."""
-        await Recovery(self._state, self._store, self._environments, self._transcript).carry_out()
-        async with self._scheduler.running():
+        """Recover what an earlier daemon left, then carry out runs. Leaving waits for them; leaving by an exception stops them first.
+
+        The work of lost runs is kept beside that; what leaving cuts short is the next start's.
+        """
+        lost = await Recovery(self._state, self._store, self._environments, self._transcript).begin()
+        for each in lost:
+            self._active[each.run.id] = Active(each.recorder, each.control, each.equipment)
+            self._recovering.hold(each.run.id, each.equipment.entry(each.run, BatchId(each.run.id)).key)
+        async with self._scheduler.running(), keeping(lost, self._recovered):
             try:
                 yield self
             except BaseException:
                 await self.cancel_all()
                 raise
             await self._scheduler.idle()
+
+    def _recovered(self, run: RunId) -> None:
+        self._active.pop(run).closed.set()
+        self._recovering.release(run)
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks as one batch."""
@@ -200,9 +213,9 @@ class LocalService(EndedRuns):
             raise UsageError(f"run {run} has ended already ({(await self.find(run)).state})", f"ccterm show {run}")
 
     async def cancel_all(self, *, now: bool = False) -> None:
-        """Stop every queued and running run."""
+        """Stop every queued and running run; what lost runs left is kept at the next start."""
         for run in list(reversed(self._active)):  # the queued ones first, or each that ends would start the next
-            if run in self._active:
+            if run in self._active and not is_recovering(self._active[run].recorder.run):
                 await self.cancel(run, now=now)
 
     async def steer(self, run: RunId, text: str) -> None:
@@ -229,7 +242,7 @@ class LocalService(EndedRuns):
 
     async def retry(self, run: RunId) -> Run:
         """Queue the same task again."""
-        old = await self.find(run)
+        old = await self._settled(run)
         if not old.state.final:
             raise UsageError(f"run {run} has not ended yet ({old.state})", f"ccterm cancel {run} first")
         before = await asyncio.to_thread(self._store.get, old.continues) if old.continues else None
@@ -238,7 +251,7 @@ class LocalService(EndedRuns):
 
     async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with an ended run."""
-        known = await self.find(run)
+        known = await self._settled(run)
         if not known.state.final:
             raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm steer {run} sends its agent the message")
         known = await self._committed(run)
