@@ -12,6 +12,9 @@ PARENT_WATCH = "CCTERM_PARENT_WATCH"
 HIDDEN = "hidden"
 """Field of every request, for an executor: names of the variables whose values its engine masks in the program's output."""
 
+CHECKPOINT_BYTES = 64 * 1024 * 1024
+"""Most that the files of one checkpoint hold together."""
+
 
 def fresh_uuid() -> str:
     """Return a uuid4. Importing uuid would cost start-up time."""

@@ -9,9 +9,6 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from ccterm.git.types import Ssh
 
-CHECKPOINT_BYTES = 64 * 1024 * 1024
-"""Most that the files of one checkpoint hold together."""
-
 Stream = Literal[1, 2]
 
 

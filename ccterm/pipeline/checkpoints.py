@@ -18,7 +18,8 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from ccterm.box.protocol import CHECKPOINT_BYTES, Frame
+from ccterm.box import CHECKPOINT_BYTES
+from ccterm.box.protocol import Frame
 from ccterm.git.bounded_json import read_json
 from ccterm.models import Value
 from ccterm.output.clean import Cleaner, clean_line

@@ -16,19 +16,22 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ccterm.box import CHECKPOINT_BYTES
 from ccterm.box.agent.keep import read_first
 from ccterm.box.checkpoint.segments import Piece, Segments
 from ccterm.box.checkpoint.staging import Staging, read_file, write_file
 from ccterm.box.commit.commit import CommitStep
 from ccterm.box.commit.walk import TooMany
 from ccterm.box.process import child
-from ccterm.box.protocol import CHECKPOINT_BYTES, CheckpointRequest, CommitReport, CommitRequest, Keep
 from ccterm.git.git import Git, GitError
 from ccterm.git.names import shown
 from ccterm.git.rooted import Root
 from ccterm.git.tree import Base, base_of, list_tree
+
+if TYPE_CHECKING:
+    from ccterm.box.protocol import CheckpointRequest, CommitReport, CommitRequest, Keep
 
 _BLOCK = 3 << 16
 """Bytes in one line; a multiple of three, so that lines can be joined without decoding them."""
@@ -48,7 +51,7 @@ class Line(NamedTuple):
 class CheckpointStep:
     """One checkpoint."""
 
-    def __init__(self, request: CheckpointRequest) -> None:
+    def __init__(self, request: "CheckpointRequest") -> None:
         self._request, self._commit = request, request["commit"]
         self._place = os.path.dirname(os.path.abspath(self._commit["clean"]))
         self._git = Git(self._commit["clean"])
@@ -105,7 +108,7 @@ class CheckpointStep:
             walker.process.kill()
             walker.process.wait()
 
-    def _made(self, base: Base) -> tuple[CommitReport, Segments, dict[str, list[Piece]]]:
+    def _made(self, base: Base) -> "tuple[CommitReport, Segments, dict[str, list[Piece]]]":
         """Make the commit and cut its files; begin anew when what was sent before takes too much room with what is new."""
         out = self._path("out")
         shutil.rmtree(out, ignore_errors=True)
@@ -144,7 +147,7 @@ class CheckpointStep:
 class ConversationTail:
     """What is new in the file that the agent writes its conversation to. known: the `memory` of last time."""
 
-    def __init__(self, home: str, keep: Sequence[Keep], known: Mapping[str, Any]) -> None:
+    def __init__(self, home: str, keep: "Sequence[Keep]", known: Mapping[str, Any]) -> None:
         text = read_first(home, keep)
         text = text[: text.rfind(b"\n") + 1]
         begin: int = known.get("length", 0)
