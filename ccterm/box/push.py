@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ccterm.box.frames import Frames, carry_out
 from ccterm.git.bundle import take_bundle
 from ccterm.git.errors import GitFault, detail_of, fault_of
-from ccterm.git.git import GitError, as_git_error, init
+from ccterm.git.git import GitError, as_git_error, scratch
 from ccterm.git.objects import borrow_objects
 from ccterm.git.remote import Remote
 
@@ -60,7 +60,7 @@ def _fresh_directory(clean: str, bundle: str, commit: str) -> Iterator[str]:
     """Yield a new git directory with the commit of a bundle in it, on top of the objects of another one. Raises GitError and OSError."""
     if os.path.lexists(os.path.join(clean, "objects", "info", "alternates")):
         raise GitError("git", "something else than ccterm has written to the run's git directory")
-    git = init(f"push-{os.getpid()}.git", commit, "main")
+    git = scratch(f"push-{os.getpid()}.git", commit)
     assert git.directory
     try:
         borrow_objects(git, clean)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ccterm.git.git import Git, GitError, init
+from ccterm.git.git import Git, GitError, scratch
 from ccterm.git.objects import borrow_objects
 
 _COMPLAINT = r"(?:error|fatal): (?:object |in )?(?:tree |blob |commit )?([0-9a-f]{40,64}): (\w+): (.*)"
@@ -25,7 +25,7 @@ def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[
     """Return what is wrong with the objects of `commit` that no commit of `known` reaches, except those in `skip`. Raises GitError."""
     with _beside(git) as directory:  # packed, and indexed in an empty repository that can only look the old ones up
         assert git.directory
-        empty = init(os.path.join(directory, "empty.git"), commit, "main")
+        empty = scratch(os.path.join(directory, "empty.git"), commit)
         pack = os.path.join(directory, "new.pack")
         borrow_objects(empty, git.directory)
         with open(pack, "wb") as packing:

@@ -264,6 +264,23 @@ def init(directory: str, base: str | None, branch: str, *, bare: bool = True) ->
     return git
 
 
+def scratch(directory: str, like: str | None) -> Git:
+    """Make an empty bare repository for objects alone, with the kind of object name that `like` has. It never gets a work tree.
+
+    What `git init` would find out about the file system besides matters to work trees only, so no process is started.
+    """
+    for name in ("info", "pack"):
+        os.makedirs(os.path.join(directory, "objects", name))
+    os.mkdir(os.path.join(directory, "refs"))
+    sha256 = hash_name(like) == "sha256"
+    with open(os.path.join(directory, "config"), "w", encoding="ascii") as config:
+        config.write(f"[core]\n\trepositoryformatversion = {int(sha256)}\n\tfilemode = true\n\tbare = true\n")
+        config.write("[extensions]\n\tobjectformat = sha256\n" if sha256 else "")
+    with open(os.path.join(directory, "HEAD"), "w", encoding="ascii") as head:
+        head.write("ref: refs/heads/main\n")
+    return Git(directory)
+
+
 def hash_name(sha: str | None) -> str:
     """Return the name of the hash that made an object name."""
     return "sha256" if sha is not None and len(sha) == 64 else "sha1"

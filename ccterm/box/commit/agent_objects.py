@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 
 from ccterm.box.commit.survey import GIT
-from ccterm.git.git import Git, GitError, init
+from ccterm.git.git import Git, GitError, scratch
 from ccterm.git.objects import borrow_objects, copy_loose, loose_path
 from ccterm.git.rooted import Root
 
@@ -31,7 +31,7 @@ def copy_objects_of(root: Root, clean: Git, to: str, like: str) -> Git:
     like: any object name of the repository. Raises TooMuch, GitError and OSError; a damaged loose object is left out.
     """
     assert clean.directory
-    made = init(to, like, "main")
+    made = scratch(to, like)
     borrow_objects(made, clean.directory)
     git = Git(to, env=_LIMITS)
     _copy_packs(root, clean.directory, to, git)

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Collection, Sequence
 
-from ccterm.git.git import Git, init
+from ccterm.git.git import Git, scratch
 from ccterm.git.objects import borrow_objects
 
 
@@ -29,7 +29,7 @@ def check_bundle(bundle: str, objects: Git, like: str) -> None:
     assert objects.directory
     directory = os.path.abspath(os.path.join(objects.directory, f"check-{os.getpid()}"))
     try:
-        empty = init(directory, like, "main")
+        empty = scratch(directory, like)
         borrow_objects(empty, objects.directory)
         reading = Git(empty.directory, env={"GIT_ALLOW_PROTOCOL": "file"})
         reading.run("fetch", "--quiet", "--no-tags", "--", os.path.abspath(bundle), "+refs/*:refs/*")
