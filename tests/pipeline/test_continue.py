@@ -80,6 +80,7 @@ async def test_with_a_conflict_it_does_not_start_and_goes_on_on_a_branch_of_its_
     assert other.continues == failed.id
 
 
+@pytest.mark.slow
 async def test_a_refused_push_is_mended_in_the_next_turn(service: Service, remote: Path) -> None:
     install_hook(remote, "pre-receive", "exit 1")
     [refused] = await carried_out(service, draft(remote, task=ONE))
@@ -92,6 +93,7 @@ async def test_a_refused_push_is_mended_in_the_next_turn(service: Service, remot
     assert run.salvage is None
 
 
+@pytest.mark.slow
 async def test_a_fresh_conversation_is_told_what_came_before(service: Service, remote: Path, state_dir: Path) -> None:
     [first] = await carried_out(service, draft(remote, task=ONE))
     (state_dir / "runs" / first.id / "session.jsonl").unlink()
@@ -104,6 +106,7 @@ async def test_a_fresh_conversation_is_told_what_came_before(service: Service, r
     assert run.session_id != first.session_id
 
 
+@pytest.mark.slow
 async def test_a_turn_that_failed_is_tried_again_in_the_same_conversation(service: Service, remote: Path, state_dir: Path) -> None:
     [first] = await carried_out(service, draft(remote, task=ONE))
     failed = await going_on(service, first, script({"fail": "auth"}))
