@@ -1,5 +1,6 @@
 """Names are compared as the most tolerant file system would: what a tool obeys is found however it is spelled, and honest names are left alone."""
 
+import time
 import unicodedata
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from ccterm.git.names import folded, unseen
 from ccterm.models import Allowances, Mode
-from ccterm.policy.protected import is_key_file, is_protected
+from ccterm.policy.protected import allowed, is_key_file, is_protected
 from ccterm.policy.rules import PolicyFacts, PolicyLimits, judge
 from ccterm.workspace.work import PathChange
 
@@ -107,3 +108,10 @@ def test_an_invisible_character_is_shown() -> None:
     [finding] = judge(PolicyFacts([PathChange("README\u200b.md", None, "100644")]), Mode.TESTING, PolicyLimits()).findings
     assert finding.text.startswith(r"a name with invisible characters: README\u200b.md;")
     assert finding.paths == (r"README\u200b.md",)
+
+
+@given(st.lists(st.sampled_from(["*", "**/", "*a", "?", "[!b]*", "a", "/"]), max_size=60).map("".join))
+def test_no_glob_takes_for_ever_to_match(glob: str) -> None:
+    begin = time.process_time()
+    allowed("a/" * 60 + "a" * 2000, [f"{glob}b", f"*{glob}*c"])
+    assert time.process_time() - begin < 2
