@@ -1,0 +1,105 @@
+"""Work in containers is never lost: what was in the last checkpoint is found again, at whatever await its pipeline fails."""
+
+import asyncio
+import os
+import random
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ccterm.executors.control import socket_directory
+from ccterm.executors.dagger.executor import DaggerExecutor
+from ccterm.models import ExecutionMode, Run
+from ccterm.pipeline.pipeline import Pipeline
+from ccterm.pipeline.run_control import RunControl
+from ccterm.record import Recorder
+from ccterm.state_dir import StateDir
+from ccterm.transcript import Transcript
+from tests.dagger_engine.engine import FakeEngine
+from tests.dagger_engine.tools import make_cli
+from tests.pipeline.parts import contexts, recorder_of, task
+from tests.support.core import script
+from tests.support.fake_engine import Fake, make_base
+from tests.support.git import make_repository, tip
+from tests.support.stepping import Stepped
+
+PRECIOUS = script({"write": "precious.txt", "text": "precious\n"}, {"turn": "written"}, {"sleep": 0.5}, {"say": "the end"})
+ERRORS = (RuntimeError("nothing that the code knows"), OSError(28, "No space left on device"), asyncio.CancelledError())
+
+
+@asynccontextmanager
+async def boxed_pipeline(state: StateDir, tmp_path: Path, engine_cache: Path) -> AsyncIterator[Pipeline]:
+    """Yield a pipeline on a stand-in engine."""
+    sockets = socket_directory()
+    try:
+        with FakeEngine() as engine:
+            options = Fake(engine, make_cli(tmp_path / "bin"), make_base(tmp_path / "base.tar")).options()
+            async with DaggerExecutor(options, cache=engine_cache, bundles=engine_cache / "lib") as executor:
+                yield Pipeline(executor, contexts(state, executor, sockets, environ=os.environ), state)
+    finally:
+        shutil.rmtree(sockets)
+
+
+async def where_it_is_after_a_fault(tested: Pipeline, state: StateDir, place: Path, error: BaseException, at: int) -> tuple[str, bool]:
+    """Carry out a run and fail it at its `at`-th await after its first checkpoint; recover what ended without an end.
+
+    place: a bare remote, or the working copy of a testing run that applies by itself. Returns where the file is, "" = lost, and whether the
+    run came so far.
+    """
+    mode = {"branch": None, "mode": "testing", "yes": True} if (place / ".git").exists() else {"branch": f"b{at}-{type(error).__name__}"}
+    recorder = recorder_of(state, task(place, PRECIOUS, execution_mode=ExecutionMode.DAGGER, **mode))
+    manifest = state.run(recorder.run.id) / "checkpoint" / "manifest.json"
+    stepped = Stepped(tested.carry_out(recorder, RunControl()), error, at, manifest.exists)
+    run = recorder.run
+    try:
+        run = await stepped
+    except type(error):
+        await recorder.close()
+        run = await tested.recover(Recorder(recorder.run, Transcript(state.run(run.id), run.id), None))
+    return where_the_work_is(run, state, place), stepped.thrown
+
+
+def where_the_work_is(run: Run, state: StateDir, place: Path) -> str:
+    """Return where a run's file is found, or ""."""
+    if (place / "precious.txt").exists():
+        return "applied" if run.synced else ""
+    if run.task.branch and tip(place, run.task.branch):
+        return "pushed"
+    if run.salvage is None:
+        return ""
+    assert run.salvage.directory == str(state.salvage(run.id))
+    return "salvage" if b"+precious" in (state.salvage(run.id) / "work.patch").read_bytes() else ""
+
+
+@pytest.fixture
+def state(state_dir: Path) -> StateDir:
+    return StateDir(state_dir).prepare()
+
+
+async def test_an_exception_after_a_checkpoint_loses_nothing(remote: Path, state: StateDir, tmp_path: Path, engine_cache: Path) -> None:
+    async with boxed_pipeline(state, tmp_path, engine_cache) as tested:
+        assert await where_it_is_after_a_fault(tested, state, remote, ERRORS[0], 1) == ("salvage", True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["branch", "working copy"])
+async def test_an_exception_at_any_await_after_a_checkpoint_loses_nothing(
+    remote: Path, state: StateDir, tmp_path: Path, engine_cache: Path, what: str, rounds: Callable[[int], int]
+) -> None:
+    """One of ten awaits, unless CCTERM_TEST_ROUNDS wants more."""
+    lost, at, thrown, places = list[str](), 0, True, set[str]()
+    async with boxed_pipeline(state, tmp_path, engine_cache) as tested:
+        while thrown:
+            at += 1 if rounds(1) > 1 else random.randint(1, 19)
+            for error in ERRORS if rounds(1) > 1 else [random.choice(ERRORS)]:
+                name = f"copy-{at}-{type(error).__name__}"
+                place = remote if what == "branch" else make_repository(tmp_path / name, {"README.md": "hello\n"})
+                where, thrown = await where_it_is_after_a_fault(tested, state, place, error, at)
+                places.add(where)
+                lost += [] if where else [f"await {at}: {error!r}"]
+    print(f"{at - 1} awaits; found in {places}")
+    assert not lost
+    assert at > 10
