@@ -5,11 +5,10 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
-from ccterm.credentials.api_address import ApiCheck, on_this_machine
-from ccterm.credentials.checks import ExportCheck, LoginCheck, secret_checks
+from ccterm.credentials.api_address import on_this_machine
+from ccterm.credentials.checks import ApiCheck, ExportCheck, LoginCheck, answer, secret_checks
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git_checks import token_checks
 from ccterm.errors import CctermError, PreflightError
@@ -22,7 +21,6 @@ from ccterm.state_dir import StateDir
 CHECK_SECONDS = 5.0
 """How long a check may take: after that it has no answer."""
 ENOUGH_BYTES = 1024**3
-Status = Literal["pass", "warn", "fail"]
 
 
 async def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> AsyncGenerator[CheckResult, None]:
@@ -79,15 +77,15 @@ class ClaudeCheck:
         try:
             version = await self._agent.version()
         except PreflightError as error:
-            return _answer(self, "fail", error.message, error.fix.replace(CLAUDE_VERSION, self._wanted))
+            return answer(self, "fail", error.message, error.fix.replace(CLAUDE_VERSION, self._wanted))
         if version != self._wanted:
-            return _answer(
+            return answer(
                 self,
                 "warn",
                 f"the Claude CLI is {version}; ccterm was tested with {self._wanted}",
                 INSTALL.replace(CLAUDE_VERSION, self._wanted),
             )
-        return _answer(self, "pass", f"the Claude CLI {version}")
+        return answer(self, "pass", f"the Claude CLI {version}")
 
 
 class StateCheck:
@@ -103,8 +101,8 @@ class StateCheck:
         try:
             await asyncio.to_thread(self._state.prepare)
         except CctermError as error:
-            return _answer(self, "fail", error.message, error.fix)
-        return _answer(self, "pass", str(self._state.path))
+            return answer(self, "fail", error.message, error.fix)
+        return answer(self, "pass", str(self._state.path))
 
 
 class DiskCheck:
@@ -123,12 +121,8 @@ class DiskCheck:
             free = (await asyncio.to_thread(shutil.disk_usage, path)).free
         except OSError as error:
             text = f"the free space at {path} is unknown: {error.strerror}"
-            return _answer(self, "fail", text, "set CCTERM_STATE_DIR to another disk")
+            return answer(self, "fail", text, "set CCTERM_STATE_DIR to another disk")
         text = f"{free / 1024**3:.1f} GiB free at {path}"
         if free < self._enough:
-            return _answer(self, "fail", text, f"free {self._enough / 1024**3:.1f} GiB, or set CCTERM_STATE_DIR to another disk")
-        return _answer(self, "pass", text)
-
-
-def _answer(check: Check, status: Status, text: str, fix: str = "") -> CheckResult:
-    return CheckResult(name=check.name, group=check.group, status=status, text=text, fix=fix)
+            return answer(self, "fail", text, f"free {self._enough / 1024**3:.1f} GiB, or set CCTERM_STATE_DIR to another disk")
+        return answer(self, "pass", text)

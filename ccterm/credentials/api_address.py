@@ -4,7 +4,6 @@ import asyncio
 from urllib.parse import urlsplit
 
 from ccterm.errors import PreflightError
-from ccterm.models import CheckResult
 from ccterm.remotes import is_loopback
 
 DIAL_SECONDS = 2.0
@@ -31,22 +30,3 @@ async def require_listening(base_url: str | None) -> None:
             "start what should listen there, or change ANTHROPIC_BASE_URL (base_url in the settings)",
         ) from error
     writer.close()
-
-
-class ApiCheck:
-    """Something listens at the API's address on this machine."""
-
-    name, group = "api", "claude"
-
-    def __init__(self, base_url: str) -> None:
-        self._base_url = base_url
-
-    async def run(self) -> CheckResult:
-        """Connect."""
-        try:
-            await require_listening(self._base_url)
-        except PreflightError as error:
-            return CheckResult(name=self.name, group=self.group, status="fail", text=error.message, fix=error.fix)
-        return CheckResult(
-            name=self.name, group=self.group, status="pass", text=f"something listens at {self._base_url}, the address of the Claude API"
-        )

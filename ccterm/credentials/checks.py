@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
+from ccterm.credentials.api_address import require_listening
 from ccterm.credentials.claude import NO_LOGIN, Logins
 from ccterm.credentials.keyring_client import Keyring
 from ccterm.credentials.login import API_KEY_NAME, Login, home
@@ -19,6 +20,35 @@ from ccterm.settings.model import SecretSettings
 
 Status = Literal["pass", "warn", "fail"]
 _REPLACE = "ccterm auth setup stores another one"
+
+
+class Named(Protocol):
+    """A check, as far as an answer to it needs it."""
+
+    name: str
+    group: str
+
+
+def answer(check: Named, status: Status, text: str, fix: str = "") -> CheckResult:
+    """Return the result of a check."""
+    return CheckResult(name=check.name, group=check.group, status=status, text=text, fix=fix)
+
+
+class ApiCheck:
+    """Something listens at the API's address on this machine."""
+
+    name, group = "api", "claude"
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    async def run(self) -> CheckResult:
+        """Connect."""
+        try:
+            await require_listening(self._base_url)
+        except PreflightError as error:
+            return answer(self, "fail", error.message, error.fix)
+        return answer(self, "pass", f"something listens at {self._base_url}, the address of the Claude API")
 
 
 class LoginCheck:
@@ -37,10 +67,10 @@ class LoginCheck:
                 return self._of_run(login)
             sources = await asyncio.to_thread(self._logins.survey, self._execution_mode, self._environ)
         except (PreflightError, SettingsError) as error:
-            return self._answer("fail", error.message, error.fix)
+            return answer(self, "fail", error.message, error.fix)
         chosen = next((source for source in sources if source.chosen), None)
         if chosen is None:
-            return self._answer("fail", *NO_LOGIN)
+            return answer(self, "fail", *NO_LOGIN)
         return self._of_user(chosen)
 
     def _of_run(self, login: Login) -> CheckResult:
@@ -49,26 +79,23 @@ class LoginCheck:
         if login.too_short(datetime.now(UTC)):
             return self._answer("warn", f"{text}: runs are held until there is another", RENEW)
         if login.kind == "setup-token" and login.expires_at and login.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
-            return self._answer("warn", text, _REPLACE)
+            return answer(self, "warn", text, _REPLACE)
         if login.kind == "access-token":
-            return self._answer("pass", f"{text}; a setup-token would last a year (ccterm auth setup)")
-        return self._answer("pass", text)
+            return answer(self, "pass", f"{text}; a setup-token would last a year (ccterm auth setup)")
+        return answer(self, "pass", text)
 
     def _of_user(self, own: LoginSource) -> CheckResult:
         match own.level:
             case "usable":
-                return self._answer("pass", f"a login in {own.name}{left(own.expires_at)}")
+                return answer(self, "pass", f"a login in {own.name}{left(own.expires_at)}")
             case "renewable":  # the CLI renews it by itself
                 text = f"the login in {own.name} {own.state} and will be renewed"
-                return self._answer("warn", text, f"before many agents start: {RENEW}")
+                return answer(self, "warn", text, f"before many agents start: {RENEW}")
             case "missing":
                 key = f"; {API_KEY_NAME} is set but not used, because it would bill the API" if self._environ.get(API_KEY_NAME) else ""
-                return self._answer("fail", f"no Claude login{key}", LOG_IN)
+                return answer(self, "fail", f"no Claude login{key}", LOG_IN)
             case _:
-                return self._answer("fail", own.state if own.name == OWN else f"the login in {own.name} {own.state}", LOG_IN)
-
-    def _answer(self, status: Status, text: str, fix: str = "") -> CheckResult:
-        return CheckResult(name=self.name, group=self.group, status=status, text=text, fix=fix)
+                return answer(self, "fail", own.state if own.name == OWN else f"the login in {own.name} {own.state}", LOG_IN)
 
 
 class ExportCheck:
@@ -85,14 +112,14 @@ class ExportCheck:
         copy = await asyncio.to_thread(read_login, path)
         trouble = copy.trouble(datetime.now(UTC)) if copy else "does not exist"
         if copy and not trouble:
-            return CheckResult(name=self.name, group=self.group, status="pass", text=f"the exported login in {path}{left(copy.expires_at)}")
+            return answer(self, "pass", f"the exported login in {path}{left(copy.expires_at)}")
         try:
             login = await asyncio.to_thread(self._logins.login_for, ExecutionMode.DAGGER, self._environ)
         except (PreflightError, SettingsError):
             fix = "ccterm auth export, once you are logged in"
-            return CheckResult(name=self.name, group=self.group, status="warn", text=f"the exported login {path} {trouble}", fix=fix)
+            return answer(self, "warn", f"the exported login {path} {trouble}", fix)
         text = f"the exported login {path} {trouble}; it is not needed: runs use {login.source}"
-        return CheckResult(name=self.name, group=self.group, status="pass", text=text)
+        return answer(self, "pass", text)
 
 
 class SecretCheck:
@@ -111,11 +138,11 @@ class SecretCheck:
         try:
             found = await asyncio.to_thread(resolve_source, source, self._environ, keyring=self._keyring)
         except SettingsError as error:
-            return CheckResult(name=self.name, group=self.group, status="fail", text=f"{text}: {error.message}", fix=error.fix)
+            return answer(self, "fail", f"{text}: {error.message}", error.fix)
         if len(found.get_secret_value().strip()) < SHORTEST:
             text = f"{text}: resolved, but too short to be masked where a program prints it"
-            return CheckResult(name=self.name, group=self.group, status="warn", text=text, fix=f"use one of at least {SHORTEST} characters")
-        return CheckResult(name=self.name, group=self.group, status="pass", text=f"{text}: resolved")
+            return answer(self, "warn", text, f"use one of at least {SHORTEST} characters")
+        return answer(self, "pass", f"{text}: resolved")
 
 
 def secret_checks(settings: Settings, environ: Mapping[str, str], logins: Logins) -> list[SecretCheck]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from ccterm.credentials.checks import answer
 from ccterm.credentials.git import GitCredential, authority, git_credential, kind_of, without_gh_overrides
 from ccterm.errors import CctermError, SettingsError
 from ccterm.models import CheckResult
@@ -58,22 +59,19 @@ class TokenCheck:
             credential = await asyncio.to_thread(git_credential, remote, self._settings, self._env)
             if credential is None:
                 fix = "gh auth login, or set GH_TOKEN" if self._host == GITHUB else f'token in [host."{self._host}"] of the settings'
-                return self._answer("warn", f"no token for {self._host}: a run can push there only by ssh", fix)
+                return answer(self, "warn", f"no token for {self._host}: a run can push there only by ssh", fix)
             state = await _state(remote, credential, self._settings, self._env)
         except CctermError as error:
-            return self._answer("fail", error.message, error.fix)
+            return answer(self, "fail", error.message, error.fix)
         who = f" as {state.account}" if state.account else ""
         text = f"a token for {self._host}{who} from {credential.source}"
         if state.valid is False:
-            return self._answer(
-                "fail", f"{self._host} refuses the token from {credential.source}", "gh auth status; gh auth login, or another token"
+            return answer(
+                self, "fail", f"{self._host} refuses the token from {credential.source}", "gh auth status; gh auth login, or another token"
             )
         if broad := [scope for scope in state.scopes if BROAD.fullmatch(scope)]:
-            return self._answer("warn", f"{text}; it may do more than push: {', '.join(broad)}", _NARROW)
-        return self._answer("pass", text)
-
-    def _answer(self, status: str, text: str, fix: str = "") -> CheckResult:
-        return CheckResult.model_validate({"name": self.name, "group": self.group, "status": status, "text": text, "fix": fix})
+            return answer(self, "warn", f"{text}; it may do more than push: {', '.join(broad)}", _NARROW)
+        return answer(self, "pass", text)
 
 
 def token_checks(settings: Settings, env: Mapping[str, str]) -> Sequence[TokenCheck]:

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from ccterm.agents.base import Command
 from ccterm.executors.base import Artifact, Step
 from ccterm.git.message import defused, without_trailers
 from ccterm.models import ExecutionMode, Mode, RunId, Task
@@ -217,8 +218,26 @@ def agent(
     last_use: bool,
 ) -> Step:
     """Start the agent under its supervisor. home: what its private HOME holds from the start."""
-    limits, command = task.limits, launch.command
-    request: dict[str, JsonValue] = {
+    command = launch.command
+    return Step(
+        name="agent",
+        program="supervise",
+        request=_supervised(task, command, environment, checkpoints),
+        inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(checkpoints)},
+        last_use=frozenset({HOME, TREE} if last_use else {HOME}),
+        outputs=(TREE, SESSION),
+        secrets={**environment.secrets_for("agent"), **command.secrets},
+        reaches=launch.reaches,
+        services=environment.services,
+        image="agent",
+        timeout=timedelta(seconds=task.limits.wall_seconds) + 2 * HOLD_TIMEOUT + GRACE,
+    )
+
+
+def _supervised(
+    task: Task, command: Command, environment: CommandEnvironment, checkpoints: CheckpointSource | None
+) -> dict[str, JsonValue]:
+    return {
         "argv": list(command.argv),
         "cwd": TREE,
         "env": {**environment.env, **command.env},
@@ -226,8 +245,8 @@ def agent(
         "prompt": task.prompt,
         "hold": task.hold,
         "hold_seconds": HOLD_TIMEOUT.total_seconds(),
-        "wall_seconds": limits.wall_seconds,
-        "silence_seconds": limits.silence_seconds,
+        "wall_seconds": task.limits.wall_seconds,
+        "silence_seconds": task.limits.silence_seconds,
         "mark": MARK,
         "control": CONTROL,
         "user": None,
@@ -236,19 +255,6 @@ def agent(
         "repository": _repository(task) if command.reads_repository else None,
         "checkpoint": _checkpoint(task, checkpoints) if checkpoints else None,
     }
-    return Step(
-        name="agent",
-        program="supervise",
-        request=request,
-        inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(checkpoints)},
-        last_use=frozenset({HOME, TREE} if last_use else {HOME}),
-        outputs=(TREE, SESSION),
-        secrets={**environment.secrets_for("agent"), **command.secrets},
-        reaches=launch.reaches,
-        services=environment.services,
-        image="agent",
-        timeout=timedelta(seconds=limits.wall_seconds) + 2 * HOLD_TIMEOUT + GRACE,
-    )
 
 
 def _guarded(checkpoints: CheckpointSource | None) -> dict[str, Artifact]:

@@ -99,14 +99,17 @@ def killed(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
-async def test_after_kill_9_the_last_checkpoint_is_kept_without_engine_and_token(
-    boxed: Boxed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    daemon = boxed.start(*WORK, {"bash": f"echo {TOKEN[::-1]} | rev"}, {"say": "the end"}, flags=("--hold",))
+async def killed_after_a_checkpoint(boxed: Boxed, daemon: "subprocess.Popen[str]") -> None:
     try:
         await asyncio.to_thread(wait_until, boxed.checkpoints)
     finally:
         killed(daemon)
+
+
+async def test_after_kill_9_the_last_checkpoint_is_kept_without_engine_and_token(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await killed_after_a_checkpoint(boxed, boxed.start(*WORK, {"bash": f"echo {TOKEN[::-1]} | rev"}, {"say": "the end"}, flags=("--hold",)))
     boxed.engine.stop()
     monkeypatch.delenv("GIT_SERVER_TOKEN")
     async with AgentService.open(boxed.state) as service:
@@ -127,11 +130,7 @@ async def test_after_kill_9_the_last_checkpoint_is_kept_without_engine_and_token
 
 @pytest.mark.slow
 async def test_what_a_checkpoint_kept_is_pushed(boxed: Boxed) -> None:
-    daemon = boxed.start(*WORK, flags=("--hold",))
-    try:
-        await asyncio.to_thread(wait_until, boxed.checkpoints)
-    finally:
-        killed(daemon)
+    await killed_after_a_checkpoint(boxed, boxed.start(*WORK, flags=("--hold",)))
     async with AgentService.open(boxed.state) as service:
         [run] = await service.runs()
         await service.push(run.id)
@@ -178,11 +177,9 @@ async def test_checkpoints_hold_what_is_new_since_the_last_one_and_their_bundle_
 @pytest.mark.slow
 async def test_the_checkpoint_of_a_testing_run_is_applied(boxed: Boxed, tmp_path: Path) -> None:
     copy = make_repository(tmp_path / "copy", {"README.md": "hello\n", "src/a.py": "a = 1\n", "gone.txt": "x\n", "run.sh": "true\n"})
-    daemon = start("run", script(*WORK), "--repo", str(copy), "--mode", "dagger", "--agent", "scripted", "--hold")
-    try:
-        await asyncio.to_thread(wait_until, boxed.checkpoints)
-    finally:
-        killed(daemon)
+    await killed_after_a_checkpoint(
+        boxed, start("run", script(*WORK), "--repo", str(copy), "--mode", "dagger", "--agent", "scripted", "--hold")
+    )
     async with AgentService.open(boxed.state) as service:
         [run] = await service.runs()
         assert (run.cause, run.task.mode) == ("lost", Mode.TESTING)
