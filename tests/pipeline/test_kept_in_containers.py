@@ -71,7 +71,9 @@ def where_the_work_is(run: Run, state: StateDir, place: Path) -> str:
     if run.salvage is None:
         return ""
     assert run.salvage.directory == str(state.salvage(run.id))
-    return "salvage" if b"+precious" in (state.salvage(run.id) / "work.patch").read_bytes() else ""
+    if (patch := state.salvage(run.id) / "work.patch").exists():
+        return "salvage" if b"+precious" in patch.read_bytes() else ""
+    return "tree" if run.salvage.tree and list(state.salvage(run.id).glob("*/precious.txt")) else ""
 
 
 @pytest.fixture
