@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.box.gitbox import GitBox, box_on, write
+from tests.box.test_worktrees import make_relative
 from tests.support import git as support
 
 Side = list[tuple[str, int, bool]]
@@ -116,6 +117,15 @@ def test_a_worktree_in_the_tree_is_left_out_and_kept(tmp_path: Path, rules: str)
     assert report["notes"] == [".claude/worktrees/agent-1 is a worktree of the agent's own and is left out of the commit"]
     files = support.files_at(fetched(box, tmp_path), "refs/side/worktrees/agent-1/changes")
     assert (files["open.txt"], files["done.txt"], "README.md" in files) == (b"not committed\n", b"precious\n", False)
+
+
+@pytest.mark.parametrize("where", ["tree", "directory"])
+def test_a_worktree_with_relative_paths_is_kept(box: GitBox, where: str) -> None:
+    worktree = {"tree": box.tree, "directory": box.directory}[where] / "wt"
+    support.git(box.tree, "worktree", "add", "--quiet", "--detach", str(worktree))
+    write(worktree, "open.txt", "not committed\n")
+    make_relative(box.tree, worktree)
+    assert kept(box.commit()) == [("worktrees/wt/changes", 0, True)]
 
 
 def test_a_worktree_is_found_after_the_tree_was_moved(tmp_path: Path, box: GitBox) -> None:

@@ -26,7 +26,17 @@ def brought(tree: Path) -> list[str]:
     return sorted(str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
-def test_all_but_special_files_is_brought(tree: Path) -> None:
+def make_relative(tree: Path, worktree: Path) -> None:
+    """Write down where tree and worktree are as git does with worktree.useRelativePaths."""
+    own = tree / ".git/worktrees" / worktree.name
+    (own / "gitdir").write_text(f"{os.path.relpath(worktree, own)}/.git\n")
+    (worktree / ".git").write_text(f"gitdir: {os.path.relpath(own, worktree)}\n")
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_all_but_special_files_is_brought(tree: Path, relative: bool) -> None:
+    if relative:
+        make_relative(tree, tree.parent / "outside")
     assert bring_worktrees(str(tree)) == []
     assert brought(tree) == [".git", "a", "deep/b", "link"]
     assert (tree / ".git/ccterm-worktrees/outside/link").is_symlink()

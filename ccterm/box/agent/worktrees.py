@@ -27,7 +27,7 @@ def bring_worktrees(tree: str) -> list[str]:
     told = []
     with Root(tree) as root:
         for worktree in survey(root).worktrees:
-            where = worktree_outside(worktree) if worktree.path is None else None
+            where = worktree_outside(worktree, tree) if worktree.path is None else None
             if where is None:
                 continue
             try:

@@ -170,7 +170,7 @@ class Changed:
         if worktree.path is not None:
             self._root.directory(worktree.path)  # raises when a component is a link
             top, where = worktree.path, os.path.join(self._root.path, os.fsdecode(worktree.path))
-        elif outside := worktree_outside(worktree):
+        elif outside := worktree_outside(worktree, self._root.path):
             top, where = moved_to(worktree), outside
         else:
             return {}

@@ -154,7 +154,7 @@ class SideWork:
         if path := worktree.path or moved_path(self._root, worktree):
             self._root.directory(path)  # raises when a component is a link
             return os.fsdecode(os.path.join(os.fsencode(self._tree), path))
-        if not self._copied and (outside := worktree_outside(worktree)):
+        if not self._copied and (outside := worktree_outside(worktree, self._tree)):
             return outside
         self.notes.append(f"the worktree at {shown_path(worktree)} is not in the tree: only what was committed in it is kept")
         return None

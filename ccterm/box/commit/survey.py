@@ -125,11 +125,11 @@ def _names(root: Root, gitfile: bytes, name: bytes) -> bool:
         return False
 
 
-def worktree_outside(worktree: Worktree) -> str | None:
-    """Return where a worktree outside of the tree is, if it is there on this machine and says so itself."""
-    directory = os.fsdecode(worktree.written.removesuffix(b"/.git"))
-    if not os.path.isabs(directory):
-        return None
+def worktree_outside(worktree: Worktree, tree: str) -> str | None:
+    """Return where a worktree outside of the tree is, if it is there on this machine and says so itself. tree: where the tree is."""
+    own = os.path.join(os.path.abspath(tree), os.fsdecode(worktree.git_directory))
+    # git may write it down as seen from the worktree's own part of the git directory
+    directory = os.path.normpath(os.path.join(own, os.fsdecode(worktree.written.removesuffix(b"/.git"))))
     try:
         with Root(directory, hostile=True) as root:
             return directory if _names(root, b".git", worktree.name) else None
