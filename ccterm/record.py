@@ -152,7 +152,11 @@ class Recorder:
         self.emit_clean([_cleaned(event, self._clean) for event in events])
 
     def emit_clean(self, events: Sequence[Event]) -> None:
-        """Append events that the output pipeline has cleaned, and fold them into the run document; never waits."""
+        """Append events that the output pipeline has cleaned, and fold them into the run document; never waits.
+
+        Raises RuntimeError in another thread than that of its loop.
+        """
+        asyncio.get_running_loop()
         for event in self._transcript.append(events):
             self.run = fold(self.run, event)
 

@@ -52,7 +52,11 @@ def keep_left_conversation(cleaner: Cleaner, home: Path, session_id: str, to: Pa
     """Copy a conversation, cleaned, out of the HOME that an agent left, if there is one; no link is followed. Blocks. Raises OSError."""
     projects = b".claude/projects"
     with Root(home, hostile=True) as root:
-        paths = [b"%s/%s/%s.jsonl" % (projects, name, session_id.encode()) for name in root.list(projects)]
+        try:
+            names = root.list(projects)
+        except FileNotFoundError:  # it ended before it said anything
+            return
+        paths = [b"%s/%s/%s.jsonl" % (projects, name, session_id.encode()) for name in names]
         for path in [path for path in paths if (found := root.stat(path)) and stat.S_ISREG(found.st_mode)][:1]:
             copy_cleaned(cleaner, root.open(path), to)
 

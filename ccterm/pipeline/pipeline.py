@@ -208,7 +208,7 @@ class Pipeline:
         try:
             context = await asyncio.to_thread(self._contexts.for_recovery, recorder.run, recorder)
             attempt = self._pipeline_run(context, boxes, recorder, control or RunControl())
-            await asyncio.to_thread(attempt.keep_conversation)
+            await attempt.keep_conversation()
             await attempt.recover(left)
             proof = attempt.proof
         finally:

@@ -212,14 +212,14 @@ class PipelineRun:
             await judgement.judge(committed, self._context, self._recorder)
         await self._keep()
 
-    def keep_conversation(self) -> None:
-        """Keep the conversation that is left in the HOME of an agent whose daemon died. Blocks. Raises nothing: the work counts more."""
+    async def keep_conversation(self) -> None:
+        """Keep the conversation that is left in the HOME of an agent whose daemon died. Raises nothing: the work counts more."""
         run, to = self._recorder.run, self._state.run(self._recorder.run.id) / CONVERSATION
         homes = sorted(self._boxes.directory.glob("*-agent/home")) if self._boxes.directory else []
         if not run.session_id or not homes or to.exists():
             return
         try:
-            keep_left_conversation(self._context.output.cleaner(), homes[-1], run.session_id, to)
+            await asyncio.to_thread(keep_left_conversation, self._context.output.cleaner(), homes[-1], run.session_id, to)
         except OSError as error:
             self._recorder.notice(f"the conversation could not be kept: {error}", "warn")
 

@@ -12,14 +12,16 @@ import pytest
 from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
-from ccterm.events import StepStarted
+from ccterm.events import Notice, StepStarted
 from ccterm.executors.control import socket_directory
 from ccterm.models import Run, State, Verdict
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
+from ccterm.record import Recorder
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
+from ccterm.transcript import EVENTS_FILE, Transcript, read_events
 from tests.pipeline.parts import failed, pipeline, recorder_of, task
 from tests.support.core import draft, script
 from tests.support.git import files_at, git, make_repository, tip, write_files
@@ -164,6 +166,30 @@ async def test_an_exception_at_any_await_after_the_agent_wrote_loses_nothing(
     print(f"{at - 1} awaits")
     assert not lost
     assert at > 10
+
+
+@pytest.mark.parametrize("found", ["nothing", "a file"])
+async def test_a_conversation_that_is_not_there_keeps_no_work_from_being_kept(
+    remote: Path, state: StateDir, sockets: Path, found: str
+) -> None:
+    async with pipeline(state, sockets, os.environ) as tested:
+        recorder = recorder_of(state, task(remote, PRECIOUS))
+        boxes = state.boxes(recorder.run.id)
+        stepped = Stepped(
+            tested.carry_out(recorder, RunControl()), asyncio.CancelledError(), 1, lambda: bool(list(boxes.glob("*/work/precious.txt")))
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await stepped
+        await recorder.close()
+        for home in boxes.glob("*-agent/home"):
+            shutil.rmtree(home / ".claude", ignore_errors=True)
+            if found == "a file":
+                (home / ".claude").write_text("x")
+        again = Recorder(recorder.run, Transcript(state.run(recorder.run.id), recorder.run.id), None)
+        run = await tested.recover(again)
+    assert where_the_work_is(run, state, remote) == "salvage"
+    told = [event.text for event in read_events(state.run(run.id) / EVENTS_FILE) if isinstance(event, Notice)]
+    assert [text for text in told if "conversation" in text] == ([] if found == "nothing" else [told[-1]])
 
 
 def where_the_work_is(run: Run, state: StateDir, place: Path) -> str:
