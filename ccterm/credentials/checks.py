@@ -77,7 +77,7 @@ class LoginCheck:
         of_variable = login.kind in ("env", "api-key", "provider")
         text = f"{login.source} is set" if of_variable else f"a Claude login: {login.source}{left(login.expires_at)}"
         if login.too_short(datetime.now(UTC)):
-            return self._answer("warn", f"{text}: runs are held until there is another", RENEW)
+            return answer(self, "warn", f"{text}: runs are held until there is another", RENEW)
         if login.kind == "setup-token" and login.expires_at and login.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
             return answer(self, "warn", text, _REPLACE)
         if login.kind == "access-token":
