@@ -54,6 +54,14 @@ def taken(box: Path, snapshot: Snapshot, sha: str, to: Path) -> tuple[ChangeSet,
     return extract(snapshot.clean, box / "work.bundle", base=snapshot.base, commit=sha, manifest=snapshot.manifest, root=root, to=to)
 
 
+def test_what_an_attempt_that_was_killed_left_is_replaced(box: Path, snapshot: Snapshot, tmp_path: Path) -> None:
+    sha = commit(box, tree(box, [("100644", "new", "x")]), snapshot.base)
+    (tmp_path / "changes").mkdir()
+    (tmp_path / "changes/0").write_text("half of it")
+    changes, _ = taken(box, snapshot, sha, tmp_path / "changes")
+    assert [changes.data(change) for change in changes.ops if change.shown == "new"] == [b"x"]
+
+
 SUBTREE = "sub"
 
 

@@ -3,6 +3,7 @@
 A box is not trusted: its pack goes through git's own checks, and every name, mode and link is checked here again.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,15 +135,16 @@ def pending_changes(run: Run) -> list[PendingChange]:
 def extract(
     clean: Path, bundle: Path, *, base: str, commit: str, manifest: Path, root: Path, to: Path, storage: Storage = STORAGE
 ) -> tuple[ChangeSet, list[Refusal]]:
-    """Make the change set of a commit in the new directory `to`; return it with what must never be applied. Raises StepError(commit).
+    """Make the change set of a commit in the directory `to`; return it with what must never be applied. Raises StepError(commit).
 
-    root: the working copy that it is for.
+    root: the working copy that it is for. What an attempt that was killed left in `to` is replaced.
     """
     git = Git(str(clean))
     try:
         take_bundle(git, str(bundle), commit)
         if git.text("rev-parse", "--verify", f"{commit}^") != base:
             raise GitError("git", "the commit is not based on the snapshot")
+        shutil.rmtree(to, ignore_errors=True)
         to.mkdir(mode=0o700)
         return storage.bulk(to, lambda: _Extraction(git, read_manifest(manifest).rows, to, root).run(base, commit))
     except (GitError, OSError) as error:
