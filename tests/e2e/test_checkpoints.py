@@ -122,7 +122,7 @@ async def test_after_kill_9_the_last_checkpoint_is_kept_without_engine_and_token
     assert held == AFTERWARDS
     assert "the end" in (boxed.run / "session.jsonl").read_text()
     assert found_below(boxed.state, forms(TOKEN)) == []
-    assert sorted(path.name for path in boxed.run.iterdir()) == ["agent.ndjson", "session.jsonl", "transcript.ndjson"]
+    assert sorted(path.name for path in boxed.run.iterdir()) == ["agent.ndjson", "environment.json", "session.jsonl", "transcript.ndjson"]
     with pytest.raises(StepError):
         async with AgentService.open(boxed.state) as service:
             await service.push(run.id)
