@@ -51,8 +51,10 @@ async def check_recorded(claude: Claude, run: Run) -> None:
 
 
 def check_kept_without_the_login(claude: Claude, run: Run) -> None:
-    assert claude.kept(run.id) == ["agent.ndjson", "session.jsonl", "transcript.ndjson"]
-    for name in claude.kept(run.id):
+    lines = ("agent.ndjson", "session.jsonl", "transcript.ndjson")
+    assert claude.kept(run.id) == sorted((*lines, "environment.json"))
+    assert TOKEN not in (claude.state / "runs" / run.id / "environment.json").read_text()
+    for name in lines:
         text = (claude.state / "runs" / run.id / name).read_text()
         assert all(json.loads(line) for line in text.splitlines())
         assert "I wrote, edited and copied." in text, name
