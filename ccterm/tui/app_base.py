@@ -101,6 +101,7 @@ class AppBase(QuietCrash):
         """Start the clock of the screens and take over the terminal's title."""
         self._title.begin()
         self.set_interval(1.0, self._tick)
+        self.set_interval(LOGIN_SECONDS, self.offer_renewed)  # here: a timer belongs to the app only in a task of the app's own
         self.call_after_refresh(self.first_frame.set)
 
     def on_unmount(self) -> None:
@@ -113,7 +114,6 @@ class AppBase(QuietCrash):
         self.service = service
         self._watcher = Watcher(service, self.runs, self.run_changed, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
-        self.set_interval(LOGIN_SECONDS, self.offer_renewed)
         self._post(Connected())
 
     @work(group="login", exclusive=True, exit_on_error=False)

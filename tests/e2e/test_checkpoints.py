@@ -211,5 +211,11 @@ async def test_a_run_that_ends_well_leaves_no_checkpoint(boxed: Boxed) -> None:
         await service.release(queued.id)
         assert (await service.wait(queued.id)).state is State.SUCCEEDED
     assert files_at(boxed.remote, "x") == AFTERWARDS
-    assert sorted(path.name for path in boxed.run.iterdir()) == ["agent.ndjson", "session.jsonl", "transcript.ndjson", "work"]
+    assert sorted(path.name for path in boxed.run.iterdir()) == [
+        "agent.ndjson",
+        "environment.json",
+        "session.jsonl",
+        "transcript.ndjson",
+        "work",
+    ]
     assert '"checkpoint"' not in (boxed.run / "transcript.ndjson").read_text()
