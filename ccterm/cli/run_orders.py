@@ -19,7 +19,7 @@ from ccterm.cli.console import (
     settled,
     state_dir,
 )
-from ccterm.cli.run_tasks import follow_all
+from ccterm.cli.run_tasks import follow_all, print_ended
 from ccterm.draft import absolute
 from ccterm.errors import UsageError
 from ccterm.events import Steered
@@ -130,7 +130,7 @@ def retry_run(ref: str | None, *, refused: bool, as_json: bool) -> ExitCode:
     ended = carry_out(work())
     if not ended:
         print_note("Claude refused the login of no run that is still to be started again")
-    return code_for(ended, print_runs if as_json else _print_ended)
+    return code_for(ended, print_runs if as_json else print_ended)
 
 
 def continue_run(ref: str, text: str, *, branch: str | None, fresh: bool, as_json: bool) -> ExitCode:
@@ -146,12 +146,7 @@ def _started(ref: str, start: Callable[[Service, RunId], Awaitable[Run]], *, as_
                 await follow_all(service, [fresh], as_json=as_json)
             return await service.find(fresh.id)
 
-    return code_for([carry_out(work())], print_runs if as_json else _print_ended)
-
-
-def _print_ended(runs: Sequence[Run]) -> None:
-    for run in runs:
-        print_data(f"{render.sign(run)} {run.id}  {run.task.target}  {render.outcome(run)}")
+    return code_for([carry_out(work())], print_runs if as_json else print_ended)
 
 
 def push_run(ref: str, allow: Allowances, *, as_json: bool) -> ExitCode:

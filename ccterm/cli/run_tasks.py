@@ -61,10 +61,10 @@ async def _run(
         ended = [await service.find(run.id) for run in queued]
         if ask:
             ended = [await _ask_and_apply(service, run) for run in ended]
-    return code_for(ended, print_runs if as_json else _print_ended)
+    return code_for(ended, print_runs if as_json else print_ended)
 
 
-def _print_ended(ended: Sequence[Run]) -> None:
+def print_ended(ended: Sequence[Run]) -> None:
     """Print the outcome to stdout and what to do next to stderr."""
     for line in render.run_rows(ended) if len(ended) > 1 else [_line(run) for run in ended]:
         print_data(line)

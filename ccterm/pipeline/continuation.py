@@ -119,7 +119,7 @@ def continued_task(before: Run, text: str, branch: str | None, *, fresh: bool) -
     changes: dict[str, object] = {"prompt": _told(before, text) if fresh else text, "base_given": False, "message": None}
     said = before.summary.strip().split("\n", 1)[0]
     changes["notes"] = (f"goes on with run {before.id}{': ' if said else ''}{said}",)
-    if branch is not None:
+    if branch is not None and branch != task.branch:
         if task.mode is Mode.TESTING:
             raise UsageError(f"run {before.id} works on a directory, not on a branch", "leave out --branch")
         changes |= {"branch": check_branch(branch), "base": before.base_sha, "base_given": True}

@@ -69,6 +69,8 @@ def test_a_run_goes_on_and_is_shown_with_what_it_continues(command: Command, sta
     run = json.loads(done.stdout.strip().splitlines()[-1])
     assert run["continues"] == run["attempts"][0]
     assert f"continues  {run['continues']}" in command("show", "last").stdout
+    other = command("continue", "last", script({"say": "never"}), "--branch", "main")
+    assert (other.returncode, "is the default branch of the remote" in other.stderr) == (4, True)
     refused = command("continue", run["continues"], "again", "--branch", "..")
     assert (refused.returncode, "branch" in refused.stderr) == (2, True)
 

@@ -58,7 +58,7 @@ def cancel(
     leave(cancel_run(run, everything=all_, now=now, as_json=json))
 
 
-def steer(run: RunRef, text: Annotated[str, typer.Argument(help="What to tell the agent.")], json: Json = False) -> None:
+def steer(run: RunRef, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tell the agent.")], json: Json = False) -> None:
     """Send a message to a running agent."""
     from ccterm.cli.run_orders import steer_run
 
@@ -94,7 +94,7 @@ def retry(
 
 def continue_(
     run: RunRef,
-    text: Annotated[str, typer.Argument(help="What is to be done now.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be done now.")],
     branch: Annotated[str | None, typer.Option(help="A new branch instead, from where the run began.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new conversation, which is told what came of the earlier one.")] = False,
     json: Json = False,
