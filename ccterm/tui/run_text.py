@@ -100,15 +100,15 @@ def hint(view: RunView) -> tuple[Content, str] | None:
     if view.waiting and run.waiting_until:
         return _keys(("s", "answer"), ("h", "finish")), f"waiting until {run.waiting_until.astimezone():%H:%M}"
     if run.awaits_apply:
-        return _keys(("a", "apply"), ("d", "diff"), ("m", "continue"), ("v", "reviewed")), f"changes for {run.task.repo}"
+        return _keys(("a", "apply"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), f"changes for {run.task.repo}"
     if run.state is State.CANCELLED and work_kept(run):
-        return _keys(("P", "push its work"), ("d", "diff"), ("m", "continue"), ("v", "reviewed")), "work kept"
+        return _keys(("P", "push its work"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), "work kept"
     if run.state is not State.FAILED or run.pushed:
         return None
     fix = [("e", "re-export the login")] if view.login_failed else []
     kept = work_kept(run)
     more = [("P", "push anyway"), ("d", "diff")] if kept else []
-    return _keys(*fix, ("m", "continue"), ("r", "retry"), *more, ("v", "reviewed")), "work kept" if kept else ""
+    return _keys(*fix, ("m", "continue"), ("r", "retry"), *more, ("x", "reviewed")), "work kept" if kept else ""
 
 
 def _keys(*pairs: tuple[str, str]) -> Content:

@@ -237,8 +237,8 @@ async def test_fetch_asks_where_to(show: Show, service: FakeService) -> None:
 async def test_a_reviewed_run_disappears(show: Show, service: FakeService) -> None:
     run = fail(service, service.add_run("fix/rounding"))
     async with show() as pilot:
-        await wait_for_text(pilot, "v reviewed")
-        await pilot.press("v")
+        await wait_for_text(pilot, "x reviewed")
+        await pilot.press("x")
         await wait_for_call(service, "review", run.id)
         await wait_for_text(pilot, "No runs yet")
 

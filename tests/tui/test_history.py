@@ -55,7 +55,7 @@ async def test_filter_and_unreviewed_narrow_the_list(show: Show, service: FakeSe
         await wait_until_gone(pilot, "feature/login")
         await pilot.press("escape")
         await wait_for_text(pilot, "feature/login")
-        await pilot.press("v", "u")
+        await pilot.press("x", "u")
         await wait_until_gone(pilot, "fix/rounding")
 
 

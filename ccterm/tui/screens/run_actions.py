@@ -32,7 +32,7 @@ class RunActions(CctermScreen):
         Binding("b", "fetch", "Fetch", show=False, tooltip="Fetch the work into a local repository as refs/ccterm/RUN"),
         Binding("o", "browse", "Open", show=False, tooltip="Open the pushed branch in the browser"),
         Binding("i", "copy_id", "Copy id", show=False, tooltip="Copy the run's id"),
-        Binding("v", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
+        Binding("x", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
     ]
 
     def current_run(self) -> RunView | None:
