@@ -11,11 +11,12 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, 
 from pydantic.fields import FieldInfo
 
 from ccterm.errors import UsageError
-from ccterm.models import Allowances, ExecutionMode, Value
+from ccterm.models import Allowances, ExecutionMode
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
 from ccterm.task_fields import FIELDS, TaskField
+from ccterm.values import Value
 
 __all__ = [
     "FIELDS",

@@ -13,7 +13,8 @@ from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import FORMER_NAMES, Cause
 from ccterm.kept_refs import KeptRef
-from ccterm.models import Changes, RunId, State, StepName, Verdict
+from ccterm.models import RunId, State
+from ccterm.values import Changes, StepName, Verdict
 
 TEXT_CAP = 64 * 1024
 """Longest text of an event, in characters; the rest is in agent.ndjson."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from ccterm.models import Value
+from ccterm.values import Value
 
 if TYPE_CHECKING:
     import subprocess

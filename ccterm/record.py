@@ -25,11 +25,12 @@ from ccterm.events import (
     Waiting,
 )
 from ccterm.kept_refs import what_to_do
-from ccterm.models import PushedBranch, Run, Salvage, State, StepRecord, Sync, Tokens, now
+from ccterm.models import Run, State, now
 from ccterm.proof import can_be_delivered
 from ccterm.render import rotation
 from ccterm.store import Store
 from ccterm.transcript import Transcript
+from ccterm.values import PushedBranch, Salvage, StepRecord, Sync, Tokens
 
 M = TypeVar("M", bound=BaseModel)
 

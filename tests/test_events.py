@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ccterm import events
 from ccterm.events import ID_OF_CALL, KIND_OF_LINE, NOT_OK, OK, SEQ_OF_LINE, AnyEvent, Event, answer_to, from_line, to_line
 from ccterm.kept_refs import KeptRef
-from ccterm.models import Changes, RunId, State, Verdict
+from ccterm.models import RunId, State
+from ccterm.values import Changes, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TEXTS = st.text(max_size=40) | st.sampled_from(

@@ -12,7 +12,8 @@ from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
 from ccterm.errors import UsageError
 from ccterm.events import Spent
-from ccterm.models import ExecutionMode, Limits, Value
+from ccterm.models import ExecutionMode, Limits
+from ccterm.values import Value
 
 MCP_FILE = ".ccterm-mcp.json"
 """Where in its HOME an agent finds the MCP servers that the user gave it."""

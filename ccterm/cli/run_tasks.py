@@ -13,10 +13,11 @@ from ccterm.cli.streams import Output
 from ccterm.draft import BatchFile, Draft, anchored, draft
 from ccterm.errors import UsageError
 from ccterm.events import BoxesKept, Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
-from ccterm.models import ExecutionMode, PendingChange, Run
+from ccterm.models import ExecutionMode, Run
 from ccterm.output.sanitise import sanitise
 from ccterm.service.protocol import Service
 from ccterm.tasks_file import read_tasks
+from ccterm.values import PendingChange
 
 _MILESTONES = (Held, Started, Waiting, Pushed, Salvaged, BoxesKept, Finished)
 _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}

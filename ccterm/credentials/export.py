@@ -16,7 +16,8 @@ from ccterm.credentials.login import StoredLogin, home
 from ccterm.credentials.login_sources import EXPORTED, own_file, read_login
 from ccterm.credentials.secret_file import write_secret
 from ccterm.errors import PreflightError
-from ccterm.models import Value, now
+from ccterm.models import now
+from ccterm.values import Value
 
 _LOG_IN = "run claude and type /login, or ccterm auth setup for a token that lasts a year"
 _RENEW = "run claude once, which renews it, then export again; or ccterm auth setup for a token that lasts a year"

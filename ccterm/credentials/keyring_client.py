@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from ccterm.credentials.login import LARGEST
 from ccterm.errors import NoKeyring, PreflightError
-from ccterm.models import Value
 from ccterm.processes import PIPE_BYTES, run_command
+from ccterm.values import Value
 
 SERVICE = "ccterm"
 """The service under which ccterm keeps its own items."""

@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
 
 from ccterm.git.bounded_json import read_json
-from ccterm.models import Value
 from ccterm.output.forms import PART
 from ccterm.output.own_text import remember
+from ccterm.values import Value
 
 TOKEN_NAME = "CLAUDE_CODE_OAUTH_TOKEN"
 API_KEY_NAME = "ANTHROPIC_API_KEY"

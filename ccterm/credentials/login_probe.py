@@ -2,7 +2,7 @@
 
 from ccterm.credentials.api_address import on_this_machine
 from ccterm.credentials.login import Login
-from ccterm.models import Value
+from ccterm.values import Value
 
 API = "https://api.anthropic.com"
 SECONDS = 20.0

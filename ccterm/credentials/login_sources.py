@@ -14,7 +14,8 @@ from ccterm.credentials.provider import provider_login
 from ccterm.credentials.setup_token import SetupTokenStore
 from ccterm.credentials.sources import one_line
 from ccterm.errors import PreflightError
-from ccterm.models import ExecutionMode, Value, now
+from ccterm.models import ExecutionMode, now
+from ccterm.values import Value
 
 LOGIN_FILE = ".credentials.json"
 EXPORTED = Path(".claude-container") / LOGIN_FILE

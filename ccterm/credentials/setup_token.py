@@ -12,8 +12,9 @@ from ccterm.credentials.keyring_client import Keyring, KeyringItem
 from ccterm.credentials.login import home
 from ccterm.credentials.secret_file import read_secret, write_secret
 from ccterm.errors import NoKeyring, PreflightError, UsageError
-from ccterm.models import Value, now
+from ccterm.models import now
 from ccterm.output.own_text import remember
+from ccterm.values import Value
 
 ITEM = KeyringItem(name="claude-setup-token")
 FILE = Path(".claude-container") / "setup-token.json"

@@ -7,7 +7,6 @@ from pathlib import Path
 from ccterm.errors import UsageError
 from ccterm.events import Notice, Synced, linked_sentence
 from ccterm.models import Allowances, Mode, Run, RunId
-from ccterm.models import Sync as SyncRecord
 from ccterm.pipeline.judgement import policy_limits, require_deliverable
 from ccterm.policy.linked import LinkGuard
 from ccterm.policy.protected import allowed
@@ -15,6 +14,7 @@ from ccterm.proof import work_kept
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
 from ccterm.state_dir import StateDir
+from ccterm.values import Sync as SyncRecord
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet
 from ccterm.workspace.apply.transaction import Applied, ApplyTransaction
 from ccterm.workspace.repository import find_repository

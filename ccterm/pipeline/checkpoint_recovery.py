@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 from ccterm.events import Salvaged, SideKept
-from ccterm.models import Changes
 from ccterm.pipeline import judgement
 from ccterm.pipeline.checkpoints import CheckpointStore
 from ccterm.pipeline.context import WorkContext
@@ -14,6 +13,7 @@ from ccterm.pipeline.reports import CommitResult
 from ccterm.proof import Kept, NothingThere, Proof
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
+from ccterm.values import Changes
 from ccterm.workspace.salvage import TREE, keep_work
 from ccterm.workspace.work import Work, forget
 

@@ -21,9 +21,9 @@ from pydantic import Field, JsonValue
 from ccterm.box import CHECKPOINT_BYTES
 from ccterm.box.protocol import Frame
 from ccterm.git.bounded_json import read_json
-from ccterm.models import Value
 from ccterm.output.clean import Cleaner, clean_line
 from ccterm.storage import Storage
+from ccterm.values import Value
 
 MANIFEST = "manifest.json"
 _LARGEST = 2 * CHECKPOINT_BYTES

@@ -11,7 +11,7 @@ from ccterm.errors import StepError, UsageError
 from ccterm.events import Judged, StepFinished, StepStarted
 from ccterm.executors.base import Artifact
 from ccterm.kept_refs import KeptRef
-from ccterm.models import Allowances, Changes, Mode, Run, Verdict
+from ccterm.models import Allowances, Mode, Run
 from ccterm.pipeline.context import WorkContext
 from ccterm.pipeline.reports import CommitResult
 from ccterm.policy import rules
@@ -19,6 +19,7 @@ from ccterm.policy.facts import embedded_repositories, merge_refusals, read_fact
 from ccterm.policy.rules import PolicyFacts, PolicyLimits
 from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
+from ccterm.values import Changes, Verdict
 from ccterm.workspace.masks import Masks
 from ccterm.workspace.work import Refusal, Work
 

@@ -14,7 +14,7 @@ from ccterm.errors import CctermError, PreflightError, SettingsError, StepError,
 from ccterm.events import BoxesKept, Notice, Started, StepFinished, Synced
 from ccterm.executors.base import Artifact, Boxes, Executor
 from ccterm.machine_errors import machine_error
-from ccterm.models import Allowances, Changes, Mode, Run, Salvage, State, Task
+from ccterm.models import Allowances, Mode, Run, State, Task
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.agent_home import RAW_CONVERSATION
 from ccterm.pipeline.checkpoint_recovery import keep_checkpoint, keep_collected
@@ -29,6 +29,7 @@ from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof, is_recov
 from ccterm.record import Recorder
 from ccterm.render import kept_in
 from ccterm.state_dir import StateDir
+from ccterm.values import Changes, Salvage
 from ccterm.workspace.apply.transaction import ApplyTransaction
 from ccterm.workspace.salvage import CLEAN, LEFT, TREE, keep_side_work
 from ccterm.workspace.work import Work, forget

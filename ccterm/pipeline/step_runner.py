@@ -15,13 +15,13 @@ from ccterm.events import StepFinished, StepStarted
 from ccterm.executors.base import Boxes, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.machine_errors import reported_error
-from ccterm.models import StepName
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import RunOutput
 from ccterm.pipeline.reports import StepReport
 from ccterm.pipeline.run_control import RunControl, Stops
 from ccterm.record import Recorder
+from ccterm.values import StepName
 
 R = TypeVar("R", bound=StepReport)
 OnHost = Callable[[], Coroutine[None, None, Mapping[str, JsonValue] | None]]

@@ -10,9 +10,9 @@ from ccterm.git.git import GitError
 from ccterm.git.hazards import PARTS, Repositories
 from ccterm.git.names import folded
 from ccterm.git.patterns import ignored_by
-from ccterm.models import Changes
 from ccterm.output.secret_shapes import holds_key_or_token
 from ccterm.policy.rules import PolicyFacts
+from ccterm.values import Changes
 from ccterm.workspace.repository import Repository
 from ccterm.workspace.work import PathChange, Refusal, Work
 

@@ -14,9 +14,10 @@ from operator import itemgetter
 from typing import Literal
 
 from ccterm.git.names import IGNORABLE, not_on_windows, unseen
-from ccterm.models import Allowances, Finding, Mode, Numbers, Verdict
+from ccterm.models import Allowances, Mode
 from ccterm.output.sanitise import sanitise
 from ccterm.policy.protected import allowed, is_above_protected, is_key_file, is_protected
+from ccterm.values import Finding, Numbers, Verdict
 from ccterm.workspace.work import PathChange, Refusal
 
 SHOWN = 20

@@ -8,8 +8,8 @@ from typing import Self
 
 from pydantic import JsonValue, SecretStr
 
-from ccterm.models import Value
 from ccterm.settings import Settings
+from ccterm.values import Value
 
 _PLAIN = (
     "CCTERM_.* ANTHROPIC_BASE_URL DOCKER_.* CONTAINER_HOST _EXPERIMENTAL_DAGGER_.* XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS "

@@ -14,9 +14,10 @@ from pydantic import Field, JsonValue, TypeAdapter
 from ccterm.draft import BatchFile, Draft
 from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task, Value
+from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.wire import LINE_VALUES
+from ccterm.values import Value
 
 if TYPE_CHECKING:  # the service builds commands
     from ccterm.service.protocol import Service

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import Event
-from ccterm.models import PendingChange, Run, RunId, State
+from ccterm.models import Run, RunId, State
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.transcript import EVENTS_FILE, follow
+from ccterm.values import PendingChange
 
 SAVING_SECONDS = 5.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ccterm.errors import CctermError, UnknownRun
 from ccterm.events import Event, Held, Notice, Queued, StepStarted, cut
-from ccterm.models import Run, RunId, State, Sync
+from ccterm.models import Run, RunId, State
 from ccterm.output.own_text import clean_text
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder, caught_up, replay
@@ -18,6 +18,7 @@ from ccterm.service.equipment import Equipment
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
 from ccterm.transcript import EVENTS_FILE, Transcript, read_events
+from ccterm.values import Sync
 
 OpenTranscript = Callable[[Path, RunId, Callable[[], None]], Transcript]
 RECOVERING = "its daemon died, and what it left is being kept"

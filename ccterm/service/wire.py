@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from ccterm.causes import Cause
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError
-from ccterm.models import Value
+from ccterm.values import Value
 
 PROTOCOL = 3
 """Version of the conversation; both sides must speak the same."""

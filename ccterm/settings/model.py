@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ccterm.errors import UsageError
-from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits, Value
+from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits
 from ccterm.remotes import parse_remote
 from ccterm.settings.problems import quoted
 from ccterm.settings.units import (
@@ -31,6 +31,7 @@ from ccterm.settings.units import (
     Words,
     listed,
 )
+from ccterm.values import Value
 
 SETUP_INPUTS = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "pyproject.toml", "requirements*.txt",

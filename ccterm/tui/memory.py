@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ccterm.errors import StateError
-from ccterm.models import Value
 from ccterm.state_dir import private_directory, write_private
+from ccterm.values import Value
 
 FILE = "terminal.json"
 PROMPTS, REPOS = 50, 20

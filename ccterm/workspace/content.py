@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ccterm.git.objects import file_blocks
 from ccterm.git.rooted import Root, is_link_error, open_regular
-from ccterm.models import Value
+from ccterm.values import Value
 
 
 class Kind(StrEnum):

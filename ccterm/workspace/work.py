@@ -9,8 +9,9 @@ from typing import Self
 
 from ccterm.git.bounded_json import MANY, read_json
 from ccterm.kept_refs import KeptRef
-from ccterm.models import Changes, Run
+from ccterm.models import Run
 from ccterm.state_dir import StateDir
+from ccterm.values import Changes
 
 BUNDLE = "work.bundle"
 Refusal = tuple[str, str, str]

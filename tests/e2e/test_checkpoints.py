@@ -13,8 +13,9 @@ import pytest
 from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError
-from ccterm.models import Changes, ExecutionMode, Mode, State
+from ccterm.models import ExecutionMode, Mode, State
 from ccterm.render import run_facts
+from ccterm.values import Changes
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
 from tests.e2e.arranged import configure, forms, found_below

@@ -14,7 +14,7 @@ from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Notice, StepStarted
 from ccterm.executors.control import socket_directory
-from ccterm.models import Run, State, Verdict
+from ccterm.models import Run, State
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
@@ -22,6 +22,7 @@ from ccterm.record import Recorder
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
 from ccterm.transcript import EVENTS_FILE, Transcript, read_events
+from ccterm.values import Verdict
 from tests.pipeline.parts import failed, pipeline, recorder_of, task
 from tests.support.core import draft, script
 from tests.support.git import files_at, git, make_repository, tip, write_files

@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccterm.causes import Cause, advice, next_action
-from ccterm.models import Allowances, Changes, Finding, Mode, Numbers, Verdict
+from ccterm.models import Allowances, Mode
 from ccterm.policy.protected import allowed, is_key_file, is_protected
 from ccterm.policy.rules import RULES, PolicyFacts, PolicyLimits, allowing, deciding, deliverable, judge
+from ccterm.values import Changes, Finding, Numbers, Verdict
 from ccterm.workspace.work import PathChange, Work
 from tests.box.gitbox import GitBox
 from tests.support import git as support

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from ccterm.daemon import open_record
-from ccterm.models import Run, RunId, State, Sync, Task, new_id, now
+from ccterm.models import Run, RunId, State, Task, new_id, now
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
 from ccterm.service.reader import RecordReader, needs_recovery
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
+from ccterm.values import Sync
 from ccterm.workspace.apply.journal import UNDO, Journal, Phase
 
 

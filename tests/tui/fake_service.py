@@ -14,12 +14,13 @@ from ccterm.credentials.export import Exported
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
-from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, PendingChange, Run, RunId, State, Sync, Task
+from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
 from ccterm.record import Recorder
 from ccterm.service.commands import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
+from ccterm.values import PendingChange, Sync
 
 R = TypeVar("R")
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -16,7 +16,8 @@ from ccterm.events import (
     ToolReturned,
     Waiting,
 )
-from ccterm.models import Changes, Finding, Mode, PendingChange, Run, State, Verdict
+from ccterm.models import Mode, Run, State
+from ccterm.values import Changes, Finding, PendingChange, Verdict
 from tests.tui.fake_service import REMOTE, FakeService
 
 SHA = "a91f03c2d7e8b6a5f4c3b2a1908f7e6d5c4b3a21"

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ccterm.models import Allowances, Changes, Mode, Verdict
+from ccterm.models import Allowances, Mode
 from ccterm.policy.facts import ignored_paths, merge_refusals, shaped_paths
 from ccterm.policy.rules import PolicyFacts, PolicyLimits, judge
 from ccterm.state_dir import StateDir
+from ccterm.values import Changes, Verdict
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet, extract
 from ccterm.workspace.apply.transaction import ApplyTransaction
 from ccterm.workspace.repository import find_repository

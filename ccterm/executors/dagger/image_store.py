@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from ccterm.errors import PreflightError, StateError
 from ccterm.executors.dagger.image_spec import ImageSpec
-from ccterm.models import Value
 from ccterm.state_dir import private_directory, write_private
+from ccterm.values import Value
 
 _CHUNK = 1024 * 1024
 

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from ccterm.executors.local.copy import remove_tree
 from ccterm.executors.local.kill import kill_tree
-from ccterm.models import Value
 from ccterm.processes import ProcessMark, boot_id
 from ccterm.storage import STORAGE, Storage
+from ccterm.values import Value
 
 
 class BoxRecord(Value):

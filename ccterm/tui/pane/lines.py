@@ -8,10 +8,11 @@ from pydantic import JsonValue
 
 from ccterm import events
 from ccterm.events import Event
-from ccterm.models import Changes, State
+from ccterm.models import State
 from ccterm.render import seconds
 from ccterm.tui.pane.cells import safe, safe_lines
 from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
+from ccterm.values import Changes
 
 FOLDED = 3
 """Lines of a tool's result that are shown before it is unfolded."""

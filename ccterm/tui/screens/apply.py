@@ -11,9 +11,10 @@ from textual.screen import ModalScreen
 from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 
-from ccterm.models import PendingChange, Run
+from ccterm.models import Run
 from ccterm.render import change_numbers
 from ccterm.tui.screens.dialogs import DIALOG_CSS
+from ccterm.values import PendingChange
 
 _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
 

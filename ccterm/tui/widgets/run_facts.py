@@ -5,10 +5,11 @@ from datetime import datetime
 from textual.content import Content
 from textual.widgets import Static
 
-from ccterm.models import Run, StepRecord
+from ccterm.models import Run
 from ccterm.render import change_numbers, kept_in, rotation, seconds
 from ccterm.tui.run_text import elapsed, status, styled_sign, usage
 from ccterm.tui.run_view import RunView
+from ccterm.values import StepRecord
 
 WIDTH = 44
 """Cells of a line; longer lines are wrapped, but steps are cut."""

@@ -19,8 +19,9 @@ from ccterm.git.git import Git, GitError, hash_name
 from ccterm.git.names import is_dotgit, shown, too_deep, unfit
 from ccterm.git.objects import blob_name, read_blobs, write_loose_blob
 from ccterm.git.tree import GITLINK
-from ccterm.models import PendingChange, Run, Value
+from ccterm.models import Run
 from ccterm.storage import STORAGE, Storage
+from ccterm.values import PendingChange, Value
 from ccterm.workspace.apply.tree_check import TreeCheck
 from ccterm.workspace.content import NOTHING, Content, Kind
 from ccterm.workspace.masks import Masks

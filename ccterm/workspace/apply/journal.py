@@ -14,9 +14,10 @@ from typing import Self
 from pydantic import ValidationError
 
 from ccterm.errors import StateError
-from ccterm.models import RunId, Value
+from ccterm.models import RunId
 from ccterm.state_dir import write_private
 from ccterm.storage import STORAGE, Storage
+from ccterm.values import Value
 from ccterm.workspace.apply.changeset import FileChange
 
 KEPT_SECONDS = 14 * 86400

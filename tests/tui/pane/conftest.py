@@ -8,9 +8,10 @@ import pytest
 from ccterm import events
 from ccterm.causes import Cause
 from ccterm.events import Event, to_line
-from ccterm.models import Changes, Finding, RunId, State, Verdict
+from ccterm.models import RunId, State
 from ccterm.tui.pane.source import MemoryStore
 from ccterm.tui.pane.viewport import Viewport
+from ccterm.values import Changes, Finding, Verdict
 
 AT = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 RUN = RunId("01J0000000000000000000TEST")
