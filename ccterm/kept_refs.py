@@ -53,9 +53,9 @@ def fetched_as(run: str, ref: KeptRef) -> str:
     return f"refs/ccterm/side/{run}/{ref.name}"
 
 
-def what_to_do(run: str) -> str:
-    """Return what a user can do about what is kept beside a run's tree."""
-    return f"ccterm fetch {run} brings it as refs/ccterm/side/{run}/…; nothing of it was pushed or applied"
+def what_to_do(ref: str, run: str) -> str:
+    """Return what a user can do about what is kept beside a run's tree. ref: what a user types for the run."""
+    return f"ccterm fetch {ref} brings it as refs/ccterm/side/{run}/…; nothing of it was pushed or applied"
 
 
 def _count(number: int, what: str) -> str:

@@ -163,6 +163,8 @@ class Run(Value):
     """One attempt at one task: the run document of `--json`, HTTP and `show`."""
 
     id: RunId
+    number: int | None = None
+    """Counts up per state directory; None = not in the store yet."""
     batch: BatchId | None = None
     task: Task
     state: State = State.QUEUED
@@ -203,6 +205,16 @@ class Run(Value):
     continues: RunId | None = None
     attempts: tuple[RunId, ...] = ()
     manifest: Manifest = Field(default_factory=Manifest)
+
+    @property
+    def ref(self) -> str:
+        """What a user types for it in a command."""
+        return self.id if self.number is None else str(self.number)
+
+    @property
+    def label(self) -> str:
+        """What it is called on screens and in messages."""
+        return self.id if self.number is None else f"#{self.number}"
 
     @property
     def awaits_apply(self) -> bool:

@@ -104,8 +104,8 @@ def _finished(run: Run, event: Finished) -> Run:
             "cause": event.cause,
             "reason": event.reason,
             "summary": event.summary,
-            "action": causes.next_action(event.cause, event.reason, run=run.id, deliver=run.task.mode.delivery, kept=can_be_delivered(run))
-            or (what_to_do(run.id) if run.side else "")
+            "action": causes.next_action(event.cause, event.reason, run=run.ref, deliver=run.task.mode.delivery, kept=can_be_delivered(run))
+            or (what_to_do(run.ref, run.id) if run.side else "")
             or rotation(run),
             "held": None,
             "waiting_until": None,

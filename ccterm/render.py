@@ -1,7 +1,8 @@
 """Runs and events as lines of text, the same in `logs`, `show`, `runs` and the progress of `run`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from ccterm.events import (
     BoxesKept,
@@ -28,7 +29,7 @@ from ccterm.events import (
     linked_sentence,
 )
 from ccterm.kept_refs import kept_sentence, names_of, what_to_do
-from ccterm.models import Run, State
+from ccterm.models import Run, RunId, State
 from ccterm.proof import work_kept
 
 SIGNS = {State.QUEUED: "○", State.RUNNING: "●", State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
@@ -172,11 +173,11 @@ def change_numbers(run: Run) -> str:
     return f"{run.changes.files} file{'' if run.changes.files == 1 else 's'} +{run.changes.added} -{run.changes.removed}"
 
 
-def run_facts(run: Run) -> list[str]:
-    """Return everything about one run, one fact per line, and its steps."""
+def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> list[str]:
+    """Return everything about one run, one fact per line, and its steps. called: the labels of its earlier attempts."""
     task = run.task
     facts = [
-        ("run", run.id),
+        ("run", run.label if run.number is None else f"{run.label}  {run.id}"),
         ("state", f"{sign(run)} {run.state}  {outcome(run)}"),
         ("summary", run.summary.split("\n", 1)[0]),
         ("next", run.action),
@@ -189,14 +190,14 @@ def run_facts(run: Run) -> list[str]:
         ("verdict", "" if run.verdict is None else "; ".join(finding.text for finding in run.verdict.findings) or "fine"),
         ("kept in", kept_in(run)),
         ("kept as", f"the checkpoint from {moment(run.salvage.checkpoint)}" if run.salvage and run.salvage.checkpoint else ""),
-        ("beside", f"{kept_sentence(run.side)}: {names_of(run.side)}; {what_to_do(run.id)}" if run.side else ""),
+        ("beside", f"{kept_sentence(run.side)}: {names_of(run.side)}; {what_to_do(run.ref, run.id)}" if run.side else ""),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
         ("time", seconds(run.seconds)),
         ("secrets", rotation(run)),
-        ("continues", run.continues or ""),
-        ("attempts", " ".join(run.attempts) if len(run.attempts) > 1 else ""),
+        ("continues", called.get(run.continues, run.continues) if run.continues else ""),
+        ("attempts", " ".join(called.get(each, each) for each in run.attempts) if len(run.attempts) > 1 else ""),
     ]
     steps = [f"  {'✓' if step.ok else '✗'} {step.name:<9}{seconds(step.seconds):>7}  {step.detail}".rstrip() for step in run.steps]
     return [f"{name:<11}{value}" for name, value in facts if value] + (["steps", *steps] if steps else [])
@@ -219,7 +220,7 @@ def run_rows(runs: Sequence[Run]) -> list[str]:
     rows = [
         [
             sign(run),
-            run.id[:26],
+            run.label,
             run.task.target,
             outcome(run),
             change_numbers(run),
@@ -229,7 +230,7 @@ def run_rows(runs: Sequence[Run]) -> list[str]:
         ]
         for run in runs
     ]
-    return table(rows, ["", "RUN", "BRANCH", "OUTCOME", "CHANGES", "TIME", "COST", "WHEN"], frozenset({5, 6}))
+    return table(rows, ["", "RUN", "BRANCH", "OUTCOME", "CHANGES", "TIME", "COST", "WHEN"], frozenset({1, 5, 6}))
 
 
 def _age(run: Run) -> str:

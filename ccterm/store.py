@@ -1,5 +1,6 @@
 """The record of all runs: one SQLite file that survives kill -9 and power loss, written by the daemon, readable by every process."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,13 +26,16 @@ _BACKUP_CAP = 64 * 1024 * 1024
 _OF_BRANCH = 100
 """How many runs on branches of one name are looked at."""
 _SHOWN = 5
-"""How many candidates are listed for an ambiguous prefix."""
+"""How many candidates are listed for an ambiguous name."""
+_NUMBER = re.compile("#?([1-9][0-9]{0,17})", re.ASCII)
+"""How a user writes a run's number; an id may begin with digits too, but with a zero."""
 _UNFINISHED = tuple(state for state in State if not state.final)
 _SAVE = """
     INSERT INTO runs (id, origin, batch, state, created, remote, branch, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         origin = excluded.origin, batch = excluded.batch, state = excluded.state, created = excluded.created,
         remote = excluded.remote, branch = excluded.branch, document = excluded.document
+    RETURNING number
 """
 
 _Values = Sequence[str | int | None]
@@ -66,25 +70,26 @@ class Store:
             if self._connection:
                 self._connection.close()
 
-    def save(self, run: Run) -> None:
-        """Save a run; it is durable when this returns."""
+    def save(self, run: Run) -> int:
+        """Save a run and return its number; it is durable when this returns."""
         origin = run.attempts[0] if run.attempts else run.id
         task = run.task
         row = (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
         with self._lock, _mapped(self._path):
             try:
-                self._save(row)
+                return self._save(row)
             except (sqlite3.OperationalError, OSError) as error:
                 found = machine_error(error)  # an exceeded quota reads as a failing disk
                 if not (found and found.cause is Cause.DISK and run.state.final and self._make_room()):
                     raise
-                self._save(row)
+                return self._save(row)
 
-    def _save(self, row: _Values) -> None:
+    def _save(self, row: _Values) -> int:
         if self._connection is None:
             raise StateError(f"{self._path} is open for reading only")
         connection = self._connection
-        self._storage.bulk(self._path, lambda: connection.execute(_SAVE, row))
+        ((number,),) = self._storage.bulk(self._path, lambda: connection.execute(_SAVE, row).fetchall())
+        return int(number)
 
     def _make_room(self) -> bool:
         return self._reserve is not None and self._reserve.release()
@@ -96,18 +101,35 @@ class Store:
         return found[0]
 
     def find(self, name: str) -> Run:
-        """Return the run that a user means: an id, a prefix of one, or "last". Raises UnknownRun, listing the candidates."""
-        if name == "last":
+        """Return the run that a user means: its number, "last", its branch, its id or the beginning of that.
+
+        Of a branch, the last run is meant if all of its runs went on from one another. Raises UnknownRun, listing the candidates.
+        """
+        found: _Runs = []
+        if number := _NUMBER.fullmatch(name):
+            found = self._runs("WHERE number = ?", (int(number[1]),))
+        elif name == "last":
             found = self._runs("ORDER BY number DESC LIMIT 1")
-        elif not name.isalnum():
-            found = []
-        else:
-            begins = "id >= ? AND id < ? || '~'"
-            values = (name, name, name.upper(), name.upper(), name, _SHOWN + 1)
-            found = self._runs(f"WHERE ({begins}) OR ({begins}) ORDER BY id = ? DESC, number DESC LIMIT ?", values)
-        if len(found) == 1 or (found and found[0].id == name):
+        if not found and name != "last":
+            found = self._on_branch(name) or self._with_id(name)
+        if len(found) == 1:
             return found[0]
         raise _unknown(name, found)
+
+    def _on_branch(self, branch: str) -> _Runs:
+        """Return the runs on a branch, the newest first; only that one if it goes on with all others."""
+        found = self._runs("WHERE branch = ? ORDER BY number DESC LIMIT ?", (branch, _OF_BRANCH))
+        one_line = len({run.attempts[:1] or (run.id,) for run in found}) == 1
+        return found[:1] if one_line else found
+
+    def _with_id(self, begin: str) -> _Runs:
+        """Return the runs whose id begins like this, the newest first; only that one whose id it is."""
+        if not begin.isalnum():
+            return []
+        within = "id >= ? AND id < ? || '~'"
+        values = (begin, begin, begin.upper(), begin.upper(), begin, _SHOWN + 1)
+        found = self._runs(f"WHERE ({within}) OR ({within}) ORDER BY id = ? DESC, number DESC LIMIT ?", values)
+        return found[:1] if found and found[0].id == begin else found
 
     def list(self, *, limit: int | None = None, states: Sequence[State] = (), since: datetime | None = None) -> _Runs:
         """Return runs, the oldest first: the last `limit` of those in these states that were created at or after `since`."""
@@ -152,20 +174,19 @@ class Store:
                 connection.execute("VACUUM INTO ?", (str(target),))
 
     def _runs(self, where: str, values: _Values = ()) -> _Runs:
-        return [self._run(document) for document in self._column(f"SELECT document FROM runs {where}", values)]
+        return [self._run(number, document) for number, document in self._rows(f"SELECT number, document FROM runs {where}", values)]
 
-    def _run(self, document: str) -> Run:
+    def _run(self, number: int, document: str) -> Run:
         try:
-            return Run.model_validate_json(document)
+            return Run.model_validate_json(document).model_copy(update={"number": number})
         except ValidationError as error:
             message = f"{self._path} holds a run that this version cannot read: {error.errors()[0]['msg']}"
             raise StateError(message, "use the version of ccterm that wrote it") from error
 
-    def _column(self, query: str, values: _Values) -> Iterator[str]:
+    def _rows(self, query: str, values: _Values) -> Sequence[tuple[int, str]]:
         with self._lock, _mapped(self._path):
             self._connection = self._connection or connect_to_read(self._path)
-            rows: Sequence[tuple[str]] = self._connection.execute(query, values).fetchall() if self._connection else ()
-        return (value for (value,) in rows)
+            return self._connection.execute(query, values).fetchall() if self._connection else ()
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -182,9 +203,10 @@ def _backups(directory: Path, path: Path) -> Sequence[Path]:
 
 def _unknown(name: str, found: Sequence[Run]) -> UnknownRun:
     if not found:
-        return UnknownRun("there is no run yet" if name == "last" else f"no run's id begins with {name!r}", "ccterm runs lists them")
-    shown = ", ".join(f"{run.id} ({run.task.target})" for run in found[:_SHOWN])
-    return UnknownRun(f"{name} may mean {shown}{', …' if len(found) > _SHOWN else ''}", "type more of the id")
+        known = "there is no run yet" if name == "last" else f"there is no run {name!r}"
+        return UnknownRun(known, "ccterm runs lists them; RUN is a number, a branch, an id or its beginning, or last")
+    shown = ", ".join(f"{run.label} ({run.task.target})" for run in found[:_SHOWN])
+    return UnknownRun(f"{name} may mean {shown}{', …' if len(found) > _SHOWN else ''}", "type the number of one")
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _print(mode: ExecutionMode, login: Login | None, sources: Sequence[LoginSour
         print_data(f"{'✓' if source.chosen else _MARKS[source.level]} {source.name:<{width}}  {source.state}{end}{scopes}")
     for run in held:
         minutes = round((now() - run.started).total_seconds() / 60) if run.started else 0
-        print_data(f"held by run {run.id}, {run.task.target}, for {minutes} min: {run.manifest.credential}")
+        print_data(f"held by run {run.label}, {run.task.target}, for {minutes} min: {run.manifest.credential}")
 
 
 def logout(*, as_json: bool) -> ExitCode:

@@ -39,7 +39,7 @@ def _print_cleaned(cleaned: Sequence[Run], *, as_json: bool) -> None:
     elif not cleaned:
         print_note("nothing was removed")
     for run in cleaned if not as_json else ():
-        print_data(f"removed what was kept of {run.id}  {run.task.target}")
+        print_data(f"removed what was kept of {run.label}  {run.task.target}")
 
 
 async def _chosen(service: Service, ref: str | None, *, undelivered: bool) -> list[Run]:
@@ -56,7 +56,7 @@ async def _agreed(service: Service, runs: Sequence[Run], *, yes: bool) -> bool:
     """List what would be removed, and ask. Raises UsageError when nobody can be asked."""
     for run in runs:
         delivered = "NOT DELIVERED" if work_kept(run) else "delivered"
-        print_note(f"{run.id}  {run.task.target}  {render.outcome(run)}  {_size(await service.kept_bytes(run.id))}  {delivered}")
+        print_note(f"{run.label}  {run.task.target}  {render.outcome(run)}  {_size(await service.kept_bytes(run.id))}  {delivered}")
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

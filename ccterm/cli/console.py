@@ -70,7 +70,7 @@ async def settled(record: "Reader", ref: str) -> Run:
     run = await record.find(ref)
     if not is_recovering(run):
         return run
-    print_note(f"run {run.id}: {run.held}; waiting for that, Ctrl-C leaves it")
+    print_note(f"run {run.label}: {run.held}; waiting for that, Ctrl-C leaves it")
     return await record.wait(run.id)
 
 

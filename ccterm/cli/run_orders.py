@@ -99,17 +99,17 @@ def release_run(ref: str, *, as_json: bool) -> ExitCode:
 
 
 def _ordered(ref: str, order: Callable[[Service, RunId], Awaitable[None]], done: str, *, as_json: bool) -> ExitCode:
-    async def work() -> RunId:
+    async def work() -> Run:
         async with opened_service() as service:
             run = await service.find(ref)
             await order(service, run.id)
-            return run.id
+            return run
 
     run = carry_out(work())
     if as_json:
-        print_json({"run": run, "ok": True})
+        print_json({"run": run.id, "ok": True})
     else:
-        print_note(f"run {run} {done}")
+        print_note(f"run {run.label} {done}")
     return ExitCode.OK
 
 

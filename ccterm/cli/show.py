@@ -23,7 +23,7 @@ from ccterm.cli.main import environment
 from ccterm.errors import UsageError
 from ccterm.events import to_line
 from ccterm.kept_refs import kept_sentence, what_to_do
-from ccterm.models import CheckResult, ExecutionMode, Run, State, now
+from ccterm.models import CheckResult, ExecutionMode, Run, RunId, State, now
 from ccterm.proof import uncommitted
 
 _SIGNS = {"pass": "✓", "warn": "!", "fail": "✗"}
@@ -61,15 +61,17 @@ def _begin(since: str) -> datetime:
 def show_run(ref: str, *, as_json: bool) -> ExitCode:
     """Print one run."""
 
-    async def work() -> Run:
+    async def work() -> tuple[Run, dict[RunId, str]]:
         async with opened_record() as record:
-            return await settled(record, ref)
+            run = await settled(record, ref)
+            earlier = {each: (await record.find(each)).label for each in run.attempts}
+            return run, earlier
 
-    run = carry_out(work())
+    run, called = carry_out(work())
     if as_json:
         print_json(run.document())
     else:
-        for line in render.run_facts(run):
+        for line in render.run_facts(run, called):
             print_data(line)
     return ExitCode.OK
 
@@ -104,7 +106,7 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
 
     run, patch = carry_out(work())
     if patch is None:
-        raise UsageError(f"run {run.id} has no changes to show ({run.state})", f"ccterm show {run.id}")
+        raise UsageError(f"run {run.label} has no changes to show ({run.state})", f"ccterm show {run.ref}")
     if as_json:
         changes = run.changes.model_dump(mode="json") if run.changes else None
         print_json({"run": run.id, "changes": changes, "patch": patch.decode("utf-8", "replace")})
@@ -114,7 +116,7 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
         sys.stdout.flush()
     if run.side:
         only = "" if run.commit else "shown above; "
-        print_note(f"{kept_sentence(run.side)} beside the tree; {only}{what_to_do(run.id)}")
+        print_note(f"{kept_sentence(run.side)} beside the tree; {only}{what_to_do(run.ref, run.id)}")
     return ExitCode.OK
 
 

@@ -36,7 +36,7 @@ class ChangeApplier:
         widened = allow.beyond(run.task.allow)
         facts = await asyncio.to_thread(require_deliverable, run, directory, policy_limits(self._settings, run.task.allow), allow)
         if unknown := [path for path in only if path not in {op.shown for op in changes.ops}]:
-            raise UsageError(f"run {run.id} does not change {unknown[0]}", f"ccterm diff {run.id} shows what it changes")
+            raise UsageError(f"run {run.label} does not change {unknown[0]}", f"ccterm diff {run.ref} shows what it changes")
         wanted = changes.only(only).without([path for path in facts.ignored if not allowed(path, widened.paths)])
         synced = await asyncio.to_thread(self._apply, run, wanted, self._guard(run, widened))
         recorder.emit([*(Notice(level="warn", text=note) for note in synced.notes), Synced(files=synced.files, linked=synced.linked)])
@@ -54,14 +54,14 @@ class ChangeApplier:
     def _kept(self, run: Run) -> tuple[Path, ChangeSet]:
         if run.task.mode is not Mode.TESTING:
             raise UsageError(
-                f"run {run.id} works on a branch, not on a working copy", f"ccterm {'push' if work_kept(run) else 'show'} {run.id}"
+                f"run {run.label} works on a branch, not on a working copy", f"ccterm {'push' if work_kept(run) else 'show'} {run.ref}"
             )
         if run.synced and not run.synced.undone and (run.salvage is None or run.salvage.delivered):
-            raise UsageError(f"the changes of run {run.id} are already in {run.task.repo}", f"ccterm undo {run.id} takes them back")
+            raise UsageError(f"the changes of run {run.label} are already in {run.task.repo}", f"ccterm undo {run.ref} takes them back")
         directory = kept_directory(run, self._state)
         changes = ChangeSet.read(directory / CHANGES) if directory else None
         if directory is None or changes is None:
-            raise UsageError(f"run {run.id} kept no changes that can be applied", f"ccterm show {run.id}")
+            raise UsageError(f"run {run.label} kept no changes that can be applied", f"ccterm show {run.ref}")
         return directory, changes
 
     async def undo(self, run: Run, recorder: Recorder) -> Run:

@@ -102,7 +102,7 @@ def undelivered(run: Run) -> EarlierWork | None:
         return None
     directory = Path(run.salvage.directory)
     if not (directory / "work.bundle").is_file():
-        raise UsageError(f"the work of run {run.id} is no longer in {directory}", f"ccterm retry {run.id} starts its task again")
+        raise UsageError(f"the work of run {run.label} is no longer in {directory}", f"ccterm retry {run.ref} starts its task again")
     return EarlierWork(directory, run.commit, run.base_sha)
 
 
@@ -113,15 +113,15 @@ def continued_task(before: Run, text: str, branch: str | None, *, fresh: bool) -
         raise UsageError("the message is empty", "say what is to be done now")
     if before.session_id is None and not fresh:
         raise UsageError(
-            f"run {before.id} has no conversation that could go on",
-            f"ccterm continue --fresh {before.id} begins a new one, which is told what came of it",
+            f"run {before.label} has no conversation that could go on",
+            f"ccterm continue --fresh {before.ref} begins a new one, which is told what came of it",
         )
     changes: dict[str, object] = {"prompt": _told(before, text) if fresh else text, "base_given": False, "message": None}
     said = before.summary.strip().split("\n", 1)[0]
-    changes["notes"] = (f"goes on with run {before.id}{': ' if said else ''}{said}",)
+    changes["notes"] = (f"goes on with run {before.label}{': ' if said else ''}{said}",)
     if branch is not None and branch != task.branch:
         if task.mode is Mode.TESTING:
-            raise UsageError(f"run {before.id} works on a directory, not on a branch", "leave out --branch")
+            raise UsageError(f"run {before.label} works on a directory, not on a branch", "leave out --branch")
         changes |= {"branch": check_branch(branch), "base": before.base_sha, "base_given": True}
     return task.model_copy(update=changes)
 

@@ -136,7 +136,7 @@ def _stored(run: Run, directory: Path) -> PolicyFacts:
         return read_facts(directory)
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"the work of run {run.id} was never checked against the policy, so it is not delivered", f"see {directory}"
+            f"the work of run {run.label} was never checked against the policy, so it is not delivered", f"see {directory}"
         ) from error
 
 

@@ -225,7 +225,7 @@ class Pipeline:
         async with self._opened(recorder) as boxes:
             left = await self._left(run, boxes)
             if step_specs.TREE not in left or step_specs.CLEAN not in left:
-                raise UsageError(f"what is kept of run {run.id} holds no tree to commit", f"see {kept_in(run)}")
+                raise UsageError(f"what is kept of run {run.label} holds no tree to commit", f"see {kept_in(run)}")
             await self._commit(recorder, boxes, left)
         if not uncommitted(recorder.run):
             await asyncio.to_thread(forget, self._state.snapshot(run.id))
@@ -296,10 +296,10 @@ def _joined(*sentences: str) -> str:
 def _kept_commit(run: Run) -> Salvage:
     """Return where a run's commit is kept. Raises UsageError if there is nothing to push, StepError if it must not be pushed."""
     if run.task.mode is Mode.TESTING:
-        raise UsageError(f"run {run.id} has no branch to push to", f"ccterm apply {run.id} applies its changes to the working copy")
+        raise UsageError(f"run {run.label} has no branch to push to", f"ccterm apply {run.ref} applies its changes to the working copy")
     if run.salvage is None or run.commit is None:
         state = "was already delivered" if run.pushed else "kept no commit"
-        raise UsageError(f"run {run.id} {state}, so there is nothing to push", f"ccterm show {run.id}")
+        raise UsageError(f"run {run.label} {state}, so there is nothing to push", f"ccterm show {run.ref}")
     if run.verdict and any(finding.rule == "secret" for finding in run.verdict.findings):
         fix = "remove the secret from the work before delivering it"
         raise StepError(Cause.POLICY, rules.sentence(run.verdict), fix, reason="secret")

@@ -117,14 +117,14 @@ class _RemoteChecks:
     def _whose(self, remote_key: str, tip: object) -> str:
         """Return whose the branch is, in words: nobody's, a run's, or somebody else's."""
         runs = self._runs(remote_key)
-        working = next((f"; run {run.id} works on it now, and another one would wait" for run in runs if not run.state.final), "")
+        working = next((f"; run {run.label} works on it now, and another one would wait" for run in runs if not run.state.final), "")
         if not tip:
             return f"{self._branch} is free{working}"
         then = f"would be continued from {str(tip)[:12]}{working}"
         pushed = [run for run in runs if run.pushed]
         if ours := next((run for run in pushed if run.pushed and run.pushed.sha == tip), None):
-            return f"{self._branch} is as run {ours.id} pushed it, and {then}"
-        since = f" has changed since run {pushed[0].id} pushed it" if pushed else " exists, from elsewhere"
+            return f"{self._branch} is as run {ours.label} pushed it, and {then}"
+        since = f" has changed since run {pushed[0].label} pushed it" if pushed else " exists, from elsewhere"
         return f"{self._branch}{since}, and {then}"
 
     def _runs(self, remote_key: str) -> Sequence[Run]:

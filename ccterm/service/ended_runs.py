@@ -65,7 +65,7 @@ class EndedRuns(Service):
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:
             if not uncommitted(known):
-                raise UsageError(f"nothing that run {run} left is without a commit", f"ccterm show {run}")
+                raise UsageError(f"nothing that run {known.label} left is without a commit", f"ccterm show {known.ref}")
             return await equipment.pipelines[known.task.execution_mode].commit(recorder)
 
         return await self._afterwards(run, work, stored=True)
@@ -85,7 +85,7 @@ class EndedRuns(Service):
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:  # noqa: ARG001 - there is nothing to record
             if known.salvage is None and known.kept_in is None:
-                raise UsageError(f"nothing is kept of run {run}", "ccterm runs lists what is")
+                raise UsageError(f"nothing is kept of run {known.label}", "ccterm runs lists what is")
             return await equipment.pipelines[known.task.execution_mode].clean(known)
 
         return await self._afterwards(run, work)
@@ -99,7 +99,7 @@ class EndedRuns(Service):
         equipment = await self._equipment(run)
         entry = equipment.entry(known, BatchId(run))
         if rival := self._scheduler.busy(entry.key) or self._recovering.on(entry.key):
-            raise UsageError(f"run {rival} works on {known.task.target} now", "try again when it has ended")
+            raise UsageError(f"{rival.label} works on {known.task.target} now", "try again when it has ended")
         async with self._scheduler.alone(entry):
             recorder = Recorder(
                 known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
@@ -115,7 +115,7 @@ class EndedRuns(Service):
         """Return a run that has ended, once its boxes are gone and its document is written. Raises UsageError when it has not."""
         known = await self._settled(run)
         if not known.state.final:
-            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm cancel {run} first, or wait")
+            raise UsageError(f"run {known.label} has not ended yet ({known.state})", f"ccterm cancel {known.ref} first, or wait")
         if run in self._active:  # its last event is out
             await self._active[run].closed.wait()
         return await self.find(run)

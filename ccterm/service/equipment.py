@@ -43,6 +43,7 @@ class Equipment:
             executor=self.executors[task.execution_mode],
             pool=self.settings.max_concurrent,
             on_remote=self.settings.for_repo(key[0]).max_concurrent,
+            label=run.label,
         )
 
 

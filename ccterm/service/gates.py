@@ -44,6 +44,8 @@ class QueueEntry:
     pool: int | None = None
     on_remote: int | None = None
     credential: "AgentLogin | None" = None
+    label: str = ""
+    """What the run is called in messages."""
 
 
 class UnderWay:
@@ -51,7 +53,7 @@ class UnderWay:
 
     def __init__(self) -> None:
         self._entries: dict[RunId, QueueEntry] = {}
-        self._on: dict[Key, RunId] = {}
+        self._on: dict[Key, QueueEntry] = {}
         self._batches: Counter[BatchId] = Counter()
         self._executors: Counter[int] = Counter()
         self._remotes: Counter[str] = Counter()
@@ -64,7 +66,7 @@ class UnderWay:
     def add(self, entry: QueueEntry) -> None:
         """Count an entry in."""
         self._entries[entry.run] = entry
-        self._on[entry.key] = entry.run
+        self._on[entry.key] = entry
         self._count(entry, 1)
 
     def remove(self, entry: QueueEntry) -> None:
@@ -78,8 +80,8 @@ class UnderWay:
         self._remotes[entry.key[0]] += by
         self.widest = max((live.at_once or 0 for live in self._entries.values()), default=0)
 
-    def on(self, key: Key) -> RunId | None:
-        """Return the run that has this branch or working copy."""
+    def on(self, key: Key) -> QueueEntry | None:
+        """Return the entry that has this branch or working copy."""
         return self._on.get(key)
 
     def of_batch(self, batch: BatchId) -> int:
@@ -183,36 +185,36 @@ class BusyGate(Gate):
     def reason(self, entry: QueueEntry) -> str:
         """Return which run has the branch or the working copy."""
         rival = self._under_way.on(entry.key)
-        return f"{'branch' if entry.key[1] else 'working copy'} busy (run {rival})" if rival else ""
+        return f"{'branch' if entry.key[1] else 'working copy'} busy ({rival.label})" if rival else ""
 
 
 class RecoveryGate(Gate):
     """Keeps runs off a branch or a working copy while the work that a lost run did there is still being kept."""
 
     def __init__(self) -> None:
-        self._keys: dict[RunId, Key] = {}
+        self._entries: dict[RunId, QueueEntry] = {}
         self._changed: Callable[[], None] = lambda: None
 
     def reason(self, entry: QueueEntry) -> str:
         """Return which lost run has the branch or the working copy."""
         lost = self.on(entry.key)
-        return f"{'branch' if entry.key[1] else 'working copy'} busy (run {lost} is being recovered)" if lost else ""
+        return f"{'branch' if entry.key[1] else 'working copy'} busy ({lost.label} is being recovered)" if lost else ""
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Signal when a lost run is at its end."""
         self._changed = changed
 
-    def on(self, key: Key) -> RunId | None:
-        """Return the lost run that has this branch or working copy."""
-        return next((run for run, held in self._keys.items() if held == key), None)
+    def on(self, key: Key) -> QueueEntry | None:
+        """Return the entry of the lost run that has this branch or working copy."""
+        return next((entry for entry in self._entries.values() if entry.key == key), None)
 
-    def hold(self, run: RunId, key: Key) -> None:
-        """Let nothing else begin there."""
-        self._keys[run] = key
+    def hold(self, entry: QueueEntry) -> None:
+        """Let nothing else begin where a lost run worked."""
+        self._entries[entry.run] = entry
 
     def release(self, run: RunId) -> None:
         """Let others begin there again."""
-        self._keys.pop(run, None)
+        self._entries.pop(run, None)
         self._changed()
 
 

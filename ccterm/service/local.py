@@ -119,7 +119,7 @@ class LocalService(EndedRuns):
         lost = await Recovery(self._state, self._store, self._environments, self._transcript).begin()
         for each in lost:
             self._active[each.run.id] = Active(each.recorder, each.control, each.equipment)
-            self._recovering.hold(each.run.id, each.equipment.entry(each.run, BatchId(each.run.id)).key)
+            self._recovering.hold(each.equipment.entry(each.run, BatchId(each.run.id)))
         async with self._scheduler.running(), keeping(lost, self._recovered):
             try:
                 yield self
@@ -138,28 +138,28 @@ class LocalService(EndedRuns):
         tasks = await tasks_of(equipment, drafts, source)
         await prepare(equipment, tasks)
         batch = BatchId(new_id())
-        runs = [fresh_run(task, batch) for task in tasks]
-        for run in runs:
-            await self._enqueue(run, equipment, max_concurrent)
-        return runs
+        return [await self._enqueue(fresh_run(task, batch), equipment, max_concurrent) for task in tasks]
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
         return await tasks_of(await self._equipment(), drafts)
 
-    async def _enqueue(self, run: Run, equipment: Equipment, at_once: int | None = None) -> None:
+    async def _enqueue(self, run: Run, equipment: Equipment, at_once: int | None = None) -> Run:
+        """Queue a run and return it with its number."""
         if self._retired.is_set():
             raise DaemonError("the daemon makes way for another one", "try again")
         control = RunControl()
         await asyncio.to_thread(self._environments.store, run.id, equipment.caller)
+        number = await asyncio.to_thread(self._store.save, run)  # before the transcript: one without a document would be lost
+        run = run.model_copy(update={"number": number})
         recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store, clean_text)
-        await asyncio.to_thread(self._store.save, run)  # before the transcript: one without a document would be lost
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
         active = self._active[run.id] = Active(recorder, control, equipment)
         login = await login_of(equipment, run.task)
         active.entry = replace(equipment.entry(run, run.batch or BatchId(run.id), at_once), credential=login)
         self._scheduler.submit(active.entry)
+        return run
 
     def _note_hold(self, run: RunId, reason: str, turn: bool) -> None:
         self._active[run].recorder.emit([Held(reason=reason, turn=turn)])
@@ -187,7 +187,7 @@ class LocalService(EndedRuns):
         return run if run.state.final else await asyncio.to_thread(self._store.get, run.id)
 
     async def find(self, ref: str) -> Run:
-        """Return the run of an id, a unique prefix or `last`."""
+        """Return the run of a number, `last`, a branch, or an id or its beginning."""
         return await self._current(await asyncio.to_thread(self._store.find, ref))
 
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
@@ -210,7 +210,8 @@ class LocalService(EndedRuns):
         elif run in self._active:
             await self._active[run].control.cancel(now=now)
         else:
-            raise UsageError(f"run {run} has ended already ({(await self.find(run)).state})", f"ccterm show {run}")
+            known = await self.find(run)
+            raise UsageError(f"run {known.label} has ended already ({known.state})", f"ccterm show {known.ref}")
 
     async def cancel_all(self, *, now: bool = False) -> None:
         """Stop every queued and running run; what lost runs left is kept at the next start."""
@@ -237,14 +238,14 @@ class LocalService(EndedRuns):
             return
         known = await self.find(run)
         if known.state.final:
-            raise UsageError(f"run {run} has ended already ({known.state})", f"ccterm continue {run} TEXT goes on with it")
-        raise UsageError(f"the agent of run {run} takes no messages now", f"ccterm show {run} shows its state")
+            raise UsageError(f"run {known.label} has ended already ({known.state})", f"ccterm continue {known.ref} TEXT goes on with it")
+        raise UsageError(f"the agent of run {known.label} takes no messages now", f"ccterm show {known.ref} shows its state")
 
     async def retry(self, run: RunId) -> Run:
         """Queue the same task again."""
         old = await self._settled(run)
         if not old.state.final:
-            raise UsageError(f"run {run} has not ended yet ({old.state})", f"ccterm cancel {run} first")
+            raise UsageError(f"run {old.label} has not ended yet ({old.state})", f"ccterm cancel {old.ref} first")
         before = await asyncio.to_thread(self._store.get, old.continues) if old.continues else None
         session = old.session_id if before and before.session_id == old.session_id else None
         return await self._again(old, old.task, continues=old.continues, session_id=session)
@@ -253,7 +254,9 @@ class LocalService(EndedRuns):
         """Go on with an ended run."""
         known = await self._settled(run)
         if not known.state.final:
-            raise UsageError(f"run {run} has not ended yet ({known.state})", f"ccterm steer {run} sends its agent the message")
+            raise UsageError(
+                f"run {known.label} has not ended yet ({known.state})", f"ccterm steer {known.ref} sends its agent the message"
+            )
         known = await self._committed(run)
         while known.continues and not began(known):  # it left nothing to go on with
             known = await self._committed(known.continues)
@@ -269,9 +272,9 @@ class LocalService(EndedRuns):
         await prepare(equipment, [task])
         fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
         fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
-        await self._enqueue(fresh, equipment)
+        queued_run = await self._enqueue(fresh, equipment)
         self._credentials.forget(old.id)
-        return fresh
+        return queued_run
 
     async def renewed(self) -> list[RunId]:
         """Return the refused runs that could be retried now."""

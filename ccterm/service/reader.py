@@ -32,7 +32,7 @@ class Reader(ABC):
 
     @abstractmethod
     async def find(self, ref: str) -> Run:
-        """Return the run of an id, a unique prefix or `last`. Raises UnknownRun."""
+        """Return the run of a number, `last`, a branch, or an id or its beginning. Raises UnknownRun."""
 
     @abstractmethod
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
@@ -88,8 +88,12 @@ class RecordReader(Reader):
         return self._state
 
     async def find(self, ref: str) -> Run:
-        """Return the run of an id, a unique prefix or `last`."""
+        """Return the run of a number, `last`, a branch, or an id or its beginning."""
         return await asyncio.to_thread(self._store.find, ref)
+
+    def newest(self, most: int) -> list[Run]:
+        """Return the newest runs, oldest first. Blocks."""
+        return self._store.list(limit=most)
 
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
         """Return runs, oldest first."""

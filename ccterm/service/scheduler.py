@@ -80,8 +80,8 @@ class Scheduler:
         self._note_idle()
         return found
 
-    def busy(self, key: Key) -> RunId | None:
-        """Return the run that has this branch or working copy now, or None."""
+    def busy(self, key: Key) -> QueueEntry | None:
+        """Return the entry that has this branch or working copy now, or None."""
         return self._under_way.on(key)
 
     @asynccontextmanager

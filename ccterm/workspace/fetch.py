@@ -22,11 +22,12 @@ def fetch(run: Run, state: StateDir, repo: Path, env: Mapping[str, str]) -> str:
     side = side_bundle_of(run, state)
     if run.task.mode is Mode.TESTING and side is None:
         raise UsageError(
-            f"the changes of run {run.id} are not based on a commit of yours", f"ccterm apply {run.id} brings them into its working copy"
+            f"the changes of run {run.label} are not based on a commit of yours",
+            f"ccterm apply {run.ref} brings them into its working copy",
         )
     bundle = bundle_of(run, state) if run.task.mode is Mode.PIPELINE and run.commit else None
     if bundle is None and side is None:
-        raise UsageError(f"run {run.id} has no commit to fetch ({run.state})", f"ccterm show {run.id}")
+        raise UsageError(f"run {run.label} has no commit to fetch ({run.state})", f"ccterm show {run.ref}")
     git = Git.of_user(str(repo), env, NO_HOOKS)
     run_git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
     if run.task.mode is Mode.PIPELINE and not _has(git, run.base_sha):

@@ -42,9 +42,12 @@ def test_a_task_may_come_from_stdin_or_a_file(command: Command, state: Path, rem
 
 def test_runs_show_logs_and_diff_show_it(command: Command, delivered: "subprocess.CompletedProcess[str]") -> None:
     [run] = json.loads(command("runs", "--json").stdout)
-    assert run["id"][:26] in command("runs").stdout
+    assert run["number"] == 1
+    assert "#1  x" in command("runs").stdout
     shown = command("show", run["id"][:25].lower()).stdout
+    assert shown.startswith(f"run        #1  {run['id']}\n")
     assert "succeeded" in shown
+    assert shown == command("show", "1").stdout == command("show", "x").stdout
     assert "push" in shown
     logs = command("logs", "last").stdout
     assert "Added new.txt." in logs
@@ -52,6 +55,26 @@ def test_runs_show_logs_and_diff_show_it(command: Command, delivered: "subproces
     patch = command("diff", "last").stdout
     assert patch.startswith("diff --git a/new.txt b/new.txt")
     assert json.loads(command("diff", "last", "--json").stdout)["patch"] == patch
+
+
+def test_the_shell_offers_runs_with_what_they_are(command: Command, state: Path, remote: Path) -> None:
+    for branch in ("fix/a", "fix/b"):
+        assert command(*local(remote, branch)).returncode == 0
+    by_number = completed(state, "show", "")
+    assert [offer.split("\t")[0] for offer in by_number] == ["2", "1"]
+    assert by_number[0].startswith("2\tfix/b: pushed ")
+    assert [offer.split("\t")[0] for offer in completed(state, "show", "fix/")] == ["fix/b", "fix/a"]
+
+
+def test_the_shell_offers_nothing_where_nothing_is(tmp_path: Path) -> None:
+    assert completed(tmp_path / "none", "show", "") in ([], [""])
+    assert not (tmp_path / "none").exists()
+
+
+def completed(state: Path, *typed: str) -> list[str]:
+    """Ask for completion as fish does, which is the one that gets the help texts in plain words."""
+    asked = {"_CCTERM_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": " ".join(("ccterm", *typed))}
+    return ccterm(env={"CCTERM_STATE_DIR": str(state), **asked}).stdout.split("\n")[:-1]
 
 
 def test_runs_can_be_filtered(command: Command, state: Path, remote: Path) -> None:
@@ -68,7 +91,9 @@ def test_a_run_goes_on_and_is_shown_with_what_it_continues(command: Command, sta
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout.strip().splitlines()[-1])
     assert run["continues"] == run["attempts"][0]
-    assert f"continues  {run['continues']}" in command("show", "last").stdout
+    shown = command("show", "last").stdout
+    assert "continues  #1\n" in shown
+    assert "attempts   #1 #2\n" in shown
     other = command("continue", "last", script({"say": "never"}), "--branch", "main")
     assert (other.returncode, "is the default branch of the remote" in other.stderr) == (4, True)
     refused = command("continue", run["continues"], "again", "--branch", "..")

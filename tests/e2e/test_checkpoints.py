@@ -147,7 +147,7 @@ async def test_when_the_engine_is_killed_the_last_checkpoint_is_the_salvage(boxe
         assert (run.state, run.cause) == (State.FAILED, "engine")
         assert run.salvage is not None
         assert run.salvage.checkpoint is not None
-        assert f"ccterm push {run.id} delivers what was kept" in run.action
+        assert f"ccterm push {run.ref} delivers what was kept" in run.action
         assert b"+new" in (await service.patch(run.id) or b"")
     assert not (boxed.run / "checkpoint").exists()
 

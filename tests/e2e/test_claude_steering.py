@@ -80,7 +80,7 @@ async def test_a_hold_during_a_run_makes_it_wait_at_its_end(claude: Claude) -> N
 @pytest.mark.slow
 async def test_a_message_that_comes_too_late_names_continue(claude: Claude) -> None:
     run = await claude.run(say("Done."))
-    with pytest.raises(UsageError, match=f"ccterm continue {run.id}"):
+    with pytest.raises(UsageError, match=f"ccterm continue {run.ref}"):
         await claude.service.steer(run.id, "too late")
 
 

@@ -44,7 +44,7 @@ async def test_three_turns_are_three_commits_and_one_conversation(service: Servi
     third = await going_on(service, second, THREE)
     assert third.state is State.SUCCEEDED, third.summary
     notes = [event.text async for event in service.follow(third.id) if isinstance(event, Notice)]
-    assert f"goes on with run {second.id}: Wrote two." in notes
+    assert f"goes on with run {second.label}: Wrote two." in notes
     assert files_at(remote, "agent/x")["one.txt"] == b"1\n2\n3\n"
     assert git(remote, "rev-list", "main..agent/x").split() == [third.commit, second.commit, first.commit]
     assert prompts(state_dir, third) == [ONE, TWO, THREE]
@@ -71,7 +71,7 @@ async def test_with_a_conflict_it_does_not_start_and_goes_on_on_a_branch_of_its_
     run = await going_on(service, failed, ONE)
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.CONFLICT, "merge")
     assert "README.md" in run.summary
-    assert f"ccterm continue {run.id} TEXT --branch" in run.action
+    assert f"ccterm continue {run.ref} TEXT --branch" in run.action
     assert tip(remote, "agent/x") == run.base_sha
     other = await going_on(service, run, ONE, branch="agent/y")
     assert other.state is State.SUCCEEDED, other.summary

@@ -53,7 +53,7 @@ async def test_a_second_run_continues_from_the_tip_and_is_too_late_to_steer_afte
     [second] = await carried_out(service, draft(remote, task=script({"append": "new.txt", "text": "more\n"})))
     assert second.base_sha == first.commit
     assert files_at(remote, "agent/x")["new.txt"] == b"new\nmore\n"
-    with pytest.raises(UsageError, match=f"ccterm continue {second.id}"):
+    with pytest.raises(UsageError, match=f"ccterm continue {second.ref}"):
         await service.steer(second.id, "too late")
 
 
@@ -61,7 +61,7 @@ async def test_runs_on_one_branch_wait_for_each_other(service: Service, remote: 
     one, two = await service.submit([draft(remote), draft(remote, task=script({"append": "new.txt", "text": "more\n"}))])
     events = [event async for event in service.follow(two.id)]
     held = [event for event in events if event.kind == "held"]
-    assert [event.reason for event in held] == [f"branch busy (run {one.id})"]
+    assert [event.reason for event in held] == [f"branch busy ({one.label})"]
     assert files_at(remote, "agent/x")["new.txt"] == b"new\nmore\n"
 
 

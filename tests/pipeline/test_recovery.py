@@ -90,7 +90,7 @@ async def test_others_never_wait_for_a_lost_run_and_its_own_commands_do(
             assert (known.state, is_recovering(known)) == (State.RUNNING, True)
             [rival] = await service.submit([draft(remote, task=script({"say": "same branch"}))])
             await until(lambda: held_up.asked)
-            assert (await service.find(rival.id)).held == f"branch busy (run {lost} is being recovered)"
+            assert (await service.find(rival.id)).held == "branch busy (#1 is being recovered)"
             reviewing = asyncio.ensure_future(service.review(lost))
             await asyncio.sleep(0)
             [other] = await service.submit([draft(remote, "agent/other", task=script({"say": "another branch"}))])

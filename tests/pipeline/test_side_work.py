@@ -60,7 +60,7 @@ async def test_a_run_with_nothing_in_its_tree_says_what_is_kept_beside_it(
     run = await ended(service, draft(remote, task=script({"bash": orders})))
     assert (run.state, run.reason, run.pushed, tip(remote, "agent/x")) == (State.SUCCEEDED, "nothing_to_push", None, None)
     assert (run.summary, render.outcome(run)) == (f"nothing to push, {words}", f"nothing to push, {words}")
-    assert run.action.startswith(f"ccterm fetch {run.id} ")
+    assert run.action.startswith(f"ccterm fetch {run.ref} ")
     assert any(line.startswith("beside") and words in line for line in render.run_facts(run))
     assert not StateDir(state_dir).boxes(run.id).exists()
     assert b"+precious" in (await service.patch(run.id) or b"")

@@ -92,7 +92,7 @@ async def test_without_permission_the_changes_wait(service: Service, copy: Path)
     before = digest(copy)
     run = await ended(service, for_copy(copy))
     assert (run.state, run.reason, run.synced) == (State.SUCCEEDED, AWAITS_APPLY, None)
-    assert run.action == f"ccterm diff {run.id}, then ccterm apply {run.id}"
+    assert run.action == f"ccterm diff {run.ref}, then ccterm apply {run.ref}"
     assert digest(copy) == before
     applied = await service.apply(run.id)
     assert applied.synced is not None
@@ -165,7 +165,7 @@ async def test_a_refused_change_stays_out_until_the_user_allows_it(service: Serv
     run = await ended(service, for_copy(copy, task=task, yes=True))
     assert (run.state, run.cause, run.reason) == (State.FAILED, Cause.POLICY, "protected")
     assert "--allow-path .github/workflows/ci.yml" in run.summary
-    assert run.action == f"ccterm diff {run.id}, then ccterm apply {run.id} with the flag that the verdict names"
+    assert run.action == f"ccterm diff {run.ref}, then ccterm apply {run.ref} with the flag that the verdict names"
     with pytest.raises(StepError, match=r"CLAUDE\.md"):
         await service.apply(run.id, allow=Allowances(paths=(".github/**",)))
     assert digest(copy) == before
@@ -212,7 +212,7 @@ async def test_the_second_run_on_a_working_copy_waits_and_names_the_first(servic
     more = script({"append": "README.md", "text": "second\n"})
     one, two = await service.submit([for_copy(copy, yes=True), for_copy(copy, task=more, yes=True)])
     held = [event.reason async for event in service.follow(two.id) if event.kind == "held"]
-    assert held == [f"working copy busy (run {one.id})"]
+    assert held == [f"working copy busy ({one.label})"]
     assert (copy / "README.md").read_text() == "hello\nmine\nagent\nsecond\n"
 
 
@@ -310,11 +310,11 @@ async def test_only_the_record_and_the_work_are_left_behind(service: Service, co
 
 async def test_push_and_apply_name_each_other(service: Service, copy: Path, remote: Path) -> None:
     run = await ended(service, for_copy(copy))
-    with pytest.raises(UsageError, match=f"ccterm apply {run.id}"):
+    with pytest.raises(UsageError, match=f"ccterm apply {run.ref}"):
         await service.push(run.id)
     for verify, fix in (("true", "ccterm show"), ("false", "ccterm push")):  # nothing is left to push of the first
         on_a_branch = await ended(service, for_copy(remote, branch="agent/x", verify=verify))
-        with pytest.raises(UsageError, match=f"{fix} {on_a_branch.id}"):
+        with pytest.raises(UsageError, match=f"{fix} {on_a_branch.ref}"):
             await service.apply(on_a_branch.id)
 
 

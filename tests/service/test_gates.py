@@ -45,7 +45,17 @@ def entry(
     pool: int | None = None,
     on_remote: int | None = None,
 ) -> QueueEntry:
-    return QueueEntry(RunId(run), BatchId("b"), key, ExecutionMode.DAGGER, at_once=at_once, executor=engine, pool=pool, on_remote=on_remote)
+    return QueueEntry(
+        RunId(run),
+        BatchId("b"),
+        key,
+        ExecutionMode.DAGGER,
+        at_once=at_once,
+        executor=engine,
+        pool=pool,
+        on_remote=on_remote,
+        label=f"#{run}",
+    )
 
 
 @pytest.fixture
@@ -56,7 +66,7 @@ def under_way() -> UnderWay:
 def test_a_busy_branch_names_the_run_that_has_it(under_way: UnderWay) -> None:
     gate, first = BusyGate(under_way), entry("1")
     under_way.add(first)
-    assert gate.reason(entry("2")) == "branch busy (run 1)"
+    assert gate.reason(entry("2")) == "branch busy (#1)"
     assert gate.reason(entry("2", key=("host/repo", "y"))) == ""
     under_way.remove(first)
     assert gate.reason(entry("2")) == ""
@@ -64,7 +74,7 @@ def test_a_busy_branch_names_the_run_that_has_it(under_way: UnderWay) -> None:
 
 def test_a_busy_working_copy_is_reported_as_such(under_way: UnderWay) -> None:
     under_way.add(entry("1", key=("/copy", "")))
-    assert BusyGate(under_way).reason(entry("2", key=("/copy", ""))) == "working copy busy (run 1)"
+    assert BusyGate(under_way).reason(entry("2", key=("/copy", ""))) == "working copy busy (#1)"
 
 
 @pytest.mark.parametrize(

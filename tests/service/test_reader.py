@@ -25,8 +25,7 @@ def state(tmp_path: Path) -> StateDir:
 def keep(place: StateDir, **fields: object) -> Run:
     run = Run.model_validate({"id": new_id(), "task": Task(prompt="p", repo="/repo"), "state": State.SUCCEEDED, "created": now(), **fields})
     with closing(Store.open(place.db)) as store:
-        store.save(run)
-    return run
+        return run.model_copy(update={"number": store.save(run)})
 
 
 def note_apply(state: StateDir, run: RunId, phase: Phase, *, suffix: str = "") -> None:

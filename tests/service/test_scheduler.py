@@ -56,7 +56,7 @@ class ToldGate(Gate):
 
 
 def entry(run: str, *, batch: str = "b", branch: str | None = None, at_once: int | None = None) -> QueueEntry:
-    return QueueEntry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once, pool=2)
+    return QueueEntry(RunId(run), BatchId(batch), ("host/repo", branch or run), ExecutionMode.LOCAL, at_once, pool=2, label=f"#{run}")
 
 
 async def settle() -> None:
@@ -108,7 +108,7 @@ async def test_a_second_run_on_a_branch_is_held_and_says_for_which_run(pool: Sch
     pool.submit(entry("2", branch="x"))
     await settle()
     assert floor.started == ["1"]
-    assert floor.holds == [("2", "branch busy (run 1)")]
+    assert floor.holds == [("2", "branch busy (#1)")]
 
 
 async def test_a_held_run_lets_those_behind_it_pass(pool: Scheduler, floor: Floor) -> None:
@@ -133,7 +133,7 @@ async def test_a_reason_is_reported_once_and_a_new_one_again(pool: Scheduler, fl
     await settle()
     floor.end("1")
     await settle()
-    assert floor.holds == [("2", "branch busy (run 1)"), ("3", "branch busy (run 1)"), ("3", "branch busy (run 2)")]
+    assert floor.holds == [("2", "branch busy (#1)"), ("3", "branch busy (#1)"), ("3", "branch busy (#2)")]
 
 
 async def test_a_batch_may_have_more_at_once_than_the_pool(pool: Scheduler, floor: Floor) -> None:

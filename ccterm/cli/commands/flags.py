@@ -68,7 +68,14 @@ def given(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None and value is not False and value != []}
 
 
-RunRef = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")]
+def _runs_like(begin: str) -> list[tuple[str, str]]:
+    from ccterm.cli.completion import runs_like  # deferred: only the shell asks
+
+    return runs_like(begin)
+
+
+RUN = typer.Argument(metavar="RUN", help="A run's number, its branch, the beginning of its id, or `last`.", autocompletion=_runs_like)
+RunRef = Annotated[str, RUN]
 AllowDeletions = Annotated[int | None, option("allow_deletions")]
 AllowLines = Annotated[int | None, option("allow_lines")]
 AllowFiles = Annotated[int | None, option("allow_files")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccterm.cli.commands.flags import AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, RunRef, leave
+from ccterm.cli.commands.flags import RUN, AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, RunRef, leave
 
 if TYPE_CHECKING:
     from ccterm.models import Allowances
@@ -47,7 +47,7 @@ def diff(run: RunRef, json: Json = False) -> None:
 
 
 def cancel(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    run: Annotated[str | None, RUN] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run that is queued or running.")] = False,
     now: Annotated[bool, typer.Option("--now", help="Kill at once and keep nothing.")] = False,
     json: Json = False,
@@ -80,7 +80,7 @@ def release(run: RunRef, json: Json = False) -> None:
 
 
 def retry(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    run: Annotated[str | None, RUN] = None,
     refused: Annotated[
         bool, typer.Option("--refused", help="Every run whose login Claude refused; it goes on where its agent stopped.")
     ] = False,
@@ -160,7 +160,7 @@ def fetch(
 
 
 def clean(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="A run's id, any unique prefix of it, or `last`.")] = None,
+    run: Annotated[str | None, RUN] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run whose work was delivered.")] = False,
     undelivered: Annotated[bool, typer.Option("--undelivered", help="With --all: also work that was not delivered.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
