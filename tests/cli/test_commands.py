@@ -73,7 +73,11 @@ def test_the_shell_offers_nothing_where_nothing_is(tmp_path: Path) -> None:
 
 def completed(state: Path, *typed: str) -> list[str]:
     """Ask for completion as fish does, which is the one that gets the help texts in plain words."""
-    asked = {"_CCTERM_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": " ".join(("ccterm", *typed))}
+    asked = {
+        "_CCTERM_COMPLETE": "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": " ".join(("ccterm", *typed)),
+    }
     return ccterm(env={"CCTERM_STATE_DIR": str(state), **asked}).stdout.split("\n")[:-1]
 
 

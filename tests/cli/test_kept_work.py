@@ -111,7 +111,7 @@ def test_clean_removes_delivered_work_and_leaves_the_rest_unless_it_is_named(com
     [*_, run] = json.loads(command("runs", "--json").stdout)
     assert (run["salvage"], run["action"]) == (None, "")
     again = command("clean", str(second), "--yes")
-    assert (again.returncode, f"nothing is kept of run {second}" in again.stderr) == (2, True)
+    assert (again.returncode, "nothing is kept of run #2" in again.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("args", [(), ("last", "--all"), ("last", "--undelivered")])

@@ -100,7 +100,7 @@ def test_a_run_that_was_only_queued_ends_as_lost(state: Path, remote: Path) -> N
     daemon.communicate()
     [run] = json.loads(ccterm("runs", "--json").stdout)
     assert (run["cause"], run["salvage"]) == ("lost", None)
-    assert f"ccterm retry 1" in run["action"]
+    assert "ccterm retry 1" in run["action"]
     assert tip(remote, "x") is None
 
 
