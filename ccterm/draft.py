@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from ccterm.errors import UsageError
 from ccterm.models import Allowances, ExecutionMode
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
+from ccterm.remotes.branch_names import EACH, TYPED
 from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
 from ccterm.task_fields import FIELDS, TaskField
@@ -52,10 +53,12 @@ def _repo(text: str) -> str:
 
 
 def _branch(name: str) -> str:
+    name = name.replace(TYPED, EACH)
     try:
-        return check_branch(name)
+        check_branch(name.replace(EACH, "words"))
     except UsageError as error:
         raise ValueError(f"is refused: {error}") from error
+    return name
 
 
 def _several(value: object) -> object:

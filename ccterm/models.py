@@ -237,6 +237,40 @@ class CheckResult(Value):
     seconds: float = 0.0
 
 
+class BranchUse(Value):
+    """The last run on a branch."""
+
+    run: RunId
+    at: datetime
+    """When it ended, or else was queued."""
+    active: bool
+    """Whether it has not ended: another run on the branch would wait for it."""
+    pushed_tip: bool = False
+    """Whether the branch is as it pushed it."""
+
+
+class BranchState(Value):
+    """What is known of the branch of a task before it starts."""
+
+    branch: str
+    """Its name; made from the task, if that is what was asked for."""
+    taken: str = ""
+    """The name that the task would have given, when that is a branch already or a run is to push it."""
+    tip: str | None = None
+    """Sha; None = it does not exist yet."""
+    changed: datetime | None = None
+    """When its tip was committed or pushed, as far as this machine knows."""
+    start: str = ""
+    """The name of what a new branch starts from."""
+    is_default: bool = False
+    last: BranchUse | None = None
+    """The last run on it, or else on the one that is taken."""
+    problem: str = ""
+    """Why no run could push to it."""
+    unknown: str = ""
+    """Why the remote did not tell."""
+
+
 def now() -> datetime:
     """Return the current time in UTC, truncated to milliseconds."""
     moment = datetime.now(UTC)

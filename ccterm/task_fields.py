@@ -44,7 +44,7 @@ FIELDS = {
         placeholder="a working copy or a URL",
     ),
     "branch": TaskField(
-        "Branch to push to; continued when it exists",
+        "Branch to push to; continued when it exists; agent/... is named after the task, and is always a new one",
         default="none, the work comes back into the working copy",
         flags=("--branch",),
         label="Branch",

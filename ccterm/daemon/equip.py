@@ -17,6 +17,7 @@ from ccterm.draft import starting_directory
 from ccterm.errors import PreflightError
 from ccterm.executors.base import Check, Executor
 from ccterm.models import ExecutionMode, Task
+from ccterm.pipeline.branch_planner import BranchPlanner
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
@@ -54,6 +55,7 @@ class Equipper:
             caller=known,
             settings=settings,
             resolve=TaskResolver(settings, environ, agents, trust, logins, names=known.names).resolve,
+            branches=BranchPlanner(settings, environ, self._listings),
             executors=executors,
             pipelines={mode: self._pipeline(executor, settings, environ, agents) for mode, executor in executors.items()},
             applier=ChangeApplier(self._state, settings.policy, environ),

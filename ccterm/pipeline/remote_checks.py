@@ -3,22 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.git_checks import branch_rules, token_state
 from ccterm.errors import CctermError
 from ccterm.executors.base import Check
 from ccterm.models import CheckResult, Run, now
-from ccterm.pipeline.context import RemoteAccess
 from ccterm.pipeline.remote_listings import RemoteListings
-from ccterm.remotes import RemoteAddress, check_branch
+from ccterm.pipeline.remote_target import RemoteTarget, find_target
+from ccterm.remotes import check_branch
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
-from ccterm.workspace.origin import find_origin
 
 Answer = tuple[str, str, str]
 """Status, text, fix."""
@@ -34,13 +31,6 @@ _RULES = {
     "file_path_restriction": "some paths may not be changed",
     "max_file_size": "files have a largest size",
 }
-
-
-@dataclass(frozen=True)
-class _Target:
-    remote: RemoteAddress
-    git: GitAccess
-    access: RemoteAccess
 
 
 class RemoteCheck:
@@ -77,9 +67,9 @@ class _RemoteChecks:
         self, repo: str, branch: str | None, settings: Settings, env: Mapping[str, str], cwd: Path, state: StateDir | None
     ) -> None:
         self._branch, self._settings, self._env, self._state = branch, settings, env, state
-        self._find = partial(find_origin, repo, env, cwd)
+        self._find = partial(find_target, repo, settings, env, cwd)
         self._listings, self._started = RemoteListings(), now()
-        self._found: asyncio.Future[_Target | CctermError] | None = None
+        self._found: asyncio.Future[RemoteTarget | CctermError] | None = None
 
     async def readable(self) -> Answer:
         target = await self._target()
@@ -136,19 +126,19 @@ class _RemoteChecks:
         except CctermError:  # another check says so
             return ()
 
-    async def _rules(self, target: _Target) -> Sequence[str]:
+    async def _rules(self, target: RemoteTarget) -> Sequence[str]:
         types = await branch_rules(target.remote, self._branch or "", self._settings, self._env)
         return [_RULES[name] for name in types if name in _RULES]
 
-    async def _workflows(self, target: _Target) -> Sequence[str]:
+    async def _workflows(self, target: RemoteTarget) -> Sequence[str]:
         state = await token_state(target.remote, self._settings, self._env)
         return ["the token may not change .github/workflows"] if state.scopes and "workflow" not in state.scopes else []
 
-    async def _report(self, target: _Target) -> Mapping[str, object]:
+    async def _report(self, target: RemoteTarget) -> Mapping[str, object]:
         report = await self._listings.start(target.access, self._branch or _NO_BRANCH, None, started=self._started)
         return report or {"ok": False, "reason": "git", "detail": "git could not be asked on this machine"}
 
-    async def _target(self) -> _Target | None:
+    async def _target(self) -> RemoteTarget | None:
         """Return what the repository stands for and how it is reached, looked for once; None when it could not be told."""
         self._found = self._found or asyncio.ensure_future(asyncio.to_thread(self._look))
         found = await asyncio.shield(self._found)
@@ -160,20 +150,16 @@ class _RemoteChecks:
         assert isinstance(error, CctermError)
         raise error
 
-    def _look(self) -> _Target | CctermError:
+    def _look(self) -> RemoteTarget | CctermError:
         try:
-            remote = self._find().remote
-            git = git_access(remote, self._settings, self._env)
+            return self._find()
         except CctermError as error:
             return error
-        url = git.remote.url
-        access = RemoteAccess(url, url, mirror_key="", header=git.header, ca=git.ca, ssh_agent=git.ssh_agent, known_hosts=git.known_hosts)
-        return _Target(remote, git, access)
 
-    def _by(self, target: _Target) -> str:
+    def _by(self, target: RemoteTarget) -> str:
         return f" with the token from {target.git.source}" if target.git.source else " with your ssh agent" if target.git.ssh_agent else ""
 
-    def _fix(self, target: _Target) -> str:
+    def _fix(self, target: RemoteTarget) -> str:
         where = f'a token for {target.remote.host_key} that may write: [host."{target.remote.host_key}"] in the settings'
         return f"gh auth status; {where}, or GH_TOKEN" if target.remote.host_key == "github.com" else where
 

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -134,6 +134,10 @@ class RemoteListings:
         except OSError:
             pass
         return ""
+
+    async def refs(self, access: "RemoteAccess") -> RemoteRefs:
+        """Return what a remote lists, or listed a short while ago. Raises GitError and OSError."""
+        return await self._refs.get(access, now() - timedelta(seconds=SHARED_SECONDS))
 
     def pushed(self, access: "RemoteAccess", *, taken: bool = True) -> None:
         """Forget what a remote listed: it was pushed to. taken: whether it took the push."""

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 from ccterm.draft import BatchFile, Draft
 from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, Task
+from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.wire import LINE_VALUES
 from ccterm.values import Value
@@ -104,6 +104,18 @@ class Plan(ServiceCommand[list[Task]]):
     async def execute(self, service: "Service") -> list[Task]:
         """Return the tasks that the drafts would become."""
         return await service.plan(self.drafts)
+
+
+class Branches(ServiceCommand[list[BranchState | None]]):
+    """Ask what is known of the branches of drafts."""
+
+    from_caller = True
+    do: Literal["branches"] = "branches"
+    drafts: tuple[Draft, ...]
+
+    async def execute(self, service: "Service") -> list[BranchState | None]:
+        """Return it, draft by draft."""
+        return await service.branches(self.drafts)
 
 
 class Cancel(ServiceCommand[None]):
@@ -309,7 +321,7 @@ class MakeWay(ServiceCommand[bool]):
 
 
 AnyCommand = (
-    Submit | Plan | Cancel | CancelAll | Steer | Hold | Release | Retry | Continue | Push | Apply | Undo | Commit | Clean | Review | Checks
+    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Retry | Continue | Push | Apply | Undo | Commit | Clean | Review | Checks
     | Renewed | LookAgain | MakeWay
 )  # fmt: skip
 

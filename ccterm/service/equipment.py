@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ccterm.draft import BatchFile, Draft
 from ccterm.executors.base import Check
 from ccterm.models import BatchId, ExecutionMode, Run, Task
+from ccterm.pipeline.branch_planner import BranchPlanner
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.service.caller import CallerEnvironment
@@ -22,6 +23,7 @@ class Equipment:
     settings: Settings
     resolve: Callable[[Draft, BatchFile | None], Task]
     """Makes a task of a draft and the file that it is from."""
+    branches: BranchPlanner
     executors: Mapping[ExecutionMode, Availability]
     pipelines: Mapping[ExecutionMode, Pipeline]
     applier: ChangeApplier

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ccterm.credentials.login import TOKEN_NAME
-from ccterm.draft import BatchFile, Draft
+from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import CctermError, DaemonError, UsageError
 from ccterm.events import Event, Held, Notice
-from ccterm.models import BatchId, CheckResult, ExecutionMode, Run, RunId, State, Task, new_id
+from ccterm.models import BatchId, BranchState, CheckResult, ExecutionMode, Run, RunId, State, Task, new_id
 from ccterm.output.own_text import clean_text
 from ccterm.pipeline.continuation import Earlier, began, continued_task, undelivered
 from ccterm.pipeline.run_control import RunControl
@@ -135,14 +135,23 @@ class LocalService(EndedRuns):
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks as one batch."""
         equipment = await self._equipment()
-        tasks = await tasks_of(equipment, drafts, source)
+        tasks = await tasks_of(equipment, await self._named(equipment, drafts), source)
         await prepare(equipment, tasks)
         batch = BatchId(new_id())
         return [await self._enqueue(fresh_run(task, batch), equipment, max_concurrent) for task in tasks]
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
-        return await tasks_of(await self._equipment(), drafts)
+        equipment = await self._equipment()
+        return await tasks_of(equipment, await self._named(equipment, drafts))
+
+    async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
+        """Return what is known of each draft's branch."""
+        return await (await self._equipment()).branches.states([anchored(draft) for draft in drafts], self._store.of_branch)
+
+    async def _named(self, equipment: Equipment, drafts: Sequence[Draft]) -> Sequence[Draft]:
+        """Return the drafts with the names of their branches. Two that ask at the same moment may get one name: the second run waits and continues."""
+        return await equipment.branches.named([anchored(draft) for draft in drafts], self._store.of_branch)
 
     async def _enqueue(self, run: Run, equipment: Equipment, at_once: int | None = None) -> Run:
         """Queue a run and return it with its number."""

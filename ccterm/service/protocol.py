@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 from ccterm.causes import Cause
 from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
 from ccterm.errors import DaemonError, UsageError
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
+from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
@@ -79,6 +79,13 @@ class Service(Reader):
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""
         return await self.perform(commands.Plan(drafts=_anchored(drafts)))
+
+    async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
+        """Return what is known of each draft's branch, from its remote and from earlier runs; None for a draft without one.
+
+        A name that is made from its task is one that neither knows. Raises RemoteError and PreflightError.
+        """
+        return await self.perform(commands.Branches(drafts=_anchored(drafts)))
 
     async def cancel(self, run: RunId, *, now: bool = False) -> None:
         """Stop a run; its work is kept unless `now`. Raises UsageError when it has ended."""

@@ -21,7 +21,7 @@ from ccterm.daemon.server import listening
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
 from ccterm.events import to_json
-from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunId, State, Task
+from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, ExecutionMode, Run, RunId, State, Task
 from ccterm.output.own_text import clean_text
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
@@ -133,7 +133,8 @@ RUN = Run(
 RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
     ("retry", "continue_", "commit", "clean", "push", "apply", "undo", "review"), RUN
 )
-RESULTS |= {"renewed": [RUN.id], "make_way": True}
+LAST = BranchUse(run=RUN.id, at=RUN.created, active=False)
+RESULTS |= {"renewed": [RUN.id], "make_way": True, "branches": [BranchState(branch="agent/x", tip="0" * 40, last=LAST), None]}
 
 EXAMPLES: dict[str, object] = {
     "drafts": (Draft(prompt="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
