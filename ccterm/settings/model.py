@@ -1,18 +1,13 @@
 """The user's settings as values. They name where secrets are and never contain one, so they may be shown, hashed and recorded."""
 
 import hashlib
-import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from ccterm.errors import UsageError
 from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits
-from ccterm.remotes import parse_remote
-from ccterm.settings.problems import quoted
+from ccterm.settings.addresses import engine_host, host_key, path_beside, refuse_duplicates, repo_key, submodule_list, web_address
 from ccterm.settings.units import (
     Base,
     Command,
@@ -42,84 +37,10 @@ SETUP_INPUTS = (
 """Lock files and manifests: setup runs again before verify when the commit touches one."""
 
 
-def _repo_key(name: str) -> str:
-    """Return the key of the remote that a [repo] table is named after."""
-    try:
-        return parse_remote(name if "://" in name or name.startswith("/") or "@" in name else f"https://{name}").url_key
-    except UsageError as error:
-        raise ValueError('is not the name of a repository; write it as [repo."github.com/OWNER/NAME"]') from error
-
-
-def _host_key(name: str) -> str:
-    """Return the key of the host that a [host] table is named after."""
-    host = name.removeprefix("https://").removesuffix("/")
-    try:
-        if "/" not in host:
-            return parse_remote(f"https://{host}/any").host_key
-    except UsageError:
-        pass  # reported below
-    raise ValueError('is not the name of a host; write it as [host."HOST"] or [host."HOST:PORT"]')
-
-
-def _web_address(url: str) -> str:
-    """Return an address, if its host and port can be read."""
-    try:
-        usable = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("names no usable host and port; write it as https://HOST or http://HOST:PORT")
-    return url
-
-
-def _engine_host(name: str) -> str:
-    """Return an engine's address, if it has the form of one."""
-    if not re.fullmatch(r"[a-z0-9+-]+://\S+", name):
-        raise ValueError(
-            f"holds {quoted(name)}, which is not the address of an engine; write it as unix:///PATH, tcp://HOST:PORT or another form that Dagger knows"
-        )
-    return name
-
-
-def _refuse_duplicates(tables: object, key: Callable[[str], str]) -> None:
-    seen: set[str] = set()
-    for name in tables if isinstance(tables, dict) else ():
-        try:
-            found = key(str(name))
-        except ValueError:
-            continue  # reported with its position when the keys themselves are validated
-        if found in seen:
-            raise ValueError(f"names {found} twice; keep one of the two tables")
-        seen.add(found)
-
-
 class SettingsPart(Value):
     """Base of all parts of the settings; errors do not repeat the value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
-
-
-_REPO_LIST = 'write it as ["HOST/OWNER/NAME"] or ["HOST/OWNER/*"], or true'
-
-
-def _submodules(value: object) -> object:
-    """Return true, false, or the keys of the repositories that a list names."""
-    named = listed(value)
-    if isinstance(value, bool):
-        return value
-    if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
-        raise ValueError(f"is not a list of repositories; {_REPO_LIST}")
-    try:
-        return tuple(_repo_key(name[:-1] + "any").removesuffix("any") + "*" if name.endswith("/*") else _repo_key(name) for name in named)
-    except ValueError as error:
-        raise ValueError(f"names something that is not a repository; {_REPO_LIST}") from error
-
-
-def _path_beside(name: str, url_key: str) -> str:
-    """Return the path of a named repository, or "" if it is on another host than the one with this key."""
-    (host, _, path), of_remote = name.partition("/"), url_key.partition("/")[0]
-    path = path.removesuffix(".git")
-    return "" if host != of_remote else path.casefold() if host else path
 
 
 class LimitSettings(SettingsPart):
@@ -132,6 +53,7 @@ class LimitSettings(SettingsPart):
     budget: Dollars | None = None
     """Dollars at list prices."""
     max_turns: Turns | None = None
+    """Turns of the agent."""
 
     def limits(self) -> Limits:
         """Return the limits of a run."""
@@ -148,19 +70,29 @@ class RepoSettings(LimitSettings):
     """[repo."github.com/o/r"]: settings of one repository."""
 
     image: str | None = None
+    """The image for setup, agent and verify: a reference, or the path of a tarball. It needs python3, git and bash."""
     dockerfile: PlacedPath | None = None
+    """Or the Dockerfile that it is built from; its directory is the build context."""
     setup: Command | None = None
+    """Command that prepares the tree before the agent, such as `npm ci`."""
     setup_inputs: Words = SETUP_INPUTS
+    """Patterns: setup runs again before verify when the commit touches one."""
     verify: Command | None = None
+    """Command that must succeed on the new commit before it is pushed, such as `npm test`."""
     base: Base | None = None
+    """Branch, tag or sha that new branches start from; None = the default branch."""
     model: str | None = None
+    """Model for the agent."""
     max_concurrent: Annotated[int, Field(ge=1, le=256)] | None = None
     """How many runs on this repository go at once."""
     depth: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """How many commits of history are fetched; None = all."""
     filter: Annotated[str, Field(pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")] | None = None
-    submodules: Annotated[bool | tuple[str, ...], BeforeValidator(_submodules)] = False
+    """Which objects are left out of a fetch (git's `--filter`)."""
+    submodules: Annotated[bool | tuple[str, ...], BeforeValidator(submodule_list)] = False
     """Whether submodules are fetched; a list names those repositories, or HOST/OWNER/*, for which the user's access is used."""
     lfs: bool = False
+    """Whether files of git-lfs are fetched; git-lfs must be installed."""
     claude_settings: bool = False
     """Whether the repository's own Claude settings (hooks, env, helpers, permissions, plugins, .mcp.json) act in containers."""
 
@@ -177,7 +109,7 @@ class RepoSettings(LimitSettings):
     def checkout(self, url_key: str) -> CheckoutOptions:
         """Return how much of a repository is fetched."""
         named = self.submodules if isinstance(self.submodules, tuple) else ()
-        paths = tuple(path for name in named if (path := _path_beside(name, url_key)))
+        paths = tuple(path for name in named if (path := path_beside(name, url_key)))
         fetched = bool(self.submodules)
         return CheckoutOptions(depth=self.depth, filter=self.filter, submodules=fetched, submodule_paths=paths, lfs=self.lfs)
 
@@ -188,6 +120,7 @@ class HostSettings(SettingsPart):
     kind: Literal["github", "gitlab", "gitea", "bitbucket", "azure", "generic"] | None = None
     """None = inferred from the host's name."""
     token: SecretSource | None = None
+    """Where its token is: env:NAME, keyring:NAME, or cmd:COMMAND."""
     user: Annotated[str, Field(pattern=r"^[^\s:\x00-\x1f]{1,100}$")] | None = None
     """User name for the token; None = what hosts of this kind expect."""
     ca: PlacedPath | None = None
@@ -198,15 +131,20 @@ class SecretSettings(SettingsPart):
     """[secrets.NAME]: where a secret is, and the steps that get it as environment variable NAME."""
 
     source: SecretSource = Field(alias="from")
+    """Where it is: env:NAME, keyring:NAME (of the service `ccterm`; keyring:SERVICE/NAME of another), or cmd:COMMAND, which has five seconds and no shell."""
     steps: tuple[SecretStep, ...] = ("setup",)
+    """Who gets it: setup, agent, verify."""
 
 
 class ServiceSettings(SettingsPart):
     """[services.NAME]: a fresh service container beside the steps, reached by its name."""
 
     image: Annotated[str, Field(min_length=1)]
+    """Its image."""
     port: Annotated[int, Field(gt=0, lt=65536)]
+    """The port that it listens on."""
     env: dict[EnvName, PlainValue] = {}
+    """Plain values for it."""
     ready: Command | None = None
     """Command that succeeds once the service is ready; None = once its port is open."""
 
@@ -217,20 +155,25 @@ class PolicySettings(SettingsPart):
     strict: bool = False
     """Whether pipeline mode refuses what it otherwise only warns about."""
     max_file_mb: Megabytes = 50
+    """The largest file that a commit may add."""
     max_total_mb: Megabytes = 200
+    """How much it may add in all."""
     max_deletions: Count = 20
+    """How many files it may delete or gut."""
 
 
 class EngineSettings(SettingsPart):
     """[[engines]]: a Dagger engine, and how many runs it takes at once: engines fill up in proportion. A string is the host alone."""
 
-    host: Annotated[str, AfterValidator(_engine_host)]
+    host: Annotated[str, AfterValidator(engine_host)]
+    """unix:///PATH, tcp://HOST:PORT or another form that Dagger knows."""
     capacity: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many runs at once; None = no limit of its own."""
 
     @model_validator(mode="before")
     @classmethod
     def _host_alone(cls, value: object) -> object:
-        return {"host": _engine_host(value)} if isinstance(value, str) else value
+        return {"host": engine_host(value)} if isinstance(value, str) else value
 
 
 class TuiSettings(SettingsPart):
@@ -250,36 +193,44 @@ class Settings(SettingsPart):
     """Everything that a user can set once for all runs."""
 
     execution_mode: Annotated[ExecutionMode, Field(validation_alias=AliasChoices("execution_mode", "mode"))] = ExecutionMode.DAGGER
+    """Where runs go: dagger (containers) or local (this machine, no isolation)."""
     max_concurrent: Annotated[int, Field(ge=1, le=256)] = 4
+    """How many runs go at once. 40 need 384 file descriptors (`ulimit -n`); with fewer, runs wait for each other."""
     agent: Annotated[str, Field(min_length=1)] = "claude"
+    """The agent."""
     model: str | None = None
+    """Its model; None = the agent's default."""
     base_image: str | None = None
-    """Reference or tarball; None = ccterm's own."""
+    """The image for containers: a reference or the path of a tarball; None = ccterm's own."""
     claude_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
-    """None = the version that ccterm was tested with."""
+    """The version of the Claude CLI in ccterm's own image; None = the one that ccterm was tested with."""
     claude_bin: str = "claude"
     """The Claude CLI of local mode: a name on PATH, or a path."""
     author: Annotated[str, Field(pattern=r"^[^<>\x00-\x1f]+ <[^<>\s]+>$", max_length=200)] = "Claude Agent <agent@commandcenter.ai>"
+    """Author of the commits: Name <address>."""
     state_dir: PlacedPath | None = None
+    """Where runs, transcripts and kept work are; None = the usual place of the platform."""
     skip_permissions: bool = False
+    """Local mode: let agents do everything that you may do."""
     tui: TuiSettings = Field(default_factory=TuiSettings)
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(_web_address)] | None = None
+    """The Dagger CLI; None = the one on PATH, else the one that the SDK downloads."""
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     api_key: bool = False
-    """Whether ANTHROPIC_API_KEY, which bills the API, is used where there is no other Claude login."""
+    """Whether `ANTHROPIC_API_KEY`, which bills the API, is used where there is no other Claude login."""
     checkpoint: Duration = timedelta(minutes=2)
     """How often the work of an agent in a container is brought to safety while it goes on; a bare number is minutes."""
     home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")
     """Which parts of ~/.claude are copied into the agent's home."""
     mcp: PlacedPath | None = None
     """File with the agent's MCP servers; None = none."""
-    repo: dict[Annotated[str, AfterValidator(_repo_key)], RepoSettings] = {}
-    host: dict[Annotated[str, AfterValidator(_host_key)], HostSettings] = {}
+    repo: dict[Annotated[str, AfterValidator(repo_key)], RepoSettings] = {}
+    host: dict[Annotated[str, AfterValidator(host_key)], HostSettings] = {}
     env: dict[EnvName, PlainValue] = {}
     """Plain values for setup, agent and verify."""
     pass_env: Annotated[tuple[PassedName, ...], BeforeValidator(listed)] = ()
@@ -290,7 +241,7 @@ class Settings(SettingsPart):
     @field_validator("repo", "host", mode="before")
     @classmethod
     def _no_table_twice(cls, tables: object, info: ValidationInfo) -> object:
-        _refuse_duplicates(tables, _repo_key if info.field_name == "repo" else _host_key)
+        refuse_duplicates(tables, repo_key if info.field_name == "repo" else host_key)
         return tables
 
     @model_validator(mode="after")
