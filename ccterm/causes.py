@@ -39,6 +39,23 @@ class ExitCode(IntEnum):
     QUOTA = 6
     CANCELLED = 130
 
+    @property
+    def meaning(self) -> str:
+        """What it says, for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "all succeeded",
+    ExitCode.FAILED: "a run failed for a reason other than those below",
+    ExitCode.USAGE: "the request is wrong",
+    ExitCode.PREFLIGHT: "something that a run needs is missing (`ccterm check`), such as access to the repository or the right to push to it",
+    ExitCode.POLICY: "a rule forbids the delivery; the work is kept",
+    ExitCode.PUSH: "the push failed, or files changed underneath; the work is kept",
+    ExitCode.QUOTA: "login, usage limit, rate limit or budget",
+    ExitCode.CANCELLED: "cancelled by you",
+}
+
 
 class Advice(NamedTuple):
     """How a cause reads: a sentence for people and the next action; {run} is the run's id, {deliver} push or apply.
@@ -209,77 +226,6 @@ _FINER = {
     Cause.DISK: DISK_REASONS,
     Cause.TIMEOUT: TIMEOUT_REASONS,
 }
-
-
-class Trouble(NamedTuple):
-    """One row of the troubleshooting table: what a user sees, what it means, and what to do."""
-
-    symptom: str
-    meaning: str
-    fix: str
-
-
-TROUBLESHOOTING = (
-    Trouble(
-        "Docker not running",
-        "A container needs a Dagger engine, and Docker (or podman) starts it.",
-        "Start Docker: `sudo systemctl start docker`, or Docker Desktop; `docker info` must answer. An engine that runs elsewhere is named in "
-        "`CCTERM_ENGINE`; `--mode local` needs neither.",
-    ),
-    Trouble(
-        "Dagger SDK not found",
-        "ccterm was installed without its dependencies, or its environment is damaged.",
-        "Install it again: `pipx reinstall ccterm`, `uv tool install --reinstall ccterm`; in a checkout remove `.venv` and start `./scripts/ccterm`.",
-    ),
-    Trouble(
-        "No credentials found",
-        "There is no Claude login that a container can use.",
-        "`ccterm auth setup` stores a token for a year. Or run `claude` and type `/login`, then `ccterm auth export` (some 8 hours). "
-        "`ccterm auth status` shows every source.",
-    ),
-    Trouble(
-        "Authentication failed in a container (cause `auth`)",
-        "The login expired or was revoked while the run used it; a login's own token lasts some 8 hours. The work is kept.",
-        "Run `claude` once, which renews the login, and export again: `ccterm auth export`, or `e` in the terminal. `ccterm auth setup` lasts a year. "
-        "Runs that wait go on by themselves; `ccterm retry --refused`, or `L`, starts those again that ended.",
-    ),
-    Trouble(
-        "Push failed",
-        "The remote refused the push: no token, one that may not write, or a rule of the host. The commit is kept; a credential that may not write "
-        "is found out before an agent starts.",
-        '`gh auth status` and `gh auth token` show what GitHub\'s own tool has; `gh auth login` renews it. Other hosts: `token` in `[host."…"]` of the '
-        "settings. `ccterm check --repo REPO --branch NAME` asks the remote. Then `ccterm push RUN`.",
-    ),
-    Trouble(
-        "The disk is full (cause `disk`)",
-        "The disk of the state directory, of the working copy, or of the engine has no room left. Work that was begun is kept where it is; `ccterm show RUN` says where.",
-        "Free some space, also with `ccterm clean --all`, then `ccterm retry RUN`, or `ccterm push RUN` for work that is kept.",
-    ),
-    Trouble(
-        "Local repo modified unexpectedly",
-        "The run had no branch: in testing mode changes come back into the working copy once you approve them, or at once with `--yes`.",
-        "`ccterm undo RUN` puts back what they replaced. With `--branch NAME` the work is pushed instead and the working copy is not touched.",
-    ),
-    Trouble(
-        "The keyring does not answer, or is locked",
-        "A program waits for its password, or this session (ssh, cron) has none.",
-        "Unlock it, or keep the token in a private file: `ccterm auth setup --file`. `CLAUDE_CODE_OAUTH_TOKEN` needs no keyring.",
-    ),
-)
-
-
-def troubleshooting_page() -> str:
-    """Return the table as the page docs/troubleshooting.md."""
-    rows = (f"| {trouble.symptom} | {trouble.meaning} | {trouble.fix} |" for trouble in TROUBLESHOOTING)
-    start = "`ccterm check` asks for all that a run needs and names each fix; `ccterm show RUN` says how a run ended and what to do next."
-    head = (
-        "# Troubleshooting",
-        "",
-        f"{start} `ccterm help troubleshooting` prints this table.",
-        "",
-        "| what you see | what it means | what to do |",
-    )
-    return "\n".join((*head, "|---|---|---|", *rows)) + "\n"
 
 
 _EXIT = {

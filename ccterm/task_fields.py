@@ -40,6 +40,7 @@ FIELDS = {
         "URL, or path of a working copy (its origin is used)",
         default="the current directory",
         flags=("--repo",),
+        metavar="URL|DIR",
         label="Repository",
         placeholder="a working copy or a URL",
     ),
@@ -47,6 +48,7 @@ FIELDS = {
         "Branch to push to; continued when it exists; agent/... is named after the task, and is always a new one",
         default="none, the work comes back into the working copy",
         flags=("--branch",),
+        metavar="NAME",
         label="Branch",
         placeholder="suggested from the task",
     ),
@@ -54,6 +56,7 @@ FIELDS = {
         "Branch, tag or sha that a new branch starts from",
         default="the remote's default branch",
         flags=("--base",),
+        metavar="REF",
         label="From",
         placeholder="the default branch",
     ),
@@ -66,20 +69,31 @@ FIELDS = {
         placeholder="local or dagger",
         also=("mode",),
     ),
-    "agent": TaskField("Agent: claude or scripted", default="claude", flags=("--agent",), label="Agent"),
-    "model": TaskField("Model for the agent", flags=("--model",), label="Model", placeholder="the agent's default"),
-    "agent_args": TaskField("One more argument for the agent's program; repeatable", flags=("--agent-arg",), kind="texts"),
-    "message": TaskField("Subject of the commit", flags=("--message",)),
-    "timeout": TaskField("Time limit, such as 90s, 45m, 2h", default="60m", flags=("--timeout",), label="Timeout", placeholder="60m"),
+    "agent": TaskField("Agent: claude or scripted", default="claude", flags=("--agent",), metavar="NAME", label="Agent"),
+    "model": TaskField("Model for the agent", flags=("--model",), metavar="MODEL", label="Model", placeholder="the agent's default"),
+    "agent_args": TaskField("One more argument for the agent's program; repeatable", flags=("--agent-arg",), metavar="ARG", kind="texts"),
+    "message": TaskField("Subject of the commit", flags=("--message",), metavar="TEXT"),
+    "timeout": TaskField(
+        "Time limit, such as 90s, 45m, 2h", default="60m", flags=("--timeout",), metavar="TIME", label="Timeout", placeholder="60m"
+    ),
     "silence": TaskField("Longest time without output from the agent, such as 90s, 15m", default="15m"),
-    "budget": TaskField("Limit in dollars at list prices", flags=("--budget",), kind="number", label="Dollars", placeholder="no limit"),
-    "max_turns": TaskField("Limit of the agent's turns", flags=("--max-turns",), kind="count", label="Turns", placeholder="no limit"),
+    "budget": TaskField(
+        "Limit in dollars at list prices", flags=("--budget",), metavar="DOLLARS", kind="number", label="Dollars", placeholder="no limit"
+    ),
+    "max_turns": TaskField(
+        "Limit of the agent's turns", flags=("--max-turns",), metavar="N", kind="count", label="Turns", placeholder="no limit"
+    ),
     "setup": TaskField(
-        "Command that prepares the tree before the agent", flags=("--setup",), label="Setup", placeholder="from the settings; e.g. npm ci"
+        "Command that prepares the tree before the agent",
+        flags=("--setup",),
+        metavar="COMMAND",
+        label="Setup",
+        placeholder="from the settings; e.g. npm ci",
     ),
     "verify": TaskField(
         "Command that must succeed on the new commit before it is pushed",
         flags=("--verify",),
+        metavar="COMMAND",
         label="Verify",
         placeholder="from the settings; e.g. npm test",
     ),

@@ -1,12 +1,10 @@
 """The commands that look and change nothing: at runs, and at what runs need."""
 
-import shutil
 import sys
-import textwrap
 from datetime import datetime
 
 from ccterm import render
-from ccterm.causes import TROUBLESHOOTING, ExitCode
+from ccterm.causes import ExitCode
 from ccterm.cli.console import (
     carry_out,
     opened_record,
@@ -166,17 +164,3 @@ def _print_check(result: CheckResult) -> None:
     print_data(f"{_SIGNS[result.status]} {result.group:<12} {result.text}  ({render.seconds(result.seconds)})")
     if result.fix and result.status != "pass":
         print_data(f"  {'':<12} {result.fix}")
-
-
-def print_troubleshooting(*, as_json: bool) -> ExitCode:
-    """Print the troubleshooting table."""
-    if as_json:
-        print_json([trouble._asdict() for trouble in TROUBLESHOOTING])
-        return ExitCode.OK
-    width = min(120, shutil.get_terminal_size().columns)
-    for trouble in TROUBLESHOOTING:
-        symptom, meaning, fix = (cell.replace("`", "") for cell in trouble)
-        print_data(symptom)
-        print_data(textwrap.fill(meaning, width, initial_indent="  ", subsequent_indent="  "))
-        print_data(textwrap.fill(fix, width, initial_indent="  → ", subsequent_indent="    "))
-    return ExitCode.OK

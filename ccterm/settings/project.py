@@ -18,9 +18,13 @@ class ProjectSettings(SettingsPart):
     """The keys of a .ccterm.toml."""
 
     setup: Command | None = None
+    """Command that prepares the tree before the agent."""
     verify: Command | None = None
+    """Command that must succeed on the new commit before it is delivered."""
     base: Base | None = None
+    """Branch, tag or sha that new branches start from."""
     model: str | None = None
+    """Model for the agent."""
     include: tuple[InsidePath, ...] = ()
     """Globs of ignored files that a snapshot of the working copy includes."""
 

@@ -1,31 +1,44 @@
-"""`ccterm help`: what a command does, and the one troubleshooting table, which the page in docs/ repeats."""
+"""`ccterm help`: what a command does, and the pages of docs/."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ccterm.causes import TROUBLESHOOTING, troubleshooting_page
+from ccterm.cli.topics import TOPICS, TROUBLESHOOTING
+from tests.conftest import Command
 from tests.support.core import ccterm_here
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_is_current() -> None:
-    """`python -c "from ccterm.causes import troubleshooting_page as page; print(page(), end='')" > docs/troubleshooting.md` renews it."""
-    assert (ROOT / "docs" / "troubleshooting.md").read_text("utf-8") == troubleshooting_page()
-    assert "(docs/troubleshooting.md)" in (ROOT / "README.md").read_text("utf-8")
+def test_the_pages_say_what_the_code_does() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "docs.py", "--check"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
-def test_the_table_is_printed_with_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    printed = ccterm_here("help", "troubleshooting", cwd=tmp_path, monkeypatch=monkeypatch)
-    words = " ".join(printed.stdout.split())
+@pytest.mark.parametrize("topic", TOPICS)
+def test_each_topic_has_its_page_which_the_readme_names(topic: str, command: Command) -> None:
+    printed = command("help", topic)
     assert printed.returncode == 0
-    assert all(cell.replace("`", "") in words for trouble in TROUBLESHOOTING for cell in trouble)
-    assert max(map(len, printed.stdout.split("\n"))) <= 80
-    rows = json.loads(ccterm_here("help", "troubleshooting", "--json", cwd=tmp_path, monkeypatch=monkeypatch).stdout)
+    assert printed.stdout.startswith("# ")
+    assert "<!--" not in printed.stdout
+    assert f"(docs/{topic}.md)" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_rows_about_common_problems_are_json_too(command: Command) -> None:
+    rows = json.loads(command("help", "troubleshooting", "--json").stdout)
     assert rows == [trouble._asdict() for trouble in TROUBLESHOOTING]
+
+
+def test_topics_are_listed(command: Command) -> None:
+    listed = command("help").stdout
+    assert all(f"ccterm help {topic}" in listed for topic in TOPICS)
+    assert set(json.loads(command("help", "--json").stdout)) == set(TOPICS)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +57,7 @@ def test_what_users_run_into_has_its_row(symptom: str, words: str) -> None:
     assert words in found.fix
 
 
-@pytest.mark.parametrize(
-    ("topic", "usage"), [((), "ccterm [OPTIONS]"), (("trust",), "ccterm trust"), (("auth", "export"), "ccterm auth export")]
-)
+@pytest.mark.parametrize(("topic", "usage"), [(("trust",), "ccterm trust"), (("auth", "export"), "ccterm auth export")])
 def test_help_on_a_command_is_its_help(topic: tuple[str, ...], usage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ccterm_here("help", *topic, cwd=tmp_path, monkeypatch=monkeypatch).stdout.startswith(f"Usage: {usage}")
 

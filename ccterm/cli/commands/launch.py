@@ -17,7 +17,7 @@ BATCH_KEYS = "\n".join(
 @with_task_flags
 def run(
     task: Annotated[str | None, typer.Argument(metavar="TASK", help="What the agent should do; - reads it from stdin.")] = None,
-    file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the task from a file.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", metavar="FILE", help="Read the task from a file.")] = None,
     *,
     ask: Annotated[bool, typer.Option("--ask", help="Without --branch: show what would change and ask. [default on a terminal]")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run document.")] = False,
@@ -31,7 +31,7 @@ def run(
 
 def batch(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Tasks as YAML or JSON Lines.")],
-    max_concurrent: Annotated[int | None, typer.Option(min=1, help="How many of them run at once. [default: 4]")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, metavar="N", help="How many of them run at once. [default: 4]")] = None,
     execution_mode: Annotated[str | None, option("execution_mode", "Where they run, unless a task says so itself.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run documents.")] = False,
 ) -> None:

@@ -22,27 +22,41 @@ def check(
     leave(print_checks(execution_mode, repo, branch, as_json=json))
 
 
+def _topics_like(begin: str) -> list[tuple[str, str]]:
+    from ccterm.cli.topics import TOPICS  # deferred: only the shell asks
+
+    return [(name, about) for name, about in TOPICS.items() if name.startswith(begin)]
+
+
 def help(
-    topic: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC]", help="A command, or `troubleshooting`.")] = None,
+    topic: Annotated[list[str] | None, typer.Argument(metavar="TOPIC", help="A command, or a topic.", autocompletion=_topics_like)] = None,
     json: Json = False,
 ) -> None:
-    """Explain a command, or print what to do about common problems: ccterm help troubleshooting."""
+    """Explain a command, print the page of a topic, or list the topics."""
     from ccterm.cli.commands import app
-    from ccterm.cli.show import print_troubleshooting
+    from ccterm.cli.topics import TOPICS, print_topic, print_topics
 
-    if topic == ["troubleshooting"]:
-        leave(print_troubleshooting(as_json=json))
-    app([*(topic or ()), "--help"], prog_name="ccterm")
+    match topic or []:
+        case []:
+            leave(print_topics(as_json=json))
+        case [name] if name in TOPICS:
+            leave(print_topic(name, as_json=json))
+        case command:
+            app([*command, "--help"], prog_name="ccterm")
 
 
-def trust(path: Annotated[Path, typer.Argument(help="A working copy, or a batch file.")] = Path(), json: Json = False) -> None:
+def trust(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A working copy, or a batch file.")] = Path(), json: Json = False
+) -> None:
     """Trust files that run something here or hand something out, as they are now: those of a working copy, or a batch file."""
     from ccterm.cli.run_orders import trust_files
 
     leave(trust_files(path, as_json=json))
 
 
-def daemon(idle: Annotated[float, typer.Option(help="Seconds without runs and terminals after which it exits.")] = 600.0) -> None:
+def daemon(
+    idle: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds without runs and terminals after which it exits.")] = 600.0,
+) -> None:
     """Carry runs out for other processes until none needs it."""
     from ccterm.cli.console import carry_out, state_dir
     from ccterm.cli.main import environment
@@ -52,7 +66,9 @@ def daemon(idle: Annotated[float, typer.Option(help="Seconds without runs and te
 
 
 def build_image(
-    repo: Annotated[str | None, typer.Option(help="The image of this repository's settings. [default: ccterm's own]")] = None,
+    repo: Annotated[
+        str | None, typer.Option(metavar="URL|DIR", help="The image of this repository's settings. [default: ccterm's own]")
+    ] = None,
     again: Annotated[bool, typer.Option("--anew", help="Build it even when it exists.")] = False,
     json: Json = False,
 ) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def runs(
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed.")] = False,
-    since: Annotated[str | None, typer.Option(help="Only runs of the last 90m, 8h, 7d.")] = None,
-    limit: Annotated[int, typer.Option("-n", min=1, help="How many at most, newest last.")] = 50,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only runs of the last 90m, 8h, 7d.")] = None,
+    limit: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many at most, newest last.")] = 50,
     json: Json = False,
 ) -> None:
     """List runs."""
@@ -95,7 +95,7 @@ def retry(
 def continue_(
     run: RunRef,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be done now.")],
-    branch: Annotated[str | None, typer.Option(help="A new branch instead, from where the run began.")] = None,
+    branch: Annotated[str | None, typer.Option(metavar="NAME", help="A new branch instead, from where the run began.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new conversation, which is told what came of the earlier one.")] = False,
     json: Json = False,
 ) -> None:
@@ -121,7 +121,7 @@ def push(
 
 def apply(
     run: RunRef,
-    path: Annotated[list[str] | None, typer.Option("--path", help="Only this changed file; repeatable.")] = None,
+    path: Annotated[list[str] | None, typer.Option("--path", metavar="FILE", help="Only this changed file; repeatable.")] = None,
     allow_deletions: AllowDeletions = None,
     allow_lines: AllowLines = None,
     allow_files: AllowFiles = None,
@@ -149,8 +149,8 @@ def undo(run: RunRef, json: Json = False) -> None:
 
 def fetch(
     run: RunRef,
-    repo: Annotated[Path, typer.Option(help="The local repository.")] = Path(),
-    worktree: Annotated[Path | None, typer.Option(help="Also check it out in this new directory.")] = None,
+    repo: Annotated[Path, typer.Option(metavar="DIR", help="The local repository.")] = Path(),
+    worktree: Annotated[Path | None, typer.Option(metavar="DIR", help="Also check it out in this new directory.")] = None,
     json: Json = False,
 ) -> None:
     """Bring a run's work into the local repository as refs/ccterm/RUN."""
