@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ccterm import __version__
-from ccterm.cli.commands import auth, launch, machine, runs
+from ccterm.cli.commands import auth, config, launch, machine, runs
 from ccterm.cli.commands.flags import leave
 
 _UNSET = dict.fromkeys(("help", "install_completion", "show_completion"), False)
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 _images = typer.Typer(help="Build, list and remove the images that containers are made of.", no_args_is_help=True)
 _auth = typer.Typer(help="The Claude login of runs: store a token for a year, export, show, remove.", no_args_is_help=True)
+_config = typer.Typer(help="The settings: show what counts, where they are, what is wrong with them.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -65,6 +66,10 @@ _auth.command()(auth.setup)
 _auth.command()(auth.export)
 _auth.command()(auth.status)
 _auth.command()(auth.logout)
+app.add_typer(_config, name="config")
+_config.command()(config.show)
+_config.command()(config.path)
+_config.command()(config.check)
 app.add_typer(_images, name="image")
 _images.command("build")(machine.build_image)
 _images.command("show")(machine.show_images)

@@ -1,0 +1,107 @@
+"""`ccterm config`: where the settings are, what they come to, and what is wrong with them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from difflib import get_close_matches
+from json import dumps
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from ccterm.causes import ExitCode
+from ccterm.cli.console import print_data, print_json, print_note, state_dir
+from ccterm.cli.main import environment
+from ccterm.errors import SettingsError
+from ccterm.settings import Settings, default_path, load_settings
+from ccterm.settings.load import ENVIRONMENT
+
+_PREFIX = "CCTERM_"
+_OTHERS = frozenset({"CCTERM_SECRET_SOCKET"})
+"""Variables with that prefix that ccterm gives to its own children."""
+
+
+def print_paths(*, as_json: bool) -> ExitCode:
+    """Print the path of the settings file, which need not exist, and of the state directory."""
+    paths = {"settings": str(default_path()), "state": str(state_dir().path)}
+    if as_json:
+        print_json(paths)
+    for name, path in paths.items() if not as_json else ():
+        print_data(f"{name:<10}{path}")
+    return ExitCode.OK
+
+
+def show_settings(*, as_json: bool) -> ExitCode:
+    """Print the settings as they count now, from file and environment. They name where secrets are and never hold one."""
+    environ = environment()
+    settings = load_settings(None, environ)
+    if as_json:
+        print_json(settings.model_dump(mode="json", by_alias=True))
+        return ExitCode.OK
+    defaults, by_variable = dict(_flat(Settings())), {name: variable for variable, name in ENVIRONMENT.items() if environ.get(variable)}
+    for name, value in _flat(settings):
+        origin = by_variable.get(name, "" if value == defaults.get(name) else "settings file")
+        print_data(f"{name} = {_shown(value)}" + (f"  # {origin}" if origin else ""))
+    return ExitCode.OK
+
+
+def _flat(values: BaseModel, before: str = "", *, given: bool = False) -> Iterator[tuple[str, object]]:
+    """Yield each setting that has a value, with the names of its tables before its own. given: only those that the file has."""
+    for field, value in values:
+        name = before + (type(values).model_fields[field].alias or field)
+        if given and field not in values.model_fields_set:
+            continue
+        if isinstance(value, BaseModel):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                yield from _flat(each, f"{name}.{dumps(key)}.", given=True) if isinstance(each, BaseModel) else [(f"{name}.{key}", each)]
+        elif value is not None and value != ():
+            yield name, value
+
+
+def _shown(value: object) -> str:
+    """Return a value as a settings file has it."""
+    match value:
+        case timedelta():
+            return f'"{value.total_seconds() / 60:g}m"'
+        case tuple():
+            return f"[{', '.join(map(_shown, value))}]"
+        case BaseModel():
+            return "{" + ", ".join(f"{name} = {_shown(each)}" for name, each in _flat(value)) + "}"
+        case Path():
+            return _shown(str(value))
+        case _:
+            return dumps(value, ensure_ascii=False)
+
+
+def check_settings(*, as_json: bool) -> ExitCode:
+    """Print what is wrong with the settings and with ccterm's variables; exit 2 when anything is."""
+    found = list(_problems())
+    if as_json:
+        print_json(found)
+    for text in found if not as_json else ():
+        print_data(f"✗ {text}")
+    if not found:
+        print_note(f"nothing is wrong with {default_path()}" if default_path().exists() else f"there is no {default_path()}: all defaults")
+    return ExitCode.USAGE if found else ExitCode.OK
+
+
+def _problems() -> Iterator[str]:
+    from ccterm.output.own_text import clean_text  # deferred: few ask for it
+
+    environ = environment()
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in ENVIRONMENT and name not in _OTHERS:
+            close = get_close_matches(name, ENVIRONMENT, 1)
+            known = f"did you mean {close[0]}?" if close else "unset it; ccterm help settings lists them all"
+            yield f"{clean_text(name)} is none of ccterm's variables; {known}"
+    try:
+        settings = load_settings(None, environ)
+    except SettingsError as error:
+        yield str(error)
+        return
+    if settings.tui.theme:
+        from ccterm.tui.themes import theme_names  # deferred: it brings Textual
+
+        if settings.tui.theme not in theme_names():
+            yield f"theme in [tui]: there is no theme {settings.tui.theme!r}; the themes are {', '.join(theme_names())}"
