@@ -5,12 +5,17 @@ Runs on whatever Python the user has, so it uses the standard library alone. One
 """
 
 import fcntl
+import hashlib
 import importlib.util
 import os
+import re
 import shutil
+import ssl
 import subprocess
 import sys
 import sysconfig
+import urllib.parse
+import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +23,9 @@ from typing import IO
 
 NEEDS_VENV = "install it (apt install python3-venv on Debian and Ubuntu) and start again"
 NEEDS_NETWORK = "check the network, or your pip settings, and start again"
+PIP = "pip-25.3-py3-none-any.whl"
+PIP_SHA256 = "9655943313a94722b7774661c21049070f6bbb0a1516bf02f7c8d5d9201514cd"
+"""What installs where Python comes without an installer, as Debian's does, and there is no uv."""
 
 
 class Trouble(Exception):
@@ -66,18 +74,30 @@ class Environment:
 
     def _make_empty(self) -> None:
         _tell(f"making its environment in {self.venv} (once, less than a minute)")
-        if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        if importlib.util.find_spec("venv") is None:
             raise Trouble(f"this Python ({sys.executable}) comes without its venv module; {NEEDS_VENV}")
         if self.venv.exists():
             shutil.rmtree(self.venv)
-        self._run([sys.executable, "-I", "-m", "venv", str(self.venv)], "the environment could not be made", NEEDS_VENV)
+        flags = [] if _has_pip() else ["--without-pip"]
+        self._run([sys.executable, "-I", "-m", "venv", *flags, str(self.venv)], "the environment could not be made", NEEDS_VENV)
         (self._site() / "ccterm.pth").write_text(f"{self.root}\n")
 
     def _install(self) -> None:
-        pip = [str(self.python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
         files = [argument for lock in self.locks for argument in ("--requirement", str(self.root / lock))]
-        command = [*pip, "install", "--quiet", "--require-hashes", "--no-deps", *files]
+        command = [*self._installer(), "--quiet", "--require-hashes", "--no-deps", *files]
         self._run(command, "the packages it needs could not be installed", NEEDS_NETWORK)
+
+    def _installer(self) -> Sequence[str]:
+        """Return the beginning of a command that installs into the environment: its own pip, uv, or a pip that is fetched for that."""
+        flags = ["--disable-pip-version-check", "--no-input", "install"]
+        if next(self._site().glob("pip/__init__.py"), None):
+            return [str(self.python), "-I", "-m", "pip", *flags]
+        if uv := shutil.which("uv"):
+            return [uv, "pip", "install", "--python", str(self.python)]
+        wheel = self.venv / PIP
+        if not wheel.exists():
+            wheel.write_bytes(_fetched_pip())
+        return [str(self.python), "-I", str(wheel / "pip"), *flags]
 
     def _run(self, command: Sequence[str], failure: str, fix: str) -> None:
         dropped = ("PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "VIRTUAL_ENV")
@@ -101,6 +121,29 @@ class Environment:
         draft = self.venv / "made-with.draft"
         draft.write_text("\n".join([os.path.realpath(sys.executable), str(self.root), *paths, ""]))
         draft.replace(self.made_with)
+
+
+def _has_pip() -> bool:
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+def _fetched_pip() -> bytes:
+    """Return the pinned pip from the package index. Raises Trouble."""
+    index = os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
+    trusted = ssl.create_default_context(cafile=os.environ.get("PIP_CERT") or None)
+    page = f"{index.rstrip('/')}/pip/"
+    try:
+        with urllib.request.urlopen(page, timeout=60, context=trusted) as answer:
+            found = re.search(rf"[\"']([^\"'#]*{re.escape(PIP)})", answer.read().decode("utf-8", "replace"))
+        if not found:
+            raise Trouble(f"{page} has no {PIP}; {NEEDS_NETWORK}, or install pip (apt install python3-venv)")
+        with urllib.request.urlopen(urllib.parse.urljoin(page, found[1]), timeout=60, context=trusted) as answer:
+            wheel: bytes = answer.read()
+    except (OSError, ValueError) as error:
+        raise Trouble(f"this Python comes without pip, and pip could not be fetched ({error}); {NEEDS_NETWORK}") from error
+    if hashlib.sha256(wheel).hexdigest() != PIP_SHA256:
+        raise Trouble(f"{page} sent another {PIP} than the one that is pinned; {NEEDS_NETWORK}")
+    return wheel
 
 
 def _tell(text: str) -> None:

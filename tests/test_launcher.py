@@ -6,8 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -15,11 +18,17 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+PIP = re.search(r'^PIP = "(.*)"', (ROOT / "scripts" / "environment.py").read_text(), re.MULTILINE)[1]  # type: ignore[index]
 
-WITHOUT_VENV = """#!/bin/sh
+WITHOUT_PIP = """#!/bin/sh
 [ "$2" = -c ] && exec {python} "$@"
 shift
 exec {python} -c 'import runpy, sys; sys.modules["ensurepip"] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")' "$@"
+"""
+WITHOUT_VENV = """#!/bin/sh
+[ "$2" = -c ] && exec {python} "$@"
+shift
+exec {python} -c 'import runpy, sys; sys.modules["venv"] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")' "$@"
 """
 TOO_OLD = """#!/bin/sh
 [ "$1" = -V ] && echo 'Python 3.9.2' && exit
@@ -93,6 +102,61 @@ def test_the_first_start_of_the_real_tree(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "run" in done.stdout
     assert done.stderr.startswith("ccterm: making its environment")
+
+
+@pytest.mark.slow
+def test_a_python_without_pip_fetches_the_pinned_one(checkout: Path, tmp_path: Path) -> None:
+    path = stand_ins(tmp_path / "bin", python3=WITHOUT_PIP)
+    done = start(checkout / "scripts" / "ccterm", "works", PATH=f"{path}:/usr/bin:/bin")
+    assert done.stdout == "works\n", done.stderr
+    assert not next((checkout / ".venv").glob("lib/*/site-packages/pip"), None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pages", "told"),
+    [
+        ({}, "pip could not be fetched (HTTP Error 404"),
+        ({"/pip/": b"<a href='pip-1.0-py3-none-any.whl'>"}, "has no pip-"),
+        ({"/pip/": f"<a href='../{PIP}#sha256=1'>".encode(), f"/{PIP}": b"another"}, "sent another pip-"),
+    ],
+)
+def test_a_pip_that_cannot_be_had_is_one_clear_error(pages: dict[str, bytes], told: str, checkout: Path, tmp_path: Path) -> None:
+    path = stand_ins(tmp_path / "bin", python3=WITHOUT_PIP)
+    with serving_pages(pages) as index:
+        done = start(checkout / "scripts" / "ccterm", "works", PATH=f"{path}:/usr/bin:/bin", PIP_INDEX_URL=index, no_proxy="127.0.0.1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 2
+
+
+def test_uv_installs_where_there_is_no_pip(checkout: Path, tmp_path: Path) -> None:
+    uv = f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\n'
+    path = stand_ins(tmp_path / "bin", python3=WITHOUT_PIP, uv=uv)
+    start(checkout / "scripts" / "ccterm", PATH=f"{path}:/usr/bin:/bin")
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked[:4] == ["pip", "install", "--python", str(checkout / ".venv" / "bin" / "python")]
+    assert "--require-hashes" in asked
+
+
+@contextmanager
+def serving_pages(pages: dict[str, bytes]) -> Iterator[str]:
+    """Serve pages as a package index does, and yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = pages.get(self.path)
+            self.send_response(404 if page is None else 200)
+            self.end_headers()
+            self.wfile.write(page or b"")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 @pytest.mark.slow
