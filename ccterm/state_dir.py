@@ -9,7 +9,7 @@ from typing import Self
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.models import RunId
-from ccterm.storage import STORAGE, Storage
+from ccterm.storage import STORAGE, Storage, write_fix
 
 RESERVE_BYTES = 8 * 1024 * 1024
 LOG = "ccterm.log"
@@ -89,7 +89,7 @@ def write_private(path: Path, data: bytes, storage: Storage = STORAGE) -> None:
 
 
 def _refused(path: Path, what: str, error: OSError) -> StateError:
-    return StateError(f"{path} {what}: {error.strerror}", "free some space, or set CCTERM_STATE_DIR to a writable directory")
+    return StateError(f"{path} {what}: {error.strerror}", f"{write_fix(error, path)}, or set CCTERM_STATE_DIR to a writable directory")
 
 
 class Reserve:

@@ -20,6 +20,17 @@ def disk_reason(error: OSError) -> str:
     return "full" if error.errno in _FULL else "io" if error.errno in _FAILING else ""
 
 
+def write_fix(error: OSError, path: Path) -> str:
+    """Return what a user can do about a file that cannot be written. path: of the file or directory."""
+    match disk_reason(error):
+        case "full":
+            return "free some space"
+        case "io":
+            return "check the disk and its file system"
+        case _:
+            return f"check the permissions of {path}, and of the directories above it"
+
+
 def disk_words(text: str) -> str:
     """Return what `disk_reason` would, from the message of a program that could not write."""
     low = text.lower()

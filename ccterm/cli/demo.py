@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, interruptible, opened_service, print_data, print_note, print_runs
+from ccterm.cli.console import carry_out, interruptible, print_data, print_note, print_runs
+from ccterm.cli.main import environment
 from ccterm.cli.run_tasks import follow_all
 from ccterm.draft import Draft
 from ccterm.errors import PreflightError
@@ -63,7 +64,7 @@ _SUBJECTS = {
 def demo(*, as_json: bool) -> ExitCode:
     """Run the demo; exit 0 when three agents delivered and the fourth failed as it should."""
     with temporary("demo") as place, sample_repository(place, _FILES) as remote:
-        ended = carry_out(_play(remote, as_json=as_json))
+        ended = carry_out(_play(place / "state", remote, as_json=as_json))
         verified = {run.id: _on_remote(remote, run) for run in ended}
     if as_json:
         print_runs(ended)
@@ -98,7 +99,10 @@ def sample_repository(place: Path, files: Mapping[str, str]) -> Iterator[Path]:
     yield remote
 
 
-async def _play(remote: Path, *, as_json: bool) -> list[Run]:
+async def _play(state: Path, remote: Path, *, as_json: bool) -> list[Run]:
+    """Carry the tasks out in a state directory of their own: the user's history is no place for a demonstration."""
+    from ccterm.daemon import open_service  # deferred, as in all commands: --help does without
+
     drafts = [
         Draft(
             prompt=json.dumps({"script": script}),
@@ -112,7 +116,7 @@ async def _play(remote: Path, *, as_json: bool) -> list[Run]:
     ]
     if not as_json:
         print_note(f"four scripted agents on {remote}, each with a fresh clone; one of them fails on purpose")
-    async with opened_service() as service, interruptible(service):
+    async with open_service(state, environment()) as service, interruptible(service):
         queued = await service.submit(drafts, max_concurrent=len(drafts))
         await follow_all(service, queued, as_json=as_json)
         return [await service.find(run.id) for run in queued]
@@ -140,4 +144,4 @@ def _tell(ended: Sequence[Run], verified: dict[RunId, bool]) -> None:
     ]
     for line in render.table(rows, ["", "BRANCH", "COMMIT", "ON THE REMOTE", "CHANGES", "TIME", "COST"], frozenset({5, 6})):
         print_data(line)
-    print_note("the repository is removed; ccterm runs, ccterm show last and ccterm logs last show the records")
+    print_note("the repository and the records of these runs are removed; nothing is left of them")

@@ -13,6 +13,7 @@ from ccterm.models import RunId
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.equipment import Equip, Equipment
 from ccterm.state_dir import StateDir, private_directory, private_file
+from ccterm.storage import write_fix
 
 FILE = "environment.json"
 """In the directory of a run: what counted of the environment that it was submitted from, without its secrets."""
@@ -67,7 +68,7 @@ class Environments:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already
                 file.write(to_json(caller.without_secrets()))
         except OSError as error:
-            raise StateError(f"{path} cannot be written: {error.strerror}", "free some space") from error
+            raise StateError(f"{path} cannot be written: {error.strerror}", write_fix(error, path)) from error
 
     def _stored(self, run: RunId) -> CallerEnvironment | None:
         try:

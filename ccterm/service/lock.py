@@ -15,6 +15,7 @@ from ccterm.errors import StateError
 from ccterm.models import now
 from ccterm.processes import ProcessMark
 from ccterm.state_dir import StateDir, private_file
+from ccterm.storage import write_fix
 
 INSTALLATION = str(Path(__file__).parent.parent)
 """Where the code of this process is."""
@@ -117,7 +118,7 @@ class DaemonLock:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, data, 0)
         except OSError as error:
-            raise StateError(f"{self._path} cannot be written: {error.strerror}", "free some space") from error
+            raise StateError(f"{self._path} cannot be written: {error.strerror}", write_fix(error, self._path)) from error
 
 
 def _lock(descriptor: int, path: str) -> bool:
