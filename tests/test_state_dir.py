@@ -147,10 +147,8 @@ def prepared(state: StateDir) -> "subprocess.CompletedProcess[str]":
 def test_a_directory_that_is_not_writable_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     done = prepared(StateDir(tmp_path / "closed" / "state"))
-    assert (
-        f"StateError: {tmp_path}/closed/state cannot be used: Permission denied; check the permissions of {tmp_path}/closed/state, and of the directories above it, or set CCTERM_STATE_DIR"
-        in done.stderr
-    )
+    denied = f"StateError: {tmp_path}/closed/state cannot be used: Permission denied; check the permissions of {tmp_path}/closed/state"
+    assert f"{denied}, and of the directories above it, or set CCTERM_STATE_DIR" in done.stderr
 
 
 def test_a_directory_of_ours_that_lost_its_write_permission_gets_it_back(state: StateDir) -> None:

@@ -1,5 +1,6 @@
 """The standard streams as they may really be: closed, full, or with a reader that has gone away."""
 
+import codecs
 import io
 import json
 import os
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 _COMMAND = re.compile(r"^[^\S\n]*::|##\[", re.MULTILINE)
 _WRONG_WAY = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 """How the null device is opened in place of a closed stream: using stdin or stdout still fails, what goes to stderr is dropped."""
+
+
+_PLAIN = {
+    "✓": "+",
+    "✗": "x",
+    "●": "*",
+    "○": "o",
+    "‖": "=",
+    "–": "-",
+    "›": ">",
+    "·": "-",
+    "…": "...",
+    "→": "->",
+    "≈": "~",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+}
+"""Signs of ours -> what stands for them where the encoding of a stream has no such sign."""
 
 
 class OutputError(CctermError):
@@ -61,6 +81,16 @@ class _GuardedText(io.TextIOWrapper):
         return len(text)
 
 
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Replace what an encoding cannot hold, as an error handler of codecs."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(char, "?") for char in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("ccterm", _replaced)
+
+
 def guard_streams() -> None:
     """Have failures of stdout raise OutputError and those of stderr ignored, and keep the numbers of closed streams from other files.
 
@@ -86,6 +116,8 @@ def give_up_stdout() -> None:
 def escaped(line: str) -> str:
     """Return JSON that says the same without anything that would be taken out of it, or altered, on its way to stdout."""
     line = line.replace("##[", r"##\u005b")
+    if not line.isascii() and not _holds(line):
+        line = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], line)
     if _is_plain(line):
         return line
     from ccterm.git.names import IGNORABLE  # deferred: most output is plain
@@ -107,6 +139,15 @@ class Output:
                 self._printing(text)
             except OutputError:
                 self._failed = True
+
+
+def _holds(text: str) -> bool:
+    """Whether the encoding of stdout has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_plain(text: str) -> bool:
@@ -148,5 +189,5 @@ def _open_null(number: int, flags: int) -> None:
 
 def _text(raw: io.FileIO, like: io.TextIOWrapper | None) -> io.TextIOWrapper:
     """Return a text stream with the encoding of the one whose place it takes."""
-    encoding, errors, lines = (like.encoding, like.errors, like.line_buffering) if like else ("utf-8", "backslashreplace", True)
-    return _GuardedText(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
+    encoding, lines = (like.encoding, like.line_buffering) if like else ("utf-8", True)
+    return _GuardedText(io.BufferedWriter(raw), encoding, "ccterm", line_buffering=lines)

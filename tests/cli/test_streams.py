@@ -14,7 +14,7 @@ from ccterm.cli.errors import explain
 from ccterm.cli.streams import Output, ReaderGone, escaped
 from ccterm.errors import UsageError
 from ccterm.output.sanitise import suspicious
-from tests.support.core import local, script
+from tests.support.core import ccterm, local, script
 from tests.support.git import branches, files_at, make_repository
 
 FULL = "the output cannot be written: No space left on device"
@@ -43,6 +43,14 @@ def test_a_stream_that_cannot_be_used_is_one_sentence(args: list[str], rest: str
     assert done.returncode == code
     assert done.stderr.startswith(f"ccterm: {said}") if said else not done.stderr
     assert done.stderr.count("\n") == bool(said)
+
+
+def test_signs_that_an_encoding_does_not_have_are_replaced(state: Path, remote: Path) -> None:
+    env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = ccterm(*local(remote, "x", script({"write": "new.txt", "text": "n\n"}, {"say": "fertig: größer…"})), env=env)
+    assert (done.returncode, done.stdout[:3]) == (0, "+  "), done.stderr
+    assert "summary    fertig: gr??er..." in ccterm("show", "last", env=env).stdout
+    assert json.loads(ccterm("show", "last", "--json", env=env).stdout)["summary"] == "fertig: größer…"
 
 
 def test_runs_go_on_when_the_reader_of_their_output_goes_away(state: Path, remote: Path) -> None:
