@@ -241,6 +241,8 @@ class BranchUse(Value):
     """The last run on a branch."""
 
     run: RunId
+    label: str
+    """What the run is called on screens."""
     at: datetime
     """When it ended, or else was queued."""
     active: bool
@@ -266,7 +268,9 @@ class BranchState(Value):
     last: BranchUse | None = None
     """The last run on it, or else on the one that is taken."""
     problem: str = ""
-    """Why no run could push to it."""
+    """Why no run could start or push."""
+    concerns: Literal["branch", "base"] = "branch"
+    """What the problem is about."""
     unknown: str = ""
     """Why the remote did not tell."""
 

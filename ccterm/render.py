@@ -56,6 +56,15 @@ def seconds(value: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def ago(at: datetime, now: datetime) -> str:
+    """Return how long ago something was, in the largest unit: just now, 5 minutes ago, 2 days ago."""
+    passed = (now - at).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if count := int(passed // length):
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
 def clock(at: datetime | None) -> str:
     """Return a local time of day."""
     return at.astimezone().strftime("%H:%M:%S") if at else ""

@@ -50,7 +50,7 @@ FIELDS = {
         flags=("--branch",),
         metavar="NAME",
         label="Branch",
-        placeholder="suggested from the task",
+        placeholder="named after the task",
     ),
     "base": TaskField(
         "Branch, tag or sha that a new branch starts from",
@@ -66,11 +66,10 @@ FIELDS = {
         flags=("--mode",),
         choices=("local", "dagger"),
         label="Where",
-        placeholder="local or dagger",
         also=("mode",),
     ),
     "agent": TaskField("Agent: claude or scripted", default="claude", flags=("--agent",), metavar="NAME", label="Agent"),
-    "model": TaskField("Model for the agent", flags=("--model",), metavar="MODEL", label="Model", placeholder="the agent's default"),
+    "model": TaskField("Model for the agent", flags=("--model",), metavar="MODEL", label="Model"),
     "agent_args": TaskField("One more argument for the agent's program; repeatable", flags=("--agent-arg",), metavar="ARG", kind="texts"),
     "message": TaskField("Subject of the commit", flags=("--message",), metavar="TEXT"),
     "timeout": TaskField(
@@ -103,9 +102,10 @@ FIELDS = {
         flags=("--skip-permissions",),
         kind="switch",
         label="Allow all",
-        placeholder="yes: skip permissions",
     ),
-    "allow_default_branch": TaskField("Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch"),
+    "allow_default_branch": TaskField(
+        "Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch", label="Default branch"
+    ),
     "yes": TaskField(
         "Without --branch: bring the changes in without asking, unless a rule refuses them", flags=("--yes", "-y"), kind="switch"
     ),

@@ -88,7 +88,7 @@ class _Repository:
         try:
             start = start_of(refs, state.branch, base)
         except GitError as error:
-            return state.model_copy(update={"problem": error.detail})
+            return state.model_copy(update={"problem": error.detail, "concerns": "base" if error.reason == "no_base" else "branch"})
         if start.tip is None:
             return state.model_copy(update={"start": base or start.default_branch or ""})
         last = self._last(state.branch, start.tip)
@@ -112,7 +112,11 @@ class _Repository:
         runs = self._runs(branch)
         pushed = next((run for run in runs if tip and run.pushed and run.pushed.sha == tip), None)
         run = next((run for run in runs if not run.state.final), pushed or next(iter(runs), None))
-        return BranchUse(run=run.id, at=run.finished or run.created, active=not run.state.final, pushed_tip=run is pushed) if run else None
+        return (
+            BranchUse(run=run.id, label=run.label, at=run.finished or run.created, active=not run.state.final, pushed_tip=run is pushed)
+            if run
+            else None
+        )
 
     def _committed(self, sha: str) -> datetime | None:
         """Return when a commit was made, if the working copy has it."""

@@ -4,76 +4,107 @@ The draft model alone decides what is valid.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from ccterm.draft import Draft, TaskField
-from ccterm.models import ExecutionMode, Mode, Task
+from ccterm.draft import FIELDS, Draft, TaskField
+from ccterm.models import BranchState, ExecutionMode, Mode, Task
+from ccterm.remotes import looks_like_url
+from ccterm.remotes.branch_names import EACH, SUGGESTED
 from ccterm.settings.problems import problem
 
 SEPARATOR = re.compile(r"^[ \t]*---[ \t]*$", re.MULTILINE)
-EACH = "…"
-"""In a branch name: replaced by words of each task's prompt."""
+_ESCAPED = re.compile(r"^([ \t]*)\\(\\*---[ \t]*)$", re.MULTILINE)
 AT_ONCE = "max_concurrent"
-"""The one field that is not part of a task: it is about all of them."""
+DELIVERY = "delivery"
+PUSH, APPLY = "push", "apply"
 MAX_AT_ONCE = 256
-_STOP = frozenset(
-    ("a", "an", "and", "as", "at", "be", "by", "for", "from", "in", "into", "is", "it", "of", "on", "or", "the", "to", "with")
-)
-"""Words that are left out of a branch name."""
+YES = "yes"
 
-
-ROWS: tuple[tuple[str, ...], ...] = (
-    ("repo",),
-    ("branch",),
-    ("base", "execution_mode"),
-    ("agent", "model"),
+EXTRA_FIELDS = {
+    DELIVERY: TaskField("Where the work goes", label="Delivery"),
+    AT_ONCE: TaskField("How many of them run at once", label="At once"),
+}
+"""The fields that are no part of a task."""
+MAIN: tuple[str, ...] = ("repo", DELIVERY, "branch", "allow_default_branch", "execution_mode", "model")
+"""The fields below the prompt; what they are called and show is said by `draft.FIELDS`."""
+MORE: tuple[tuple[str, ...], ...] = (
+    ("base",),
+    ("agent",),
     ("timeout", "budget", "max_turns"),
-    (AT_ONCE, "skip_permissions"),
+    (AT_ONCE,),
+    ("skip_permissions",),
     ("setup",),
     ("verify",),
 )
-"""The fields below the prompt, as they are laid out; what they are called and show is said by `draft.FIELDS`."""
-AT_ONCE_FIELD = TaskField("How many of them run at once", label="At once")
+"""The fields that are seldom needed, as they are laid out."""
+MORE_NAMES = "start, agent, limits, at once, setup, verify"
+CHOICES: Mapping[str, Mapping[str, str]] = {
+    DELIVERY: {PUSH: "push a branch", APPLY: "into the working copy"},
+    "execution_mode": {"dagger": "container", "local": "this machine, no isolation"},
+    "agent": {"claude": "claude", "scripted": "scripted"},
+    "model": {"": "default", "opus": "opus", "sonnet": "sonnet", "haiku": "haiku"},
+    "skip_permissions": {"": "no", YES: "yes, no questions asked"},
+    "allow_default_branch": {"": "refuse", YES: "allow pushing to it"},
+}
+"""Field -> its values, and how each is named. A model may also be typed."""
+_ADVICE = (
+    (r"give --branch", "choose “push a branch” as Delivery"),
+    (r"leave out --base", "leave “From” empty"),
+    (r"give --base", "fill in “From”"),
+    (r"use --mode dagger", "choose “container” as Where"),
+    (r"use --mode local", "choose “this machine” as Where"),
+    (r"as --repo", "as Repository"),
+    *((rf"{re.escape(flag)}\b", f"“{known.label}”") for known in FIELDS.values() if known.label for flag in known.flags),
+)
+"""What the command line's advice is called in the form."""
 
 
 @dataclass(frozen=True)
 class FormResult:
-    """What a form amounts to. drafts: the tasks, none while anything is wrong. problems: field -> what is wrong. branches: one for each task.
+    """What a form amounts to. problems: field -> what is wrong. at_once: how many may run at once; None = as configured.
 
-    at_once: how many of them may run at once; None = as configured.
+    complete: the tasks as far as the form itself tells, whose branches can be asked about.
     """
 
-    drafts: Sequence[Draft] = ()
+    complete: Sequence[Draft] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
-    branches: Sequence[str] = ()
     at_once: int | None = None
 
+    @property
+    def drafts(self) -> Sequence[Draft]:
+        """The tasks; none while anything is wrong."""
+        return () if self.problems else self.complete
 
-def examine(form: Mapping[str, str]) -> FormResult:
-    """Return the drafts that a form describes, or what is wrong with it; empty fields are left to the settings."""
+
+def examine(form: Mapping[str, str], states: Sequence[BranchState | None] = ()) -> FormResult:
+    """Return the drafts that a form describes, or what is wrong with it; empty fields are left to the settings.
+
+    states: what is known of the drafts' branches, if it is known.
+    """
     prompts = split_prompts(form.get("prompt", ""))
-    filled = {name: text.strip() for name, text in form.items() if text.strip() and name not in ("prompt", "branch")}
+    pushes = form.get(DELIVERY, PUSH) == PUSH
+    unused = {"prompt", "branch", DELIVERY, *unneeded(form, states)}
+    filled = {name: text.strip() for name, text in form.items() if text.strip() and name not in unused}
     at_once = filled.pop(AT_ONCE, "")
+    branches: Sequence[str | None] = branches_of(form.get("branch", "").strip(), len(prompts)) if pushes else [None] * len(prompts)
     problems = dict(_problems(filled)) | ({} if _is_count(at_once) else {AT_ONCE: f"is not a number from 1 to {MAX_AT_ONCE}"})
-    branches = branches_of(form.get("branch", "").strip(), prompts)
+    if not pushes and looks_like_url(filled.get("repo", "")):
+        problems[DELIVERY] = "a URL has no working copy; push a branch, or name a directory as Repository"
     if not prompts:
         problems["prompt"] = "describe what should be done"
     elif wrong := next((text for prompt in prompts if (text := _wrong("prompt", prompt))), ""):
         problems["prompt"] = wrong
-    if wrong := next((text for branch in branches if (text := _wrong("branch", branch))), ""):
+    if wrong := next((text for branch in branches if branch and (text := _wrong("branch", branch))), ""):
         problems["branch"] = wrong
-    targets: Sequence[str | None] = branches or [None] * len(prompts)  # without a branch a run works on the directory itself
     if problems:
-        return FormResult(problems=problems, branches=branches)
-    return FormResult(
-        [Draft.model_validate({**filled, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, targets, strict=True)],
-        {},
-        branches,
-        int(at_once) if at_once else None,
-    )
+        return FormResult(problems=problems)
+    drafts = [
+        Draft.model_validate({**filled, "prompt": prompt, "branch": branch}) for prompt, branch in zip(prompts, branches, strict=True)
+    ]
+    return FormResult(drafts, dict(_branch_problems(filled, states)), int(at_once) if at_once else None)
 
 
 def _is_count(text: str) -> bool:
@@ -97,43 +128,60 @@ def _wrong(name: str, text: str) -> str:
     return ""
 
 
-def split_prompts(text: str) -> list[str]:
-    """Return the tasks of a text: the parts between lines of three dashes."""
-    return [part.strip() for part in SEPARATOR.split(text) if part.strip()]
+def _branch_problems(filled: Mapping[str, str], states: Sequence[BranchState | None]) -> Iterator[tuple[str, str]]:
+    """Yield what the remote has against a form."""
+    for state in states:
+        if state is None:
+            continue
+        if state.problem:
+            yield state.concerns, in_form_words(state.problem)
+        elif state.is_default and not filled.get("allow_default_branch"):
+            yield "branch", f"{state.branch} is the default branch; choose another name, or allow it below"
+        elif state.tip and filled.get("base"):
+            yield "base", f"{state.branch} exists and is continued from its tip; leave this empty, or choose another branch"
 
 
-def branches_of(name: str, prompts: Sequence[str]) -> list[str]:
-    """Return a branch for each prompt: the name itself, with its ellipsis replaced, or numbered; none without a name."""
-    if not name or not prompts:
-        return []
-    if EACH in name:
-        return _distinct([name.replace(EACH, slug(prompt)) for prompt in prompts])
-    return [name] if len(prompts) == 1 else [f"{name}-{number}" for number in range(1, len(prompts) + 1)]
-
-
-def suggest_branch(prompts: Sequence[str]) -> str:
-    """Return the branch name that the form fills in until the user types one."""
-    return "" if not prompts else f"agent/{slug(prompts[0])}" if len(prompts) == 1 else f"agent/{EACH}"
-
-
-def slug(prompt: str) -> str:
-    """Return the first significant words of a prompt as a part of a branch name."""
-    words = re.findall(r"[a-z0-9]+", prompt.strip().split("\n", 1)[0].lower()) if prompt.strip() else []
-    significant = [word for word in words if word not in _STOP] or words
-    found = ""
-    for word in significant[:5]:
-        if len(found) + len(word) > 36:
-            break
-        found = f"{found}-{word}" if found else word
-    return found or "task"
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        same = sum(other == name or re.fullmatch(re.escape(name) + r"-\d+", other) is not None for other in found)
-        found.append(f"{name}-{same + 1}" if same else name)
+def unneeded(form: Mapping[str, str], states: Sequence[BranchState | None] = ()) -> Collection[str]:
+    """Return the fields that mean nothing with what the others hold; they are not shown."""
+    found = set[str]()
+    if form.get(DELIVERY, PUSH) != PUSH:
+        found |= {"branch", "base", "allow_default_branch"}
+    elif not any(state and state.is_default for state in states):
+        found.add("allow_default_branch")
+    if form.get("execution_mode", form.get("mode")) == "dagger":
+        found.add("skip_permissions")
     return found
+
+
+def held(form: Mapping[str, str], defaults: Mapping[str, str]) -> str:
+    """Return what the folded fields hold beyond their defaults, in words."""
+    names = [name for row in MORE for name in row if form.get(name, "").strip() and form[name] != defaults.get(name, "")]
+    return " · ".join(
+        f"{label_of(name)} {CHOICES.get(name, {}).get(form[name], form[name])}" for name in names if name not in unneeded(form)
+    )
+
+
+def label_of(name: str) -> str:
+    """Return what a field is called in the form."""
+    return (EXTRA_FIELDS.get(name) or FIELDS[name]).label
+
+
+def in_form_words(text: str) -> str:
+    """Return a message that names flags of the command line, with the fields of the form instead."""
+    for flag, words in _ADVICE:
+        text = re.sub(flag, words, text)
+    return text
+
+
+def split_prompts(text: str) -> list[str]:
+    """Return the tasks of a text: the parts between lines of three dashes. A backslash before the dashes makes them a line of the task."""
+    return [_ESCAPED.sub(r"\1\2", part).strip() for part in SEPARATOR.split(text) if part.strip()]
+
+
+def branches_of(name: str, count: int) -> list[str]:
+    """Return a branch for each of so many tasks: the name itself, or numbered; without a name, or with three dots in it, after the task."""
+    name = name.replace("...", EACH) or SUGGESTED
+    return [name] * count if EACH in name or count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 def summarise(tasks: Sequence[Task], at_once: int) -> str:

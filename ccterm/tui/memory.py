@@ -1,4 +1,4 @@
-"""What the terminal remembers between sessions: the last form, recent prompts and repositories, when it was closed. Private to the user."""
+"""What the terminal remembers between sessions: the last form, the draft, recent prompts and repositories, when it was closed. Private to the user."""
 
 import logging
 from collections.abc import Mapping
@@ -13,13 +13,16 @@ from ccterm.values import Value
 
 FILE = "terminal.json"
 PROMPTS, REPOS = 50, 20
+_OF_ONE_TASK = ("prompt", "branch", "allow_default_branch")
+"""Fields of a form that say nothing about the next one."""
 _log = logging.getLogger(__name__)
 
 
 class Memories(Value):
-    """The content of the file. form: field -> text as it was typed. prompts, repos: the newest first."""
+    """The content of the file. form: what was launched last, field -> text. draft: what was typed and not launched. prompts, repos: the newest first."""
 
     form: Mapping[str, str] = {}
+    draft: Mapping[str, str] = {}
     prompts: tuple[str, ...] = ()
     repos: tuple[str, ...] = ()
     left: datetime | None = None
@@ -44,8 +47,14 @@ class Memory:
     def launched(self, form: Mapping[str, str]) -> None:
         """Remember a form that was launched."""
         prompt, repo = form.get("prompt", ""), form.get("repo", "")
-        kept = {name: text for name, text in form.items() if name not in ("prompt", "branch")}
-        self._change(form=kept, prompts=_front(prompt, self.now.prompts)[:PROMPTS], repos=_front(repo, self.now.repos)[:REPOS])
+        kept = {name: text for name, text in form.items() if name not in _OF_ONE_TASK}
+        self._change(form=kept, draft={}, prompts=_front(prompt, self.now.prompts)[:PROMPTS], repos=_front(repo, self.now.repos)[:REPOS])
+
+    def keep(self, draft: Mapping[str, str]) -> None:
+        """Remember a form that was left without being launched; one without a prompt is nothing to remember."""
+        kept = dict(draft) if draft.get("prompt", "").strip() else {}
+        if kept != self.now.draft:
+            self._change(draft=kept)
 
     def leave(self, at: datetime) -> None:
         """Remember when the terminal was closed."""

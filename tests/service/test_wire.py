@@ -133,7 +133,7 @@ RUN = Run(
 RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
     ("retry", "continue_", "commit", "clean", "push", "apply", "undo", "review"), RUN
 )
-LAST = BranchUse(run=RUN.id, at=RUN.created, active=False)
+LAST = BranchUse(run=RUN.id, label=RUN.label, at=RUN.created, active=False)
 RESULTS |= {"renewed": [RUN.id], "make_way": True, "branches": [BranchState(branch="agent/x", tip="0" * 40, last=LAST), None]}
 
 EXAMPLES: dict[str, object] = {

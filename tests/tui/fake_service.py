@@ -14,8 +14,9 @@ from ccterm.credentials.export import Exported
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
-from ccterm.models import Allowances, BatchId, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
+from ccterm.models import Allowances, BatchId, BranchState, BranchUse, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
 from ccterm.record import Recorder
+from ccterm.remotes.branch_names import EACH, branch_for
 from ccterm.service.commands import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
@@ -56,6 +57,8 @@ class FakeService(Service):
     refusal: CctermError | None = None
     at_once: int | None = None
     """How many runs of the last batch may run at once."""
+    remote_branches: dict[str, BranchState] = field(default_factory=dict)
+    """The branches that the remote has."""
     image_log: list[str] = field(default_factory=list)
     """The output of an image build."""
     image_built: asyncio.Event = field(default_factory=asyncio.Event)
@@ -115,6 +118,9 @@ class FakeService(Service):
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks."""
         self.at_once = max_concurrent
+        if any(EACH in (draft.branch or "") for draft in drafts):
+            named = zip(drafts, await self.branches(drafts), strict=True)
+            drafts = [draft.model_copy(update={"branch": state.branch}) if state else draft for draft, state in named]
         for draft in drafts:
             self._called("submit", draft.branch or "", draft.prompt)
         return [
@@ -142,6 +148,23 @@ class FakeService(Service):
             )
             for draft in drafts
         ]
+
+    async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
+        """Return what the test has set, and for other branches that they are new, unless a run has them."""
+        if self.refusal:
+            raise self.refusal
+        used = {recorder.run.task.branch: recorder.run for recorder in self._recorders.values()}
+        found: list[BranchState | None] = []
+        for draft in drafts:
+            branch, taken = draft.branch or "", ""
+            if EACH in branch:
+                known = {*used, *self.remote_branches, *(state.branch for state in found if state)}
+                branch, taken = branch_for(branch, draft.prompt, self.clock().date(), known.__contains__)
+            last = used.get(taken or branch)
+            use = BranchUse(run=last.id, label=last.label, at=last.created, active=not last.state.final) if last else None
+            state = self.remote_branches.get(branch) or BranchState(branch=branch, taken=taken, last=use, start="main")
+            found.append(state if branch else None)
+        return found
 
     async def find(self, ref: str) -> Run:
         """Return a run by its id."""

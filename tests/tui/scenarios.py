@@ -9,7 +9,7 @@ from textual.widgets import Input, TextArea
 
 from ccterm.causes import Cause
 from ccterm.events import Finished, Held, Limited, Said, Started, StepStarted, ToolCalled, ToolReturned, Typing
-from ccterm.models import CheckResult, State
+from ccterm.models import BranchState, BranchUse, CheckResult, State
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
@@ -192,28 +192,54 @@ async def usage_limit(service: FakeService, pilot: Pilot[None]) -> None:
     await open_app(service, pilot, "5-hour window used up, resets 17:00", "held: usage")
 
 
-async def launch(service: FakeService, pilot: Pilot[None]) -> None:
+async def open_form(service: FakeService, pilot: Pilot[None]) -> None:
+    """Open the launch form, on a repository that is the same wherever the tests run."""
     await open_app(service, pilot, "Repository", keys="n")
+    pilot.app.screen.query_one("#repo", Field).value = "~/code/shop"
+
+
+async def launch(service: FakeService, pilot: Pilot[None]) -> None:
+    await open_form(service, pilot)
     await type_text(pilot, "Add rate limiting to the login endpoint, with tests.")
-    await wait_for_text(pilot, "1 run on this machine")
+    await wait_for_text(pilot, "1 run on this machine", "new, from main")
 
 
 async def launch_several(service: FakeService, pilot: Pilot[None]) -> None:
-    await open_app(service, pilot, "Repository", keys="n")
+    service.remote_branches["agent/round-totals-one-place"] = BranchState(branch="agent/round-totals-one-place", tip="a" * 40)
+    await open_form(service, pilot)
     pilot.app.screen.query_one(TextArea).insert(
         "Add rate limiting to the login endpoint, with tests.\n---\nRound the totals in one place.\n---\nDocument the API."
     )
-    pilot.app.screen.query_one("#max_concurrent", Field).input.value = "2"
-    pilot.app.screen.query_one("#skip_permissions", Field).input.value = "yes"
-    await wait_for_text(pilot, "2 at once", "permissions are skipped")
+    pilot.app.screen.query_one("#max_concurrent", Field).value = "2"
+    pilot.app.screen.query_one("#skip_permissions", Field).value = "yes"
+    await wait_for_text(pilot, "2 at once", "permissions are skipped", "agent/round-totals-one-place-2", "and 1 more to")
 
 
 async def launch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
-    await open_app(service, pilot, "Repository", keys="n")
+    await open_form(service, pilot)
     await type_text(pilot, "Add rate limiting")
     for name, text in (("repo", "https://ann:secret@github.com/acme/shop"), ("branch", "feature..x"), ("timeout", "soon")):
-        pilot.app.screen.query_one(f"#{name}", Field).input.value = text
+        pilot.app.screen.query_one(f"#{name}", Field).value = text
     await wait_for_text(pilot, "range; use a single dot", "is no", "launches once the form is complete")
+
+
+async def launch_continued(service: FakeService, pilot: Pilot[None]) -> None:
+    run, then = service.add_run("feature/login"), service.clock() - timedelta(days=2)
+    last = BranchUse(run=run.id, label="#12", at=then, active=False, pushed_tip=True)
+    service.remote_branches["feature/login"] = BranchState(branch="feature/login", tip="a" * 40, changed=then, last=last)
+    await open_form(service, pilot)
+    await type_text(pilot, "Lock the account after ten failures.")
+    pilot.app.screen.query_one("#branch", Field).value = "feature/login"
+    await pilot.press("f2")
+    await wait_for_text(pilot, "last change 2 days ago", "pushes feature/login")
+
+
+async def launch_default_branch(service: FakeService, pilot: Pilot[None]) -> None:
+    service.remote_branches["main"] = BranchState(branch="main", tip="a" * 40, is_default=True)
+    await open_form(service, pilot)
+    await type_text(pilot, "Fix the typo in the README.")
+    pilot.app.screen.query_one("#branch", Field).value = "main"
+    await wait_for_text(pilot, "main is the default branch", "allow pushing to it", "launches once")
 
 
 async def help_screen(service: FakeService, pilot: Pilot[None]) -> None:
@@ -257,6 +283,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, preflight_failing, preflight_fixed,
-        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, help_screen, palette, lost, tools, awaiting, applying,
+        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch,
+        help_screen, palette, lost, tools, awaiting, applying,
     )
 }  # fmt: skip

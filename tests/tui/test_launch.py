@@ -1,11 +1,14 @@
 """The launch form: problems are shown while typing, the summary before the start, and the last form is remembered."""
 
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from ccterm.errors import PreflightError
-from ccterm.models import Mode
+from ccterm.models import BranchState, BranchUse, Mode
 from ccterm.tui.memory import Memory
 from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.widgets.field import Field
@@ -13,6 +16,16 @@ from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import settle, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import start_agent
+
+
+def field_of(pilot: Pilot[None], name: str) -> Field:
+    return pilot.app.screen.query_one(f"#{name}", Field)
+
+
+def remembering(**form: str) -> Memory:
+    memory = Memory(None)
+    memory.launched(form)
+    return memory
 
 
 async def test_a_task_is_launched_with_the_keyboard_alone(show: Show, service: FakeService) -> None:
@@ -29,7 +42,7 @@ async def test_three_dashes_separate_tasks_and_each_gets_a_branch(show: Show, se
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE\n---\nFix the rounding")
-        await wait_for_text(pilot, "2 tasks", "agent/…", "2 runs", "agent/fix-rounding")
+        await wait_for_text(pilot, "2 tasks", "2 runs", "agent/fix-rounding")
         await pilot.press("ctrl+s")
         await wait_for_call(service, "submit", "agent/add-license", "Add a LICENSE")
         await wait_for_call(service, "submit", "agent/fix-rounding", "Fix the rounding")
@@ -39,7 +52,8 @@ async def test_problems_of_a_field_are_shown_while_typing(show: Show, service: F
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
-        pilot.app.screen.query_one("#timeout", Field).input.focus()
+        await pilot.press("f2")
+        field_of(pilot, "timeout").take_focus()
         await type_text(pilot, "soon")
         await wait_for_text(pilot, "is not a duration")
         await pilot.press("ctrl+s")
@@ -54,35 +68,146 @@ async def test_a_bad_branch_has_the_same_message_as_on_the_command_line(show: Sh
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
-        branch = pilot.app.screen.query_one("#branch", Field).input
-        branch.focus()
-        await pilot.press("end")
-        await type_text(pilot, "..")
+        field_of(pilot, "branch").take_focus()
+        await type_text(pilot, "agent/a..b")
         await wait_for_text(pilot, "use a single dot")
 
 
-async def test_a_branch_that_was_typed_is_not_overwritten(show: Show) -> None:
+async def test_a_branch_that_was_typed_is_used_and_an_empty_one_says_what_it_means(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")
+        await wait_for_text(pilot, "named after the task")
         await type_text(pilot, "Add")
-        branch = pilot.app.screen.query_one("#branch", Field).input
-        branch.focus()
-        await pilot.press("end", "ctrl+u")
+        await wait_for_text(pilot, "agent/add · new, from main")
+        field_of(pilot, "branch").take_focus()
         await type_text(pilot, "mine")
         pilot.app.screen.query_one(TextArea).focus()
         await type_text(pilot, " more")
-        assert branch.value == "mine"
+        await wait_for_text(pilot, "pushes mine to")
+        await pilot.press("ctrl+s")
+        await wait_for_call(service, "submit", "mine", "Add more")
 
 
-async def test_without_a_branch_the_form_says_that_it_works_on_the_directory_itself(show: Show, service: FakeService) -> None:
+async def test_a_name_that_exists_is_not_suggested(show: Show, service: FakeService) -> None:
+    service.remote_branches["agent/add-license"] = BranchState(branch="agent/add-license", tip="a" * 40)
+    run = service.add_run("agent/fix")
+    async with show() as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add a LICENSE\n---\nFix it")
+        await wait_for_text(
+            pilot, "agent/add-license-2 new, from main; agent/add-license exists", f"agent/fix exists (run {run.label}, just now)"
+        )
+        await pilot.press("ctrl+s")
+        await wait_for_call(service, "submit", "agent/add-license-2", "Add a LICENSE")
+        await wait_for_call(service, "submit", "agent/fix-2", "Fix it")
+
+
+async def test_a_branch_that_is_given_and_exists_says_from_where_it_is_continued(show: Show, service: FakeService) -> None:
+    run, two_days_ago = service.add_run("mine"), service.clock() - timedelta(days=2, hours=3)
+    last = BranchUse(run=run.id, label=run.label, at=two_days_ago, active=False, pushed_tip=True)
+    service.remote_branches["mine"] = BranchState(branch="mine", tip="a" * 40, changed=two_days_ago, last=last)
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add")
-        pilot.app.screen.query_one("#branch", Field).input.value = ""
+        field_of(pilot, "branch").value = "mine"
+        await wait_for_text(pilot, f"continued from its tip, last change 2 days ago by run {run.label}")
+        field_of(pilot, "base").value = "v1"
+        await wait_for_text(pilot, "leave this empty, or choose another branch")
+
+
+async def test_the_default_branch_is_refused_in_the_form_and_can_be_allowed_there(show: Show, service: FakeService) -> None:
+    service.remote_branches["main"] = BranchState(branch="main", tip="a" * 40, is_default=True)
+    async with show() as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add")
+        field_of(pilot, "branch").take_focus()
+        await type_text(pilot, "main")
+        await pilot.press("ctrl+s")
+        await wait_for_text(pilot, "main is the default branch; choose another name, or allow it below", "● refuse")
+        assert service.calls == []
+        await pilot.press("down", "right")
+        await wait_for_text(pilot, "● allow pushing to it", "pushes main to")
+        await pilot.press("ctrl+s")
+        await wait_for_call(service, "submit", "main", "Add")
+
+
+async def test_the_work_may_come_back_into_the_working_copy(show: Show, service: FakeService) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add")
+        field_of(pilot, "delivery").take_focus()
+        await pilot.press("right")
         await wait_for_text(pilot, "works on a snapshot of", "until you apply")
+        assert not field_of(pilot, "branch").display
+        field_of(pilot, "repo").value = "https://github.com/acme/shop"
+        await wait_for_text(pilot, "a URL has no working copy; push a branch, or name a directory as Repository")
+        field_of(pilot, "repo").value = "/src/shop"
         await pilot.press("ctrl+s")
         await wait_for_text(pilot, "1 run queued")
         assert [run.task.mode for run in await service.runs()] == [Mode.TESTING]
+
+
+async def test_a_problem_in_a_folded_field_unfolds_it_and_gets_the_keys(show: Show) -> None:
+    async with show(memory=remembering(timeout="soon")) as pilot:
+        await pilot.press("n")
+        await wait_for_text(pilot, "is not a duration")
+        await type_text(pilot, "Add")
+        await pilot.press("ctrl+s", "ctrl+u")
+        await type_text(pilot, "45m")
+        await wait_until_gone(pilot, "is not a duration")
+        await pilot.press("f2")
+        await wait_for_text(pilot, "▸ more: start, agent, limits, at once, setup, verify · Timeout 45m")
+
+
+async def test_what_was_typed_is_kept_until_it_is_launched(show: Show, service: FakeService, tmp_path: Path) -> None:
+    async with show(memory=Memory(tmp_path)) as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add a LICENSE")
+        field_of(pilot, "branch").value = "mine"
+        await pilot.press("escape", "n")
+        await wait_for_text(pilot, "Add a LICENSE", "mine")
+    async with show(memory=Memory(tmp_path)) as pilot:
+        await pilot.press("n")
+        await wait_for_text(pilot, "Add a LICENSE", "mine")
+        await pilot.press("ctrl+s")
+        await wait_for_call(service, "submit", "mine", "Add a LICENSE")
+        await wait_for_text(pilot, "1 run queued")
+        await pilot.press("n")
+        await wait_until_gone(pilot, "Add a LICENSE", "1 run queued")
+        assert field_of(pilot, "branch").value == ""
+
+
+async def test_the_form_can_be_emptied(show: Show) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add a LICENSE")
+        field_of(pilot, "branch").value = "mine"
+        await pilot.press("ctrl+l")
+        await wait_until_gone(pilot, "Add a LICENSE", "mine")
+
+
+async def test_the_repository_is_that_of_the_current_directory_and_else_the_last_one(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, nowhere = tmp_path / "here" / "src", tmp_path / "nowhere"
+    for directory in (here, nowhere, here.parent / ".git"):
+        directory.mkdir(parents=True)
+    for directory, first in ((here, str(here.parent)), (nowhere, "/src/last")):
+        monkeypatch.chdir(directory)
+        async with show(memory=remembering(repo="/src/last")) as pilot:
+            await pilot.press("n")
+            assert field_of(pilot, "repo").value == first
+
+
+async def test_the_prompt_grows_with_the_screen(show: Show) -> None:
+    heights = []
+    for size in ((40, 10), (120, 34), (200, 50)):
+        async with show(size) as pilot:
+            await pilot.press("n")
+            heights.append(pilot.app.screen.query_one(TextArea).size.height)
+    assert heights[0] >= 3
+    assert heights[1] > 12
+    assert heights[2] > heights[1] + 12
 
 
 async def test_a_refusal_by_the_service_replaces_the_summary(show: Show, service: FakeService) -> None:
@@ -100,7 +225,7 @@ async def test_what_was_launched_is_remembered(show: Show, service: FakeService,
     async with show(memory=Memory(tmp_path)) as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
-        pilot.app.screen.query_one("#verify", Field).input.value = "make test"
+        field_of(pilot, "verify").value = "make test"
         await pilot.press("ctrl+s")
         await wait_for_text(pilot, "1 run queued")
     async with show(memory=Memory(tmp_path)) as pilot:
@@ -146,7 +271,8 @@ async def test_the_number_at_once_is_shown_passed_on_and_remembered(show: Show, 
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE\n---\nFix the rounding\n---\nDocument it")
         await wait_for_text(pilot, "3 at once")
-        pilot.app.screen.query_one("#max_concurrent", Field).input.focus()
+        await pilot.press("f2")
+        field_of(pilot, "max_concurrent").take_focus()
         await type_text(pilot, "2")
         await wait_for_text(pilot, "2 at once")
         await pilot.press("ctrl+s")
@@ -160,8 +286,7 @@ async def test_skipped_permissions_are_explained_before_the_start(show: Show) ->
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
         await wait_until_gone(pilot, "permissions are skipped")
-        pilot.app.screen.query_one("#skip_permissions", Field).input.focus()
-        await type_text(pilot, "yes")
+        field_of(pilot, "skip_permissions").value = "yes"
         await wait_for_text(pilot, "permissions are skipped: the agent may do everything that you may do")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.models import ExecutionMode, Mode, Task
-from ccterm.tui.launch_form import branches_of, examine, slug, split_prompts, suggest_branch, summarise
+from ccterm.tui.launch_form import branches_of, examine, in_form_words, split_prompts, summarise
 from ccterm.tui.widgets.field import completions
 
 
@@ -25,30 +25,49 @@ def test_lines_of_three_dashes_separate_tasks(text: str, prompts: list[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("prompt", "name"),
+    ("text", "prompts"),
     [
-        ("Add rate limiting to the login endpoint, with tests", "add-rate-limiting-login-endpoint"),
-        ("Fix it", "fix"),
-        ("the", "the"),
-        ("Größe ändern", "gr-e-ndern"),
-        ("漢字", "task"),
-        ("A" * 200, "task"),
+        ("One\n\\---\nTwo", ["One\n---\nTwo"]),
+        ("One\n  \\--- \n---\nTwo", ["One\n  ---", "Two"]),
+        ("One\n\\\\---\nx", ["One\n\\---\nx"]),
+        ("One \\---", ["One \\---"]),
+    ],
+    ids=["line", "indented", "backslash-itself", "not-a-line"],
+)
+def test_a_backslash_makes_such_a_line_part_of_a_task(text: str, prompts: list[str]) -> None:
+    assert split_prompts(text) == prompts
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "branches"),
+    [
+        ("feature/x", 1, ["feature/x"]),
+        ("feature/x", 2, ["feature/x-1", "feature/x-2"]),
+        ("", 2, ["agent/…", "agent/…"]),
+        ("fix/...", 1, ["fix/…"]),
     ],
 )
-def test_a_slug_is_a_few_significant_words(prompt: str, name: str) -> None:
-    assert slug(prompt) == name
+def test_each_task_has_a_branch(name: str, count: int, branches: list[str]) -> None:
+    assert branches_of(name, count) == branches
 
 
-def test_one_task_uses_the_branch_as_it_is() -> None:
-    assert branches_of("feature/x", ["One"]) == ["feature/x"]
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("leave out --base, or give --branch", "leave “From” empty, or choose “push a branch” as Delivery"),
+        ("give a URL, or use --mode local", "give a URL, or choose “this machine” as Where"),
+        ("git remote add origin URL, or give the URL as --repo", "git remote add origin URL, or give the URL as Repository"),
+        ("add --allow-default-branch", "add “Default branch”"),
+        ("add --allow-path docs", "add --allow-path docs"),
+    ],
+)
+def test_advice_names_the_field_and_not_the_flag(text: str, words: str) -> None:
+    assert in_form_words(text) == words
 
 
-def test_several_tasks_number_the_branch() -> None:
-    assert branches_of("feature/x", ["One", "Two"]) == ["feature/x-1", "feature/x-2"]
-
-
-def test_an_ellipsis_is_replaced_by_words_of_each_task() -> None:
-    assert branches_of(suggest_branch(["One", "Two", "One"]), ["One", "Two", "One"]) == ["agent/one", "agent/two", "agent/one-2"]
+def test_what_means_nothing_with_the_other_fields_is_left_out() -> None:
+    found = examine({"prompt": "One", "branch": "a..b", "base": "-x", "delivery": "apply", "mode": "dagger", "skip_permissions": "yes"})
+    assert [(draft.branch, draft.base, draft.skip_permissions) for draft in found.drafts] == [(None, None, None)]
 
 
 def test_a_complete_form_becomes_drafts() -> None:

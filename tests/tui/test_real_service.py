@@ -11,6 +11,7 @@ from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
+from ccterm.tui.widgets.field import Field
 from tests.conftest import MakeRemote
 from tests.support.core import draft, script
 from tests.support.git import files_at, tip
@@ -78,11 +79,11 @@ async def test_a_cancelled_run_keeps_its_work_which_is_then_pushed(app: CctermAp
 
 
 async def test_a_task_is_written_and_launched_in_the_form(app: CctermApp, service: Service, remote: Path) -> None:
-    app.memory.launched({"repo": str(remote), "agent": "scripted"})
     async with app.run_test(size=(120, 32)) as pilot:
         app.connected(service)
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
+        app.screen.query_one("#repo", Field).value = str(remote)
         await wait_for_text(pilot, "pushes agent/add-license to")
         await pilot.press("ctrl+s")
         await wait_for_text(pilot, "pushed", "agent/add-license")

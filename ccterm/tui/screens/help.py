@@ -42,6 +42,7 @@ class HelpScreen(ModalScreen[None]):
             [("1-9", "Focus a run by its number")] if any(active.binding.key == "1" for active in screen.active_bindings.values()) else []
         )
         always = [("ctrl+p", "All actions by name"), ("ctrl+c", "Copy the selected text; without a selection: quit")]
+        self._about = screen.HELP or ""
         self._parts = [
             ("This screen", [*_entries(screen, here), *numbers]),
             ("Focused element", _entries(screen, within)),
@@ -52,6 +53,8 @@ class HelpScreen(ModalScreen[None]):
         """Lay out keys, then signs."""
         room = min(96, self.app.size.width * 96 // 100) - KEY_WIDTH - 11
         with VerticalScroll():
+            if self._about:
+                yield Static(f"{self._about}\n", markup=False)
             for title, entries in self._parts:
                 if entries:
                     yield Static(

@@ -8,19 +8,36 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
-from ccterm.draft import FIELDS, Draft, starting_directory
+from ccterm.draft import FIELDS, Draft
 from ccterm.errors import CctermError
-from ccterm.models import ExecutionMode
+from ccterm.models import BranchState, ExecutionMode
+from ccterm.remotes.branch_names import EACH, words_of
 from ccterm.tui.app_base import CctermScreen, Connected, describe_error
-from ccterm.tui.launch_form import AT_ONCE, AT_ONCE_FIELD, ROWS, FormResult, branches_of, examine, split_prompts, suggest_branch, summarise
+from ccterm.tui.branch_notes import branch_notes, guessed
+from ccterm.tui.launch_form import (
+    AT_ONCE,
+    CHOICES,
+    MAIN,
+    MORE,
+    MORE_NAMES,
+    FormResult,
+    examine,
+    held,
+    in_form_words,
+    label_of,
+    split_prompts,
+    summarise,
+    unneeded,
+)
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.preflight import PreflightScreen
-from ccterm.tui.widgets.field import Field, RepositorySuggester
+from ccterm.tui.start_form import defaults_of, first_form, kept_form
+from ccterm.tui.widgets.choices import Choices, OpenChoices
+from ccterm.tui.widgets.field import Field, Fold, RepositorySuggester
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
 
@@ -29,99 +46,142 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
 
 PLAN_SECONDS = 0.25
 """After this pause in typing the service is asked what would happen."""
-_SUGGESTIONS = {
-    "execution_mode": FIELDS["execution_mode"].choices,
-    "agent": ["claude", "scripted"],
-    "model": ["haiku", "sonnet", "opus"],
-    "skip_permissions": ["yes", "no"],
-}
+BranchKey = tuple[tuple[str | None, str | None, str | None, str], ...]
+"""What the state of the branches depends on."""
 
 
 class LaunchScreen(CctermScreen):
     """The form for new tasks."""
 
+    HELP = (
+        "A line of three dashes separates tasks; \\--- is such a line within a task. What is typed is kept as a draft until it is launched."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "launch", "Launch", priority=True, tooltip="Start the tasks"),
         Binding("ctrl+o", "open", "Batch file", priority=True, tooltip="Launch the tasks of a YAML or JSON Lines file"),
+        Binding("escape", "app.pop_screen", "Keep as draft", tooltip="Go back; what is typed stays for the next time"),
+        Binding("f2", "more", "More", priority=True, tooltip="Show or hide the fields that are seldom needed"),
         Binding("ctrl+up", "recall(1)", "Previous task", priority=True, tooltip="Insert a task that was launched before"),
         Binding("ctrl+down", "recall(-1)", "Next task", show=False, priority=True),
+        Binding("ctrl+l", "clear", "Clear", show=False, priority=True, tooltip="Empty the form"),
         Binding(
             "ctrl+t", "check", "Check", priority=True, tooltip="Check that this repository and branch can be pushed to, and what runs need"
         ),
-        Binding("escape", "app.pop_screen", "Back"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._result = FormResult()
-        self._suggesting_branch = True
+        self._key: BranchKey = ()
+        self._states: Sequence[BranchState | None] = ()
+        """What is known of the branches of the tasks; empty while it is asked for."""
         self._recalled = -1
+        self._form: dict[str, str] = {}
+        self._defaults: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         """Lay out the form."""
+        self._defaults = defaults_of(self.ccterm.settings)
+        self._form = first_form(self.ccterm.memory.now, self._defaults)
         yield SplitLine(id="header")
         with VerticalScroll(can_focus=False):
             yield SplitLine(Content.styled("What should be done?", "bold"), id="asked")
-            yield TextArea(id="prompt", compact=True, show_line_numbers=False, tab_behavior="focus", highlight_cursor_line=False)
+            yield TextArea(
+                self._form["prompt"], id="prompt", compact=True, show_line_numbers=False, tab_behavior="focus", highlight_cursor_line=False
+            )
             yield Static("", id="prompt-problem", markup=False)
-            for row in ROWS:
-                fields = [self._field(name) for name in row]
-                yield Horizontal(*fields) if len(fields) > 1 else fields[0]
+            for name in MAIN:
+                yield self._field(name)
+            yield Fold(MORE_NAMES)
+            with Vertical(id="more"):
+                for row in MORE:
+                    fields = [self._field(name) for name in row]
+                    yield Horizontal(*fields) if len(fields) > 1 else fields[0]
         yield Static("", id="summary", markup=False)
         yield KeyFooter()
 
     def _field(self, name: str) -> Field:
-        """Return a field with what was launched last, and with what the settings use while it is empty."""
-        settings, last, field = self.ccterm.settings, self.ccterm.memory.now.form, FIELDS.get(name, AT_ONCE_FIELD)
-        first = {"repo": str(starting_directory()), "execution_mode": str(settings.execution_mode)}
-        configured = {"agent": settings.agent, "model": settings.model, AT_ONCE: str(settings.max_concurrent)}
-        value = next((last[known] for known in (name, *field.also) if known in last), first.get(name, ""))
-        return Field(name, field.label, value=value, placeholder=configured.get(name) or field.placeholder)
+        value, label = self._form.get(name, ""), label_of(name)
+        if name == "model":
+            return Field(name, label, OpenChoices(CHOICES[name], value, other="another", placeholder="its full name"))
+        if name in CHOICES:
+            return Field(name, label, Choices(CHOICES[name], value))
+        placeholder = str(self.ccterm.settings.max_concurrent) if name == AT_ONCE else FIELDS[name].placeholder
+        return Field.text(name, label, value, placeholder=placeholder)
 
     def on_mount(self) -> None:
         """Set up the suggestions and examine the form."""
-        self.query_one("#repo", Field).input.suggester = RepositorySuggester(lambda: self.ccterm.memory.now.repos)
-        for name, words in _SUGGESTIONS.items():
-            self.query_one(f"#{name}", Field).input.suggester = SuggestFromList(words)
+        repository = self._of("repo").control
+        if isinstance(repository, Input):
+            repository.suggester = RepositorySuggester(lambda: self.ccterm.memory.now.repos)
         self.query_one("#header", SplitLine).show(heading("new runs"), self.ccterm.where)
-        self.query_one(TextArea).focus()
+        self.query_one("#more").display = False
+        prompt = self.query_one(TextArea)
+        prompt.move_cursor(prompt.document.end)
+        prompt.focus()
         self._examine()
+
+    def on_unmount(self) -> None:
+        """Keep what was not launched."""
+        self.ccterm.memory.keep(kept_form(self._form))
+
+    def _of(self, name: str) -> Field:
+        return self.query_one(f"#{name}", Field)
 
     @property
     def form(self) -> dict[str, str]:
         """The text of every field."""
-        return {"prompt": self.query_one(TextArea).text} | {field.id or "": field.input.value for field in self.query(Field)}
+        return {"prompt": self.query_one(TextArea).text} | {field.id or "": field.value for field in self.query(Field)}
 
     @on(Connected)
     @on(TextArea.Changed)
-    def _follow_prompt(self) -> None:
-        if self._suggesting_branch:
-            branch = self.query_one("#branch", Field).input
-            with branch.prevent(Input.Changed):
-                branch.value = suggest_branch(split_prompts(self.query_one(TextArea).text))
-        self._examine()
-
     @on(Input.Changed)
-    def _follow_field(self, event: Input.Changed) -> None:
-        if event.input is self.query_one("#branch", Field).input:
-            self._suggesting_branch = False
-        self._examine()
-
+    @on(Choices.Changed)
     def _examine(self) -> None:
         """Show problems at once, and what would happen after a pause in typing."""
-        form = self.form
-        self._result = examine(form)
+        form = self._form = self.form
+        result = examine(form)
+        key = _branch_key(result.complete)
+        if key != self._key:
+            self._key, self._states = key, ()
+            self._ask(result.complete, key)
+        self._result = examine(form, self._states)
+        self._show_prompt(form)
+        self._show_fields(form)
+        self._plan(self._result.drafts)
+
+    def _show_prompt(self, form: dict[str, str]) -> None:
         prompts = split_prompts(form["prompt"])
         count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: put a line --- between them"
         self.query_one("#asked", SplitLine).right = Content.styled(count, "dim")
         problem = self._result.problems.get("prompt", "") if prompts else ""
         self.query_one("#prompt-problem", Static).update(problem)
         self.query_one("#prompt-problem").display = bool(problem)
+
+    def _show_fields(self, form: dict[str, str]) -> None:
+        hidden = unneeded(form, self._states)
         for field in self.query(Field):
-            shown = self._result.problems.get(field.id or "", "") if prompts or field.id != "branch" else ""
-            branches = ", ".join(branches_of(form["branch"], prompts)[:3]) if len(prompts) > 1 else ""
-            field.show(problem=shown, note=branches if field.id == "branch" else "")
-        self._plan(self._result.drafts)
+            name = field.id or ""
+            note = branch_notes(form["branch"].strip(), self._states, self.ccterm.clock()) if name == "branch" else ""
+            field.display = name not in hidden
+            field.show(problem=self._result.problems.get(name, ""), note=note)
+        fold = self.query_one(Fold)
+        fold.held = held(form, self._defaults)
+        if any(name in self._result.problems for row in MORE for name in row):
+            fold.is_open = self.query_one("#more").display = True
+
+    @work(group="branches", exclusive=True, exit_on_error=False)
+    async def _ask(self, drafts: Sequence[Draft], key: BranchKey) -> None:
+        """Ask what is known of the branches, after a pause in typing; what cannot be asked is said by the plan."""
+        await asyncio.sleep(PLAN_SECONDS)
+        if drafts and self.ccterm.service is not None:
+            try:
+                states = await self.ccterm.service.branches(drafts)
+            except CctermError:
+                return
+            if key == self._key:
+                self._states = states
+                self._examine()
 
     @work(group="plan", exclusive=True, exit_on_error=False)
     async def _plan(self, drafts: Sequence[Draft]) -> None:
@@ -131,8 +191,11 @@ class LaunchScreen(CctermScreen):
         if not drafts or service is None:
             self._summarise(Content.styled("ctrl+s launches once the form is complete" if service else "connecting…", "dim"))
             return
+        names = [state.branch if state else None for state in self._states]
+        today = self.ccterm.clock().astimezone().date()
+        named = [draft.model_copy(update={"branch": name}) for draft, name in zip(drafts, names, strict=True)] if names else drafts
         try:
-            tasks = await service.plan(drafts)
+            tasks = await service.plan([guessed(draft, today) for draft in named])
         except CctermError as error:
             self._show_error(error)
             return
@@ -144,40 +207,69 @@ class LaunchScreen(CctermScreen):
         self.query_one("#summary", Static).update(text)
 
     def _show_error(self, error: CctermError) -> None:
-        message, fix = describe_error(error)
+        message, fix = map(in_form_words, describe_error(error))
         self._summarise(Content.assemble((message, "$text-error"), f"\n{fix}" if fix else ""))
 
     def action_launch(self) -> None:
         """Start the tasks."""
-        if not self._result.drafts:
-            field, problem = next(iter(self._result.problems.items()))
-            self.app.notify(problem, title=field, severity="warning", markup=False)
-            return
-        self._submit(self._result.drafts)
+        self._examine()
+        if self._result.problems:
+            self._show_first_problem()
+        else:
+            self._submit(self._result.complete)
+
+    def _show_first_problem(self) -> None:
+        name, problem = next(iter(self._result.problems.items()))
+        if name == "prompt":
+            self.query_one(TextArea).focus()
+            self.app.notify(problem, title="the task", severity="warning", markup=False)
+        else:
+            self._of(name).take_focus()
+            self.app.notify(problem, title=label_of(name), severity="warning", markup=False)
 
     @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self, drafts: Sequence[Draft]) -> None:
         if self.ccterm.service is None:
             return
-        form = self.form
+        form = self._form
         try:
+            if not self._states:
+                self._summarise(Content.styled("asking the remote about the branch…", "dim"))
+                self._states = await self.ccterm.service.branches(drafts)
+                self._examine()
+                if self._result.problems:
+                    self._show_first_problem()
+                    return
             runs = await self.ccterm.service.submit(drafts, max_concurrent=self._result.at_once)
         except CctermError as error:
             self._show_error(error)
             self.app.bell()
             return
         self.ccterm.memory.launched(form)
+        self._form = {}
         self.ccterm.find_new_runs(focus=runs[0].id)
         self.app.notify(f"{len(runs)} run{'' if len(runs) == 1 else 's'} queued", markup=False)
         self.app.pop_screen()
 
+    @on(Fold.Toggled)
+    def _show_more(self) -> None:
+        self.query_one("#more").display = self.query_one(Fold).is_open
+
+    def action_more(self) -> None:
+        """Show or hide the fields that are seldom needed."""
+        self.query_one(Fold).action_fold()
+
+    def action_clear(self) -> None:
+        """Empty the form."""
+        self.query_one(TextArea).load_text("")
+        for field in self.query(Field):
+            field.value = self._defaults.get(field.id or "", "")
+
     def action_check(self) -> None:
         """Check the repository and the first branch of the form, and the machine."""
-        form, draft = self.form, next(iter(self._result.drafts), None)
-        branch = (draft.branch or "") if draft else form["branch"].strip()
-        chosen = form["execution_mode"].strip()
-        mode = ExecutionMode(chosen) if chosen in list(ExecutionMode) else None
-        self.app.push_screen(PreflightScreen(form["repo"].strip(), branch, mode))
+        form = self.form
+        branch = next((state.branch for state in self._states if state), form["branch"].strip())
+        self.app.push_screen(PreflightScreen(form["repo"].strip(), branch, ExecutionMode(form["execution_mode"])))
 
     def action_open(self) -> None:
         """Ask for a batch file and launch its tasks."""
@@ -204,3 +296,7 @@ class LaunchScreen(CctermScreen):
         if prompts:
             self._recalled = max(0, min(len(prompts) - 1, self._recalled + by))
             self.query_one(TextArea).load_text(prompts[self._recalled])
+
+
+def _branch_key(drafts: Sequence[Draft]) -> BranchKey:
+    return tuple((draft.repo, draft.branch, draft.base, words_of(draft.prompt) if EACH in (draft.branch or "") else "") for draft in drafts)
