@@ -1,25 +1,53 @@
-"""Launch many Claude Code agents at once; each one's work comes back as a pushed branch.
+"""Launch many Claude Code agents at once; each one's work comes back as a pushed branch, or into your working copy.
 
-The public API: `AgentService`, and the values that it takes and gives.
+The Python API is what `__all__` names, here and in `ccterm.errors` and `ccterm.events`; `ccterm help python` explains it. Every other module
+is private, whatever its name, and may change with any version.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ccterm.daemon import AgentService
-    from ccterm.draft import Draft
-    from ccterm.models import Run, State
+    from ccterm import errors, events
+    from ccterm.causes import Cause
+    from ccterm.daemon import AgentService, run
+    from ccterm.draft import Draft, DraftDefaults, DraftFields
+    from ccterm.events import Event
+    from ccterm.models import Allowances, CheckResult, ExecutionMode, Limits, Mode, Run, RunId, RunRef, State, Task
+    from ccterm.service.awaited_runs import Completed, OnEvent
     from ccterm.service.protocol import Service
+    from ccterm.values import Changes, Finding, PendingChange, PushedBranch, Salvage, StepRecord, Sync, Tokens, Verdict
 
 __version__ = "0.1.0"
-__all__ = ["AgentService", "Draft", "Run", "Service", "State", "__version__"]
-_HOMES = {"AgentService": "daemon", "Service": "service.protocol", "Draft": "draft", "Run": "models", "State": "models"}
+__all__ = [
+    "AgentService", "Service", "run",
+    "Draft", "DraftDefaults", "DraftFields", "Allowances", "ExecutionMode",
+    "Run", "RunId", "RunRef", "State", "Cause", "Mode", "Task", "Limits", "Completed", "OnEvent",
+    "Changes", "Finding", "PendingChange", "PushedBranch", "Salvage", "StepRecord", "Sync", "Tokens", "Verdict", "CheckResult",
+    "Event", "errors", "events", "__version__",
+]  # fmt: skip
+_HOMES = {
+    "causes": ("Cause",),
+    "daemon": ("AgentService", "run"),
+    "draft": ("Draft", "DraftDefaults", "DraftFields"),
+    "events": ("Event",),
+    "models": ("Allowances", "CheckResult", "ExecutionMode", "Limits", "Mode", "Run", "RunId", "RunRef", "State", "Task"),
+    "service.awaited_runs": ("Completed", "OnEvent"),
+    "service.protocol": ("Service",),
+    "values": ("Changes", "Finding", "PendingChange", "PushedBranch", "Salvage", "StepRecord", "Sync", "Tokens", "Verdict"),
+}
 
 
 def __getattr__(name: str) -> object:
     """Import the public names when they are first asked for: `ccterm --help` needs none of them."""
     from importlib import import_module
 
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in ("errors", "events"):
+        return import_module(f"{__name__}.{name}")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,42 +4,46 @@ Which values fit is said here; how each field is named and explained to people, 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Required, TypedDict
+from typing import Annotated, Literal, TypedDict, Unpack
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from ccterm.errors import UsageError
 from ccterm.models import Allowances, ExecutionMode
+from ccterm.problems import usage_error
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.remotes.branch_names import EACH, TYPED
-from ccterm.settings.problems import problem
 from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
-from ccterm.task_fields import FIELDS, TaskField
-from ccterm.values import Value
+from ccterm.task_fields import FIELD_OF, FIELDS, TaskField
+from ccterm.values import Value, raising_usage_errors
 
 __all__ = [
     "FIELDS",
     "BatchFile",
     "Draft",
+    "DraftDefaults",
     "DraftFields",
     "TaskField",
     "absolute",
     "anchored",
+    "applied",
     "current_directory",
     "draft",
+    "draft_with",
     "starting_directory",
 ]
 
-_PROMPT_LENGTH = 1_000_000
+_TASK_LENGTH = 1_000_000
 
 
-def _prompt(text: str) -> str:
+def _task(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty; say what the agent should do")
-    if len(text) > _PROMPT_LENGTH:
-        raise ValueError(f"is longer than {_PROMPT_LENGTH:,} characters; put the long part into a file of the repository")
+    if len(text) > _TASK_LENGTH:
+        raise ValueError(f"is longer than {_TASK_LENGTH:,} characters; put the long part into a file of the repository")
     return whole_text(text)
 
 
@@ -80,7 +84,7 @@ class Draft(Value):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    prompt: Annotated[str, AfterValidator(_prompt), _also_named("prompt")]
+    task: Annotated[str, AfterValidator(_task), _also_named("task")]
     repo: Annotated[str, Field(min_length=1), AfterValidator(_repo)] | None = None
     branch: Annotated[str, AfterValidator(_branch)] | None = None
     base: Base | None = None
@@ -98,11 +102,16 @@ class Draft(Value):
     hold: bool | None = None
     skip_permissions: bool | None = None
     allow_default_branch: bool | None = None
-    yes: bool | None = None
+    apply: Annotated[bool | None, _also_named("apply")] = None
     allow_deletions: Count | None = None
     allow_lines: Count | None = None
     allow_files: Count | None = None
     allow_path: Texts | None = None
+
+    @raising_usage_errors
+    def __init__(self, **fields: Unpack["DraftFields"]) -> None:
+        """Take the fields that are given. Raises UsageError for a value that does not fit."""
+        BaseModel.__init__(self, **fields)
 
     @property
     def allow(self) -> Allowances:
@@ -118,32 +127,37 @@ class BatchFile(Value):
     """Of the content that was read, as `ccterm trust` records it."""
 
 
-class DraftFields(TypedDict, total=False):
-    """The fields of a draft, for callers of the Python API, where the prompt is the `task`."""
+class DraftDefaults(TypedDict, total=False):
+    """The fields of a draft that several tasks may share; None = not given. `ccterm help python` explains each."""
 
-    task: Required[str]
-    repo: str
-    branch: str
-    base: str
-    execution_mode: Literal["local", "dagger"]
-    agent: str
-    model: str
-    agent_args: Sequence[str]
-    message: str
-    timeout: str | float
-    silence: str | float
-    budget: float
-    max_turns: int
-    setup: str
-    verify: str
-    hold: bool
-    skip_permissions: bool
-    allow_default_branch: bool
-    yes: bool
-    allow_deletions: int
-    allow_lines: int
-    allow_files: int
-    allow_path: Sequence[str]
+    repo: str | None
+    branch: str | None
+    base: str | None
+    execution_mode: Literal["local", "dagger"] | ExecutionMode | None
+    agent: str | None
+    model: str | None
+    agent_args: str | Sequence[str] | None
+    message: str | None
+    timeout: str | float | timedelta | None
+    silence: str | float | timedelta | None
+    budget: float | None
+    max_turns: int | None
+    setup: str | None
+    verify: str | None
+    hold: bool | None
+    skip_permissions: bool | None
+    allow_default_branch: bool | None
+    apply: bool | None
+    allow_deletions: int | None
+    allow_lines: int | None
+    allow_files: int | None
+    allow_path: str | Sequence[str] | None
+
+
+class DraftFields(DraftDefaults):
+    """The fields of a draft as callers of the Python API give them."""
+
+    task: str
 
 
 def draft(values: Mapping[str, object]) -> Draft:
@@ -151,8 +165,28 @@ def draft(values: Mapping[str, object]) -> Draft:
     try:
         return Draft.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        found = problem(error, Draft)
-        raise UsageError(found.text.replace('"', "", 2), found.fix) from error
+        raise usage_error(error, Draft) from error
+
+
+def draft_with(task: "Draft | DraftFields", defaults: DraftDefaults) -> Draft:
+    """Return the draft of one task among several that share defaults: what the task says itself counts. Raises UsageError."""
+    if not isinstance(task, Mapping | Draft):
+        raise UsageError(f"a task is a Draft or a dict, not {type(task).__name__}", 'write {"task": "…"}')
+    own = {name: value for name, value in task if value is not None} if isinstance(task, Draft) else _by_name(task)
+    return draft({**_by_name(defaults), **own})
+
+
+def _by_name(fields: Mapping[str, object]) -> dict[str, object]:
+    return {FIELD_OF.get(name, name): value for name, value in fields.items() if value is not None}
+
+
+def applied(draft: Draft) -> Draft:
+    """Return a draft whose changes come into the working copy unless it says otherwise, or has a branch. Raises UsageError."""
+    if draft.branch is None:
+        return draft if draft.apply is not None else draft.model_copy(update={"apply": True})
+    if draft.apply is not None:
+        raise UsageError("apply is for tasks without a branch: the work of this one is pushed", "leave out apply, or branch")
+    return draft
 
 
 def anchored(draft: Draft) -> Draft:

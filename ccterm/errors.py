@@ -16,6 +16,11 @@ CctermError
 
 from ccterm.causes import Cause
 
+__all__ = [
+    "CctermError", "UsageError", "RemoteError", "BranchError", "SettingsError", "TaskFileError", "UnknownRun",
+    "PreflightError", "NoKeyring", "StateError", "DaemonError", "StepError",
+]  # fmt: skip
+
 
 class CctermError(Exception):
     """Base of all errors that ccterm raises on purpose.

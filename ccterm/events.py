@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, computed_field, field_validator
 from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import FORMER_NAMES, Cause
@@ -16,6 +16,12 @@ from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
 from ccterm.values import Changes, StepName, Verdict
 
+__all__ = [
+    "Event", "Fact", "Queued", "Held", "Started", "StepStarted", "StepFinished", "Said", "Typing", "Thought", "ToolCalled", "ToolReturned",
+    "Printed", "Notice", "Limited", "Retrying", "Spent", "Steered", "Waiting", "Judged", "Pushed", "Synced", "Salvaged", "SideKept",
+    "BoxesKept", "Finished",
+]  # fmt: skip
+"""What the Python API promises; the rest is for ccterm itself."""
 TEXT_CAP = 64 * 1024
 """Longest text of an event, in characters; the rest is in agent.ndjson."""
 
@@ -176,10 +182,16 @@ class Steered(Fact):
 
 
 class Waiting(Fact):
-    """The agent ended its turn and waits for input until this time; None = it no longer waits."""
+    """The agent ended its turn and waits for input until this time; None = it no longer waits. begins: which of the two."""
 
     kind: Literal["waiting"] = "waiting"
     until: datetime | None
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
+    @property
+    def begins(self) -> bool:
+        """Whether the wait begins; else it ends."""
+        return self.until is not None
 
 
 class Judged(Fact):

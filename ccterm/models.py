@@ -1,18 +1,23 @@
 """The values that every layer uses: task, run and what belongs to them. Frozen; a change is a copy."""
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Literal, NewType
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from ccterm.causes import AWAITS_APPLY, Cause
 from ccterm.kept_refs import KeptRef
-from ccterm.values import Changes, PushedBranch, Salvage, StepRecord, Sync, Tokens, Value, Verdict
+from ccterm.values import Changes, PushedBranch, Salvage, StepRecord, Sync, Tokens, Value, Verdict, raising_usage_errors
 
 RunId = NewType("RunId", str)
 BatchId = NewType("BatchId", str)
+RunRef = str | int
+"""How a caller names a run: its id or the beginning of it, its number, its branch, or "last"."""
+_ID = re.compile("[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 
 
 class Mode(StrEnum):
@@ -90,6 +95,13 @@ class Allowances(Value):
     files: int | None = Field(default=None, ge=0)
     paths: tuple[str, ...] = ()
     """Globs of protected paths that may be changed."""
+
+    @raising_usage_errors
+    def __init__(
+        self, *, deletions: int | None = None, lines: int | None = None, files: int | None = None, paths: Sequence[str] = ()
+    ) -> None:
+        """Take the limits that are raised. Raises UsageError for a value that does not fit."""
+        BaseModel.__init__(self, deletions=deletions, lines=lines, files=files, paths=paths)
 
     def beyond(self, other: "Allowances") -> "Allowances":
         """Return these allowances, with those of `other` where these say nothing."""
@@ -273,6 +285,11 @@ class BranchState(Value):
     """What the problem is about."""
     unknown: str = ""
     """Why the remote did not tell."""
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text is a whole id of a run."""
+    return bool(_ID.fullmatch(text))
 
 
 def now() -> datetime:

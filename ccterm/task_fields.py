@@ -35,7 +35,7 @@ class TaskField(NamedTuple):
 
 
 FIELDS = {
-    "prompt": TaskField("What the agent should do", also=("task",)),
+    "task": TaskField("What the agent should do", also=("prompt",)),
     "repo": TaskField(
         "URL, or path of a working copy (its origin is used)",
         default="the current directory",
@@ -106,8 +106,11 @@ FIELDS = {
     "allow_default_branch": TaskField(
         "Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch", label="Default branch"
     ),
-    "yes": TaskField(
-        "Without --branch: bring the changes in without asking, unless a rule refuses them", flags=("--yes", "-y"), kind="switch"
+    "apply": TaskField(
+        "Without --branch: bring the changes in without asking, unless a rule refuses them",
+        flags=("--yes", "-y"),
+        kind="switch",
+        also=("yes",),
     ),
     "allow_deletions": TaskField(
         "Let up to N files be deleted or gutted", default="20", flags=("--allow-deletions",), kind="count", metavar="N"
@@ -121,3 +124,5 @@ FIELDS = {
     ),
 }
 """Name of the field in `Draft` and in batch files -> its description, in reading order."""
+FIELD_OF = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}
+"""Every name that a field goes by -> the field's own."""

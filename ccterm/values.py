@@ -1,11 +1,16 @@
 """The base of all values, and the values that a run document is made of. Frozen; a change is a copy."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from functools import wraps
+from typing import Literal, ParamSpec
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ccterm.causes import FORMER_NAMES
+from ccterm.problems import usage_error
+
+P = ParamSpec("P")
 
 HostStep = Literal["policy", "snapshot", "apply", "recovering"]
 StepName = Literal["resolve", "checkout", "merge", "setup", "agent", "commit", "verify", "push"] | HostStep
@@ -15,6 +20,24 @@ class Value(BaseModel):
     """Base of all values: frozen, and an unknown field is an error. Validators are built when the first value is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+def raising_usage_errors(init: Callable[P, None]) -> Callable[P, None]:
+    """Decorate the `__init__` of a value that users of the Python API make: what does not fit raises UsageError.
+
+    Only their own call does. Values that are validated as parts of others, or from JSON, raise pydantic's error, which knows where they are.
+    """
+
+    @wraps(init)
+    def checked(*args: P.args, **fields: P.kwargs) -> None:
+        try:
+            init(*args, **fields)
+        except ValidationError as error:
+            made = args[0]
+            raise usage_error(error, type(made)) if isinstance(made, BaseModel) else error from error
+
+    vars(checked)["__pydantic_base_init__"] = True  # else pydantic would validate parts of others by a call, too
+    return checked
 
 
 class StepRecord(Value):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from ccterm.cli.commands.flags import given, with_task_flags
 from ccterm.draft import FIELDS, Draft, DraftFields, TaskField, draft
 from ccterm.models import ExecutionMode
-from ccterm.settings.problems import keys
+from ccterm.problems import keys
 
 FLAGGED = {name: field for name, field in FIELDS.items() if field.flags}
 SAMPLES: dict[str, tuple[str, object]] = {"number": ("2.5", 2.5), "count": ("0", 0), "text": ("word", "word")}
@@ -34,8 +34,9 @@ def test_every_field_of_a_draft_is_described_in_its_order() -> None:
     assert list(FIELDS) == list(Draft.model_fields)
 
 
-def test_the_python_api_has_every_field_and_calls_the_prompt_the_task() -> None:
-    assert ["prompt" if name == "task" else name for name in DraftFields.__annotations__] == list(FIELDS)
+def test_the_python_api_has_every_field_by_the_same_name() -> None:
+    assert sorted(DraftFields.__annotations__) == sorted(FIELDS)
+    assert DraftFields.__required_keys__ == {"task"}
 
 
 def test_every_name_that_is_described_is_accepted() -> None:

@@ -60,13 +60,13 @@ def fault(text: str | bytes, name: str = "tasks.yaml") -> TaskFileError:
 
 def test_a_complete_yaml_file_is_read() -> None:
     one, two = entries(WHOLE)
-    assert (one.prompt, one.branch, one.execution_mode, one.timeout) == (
+    assert (one.task, one.branch, one.execution_mode, one.timeout) == (
         "Add a LICENSE",
         "feature/license",
         ExecutionMode.LOCAL,
         timedelta(minutes=45),
     )
-    assert (two.prompt, two.base, two.timeout, two.budget, two.max_turns) == (
+    assert (two.task, two.base, two.timeout, two.budget, two.max_turns) == (
         "Fix the tests.\nAll of them.\n",
         "develop",
         timedelta(seconds=90),
@@ -78,13 +78,13 @@ def test_a_complete_yaml_file_is_read() -> None:
 
 
 def test_a_list_of_tasks_is_enough() -> None:
-    assert [entry.prompt for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
+    assert [entry.task for entry in entries("- prompt: a\n- prompt: b\n")] == ["a", "b"]
 
 
 def test_a_field_is_accepted_by_each_of_its_names() -> None:
     one, two = entries("- {prompt: a, mode: local}\n- {task: b, execution_mode: dagger}\n")
-    assert (one.prompt, one.execution_mode) == ("a", ExecutionMode.LOCAL)
-    assert (two.prompt, two.execution_mode) == ("b", ExecutionMode.DAGGER)
+    assert (one.task, one.execution_mode) == ("a", ExecutionMode.LOCAL)
+    assert (two.task, two.execution_mode) == ("b", ExecutionMode.DAGGER)
 
 
 @pytest.mark.parametrize(("default", "own"), [("mode", "execution_mode"), ("execution_mode", "mode")])
@@ -96,7 +96,7 @@ def test_a_tasks_own_value_wins_over_a_default_under_the_other_name(default: str
 @pytest.mark.parametrize("indent", [None, 1])
 def test_a_whole_file_may_be_json(indent: int | None) -> None:
     text = json.dumps({"defaults": {"repo": "https://github.com/acme/shop"}, "tasks": [{"prompt": "a"}, {"prompt": "b"}]}, indent=indent)
-    assert [draft.prompt for draft in parse_tasks(text.encode(), "tasks.yaml")] == ["a", "b"]
+    assert [draft.task for draft in parse_tasks(text.encode(), "tasks.yaml")] == ["a", "b"]
 
 
 def test_json_lines_are_equivalent() -> None:
@@ -105,7 +105,7 @@ def test_json_lines_are_equivalent() -> None:
     for name in ("tasks.jsonl", "tasks.txt"):
         one, two = entries(text, name)
         assert (one.branch, one.budget, one.agent_args) == ("x", 1.5, ("--y",))
-        assert (two.prompt, two.timeout, two.hold) == ("ü\n😀", timedelta(minutes=5), False)
+        assert (two.task, two.timeout, two.hold) == ("ü\n😀", timedelta(minutes=5), False)
 
 
 def test_a_task_may_unset_a_default() -> None:
@@ -116,7 +116,7 @@ def test_a_task_may_unset_a_default() -> None:
 @pytest.mark.parametrize("word", ["no", "yes", "on", "true", "1.10", "007", "0x1F", "1e3", "2024-01-01", "12:30:45", "nullish"])
 def test_a_text_is_kept_as_written(word: str) -> None:
     (entry,) = entries(f"- prompt: {word}\n  branch: {word.replace(':', '-')}\n")
-    assert (entry.prompt, entry.branch) == (word, word.replace(":", "-"))
+    assert (entry.task, entry.branch) == (word, word.replace(":", "-"))
 
 
 def test_aliases_may_be_used_in_moderation() -> None:
@@ -138,7 +138,7 @@ def test_two_tasks_on_one_branch_are_allowed() -> None:
     ],
 )
 def test_byte_order_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -> None:
-    assert [(entry.prompt, entry.branch) for entry in entries(data)] == [("a", "b")]
+    assert [(entry.task, entry.branch) for entry in entries(data)] == [("a", "b")]
 
 
 PLACES = [
@@ -162,8 +162,8 @@ PLACES = [
     ("- prompt: a\n  branch: [x]\n", 2, 3, '"branch" is not valid', "text"),
     ('- prompt: a\n  setup: "a\\0b"\n', 2, 3, '"setup" contains a NUL', "remove it"),
     ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" is not valid', "at least 1"),
-    ("- branch: a\n", 1, 3, '"prompt" is missing', "add it"),
-    ("- prompt:\n", 1, 3, '"prompt" is missing', "add it"),
+    ("- branch: a\n", 1, 3, '"task" is missing', "add it"),
+    ("- prompt:\n", 1, 3, '"task" is missing', "add it"),
     ("- prompt: '  '\n", 1, 3, '"prompt" is empty', "say what"),
     ('- prompt: "a\\0b"\n', 1, 3, '"prompt" contains a NUL', "remove it"),
     ("- prompt: a\n  prompt: b\n", 2, 3, "is given twice (first in line 1)", "keep one"),
@@ -183,23 +183,23 @@ PLACES = [
     ("- prompt: a\n branch: b\n", 2, 2, "does not match", "align"),
     ("- {prompt: a\n", 2, 1, "does not match", "close"),
     ("- prompt: a\n--- \n- prompt: b\n", 2, 1, "a second document", "one list"),
-    ("", 1, 1, "contains no tasks", "- prompt"),
-    ("\n# nothing\n", 1, 1, "contains no tasks", "- prompt"),
-    ("[]", 1, 1, "contains no tasks", "- prompt"),
-    ("null", 1, 1, "contains no tasks", "- prompt"),
-    ("tasks: []", 1, 1, "contains no tasks", "- prompt"),
-    ("tasks:", 1, 1, "contains no tasks", "- prompt"),
+    ("", 1, 1, "contains no tasks", "- task"),
+    ("\n# nothing\n", 1, 1, "contains no tasks", "- task"),
+    ("[]", 1, 1, "contains no tasks", "- task"),
+    ("null", 1, 1, "contains no tasks", "- task"),
+    ("tasks: []", 1, 1, "contains no tasks", "- task"),
+    ("tasks:", 1, 1, "contains no tasks", "- task"),
     ("defaults: {mode: local}", 1, 1, "contains no tasks", "tasks:"),
-    ("just words", 1, 1, "not a list", "- prompt"),
-    ("tasks: words", 1, 8, "not a list", "- prompt"),
-    ("tasks: {prompt: a}", 1, 8, "not a list", "- prompt"),
-    ("- words", 1, 3, "a task without keys", "- prompt"),
-    ("- [a]", 1, 3, "a task without keys", "- prompt"),
-    ("-", 1, 2, "a task without keys", "- prompt"),
+    ("just words", 1, 1, "not a list", "- task"),
+    ("tasks: words", 1, 8, "not a list", "- task"),
+    ("tasks: {prompt: a}", 1, 8, "not a list", "- task"),
+    ("- words", 1, 3, "a task without keys", "- task"),
+    ("- [a]", 1, 3, "a task without keys", "- task"),
+    ("-", 1, 2, "a task without keys", "- task"),
     ("prompt: a\nbranch: b\n", 1, 1, 'unknown key "prompt" at the top', "begin the task with -"),
     ("task:\n- prompt: a\n", 1, 1, 'unknown key "task" at the top', "did you mean tasks"),
     ("defaults: [x]\ntasks: [{prompt: a}]", 1, 11, "defaults is not a mapping", "key: value"),
-    ("defaults: {prompt: x}\ntasks: [{prompt: a}]", 1, 12, "a prompt among the defaults", "its own"),
+    ("defaults: {prompt: x}\ntasks: [{prompt: a}]", 1, 12, "a task among the defaults", "its own"),
     ("defaults:\n  modle: x\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
     ("defaults:\n  modle:\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
     (b"- prompt: a\n- prompt: \xff\n", 2, 11, "not UTF-8", "UTF-8"),
@@ -237,7 +237,7 @@ JSON_PLACES = [
     ('{"prompt":"\\u0000"}', 1, 2, "NUL", "remove"),
     ('{"prompt":"\\ud800"}', 1, 2, "half a character", "remove"),
     ('{"\\u001b[31m":1,"prompt":"a"}', 1, 2, "unknown key", ""),
-    ("{}", 1, 1, '"prompt" is missing', "add it"),
+    ("{}", 1, 1, '"task" is missing', "add it"),
     ("{" + ",".join(f'"k{number}":1' for number in range(50)) + "}", 1, 1, "too many values", "one task"),
     ('{"prompt":"' + "x" * 2_000_000 + '"}', 1, 1, "2,000,000 characters", "file"),
     ('{"prompt":"' + "x" * 1_000_001 + '"}', 1, 2, "1,000,000 characters", "file"),
@@ -375,13 +375,13 @@ def test_tasks_may_come_from_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(b"- prompt: a\n",))
     writer.start()
-    assert [entry.prompt for entry in read_tasks(pipe).drafts] == ["a"]
+    assert [entry.task for entry in read_tasks(pipe).drafts] == ["a"]
     writer.join(10)
 
 
 def test_flags_make_the_same_draft() -> None:
     entry = draft({"prompt": "a", "branch": "x", "timeout": "5m", "mode": "local", "budget": None, "agent_args": ["--x"]})
-    assert entry == Draft(prompt="a", branch="x", timeout=timedelta(minutes=5), execution_mode=ExecutionMode.LOCAL, agent_args=("--x",))
+    assert entry == Draft(task="a", branch="x", timeout=timedelta(minutes=5), execution_mode=ExecutionMode.LOCAL, agent_args=("--x",))
 
 
 @pytest.mark.parametrize(
@@ -409,4 +409,4 @@ def test_any_bytes_are_tasks_or_a_task_file_error(data: bytes) -> None:
             found = entries(data, name)
         except TaskFileError:
             continue
-        assert all(entry.prompt.strip() for entry in found)
+        assert all(entry.task.strip() for entry in found)

@@ -105,7 +105,7 @@ async def _play(state: Path, remote: Path, *, as_json: bool) -> list[Run]:
 
     drafts = [
         Draft(
-            prompt=json.dumps({"script": script}),
+            task=json.dumps({"script": script}),
             repo=str(remote),
             branch=branch,
             message=_SUBJECTS[branch],

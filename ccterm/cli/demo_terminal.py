@@ -59,12 +59,12 @@ def _drafts(place: Path, remote: Path) -> Sequence[Draft]:
 def _draft(part: DemoTask, script: Path, remote: Path) -> Draft:
     script.write_text(json.dumps({"script": part.script}), "utf-8")
     return Draft(
-        prompt=part.prompt,
+        task=part.prompt,
         repo=str(remote),
         branch=part.branch,
         message=part.message,
         agent="scripted",
         agent_args=("--script", str(script)),
         execution_mode=ExecutionMode.LOCAL,
-        hold=part.hold or None,
+        hold=part.hold,
     )

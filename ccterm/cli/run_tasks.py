@@ -26,7 +26,7 @@ _MOST_PATHS = 40
 
 def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, ask: bool = False, as_json: bool) -> ExitCode:
     """Run one task; return the exit code of its cause."""
-    asks = _may_ask(ask=ask, yes=bool(fields.get("yes")), branch=bool(fields.get("branch")))
+    asks = _may_ask(ask=ask, yes=bool(fields.get("apply")), branch=bool(fields.get("branch")))
     return carry_out(_run([anchored(draft({"task": _prompt(task, file), **fields}))], None, ask=asks, as_json=as_json))
 
 

@@ -1,17 +1,21 @@
 """One process, the daemon, has a state directory to itself and carries out its runs; every other process sends it commands."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
+from ccterm.errors import UsageError
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 
 if TYPE_CHECKING:  # a command that only reads does without the service
     from ccterm.daemon.machine import ThisMachine
-    from ccterm.models import CheckResult, ExecutionMode
+    from ccterm.draft import DraftFields
+    from ccterm.models import CheckResult, ExecutionMode, Run
+    from ccterm.service.awaited_runs import OnEvent
     from ccterm.service.protocol import Service
     from ccterm.service.reader import Reader
 
@@ -20,9 +24,30 @@ class AgentService:
     """The entrance to the public API: `async with AgentService.open() as service`."""
 
     @staticmethod
-    def open(state_dir: Path | None = None) -> "AbstractAsyncContextManager[Service]":
-        """Become the daemon of the state directory, or attach to the one that runs: the same Service either way."""
-        return open_service(state_dir)
+    def open(state_dir: Path | str | None = None) -> "AbstractAsyncContextManager[Service]":
+        """Become the daemon of the state directory, or attach to the one that runs: the same Service either way.
+
+        None: the one that CCTERM_STATE_DIR names, else the user's own. Entering raises StateError and DaemonError. Leaving waits for the runs
+        that this process carries out; leaving by an exception cancels them.
+        """
+        return open_service(Path(state_dir) if state_dir is not None else None)
+
+
+def run(*, state_dir: Path | str | None = None, on_event: "OnEvent | None" = None, **task: "Unpack[DraftFields]") -> "Run":
+    """Run one task to its end and return the run, a failed one like any other: `Service.run` for scripts without an event loop.
+
+    Ctrl-C cancels the run, whose work is kept. Raises what `AgentService.open` and `Service.run` do.
+    """
+
+    async def work() -> "Run":
+        async with AgentService.open(state_dir) as service:
+            return await service.run(on_event=on_event, **task)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    raise UsageError("ccterm.run() was called in a coroutine", "await the run of a service: async with AgentService.open() as service")
 
 
 @asynccontextmanager

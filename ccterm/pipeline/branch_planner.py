@@ -78,7 +78,7 @@ class _Repository:
         """Return what is known of a draft's branch. Blocks."""
         branch, taken = draft.branch or "", ""
         if EACH in branch:
-            branch, taken = branch_for(branch, draft.prompt, now().astimezone().date(), self._is_taken)
+            branch, taken = branch_for(branch, draft.task, now().astimezone().date(), self._is_taken)
         self._taken.add(branch)
         state = BranchState(branch=branch, taken=taken, last=self._last(branch, None) or (self._last(taken, None) if taken else None))
         base = draft.base or self._settings.for_repo(self._target.remote.url_key).base

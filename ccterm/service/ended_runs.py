@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from ccterm.errors import UsageError
-from ccterm.models import Allowances, BatchId, Run, RunId, new_id
+from ccterm.models import Allowances, BatchId, Run, RunId, RunRef, new_id
 from ccterm.output.own_text import clean_text
 from ccterm.proof import is_recovering, uncommitted
 from ccterm.record import Recorder
@@ -42,8 +42,9 @@ class EndedRuns(Service):
     def _transcript(self, directory: Path, run: RunId, on_fault: Callable[[], None] = lambda: None) -> Transcript:
         """Return a transcript of a run in a directory."""
 
-    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+    async def push(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push a run's salvaged commit."""
+        run = await self._id(run)
         await self._ready(run)
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:
@@ -51,17 +52,20 @@ class EndedRuns(Service):
 
         return await self._afterwards(run, work)
 
-    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+    async def apply(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
         """Bring a testing run's kept changes into its working copy."""
+        run = await self._id(run)
         await self._ready(run)
         return await self._afterwards(run, lambda known, recorder, equipment: equipment.applier.apply(known, recorder, allow, only))
 
-    async def undo(self, run: RunId) -> Run:
+    async def undo(self, run: RunRef) -> Run:
         """Restore what a run's changes replaced."""
+        run = await self._id(run)
         return await self._afterwards(run, lambda known, recorder, equipment: equipment.applier.undo(known, recorder))
 
-    async def commit(self, run: RunId) -> Run:
+    async def commit(self, run: RunRef) -> Run:
         """Commit the tree that was kept of a run."""
+        run = await self._id(run)
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:
             if not uncommitted(known):
@@ -80,8 +84,9 @@ class EndedRuns(Service):
         if known.verdict and any(finding.rule == "unscanned" for finding in known.verdict.findings):
             await self._afterwards(run, scan, stored=True)
 
-    async def clean(self, run: RunId) -> Run:
+    async def clean(self, run: RunRef) -> Run:
         """Remove what is kept of a run."""
+        run = await self._id(run)
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:  # noqa: ARG001 - there is nothing to record
             if known.salvage is None and known.kept_in is None:
@@ -128,8 +133,9 @@ class EndedRuns(Service):
             return await self.find(run)
         return known
 
-    async def review(self, run: RunId) -> Run:
+    async def review(self, run: RunRef) -> Run:
         """Mark a run as reviewed."""
+        run = await self._id(run)
         reviewed = (await self._ended(run)).model_copy(update={"reviewed": True})
         self._credentials.forget(run)
         await asyncio.to_thread(self._store.save, reviewed)

@@ -15,7 +15,7 @@ from ccterm.credentials.login import TOKEN_NAME
 from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import CctermError, DaemonError, UsageError
 from ccterm.events import Event, Held, Notice
-from ccterm.models import BatchId, BranchState, CheckResult, ExecutionMode, Run, RunId, State, Task, new_id
+from ccterm.models import BatchId, BranchState, CheckResult, ExecutionMode, Run, RunId, RunRef, State, Task, new_id
 from ccterm.output.own_text import clean_text
 from ccterm.pipeline.continuation import Earlier, began, continued_task, undelivered
 from ccterm.pipeline.run_control import RunControl
@@ -134,6 +134,8 @@ class LocalService(EndedRuns):
 
     async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
         """Queue tasks as one batch."""
+        if max_concurrent is not None and max_concurrent < 1:
+            raise UsageError(f"max_concurrent is {max_concurrent}", "give at least 1, or leave it out")
         equipment = await self._equipment()
         tasks = await tasks_of(equipment, await self._named(equipment, drafts), source)
         await prepare(equipment, tasks)
@@ -195,24 +197,26 @@ class LocalService(EndedRuns):
             return active.recorder.run
         return run if run.state.final else await asyncio.to_thread(self._store.get, run.id)
 
-    async def find(self, ref: str) -> Run:
+    async def find(self, ref: RunRef) -> Run:
         """Return the run of a number, `last`, a branch, or an id or its beginning."""
-        return await self._current(await asyncio.to_thread(self._store.find, ref))
+        return await self._current(await asyncio.to_thread(self._store.find, str(ref)))
 
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
         """Return runs, oldest first."""
         return [await self._current(run) for run in await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)]
 
-    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+    async def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen."""
+        run = await self._id(run)
         recorder = self._active[run].recorder if live and run in self._active else None
         batches = recorder.follow(after) if recorder else follow(self._state.run(run), after, alive=lambda: False)
         async for batch in batches:
             for event in batch:
                 yield event
 
-    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+    async def cancel(self, run: RunRef, *, now: bool = False) -> None:
         """Stop a run."""
+        run = await self._id(run)
         if self._scheduler.withdraw(run):
             self._credentials.forget(run)
             await self._active.pop(run).recorder.finish(State.CANCELLED, summary="cancelled before it started")
@@ -228,18 +232,21 @@ class LocalService(EndedRuns):
             if run in self._active and not is_recovering(self._active[run].recorder.run):
                 await self.cancel(run, now=now)
 
-    async def steer(self, run: RunId, text: str) -> None:
+    async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to a running agent."""
+        run = await self._id(run)
         if not text.strip():
             raise UsageError("the message is empty", "give some text")
         await self._control(run, lambda control: control.say(text))
 
-    async def hold(self, run: RunId) -> None:
+    async def hold(self, run: RunRef) -> None:
         """Make a running agent wait for input when its turn ends."""
+        run = await self._id(run)
         await self._control(run, RunControl.hold)
 
-    async def release(self, run: RunId) -> None:
+    async def release(self, run: RunRef) -> None:
         """Let a waiting agent finish."""
+        run = await self._id(run)
         await self._control(run, RunControl.release)
 
     async def _control(self, run: RunId, send: Callable[[RunControl], Awaitable[bool]]) -> None:
@@ -250,8 +257,9 @@ class LocalService(EndedRuns):
             raise UsageError(f"run {known.label} has ended already ({known.state})", f"ccterm continue {known.ref} TEXT goes on with it")
         raise UsageError(f"the agent of run {known.label} takes no messages now", f"ccterm show {known.ref} shows its state")
 
-    async def retry(self, run: RunId) -> Run:
+    async def retry(self, run: RunRef) -> Run:
         """Queue the same task again."""
+        run = await self._id(run)
         old = await self._settled(run)
         if not old.state.final:
             raise UsageError(f"run {old.label} has not ended yet ({old.state})", f"ccterm cancel {old.ref} first")
@@ -259,8 +267,9 @@ class LocalService(EndedRuns):
         session = old.session_id if before and before.session_id == old.session_id else None
         return await self._again(old, old.task, continues=old.continues, session_id=session)
 
-    async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+    async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with an ended run."""
+        run = await self._id(run)
         known = await self._settled(run)
         if not known.state.final:
             raise UsageError(

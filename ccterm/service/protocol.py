@@ -8,16 +8,16 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ccterm.causes import Cause
-from ccterm.draft import BatchFile, Draft, DraftFields, anchored, draft
+from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import DaemonError, UsageError
-from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
+from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
+from ccterm.service.awaited_runs import AwaitedRuns
 from ccterm.service.caller import CallerEnvironment
-from ccterm.service.reader import Reader
 
 if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported
@@ -49,7 +49,7 @@ class Machine(Protocol):
         ...
 
 
-class Service(Reader):
+class Service(AwaitedRuns):
     """What every frontend uses. Methods raise CctermError, and nothing else, for an expected error.
 
     Each verb is a method that performs the command of the same name, so that a service which only forwards commands needs nothing
@@ -87,81 +87,81 @@ class Service(Reader):
         """
         return await self.perform(commands.Branches(drafts=_anchored(drafts)))
 
-    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+    async def cancel(self, run: RunRef, *, now: bool = False) -> None:
         """Stop a run; its work is kept unless `now`. Raises UsageError when it has ended."""
-        await self.perform(commands.Cancel(run=run, now=now))
+        await self.perform(commands.Cancel(run=await self._id(run), now=now))
 
     async def cancel_all(self, *, now: bool = False) -> None:
         """Stop every queued and running run."""
         await self.perform(commands.CancelAll(now=now))
 
-    async def steer(self, run: RunId, text: str) -> None:
+    async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
-        await self.perform(commands.Steer(run=run, text=text))
+        await self.perform(commands.Steer(run=await self._id(run), text=text))
 
-    async def hold(self, run: RunId) -> None:
+    async def hold(self, run: RunRef) -> None:
         """Make a running agent wait for input when its turn ends. Raises UsageError when no agent listens."""
-        await self.perform(commands.Hold(run=run))
+        await self.perform(commands.Hold(run=await self._id(run)))
 
-    async def release(self, run: RunId) -> None:
+    async def release(self, run: RunRef) -> None:
         """Let a waiting agent finish. Raises UsageError when no agent listens."""
-        await self.perform(commands.Release(run=run))
+        await self.perform(commands.Release(run=await self._id(run)))
 
-    async def retry(self, run: RunId) -> Run:
+    async def retry(self, run: RunRef) -> Run:
         """Queue the same task again and return the new run. Raises UsageError while the run has not ended."""
-        return await self.perform(commands.Retry(run=run))
+        return await self.perform(commands.Retry(run=await self._id(run)))
 
-    async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+    async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with an ended run and return the new one: the same conversation, on the tip of the same branch, or in the same working copy.
 
         Work that was not delivered goes along. branch: a new one instead, which begins where the run began. fresh: begin a new conversation,
         which is told what came of the earlier one. Raises UsageError while the run has not ended, or when it has no conversation.
         """
-        return await self.perform(commands.Continue(run=run, text=text, branch=branch, fresh=fresh))
+        return await self.perform(commands.Continue(run=await self._id(run), text=text, branch=branch, fresh=fresh))
 
-    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+    async def push(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push a run's salvaged commit. Raises StepError(push or policy) when that fails, UsageError when there is nothing to push."""
-        return await self.perform(commands.Push(run=run, allow=allow))
+        return await self.perform(commands.Push(run=await self._id(run), allow=allow))
 
-    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+    async def apply(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
         """Bring a testing run's kept changes, or those of some paths, into its working copy: all, or none.
 
         Raises StepError(conflict or policy), and UsageError when there is nothing to apply.
         """
-        return await self.perform(commands.Apply(run=run, allow=allow, only=tuple(only)))
+        return await self.perform(commands.Apply(run=await self._id(run), allow=allow, only=tuple(only)))
 
-    async def undo(self, run: RunId) -> Run:
+    async def undo(self, run: RunRef) -> Run:
         """Restore what a run's changes replaced. Raises StepError(conflict), and UsageError when there is nothing to undo."""
-        return await self.perform(commands.Undo(run=run))
+        return await self.perform(commands.Undo(run=await self._id(run)))
 
-    async def commit(self, run: RunId) -> Run:
+    async def commit(self, run: RunRef) -> Run:
         """Commit the tree that was kept of a run, and judge it. Raises StepError, and UsageError when there is none."""
-        return await self.perform(commands.Commit(run=run))
+        return await self.perform(commands.Commit(run=await self._id(run)))
 
-    async def clean(self, run: RunId) -> Run:
+    async def clean(self, run: RunRef) -> Run:
         """Remove what is kept of a run, delivered or not. Raises UsageError when nothing is."""
-        return await self.perform(commands.Clean(run=run))
+        return await self.perform(commands.Clean(run=await self._id(run)))
 
-    async def patch(self, run: RunId) -> bytes | None:
+    async def patch(self, run: RunRef) -> bytes | None:
         """Return what a run changed as a patch; its tree is committed first if that is all that was kept. Raises StepError."""
         await self._committed(run)
         return await super().patch(run)
 
-    async def _committed(self, run: RunId) -> Run:
+    async def _committed(self, run: RunRef) -> Run:
         known = await self.find(run)
         return await self.commit(run) if known.state.final and uncommitted(known) else known
 
-    async def review(self, run: RunId) -> Run:
+    async def review(self, run: RunRef) -> Run:
         """Mark a run as reviewed. Raises UsageError when it has not ended."""
-        return await self.perform(commands.Review(run=run))
+        return await self.perform(commands.Review(run=await self._id(run)))
 
-    async def fetch(self, run: RunId, repo: Path) -> str:
+    async def fetch(self, run: RunRef, repo: Path) -> str:
         """Bring a run's commit into a repository of the caller's and return the ref that names it there. Raises UsageError."""
         from ccterm.workspace.fetch import fetch  # deferred: few need it
 
         return await asyncio.to_thread(fetch, await self._committed(run), self.state, repo, self.machine.environ)
 
-    async def check_out(self, run: RunId, repo: Path, ref: str, worktree: Path) -> Sequence[str]:
+    async def check_out(self, run: RunRef, repo: Path, ref: str, worktree: Path) -> Sequence[str]:
         """Check a fetched ref out in a new directory, to be looked at; return what of the work git obeys there. Raises UsageError."""
         from ccterm.workspace.worktree import check_out  # deferred: few need it
 
@@ -189,7 +189,7 @@ class Service(Reader):
         again = {earlier for run in later for earlier in run.attempts[:-1]}
         return [run for run in found if run.id not in again]
 
-    async def restart(self, run: RunId) -> Run:
+    async def restart(self, run: RunRef) -> Run:
         """Start a refused run again with the login that there is now, and return the new one: it goes on where the agent stopped, if it had begun.
 
         Raises what `retry` does.
@@ -218,15 +218,6 @@ class Service(Reader):
         with suppress(DaemonError):  # the daemon would look within a minute anyway
             await self.look_again()
         return exported
-
-    async def run(self, **given: Unpack[DraftFields]) -> Run:
-        """Run one task to its end."""
-        return (await self.run_parallel([given]))[0]
-
-    async def run_parallel(self, drafts: Sequence[DraftFields], *, max_concurrent: int | None = None) -> list[Run]:
-        """Run tasks side by side to their ends and return them in the order given."""
-        queued = await self.submit([draft(given) for given in drafts], max_concurrent=max_concurrent)
-        return [await self.wait(run.id) for run in queued]
 
 
 def _anchored(drafts: Sequence[Draft]) -> tuple[Draft, ...]:

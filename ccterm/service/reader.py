@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import Event
-from ccterm.models import Run, RunId, State
+from ccterm.models import Run, RunId, RunRef, State, is_id
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
@@ -31,22 +31,22 @@ class Reader(ABC):
         """The state directory whose runs these are."""
 
     @abstractmethod
-    async def find(self, ref: str) -> Run:
-        """Return the run of a number, `last`, a branch, or an id or its beginning. Raises UnknownRun."""
+    async def find(self, ref: RunRef) -> Run:
+        """Return the run that a caller means: by its id or the beginning of it, its number, its branch, or `last`. Raises UnknownRun."""
 
     @abstractmethod
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
         """Return runs, oldest first."""
 
     @abstractmethod
-    def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+    def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events from number `after` + 1 to its `finished`, as they happen; not live: those recorded so far."""
 
     def transcript(self, run: RunId) -> Path:
         """Return the path of a run's transcript, which may not exist yet."""
         return self.state.run(run) / EVENTS_FILE
 
-    async def patch(self, run: RunId) -> bytes | None:
+    async def patch(self, run: RunRef) -> bytes | None:
         """Return what a run changed as a patch, with secrets masked, or None when it made no commit."""
         from ccterm.workspace.masks import shown_patch  # deferred: imports git and the masker, which few questions need
         from ccterm.workspace.work import patch_of
@@ -54,24 +54,30 @@ class Reader(ABC):
         path = patch_of(await self.find(run), self.state)
         return await asyncio.to_thread(shown_patch, path) if path else None
 
-    async def kept_bytes(self, run: RunId) -> int:
+    async def kept_bytes(self, run: RunRef) -> int:
         """Return how many bytes are kept of a run."""
         from ccterm.workspace.salvage import size_of  # deferred: one command needs it
 
-        directories = (self.state.salvage(run), self.state.boxes(run))
+        known = await self._id(run)
+        directories = (self.state.salvage(known), self.state.boxes(known))
         return sum([await asyncio.to_thread(size_of, directory) for directory in directories])
 
-    async def pending(self, run: RunId) -> list[PendingChange]:
+    async def pending(self, run: RunRef) -> list[PendingChange]:
         """Return what a run would change in the working copy, path by path; empty when it keeps no such changes."""
         from ccterm.workspace.apply.changeset import pending_changes  # deferred: imports git and the policy, which few questions need
 
         return await asyncio.to_thread(pending_changes, await self.find(run))
 
-    async def wait(self, run: RunId) -> Run:
-        """Return a run once it has ended."""
-        async for _ in self.follow(run):
+    async def wait(self, run: RunRef) -> Run:
+        """Return a run once it has ended, a failed one like any other."""
+        known = await self._id(run)  # once: `last` may soon be another one
+        async for _ in self.follow(known):
             continue
-        return await self.find(run)
+        return await self.find(known)
+
+    async def _id(self, run: RunRef) -> RunId:
+        """Return the id of the run that a caller means. Raises UnknownRun."""
+        return RunId(run) if isinstance(run, str) and is_id(run) else (await self.find(run)).id
 
 
 class RecordReader(Reader):
@@ -87,9 +93,9 @@ class RecordReader(Reader):
         """The state directory."""
         return self._state
 
-    async def find(self, ref: str) -> Run:
+    async def find(self, ref: RunRef) -> Run:
         """Return the run of a number, `last`, a branch, or an id or its beginning."""
-        return await asyncio.to_thread(self._store.find, ref)
+        return await asyncio.to_thread(self._store.find, str(ref))
 
     def newest(self, most: int) -> list[Run]:
         """Return the newest runs, oldest first. Blocks."""
@@ -99,14 +105,15 @@ class RecordReader(Reader):
         """Return runs, oldest first."""
         return await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)
 
-    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+    async def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen; ends early when the daemon dies."""
-        async for batch in follow(self._state.run(run), after, alive=lambda: live and self._under_way(run)):
+        known = await self._id(run)
+        async for batch in follow(self._state.run(known), after, alive=lambda: live and self._under_way(known)):
             for event in batch:
                 yield event
         with suppress(TimeoutError):  # the document is saved a moment after the last event
             async with asyncio.timeout(SAVING_SECONDS):
-                while live and await asyncio.to_thread(self._under_way, run):  # noqa: ASYNC110 - another process saves it
+                while live and await asyncio.to_thread(self._under_way, known):  # noqa: ASYNC110 - another process saves it
                     await asyncio.sleep(0.02)
 
     def _under_way(self, run: RunId) -> bool:

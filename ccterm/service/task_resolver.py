@@ -72,14 +72,14 @@ class TaskResolver:
         require_not_home(copy.root, self._environ, draft.allow_path or ())
         self._refuse_execution_mode(execution_mode, None, draft.agent or self._settings.agent)
         repo, project = self._settings.for_repo(copy.key), self._project(copy.root)
-        when = "once you approve them" if not draft.yes else "unless a rule refuses them"
+        when = "once you approve them" if not draft.apply else "unless a rule refuses them"
         notes = [f"changes come back into {copy.root} {when}", *([project.include_note] if project.include_note else [])]
         task = self._task(draft, execution_mode, repo, project, notes=notes)
         return task.model_copy(
             update={
                 "repo": str(copy.root),
                 "mode": Mode.TESTING,
-                "yes": bool(draft.yes),
+                "yes": bool(draft.apply),
                 "include": project.include,
                 "checkout": CheckoutOptions(),
             }
@@ -93,7 +93,7 @@ class TaskResolver:
         missed = self._missed(execution_mode, [command for command in (setup, verify) if command])
         skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
         return Task(
-            prompt=draft.prompt,
+            prompt=draft.task,
             repo="",
             execution_mode=execution_mode,
             agent=draft.agent or self._settings.agent,

@@ -9,7 +9,7 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError
 from ccterm.values import Value
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the conversation; both sides must speak the same."""
 LINE_LIMIT = 64 * 1024 * 1024
 """Longest line, in bytes."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ccterm.errors import UsageError
+from ccterm.problems import quoted
 from ccterm.remotes import parse_remote
-from ccterm.settings.problems import quoted
 from ccterm.settings.units import listed
 
 

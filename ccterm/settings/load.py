@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ccterm.errors import SettingsError
+from ccterm.problems import problem
 from ccterm.settings.model import Settings
-from ccterm.settings.problems import problem
 from ccterm.settings.toml_file import parse, read_bytes
 
 ENVIRONMENT = {

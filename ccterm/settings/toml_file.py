@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ccterm.errors import SettingsError
-from ccterm.settings.problems import Loc, problem
+from ccterm.problems import Loc, problem
 
 M = TypeVar("M", bound=BaseModel)
 _LARGEST = 1024 * 1024

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from functools import partial
 
 from ccterm.git.bounded_json import OutOfBounds, read_json
-from ccterm.settings.problems import quoted
+from ccterm.problems import quoted
 from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FilePosition, Pair, ParseError, TaskNode
 
 MAX_LINE = 2_000_000
 MAX_KEYS = 40
-_FIX = 'each line is one task: an object such as {"prompt": "…", "branch": "…"}'
+_FIX = 'each line is one task: an object such as {"task": "…", "branch": "…"}'
 _LINE = re.compile(r"\S[^\n]*")
 
 

@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ccterm.draft import FIELDS, BatchFile, Draft
+from ccterm.draft import BatchFile, Draft
 from ccterm.errors import TaskFileError
+from ccterm.problems import nearest, problem, quoted
 from ccterm.settings import digest_of
-from ccterm.settings.problems import nearest, problem, quoted
+from ccterm.task_fields import FIELD_OF
 from ccterm.tasks_file.json_lines import looks_like_json_lines, read_json_lines
 from ccterm.tasks_file.nodes import MAX_TASKS, FilePosition, Pair, ParseError, TaskNode, plain, position_of
 
 MAX_BYTES = 16 * 1024 * 1024
-_FIELD = {key: name for name, field in FIELDS.items() for key in (name, *field.also)}
 """Key of a task in a file -> the field of a draft."""
 _START = FilePosition(1, 1)
-_LIST = "write tasks as a list: - prompt: …"
+_LIST = "write tasks as a list: - task: …"
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -76,7 +76,7 @@ def _decoded(data: bytes) -> str:
 def _entries(root: TaskNode) -> list[Draft]:
     defaults, tasks = _parts(root)
     if not tasks:
-        raise ParseError(root.position, "the file contains no tasks", "add a list of them: - prompt: …")
+        raise ParseError(root.position, "the file contains no tasks", "add a list of them: - task: …")
     if len(tasks) > MAX_TASKS:
         raise ParseError(tasks[MAX_TASKS].position, f"more than {MAX_TASKS:,} tasks", "split the file")
     return [_entry(node, defaults) for node in tasks]
@@ -89,7 +89,7 @@ def _parts(root: TaskNode) -> tuple[Mapping[str, Pair], Sequence[TaskNode]]:
     top = root.value
     for key, pair in top.items():
         if key not in ("defaults", "tasks"):
-            of_task = key in _FIELD and key != "task"  # that one is rather a misspelt `tasks`
+            of_task = key in FIELD_OF and key != "task"  # that one is rather a misspelt `tasks`
             fix = "begin the task with - " if of_task else nearest(key, ("defaults", "tasks"))
             raise ParseError(pair.key, f"unknown key {quoted(key)} at the top", fix)
     if "tasks" not in top:
@@ -99,8 +99,8 @@ def _parts(root: TaskNode) -> tuple[Mapping[str, Pair], Sequence[TaskNode]]:
         return {}, _listed(top["tasks"].node)
     if not isinstance(defaults.value, Mapping):
         raise ParseError(defaults.position, "defaults is not a mapping", "write key: value below it")
-    if prompt := next((pair for key, pair in defaults.value.items() if _FIELD.get(key) == "prompt"), None):
-        raise ParseError(prompt.key, "a prompt among the defaults", "every task has its own")
+    if task := next((pair for key, pair in defaults.value.items() if FIELD_OF.get(key) == "task"), None):
+        raise ParseError(task.key, "a task among the defaults", "every task has its own")
     return defaults.value, _listed(top["tasks"].node)
 
 
@@ -114,10 +114,10 @@ def _listed(node: TaskNode) -> Sequence[TaskNode]:
 
 def _entry(node: TaskNode, defaults: Mapping[str, Pair]) -> Draft:
     if not isinstance(node.value, Mapping):
-        raise ParseError(node.position, "a task without keys", "write at least - prompt: …")
-    own = {_FIELD.get(key, key) for key in node.value}
-    pairs = {**{key: pair for key, pair in defaults.items() if _FIELD.get(key, key) not in own}, **node.value}
-    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in _FIELD}
+        raise ParseError(node.position, "a task without keys", "write at least - task: …")
+    own = {FIELD_OF.get(key, key) for key in node.value}
+    pairs = {**{key: pair for key, pair in defaults.items() if FIELD_OF.get(key, key) not in own}, **node.value}
+    given = {key: plain(pair.node) for key, pair in pairs.items() if pair.node.value is not None or key not in FIELD_OF}
     try:
         return Draft.model_validate(given)
     except ValidationError as error:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import yaml
 
-from ccterm.settings.problems import quoted
+from ccterm.problems import quoted
 from ccterm.tasks_file.nodes import MAX_DEPTH, MAX_NODES, FilePosition, Pair, ParseError, TaskNode
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the slow one where PyYAML was built without libyaml
@@ -36,7 +36,7 @@ def read_yaml(text: str) -> TaskNode:
     except yaml.MarkedYAMLError as error:
         raise _explained(error) from error
     except yaml.YAMLError as error:
-        raise ParseError(FilePosition(1, 1), "this is not YAML", "write tasks as a list: - prompt: …") from error
+        raise ParseError(FilePosition(1, 1), "this is not YAML", "write tasks as a list: - task: …") from error
 
 
 def _explained(error: yaml.MarkedYAMLError) -> ParseError:
@@ -56,7 +56,7 @@ class _Composer:
         while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
-            raise ParseError(FilePosition(1, 1), "the file contains no tasks", "add a list of them: - prompt: …")
+            raise ParseError(FilePosition(1, 1), "the file contains no tasks", "add a list of them: - task: …")
         node = self._node(event, 0)
         self._next()
         after = self._next()
@@ -81,7 +81,7 @@ class _Composer:
         else:
             node = self._mapping(position, depth)
         if not isinstance(event, yaml.NodeEvent):
-            raise ParseError(position, "this is not YAML", "write tasks as a list: - prompt: …")
+            raise ParseError(position, "this is not YAML", "write tasks as a list: - task: …")
         _refuse_tag(event, position)
         if event.anchor:
             self._anchors[event.anchor] = node

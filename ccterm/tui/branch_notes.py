@@ -18,7 +18,7 @@ def guessed(draft: Draft, today: date) -> Draft:
     """Return a draft with the name that its branch gets if there is none of that name, for as long as nobody was asked."""
     if EACH not in (draft.branch or ""):
         return draft
-    return draft.model_copy(update={"branch": branch_for(draft.branch or "", draft.prompt, today, lambda _: False)[0]})
+    return draft.model_copy(update={"branch": branch_for(draft.branch or "", draft.task, today, lambda _: False)[0]})
 
 
 def branch_notes(typed: str, states: Sequence[BranchState | None], at: datetime) -> Content:

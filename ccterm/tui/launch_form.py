@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from ccterm.draft import FIELDS, Draft, TaskField
 from ccterm.models import BranchState, ExecutionMode, Mode, Task
+from ccterm.problems import problem
 from ccterm.remotes import looks_like_url
 from ccterm.remotes.branch_names import EACH, SUGGESTED
-from ccterm.settings.problems import problem
 
 SEPARATOR = re.compile(r"^[ \t]*---[ \t]*$", re.MULTILINE)
 _ESCAPED = re.compile(r"^([ \t]*)\\(\\*---[ \t]*)$", re.MULTILINE)

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import string
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -42,13 +41,14 @@ COMMANDS: tuple[type[ServiceCommand[object]], ...] = get_args(AnyCommand)
 TEXTS = st.text(max_size=20)
 WORDS = TEXTS.map(clean_text)
 """What an error says, as it crosses: the daemon has cleaned it."""
-NAMES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=26).map(RunId)
+NAMES = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26).map(RunId)
+ONE = RunId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 COUNTS = st.none() | st.integers(0, 10**6)
 DURATIONS = st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=7))
 DRAFTS = st.builds(
     Draft,
     repo=st.just("https://github.com/acme/shop"),
-    prompt=TEXTS.filter(lambda text: bool(text.strip()) and "\0" not in text),
+    task=TEXTS.filter(lambda text: bool(text.strip()) and "\0" not in text),
     execution_mode=st.none() | st.sampled_from(ExecutionMode),
     timeout=DURATIONS,
     silence=DURATIONS,
@@ -137,10 +137,10 @@ LAST = BranchUse(run=RUN.id, label=RUN.label, at=RUN.created, active=False)
 RESULTS |= {"renewed": [RUN.id], "make_way": True, "branches": [BranchState(branch="agent/x", tip="0" * 40, last=LAST), None]}
 
 EXAMPLES: dict[str, object] = {
-    "drafts": (Draft(prompt="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
+    "drafts": (Draft(task="Fix it", repo="https://github.com/acme/shop", timeout=timedelta(minutes=5)),),
     "max_concurrent": 3,
     "source": BatchFile(path="/tasks.yaml", digest="0" * 64),
-    "run": "01",
+    "run": ONE,
     "now": True,
     "text": "go on",
     "branch": "agent/more",
@@ -212,7 +212,7 @@ async def test_each_verb_returns_the_same_from_another_process(
 async def test_an_error_is_raised_as_its_own_class_in_the_other_process(echo: Echo, remote: RemoteService) -> None:
     echo.refusal = StepError(Cause.PUSH, "the remote refused", "read its words", reason="hook")
     with pytest.raises(StepError) as caught:
-        await remote.push(RunId("01"))
+        await remote.push(ONE)
     assert vars(caught.value) == vars(echo.refusal)
 
 
@@ -280,7 +280,7 @@ async def test_a_command_of_more_values_than_are_parsed_is_refused_in_a_sentence
 
 def odd_lines() -> Iterator[bytes]:
     """Yield what no client sends: wrong shapes, halves of a command, bytes at random, and two commands where one belongs."""
-    whole = b'{"command":{"do":"cancel","run":"01"}}'
+    whole = b'{"command":{"do":"cancel","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}}'
     yield from (
         b"",
         b"\n",
@@ -312,7 +312,7 @@ async def test_whatever_arrives_on_the_socket_performs_nothing_and_the_next_comm
         writer.close()
         assert len(answers) <= 3  # the greeting, at most one reply, and nothing
     assert echo.performed == []
-    await remote.cancel(RunId("01"))
+    await remote.cancel(ONE)
     assert len(echo.performed) == 1
 
 

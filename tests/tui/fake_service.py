@@ -14,7 +14,7 @@ from ccterm.credentials.export import Exported
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
 from ccterm.events import Event, Finished, Queued
-from ccterm.models import Allowances, BatchId, BranchState, BranchUse, CheckResult, ExecutionMode, Mode, Run, RunId, State, Task
+from ccterm.models import Allowances, BatchId, BranchState, BranchUse, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.record import Recorder
 from ccterm.remotes.branch_names import EACH, branch_for
 from ccterm.service.commands import ServiceCommand
@@ -122,9 +122,9 @@ class FakeService(Service):
             named = zip(drafts, await self.branches(drafts), strict=True)
             drafts = [draft.model_copy(update={"branch": state.branch}) if state else draft for draft, state in named]
         for draft in drafts:
-            self._called("submit", draft.branch or "", draft.prompt)
+            self._called("submit", draft.branch or "", draft.task)
         return [
-            self.add_run(draft.branch or "", prompt=draft.prompt, model=draft.model, mode=Mode.PIPELINE if draft.branch else Mode.TESTING)
+            self.add_run(draft.branch or "", prompt=draft.task, model=draft.model, mode=Mode.PIPELINE if draft.branch else Mode.TESTING)
             for draft in drafts
         ]
 
@@ -139,7 +139,7 @@ class FakeService(Service):
         return [
             Task.model_validate(
                 {
-                    "prompt": draft.prompt,
+                    "prompt": draft.task,
                     "repo": draft.repo or ".",
                     "branch": draft.branch,
                     "mode": "pipeline" if draft.branch else "testing",
@@ -159,18 +159,18 @@ class FakeService(Service):
             branch, taken = draft.branch or "", ""
             if EACH in branch:
                 known = {*used, *self.remote_branches, *(state.branch for state in found if state)}
-                branch, taken = branch_for(branch, draft.prompt, self.clock().date(), known.__contains__)
+                branch, taken = branch_for(branch, draft.task, self.clock().date(), known.__contains__)
             last = used.get(taken or branch)
             use = BranchUse(run=last.id, label=last.label, at=last.created, active=not last.state.final) if last else None
             state = self.remote_branches.get(branch) or BranchState(branch=branch, taken=taken, last=use, start="main")
             found.append(state if branch else None)
         return found
 
-    async def find(self, ref: str) -> Run:
+    async def find(self, ref: RunRef) -> Run:
         """Return a run by its id."""
-        if ref not in self._recorders:
+        if str(ref) not in self._recorders:
             raise UnknownRun(f"there is no run {ref}", "ccterm runs lists them")
-        return self._recorders[RunId(ref)].run
+        return self._recorders[RunId(str(ref))].run
 
     async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
         """Return runs, oldest first."""
@@ -178,14 +178,16 @@ class FakeService(Service):
         found = [run for run in found if (not states or run.state in states) and (since is None or run.created >= since)]
         return found[-limit:] if limit else found
 
-    async def follow(self, run: RunId, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
+    async def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they are emitted."""
+        run = await self._id(run)
         async for batch in self._recorders[run].follow(after):
             for event in batch:
                 yield event
 
-    async def cancel(self, run: RunId, *, now: bool = False) -> None:
+    async def cancel(self, run: RunRef, *, now: bool = False) -> None:
         """Stop a run."""
+        run = await self._id(run)
         self._called("cancel", run, "now" if now else "keep")
         self.emit(run, Finished(state=State.CANCELLED, summary="cancelled by the user"))
 
@@ -196,47 +198,55 @@ class FakeService(Service):
             if not recorder.run.state.final:
                 await self.cancel(run, now=now)
 
-    async def steer(self, run: RunId, text: str) -> None:
+    async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to the agent."""
+        run = await self._id(run)
         self._called("steer", run, text)
 
-    async def hold(self, run: RunId) -> None:
+    async def hold(self, run: RunRef) -> None:
         """Hold the agent."""
+        run = await self._id(run)
         self._called("hold", run)
 
-    async def release(self, run: RunId) -> None:
+    async def release(self, run: RunRef) -> None:
         """Let the agent finish."""
+        run = await self._id(run)
         self._called("release", run)
 
-    async def retry(self, run: RunId) -> Run:
+    async def retry(self, run: RunRef) -> Run:
         """Queue the same task again."""
+        run = await self._id(run)
         self._called("retry", run)
         old = await self.find(run)
         return self.add_run(old.task.branch or "", prompt=old.task.prompt)
 
-    async def continue_(self, run: RunId, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+    async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with a run."""
+        run = await self._id(run)
         self._called("continue", run, text)
         await self.review(run)
         return self.add_run((await self.find(run)).task.branch or "", prompt=text)
 
-    async def push(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES) -> Run:
+    async def push(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push kept work."""
+        run = await self._id(run)
         self._called("push", run)
         return await self.find(run)
 
-    async def apply(self, run: RunId, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
+    async def apply(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES, only: Sequence[str] = ()) -> Run:
         """Apply kept changes to the working copy."""
+        run = await self._id(run)
         self._called("apply", run, *only)
         self.change(run, synced=Sync(files=len(only) or 1))
         return await self.find(run)
 
-    async def pending(self, run: RunId) -> list[PendingChange]:
+    async def pending(self, run: RunRef) -> list[PendingChange]:
         """Return the changes that the test has set."""
         return self.changes
 
-    async def undo(self, run: RunId) -> Run:
+    async def undo(self, run: RunRef) -> Run:
         """Undo the changes."""
+        run = await self._id(run)
         self._called("undo", run)
         return await self.find(run)
 
@@ -247,8 +257,9 @@ class FakeService(Service):
     async def look_again(self) -> None:
         """Look for another login."""
 
-    async def review(self, run: RunId) -> Run:
+    async def review(self, run: RunRef) -> Run:
         """Mark the run as reviewed."""
+        run = await self._id(run)
         self._called("review", run)
         if not (await self.find(run)).state.final:
             raise UsageError(f"run {run} has not ended yet")
@@ -267,12 +278,14 @@ class FakeService(Service):
             for result in list(self.remote_results):
                 yield result
 
-    async def patch(self, run: RunId) -> bytes | None:
+    async def patch(self, run: RunRef) -> bytes | None:
         """Return the patch that the test has set."""
+        run = await self._id(run)
         return self.patches.get(run)
 
-    async def fetch(self, run: RunId, repo: Path, worktree: Path | None = None) -> str:
+    async def fetch(self, run: RunRef, repo: Path, worktree: Path | None = None) -> str:
         """Fetch the commit into a repository."""
+        run = await self._id(run)
         self._called("fetch", run, str(repo))
         return f"refs/ccterm/{run}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.draft import Draft
-from ccterm.models import CheckResult, ExecutionMode, RunId, Task
+from ccterm.models import CheckResult, ExecutionMode, RunRef, Task
 from ccterm.tui.screens.launch import LaunchScreen
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -18,9 +18,9 @@ from tests.tui.run_events import start_agent
 class Hanging(FakeService):
     """A service that never answers."""
 
-    async def steer(self, run: RunId, text: str) -> None:
+    async def steer(self, run: RunRef, text: str) -> None:
         """Hang."""
-        self._called("steer", run, text)
+        self._called("steer", str(run), text)
         await asyncio.Event().wait()
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:

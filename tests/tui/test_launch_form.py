@@ -75,7 +75,7 @@ def test_a_complete_form_becomes_drafts() -> None:
         {"prompt": "One\n---\nTwo", "branch": "x", "repo": "https://github.com/o/r", "mode": "local", "timeout": "45m", "budget": "2"}
     )
     assert not found.problems
-    assert [(draft.prompt, draft.branch, draft.execution_mode, draft.budget) for draft in found.drafts] == [
+    assert [(draft.task, draft.branch, draft.execution_mode, draft.budget) for draft in found.drafts] == [
         ("One", "x-1", ExecutionMode.LOCAL, 2.0),
         ("Two", "x-2", ExecutionMode.LOCAL, 2.0),
     ]

@@ -299,4 +299,4 @@ class LaunchScreen(CctermScreen):
 
 
 def _branch_key(drafts: Sequence[Draft]) -> BranchKey:
-    return tuple((draft.repo, draft.branch, draft.base, words_of(draft.prompt) if EACH in (draft.branch or "") else "") for draft in drafts)
+    return tuple((draft.repo, draft.branch, draft.base, words_of(draft.task) if EACH in (draft.branch or "") else "") for draft in drafts)

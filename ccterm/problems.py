@@ -8,6 +8,8 @@ from typing import get_args
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ccterm.errors import UsageError
+
 Loc = tuple[str | int, ...]
 
 
@@ -48,6 +50,12 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
         text, _, fix = first["msg"].removeprefix("Value error, ").partition("; ")
         return Problem(at, f"{name} {text}", fix)
     return Problem(at, f"{name} is not valid", _lower(first["msg"]))
+
+
+def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
+    """Return the first problem of arguments, whose names need no quotes."""
+    found = problem(error, model)
+    return UsageError(found.text.replace('"', "", 2), found.fix)
 
 
 def _name(at: Loc) -> str:
