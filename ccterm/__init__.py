@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ccterm.values import Changes, Finding, PendingChange, PushedBranch, Salvage, StepRecord, Sync, Tokens, Verdict
 
 __version__ = "0.1.0"
+PROJECT_URL = ""
+"""Where the project lives; "" while it has no public address. The same as in [project.urls]."""
 __all__ = [
     "AgentService", "Service", "run",
     "Draft", "DraftDefaults", "DraftFields", "Allowances", "ExecutionMode",

@@ -4,7 +4,7 @@ import logging
 import sys
 from contextlib import suppress
 
-from ccterm import causes
+from ccterm import PROJECT_URL, causes
 from ccterm.causes import ExitCode
 from ccterm.cli.streams import ReaderGone
 from ccterm.errors import CctermError, PreflightError, StateError, StepError, TaskFileError, UsageError
@@ -28,7 +28,8 @@ def explain(error: BaseException) -> ExitCode:
         _print(f"{_words(error)}; {found.fix}")
         return ExitCode.FAILED
     _record(error)
-    _print(f"{type(error).__name__}: {error}; this is a bug in ccterm, please report it")
+    where = f" at {PROJECT_URL}/issues" if PROJECT_URL else ""
+    _print(f"{type(error).__name__}: {error}; this is a bug in ccterm, please report it{where}")
     return ExitCode.FAILED
 
 
