@@ -21,17 +21,19 @@ class Complaint(NamedTuple):
     text: str
 
 
-def check_objects(git: Git, commit: str, known: Sequence[str], skip: Collection[str] = ()) -> list[Complaint]:
-    """Return what is wrong with the objects of `commit` that no commit of `known` reaches, except those in `skip`. Raises GitError."""
-    with _beside(git) as directory:  # packed, and indexed in an empty repository that can only look the old ones up
+def pack_new(git: Git, commit: str, known: Sequence[str]) -> bytes:
+    """Return a pack of what `commit` reaches and no commit of `known` does. It may name objects of these without holding them."""
+    wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known)))
+    return git.run("pack-objects", "--quiet", "--revs", "--thin", "--delta-base-offset", "--stdout", stdin=wanted.encode())
+
+
+def check_pack(git: Git, pack: bytes, commit: str, skip: Collection[str] = ()) -> list[Complaint]:
+    """Return what is wrong with the objects of a pack from `pack_new`, except with those in `skip`. Raises GitError."""
+    with _beside(git) as directory:  # indexed in an empty repository that can only look the old ones up
         assert git.directory
         empty = scratch(os.path.join(directory, "empty.git"), commit)
-        pack = os.path.join(directory, "new.pack")
         borrow_objects(empty, git.directory)
-        with open(pack, "wb") as packing:
-            wanted = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known))).encode()
-            git.to_file(packing, "pack-objects", "--quiet", "--revs", "--stdout", stdin=wanted)
-        return _indexed(empty, directory, skip, pack)
+        return _indexed(empty, directory, skip, "--fix-thin", "--stdin", stdin=pack)
 
 
 def index_strictly(git: Git, pack: bytes, skip: Collection[str] = ()) -> list[Complaint]:

@@ -319,8 +319,24 @@ def test_each_end_of_a_turn_is_handed_out_the_last_one_too(checkpoints: Checkpoi
     assert len(wholes(run)) == 2
 
 
-def test_an_agent_that_ends_with_its_only_turn_gets_one(checkpoints: Checkpoints, lib: Path) -> None:
+def test_a_quick_agent_that_exits_at_once_gets_none(checkpoints: Checkpoints, lib: Path) -> None:
     with supervised(checkpoints, lib, {"write": "one.txt", "text": "1\n"}, {"say": "done"}) as run:
+        assert run.report()["exit"] == 0
+    assert wholes(run) == []
+
+
+def test_an_agent_that_stays_after_its_last_turn_gets_one(checkpoints: Checkpoints, lib: Path) -> None:
+    ends = """echo 1 > one.txt; echo '{"type":"result"}'; until [ -e ../over ]; do sleep 0.02; done"""
+    with supervised(checkpoints, lib, argv=["sh", "-c", ends]) as run:
+        run.until(lambda frame: frame.get("what") == "whole")
+        (checkpoints.box.directory / "over").touch()
+        assert run.report()["exit"] == 0
+    assert [files >= {"work.bundle"} for files in wholes(run)] == [True]
+
+
+@pytest.mark.slow
+def test_an_agent_that_ends_after_much_work_gets_one(checkpoints: Checkpoints, lib: Path) -> None:
+    with supervised(checkpoints, lib, {"write": "one.txt", "text": "1\n"}, {"sleep": 11}, {"say": "done"}) as run:
         assert run.report()["exit"] == 0
     assert [files >= {"work.bundle"} for files in wholes(run)] == [True]
 

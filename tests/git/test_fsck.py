@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.git.fsck import check_objects
+from ccterm.git.fsck import check_pack, pack_new
 from ccterm.git.git import Git
 from tests.support.git import commit_files, git, make_repository
 
@@ -21,8 +21,9 @@ def test_objects_are_checked_against_known_ones_with_exceptions_anywhere(tmp_pat
     repository = make_repository(tmp_path / name / "r", {"a": "1"})
     known, checker = git(repository, "rev-parse", "HEAD"), Git(str(repository / ".git"))
     good = commit_files(repository, {"b": "2"})
-    assert check_objects(checker, good, [known]) == []
+    assert check_pack(checker, pack_new(checker, good, [known]), good) == []
     odd = _odd_commit(repository)
-    [complaint] = check_objects(checker, odd, [known])
+    pack = pack_new(checker, odd, [known])
+    [complaint] = check_pack(checker, pack, odd)
     assert complaint.kind == "hasDotgit"
-    assert check_objects(checker, odd, [known], [complaint.sha]) == []
+    assert check_pack(checker, pack, odd, [complaint.sha]) == []

@@ -1,7 +1,8 @@
 """Makes checkpoints of the agent beside the loop that serves it: each in a process of its own, whose lines become frames.
 
-There is one at each end of a turn. Others come between as often as was asked for, while all of them together took no more than a
-hundredth of a processor. An agent never waits for one: its own output goes first.
+There is one at each end of a turn; not where the agent exits right then after little work, as the commit that follows brings that to the
+host as soon. Others come between as often as was asked for, while all of them together took no more than a hundredth of a processor. An
+agent never waits for one: its own output goes first.
 """
 
 import base64
@@ -30,6 +31,10 @@ LONGEST = 120.0
 """Seconds after which one is given up. The agent can hold up the program that reads its tree."""
 LAST_SECONDS = 5.0
 """Seconds that the last one may take once the agent has ended."""
+LAST_SHARE = 0.02
+"""How much of the work that it holds the last one may take while the agent's end waits for it."""
+SOON = 0.3
+"""Seconds within which an agent usually exits after its last turn; the commit that follows brings its work to the host as early."""
 _WAITING = 64 * 1024
 """Bytes of frames that may wait for the host when a line of a checkpoint joins them: the agent's own lines must not wait for it."""
 _CHUNK = 64 * 1024
@@ -48,6 +53,8 @@ class Checkpoints:
         """Processor time, in seconds, that the next one is assumed to take, and that all took together."""
         self._number = self._last = 0
         self._again = self._failed = False
+        self._due: float | None = None
+        """When to make the one for the agent's last turn, if the agent still runs then."""
         if self._asked:
             self._given: CheckpointRequest = {
                 **self._asked,
@@ -67,7 +74,8 @@ class Checkpoints:
             return None
         if self._process:
             return self._last_start + LONGEST
-        return max(self._last_start + self._seconds, self._started + (self._spent + self._cost) / SHARE)
+        between = max(self._last_start + self._seconds, self._started + (self._spent + self._cost) / SHARE)
+        return between if self._due is None else min(between, self._due)
 
     def advance(self) -> None:
         """Begin one if it is time, and give up one that takes too long."""
@@ -79,9 +87,15 @@ class Checkpoints:
         else:
             self._begin()
 
-    def turn_over(self) -> None:
-        """Make one now that the agent ended a turn, after the one that is being made."""
-        if self._process:
+    def turn_over(self, *, ending: bool) -> None:
+        """Make one now that the agent ended a turn, after the one that is being made.
+
+        ending: whether it should exit by itself now. After little work, the one for that turn waits until it has not.
+        """
+        now = time.monotonic()
+        if ending and self._cost > (now - self._last_start) * LAST_SHARE:
+            self._due = now + SOON
+        elif self._process:
             self._again = True
         elif self._asked:
             self._begin()
@@ -102,7 +116,7 @@ class Checkpoints:
     def _begin(self) -> None:
         assert self._asked
         self._number += 1
-        self._failed = False
+        self._failed, self._due = False, None
         self._last_start, self._rest = time.monotonic(), b""
         path = os.path.join(os.path.dirname(self._given["commit"]["clean"]), "request.json")
         with open(path, "w", encoding="ascii") as file:

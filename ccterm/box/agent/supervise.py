@@ -139,7 +139,7 @@ class Supervisor:
             self._orders.obey_arrived()  # what was ordered before the result applies to it, whichever is read first
         self._turns.hear(message)
         if ended:
-            self._checkpoints.turn_over()
+            self._checkpoints.turn_over(ending=self._turns.ending)
 
     def _interrupt(self) -> None:
         self._turns.interrupt()

@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from ccterm.git.git import Git, scratch
+from ccterm.git.git import Git, hash_name, scratch
 from ccterm.git.objects import borrow_objects
 
 
@@ -13,11 +13,18 @@ def write_bundle(git: Git, to: str, refs: Sequence[str], known: Collection[str])
 
     git: a git directory of ours that holds all of it. refs: full names of refs in it, which the bundle gets under the same names; at least
     one must reach something new. known: commits that whoever reads the bundle has already; with none it is complete in itself.
-
-    Nothing here depends on the commit step: a checkpoint of an agent that still works is the same bundle, with the last checkpoint's
-    commit among `known`, made in a copy of the clean git directory that the agent cannot write.
     """
     git.run("bundle", "create", "--quiet", os.path.abspath(to), *refs, *(f"^{sha}" for sha in known))  # not --stdin: git before 2.31
+
+
+def write_packed(to: str, pack: bytes, refs: Mapping[str, str], known: Collection[str]) -> None:
+    """Write a bundle of a pack that is there already. refs: full names and what they point to. Raises OSError."""
+    [name] = {hash_name(sha) for sha in refs.values()}
+    head = ["# v2 git bundle"] if name == "sha1" else ["# v3 git bundle", f"@object-format={name}"]
+    head += [f"-{sha}" for sha in known] + [f"{sha} {ref}" for ref, sha in refs.items()]
+    with open(to, "wb") as file:
+        file.write("".join(f"{line}\n" for line in [*head, ""]).encode())
+        file.write(pack)
 
 
 def check_bundle(bundle: str, objects: Git, like: str) -> None:

@@ -19,7 +19,7 @@ from ccterm.box.commit.survey import Survey, survey
 from ccterm.box.commit.walk import MOST, Found, RefusedPath, TooMany, Walk
 from ccterm.box.frames import Frames, carry_out
 from ccterm.git.diff import count_lines, removed_lines
-from ccterm.git.fsck import check_objects
+from ccterm.git.fsck import check_pack, pack_new
 from ccterm.git.git import SNAPSHOT_REF, WORK_REF, Git, GitError, as_git_error
 from ccterm.git.names import shown
 from ccterm.git.patterns import ignored_by
@@ -68,6 +68,8 @@ class CommitStep:
         self._notes: list[str] = []
         self._left_out: set[bytes] = set()
         """What setup left."""
+        self._pack = b""
+        """Of the new commit."""
         self._subject = self._find_subject()
 
     def run(self) -> "CommitReport":
@@ -88,7 +90,7 @@ class CommitStep:
         os.makedirs(out, exist_ok=True)
         if refused:
             RefusedCopies(self._root, out).write(refused)
-        changes = write_work(self._bare, base, commit, out) if commit else []
+        changes = write_work(self._bare, base, commit, self._message(), self._pack, out) if commit else []
         side = self._keep_side_work(beside, base, commit)
         report = self._report(commit, changes, refused)
         report |= {"tracked_lines": self._lines(base, changes), "side": side.kept, "unread": side.unread}
@@ -164,7 +166,8 @@ class CommitStep:
 
     def _faulty(self, index: Index, base: Base, commit: str, skip: set[str]) -> list[RefusedPath]:
         """Return the changed paths whose content git rejects; faulty objects that the base has already are added to `skip`."""
-        while complaints := check_objects(self._bare, commit, [base.commit] if base.commit else [], skip):
+        self._pack = pack_new(self._bare, commit, [base.commit] if base.commit else [])
+        while complaints := check_pack(self._bare, self._pack, commit, skip):
             by_sha = {complaint.sha: complaint for complaint in complaints}
             changed = [(path, sha) for path, sha in index.changes() if sha in by_sha]
             if changed:

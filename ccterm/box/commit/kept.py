@@ -4,10 +4,10 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
-from ccterm.box.commit.bundle import write_bundle
+from ccterm.box.commit.bundle import write_packed
 from ccterm.box.commit.walk import RefusedPath
 from ccterm.git.diff import HUNK, PLAIN, changes_type, list_changes
 from ccterm.git.git import WORK_REF, Git
@@ -21,15 +21,15 @@ _ALL_CAP = 500 << 20
 _MOST_FILES = 2000
 
 
-def write_work(git: Git, base: Base, commit: str, out: str) -> list[Change]:
-    """Write bundle, patch, changes.json and added.bin; return the changes."""
+def write_work(git: Git, base: Base, commit: str, message: str, pack: bytes, out: str) -> list[Change]:
+    """Write bundle, patch, changes.json and added.bin; return the changes. message, pack: of the commit."""
     changes = list_changes(git, base.tree, commit)
-    write_bundle(git, f"{out}/work.bundle", [WORK_REF], [base.commit] if base.commit else [])
-    with open(f"{out}/work.patch", "wb") as patch:
+    write_packed(f"{out}/work.bundle", pack, {WORK_REF: commit}, [base.commit] if base.commit else [])
+    with open(f"{out}/work.patch", "w+b") as patch, open(f"{out}/added.bin", "wb") as added:
         git.to_file(patch, "diff-tree", "-r", "-p", "--binary", "--full-index", *PLAIN, base.tree, commit)
-    with open(f"{out}/added.bin", "wb") as added:
-        added.write(git.run("cat-file", "commit", commit).partition(b"\n\n")[2] + b"\n")
-        _Added(git, commit, changes, added).write(git.stream("diff-tree", "-r", "-p", "-U0", *PLAIN, base.tree, commit))
+        patch.seek(0)
+        added.write(message.encode("utf-8", "replace"))
+        _Added(git, commit, changes, added).write(patch)
     with open(f"{out}/changes.json", "w", encoding="ascii") as file:
         json.dump(changes, file)
     return changes
@@ -44,8 +44,8 @@ class _Added:
         self._parts = [change for change in changes for _ in range(2 if changes_type(change) else 1)]
         self._current: Change | None = None
 
-    def write(self, diff: Iterator[bytes]) -> None:
-        """Read the diff of all changes. Lines of a hunk are counted, so that no content is mistaken for a header."""
+    def write(self, diff: Iterable[bytes]) -> None:
+        """Read the patch of all changes. Lines of a hunk are counted, so that no content is mistaken for a header."""
         old = new = 0
         parts = iter(self._parts)
         for line in diff:
@@ -59,6 +59,8 @@ class _Added:
                 self._to.write(line[1:])
             elif line.startswith(b"-"):
                 old -= 1
+            elif line.startswith(b" "):
+                old, new = old - 1, new - 1
         self._end()
 
     def _begin(self, change: Change) -> None:

@@ -83,8 +83,9 @@ class SideWork:
         refs, head = list(self._found.refs), self._found.head
         if head and commit is None:
             refs.append(Ref(head, "refs/detached"))
+        refs = [ref for ref in refs if ref.sha not in self._known and not (commit and ref.sha == head)]
         have = blob_sizes(self._clean, {ref.sha for ref in refs}).keys() if refs else ()
-        return [ref for ref in refs if ref.sha not in have and not (commit and ref.sha == head)]
+        return [ref for ref in refs if ref.sha not in have]
 
     def _keep(self, tips: Sequence[Ref], base: Base, commit: str | None, out: str, left: Collection[bytes]) -> None:
         git = copy_objects_of(self._root, self._clean, os.path.join(self._place, "agent.git"), base.tree)
