@@ -142,10 +142,10 @@ class LocalService(EndedRuns):
         batch = BatchId(new_id())
         return [await self._enqueue(fresh_run(task, batch), equipment, max_concurrent) for task in tasks]
 
-    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
         equipment = await self._equipment()
-        return await tasks_of(equipment, await self._named(equipment, drafts), source)
+        return await tasks_of(equipment, await self._named(equipment, drafts))
 
     async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
         """Return what is known of each draft's branch."""

@@ -47,7 +47,7 @@ class CctermApp(AppBase):
         Binding("q", "leave", "Quit", tooltip="Quit; if runs are active, choose what happens to them"),
         Binding("ctrl+c", "copy_or_leave", "Copy or quit", show=False, system=True, priority=True),
         Binding("ctrl+q", "leave", "Quit", show=False, system=True, priority=True),
-        Binding("t", "toggle_theme", "Light or dark", show=False, tooltip="Switch between light and dark"),
+        Binding("T", "toggle_theme", "Light or dark", show=False, tooltip="Switch between light and dark"),
     ]
 
     def __init__(

@@ -80,6 +80,8 @@ class AppBase(QuietCrash):
         self.runs = Runs()
         self.frames = FrameClock()
         self.past: dict[RunId, RunView] = {}
+        self.selected: set[RunId] = set()
+        """The runs that actions on several apply to."""
         self.focus_when_shown: RunId | None = None
         """The run that the user has just started: it gets the focus when it appears."""
         self.image_build: ImageBuildProgress | None = None
@@ -190,6 +192,7 @@ class AppBase(QuietCrash):
         self.runs.update(run)
         if run.reviewed:
             self.runs.remove(run.id)
+            self.selected.discard(run.id)
         self._post(RunsChanged([run.id]))
 
     def find_new_runs(self, focus: RunId | None = None) -> None:

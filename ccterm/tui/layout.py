@@ -1,15 +1,15 @@
 """Which runs get a pane and how the panes are laid out; pure, so that tests can try every size.
 
-Runs that need attention come first, then those that are running; quiet ones fold to one line. Panes are always in the order of their
-numbers, and a run keeps its pane until another one needs it more.
+The order is the same everywhere: runs that wait for the user, failed ones that nobody has looked at, running, queued, done. Those that are
+done never take a place from the others, and a run keeps its pane until another one needs it more.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from ccterm.models import RunId, State
-from ccterm.tui.run_view import RunView
+from ccterm.models import RunId
+from ccterm.tui.run_view import RunView, Standing
 
 PANE_WIDTH, PANE_HEIGHT = 58, 10
 """The smallest pane where there is more than one, in cells."""
@@ -26,11 +26,17 @@ class Grid(NamedTuple):
 
 
 class Arrangement(NamedTuple):
-    """Which runs have a pane, and which are folded to one line."""
+    """Which runs have a pane, which have a line of their own, and which are done and share one line; each in order."""
 
     panes: tuple[RunId, ...]
-    folded: tuple[RunId, ...]
+    listed: tuple[RunId, ...]
+    done: tuple[RunId, ...]
     grid: Grid
+
+
+def in_order(views: Iterable[RunView]) -> list[RunView]:
+    """Return runs in the order in which they are shown; within a group, in the order in which they were started."""
+    return sorted(views, key=lambda view: view.standing)
 
 
 def capacity(width: int, height: int) -> tuple[int, int]:
@@ -43,13 +49,31 @@ def arrange(
 ) -> Arrangement:
     """Return the arrangement for an area of `size` cells. shown: the runs that have a pane now."""
     columns, rows = capacity(*size)
-    places = columns * rows
-    ranked = sorted(views, key=lambda view: (_rank(view, focused, pinned), view.run.id not in shown))
-    chosen = {view.run.id for view in ranked[:places] if len(views) <= places or _rank(view, focused, pinned) < _QUIET}
-    chosen = chosen or {view.run.id for view in ranked[:1]}
-    ids = [view.run.id for view in views]
-    panes = tuple(run for run in ids if run in chosen)
-    return Arrangement(panes, tuple(run for run in ids if run not in chosen), grid(len(panes), columns, rows))
+    ordered = in_order(views)
+    chosen = _with_pane(ordered, columns * rows, focused, pinned, shown)
+    panes = tuple(view.run.id for view in ordered if view.run.id in chosen)
+    others = [view for view in ordered if view.run.id not in chosen]
+    active = [view.run.id for view in others if view.standing is not Standing.DONE]
+    done = [view.run.id for view in others if view.standing is Standing.DONE]
+    if len(done) == 1:  # it takes no more room as itself
+        active, done = active + done, []
+    return Arrangement(panes, tuple(active), tuple(done), grid(len(panes), columns, rows))
+
+
+def _with_pane(
+    ordered: Sequence[RunView], places: int, focused: RunId | None, pinned: Collection[RunId], shown: Collection[RunId]
+) -> set[RunId]:
+    """Return the runs that get one of so many places: all that fit, else first what the user has chosen, then at most half for attention."""
+    if len(ordered) <= places:
+        return {view.run.id for view in ordered}
+    kept = sorted(ordered, key=lambda view: (view.standing, view.run.id not in shown))
+    needy = [view.run.id for view in kept if view.needs_attention]
+    running = [view.run.id for view in kept if view.standing is Standing.RUNNING]
+    own = [view.run.id for view in ordered if view.run.id in pinned or view.run.id == focused]
+    own.sort(key=lambda run: run not in pinned)
+    half = max(1, places // 2) - sum(run in needy for run in own)
+    wanted = [*own, *[run for run in needy if run not in own][: max(0, half)], *running, *needy]
+    return set(list(dict.fromkeys(wanted))[:places]) or {ordered[0].run.id}
 
 
 def grid(count: int, columns: int, rows: int) -> Grid:
@@ -59,39 +83,3 @@ def grid(count: int, columns: int, rows: int) -> Grid:
     used_rows = min(rows, ceil(count / columns))
     used = ceil(count / used_rows)
     return Grid(used, used_rows, tall=used_rows == 2 and used * used_rows - count == 1)
-
-
-_QUIET = 6
-"""The first rank that gets no pane while others need the room."""
-
-
-def _rank(view: RunView, focused: RunId | None, pinned: Collection[RunId]) -> int:
-    run = view.run
-    if run.id in pinned:
-        return 0
-    if run.id == focused:
-        return 1
-    if view.waiting:
-        return 2
-    if view.needs_attention:
-        return 3
-    return {State.RUNNING: 4, State.QUEUED: _QUIET}.get(run.state, _QUIET + 1)
-
-
-def matches(view: RunView, words: Iterable[str]) -> bool:
-    """Whether a run contains all words: in its branch, prompt, remote, state, cause, model or agent."""
-    run = view.run
-    parts = [
-        run.task.target,
-        run.task.prompt,
-        run.task.remote or run.task.repo,
-        run.state,
-        run.cause,
-        run.task.model,
-        run.task.agent,
-        run.held and "held",
-    ]
-    if view.waiting:
-        parts.append("waiting")
-    text = " ".join(part for part in parts if part).casefold()
-    return all(word.casefold() in text for word in words)

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 
+from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from ccterm.events import Limited
@@ -32,6 +33,27 @@ SIGNS = {
     "–": "cancelled",
 }
 _WINDOWS = {"five_hour": "5-hour window", "seven_day": "week", "seven_day_opus": "week (opus)", "seven_day_sonnet": "week (sonnet)"}
+
+
+def name(run: Run) -> str:
+    """Return what a run is called beside its number: its branch, else what it is to do."""
+    return run.task.branch or first_line(run.task.prompt) or run.task.target
+
+
+def short_name(run: Run) -> str:
+    """Return what a run is called, short enough for a sentence."""
+    return shortened(name(run), 40)
+
+
+def shortened(text: str, width: int) -> str:
+    """Return text in at most so many cells, cut in the middle: names often differ in their ends alone."""
+    if cell_len(text) <= width:
+        return text
+    begin, end = set_cell_size(text, max(0, width) // 2).rstrip(), text
+    room = max(0, width - 1 - cell_len(begin))
+    while cell_len(end) > room:
+        end = end[max(1, (cell_len(end) - room) // 2) :]
+    return f"{begin}…{end}" if width > 0 else ""
 
 
 def styled_sign(run: Run) -> Content:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 
 from ccterm.causes import Cause
 from ccterm.events import Event, Finished, Held, Notice, Retrying, Said, Started, Steered, StepFinished, StepStarted, ToolCalled, Waiting
@@ -10,6 +11,16 @@ from ccterm.record import fold
 
 WAITING = "waiting for input"
 """The activity of an agent that has ended its turn and waits."""
+
+
+class Standing(IntEnum):
+    """Where a run stands among the others: what needs the user comes first, what is done last."""
+
+    WAITING = 0
+    FAILED = 1
+    RUNNING = 2
+    QUEUED = 3
+    DONE = 4
 
 
 @dataclass
@@ -23,6 +34,8 @@ class RunView:
     """The last thing it did, on one line."""
     last_seq: int = -1
     """Number of the last event that was applied."""
+    batch: str = ""
+    """What its batch is called: as the first run of it that is known."""
 
     @classmethod
     def of(cls, run: Run) -> "RunView":
@@ -49,6 +62,13 @@ class RunView:
     def needs_attention(self) -> bool:
         """Whether the user should act: it waits for input or approval, or it failed and was not reviewed."""
         return self.waiting or ((self.run.state is State.FAILED or self.run.awaits_apply) and not self.run.reviewed)
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands among the others."""
+        if self.needs_attention:
+            return Standing.FAILED if self.run.state is State.FAILED else Standing.WAITING
+        return {State.RUNNING: Standing.RUNNING, State.QUEUED: Standing.QUEUED}.get(self.run.state, Standing.DONE)
 
     @property
     def waiting(self) -> bool:

@@ -1,4 +1,4 @@
-"""The runs that the terminal shows, numbered in the order in which they appeared; the order never changes by itself."""
+"""The runs that the terminal shows, in the order in which they appeared."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ccterm.causes import Cause
 from ccterm.events import Event, Limited
-from ccterm.models import Run, RunId, State
+from ccterm.models import BatchId, Run, RunId, State
 from ccterm.render import sign
 from ccterm.tui.run_view import RunView
 
@@ -16,6 +16,7 @@ class Runs:
 
     def __init__(self) -> None:
         self._views: dict[RunId, RunView] = {}
+        self._batches: dict[BatchId, str] = {}
         self._limits: dict[str, Limited] = {}
 
     def __iter__(self) -> Iterator[RunView]:
@@ -35,8 +36,11 @@ class Runs:
         return self._views.get(run) if run else None
 
     def add(self, run: Run) -> RunView:
-        """Show a run; one that is shown already keeps its number."""
-        return self._views.setdefault(run.id, RunView.of(run))
+        """Show a run; one that is shown already stays as it is."""
+        view = self._views.setdefault(run.id, RunView.of(run))
+        if run.batch:
+            view.batch = self._batches.setdefault(run.batch, run.label)
+        return view
 
     def update(self, run: Run) -> None:
         """Replace a run's document by the recorded one, which knows what no event carries."""
@@ -65,10 +69,6 @@ class Runs:
         """Return the latest report on each usage window that has not been reset since, those that are used up first."""
         current = [limit for limit in self._limits.values() if limit.resets_at is None or limit.resets_at > at]
         return sorted(current, key=lambda limit: limit.status != "rejected")
-
-    def number(self, run: RunId) -> int:
-        """Return a run's number, from 1."""
-        return list(self._views).index(run) + 1
 
     @property
     def refused(self) -> list[RunId]:

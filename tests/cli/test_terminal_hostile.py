@@ -69,7 +69,7 @@ def test_nothing_that_agents_print_drives_the_terminal(
     run = start(*words, *staged(tmp_path, mixtures), env={"CCTERM_STATE_DIR": str(state)})
     at = screen.until(LAST, after=at)
     at = screen.until("pushed", after=at)
-    seen = (("\r", "resolve"), ("g", "%"), ("d", "[bold]0.txt"), ("\x1b", "policy"), ("G", "verified"), ("\x1b", "▌1"), ("H", "history"))
+    seen = (("\r", "resolve"), ("g", "%"), ("d", "[bold]0.txt"), ("\x1b", "policy"), ("G", "verified"), ("\x1b", "▌#1"), ("H", "history"))
     for keys, shown in seen:
         screen.press(keys)
         screen.rest()  # an escape is one only when nothing follows it

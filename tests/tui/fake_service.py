@@ -83,7 +83,7 @@ class FakeService(Service):
         number = number if number is not None else len(self._recorders)
         run = RunId(f"01FAKE0{number:019}")
         given = {"prompt": prompt, "repo": REMOTE, "remote": REMOTE, "branch": branch, "execution_mode": ExecutionMode.LOCAL} | task
-        fresh = Run(id=run, batch=BatchId(run), task=Task.model_validate(given), created=self.clock(), attempts=(run,))
+        fresh = Run(id=run, number=number + 1, batch=BatchId(run), task=Task.model_validate(given), created=self.clock(), attempts=(run,))
         self._recorders[run] = Recorder(fresh, Transcript(self._state.run(run), run), None)
         self.emit(run, Queued(target=branch, prompt=prompt))
         return fresh
@@ -128,7 +128,7 @@ class FakeService(Service):
             for draft in drafts
         ]
 
-    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
         if self.refusal:
             raise self.refusal

@@ -1,7 +1,6 @@
 """Everything that a user can see, as scenarios in the real app: for the snapshot tests and for the screenshots."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import chdir
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.widgets.field import Field
+from tests.support.waiting import until
 from tests.tui.fake_service import NOON, Clock, FakeService
-from tests.tui.on_screen import type_text, wait_for_text
+from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
 from tests.tui.run_events import commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent, wait_for_input
 
 Scenario = Callable[[FakeService, Pilot[None]], Awaitable[None]]
@@ -65,7 +65,7 @@ async def open_app(service: FakeService, pilot: Pilot[None], *texts: str, keys: 
     pilot.app.connected(service)
     await pilot.pause()
     if len(service.calls) == 0 and (runs := await service.runs()):
-        await wait_for_text(pilot, runs[0].task.target)
+        await until(lambda: len(as_ccterm(pilot).runs) == len(runs))
     await pilot.press(*keys.split())
     await wait_for_text(pilot, *texts)
 
@@ -107,7 +107,7 @@ async def empty(service: FakeService, pilot: Pilot[None]) -> None:
 
 async def fleet_of_four(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "chore/deps", "I'll fix that n")
+    await open_app(service, pilot, "chore/deps", "Which one do you want?")
 
 
 async def fleet_of_twelve(service: FakeService, pilot: Pilot[None]) -> None:
@@ -115,9 +115,40 @@ async def fleet_of_twelve(service: FakeService, pilot: Pilot[None]) -> None:
     await open_app(service, pilot, "feature/login", "7 ")
 
 
+def many(service: FakeService) -> None:
+    """Add more runs than a screen has panes, most of them done, one without a branch, one with a long one."""
+    twelve(service)
+    for name in ("feature/prices", "feature/search-index", "docs/install"):
+        push(service, service.add_run(name))
+    wait_for_input(service, service.add_run("feature/import-products-from-the-old-shop-without-pictures"))
+    start_agent(service, service.add_run("", prompt="Remove the code that nobody calls", repo="/home/ann/shop", mode="testing"))
+    for number in range(4):
+        service.emit(service.add_run(f"perf/query-{number}").id, Held(reason="waiting for a free slot", turn=True))
+
+
+async def fleet_of_many(service: FakeService, pilot: Pilot[None]) -> None:
+    many(service)
+    await open_app(service, pilot, "done ▸", "pushed")
+
+
+async def selected(service: FakeService, pilot: Pilot[None]) -> None:
+    many(service)
+    await open_app(service, pilot, "Stop 3 runs?", keys="space tab space tab space tab tab space c")
+
+
+async def table(service: FakeService, pilot: Pilot[None]) -> None:
+    many(service)
+    await open_app(service, pilot, "21 runs", keys="t down down space down space")
+
+
+async def table_filtered(service: FakeService, pilot: Pilot[None]) -> None:
+    many(service)
+    await open_app(service, pilot, "of 21 runs", keys="t F F F S S")
+
+
 async def light(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "chore/deps", "I'll fix that n", keys="t")
+    await open_app(service, pilot, "chore/deps", "Which one do you want?", keys="T")
 
 
 async def filtered(service: FakeService, pilot: Pilot[None]) -> None:
@@ -127,12 +158,12 @@ async def filtered(service: FakeService, pilot: Pilot[None]) -> None:
 
 async def steering(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "Message to feature/search", keys="2 s I n space m e m o r y")
+    await open_app(service, pilot, "Message to feature/search", keys="s I n space m e m o r y")
 
 
 async def cancelling(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "Stop feature/login?", keys="c")
+    await open_app(service, pilot, "Stop feature/search?", keys="c")
 
 
 async def leaving(service: FakeService, pilot: Pilot[None]) -> None:
@@ -243,27 +274,6 @@ async def launch_default_branch(service: FakeService, pilot: Pilot[None]) -> Non
     await wait_for_text(pilot, "main is the default branch", "allow pushing to it", "launches once")
 
 
-async def batch(service: FakeService, pilot: Pilot[None]) -> None:
-    service.remote_branches["docs/api"] = BranchState(branch="docs/api", tip="a" * 40, changed=service.clock() - timedelta(hours=3))
-    tasks = "- {prompt: Add rate limiting to the login endpoint, branch: agent/...}\n- {prompt: Document the API, branch: docs/api}\n"
-    await open_batch(service, pilot, tasks, "last change 3 hours ago", "2 runs on this machine")
-
-
-async def batch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
-    await open_batch(service, pilot, "- {prompt: Add rate limiting, branch: agent/a..b}\n", "use a single dot")
-
-
-async def open_batch(service: FakeService, pilot: Pilot[None], tasks: str, *texts: str) -> None:
-    """Open the dialog for a batch file, in a directory with one."""
-    project = service.directory / "project"
-    project.mkdir()
-    (project / "tasks.yaml").write_text(tasks)
-    with chdir(project):
-        await open_form(service, pilot)
-        await pilot.press("ctrl+o")
-        await wait_for_text(pilot, "of which file?", *texts)
-
-
 async def help_screen(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
     await open_app(service, pilot, "Send a message to the running agent", keys="question_mark")
@@ -281,7 +291,7 @@ async def awaiting(service: FakeService, pilot: Pilot[None]) -> None:
 
 async def palette(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "Retry", keys="3 ctrl+p r e t r y")
+    await open_app(service, pilot, "Retry", keys="tab ctrl+p r e t r y")
 
 
 async def lost(service: FakeService, pilot: Pilot[None]) -> None:
@@ -305,7 +315,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, preflight_failing, preflight_fixed,
-        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
+        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch,
         help_screen, palette, lost, tools, awaiting, applying,
+        fleet_of_many, selected, table, table_filtered,
     )
 }  # fmt: skip
+OF_ALL_WIDTHS = {"fleet_of_many", "selected", "table", "table_filtered"}
+"""Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

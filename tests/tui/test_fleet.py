@@ -91,31 +91,31 @@ async def test_the_first_run_has_the_focus_and_numbers_move_it(show: Show, servi
     for name in ("one", "two", "three"):
         start_agent(service, service.add_run(name))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1 ●")
+        await wait_for_text(pilot, "▌#1 ●")
         await pilot.press("3")
-        await wait_for_text(pilot, "▌3 ●")
+        await wait_for_text(pilot, "▌#3 ●")
         await pilot.press("tab")
-        await wait_for_text(pilot, "▌1 ●")
+        await wait_for_text(pilot, "▌#1 ●")
         await pilot.press("shift+tab")
-        await wait_for_text(pilot, "▌3 ●")
+        await wait_for_text(pilot, "▌#3 ●")
 
 
 async def test_a_click_focuses_a_run(show: Show, service: FakeService) -> None:
     for name in ("one", "two"):
         start_agent(service, service.add_run(name))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1 ●", "two")
+        await wait_for_text(pilot, "▌#1 ●", "two")
         await pilot.click(list(pilot.app.screen.query(RunPane))[1])
-        await wait_for_text(pilot, "▌2 ●")
+        await wait_for_text(pilot, "▌#2 ●")
 
 
 async def test_a_folded_run_gets_a_pane_with_the_focus(show: Show, service: FakeService) -> None:
     for number in range(6):
         start_agent(service, service.add_run(f"feature/{number}"))
     async with show((80, 24)) as pilot:
-        await wait_for_text(pilot, "▌1 ●", " 5 ● feature/4")
-        await pilot.press("5")
-        await wait_for_text(pilot, "▌5 ●", " 1 ● feature/0")
+        await wait_for_text(pilot, "▌#1 ●", "#5 ● feature/4")
+        await pilot.press(*["tab"] * 4)
+        await wait_for_text(pilot, "▌#5 ●", "#1 ● feature/0")
 
 
 async def test_a_run_that_needs_attention_gets_a_pane(show: Show, service: FakeService) -> None:
@@ -131,7 +131,7 @@ async def test_a_run_that_needs_attention_gets_a_pane(show: Show, service: FakeS
 async def test_a_pinned_run_keeps_its_pane(show: Show, service: FakeService) -> None:
     runs = [start_agent(service, service.add_run(f"feature/{number}")) for number in range(5)]
     async with show((80, 24)) as pilot:
-        await pilot.press("2", "space", "4")
+        await pilot.press("tab", "asterisk", "tab", "tab")
         await wait_for_text(pilot, "pinned")
         assert [pane.run for pane in pilot.app.screen.query(RunPane)] == [runs[1].id]
 
@@ -166,7 +166,7 @@ async def test_steering_sends_a_message_to_the_focused_run(show: Show, service: 
 async def test_an_empty_message_is_not_sent(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("s", "escape", "s", "enter")
         await settle(pilot)
         assert service.calls == []
@@ -176,17 +176,17 @@ async def test_hold_holds_a_running_agent_and_releases_a_waiting_one(show: Show,
     running = start_agent(service, service.add_run("one"))
     waiting = wait_for_input(service, service.add_run("two"))
     async with show() as pilot:
-        await wait_for_text(pilot, "two", "s answer")
-        await pilot.press("1", "h")
-        await wait_for_call(service, "hold", running.id)
+        await wait_for_text(pilot, "▌#2 ? two", "s answer")
         await pilot.press("2", "h")
+        await wait_for_call(service, "hold", running.id)
+        await pilot.press("1", "h")
         await wait_for_call(service, "release", waiting.id)
 
 
 async def test_cancel_asks_and_keeps_the_work(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("c")
         await wait_for_text(pilot, "Stop one?", "keep its work")
         await pilot.press("s")
@@ -197,7 +197,7 @@ async def test_cancel_asks_and_keeps_the_work(show: Show, service: FakeService) 
 async def test_cancel_can_kill_and_escape_does_nothing(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("c", "escape")
         await settle(pilot)
         assert service.calls == []
@@ -211,7 +211,7 @@ async def test_retry_queues_a_failed_run_again(show: Show, service: FakeService)
         await wait_for_text(pilot, "r retry")
         await pilot.press("r")
         await wait_for_call(service, "retry", run.id)
-        await wait_for_text(pilot, "2 ○ fix/rounding")
+        await wait_for_text(pilot, "#2 ○ fix/rounding")
 
 
 async def test_push_pushes_kept_work(show: Show, service: FakeService) -> None:
@@ -259,18 +259,18 @@ async def test_only_what_can_be_done_is_offered(show: Show, service: FakeService
     start_agent(service, service.add_run("one"))
     fail(service, service.add_run("two"))
     async with show() as pilot:
+        await wait_for_text(pilot, "▌#2", "m Continue")
+        assert "s Steer" not in screen_text(pilot.app)
+        await pilot.press("2")
         await wait_for_text(pilot, "s Steer", "c Cancel")
         assert "m Continue" not in screen_text(pilot.app)
-        await pilot.press("2")
-        await wait_for_text(pilot, "m Continue")
-        assert "s Steer" not in screen_text(pilot.app)
 
 
 async def test_a_failed_action_shows_the_error_and_its_fix(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     service.refusal = UsageError("the agent takes no words now", "ccterm show says where it is")
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("h")
         await wait_for_text(pilot, "the agent takes no words now", "ccterm show says where it is")
 
@@ -315,12 +315,12 @@ async def test_a_re_export_says_which_runs_take_the_new_login(
 async def test_zoom_shows_the_run_alone_and_escape_returns(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("enter")
         await wait_for_text(pilot, "resolve", "18 turns")
         assert isinstance(pilot.app.screen, RunScreen)
         await pilot.press("escape")
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
 
 
 async def test_markup_in_names_and_words_is_never_interpreted(show: Show, service: FakeService) -> None:
@@ -358,7 +358,7 @@ async def test_a_smaller_window_folds_panes_and_a_larger_one_unfolds_them(show: 
         assert len(pilot.app.screen.query(RunPane)) == 4
         await pilot.resize_terminal(80, 24)
         await until(lambda: len(pilot.app.screen.query(RunPane)) == 1, limit=10)
-        await wait_for_text(pilot, " 4 ● feature/3")
+        await wait_for_text(pilot, "#4 ● feature/3")
 
 
 async def test_selected_text_is_copied_and_the_pane_resumes(show: Show, service: FakeService) -> None:
@@ -380,7 +380,7 @@ async def test_selected_text_is_copied_and_the_pane_resumes(show: Show, service:
 async def test_a_refused_run_says_so_in_its_title(show: Show, service: FakeService) -> None:
     refuse(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1 ! one", "refused  0:00")
+        await wait_for_text(pilot, "▌#1 ! one", "refused  0:00")
 
 
 async def test_the_dialog_says_when_a_message_is_delivered(show: Show, service: FakeService) -> None:
@@ -398,4 +398,4 @@ async def test_at_first_an_active_run_is_focused(show: Show, service: FakeServic
     push(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌2 ● two")
+        await wait_for_text(pilot, "▌#2 ● two")

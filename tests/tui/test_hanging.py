@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.draft import BatchFile, Draft
+from ccterm.draft import Draft
 from ccterm.models import CheckResult, ExecutionMode, RunRef, Task
 from ccterm.tui.screens.launch import LaunchScreen
 from tests.tui.conftest import Show
@@ -23,7 +23,7 @@ class Hanging(FakeService):
         self._called("steer", str(run), text)
         await asyncio.Event().wait()
 
-    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Hang."""
         await asyncio.Event().wait()
         return []
@@ -54,7 +54,7 @@ async def test_all_keys_work_while_an_action_hangs(show: Show, service: FakeServ
         await pilot.press("2", "enter")
         await wait_for_text(pilot, "fix/rounding", "● agent")
         await pilot.press("escape", "question_mark")
-        await wait_for_text(pilot, "Everywhere")
+        await wait_for_text(pilot, "This screen")
         await pilot.press("escape", "p")
         await wait_for_text(pilot, "Copy fix")
         await pilot.press("escape", "n")

@@ -9,7 +9,7 @@ from tests.tui.run_events import start_agent
 async def test_help_lists_the_keys_of_the_screen_and_the_signs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show((120, 60)) as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("question_mark")
         await wait_for_text(pilot, "Send a message to the running agent", "Past runs", "refused by policy", "All actions by name", "Search")
         await pilot.press("escape")
@@ -19,7 +19,7 @@ async def test_help_lists_the_keys_of_the_screen_and_the_signs(show: Show, servi
 async def test_the_palette_runs_an_action(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("ctrl+p")
         await type_text(pilot, "hold")
         await wait_for_text(pilot, "Have the agent wait")
@@ -39,9 +39,9 @@ async def test_the_palette_offers_only_what_can_be_done(show: Show) -> None:
 async def test_the_theme_switches_between_dark_and_light(show: Show) -> None:
     async with show() as pilot:
         await wait_for_text(pilot, "No runs yet")
-        await pilot.press("t")
+        await pilot.press("T")
         assert pilot.app.theme == "textual-light"
-        await pilot.press("t")
+        await pilot.press("T")
         assert pilot.app.theme == "textual-dark"
 
 

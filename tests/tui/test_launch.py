@@ -235,6 +235,27 @@ async def test_what_was_launched_is_remembered(show: Show, service: FakeService,
         await wait_for_text(pilot, "Add a LICENSE")
 
 
+async def test_a_batch_file_is_launched(show: Show, service: FakeService, tmp_path: Path) -> None:
+    (tmp_path / "tasks.yaml").write_text("tasks:\n  - {prompt: One, branch: a}\n  - {prompt: Two, branch: b}\n")
+    async with show() as pilot:
+        await pilot.press("n", "ctrl+o", "end", "ctrl+u")
+        await type_text(pilot, str(tmp_path / "tasks.yaml"))
+        await pilot.press("enter")
+        await wait_for_call(service, "submit", "a", "One")
+        await wait_for_call(service, "submit", "b", "Two")
+        await wait_for_text(pilot, "2 queued")
+
+
+async def test_an_invalid_batch_file_says_where(show: Show, service: FakeService, tmp_path: Path) -> None:
+    (tmp_path / "tasks.yaml").write_text("tasks:\n  - {promt: One}\n")
+    async with show() as pilot:
+        await pilot.press("n", "ctrl+o", "end", "ctrl+u")
+        await type_text(pilot, str(tmp_path / "tasks.yaml"))
+        await pilot.press("enter")
+        await wait_for_text(pilot, "promt")
+        assert service.calls == []
+
+
 async def test_escape_leaves_the_form_without_a_run(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")
@@ -272,9 +293,9 @@ async def test_skipped_permissions_are_explained_before_the_start(show: Show) ->
 async def test_the_first_of_the_launched_runs_is_focused(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("old"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1 ● old")
+        await wait_for_text(pilot, "▌#1 ● old")
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE\n---\nFix the rounding")
         await wait_for_text(pilot, "2 runs")
         await pilot.press("ctrl+s")
-        await wait_for_text(pilot, "▌2 ○ agent/add-license")
+        await wait_for_text(pilot, "▌#2 ○ agent/add-license")

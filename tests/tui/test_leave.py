@@ -20,7 +20,7 @@ async def test_without_active_runs_q_quits_at_once(show: Show, service: FakeServ
 async def test_the_daemon_can_carry_on_with_the_runs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show(detached=True) as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("q")
         await wait_for_text(pilot, "1 run is still active. Quit?", "leave them running")
         await pilot.press("l")
@@ -31,7 +31,7 @@ async def test_the_daemon_can_carry_on_with_the_runs(show: Show, service: FakeSe
 async def test_runs_in_this_process_cannot_be_left_running(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("q")
         await wait_for_text(pilot, "Quit?")
         await wait_until_gone(pilot, "leave them running")
@@ -44,7 +44,7 @@ async def test_stop_cancels_all_and_keeps_their_work(show: Show, service: FakeSe
     start_agent(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1", "two")
+        await wait_for_text(pilot, "▌#1", "two")
         await pilot.press("q", "s")
         await wait_for_call(service, "cancel_all", "keep")
         await until(lambda: not pilot.app.is_running)
@@ -53,7 +53,7 @@ async def test_stop_cancels_all_and_keeps_their_work(show: Show, service: FakeSe
 async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("q", "w")
         await wait_for_text(pilot, "waiting for 1 run to finish", "quits by itself")
         wait_for_input(service, run)
@@ -65,7 +65,7 @@ async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: Fa
 async def test_waiting_can_be_cancelled(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("q", "w", "escape")
         await wait_until_gone(pilot, "waiting for 1 run")
         assert pilot.app.is_running
@@ -74,7 +74,7 @@ async def test_waiting_can_be_cancelled(show: Show, service: FakeService) -> Non
 async def test_ctrl_c_asks_and_ends_no_run(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         await pilot.press("ctrl+c")
         await wait_for_text(pilot, "Quit?")
         await pilot.press("escape")
@@ -106,7 +106,7 @@ async def test_a_run_that_appears_while_the_app_closes_is_no_error(show: Show, s
 async def test_a_key_that_is_pressed_while_the_app_closes_is_no_error(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         pane = pilot.app.screen.query_one(EventPane)
         pilot.app.exit()
         await pane.action_search()

@@ -1,4 +1,4 @@
-"""Snapshots of everything that a user can see, in two sizes. Look at a new one before you accept it."""
+"""Snapshots of everything that a user can see, in two or three sizes. Look at a new one before you accept it."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.scenarios import SCENARIOS, play, scenario_app
+from tests.tui.scenarios import OF_ALL_WIDTHS, SCENARIOS, play, scenario_app
+
+SMALL, LARGE, USUAL, WIDE = (80, 24), (160, 48), (120, 34), (200, 50)
+PICTURES = [
+    pytest.param(name, size, id=f"{name}-{size[0]}x{size[1]}", marks=[] if size == SMALL else [pytest.mark.slow])
+    for name in SCENARIOS
+    for size in ((SMALL, USUAL, WIDE) if name in OF_ALL_WIDTHS else (SMALL, LARGE))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +23,6 @@ def _in_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-@pytest.mark.parametrize("size", [(80, 24), pytest.param((160, 48), marks=pytest.mark.slow)], ids=["80x24", "160x48"])
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(("name", "size"), PICTURES)
 def test_screen_snapshot(name: str, size: tuple[int, int], snap_compare: Callable[..., bool], tmp_path: Path) -> None:
     assert snap_compare(scenario_app(), terminal_size=size, run_before=partial(play, SCENARIOS[name], directory=tmp_path))

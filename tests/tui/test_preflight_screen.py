@@ -75,7 +75,7 @@ async def test_it_does_not_interrupt_a_user_with_active_runs(show: Show, service
     start_agent(service, service.add_run("one"))
     service.check_results = [LOGIN]
     async with show(checks=False) as pilot:
-        await wait_for_text(pilot, "▌1")
+        await wait_for_text(pilot, "▌#1")
         screen = pilot.app.screen
         assert isinstance(screen, FleetScreen)
         pilot.app._offer_checks(screen)  # type: ignore[attr-defined]  # what the first look calls

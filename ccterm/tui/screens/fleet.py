@@ -1,4 +1,4 @@
-"""The fleet: runs side by side. Runs that need attention get room, quiet ones fold to one line, and nothing else moves by itself."""
+"""The fleet: runs side by side. Runs that need the user come first, each active one has at least a line, and those that are done share one."""
 
 from typing import ClassVar
 
@@ -11,7 +11,9 @@ from textual.widgets import Input, Static
 
 from ccterm.models import RunId
 from ccterm.tui.app_base import Connected, RunsChanged, Ticked
-from ccterm.tui.layout import Arrangement, arrange, matches
+from ccterm.tui.layout import Arrangement, arrange, in_order
+from ccterm.tui.run_columns import Moment
+from ccterm.tui.run_filter import matches
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
@@ -37,16 +39,27 @@ class FleetScreen(RunActions):
         Binding("enter", "zoom", "Zoom", tooltip="Show the run alone, with its steps, diff and numbers"),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed"),
         Binding("f", "filter", "Filter", tooltip="Show only runs whose branch, prompt, state or model contains these words"),
-        Binding("space", "pin", "Pin", show=False, tooltip="Pin the run's pane so that no other run takes its room, or unpin it"),
+        Binding(
+            "space",
+            "select",
+            "Select",
+            tooltip="Select the run, or not any longer: cancel, retry, push and reviewed apply to all selected runs",
+        ),
+        Binding("full_stop", "attend", "Next", tooltip="Go to the next run that needs you"),
+        Binding("t", "table", "Table", tooltip="List all runs, to sort, filter and select them"),
+        Binding("asterisk", "pin", "Pin", show=False, tooltip="Pin the run's pane so that no other run takes its room, or unpin it"),
         Binding("tab,right", "step(1)", "Next run", show=False),
         Binding("shift+tab,left", "step(-1)", "Previous run", show=False),
-        *(Binding(str(number), f"focus_number({number})", f"Run {number}", show=False) for number in range(1, 10)),
+        *(Binding(str(place), f"focus_pane({place})", f"Pane {place}", show=False) for place in range(1, 10)),
     ]
 
     AUTO_FOCUS = ""
+    SELECTS = True
 
     focused_run: reactive[RunId | None] = reactive(None)
     """The run that actions apply to."""
+    on_done: reactive[bool] = reactive(False)
+    """Whether the line of the runs that are done has the focus, and no run."""
     words: reactive[str] = reactive("")
     """Only runs that contain all these words are shown."""
 
@@ -75,12 +88,16 @@ class FleetScreen(RunActions):
 
     def current_run(self) -> RunView | None:
         """Return the focused run."""
-        return self.ccterm.runs.get(self.focused_run)
+        return None if self.on_done else self.ccterm.runs.get(self.focused_run)
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now; "" when it can be."""
+        return "" if action == "zoom" and self.on_done else super().why_not(action)
 
     @property
     def shown(self) -> list[RunView]:
-        """The runs that pass the filter, in their order."""
-        return [view for view in self.ccterm.runs if matches(view, self.words.split())]
+        """The runs that pass the filter, in order."""
+        return in_order(view for view in self.ccterm.runs if matches(view, self.words.split()))
 
     @on(Connected)
     @on(RunsChanged)
@@ -97,18 +114,26 @@ class FleetScreen(RunActions):
         ids = [view.run.id for view in views]
         self._choose_focus(views, ids)
         area = self.size
-        room = (area.width, area.height - 3 - min(len(ids), max(3, area.height // 4)))
+        room = (area.width, area.height - 3 - min(len(ids), self._list_room))
         found = arrange(views, size=room, focused=self.focused_run, pinned=self.pinned, shown=self._panes.keys())
+        if not found.done:
+            self.on_done = False
         if found != self._arranged:
             self._arranged = found
             await self._lay_out(found)
         self._show_states()
         self.refresh_bindings()
 
+    @property
+    def _list_room(self) -> int:
+        """How many lines the list may take."""
+        return max(3, self.size.height // 4)
+
     def _choose_focus(self, views: list[RunView], ids: list[RunId]) -> None:
         """Focus the run that was just started; where nothing shown has the focus, the first that is active or needs attention."""
         if self.ccterm.focus_when_shown in ids:
             self.set_reactive(FleetScreen.focused_run, self.ccterm.focus_when_shown)
+            self.on_done = False
             self.ccterm.focus_when_shown, self._arranged = None, None  # the same arrangement may have another focus
         elif self.focused_run not in ids:
             candidates = (view.run.id for view in views if not view.run.state.final or view.needs_attention)
@@ -138,20 +163,20 @@ class FleetScreen(RunActions):
         runs, at = self.ccterm.runs, self.ccterm.clock()
         filtered = f"filter: {self.words}" if self.words else ""
         self.query_one("#header", SplitLine).show(heading(self.ccterm.where, filtered), tally(runs))
+        selected = self.ccterm.selected
         for run, pane in self._panes.items():
             if run in runs:
-                pane.show(runs[run], runs.number(run), at, pinned=run in self.pinned)
-        folded = self._arranged.folded if self._arranged else ()
-        listed = self.query_one(RunList)
-        listed.display = bool(folded)
-        listed.styles.max_height = max(3, self.size.height // 4)
-        listed.show([run for run in folded if run in runs], runs, at)
+                pane.show(runs[run], at, pinned=run in self.pinned, selected=run in selected)
+        if found := self._arranged:
+            listed, done = ([runs[run] for run in ids if run in runs] for ids in (found.listed, found.done))
+            moment = Moment(at, selected)
+            self.query_one(RunList).show(listed, done, moment, room=self._list_room, on_done=self.on_done)
         self.query_one(StatusLine).show_state(at)
 
     def _focus_pane(self) -> None:
         """Give the keyboard to the focused run's pane."""
         for run, pane in self._panes.items():
-            pane.focused = run == self.focused_run
+            pane.focused = run == self.focused_run and not self.on_done
         target = self._panes.get(self.focused_run) if self.focused_run else None
         if target and not isinstance(self.focused, Input):
             target.transcript.focus()
@@ -172,24 +197,64 @@ class FleetScreen(RunActions):
     @on(RunList.Chosen)
     def _focus_chosen(self, event: RunPane.Chosen | RunList.Chosen) -> None:
         event.stop()
-        self.focused_run = event.run
+        self._focus(event.run)
 
-    def action_focus_number(self, number: int) -> None:
-        """Focus the run of this number."""
-        numbers = {self.ccterm.runs.number(view.run.id): view.run.id for view in self.shown}
-        if number in numbers:
-            self.focused_run = numbers[number]
+    def watch_on_done(self) -> None:
+        """Show where the focus is."""
+        if self.is_mounted:
+            self._focus_pane()
+            self._show_states()
+            self.refresh_bindings()
+
+    def _focus(self, run: RunId) -> None:
+        """Focus a run."""
+        self.on_done = False
+        self.focused_run = run
+
+    def action_focus_pane(self, place: int) -> None:
+        """Focus the run whose pane is at this place, counted from 1 as one reads."""
+        panes = self._arranged.panes if self._arranged else ()
+        if place <= len(panes):
+            self._focus(panes[place - 1])
 
     def action_step(self, by: int) -> None:
-        """Focus the next or the previous run."""
-        ids = [view.run.id for view in self.shown]
-        if ids:
-            here = ids.index(self.focused_run) if self.focused_run in ids else 0
-            self.focused_run = ids[(here + by) % len(ids)]
+        """Focus the next or the previous run; the line of those that are done comes last."""
+        done = self._arranged.done if self._arranged else ()
+        places: list[RunId | None] = [view.run.id for view in self.shown if view.run.id not in done]
+        places += [None] if done else []
+        here = None if self.on_done else self.focused_run
+        if places:
+            place = places[(places.index(here) + by) % len(places)] if here in places else places[0]
+            self.on_done = place is None
+            self.focused_run = place or self.focused_run
+
+    def action_attend(self) -> None:
+        """Focus the next run that needs the user."""
+        needy = [view.run.id for view in self.shown if view.needs_attention]
+        if needy:
+            here = needy.index(self.focused_run) if self.focused_run in needy and not self.on_done else -1
+            self._focus(needy[(here + 1) % len(needy)])
+
+    def action_table(self) -> None:
+        """List all runs."""
+        self._open_table()
+
+    @on(RunList.Opened)
+    def _open_line(self, event: RunList.Opened) -> None:
+        event.stop()
+        self._open_table("state:done" if event.done else "")
+
+    def _open_table(self, words: str = "") -> None:
+        from ccterm.tui.screens.table import TableScreen  # deferred: the first frame does not need it
+
+        self.app.push_screen(TableScreen(words or self.words, self.focused_run))
 
     def action_zoom(self) -> None:
-        """Show the run alone."""
-        self._open_run()
+        """Show the run alone, or those that are done."""
+        if self.on_done:
+            self._open_table("state:done")
+        else:
+            self._open_run()
 
     def action_diff(self) -> None:
         """Show what the run changed."""
@@ -217,8 +282,15 @@ class FleetScreen(RunActions):
             self.set_focus(None)
             self._focus_pane()
 
+    def selection_changed(self) -> None:
+        """Show what is selected."""
+        self._show_states()
+
     def on_key(self, event: events.Key) -> None:
-        """Remove the filter on escape."""
-        if event.key == "escape" and self.words:
+        """On escape, select nothing any longer; else remove the filter."""
+        if event.key == "escape" and self.ccterm.selected:
+            event.stop()
+            self.select([])
+        elif event.key == "escape" and self.words:
             event.stop()
             self.query_one(FilterLine).close()

@@ -39,7 +39,9 @@ class HelpScreen(ModalScreen[None]):
         everywhere = [active for active in found if active.node is screen.app]
         within = [active for active in found if active not in here and active not in everywhere]
         numbers = (
-            [("1-9", "Focus a run by its number")] if any(active.binding.key == "1" for active in screen.active_bindings.values()) else []
+            [("1-9", "Focus the pane at this place")]
+            if any(active.binding.key == "1" for active in screen.active_bindings.values())
+            else []
         )
         always = [("ctrl+p", "All actions by name"), ("ctrl+c", "Copy the selected text; without a selection: quit")]
         self._about = screen.HELP or ""
@@ -66,7 +68,7 @@ class HelpScreen(ModalScreen[None]):
 
 def _is_listed(active: ActiveBinding) -> bool:
     binding = active.binding
-    return bool(binding.description) and not binding.system and not binding.action.startswith(("focus_number", "screen.copy_text"))
+    return bool(binding.description) and not binding.system and not binding.action.startswith(("focus_pane", "screen.copy_text"))
 
 
 def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from ccterm.causes import Cause
 from ccterm.models import Run, RunId, State
 from ccterm.render import change_numbers, outcome, seconds
 from ccterm.tui.app_base import Connected, RunsChanged, Ticked
-from ccterm.tui.layout import matches
+from ccterm.tui.run_filter import matches
 from ccterm.tui.run_text import cost, first_line, styled_sign
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run import RunScreen

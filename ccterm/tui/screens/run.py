@@ -14,6 +14,7 @@ from ccterm.models import RunId
 from ccterm.tui.app_base import RunsChanged, Ticked
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
+from ccterm.tui.run_text import name
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.footer import KeyFooter
@@ -90,9 +91,8 @@ class RunScreen(RunActions):
     def _show_run(self) -> None:
         view, at = self.current_run(), self.ccterm.clock()
         if view:
-            number = f"{self.ccterm.runs.number(self.run)}  " if self.run in self.ccterm.runs else ""
             self.query_one("#header", SplitLine).show(
-                heading(f"{number}{view.run.task.target}", view.run.task.remote or view.run.task.repo), tally(self.ccterm.runs)
+                heading(f"{view.run.label}  {name(view.run)}", view.run.task.remote or view.run.task.repo), tally(self.ccterm.runs)
             )
             self.query_one(RunFacts).show(view, at)
         self.query_one(StatusLine).show_state(at)

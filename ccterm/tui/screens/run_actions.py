@@ -1,23 +1,25 @@
 """What a user can do to a run, by the same keys on every screen that shows one. Every action reports its result on the screen."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from ccterm.draft import starting_directory
-from ccterm.models import ExecutionMode, Mode, Run, RunId, State
-from ccterm.proof import uncommitted, work_kept
-from ccterm.tui.app_base import CctermScreen
+from ccterm.models import ExecutionMode, Run, RunId, State
+from ccterm.proof import work_kept
+from ccterm.tui.possible import web_address
+from ccterm.tui.run_text import short_name
 from ccterm.tui.run_view import RunView
-from ccterm.tui.screens.dialogs import Choice, ChoiceDialog, LineDialog
+from ccterm.tui.screens.dialogs import LineDialog
+from ccterm.tui.screens.selected_runs import SelectedRuns
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
 
-class RunActions(CctermScreen):
+class RunActions(SelectedRuns):
     """A screen with a current run, and the actions on it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,19 +36,6 @@ class RunActions(CctermScreen):
         Binding("i", "copy_id", "Copy id", show=False, tooltip="Copy the run's id"),
         Binding("x", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
     ]
-
-    def current_run(self) -> RunView | None:
-        """Return the run that actions apply to."""
-        raise NotImplementedError
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what can be done to the current run."""
-        view = self.current_run()
-        if action in _POSSIBLE:
-            return view is not None and _POSSIBLE[action](view)
-        if action in ("copy_id", "zoom", "pin"):
-            return view is not None
-        return super().check_action(action, parameters)
 
     def _run_id(self) -> RunId:
         view = self.current_run()
@@ -72,17 +61,6 @@ class RunActions(CctermScreen):
         else:
             self.ccterm.perform(lambda service: _done(service.hold(run), f"{target} will wait for input when its turn ends"))
 
-    def action_cancel(self) -> None:
-        """Ask how to stop, and stop."""
-        run, target = self._run_id(), self._target()
-
-        def stop(answer: str | None) -> None:
-            if answer:
-                self.ccterm.perform(lambda service: _done(service.cancel(run, now=answer == "k"), f"stopping {target}"))
-
-        choices = [Choice("s", "stop it and keep its work"), Choice("k", "kill it now and keep nothing")]
-        self.app.push_screen(ChoiceDialog(f"Stop {target}?", choices), stop)
-
     def action_continue_run(self) -> None:
         """Go on with an ended run."""
         run, target, view = self._run_id(), self._target(), self.current_run()
@@ -99,28 +77,6 @@ class RunActions(CctermScreen):
 
         taken = "its work comes along" if view and work_kept(view.run) else "same conversation"
         self.app.push_screen(LineDialog(f"What is {target} to do next?", foot=f"{taken} · enter start · esc cancel"), send)
-
-    def action_retry(self) -> None:
-        """Run the same task again."""
-        run = self._run_id()
-
-        async def retry(service: "Service") -> str:
-            fresh = await service.retry(run)
-            self.ccterm.find_new_runs(focus=fresh.id)
-            return f"{fresh.task.target} is queued again"
-
-        self.ccterm.perform(retry)
-
-    def action_push(self) -> None:
-        """Push the work that was kept."""
-        run = self._run_id()
-
-        async def push(service: "Service") -> str:
-            pushed = await service.push(run)
-            self.ccterm.update_run(pushed)
-            return f"{pushed.task.target} is pushed"
-
-        self.ccterm.perform(push)
 
     def action_apply(self) -> None:
         """Show the changes and apply the selected ones."""
@@ -183,19 +139,9 @@ class RunActions(CctermScreen):
         self.app.copy_to_clipboard(self._run_id())
         self.app.notify(f"copied {self._run_id()}", markup=False)
 
-    def action_review(self) -> None:
-        """Mark the run as reviewed."""
-        run = self._run_id()
-
-        async def review(service: "Service") -> str:
-            self.ccterm.update_run(await service.review(run))
-            return ""
-
-        self.ccterm.perform(review)
-
     def _target(self) -> str:
         view = self.current_run()
-        return view.run.task.target if view else ""
+        return short_name(view.run) if view else ""
 
 
 async def _done(work: Awaitable[None], text: str) -> str:
@@ -226,31 +172,3 @@ def _named(runs: Sequence[Run]) -> str:
 
 async def _fetched(service: "Service", run: RunId, repo: Path) -> str:
     return f"git diff ...{await service.fetch(run, repo)}"
-
-
-def web_address(run: Run) -> str:
-    """Return the web page of a pushed branch, or "" when its remote has none."""
-    if run.pushed is None or not run.pushed.remote.startswith("https://"):
-        return ""
-    return f"{run.pushed.remote.removesuffix('.git')}/tree/{run.pushed.ref.removeprefix('refs/heads/')}"
-
-
-def _to_push(run: Run) -> bool:
-    return work_kept(run) and (run.commit is not None or uncommitted(run))
-
-
-_POSSIBLE: Mapping[str, Callable[[RunView], bool]] = {
-    "steer": lambda view: view.run.state is State.RUNNING,
-    "hold": lambda view: view.run.state is State.RUNNING,
-    "cancel": lambda view: not view.run.state.final,
-    "continue_run": lambda view: view.run.state.final,
-    "retry": lambda view: view.run.state.final,
-    "push": lambda view: view.run.task.mode is Mode.PIPELINE and view.run.state.final and _to_push(view.run),
-    "apply": lambda view: view.run.awaits_apply or (view.run.task.mode is Mode.TESTING and view.run.state.final and uncommitted(view.run)),
-    "undo": lambda view: view.run.synced is not None and not view.run.synced.undone,
-    "fetch": lambda view: view.run.commit is not None or work_kept(view.run) or bool(view.run.side),
-    "browse": lambda view: bool(web_address(view.run)),
-    "review": lambda view: view.run.state.final and not view.run.reviewed,
-    "diff": lambda view: view.run.changes is not None or work_kept(view.run) or bool(view.run.side),
-}
-"""Action -> whether it can be done to a run."""

@@ -7,6 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from ccterm.tui.run_filter import HELP
+
 
 class FilterLine(Input):
     """Words that a run must contain; hidden until it is opened, and again when it is left empty."""
@@ -28,13 +30,21 @@ class FilterLine(Input):
             self.words = words
             self.done = done
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="words that a run must contain, e.g. failed login", compact=True, select_on_focus=False)
+    def __init__(self, words: str = "") -> None:
+        """words: what is filtered by at first."""
+        super().__init__(words, placeholder=HELP, compact=True, select_on_focus=False, classes="-open" if words else "")
 
     def open(self) -> None:
         """Show it and give it the keys."""
         self.add_class("-open")
         self.focus()
+
+    def put(self, words: str) -> None:
+        """Filter by these words, and leave the keys where they are."""
+        with self.prevent(Input.Changed):
+            self.value = words
+        self.set_class(bool(words), "-open")
+        self.post_message(self.Filtered(words, done=False))
 
     def close(self) -> None:
         """Hide it and show all runs again."""

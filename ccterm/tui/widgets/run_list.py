@@ -1,39 +1,30 @@
-"""Runs as one line each: number, sign, branch, status, time, cost, and the latest activity."""
+"""The runs that have no pane, as one line each, and those that are done as one line together."""
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
-from textual import on
+from textual import events
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
+from textual.reactive import reactive
+from textual.widget import Widget
 
-from ccterm.models import RunId
-from ccterm.tui.run_text import cost, detail, elapsed, status, styled_sign
+from ccterm.models import RunId, State
+from ccterm.tui.run_columns import LISTED, Columns, Moment
 from ccterm.tui.run_view import RunView
-from ccterm.tui.runs import Runs
 from ccterm.tui.widgets.header import split_line
 
-WIDE = 90
-"""From this width on, the latest activity is shown too."""
-NAME_WIDTH = 26
-STATUS_WIDTH = 25
 
+class RunList(Widget):
+    """Lines of runs; no more of them than there is room for."""
 
-class RunList(OptionList, can_focus=False):
-    """The runs that have no pane."""
-
+    ALLOW_SELECT = False
     DEFAULT_CSS = """
-    RunList {
-        height: auto;
-        border: none;
-        padding: 0;
-        background: transparent;
-        scrollbar-size-vertical: 1;
-        & > .option-list--option { padding: 0 1; }
-    }
+    RunList { height: auto; width: 1fr; padding: 0 1; }
     """
+
+    lines: reactive[tuple[Content, ...]] = reactive((), layout=True)
+    """What is shown."""
 
     class Chosen(Message):
         """The user clicked a run."""
@@ -42,35 +33,60 @@ class RunList(OptionList, can_focus=False):
             super().__init__()
             self.run = run
 
-    def show(self, ids: Sequence[RunId], runs: Runs, at: datetime) -> None:
-        """Show the current state of these runs."""
-        width = max(20, self.app.size.width - 4)
-        lines = [run_line(runs[run], runs.number(run), at, width) for run in ids]
-        if [option.id for option in self.options] != list(ids):
-            self.clear_options()
-            self.add_options(Option(line, id=run) for run, line in zip(ids, lines, strict=True))
-            return
-        for index, line in enumerate(lines):
-            if self.options[index].prompt != line:
-                self.replace_option_prompt_at_index(index, line)
+    class Opened(Message):
+        """The user clicked a line that stands for several runs. done: for those that are done."""
 
-    @on(OptionList.OptionSelected)
-    def _choose(self, event: OptionList.OptionSelected) -> None:
+        def __init__(self, *, done: bool) -> None:
+            super().__init__()
+            self.done = done
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._runs: list[RunId] = []
+        self._done = False
+
+    def show(self, listed: Sequence[RunView], done: Sequence[RunView], moment: Moment, *, room: int, on_done: bool) -> None:
+        """Show the current state of these runs in at most `room` lines. on_done: the line of those that are done has the focus."""
+        width = max(20, self.app.size.width - 2)
+        free = room - bool(done)
+        shown = listed if len(listed) <= free else listed[: free - 1]
+        self._runs, self._done = [view.run.id for view in shown], bool(done)
+        columns = Columns(LISTED, width, shown)
+        lines = [columns.line(view, moment) for view in shown]
+        if len(shown) < len(listed):
+            lines.append(Content.assemble((f" {len(listed) - len(shown)} more", "bold"), ("   t lists all", "dim")))
+        if done:
+            lines.append(_done_line(done, width, focused=on_done))
+        self.lines = tuple(lines)
+        self.display = bool(lines)
+
+    def render(self) -> Content:
+        """Return the lines."""
+        return Content("\n").join(self.lines)
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the run that was clicked, or open the line."""
         event.stop()
-        if event.option_id:
-            self.post_message(self.Chosen(RunId(event.option_id)))
+        if event.y < len(self._runs):
+            self.post_message(self.Chosen(self._runs[event.y]))
+        elif event.y < len(self.lines):
+            self.post_message(self.Opened(done=self._done and event.y == len(self.lines) - 1))
 
 
-def run_line(view: RunView, number: int, at: datetime, width: int) -> Content:
-    """Return one run as one line of `width` cells."""
+def _done_line(done: Sequence[RunView], width: int, *, focused: bool) -> Content:
+    """Return the line of the runs that are done: 36 done ▸   31 pushed  3 nothing to push  2 cancelled."""
+    counts = Counter(_result(view) for view in done)
+    edge = ("▌", "$text-primary") if focused else " "
+    left = Content.assemble(
+        edge, (f"{len(done)} done ▸", "bold"), (f"   {'  '.join(f'{count} {word}' for word, count in counts.items())}", "dim")
+    )
+    return split_line(left, Content.styled(f"${sum(view.run.cost_usd for view in done):.2f}   enter opens", "dim"), width)
+
+
+def _result(view: RunView) -> str:
     run = view.run
-    name = Content.assemble(f"{number:>2} ", styled_sign(run), " ", _cell(run.task.target, NAME_WIDTH if width >= WIDE else 20))
-    numbers = Content.assemble((f"{elapsed(view, at):>7} {cost(run):>7}", "dim"))
-    state = _cell(f"secret printed, {status(view)}" if run.secret_seen else status(view), STATUS_WIDTH).stylize("dim")
-    if width < WIDE:
-        return split_line(Content.assemble(name, "  ", state), numbers, width)
-    return Content.assemble(name, "  ", state, numbers, "  ", (detail(view), "dim")).truncate(width, ellipsis=True)
-
-
-def _cell(text: str, width: int) -> Content:
-    return Content(text).truncate(width, ellipsis=True, pad=True)
+    if run.pushed:
+        return "pushed"
+    if run.synced:
+        return "undone" if run.synced.undone else "applied"
+    return {State.SUCCEEDED: "nothing to push", State.CANCELLED: "cancelled"}.get(run.state, "failed")

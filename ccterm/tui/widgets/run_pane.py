@@ -11,7 +11,7 @@ from textual.reactive import reactive
 
 from ccterm.models import RunId
 from ccterm.tui.pane import EventPane, FrameClock
-from ccterm.tui.run_text import cost, elapsed, hint, short_status, styled_sign
+from ccterm.tui.run_text import cost, elapsed, hint, name, short_status, shortened, styled_sign
 from ccterm.tui.run_view import RunView
 from ccterm.tui.widgets.header import SplitLine
 
@@ -47,6 +47,7 @@ class RunPane(Vertical):
     def __init__(self, view: RunView, transcript: Path, clock: FrameClock) -> None:
         super().__init__()
         self.run = view.run.id
+        self._state: tuple[RunView, datetime, bool, bool] | None = None
         self._title = SplitLine(id="title")
         self.transcript = EventPane(transcript, run=self.run, clock=clock)
         self._hint = SplitLine(id="hint")
@@ -57,21 +58,33 @@ class RunPane(Vertical):
         yield self.transcript
         yield self._hint
 
-    def show(self, view: RunView, number: int, at: datetime, *, pinned: bool = False) -> None:
+    def show(self, view: RunView, at: datetime, *, pinned: bool = False, selected: bool = False) -> None:
         """Show the state of the run."""
+        self._state = (view, at, pinned, selected)
+        self._show_title(*self._state)
         run = view.run
-        edge = Content("▌" if self.focused else " ")
-        sign = styled_sign(run).plain if self.focused else styled_sign(run)
-        agent = " ".join(part for part in ("" if run.task.agent == "claude" else run.task.agent, run.task.model or "") if part)
-        left = Content.assemble(edge, f"{number} ", sign, " ", run.task.target, f"  {agent}" if agent else "")
-        facts = [("pinned" if pinned else ""), short_status(view), elapsed(view, at), cost(run)]
-        self._title.show(left, "  ".join(fact for fact in facts if fact))
         self.set_class(view.waiting, "-waiting")
         self.set_class(run.state.final and run.cause is not None, "-failed")
         shown = hint(view)
         self.set_class(shown is not None, "-hinting")
         if shown is not None:
             self._hint.show(*shown)
+
+    def _show_title(self, view: RunView, at: datetime, pinned: bool, selected: bool) -> None:
+        run = view.run
+        facts = [("pinned" if pinned else ""), short_status(view), elapsed(view, at), cost(run)]
+        right = Content("  ".join(fact for fact in facts if fact))
+        sign = styled_sign(run).plain if self.focused else styled_sign(run)
+        edge = Content.assemble("▌" if self.focused else " ", "*" if selected else "", f"{run.label} ", sign, " ")
+        agent = " ".join(part for part in ("" if run.task.agent == "claude" else run.task.agent, run.task.model or "") if part)
+        room = self.size.width - edge.cell_length - right.cell_length - 4  # what SplitLine keeps free
+        shown = shortened(name(run), room) if room > 0 else name(run)
+        self._title.show(Content.assemble(edge, shown, f"  {agent}" if agent else ""), right)
+
+    def on_resize(self) -> None:
+        """Use the room that the title has now."""
+        if self._state:
+            self._show_title(*self._state)
 
     def on_mouse_down(self) -> None:
         """Ask for the focus."""
