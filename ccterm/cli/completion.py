@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from ccterm.errors import CctermError
 from ccterm.models import Run, State
@@ -9,6 +10,10 @@ from ccterm.render import outcome
 from ccterm.service.reader import reading
 from ccterm.state_dir import StateDir
 
+_KNOWN = {
+    "agent": {"claude": "Claude Code", "scripted": "plays a script, for trials"},
+    "model": {"opus": "", "sonnet": "", "haiku": ""},
+}
 _MOST = 200
 """How many runs are looked at, the newest ones."""
 
@@ -20,6 +25,25 @@ def runs_like(begin: str) -> list[tuple[str, str]]:
             return list(_offers(record.newest(_MOST), begin.removeprefix("#")))
     except (CctermError, OSError):
         return []
+
+
+def values_like(field: str, begin: str) -> list[tuple[str, str]]:
+    """Return values of a task's field that begin like this: refs of the working copy that the shell is in, known models, agents."""
+    if field in ("base", "branch"):
+        return [(name, "") for name in _refs(tags=field == "base") if name.startswith(begin)]
+    return [(name, told) for name, told in _KNOWN.get(field, {}).items() if name.startswith(begin)]
+
+
+def _refs(*, tags: bool) -> Iterator[str]:
+    from ccterm.workspace.origin import ask  # deferred: only these values need git
+
+    spaces = ["refs/heads", "refs/remotes/origin", *(["refs/tags"] if tags else [])]
+    try:
+        listed = ask(Path.cwd(), os.environ, "for-each-ref", "--format=%(refname:lstrip=2)", *spaces)
+    except (CctermError, OSError):
+        return
+    names = dict.fromkeys(name.removeprefix("origin/") for name in (listed or "").splitlines())
+    yield from (name for name in names if name not in ("HEAD", "origin"))
 
 
 def _offers(runs: list[Run], begin: str) -> Iterator[tuple[str, str]]:

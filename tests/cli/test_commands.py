@@ -71,14 +71,26 @@ def test_the_shell_offers_nothing_where_nothing_is(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def completed(state: Path, *typed: str) -> list[str]:
+def test_the_shell_offers_refs_of_the_working_copy_models_and_agents(state: Path, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "one")
+    for command in (("branch", "fix/a"), ("tag", "v1"), ("update-ref", "refs/remotes/origin/theirs", "main")):
+        git(tmp_path, *command)
+    run = ("run", "Fix")
+    assert completed(state, *run, "--branch", "", cwd=tmp_path) == ["fix/a", "main", "theirs"]
+    assert completed(state, *run, "--base", "v", cwd=tmp_path) == ["v1"]
+    assert completed(state, *run, "--model", "so", cwd=tmp_path) == ["sonnet"]
+    assert completed(state, *run, "--agent", "c", cwd=tmp_path) == ["claude\tClaude Code"]
+
+
+def completed(state: Path, *typed: str, cwd: Path | None = None) -> list[str]:
     """Ask for completion as fish does, which is the one that gets the help texts in plain words."""
     asked = {
         "_CCTERM_COMPLETE": "complete_fish",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         "_TYPER_COMPLETE_ARGS": " ".join(("ccterm", *typed)),
     }
-    return ccterm(env={"CCTERM_STATE_DIR": str(state), **asked}).stdout.split("\n")[:-1]
+    return ccterm(cwd=cwd, env={"CCTERM_STATE_DIR": str(state), **asked}).stdout.split("\n")[:-1]
 
 
 def test_runs_can_be_filtered(command: Command, state: Path, remote: Path) -> None:

@@ -27,9 +27,21 @@ def option(name: str, sentence: str = "") -> OptionInfo:
         metavar=field.metavar or (f"<{'|'.join(field.choices)}>" if field.choices else None),
         min=_least(name, field),
         callback=_one_of(field.choices) if field.choices else None,
-        autocompletion=(lambda: list(field.choices)) if field.choices else None,
+        autocompletion=(lambda: list(field.choices)) if field.choices else _completion(name),
     )
     return made
+
+
+def _completion(name: str) -> Callable[[str], list[tuple[str, str]]] | None:
+    if name not in ("agent", "model", "base", "branch"):
+        return None
+
+    def offered(begin: str) -> list[tuple[str, str]]:
+        from ccterm.cli.completion import values_like  # deferred: only the shell asks
+
+        return values_like(name, begin)
+
+    return offered
 
 
 def _least(name: str, field: TaskField) -> int | None:
