@@ -39,16 +39,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import the public names when they are first asked for: `ccterm --help` needs none of them."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker should see no names but those above
 
-    if name in ("errors", "events"):
-        return import_module(f"{__name__}.{name}")
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Import the public names when they are first asked for: `ccterm --help` needs none of them."""
+        from importlib import import_module
+
+        if name in ("errors", "events"):
+            return import_module(f"{__name__}.{name}")
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{home}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -275,6 +275,7 @@ AnyEvent = (
     | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
+"""Any event of a run: one of the classes of `ccterm.events`."""
 FORMER_KINDS = {"published": "pushed"}
 """Kinds as the first version named them -> their current names."""
 _RENAMED = ("step", "cause", "reason")

@@ -14,6 +14,7 @@ from ccterm.kept_refs import KeptRef
 from ccterm.values import Changes, PushedBranch, Salvage, StepRecord, Sync, Tokens, Value, Verdict, raising_usage_errors
 
 RunId = NewType("RunId", str)
+"""A run's id, for type checkers: 26 characters that sort by time."""
 BatchId = NewType("BatchId", str)
 RunRef = str | int
 """How a caller names a run: its id or the beginning of it, its number, its branch, or "last"."""
@@ -178,31 +179,46 @@ class Run(Value):
     number: int | None = None
     """Counts up per state directory; None = not in the store yet."""
     batch: BatchId | None = None
+    """What was submitted together has one."""
     task: Task
     state: State = State.QUEUED
     held: str | None = None
     """Why a queued run does not start yet, or what is still done for one whose daemon died; else None."""
     cause: Cause | None = None
+    """Why it failed; None unless it did."""
     reason: str = ""
+    """A finer code under the cause, or beside success, such as `nothing_to_push`."""
     summary: str = ""
+    """How it ended, in words."""
     action: str = ""
+    """What a user can do next; empty when there is nothing to do."""
     created: datetime
     started: datetime | None = None
     finished: datetime | None = None
     seconds: float | None = None
+    """Wall-clock time from start to end."""
     steps: tuple[StepRecord, ...] = ()
+    """The steps that ended."""
     base_sha: str | None = None
+    """The commit that it began on."""
     commit: str | None = None
+    """The commit that was made of its work."""
     pushed: PushedBranch | None = None
+    """Where the work is on the remote."""
     synced: Sync | None = None
+    """What came into the working copy."""
     changes: Changes | None = None
     verdict: Verdict | None = None
     cost_usd: float = 0.0
+    """At list prices."""
     tokens: Tokens = Field(default_factory=Tokens)
     turns: int = 0
     session_id: str | None = None
+    """The agent's conversation."""
     salvage: Salvage | None = None
+    """Work that is kept because it was not delivered."""
     side: tuple[KeptRef, ...] = ()
+    """Work beside its tree that is kept: branches, stashes, worktrees."""
     kept_in: str | None = None
     """The directory in which the run's boxes stay because their work is nowhere else; None = they are gone."""
     waiting_until: datetime | None = None
@@ -210,13 +226,18 @@ class Run(Value):
     asked: bool = False
     """The agent's last message ends in a question."""
     secret_seen: bool = False
+    """A secret was in the output, and was masked."""
     secrets_seen: tuple[str, ...] = ()
     """The names of the registered secrets that were masked in the output; `secret_seen` tells whether any was."""
     reviewed: bool = False
+    """The user has looked at it."""
     pr: None = None
     continues: RunId | None = None
+    """The run that it goes on with."""
     attempts: tuple[RunId, ...] = ()
+    """The runs of the same task, the oldest first, with this one."""
     manifest: Manifest = Field(default_factory=Manifest)
+    """What it was carried out with."""
 
     @property
     def ref(self) -> str:

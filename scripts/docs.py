@@ -1,8 +1,5 @@
 """Fills the parts of docs/*.md that come from the code, between `<!-- from the code: NAME -->` and `<!-- end -->`."""
 
-import ast
-import inspect
-import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,35 +16,13 @@ from ccterm.cli.commands import app
 from ccterm.cli.topics import TROUBLESHOOTING
 from ccterm.settings import SETUP_INPUTS, ProjectSettings, model
 from ccterm.settings.load import ENVIRONMENT
+from scripts import docs_python
+from scripts.docs_tables import meanings, table
 
 DOCS = Path(__file__).parents[1] / "docs"
-_PART = re.compile(r"(<!-- from the code: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(r"(<!-- from the code: ([a-z_ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _TABLES = (model.RepoSettings, model.HostSettings, model.SecretSettings, model.ServiceSettings, model.EngineSettings)
 _SUBTABLES = (model.LimitSettings, model.PolicySettings, model.TuiSettings)
-
-
-def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    """Return a table of Markdown."""
-    lines = [head, ("---",) * len(head), *rows]
-    return (
-        "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-        .replace("| --- ", "|---")
-        .replace("--- |", "---|")
-    )
-
-
-def meanings(settings: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring below each field of a class, its base classes first."""
-    found: dict[str, str] = {}
-    for each in reversed(settings.__mro__):
-        if each.__module__.startswith("ccterm"):
-            [definition] = ast.parse(inspect.getsource(each)).body
-            assert isinstance(definition, ast.ClassDef)
-            for field, text in itertools.pairwise(definition.body):
-                match field, text:
-                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(told))):
-                        found[name] = told
-    return found
 
 
 def default(value: object) -> str:
@@ -136,6 +111,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "exit codes": exit_codes_part,
     "troubleshooting": troubleshooting_part,
     "commands": commands_part,
+    **docs_python.PARTS,
 }
 
 
