@@ -50,8 +50,12 @@ def _renamed(document: str) -> str:
     return json.dumps(run, ensure_ascii=False, separators=(",", ":"))
 
 
+def _remember_submissions(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE submissions (key TEXT PRIMARY KEY, digest TEXT NOT NULL, batch TEXT NOT NULL)")
+
+
 Migration = Callable[[sqlite3.Connection], object]
-MIGRATIONS: Sequence[Migration] = (_create, _rename)
+MIGRATIONS: Sequence[Migration] = (_create, _rename, _remember_submissions)
 """The function at index n migrates a file from version n to n + 1; `user_version` holds the version."""
 
 

@@ -147,6 +147,9 @@ class StateDir:
         self.daemon_lock = self.path / "owner.lock"
         self.socket_address = self.path / "owner.socket"
         """A file of one line: the path of the daemon's socket, which must be short and so lies elsewhere."""
+        self.server_lock, self.server_token = self.path / "serve.lock", self.path / "serve.token"
+        self.server_socket, self.audit_log = self.path / "ccterm.sock", self.path / "audit.ndjson"
+        """Of `ccterm serve`."""
         self.reserve = Reserve(self.path / "reserve")
 
     @classmethod

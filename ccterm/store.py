@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self, TypedDict, Unpack
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from ccterm.causes import Cause
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import to_json
 from ccterm.machine_errors import machine_error
-from ccterm.models import Run, RunId, State
+from ccterm.models import BatchId, Run, RunId, State
 from ccterm.schema import connect_to_read, connect_to_write
 from ccterm.state_dir import Reserve, make_private_file, private_directory
 from ccterm.storage import STORAGE, Storage
@@ -37,6 +37,32 @@ _SAVE = """
         remote = excluded.remote, branch = excluded.branch, document = excluded.document
     RETURNING number
 """
+
+
+class RunFilter(TypedDict, total=False):
+    """Which runs are meant; what is missing or None excludes none."""
+
+    states: Sequence[State]
+    since: datetime | None
+    """Created then or later."""
+    before: int | None
+    """With a lower number."""
+    after: int | None
+    """With a higher number."""
+    batch: BatchId | None
+    branch: str | None
+    limit: int | None
+    """Only the newest of those."""
+
+
+class Submission(NamedTuple):
+    """What was submitted under a key of the caller's choice, so that the same order given twice is carried out once."""
+
+    key: str
+    digest: str
+    """Of what was asked for."""
+    batch: BatchId
+
 
 _Values = Sequence[str | int | None]
 _Runs = list[Run]  # the class has a method of that name
@@ -72,24 +98,34 @@ class Store:
 
     def save(self, run: Run) -> int:
         """Save a run and return its number; it is durable when this returns."""
-        origin = run.attempts[0] if run.attempts else run.id
-        task = run.task
-        row = (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
+        row = _row(run)
         with self._lock, _mapped(self._path):
+            connection = self._writable()
             try:
-                return self._save(row)
+                return self._storage.bulk(self._path, lambda: _saved(connection, row))
             except (sqlite3.OperationalError, OSError) as error:
                 found = machine_error(error)  # an exceeded quota reads as a failing disk
                 if not (found and found.cause is Cause.DISK and run.state.final and self._make_room()):
                     raise
-                return self._save(row)
+                return self._storage.bulk(self._path, lambda: _saved(connection, row))
 
-    def _save(self, row: _Values) -> int:
+    def submit(self, runs: Sequence[Run], submission: Submission | None = None) -> _Runs:
+        """Save new runs, with what they were submitted as, all or none, and return them with their numbers; they are durable then."""
+        rows = [_row(run) for run in runs]
+        with self._lock, _mapped(self._path):
+            connection = self._writable()
+            numbers = self._storage.bulk(self._path, lambda: _submitted(connection, rows, submission))
+        return [run.model_copy(update={"number": number}) for run, number in zip(runs, numbers, strict=True)]
+
+    def submission(self, key: str) -> Submission | None:
+        """Return what was submitted under a key, or None."""
+        found = self._rows("SELECT digest, batch FROM submissions WHERE key = ?", (key,))
+        return Submission(key, str(found[0][0]), BatchId(found[0][1])) if found else None
+
+    def _writable(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StateError(f"{self._path} is open for reading only")
-        connection = self._connection
-        ((number,),) = self._storage.bulk(self._path, lambda: connection.execute(_SAVE, row).fetchall())
-        return int(number)
+        return self._connection
 
     def _make_room(self) -> bool:
         return self._reserve is not None and self._reserve.release()
@@ -131,15 +167,22 @@ class Store:
         found = self._runs(f"WHERE ({within}) OR ({within}) ORDER BY id = ? DESC, number DESC LIMIT ?", values)
         return found[:1] if found and found[0].id == begin else found
 
-    def list(self, *, limit: int | None = None, states: Sequence[State] = (), since: datetime | None = None) -> _Runs:
-        """Return runs, the oldest first: the last `limit` of those in these states that were created at or after `since`."""
+    def list(self, **which: Unpack[RunFilter]) -> _Runs:
+        """Return the runs that fit, the oldest first."""
         clauses: dict[str, _Values] = {"1": ()}
-        if states:
+        if states := which.get("states"):
             clauses[f"state IN ({', '.join('?' * len(states))})"] = states
-        if since:
+        if since := which.get("since"):
             clauses["created >= ?"] = (_milliseconds(since),)
+        compared: dict[str, str | int | None] = {
+            "number < ?": which.get("before"),
+            "number > ?": which.get("after"),
+            "batch = ?": which.get("batch"),
+            "branch = ?": which.get("branch"),
+        }
+        clauses |= {clause: (value,) for clause, value in compared.items() if value is not None}
         values = [value for group in clauses.values() for value in group]
-        newest = self._runs(f"WHERE {' AND '.join(clauses)} ORDER BY number DESC LIMIT ?", (*values, _all_or(limit)))
+        newest = self._runs(f"WHERE {' AND '.join(clauses)} ORDER BY number DESC LIMIT ?", (*values, _all_or(which.get("limit"))))
         return newest[::-1]
 
     def of_branch(self, remote_key: str, branch: str) -> _Runs:
@@ -174,7 +217,7 @@ class Store:
                 connection.execute("VACUUM INTO ?", (str(target),))
 
     def _runs(self, where: str, values: _Values = ()) -> _Runs:
-        return [self._run(number, document) for number, document in self._rows(f"SELECT number, document FROM runs {where}", values)]
+        return [self._run(int(number), document) for number, document in self._rows(f"SELECT number, document FROM runs {where}", values)]
 
     def _run(self, number: int, document: str) -> Run:
         try:
@@ -183,10 +226,34 @@ class Store:
             message = f"{self._path} holds a run that this version cannot read: {error.errors()[0]['msg']}"
             raise StateError(message, "use the version of ccterm that wrote it") from error
 
-    def _rows(self, query: str, values: _Values) -> Sequence[tuple[int, str]]:
+    def _rows(self, query: str, values: _Values) -> Sequence[tuple[int | str, str]]:
         with self._lock, _mapped(self._path):
             self._connection = self._connection or connect_to_read(self._path)
             return self._connection.execute(query, values).fetchall() if self._connection else ()
+
+
+def _row(run: Run) -> _Values:
+    origin = run.attempts[0] if run.attempts else run.id
+    task = run.task
+    return (run.id, origin, run.batch, run.state, _milliseconds(run.created), task.remote, task.branch, to_json(run).decode())
+
+
+def _saved(connection: sqlite3.Connection, row: _Values) -> int:
+    ((number,),) = connection.execute(_SAVE, row).fetchall()
+    return int(number)
+
+
+def _submitted(connection: sqlite3.Connection, rows: Sequence[_Values], submission: Submission | None) -> Sequence[int]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if submission:
+            connection.execute("INSERT INTO submissions (key, digest, batch) VALUES (?, ?, ?)", submission)
+        numbers = [_saved(connection, row) for row in rows]
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return numbers
 
 
 def _milliseconds(moment: datetime) -> int:

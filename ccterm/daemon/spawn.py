@@ -1,6 +1,7 @@
 """Starts a daemon in the background, so that runs go on when the terminal is closed."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -12,16 +13,17 @@ from ccterm.errors import DaemonError
 from ccterm.service.caller import with_full_paths
 from ccterm.service.connection import replace_other
 from ccterm.service.lock import DaemonLock
-from ccterm.service.protocol import Service
-from ccterm.service.remote import attached
+from ccterm.service.remote import RemoteService, attached
 from ccterm.state_dir import StateDir, private_file
 
 START_SECONDS = 20.0
+AGAIN_SECONDS = 1.0
 LOG = "daemon.log"
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[Service]:
+async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[RemoteService]:
     """Attach to the daemon, starting one when none runs; it stays up while the block lasts. Raises DaemonError and StateError."""
     lock = DaemonLock(state.prepare())
 
@@ -34,6 +36,27 @@ async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> As
     with attached(state, lock, ThisMachine(state, environ), revive) as service:
         async with service.staying():
             yield service
+
+
+@asynccontextmanager
+async def keep_running(service: RemoteService) -> AsyncIterator[None]:
+    """Start the daemon again whenever it dies, for as long as the block lasts: others wait for what it carries out."""
+    watching = asyncio.ensure_future(_revive(service))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def _revive(service: RemoteService) -> None:
+    while True:
+        try:
+            async with service.staying() as ended:
+                await ended
+        except (DaemonError, OSError) as error:
+            _log.warning("%s", error)
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _start(state: StateDir, lock: DaemonLock, environ: Mapping[str, str]) -> None:

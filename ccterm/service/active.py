@@ -1,10 +1,14 @@
 """From drafts to a run that is queued or under way: the steps of a submission."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from weakref import WeakValueDictionary
 
 from ccterm.draft import BatchFile, Draft, anchored
+from ccterm.errors import UsageError
+from ccterm.events import to_json
 from ccterm.models import BatchId, Run, RunId, Task, new_id, now
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
@@ -13,6 +17,7 @@ from ccterm.service.environments import Environments
 from ccterm.service.equipment import Equipment
 from ccterm.service.gates import QueueEntry
 from ccterm.service.scheduler import Scheduler
+from ccterm.store import Store, Submission
 
 
 @dataclass
@@ -66,3 +71,29 @@ async def login_of(equipment: Equipment, task: Task) -> AgentLogin | None:
     if login and login.stale(now()):
         await asyncio.to_thread(login.look, now())
     return login
+
+
+def submission_of(key: str | None, drafts: Sequence[Draft], max_concurrent: int | None, batch: BatchId) -> Submission | None:
+    """Return what is submitted under a key; None = it has none. Raises UsageError."""
+    if key is None:
+        return None
+    lines = [*(to_json(anchored(draft)) for draft in drafts), str(max_concurrent).encode()]
+    return Submission(key, sha256(b"\n".join(lines)).hexdigest(), batch)
+
+
+class Submissions:
+    """What was submitted under keys: the same order given again, after whatever went wrong, starts nothing anew."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._under_way = WeakValueDictionary[str, asyncio.Lock]()
+
+    async def once(self, submission: Submission, carry_out: Callable[[], Awaitable[list[Run]]]) -> list[Run]:
+        """Carry out a submission, which must be stored with its runs, or return the runs of the first time. Raises UsageError for another one."""
+        async with self._under_way.setdefault(submission.key, asyncio.Lock()):
+            known = await asyncio.to_thread(self._store.submission, submission.key)
+            if known is None:
+                return await carry_out()
+        if known.digest != submission.digest:
+            raise UsageError(f"the key {submission.key} was used for another submission", "give each submission a key of its own")
+        return await asyncio.to_thread(lambda: self._store.list(batch=known.batch))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # the service builds commands
     from ccterm.service.protocol import Service
 
 R = TypeVar("R")
+SubmissionKey = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
+"""Names one submission, by the choice of whoever submits: printable ASCII."""
 
 
 class ServiceCommand(Value, Generic[R]):
@@ -88,10 +90,11 @@ class Submit(ServiceCommand[list[Run]]):
     drafts: tuple[Draft, ...]
     max_concurrent: int | None = None
     source: BatchFile | None = None
+    key: SubmissionKey | None = None
 
     async def execute(self, service: "Service") -> list[Run]:
         """Return the queued runs."""
-        return await service.submit(self.drafts, max_concurrent=self.max_concurrent, source=self.source)
+        return await service.submit(self.drafts, max_concurrent=self.max_concurrent, source=self.source, key=self.key)
 
 
 class Plan(ServiceCommand[list[Task]]):

@@ -7,9 +7,8 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from ccterm.credentials.login import TOKEN_NAME
 from ccterm.draft import BatchFile, Draft, anchored
@@ -22,9 +21,9 @@ from ccterm.pipeline.run_control import RunControl
 from ccterm.preflight import run_checks
 from ccterm.proof import is_recovering
 from ccterm.record import Recorder
-from ccterm.service.active import Active, fresh_run, login_of, prepare, tasks_of
+from ccterm.service.active import Active, Submissions, fresh_run, login_of, prepare, submission_of, tasks_of
 from ccterm.service.caller import CallerEnvironment
-from ccterm.service.commands import ServiceCommand
+from ccterm.service.commands import ServiceCommand, SubmissionKey
 from ccterm.service.credential_gate import CredentialGate
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.environments import Environments
@@ -34,7 +33,7 @@ from ccterm.service.protocol import Machine
 from ccterm.service.recovery import Recovery, keeping, queued
 from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
-from ccterm.store import Store
+from ccterm.store import RunFilter, Store, Submission
 from ccterm.transcript import Transcript, follow
 
 R = TypeVar("R")
@@ -71,6 +70,7 @@ class LocalService(EndedRuns):
         self._scheduler = Scheduler(under_way, gates, start=self._carry_out, hold=self._note_hold)
         self._active: dict[RunId, Active] = {}
         self._recovering = recovering
+        self._submissions = Submissions(store)
 
     @property
     def state(self) -> StateDir:
@@ -132,15 +132,29 @@ class LocalService(EndedRuns):
         self._active.pop(run).closed.set()
         self._recovering.release(run)
 
-    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
-        """Queue tasks as one batch."""
+    async def submit(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        max_concurrent: int | None = None,
+        source: BatchFile | None = None,
+        key: SubmissionKey | None = None,
+    ) -> list[Run]:
+        """Queue tasks as one batch, once for each key."""
         if max_concurrent is not None and max_concurrent < 1:
             raise UsageError(f"max_concurrent is {max_concurrent}", "give at least 1, or leave it out")
-        equipment = await self._equipment()
-        tasks = await tasks_of(equipment, await self._named(equipment, drafts), source)
-        await prepare(equipment, tasks)
         batch = BatchId(new_id())
-        return [await self._enqueue(fresh_run(task, batch), equipment, max_concurrent) for task in tasks]
+        submission = submission_of(key, drafts, max_concurrent, batch)
+
+        async def carry_out() -> list[Run]:
+            equipment = await self._equipment()
+            tasks = await tasks_of(equipment, await self._named(equipment, drafts), source)
+            await prepare(equipment, tasks)
+            return await self._enqueue([fresh_run(task, batch) for task in tasks], equipment, max_concurrent, submission)
+
+        if submission is None:
+            return await carry_out()
+        return [await self._current(run) for run in await self._submissions.once(submission, carry_out)]
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become."""
@@ -155,14 +169,22 @@ class LocalService(EndedRuns):
         """Return the drafts with the names of their branches. Two that ask at the same moment may get one name: the second run waits and continues."""
         return await equipment.branches.named([anchored(draft) for draft in drafts], self._store.of_branch)
 
-    async def _enqueue(self, run: Run, equipment: Equipment, at_once: int | None = None) -> Run:
-        """Queue a run and return it with its number."""
+    async def _enqueue(
+        self, runs: Sequence[Run], equipment: Equipment, at_once: int | None = None, submission: Submission | None = None
+    ) -> list[Run]:
+        """Queue runs and return them with their numbers."""
         if self._retired.is_set():
             raise DaemonError("the daemon makes way for another one", "try again")
+        for run in runs:
+            await asyncio.to_thread(self._environments.store, run.id, equipment.caller)
+        # before the transcripts: one without a document would be lost
+        saved = await asyncio.to_thread(self._store.submit, runs, submission)
+        for run in saved:
+            await self._queue(run, equipment, at_once)
+        return saved
+
+    async def _queue(self, run: Run, equipment: Equipment, at_once: int | None) -> None:
         control = RunControl()
-        await asyncio.to_thread(self._environments.store, run.id, equipment.caller)
-        number = await asyncio.to_thread(self._store.save, run)  # before the transcript: one without a document would be lost
-        run = run.model_copy(update={"number": number})
         recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store, clean_text)
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
@@ -170,7 +192,6 @@ class LocalService(EndedRuns):
         login = await login_of(equipment, run.task)
         active.entry = replace(equipment.entry(run, run.batch or BatchId(run.id), at_once), credential=login)
         self._scheduler.submit(active.entry)
-        return run
 
     def _note_hold(self, run: RunId, reason: str, turn: bool) -> None:
         self._active[run].recorder.emit([Held(reason=reason, turn=turn)])
@@ -201,9 +222,9 @@ class LocalService(EndedRuns):
         """Return the run of a number, `last`, a branch, or an id or its beginning."""
         return await self._current(await asyncio.to_thread(self._store.find, str(ref)))
 
-    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+    async def runs(self, **which: Unpack[RunFilter]) -> list[Run]:
         """Return runs, oldest first."""
-        return [await self._current(run) for run in await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)]
+        return [await self._current(run) for run in await asyncio.to_thread(self._store.list, **which)]
 
     async def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen."""
@@ -290,7 +311,7 @@ class LocalService(EndedRuns):
         await prepare(equipment, [task])
         fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
         fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
-        queued_run = await self._enqueue(fresh, equipment)
+        [queued_run] = await self._enqueue([fresh], equipment)
         self._credentials.forget(old.id)
         return queued_run
 

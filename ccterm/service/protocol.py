@@ -69,12 +69,20 @@ class Service(AwaitedRuns):
         """
         return self
 
-    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
+    async def submit(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        max_concurrent: int | None = None,
+        source: BatchFile | None = None,
+        key: commands.SubmissionKey | None = None,
+    ) -> list[Run]:
         """Queue tasks as one batch and return their runs at once. Raises UsageError or PreflightError before anything starts.
 
-        source: the file that they were read from; what runs on this machine then needs its user's trust.
+        source: the file that they were read from; what runs on this machine then needs its user's trust. key: names this submission: the same
+        one given again, after whatever went wrong, returns the runs of the first time; other tasks under the same key are a UsageError.
         """
-        return await self.perform(commands.Submit(drafts=_anchored(drafts), max_concurrent=max_concurrent, source=source))
+        return await self.perform(commands.Submit(drafts=_anchored(drafts), max_concurrent=max_concurrent, source=source, key=key))
 
     async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
         """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""

@@ -5,17 +5,17 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
+from typing import Unpack
 
 from ccterm.errors import StateError, UnknownRun
 from ccterm.events import Event
-from ccterm.models import Run, RunId, RunRef, State, is_id
+from ccterm.models import Run, RunId, RunRef, is_id
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
-from ccterm.store import Store
+from ccterm.store import RunFilter, Store
 from ccterm.transcript import EVENTS_FILE, follow
 from ccterm.values import PendingChange
 
@@ -35,8 +35,8 @@ class Reader(ABC):
         """Return the run that a caller means: by its id or the beginning of it, its number, its branch, or `last`. Raises UnknownRun."""
 
     @abstractmethod
-    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
-        """Return runs, oldest first."""
+    async def runs(self, **which: Unpack[RunFilter]) -> list[Run]:
+        """Return the runs that fit, oldest first."""
 
     @abstractmethod
     def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
@@ -101,9 +101,9 @@ class RecordReader(Reader):
         """Return the newest runs, oldest first. Blocks."""
         return self._store.list(limit=most)
 
-    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+    async def runs(self, **which: Unpack[RunFilter]) -> list[Run]:
         """Return runs, oldest first."""
-        return await asyncio.to_thread(self._store.list, states=states, since=since, limit=limit)
+        return await asyncio.to_thread(self._store.list, **which)
 
     async def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
         """Yield a run's events as they happen; ends early when the daemon dies."""

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from copy import copy
 from typing import TypeVar
 
 from ccterm.draft import anchored_repo
 from ccterm.git.bounded_json import require_bounded
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.service import commands
+from ccterm.service.caller import CallerEnvironment
 from ccterm.service.commands import ServiceCommand, request_line
 from ccterm.service.connection import Connection, connect, understood
 from ccterm.service.lock import DaemonLock
@@ -39,6 +41,13 @@ class RemoteService(RecordReader, Service):
         super().__init__(state, store, daemon_alive=lambda: lock.holder() is not None)
         self.machine = machine
         self._revive = revive
+        self._for_programs = False
+
+    def acting_for(self, environment: CallerEnvironment | None) -> "RemoteService":
+        """Return the service for programs: runs that they start have this process's environment, ended ones the one that is stored with them."""
+        other = copy(self)
+        other._for_programs = environment is None
+        return other
 
     async def perform(self, command: ServiceCommand[R]) -> R:
         """Have the daemon carry out a command. Raises what it raised there, and DaemonError when it does not answer."""
@@ -62,7 +71,9 @@ class RemoteService(RecordReader, Service):
 
     async def _replies(self, command: ServiceCommand[R]) -> AsyncGenerator[Reply, None]:
         """Send a command, with the environment of this process where it counts, and yield the daemon's replies. Raises what `perform` does."""
-        environment = await asyncio.to_thread(self.machine.caller) if command.from_caller else None
+        of_a_run = "run" in type(command).model_fields
+        counts = command.from_caller and not (of_a_run and self._for_programs)
+        environment = await asyncio.to_thread(self.machine.caller) if counts else None
         reader, writer = await self._connect()
         try:
             with understood():
@@ -80,12 +91,17 @@ class RemoteService(RecordReader, Service):
             writer.close()
 
     @asynccontextmanager
-    async def staying(self) -> AsyncIterator[None]:
-        """Stay connected, so that an otherwise idle daemon does not exit meanwhile. Raises DaemonError when there is none."""
-        _, writer = await self._connect()
+    async def staying(self) -> AsyncIterator["asyncio.Future[bytes]"]:
+        """Stay connected, so that an otherwise idle daemon does not exit meanwhile. Raises DaemonError when there is none.
+
+        Yields what can be awaited for the daemon's end.
+        """
+        reader, writer = await self._connect()
+        end = asyncio.ensure_future(reader.read())
         try:
-            yield
+            yield end
         finally:
+            end.cancel()
             writer.close()
 
     async def _connect(self) -> Connection:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from ccterm.credentials.export import Exported
 from ccterm.draft import BatchFile, Draft
@@ -20,6 +20,7 @@ from ccterm.remotes.branch_names import EACH, branch_for
 from ccterm.service.commands import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
+from ccterm.store import RunFilter
 from ccterm.transcript import Transcript
 from ccterm.values import PendingChange, Sync
 
@@ -115,7 +116,9 @@ class FakeService(Service):
         """Carry out a command with the method of the same name."""
         return await command.execute(self)
 
-    async def submit(self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None) -> list[Run]:
+    async def submit(
+        self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None, key: str | None = None
+    ) -> list[Run]:
         """Queue tasks."""
         self.at_once = max_concurrent
         if any(EACH in (draft.branch or "") for draft in drafts):
@@ -172,9 +175,10 @@ class FakeService(Service):
             raise UnknownRun(f"there is no run {ref}", "ccterm runs lists them")
         return self._recorders[RunId(str(ref))].run
 
-    async def runs(self, *, states: Sequence[State] = (), since: datetime | None = None, limit: int | None = None) -> list[Run]:
+    async def runs(self, **which: Unpack[RunFilter]) -> list[Run]:
         """Return runs, oldest first."""
         found = [recorder.run for recorder in self._recorders.values()]
+        states, since, limit = which.get("states"), which.get("since"), which.get("limit")
         found = [run for run in found if (not states or run.state in states) and (since is None or run.created >= since)]
         return found[-limit:] if limit else found
 

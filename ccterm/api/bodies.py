@@ -1,0 +1,90 @@
+"""Request bodies: bounded JSON, read into the values that the service takes, with a sentence about what is wrong."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from ccterm.api.limits import JSON_DEPTH
+from ccterm.api.problems import HttpProblem
+from ccterm.git.bounded_json import OutOfBounds, read_json
+from ccterm.problems import problem
+from ccterm.values import Value
+
+V = TypeVar("V", bound=Value)
+
+
+class Nothing(Value):
+    """The body of an order that needs none."""
+
+
+class CancelBody(Value):
+    """The body of `cancel`."""
+
+    now: bool = False
+    """Kill at once and keep nothing."""
+
+
+class SteerBody(Value):
+    """The body of `steer`."""
+
+    text: str
+
+
+class ContinueBody(Value):
+    """The body of `continue`."""
+
+    text: str
+    branch: str | None = None
+    """A new branch instead, from where the run began."""
+    fresh: bool = False
+    """Begin a new conversation, which is told what came of the earlier one."""
+
+
+class ApplyBody(Value):
+    """The body of `apply`."""
+
+    paths: tuple[str, ...] = ()
+    """Only these changed files."""
+
+
+async def body_object(request: Request) -> Mapping[str, Any]:
+    """Return the body, which must be a JSON object; an empty one counts as {}. Raises HttpProblem."""
+    data = await request.body()
+    try:
+        found = read_json(data, depth=JSON_DEPTH, constant=_refused_constant, pairs=_once_each) if data.strip() else {}
+    except OutOfBounds as error:
+        raise HttpProblem(400, "too-much-json", f"the body holds {error}", "send less") from error
+    except ValueError as error:
+        raise HttpProblem(400, "not-json", f"the body is not valid JSON: {error}", "send one JSON object in UTF-8") from error
+    if not isinstance(found, dict):
+        raise HttpProblem(422, "not-an-object", "the body is not a JSON object", 'send one, such as {"task": "Add a LICENSE"}')
+    return found
+
+
+async def body_of(request: Request, kind: type[V]) -> V:
+    """Return the body as a value. Raises HttpProblem."""
+    return checked(await body_object(request), kind)
+
+
+def checked(given: Mapping[str, Any], kind: type[V]) -> V:
+    """Return what was given as a value. Raises HttpProblem 422 with a sentence."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        found = problem(error, kind)
+        raise HttpProblem(422, "invalid-body", found.text.replace("the file", "the body"), found.fix) from error
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return found
+
+
+def _refused_constant(text: str) -> object:
+    raise ValueError(f"{text} is no JSON")

@@ -1,0 +1,108 @@
+"""What may be asked over HTTP: tasks on the repositories that are served, with nothing that lifts a rule or runs a command on this machine."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ccterm.api.bodies import checked
+from ccterm.api.problems import HttpProblem
+from ccterm.draft import Draft, applied
+from ccterm.errors import RemoteError
+from ccterm.models import Allowances, ExecutionMode, Run
+from ccterm.problems import nearest, quoted
+from ccterm.remotes import looks_like_url, parse_remote
+from ccterm.settings import Settings
+from ccterm.task_fields import FIELDS
+
+TASK_FIELDS = (
+    "task", "branch", "repo", "base", "execution_mode", "agent", "model", "message", "timeout", "silence", "budget", "max_turns", "hold", "apply",
+)  # fmt: skip
+"""What a task may have in a body."""
+SHARED_FIELDS = tuple(name for name in TASK_FIELDS if name not in ("task", "branch"))
+"""What `run-parallel` takes for all of its tasks."""
+_HERE = "use the command line on the machine itself"
+
+
+class Permissions:
+    """Checks what is asked. repos: working copies or URLs; the first is the default. settings: reads the user's settings as they are now."""
+
+    def __init__(self, repos: Sequence[str], settings: Callable[[], Settings], *, allow_local: bool) -> None:
+        self._default = repos[0]
+        self._roots = [Path(os.path.realpath(repo)) for repo in repos if not looks_like_url(repo)]
+        self._served = set(repos)
+        self._settings = settings
+        self._allow_local = allow_local
+
+    def draft(self, given: Mapping[str, Any]) -> Draft:
+        """Return the draft that a task in a body describes. Blocks. Raises HttpProblem."""
+        _refuse_others(given, TASK_FIELDS)
+        settings = self._settings()
+        if "task" not in given:
+            raise HttpProblem(422, "invalid-body", '"task" is missing', "say what the agent should do")
+        draft = applied(checked({"execution_mode": settings.execution_mode, "agent": settings.agent, **_given(given)}, Draft))
+        self._require_mode(draft.execution_mode, draft.agent)
+        return draft.model_copy(update={"repo": self._repo(draft.repo)})
+
+    def shared(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the body of `run-parallel` says for all of its tasks. Raises HttpProblem."""
+        rest = {name: value for name, value in given.items() if name not in ("tasks", "max_concurrent")}
+        _refuse_others(rest, SHARED_FIELDS)
+        return rest
+
+    def require(self, run: Run) -> None:
+        """Refuse to go on with a run that could not have been started over HTTP. Blocks. Raises HttpProblem 403."""
+        task = run.task
+        self._require_mode(task.execution_mode, task.agent)
+        self._repo(task.repo)
+        lifted = task.allow != Allowances() or task.allow_default_branch or task.agent_args
+        if lifted or (task.skip_permissions and not self._settings().skip_permissions):
+            raise HttpProblem(403, "not-over-http", f"run {run.label} was given more than HTTP may give", _HERE)
+
+    def _require_mode(self, mode: ExecutionMode | None, agent: str | None) -> None:
+        """Refuse what runs on this machine itself, unless the server's user allowed it."""
+        if self._allow_local:
+            return
+        if mode is ExecutionMode.LOCAL:
+            raise HttpProblem(
+                403,
+                "local-mode",
+                "this server starts no runs in local mode, which has no isolation",
+                "ask for dagger; or ccterm serve --allow-local",
+            )
+        if agent == "scripted":
+            raise HttpProblem(403, "local-mode", "this server starts no scripted agents", "leave out agent; or ccterm serve --allow-local")
+
+    def _repo(self, repo: str | None) -> str:
+        """Return the repository that is meant, without symbolic links. Raises HttpProblem 403 for a path that is not served."""
+        if repo is None or repo in self._served:
+            return repo or self._default
+        if looks_like_url(repo) and not _is_path(repo):
+            return repo
+        real = Path(os.path.realpath(repo))
+        if Path(repo).is_absolute() and any(real.is_relative_to(root) for root in self._roots):
+            return str(real)
+        raise HttpProblem(
+            403, "repo-not-served", f"{repo} is not below a repository that this server serves", "ccterm serve --repo PATH serves one"
+        )
+
+
+def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _is_path(url: str) -> bool:
+    try:
+        return parse_remote(url).kind == "path"
+    except RemoteError:
+        return False  # the draft refuses it, or has
+
+
+def _refuse_others(given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse fields that are unknown, and those that only the command line may set."""
+    for name in given:
+        if name in known:
+            continue
+        if name in FIELDS:
+            raise HttpProblem(403, "not-over-http", f"{quoted(name)} cannot be set over HTTP", _HERE)
+        raise HttpProblem(422, "invalid-body", f"unknown field {quoted(name)}", nearest(name, known))

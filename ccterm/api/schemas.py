@@ -1,0 +1,118 @@
+"""What the OpenAPI document says of bodies and answers: made from the fields of a task and from the values that are sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ccterm.api.permissions import SHARED_FIELDS, TASK_FIELDS
+from ccterm.api.problems import MEDIA_TYPE, SCHEMA
+from ccterm.models import Run
+from ccterm.task_fields import FIELDS
+from ccterm.values import Value
+
+Schema = dict[str, Any]
+_KINDS: Mapping[str, Schema] = {
+    "text": {"type": "string", "minLength": 1},
+    "texts": {"type": "array", "items": {"type": "string", "minLength": 1}},
+    "number": {"type": "number", "exclusiveMinimum": 0},
+    "count": {"type": "integer", "minimum": 1},
+    "switch": {"type": "boolean"},
+}
+_APPLY = {
+    "type": "boolean",
+    "default": True,
+    "description": "Without a branch: bring the changes into the working copy unless a rule refuses them; false keeps them until they are applied",
+}
+RUN_DOCUMENT: Schema = {"$ref": "#/components/schemas/Run"}
+BATCH_DOCUMENT: Schema = {
+    "type": "object",
+    "required": ["batch", "counts", "runs"],
+    "properties": {
+        "batch": {"type": "string"},
+        "counts": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "How many runs there are, and in which states",
+        },
+        "runs": {"type": "array", "items": RUN_DOCUMENT},
+    },
+}
+RUNS_DOCUMENT: Schema = {
+    "type": "object",
+    "required": ["runs", "next"],
+    "properties": {"runs": {"type": "array", "items": RUN_DOCUMENT}, "next": {"type": ["string", "null"], "description": "The next page"}},
+}
+DIFF_DOCUMENT: Schema = {
+    "type": "object",
+    "required": ["run", "changes", "patch"],
+    "properties": {"run": {"type": "string"}, "changes": {"type": ["object", "null"]}, "patch": {"type": "string"}},
+}
+CHECKS_DOCUMENT: Schema = {"type": "array", "items": {"type": "object"}}
+_REFUSED: dict[int | str, Schema] = {"4XX": {"description": "Refused, and why", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}}
+EVENT_STREAM: dict[int | str, Schema] = {
+    200: {
+        "description": "Events, each with its kind, and the event of `ccterm logs --json` as its data",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **_REFUSED,
+}
+PATCH: dict[int | str, Schema] = {200: {"description": "The patch", "content": {"text/plain": {"schema": {"type": "string"}}}}, **_REFUSED}
+
+
+def answers(schema: Schema, *statuses: int) -> dict[int | str, Schema]:
+    """Return the answers of a route: a document, or a refusal."""
+    names = {200: "Done, or ended", 202: "Accepted, and still under way"}
+    content = {"application/json": {"schema": schema}}
+    return {**{status: {"description": names[status], "content": content} for status in statuses}, **_REFUSED}
+
+
+def json_body(kind: type[Value], example: Mapping[str, object] | None = None) -> Schema:
+    """Return what a route says of a body that is a value."""
+    schema = kind.model_json_schema()
+    required = bool(schema.get("required"))
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema, "example": example or {}}}}}
+
+
+def run_schemas() -> Mapping[str, Schema]:
+    """Return the run document's schema and those of its parts, by name."""
+    schema = Run.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    parts: Mapping[str, Schema] = schema.pop("$defs", {})
+    return {**parts, "Run": schema}
+
+
+def _field(name: str) -> Schema:
+    if name == "apply":
+        return _APPLY
+    field = FIELDS[name]
+    chosen: Schema = {"enum": list(field.choices)} if field.choices else {}
+    return {**_KINDS[field.kind], **chosen, "description": field.sentence}
+
+
+def _object(names: tuple[str, ...], *required: str, **more: Schema) -> Schema:
+    properties = {**{name: _field(name) for name in names}, **more}
+    return {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
+
+
+def _body(schema: Schema, **examples: object) -> Schema:
+    shown = {name.replace("_", " "): {"value": value} for name, value in examples.items()}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": shown}}}}
+
+
+_TASK = {"task": "Your task description", "execution_mode": "dagger", "model": "sonnet"}
+RUN_BODY = _body(
+    _object(TASK_FIELDS, "task"),
+    a_pushed_branch={**_TASK, "branch": "feature/my-task"},
+    changes_in_the_working_copy=_TASK,
+)
+BATCH_BODY = _body(
+    _object(
+        SHARED_FIELDS,
+        "tasks",
+        tasks={"type": "array", "minItems": 1, "items": _object(TASK_FIELDS, "task")},
+        max_concurrent={"type": "integer", "minimum": 1, "maximum": 9999, "description": "How many of these tasks run at once"},
+    ),
+    three_branches={
+        "tasks": [{"task": f"Task {n}", "branch": f"feature/task-{n}"} for n in (1, 2, 3)],
+        "execution_mode": "dagger",
+        "max_concurrent": 4,
+    },
+)

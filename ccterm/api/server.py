@@ -1,0 +1,122 @@
+"""The server as a whole: its sockets, its token, and the application behind its gate."""
+
+import asyncio
+import errno
+import os
+import shutil
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccterm.api.app import make_app
+from ccterm.api.audit import AuditLog
+from ccterm.api.backend import Backend
+from ccterm.api.gate import RequestGate
+from ccterm.api.token import Token, only_server
+from ccterm.api.uvicorn_private import Server
+from ccterm.errors import PreflightError
+from ccterm.executors.control import socket_directory
+from ccterm.state_dir import StateDir
+
+_LONGEST = 100
+"""Longest path of a socket, in bytes; systems end at 103 or 107."""
+_BACKLOG = 512
+
+
+@dataclass(frozen=True)
+class ServedAt:
+    """Where a server answers: the path of its socket, and its port on 127.0.0.1 and ::1; None = it has none."""
+
+    socket: Path
+    port: int | None
+    token: Token
+
+
+@asynccontextmanager
+async def serving_http(backend: Backend, state: StateDir, port: int | None) -> AsyncIterator[ServedAt]:
+    """Answer requests while the block lasts. port: 0 = a free one; None = the private socket alone.
+
+    Raises UsageError when another server of this state directory runs, and PreflightError when the port is taken.
+    """
+    app = make_app(backend)
+    with only_server(state) as token, _private_socket(state) as (path, private), _loopback(port) as open_sockets:
+        audit = AuditLog(state.audit_log)
+        bound = open_sockets[0].getsockname()[1] if open_sockets else None
+        hosts = [f"{host}:{bound}" for host in ("localhost", "127.0.0.1", "[::1]")]
+        servers = [Server(RequestGate(app, audit)), Server(RequestGate(app, audit, token, hosts))]
+        tasks = [asyncio.ensure_future(each.serve([*sockets])) for each, sockets in zip(servers, ([private], open_sockets), strict=True)]
+        try:
+            yield ServedAt(path, bound, token)
+        finally:
+            backend.stopping.set()
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*tasks)
+            audit.close()
+
+
+@contextmanager
+def _private_socket(state: StateDir) -> Iterator[tuple[Path, socket.socket]]:
+    """Listen on a socket that only this user can open, in the state directory unless that has too long a path."""
+    path, directory = state.server_socket, None
+    if len(os.fsencode(path)) > _LONGEST:
+        directory = socket_directory()
+        path = directory / path.name
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        _remove_stale(path)
+        listener.bind(str(path))  # nobody else can enter its directory
+        path.chmod(0o600)
+        listener.listen(_BACKLOG)
+        yield path, listener
+    finally:
+        listener.close()
+        path.unlink(missing_ok=True)
+        if directory:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket that a killed server left: whoever holds the lock of the state directory is the only one."""
+    if path.exists() and not stat.S_ISSOCK(path.lstat().st_mode):
+        raise PreflightError(f"{path} is no socket", "move it away")
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _loopback(port: int | None) -> Iterator[list[socket.socket]]:
+    """Listen on this machine's own addresses; on none that others can reach."""
+    found = list[socket.socket]()
+    try:
+        if port is not None:
+            found.append(_bound(socket.AF_INET, "127.0.0.1", port))
+            with suppress(_NoSuchAddress):  # not every machine has IPv6
+                found.append(_bound(socket.AF_INET6, "::1", found[0].getsockname()[1]))
+        yield found
+    finally:
+        for each in found:
+            each.close()
+
+
+class _NoSuchAddress(Exception):
+    """This machine does not have the address."""
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.socket(family)
+    except OSError as error:
+        raise _NoSuchAddress from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise PreflightError(f"port {port} is taken or not allowed", "ccterm serve --port N takes another one, 0 a free one") from error
+        raise _NoSuchAddress from error
+    return listener

@@ -1,0 +1,80 @@
+"""`ccterm serve`: the HTTP API over the daemon, which it starts when none runs."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ccterm.causes import ExitCode
+from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
+from ccterm.cli.main import environment
+from ccterm.draft import anchored_repo
+from ccterm.errors import PreflightError
+
+if TYPE_CHECKING:
+    from ccterm.api.server import ServedAt
+
+
+def serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -> ExitCode:
+    """Answer requests until a signal comes."""
+    _require_extra()
+    served = [anchored_repo(repo) for repo in repos] or [anchored_repo(None)]
+    return carry_out(_serve(port, served, allow_local=allow_local))
+
+
+async def _serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -> ExitCode:
+    from ccterm.api.backend import Backend
+    from ccterm.api.feeds import Feeds
+    from ccterm.api.permissions import Permissions
+    from ccterm.api.server import serving_http
+    from ccterm.daemon.spawn import attached_or_started, keep_running
+    from ccterm.settings import load_settings
+
+    environ, stopped, loop = environment(), asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    permissions = Permissions(repos, lambda: load_settings(None, environ), allow_local=allow_local)
+    async with attached_or_started(state_dir(), environ) as attached:
+        service = attached.acting_for(None)
+        async with keep_running(attached), serving_http(Backend(service, permissions, Feeds(service)), state_dir(), port) as address:
+            _say(address, repos, allow_local=allow_local)
+            await stopped.wait()
+    return ExitCode.OK
+
+
+def _say(address: "ServedAt", repos: Sequence[str], *, allow_local: bool) -> None:
+    if address.port is not None:
+        print_note(f"http://localhost:{address.port} with the token in {state_dir().server_token} (ccterm token prints it)")
+    print_note(f"{address.socket} without one")
+    print_note(f"tasks work on {repos[0]}" + (f", or when they say so on {', '.join(repos[1:])}" if repos[1:] else ""))
+    print_note("whoever has the token can run code as you" if allow_local else "whoever has the token can start agents and push as you")
+
+
+def _require_extra() -> None:
+    """Refuse to go on without the libraries that this command alone needs."""
+    if not (find_spec("fastapi") and find_spec("uvicorn")):
+        raise PreflightError(
+            "ccterm serve needs FastAPI and uvicorn, which are not installed", "install them: uv tool install 'ccterm[serve]'"
+        )
+
+
+def print_openapi() -> ExitCode:
+    """Print the OpenAPI document."""
+    _require_extra()
+    from ccterm.api.app import make_app, openapi
+
+    print_json(openapi(make_app()))
+    return ExitCode.OK
+
+
+def print_token(*, as_json: bool) -> ExitCode:
+    """Print the token of the server that runs."""
+    from ccterm.api.token import current_token
+
+    token = current_token(state_dir())
+    if as_json:
+        print_json({"token": token})
+    else:
+        print_data(token)
+    return ExitCode.OK
