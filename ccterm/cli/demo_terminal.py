@@ -41,11 +41,11 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
     settings = load_settings(None, os.environ, {"execution_mode": "local", "agent": "scripted"})
     app = CctermApp(settings, memory=Memory(None), checks=False)
     asyncio.get_running_loop().add_reader(parent, app.exit)
-    return await run(app, lambda: _staged(place, remote))
+    return await run(app, lambda: staged(place, remote))
 
 
 @asynccontextmanager
-async def _staged(place: Path, remote: Path) -> AsyncIterator[Service]:
+async def staged(place: Path, remote: Path) -> AsyncIterator[Service]:
     """Open a service on a state directory that is removed with the demo, with the demo's runs under way."""
     async with open_service(place / "state") as service:
         await service.submit(_drafts(place, remote), max_concurrent=len(TASKS))
