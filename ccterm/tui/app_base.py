@@ -82,6 +82,8 @@ class AppBase(QuietCrash):
         self.past: dict[RunId, RunView] = {}
         self.selected: set[RunId] = set()
         """The runs that actions on several apply to."""
+        self.panes: Sequence[RunId] = ()
+        """The runs that have a pane in the fleet, in their order: 1 to 9 pick one."""
         self.focus_when_shown: RunId | None = None
         """The run that the user has just started: it gets the focus when it appears."""
         self.image_build: ImageBuildProgress | None = None

@@ -1,4 +1,5 @@
-"""What the terminal remembers between sessions: the last form, the draft, recent prompts and repositories, when it was closed. Private to the user."""
+"""What the terminal remembers between sessions: the last form, the draft, recent prompts and repositories, comments that are not sent yet, when it
+was closed. Private to the user."""
 
 import logging
 from collections.abc import Mapping
@@ -8,23 +9,27 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ccterm.errors import StateError
+from ccterm.models import RunId
 from ccterm.state_dir import private_directory, write_private
+from ccterm.tui.patch.comments import Comments
 from ccterm.values import Value
 
 FILE = "terminal.json"
-PROMPTS, REPOS = 50, 20
+PROMPTS, REPOS, COMMENTED = 50, 20, 100
 _OF_ONE_TASK = ("prompt", "branch", "allow_default_branch")
 """Fields of a form that say nothing about the next one."""
 _log = logging.getLogger(__name__)
 
 
 class Memories(Value):
-    """The content of the file. form: what was launched last, field -> text. draft: what was typed and not launched. prompts, repos: the newest first."""
+    """The content of the file. form: what was launched last, field -> text. draft: what was typed and not launched. prompts, repos: the newest first.
+    comments: run -> what to send to it."""
 
     form: Mapping[str, str] = {}
     draft: Mapping[str, str] = {}
     prompts: tuple[str, ...] = ()
     repos: tuple[str, ...] = ()
+    comments: Mapping[str, Comments] = {}
     left: datetime | None = None
 
 
@@ -55,6 +60,16 @@ class Memory:
         kept = dict(draft) if draft.get("prompt", "").strip() else {}
         if kept != self.now.draft:
             self._change(draft=kept)
+
+    def comments(self, run: RunId) -> Comments:
+        """Return the comments on a run's diff that are not sent yet."""
+        return self.now.comments.get(run, ())
+
+    def comment(self, run: RunId, comments: Comments) -> None:
+        """Remember the comments on a run's diff, in place of those before."""
+        others = {other: kept for other, kept in self.now.comments.items() if other != run}
+        kept = [*others.items(), *([(run, comments)] if comments else [])][-COMMENTED:]
+        self._change(comments=dict(kept))
 
     def leave(self, at: datetime) -> None:
         """Remember when the terminal was closed."""

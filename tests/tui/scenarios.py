@@ -14,6 +14,7 @@ from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.widgets.field import Field
+from ccterm.tui.widgets.patch_view import PatchView
 from tests.support.waiting import until
 from tests.tui.fake_service import NOON, Clock, FakeService
 from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
@@ -30,6 +31,46 @@ CHECKS = (
     CheckResult(name="push", group="repository", status="fail", text="push refused: the token cannot write workflows", fix="gh auth refresh -s workflow", seconds=0.48),
 )  # fmt: skip
 
+READ_PATCH = b'''diff --git a/shop/auth/login.py b/shop/auth/login.py
+index 1111111..2222222 100644
+--- a/shop/auth/login.py
++++ b/shop/auth/login.py
+@@ -1,12 +1,14 @@
+ """Who may log in, and how often."""
+
+ import time
+-LIMIT = 3
++LIMIT = 5
++SECONDS = 60.0
+
+
+ class Login:
+-    def allowed(self, name: str) -> bool:
++    def allowed(self, name: str, now: float) -> bool:
+         # the newest attempts only
+-        return len(self.attempts[name]) < LIMIT
++        recent = [at for at in self.attempts.get(name, ()) if now - at < SECONDS and not self.is_trusted(name, "the proxy")]
++        return len(recent) < LIMIT
+diff --git a/shop/web/app.js b/shop/web/app.js
+index 1111111..2222222 100644
+--- a/shop/web/app.js
++++ b/shop/web/app.js
+@@ -3,3 +3,3 @@ const app = express()
+ app.use(session({ secret }))
+-app.post("/login", login)
++app.post("/login", limited(login)) // 429 beyond the limit
+ app.listen(8080)
+diff --git a/docs/limits.md b/docs/limits.md
+new file mode 100644
+--- /dev/null
++++ b/docs/limits.md
+@@ -0,0 +1,3 @@
++# Limits
++
++Five logins a *minute* for each user.
+diff --git a/logo.png b/logo.png
+Binary files a/logo.png and b/logo.png differ
+'''
 _APT = (
     "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]",
     "Get:2 http://deb.debian.org/debian bookworm/main amd64 Packages [8,792 kB]",
@@ -187,6 +228,18 @@ async def run_diff(service: FakeService, pilot: Pilot[None]) -> None:
     await open_app(service, pilot, "LIMIT = 5", keys="1 d")
 
 
+async def run_diff_read(service: FakeService, pilot: Pilot[None]) -> None:
+    run = push(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests."))
+    service.patches[run.id] = READ_PATCH
+    await open_app(service, pilot, "LIMIT = 5", keys="d")
+    await pilot.press("J", "j", "a")
+    await type_text(pilot, "Take this from the settings, as the other limits are.")
+    await pilot.press("enter")
+    await wait_for_text(pilot, "▏ Take this")
+    patch = pilot.app.screen.query_one(PatchView)
+    await until(lambda: len({segment.style.color for y in range(2, 12) for segment in patch.render_line(y) if segment.style}) > 5)
+
+
 async def preflight_failing(service: FakeService, pilot: Pilot[None]) -> None:
     service.check_results = list(CHECKS)
     await open_app(service, pilot, "2 to fix", keys="p")
@@ -314,11 +367,11 @@ async def tools(service: FakeService, pilot: Pilot[None]) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
-        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, preflight_failing, preflight_fixed,
+        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
         preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch,
         help_screen, palette, lost, tools, awaiting, applying,
         fleet_of_many, selected, table, table_filtered,
     )
 }  # fmt: skip
-OF_ALL_WIDTHS = {"fleet_of_many", "selected", "table", "table_filtered"}
+OF_ALL_WIDTHS = {"fleet_of_many", "selected", "table", "table_filtered", "run_diff_read"}
 """Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

@@ -1,12 +1,15 @@
 """One run alone: transcript, facts, diff, and the keys between runs."""
 
-from textual.widgets import OptionList
+from textual.geometry import Offset
 
 from ccterm.errors import UsageError
+from ccterm.tui.memory import Memory
+from ccterm.tui.widgets.file_tree import FileTree
 from ccterm.tui.widgets.patch_view import PatchView
+from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import screen_text, wait_for_text, wait_until_gone
+from tests.tui.on_screen import screen_text, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import PATCH, commit, push, refuse, start_agent
 
 
@@ -40,7 +43,7 @@ async def test_the_diff_shows_files_and_lines(show: Show, service: FakeService) 
     push(service, service.add_run("feature/login"))
     async with show() as pilot:
         await pilot.press("d")
-        await wait_for_text(pilot, "M shop/login.py  +2 -1", "A shop/limits.py  +2 -0", "- LIMIT = 3", "+ LIMIT = 5")
+        await wait_for_text(pilot, "▾ shop/", "A limits.py  +2 -0", "M login.py  +2 -1", "- LIMIT = 3", "+ LIMIT = 5")
         await pilot.press("d")
         await wait_for_text(pilot, "› Read")
 
@@ -49,7 +52,7 @@ async def test_a_diff_has_two_columns_on_a_wide_screen_and_can_be_switched(show:
     push(service, service.add_run("feature/login"))
     async with show((160, 40)) as pilot:
         await pilot.press("d")
-        await wait_for_text(pilot, "2 LIMIT = 3", "│    2 LIMIT = 5")
+        await wait_for_text(pilot, "2 LIMIT = 3", "│     2 LIMIT = 5")
         await pilot.press("v")
         await wait_for_text(pilot, "- LIMIT = 3")
 
@@ -57,16 +60,17 @@ async def test_a_diff_has_two_columns_on_a_wide_screen_and_can_be_switched(show:
 async def test_brackets_go_to_the_next_and_previous_file(show: Show, service: FakeService) -> None:
     run = push(service, service.add_run("feature/login"))
     service.patches[run.id] = b"".join(
-        b"diff --git a/f%d b/f%d\n--- a/f%d\n+++ b/f%d\n@@ -1,0 +1,60 @@\n" % (n, n, n, n) + b"+line\n" * 60 for n in range(3)
+        b"diff --git a/f%d b/f%d\nnew file mode 100644\n--- a/f%d\n+++ b/f%d\n@@ -1,0 +1,60 @@\n" % (n, n, n, n) + b"+line\n" * 60
+        for n in range(3)
     )
     async with show() as pilot:
         await pilot.press("d")
         await wait_for_text(pilot, "f0  +60 -0")
         await pilot.press("right_square_bracket", "right_square_bracket")
-        await wait_for_text(pilot, "f2  +60 -0")
-        assert pilot.app.screen.query_one("#files", OptionList).highlighted == 2
+        await wait_for_text(pilot, "▎f2  added  +60 -0")
+        assert pilot.app.screen.query_one(FileTree).cursor_line == 2
         await pilot.press("left_square_bracket")
-        await wait_for_text(pilot, "f1  +60 -0")
+        await wait_for_text(pilot, "▎f1  added  +60 -0")
 
 
 async def test_without_a_commit_the_diff_says_so(show: Show, service: FakeService) -> None:
@@ -134,14 +138,121 @@ async def test_hostile_texts_of_a_task_never_reach_the_screen(show: Show, servic
     assert run.task.model == evil
 
 
-async def test_both_sides_scroll_to_a_long_line_together(show: Show, service: FakeService) -> None:
+async def test_long_lines_are_wrapped_or_both_sides_scroll_to_their_ends_together(show: Show, service: FakeService) -> None:
     run = commit(service, service.add_run("one"))
-    service.patches[run.id] = PATCH.replace(b"LIMIT = 3", b"LIMIT = " + b"3" * 90 + b" end").replace(
-        b"LIMIT = 5", b"LIMIT = " + b"5" * 90 + b" END"
+    service.patches[run.id] = PATCH.replace(b"LIMIT = 3", b"LIMIT = " + b"3" * 90 + b" left").replace(
+        b"LIMIT = 5", b"LIMIT = " + b"5" * 90 + b" RIGHT"
     )
-    async with show(size=(160, 32)) as pilot:
+    async with show((160, 32)) as pilot:
         await pilot.press("d")
-        await wait_for_text(pilot, "LIMIT = 33")
-        await wait_until_gone(pilot, "3 end", "5 END")
-        pilot.app.screen.query_one(PatchView).scroll_to(x=200, animate=False)
-        await wait_for_text(pilot, "3 end", "5 END")
+        await wait_for_text(pilot, " left", " RIGHT")  # wrapped
+        await pilot.press("w")
+        await wait_until_gone(pilot, " left", " RIGHT")
+        await pilot.press(*["right"] * 10)
+        await wait_for_text(pilot, " left", " RIGHT")
+
+
+async def test_hunk_keys_go_to_the_first_changed_line_of_each(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        await pilot.press("J")
+        await wait_for_text(pilot, "▎    2      - LIMIT = 3")
+        await pilot.press("J")
+        await wait_for_text(pilot, "▎         1 + class Limiter:")
+        await pilot.press("K")
+        await wait_for_text(pilot, "▎    2      - LIMIT = 3")
+
+
+async def test_source_has_the_colours_of_its_language_and_changed_words_are_marked(show: Show, service: FakeService) -> None:
+    run = push(service, service.add_run("feature/login"))
+    service.patches[run.id] = PATCH.replace(b"SECONDS = 60.0", b'NAME = "a"  # why')
+    async with show() as pilot:
+        await pilot.press("d")
+        patch = pilot.app.screen.query_one(PatchView)
+        await until(lambda: any(segment.style and segment.style.italic for segment in patch.render_line(5)))
+        words = [segment.text for segment in patch.render_line(4) if segment.style and segment.style.bold]
+    assert words == ["5"]
+
+
+async def test_comments_are_kept_and_sent_together(show: Show, service: FakeService) -> None:
+    run = push(service, service.add_run("feature/login"))
+    memory = Memory(None)
+    async with show(memory=memory) as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        await pilot.press("J", "j", "a")
+        await wait_for_text(pilot, "Comment on login.py, line 2")
+        await type_text(pilot, "read it from [b]settings")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "▏ read it from [b]settings")
+        await pilot.press("escape", "d")
+        await wait_for_text(pilot, "▏ read it from [b]settings")
+        await pilot.press("m")
+        await wait_for_text(pilot, "with 1 comment")
+        await pilot.press("enter")
+        sent = "Address my comments.\n\nshop/login.py:2\n> +LIMIT = 5\nread it from [b]settings"
+        await wait_for_call(service, "continue", run.id, sent)
+        await until(lambda: memory.comments(run.id) == ())
+
+
+async def test_a_comment_can_be_changed_and_removed(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        await pilot.press("a", *"why", "enter")
+        await wait_for_text(pilot, "▏ why")
+        await pilot.press("a", *"so", "enter")
+        await wait_for_text(pilot, "▏ whyso")
+        await pilot.press("backspace")
+        await wait_until_gone(pilot, "▏ whyso")
+
+
+async def test_a_number_shows_the_run_of_that_pane(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"), text="The first one speaks.")
+    start_agent(service, service.add_run("two"), text="The second one speaks.")
+    async with show((160, 40)) as pilot:
+        await pilot.press("enter")
+        await wait_for_text(pilot, "18 turns")
+        await pilot.press("2")
+        await wait_for_text(pilot, "2  two", "18 turns")
+        await pilot.press("1")
+        await wait_for_text(pilot, "1  one", "18 turns")
+
+
+async def test_tab_goes_to_files_and_facts_and_back(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("feature/login"))
+    async with show((80, 24)) as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        await pilot.press("tab")
+        await wait_for_text(pilot, "A limits.py", "18 turns")
+        await pilot.press("home", "down", "enter")
+        await wait_for_text(pilot, "▎shop/limits.py")
+
+
+async def test_a_click_chooses_a_line(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        await pilot.click(PatchView, offset=Offset(20, 4))
+        await wait_for_text(pilot, "▎         2 + LIMIT = 5")
+
+
+async def test_a_huge_diff_opens_and_answers_keys(show: Show, service: FakeService) -> None:
+    run = push(service, service.add_run("feature/login"))
+    many = b"".join(
+        b"diff --git a/d%d/f%d.py b/d%d/f%d.py\n@@ -1,2 +1,2 @@\n-old = %d\n+new = %d\n" % (n // 50, n, n // 50, n, n, n)
+        for n in range(5000)
+    )
+    service.patches[run.id] = many + b"diff --git a/z.js b/z.js\n@@ -1 +1 @@\n-x\n+" + b"var a=1;" * 130_000 + b"\n"
+    async with show() as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "▸ d0/", "+ new = 0")
+        await pilot.press("G")
+        await wait_for_text(pilot, "… 1,030,000 more c")
+        await pilot.press("w", "v", "g")
+        await wait_for_text(pilot, "▎d0/f0.py")

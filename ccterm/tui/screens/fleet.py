@@ -141,6 +141,7 @@ class FleetScreen(RunActions):
 
     async def _lay_out(self, found: Arrangement) -> None:
         """Lay the panes out, keeping those that stay."""
+        self.ccterm.panes = found.panes
         box = self.query_one("#panes", Container)
         with self.app.batch_update():
             for run in [run for run in self._panes if run not in found.panes]:

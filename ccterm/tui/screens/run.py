@@ -1,22 +1,24 @@
 """One run alone: its transcript or its diff, and beside it steps, verdict and numbers."""
 
+import asyncio
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
-from textual.widgets import ContentSwitcher, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import ContentSwitcher, Static, Tree
 
 from ccterm.models import RunId
 from ccterm.tui.app_base import RunsChanged, Ticked
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
+from ccterm.tui.patch.comments import commented
 from ccterm.tui.run_text import name
 from ccterm.tui.run_view import RunView
+from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.run_actions import RunActions
+from ccterm.tui.widgets.file_tree import FileTree
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, StatusLine, heading, tally
 from ccterm.tui.widgets.patch_view import PatchView
@@ -24,6 +26,8 @@ from ccterm.tui.widgets.run_facts import RunFacts
 
 WIDE, VERY_WIDE = 100, 150
 """From these widths on the facts are beside the transcript, and a diff has two columns."""
+_NO_COMMIT = "No commit yet: the diff appears once the agent has finished and its work is committed."
+_LARGE = 1 << 20
 
 
 class RunScreen(RunActions):
@@ -32,16 +36,17 @@ class RunScreen(RunActions):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed, or the transcript again"),
-        Binding("tab", "facts", "Facts", show=False, tooltip="On a narrow screen: show the facts, or the transcript again"),
+        Binding("tab", "other_side", "Steps, cost", tooltip="Go to the files, steps, numbers and advice, or back"),
         Binding("right", "neighbour(1)", "Next run", show=False),
         Binding("left", "neighbour(-1)", "Previous run", show=False),
+        *(Binding(str(place), f"pick({place})", f"Pane {place}", show=False) for place in range(1, 10)),
     ]
 
     def __init__(self, run: RunId, *, diff: bool = False) -> None:
         super().__init__()
         self.run = run
         self._opened_on_diff = diff
-        self._showing_facts = False
+        self._showing_side = False
 
     def compose(self) -> ComposeResult:
         """Lay out header, the two sides and footer."""
@@ -51,8 +56,8 @@ class RunScreen(RunActions):
                 yield EventPane(self.ccterm.transcript(self.run), run=self.run, clock=self.ccterm.frames, id="transcript")
                 yield PatchView(id="patch")
                 yield Static("", id="nothing", markup=False)
-            with VerticalScroll(id="side", can_focus=False):
-                yield OptionList(id="files")
+            with VerticalScroll(id="side"):
+                yield FileTree(id="files")
                 yield RunFacts()
         yield StatusLine(self.ccterm.runs)
         yield KeyFooter()
@@ -101,13 +106,31 @@ class RunScreen(RunActions):
         """Show both sides where there is room, else one of them."""
         wide = self.size.width >= WIDE
         self.set_class(not wide, "-narrow")
-        self.query_one("#side").display = wide or self._showing_facts
-        self.query_one("#main").display = wide or not self._showing_facts
+        self.query_one("#side").display = wide or self._showing_side
+        self.query_one("#main").display = wide or not self._showing_side
 
-    def action_facts(self) -> None:
-        """Show the other side of a narrow screen."""
-        self._showing_facts = not self._showing_facts
+    @property
+    def _main(self) -> EventPane | PatchView:
+        """What has the keys on the main side."""
+        return self.query_one(PatchView) if self.query_one(ContentSwitcher).current == "patch" else self.query_one(EventPane)
+
+    def action_other_side(self) -> None:
+        """Give the keys to what comes next: the main side, the files of a diff, the facts. A narrow screen shows one side."""
+        files, side = self.query_one(FileTree), self.query_one("#side")
+        if self.focused is files:
+            side.focus()
+            return
+        self._showing_side = self.focused is not side
         self._lay_out()
+        if self._showing_side:
+            (files if files.display else side).focus()
+        else:
+            self._main.focus()
+
+    def action_pick(self, place: int) -> None:
+        """Show the run of a pane of the fleet."""
+        if place <= len(self.ccterm.panes):
+            self._replace(self.ccterm.panes[place - 1])
 
     def action_back(self) -> None:
         """Close the diff, else the screen."""
@@ -126,46 +149,76 @@ class RunScreen(RunActions):
     @work(group="patch", exclusive=True, exit_on_error=False)
     async def _load(self) -> None:
         patch = await self.ccterm.service.patch(self.run) if self.ccterm.service else None
-        self._switch(files=parse_patch(patch) if patch else [])
+        if patch and len(patch) > _LARGE:
+            self._say(f"Reading the diff, {len(patch) / 1e6:.0f} MB…")
+        self._switch(files=await asyncio.to_thread(parse_patch, patch) if patch else [])
 
     def _switch(self, files: list[FilePatch] | None) -> None:
         """Show the changes of these files; None shows the transcript."""
-        listed = self.query_one("#files", OptionList)
-        listed.display = bool(files)
-        self.query_one(ContentSwitcher).current = "transcript" if files is None else "patch" if files else "nothing"
-        if files is None:
-            self.query_one(EventPane).focus()
-        elif files:
-            listed.clear_options().add_options(Option(_file(file)) for file in files)
-            patch = self.query_one(PatchView)
+        tree, patch = self.query_one(FileTree), self.query_one(PatchView)
+        tree.display = bool(files)
+        if files:
+            tree.show(files)
+            patch.comments = self.ccterm.memory.comments(self.run)
             patch.show(files)
-            patch.focus()
-        else:
-            self.query_one("#nothing", Static).update(
-                "No commit yet: the diff appears once the agent has finished and its work is committed."
-            )
+        elif files is not None:
+            self._say(_NO_COMMIT)
+            return
+        self.query_one(ContentSwitcher).current = "patch" if files else "transcript"
+        self._showing_side = False
+        self._lay_out()
+        self._main.focus()
         self.refresh_bindings()
 
-    @on(OptionList.OptionSelected, "#files")
-    def _go_to_file(self, event: OptionList.OptionSelected) -> None:
+    def _say(self, text: str) -> None:
+        """Show a sentence in place of the diff."""
+        self.query_one("#nothing", Static).update(text)
+        self.query_one(ContentSwitcher).current = "nothing"
+        self.refresh_bindings()
+
+    @on(Tree.NodeSelected, "#files")
+    def _go_to_file(self, event: Tree.NodeSelected[int | None]) -> None:
         event.stop()
-        self.query_one(PatchView).go_to(event.option_index)
-        self.query_one(PatchView).focus()
+        if event.node.data is not None:
+            self._showing_side = False
+            self._lay_out()
+            self.query_one(PatchView).go_to(event.node.data)
+            self.query_one(PatchView).focus()
 
     @on(PatchView.FileReached)
     def _highlight_file(self, event: PatchView.FileReached) -> None:
         event.stop()
-        self.query_one("#files", OptionList).highlighted = event.index
+        self.query_one(FileTree).choose(event.index)
+
+    @on(PatchView.Annotated)
+    def _annotate(self, event: PatchView.Annotated) -> None:
+        """Ask for a comment and remember it: `m` sends all of them."""
+        event.stop()
+        before = self.ccterm.memory.comments(self.run)
+        found = next((comment for comment in before if comment.is_on(event.file.path, event.line)), None)
+
+        def keep(text: str | None) -> None:
+            if text or event.remove:
+                comments = commented(before, event.file, event.line, "" if event.remove else text or "")
+                self.ccterm.memory.comment(self.run, comments)
+                self.query_one(PatchView).comments = comments
+
+        if event.remove:
+            keep("")
+            return
+        where = event.file.path.rpartition("/")[2] + (
+            f", line {event.line.new or event.line.old}" if event.line and event.line.kind != "hunk" else ""
+        )
+        foot = "enter keep · esc cancel · m sends all comments to the agent"
+        self.app.push_screen(LineDialog(f"Comment on {where}", foot=foot, value=found.text if found else ""), keep)
 
     def action_neighbour(self, by: int) -> None:
         """Show the next or the previous run."""
         ids = [view.run.id for view in self.ccterm.runs]
         if self.run in ids and len(ids) > 1:
-            self.app.switch_screen(RunScreen(ids[(ids.index(self.run) + by) % len(ids)], diff=self.shows_diff))
+            self._replace(ids[(ids.index(self.run) + by) % len(ids)])
 
-
-def _file(file: FilePatch) -> Content:
-    letter = {"added": "A", "deleted": "D", "modified": "M"}.get(file.action, "R")
-    return Content.assemble(
-        (f"{letter} ", "bold"), file.path, "  ", (f"+{file.added}", "$text-success"), " ", (f"-{file.removed}", "$text-error")
-    )
+    def _replace(self, run: RunId) -> None:
+        """Show another run in place of this one."""
+        if run != self.run:
+            self.app.switch_screen(RunScreen(run, diff=self.shows_diff))

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from ccterm.draft import starting_directory
 from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.proof import work_kept
+from ccterm.tui.patch.comments import with_comments
 from ccterm.tui.possible import web_address
 from ccterm.tui.run_text import short_name
 from ccterm.tui.run_view import RunView
@@ -65,8 +66,11 @@ class RunActions(SelectedRuns):
         """Go on with an ended run."""
         run, target, view = self._run_id(), self._target(), self.current_run()
 
+        comments = self.ccterm.memory.comments(run)
+
         async def go_on(service: "Service", text: str) -> str:
-            started = await service.continue_(run, text)
+            started = await service.continue_(run, with_comments(text, comments))
+            self.ccterm.memory.comment(run, ())
             self.ccterm.update_run(await service.find(run))  # reviewed now
             self.ccterm.find_new_runs(focus=started.id)
             return f"{target} goes on"
@@ -76,7 +80,9 @@ class RunActions(SelectedRuns):
                 self.ccterm.perform(lambda service: go_on(service, text))
 
         taken = "its work comes along" if view and work_kept(view.run) else "same conversation"
-        self.app.push_screen(LineDialog(f"What is {target} to do next?", foot=f"{taken} · enter start · esc cancel"), send)
+        count = f" · with {len(comments)} comment{'' if len(comments) == 1 else 's'}" if comments else ""
+        foot, value = f"{taken}{count} · enter start · esc cancel", "Address my comments." if comments else ""
+        self.app.push_screen(LineDialog(f"What is {target} to do next?", foot=foot, value=value), send)
 
     def action_apply(self) -> None:
         """Show the changes and apply the selected ones."""

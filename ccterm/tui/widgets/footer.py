@@ -43,7 +43,8 @@ class KeyFooter(Widget):
             return
         offered = [active for active in screen.active_bindings.values() if active.binding.show and active.enabled]
         places = {screen: 0, self.app: 1}
-        offered.sort(key=lambda active: places.get(active.node, 2))  # those of the screen, then of the app, then of the focused widget
+        # those of the screen, then of the app, then of the focused widget, unless it is what the screen is about
+        offered.sort(key=lambda active: places.get(active.node, getattr(active.node, "FOOTER_PLACE", 2)))
         once = {active.binding.action: active for active in reversed(offered)}
         found = [active.binding for active in offered if once[active.binding.action] is active]
         self.keys = tuple(FooterKey(self.app.get_key_display(binding), binding.description, binding.key) for binding in found)

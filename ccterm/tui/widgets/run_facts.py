@@ -46,7 +46,7 @@ def facts(view: RunView, at: datetime) -> Content:
             Content.styled(f"policy: {finding.text}", "$text-error" if finding.severity == "refuse" else "$text-warning")
             for finding in run.verdict.findings
         ]
-    if run.summary:
+    if run.summary and not (run.verdict and any(run.summary == finding.text for finding in run.verdict.findings)):
         lines += [Content(""), *(Content(line) for line in run.summary.strip().split("\n")[:SUMMARY_LINES])]
     if run.action:
         lines += [Content(""), Content.styled(run.action, "$text-accent")]
