@@ -103,10 +103,11 @@ class Plan(ServiceCommand[list[Task]]):
     from_caller = True
     do: Literal["plan"] = "plan"
     drafts: tuple[Draft, ...]
+    source: BatchFile | None = None
 
     async def execute(self, service: "Service") -> list[Task]:
         """Return the tasks that the drafts would become."""
-        return await service.plan(self.drafts)
+        return await service.plan(self.drafts, source=self.source)
 
 
 class Branches(ServiceCommand[list[BranchState | None]]):

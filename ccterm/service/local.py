@@ -156,10 +156,10 @@ class LocalService(EndedRuns):
             return await carry_out()
         return [await self._current(run) for run in await self._submissions.once(submission, carry_out)]
 
-    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
         """Return the tasks that drafts would become."""
         equipment = await self._equipment()
-        return await tasks_of(equipment, await self._named(equipment, drafts))
+        return await tasks_of(equipment, await self._named(equipment, drafts), source)
 
     async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
         """Return what is known of each draft's branch."""

@@ -84,9 +84,9 @@ class Service(AwaitedRuns):
         """
         return await self.perform(commands.Submit(drafts=_anchored(drafts), max_concurrent=max_concurrent, source=source, key=key))
 
-    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
         """Return the tasks that drafts would become, and start nothing. Raises what `submit` would."""
-        return await self.perform(commands.Plan(drafts=_anchored(drafts)))
+        return await self.perform(commands.Plan(drafts=_anchored(drafts), source=source))
 
     async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
         """Return what is known of each draft's branch, from its remote and from earlier runs; None for a draft without one.

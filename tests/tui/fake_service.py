@@ -131,7 +131,7 @@ class FakeService(Service):
             for draft in drafts
         ]
 
-    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
         """Return the tasks that drafts would become."""
         if self.refusal:
             raise self.refusal

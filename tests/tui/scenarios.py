@@ -1,6 +1,7 @@
 """Everything that a user can see, as scenarios in the real app: for the snapshot tests and for the screenshots."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import chdir
 from datetime import timedelta
 from pathlib import Path
 
@@ -327,6 +328,27 @@ async def launch_default_branch(service: FakeService, pilot: Pilot[None]) -> Non
     await wait_for_text(pilot, "main is the default branch", "allow pushing to it", "launches once")
 
 
+async def batch(service: FakeService, pilot: Pilot[None]) -> None:
+    service.remote_branches["docs/api"] = BranchState(branch="docs/api", tip="a" * 40, changed=service.clock() - timedelta(hours=3))
+    tasks = "- {prompt: Add rate limiting to the login endpoint, branch: agent/...}\n- {prompt: Document the API, branch: docs/api}\n"
+    await open_batch(service, pilot, tasks, "last change 3 hours ago", "2 runs on this machine")
+
+
+async def batch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
+    await open_batch(service, pilot, "- {prompt: Add rate limiting, branch: agent/a..b}\n", "use a single dot")
+
+
+async def open_batch(service: FakeService, pilot: Pilot[None], tasks: str, *texts: str) -> None:
+    """Open the dialog for a batch file, in a directory with one."""
+    project = service.directory / "project"
+    project.mkdir()
+    (project / "tasks.yaml").write_text(tasks)
+    with chdir(project):
+        await open_form(service, pilot)
+        await pilot.press("ctrl+o")
+        await wait_for_text(pilot, "of which file?", *texts)
+
+
 async def help_screen(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
     await open_app(service, pilot, "Send a message to the running agent", keys="question_mark")
@@ -368,7 +390,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
-        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch,
+        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,
         fleet_of_many, selected, table, table_filtered,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.draft import Draft
+from ccterm.draft import BatchFile, Draft
 from ccterm.models import CheckResult, ExecutionMode, RunRef, Task
 from ccterm.tui.screens.launch import LaunchScreen
 from tests.tui.conftest import Show
@@ -23,7 +23,7 @@ class Hanging(FakeService):
         self._called("steer", str(run), text)
         await asyncio.Event().wait()
 
-    async def plan(self, drafts: Sequence[Draft]) -> list[Task]:
+    async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
         """Hang."""
         await asyncio.Event().wait()
         return []

@@ -235,27 +235,6 @@ async def test_what_was_launched_is_remembered(show: Show, service: FakeService,
         await wait_for_text(pilot, "Add a LICENSE")
 
 
-async def test_a_batch_file_is_launched(show: Show, service: FakeService, tmp_path: Path) -> None:
-    (tmp_path / "tasks.yaml").write_text("tasks:\n  - {prompt: One, branch: a}\n  - {prompt: Two, branch: b}\n")
-    async with show() as pilot:
-        await pilot.press("n", "ctrl+o", "end", "ctrl+u")
-        await type_text(pilot, str(tmp_path / "tasks.yaml"))
-        await pilot.press("enter")
-        await wait_for_call(service, "submit", "a", "One")
-        await wait_for_call(service, "submit", "b", "Two")
-        await wait_for_text(pilot, "2 queued")
-
-
-async def test_an_invalid_batch_file_says_where(show: Show, service: FakeService, tmp_path: Path) -> None:
-    (tmp_path / "tasks.yaml").write_text("tasks:\n  - {promt: One}\n")
-    async with show() as pilot:
-        await pilot.press("n", "ctrl+o", "end", "ctrl+u")
-        await type_text(pilot, str(tmp_path / "tasks.yaml"))
-        await pilot.press("enter")
-        await wait_for_text(pilot, "promt")
-        assert service.calls == []
-
-
 async def test_escape_leaves_the_form_without_a_run(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         await pilot.press("n")

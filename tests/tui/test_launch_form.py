@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ccterm.models import ExecutionMode, Mode, Task
+from ccterm.tui.completion import batch_files, completions
 from ccterm.tui.launch_form import branches_of, examine, in_form_words, split_prompts, summarise
-from ccterm.tui.widgets.field import completions
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,12 @@ def test_recent_repositories_come_before_directories(tmp_path: Path) -> None:
 
 def test_an_unreadable_directory_has_no_completions() -> None:
     assert completions("/nonexistent/x", []) == []
+
+
+def test_batch_files_come_before_directories(tmp_path: Path) -> None:
+    for name in ("tasks.yaml", "tasks.jsonl", "tasks.txt", ".hidden.yaml"):
+        (tmp_path / name).touch()
+    (tmp_path / "tasks.d").mkdir()
+    names = [f"{tmp_path}/{name}" for name in ("tasks.jsonl", "tasks.yaml", "tasks.d/")]
+    assert batch_files(f"{tmp_path}/ta") == batch_files(f"{tmp_path}/") == names
+    assert batch_files("~nobody-of-that-name/") == []

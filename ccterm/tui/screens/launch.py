@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -18,6 +17,7 @@ from ccterm.models import BranchState, ExecutionMode
 from ccterm.remotes.branch_names import EACH, words_of
 from ccterm.tui.app_base import CctermScreen, Connected, describe_error
 from ccterm.tui.branch_notes import branch_notes, guessed
+from ccterm.tui.completion import RepositorySuggester
 from ccterm.tui.launch_form import (
     AT_ONCE,
     CHOICES,
@@ -33,16 +33,12 @@ from ccterm.tui.launch_form import (
     summarise,
     unneeded,
 )
-from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.preflight import PreflightScreen
 from ccterm.tui.start_form import defaults_of, first_form, kept_form
 from ccterm.tui.widgets.choices import Choices, OpenChoices
-from ccterm.tui.widgets.field import Field, Fold, RepositorySuggester
+from ccterm.tui.widgets.field import Field, Fold
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
-
-if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
-    from ccterm.service.protocol import Service
 
 PLAN_SECONDS = 0.25
 """After this pause in typing the service is asked what would happen."""
@@ -272,23 +268,14 @@ class LaunchScreen(CctermScreen):
         self.app.push_screen(PreflightScreen(form["repo"].strip(), branch, ExecutionMode(form["execution_mode"])))
 
     def action_open(self) -> None:
-        """Ask for a batch file and launch its tasks."""
+        """Choose a batch file and launch its tasks."""
+        from ccterm.tui.screens.batch import BatchDialog  # deferred: few open it
 
-        def launch(path: str | None) -> None:
-            if path:
-                self.ccterm.perform(lambda service: self._launch_file(service, Path(path).expanduser()))
+        def leave(launched: bool | None) -> None:
+            if launched:
+                self.app.pop_screen()
 
-        foot = "YAML or JSON Lines · enter launch all its tasks · esc cancel"
-        self.app.push_screen(LineDialog("Which batch file?", foot=foot, value="tasks.yaml"), launch)
-
-    async def _launch_file(self, service: "Service", path: Path) -> str:
-        from ccterm.tasks_file import read_tasks  # deferred: slow to import
-
-        drafts, source = await asyncio.to_thread(read_tasks, path)
-        runs = await service.submit(drafts, source=source)
-        self.ccterm.find_new_runs(focus=runs[0].id)
-        self.app.pop_screen()
-        return f"{len(runs)} runs of {path.name} queued"
+        self.app.push_screen(BatchDialog(), leave)
 
     def action_recall(self, by: int) -> None:
         """Insert an earlier prompt, or a later one."""

@@ -1,9 +1,5 @@
-"""A labelled control of a form with what is wrong with it, the fold for those that are seldom needed, and completion of a repository's name."""
+"""A labelled control of a form with what is wrong with it, and the fold for those that are seldom needed."""
 
-import asyncio
-import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +8,6 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
@@ -127,33 +122,3 @@ class Fold(Widget, can_focus=True):
     def on_click(self) -> None:
         """Show or hide the fields."""
         self.action_fold()
-
-
-class RepositorySuggester(Suggester):
-    """Suggests the rest of a repository's name; the right arrow accepts it. recent: those used before, the newest first."""
-
-    def __init__(self, recent: Callable[[], Sequence[str]]) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._recent = recent
-
-    async def get_suggestion(self, value: str) -> str | None:
-        """Return a completion of `value`, or None."""
-        return next(iter(await asyncio.to_thread(completions, value, self._recent())), None)
-
-
-def completions(text: str, recent: Sequence[str]) -> list[str]:
-    """Return what begins with `text`: recent repositories, then directories."""
-    used = [name for name in recent if name.startswith(text) and name != text]
-    return list(dict.fromkeys([*used, *(_directories(text) if "/" in text and "://" not in text else ())]))
-
-
-def _directories(text: str) -> Iterator[str]:
-    head, _, begin = text.rpartition("/")
-    try:
-        with os.scandir(Path(head or "/").expanduser()) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir())
-    except (OSError, RuntimeError):
-        return
-    for name in names:
-        if name.startswith(begin) and name != begin and (begin.startswith(".") or not name.startswith(".")):
-            yield f"{head}/{name}"
