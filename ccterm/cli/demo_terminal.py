@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ccterm.cli.demo import sample_repository
 from ccterm.cli.demo_scripts import FILES, TASKS, DemoTask
+from ccterm.cli.main import environment
 from ccterm.cli.tty_guard import guarded
 from ccterm.daemon import open_service
 from ccterm.draft import Draft
@@ -38,7 +38,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
     from ccterm.tui.memory import Memory
     from ccterm.tui.run import run
 
-    settings = load_settings(None, os.environ, {"execution_mode": "local", "agent": "scripted"})
+    settings = load_settings(None, environment(), {"execution_mode": "local", "agent": "scripted"})
     app = CctermApp(settings, memory=Memory(None), checks=False)
     asyncio.get_running_loop().add_reader(parent, app.exit)
     return await run(app, lambda: staged(place, remote))
@@ -47,7 +47,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
 @asynccontextmanager
 async def staged(place: Path, remote: Path) -> AsyncIterator[Service]:
     """Open a service on a state directory that is removed with the demo, with the demo's runs under way."""
-    async with open_service(place / "state") as service:
+    async with open_service(place / "state", environment()) as service:
         await service.submit(_drafts(place, remote), max_concurrent=len(TASKS))
         yield service
 
