@@ -5,6 +5,7 @@ import gc
 import signal
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,7 +17,7 @@ SECONDS = 0.03
 """Processor time that one text may take."""
 LONGEST_TEXT, LONGEST_LINE = 16 * 1024, 500
 """Characters of a text, and of a line, that are coloured."""
-_MOST_LEXERS = 200
+_MOST_LEXERS, _MOST_TEXTS = 200, 200
 
 
 class CodeStyle(StrEnum):
@@ -66,18 +67,27 @@ class Lexers:
         self.version = 0
         """Counts what has been loaded: a text that was plain for want of a lexer may have colours now."""
         self._known: dict[str, Lexer | None] = {}
+        self._kept: OrderedDict[tuple[str, str], list[Pieces]] = OrderedDict()
         self._loading: set[asyncio.Task[None]] = set()
 
     def coloured(self, text: str, name: str, changed: Callable[[], None] | None = None) -> list[Pieces]:
         """Return the lines of a source text in colours; plain while the lexer for its file name or language is being loaded."""
-        lexer = self._lexer(name, changed) if text and 0 < len(text) <= LONGEST_TEXT else None
-        if lexer is not None:
-            try:
-                with time_limit():
-                    return list(_lines(lexer, text))
-            except TimeoutError:
-                self._known[name] = None  # it would take as long for the next text
-        return [(Piece(line),) for line in text.split("\n")]
+        lexer = self._lexer(name, changed) if name and 0 < len(text) <= LONGEST_TEXT else None
+        if lexer is None:
+            return [(Piece(line),) for line in text.split("\n")]
+        found = self._kept.pop((name, text), None) or self._coloured(lexer, text, name)
+        self._kept[name, text] = found
+        if len(self._kept) > _MOST_TEXTS:
+            self._kept.popitem(last=False)
+        return found
+
+    def _coloured(self, lexer: Lexer, text: str, name: str) -> list[Pieces]:
+        try:
+            with time_limit():
+                return list(_lines(lexer, text))
+        except TimeoutError:
+            self._known[name] = None  # it would take as long for the next text
+            return [(Piece(line),) for line in text.split("\n")]
 
     def _lexer(self, name: str, changed: Callable[[], None] | None) -> Lexer | None:
         if name in self._known or threading.current_thread() is not threading.main_thread():

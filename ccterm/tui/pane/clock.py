@@ -14,6 +14,7 @@ from weakref import WeakSet
 from textual.app import App
 from textual.screen import Screen
 
+from ccterm.tui.code import Lexers
 from ccterm.tui.textual_private import frames_waiting, lay_out_once, send, watch_passes
 
 TICK = 1 / 30
@@ -68,6 +69,8 @@ class FrameClock:
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self.frames = 0
         """Passes in which something was painted."""
+        self.lexers = Lexers()
+        """What colours code, for all panes."""
         self.dropped = 0
         """Passes that were skipped because the terminal did not keep up."""
         self._now = now

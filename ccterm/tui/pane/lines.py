@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -11,6 +12,7 @@ from ccterm.events import Event
 from ccterm.models import State
 from ccterm.render import seconds
 from ccterm.tui.pane.cells import safe, safe_lines
+from ccterm.tui.pane.markdown import Colour, hanging, markdown
 from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
 from ccterm.values import Changes
 
@@ -18,27 +20,37 @@ FOLDED = 3
 """Lines of a tool's result that are shown before it is unfolded."""
 _ACKNOWLEDGED = re.compile(r"File created successfully at: .+|The file .+ has been updated(?: successfully)?\.?")
 """Results that only confirm the call: its sign says that already."""
-_INDENT = re.compile(r"\s*(?:(?:[-*+•]|\d+[.)])\s+)?")
 
 
-def lines(event: Event, *, unfolded: bool = False, status: CallStatus | None = None) -> list[TextLine]:
-    """Return an event as lines for a person; none when it says nothing.
+@dataclass(frozen=True)
+class LineOptions:
+    """How an event is shown, apart from its width."""
 
-    unfolded: show a tool's whole result, and a call's input. status: how the tool call ended.
-    """
+    unfolded: bool = False
+    """Show a tool's whole result, and a call's input."""
+    status: CallStatus | None = None
+    """How the tool call ended."""
+    colour: Colour | None = None
+    """Show what the agent says as Markdown, its code coloured by this; None = as it was written."""
+    inside: str | None = None
+    """The language of the code block that the text begins in; None = it does not."""
+
+
+def lines(event: Event, options: LineOptions = LineOptions()) -> list[TextLine]:
+    """Return an event as lines for a person; none when it says nothing."""
     if _is_silent(event):
         return []
     match event:
         case events.Said(text=text, agent=agent):
-            return _said(text, agent)
+            return _said(text, agent, options)
         case events.Typing(text=text):
             return _typed(text)
         case events.Printed(text=text):
             return [TextLine((Span("  " + line, TextStyle.DIM),), hang=2, words=False) for line in safe_lines(text)]
         case events.ToolCalled():
-            return _called(event, status or CallStatus.OPEN, unfolded=unfolded)
+            return _called(event, options.status or CallStatus.OPEN, unfolded=options.unfolded)
         case events.ToolReturned(text=text, ok=ok):
-            return _returned(text, TextStyle.DIM if ok else TextStyle.BAD, unfolded=unfolded)
+            return _returned(text, TextStyle.DIM if ok else TextStyle.BAD, unfolded=options.unfolded)
         case events.Judged():
             return _judged(event)
         case _:
@@ -92,25 +104,21 @@ def plain_text(event: Event) -> str:
         case events.Said(text=text) | events.Printed(text=text) | events.ToolReturned(text=text) if not _is_silent(event):
             return "\n".join(safe_lines(text))  # without the indents that a pane adds
         case _:
-            return "\n".join(line.text for line in lines(event, unfolded=True))
+            return "\n".join(line.text for line in lines(event, LineOptions(unfolded=True)))
 
 
-def _said(text: str, agent: str) -> list[TextLine]:
-    who = (Span(f"[{safe(agent)}] ", TextStyle.ACCENT),) if agent else ()
-    return [
-        TextLine((*(who if n == 0 else ()), Span(line, TextStyle.STRONG if line.startswith("#") else TextStyle.TEXT)), hang=_hang(line))
-        for n, line in enumerate(safe_lines(text))
-    ]
-
-
-def _hang(line: str) -> int:
-    found = _INDENT.match(line)
-    return found.end() if found else 0
+def _said(text: str, agent: str, options: LineOptions) -> list[TextLine]:
+    said = safe_lines(text)
+    colour = options.colour
+    shown = markdown(said, colour, inside=options.inside) if colour else [TextLine((Span(line),), hang=hanging(line)) for line in said]
+    if agent:
+        shown[0] = shown[0]._replace(spans=(Span(f"[{safe(agent)}] ", TextStyle.ACCENT), *shown[0].spans))
+    return shown
 
 
 def _typed(text: str) -> list[TextLine]:
     typed = safe_lines(text)
-    return [TextLine((Span(line),), hang=_hang(line)) for line in typed[:-1]] + [TextLine((Span(typed[-1]), Span("▌", TextStyle.ACCENT)))]
+    return [TextLine((Span(line),), hang=hanging(line)) for line in typed[:-1]] + [TextLine((Span(typed[-1]), Span("▌", TextStyle.ACCENT)))]
 
 
 def _called(call: events.ToolCalled, status: CallStatus, *, unfolded: bool) -> list[TextLine]:

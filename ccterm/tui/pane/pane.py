@@ -52,6 +52,7 @@ class EventPane(Vertical):
         Binding("E", "find_error", "Last error", show=False),
         Binding("F", "filter", "Filter lines", show=False),
         Binding("w", "wrap", "Wrap", show=False),
+        Binding("M", "markdown", "Markdown", show=False, tooltip="Show what the agent says as Markdown, or as it was written"),
         Binding("y", "copy", "Copy", show=False),
         Binding("escape", "leave", "Clear", show=False),
     ]
@@ -62,6 +63,9 @@ class EventPane(Vertical):
     """Lines that were added while the end is not followed; counted up to 9,999."""
     wrap: reactive[bool] = reactive(True)
     """Whether long lines continue in the next row; else they are cut."""
+
+    markdown: reactive[bool] = reactive(True)
+    """Whether what the agent says is shown as Markdown."""
 
     class Scrolled(Message):
         """The pane follows the end again, or no longer does."""
@@ -156,6 +160,11 @@ class EventPane(Vertical):
         self._view.viewport.set_wrap(wrap)
         self._view.paint()
 
+    def watch_markdown(self, markdown: bool) -> None:
+        """Show Markdown, or the text as it was written."""
+        self._view.viewport.set_markdown(markdown)
+        self._view.paint()
+
     @on(ViewportView.Updated)
     def _follow_view(self, event: ViewportView.Updated) -> None:
         event.stop()
@@ -218,6 +227,10 @@ class EventPane(Vertical):
     def action_wrap(self) -> None:
         """Wrap long lines, or cut them."""
         self.wrap = not self.wrap
+
+    def action_markdown(self) -> None:
+        """Show what the agent says as Markdown, or as it was written."""
+        self.markdown = not self.markdown
 
     def action_copy(self) -> None:
         """Copy the chosen event, or the last one on the screen."""

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ccterm import events
 from ccterm.events import Event, Notice, from_line
+from ccterm.tui.code import Lexers
 from ccterm.tui.pane.outcomes import Outcomes
 from ccterm.tui.pane.rows import PaneRow, RowOptions, first_rows, last_rows, rows
 from ccterm.tui.pane.source import LineSource, RawLine
@@ -55,19 +56,29 @@ class _Kept:
 class Rendering:
     """Turns lines of a source into rows of one width. Remembers by offset what was unfolded."""
 
-    def __init__(self, source: LineSource) -> None:
+    def __init__(self, source: LineSource, lexers: Lexers) -> None:
         self.outcomes = Outcomes(source)
         self.width = 0
         self.wrap = True
+        self.markdown = True
+        """Whether what the agent says is shown as Markdown."""
         self.unfolded: set[int] = set()
         self.kept_rows = 0
         """Rows that are kept now."""
+        self._lexers = lexers
+        self._coloured_with = lexers.version
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether code could have colours now that it was made without."""
+        return self._coloured_with != self._lexers.version
 
     def forget(self) -> None:
         """Drop all rows: they are to be made differently."""
         self._kept.clear()
         self.kept_rows = 0
+        self._coloured_with = self._lexers.version
 
     def fold(self, offset: int) -> None:
         """Unfold an event, or fold it again."""
@@ -99,7 +110,8 @@ class Rendering:
         if line.kind in SILENT:
             return _Kept([], limit=ALL, transient=False, status=None)
         event, status = parsed(line), self._status(line)
-        options = RowOptions(wrap=self.wrap, unfolded=line.offset in self.unfolded, status=status)
+        colour = self._lexers.coloured if self.markdown else None
+        options = RowOptions(unfolded=line.offset in self.unfolded, status=status, colour=colour, wrap=self.wrap)
         return _Kept(_some_rows(event, self.width, limit, options), limit=limit, transient=_is_transient(event), status=status)
 
     def _status(self, line: RawLine) -> CallStatus | None:

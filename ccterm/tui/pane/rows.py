@@ -1,15 +1,16 @@
 """From lines to rows: wrapped, cut and padded to an exact width; pure. The last step before the terminal, so every text is made safe here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
 from ccterm import events
 from ccterm.events import Event
 from ccterm.tui.pane.cells import cells, reach, safe, shorten
-from ccterm.tui.pane.lines import lines
-from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
+from ccterm.tui.pane.lines import LineOptions, lines
+from ccterm.tui.pane.markdown import open_fence
+from ccterm.tui.pane.spans import Span, TextLine, TextStyle
 
 
 class PaneRow(NamedTuple):
@@ -26,13 +27,11 @@ class PaneRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RowOptions:
+class RowOptions(LineOptions):
     """How an event is shown."""
 
     wrap: bool = True
     """Whether long lines continue in the next row; else they are cut."""
-    unfolded: bool = False
-    status: CallStatus | None = None
 
 
 def rows(event: Event, width: int, options: RowOptions = RowOptions()) -> list[PaneRow]:
@@ -48,15 +47,18 @@ def first_rows(event: Event, width: int, count: int, options: RowOptions = RowOp
 def _rows(event: Event, width: int, options: RowOptions) -> Iterator[PaneRow]:
     if width < 1:
         return
-    for number, line in enumerate(lines(event, unfolded=options.unfolded, status=options.status)):
+    for number, line in enumerate(lines(event, options)):
         yield from _wrapped(line, width, number, wrap=options.wrap)
 
 
 def last_rows(event: Event, width: int, count: int, options: RowOptions = RowOptions()) -> list[PaneRow]:
     """Return the last rows of an event, `count` or more of them; long output costs no more than what is asked for."""
     if isinstance(event, events.Printed | events.Said | events.Typing):
-        kept = event.text.rstrip("\n").rsplit("\n", count)[-count:]
-        event = event.model_copy(update={"text": "\n".join(kept)})
+        text = event.text.rstrip("\n")
+        kept = "\n".join(text.rsplit("\n", count)[-count:])
+        if options.colour and isinstance(event, events.Said):
+            options = replace(options, inside=open_fence(text[: len(text) - len(kept)]))
+        event = event.model_copy(update={"text": kept})
     return rows(event, width, options)
 
 

@@ -14,6 +14,15 @@ class TextStyle(StrEnum):
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"
+    HEADING = "heading"
+    EMPHASIS = "emphasis"
+    CODE = "code"
+    KEYWORD = "code-keyword"
+    NAME = "code-name"
+    TYPE = "code-type"
+    STRING = "code-string"
+    NUMBER = "code-number"
+    COMMENT = "code-comment"
 
 
 class CallStatus(StrEnum):

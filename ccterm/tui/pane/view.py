@@ -35,6 +35,15 @@ class ViewportView(Widget, can_focus=True):
     ViewportView > .viewport--good { color: $text-success; }
     ViewportView > .viewport--warn { color: $text-warning; }
     ViewportView > .viewport--bad { color: $text-error; }
+    ViewportView > .viewport--heading { color: $text-primary; text-style: bold; }
+    ViewportView > .viewport--emphasis { text-style: italic; }
+    ViewportView > .viewport--code { color: $text-accent; }
+    ViewportView > .viewport--code-keyword { color: $text-accent; }
+    ViewportView > .viewport--code-name { color: $text-primary; }
+    ViewportView > .viewport--code-type { color: $text-primary; }
+    ViewportView > .viewport--code-string { color: $text-success; }
+    ViewportView > .viewport--code-number { color: $text-warning; }
+    ViewportView > .viewport--code-comment { text-style: dim italic; }
     ViewportView > .viewport--match { color: $text-warning; background: $warning-muted; text-style: underline; }
     ViewportView > .viewport--hit { text-style: reverse bold; }
     ViewportView > .viewport--badge { color: $text-primary; background: $primary-muted; text-style: bold; }
@@ -48,7 +57,7 @@ class ViewportView(Widget, can_focus=True):
         super().__init__()
         self._clock = clock
         self._store = store
-        self.viewport = Viewport(store)
+        self.viewport = Viewport(store, clock.lexers)
         self._painter: Painter | None = None
         self._strips: list[Strip] = []
         self._painted: tuple[object, ...] = ()
@@ -58,8 +67,8 @@ class ViewportView(Widget, can_focus=True):
         """Show another transcript, from its end."""
         self._store.close()
         self._store = store
-        wrap, self.viewport = self.viewport.rendering.wrap, Viewport(store)
-        self.viewport.rendering.wrap = wrap
+        before, self.viewport = self.viewport.rendering, Viewport(store, self._clock.lexers)
+        self.viewport.rendering.wrap, self.viewport.rendering.markdown = before.wrap, before.markdown
         self.refresh_rows()
 
     @property

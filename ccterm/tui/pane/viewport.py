@@ -6,6 +6,7 @@ Knows files and rows but no widget: everything that a pane does can be done, and
 import re
 
 from ccterm.events import Event, ToolReturned
+from ccterm.tui.code import Lexers
 from ccterm.tui.pane.lines import FOLDED, foldable
 from ccterm.tui.pane.query import ERROR, Hit, NewLines, Query, QueryScan, Search
 from ccterm.tui.pane.rendering import Rendering, parsed
@@ -19,9 +20,9 @@ _SCAN_SECONDS = 0.004
 class Viewport:
     """One view of one transcript."""
 
-    def __init__(self, store: ByteStore) -> None:
+    def __init__(self, store: ByteStore, lexers: Lexers) -> None:
         self.source = LineSource(store)
-        self.rendering = Rendering(self.source)
+        self.rendering = Rendering(self.source, lexers)
         self.window = Window(self.source, self.rendering)
         self.height = 0
         self.top: Position | None = None
@@ -55,12 +56,14 @@ class Viewport:
 
     def poll(self) -> bool:
         """Return whether the screen may have to change. Cheap, and never fails."""
-        return self.source.poll() or self.rendering.outcomes.behind or bool(self._unfinished())
+        return self.source.poll() or self.rendering.outcomes.behind or self.rendering.outdated or bool(self._unfinished())
 
     def advance(self) -> None:
         """Continue the search and the count of new lines, for a few milliseconds."""
         if self.source.epoch != self._epoch:
             self._restart()
+        if self.rendering.outdated:
+            self.rendering.forget()
         for scan in self._unfinished():
             scan.advance(_SCAN_SECONDS)
         if self.top:
@@ -86,6 +89,14 @@ class Viewport:
     def set_wrap(self, wrap: bool) -> None:
         """Wrap long lines, or cut them; the line at the top stays where it is."""
         self._rewrap(width=self.rendering.width, wrap=wrap)
+
+    def set_markdown(self, shown: bool) -> None:
+        """Show what the agent says as Markdown, or as it was written; the line at the top stays where it is."""
+        line = self.window.line_at(self.top) if self.top else 0
+        self.rendering.markdown = shown
+        self.rendering.forget()
+        if self.top:
+            self.top = self.window.row_of(self.top.offset, line)
 
     def _rewrap(self, *, width: int, wrap: bool) -> None:
         line = self.window.line_at(self.top) if self.top else 0

@@ -9,6 +9,7 @@ from ccterm import events
 from ccterm.causes import Cause
 from ccterm.events import Event, to_line
 from ccterm.models import RunId, State
+from ccterm.tui.code import Lexers
 from ccterm.tui.pane.source import MemoryStore
 from ccterm.tui.pane.viewport import Viewport
 from ccterm.values import Changes, Finding, Verdict
@@ -115,7 +116,7 @@ def make_viewport(writer: Writer) -> MakeViewport:
     """Make a viewport of a given size on the writer's transcript."""
 
     def make(width: int = 40, height: int = 10) -> Viewport:
-        viewport = Viewport(writer.store)
+        viewport = Viewport(writer.store, Lexers())
         viewport.resize(width, height)
         viewport.poll()
         return viewport

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.tui.code import Lexers
 from ccterm.tui.pane.query import Query
 from ccterm.tui.pane.source import FileStore
 from ccterm.tui.pane.viewport import Viewport
@@ -14,7 +15,7 @@ WRITTEN = Path(__file__).parents[2] / "captures" / "first_version" / "transcript
 
 @pytest.fixture
 def viewport() -> Viewport:
-    viewport = Viewport(FileStore(WRITTEN))
+    viewport = Viewport(FileStore(WRITTEN), Lexers())
     viewport.resize(100, 60)
     return viewport
 

@@ -80,6 +80,22 @@ async def other_scripts(pilot: Pilot[None], writer: Writer) -> None:
     writer.write(events.Said(text="日本語のテキスト、 한국어, العربية, Ελληνικά, 👩‍👩‍👧 🇩🇪 e\u0301\n" * 4))
 
 
+async def markdown(pilot: Pilot[None], writer: Writer) -> None:
+    app = pilot.app
+    assert isinstance(app, PaneApp)
+    writer.write(
+        events.Said(
+            text="## What was wrong\n\nThe *refresh* path trusted `session.old`, see [the guide](https://example.org/guide):\n\n"
+            "1. it read the cookie\n   - and **never** looked at its age, which is why a cookie of last year still let people in\n\n"
+            '```python\ndef fresh(cookie: Cookie) -> bool:\n    # at most a day\n    return cookie.age < 86_400 and cookie.kind != "old"\n```\n\n'
+            "| test | before | after |\n|---|---|---|\n| `test_login` | passed | passed |\n| `test_old_cookie` | **failed** | passed |\n\n"
+            "> Old cookies end with this change.\n\n---\nAll done."
+        )
+    )
+    app.query_one(EventPane).refresh_rows()
+    await until(lambda: app.clock.lexers.version)
+
+
 @pytest.fixture
 def coloured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the app use colours."""
@@ -93,7 +109,7 @@ Doing = Callable[[Pilot[None], Writer], Awaitable[None]]
 @pytest.mark.parametrize("size", SIZES, ids=["small", "large"])
 @pytest.mark.parametrize(
     "doing",
-    [nothing, scrolled, searched, filtered, unfolded, not_wrapped, light, every_kind, other_scripts],
+    [nothing, scrolled, searched, filtered, unfolded, not_wrapped, light, every_kind, other_scripts, markdown],
     ids=lambda each: each.__name__,
 )
 @pytest.mark.usefixtures("coloured")

@@ -5,6 +5,7 @@ import pytest
 
 from ccterm import events
 from ccterm.models import State
+from ccterm.tui.code import Lexers
 from ccterm.tui.pane.query import Query
 from ccterm.tui.pane.rendering import KEPT_ROWS
 from ccterm.tui.pane.source import FileStore
@@ -320,7 +321,7 @@ def test_a_transcript_that_starts_again_is_shown_from_its_end(tmp_path: Path, wr
     path = tmp_path / "transcript.ndjson"
     writer.lines(30)
     path.write_bytes(writer.store.read(10_000, 0))
-    viewport = Viewport(FileStore(path))
+    viewport = Viewport(FileStore(path), Lexers())
     viewport.resize(40, 10)
     shown(viewport)
     viewport.scroll_to_start()
