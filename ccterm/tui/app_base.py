@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual import work
+from textual import events, work
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -19,12 +19,13 @@ from ccterm.machine_errors import machine_error
 from ccterm.models import CheckResult, ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
 from ccterm.tui.image_build import ImageBuildProgress
+from ccterm.tui.keys import KeysInOrder
 from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
-from ccterm.tui.textual_private import HarmlessText, QuietCrash, write_to_terminal
+from ccterm.tui.textual_private import HarmlessText, QuietCrash, keep_escape_apart, write_to_terminal
 from ccterm.tui.watcher import Watcher
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
@@ -75,8 +76,10 @@ class AppBase(QuietCrash):
         self.settings, self.memory, self.detached, self.clock = settings, memory, detached, clock
         self.opened = clock()
         self._harmless = HarmlessText()
+        keep_escape_apart()
         self.first_frame = asyncio.Event()
         """Set when the first frame is on the screen."""
+        self.keys = KeysInOrder(self)
         self.runs = Runs()
         self.frames = FrameClock()
         self.past: dict[RunId, RunView] = {}
@@ -91,11 +94,19 @@ class AppBase(QuietCrash):
         self.remotes: dict[tuple[str, str], Sequence[CheckResult]] = {}
         """Repository and branch -> what checking them found."""
         self.service: Service | None = None
+        self.reached = asyncio.Event()
+        """Set once the service can be used."""
         self._watcher: Watcher | None = None
         self._notices = Notices(self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
         self._offered: set[RunId] = set()
         self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; a key only when its turn has come."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and not self.keys.take(event):
+            return
+        await super().on_event(event)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every painted line passes."""
@@ -104,6 +115,7 @@ class AppBase(QuietCrash):
     def on_mount(self) -> None:
         """Start the clock of the screens and take over the terminal's title."""
         self._title.begin()
+        self.run_worker(self.keys.run(), group="keys", exit_on_error=False)
         self.set_interval(1.0, self._tick)
         self.set_interval(LOGIN_SECONDS, self.offer_renewed)  # here: a timer belongs to the app only in a task of the app's own
         self.call_after_refresh(self.first_frame.set)
@@ -116,6 +128,7 @@ class AppBase(QuietCrash):
     def connected(self, service: "Service") -> None:
         """Use the service: from now on runs are watched and actions carried out."""
         self.service = service
+        self.reached.set()
         self._watcher = Watcher(service, self.runs, self.run_changed, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
         self._post(Connected())
@@ -132,15 +145,22 @@ class AppBase(QuietCrash):
                 count = f"{len(renewed)} run{'' if len(renewed) == 1 else 's'}"
                 self._toast("There is another Claude login", f"L starts {count} again that ended without", "information")
 
-    def perform(self, action: "Callable[[Service], Awaitable[str]]") -> None:
-        """Carry an action out in the background and show its result as a toast; an empty result shows nothing."""
-        self._perform(action)
+    def perform(self, action: "Callable[[Service], Awaitable[str]]", *, opens: bool = False) -> None:
+        """Carry an action out in the background and show its result as a toast; an empty result shows nothing.
+
+        opens: it opens a screen, for which the keys that follow are meant.
+        """
+        worker = self._perform(action)
+        if opens:
+            self.keys.wait_for(worker)
 
     @work(group="actions", exit_on_error=False)
     async def _perform(self, action: "Callable[[Service], Awaitable[str]]") -> None:
         if self.service is None:
-            self.notify("still connecting; try again", severity="warning", markup=False)
-        elif result := await action(self.service):
+            self.notify("connecting…", markup=False)
+            await self.reached.wait()
+        assert self.service is not None
+        if result := await action(self.service):
             self.notify(result, markup=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -7,7 +7,7 @@ pane, its rows go to the terminal directly; otherwise Textual paints them.
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from time import perf_counter
 
@@ -17,11 +17,16 @@ from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
 from textual.geometry import Offset, Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 _log = logging.getLogger(__name__)
 _DRIVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SEQUENCE = re.compile(r"[\x1b\[O]|P[0-9>+$!]|\][0-9]")
+"""What follows an escape that begins a control sequence: a key with a name, the mouse, or an answer of the terminal."""
+_APART = re.compile(rf"(?<=\x1b)(?!{_SEQUENCE.pattern})(?=.)", re.DOTALL)
+"""Between an escape that is a key, and the next key."""
 _SHAPE_CHANGED = (AttributeError, TypeError, ValueError)
 """What is raised when a private part is missing, or has become another one."""
 
@@ -50,6 +55,48 @@ class QuietCrash(App[None]):
 
 def _without_controls(segment: Segment) -> Segment:
     return Segment(_DRIVING.sub("", segment.text), segment.style)
+
+
+def keep_escape_apart() -> bool:
+    """Have Textual take an escape and the keys after it for what they are when they come in one read. Returns whether that is possible.
+
+    It takes them for a key with alt, or for text that begins with ^.
+    """
+    try:
+        from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+        from textual._xterm_parser import XTermParser
+        from textual.drivers import linux_driver
+    except ImportError:
+        return False
+    if not hasattr(XTermParser(), "_timeout_time") or not hasattr(linux_driver, "XTermParser"):
+        return False
+
+    class EscapeApart(XTermParser):
+        pasting, ended_with_escape = False, False
+
+        def feed(self, data: str) -> Iterable[Message]:
+            parts = [data] if self.is_pasted(data) or data in ANSI_SEQUENCES_KEYS else _APART.split(data)
+            if self.ended_with_escape and not _SEQUENCE.match(data):
+                yield from self.as_key()
+            for part in parts[:-1]:
+                yield from super().feed(part)
+                yield from self.as_key()
+            yield from super().feed(parts[-1])
+            self.ended_with_escape = data.endswith("\x1b")
+
+        def as_key(self) -> Iterable[Message]:
+            if self._timeout_time is not None:
+                self._timeout_time = 0.0
+            return self.tick()
+
+        def is_pasted(self, data: str) -> bool:
+            begins, ends = data.rfind("\x1b[200~"), data.rfind("\x1b[201~")
+            was = self.pasting
+            self.pasting = begins > ends if max(begins, ends) >= 0 else was
+            return was or begins >= 0
+
+    linux_driver.XTermParser = EscapeApart  # the driver looks it up there
+    return True
 
 
 def frames_waiting(app: object) -> int:

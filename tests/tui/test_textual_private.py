@@ -2,15 +2,18 @@
 
 import ast
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from textual._compositor import Compositor
+from textual._xterm_parser import XTermParser
 from textual.app import App, ComposeResult
 from textual.driver import Driver
+from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
@@ -21,7 +24,16 @@ from ccterm.tui import textual_private
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.pane.view import ViewportView
-from ccterm.tui.textual_private import QuietCrash, frames_waiting, lay_out_once, rows_in_place, send, watch_passes, write_to_terminal
+from ccterm.tui.textual_private import (
+    QuietCrash,
+    frames_waiting,
+    keep_escape_apart,
+    lay_out_once,
+    rows_in_place,
+    send,
+    watch_passes,
+    write_to_terminal,
+)
 from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import wait_for_text
@@ -31,7 +43,7 @@ from tests.tui.pane.recording_driver import RecordingDriver
 from tests.tui.pane.slow_terminal import SlowTerminal
 from tests.tui.run_events import start_agent
 
-OWNERS = (App, Screen, Compositor, Driver, WriterThread)
+OWNERS = (App, Screen, Compositor, Driver, WriterThread, XTermParser)
 
 
 def private_names() -> list[str]:
@@ -146,6 +158,35 @@ async def test_a_control_sequence_is_left_out_where_there_is_no_way_to_the_termi
         hide(monkeypatch, "_driver")
         write_to_terminal(app, "\x1b[4;1Hleft out")
         assert "left out" not in recorded(app, 40, 10)
+
+
+@pytest.mark.parametrize(
+    ("reads", "keys"),
+    [
+        (("\x1bn",), "escape n"),
+        (("\x1bfilter\r",), "escape f i l t e r enter"),
+        (("a\x1b\r\x1b\x1b/b",), "a escape enter escape escape slash b"),
+        (("\x1bP",), "escape P"),
+        (("a\x1b", "n"), "a escape n"),
+        (("a\x1b", "[A"), "a up"),
+        (("\x1b[", "A\x1bOB\x1b[27u\x1bq"), "up down escape escape q"),
+        (("\x1b[<0;3;4M\x1bq",), "escape q"),
+        (("\x1bf",), "ctrl+right"),
+        (("\x1b[200~a\x1b[201~\x1b[A",), "up"),
+        (("\x1b",), ""),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else "+".join(value).encode("unicode_escape").decode(),
+)
+def test_an_escape_and_the_key_behind_it_in_one_read_are_two_keys(reads: Sequence[str], keys: str) -> None:
+    assert keep_escape_apart()
+    parser = vars(linux_driver)["XTermParser"]()
+    found = [event for data in reads for event in parser.feed(data)]
+    assert " ".join(event.key for event in found if isinstance(event, Key)) == keys
+
+
+def test_keys_are_read_as_usual_where_the_parser_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch, "_timeout_time")
+    assert not keep_escape_apart()
 
 
 async def test_every_pass_of_the_compositor_is_timed() -> None:

@@ -53,6 +53,8 @@ class BatchDialog(ModalScreen[bool]):
         self._drafts: Sequence[Draft] = ()
         self._source: BatchFile | None = None
         self._states: Sequence[BranchState | None] = ()
+        self._offered: str | None = None
+        """The text for which files are offered; None = none yet."""
 
     def compose(self) -> ComposeResult:
         """Lay out the name, the files that it may mean, what one would start, and the keys."""
@@ -106,7 +108,7 @@ class BatchDialog(ModalScreen[bool]):
 
     async def _plan(self) -> None:
         """Show what would start, and what is known of the branches once the remotes have answered. Raises CctermError."""
-        service = self._service()
+        service = await self._service()
         today = self._app.clock().astimezone().date()
         tasks = await service.plan([guessed(draft, today) for draft in self._drafts], source=self._source)
         self._show(self._preview(tasks, ()))
@@ -123,9 +125,9 @@ class BatchDialog(ModalScreen[bool]):
             if state and state.problem:
                 raise UsageError(state.problem)
 
-    def _service(self) -> "Service":
-        if self._app.service is None:
-            raise UsageError("still connecting", "try again in a moment")
+    async def _service(self) -> "Service":
+        await self._app.reached.wait()
+        assert self._app.service is not None
         return self._app.service
 
     def _preview(self, tasks: Sequence[Task], states: Sequence[BranchState | None]) -> Content:
@@ -150,7 +152,16 @@ class BatchDialog(ModalScreen[bool]):
         message, fix = map(_in_file_words, describe_error(error))
         self._show(Content.assemble((message, "$text-error"), f"\n{fix}" if fix else ""))
 
+    def _offer_at_once(self) -> None:
+        """Offer what the text may mean now: keys may come faster than the files are looked for."""
+        text = self.query_one(Input).value.strip()
+        if text != self._offered:
+            self._offer(text, batch_files(text))
+
     def _offer(self, text: str, found: Sequence[str]) -> None:
+        if text == self._offered:
+            return
+        self._offered = text
         files = self.query_one("#files", OptionList)
         files.clear_options()
         files.add_options(Option(Content(name), id=name) for name in found if name != text)
@@ -158,6 +169,7 @@ class BatchDialog(ModalScreen[bool]):
 
     def action_move(self, by: int) -> None:
         """Choose the next or the previous file of those that are offered."""
+        self._offer_at_once()
         files = self.query_one("#files", OptionList)
         if files.option_count:
             here = files.highlighted
@@ -165,6 +177,7 @@ class BatchDialog(ModalScreen[bool]):
 
     def action_complete(self) -> None:
         """Take the chosen file, else what all that are offered begin with."""
+        self._offer_at_once()
         names = [option.id or "" for option in self.query_one("#files", OptionList).options]
         chosen = self._chosen
         if names:
@@ -190,13 +203,13 @@ class BatchDialog(ModalScreen[bool]):
         if self._chosen:
             self._take(self._chosen)
         elif event.value.strip():
-            self._launch(event.value.strip())
+            self._app.keys.wait_for(self._launch(event.value.strip()))
 
     @work(group="look", exclusive=True, exit_on_error=False)
     async def _launch(self, text: str) -> None:
         """Launch the tasks of the file as it is now; what is refused is said here."""
         try:
-            service = self._service()
+            service = await self._service()
             await self._read(text)
             await self._ask(service)
             runs = await service.submit(self._drafts, source=self._source)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from typing import ClassVar
 
 from textual import on, work
@@ -55,7 +56,7 @@ class LaunchScreen(CctermScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "launch", "Launch", priority=True, tooltip="Start the tasks"),
         Binding("ctrl+o", "open", "Batch file", priority=True, tooltip="Launch the tasks of a YAML or JSON Lines file"),
-        Binding("escape", "app.pop_screen", "Keep as draft", tooltip="Go back; what is typed stays for the next time"),
+        Binding("escape", "leave", "Keep as draft", tooltip="Go back; what is typed stays for the next time"),
         Binding("f2", "more", "More", priority=True, tooltip="Show or hide the fields that are seldom needed"),
         Binding("ctrl+up", "recall(1)", "Previous task", priority=True, tooltip="Insert a task that was launched before"),
         Binding("ctrl+down", "recall(-1)", "Next task", show=False, priority=True),
@@ -72,6 +73,7 @@ class LaunchScreen(CctermScreen):
         self._states: Sequence[BranchState | None] = ()
         """What is known of the branches of the tasks; empty while it is asked for."""
         self._recalled = -1
+        self._changed, self._left = False, False
         self._form: dict[str, str] = {}
         self._defaults: dict[str, str] = {}
 
@@ -118,11 +120,25 @@ class LaunchScreen(CctermScreen):
         self._examine()
 
     def on_unmount(self) -> None:
-        """Keep what was not launched."""
-        self.ccterm.memory.keep(kept_form(self._form))
+        """Keep what was not launched when the terminal quits."""
+        if not self._left:
+            self.ccterm.memory.keep(kept_form(self._form))
+
+    def action_leave(self) -> None:
+        """Keep what is typed and go back."""
+        self.ccterm.memory.keep(kept_form(self.form))
+        self._close()
+
+    def _close(self) -> None:
+        self._left = True
+        self.app.pop_screen()
 
     def _of(self, name: str) -> Field:
         return self.query_one(f"#{name}", Field)
+
+    @property
+    def _today(self) -> date:
+        return self.ccterm.clock().astimezone().date()
 
     @property
     def form(self) -> dict[str, str]:
@@ -133,8 +149,15 @@ class LaunchScreen(CctermScreen):
     @on(TextArea.Changed)
     @on(Input.Changed)
     @on(Choices.Changed)
+    def _follow(self) -> None:
+        """Examine the form once for all that has changed by then: a burst of keys is one change."""
+        if not self._changed:
+            self._changed = True
+            self.call_later(self._examine)
+
     def _examine(self) -> None:
         """Show problems at once, and what would happen after a pause in typing."""
+        self._changed = False
         form = self._form = self.form
         result = examine(form)
         key = _branch_key(result.complete)
@@ -188,10 +211,9 @@ class LaunchScreen(CctermScreen):
             self._summarise(Content.styled("ctrl+s launches once the form is complete" if service else "connecting…", "dim"))
             return
         names = [state.branch if state else None for state in self._states]
-        today = self.ccterm.clock().astimezone().date()
         named = [draft.model_copy(update={"branch": name}) for draft, name in zip(drafts, names, strict=True)] if names else drafts
         try:
-            tasks = await service.plan([guessed(draft, today) for draft in named])
+            tasks = await service.plan([guessed(draft, self._today) for draft in named])
         except CctermError as error:
             self._show_error(error)
             return
@@ -212,7 +234,7 @@ class LaunchScreen(CctermScreen):
         if self._result.problems:
             self._show_first_problem()
         else:
-            self._submit(self._result.complete)
+            self.ccterm.keys.wait_for(self._submit(self._result.complete))
 
     def _show_first_problem(self) -> None:
         name, problem = next(iter(self._result.problems.items()))
@@ -226,26 +248,27 @@ class LaunchScreen(CctermScreen):
     @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self, drafts: Sequence[Draft]) -> None:
         if self.ccterm.service is None:
-            return
-        form = self._form
+            self._summarise(Content.styled("connecting…", "dim"))
+            await self.ccterm.reached.wait()
+        service, form = self.ccterm.service, self._form
+        assert service is not None
         try:
             if not self._states:
                 self._summarise(Content.styled("asking the remote about the branch…", "dim"))
-                self._states = await self.ccterm.service.branches(drafts)
+                self._states = await service.branches(drafts)
                 self._examine()
                 if self._result.problems:
                     self._show_first_problem()
                     return
-            runs = await self.ccterm.service.submit(drafts, max_concurrent=self._result.at_once)
+            runs = await service.submit(drafts, max_concurrent=self._result.at_once)
         except CctermError as error:
             self._show_error(error)
             self.app.bell()
             return
         self.ccterm.memory.launched(form)
-        self._form = {}
         self.ccterm.find_new_runs(focus=runs[0].id)
         self.app.notify(f"{len(runs)} run{'' if len(runs) == 1 else 's'} queued", markup=False)
-        self.app.pop_screen()
+        self._close()
 
     @on(Fold.Toggled)
     def _show_more(self) -> None:
@@ -263,9 +286,11 @@ class LaunchScreen(CctermScreen):
 
     def action_check(self) -> None:
         """Check the repository and the first branch of the form, and the machine."""
-        form = self.form
-        branch = next((state.branch for state in self._states if state), form["branch"].strip())
-        self.app.push_screen(PreflightScreen(form["repo"].strip(), branch, ExecutionMode(form["execution_mode"])))
+        self._examine()
+        known = next((state.branch for state in self._states if state), None)
+        guess = next((guessed(draft, self._today).branch for draft in self._result.complete), None)
+        form = self._form
+        self.app.push_screen(PreflightScreen(form["repo"].strip(), known or guess or "", ExecutionMode(form["execution_mode"])))
 
     def action_open(self) -> None:
         """Choose a batch file and launch its tasks."""
@@ -273,7 +298,7 @@ class LaunchScreen(CctermScreen):
 
         def leave(launched: bool | None) -> None:
             if launched:
-                self.app.pop_screen()
+                self.action_leave()
 
         self.app.push_screen(BatchDialog(), leave)
 

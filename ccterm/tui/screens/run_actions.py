@@ -97,7 +97,7 @@ class RunActions(SelectedRuns):
                 self.app.push_screen(ApplyDialog(view.run, changes), lambda paths: self._apply(run, paths or (), len(changes)))
             return "" if changes else "there is nothing to apply"
 
-        self.ccterm.perform(show)
+        self.ccterm.perform(show, opens=True)
 
     def _apply(self, run: RunId, paths: tuple[str, ...], of: int) -> None:
         async def apply(service: "Service") -> str:
