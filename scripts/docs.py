@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.core import TyperCommand, TyperGroup
 
+from ccterm.api.mcp.tools import TOOLS
 from ccterm.causes import ExitCode
 from ccterm.cli.commands import app
 from ccterm.cli.topics import TROUBLESHOOTING
@@ -104,6 +105,15 @@ def _command(command: TyperCommand, path: str) -> str:
     return f"{told}\n{table(('flag', 'meaning'), ((f'`{flags}`', text) for flags, text in rows))}" if rows else told
 
 
+def mcp_tools_part() -> str:
+    """Return the tools of the MCP server with their arguments."""
+    rows = (
+        (f"`{tool.name}`", ", ".join(f"`{name}`" for name in tool.arguments()["properties"]), " ".join((tool.__doc__ or "").split()))
+        for tool in TOOLS
+    )
+    return table(("tool", "arguments", "what it does"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings_part,
     "project settings": project_part,
@@ -111,6 +121,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "exit codes": exit_codes_part,
     "troubleshooting": troubleshooting_part,
     "commands": commands_part,
+    "mcp tools": mcp_tools_part,
     **docs_python.PARTS,
 }
 

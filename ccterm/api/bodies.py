@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
 
 from ccterm.api.limits import JSON_DEPTH
-from ccterm.api.problems import HttpProblem
+from ccterm.api.problems import HttpProblem, checked
 from ccterm.git.bounded_json import OutOfBounds, read_json
-from ccterm.problems import problem
 from ccterm.values import Value
 
 V = TypeVar("V", bound=Value)
@@ -66,15 +64,6 @@ async def body_object(request: Request) -> Mapping[str, Any]:
 async def body_of(request: Request, kind: type[V]) -> V:
     """Return the body as a value. Raises HttpProblem."""
     return checked(await body_object(request), kind)
-
-
-def checked(given: Mapping[str, Any], kind: type[V]) -> V:
-    """Return what was given as a value. Raises HttpProblem 422 with a sentence."""
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        found = problem(error, kind)
-        raise HttpProblem(422, "invalid-body", found.text.replace("the file", "the body"), found.fix) from error
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

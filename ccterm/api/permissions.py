@@ -1,12 +1,11 @@
-"""What may be asked over HTTP: tasks on the repositories that are served, with nothing that lifts a rule or runs a command on this machine."""
+"""What programs may ask, over HTTP or MCP: tasks on the repositories that are served, with nothing that lifts a rule or runs a command on this machine."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ccterm.api.bodies import checked
-from ccterm.api.problems import HttpProblem
+from ccterm.api.problems import HttpProblem, checked
 from ccterm.draft import Draft, applied
 from ccterm.errors import RemoteError
 from ccterm.models import Allowances, ExecutionMode, Run
@@ -25,9 +24,13 @@ _HERE = "use the command line on the machine itself"
 
 
 class Permissions:
-    """Checks what is asked. repos: working copies or URLs; the first is the default. settings: reads the user's settings as they are now."""
+    """Checks what is asked. repos: working copies or URLs; the first is the default. settings: reads the user's settings as they are now.
 
-    def __init__(self, repos: Sequence[str], settings: Callable[[], Settings], *, allow_local: bool) -> None:
+    command: starts the server, with other flags if need be.
+    """
+
+    def __init__(self, repos: Sequence[str], settings: Callable[[], Settings], *, allow_local: bool, command: str = "ccterm serve") -> None:
+        self._command = command
         self._default = repos[0]
         self._roots = [Path(os.path.realpath(repo)) for repo in repos if not looks_like_url(repo)]
         self._served = set(repos)
@@ -44,20 +47,32 @@ class Permissions:
         self._require_mode(draft.execution_mode, draft.agent)
         return draft.model_copy(update={"repo": self._repo(draft.repo)})
 
-    def shared(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what the body of `run-parallel` says for all of its tasks. Raises HttpProblem."""
-        rest = {name: value for name, value in given.items() if name not in ("tasks", "max_concurrent")}
-        _refuse_others(rest, SHARED_FIELDS)
-        return rest
+    def batch(self, given: Mapping[str, Any]) -> tuple[list[Draft], int | None]:
+        """Return the drafts that a body with several tasks describes, and how many may run at once. Blocks. Raises HttpProblem."""
+        shared = {name: value for name, value in given.items() if name not in ("tasks", "max_concurrent")}
+        _refuse_others(shared, SHARED_FIELDS)
+        tasks = given.get("tasks")
+        if not isinstance(tasks, list) or not tasks:
+            raise HttpProblem(422, "invalid-body", '"tasks" is not a list of tasks', 'send {"tasks": [{"task": "…", "branch": "…"}]}')
+        return [self._task(number, shared, task) for number, task in enumerate(tasks)], _at_once(given)
+
+    def _task(self, number: int, shared: Mapping[str, Any], task: object) -> Draft:
+        if not isinstance(task, dict):
+            raise HttpProblem(422, "invalid-body", f"tasks[{number}] is not an object", 'send {"task": "…"}')
+        inherited = {name: value for name, value in shared.items() if name != "apply" or task.get("branch") is None}
+        try:
+            return self.draft(inherited | task)
+        except HttpProblem as problem:
+            raise HttpProblem(problem.status, problem.kind, f"tasks[{number}]: {problem.detail}", problem.action) from problem
 
     def require(self, run: Run) -> None:
-        """Refuse to go on with a run that could not have been started over HTTP. Blocks. Raises HttpProblem 403."""
+        """Refuse to go on with a run that could not have been started by a program. Blocks. Raises HttpProblem 403."""
         task = run.task
         self._require_mode(task.execution_mode, task.agent)
         self._repo(task.repo)
         lifted = task.allow != Allowances() or task.allow_default_branch or task.agent_args
         if lifted or (task.skip_permissions and not self._settings().skip_permissions):
-            raise HttpProblem(403, "not-over-http", f"run {run.label} was given more than HTTP may give", _HERE)
+            raise HttpProblem(403, "not-over-http", f"run {run.label} was given more than a program may give", _HERE)
 
     def _require_mode(self, mode: ExecutionMode | None, agent: str | None) -> None:
         """Refuse what runs on this machine itself, unless the server's user allowed it."""
@@ -68,10 +83,12 @@ class Permissions:
                 403,
                 "local-mode",
                 "this server starts no runs in local mode, which has no isolation",
-                "ask for dagger; or ccterm serve --allow-local",
+                f"ask for dagger; or {self._command} --allow-local",
             )
         if agent == "scripted":
-            raise HttpProblem(403, "local-mode", "this server starts no scripted agents", "leave out agent; or ccterm serve --allow-local")
+            raise HttpProblem(
+                403, "local-mode", "this server starts no scripted agents", f"leave out agent; or {self._command} --allow-local"
+            )
 
     def _repo(self, repo: str | None) -> str:
         """Return the repository that is meant, without symbolic links. Raises HttpProblem 403 for a path that is not served."""
@@ -83,8 +100,15 @@ class Permissions:
         if Path(repo).is_absolute() and any(real.is_relative_to(root) for root in self._roots):
             return str(real)
         raise HttpProblem(
-            403, "repo-not-served", f"{repo} is not below a repository that this server serves", "ccterm serve --repo PATH serves one"
+            403, "repo-not-served", f"{repo} is not below a repository that this server serves", f"{self._command} --repo PATH serves one"
         )
+
+
+def _at_once(given: Mapping[str, Any]) -> int | None:
+    most = given.get("max_concurrent")
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 0 < most < 10_000):
+        raise HttpProblem(422, "invalid-body", '"max_concurrent" is not valid', "it should be a whole number greater than 0")
+    return most
 
 
 def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -104,5 +128,5 @@ def _refuse_others(given: Mapping[str, Any], known: Sequence[str]) -> None:
         if name in known:
             continue
         if name in FIELDS:
-            raise HttpProblem(403, "not-over-http", f"{quoted(name)} cannot be set over HTTP", _HERE)
+            raise HttpProblem(403, "not-over-http", f"{quoted(name)} cannot be set by a program", _HERE)
         raise HttpProblem(422, "invalid-body", f"unknown field {quoted(name)}", nearest(name, known))

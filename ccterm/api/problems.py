@@ -3,11 +3,17 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from ccterm.errors import CctermError, DaemonError, PreflightError, StateError, StepError, UnknownRun, UsageError
 from ccterm.output.own_text import clean_text
+from ccterm.problems import problem
 from ccterm.service.wire import WireError
+from ccterm.values import Value
 
+V = TypeVar("V", bound=Value)
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "The request is not understood",
@@ -97,3 +103,12 @@ def _status(error: CctermError, *, of_run: bool) -> int:
             return 503
         case _:
             return 500
+
+
+def checked(given: Mapping[str, Any], kind: type[V]) -> V:
+    """Return what was given as a value. Raises HttpProblem 422 with a sentence."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        found = problem(error, kind)
+        raise HttpProblem(422, "invalid-body", found.text.replace("the file", "the body"), found.fix) from error

@@ -103,13 +103,15 @@ RUN_BODY = _body(
     a_pushed_branch={**_TASK, "branch": "feature/my-task"},
     changes_in_the_working_copy=_TASK,
 )
+BATCH_SCHEMA = _object(
+    SHARED_FIELDS,
+    "tasks",
+    tasks={"type": "array", "minItems": 1, "items": _object(TASK_FIELDS, "task")},
+    max_concurrent={"type": "integer", "minimum": 1, "maximum": 9999, "description": "How many of these tasks run at once"},
+)
+"""Several tasks, and what all of them share."""
 BATCH_BODY = _body(
-    _object(
-        SHARED_FIELDS,
-        "tasks",
-        tasks={"type": "array", "minItems": 1, "items": _object(TASK_FIELDS, "task")},
-        max_concurrent={"type": "integer", "minimum": 1, "maximum": 9999, "description": "How many of these tasks run at once"},
-    ),
+    BATCH_SCHEMA,
     three_branches={
         "tasks": [{"task": f"Task {n}", "branch": f"feature/task-{n}"} for n in (1, 2, 3)],
         "execution_mode": "dagger",

@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 
 from ccterm.api.backend import Back, Backend, Json, joined, new_run_response
 from ccterm.api.bodies import body_object
 from ccterm.api.limits import WAIT_SECONDS
-from ccterm.api.problems import HttpProblem
 from ccterm.api.schemas import BATCH_BODY, BATCH_DOCUMENT, RUN_BODY, RUN_DOCUMENT, answers
 from ccterm.draft import Draft
 from ccterm.models import Run, RunId, State
@@ -47,8 +46,8 @@ async def run(request: Request, backend: Back, wait: Wait = 0, key: Key = None) 
 async def run_parallel(request: Request, backend: Back, wait: Wait = 0, key: Key = None) -> Json:
     """Start several runs as one batch. What the body says beside `tasks` counts for each task that does not say it itself."""
     given = await body_object(request)
-    drafts = await asyncio.to_thread(_drafts, backend, given)
-    started = await _started(request, backend, drafts, key, _at_once(given))
+    drafts, at_once = await asyncio.to_thread(backend.permissions.batch, given)
+    started = await _started(request, backend, drafts, key, at_once)
     ended = await until_ended(backend, started, wait)
     batch = ended[0].batch
     counts = {state.value: sum(each.state is state for each in ended) for state in State}
@@ -61,30 +60,6 @@ async def _started(request: Request, backend: Backend, drafts: Sequence[Draft], 
     started = await backend.service.submit(drafts, max_concurrent=at_once, key=key)
     request.state.runs = [each.id for each in started]
     return started
-
-
-def _drafts(backend: Backend, given: Mapping[str, Any]) -> list[Draft]:
-    shared, tasks = backend.permissions.shared(given), given.get("tasks")
-    if not isinstance(tasks, list) or not tasks:
-        raise HttpProblem(422, "invalid-body", '"tasks" is not a list of tasks', 'send {"tasks": [{"task": "…", "branch": "…"}]}')
-    return [_task(backend, number, shared, task) for number, task in enumerate(tasks)]
-
-
-def _task(backend: Backend, number: int, shared: Mapping[str, Any], task: object) -> Draft:
-    if not isinstance(task, dict):
-        raise HttpProblem(422, "invalid-body", f"tasks[{number}] is not an object", 'send {"task": "…"}')
-    inherited = {name: value for name, value in shared.items() if name != "apply" or task.get("branch") is None}
-    try:
-        return backend.permissions.draft(inherited | task)
-    except HttpProblem as problem:
-        raise HttpProblem(problem.status, problem.kind, f"tasks[{number}]: {problem.detail}", problem.action) from problem
-
-
-def _at_once(given: Mapping[str, Any]) -> int | None:
-    most = given.get("max_concurrent")
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 0 < most < 10_000):
-        raise HttpProblem(422, "invalid-body", '"max_concurrent" is not valid', "it should be a whole number greater than 0")
-    return most
 
 
 async def until_ended(backend: Backend, runs: Sequence[Run], seconds: float) -> list[Run]:

@@ -1,8 +1,6 @@
 """The commands that change something: orders to runs, deliveries, trust."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from ccterm import render
@@ -28,8 +26,6 @@ from ccterm.models import Allowances, Run, RunId
 from ccterm.service.protocol import Service
 from ccterm.settings import Trust, trust_path
 
-STEER_SECONDS = 5.0
-"""How long `ccterm steer` waits for the agent's answer."""
 _MOST_NAMED = 5
 _EMPTY_TREE = "4b825dc6"
 """What a run without a base is compared with: git's name for no files at all."""
@@ -66,15 +62,7 @@ def steer_run(ref: str, text: str, *, as_json: bool) -> ExitCode:
 
     async def work() -> Steered | None:
         async with opened_service() as service:
-            run = await service.find(ref)
-            last = max([event.seq async for event in service.follow(run.id, live=False)], default=-1)
-            await service.steer(run.id, text)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STEER_SECONDS):
-                    async for event in service.follow(run.id, after=last):
-                        if isinstance(event, Steered):
-                            return event
-        return None
+            return await service.say(ref, text)
 
     answer = carry_out(work())
     if as_json:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ccterm.causes import Cause
 from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import DaemonError, UsageError
+from ccterm.events import Steered
 from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported
 
 NO_ALLOWANCES = Allowances()
+ANSWER_SECONDS = 5.0
+"""How long an agent that is not busy with a tool may take to answer a message."""
 GO_ON = "Claude refused the login of this session for a moment. There is another one now: go on where you stopped."
 """What an agent is told that goes on after its login was refused."""
 R = TypeVar("R")
@@ -106,6 +109,18 @@ class Service(AwaitedRuns):
     async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
         await self.perform(commands.Steer(run=await self._id(run), text=text))
+
+    async def say(self, run: RunRef, text: str, *, seconds: float = ANSWER_SECONDS) -> Steered | None:
+        """Send a message to a running agent and return its answer; None = it takes the message up later. Raises what `steer` does."""
+        known = await self._id(run)
+        last = max([event.seq async for event in self.follow(known, live=False)], default=-1)
+        await self.steer(known, text)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for event in self.follow(known, after=last):
+                    if isinstance(event, Steered):
+                        return event
+        return None
 
     async def hold(self, run: RunRef) -> None:
         """Make a running agent wait for input when its turn ends. Raises UsageError when no agent listens."""

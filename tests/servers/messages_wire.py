@@ -33,6 +33,8 @@ class Call:
     system_texts: tuple[str, ...]
     """Texts of messages with role `system`; what a user says during a turn arrives here."""
     working_directory: str
+    tool_results: tuple[str, ...] = ()
+    """What tools answered, as JSON."""
 
     def says(self, text: str) -> bool:
         """Return whether a user said this, in a prompt or during a turn."""
@@ -42,6 +44,7 @@ class Call:
 class _Block(BaseModel):
     type: str
     text: str = ""
+    content: JsonValue = None
 
 
 class _Message(BaseModel):
@@ -69,6 +72,7 @@ def read_call(body: bytes, headers: Mapping[str, str]) -> Call:
         user_texts=texts["user"],
         system_texts=texts["system"],
         working_directory=directory[1] if directory else "/",
+        tool_results=tuple(_results(parsed.messages)),
     )
 
 
@@ -80,6 +84,12 @@ def _texts(messages: Iterable[_Message], role: str) -> Iterator[str]:
             yield message.content
         else:
             yield from (block.text for block in message.content if block.type == "text")
+
+
+def _results(messages: Iterable[_Message]) -> Iterator[str]:
+    for message in messages:
+        if not isinstance(message.content, str):
+            yield from (json.dumps(block.content, ensure_ascii=False) for block in message.content if block.type == "tool_result")
 
 
 def whole_answer(turn: Turn, call: Call) -> Json:

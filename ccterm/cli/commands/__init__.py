@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ccterm import __version__
-from ccterm.cli.commands import auth, config, launch, machine, runs, serve
+from ccterm.cli.commands import agents, auth, config, launch, machine, runs, serve
 from ccterm.cli.commands.flags import leave
 
 _UNSET = dict.fromkeys(("help", "install_completion", "show_completion"), False)
@@ -55,7 +55,7 @@ app.command(epilog=launch.BATCH_KEYS)(launch.batch)
 for command in (
     launch.demo,
     runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.retry, runs.push, runs.apply, runs.undo, runs.fetch, runs.clean,
-    machine.trust, machine.check, serve.serve, serve.token,
+    machine.trust, machine.check, serve.serve, serve.token, agents.mcp,
 ):  # fmt: skip
     app.command()(command)
 app.command("continue")(runs.continue_)

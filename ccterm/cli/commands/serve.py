@@ -6,20 +6,23 @@ import typer
 
 from ccterm.cli.commands.flags import Json, leave
 
+Repos = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REPO",
+        help="A working copy, with what is below it, or a URL that tasks may name; the first is the default. [default: the current directory]",
+    ),
+]
+AllowLocal = Annotated[
+    bool, typer.Option("--allow-local", help="Also start runs in local mode, which has no isolation, and scripted agents.")
+]
+
 
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="The port on 127.0.0.1 and ::1; 0 = a free one.")] = 8001,
     socket_only: Annotated[bool, typer.Option("--socket-only", help="Answer on the private socket alone.")] = False,
-    repo: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="REPO",
-            help="A working copy, with what is below it, or a URL that tasks may name; the first is the default. [default: the current directory]",
-        ),
-    ] = None,
-    allow_local: Annotated[
-        bool, typer.Option("--allow-local", help="Also start runs in local mode, which has no isolation, and scripted agents.")
-    ] = False,
+    repo: Repos = None,
+    allow_local: AllowLocal = False,
     openapi: Annotated[bool, typer.Option("--openapi", help="Print the OpenAPI document and exit.")] = False,
 ) -> None:
     """Answer HTTP requests of programs on this machine: start runs, follow them, get their work. See ccterm help http."""
