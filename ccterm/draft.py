@@ -6,7 +6,7 @@ Which values fit is said here; how each field is named and explained to people, 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, Unpack
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -20,6 +20,9 @@ from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns
 from ccterm.task_fields import FIELD_OF, FIELDS, TaskField
 from ccterm.values import Value, raising_usage_errors
 
+if TYPE_CHECKING:  # a draft is made without them
+    from ccterm.settings import Settings
+
 __all__ = [
     "FIELDS",
     "BatchFile",
@@ -30,6 +33,7 @@ __all__ = [
     "absolute",
     "anchored",
     "applied",
+    "at_terminal",
     "current_directory",
     "draft",
     "draft_with",
@@ -100,6 +104,7 @@ class Draft(Value):
     setup: Command | None = None
     verify: Command | None = None
     hold: bool | None = None
+    permissions: Literal["ask", "deny"] | None = None
     skip_permissions: bool | None = None
     allow_default_branch: bool | None = None
     apply: Annotated[bool | None, _also_named("apply")] = None
@@ -145,6 +150,7 @@ class DraftDefaults(TypedDict, total=False):
     setup: str | None
     verify: str | None
     hold: bool | None
+    permissions: Literal["ask", "deny"] | None
     skip_permissions: bool | None
     allow_default_branch: bool | None
     apply: bool | None
@@ -187,6 +193,11 @@ def applied(draft: Draft) -> Draft:
     if draft.apply is not None:
         raise UsageError("apply is for tasks without a branch: the work of this one is pushed", "leave out apply, or branch")
     return draft
+
+
+def at_terminal(draft: Draft, settings: "Settings") -> Draft:
+    """Return the draft of a user at a terminal, who can be asked for permissions, unless the draft or the settings say otherwise."""
+    return draft.model_copy(update={"permissions": draft.permissions or settings.permissions or "ask"})
 
 
 def anchored(draft: Draft) -> Draft:

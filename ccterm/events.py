@@ -4,7 +4,6 @@ An event is made bare (`Said(text="…")`); the transcript stamps it with its nu
 """
 
 import json
-import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import FORMER_NAMES, Cause
+from ccterm.event_lines import upgraded
 from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
 from ccterm.values import Changes, StepName, Verdict
@@ -182,7 +182,7 @@ class Steered(Fact):
 
 
 class Waiting(Fact):
-    """The agent ended its turn and waits for input until this time; None = it no longer waits. begins: which of the two."""
+    """The agent waits until this time, for input at the end of its turn or for permission; None = no longer. begins: which of the two."""
 
     kind: Literal["waiting"] = "waiting"
     until: datetime | None
@@ -192,6 +192,33 @@ class Waiting(Fact):
     def begins(self) -> bool:
         """Whether the wait begins; else it ends."""
         return self.until is not None
+
+
+class PermissionAsked(Fact):
+    """The agent may not use a tool by itself and waits for permission. summary: what it would do, on one line."""
+
+    kind: Literal["permission_asked"] = "permission_asked"
+    id: str
+    tool: str
+    summary: str
+    input: dict[str, JsonValue] = {}
+    reason: str = ""
+    """Why its program asks, in that program's words."""
+    always: str = ""
+    """What `always` would allow for the rest of the run."""
+
+
+Answer = Literal["allowed", "always", "denied", "expired", "withdrawn"]
+
+
+class PermissionAnswered(Fact):
+    """What became of a request for permission. text: what the user told the agent with it."""
+
+    kind: Literal["permission_answered"] = "permission_answered"
+    id: str
+    answer: Answer
+    """expired: nobody answered, and it counts as denied. withdrawn: the agent no longer waits for the answer."""
+    text: str = ""
 
 
 class Judged(Fact):
@@ -272,14 +299,11 @@ class Finished(Fact):
 
 AnyEvent = (
     Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
-    | Limited | Retrying | Spent | Steered | Waiting | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
+    | Limited | Retrying | Spent | Steered | Waiting | PermissionAsked | PermissionAnswered
+    | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 """Any event of a run: one of the classes of `ccterm.events`."""
-FORMER_KINDS = {"published": "pushed"}
-"""Kinds as the first version named them -> their current names."""
-_RENAMED = ("step", "cause", "reason")
-_OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue], config=ConfigDict(defer_build=True))
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 
 
@@ -293,39 +317,9 @@ def from_line(line: bytes) -> Event:
     try:
         return _EVENT.validate_json(line)
     except ValidationError:
-        if (upgraded := _upgraded(line)) is None:
+        if (current := upgraded(line)) is None:
             raise
-        return _EVENT.validate_python(upgraded)
-
-
-def _upgraded(line: bytes) -> dict[str, JsonValue] | None:
-    """Return an event of the first version with current names; None when there is nothing to translate."""
-    try:
-        old = _OBJECT.validate_json(line)
-    except ValidationError:
-        return None
-    new = {name: FORMER_NAMES.get(value, value) if name in _RENAMED and isinstance(value, str) else value for name, value in old.items()}
-    if new.get("kind") in FORMER_KINDS:
-        new = new | {"kind": FORMER_KINDS[str(new["kind"])], "verified": new.pop("proven", False)}
-    return new if new != old else None
-
-
-_STAMP = rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*",'
-_STRING = rb'"(?:[^"\\]|\\.)*"'
-SEQ_OF_LINE = re.compile(rb'\{"seq":(-?\d+),')
-"""Matches the start of a transcript's line; group 1: its number. These patterns are for readers that do not parse whole lines. They rely
-on the order in which `to_line` writes fields: the stamp, the kind, then the event's own."""
-KIND_OF_LINE = re.compile(_STAMP + rb'"kind":"([a-z_]+)"')
-"""Matches the start of any event's line; group 1: its kind."""
-ID_OF_CALL = re.compile(_STAMP + rb'"kind":"tool_called","id":(' + _STRING + rb")")
-"""Matches the start of a tool call's line; group 1: its id as JSON."""
-OK, NOT_OK = b'"ok":true', b'"ok":false'
-"""Occur in the line of a tool's answer; texts cannot imitate them, since quotes are escaped there."""
-
-
-def answer_to(call: str) -> bytes:
-    """Return the bytes that precede OK or NOT_OK in the answer to a tool call, and occur in no other line."""
-    return b'"kind":"tool_returned","id":' + json.dumps(call, ensure_ascii=False).encode(errors="replace") + b","
+        return _EVENT.validate_python(current)
 
 
 def cut(text: str, cap: int = TEXT_CAP) -> str:

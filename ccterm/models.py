@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from ccterm.causes import AWAITS_APPLY, Cause
 from ccterm.kept_refs import KeptRef
-from ccterm.values import Changes, PushedBranch, Salvage, StepRecord, Sync, Tokens, Value, Verdict, raising_usage_errors
+from ccterm.values import Changes, PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens, Value, Verdict, raising_usage_errors
 
 RunId = NewType("RunId", str)
 """A run's id, for type checkers: 26 characters that sort by time."""
@@ -140,6 +140,8 @@ class Task(Value):
     image: ImageChoice = Field(default_factory=ImageChoice)
     hold: bool = False
     skip_permissions: bool = False
+    ask_permission: bool = False
+    """Local mode: the user is asked for what the agent may not do by itself; else it is denied."""
     allow_default_branch: bool = False
     allow: Allowances = Field(default_factory=Allowances)
     yes: bool = False
@@ -222,7 +224,11 @@ class Run(Value):
     kept_in: str | None = None
     """The directory in which the run's boxes stay because their work is nowhere else; None = they are gone."""
     waiting_until: datetime | None = None
-    """The agent ended its turn and waits for input until then; None = it does not wait."""
+    """The agent waits until then, for input or for permission; None = it does not wait."""
+    permission_requests: tuple[PermissionRequest, ...] = ()
+    """What it waits for permission for, the oldest first."""
+    denied: tuple[str, ...] = ()
+    """What the agent was not allowed to do, each call on one line; the first of them."""
     asked: bool = False
     """The agent's last message ends in a question."""
     secret_seen: bool = False

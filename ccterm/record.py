@@ -15,6 +15,8 @@ from ccterm.events import (
     Held,
     Judged,
     Notice,
+    PermissionAnswered,
+    PermissionAsked,
     Pushed,
     Salvaged,
     SideKept,
@@ -30,7 +32,7 @@ from ccterm.proof import can_be_delivered
 from ccterm.render import rotation
 from ccterm.store import Store
 from ccterm.transcript import Transcript
-from ccterm.values import PushedBranch, Salvage, StepRecord, Sync, Tokens
+from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,8 +73,6 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
         case Spent():
             tokens = Tokens(input=event.input, output=event.output, cache=event.cache)
             changes = {"cost_usd": event.cost_usd, "tokens": tokens, "turns": event.turns}
-        case Waiting(until=until):
-            changes = {"waiting_until": until}
         case Judged(verdict=verdict, changes=numbers):
             changes = {"verdict": verdict, "changes": numbers}
         case Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
@@ -80,8 +80,21 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
         case Synced(files=files, linked=linked):
             changes = {"synced": Sync(files=files, linked=linked)}
         case _:
-            changes = _kept(event)
+            changes = _waits_for(run, event) or _kept(event)
     return changes
+
+
+def _waits_for(run: Run, event: Event) -> dict[str, object]:
+    match event:
+        case Waiting(until=until):
+            return {"waiting_until": until}
+        case PermissionAsked(id=key, tool=tool, summary=summary, always=always):
+            asked = PermissionRequest(id=key, tool=tool, summary=summary, always=always)
+            return {"permission_requests": (*run.permission_requests, asked)}
+        case PermissionAnswered(id=key):
+            return {"permission_requests": tuple(each for each in run.permission_requests if each.id != key)}
+        case _:
+            return {}
 
 
 def _kept(event: Event) -> dict[str, object]:
@@ -109,6 +122,7 @@ def _finished(run: Run, event: Finished) -> Run:
             or rotation(run),
             "held": None,
             "waiting_until": None,
+            "permission_requests": (),
             "finished": event.at,
             "seconds": round((event.at - begin).total_seconds(), 3) if event.at else None,
         }

@@ -5,6 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ccterm.events import (
+    Answer,
     BoxesKept,
     Event,
     Finished,
@@ -12,6 +13,8 @@ from ccterm.events import (
     Judged,
     Limited,
     Notice,
+    PermissionAnswered,
+    PermissionAsked,
     Printed,
     Pushed,
     Retrying,
@@ -34,6 +37,14 @@ from ccterm.proof import work_kept
 
 SIGNS = {State.QUEUED: "○", State.RUNNING: "●", State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
 RETURNED_LINES = 3
+ANSWERS: Mapping[Answer, tuple[str, str]] = {
+    "allowed": ("✓", "permission given"),
+    "always": ("✓", "permission given until the run ends"),
+    "denied": ("!", "permission refused"),
+    "expired": ("!", "permission refused: nobody answered"),
+    "withdrawn": ("·", "permission no longer needed"),
+}
+"""What became of a request for permission -> its sign, and how it reads."""
 
 
 def sign(run: Run) -> str:
@@ -115,11 +126,32 @@ def _state_lines(event: Event) -> list[str]:
             found = [f"… attempt {attempt} of {of} in {wait:.1f} s: {why}"]
         case Steered(text=text, taken=taken, detail=detail):
             found = [f"→ {text}" if taken else f"→ not taken: {text}" + (f" ({detail})" if detail else "")]
-        case Waiting(until=until):
-            found = [f"? waiting for input until {clock(until)}" if until else "? no longer waiting"]
         case Judged(verdict=verdict):
             found = [f"! {'refused' if finding.severity == 'refuse' else 'note'}: {finding.text}" for finding in verdict.findings]
-    return found or _end_lines(event)
+    return found or _waiting_lines(event) or _end_lines(event)
+
+
+def _waiting_lines(event: Event) -> list[str]:
+    match event:
+        case Waiting(until=until):
+            return [f"? waiting until {clock(until)}" if until else "? no longer waiting"]
+        case PermissionAsked():
+            return [f"? {asked(event)}"]
+        case PermissionAnswered():
+            return [" ".join(answered(event))]
+        case _:
+            return []
+
+
+def asked(event: PermissionAsked) -> str:
+    """Return what an agent asks permission for, and why it has to."""
+    return f"asks permission: {event.tool} {event.summary}".rstrip() + (f" ({event.reason})" if event.reason else "")
+
+
+def answered(event: PermissionAnswered) -> tuple[str, str]:
+    """Return the sign and the words of what became of a request for permission."""
+    sign, words = ANSWERS[event.answer]
+    return sign, f"{words}: {event.text}" if event.text else words
 
 
 def _end_lines(event: Event) -> list[str]:
@@ -143,7 +175,7 @@ def _end_lines(event: Event) -> list[str]:
 
 def outcome(run: Run) -> str:
     """Return the state or outcome of a run in a few words."""
-    return ", ".join(filter(None, (_outcome(run), kept_sentence(run.side), "secret printed" if run.secret_seen else "")))
+    return ", ".join(filter(None, (_outcome(run), denied(run), kept_sentence(run.side), "secret printed" if run.secret_seen else "")))
 
 
 def _outcome(run: Run) -> str:
@@ -160,6 +192,11 @@ def _outcome(run: Run) -> str:
     if run.state is State.QUEUED and run.held:
         return f"held: {run.held}"
     return f"{run.state}{', work kept' if work_kept(run) else ''}"
+
+
+def denied(run: Run) -> str:
+    """Return how much the agent was not allowed to do, or ""."""
+    return f"{len(run.denied)} denied" if run.denied else ""
 
 
 def rotation(run: Run) -> str:
@@ -204,6 +241,7 @@ def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> l
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
         ("time", seconds(run.seconds)),
+        ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),
         ("continues", called.get(run.continues, run.continues) if run.continues else ""),
         ("attempts", " ".join(called.get(each, each) for each in run.attempts) if len(run.attempts) > 1 else ""),

@@ -97,6 +97,12 @@ FIELDS = {
         placeholder="from the settings; e.g. npm test",
     ),
     "hold": TaskField("Wait for input (ccterm steer) after each turn", flags=("--hold",), kind="switch"),
+    "permissions": TaskField(
+        "Local mode: what comes of a command that the agent may not run by itself; ask waits for ccterm allow or ccterm deny",
+        default="ask at a terminal, else deny",
+        flags=("--permissions",),
+        choices=("ask", "deny"),
+    ),
     "skip_permissions": TaskField(
         "Local mode: let the agent do everything that you may do",
         flags=("--skip-permissions",),

@@ -136,6 +136,25 @@ class PendingChange(Value):
     status: Literal["added", "modified", "retyped", "deleted"]
 
 
+Decision = Literal["allow", "always", "deny"]
+"""What a user says to a request for permission; always: yes, and to the like until the run ends."""
+
+
+class PermissionRequest(Value):
+    """A tool that the agent may not use by itself, and what it would do with it, on one line."""
+
+    id: str
+    tool: str
+    summary: str
+    always: str = ""
+    """What a permission for the rest of the run would allow."""
+
+    @property
+    def what(self) -> str:
+        """The tool and what it would do."""
+        return f"{self.tool} {self.summary}".rstrip()
+
+
 class Tokens(Value):
     """Tokens that an agent used."""
 

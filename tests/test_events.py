@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccterm import events
-from ccterm.events import ID_OF_CALL, KIND_OF_LINE, NOT_OK, OK, SEQ_OF_LINE, AnyEvent, Event, answer_to, from_line, to_line
+from ccterm.event_lines import ID_OF_CALL, KIND_OF_LINE, NOT_OK, OK, SEQ_OF_LINE, answer_to
+from ccterm.events import AnyEvent, Event, from_line, to_line
 from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
 from ccterm.values import Changes, Verdict
@@ -23,7 +24,8 @@ SAMPLES: list[AnyEvent] = [
     events.StepFinished(step="agent", ok=True, seconds=1.0), events.Said(text="hello"), events.Typing(text="hel"), events.Thought(tokens=3),
     events.ToolCalled(id="c", name="Bash", summary="ls"), events.ToolReturned(id="c", ok=True, text=""), events.Printed(stream="stdout", text="x"),
     events.Notice(level="info", text="x"), events.Limited(limit="five_hour", status="allowed"), events.Retrying(attempt=1, of=3, wait=1, why="busy"),
-    events.Spent(cost_usd=0.1), events.Steered(text="x", taken=True), events.Waiting(until=None), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
+    events.Spent(cost_usd=0.1), events.Steered(text="x", taken=True), events.Waiting(until=None),
+    events.PermissionAsked(id="q", tool="Bash", summary="curl x"), events.PermissionAnswered(id="q", answer="denied"), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
     events.Pushed(remote="r", ref="f", sha="1", verified=True), events.Synced(files=1), events.Salvaged(directory="/d", commit=None),
     events.SideKept(refs=(KeptRef(name="heads/x", sha="1", commits=2),)), events.BoxesKept(directory="/b"),
     events.Finished(state=State.SUCCEEDED),

@@ -64,7 +64,7 @@ PARSES_JSON = {
     **dict.fromkeys(("credentials.login", "credentials.setup_token"), "the user's login, of at most 64 KiB"),
     **dict.fromkeys(
         (
-            "cli.auth", "events", "executors.dagger.image_store", "executors.local.records", "pipeline.checkpoints", "policy.facts", "schema",
+            "cli.auth", "event_lines", "events", "executors.dagger.image_store", "executors.local.records", "pipeline.checkpoints", "policy.facts", "schema",
             "service.environments", "service.lock", "settings.trust", "store", "tui.memory", "workspace.apply.changeset", "workspace.apply.journal", "workspace.masks",
             "workspace.snapshot.history", "workspace.snapshot.manifest",
         ),

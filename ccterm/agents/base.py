@@ -31,6 +31,8 @@ class Launch(Value):
     agent_args: tuple[str, ...] = ()
     limits: Limits = Field(default_factory=Limits)
     skip_permissions: bool = False
+    ask: bool = False
+    """Whether the user is asked for what the agent may not do by itself; else it is denied."""
     token: SecretStr | None = None
     """A Claude login for the box; None = the user's own HOME and login (local executor only)."""
     token_name: str = "CLAUDE_CODE_OAUTH_TOKEN"
@@ -94,6 +96,7 @@ class ScriptedAgent:
         flags = ["--resume" if launch.resume else "--session-id", launch.session_id, "--include-partial-messages"]
         flags += ["--model", launch.model] if launch.model else []
         flags += ["--dangerously-skip-permissions"] if skip else ["--permission-mode", "acceptEdits"]
+        flags += ["--permission-prompt-tool", "stdio"] if launch.ask and not skip else []
         keep = Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session")
         return Command(argv=("@box", "scripted", *flags, *launch.agent_args), env={}, secrets={}, private_home=True, keep=(keep,))
 

@@ -28,6 +28,8 @@ CLAUDE_VERSION = "2.1.330"
 INSTALL = f"npm install -g @anthropic-ai/claude-code@{CLAUDE_VERSION}"
 """Names the version: with Node 20, npm would silently install an old one."""
 API = "https://api.anthropic.com"
+UNANSWERABLE = ("AskUserQuestion", "EnterPlanMode")
+"""Tools that the CLI offers to the model only where somebody answers requests for permission, and that ask for more than a yes or a no."""
 QUIET = {
     "DISABLE_AUTOUPDATER": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -127,8 +129,13 @@ def _flags(launch: Launch, base_url: str) -> Sequence[str]:
     flags += ["--max-budget-usd", f"{limits.budget_usd:.6f}".rstrip("0").rstrip(".")] if limits.budget_usd else []
     # in -p mode the CLI obeys a repository's settings without asking: hooks run, and its env sends the login to any server.
     # The supervisor adds another list of sources for a repository that the user trusts
-    flags += ["--setting-sources", "user", "--strict-mcp-config", "--settings", json.dumps({"env": {"ANTHROPIC_BASE_URL": base_url}})]
+    flags += ["--setting-sources", "user", "--strict-mcp-config", "--settings", json.dumps(_settings(launch, base_url))]
     return flags
+
+
+def _settings(launch: Launch, base_url: str) -> Mapping[str, JsonValue]:
+    pinned: dict[str, JsonValue] = {"env": {"ANTHROPIC_BASE_URL": base_url}}
+    return pinned | ({"permissions": {"deny": [*UNANSWERABLE]}} if _asks(launch) else {})
 
 
 def _servers(launch: Launch) -> Sequence[str]:
@@ -139,7 +146,13 @@ def _servers(launch: Launch) -> Sequence[str]:
 def _permissions(launch: Launch) -> Sequence[str]:
     if launch.execution_mode is ExecutionMode.DAGGER or launch.skip_permissions:
         return ["--dangerously-skip-permissions"]
-    return ["--permission-mode", "acceptEdits"]
+    return ["--permission-mode", "acceptEdits", *(["--permission-prompt-tool", "stdio"] if _asks(launch) else [])]
+
+
+def _asks(launch: Launch) -> bool:
+    """Whether the CLI asks us for permissions; a tool of the user's own may be asked instead."""
+    skips, own = launch.execution_mode is ExecutionMode.DAGGER or launch.skip_permissions, map(_option_name, launch.agent_args)
+    return launch.ask and not skips and "--permission-prompt-tool" not in own
 
 
 _OURS = "ccterm sets it"

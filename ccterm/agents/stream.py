@@ -11,7 +11,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from ccterm.agents.json_values import JsonObject, items, mapping, moment, string
-from ccterm.agents.stream_session import Result, limits, spent_after, system_events
+from ccterm.agents.stream_session import Result, limits, permission_events, spent_after, system_events
 from ccterm.agents.stream_tools import answer, bounded, one_line, summary
 from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing, cut
 
@@ -20,6 +20,8 @@ TYPING = 4_000
 REMEMBERED = 256
 """How many sub-agents and unknown types are remembered by name."""
 TAIL_LINES, TAIL_WIDTH = 20, 500
+DENIED = 160
+"""How many characters describe a call that was denied."""
 
 
 class StreamParser:
@@ -44,7 +46,8 @@ class StreamParser:
         self.resets_at: datetime | None = None
         self.said = ""
         """The agent's last message; a sub-agent's do not count."""
-        self.denials = 0
+        self.denied: dict[str, str] = {}
+        """What the agent was not allowed to do: id of the call -> the call on one line."""
         self.spent = Spent(cost_usd=0.0)
         self.unknown: Counter[str] = Counter()
         """Types that were skipped."""
@@ -70,9 +73,13 @@ class StreamParser:
                 return self._result(line)
             case "rate_limit_event":
                 return self._limited(line)
-            case "command_lifecycle" | "control_response" | "control_request" | "keep_alive":
+            case "command_lifecycle" | "control_response" | "control_cancel_request" | "keep_alive":
                 return []
-        return self._unknown("type", line.get("type"))
+            case "control_request":
+                found = permission_events(line, self._cwd)
+            case kind:
+                found = self._unknown("type", kind)
+        return found
 
     def remember_tail(self, text: str) -> None:
         """Remember the last lines of a text beside the stream: stderr, or stdout that is not JSON."""
@@ -92,7 +99,7 @@ class StreamParser:
             case "init":
                 return [*self._init(line), *(events or [])]
             case "permission_denied":
-                self.denials += 1
+                self._note_denial(line, "")
         return self._unknown("system", line.get("subtype")) if events is None else events
 
     def _init(self, line: JsonObject) -> list[Event]:
@@ -174,9 +181,16 @@ class StreamParser:
 
     def _result(self, line: JsonObject) -> list[Event]:
         self.result, self.results, self.turn_open = Result.of(line), self.results + 1, False
-        self.denials = max(self.denials, len(items(line.get("permission_denials"))))
+        for denial in map(mapping, items(line.get("permission_denials"))):
+            self._note_denial(denial, summary(string(denial.get("tool_name")), mapping(denial.get("tool_input")), self._cwd))
         self.spent = spent_after(line, self.spent, self._before)
         return [*self._abandoned(), self.spent]
+
+    def _note_denial(self, denial: JsonObject, what: str) -> None:
+        key = string(denial.get("tool_use_id"))
+        if key in self.denied or len(self.denied) < REMEMBERED:
+            named = one_line(f"{string(denial.get('tool_name'), 'a tool')} {what}", DENIED)
+            self.denied[key] = named if what else self.denied.get(key, named)
 
     def _stream_event(self, line: JsonObject) -> list[Event]:
         if line.get("parent_tool_use_id"):

@@ -1,12 +1,13 @@
-"""What the lines about the session itself say: `system` and `rate_limit_event` to a person, `result` to the verdict."""
+"""What the lines about the session itself say: `system`, `rate_limit_event` and `control_request` to a person, `result` to the verdict."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from ccterm.agents.json_values import JsonObject, count, items, mapping, moment, number, string
-from ccterm.agents.stream_tools import one_line
-from ccterm.events import Event, Limited, Notice, Retrying, Spent, Thought
+from ccterm.agents.stream_tools import bounded, one_line, summary
+from ccterm.box.permission_rules import in_words, lasting_rules
+from ccterm.events import Event, Limited, Notice, PermissionAsked, Retrying, Spent, Thought
 
 Level = Literal["info", "warn", "error"]
 
@@ -56,6 +57,24 @@ def _window(name: str, window: JsonObject) -> Limited:
         utilization=number(window.get("utilization")),
         resets_at=moment(window.get("resetsAt")),
     )
+
+
+def permission_events(line: JsonObject, cwd: str) -> list[Event]:
+    """Return what a `control_request` asks the user; nothing for other requests. cwd: paths are shown relative to it."""
+    request = mapping(line.get("request"))
+    if request.get("subtype") != "can_use_tool":
+        return []
+    tool, given = one_line(string(request.get("tool_name"), "a tool"), 100), mapping(request.get("input"))
+    return [
+        PermissionAsked(
+            id=string(line.get("request_id"))[:200],
+            tool=tool,
+            summary=summary(tool, given, cwd),
+            input=bounded(given),
+            reason=one_line(string(request.get("decision_reason")), 200),
+            always=one_line(in_words(lasting_rules(dict(request))), 200),
+        )
+    ]
 
 
 def _status(line: JsonObject) -> list[Event]:

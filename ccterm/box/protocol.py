@@ -24,7 +24,7 @@ class Frame(TypedDict):
     d: NotRequired[str]
     part: NotRequired[bool]
     what: NotRequired[str]
-    """Of a note: "text" (default), "steered", "waiting", "stopping".
+    """Of a note: "text" (default), "steered", "waiting", "answered", "stopping".
 
     Of a checkpoint, whose d is base64: "segment" (new pieces of files, compressed), "said" (a new line of the conversation), "restart" (the
     same, of a conversation that is another one than before), "whole" (the last: JSON with at, report and files, which are name -> pieces).
@@ -36,6 +36,10 @@ class Frame(TypedDict):
     """Of "steered": why a message was not taken up."""
     until: NotRequired[float]
     """Of "waiting": unix seconds; absent = no longer waiting."""
+    request: NotRequired[str]
+    """Of "answered": which of the agent's questions for permission; d is what the user said."""
+    answer: NotRequired[str]
+    """Of "answered": allowed, always, denied, expired (nobody answered) or withdrawn."""
     report: NotRequired[Mapping[str, Any]]  # the report of the program, one of the TypedDicts below; the host validates it
 
 
@@ -182,6 +186,7 @@ class SuperviseRequest(TypedDict):
     hold: bool
     """Whether the agent waits for input after each turn."""
     hold_seconds: float
+    """How long it waits for input, or for an answer to its question for permission."""
     wall_seconds: float
     silence_seconds: float
     mark: str
@@ -333,5 +338,7 @@ class PushReport(Report):
 class Order(TypedDict):
     """One line that the host writes to the control socket."""
 
-    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill"]
+    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny"]
     text: NotRequired[str]
+    request: NotRequired[str]
+    """Of "allow", "always" and "deny": which of the agent's questions is answered, by its id."""

@@ -25,6 +25,7 @@ from ccterm.kept_refs import fetched_as
 from ccterm.models import Allowances, Run, RunId
 from ccterm.service.protocol import Service
 from ccterm.settings import Trust, trust_path
+from ccterm.values import Decision, PermissionRequest
 
 _MOST_NAMED = 5
 _EMPTY_TREE = "4b825dc6"
@@ -98,6 +99,27 @@ def _ordered(ref: str, order: Callable[[Service, RunId], Awaitable[None]], done:
         print_json({"run": run.id, "ok": True})
     else:
         print_note(f"run {run.label} {done}")
+    return ExitCode.OK
+
+
+def decide_run(ref: str, decision: Decision, text: str = "", *, as_json: bool) -> ExitCode:
+    """Answer the oldest request for permission of a run, and print which that was."""
+
+    async def work() -> PermissionRequest:
+        async with opened_service() as service:
+            run = await service.find(ref)
+            if not run.permission_requests:
+                raise UsageError(f"run {run.label} asks for no permission", f"ccterm show {run.ref} shows its state")
+            asked = run.permission_requests[0]
+            await service.decide(run.id, asked.id, decision, text)
+            return asked
+
+    asked = carry_out(work())
+    allowed = {"allow": asked.what, "always": f"{asked.what}; until the run ends also {asked.always}", "deny": asked.what}[decision]
+    if as_json:
+        print_json({"request": asked.model_dump(mode="json"), "decision": decision})
+    else:
+        print_note(f"{'refused' if decision == 'deny' else 'allowed'}: {allowed}")
     return ExitCode.OK
 
 

@@ -1,6 +1,7 @@
 """`ccterm run` and `ccterm batch`: from flags and files to runs, followed to their end, with a question there when changes await approval."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from errno import EBADF
@@ -10,16 +11,31 @@ from ccterm import render
 from ccterm.causes import Cause, ExitCode, advice
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json_line, print_note, print_runs
 from ccterm.cli.streams import Output
-from ccterm.draft import BatchFile, Draft, anchored, draft
+from ccterm.draft import BatchFile, Draft, anchored, at_terminal, draft
 from ccterm.errors import UsageError
-from ccterm.events import BoxesKept, Event, Finished, Held, Notice, Pushed, Salvaged, Started, Typing, Waiting, to_line
+from ccterm.events import (
+    BoxesKept,
+    Event,
+    Finished,
+    Held,
+    Notice,
+    PermissionAnswered,
+    PermissionAsked,
+    Pushed,
+    Salvaged,
+    Started,
+    Typing,
+    Waiting,
+    to_line,
+)
 from ccterm.models import ExecutionMode, Run
 from ccterm.output.sanitise import sanitise
 from ccterm.service.protocol import Service
+from ccterm.settings import load_settings
 from ccterm.tasks_file import read_tasks
 from ccterm.values import PendingChange
 
-_MILESTONES = (Held, Started, Waiting, Pushed, Salvaged, BoxesKept, Finished)
+_MILESTONES = (Held, Started, Waiting, PermissionAsked, PermissionAnswered, Pushed, Salvaged, BoxesKept, Finished)
 _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
 _MOST_PATHS = 40
 
@@ -55,6 +71,9 @@ def _prompt(task: str | None, file: Path | None) -> str:
 async def _run(
     drafts: Sequence[Draft], max_concurrent: int | None, *, source: BatchFile | None = None, ask: bool = False, as_json: bool
 ) -> ExitCode:
+    if sys.stdin.isatty() and sys.stderr.isatty():  # somebody can be asked
+        settings = load_settings(None, os.environ)
+        drafts = [at_terminal(draft, settings) for draft in drafts]
     async with opened_service() as service:
         queued = await service.submit(drafts, max_concurrent=max_concurrent, source=source)  # Ctrl-C ends it: nothing is recorded yet
         async with interruptible(service):
@@ -77,6 +96,8 @@ def print_ended(ended: Sequence[Run]) -> None:
     for run in ended if len(refused) <= 1 else [run for run in ended if run not in refused]:
         if run.cause and not sys.stderr.isatty():  # on a terminal the progress has shown it
             print_note(f"{run.task.target}: {run.summary.split(chr(10), 1)[0]}")
+        if run.denied:
+            print_note(f"{run.task.target}: the agent was not allowed to do this: {'; '.join(run.denied)}")
         if run.action:
             print_note(f"{run.task.target}: {run.action}")
 
@@ -119,6 +140,10 @@ class _Progress:
             return
         for line in render.lines(event):
             print_note(f"{run.task.target}: {line}" if self._several else line)
+        if isinstance(event, PermissionAsked):
+            print_note(
+                f"  ccterm allow {run.ref} lets it, --always until it ends; ccterm deny {run.ref} TEXT refuses, with a word for the agent"
+            )
 
     def _is_milestone(self, event: Event) -> bool:
         """Whether an event is worth a line among those of several runs; a reason that many are held for is shown once."""

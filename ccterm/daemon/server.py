@@ -13,7 +13,8 @@ from ccterm.errors import CctermError, UsageError
 from ccterm.events import to_json
 from ccterm.executors.control import socket_directory
 from ccterm.git.bounded_json import OutOfBounds
-from ccterm.service.commands import StreamCommand, from_line
+from ccterm.service.command_base import StreamCommand
+from ccterm.service.commands import from_line
 from ccterm.service.protocol import Service
 from ccterm.service.wire import LINE_LIMIT, Hello, Reply, WireError
 from ccterm.state_dir import StateDir, write_private

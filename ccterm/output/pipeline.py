@@ -5,13 +5,14 @@ Nothing downstream sees raw bytes: every text is sanitised and masked here, and 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 from pydantic import JsonValue
 
 from ccterm.agents.json_values import moment
 from ccterm.agents.stream import StreamParser
 from ccterm.box.protocol import Frame
-from ccterm.events import TEXT_CAP, Event, Notice, Printed, Said, Steered, Typing, Waiting, cut
+from ccterm.events import TEXT_CAP, Answer, Event, Notice, PermissionAnswered, Printed, Said, Steered, Typing, Waiting, cut
 from ccterm.output.clean import Cleaner
 from ccterm.output.decode import JSON_CAP, LineBuffer, OutputLine, parse_object
 from ccterm.output.deltas import DeltaCleaner
@@ -130,6 +131,8 @@ class OutputPipeline:
                 return Steered(text=text, taken=frame.get("taken", False), detail=self._cleaner.text(frame.get("detail", "")))
             case "waiting":
                 return Waiting(until=moment(frame.get("until")))
+            case "answered":
+                return PermissionAnswered(id=str(frame.get("request", ""))[:200], answer=_answer(frame.get("answer")), text=text)
         return Notice(level="info", text=text)
 
     def _emit_in_order(self, events: Sequence[Event]) -> None:
@@ -147,3 +150,8 @@ class OutputPipeline:
         """Emit events after the printed lines that came before them."""
         self._batcher.flush()
         self._emit(events)
+
+
+def _answer(said: object) -> Answer:
+    """Return what became of a request for permission; a box may say anything."""
+    return next((answer for answer in get_args(Answer) if answer == said), "withdrawn")

@@ -28,6 +28,9 @@ from ccterm.state_dir import StateDir
 from ccterm.workspace.git_dir_watch import steers
 from ccterm.workspace.work import forget
 
+DENIALS = 50
+"""How many denied calls a run document names."""
+
 
 @dataclass(frozen=True)
 class AgentExit:
@@ -105,7 +108,8 @@ class AgentStep:
             outcome = replace(outcome, reason="login")
         manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
         session = parser.session_id or self._context.launch.session_id
-        self._recorder.change(session_id=session, asked=outcome.asked, manifest=manifest)
+        denied = tuple(parser.denied.values())[:DENIALS]
+        self._recorder.change(session_id=session, asked=outcome.asked, denied=denied, manifest=manifest)
         ok, detail = outcome.cause is None and not outcome.cancelled, outcome.summary.split("\n", 1)[0][:120]
         self._steps.finished("agent", ended.result, ok=ok, detail=detail)
         if step_specs.SESSION in ended.result.outputs:

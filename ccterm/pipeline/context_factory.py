@@ -144,6 +144,7 @@ class RunContextFactory:
             agent_args=task.agent_args,
             limits=task.limits,
             skip_permissions=task.skip_permissions,
+            ask=task.ask_permission,
             token=login.value if login else None,
             token_name=login.variable if login else TOKEN_NAME,
             variables=login.variables if login else {},

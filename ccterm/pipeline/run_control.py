@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from ccterm.box.protocol import Order
 from ccterm.executors.control import Control
+from ccterm.values import Decision
 
 T = TypeVar("T")
 Ask = Literal["", "stop", "now"]
@@ -109,6 +110,10 @@ class RunControl:
     async def release(self) -> bool:
         """Let a waiting agent finish; returns as `say` does."""
         return await self._order({"do": "release"})
+
+    async def decide(self, request: str, decision: Decision, text: str) -> bool:
+        """Answer a request for permission; text: what the agent is told with a no. Returns as `say` does."""
+        return await self._order({"do": decision, "request": request, "text": text})
 
     async def _order(self, order: Order) -> bool:
         return await self._control.send(order) if self._control else False

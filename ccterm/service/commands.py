@@ -4,20 +4,19 @@ A frontend builds a command and passes it to `Service.perform`, or calls the met
 """
 
 import json
-from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeVar, get_args
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import Field
 
 from ccterm.draft import BatchFile, Draft
 from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
 from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.service.caller import CallerEnvironment
+from ccterm.service.command_base import ServiceCommand, StreamCommand
 from ccterm.service.wire import LINE_VALUES
-from ccterm.values import Value
+from ccterm.values import Decision, Value
 
 if TYPE_CHECKING:  # the service builds commands
     from ccterm.service.protocol import Service
@@ -25,61 +24,6 @@ if TYPE_CHECKING:  # the service builds commands
 R = TypeVar("R")
 SubmissionKey = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
 """Names one submission, by the choice of whoever submits: printable ASCII."""
-
-
-class ServiceCommand(Value, Generic[R]):
-    """Base of all commands. `do` names the verb on the wire and the service's method; R is what carrying it out returns."""
-
-    from_caller: ClassVar[bool] = False
-    """Whether the environment of whoever gives the command counts for it."""
-    do: str
-
-    @abstractmethod
-    async def execute(self, service: "Service") -> R:
-        """Carry the command out. Raises CctermError for an expected error."""
-
-    async def answer(self, service: "Service") -> JsonValue:
-        """Carry the command out and return its result as JSON values. Raises CctermError for an expected error."""
-        packed: JsonValue = self._results().dump_python(await self.execute(service), mode="json")
-        return packed
-
-    @classmethod
-    def unpack(cls, answer: JsonValue) -> R:
-        """Return the result that an answer holds. Raises ValidationError."""
-        return cls._results().validate_python(answer)
-
-    @classmethod
-    @cache
-    def _results(cls) -> TypeAdapter[R]:
-        return TypeAdapter(cls.execute.__annotations__["return"])
-
-
-class StreamCommand(ServiceCommand[None], Generic[R]):
-    """Base of commands whose answer comes in pieces; R is the type of one."""
-
-    @abstractmethod
-    def pieces(self, service: "Service") -> AsyncIterator[R]:
-        """Carry the command out and yield its answer. Raises CctermError for an expected error."""
-
-    async def execute(self, service: "Service") -> None:
-        """Carry the command out, for its effect alone."""
-        async for _ in self.pieces(service):
-            pass
-
-    async def packed(self, service: "Service") -> AsyncGenerator[JsonValue, None]:
-        """Carry the command out and yield its answer as JSON values."""
-        async for piece in self.pieces(service):
-            yield self._piece().dump_python(piece, mode="json")
-
-    @classmethod
-    def unpack_piece(cls, piece: JsonValue) -> R:
-        """Return what one piece of an answer holds. Raises ValidationError."""
-        return cls._piece().validate_python(piece)
-
-    @classmethod
-    @cache
-    def _piece(cls) -> TypeAdapter[R]:
-        return TypeAdapter(get_args(cls.pieces.__annotations__["return"])[0])
 
 
 class Submit(ServiceCommand[list[Run]]):
@@ -177,6 +121,20 @@ class Release(ServiceCommand[None]):
     async def execute(self, service: "Service") -> None:
         """Release it."""
         await service.release(self.run)
+
+
+class Decide(ServiceCommand[None]):
+    """Answer an agent that asks for permission."""
+
+    do: Literal["decide"] = "decide"
+    run: RunId
+    request: str
+    decision: Decision
+    text: str = ""
+
+    async def execute(self, service: "Service") -> None:
+        """Answer it."""
+        await service.decide(self.run, self.request, self.decision, self.text)
 
 
 class Retry(ServiceCommand[Run]):
@@ -325,8 +283,8 @@ class MakeWay(ServiceCommand[bool]):
 
 
 AnyCommand = (
-    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Retry | Continue | Push | Apply | Undo | Commit | Clean | Review | Checks
-    | Renewed | LookAgain | MakeWay
+    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Decide | Retry | Continue | Push | Apply | Undo | Commit | Clean
+    | Review | Checks | Renewed | LookAgain | MakeWay
 )  # fmt: skip
 
 

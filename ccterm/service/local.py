@@ -23,7 +23,8 @@ from ccterm.proof import is_recovering
 from ccterm.record import Recorder
 from ccterm.service.active import Active, Submissions, fresh_run, login_of, prepare, submission_of, tasks_of
 from ccterm.service.caller import CallerEnvironment
-from ccterm.service.commands import ServiceCommand, SubmissionKey
+from ccterm.service.command_base import ServiceCommand
+from ccterm.service.commands import SubmissionKey
 from ccterm.service.credential_gate import CredentialGate
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.environments import Environments
@@ -35,6 +36,7 @@ from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import RunFilter, Store, Submission
 from ccterm.transcript import Transcript, follow
+from ccterm.values import Decision
 
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
@@ -269,6 +271,13 @@ class LocalService(EndedRuns):
         """Let a waiting agent finish."""
         run = await self._id(run)
         await self._control(run, RunControl.release)
+
+    async def decide(self, run: RunRef, request: str, decision: Decision, text: str = "") -> None:
+        """Answer an agent that asks for permission."""
+        known = await self.find(run)
+        if not known.state.final and request not in [asked.id for asked in known.permission_requests]:
+            raise UsageError(f"run {known.label} no longer asks for that permission", f"ccterm show {known.ref} shows its state")
+        await self._control(known.id, lambda control: control.decide(request, decision, text.strip()))
 
     async def _control(self, run: RunId, send: Callable[[RunControl], Awaitable[bool]]) -> None:
         if run in self._active and await send(self._active[run].control):

@@ -19,6 +19,8 @@ from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.awaited_runs import AwaitedRuns
 from ccterm.service.caller import CallerEnvironment
+from ccterm.service.command_base import ServiceCommand
+from ccterm.values import Decision
 
 if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported
@@ -62,7 +64,7 @@ class Service(AwaitedRuns):
     machine: Machine
 
     @abstractmethod
-    async def perform(self, command: commands.ServiceCommand[R]) -> R:
+    async def perform(self, command: ServiceCommand[R]) -> R:
         """Carry out a command, here or in the daemon, and return its result."""
 
     def acting_for(self, environment: CallerEnvironment | None) -> "Service":  # noqa: ARG002 - who only passes commands on has no use for it
@@ -129,6 +131,13 @@ class Service(AwaitedRuns):
     async def release(self, run: RunRef) -> None:
         """Let a waiting agent finish. Raises UsageError when no agent listens."""
         await self.perform(commands.Release(run=await self._id(run)))
+
+    async def decide(self, run: RunRef, request: str, decision: Decision, text: str = "") -> None:
+        """Answer an agent that asks for permission, by the request's id; `always` allows the like until the run ends, too.
+
+        text: what the agent is told with a no. Raises UsageError when it no longer asks for that.
+        """
+        await self.perform(commands.Decide(run=await self._id(run), request=request, decision=decision, text=text))
 
     async def retry(self, run: RunRef) -> Run:
         """Queue the same task again and return the new run. Raises UsageError while the run has not ended."""

@@ -11,7 +11,8 @@ from ccterm.git.bounded_json import require_bounded
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
-from ccterm.service.commands import ServiceCommand, request_line
+from ccterm.service.command_base import ServiceCommand
+from ccterm.service.commands import request_line
 from ccterm.service.connection import Connection, connect, understood
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Machine, Service

@@ -107,6 +107,7 @@ class TaskResolver:
             image=repo.image_choice(),
             hold=bool(draft.hold),
             skip_permissions=skip_permissions,
+            ask_permission=(draft.permissions or self._settings.permissions) == "ask",
             allow=draft.allow,
             obeyed_settings=_obeyed(execution_mode, repo, project),
             notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *self._handed_out(), *missed, *notes),

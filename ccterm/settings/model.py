@@ -212,6 +212,8 @@ class Settings(SettingsPart):
     """Where runs, transcripts and kept work are; None = the usual place of the platform."""
     skip_permissions: bool = False
     """Local mode: let agents do everything that you may do."""
+    permissions: Literal["ask", "deny"] | None = None
+    """Local mode: what comes of a command that an agent may not run by itself; None = a user at a terminal is asked, elsewhere it is denied."""
     tui: TuiSettings = Field(default_factory=TuiSettings)
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ccterm.errors import StateError
-from ccterm.events import SEQ_OF_LINE, Event, Finished, Notice, from_line
+from ccterm.event_lines import SEQ_OF_LINE
+from ccterm.events import Event, Finished, Notice, from_line
 from ccterm.models import RunId
 from ccterm.transcript.lines import lines_backwards
 

@@ -59,7 +59,8 @@ def _notice(view: RunView, event: Event) -> tuple[str, str, Severity] | None:
     target = view.run.task.target
     match event:
         case Waiting(until=until) if until:
-            return f"{target} is waiting for input", view.activity if view.activity != WAITING else "press s to answer", "warning"
+            asks = "asks permission" if view.asked_for else "is waiting for input"
+            return f"{target} {asks}", view.activity if view.activity != WAITING else "press s to answer", "warning"
         case Finished(state=State.SUCCEEDED):
             done = change_numbers(view.run) or "nothing to push"
             return f"{target} is done", ", ".join(filter(None, (done, kept_sentence(view.run.side)))), "information"

@@ -30,6 +30,10 @@ def _talk(run: Run) -> str:
     return f"{_ENDED}; m goes on with it" if run.state.final else _QUEUED
 
 
+def _decide(run: Run) -> str:
+    return "" if run.permission_requests else "asks for no permission"
+
+
 def _once_ended(run: Run) -> str:
     return "" if run.state.final else _NOT_ENDED
 
@@ -79,6 +83,8 @@ def _diff(run: Run) -> str:
 _REASONS: Mapping[str, Callable[[Run], str]] = {
     "steer": _talk,
     "hold": _talk,
+    "decide": _decide,
+    "refuse": _decide,
     "cancel": lambda run: f"{_ENDED} already" if run.state.final else "",
     "continue_run": _once_ended,
     "retry": _once_ended,

@@ -9,7 +9,7 @@ from textual.content import Content
 from ccterm.events import Limited
 from ccterm.models import Run, State
 from ccterm.proof import work_kept
-from ccterm.render import change_numbers, outcome, sign
+from ccterm.render import change_numbers, denied, outcome, sign
 from ccterm.tui.run_view import RunView
 
 TONES = {
@@ -59,7 +59,7 @@ def shortened(text: str, width: int) -> str:
 def styled_sign(run: Run) -> Content:
     """Return the sign of a run in its colour."""
     text = sign(run)
-    return Content.styled(text, TONES[text])
+    return Content.styled(text, TONES["‖"] if text == "✓" and run.denied else TONES[text])
 
 
 def status(view: RunView) -> str:
@@ -76,7 +76,8 @@ def status(view: RunView) -> str:
 
 def short_status(view: RunView) -> str:
     """Return the status without details, for where there is little room."""
-    return "refused" if sign(view.run) == "!" and not view.run.pushed else re.split("[,/:]", status(view), maxsplit=1)[0]
+    short = "refused" if sign(view.run) == "!" and not view.run.pushed else re.split("[,/:]", status(view), maxsplit=1)[0]
+    return ", ".join(filter(None, (short, denied(view.run) if view.run.state.final else "")))
 
 
 def elapsed(view: RunView, at: datetime) -> str:
@@ -119,18 +120,26 @@ def detail(view: RunView) -> str:
 def hint(view: RunView) -> tuple[Content, str] | None:
     """Return the line below a pane: the keys that help now, and a remark; None while there is nothing to do."""
     run = view.run
+    if view.asked_for:
+        return _keys(("y", "allow"), ("Y", f"always: {view.asked_for.always}"), ("n", "refuse")), _until(run)
     if view.waiting and run.waiting_until:
-        return _keys(("s", "answer"), ("h", "finish")), f"waiting until {run.waiting_until.astimezone():%H:%M}"
+        return _keys(("s", "answer"), ("h", "finish")), _until(run)
     if run.awaits_apply:
         return _keys(("a", "apply"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), f"changes for {run.task.repo}"
     if run.state is State.CANCELLED and work_kept(run):
         return _keys(("P", "push its work"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), "work kept"
+    if run.denied and run.state is State.SUCCEEDED and not run.reviewed:
+        return _keys(("m", "continue"), ("x", "reviewed")), f"not allowed: {run.denied[0]}"
     if run.state is not State.FAILED or run.pushed:
         return None
     fix = [("e", "re-export the login")] if view.login_failed else []
     kept = work_kept(run)
     more = [("P", "push anyway"), ("d", "diff")] if kept else []
     return _keys(*fix, ("m", "continue"), ("r", "retry"), *more, ("x", "reviewed")), "work kept" if kept else ""
+
+
+def _until(run: Run) -> str:
+    return f"waiting until {run.waiting_until.astimezone():%H:%M}" if run.waiting_until else ""
 
 
 def _keys(*pairs: tuple[str, str]) -> Content:

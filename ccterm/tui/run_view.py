@@ -8,13 +8,14 @@ from ccterm.causes import Cause
 from ccterm.events import Event, Finished, Held, Notice, Retrying, Said, Started, Steered, StepFinished, StepStarted, ToolCalled, Waiting
 from ccterm.models import Run, State
 from ccterm.record import fold
+from ccterm.values import PermissionRequest
 
 WAITING = "waiting for input"
 """The activity of an agent that has ended its turn and waits."""
 
 
 class Standing(IntEnum):
-    """Where a run stands among the others: what needs the user comes first, what is done last."""
+    """Where a run stands among the others: what needs the user comes first, what is done last. FAILED: or was denied something."""
 
     WAITING = 0
     FAILED = 1
@@ -55,25 +56,33 @@ class RunView:
                 self.activity = reason if turn else ""
             case Started() | Finished():
                 self.step, self.activity = "", ""
+            case Waiting() if self.run.permission_requests:
+                self.activity = f"asks permission: {self.run.permission_requests[0].what}"
             case _:
                 self.activity = _activity(event) or self.activity
 
     @property
     def needs_attention(self) -> bool:
-        """Whether the user should act: it waits for input or approval, or it failed and was not reviewed."""
-        return self.waiting or ((self.run.state is State.FAILED or self.run.awaits_apply) and not self.run.reviewed)
+        """Whether the user should act: it waits for input or approval, or it failed or was denied something and was not reviewed."""
+        ended = self.run.state is State.FAILED or self.run.awaits_apply or (self.run.state.final and bool(self.run.denied))
+        return self.waiting or (ended and not self.run.reviewed)
 
     @property
     def standing(self) -> Standing:
         """Where it stands among the others."""
         if self.needs_attention:
-            return Standing.FAILED if self.run.state is State.FAILED else Standing.WAITING
+            return Standing.WAITING if self.waiting or self.run.awaits_apply else Standing.FAILED
         return {State.RUNNING: Standing.RUNNING, State.QUEUED: Standing.QUEUED}.get(self.run.state, Standing.DONE)
 
     @property
     def waiting(self) -> bool:
         """Whether its agent waits for input."""
         return self.run.waiting_until is not None and not self.run.state.final
+
+    @property
+    def asked_for(self) -> PermissionRequest | None:
+        """What its agent asks permission for, the oldest request first; None = for nothing."""
+        return next(iter(self.run.permission_requests), None) if not self.run.state.final else None
 
     @property
     def login_failed(self) -> bool:

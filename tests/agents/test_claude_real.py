@@ -80,7 +80,7 @@ def test_in_local_mode_a_command_is_denied_with_a_notice(claude_bin: Path, api: 
     api.script("Run it", use(bash("touch made; curl http://127.0.0.1:9")), say("I was not allowed to."))
     done = run(command(claude_bin, api), tree, "Run it")
     parser, events = read(json.loads(line) for line in done.stdout.split(b"\n") if line)
-    assert parser.denials == 1
+    assert [*parser.denied.values()] == ["Bash touch made; curl http://127.0.0.1:9"]
     assert any(event.kind == "notice" and event.text.startswith("Permission denied: Bash") for event in events)
     assert not (tree / "made").exists()
 

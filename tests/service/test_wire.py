@@ -24,7 +24,8 @@ from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, Execu
 from ccterm.output.own_text import clean_text
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
-from ccterm.service.commands import AnyCommand, Request, ServiceCommand, StreamCommand, from_line, request_line
+from ccterm.service.command_base import ServiceCommand, StreamCommand
+from ccterm.service.commands import AnyCommand, Request, from_line, request_line
 from ccterm.service.local import LocalService
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
@@ -34,6 +35,7 @@ from ccterm.service.wire import LINE_VALUES, Reply, WireError, error_classes
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
+from ccterm.values import Decision
 
 R = TypeVar("R")
 
@@ -64,6 +66,9 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "run": NAMES,
     "now": st.booleans(),
     "text": TEXTS,
+    "request": TEXTS,
+    "decision": st.sampled_from(get_args(Decision)),
+    "key": st.none(),
     "branch": st.none() | TEXTS,
     "fresh": st.booleans(),
     "allow": ALLOWANCES,
@@ -143,6 +148,9 @@ EXAMPLES: dict[str, object] = {
     "run": ONE,
     "now": True,
     "text": "go on",
+    "request": "q1",
+    "decision": "always",
+    "key": None,
     "branch": "agent/more",
     "fresh": True,
     "allow": Allowances(lines=900, paths=("*.lock",)),
@@ -318,7 +326,7 @@ async def test_whatever_arrives_on_the_socket_performs_nothing_and_the_next_comm
 
 def test_every_command_can_be_read_and_has_a_verb_that_the_daemon_carries_out() -> None:
     generic = [each for base in (ServiceCommand, StreamCommand) for each in base.__subclasses__()]
-    defined = {kind for base in generic for kind in base.__subclasses__() if kind.__module__ == ServiceCommand.__module__} - {StreamCommand}
+    defined = {kind for base in generic for kind in base.__subclasses__() if kind.__module__ == commands.__name__}
     assert defined == set(COMMANDS)
     for kind in COMMANDS:
         verb = kind.model_fields["do"].default

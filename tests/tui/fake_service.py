@@ -4,7 +4,7 @@ Time stands still at `NOON` unless a test moves it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,16 +13,16 @@ from typing import TypeVar, Unpack
 from ccterm.credentials.export import Exported
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
-from ccterm.events import Event, Finished, Queued
+from ccterm.events import Answer, Event, Finished, PermissionAnswered, Queued, Waiting
 from ccterm.models import Allowances, BatchId, BranchState, BranchUse, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.record import Recorder
 from ccterm.remotes.branch_names import EACH, branch_for
-from ccterm.service.commands import ServiceCommand
+from ccterm.service.command_base import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.store import RunFilter
 from ccterm.transcript import Transcript
-from ccterm.values import PendingChange, Sync
+from ccterm.values import Decision, PendingChange, Sync
 
 R = TypeVar("R")
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -216,6 +216,13 @@ class FakeService(Service):
         """Let the agent finish."""
         run = await self._id(run)
         self._called("release", run)
+
+    async def decide(self, run: RunRef, request: str, decision: Decision, text: str = "") -> None:
+        """Answer a request for permission."""
+        run = await self._id(run)
+        self._called("decide", run, request, decision, text)
+        answer: Mapping[Decision, Answer] = {"allow": "allowed", "always": "always", "deny": "denied"}
+        self.emit(run, PermissionAnswered(id=request, answer=answer[decision], text=text), Waiting(until=None))
 
     async def retry(self, run: RunRef) -> Run:
         """Queue the same task again."""

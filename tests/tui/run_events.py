@@ -1,10 +1,15 @@
 """What can happen to the runs of a fake service, each as one function that emits the events."""
 
+from datetime import timedelta
+
+from pydantic import JsonValue
+
 from ccterm.causes import AWAITS_APPLY, Cause
 from ccterm.events import (
     Finished,
     Judged,
     Limited,
+    PermissionAsked,
     Pushed,
     Said,
     Salvaged,
@@ -53,6 +58,19 @@ def start_agent(service: FakeService, run: Run, text: str = "I'll start with the
     service.emit(run.id, ToolCalled(id="3", name="Bash", summary="pytest tests/auth -q"))
     service.emit(run.id, ToolReturned(id="3", ok=False, text="12 passed, 1 failed\nE  AssertionError: expected 401, got 200"))
     service.emit(run.id, Spent(cost_usd=0.31, input=180_000, output=12_000, cache=20_000, turns=18))
+    return run
+
+
+def ask_permission(service: FakeService, run: Run, command: str = "npm ci\nnpm test -- --coverage", key: str = "q1") -> Run:
+    """Have the agent ask permission for a command."""
+    given: dict[str, JsonValue] = {"command": command}
+    summary, reason = " ".join(command.split()), "This command requires approval"
+    service.emit(
+        run.id,
+        ToolCalled(id="p", name="Bash", summary=summary, input=given),
+        PermissionAsked(id=key, tool="Bash", summary=summary, input=given, reason=reason, always="npm ci *, npm test *"),
+        Waiting(until=service.clock() + timedelta(minutes=15)),
+    )
     return run
 
 

@@ -19,7 +19,7 @@ from ccterm.tui.widgets.patch_view import PatchView
 from tests.support.waiting import until
 from tests.tui.fake_service import NOON, Clock, FakeService
 from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
-from tests.tui.run_events import commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent, wait_for_input
+from tests.tui.run_events import ask_permission, commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent, wait_for_input
 
 Scenario = Callable[[FakeService, Pilot[None]], Awaitable[None]]
 LATER = timedelta(minutes=4, seconds=12)
@@ -200,7 +200,26 @@ async def filtered(service: FakeService, pilot: Pilot[None]) -> None:
 
 async def steering(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "Message to feature/search", keys="s I n space m e m o r y")
+    await open_app(service, pilot, "Answer to feature/search", keys="s I n space m e m o r y")
+
+
+async def permission(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    ask_permission(service, start_agent(service, service.add_run("chore/tools")))
+    await open_app(service, pilot, "asks permission: Bash", keys="full_stop")
+
+
+async def refusing(service: FakeService, pilot: Pilot[None]) -> None:
+    await permission(service, pilot)
+    await pilot.press("n", *"Use", "space", *"pnpm", "shift+enter", *"instead")
+    await wait_for_text(pilot, "Refuse Bash npm ci", "instead")
+
+
+async def denied(service: FakeService, pilot: Pilot[None]) -> None:
+    run = start_agent(service, service.add_run("chore/deps"))
+    service.change(run.id, denied=("Bash npm ci && npm test", "Write /etc/hosts +1"))
+    push(service, run)
+    await open_app(service, pilot, "2 denied")
 
 
 async def cancelling(service: FakeService, pilot: Pilot[None]) -> None:
@@ -389,7 +408,8 @@ async def tools(service: FakeService, pilot: Pilot[None]) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
-        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
+        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, permission, refusing, denied,
+        cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
         preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,
         fleet_of_many, selected, table, table_filtered,

@@ -18,7 +18,7 @@ from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import as_ccterm, screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
-from tests.tui.run_events import fail, push, refuse, start_agent, wait_for_input
+from tests.tui.run_events import ask_permission, fail, push, refuse, start_agent, wait_for_input
 
 
 def fleet(screen: object) -> FleetScreen:
@@ -383,15 +383,15 @@ async def test_a_refused_run_says_so_in_its_title(show: Show, service: FakeServi
         await wait_for_text(pilot, "▌#1 ! one", "refused  0:00")
 
 
-async def test_the_dialog_says_when_a_message_is_delivered(show: Show, service: FakeService) -> None:
+async def test_the_box_says_when_a_message_is_delivered(show: Show, service: FakeService) -> None:
     wait_for_input(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
         await wait_for_text(pilot, "s answer")
         await pilot.press("s")
-        await wait_for_text(pilot, "the agent continues with it at once")
+        await wait_for_text(pilot, "Answer to one")
         await pilot.press("escape", "2", "s")
-        await wait_for_text(pilot, "delivered when the running tool ends")
+        await wait_for_text(pilot, "Message to two · delivered when the running tool ends")
 
 
 async def test_at_first_an_active_run_is_focused(show: Show, service: FakeService) -> None:
@@ -399,3 +399,45 @@ async def test_at_first_an_active_run_is_focused(show: Show, service: FakeServic
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌#2 ● two")
+
+
+async def test_a_request_for_permission_is_answered_with_one_key(show: Show, service: FakeService) -> None:
+    one = ask_permission(service, start_agent(service, service.add_run("one")), key="q1")
+    two = ask_permission(service, start_agent(service, service.add_run("two")), key="q2")
+    async with show() as pilot:
+        await wait_for_text(pilot, "asks permission: Bash")
+        await pilot.press("y")
+        await wait_for_call(service, "decide", one.id, "q1", "allow", "")
+        await pilot.press("full_stop", "Y")
+        await wait_for_call(service, "decide", two.id, "q2", "always", "")
+
+
+@pytest.mark.parametrize("word", ["", "only in n"])
+async def test_a_refusal_may_carry_a_word_for_the_agent(show: Show, service: FakeService, word: str) -> None:
+    run = ask_permission(service, start_agent(service, service.add_run("one")))
+    async with show() as pilot:
+        await wait_for_text(pilot, "asks permission: Bash")
+        await pilot.press("n")
+        await wait_for_text(pilot, "Refuse Bash npm ci")
+        await type_text(pilot, word)
+        await pilot.press("enter")
+        await wait_for_call(service, "decide", run.id, "q1", "deny", word)
+
+
+async def test_what_was_written_and_not_sent_is_there_again(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("one"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("s", *"first", "shift+enter", *"second", "escape", "s", "ctrl+j", *"third", "enter")
+        await wait_for_call(service, "steer", run.id, "first\nsecond\nthird")
+
+
+async def test_a_text_keeps_its_keys_while_other_runs_change(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("one"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("s", *"ny")
+        ask_permission(service, start_agent(service, service.add_run("two")))
+        await wait_for_text(pilot, "asks permission")
+        await pilot.press(*"Yn", "enter")
+        await wait_for_call(service, "steer", run.id, "nyYn")

@@ -67,5 +67,5 @@ def _read(line: bytes) -> "Order | None":
     with contextlib.suppress(ValueError):
         order = read_json(line)
         if isinstance(order, dict) and isinstance(order.get("do"), str):
-            return {"do": order["do"], "text": str(order.get("text", ""))}
+            return {"do": order["do"], "text": str(order.get("text", "")), "request": str(order.get("request", ""))}
     return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccterm.box.agent.checkpoints import Checkpoints, close_to_the_agent
 from ccterm.box.agent.control import Orders
+from ccterm.box.agent.permissions import PermissionRequests
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
 from ccterm.box.agent.repository import NOTHING, Admission, admit
 from ccterm.box.agent.termination import SECONDS, TerminationSequence
@@ -59,6 +60,7 @@ class Supervisor:
             grace_seconds=request.get("grace_seconds", 15.0),
             worded=admission.renamed,
         )
+        self._permissions = PermissionRequests(self._turns.send, frames, seconds=request["hold_seconds"])
         self._outlets = (
             Outlet(agent.stdout, 1, frames, self._heard(MessageReader(self._hear))),
             Outlet(agent.stderr, 2, frames, self._heard()),
@@ -87,7 +89,7 @@ class Supervisor:
         return self._report()
 
     def _pause(self) -> float:
-        known = (self._turns.next_moment, self._termination.next_moment, self._checkpoints.next_moment)
+        known = (each.next_moment for each in (self._turns, self._permissions, self._termination, self._checkpoints))
         moments = [moment for moment in known if moment is not None]
         limits = (self._wall, self._last_line + self._request["silence_seconds"])
         return min(TICK, max(0.01, min(*moments, *limits) - time.monotonic()))
@@ -101,14 +103,19 @@ class Supervisor:
             "stop": lambda: self._stop("asked"),
             "kill": lambda: self._kill("now"),
         }
-        if order["do"] == "say":
-            self._turns.say(order["text"])
-        elif order["do"] in simple:
-            simple[order["do"]]()
+        match order:
+            case {"do": "say", "text": text}:
+                self._turns.say(text)
+            case {"do": "allow" | "always" as how, "request": request}:
+                self._permissions.allow(request, always=how == "always")
+            case {"do": "deny", "request": request, "text": text}:
+                self._permissions.deny(request, text)
+            case {"do": name} if name in simple:
+                simple[name]()
 
     def _enforce_limits(self) -> None:
         now = time.monotonic()
-        if self._turns.waiting or any(outlet.held_up for outlet in self._outlets):
+        if self._turns.waiting or self._permissions.waiting or any(outlet.held_up for outlet in self._outlets):
             self._last_line = now  # the agent is not what we are waiting for
         if self._signals.asked or self._frames.gone:
             self._kill("host")
@@ -118,6 +125,7 @@ class Supervisor:
             self._stop("timeout")
         elif now - self._last_line >= self._request["silence_seconds"] and not self._turns.ending:
             self._stop("stalled")
+        self._permissions.expire()
         if self._turns.overdue():
             self._termination.begin(politely=False)
         self._termination.advance()
@@ -138,6 +146,7 @@ class Supervisor:
         if ended:
             self._orders.obey_arrived()  # what was ordered before the result applies to it, whichever is read first
         self._turns.hear(message)
+        self._permissions.hear(message)
         if ended:
             self._checkpoints.turn_over(ending=self._turns.ending)
 
@@ -157,6 +166,7 @@ class Supervisor:
             if order["do"] == "say":
                 self._turns.say(order["text"])
         self._turns.finish()
+        self._permissions.finish()
         self._keep_files(self._agent.env.get("HOME", "."), self._request["keep"])
         if self._request["user"]:  # in a container, of which only the tree is kept
             self._bring_worktrees()

@@ -10,7 +10,7 @@ from ccterm.git.bounded_json import read_json
 
 LATE = "the agent had already finished; `ccterm retry` starts it again with your message"
 _LONGEST = 16 * 1024 * 1024
-_RELEVANT = ('"result"', '"command_lifecycle"', '"init"')
+_RELEVANT = ('"result"', '"command_lifecycle"', '"init"', '"control_request"', '"control_cancel_request"')
 
 
 class Stdin(Protocol):
@@ -72,7 +72,7 @@ class Turns:
 
     def begin(self, prompt: str) -> None:
         """Send the prompt as the first user message."""
-        self._send({"type": "user", "message": {"role": "user", "content": self._worded(prompt)}})
+        self.send({"type": "user", "message": {"role": "user", "content": self._worded(prompt)}})
 
     def say(self, text: str) -> None:
         """Send a message of the user. Exactly one note answers it: when the agent takes it up, or when it no longer can."""
@@ -82,11 +82,11 @@ class Turns:
         self._stop_waiting()
         key = fresh_uuid()
         self._pending[key] = text
-        self._send({"type": "user", "message": {"role": "user", "content": self._worded(text)}, "uuid": key})
+        self.send({"type": "user", "message": {"role": "user", "content": self._worded(text)}, "uuid": key})
 
     def interrupt(self) -> None:
         """Ask the agent to abort its turn."""
-        self._send({"type": "control_request", "request_id": fresh_uuid(), "request": {"subtype": "interrupt"}})
+        self.send({"type": "control_request", "request_id": fresh_uuid(), "request": {"subtype": "interrupt"}})
 
     def hold(self) -> None:
         """Let the agent wait for input after each turn from now on."""
@@ -154,7 +154,8 @@ class Turns:
     def _answer(self, text: str, *, taken: bool) -> None:
         self._frames.note(text, what="steered", taken=taken, **({} if taken else {"detail": LATE}))
 
-    def _send(self, message: Mapping[str, object]) -> None:
+    def send(self, message: Mapping[str, object]) -> None:
+        """Write one message, as the agent's program takes it."""
         self._stdin.write(json.dumps(message).encode() + b"\n")
 
 

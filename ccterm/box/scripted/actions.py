@@ -9,6 +9,7 @@ from typing import Any
 
 from ccterm.box.scripted.failures import FAILURES, fail, retry
 from ccterm.box.scripted.misbehaviour import Misbehaviour
+from ccterm.box.scripted.permission import PermissionPrompt
 from ccterm.box.scripted.stdin import StdinReader
 from ccterm.box.scripted.stream import Stream
 
@@ -32,8 +33,10 @@ class Ended(Exception):
 class ScriptedActions:
     """Carries out actions in the working directory and prints what the real CLI would print."""
 
-    def __init__(self, stream: Stream, stdin: StdinReader) -> None:
+    def __init__(self, stream: Stream, stdin: StdinReader, *, asks: bool = False) -> None:
+        """asks: whether somebody answers requests for permission."""
         self._stream, self._stdin = stream, stdin
+        self._permission = PermissionPrompt(stream, stdin, asks=asks)
         self.last_text = ""
         self._verbs: dict[str, Callable[[Action], None]] = {
             "say": lambda action: self._speak(action["say"]),
@@ -50,6 +53,7 @@ class ScriptedActions:
             "mkfifo": lambda action: self._shell(["mkfifo", "--", action["mkfifo"]]),
             "read": self._read,
             "bash": lambda action: self._tool(str(action["bash"]), ["bash", "-c", str(action["bash"])]),
+            "permit": self._permitted,
             "commit": self._commit,
             "turn": self._next_turn,
             "sleep": lambda action: stdin.sleep(float(action["sleep"])),
@@ -117,8 +121,19 @@ class ScriptedActions:
     def _shell(self, command: list[str]) -> None:
         self._tool(" ".join(command), command)
 
+    def _permitted(self, action: Action) -> None:
+        given = {"command": str(action["permit"]), "description": "Run a command"}
+        call = self._stream.tool_use("Bash", given)
+        refusal = self._permission.refusal(call, given)
+        if refusal is not None:
+            self._stream.tool_result(call, refusal, ok=False)
+        else:
+            self._finish_call(call, ["bash", "-c", given["command"]])
+
     def _tool(self, shown: str, command: list[str]) -> None:
-        call = self._stream.tool_use("Bash", {"command": shown, "description": "Run a command"})
+        self._finish_call(self._stream.tool_use("Bash", {"command": shown, "description": "Run a command"}), command)
+
+    def _finish_call(self, call: str, command: list[str]) -> None:
         code, output = self._run(command)
         if code:
             self._stream.tool_result(call, f"Exit code {code}\n{output}".rstrip("\n"), ok=False)

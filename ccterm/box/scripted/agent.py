@@ -18,6 +18,7 @@ symlink PATH, to TARGET           make a symbolic link
 mkfifo PATH                       make a named pipe
 read PATH                         read a file aloud
 bash COMMAND                      run a command with bash; an interrupt kills it
+permit COMMAND                    the same, with the user's permission only
 commit SUBJECT                    commit everything with git, as the agent
 turn TEXT                         end the turn with this and begin another one, as the CLI does when a task in the background has ended
 sleep S                           wait
@@ -52,12 +53,12 @@ from ccterm.git.bounded_json import read_json
 class ScriptPlayer:
     """Plays one turn for each message from stdin, until stdin is closed."""
 
-    def __init__(self, stream: Stream, opening: str = "") -> None:
-        """opening: the script of the first turn; "" = what the first message says."""
+    def __init__(self, stream: Stream, opening: str = "", *, asks: bool = False) -> None:
+        """opening: the script of the first turn; "" = what the first message says. asks: whether somebody answers requests for permission."""
         self._stream = stream
         self._opening = opening
         self._stdin = StdinReader(self._arrived, self._respond)
-        self._actions = ScriptedActions(stream, self._stdin)
+        self._actions = ScriptedActions(stream, self._stdin, asks=asks)
         self._code = 0
 
     def run(self) -> int:
@@ -148,7 +149,8 @@ def main() -> None:
         unknown = f"No conversation found with session ID: {resumed}"
         stream.result(is_error=True, subtype="error_during_execution", terminal_reason="error", errors=[unknown])
         sys.exit(unknown)
-    sys.exit(ScriptPlayer(stream, _read(options.get("--script"))).run())
+    asks = options.get("--permission-prompt-tool") == "stdio"
+    sys.exit(ScriptPlayer(stream, _read(options.get("--script")), asks=asks).run())
 
 
 def _read(path: str | None) -> str:

@@ -5,8 +5,8 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ccterm.git.bounded_json import read_json
 
@@ -28,6 +28,8 @@ class StdinReader:
         self.signalled = False
         """A SIGINT came; the agent exits."""
         self.closed = False
+        self.answers: dict[str, Mapping[str, Any]] = {}
+        """Answers to our control requests, by their ids."""
         self._arrived, self._respond = arrived, respond
         self._rest = b""
         self._wake, write = os.pipe()
@@ -89,6 +91,8 @@ class StdinReader:
             case {"type": "control_request", "request_id": request, "request": {"subtype": subtype}}:
                 self.interrupted = self.interrupted or subtype == "interrupt"
                 self._respond(str(request), str(subtype))
+            case {"type": "control_response", "response": {"request_id": request, "response": dict(answer)}}:
+                self.answers[str(request)] = answer
 
 
 def _text(content: object) -> str:

@@ -16,6 +16,8 @@ class Stream:
         """Begin a stream. resumed: the file of the conversation that is continued."""
         self.session, self.model, self.permission, self.partial = session, model, permission, partial
         self.spending = Spending()
+        self.denials: list[Mapping[str, object]] = []
+        """The calls that were not permitted."""
         if resumed:
             self.spending.restore(resumed)
         self._conversation = Conversation(session, resumed)
@@ -147,7 +149,7 @@ class Stream:
                 "total_cost_usd": round(spent.cost_usd, 6),
                 "usage": usage(spent.turn_input, spent.turn_output),
                 "modelUsage": models if spent.input else {},
-                "permission_denials": [],
+                "permission_denials": self.denials,
                 "terminal_reason": terminal_reason,
                 "is_error": is_error,
                 "num_turns": max(1, spent.turn_answers),

@@ -54,7 +54,8 @@ app.command()(launch.run)
 app.command(epilog=launch.BATCH_KEYS)(launch.batch)
 for command in (
     launch.demo,
-    runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.retry, runs.push, runs.apply, runs.undo, runs.fetch, runs.clean,
+    runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.allow, runs.deny, runs.retry,
+    runs.push, runs.apply, runs.undo, runs.fetch, runs.clean,
     machine.trust, machine.check, serve.serve, serve.token, agents.mcp,
 ):  # fmt: skip
     app.command()(command)

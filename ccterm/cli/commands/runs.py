@@ -79,6 +79,26 @@ def release(run: RunRef, json: Json = False) -> None:
     leave(release_run(run, as_json=json))
 
 
+def allow(
+    run: RunRef,
+    always: Annotated[bool, typer.Option("--always", help="The like of it too, until the run ends.")] = False,
+    json: Json = False,
+) -> None:
+    """Let an agent do what it asks permission for."""
+    from ccterm.cli.run_orders import decide_run
+
+    leave(decide_run(run, "always" if always else "allow", as_json=json))
+
+
+def deny(
+    run: RunRef, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tell the agent.")] = "", json: Json = False
+) -> None:
+    """Refuse what an agent asks permission for; it goes on without it."""
+    from ccterm.cli.run_orders import decide_run
+
+    leave(decide_run(run, "deny", text, as_json=json))
+
+
 def retry(
     run: Annotated[str | None, RUN] = None,
     refused: Annotated[

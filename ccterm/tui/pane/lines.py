@@ -10,12 +10,14 @@ from pydantic import JsonValue
 from ccterm import events
 from ccterm.events import Event
 from ccterm.models import State
-from ccterm.render import seconds
+from ccterm.render import answered, seconds
 from ccterm.tui.pane.cells import safe, safe_lines
 from ccterm.tui.pane.markdown import Colour, hanging, markdown
 from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
 from ccterm.values import Changes
 
+ASKED = 12
+"""Lines of a command that are shown when the agent asks permission for it."""
 FOLDED = 3
 """Lines of a tool's result that are shown before it is unfolded."""
 _ACKNOWLEDGED = re.compile(r"File created successfully at: .+|The file .+ has been updated(?: successfully)?\.?")
@@ -51,10 +53,8 @@ def lines(event: Event, options: LineOptions = LineOptions()) -> list[TextLine]:
             return _called(event, options.status or CallStatus.OPEN, unfolded=options.unfolded)
         case events.ToolReturned(text=text, ok=ok):
             return _returned(text, TextStyle.DIM if ok else TextStyle.BAD, unfolded=options.unfolded)
-        case events.Judged():
-            return _judged(event)
         case _:
-            return list(_signed(*state(event)))
+            return _of_several_parts(event) or list(_signed(*state(event)))
 
 
 def foldable(event: Event) -> bool:
@@ -148,6 +148,28 @@ def _returned(text: str, style: TextStyle, *, unfolded: bool) -> list[TextLine]:
     return [*body, TextLine((Span(f"  … {more} more", TextStyle.ACCENT),), single=True)] if more else body
 
 
+def _of_several_parts(event: Event) -> list[TextLine]:
+    match event:
+        case events.PermissionAsked():
+            return _asked(event)
+        case events.Judged():
+            return _judged(event)
+        case _:
+            return []
+
+
+def _asked(event: events.PermissionAsked) -> list[TextLine]:
+    """Return a request for permission with all that would be done, and not its first line alone."""
+    command = event.input.get("command")
+    wanted = safe_lines(command) if isinstance(command, str) else safe_lines(event.summary)
+    shown = wanted[:ASKED]
+    more = [f"… {len(wanted) - ASKED} more lines: unfold the call above"] if len(wanted) > ASKED else []
+    first = TextLine((Span(f"? asks permission: {safe(event.tool)}", TextStyle.WARN),), hang=2)
+    body = [TextLine((Span(f"  {line}", TextStyle.STRONG),), hang=4, words=False) for line in shown]
+    reason = [TextLine((Span(f"  {safe(line)}", TextStyle.DIM),), hang=2) for line in (*more, event.reason) if line]
+    return [first, *body, *reason]
+
+
 def _judged(event: events.Judged) -> list[TextLine]:
     verdict = event.verdict
     sign, style = ("✓", TextStyle.GOOD) if verdict.ok else ("!", TextStyle.BAD)
@@ -219,6 +241,9 @@ def _service(event: Event) -> Signed:
                 if taken
                 else ("→", f"not delivered: {text}" + (f" ({detail})" if detail else ""), TextStyle.WARN)
             )
+        case events.PermissionAnswered(answer=answer):
+            good = answer in ("allowed", "always")
+            return *answered(event), TextStyle.GOOD if good else TextStyle.DIM if answer == "withdrawn" else TextStyle.WARN
         case events.Waiting(until=until):
             return ("?", f"waiting for input until {clock(until)}", TextStyle.WARN) if until else ("?", "no longer waiting", TextStyle.DIM)
         case _:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from ccterm.events import OK, answer_to
+from ccterm.event_lines import OK, answer_to
 from ccterm.tui.pane.source import LineSource
 from ccterm.tui.pane.spans import CallStatus
 

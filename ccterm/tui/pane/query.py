@@ -8,7 +8,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ccterm.events import NOT_OK, Event
+from ccterm.event_lines import NOT_OK
+from ccterm.events import Event
 from ccterm.tui.pane.lines import failed, lines, plain_text
 from ccterm.tui.pane.rendering import SILENT, TRANSIENT, parsed
 from ccterm.tui.pane.source import LineSource, RawLine

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ccterm.events import FORMER_KINDS, ID_OF_CALL, KIND_OF_LINE
+from ccterm.event_lines import FORMER_KINDS, ID_OF_CALL, KIND_OF_LINE
 from ccterm.git.bounded_json import read_json
 
 BLOCK = 64 * 1024

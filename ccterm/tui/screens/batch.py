@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ccterm.draft import FIELDS, BatchFile, Draft
+from ccterm.draft import FIELDS, BatchFile, Draft, at_terminal
 from ccterm.errors import CctermError, UsageError
 from ccterm.models import BranchState, Task
 from ccterm.tui.app_base import AppBase, describe_error
@@ -212,7 +212,8 @@ class BatchDialog(ModalScreen[bool]):
             service = await self._service()
             await self._read(text)
             await self._ask(service)
-            runs = await service.submit(self._drafts, source=self._source)
+            drafts = [at_terminal(draft, self._app.settings) for draft in self._drafts]
+            runs = await service.submit(drafts, source=self._source)
         except CctermError as error:
             self._show_error(error)
             self.app.bell()

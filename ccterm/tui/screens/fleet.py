@@ -7,7 +7,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import reactive
-from textual.widgets import Input, Static
+from textual.widget import Widget
+from textual.widgets import Input, Static, TextArea
 
 from ccterm.models import RunId
 from ccterm.tui.app_base import Connected, RunsChanged, Ticked
@@ -94,6 +95,11 @@ class FleetScreen(RunActions):
         """Return why an action cannot be done now; "" when it can be."""
         return "" if action == "zoom" and self.on_done else super().why_not(action)
 
+    def answer_place(self) -> Widget | None:
+        """Return the transcript of the focused run."""
+        pane = self._panes.get(self.focused_run) if self.focused_run else None
+        return pane.transcript if pane else None
+
     @property
     def shown(self) -> list[RunView]:
         """The runs that pass the filter, in order."""
@@ -179,7 +185,7 @@ class FleetScreen(RunActions):
         for run, pane in self._panes.items():
             pane.focused = run == self.focused_run and not self.on_done
         target = self._panes.get(self.focused_run) if self.focused_run else None
-        if target and not isinstance(self.focused, Input):
+        if target and not isinstance(self.focused, Input | TextArea):
             target.transcript.focus()
 
     async def watch_focused_run(self) -> None:

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 
-from ccterm.draft import FIELDS, Draft
+from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode
 from ccterm.remotes.branch_names import EACH, words_of
@@ -260,7 +260,8 @@ class LaunchScreen(CctermScreen):
                 if self._result.problems:
                     self._show_first_problem()
                     return
-            runs = await service.submit(drafts, max_concurrent=self._result.at_once)
+            asking = [at_terminal(draft, self.ccterm.settings) for draft in drafts]
+            runs = await service.submit(asking, max_concurrent=self._result.at_once)
         except CctermError as error:
             self._show_error(error)
             self.app.bell()

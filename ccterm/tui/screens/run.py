@@ -7,6 +7,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static, Tree
 
 from ccterm.models import RunId
@@ -78,6 +79,10 @@ class RunScreen(RunActions):
     def current_run(self) -> RunView | None:
         """Return the run that is shown."""
         return self.ccterm.runs.get(self.run) or self.ccterm.past.get(self.run)
+
+    def answer_place(self) -> Widget | None:
+        """Return the two sides."""
+        return self.query_one("#sides")
 
     @property
     def shows_diff(self) -> bool:

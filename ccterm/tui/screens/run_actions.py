@@ -1,10 +1,12 @@
 """What a user can do to a run, by the same keys on every screen that shows one. Every action reports its result on the screen."""
 
 from collections.abc import Awaitable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.binding import Binding, BindingType
+from textual.widgets import Input, TextArea
 
 from ccterm.draft import starting_directory
 from ccterm.models import ExecutionMode, Run, RunId, State
@@ -15,17 +17,22 @@ from ccterm.tui.run_text import short_name
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.selected_runs import SelectedRuns
+from ccterm.tui.screens.writing import WritingScreen
+from ccterm.values import Decision, PermissionRequest
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
 
 
-class RunActions(SelectedRuns):
+class RunActions(SelectedRuns, WritingScreen):
     """A screen with a current run, and the actions on it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "steer", "Steer", tooltip="Send a message to the running agent"),
         Binding("h", "hold", "Hold", tooltip="Have the agent wait for input after its turn; again: let it finish"),
+        Binding("y", "decide('allow')", "Allow", tooltip="Let the agent do what it asks permission for", priority=True),
+        Binding("Y", "decide('always')", "Always", show=False, tooltip="Allow it, and the like until the run ends", priority=True),
+        Binding("n", "refuse", "Refuse", tooltip="Refuse what the agent asks permission for, with a word for it", priority=True),
         Binding("m", "continue_run", "Continue", tooltip="Say what is to be done next: same conversation, same branch"),
         Binding("c", "cancel", "Cancel", tooltip="Stop the run; its work is kept unless you say otherwise"),
         Binding("r", "retry", "Retry", show=False, tooltip="Run the same task again"),
@@ -38,6 +45,12 @@ class RunActions(SelectedRuns):
         Binding("x", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
     ]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done now."""
+        if action in _PERMISSION and isinstance(self.focused, Input | TextArea):
+            return False  # their keys come before all others, and must not take letters from a text
+        return super().check_action(action, parameters)
+
     def _run_id(self) -> RunId:
         view = self.current_run()
         assert view is not None, "the action is offered only with a current run"
@@ -47,17 +60,35 @@ class RunActions(SelectedRuns):
         """Send a message to the agent."""
         run, target, view = self._run_id(), self._target(), self.current_run()
 
-        def send(text: str | None) -> None:
-            if text:
-                self.ccterm.perform(lambda service: _done(service.steer(run, text), f"sent to {target}"))
+        def send(text: str) -> None:
+            self.ccterm.perform(lambda service: _done(service.steer(run, text), f"sent to {target}"))
 
-        taken = "the agent continues with it at once" if view and view.waiting else "delivered when the running tool ends"
-        self.app.push_screen(LineDialog(f"Message to {target}", foot=f"{taken} · enter send · esc cancel"), send)
+        now = view is not None and view.waiting and not view.asked_for
+        fate = "" if now else "delivered when the running tool ends"
+        self.write(run, f"{'Answer' if now else 'Message'} to {target}", send, fate=fate)
+
+    def action_decide(self, decision: Literal["allow", "always"]) -> None:
+        """Let the agent do what it asks permission for."""
+        view = self.current_run()
+        if view and view.asked_for:
+            self._decide(view.run.id, view.asked_for, decision, "")
+
+    def action_refuse(self) -> None:
+        """Ask for a word to the agent, and refuse what it asks permission for."""
+        view = self.current_run()
+        if view and view.asked_for:
+            send = partial(self._decide, view.run.id, view.asked_for, "deny")
+            self.write(view.run.id, f"Refuse {view.asked_for.what}", send, fate="with a word for the agent, or none", may_be_empty=True)
+
+    def _decide(self, run: RunId, asked: PermissionRequest, decision: Decision, text: str) -> None:
+        """Answer the request that was on the screen, and no later one."""
+        done = f"{'refused' if decision == 'deny' else 'allowed'}: {asked.what}"
+        self.ccterm.perform(lambda service: _done(service.decide(run, asked.id, decision, text), done))
 
     def action_hold(self) -> None:
         """Hold the agent, or let a waiting one finish."""
         run, target, view = self._run_id(), self._target(), self.current_run()
-        if view and view.waiting:
+        if view and view.waiting and not view.asked_for:
             self.ccterm.perform(lambda service: _done(service.release(run), f"{target} will finish"))
         else:
             self.ccterm.perform(lambda service: _done(service.hold(run), f"{target} will wait for input when its turn ends"))
@@ -75,14 +106,14 @@ class RunActions(SelectedRuns):
             self.ccterm.find_new_runs(focus=started.id)
             return f"{target} goes on"
 
-        def send(text: str | None) -> None:
-            if text:
-                self.ccterm.perform(lambda service: go_on(service, text))
-
         taken = "its work comes along" if view and work_kept(view.run) else "same conversation"
-        count = f" · with {len(comments)} comment{'' if len(comments) == 1 else 's'}" if comments else ""
-        foot, value = f"{taken}{count} · enter start · esc cancel", "Address my comments." if comments else ""
-        self.app.push_screen(LineDialog(f"What is {target} to do next?", foot=foot, value=value), send)
+        count = f"with {len(comments)} comment{'' if len(comments) == 1 else 's'}" if comments else ""
+        fate, begun = " · ".join(filter(None, (taken, count))), "Address my comments." if comments else ""
+
+        def send(text: str) -> None:
+            self.ccterm.perform(lambda service: go_on(service, text))
+
+        self.write(run, f"What is {target} to do next?", send, fate=fate, begun=begun)
 
     def action_apply(self) -> None:
         """Show the changes and apply the selected ones."""
@@ -178,3 +209,6 @@ def _named(runs: Sequence[Run]) -> str:
 
 async def _fetched(service: "Service", run: RunId, repo: Path) -> str:
     return f"git diff ...{await service.fetch(run, repo)}"
+
+
+_PERMISSION = ("decide", "refuse")

@@ -55,6 +55,14 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "spent": (events.Spent(cost_usd=0.2), []),
     "steered": (events.Steered(text="also the README", taken=True), ["→ also the README"]),
     "steered in vain": (events.Steered(text="stop", taken=False, detail="too late"), ["→ not delivered: stop (too late)"]),
+    "permission asked": (
+        events.PermissionAsked(
+            id="q", tool="Bash", summary="npm ci", input={"command": "npm ci\nnpm test"}, reason="This command requires approval"
+        ),
+        ["? asks permission: Bash", "  npm ci", "  npm test", "  This command requires approval"],
+    ),
+    "permission given": (events.PermissionAnswered(id="q", answer="allowed"), ["✓ permission given"]),
+    "permission refused": (events.PermissionAnswered(id="q", answer="denied", text="use pnpm"), ["! permission refused: use pnpm"]),
     "waiting no more": (events.Waiting(until=None), ["? no longer waiting"]),
     "verdict": (
         events.Judged(verdict=Verdict(ok=True), changes=Changes(files=5, added=61, removed=9)),

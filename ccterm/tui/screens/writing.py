@@ -1,0 +1,58 @@
+"""Screens on which the user writes to agents: in a box below the agent's transcript where there is one, else in a dialog."""
+
+from collections.abc import Callable
+
+from textual import on
+from textual.widget import Widget
+
+from ccterm.models import RunId
+from ccterm.tui.app_base import CctermScreen
+from ccterm.tui.screens.dialogs import LineDialog
+from ccterm.tui.widgets.answer_box import AnswerBox
+
+Send = Callable[[str], None]
+
+
+class WritingScreen(CctermScreen):
+    """A screen with at most one open box. What was written and not sent is there again the next time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._box: tuple[AnswerBox, RunId, Send] | None = None
+        self._unsent: dict[RunId, str] = {}
+
+    def answer_place(self) -> Widget | None:
+        """Return what the box is put below; None = there is no room for one."""
+        return None
+
+    def write(self, run: RunId, title: str, send: Send, *, fate: str = "", begun: str = "", may_be_empty: bool = False) -> None:
+        """Have the user write to the agent of a run, and pass on what is sent. fate: what becomes of it. begun: what the text is at first."""
+        place = self.answer_place()
+        if place is None:
+            foot = " · ".join(filter(None, (fate, "enter send · esc cancel")))
+            self.app.push_screen(LineDialog(title, foot=foot, value=begun), lambda text: send(text) if text else None)
+            return
+        self._put_away()
+        box = AnswerBox(title, text=self._unsent.pop(run, "") or begun, fate=fate, may_be_empty=may_be_empty)
+        self._box = (box, run, send)
+        self.mount(box, after=place)
+
+    def _put_away(self) -> None:
+        """Close the open box, and keep its text."""
+        if self._box:
+            box, run, _ = self._box
+            self._unsent[run], self._box = box.text, None
+            box.remove()
+
+    @on(AnswerBox.Closed)
+    def _close(self, event: AnswerBox.Closed) -> None:
+        event.stop()
+        self._put_away()
+
+    @on(AnswerBox.Sent)
+    def _send(self, event: AnswerBox.Sent) -> None:
+        event.stop()
+        if self._box and self._box[0] is event.box:
+            (box, _, send), self._box = self._box, None
+            box.remove()
+            send(event.text)

@@ -1,0 +1,107 @@
+"""Where the user writes to an agent: a few lines docked below its transcript, so that the question above them stays visible."""
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static, TextArea
+
+OUR_KEYS = {"enter": "send", "shift+enter": "new_line", "ctrl+j": "new_line", "escape": "close"}
+
+
+class AnswerText(TextArea):
+    """The text: enter sends it, shift+enter or ctrl+j begins another line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", "Send"),
+        Binding("shift+enter,ctrl+j", "new_line", "New line"),
+        Binding("escape", "close", "Close"),
+    ]
+
+    class Sent(Message):
+        """The user sends the text."""
+
+    class Closed(Message):
+        """The user does not."""
+
+    async def on_key(self, event: events.Key) -> None:
+        """Take our keys before the text area does, which would insert a line for enter."""
+        if event.key in OUR_KEYS:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(OUR_KEYS[event.key])
+
+    def action_send(self) -> None:
+        """Send the text."""
+        self.post_message(self.Sent())
+
+    def action_new_line(self) -> None:
+        """Begin another line."""
+        self.insert("\n")
+
+    def action_close(self) -> None:
+        """Close the box."""
+        self.post_message(self.Closed())
+
+
+class AnswerBox(Vertical):
+    """A title, the text, and the keys. fate: what becomes of the text. may_be_empty: whether one without a word is sent, too."""
+
+    DEFAULT_CSS = """
+    AnswerBox {
+        height: auto; max-height: 60%; background: $surface; border-left: thick $accent; padding: 0 1;
+        & > .answer--title { height: 1; color: $text-accent; text-style: bold; }
+        & > .answer--foot { height: 1; color: $text-muted; }
+        & > AnswerText, & > AnswerText:focus { height: auto; min-height: 1; max-height: 6; border: none; padding: 0; background: $surface; }
+    }
+    """
+
+    class Sent(Message):
+        """The text is complete."""
+
+        def __init__(self, box: "AnswerBox", text: str) -> None:
+            super().__init__()
+            self.box = box
+            self.text = text
+
+    class Closed(Message):
+        """The box is to be closed; its text was not sent."""
+
+    def __init__(self, title: str, *, text: str = "", fate: str = "", may_be_empty: bool = False) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._fate = fate
+        self._may_be_empty = may_be_empty
+
+    def compose(self) -> ComposeResult:
+        """Lay out title, text and keys."""
+        yield Static(" · ".join(filter(None, (self._title, self._fate))), classes="answer--title", markup=False)
+        yield AnswerText(self._text, compact=True, show_line_numbers=False, highlight_cursor_line=False)
+        yield Static("enter send · ctrl+j new line · esc close", classes="answer--foot", markup=False)
+
+    def on_mount(self) -> None:
+        """Give the text the keyboard, behind what is already there."""
+        text = self.query_one(AnswerText)
+        text.focus()
+        text.move_cursor(text.document.end)
+
+    @property
+    def text(self) -> str:
+        """What is written now."""
+        return self.query_one(AnswerText).text if self.is_mounted else self._text
+
+    @on(AnswerText.Sent)
+    def _send(self, event: AnswerText.Sent) -> None:
+        event.stop()
+        text = self.text.strip()
+        if text or self._may_be_empty:
+            self.post_message(self.Sent(self, text))
+
+    @on(AnswerText.Closed)
+    def _close(self, event: AnswerText.Closed) -> None:
+        event.stop()
+        self.post_message(self.Closed())
