@@ -104,8 +104,8 @@ class AppBase(QuietCrash):
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; a key only when its turn has come."""
-        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and not self.keys.take(event):
-            return
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and not (self.screen_stack and self.keys.take(event)):
+            return  # it has to wait; or there is no screen any more, and the app is about to end
         await super().on_event(event)
 
     def get_line_filters(self) -> Sequence[LineFilter]:

@@ -52,6 +52,7 @@ async def after(pilot: Pilot[None], kind: type) -> None:
         ("p\x1bschecked\r", [("steer", "checked")]),
         ("nFix it\x1bsdraft\r", [("steer", "draft")]),
         ("n\x0f\x1b\x1bsfile\r", [("steer", "file")]),
+        ("\x10hold\rspalette\r", [("hold",), ("steer", "palette")]),
     ],
     ids=lambda value: value.encode("unicode_escape").decode() if isinstance(value, str) else "",
 )
@@ -61,12 +62,18 @@ async def test_a_burst_lands_where_it_would_land_slowly(
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:
         burst(pilot.app, keys)
-        await until(lambda: [call for call in service.calls if call[0] in ("steer", "cancel")] == _calls(called, run))
+        await until(lambda: [call for call in service.calls if call[0] in ("steer", "cancel", "hold")] == _calls(called, run))
         await after(pilot, FleetScreen)
 
 
 def _calls(called: Sequence[tuple[str, ...]], run: Run) -> list[tuple[str, ...]]:
     return [(name, run.id, *more) for name, *more in called]
+
+
+async def test_keys_that_come_while_the_app_ends_are_dropped(show: Show) -> None:
+    async with show() as pilot:
+        burst(pilot.app, "qnlost\x13")
+        await until(lambda: not pilot.app.is_running)
 
 
 async def test_a_task_is_written_launched_and_the_next_one_too(show: Show, service: FakeService) -> None:

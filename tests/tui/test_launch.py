@@ -177,6 +177,21 @@ async def test_what_was_typed_is_kept_until_it_is_launched(show: Show, service: 
         assert field_of(pilot, "branch").value == ""
 
 
+async def test_letters_choose_and_do_nothing_else(show: Show) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        where, model = field_of(pilot, "execution_mode"), field_of(pilot, "model")
+        where.take_focus()
+        await pilot.press("c", "e", "q")
+        await wait_for_text(pilot, "● container")
+        model.take_focus()
+        await pilot.press("h", "s", "a")
+        await type_text(pilot, "claude-next")
+        assert (where.value, model.value) == ("dagger", "claude-next")
+        await pilot.press("shift+tab", "d")
+        assert model.value == ""
+
+
 async def test_the_form_can_be_emptied(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")

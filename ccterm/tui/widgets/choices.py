@@ -20,7 +20,7 @@ OTHER = "other"
 
 
 class Choices(Widget, can_focus=True):
-    """Values, one of them chosen with the arrow keys, the space bar or a click; where they do not fit, only that one is shown."""
+    """Values, one of them chosen with the arrow keys, the space bar, its first letter or a click; where they do not fit, only that one is shown."""
 
     DEFAULT_CSS = """
     Choices { height: 1; width: 1fr; }
@@ -74,6 +74,20 @@ class Choices(Widget, can_focus=True):
         chosen = value == self.value
         tone = ("bold $text-accent" if self.has_focus else "bold") if chosen else "dim"
         return Content.assemble(("● " if chosen else "○ ", tone), (self._choices[value], tone))
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Take letters, which choose; keys of the app would do something else."""
+        return key != "space" and character is not None and character.isprintable()
+
+    def on_key(self, event: events.Key) -> None:
+        """Choose the next one that begins with a letter."""
+        if not self.check_consume_key(event.key, event.character):
+            return
+        event.stop()
+        values = list(self._choices)
+        here = values.index(self.value) + 1
+        letter = (event.character or "").lower()
+        self.value = next((value for value in values[here:] + values[:here] if self._choices[value].startswith(letter)), self.value)
 
     def action_step(self, by: int) -> None:
         """Choose the next or the previous one."""

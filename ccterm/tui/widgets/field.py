@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -114,6 +115,15 @@ class Fold(Widget, can_focus=True):
         if self.is_open:
             return Content("▾ less")
         return Content.assemble(f"▸ more: {self._names}", (f"  ·  {self.held}", "bold") if self.held else "")
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Take letters, as the fields around it do; keys of the app would do something else."""
+        return key != "space" and character is not None and character.isprintable()
+
+    def on_key(self, event: events.Key) -> None:
+        """Do nothing for a letter."""
+        if self.check_consume_key(event.key, event.character):
+            event.stop()
 
     def action_fold(self) -> None:
         """Show or hide the fields."""
