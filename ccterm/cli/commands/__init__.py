@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+_skill = typer.Typer(help="The skill that teaches Claude Code to delegate work.", no_args_is_help=True)
 _images = typer.Typer(help="Build, list and remove the images that containers are made of.", no_args_is_help=True)
 _auth = typer.Typer(help="The Claude login of runs: store a token for a year, export, show, remove.", no_args_is_help=True)
 _config = typer.Typer(help="The settings: show what counts, where they are, what is wrong with them.", no_args_is_help=True)
@@ -72,6 +73,8 @@ _config.command()(config.show)
 _config.command()(config.path)
 _config.command()(config.check)
 app.add_typer(_images, name="image")
+app.add_typer(_skill, name="skill")
+_skill.command("install")(agents.install_skill)
 _images.command("build")(machine.build_image)
 _images.command("show")(machine.show_images)
 _images.command("rm")(machine.remove_images)
