@@ -9,6 +9,7 @@ from typing import NamedTuple
 Action = Mapping[str, object]
 
 FILES = {
+    ".gitignore": "__pycache__/\n",
     "README.md": "# Shop\n\nA small shop, made for a demonstration.\n",
     "shop/__init__.py": '"""A small shop."""\n',
     "shop/cart.py": "def total(prices: list[float]) -> float:\n    return sum(prices)\n",

@@ -1,5 +1,7 @@
 """One run alone: transcript, facts, diff, and the keys between runs."""
 
+import re
+
 from textual.geometry import Offset
 
 from ccterm.errors import UsageError
@@ -150,6 +152,23 @@ async def test_long_lines_are_wrapped_or_both_sides_scroll_to_their_ends_togethe
         await wait_until_gone(pilot, " left", " RIGHT")
         await pilot.press(*["right"] * 10)
         await wait_for_text(pilot, " left", " RIGHT")
+
+
+async def test_nothing_of_a_wrapped_line_is_under_the_scroll_bar(show: Show, service: FakeService) -> None:
+    long = "".join(chr(ord("a") + number % 26) for number in range(300))
+    more = b"".join(b"+ line %d\n" % number for number in range(60))
+    run = commit(service, service.add_run("one"))
+    service.patches[run.id] = PATCH.replace(b"+LIMIT = 5", f"+LIMIT = '{long}'".encode()).replace(
+        b"+SECONDS = 60.0\n", b"+SECONDS = 60.0\n" + more
+    )
+    async with show((100, 32)) as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "LIMIT = 'abc")
+        patch = pilot.app.screen.query_one(PatchView)
+        assert patch.show_vertical_scrollbar
+        width = patch.scrollable_content_region.width
+        painted = "".join(re.findall("[a-z]{20,}", "\n".join(patch.render_line(y).crop(0, width).text for y in range(12))))
+        assert long[:150] in painted
 
 
 async def test_hunk_keys_go_to_the_first_changed_line_of_each(show: Show, service: FakeService) -> None:

@@ -29,7 +29,7 @@ class PatchView(ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     PatchView {
-        height: 1fr; width: 1fr; scrollbar-size-vertical: 1;
+        height: 1fr; width: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
         & > .patch--file { background: $panel; color: $text; text-style: bold; }
         & > .patch--hunk { color: $text-accent; }
         & > .patch--added { background: $success 12%; color: $text; }
