@@ -30,7 +30,7 @@ class Backend:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def _backend(request: Request) -> Backend:
+async def _backend(request: Request) -> Backend:
     found = request.app.state.backend
     assert isinstance(found, Backend)
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ccterm.api.limits import BODY_BYTES, BODY_SECONDS, URL_BYTES, RateLimit
+from ccterm.api.limits import BODY_BYTES, BODY_SECONDS, HEADER_BYTES, URL_BYTES, RateLimit
 from ccterm.api.problems import MEDIA_TYPE, HttpProblem
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ SAFETY = {
 }
 """Headers of every response. There is none that would let a web page of another origin read it."""
 _JSON = b"application/json"
+_DRAINED_BYTES = 8 * BODY_BYTES
+"""A body up to this long is read to its end although it is refused: while it is still sent, many clients do not look for an answer."""
+_DIGITS = 16
 _ADD = "add the header Authorization: Bearer TOKEN; ccterm token prints the token"
 
 
@@ -62,6 +65,8 @@ class RequestGate:
         raw = bytes(scope["raw_path"])
         if len(raw) + len(scope["query_string"]) > URL_BYTES:
             raise HttpProblem(414, "url-too-long", f"the address is longer than {URL_BYTES} bytes", "send it in the body")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            raise HttpProblem(431, "headers-too-long", f"the headers are longer than {HEADER_BYTES:,} bytes", "send fewer")
         if not raw.startswith(b"/"):
             raise HttpProblem(400, "absolute-url", "the request names a whole address", "send the path alone")
         hosts = _values(scope, b"host")
@@ -99,28 +104,31 @@ class RequestGate:
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """Read the body; None when the caller went away. Raises HttpProblem."""
         length = self._length(scope)
-        data = b""
+        data, seen = bytearray(), 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                while len(data) < length:
+                while seen < min(length, _DRAINED_BYTES):
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return None
-                    data += message.get("body", b"")
+                    seen += len(part := message.get("body", b""))
+                    data += part if length <= BODY_BYTES else b""
         except TimeoutError as error:
             raise HttpProblem(408, "slow-body", f"the body did not come within {BODY_SECONDS:g} seconds", "try again") from error
-        return data
+        if length > BODY_BYTES:
+            raise _too_large()
+        return bytes(data)
 
     def _length(self, scope: Scope) -> int:
         """Return how long the body is, by what the headers say. Raises HttpProblem."""
         if _values(scope, b"transfer-encoding"):
             raise HttpProblem(411, "length", "the body comes in chunks", "send a Content-Length header instead of Transfer-Encoding")
         lengths = _values(scope, b"content-length")
-        if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
+        if len(lengths) > 1 or not all(length.isdigit() and len(length) < _DIGITS for length in lengths):
             raise HttpProblem(400, "length", "the Content-Length header is not one number", "send it once")
         length = int(lengths[0]) if lengths else 0
-        if length > BODY_BYTES:
-            raise HttpProblem(413, "body-too-large", f"the body has more than {BODY_BYTES:,} bytes", "send fewer tasks at once")
+        if length > _DRAINED_BYTES:
+            raise _too_large()
         kinds = _values(scope, b"content-type")
         if scope["method"] == "GET":
             if length:
@@ -156,6 +164,10 @@ class _SafeResponse:
             self.status = message["status"]
             message["headers"] = [*message["headers"], *((name.encode(), value.encode()) for name, value in SAFETY.items())]
         await self._send(message)
+
+
+def _too_large() -> HttpProblem:
+    return HttpProblem(413, "body-too-large", f"the body has more than {BODY_BYTES:,} bytes", "send fewer tasks at once")
 
 
 def _values(scope: Scope, name: bytes) -> Sequence[bytes]:

@@ -30,6 +30,7 @@ TITLES = {
     421: "The request is for another server",
     422: "The request cannot be carried out",
     429: "Too many requests",
+    431: "The headers are too long",
     500: "This is a defect of ccterm",
     503: "The daemon cannot be asked",
 }

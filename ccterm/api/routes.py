@@ -70,7 +70,7 @@ async def show_run(run: Found) -> Json:
     return run_response(run)
 
 
-@router.get("/runs/{run}/events", response_class=EventStream, responses=EVENT_STREAM)
+@router.get("/runs/{run}/events", response_class=EventStream, status_code=200, responses=EVENT_STREAM)
 async def run_events(backend: Back, run: Found, last: LastId = None) -> Response:
     """Follow a run's events to its end, as server-sent events. Each has its number as its id."""
     try:
@@ -82,7 +82,7 @@ async def run_events(backend: Back, run: Found, last: LastId = None) -> Response
     return EventStream(partial(follow_run, backend.feeds, run.id, max(-1, after)), backend)
 
 
-@router.get("/events", response_class=EventStream, responses=EVENT_STREAM)
+@router.get("/events", response_class=EventStream, status_code=200, responses=EVENT_STREAM)
 async def all_events(backend: Back, last: LastId = None) -> Response:
     """Follow the events of all runs, as server-sent events. After a reconnection an event may come again: its run and seq tell."""
     return EventStream(AllEvents(backend, last).follow, backend)

@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=int(HEADER_SECONDS),
                 timeout_graceful_shutdown=2,
-                h11_max_incomplete_event_size=HEADER_BYTES,
+                h11_max_incomplete_event_size=2 * HEADER_BYTES,  # the gate refuses more than one in its own words
             )
         )
 

@@ -22,6 +22,7 @@ async def test_a_run_ends_in_a_pushed_branch(api: Served) -> None:
     assert tip(api.remote, "feature/x") == run["commit"] == run["pushed"]["sha"]
 
 
+@pytest.mark.slow
 async def test_a_run_is_accepted_before_it_has_ended(api: Served) -> None:
     answer = await api.post(RUN, {**SCRIPTED, "task": HANGING, "branch": "x"})
     assert answer.status_code == 202
@@ -30,6 +31,7 @@ async def test_a_run_is_accepted_before_it_has_ended(api: Served) -> None:
     assert found.json()["id"] == answer.json()["id"]
 
 
+@pytest.mark.slow
 async def test_waiting_ends_when_the_time_is_over(api: Served) -> None:
     answer = await api.post(f"{RUN}?wait=0.2", {**SCRIPTED, "task": HANGING, "branch": "x"})
     assert answer.status_code == 202
@@ -42,12 +44,14 @@ async def test_without_a_branch_the_changes_come_into_the_working_copy(api: Serv
     assert (working_copy / "new.txt").read_text() == "new\n"
 
 
+@pytest.mark.slow
 async def test_a_rule_keeps_changes_out_of_the_working_copy(api: Served, working_copy: Path) -> None:
     run = await api.run(None, script({"write": ".github/workflows/x.yml", "text": "on: push\n"}, {"say": "Done."}), repo=str(working_copy))
     assert (run["state"], run["cause"]) == ("failed", "policy")
     assert not (working_copy / ".github").exists()
 
 
+@pytest.mark.slow
 async def test_changes_wait_when_the_body_says_so(api: Served, working_copy: Path) -> None:
     run = await api.run(None, repo=str(working_copy), apply=False)
     assert run["synced"] is None
@@ -104,6 +108,7 @@ async def said(api: Served, run: str, text: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 async def test_cancelled_work_is_pushed_afterwards(api: Served) -> None:
     run = await api.run("x", HANGING, wait=0)
     assert await said(api, run["id"], "hanging")
@@ -114,6 +119,7 @@ async def test_cancelled_work_is_pushed_afterwards(api: Served) -> None:
     assert files_at(api.remote, "x")["half.txt"] == b"half\n"
 
 
+@pytest.mark.slow
 async def test_a_run_is_retried_and_continued(api: Served) -> None:
     first = await api.run("x", script({"fail": 1}))
     assert first["state"] == "failed"
@@ -139,15 +145,15 @@ async def test_changes_are_shown_as_numbers_and_as_a_patch(api: Served) -> None:
     assert "+new" in patch.text
 
 
+@pytest.mark.slow
 async def test_a_run_without_changes_has_no_patch(api: Served) -> None:
     await api.run(task=script({"say": "Nothing to do."}))
     assert (await api.get("/api/v1/runs/1/patch")).status_code == 404
 
 
-@pytest.mark.parametrize("times", [2, 20])
-async def test_an_order_with_a_key_is_carried_out_once(times: int, api: Served) -> None:
+async def test_an_order_with_a_key_is_carried_out_once(api: Served) -> None:
     body = {**SCRIPTED, "task": EDIT, "branch": "x"}
-    answers = await asyncio.gather(*(api.post(RUN, body, key="order-1") for _ in range(times)))
+    answers = await asyncio.gather(*(api.post(RUN, body, key="order-1") for _ in range(20)))
     assert {answer.json()["id"] for answer in answers} == {answers[0].json()["id"]}
     assert len((await api.get("/api/v1/runs")).json()["runs"]) == 1
 
