@@ -14,7 +14,7 @@ from ccterm.causes import FORMER_NAMES, Cause
 from ccterm.event_lines import upgraded
 from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
-from ccterm.values import Changes, StepName, Verdict
+from ccterm.values import Changes, StepName, Verdict, linked_sentence
 
 __all__ = [
     "Event", "Fact", "Queued", "Held", "Started", "StepStarted", "StepFinished", "Said", "Typing", "Thought", "ToolCalled", "ToolReturned",
@@ -181,6 +181,20 @@ class Steered(Fact):
     detail: str = ""
 
 
+class Told(Fact):
+    """A message of the user is on its way to the agent, which takes it up when the running tool ends; `steered` says what became of it."""
+
+    kind: Literal["told"] = "told"
+    text: str
+
+
+class HoldChanged(Fact):
+    """From now on the agent waits for input at the end of its turns, or no longer does."""
+
+    kind: Literal["hold_changed"] = "hold_changed"
+    on: bool
+
+
 class Waiting(Fact):
     """The agent waits until this time, for input at the end of its turn or for permission; None = no longer. begins: which of the two."""
 
@@ -239,11 +253,6 @@ class Pushed(Fact):
     verified: bool
 
 
-def linked_sentence(files: int) -> str:
-    """Return what is to be said of changed files with hard links, as the end of a sentence; "" for none."""
-    return f"; {files} file{' has' if files == 1 else 's have'} other names (hard links), which show the changes too" if files else ""
-
-
 class Synced(Fact):
     """The changes are in the working copy. linked: how many of the files have other names (hard links), which show the changes too."""
 
@@ -299,7 +308,7 @@ class Finished(Fact):
 
 AnyEvent = (
     Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
-    | Limited | Retrying | Spent | Steered | Waiting | PermissionAsked | PermissionAnswered
+    | Limited | Retrying | Spent | Told | Steered | HoldChanged | Waiting | PermissionAsked | PermissionAnswered
     | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]

@@ -225,6 +225,8 @@ class Run(Value):
     """The directory in which the run's boxes stay because their work is nowhere else; None = they are gone."""
     waiting_until: datetime | None = None
     """The agent waits until then, for input or for permission; None = it does not wait."""
+    holding: bool | None = None
+    """Whether its agent waits for input at the end of each turn, as was last ordered; None = as its task says."""
     permission_requests: tuple[PermissionRequest, ...] = ()
     """What it waits for permission for, the oldest first."""
     denied: tuple[str, ...] = ()
@@ -254,6 +256,11 @@ class Run(Value):
     def label(self) -> str:
         """What it is called on screens and in messages."""
         return self.id if self.number is None else f"#{self.number}"
+
+    @property
+    def holds(self) -> bool:
+        """Whether its agent waits for input at the end of each turn."""
+        return not self.state.final and (self.task.hold if self.holding is None else self.holding)
 
     @property
     def awaits_apply(self) -> bool:

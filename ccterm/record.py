@@ -13,6 +13,7 @@ from ccterm.events import (
     Event,
     Finished,
     Held,
+    HoldChanged,
     Judged,
     Notice,
     PermissionAnswered,
@@ -88,6 +89,8 @@ def _waits_for(run: Run, event: Event) -> dict[str, object]:
     match event:
         case Waiting(until=until):
             return {"waiting_until": until}
+        case HoldChanged(on=on):
+            return {"holding": on}
         case PermissionAsked(id=key, tool=tool, summary=summary, always=always):
             asked = PermissionRequest(id=key, tool=tool, summary=summary, always=always)
             return {"permission_requests": (*run.permission_requests, asked)}
@@ -146,12 +149,22 @@ def _cleaned_part(part: object, clean: Callable[[str], str]) -> object:
 class Recorder:
     """The only writer of one run's record.
 
-    store None: what is recorded has no document of its own, such as a late delivery. clean: cleans the texts that ccterm itself records.
+    store None: what is recorded has no document of its own, such as a late delivery. clean: cleans the texts that ccterm itself records. heard: is told
+    each event once it is recorded.
     """
 
-    def __init__(self, run: Run, transcript: Transcript, store: Store | None, clean: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        run: Run,
+        transcript: Transcript,
+        store: Store | None,
+        clean: Callable[[str], str] = str,
+        *,
+        heard: Callable[[Event], None] = lambda _: None,
+    ) -> None:
         self.run = run
         self._clean = clean
+        self._heard = heard
         self.loop = asyncio.get_running_loop()
         """The event loop that this record belongs to."""
         self._transcript = transcript
@@ -174,6 +187,7 @@ class Recorder:
         asyncio.get_running_loop()
         for event in self._transcript.append(events):
             self.run = fold(self.run, event)
+            self._heard(event)
 
     def archive(self, line: str) -> None:
         """Append one cleaned line of the agent to agent.ndjson."""

@@ -10,6 +10,7 @@ from ccterm.events import (
     Event,
     Finished,
     Held,
+    HoldChanged,
     Judged,
     Limited,
     Notice,
@@ -26,14 +27,15 @@ from ccterm.events import (
     StepFinished,
     StepStarted,
     Synced,
+    Told,
     ToolCalled,
     ToolReturned,
     Waiting,
-    linked_sentence,
 )
 from ccterm.kept_refs import kept_sentence, names_of, what_to_do
 from ccterm.models import Run, RunId, State
 from ccterm.proof import work_kept
+from ccterm.values import linked_sentence
 
 SIGNS = {State.QUEUED: "○", State.RUNNING: "●", State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
 RETURNED_LINES = 3
@@ -135,6 +137,10 @@ def _waiting_lines(event: Event) -> list[str]:
     match event:
         case Waiting(until=until):
             return [f"? waiting until {clock(until)}" if until else "? no longer waiting"]
+        case Told(text=text):
+            return [f"⌛ queued for the agent: {text}"]
+        case HoldChanged(on=on):
+            return [f"· {hold_words(on=on)}"]
         case PermissionAsked():
             return [f"? {asked(event)}"]
         case PermissionAnswered():
@@ -152,6 +158,11 @@ def answered(event: PermissionAnswered) -> tuple[str, str]:
     """Return the sign and the words of what became of a request for permission."""
     sign, words = ANSWERS[event.answer]
     return sign, f"{words}: {event.text}" if event.text else words
+
+
+def hold_words(*, on: bool) -> str:
+    """Return that an agent waits for input after its turns from now on, or no longer does."""
+    return "waits for input at the end of its turns" if on else "no longer waits for input at the end of its turns"
 
 
 def _end_lines(event: Event) -> list[str]:

@@ -161,3 +161,8 @@ class Tokens(Value):
     input: int = 0
     output: int = 0
     cache: int = 0
+
+
+def linked_sentence(files: int) -> str:
+    """Return what is to be said of changed files with hard links, as the end of a sentence; "" for none."""
+    return f"; {files} file{' has' if files == 1 else 's have'} other names (hard links), which show the changes too" if files else ""

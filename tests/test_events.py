@@ -24,7 +24,7 @@ SAMPLES: list[AnyEvent] = [
     events.StepFinished(step="agent", ok=True, seconds=1.0), events.Said(text="hello"), events.Typing(text="hel"), events.Thought(tokens=3),
     events.ToolCalled(id="c", name="Bash", summary="ls"), events.ToolReturned(id="c", ok=True, text=""), events.Printed(stream="stdout", text="x"),
     events.Notice(level="info", text="x"), events.Limited(limit="five_hour", status="allowed"), events.Retrying(attempt=1, of=3, wait=1, why="busy"),
-    events.Spent(cost_usd=0.1), events.Steered(text="x", taken=True), events.Waiting(until=None),
+    events.Spent(cost_usd=0.1), events.Told(text="x"), events.Steered(text="x", taken=True), events.HoldChanged(on=True), events.Waiting(until=None),
     events.PermissionAsked(id="q", tool="Bash", summary="curl x"), events.PermissionAnswered(id="q", answer="denied"), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
     events.Pushed(remote="r", ref="f", sha="1", verified=True), events.Synced(files=1), events.Salvaged(directory="/d", commit=None),
     events.SideKept(refs=(KeptRef(name="heads/x", sha="1", commits=2),)), events.BoxesKept(directory="/b"),

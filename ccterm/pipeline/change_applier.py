@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccterm.errors import UsageError
-from ccterm.events import Notice, Synced, linked_sentence
+from ccterm.events import Notice, Synced
 from ccterm.models import Allowances, Mode, Run, RunId
 from ccterm.pipeline.judgement import policy_limits, require_deliverable
 from ccterm.policy.linked import LinkGuard
@@ -15,6 +15,7 @@ from ccterm.record import Recorder
 from ccterm.settings import PolicySettings
 from ccterm.state_dir import StateDir
 from ccterm.values import Sync as SyncRecord
+from ccterm.values import linked_sentence
 from ccterm.workspace.apply.changeset import CHANGES, ChangeSet
 from ccterm.workspace.apply.transaction import Applied, ApplyTransaction
 from ccterm.workspace.repository import find_repository

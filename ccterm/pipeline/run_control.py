@@ -98,6 +98,10 @@ class RunControl:
         if text in self._said:
             self._said.remove(text)
 
+    def unanswered(self, text: str) -> bool:
+        """Whether a message is still without an answer."""
+        return text in self._said
+
     def take_unanswered(self) -> list[str]:
         """Return the messages without an answer, and forget them: their agent has ended."""
         unanswered, self._said = self._said, []

@@ -44,6 +44,7 @@ class Equipment:
             at_once,
             executor=self.executors[task.execution_mode],
             pool=self.settings.max_concurrent,
+            idle_after=self.settings.waiting_frees_slot.total_seconds(),
             on_remote=self.settings.for_repo(key[0]).max_concurrent,
             label=run.label,
         )

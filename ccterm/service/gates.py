@@ -1,11 +1,13 @@
 """What may keep a queued run from starting: each gate knows one reason, and signals when its answers may have changed."""
 
+import asyncio
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from ccterm.events import Event, Finished, Waiting
 from ccterm.models import BatchId, ExecutionMode, Run, RunId
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class QueueEntry:
 
     at_once: how many runs of its batch may run at once; then it need not be as the pool allows. pool: how many runs may in total, on_remote: how
     many on its remote. executor: None = runs can always start. credential: the login of its agent; None = it needs none.
+    idle_after: seconds after which a run that waits for its user frees its slot; None = never.
     """
 
     run: RunId
@@ -44,6 +47,7 @@ class QueueEntry:
     pool: int | None = None
     on_remote: int | None = None
     credential: "AgentLogin | None" = None
+    idle_after: float | None = None
     label: str = ""
     """What the run is called in messages."""
 
@@ -57,6 +61,8 @@ class UnderWay:
         self._batches: Counter[BatchId] = Counter()
         self._executors: Counter[int] = Counter()
         self._remotes: Counter[str] = Counter()
+        self._idle: set[RunId] = set()
+        self._changed: Callable[[], None] = lambda: None
         self.widest = 0
         """The largest `at_once` of the batches under way."""
 
@@ -71,6 +77,7 @@ class UnderWay:
 
     def remove(self, entry: QueueEntry) -> None:
         """Count an entry out."""
+        self._idle.discard(entry.run)
         del self._entries[entry.run], self._on[entry.key]
         self._count(entry, -1)
 
@@ -84,6 +91,27 @@ class UnderWay:
         """Return the entry that has this branch or working copy."""
         return self._on.get(key)
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever a run frees its slot before its end."""
+        self._changed = changed
+
+    def idle_after(self, run: RunId) -> float | None:
+        """Return after how many seconds of waiting a run frees its slot; None = never."""
+        return self._entries[run].idle_after if run in self._entries else None
+
+    def set_idle(self, run: RunId, *, idle: bool) -> None:
+        """Free the slot of a run that waits for its user, or give it back."""
+        if idle and run in self._entries:
+            self._idle.add(run)
+            self._changed()
+        else:
+            self._idle.discard(run)
+
+    def at_work(self, batch: BatchId | None = None) -> int:
+        """Return how many runs have a slot, in all or of a batch."""
+        idle = [self._entries[run].batch for run in self._idle]
+        return len(self) - len(idle) if batch is None else self.of_batch(batch) - idle.count(batch)
+
     def of_batch(self, batch: BatchId) -> int:
         """Return how many runs of a batch are under way."""
         return self._batches[batch]
@@ -95,6 +123,31 @@ class UnderWay:
     def on_executor(self, executor: Availability | None) -> int:
         """Return how many runs are under way on an executor."""
         return self._executors[id(executor)]
+
+
+class WaitingRuns:
+    """Frees the slots of runs whose agents wait for input or for permission, and takes them back when they go on.
+
+    An agent that goes on does so at once: then there may be more at work than slots, until one of them ends.
+    """
+
+    def __init__(self, under_way: UnderWay) -> None:
+        self._under_way = under_way
+        self._timers: dict[RunId, asyncio.TimerHandle] = {}
+
+    def heard(self, event: Event) -> None:
+        """Take note of an event of a run."""
+        if isinstance(event, Waiting | Finished):
+            if timer := self._timers.pop(event.run, None):
+                timer.cancel()
+            self._under_way.set_idle(event.run, idle=False)
+            seconds = self._under_way.idle_after(event.run)
+            if isinstance(event, Waiting) and event.until and seconds is not None:
+                self._timers[event.run] = asyncio.get_running_loop().call_later(seconds, self._free, event.run)
+
+    def _free(self, run: RunId) -> None:
+        self._timers.pop(run, None)
+        self._under_way.set_idle(run, idle=True)
 
 
 class Gate(Protocol):
@@ -117,7 +170,7 @@ class Gate(Protocol):
 
 
 class CapacityGate(Gate):
-    """Limits how many runs go at once. A batch may have a limit of its own, below or above the pool's."""
+    """Limits how many runs go at once; those that have long waited for their user do not count. A batch may have a limit of its own."""
 
     turn = True
 
@@ -126,10 +179,14 @@ class CapacityGate(Gate):
 
     def reason(self, entry: QueueEntry) -> str:
         """Return that there is no free slot."""
-        room = entry.pool is None or len(self._under_way) < max(entry.pool, self._under_way.widest, entry.at_once or 0)
+        room = entry.pool is None or self._under_way.at_work() < max(entry.pool, self._under_way.widest, entry.at_once or 0)
         if entry.at_once is not None:
-            room = room and self._under_way.of_batch(entry.batch) < entry.at_once
+            room = room and self._under_way.at_work(entry.batch) < entry.at_once
         return "" if room else "waiting for a free slot"
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Signal when a run that waits for its user frees its slot."""
+        self._under_way.watch(changed)
 
 
 DESCRIPTORS_A_RUN = 8

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from copy import copy
@@ -29,20 +29,20 @@ from ccterm.service.credential_gate import CredentialGate
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.environments import Environments
 from ccterm.service.equipment import Equip, Equipment
-from ccterm.service.gates import Gate, RecoveryGate, UnderWay
+from ccterm.service.gates import Gate, RecoveryGate, UnderWay, WaitingRuns
 from ccterm.service.protocol import Machine
 from ccterm.service.recovery import Recovery, keeping, queued
+from ccterm.service.running_agents import RunningAgents
 from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
 from ccterm.store import RunFilter, Store, Submission
 from ccterm.transcript import Transcript, follow
-from ccterm.values import Decision
 
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
-class LocalService(EndedRuns):
+class LocalService(RunningAgents, EndedRuns):
     """Carries runs out in this process, which must hold the daemon lock of the state directory."""
 
     def __init__(
@@ -71,6 +71,7 @@ class LocalService(EndedRuns):
         self._caller: CallerEnvironment | None = None
         self._scheduler = Scheduler(under_way, gates, start=self._carry_out, hold=self._note_hold)
         self._active: dict[RunId, Active] = {}
+        self._waiting = WaitingRuns(under_way)
         self._recovering = recovering
         self._submissions = Submissions(store)
 
@@ -187,7 +188,8 @@ class LocalService(EndedRuns):
 
     async def _queue(self, run: Run, equipment: Equipment, at_once: int | None) -> None:
         control = RunControl()
-        recorder = Recorder(run, self._transcript(self._state.run(run.id), run.id, control.record_failed.set), self._store, clean_text)
+        transcript = self._transcript(self._state.run(run.id), run.id, control.record_failed.set)
+        recorder = Recorder(run, transcript, self._store, clean_text, heard=self._waiting.heard)
         recorder.emit([queued(run), *(Notice(level="info", text=note) for note in run.task.notes)])
         await recorder.save()
         active = self._active[run.id] = Active(recorder, control, equipment)
@@ -254,38 +256,6 @@ class LocalService(EndedRuns):
         for run in list(reversed(self._active)):  # the queued ones first, or each that ends would start the next
             if run in self._active and not is_recovering(self._active[run].recorder.run):
                 await self.cancel(run, now=now)
-
-    async def steer(self, run: RunRef, text: str) -> None:
-        """Send a message to a running agent."""
-        run = await self._id(run)
-        if not text.strip():
-            raise UsageError("the message is empty", "give some text")
-        await self._control(run, lambda control: control.say(text))
-
-    async def hold(self, run: RunRef) -> None:
-        """Make a running agent wait for input when its turn ends."""
-        run = await self._id(run)
-        await self._control(run, RunControl.hold)
-
-    async def release(self, run: RunRef) -> None:
-        """Let a waiting agent finish."""
-        run = await self._id(run)
-        await self._control(run, RunControl.release)
-
-    async def decide(self, run: RunRef, request: str, decision: Decision, text: str = "") -> None:
-        """Answer an agent that asks for permission."""
-        known = await self.find(run)
-        if not known.state.final and request not in [asked.id for asked in known.permission_requests]:
-            raise UsageError(f"run {known.label} no longer asks for that permission", f"ccterm show {known.ref} shows its state")
-        await self._control(known.id, lambda control: control.decide(request, decision, text.strip()))
-
-    async def _control(self, run: RunId, send: Callable[[RunControl], Awaitable[bool]]) -> None:
-        if run in self._active and await send(self._active[run].control):
-            return
-        known = await self.find(run)
-        if known.state.final:
-            raise UsageError(f"run {known.label} has ended already ({known.state})", f"ccterm continue {known.ref} TEXT goes on with it")
-        raise UsageError(f"the agent of run {known.label} takes no messages now", f"ccterm show {known.ref} shows its state")
 
     async def retry(self, run: RunRef) -> Run:
         """Queue the same task again."""

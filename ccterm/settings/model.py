@@ -225,6 +225,8 @@ class Settings(SettingsPart):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     api_key: bool = False
     """Whether `ANTHROPIC_API_KEY`, which bills the API, is used where there is no other Claude login."""
+    waiting_frees_slot: Duration = timedelta(minutes=1)
+    """How long a run waits for its user before another one may have its slot; a bare number is minutes."""
     checkpoint: Duration = timedelta(minutes=2)
     """How often the work of an agent in a container is brought to safety while it goes on; a bare number is minutes."""
     home: tuple[InsidePath, ...] = ("CLAUDE.md", "skills", "agents", "commands")

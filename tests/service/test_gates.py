@@ -157,3 +157,16 @@ def test_a_repository_has_a_limit_of_its_own(under_way: UnderWay) -> None:
 def test_runs_that_wait_for_their_turn_are_queued_and_others_are_held() -> None:
     assert [gate.turn for gate in (CapacityGate, DescriptorGate, RepositoryGate, RoomGate)] == [True] * 4
     assert [gate.turn for gate in (BusyGate, ExecutorGate)] == [False] * 2
+
+
+def test_a_run_that_waits_for_its_user_has_no_slot_and_its_gate_says_so(under_way: UnderWay) -> None:
+    first, gate, signals = entry("1", pool=1, at_once=1), CapacityGate(under_way), list[bool]()
+    gate.watch(lambda: signals.append(True))
+    under_way.add(first)
+    under_way.set_idle(first.run, idle=True)
+    assert (gate.reason(entry("2", pool=1, at_once=1)), signals) == ("", [True])
+    under_way.set_idle(first.run, idle=False)
+    assert gate.reason(entry("2", pool=1, at_once=1)) == "waiting for a free slot"
+    under_way.set_idle(first.run, idle=True)
+    under_way.remove(first)
+    assert (under_way.at_work(), len(under_way)) == (0, 0)

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from ccterm.causes import Cause
-from ccterm.events import Finished, Held, Limited, Said, Started, StepStarted, ToolCalled, ToolReturned, Typing
+from ccterm.events import Finished, Held, HoldChanged, Limited, Said, Started, StepStarted, Told, ToolCalled, ToolReturned, Typing
 from ccterm.models import BranchState, BranchUse, CheckResult, State
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
@@ -201,6 +201,12 @@ async def filtered(service: FakeService, pilot: Pilot[None]) -> None:
 async def steering(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
     await open_app(service, pilot, "Answer to feature/search", keys="s I n space m e m o r y")
+
+
+async def told(service: FakeService, pilot: Pilot[None]) -> None:
+    run = start_agent(service, service.add_run("feature/login"))
+    service.emit(run.id, HoldChanged(on=True), ToolCalled(id="9", name="Bash", summary="pytest -q"), Told(text="also update the README"))
+    await open_app(service, pilot, "queued for the agent")
 
 
 async def permission(service: FakeService, pilot: Pilot[None]) -> None:
@@ -408,7 +414,7 @@ async def tools(service: FakeService, pilot: Pilot[None]) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
-        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, permission, refusing, denied,
+        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, told, permission, refusing, denied,
         cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
         preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from ccterm import events
 from ccterm.events import Event
 from ccterm.models import State
-from ccterm.render import answered, seconds
+from ccterm.render import answered, hold_words, seconds
 from ccterm.tui.pane.cells import safe, safe_lines
 from ccterm.tui.pane.markdown import Colour, hanging, markdown
 from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
@@ -235,6 +235,16 @@ def _service(event: Event) -> Signed:
             return "!", f"{_window(event)}{share}{_resets(event)}", TextStyle.WARN
         case events.Retrying(attempt=attempt, of=of, wait=wait, why=why):
             return "…", f"try {attempt} of {of} in {seconds(wait)}: {why}", TextStyle.WARN
+        case _:
+            return _talk(event)
+
+
+def _talk(event: Event) -> Signed:
+    match event:
+        case events.Told(text=text):
+            return "⌛", f"queued for the agent: {text}", TextStyle.DIM
+        case events.HoldChanged(on=on):
+            return "·", hold_words(on=on), TextStyle.DIM
         case events.Steered(text=text, taken=taken, detail=detail):
             return (
                 ("→", text, TextStyle.ACCENT)

@@ -90,6 +90,8 @@ class RunActions(SelectedRuns, WritingScreen):
         run, target, view = self._run_id(), self._target(), self.current_run()
         if view and view.waiting and not view.asked_for:
             self.ccterm.perform(lambda service: _done(service.release(run), f"{target} will finish"))
+        elif view and view.run.holds:
+            self.ccterm.perform(lambda service: _done(service.release(run), f"{target} will not wait for input when its turn ends"))
         else:
             self.ccterm.perform(lambda service: _done(service.hold(run), f"{target} will wait for input when its turn ends"))
 

@@ -72,7 +72,13 @@ class RunPane(Vertical):
 
     def _show_title(self, view: RunView, at: datetime, pinned: bool, selected: bool) -> None:
         run = view.run
-        facts = [("pinned" if pinned else ""), short_status(view), elapsed(view, at), cost(run)]
+        facts = [
+            ("pinned" if pinned else ""),
+            ("hold" if run.holds and not view.waiting else ""),
+            short_status(view),
+            elapsed(view, at),
+            cost(run),
+        ]
         right = Content("  ".join(fact for fact in facts if fact))
         sign = styled_sign(run).plain if self.focused else styled_sign(run)
         edge = Content.assemble("▌" if self.focused else " ", "*" if selected else "", f"{run.label} ", sign, " ")
