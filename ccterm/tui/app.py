@@ -44,6 +44,7 @@ class CctermApp(AppBase):
         Binding("L", "restart_refused", "Start again", show=False, tooltip="Start all runs again whose login Claude refused"),
         Binding("H", "history", "History", show=False, tooltip="Past runs: how they ended, and what is left to do"),
         Binding("question_mark", "help", "Help", tooltip="All keys of this screen"),
+        Binding("f1", "help", "Help", show=False, tooltip="All keys of this screen"),
         Binding("q", "leave", "Quit", tooltip="Quit; if runs are active, choose what happens to them"),
         Binding("ctrl+c", "copy_or_leave", "Copy or quit", show=False, system=True, priority=True),
         Binding("ctrl+q", "leave", "Quit", show=False, system=True, priority=True),
@@ -87,7 +88,7 @@ class CctermApp(AppBase):
             self._offer_checks(self.screen)
 
     def _offer_checks(self, screen: Screen[object]) -> None:
-        if isinstance(screen, FleetScreen) and not self.runs.active:
+        if isinstance(screen, FleetScreen) and not self.runs.active and not self.keys.any_came:  # else keys would go astray
             self.push_screen(PreflightScreen())
         else:
             self.notify("some checks failed; press p to see them", severity="warning", markup=False)

@@ -33,12 +33,15 @@ class KeysInOrder:
         self._came = asyncio.Event()
         self._idle, self._running = True, False
         self._opening: list[Worker[object]] = []
+        self.any_came = False
+        """Whether the user has typed anything yet."""
 
     def take(self, key: Typed) -> bool:
         """Return whether the app is to handle a key now; one that has to wait comes back as a message when its turn has come."""
         if any(key is other for other in self._passed):
             self._passed = [other for other in self._passed if other is not key]
             return True
+        self.any_came = True
         if self._idle or not self._running:
             self._idle = False
             self._came.set()
@@ -110,9 +113,8 @@ class KeysInOrder:
 
 async def _caught_up(pump: MessagePump) -> None:
     """Wait until a widget has handled what it has been sent, or is gone."""
-    done = asyncio.Event()
-    if not pump.call_later(done.set):
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    if not pump.call_later(done.set_result, None):
         return
-    while not done.is_set() and pump.is_running and pump.is_attached:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), LOOK_SECONDS)
+    while not done.done() and pump.is_running and pump.is_attached:
+        await asyncio.wait((done,), timeout=LOOK_SECONDS)

@@ -421,5 +421,8 @@ SCENARIOS: Mapping[str, Scenario] = {
         fleet_of_many, selected, table, table_filtered,
     )
 }  # fmt: skip
-OF_ALL_WIDTHS = {"fleet_of_many", "selected", "table", "table_filtered", "run_diff_read"}
+OF_ALL_WIDTHS = {
+    "fleet_of_many", "selected", "table", "table_filtered", "run_diff_read", "launch", "launch_several", "launch_wrong", "launch_continued",
+    "launch_default_branch", "batch", "batch_wrong",
+}  # fmt: skip
 """Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

@@ -177,6 +177,14 @@ async def test_what_was_typed_is_kept_until_it_is_launched(show: Show, service: 
         assert field_of(pilot, "branch").value == ""
 
 
+async def test_help_says_how_such_a_line_is_written_into_a_task(show: Show) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        await wait_for_text(pilot, "a line --- between them · f1 help")
+        await pilot.press("f1")
+        await wait_for_text(pilot, "\\--- is such a line within a task")
+
+
 async def test_letters_choose_and_do_nothing_else(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")

@@ -7,7 +7,7 @@ from ccterm.tui.screens.preflight import PreflightScreen
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.on_screen import as_ccterm, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import start_agent
 
 GIT = CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012)
@@ -62,6 +62,14 @@ async def test_it_opens_by_itself_when_something_fails(show: Show, service: Fake
         assert isinstance(pilot.app.screen, PreflightScreen)
         await pilot.press("escape")
         await wait_for_text(pilot, "No runs yet")
+
+
+async def test_it_stays_closed_when_keys_have_come_already(show: Show, service: FakeService) -> None:
+    service.check_results = [GIT, LOGIN]
+    async with show() as pilot:
+        await pilot.press("f", "escape")
+        as_ccterm(pilot)._first_checks(service)
+        await wait_for_text(pilot, "some checks failed; press p to see them", "No runs yet")
 
 
 async def test_it_stays_closed_when_all_checks_pass(show: Show, service: FakeService) -> None:
@@ -152,11 +160,14 @@ async def test_the_form_checks_its_repository_and_branch_and_asks_the_remote_onc
         screen._repeat_while_failing()  # what its timer calls
         await until(lambda: service.calls.count(("checks", "local")) == 2)
         await wait_for_text(pilot, "2 to fix")
-        service.remote_results, service.check_results = [REMOTE.model_copy(update={"text": "still no"}), BRANCH], [GIT, GOOD]
+        service.remote_results, service.check_results = (
+            [REMOTE.model_copy(update={"text": "still no", "fix": "or allow --allow-default-branch"}), BRANCH],
+            [GIT, GOOD],
+        )
         await pilot.press("r")
         await wait_for_text(pilot, "still no", "1 to fix · r asks again")
         await pilot.press("escape", "ctrl+t")
-        await wait_for_text(pilot, "still no", "1 to fix")
+        await wait_for_text(pilot, "still no", "1 to fix", "or allow “Default branch”")
     asked = [call for call in service.calls if call[0] == "checks of"]
     assert len(asked) == 2
     assert asked[0][2] == "agent/fix"

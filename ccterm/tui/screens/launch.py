@@ -171,7 +171,7 @@ class LaunchScreen(CctermScreen):
 
     def _show_prompt(self, form: dict[str, str]) -> None:
         prompts = split_prompts(form["prompt"])
-        count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: put a line --- between them"
+        count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: a line --- between them · f1 help"
         self.query_one("#asked", SplitLine).right = Content.styled(count, "dim")
         problem = self._result.problems.get("prompt", "") if prompts else ""
         self.query_one("#prompt-problem", Static).update(problem)

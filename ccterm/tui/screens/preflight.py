@@ -131,6 +131,8 @@ class PreflightScreen(CctermScreen):
         if self.ccterm.service is None:
             self._show_results()
             return
+        from ccterm.tui.launch_form import in_form_words  # deferred: the first frame does not need it
+
         known = self.ccterm.remotes.get((self._repo, self._branch), ())
         self.results |= {result.name: result for result in known}
         asked = {} if known else {"repo": self._repo or None, "branch": self._branch or None}
@@ -138,7 +140,8 @@ class PreflightScreen(CctermScreen):
         self._show_results()
         try:
             async for result in self.ccterm.service.checks(self.mode, **asked):
-                self.results[result.name] = result
+                in_words = {"text": in_form_words(result.text), "fix": in_form_words(result.fix)} if result.group == REMOTE else {}
+                self.results[result.name] = result.model_copy(update=in_words)
                 fresh.add(result.name)
                 self._show_results()
             self.results = {name: result for name, result in self.results.items() if name in fresh}
