@@ -112,7 +112,10 @@ class Boxes(Protocol):
         ...
 
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
-        """Copy a host directory into an artifact. exclude: globs on paths relative to it."""
+        """Copy a host directory into an artifact. exclude: globs on paths relative to it, which are not needed.
+
+        An artifact that was copied to that directory for its last use may be taken again in its place.
+        """
         ...
 
     async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:

@@ -255,6 +255,13 @@ class ExecutorContract:
         await boxes.collect(result.outputs[TREE], tmp_path / "out")
         assert set(snapshot(tmp_path / "out")) == {b"README.md"}
 
+    async def test_what_was_collected_for_its_last_use_can_be_provided_again(self, boxes: Boxes, tree: Artifact, tmp_path: Path) -> None:
+        await boxes.collect(tree, tmp_path / "out", last_use=True)
+        heard = Heard()
+        again = await boxes.provide(tmp_path / "out", exclude=["others"])
+        await boxes.execute(shell_step(f"cat {TREE}/README.md", inputs={TREE: again}), heard.append)
+        assert heard.lines() == ["hello"]
+
     async def test_a_secret_is_only_in_its_own_step(self, boxes: Boxes) -> None:
         first, second = Heard(), Heard()
         command = 'test "$MY_TOKEN" = s3cr3t-value && echo has; env | grep -c MY_TOKEN; grep -rc s3cr3t . --include=request.json'

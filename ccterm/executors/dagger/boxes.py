@@ -53,6 +53,8 @@ class DaggerBoxes:
         self._session, self._images, self._choice = session, images, choice
         self.suspect_engine = suspect_engine
         self._artifacts: dict[str, dagger.Directory] = {}
+        self._collected: dict[Path, Artifact] = {}
+        """Where artifacts were copied to for the last time. None of them can change, so that it need not be brought back."""
         self.image: str | None = agent.record.digest
         self.directory: Path | None = None
 
@@ -172,7 +174,7 @@ class DaggerBoxes:
         for path, name in self._caches(step).items():
             box = box.with_mounted_cache(path, client.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
         for mount, socket in step.all_sockets(control).items():
-            owner = "root" if root else _USER
+            owner = "root" if root and mount not in step.sockets else _USER
             box = box.with_unix_socket(f"{BOX}/{mount}", client.host().unix_socket(str(socket)), owner=owner)
         for name, value in step.secrets.items():
             plain = value.get_secret_value()
@@ -205,6 +207,8 @@ class DaggerBoxes:
 
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
         """Copy a host directory into an artifact."""
+        if path in self._collected:
+            return self._collected[path]
         client = self._session.client
         try:
             given = client.host().directory(str(path), exclude=list(exclude), no_cache=True)
@@ -213,7 +217,7 @@ class DaggerBoxes:
         except dagger.DaggerError as error:
             raise engine_error(f"{path} was being uploaded", error) from error
 
-    async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:  # noqa: ARG002 - it is always copied
+    async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
         """Copy an artifact to a new private directory."""
         if to.exists() or to.is_symlink():
             raise StepError(Cause.ENGINE, f"{to} already exists", "remove it")
@@ -221,6 +225,8 @@ class DaggerBoxes:
             to.mkdir(mode=0o700, parents=True)
             await self._artifacts[artifact.handle].export(str(to))
             to.chmod(0o700)
+            if last_use:
+                self._collected[to] = artifact
         except (dagger.DaggerError, OSError) as error:
             raise engine_error("the work was being downloaded", error) from error
 

@@ -6,7 +6,9 @@ They are looked up when they are used, so an SDK without one of them still loads
 import asyncio
 import contextlib
 import dataclasses
+import importlib.util
 import os
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -32,6 +34,8 @@ _one_at_a_time = asyncio.Lock()
 @asynccontextmanager
 async def connected(port: int, token: str) -> AsyncIterator[dagger.Client]:
     """Connect to a session that listens on a port of the loopback. Raises DaggerError when it does not answer."""
+    _agree_on_httpx()
+    _spare_searches()
     connection = _connection(port, token)
     if connection is None:
         async with _one_at_a_time:
@@ -47,6 +51,21 @@ async def connected(port: int, token: str) -> AsyncIterator[dagger.Client]:
         with contextlib.suppress(dagger.DaggerError, TimeoutError, OSError):
             async with asyncio.timeout(CLOSE_SECONDS):  # a query in flight must not delay the exit
                 await close()  # type: ignore[no-untyped-call] # the SDK's own
+
+
+def _agree_on_httpx() -> None:
+    """Let gql use the library that the SDK uses: it prefers httpx2 where that is installed, and then refuses what the SDK hands it."""
+    with contextlib.suppress(ImportError, AttributeError):
+        import httpx
+        from gql.transport import httpx as transport
+
+        setattr(transport, "httpx", httpx)  # noqa: B010 - as mypy sees it, the name is not exported
+
+
+def _spare_searches() -> None:
+    """Record that there is no sniffio if there is none: httpcore would search for it at each of its locks, fifty times a run."""
+    if importlib.util.find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]  # as Python itself marks what cannot be imported
 
 
 def _connection(port: int, token: str) -> "BaseConnection | None":
