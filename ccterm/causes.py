@@ -251,6 +251,10 @@ AWAITS_APPLY = "awaits_apply"
 """Reason of a testing run that succeeded and whose changes await the user's approval."""
 
 
+KEPT = "kept"
+"""Reason of a run that succeeded and whose work is kept, as was asked for."""
+
+
 def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str, kept: bool) -> str:
     """Return what a user can do about a run that ended. deliver: the command that delivers its work. kept: whether there is any for it."""
     if cause is None:

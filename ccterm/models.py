@@ -110,6 +110,15 @@ class Allowances(Value):
         return other.model_copy(update={**given, "paths": (*other.paths, *self.paths)})
 
 
+class Terminal(Value):
+    """A person's terminal, where a shell is in place of the agent. socket: the path on which the person's program listens; kind: TERM."""
+
+    socket: str
+    rows: int = Field(default=24, gt=0, le=9999)
+    columns: int = Field(default=80, gt=0, le=9999)
+    kind: str = Field(default="xterm-256color", pattern=r"^[\w.+-]+$")
+
+
 class Task(Value):
     """What the user asks for, with everything filled in."""
 
@@ -139,6 +148,8 @@ class Task(Value):
     checkout: CheckoutOptions = Field(default_factory=CheckoutOptions)
     image: ImageChoice = Field(default_factory=ImageChoice)
     hold: bool = False
+    terminal: Terminal | None = None
+    """Where a shell runs in place of the agent; what comes of it is kept and not delivered. None = the agent itself."""
     skip_permissions: bool = False
     ask_permission: bool = False
     """Local mode: the user is asked for what the agent may not do by itself; else it is denied."""

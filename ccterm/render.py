@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
+from ccterm.causes import KEPT
 from ccterm.events import (
     Answer,
     BoxesKept,
@@ -197,7 +198,7 @@ def _outcome(run: Run) -> str:
         done = "applied, then undone" if run.synced.undone else "applied"
         return f"{run.synced.files} file{'' if run.synced.files == 1 else 's'} {done}{linked_sentence(run.synced.linked)}"
     if run.state is State.SUCCEEDED:
-        return "waiting for approval" if run.awaits_apply else "nothing to push"
+        return "waiting for approval" if run.awaits_apply else "work kept" if run.reason == KEPT and work_kept(run) else "nothing to push"
     if run.state is State.FAILED:
         return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if work_kept(run) else "")
     if run.state is State.QUEUED and run.held:
@@ -248,7 +249,10 @@ def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> l
         ("kept in", kept_in(run)),
         ("kept as", f"the checkpoint from {moment(run.salvage.checkpoint)}" if run.salvage and run.salvage.checkpoint else ""),
         ("beside", f"{kept_sentence(run.side)}: {names_of(run.side)}; {what_to_do(run.ref, run.id)}" if run.side else ""),
-        ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
+        (
+            "agent",
+            " ".join(filter(None, ("a shell in place of" if task.terminal else "", task.agent, task.model, run.manifest.cli_version))),
+        ),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
         ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
         ("time", seconds(run.seconds)),

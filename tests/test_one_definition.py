@@ -21,6 +21,7 @@ STARTS_PROGRAMS = {
     "processes": "small programs, with bounds on time and output",
     "box.process.child": "the child of a step",
     "box.process.tree": "ps, where there is no /proc",
+    "box.terminal": "a person's shell, on a terminal of its own",
     "box.scripted.actions": "an agent's own commands",
     "box.scripted.misbehaviour": "an agent's own processes",
     "cli.auth_setup": "claude setup-token, on the user's terminal",

@@ -30,20 +30,17 @@ class Outcome:
 
 def judge(parser: StreamParser, report: JsonObject | None) -> Outcome:
     """Return how the run ended. report: the supervisor's (SuperviseReport), None if it left none."""
-    stopped = _stopped(parser, string((report or {}).get("stopped_by")))
-    if stopped is not None:
-        return stopped
-    if report is None:
-        return Outcome(Cause.AGENT, "no_report", "The agent's supervisor left no report")
-    if report.get("ok") is not True:
-        detail = _shortened(string(report.get("detail")))
-        return Outcome(Cause.AGENT, string(report.get("reason"), "start"), detail or "The agent could not be started")
-    if alive := report.get("alive"):  # no step with a credential runs beside them
-        return Outcome(Cause.AGENT, "alive", f"{alive} of the agent's processes cannot be killed")
+    if outcome := _stopped_or_broken(parser, report):
+        return outcome
     if parser.result is not None and not parser.result.failed and not parser.turn_open:
         last = parser.result.text or parser.said
         return Outcome(None, summary=_shortened(last), asked=is_question(last))
-    return _failed(parser, report)
+    return _failed(parser, report or {})
+
+
+def judge_shell(parser: StreamParser, report: JsonObject | None) -> Outcome:
+    """Return how a shell in place of an agent ended. Whatever its exit code, a person has seen it."""
+    return _stopped_or_broken(parser, report) or Outcome(None)
 
 
 def is_question(text: str) -> bool:
@@ -54,6 +51,21 @@ def is_question(text: str) -> bool:
             break
         text = shorter
     return text.endswith(("?", "？", "؟"))
+
+
+def _stopped_or_broken(parser: StreamParser, report: JsonObject | None) -> Outcome | None:
+    """Return how it ended if it did not end by itself, or not as it should; else None."""
+    stopped = _stopped(parser, string((report or {}).get("stopped_by")))
+    if stopped is not None:
+        return stopped
+    if report is None:
+        return Outcome(Cause.AGENT, "no_report", "The agent's supervisor left no report")
+    if report.get("ok") is not True:
+        detail = _shortened(string(report.get("detail")))
+        return Outcome(Cause.AGENT, string(report.get("reason"), "start"), detail or "The agent could not be started")
+    if alive := report.get("alive"):  # no step with a credential runs beside them
+        return Outcome(Cause.AGENT, "alive", f"{alive} of the agent's processes cannot be killed")
+    return None
 
 
 def _stopped(parser: StreamParser, by: str) -> Outcome | None:

@@ -15,6 +15,11 @@ HIDDEN = "hidden"
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 """Most that the files of one checkpoint hold together."""
 
+SHELL_HEAD, SHELL_SIZE = ">cI", ">HH"
+"""How `struct` packs what is sent to a shell in a box: a head of kind and length; and the body of a window size, rows and columns."""
+KEYS, RESIZED = b"k", b"s"
+"""The kinds."""
+
 
 def fresh_uuid() -> str:
     """Return a uuid4. Importing uuid would cost start-up time."""

@@ -20,9 +20,10 @@ PROGRAMS = {
     "commit": "commit.commit",
     "push": "push",
     "scripted": "scripted.agent",
+    "terminal": "terminal",
 }
 """The module, below ccterm.box, of each program."""
-_FOR_USERS = ("supervise", "shell", "scripted")
+_FOR_USERS = ("supervise", "shell", "scripted", "terminal")
 """Programs that run commands of the user or the agent, whose memory is their own business."""
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
+from ccterm.agents.shell_agent import ShellAgent
 from ccterm.causes import Cause
 from ccterm.credentials.api_address import require_listening
 from ccterm.credentials.claude import Logins
@@ -85,6 +86,8 @@ class RunContextFactory:
         """Return what a run needs from its first step to its last. Raises CctermError if a credential, a program or the conversation is missing."""
         task = run.task
         agent = agent_by_name(task.agent, self._agents)
+        if task.terminal:
+            agent = ShellAgent(agent, task.terminal)
         credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
         if credentials.login:
             self._leased(run.id, credentials.login)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ccterm.errors import UsageError
 from ccterm.events import Spent
-from ccterm.models import Mode, Run, RunId, Task
+from ccterm.models import Mode, Run, RunId, Task, Terminal
 from ccterm.proof import Delivered
 from ccterm.remotes import check_branch
 from ccterm.state_dir import StateDir
@@ -116,7 +116,7 @@ def continued_task(before: Run, text: str, branch: str | None, *, fresh: bool) -
             f"run {before.label} has no conversation that could go on",
             f"ccterm continue --fresh {before.ref} begins a new one, which is told what came of it",
         )
-    changes: dict[str, object] = {"prompt": _told(before, text) if fresh else text, "base_given": False, "message": None}
+    changes: dict[str, object] = {"prompt": _told(before, text) if fresh else text, "base_given": False, "message": None, "terminal": None}
     said = before.summary.strip().split("\n", 1)[0]
     changes["notes"] = (f"goes on with run {before.label}{': ' if said else ''}{said}",)
     if branch is not None and branch != task.branch:
@@ -124,6 +124,12 @@ def continued_task(before: Run, text: str, branch: str | None, *, fresh: bool) -
             raise UsageError(f"run {before.label} works on a directory, not on a branch", "leave out --branch")
         changes |= {"branch": check_branch(branch), "base": before.base_sha, "base_given": True}
     return task.model_copy(update=changes)
+
+
+def shell_task(before: Run, terminal: Terminal) -> Task:
+    """Return the task of a shell that goes on where a run's agent stopped."""
+    told = f"a shell in place of the agent of run {before.label}; what changes is kept, nothing is pushed"
+    return before.task.model_copy(update={"terminal": terminal, "hold": False, "base_given": False, "message": None, "notes": (told,)})
 
 
 def _told(before: Run, text: str) -> str:

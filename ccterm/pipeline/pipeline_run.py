@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ccterm import causes
 from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import StepError
@@ -150,6 +151,9 @@ class PipelineRun:
         if judged is None:
             await self._keep()
             return RunEnding(State.SUCCEEDED, reason="nothing_to_push", summary=self._nothing_to_push(outcome.summary))
+        if self._context.task.terminal:
+            await self._keep()
+            return RunEnding(State.SUCCEEDED, reason=causes.KEPT)
         judgement.require_ok(judged.verdict)
         await self._verify(judged.committed, checkout.tree, commands)
         reason = await target.deliver(judged)

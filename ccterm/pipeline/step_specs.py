@@ -2,14 +2,16 @@
 
 import shlex
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
 from ccterm.agents.base import Command
+from ccterm.agents.shell_agent import SOCKET
 from ccterm.executors.base import Artifact, Step
 from ccterm.git.message import defused, without_trailers
-from ccterm.models import ExecutionMode, Mode, RunId, Task
+from ccterm.models import ExecutionMode, Limits, Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
 from ccterm.pipeline.continuation import EarlierWork
@@ -32,6 +34,8 @@ GIT_STEP_TIMEOUT = timedelta(minutes=30)
 SETUP_TIMEOUT = timedelta(minutes=30)
 HOLD_TIMEOUT = timedelta(minutes=15)
 """How long an agent that is held waits for input."""
+SHELL_TIMEOUT = timedelta(days=1)
+"""How long a shell in place of an agent may stay open, used or not."""
 GRACE = timedelta(minutes=2)
 """How much longer than its own limits a supervised step may take before its executor kills it."""
 
@@ -227,11 +231,18 @@ def agent(
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),
         outputs=(TREE, SESSION),
         secrets={**environment.secrets_for("agent"), **command.secrets},
+        sockets={SOCKET: Path(task.terminal.socket)} if task.terminal else {},
         reaches=launch.reaches,
         services=environment.services,
         image="agent",
-        timeout=timedelta(seconds=task.limits.wall_seconds) + 2 * HOLD_TIMEOUT + GRACE,
+        timeout=timedelta(seconds=_limits(task).wall_seconds) + 2 * HOLD_TIMEOUT + GRACE,
     )
+
+
+def _limits(task: Task) -> Limits:
+    if task.terminal is None:
+        return task.limits
+    return Limits(wall_seconds=SHELL_TIMEOUT.total_seconds(), silence_seconds=SHELL_TIMEOUT.total_seconds())
 
 
 def _supervised(
@@ -245,8 +256,8 @@ def _supervised(
         "prompt": task.prompt,
         "hold": task.hold,
         "hold_seconds": HOLD_TIMEOUT.total_seconds(),
-        "wall_seconds": task.limits.wall_seconds,
-        "silence_seconds": task.limits.silence_seconds,
+        "wall_seconds": _limits(task).wall_seconds,
+        "silence_seconds": _limits(task).silence_seconds,
         "mark": MARK,
         "control": CONTROL,
         "user": None,

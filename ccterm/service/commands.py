@@ -12,7 +12,7 @@ from pydantic import Field
 from ccterm.draft import BatchFile, Draft
 from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
-from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Run, RunId, Task
+from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Run, RunId, Task, Terminal
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.command_base import ServiceCommand, StreamCommand
 from ccterm.service.wire import LINE_VALUES
@@ -164,6 +164,19 @@ class Continue(ServiceCommand[Run]):
         return await service.continue_(self.run, self.text, branch=self.branch, fresh=self.fresh)
 
 
+class Shell(ServiceCommand[Run]):
+    """Open a shell where an ended run's agent was."""
+
+    from_caller = True
+    do: Literal["shell"] = "shell"
+    run: RunId
+    terminal: Terminal
+
+    async def execute(self, service: "Service") -> Run:
+        """Return the new run."""
+        return await service.shell(self.run, self.terminal)
+
+
 class Push(ServiceCommand[Run]):
     """Push salvaged work."""
 
@@ -283,8 +296,8 @@ class MakeWay(ServiceCommand[bool]):
 
 
 AnyCommand = (
-    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Decide | Retry | Continue | Push | Apply | Undo | Commit | Clean
-    | Review | Checks | Renewed | LookAgain | MakeWay
+    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Decide | Retry | Continue | Shell | Push | Apply | Undo | Commit
+    | Clean | Review | Checks | Renewed | LookAgain | MakeWay
 )  # fmt: skip
 
 

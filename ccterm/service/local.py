@@ -16,7 +16,7 @@ from ccterm.errors import CctermError, DaemonError, UsageError
 from ccterm.events import Event, Held, Notice
 from ccterm.models import BatchId, BranchState, CheckResult, ExecutionMode, Run, RunId, RunRef, State, Task, new_id
 from ccterm.output.own_text import clean_text
-from ccterm.pipeline.continuation import Earlier, began, continued_task, undelivered
+from ccterm.pipeline.continuation import Earlier
 from ccterm.pipeline.run_control import RunControl
 from ccterm.preflight import run_checks
 from ccterm.proof import is_recovering
@@ -26,9 +26,9 @@ from ccterm.service.caller import CallerEnvironment
 from ccterm.service.command_base import ServiceCommand
 from ccterm.service.commands import SubmissionKey
 from ccterm.service.credential_gate import CredentialGate
-from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.environments import Environments
 from ccterm.service.equipment import Equip, Equipment
+from ccterm.service.further_runs import FurtherRuns
 from ccterm.service.gates import Gate, RecoveryGate, UnderWay, WaitingRuns
 from ccterm.service.protocol import Machine
 from ccterm.service.recovery import Recovery, keeping, queued
@@ -42,7 +42,7 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
-class LocalService(RunningAgents, EndedRuns):
+class LocalService(RunningAgents, FurtherRuns):
     """Carries runs out in this process, which must hold the daemon lock of the state directory."""
 
     def __init__(
@@ -256,43 +256,6 @@ class LocalService(RunningAgents, EndedRuns):
         for run in list(reversed(self._active)):  # the queued ones first, or each that ends would start the next
             if run in self._active and not is_recovering(self._active[run].recorder.run):
                 await self.cancel(run, now=now)
-
-    async def retry(self, run: RunRef) -> Run:
-        """Queue the same task again."""
-        run = await self._id(run)
-        old = await self._settled(run)
-        if not old.state.final:
-            raise UsageError(f"run {old.label} has not ended yet ({old.state})", f"ccterm cancel {old.ref} first")
-        before = await asyncio.to_thread(self._store.get, old.continues) if old.continues else None
-        session = old.session_id if before and before.session_id == old.session_id else None
-        return await self._again(old, old.task, continues=old.continues, session_id=session)
-
-    async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
-        """Go on with an ended run."""
-        run = await self._id(run)
-        known = await self._settled(run)
-        if not known.state.final:
-            raise UsageError(
-                f"run {known.label} has not ended yet ({known.state})", f"ccterm steer {known.ref} sends its agent the message"
-            )
-        known = await self._committed(run)
-        while known.continues and not began(known):  # it left nothing to go on with
-            known = await self._committed(known.continues)
-        task = continued_task(known, text, branch, fresh=fresh)
-        undelivered(known)  # it must still be there
-        started = await self._again(known, task, continues=known.id, session_id=None if fresh else known.session_id)
-        await self.review(run)  # the user has seen it
-        return started
-
-    async def _again(self, old: Run, task: Task, *, continues: RunId | None, session_id: str | None = None) -> Run:
-        """Queue a task as a further attempt."""
-        equipment = await self._equipment(old.id)
-        await prepare(equipment, [task])
-        fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
-        fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
-        [queued_run] = await self._enqueue([fresh], equipment)
-        self._credentials.forget(old.id)
-        return queued_run
 
     async def renewed(self) -> list[RunId]:
         """Return the refused runs that could be retried now."""

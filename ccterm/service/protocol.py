@@ -14,7 +14,7 @@ from ccterm.causes import Cause
 from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import DaemonError, UsageError
 from ccterm.events import Steered
-from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
+from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task, Terminal
 from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.awaited_runs import AwaitedRuns
@@ -150,6 +150,14 @@ class Service(AwaitedRuns):
         which is told what came of the earlier one. Raises UsageError while the run has not ended, or when it has no conversation.
         """
         return await self.perform(commands.Continue(run=await self._id(run), text=text, branch=branch, fresh=fresh))
+
+    async def shell(self, run: RunRef, terminal: Terminal) -> Run:
+        """Open a shell where an ended run's agent was, and return the new run that keeps what comes of it: nothing is pushed.
+
+        Its tree is as `continue_` would find it; the conversation is in its HOME, if it was kept. Raises UsageError while the run has not ended,
+        and for one that worked on this machine.
+        """
+        return await self.perform(commands.Shell(run=await self._id(run), terminal=terminal))
 
     async def push(self, run: RunRef, *, allow: Allowances = NO_ALLOWANCES) -> Run:
         """Push a run's salvaged commit. Raises StepError(push or policy) when that fails, UsageError when there is nothing to push."""

@@ -10,7 +10,8 @@ import pytest
 from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.events import Said, StepFinished, ToolReturned, Waiting
-from ccterm.models import State
+from ccterm.executors.shell_link import ShellLink
+from ccterm.models import State, Terminal
 from tests.e2e.arranged import configure, forms, found_below
 from tests.e2e.claude import TOKEN, Claude
 from tests.servers.git_http import GitServer
@@ -118,6 +119,48 @@ async def test_a_flood_in_many_scripts_arrives_whole(boxed: Claude) -> None:
     assert said[-1].strip() == text.strip()[: len(said[-1].strip())]
     archived = [json.loads(line) for line in (boxed.state / "runs" / run.id / "agent.ndjson").read_text().splitlines()]
     assert any(text.strip() in json.dumps(line, ensure_ascii=False) for line in archived)
+
+
+async def test_three_turns_are_three_commits_and_one_conversation(boxed: Claude) -> None:
+    parts = [(use(bash(f"echo {n} >> one.txt")), say(f"Wrote {n}.")) for n in (1, 2, 3)]
+    runs = [await boxed.run(*(part for turn in parts for part in turn))]
+    for text in ("Now write two, please.", "Now write three, please."):
+        queued = await boxed.service.continue_(runs[-1].id, text)
+        runs.append(await boxed.service.wait(queued.id))
+    assert [run.state for run in runs] == [State.SUCCEEDED] * 3, [run.summary for run in runs]
+    assert files_at(boxed.remote, "agent/x")["one.txt"] == b"1\n2\n3\n"
+    assert git(boxed.remote, "rev-list", "--reverse", "main..agent/x").split() == [run.commit for run in runs]
+    assert {call.session for call in boxed.api.calls} == {run.session_id for run in runs} == {runs[0].session_id}
+
+
+async def test_a_shell_takes_the_conversation_over_and_what_it_changed_is_kept(boxed: Claude) -> None:
+    run = await boxed.run(
+        use(write("one.txt", "1\n")),
+        say("Wrote one."),
+        use(bash("echo 2 >> one.txt")),
+        say("Wrote two."),
+        use(bash("echo 3 >> one.txt")),
+        say("Wrote three."),
+    )
+    pushed = tip(boxed.remote, "agent/x")
+    async with ShellLink.listen() as link:
+        shell = await boxed.service.shell(run.id, Terminal(socket=str(link.path), rows=31, columns=99))
+        await asyncio.wait_for(link.connected.wait(), 60)
+        resumed = f"claude -p --resume {run.session_id} --dangerously-skip-permissions 'Now write two, please.'"
+        link.send_keys(f"stty size; {resumed}; echo by hand > hand.txt; exit\n".encode())
+        drawn = b"".join([data async for data in link.output()]).decode()
+    ended = await boxed.service.wait(shell.id)
+    assert "31 99" in drawn
+    assert "Wrote two." in drawn, drawn
+    assert (ended.state, ended.reason, ended.pushed) == (State.SUCCEEDED, "kept", None), ended.summary
+    assert tip(boxed.remote, "agent/x") == pushed
+    more = await boxed.service.wait((await boxed.service.continue_(ended.id, "Now write three, please.")).id)
+    assert more.state is State.SUCCEEDED, more.summary
+    assert {name: files_at(boxed.remote, "agent/x")[name] for name in ("one.txt", "hand.txt")} == {
+        "one.txt": b"1\n2\n3\n",
+        "hand.txt": b"by hand\n",
+    }
+    assert {call.session for call in boxed.api.calls} == {run.session_id}
 
 
 PROBES = """

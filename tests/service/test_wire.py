@@ -20,7 +20,7 @@ from ccterm.daemon.server import listening
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
 from ccterm.events import to_json
-from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, ExecutionMode, Run, RunId, State, Task
+from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, ExecutionMode, Run, RunId, State, Task, Terminal
 from ccterm.output.own_text import clean_text
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
@@ -75,6 +75,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "only": st.lists(TEXTS, max_size=3).map(tuple),
     "execution_mode": st.none() | st.sampled_from(ExecutionMode),
     "repo": st.none() | TEXTS,
+    "terminal": st.builds(Terminal, socket=TEXTS, rows=st.integers(1, 9999), columns=st.integers(1, 9999), kind=st.just("screen-256color")),
 }
 
 
@@ -136,7 +137,7 @@ RUN = Run(
     attempts=(RunId("00"), RunId("01")),
 )
 RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
-    ("retry", "continue_", "commit", "clean", "push", "apply", "undo", "review"), RUN
+    ("retry", "continue_", "shell", "commit", "clean", "push", "apply", "undo", "review"), RUN
 )
 LAST = BranchUse(run=RUN.id, label=RUN.label, at=RUN.created, active=False)
 RESULTS |= {"renewed": [RUN.id], "make_way": True, "branches": [BranchState(branch="agent/x", tip="0" * 40, last=LAST), None]}
@@ -157,6 +158,7 @@ EXAMPLES: dict[str, object] = {
     "only": ("a.py",),
     "execution_mode": "local",
     "repo": "/r",
+    "terminal": Terminal(socket="/run/t.sock", rows=40, columns=132),
 }
 
 

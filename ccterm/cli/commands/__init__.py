@@ -61,6 +61,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("continue")(runs.continue_)
+app.command()(runs.shell)
 # a map of its own: from the one above it would get the value of the flag --help as its map
 app.command(context_settings={"default_map": {}})(machine.help)
 app.add_typer(_auth, name="auth")

@@ -125,6 +125,13 @@ def continue_(
     leave(continue_run(run, text, branch=branch, fresh=fresh, as_json=json))
 
 
+def shell(run: RunRef) -> None:
+    """Open a shell where an ended run's agent was; what changes is kept."""
+    from ccterm.cli.shell import open_shell
+
+    leave(open_shell(run))
+
+
 def push(
     run: RunRef,
     allow_deletions: AllowDeletions = None,

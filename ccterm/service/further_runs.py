@@ -1,0 +1,81 @@
+"""Runs that come of ended ones: the same task again, the same conversation, or a shell in its place."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from ccterm.errors import UsageError
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, RunRef, Task, Terminal, new_id
+from ccterm.pipeline.continuation import CONVERSATION, began, continued_task, shell_task, undelivered
+from ccterm.service.active import fresh_run, prepare
+from ccterm.service.ended_runs import EndedRuns
+from ccterm.service.equipment import Equipment
+from ccterm.store import Submission
+
+
+class FurtherRuns(EndedRuns):
+    """The part of the service that queues them in the process of the runs."""
+
+    @abstractmethod
+    async def _enqueue(
+        self, runs: Sequence[Run], equipment: Equipment, at_once: int | None = None, submission: Submission | None = None
+    ) -> list[Run]:
+        """Queue runs and return them with their numbers."""
+
+    async def retry(self, run: RunRef) -> Run:
+        """Queue the same task again."""
+        run = await self._id(run)
+        old = await self._settled(run)
+        if not old.state.final:
+            raise UsageError(f"run {old.label} has not ended yet ({old.state})", f"ccterm cancel {old.ref} first")
+        if old.task.terminal:
+            raise UsageError(f"run {old.label} was a shell", f"ccterm shell {old.ref} opens another one")
+        before = await asyncio.to_thread(self._store.get, old.continues) if old.continues else None
+        session = old.session_id if before and before.session_id == old.session_id else None
+        return await self._again(old, old.task, continues=old.continues, session_id=session)
+
+    async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
+        """Go on with an ended run."""
+        run = await self._id(run)
+        known = await self._settled(run)
+        if not known.state.final:
+            raise UsageError(
+                f"run {known.label} has not ended yet ({known.state})", f"ccterm steer {known.ref} sends its agent the message"
+            )
+        known = await self._last_begun(run)
+        task = continued_task(known, text, branch, fresh=fresh)
+        undelivered(known)  # it must still be there
+        started = await self._again(known, task, continues=known.id, session_id=None if fresh else known.session_id)
+        await self.review(run)  # the user has seen it
+        return started
+
+    async def shell(self, run: RunRef, terminal: Terminal) -> Run:
+        """Open a shell where an ended run's agent was."""
+        run = await self._id(run)
+        known = await self._settled(run)
+        if not known.state.final:
+            raise UsageError(f"run {known.label} has not ended yet ({known.state})", f"ccterm cancel {known.ref} first; its work is kept")
+        if known.task.execution_mode is ExecutionMode.LOCAL:
+            raise UsageError(f"run {known.label} had no container", f"ccterm show {known.ref} says where its work is; open a shell there")
+        known = await self._last_begun(run)
+        undelivered(known)  # it must still be there
+        conversation = await asyncio.to_thread((self._state.run(known.id) / CONVERSATION).is_file)
+        session = known.session_id if conversation else None
+        return await self._again(known, shell_task(known, terminal), continues=known.id, session_id=session)
+
+    async def _last_begun(self, run: RunId) -> Run:
+        """Return the run whose work and conversation go on: one whose agent never began left nothing to go on with. Raises StepError."""
+        known = await self._committed(run)
+        while known.continues and not began(known):
+            known = await self._committed(known.continues)
+        return known
+
+    async def _again(self, old: Run, task: Task, *, continues: RunId | None, session_id: str | None = None) -> Run:
+        """Queue a task as a further attempt."""
+        equipment = await self._equipment(old.id)
+        await prepare(equipment, [task])
+        fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
+        fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
+        [queued_run] = await self._enqueue([fresh], equipment)
+        self._credentials.forget(old.id)
+        return queued_run
