@@ -17,7 +17,7 @@ from ccterm.cli.commands import app
 from ccterm.cli.topics import TROUBLESHOOTING
 from ccterm.settings import SETUP_INPUTS, ProjectSettings, model
 from ccterm.settings.load import ENVIRONMENT
-from scripts import docs_python
+from scripts import docs_http, docs_python
 from scripts.docs_tables import meanings, table
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -122,6 +122,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "troubleshooting": troubleshooting_part,
     "commands": commands_part,
     "mcp tools": mcp_tools_part,
+    **docs_http.PARTS,
     **docs_python.PARTS,
 }
 

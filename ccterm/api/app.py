@@ -27,7 +27,15 @@ _ABOUT = (
 
 def make_app(backend: Backend | None = None) -> FastAPI:
     """Return the application. backend: None = only its OpenAPI document is wanted."""
-    app = FastAPI(title="ccterm", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="ccterm",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.state.backend = backend
     app.include_router(submit.router)
     app.include_router(routes.router)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -22,8 +23,8 @@ SAFETY = {
 }
 """Headers of every response. There is none that would let a web page of another origin read it."""
 _JSON = b"application/json"
-_DRAINED_BYTES = 8 * BODY_BYTES
-"""A body up to this long is read to its end although it is refused: while it is still sent, many clients do not look for an answer."""
+_DROPPED_BYTES = 8 * BODY_BYTES
+_DROP_SECONDS = 2.0
 _DIGITS = 16
 _ADD = "add the header Authorization: Bearer TOKEN; ccterm token prints the token"
 
@@ -44,17 +45,17 @@ class RequestGate:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        caller = "nobody"
-        answer = _SafeResponse(send)
+        caller, answer, coming = "nobody", _SafeResponse(send), _Coming(receive)
         try:
             self._require_place(scope)
             caller = self._caller(scope)
-            body = await self._body(scope, receive)
+            body = await self._body(scope, coming)
             if body is not None:
                 scope["state"]["caller"] = caller
                 await self._app(scope, _Replay(body, receive), answer)
         except HttpProblem as problem:
-            headers = {**problem.headers, "connection": "close"}  # what may still come of the request is not read
+            await coming.drop(scope)
+            headers = {**problem.headers, "connection": "close"}
             await Response(problem.body, problem.status, headers, MEDIA_TYPE)(scope, receive, answer)
         finally:
             if scope["method"] != "GET":
@@ -101,23 +102,20 @@ class RequestGate:
             headers={"www-authenticate": "Bearer"},
         )
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _body(self, scope: Scope, coming: "_Coming") -> bytes | None:
         """Read the body; None when the caller went away. Raises HttpProblem."""
         length = self._length(scope)
-        data, seen = bytearray(), 0
+        data = b""
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                while seen < min(length, _DRAINED_BYTES):
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
+                while len(data) < length:
+                    part = await coming.part()
+                    if part is None:
                         return None
-                    seen += len(part := message.get("body", b""))
-                    data += part if length <= BODY_BYTES else b""
+                    data += part
         except TimeoutError as error:
             raise HttpProblem(408, "slow-body", f"the body did not come within {BODY_SECONDS:g} seconds", "try again") from error
-        if length > BODY_BYTES:
-            raise _too_large()
-        return bytes(data)
+        return data
 
     def _length(self, scope: Scope) -> int:
         """Return how long the body is, by what the headers say. Raises HttpProblem."""
@@ -127,8 +125,8 @@ class RequestGate:
         if len(lengths) > 1 or not all(length.isdigit() and len(length) < _DIGITS for length in lengths):
             raise HttpProblem(400, "length", "the Content-Length header is not one number", "send it once")
         length = int(lengths[0]) if lengths else 0
-        if length > _DRAINED_BYTES:
-            raise _too_large()
+        if length > BODY_BYTES:
+            raise HttpProblem(413, "body-too-large", f"the body has more than {BODY_BYTES:,} bytes", "send fewer tasks at once")
         kinds = _values(scope, b"content-type")
         if scope["method"] == "GET":
             if length:
@@ -136,6 +134,29 @@ class RequestGate:
         elif kinds != [_JSON] and (length or kinds):  # an order without a body says nothing about its kind
             raise HttpProblem(415, "content-type", "the body is not declared as JSON", "add the header Content-Type: application/json")
         return length
+
+
+class _Coming:
+    """The body of a request, as it comes."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._more = receive, True
+
+    async def part(self) -> bytes | None:
+        """Return the next part; None when the caller went away."""
+        message = await self._receive()
+        self._more = message.get("more_body", False)
+        return None if message["type"] == "http.disconnect" else message.get("body", b"")
+
+    async def drop(self, scope: Scope) -> None:
+        """Read to the end what is refused, unless that is much: while it still sends, many a client does not look for an answer."""
+        if _values(scope, b"expect"):  # this one looks for an answer first
+            return
+        seen = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DROP_SECONDS):
+                while self._more and seen < _DROPPED_BYTES:
+                    seen += len(await self.part() or b"")
 
 
 class _Replay:
@@ -164,10 +185,6 @@ class _SafeResponse:
             self.status = message["status"]
             message["headers"] = [*message["headers"], *((name.encode(), value.encode()) for name, value in SAFETY.items())]
         await self._send(message)
-
-
-def _too_large() -> HttpProblem:
-    return HttpProblem(413, "body-too-large", f"the body has more than {BODY_BYTES:,} bytes", "send fewer tasks at once")
 
 
 def _values(scope: Scope, name: bytes) -> Sequence[bytes]:

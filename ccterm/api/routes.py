@@ -21,6 +21,7 @@ from ccterm.api.schemas import (
     RUNS_DOCUMENT,
     answers,
     json_body,
+    new_run_answers,
 )
 from ccterm.api.streams import AllEvents, EventStream, follow_run
 from ccterm.models import BatchId, State
@@ -33,7 +34,7 @@ LastId = Annotated[
 ]
 _NUMBER = 10**18
 RUN_ANSWER = answers(RUN_DOCUMENT, 200)
-NEW_RUN_ANSWER = answers(RUN_DOCUMENT, 202)
+NEW_RUN_ANSWER = new_run_answers(202)
 
 
 @router.get("/runs", responses=answers(RUNS_DOCUMENT, 200))

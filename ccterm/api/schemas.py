@@ -17,6 +17,9 @@ _KINDS: Mapping[str, Schema] = {
     "count": {"type": "integer", "minimum": 1},
     "switch": {"type": "boolean"},
 }
+_ABOUT_A_RUN = (
+    "show_run", "run_events", "diff", "patch", "cancel", "steer", "hold", "release", "retry", "continue_", "push", "apply", "undo",
+)  # fmt: skip
 _APPLY = {
     "type": "boolean",
     "default": True,
@@ -65,6 +68,13 @@ def answers(schema: Schema, *statuses: int) -> dict[int | str, Schema]:
     return {**{status: {"description": names[status], "content": content} for status in statuses}, **_REFUSED}
 
 
+def new_run_answers(*statuses: int) -> dict[int | str, Schema]:
+    """Return the answers of a route that starts a run, with what can be asked about it."""
+    links = {name: {"operationId": name, "parameters": {"run": "$response.body#/id"}} for name in _ABOUT_A_RUN}
+    found = answers(RUN_DOCUMENT, *statuses)
+    return {**found, **{status: {**found[status], "links": links} for status in statuses}}
+
+
 def json_body(kind: type[Value], example: Mapping[str, object] | None = None) -> Schema:
     """Return what a route says of a body that is a value."""
     schema = kind.model_json_schema()
@@ -82,9 +92,14 @@ def run_schemas() -> Mapping[str, Schema]:
 def _field(name: str) -> Schema:
     if name == "apply":
         return _APPLY
-    field = FIELDS[name]
+    field = FIELDS[name]._replace(default="the first that is served") if name == "repo" else FIELDS[name]
     chosen: Schema = {"enum": list(field.choices)} if field.choices else {}
     return {**_KINDS[field.kind], **chosen, "description": field.sentence}
+
+
+def task_properties() -> Mapping[str, Schema]:
+    """Return what a task in a body may have, each field with its description."""
+    return {name: _field(name) for name in TASK_FIELDS}
 
 
 def _object(names: tuple[str, ...], *required: str, **more: Schema) -> Schema:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request
 from ccterm.api.backend import Back, Backend, Json, joined, new_run_response
 from ccterm.api.bodies import body_object
 from ccterm.api.limits import WAIT_SECONDS
-from ccterm.api.schemas import BATCH_BODY, BATCH_DOCUMENT, RUN_BODY, RUN_DOCUMENT, answers
+from ccterm.api.schemas import BATCH_BODY, BATCH_DOCUMENT, RUN_BODY, answers, new_run_answers
 from ccterm.draft import Draft
 from ccterm.models import Run, RunId, State
 
@@ -29,7 +29,7 @@ Key = Annotated[
 _PAUSE = 0.2
 
 
-@router.post("/run", status_code=202, responses=answers(RUN_DOCUMENT, 200, 202), openapi_extra=RUN_BODY)
+@router.post("/run", status_code=202, responses=new_run_answers(200, 202), openapi_extra=RUN_BODY)
 async def run(request: Request, backend: Back, wait: Wait = 0, key: Key = None) -> Json:
     """Start one run.
 

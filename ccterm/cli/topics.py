@@ -18,6 +18,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "credentials": "which Claude login, git token and secret of yours a run uses",
         "security": "what is defended against which attack, and what is not",
         "python": "the Python API",
+        "http": "the HTTP API: routes, the token, events",
         "mcp": "tools by which other agents delegate work",
         "troubleshooting": "what to do about common problems",
     }
