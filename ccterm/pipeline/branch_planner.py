@@ -22,6 +22,11 @@ OfBranch = Callable[[str, str], Sequence[Run]]
 """Returns the last runs on a branch of a remote, by the remote's key and the branch's name, the newest first."""
 
 
+def after_task(drafts: Sequence[Draft]) -> bool:
+    """Return whether the branch of any draft is to be named after its task."""
+    return any(EACH in (draft.branch or "") for draft in drafts)
+
+
 class BranchPlanner:
     """Answers for the environment of one caller. listings: shared by all runs of this process."""
 
@@ -30,7 +35,7 @@ class BranchPlanner:
 
     async def named(self, drafts: Sequence[Draft], of_branch: OfBranch) -> list[Draft]:
         """Return the drafts with a free name in place of each that is to be made from its task. Raises RemoteError and PreflightError."""
-        if not any(EACH in (draft.branch or "") for draft in drafts):
+        if not after_task(drafts):
             return list(drafts)
         states = await self.states(drafts, of_branch)
         return [draft.model_copy(update={"branch": state.branch}) if state else draft for draft, state in zip(drafts, states, strict=True)]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from ccterm.errors import CctermError, DaemonError, UsageError
 from ccterm.events import Event, Held, Notice
 from ccterm.models import BatchId, BranchState, CheckResult, ExecutionMode, Run, RunId, RunRef, State, Task, new_id
 from ccterm.output.own_text import clean_text
+from ccterm.pipeline.branch_planner import after_task
 from ccterm.pipeline.continuation import Earlier
 from ccterm.pipeline.run_control import RunControl
 from ccterm.preflight import run_checks
@@ -74,6 +75,7 @@ class LocalService(RunningAgents, FurtherRuns):
         self._waiting = WaitingRuns(under_way)
         self._recovering = recovering
         self._submissions = Submissions(store)
+        self._naming = asyncio.Lock()
 
     @property
     def state(self) -> StateDir:
@@ -151,9 +153,10 @@ class LocalService(RunningAgents, FurtherRuns):
 
         async def carry_out() -> list[Run]:
             equipment = await self._equipment()
-            tasks = await tasks_of(equipment, await self._named(equipment, drafts), source)
-            await prepare(equipment, tasks)
-            return await self._enqueue([fresh_run(task, batch) for task in tasks], equipment, max_concurrent, submission)
+            async with self._naming if after_task(drafts) else nullcontext():  # a name is taken once its run is saved
+                tasks = await tasks_of(equipment, await self._named(equipment, drafts), source)
+                await prepare(equipment, tasks)
+                return await self._enqueue([fresh_run(task, batch) for task in tasks], equipment, max_concurrent, submission)
 
         if submission is None:
             return await carry_out()
@@ -169,7 +172,7 @@ class LocalService(RunningAgents, FurtherRuns):
         return await (await self._equipment()).branches.states([anchored(draft) for draft in drafts], self._store.of_branch)
 
     async def _named(self, equipment: Equipment, drafts: Sequence[Draft]) -> Sequence[Draft]:
-        """Return the drafts with the names of their branches. Two that ask at the same moment may get one name: the second run waits and continues."""
+        """Return the drafts with the names of their branches."""
         return await equipment.branches.named([anchored(draft) for draft in drafts], self._store.of_branch)
 
     async def _enqueue(

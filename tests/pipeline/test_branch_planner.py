@@ -1,5 +1,6 @@
 """Before a run starts it is known what its branch is: new, continued, somebody's, or one that no run may push to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,13 @@ async def test_a_pattern_becomes_a_new_branch_when_it_is_submitted(service: Serv
         [run] = await service.submit([draft(remote, "agent/…", ONE)])
         await service.wait(run.id)
     assert branches(remote).keys() >= {"agent/script-write-new-txt-text", "agent/script-write-new-txt-text-2"}
+
+
+async def test_tasks_that_are_submitted_at_the_same_moment_get_branches_of_their_own(service: Service, make_remote: MakeRemote) -> None:
+    remote = make_remote()
+    submitted = await asyncio.gather(*(service.submit([draft(remote, "agent/…", ONE)]) for _ in range(3)))
+    assert len({run.task.branch for [run] in submitted}) == 3
+    await service.cancel_all()
 
 
 async def test_a_branch_of_a_run_says_which_and_when_and_whether_it_is_at_work(service: Service, make_remote: MakeRemote) -> None:
