@@ -177,6 +177,10 @@ class StateDir:
         """Return the directory of a run's last checkpoint."""
         return self.run(run) / "checkpoint"
 
+    def live_patch(self, run: RunId) -> Path:
+        """Where the patch of what a running agent has changed is put, masked, when somebody asks for it."""
+        return self.run(run) / "live.patch"
+
     def snapshot(self, run: RunId) -> Path:
         """Return the directory of the snapshot that a testing run started from."""
         return self.run(run) / "snapshot"

@@ -18,6 +18,7 @@ PROGRAMS = {
     "checkpoint": "checkpoint.checkpoint",
     "changed": "checkpoint.changed",
     "commit": "commit.commit",
+    "live": "live_patch",
     "push": "push",
     "scripted": "scripted.agent",
     "terminal": "terminal",

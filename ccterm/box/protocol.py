@@ -24,7 +24,7 @@ class Frame(TypedDict):
     d: NotRequired[str]
     part: NotRequired[bool]
     what: NotRequired[str]
-    """Of a note: "text" (default), "steered", "waiting", "answered", "stopping".
+    """Of a note: "text" (default), "steered", "waiting", "answered", "stopping", "looked" (the checkpoint that was ordered has been made, or nothing is new).
 
     Of a checkpoint, whose d is base64: "segment" (new pieces of files, compressed), "said" (a new line of the conversation), "restart" (the
     same, of a conversation that is another one than before), "whole" (the last: JSON with at, report and files, which are name -> pieces).
@@ -338,7 +338,7 @@ class PushReport(Report):
 class Order(TypedDict):
     """One line that the host writes to the control socket."""
 
-    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny"]
+    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny", "checkpoint"]
     text: NotRequired[str]
     request: NotRequired[str]
     """Of "allow", "always" and "deny": which of the agent's questions is answered, by its id."""

@@ -97,13 +97,13 @@ def print_diff(ref: str, *, as_json: bool) -> ExitCode:
     async def work() -> tuple[Run, bytes | None]:
         async with opened_record() as record:
             run = await settled(record, ref)
-            if not (run.state.final and uncommitted(run)):
+            if run.state is not State.RUNNING and not (run.state.final and uncommitted(run)):
                 return run, await record.patch(run.id)
-        async with opened_service() as service:  # the tree that was kept is committed first
+        async with opened_service() as service:  # the tree that was kept is committed first; a running agent's is read as it is
             return await service.find(run.id), await service.patch(run.id)
 
     run, patch = carry_out(work())
-    if patch is None:
+    if patch is None or not (patch or run.state.final):
         raise UsageError(f"run {run.label} has no changes to show ({run.state})", f"ccterm show {run.ref}")
     if as_json:
         changes = run.changes.model_dump(mode="json") if run.changes else None

@@ -122,6 +122,13 @@ class Boxes(Protocol):
         """Copy an artifact to a new private host directory `to`, which must not exist yet. last_use: it may be moved instead."""
         ...
 
+    async def live_patch(self, request: Mapping[str, JsonValue], clean: Artifact, left: Artifact | None) -> bytes | None:
+        """Return the patch of what the agent that works now has changed, as far as it is of a sensible size.
+
+        request: that of the step commit. None where its tree cannot be read from here: there a checkpoint tells it. Raises StepError.
+        """
+        ...
+
 
 class Executor(Protocol):
     """A place where steps run. An async context manager: entering connects, leaving releases everything."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -19,6 +20,7 @@ from ccterm.pipeline.agent_home import RAW_CONVERSATION, keep_conversation
 from ccterm.pipeline.checkpoints import CheckpointReceiver, CheckpointStore
 from ccterm.pipeline.context import RunContext
 from ccterm.pipeline.continuation import CONVERSATION
+from ccterm.pipeline.live_patch import LivePatch
 from ccterm.pipeline.run_control import RunControl
 from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.step_specs import CheckpointSource
@@ -76,13 +78,17 @@ class AgentStep:
         )
         store = CheckpointStore(self._state.checkpoint(self._recorder.run.id), self._state.storage)
         receiver = CheckpointReceiver(store, self._context.work.output.cleaner(), self._complain)
+        live = LivePatch(self._context.work, self._boxes, self._control, self._state.live_patch(self._recorder.run.id))
         try:
+            self._control.look = partial(live.bring_up_to_date, checkout, self._recorder.run.id, store, receiver)
             async with Control.listen(launch.sockets) as control, launch.startup.starting() as started:
                 result, output = await self._steps.execute(
                     step, control=control, parser=parser, on_line=started, on_checkpoint=receiver.frame
                 )
         finally:
+            self._control.look = None
             await receiver.close()
+            await live.forget()
         return AgentExit(result, parser, output.report)
 
     def _checkpoints(self, checkout: Checkout) -> CheckpointSource | None:

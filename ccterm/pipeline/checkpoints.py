@@ -96,6 +96,12 @@ class CheckpointStore:
             self.storage.make_directory((to / name).parent)
             self.storage.create(to / name, data)
 
+    def file(self, checkpoint: Checkpoint, name: str) -> bytes:
+        """Return a file of a checkpoint, nothing if it has none of that name. Blocks. Raises OSError, ValueError when it is damaged."""
+        pieces = checkpoint.files.get(name, ())
+        segments = {number: self._unpacked(number) for number in {segment for segment, _, _ in pieces}}
+        return b"".join(_range(segments[segment], at, length) for segment, at, length in pieces)
+
     def keep_conversation(self, checkpoint: Checkpoint, to: Path) -> None:
         """Move what belongs to a checkpoint of the conversation to `to`. Blocks. Raises OSError."""
         os.truncate(self.conversation, min(checkpoint.conversation, self.conversation.stat().st_size))

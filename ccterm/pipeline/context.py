@@ -25,7 +25,7 @@ from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits
 from ccterm.record import Recorder
-from ccterm.workspace.masks import write_masks
+from ccterm.workspace.masks import masked_spans, painted, write_masks
 from ccterm.workspace.work import Work
 
 MAX_FILE_BYTES = 50 * 1024 * 1024
@@ -152,6 +152,10 @@ class RunOutput:
     def cleaner(self) -> Cleaner:
         """Return a cleaner for texts that do not come as frames."""
         return Cleaner(self._masker)
+
+    def painted(self, patch: bytes) -> bytes:
+        """Return a patch with secrets masked. Blocks."""
+        return painted(patch, masked_spans(self._masker, patch))
 
     def secrets_in(self, path: Path) -> frozenset[str]:
         """Return the names of the registered secrets in a file; none if it does not exist. Blocks. Raises OSError."""

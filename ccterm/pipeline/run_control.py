@@ -1,7 +1,7 @@
 """Control over a run while it runs: what a user can ask of it, brought to the step that is running."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Literal, TypeVar
 
@@ -33,6 +33,10 @@ class RunControl:
         self.asked: Ask = ""
         self.record_failed = asyncio.Event()
         """Set when the run can no longer be recorded: it is then stopped as if by the user."""
+        self.look: Callable[[], Awaitable[None]] | None = None
+        """Brings the patch of what the agent has changed up to date, while one works. Raises StepError."""
+        self.looked = asyncio.Event()
+        """Set when the supervisor says that a checkpoint which was ordered has been made."""
         self._step: asyncio.Task[object] | None = None
         self._stops: Stops = "never"
         self._control: Control | None = None
@@ -118,6 +122,11 @@ class RunControl:
     async def decide(self, request: str, decision: Decision, text: str) -> bool:
         """Answer a request for permission; text: what the agent is told with a no. Returns as `say` does."""
         return await self._order({"do": decision, "request": request, "text": text})
+
+    async def order_checkpoint(self) -> bool:
+        """Have a checkpoint made now; `looked` says when. Returns as `say` does."""
+        self.looked.clear()
+        return await self._order({"do": "checkpoint"})
 
     async def _order(self, order: Order) -> bool:
         return await self._control.send(order) if self._control else False

@@ -84,6 +84,9 @@ class StepRunner:
             if frame["k"] == "checkpoint":  # no output: it never reaches the transcript
                 on_checkpoint(frame)
                 return
+            if frame.get("what") == "looked":
+                self._control.looked.set()
+                return
             if frame["k"] == "line":
                 on_line()
             elif frame.get("what") == "steered":

@@ -207,7 +207,7 @@ class CheckpointSource(NamedTuple):
 
 
 def _checkpoint(task: Task, source: CheckpointSource) -> dict[str, JsonValue]:
-    request = _commit_request(task, source.options, base=source.base, body=source.body)
+    request = commit_request(task, source.options, base=source.base, body=source.body)
     return {"commit": {**request, "clean": GUARDED, "left": GUARDED_LEFT if source.left else None}, "seconds": source.seconds}
 
 
@@ -278,7 +278,7 @@ def commit(
     task: Task, tree: Artifact, clean: Artifact, options: CommitOptions, *, base: str | None, body: str, left: Artifact | None = None
 ) -> Step:
     """Make one commit of the agent's tree. left: what setup left, which is not the agent's work."""
-    request = _commit_request(task, options, base=base, body=body) | {"left": LEFT if left else None}
+    request = commit_request(task, options, base=base, body=body) | {"left": LEFT if left else None}
     return Step(
         name="commit",
         program="commit",
@@ -291,7 +291,8 @@ def commit(
     )
 
 
-def _commit_request(task: Task, options: CommitOptions, *, base: str | None, body: str) -> dict[str, JsonValue]:
+def commit_request(task: Task, options: CommitOptions, *, base: str | None, body: str) -> dict[str, JsonValue]:
+    """Return the request of the step commit, without what setup left."""
     return {
         "tree": TREE,
         "clean": CLEAN,

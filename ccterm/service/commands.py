@@ -137,6 +137,17 @@ class Decide(ServiceCommand[None]):
         await service.decide(self.run, self.request, self.decision, self.text)
 
 
+class RefreshPatch(ServiceCommand[None]):
+    """Bring the patch of what a running agent has changed up to date."""
+
+    do: Literal["refresh_patch"] = "refresh_patch"
+    run: RunId
+
+    async def execute(self, service: "Service") -> None:
+        """Bring it up to date."""
+        await service.refresh_patch(self.run)
+
+
 class Retry(ServiceCommand[Run]):
     """Queue the same task again."""
 
@@ -296,8 +307,8 @@ class MakeWay(ServiceCommand[bool]):
 
 
 AnyCommand = (
-    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Decide | Retry | Continue | Shell | Push | Apply | Undo | Commit
-    | Clean | Review | Checks | Renewed | LookAgain | MakeWay
+    Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Decide | RefreshPatch | Retry | Continue | Shell | Push | Apply | Undo
+    | Commit | Clean | Review | Checks | Renewed | LookAgain | MakeWay
 )  # fmt: skip
 
 

@@ -183,9 +183,19 @@ class Service(AwaitedRuns):
         return await self.perform(commands.Clean(run=await self._id(run)))
 
     async def patch(self, run: RunRef) -> bytes | None:
-        """Return what a run changed as a patch; its tree is committed first if that is all that was kept. Raises StepError."""
-        await self._committed(run)
-        return await super().patch(run)
+        """Return what a run changed as a patch: up to now, of an agent that works. What was kept as a tree alone is committed first.
+
+        Raises StepError.
+        """
+        known = await self._committed(run)
+        if known.state is State.RUNNING:
+            with suppress(UsageError):  # no agent works now
+                await self.refresh_patch(known.id)
+        return await super().patch(known.id)
+
+    async def refresh_patch(self, run: RunRef) -> None:
+        """Bring the patch of what a running agent has changed up to date. Raises StepError, and UsageError when none works now."""
+        await self.perform(commands.RefreshPatch(run=await self._id(run)))
 
     async def _committed(self, run: RunRef) -> Run:
         known = await self.find(run)

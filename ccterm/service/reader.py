@@ -47,12 +47,18 @@ class Reader(ABC):
         return self.state.run(run) / EVENTS_FILE
 
     async def patch(self, run: RunRef) -> bytes | None:
-        """Return what a run changed as a patch, with secrets masked, or None when it made no commit."""
+        """Return what a run changed as a patch, with secrets masked, or None when it made no commit; of a running one what somebody saw last."""
         from ccterm.workspace.masks import shown_patch  # deferred: imports git and the masker, which few questions need
         from ccterm.workspace.work import patch_of
 
-        path = patch_of(await self.find(run), self.state)
-        return await asyncio.to_thread(shown_patch, path) if path else None
+        known = await self.find(run)
+        path = patch_of(known, self.state)
+        if path is None and not known.state.final:
+            path = self.state.live_patch(known.id)
+        try:
+            return await asyncio.to_thread(shown_patch, path) if path else None
+        except FileNotFoundError:  # nobody has looked, or the agent has ended since
+            return None
 
     async def kept_bytes(self, run: RunRef) -> int:
         """Return how many bytes are kept of a run."""

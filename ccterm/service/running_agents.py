@@ -47,6 +47,14 @@ class RunningAgents(Service):
             raise UsageError(f"run {known.label} no longer asks for that permission", f"ccterm show {known.ref} shows its state")
         await self._control(known.id, lambda control: control.decide(request, decision, text.strip()))
 
+    async def refresh_patch(self, run: RunRef) -> None:
+        """Bring the patch of what a running agent has changed up to date."""
+        run = await self._id(run)
+        active = self._active.get(run)
+        if active is None or active.control.look is None:
+            raise UsageError(f"no agent works on run {(await self.find(run)).label} now", f"ccterm show {run} shows its state")
+        await active.control.look()
+
     async def _control(self, run: RunId, send: Callable[[RunControl], Awaitable[bool]]) -> None:
         if run in self._active and await send(self._active[run].control):
             return

@@ -77,6 +77,8 @@ def _review(run: Run) -> str:
 
 
 def _diff(run: Run) -> str:
+    if run.state is State.RUNNING:
+        return ""  # what its agent has changed up to now
     return "" if run.changes is not None or work_kept(run) or run.side else "has no commit yet; its diff appears once its work is committed"
 
 

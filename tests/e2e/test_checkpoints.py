@@ -220,3 +220,16 @@ async def test_a_run_that_ends_well_leaves_no_checkpoint(boxed: Boxed) -> None:
         "work",
     ]
     assert '"checkpoint"' not in (boxed.run / "transcript.ndjson").read_text()
+
+
+async def test_who_looks_at_the_diff_of_a_working_agent_has_a_checkpoint_made(boxed: Boxed) -> None:
+    async with AgentService.open(boxed.state) as service:
+        [queued] = await service.submit([boxed.draft(*WORK, {"say": "All is written."}, {"sleep": 600})])
+        await asyncio.to_thread(wait_until, partial(boxed.said, '"kind":"said"'))
+        assert boxed.checkpoints() == 0
+        patch = await service.patch(queued.id)
+        assert patch is not None
+        assert {b"+new", b"+a = 2", b"deleted file mode 100644"} <= set(patch.split(b"\n"))
+        assert await service.patch(queued.id) == patch  # nothing is new
+        await service.cancel(queued.id, now=True)
+        await service.wait(queued.id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from ccterm import AgentService
 from ccterm.agents.base import Agent, ScriptedAgent
@@ -57,6 +58,9 @@ class FailingBoxes:
     async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
         self._fail_once(f"collect {self.names[artifact.handle]}")
         await self.boxes.collect(artifact, to, last_use=last_use)
+
+    async def live_patch(self, request: Mapping[str, JsonValue], clean: Artifact, left: Artifact | None) -> bytes | None:
+        return await self.boxes.live_patch(request, clean, left)
 
     def _fail_once(self, call: str) -> None:
         if call == self.failing:

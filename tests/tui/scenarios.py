@@ -19,7 +19,18 @@ from ccterm.tui.widgets.patch_view import PatchView
 from tests.support.waiting import until
 from tests.tui.fake_service import NOON, Clock, FakeService
 from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
-from tests.tui.run_events import ask_permission, commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent, wait_for_input
+from tests.tui.run_events import (
+    PATCH,
+    ask_permission,
+    commit,
+    fail,
+    hit_usage_limit,
+    offer_changes,
+    push,
+    refuse,
+    start_agent,
+    wait_for_input,
+)
 
 Scenario = Callable[[FakeService, Pilot[None]], Awaitable[None]]
 LATER = timedelta(minutes=4, seconds=12)
@@ -207,6 +218,12 @@ async def told(service: FakeService, pilot: Pilot[None]) -> None:
     run = start_agent(service, service.add_run("feature/login"))
     service.emit(run.id, HoldChanged(on=True), ToolCalled(id="9", name="Bash", summary="pytest -q"), Told(text="also update the README"))
     await open_app(service, pilot, "queued for the agent")
+
+
+async def live_diff(service: FakeService, pilot: Pilot[None]) -> None:
+    service.patches[start_agent(service, service.add_run("feature/login")).id] = PATCH
+    await open_app(service, pilot, "feature/login", keys="d")
+    await wait_for_text(pilot, "changes up to", "LIMIT = 5")
 
 
 async def permission(service: FakeService, pilot: Pilot[None]) -> None:
@@ -414,7 +431,7 @@ async def tools(service: FakeService, pilot: Pilot[None]) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
-        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, told, permission, refusing, denied,
+        empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, told, live_diff, permission, refusing, denied,
         cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
         preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,

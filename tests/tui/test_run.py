@@ -275,3 +275,19 @@ async def test_a_huge_diff_opens_and_answers_keys(show: Show, service: FakeServi
         await wait_for_text(pilot, "… 1,030,000 more c")
         await pilot.press("w", "v", "g")
         await wait_for_text(pilot, "▎d0/f0.py")
+
+
+async def test_the_diff_of_a_running_agent_follows_it(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("feature/login"))
+    service.patches[run.id] = b""
+    async with show() as pilot:
+        await pilot.press("d")
+        await wait_for_text(pilot, "The agent has changed nothing yet", "changes up to")
+        service.patches[run.id] = PATCH
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        service.patches[run.id] = PATCH.replace(b"LIMIT = 5", b"LIMIT = 6")
+        await pilot.press("R")
+        await wait_for_text(pilot, "+ LIMIT = 6")
+        push(service, run)  # with the first patch again
+        await wait_for_text(pilot, "+ LIMIT = 5")
+        await wait_until_gone(pilot, "changes up to")

@@ -52,7 +52,7 @@ class Checkpoints:
         self._cost, self._spent = _first_cost(request["cwd"]), 0.0
         """Processor time, in seconds, that the next one is assumed to take, and that all took together."""
         self._number = self._last = 0
-        self._again = self._failed = False
+        self._again = self._failed = self._looked_for = False
         self._due: float | None = None
         """When to make the one for the agent's last turn, if the agent still runs then."""
         if self._asked:
@@ -99,6 +99,19 @@ class Checkpoints:
             self._again = True
         elif self._asked:
             self._begin()
+
+    def look(self) -> None:
+        """Make one now, for somebody who looks at the work, and say when it is there."""
+        self._looked_for = True
+        if self._process is None and self._asked:
+            self._begin()
+        elif not self._asked:
+            self._say_looked()
+
+    def _say_looked(self) -> None:
+        if self._looked_for:
+            self._looked_for = False
+            self._frames.note("", what="looked")
 
     def finish(self) -> None:
         """Let what the last turn asked for come to its end, the agent being gone."""
@@ -158,6 +171,7 @@ class Checkpoints:
         if self._process:
             self._process.stdout.close()
             self._process = None
+            self._say_looked()
         if self._again:
             self._again = False
             self._begin()

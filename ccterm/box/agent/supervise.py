@@ -102,6 +102,7 @@ class Supervisor:
             "end": self._turns.end,
             "stop": lambda: self._stop("asked"),
             "kill": lambda: self._kill("now"),
+            "checkpoint": self._checkpoints.look,
         }
         match order:
             case {"do": "say", "text": text}:

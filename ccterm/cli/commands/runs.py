@@ -40,7 +40,7 @@ def logs(
 
 
 def diff(run: RunRef, json: Json = False) -> None:
-    """Print what a run changed, as a patch."""
+    """Print what a run changed, as a patch; of a running one, up to now."""
     from ccterm.cli.show import print_diff
 
     leave(print_diff(run, as_json=json))

@@ -217,6 +217,10 @@ class DaggerBoxes:
         except dagger.DaggerError as error:
             raise engine_error(f"{path} was being uploaded", error) from error
 
+    async def live_patch(self, request: Mapping[str, JsonValue], clean: Artifact, left: Artifact | None) -> bytes | None:  # noqa: ARG002
+        """Return None: the agent's tree is in its container."""
+        return None
+
     async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
         """Copy an artifact to a new private directory."""
         if to.exists() or to.is_symlink():

@@ -1,10 +1,12 @@
 """Boxes that can be had at once, while their engine is still being connected: what runs on the host first need not wait for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import JsonValue
 
 from ccterm.executors.base import Artifact, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
@@ -34,6 +36,10 @@ class LateBoxes:
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
         """Copy a host directory into an artifact."""
         return await (await asyncio.shield(self._opening)).provide(path, exclude=exclude)
+
+    async def live_patch(self, request: Mapping[str, JsonValue], clean: Artifact, left: Artifact | None) -> bytes | None:  # noqa: ARG002
+        """Return None: the agent's tree is in its container."""
+        return None
 
     async def collect(self, artifact: Artifact, to: Path, *, last_use: bool = False) -> None:
         """Copy an artifact to a new private directory."""

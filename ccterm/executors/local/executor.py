@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager, suppress
 from copy import copy
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.guest_bundle import guest_bundle
+from ccterm.executors.local.agent_tree import print_live_patch
 from ccterm.executors.local.box import Box, box_error, make_box, make_root
 from ccterm.executors.local.checks import local_checks
 from ccterm.executors.local.copy import copy_tree, remove_tree
@@ -114,6 +117,8 @@ class LocalBoxes:
         numbers = [int(match[1]) for path in root.iterdir() if (match := re.match(r"(\d+)-", path.name))]
         self._count = max(numbers, default=0)
         self._seals: dict[str, str] = {}
+        self._agent: Path | None = None
+        """The box of the agent, once there is one."""
         """Handle -> seal of the artifacts that nothing else may change."""
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
@@ -122,6 +127,8 @@ class LocalBoxes:
             raise PreflightError("services need a container engine", "use --mode dagger, or remove [services] from the settings")
         await self._check_seals(step)
         async with self._box(step, control) as box:
+            if step.name == "agent":
+                self._agent = box.root
             ended = await run_program(step, box, self._bundle, self._environ, on_frame)
             outputs = box.outputs(step)
             for name in step.sealed & outputs.keys():
@@ -158,6 +165,13 @@ class LocalBoxes:
         if box.left_out:
             _log.warning("step %s: %d files could not be copied: %s", step.name, len(box.left_out), box.left_out[:10])
         return box
+
+    async def live_patch(self, request: Mapping[str, JsonValue], clean: Artifact, left: Artifact | None) -> bytes | None:
+        """Return the patch of what the agent that works now has changed: a program of ours reads its tree."""
+        if self._agent is None:
+            return b""
+        commit = {**request, "tree": str(self._agent / str(request["tree"])), "clean": clean.handle, "left": left.handle if left else None}
+        return await print_live_patch(commit, self._bundle, self._environ)
 
     async def provide(self, path: Path, *, exclude: Sequence[str] = ()) -> Artifact:
         """Copy a host directory into an artifact."""

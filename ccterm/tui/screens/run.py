@@ -1,6 +1,7 @@
 """One run alone: its transcript or its diff, and beside it steps, verdict and numbers."""
 
 import asyncio
+from datetime import datetime
 from typing import ClassVar
 
 from textual import on, work
@@ -10,7 +11,9 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static, Tree
 
-from ccterm.models import RunId
+from ccterm.errors import CctermError
+from ccterm.models import RunId, State
+from ccterm.render import clock
 from ccterm.tui.app_base import RunsChanged, Ticked
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
@@ -28,7 +31,10 @@ from ccterm.tui.widgets.run_facts import RunFacts
 WIDE, VERY_WIDE = 100, 150
 """From these widths on the facts are beside the transcript, and a diff has two columns."""
 _NO_COMMIT = "No commit yet: the diff appears once the agent has finished and its work is committed."
+_NO_CHANGES = "The agent has changed nothing yet. This follows it while it works."
 _LARGE = 1 << 20
+LIVE_TICKS = 4
+"""How many seconds lie between two looks at what a running agent has changed, while its diff is shown."""
 
 
 class RunScreen(RunActions):
@@ -37,6 +43,7 @@ class RunScreen(RunActions):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed, or the transcript again"),
+        Binding("R", "refresh_diff", "Refresh", show=False, tooltip="Look again at what the running agent has changed"),
         Binding("tab", "other_side", "Steps, cost", tooltip="Go to the files, steps, numbers and advice, or back"),
         Binding("right", "neighbour(1)", "Next run", show=False),
         Binding("left", "neighbour(-1)", "Previous run", show=False),
@@ -47,6 +54,10 @@ class RunScreen(RunActions):
         super().__init__()
         self.run = run
         self._opened_on_diff = diff
+        self._seen: datetime | None = None
+        """When the diff of a running agent was read; None = it is not one of those."""
+        self._looking = False
+        self._ticks = 0
         self._showing_side = False
 
     def compose(self) -> ComposeResult:
@@ -95,15 +106,18 @@ class RunScreen(RunActions):
             self.app.pop_screen()
             return
         self._show_run()
+        view = self.current_run()
+        if self._seen and view and view.run.state.final:  # the last look was at an agent that worked
+            self.action_refresh_diff()
         self.refresh_bindings()
 
     @on(Ticked)
     def _show_run(self) -> None:
         view, at = self.current_run(), self.ccterm.clock()
         if view:
-            self.query_one("#header", SplitLine).show(
-                heading(f"{view.run.label}  {name(view.run)}", view.run.task.remote or view.run.task.repo), tally(self.ccterm.runs)
-            )
+            live = f"changes up to {clock(self._seen)}" if self.shows_diff and self._seen else ""
+            where = live or view.run.task.remote or view.run.task.repo
+            self.query_one("#header", SplitLine).show(heading(f"{view.run.label}  {name(view.run)}", where), tally(self.ccterm.runs))
             self.query_one(RunFacts).show(view, at)
         self.query_one(StatusLine).show_state(at)
 
@@ -151,12 +165,49 @@ class RunScreen(RunActions):
         else:
             self._load()
 
+    def action_refresh_diff(self) -> None:
+        """Look again at what the running agent has changed."""
+        if self.shows_diff and not self._looking:
+            self._look_again()
+
+    @on(Ticked)
+    def _follow_diff(self) -> None:
+        """Look again every few seconds while an agent works."""
+        self._ticks += 1
+        if self._seen and self._ticks % LIVE_TICKS == 0:
+            self.action_refresh_diff()
+
+    @work(group="live", exclusive=True, exit_on_error=False)
+    async def _look_again(self) -> None:
+        self._looking = True
+        try:
+            files = await self._read_patch()
+        except CctermError:  # the next look may be luckier
+            return
+        finally:
+            self._looking = False
+        if not self.shows_diff:
+            return
+        self._show_run()
+        shown = self.query_one(ContentSwitcher).current == "patch"
+        if files and shown:
+            self.query_one(FileTree).show(files)
+            self.query_one(PatchView).show(files)
+        elif files or shown:
+            self._switch(files=files)
+
+    async def _read_patch(self) -> list[FilePatch]:
+        view, service = self.current_run(), self.ccterm.service
+        live = view is not None and view.run.state is State.RUNNING
+        patch = await service.patch(self.run) if service else None
+        self._seen = self.ccterm.clock() if live and patch is not None else None
+        if patch and len(patch) > _LARGE and not self.shows_diff:
+            self._say(f"Reading the diff, {len(patch) / 1e6:.0f} MB…")
+        return await asyncio.to_thread(parse_patch, patch) if patch else []
+
     @work(group="patch", exclusive=True, exit_on_error=False)
     async def _load(self) -> None:
-        patch = await self.ccterm.service.patch(self.run) if self.ccterm.service else None
-        if patch and len(patch) > _LARGE:
-            self._say(f"Reading the diff, {len(patch) / 1e6:.0f} MB…")
-        self._switch(files=await asyncio.to_thread(parse_patch, patch) if patch else [])
+        self._switch(files=await self._read_patch())
 
     def _switch(self, files: list[FilePatch] | None) -> None:
         """Show the changes of these files; None shows the transcript."""
@@ -167,7 +218,7 @@ class RunScreen(RunActions):
             patch.comments = self.ccterm.memory.comments(self.run)
             patch.show(files)
         elif files is not None:
-            self._say(_NO_COMMIT)
+            self._say(_NO_CHANGES if self._seen else _NO_COMMIT)
             return
         self.query_one(ContentSwitcher).current = "patch" if files else "transcript"
         self._showing_side = False
