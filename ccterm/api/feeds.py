@@ -54,15 +54,19 @@ class Feed:
 
     async def _read(self) -> None:
         """Read to the run's end, whatever becomes of its daemon."""
-        while not self.over:
-            with suppress(CctermError):
-                async with aclosing(_events(self._service, self._run, self.last)) as events:
-                    async for event in events:
-                        self._take(frame_of(event), last=isinstance(event, Finished))
-                if (await self._service.find(self._run)).state.final:  # also where its transcript was lost
-                    self.over = True
+        try:
+            while not self.over:
+                with suppress(CctermError):
+                    async with aclosing(_events(self._service, self._run, self.last)) as events:
+                        async for event in events:
+                            self._take(frame_of(event), last=isinstance(event, Finished))
+                    if (await self._service.find(self._run)).state.final:  # also where its transcript was lost
+                        self.over = True
+                self._wake()
+                await asyncio.sleep(0 if self.over else PAUSE)
+        finally:  # nobody waits for one that reads no more
+            self.over = True
             self._wake()
-            await asyncio.sleep(0 if self.over else PAUSE)
 
     def _take(self, frame: SentEvent, *, last: bool) -> None:
         self._frames.append(frame)

@@ -1,6 +1,7 @@
 """Events as they happen, as server-sent events: of one run, or of all."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -17,6 +18,7 @@ from ccterm.models import Run, RunId, State
 Put = Callable[[bytes], Awaitable[None]]
 LOOK_SECONDS = 0.1
 """Between two looks for new runs."""
+_log = logging.getLogger(__name__)
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _PLACE = re.compile(r"([0-9]{1,18});((?:[0-9]{1,18}:-?[0-9]{1,18},?)*)", re.ASCII)
 _MOST_WAITING = 64
@@ -45,7 +47,9 @@ class EventStream(Response):
             finally:
                 for wait in waits:
                     wait.cancel()
-                await asyncio.gather(*waits, return_exceptions=True)
+                for failed in await asyncio.gather(*waits, return_exceptions=True):
+                    if isinstance(failed, Exception):
+                        _log.error("an event stream broke off", exc_info=failed)
             await send({"type": "http.response.body", "body": b""})
 
 
@@ -119,7 +123,7 @@ class AllEvents:
             self._newest = newest[-1].number if newest else 0
             return known
         numbers = {run.number for run in known}
-        missed = [await service.find(str(number)) for number in self._at if number not in numbers]
+        missed = [run for number in self._at if number not in numbers for run in await service.runs(after=number - 1, before=number + 1)]
         return [run for run in (*missed, *known) if run.number in self._at]
 
     def _begin(self, group: asyncio.TaskGroup, run: Run) -> None:

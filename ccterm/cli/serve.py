@@ -1,6 +1,7 @@
 """`ccterm serve`: the HTTP API over the daemon, which it starts when none runs."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,6 +15,10 @@ from ccterm.errors import PreflightError
 
 if TYPE_CHECKING:
     from ccterm.api.server import ServedAt
+
+
+COLLECTIONS = (50_000, 20, 20)
+"""When garbage is looked for. A list of a thousand runs is as many objects, all of which go without that: it takes half the time so."""
 
 
 def serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -> ExitCode:
@@ -31,6 +36,7 @@ async def _serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -
     from ccterm.daemon.spawn import attached_or_started, keep_running
     from ccterm.settings import load_settings
 
+    gc.set_threshold(*COLLECTIONS)
     environ, stopped, loop = environment(), asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
