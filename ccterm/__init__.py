@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ccterm import errors, events
     from ccterm.causes import Cause
-    from ccterm.daemon import AgentService, run
+    from ccterm.daemon import AgentService, connect, run
     from ccterm.draft import Draft, DraftDefaults, DraftFields
     from ccterm.events import Event
     from ccterm.models import Allowances, CheckResult, ExecutionMode, Limits, Mode, Run, RunId, RunRef, State, Task
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 PROJECT_URL = ""
 """Where the project lives; "" while it has no public address. The same as in [project.urls]."""
 __all__ = [
-    "AgentService", "Service", "run",
+    "AgentService", "Service", "connect", "run",
     "Draft", "DraftDefaults", "DraftFields", "Allowances", "ExecutionMode",
     "Run", "RunId", "RunRef", "State", "Cause", "Mode", "Task", "Limits", "Completed", "OnEvent",
     "Changes", "Finding", "PendingChange", "PushedBranch", "Salvage", "StepRecord", "Sync", "Tokens", "Verdict", "CheckResult",
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 _HOMES = {
     "causes": ("Cause",),
-    "daemon": ("AgentService", "run"),
+    "daemon": ("AgentService", "connect", "run"),
     "draft": ("Draft", "DraftDefaults", "DraftFields"),
     "events": ("Event",),
     "models": ("Allowances", "CheckResult", "ExecutionMode", "Limits", "Mode", "Run", "RunId", "RunRef", "State", "Task"),

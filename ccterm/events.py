@@ -19,7 +19,7 @@ from ccterm.values import Changes, StepName, Verdict, linked_sentence
 __all__ = [
     "Event", "Fact", "Queued", "Held", "Started", "StepStarted", "StepFinished", "Said", "Typing", "Thought", "ToolCalled", "ToolReturned",
     "Printed", "Notice", "Limited", "Retrying", "Spent", "Steered", "Waiting", "Judged", "Pushed", "Synced", "Salvaged", "SideKept",
-    "BoxesKept", "Finished",
+    "BoxesKept", "PermissionAsked", "PermissionAnswered", "Told", "HoldChanged", "Finished",
 ]  # fmt: skip
 """What the Python API promises; the rest is for ccterm itself."""
 TEXT_CAP = 64 * 1024

@@ -33,6 +33,7 @@ _WITHIN = (
     "restart",
     "branches",
     "plan",
+    "shell",
 )
 """Methods for ccterm's own frontends."""
 

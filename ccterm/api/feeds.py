@@ -1,6 +1,7 @@
 """The events of runs for many followers: each run's transcript is read once, and a follower who falls behind reads the rest from the file."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -125,6 +126,10 @@ class Feeds:
                     return
                 else:
                     await feed.change()
+
+    def recorded(self, run: RunId, after: int = -1) -> AsyncGenerator[Sequence[SentEvent], None]:
+        """Yield the events of a run that are recorded so far, after a number, in groups."""
+        return self._past(run, after, sys.maxsize)
 
     @asynccontextmanager
     async def _feed(self, run: RunId, after: int) -> AsyncIterator[Feed]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -23,8 +23,8 @@ from ccterm.api.schemas import (
     json_body,
     new_run_answers,
 )
-from ccterm.api.streams import AllEvents, EventStream, follow_run
-from ccterm.models import BatchId, State
+from ccterm.api.streams import AllEvents, EventStream, follow_run, recorded_of_run
+from ccterm.models import BatchId, Run, State
 
 router = APIRouter(prefix="/api/v1")
 PAGE = 100
@@ -45,9 +45,15 @@ async def list_runs(
     batch: Annotated[str | None, Query(max_length=64, description="Only runs of this batch")] = None,
     branch: Annotated[str | None, Query(max_length=1000, description="Only runs on this branch")] = None,
     before: Annotated[int | None, Query(ge=1, le=_NUMBER, description="Only runs with a lower number: the next page")] = None,
+    name: Annotated[
+        str | None,
+        Query(min_length=1, max_length=250, description="Only the run that is meant: by number, branch, id or its beginning, or `last`"),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most")] = PAGE,
 ) -> Json:
     """List runs, the newest first; `next` is the address of the next page."""
+    if name is not None:
+        return _page([await backend.service.find(name)], None)
     wanted = BatchId(batch) if batch else None
     found = await backend.service.runs(states=state or (), since=since, before=before, batch=wanted, branch=branch, limit=limit + 1)
     page = found[::-1][:limit]
@@ -62,7 +68,11 @@ async def list_runs(
             "limit": limit,
         }
         following = "/api/v1/runs?" + urlencode({name: value for name, value in asked.items() if value}, doseq=True)
-    return Json(b'{"runs": ' + joined(page) + b', "next": ' + json.dumps(following).encode() + b"}")
+    return _page(page, following)
+
+
+def _page(runs: Sequence[Run], following: str | None) -> Json:
+    return Json(b'{"runs": ' + joined(runs) + b', "next": ' + json.dumps(following).encode() + b"}")
 
 
 @router.get("/runs/{run}", responses=RUN_ANSWER)
@@ -72,7 +82,12 @@ async def show_run(run: Found) -> Json:
 
 
 @router.get("/runs/{run}/events", response_class=EventStream, status_code=200, responses=EVENT_STREAM)
-async def run_events(backend: Back, run: Found, last: LastId = None) -> Response:
+async def run_events(
+    backend: Back,
+    run: Found,
+    last: LastId = None,
+    live: Annotated[bool, Query(description="Go on until the run ends; else only what is recorded so far")] = True,
+) -> Response:
     """Follow a run's events to its end, as server-sent events. Each has its number as its id."""
     try:
         after = int(last) if last else -1
@@ -80,7 +95,8 @@ async def run_events(backend: Back, run: Found, last: LastId = None) -> Response
         raise HttpProblem(
             400, "last-event-id", "Last-Event-ID is no number of an event", "leave it out, or send the last id that came"
         ) from error
-    return EventStream(partial(follow_run, backend.feeds, run.id, max(-1, after)), backend)
+    after = max(-1, after)
+    return EventStream(partial(follow_run if live else recorded_of_run, backend.feeds, run.id, after), backend)
 
 
 @router.get("/events", response_class=EventStream, status_code=200, responses=EVENT_STREAM)

@@ -84,6 +84,13 @@ async def follow_run(feeds: Feeds, run: RunId, after: int, put: Put) -> None:
             await put(b"".join([_field(frame, str(frame.seq)) for frame in frames]))
 
 
+async def recorded_of_run(feeds: Feeds, run: RunId, after: int, put: Put) -> None:
+    """Send what is recorded of a run so far, after a number."""
+    async with aclosing(feeds.recorded(run, after)) as groups:
+        async for frames in groups:
+            await put(b"".join([_field(frame, str(frame.seq)) for frame in frames]))
+
+
 class AllEvents:
     """The events of all runs, from now on or from where a follower had been.
 

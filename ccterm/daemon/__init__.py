@@ -3,11 +3,12 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
+from urllib.parse import urlsplit
 
-from ccterm.errors import UsageError
+from ccterm.errors import StateError, UsageError
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 
@@ -31,6 +32,26 @@ class AgentService:
         that this process carries out; leaving by an exception cancels them.
         """
         return open_service(Path(state_dir) if state_dir is not None else None)
+
+
+def connect(address: str | Path, *, token: str | None = None) -> "AbstractAsyncContextManager[Service]":
+    """Use the server of `ccterm serve` at a URL, or at the path of its private socket: the same Service, over HTTP.
+
+    token: what `ccterm token` prints where the server runs; None = that of this machine's own server. A socket needs none.
+    What programs may not ask over HTTP is a UsageError. Entering raises UsageError, and DaemonError when no server answers.
+    """
+    from ccterm.service.over_http import connected  # deferred: brings httpx
+
+    return connected(address, token or _own_token(address))
+
+
+def _own_token(address: str | Path) -> str | None:
+    """Return the token of this machine's own server, for an address on this machine."""
+    if urlsplit(str(address)).hostname not in ("localhost", "127.0.0.1", "::1"):
+        return None
+    with suppress(OSError, StateError):
+        return StateDir.from_environment(os.environ).server_token.read_text("ascii").strip()
+    return None
 
 
 def run(*, state_dir: Path | str | None = None, on_event: "OnEvent | None" = None, **task: "Unpack[DraftFields]") -> "Run":

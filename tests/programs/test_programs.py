@@ -120,6 +120,7 @@ def test_every_public_method_of_the_service_is_on_the_page() -> None:
         "restart",
         "branches",
         "plan",
+        "shell",
     }
     public = {name for name in dir(ccterm.Service) if not name.startswith("_")} - hidden
     assert [name for name in sorted(public) if f"`{name}(" not in PAGE] == []
