@@ -100,6 +100,13 @@ def _problems() -> Iterator[str]:
     except SettingsError as error:
         yield str(error)
         return
+    if settings.keys:
+        from ccterm.tui.own_keys import keymap  # deferred: it brings Textual
+
+        try:
+            keymap(settings.keys)
+        except SettingsError as error:
+            yield str(error)
     if settings.tui.theme:
         from ccterm.tui.themes import theme_names  # deferred: it brings Textual
 

@@ -43,10 +43,12 @@ async def _run(foreground: bool, parent: int) -> int:
     from ccterm.tui.memory import Memory
     from ccterm.tui.notices import desktop
     from ccterm.tui.run import run
+    from ccterm.tui.themes import light_by_environment
 
     environ = environment()
     settings, state = load_settings(None, environ), state_dir()
-    app = CctermApp(settings, memory=Memory(state.path), detached=not foreground, send=desktop(settings.tui, environ))
+    light = light_by_environment(environ)
+    app = CctermApp(settings, memory=Memory(state.path), detached=not foreground, send=desktop(settings.tui, environ), light=light)
     asyncio.get_running_loop().add_reader(parent, app.exit)  # readable = the parent is gone
     return await run(app, opened_service if foreground else _attached) or ExitCode.OK
 

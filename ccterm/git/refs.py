@@ -87,6 +87,18 @@ def read_head(root: Root, git_directory: bytes, common: bytes | None = None) -> 
     return head.decode("ascii") if re.fullmatch(_SHA, head) else None
 
 
+def checked_out(top: str) -> str:
+    """Return the branch that the user's own working copy is on; "" when it is on none. Raises OSError."""
+    directory = os.path.join(top, ".git")
+    if os.path.isfile(directory):
+        with open(directory, "rb") as file:
+            found = re.fullmatch(_GITFILE, file.read(_SMALL))
+        directory = os.path.join(top, os.fsdecode(found[1])) if found else directory
+    with open(os.path.join(directory, "HEAD"), "rb") as file:
+        match = re.fullmatch(_SYMBOLIC, file.read(_SMALL).strip())
+    return match[1].decode("utf-8", "replace").removeprefix(HEADS) if match else ""
+
+
 def read_gitfile(root: Root, path: bytes) -> bytes | None:
     """Return the git directory that a `.git` file names, as a path in `root`; None when it names none, or one outside. Raises OSError."""
     named = gitfile_target(root, path)

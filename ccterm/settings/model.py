@@ -180,7 +180,7 @@ class TuiSettings(SettingsPart):
     """[tui]: the terminal's look and notifications."""
 
     theme: str | None = None
-    """One of Textual's themes, such as textual-light; None = textual-dark, or the terminal's own 16 colours where it has no more."""
+    """One of Textual's themes, such as textual-light; None = what was picked with T, else light or dark as the terminal, in its own colours where it has only 16."""
     notifications: bool = True
     """Whether runs that wait for input or fail are notified on the desktop."""
     title: bool = True
@@ -215,6 +215,8 @@ class Settings(SettingsPart):
     permissions: Literal["ask", "deny"] | None = None
     """Local mode: what comes of a command that an agent may not run by itself; None = a user at a terminal is asked, elsewhere it is denied."""
     tui: TuiSettings = Field(default_factory=TuiSettings)
+    keys: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")], Annotated[str, Field(pattern=r"^\S{1,60}$")]] = {}
+    """[keys]: other keys for actions of the terminal, named as in its palette: `next-hunk = "ctrl+n"`. Several keys are written with commas."""
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -12,13 +12,16 @@ from textual.screen import Screen
 from ccterm.errors import CctermError
 from ccterm.models import now
 from ccterm.settings import Settings
-from ccterm.tui.app_base import AppBase, CctermScreen
+from ccterm.tui.app_base import AppBase, BackgroundAnswered, CctermScreen, Checked
 from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Send, silent
+from ccterm.tui.own_keys import defaults, keymap
 from ccterm.tui.screens.dialogs import LEAVE, STOP, WaitDialog, leave_dialog
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.preflight import PreflightScreen
 from ccterm.tui.screens.run_actions import export_login
+from ccterm.tui.textual_private import BACKGROUND_ANSWER, take_answers, takes_answers, write_to_terminal
+from ccterm.tui.themes import QUESTION, ThemeChoice, light_by_answer
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
@@ -48,7 +51,7 @@ class CctermApp(AppBase):
         Binding("q", "leave", "Quit", tooltip="Quit; if runs are active, choose what happens to them"),
         Binding("ctrl+c", "copy_or_leave", "Copy or quit", show=False, system=True, priority=True),
         Binding("ctrl+q", "leave", "Quit", show=False, system=True, priority=True),
-        Binding("T", "toggle_theme", "Light or dark", show=False, tooltip="Switch between light and dark"),
+        Binding("T", "themes", "Theme", show=False, tooltip="Choose a theme, and see it at once"),
     ]
 
     def __init__(
@@ -60,16 +63,33 @@ class CctermApp(AppBase):
         checks: bool = True,
         send: Send = silent,
         clock: Callable[[], datetime] = now,
+        light: bool | None = None,
     ) -> None:
-        """Store what all screens share. checks: check at the start whether this machine has what runs need."""
+        """Store what all screens share. checks: check at the start whether this machine has what runs need. light: see `ThemeChoice`."""
         super().__init__(settings, memory=memory, detached=detached, send=send, clock=clock)
         self._checks = checks
+        if own := keymap(settings.keys):
+            self.set_keymap(own)
+            self.own_keys = defaults([FleetScreen, CctermApp], own)
+        self._themes = ThemeChoice(settings.tui.theme, memory, light=light)
+        take_answers(BACKGROUND_ANSWER, BackgroundAnswered)
 
     def on_mount(self) -> None:
         """Show the fleet, without waiting for the service."""
-        if self.settings.tui.theme in self.available_themes:
-            self.theme = self.settings.tui.theme
+        self._themes.sixteen = not self.is_headless and self.console.color_system == "standard"
+        self.theme = self._themes.name
         self.push_screen(FleetScreen())
+        if self._themes.follows_terminal and takes_answers(BACKGROUND_ANSWER):
+            self.call_after_refresh(write_to_terminal, self, QUESTION)
+
+    @on(BackgroundAnswered)
+    def _follow_background(self, event: BackgroundAnswered) -> None:
+        event.stop()
+        light = light_by_answer(event.text)
+        if light is not None:
+            self._themes.answered(light=light)
+        if self._themes.follows_terminal:
+            self.theme = self._themes.name
 
     def connected(self, service: "Service") -> None:
         """Use the service, and check in the background whether runs could start."""
@@ -81,9 +101,16 @@ class CctermApp(AppBase):
     async def _first_checks(self, service: "Service") -> None:
         """Open the checks if one fails; only mention it when the user is busy already."""
         try:
-            failing = any([answer.status == "fail" async for answer in service.checks(self.settings.execution_mode)])
+            self.checking = True
+            async for answer in service.checks(self.settings.execution_mode):
+                self.checked.append(answer)
+                self._post(Checked())
+            failing = any(answer.status == "fail" for answer in self.checked)
         except CctermError:  # the executor itself is missing
             failing = True
+        finally:
+            self.checking = False
+            self._post(Checked())
         if failing:
             self._offer_checks(self.screen)
 
@@ -137,9 +164,11 @@ class CctermApp(AppBase):
 
         self.perform(restart)
 
-    def action_toggle_theme(self) -> None:
-        """Switch between light and dark."""
-        self.theme = "textual-dark" if self.theme == "textual-light" else "textual-light"
+    def action_themes(self) -> None:
+        """Choose a theme."""
+        from ccterm.tui.screens.themes import ThemeScreen
+
+        self.push_screen(ThemeScreen(self._themes))
 
     def action_copy_or_leave(self) -> None:
         """Copy the selected text; without a selection, quit."""

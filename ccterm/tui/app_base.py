@@ -1,7 +1,7 @@
 """What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +22,11 @@ from ccterm.tui.image_build import ImageBuildProgress
 from ccterm.tui.keys import KeysInOrder
 from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
+from ccterm.tui.own_keys import named
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
-from ccterm.tui.textual_private import HarmlessText, QuietCrash, keep_escape_apart, write_to_terminal
+from ccterm.tui.textual_private import Answered, HarmlessText, QuietCrash, keep_escape_apart, write_to_terminal
 from ccterm.tui.watcher import Watcher
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
@@ -61,6 +62,14 @@ class Connected(Message):
     """The service can be used from now on."""
 
 
+class BackgroundAnswered(Answered):
+    """The terminal has said what its background is."""
+
+
+class Checked(Message):
+    """The checks of this machine say something new."""
+
+
 class ImageBuilt(Message):
     """The build of the image has ended, successfully or not."""
 
@@ -68,11 +77,17 @@ class ImageBuilt(Message):
 class AppBase(QuietCrash):
     """The app as its screens know it."""
 
+    def __init_subclass__(cls, *args: bool, **given: bool) -> None:
+        cls.BINDINGS = named(vars(cls).get("BINDINGS", []))
+        super().__init_subclass__(*args, **given)
+
     def __init__(
         self, settings: Settings, *, memory: Memory, detached: bool = False, send: Send = silent, clock: Callable[[], datetime] = now
     ) -> None:
         """Store what all screens share. detached: the daemon carries the runs out. send: shows desktop notifications."""
         super().__init__()
+        self.own_keys: Mapping[str, str] = {}
+        """Keys that runs are known to be used with -> the user's own in place of them."""
         self.settings, self.memory, self.detached, self.clock = settings, memory, detached, clock
         self.opened = clock()
         self._harmless = HarmlessText()
@@ -89,6 +104,10 @@ class AppBase(QuietCrash):
         """The runs that have a pane in the fleet, in their order: 1 to 9 pick one."""
         self.focus_when_shown: RunId | None = None
         """The run that the user has just started: it gets the focus when it appears."""
+        self.checked: list[CheckResult] = []
+        """What the checks of this machine have said so far."""
+        self.checking = False
+        """Whether there is more to come."""
         self.image_build: ImageBuildProgress | None = None
         """The latest build of the image."""
         self.remotes: dict[tuple[str, str], Sequence[CheckResult]] = {}
@@ -107,6 +126,13 @@ class AppBase(QuietCrash):
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and not (self.screen_stack and self.keys.take(event)):
             return  # it has to wait; or there is no screen any more, and the app is about to end
         await super().on_event(event)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the colours of the theme. With 16 of them there is none between red and the background, and red on red cannot be read."""
+        variables = super().get_css_variables()
+        if self.current_theme.ansi:
+            variables |= {f"{name}-muted": "ansi_default" for name in ("primary", "success", "warning", "error")}
+        return variables
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every painted line passes."""
@@ -199,6 +225,10 @@ class AppBase(QuietCrash):
         place = "this machine, no isolation" if self.settings.execution_mode is ExecutionMode.LOCAL else "containers"
         return f"{place} · {'connecting' if self.service is None else 'daemon' if self.detached else 'in this process'}"
 
+    def key(self, usual: str) -> str:
+        """Return the key that the user has in place of a usual one."""
+        return self.own_keys.get(usual, usual)
+
     def transcript(self, run: RunId) -> Path:
         """Return the transcript of a run that is shown."""
         assert self.service is not None, "runs are shown only once the service is connected"
@@ -234,7 +264,11 @@ class AppBase(QuietCrash):
 
 
 class CctermScreen(Screen[None]):
-    """A screen of the app."""
+    """A screen of the app. Its keys can be changed in the settings."""
+
+    def __init_subclass__(cls, *args: bool, **given: bool) -> None:
+        cls.BINDINGS = named(vars(cls).get("BINDINGS", []))
+        super().__init_subclass__(*args, **given)
 
     @property
     def ccterm(self) -> AppBase:

@@ -23,13 +23,15 @@ _log = logging.getLogger(__name__)
 
 class Memories(Value):
     """The content of the file. form: what was launched last, field -> text. draft: what was typed and not launched. prompts, repos: the newest first.
-    comments: run -> what to send to it."""
+    comments: run -> what to send to it. theme: what was picked. light: whether the terminal's background was."""
 
     form: Mapping[str, str] = {}
     draft: Mapping[str, str] = {}
     prompts: tuple[str, ...] = ()
     repos: tuple[str, ...] = ()
     comments: Mapping[str, Comments] = {}
+    theme: str | None = None
+    light: bool = False
     left: datetime | None = None
 
 
@@ -70,6 +72,15 @@ class Memory:
         others = {other: kept for other, kept in self.now.comments.items() if other != run}
         kept = [*others.items(), *([(run, comments)] if comments else [])][-COMMENTED:]
         self._change(comments=dict(kept))
+
+    def pick(self, theme: str | None) -> None:
+        """Remember the theme that was picked; None = it follows the terminal."""
+        self._change(theme=theme)
+
+    def see(self, *, light: bool) -> None:
+        """Remember whether the terminal's background is light."""
+        if light != self.now.light:
+            self._change(light=light)
 
     def leave(self, at: datetime) -> None:
         """Remember when the terminal was closed."""

@@ -1,6 +1,7 @@
 """How runs read on the screen, in the colours of the theme; where a text is also printed by `ccterm runs` and `show`, it comes from `render`."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -117,33 +118,36 @@ def detail(view: RunView) -> str:
     return view.activity
 
 
-def hint(view: RunView) -> tuple[Content, str] | None:
-    """Return the line below a pane: the keys that help now, and a remark; None while there is nothing to do."""
+def hint(view: RunView, key: Callable[[str], str] = str) -> tuple[Content, str] | None:
+    """Return the line below a pane: the keys that help now, and a remark; None while there is nothing to do.
+
+    key: returns the key that the user has in place of a usual one.
+    """
     run = view.run
     if view.asked_for:
-        return _keys(("y", "allow"), ("Y", f"always: {view.asked_for.always}"), ("n", "refuse")), _until(run)
+        return _keys(key, ("y", "allow"), ("Y", f"always: {view.asked_for.always}"), ("n", "refuse")), _until(run)
     if view.waiting and run.waiting_until:
-        return _keys(("s", "answer"), ("h", "finish")), _until(run)
+        return _keys(key, ("s", "answer"), ("h", "finish")), _until(run)
     if run.awaits_apply:
-        return _keys(("a", "apply"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), f"changes for {run.task.repo}"
+        return _keys(key, ("a", "apply"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), f"changes for {run.task.repo}"
     if run.state is State.CANCELLED and work_kept(run):
-        return _keys(("P", "push its work"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), "work kept"
+        return _keys(key, ("P", "push its work"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), "work kept"
     if run.denied and run.state is State.SUCCEEDED and not run.reviewed:
-        return _keys(("m", "continue"), ("x", "reviewed")), f"not allowed: {run.denied[0]}"
+        return _keys(key, ("m", "continue"), ("x", "reviewed")), f"not allowed: {run.denied[0]}"
     if run.state is not State.FAILED or run.pushed:
         return None
     fix = [("e", "re-export the login")] if view.login_failed else []
     kept = work_kept(run)
     more = [("P", "push anyway"), ("d", "diff")] if kept else []
-    return _keys(*fix, ("m", "continue"), ("r", "retry"), *more, ("x", "reviewed")), "work kept" if kept else ""
+    return _keys(key, *fix, ("m", "continue"), ("r", "retry"), *more, ("x", "reviewed")), "work kept" if kept else ""
 
 
 def _until(run: Run) -> str:
     return f"waiting until {run.waiting_until.astimezone():%H:%M}" if run.waiting_until else ""
 
 
-def _keys(*pairs: tuple[str, str]) -> Content:
-    parts = [Content.assemble((key, "bold $text-accent"), f" {text}") for key, text in pairs]
+def _keys(key: Callable[[str], str], *pairs: tuple[str, str]) -> Content:
+    parts = [Content.assemble((key(usual), "bold $text-accent"), f" {text}") for usual, text in pairs]
     return Content("   ").join(parts)
 
 

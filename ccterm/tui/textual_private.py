@@ -192,3 +192,55 @@ def write_to_terminal(app: App[None], sequence: str) -> None:
     if driver is not None and not app.is_headless:
         with suppress(OSError, AttributeError):
             driver.write(sequence)
+
+
+class Answered(Message):
+    """The terminal has answered a question. text: the part of the answer that is not the same in all."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+BACKGROUND_ANSWER = "\x1b]11;"
+
+
+def takes_answers(begin: str) -> bool:
+    """Whether the terminal's answers that begin so are posted as messages; Textual itself takes them for keys."""
+    from textual.drivers import linux_driver
+
+    return any(vars(kind).get("begin") == begin for kind in getattr(linux_driver, "XTermParser", object).__mro__)
+
+
+def take_answers(begin: str, kind: type[Answered]) -> None:
+    """Have the terminal's answers that begin so posted as messages, from the next start of an app on, where that is possible."""
+    from textual.drivers import linux_driver
+
+    if takes_answers(begin) or not hasattr(linux_driver, "XTermParser"):
+        return
+    answer = re.compile(rf"{re.escape(begin)}([^\x07\x1b]{{0,64}})(?:\x07|\x1b\\)")
+    cut = re.compile(
+        "|".join(f"{re.escape(begin[:end])}$" for end in range(2, len(begin))) + rf"|{re.escape(begin)}[^\x07\x1b]{{0,64}}\x1b?$"
+    )
+
+    class WithAnswers(linux_driver.XTermParser):  # type: ignore[misc,name-defined]  # with whatever has been added to it
+        def __init__(self, debug: bool = False) -> None:
+            super().__init__(debug)
+            self._held = ""
+
+        def feed(self, data: str) -> Iterable[Message]:
+            if not data:  # the end of input
+                yield from super().feed(data)
+                return
+            *parts, rest = answer.split(self._held + data)
+            for text, answered in zip(parts[::2], parts[1::2], strict=True):
+                if text:
+                    yield from super().feed(text)
+                yield kind(answered)
+            found = cut.search(rest)
+            rest, self._held = (rest[: found.start()], found[0]) if found else (rest, "")
+            if rest:
+                yield from super().feed(rest)
+
+    WithAnswers.begin = begin  # what takes_answers looks for
+    linux_driver.XTermParser = WithAnswers  # the driver looks it up there

@@ -1,7 +1,8 @@
 """Everything that a user can see, as scenarios in the real app: for the snapshot tests and for the screenshots."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import chdir
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.widgets.field import Field
 from ccterm.tui.widgets.patch_view import PatchView
+from ccterm.tui.widgets.welcome import Welcome
 from tests.support.waiting import until
 from tests.tui.fake_service import NOON, Clock, FakeService
 from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
@@ -156,6 +158,38 @@ def twelve(service: FakeService) -> None:
 
 async def empty(service: FakeService, pilot: Pilot[None]) -> None:
     await open_app(service, pilot, "No runs yet")
+    with in_a_repository(service):
+        pilot.app.screen.query_one(Welcome).show()
+    await wait_for_text(pilot, "~/shop, on main")
+
+
+async def empty_checked(service: FakeService, pilot: Pilot[None]) -> None:
+    app = as_ccterm(pilot)
+    app.settings = Settings.model_validate({"mode": "dagger"})
+    app.checked = [*CHECKS]
+    await empty(service, pilot)
+    await wait_for_text(pilot, "the Claude login expired")
+
+
+@contextmanager
+def in_a_repository(service: FakeService) -> Iterator[None]:
+    """Be in a working copy of the home directory for a while."""
+    home = service.directory / "home"
+    (home / "shop/.git").mkdir(parents=True)
+    (home / "shop/.git/HEAD").write_text("ref: refs/heads/main\n")
+    before = os.environ["HOME"]
+    os.environ["HOME"] = str(home)
+    try:
+        with chdir(home / "shop"):
+            yield
+    finally:
+        os.environ["HOME"] = before
+
+
+async def themes(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "chore/deps", "catppuccin-mocha", keys="T")
+    await pilot.press(*["down"] * 8)
 
 
 async def fleet_of_four(service: FakeService, pilot: Pilot[None]) -> None:
@@ -201,7 +235,8 @@ async def table_filtered(service: FakeService, pilot: Pilot[None]) -> None:
 
 async def light(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
-    await open_app(service, pilot, "chore/deps", "Which one do you want?", keys="T")
+    pilot.app.theme = "textual-light"
+    await open_app(service, pilot, "chore/deps", "Which one do you want?")
 
 
 async def filtered(service: FakeService, pilot: Pilot[None]) -> None:
@@ -280,7 +315,17 @@ async def run_diff_read(service: FakeService, pilot: Pilot[None]) -> None:
     await pilot.press("enter")
     await wait_for_text(pilot, "▏ Take this")
     patch = pilot.app.screen.query_one(PatchView)
-    await until(lambda: len({segment.style.color for y in range(2, 12) for segment in patch.render_line(y) if segment.style}) > 5)
+    await until(lambda: any(segment.style and segment.style.italic for y in range(2, 16) for segment in patch.render_line(y)))
+
+
+async def run_diff_sixteen(service: FakeService, pilot: Pilot[None]) -> None:
+    pilot.app.theme = "ansi-dark"
+    await run_diff_read(service, pilot)
+
+
+async def fleet_sixteen(service: FakeService, pilot: Pilot[None]) -> None:
+    pilot.app.theme = "ansi-dark"
+    await fleet_of_twelve(service, pilot)
 
 
 async def preflight_failing(service: FakeService, pilot: Pilot[None]) -> None:
@@ -433,6 +478,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     for scenario in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, told, live_diff, permission, refusing, denied,
         cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
+        empty_checked, themes, run_diff_sixteen, fleet_sixteen,
         preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,
         fleet_of_many, selected, table, table_filtered,
@@ -441,5 +487,6 @@ SCENARIOS: Mapping[str, Scenario] = {
 OF_ALL_WIDTHS = {
     "fleet_of_many", "selected", "table", "table_filtered", "run_diff_read", "launch", "launch_several", "launch_wrong", "launch_continued",
     "launch_default_branch", "batch", "batch_wrong",
+    "empty_checked", "themes", "run_diff_sixteen", "fleet_sixteen",
 }  # fmt: skip
 """Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

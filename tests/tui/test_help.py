@@ -36,21 +36,6 @@ async def test_the_palette_offers_only_what_can_be_done(show: Show) -> None:
         assert "Send a message to the running agent" not in screen_text(pilot.app)
 
 
-async def test_the_theme_switches_between_dark_and_light(show: Show) -> None:
-    async with show() as pilot:
-        await wait_for_text(pilot, "No runs yet")
-        await pilot.press("T")
-        assert pilot.app.theme == "textual-light"
-        await pilot.press("T")
-        assert pilot.app.theme == "textual-dark"
-
-
-async def test_the_settings_choose_the_theme(show: Show) -> None:
-    async with show(settings={"mode": "local", "tui": {"theme": "nord"}}) as pilot:
-        await wait_for_text(pilot, "No runs yet")
-        assert pilot.app.theme == "nord"
-
-
 async def test_the_palette_of_the_form_leaves_out_cursor_keys(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")

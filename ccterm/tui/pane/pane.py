@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from ccterm.tui.own_keys import named
 from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.lines import plain_text
 from ccterm.tui.pane.prompt import Prompt
@@ -36,7 +37,7 @@ class EventPane(Vertical):
     DEFAULT_CSS = """
     EventPane { width: 1fr; height: 1fr; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named([
         Binding("up,k", "scroll_rows(-1)", "Up", show=False),
         Binding("down,j", "scroll_rows(1)", "Down", show=False),
         Binding("pageup", "scroll_pages(-1)", "Page up", show=False),
@@ -55,7 +56,7 @@ class EventPane(Vertical):
         Binding("M", "markdown", "Markdown", show=False, tooltip="Show what the agent says as Markdown, or as it was written"),
         Binding("y", "copy", "Copy", show=False),
         Binding("escape", "leave", "Clear", show=False),
-    ]
+    ])  # fmt: skip
 
     following: reactive[bool] = reactive(True)
     """Whether the end is shown as it grows. Scrolling changes it; set it to follow again."""

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, TextArea
 
 from ccterm.models import RunId
-from ccterm.tui.app_base import Connected, RunsChanged, Ticked
+from ccterm.tui.app_base import Checked, Connected, RunsChanged, Ticked
 from ccterm.tui.layout import Arrangement, arrange, in_order
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
@@ -22,15 +22,7 @@ from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, StatusLine, heading, tally
 from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
-
-_EMPTY = """
-No runs yet.
-
-  n   write a task and launch it, or several at once
-  p   check whether this machine has what runs need
-  H   show past runs
-  ?   show all keys
-"""
+from ccterm.tui.widgets.welcome import Welcome
 
 
 class FleetScreen(RunActions):
@@ -73,7 +65,7 @@ class FleetScreen(RunActions):
     def compose(self) -> ComposeResult:
         """Lay out header, panes, list and footer."""
         yield SplitLine(id="header")
-        yield Container(Static(_EMPTY, id="empty", markup=False), id="panes")
+        yield Container(Welcome(self.ccterm), id="panes")
         yield RunList(id="folded")
         yield FilterLine()
         yield StatusLine(self.ccterm.runs)
@@ -109,6 +101,10 @@ class FleetScreen(RunActions):
     @on(RunsChanged)
     async def _follow_runs(self) -> None:
         await self.rearrange()
+
+    @on(Checked)
+    def _show_checks(self) -> None:
+        self.query_one(Welcome).show()
 
     @on(Ticked)
     def _tick(self) -> None:
@@ -163,7 +159,7 @@ class FleetScreen(RunActions):
             box.styles.grid_size_columns, box.styles.grid_size_rows = found.grid.columns, found.grid.rows
             for run, pane in self._panes.items():
                 pane.styles.row_span = 2 if found.grid.tall and run == found.panes[0] else 1
-            self.query_one("#empty").display = not found.panes
+            self.query_one(Welcome).display = not found.panes
             self._focus_pane()
 
     def _show_states(self) -> None:

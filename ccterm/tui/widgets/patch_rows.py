@@ -29,11 +29,17 @@ Part = tuple[int, int]
 class RowPainter:
     """Paints rows in one set of styles. A new theme needs a new painter."""
 
-    def __init__(self, style: Callable[[str, bool], Style], pieces: Callable[[int, int], Pieces | None], base: Style) -> None:
-        """style: returns one of STYLES, whole or only what it adds. pieces: returns a line's, by file and index; None = it is plain."""
+    def __init__(
+        self, style: Callable[[str, bool], Style], pieces: Callable[[int, int], Pieces | None], base: Style, *, sixteen: bool
+    ) -> None:
+        """style: returns one of STYLES, whole or only what it adds. pieces: returns a line's, by file and index; None = it is plain.
+
+        sixteen: there are 16 colours only. A changed line is red or green then, whatever its syntax is, and its changed words are reversed.
+        """
         self._style = style
         self._pieces = pieces
         self._base = base
+        self._sixteen = sixteen
         self._code: dict[tuple[Kind, CodeStyle, bool], Style] = {}
 
     def row(self, layout: Layout, place: Place, part: Part, width: int, *, chosen: bool) -> Strip:
@@ -109,9 +115,11 @@ class RowPainter:
     def _code_style(self, kind: Kind, code: CodeStyle, *, marked: bool) -> Style:
         key = (kind, code, marked)
         if key not in self._code:
-            style = self._style(kind, False)
-            style += self._style(_CODE[code], True) if code else Style()
-            if marked and kind in _SIGNS:  # only the background of the whole style is blended
-                style += Style(bold=True, bgcolor=self._style(f"{kind}-word", False).bgcolor)
+            style, changed = self._style(kind, False), kind in _SIGNS
+            if code and not (changed and self._sixteen):
+                style += self._style(_CODE[code], True)
+            if marked and changed:  # only the background of the whole style is blended
+                blended = self._style(f"{kind}-word", False).bgcolor
+                style += Style(reverse=True) if self._sixteen else Style(bold=True, bgcolor=blended)
             self._code[key] = style
         return self._code[key]

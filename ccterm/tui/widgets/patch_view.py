@@ -1,6 +1,5 @@
 """Shows a patch in one column or two. Only visible rows are made and coloured, so a large patch costs no more than a small one."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -13,15 +12,13 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ccterm.tui.code import Lexers, Pieces
+from ccterm.tui.own_keys import named
 from ccterm.tui.patch import Comments, FilePatch, PatchLine
-from ccterm.tui.patch.decorate import block_of, decorate
+from ccterm.tui.patch.colours import PatchColours
 from ccterm.tui.patch.layout import HEADING, Layout, PatchShape, Place, note_rows
 from ccterm.tui.widgets.patch_rows import GUTTER_ONE, GUTTER_TWO, STYLES, RowPainter
 
 SIDEWAYS = 8
-KEPT_BLOCKS = 200
-"""More than a screen shows, of at least two rows each."""
 
 
 class PatchView(ScrollView, can_focus=True):
@@ -42,6 +39,9 @@ class PatchView(ScrollView, can_focus=True):
         & > .patch--number { text-style: dim; }
         & > .patch--cursor { color: $primary; text-style: bold; }
         & > .patch--comment { background: $primary-muted; color: $text-primary; }
+        &:ansi > .patch--added { background: ansi_default; color: ansi_green; }
+        &:ansi > .patch--removed { background: ansi_default; color: ansi_red; }
+        &:ansi > .patch--comment { background: ansi_default; }
         & > .patch--code-keyword { color: $text-accent; }
         & > .patch--code-name { color: $text-primary; }
         & > .patch--code-type { color: $text-primary; }
@@ -51,7 +51,7 @@ class PatchView(ScrollView, can_focus=True):
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"patch--{name}" for name in STYLES}
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named([
         Binding("a", "annotate", "Comment", tooltip="Comment on this line; m sends all comments to the agent"),
         Binding("delete,backspace", "remove_comment", "Remove comment", show=False),
         Binding("J", "next_hunk(1)", "Next hunk", tooltip="Go to the next hunk"),
@@ -68,7 +68,7 @@ class PatchView(ScrollView, can_focus=True):
         Binding("G,end", "move_to(True)", "End", show=False),
         Binding("right,l", f"sideways({SIDEWAYS})", "Scroll right", show=False),
         Binding("left", f"sideways({-SIDEWAYS})", "Scroll left", show=False),
-    ]
+    ])  # fmt: skip
 
     FOOTER_PLACE: ClassVar[int] = -1
     """Its keys come first in the footer."""
@@ -100,11 +100,9 @@ class PatchView(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lexers = Lexers()
+        self._colours = PatchColours(self.call_later, self.refresh)
         self._layout = Layout((), PatchShape(two_columns=False, width=1, wrap=False), {})
         self._notes: dict[Place, list[str]] = {}
-        self._blocks: OrderedDict[tuple[int, int], dict[int, Pieces]] = OrderedDict()
-        self._wanted: dict[tuple[int, int], None] = {}
         self._painter: RowPainter | None = None
 
     @property
@@ -120,8 +118,7 @@ class PatchView(ScrollView, can_focus=True):
         """Show these files; the cursor stays on the line that it is on, where there still is one."""
         at, shown, offset = self.cursor, self.files, self.scroll_offset.y
         self._layout = Layout(files, self._layout.shape, {})
-        self._blocks.clear()
-        self._wanted.clear()
+        self._colours.forget(files)
         kept = next((n for n, file in enumerate(files) if shown and file.path == shown[at.file].path), None)
         moved = Place(0) if kept is None else Place(kept, min(at.row, self._layout.rows(kept) - 1))
         self.set_reactive(PatchView.cursor, moved)
@@ -305,7 +302,7 @@ class PatchView(ScrollView, can_focus=True):
         place, row = self._layout.at(top + y)
         height = self._layout.height_of(place)
         if self._painter is None:
-            self._painter = RowPainter(self._style, self._pieces, self.rich_style)
+            self._painter = RowPainter(self._style, self._colours.pieces, self.rich_style, sixteen=self.app.current_theme.ansi)
         if row >= height:
             return self._painter.comment(self._notes[place][row - height], width)
         return self._painter.row(self._layout, place, (x, row), width, chosen=row == 0 and place == self.cursor)
@@ -316,34 +313,4 @@ class PatchView(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Colour only what is visible now."""
         super().watch_scroll_y(old_value, new_value)
-        self._wanted.clear()
-
-    def _pieces(self, file: int, index: int) -> Pieces | None:
-        """Return a line's coloured pieces; those that are not known yet are made after this frame."""
-        key = (file, block_of(self.files[file], index).start)
-        if key in self._blocks:
-            self._blocks.move_to_end(key)
-            return self._blocks[key].get(index)
-        if not self._wanted:
-            self.call_later(self._decorate)
-        self._wanted[key] = None
-        return None
-
-    def _decorate(self) -> None:
-        """Colour one block, and leave the others for later: the keys come first."""
-        if not self._wanted:
-            return
-        file, start = key = next(iter(self._wanted))
-        del self._wanted[key]
-        self._blocks[key] = decorate(self.files[file], block_of(self.files[file], start), self._lexers, self._recolour)
-        if len(self._blocks) > KEPT_BLOCKS:
-            self._blocks.popitem(last=False)
-        if self._wanted:
-            self.call_later(self._decorate)
-        else:
-            self.refresh()
-
-    def _recolour(self) -> None:
-        """Colour the visible blocks with a lexer that has been loaded."""
-        self._blocks.clear()
-        self.refresh()
+        self._colours.skip()

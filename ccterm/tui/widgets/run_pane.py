@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from ccterm.models import RunId
+from ccterm.tui.app_base import AppBase
 from ccterm.tui.pane import EventPane, FrameClock
 from ccterm.tui.run_text import cost, elapsed, hint, name, short_status, shortened, styled_sign
 from ccterm.tui.run_view import RunView
@@ -31,6 +32,8 @@ class RunPane(Vertical):
         &.-waiting.-focused #title { background: $warning; color: $text; text-style: bold; }
         &.-failed #title { background: $error-muted; color: $text; }
         &.-failed.-focused #title { background: $error; color: $text; text-style: bold; }
+        &:ansi #title { text-style: underline; }
+        &.-focused:ansi #title, &.-waiting.-focused:ansi #title, &.-failed.-focused:ansi #title { color: ansi_black; text-style: bold; }
     }
     """
 
@@ -65,7 +68,7 @@ class RunPane(Vertical):
         run = view.run
         self.set_class(view.waiting, "-waiting")
         self.set_class(run.state.final and run.cause is not None, "-failed")
-        shown = hint(view)
+        shown = hint(view, self.app.key if isinstance(self.app, AppBase) else str)
         self.set_class(shown is not None, "-hinting")
         if shown is not None:
             self._hint.show(*shown)
