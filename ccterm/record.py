@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from ccterm import causes
 from ccterm.causes import Cause
+from ccterm.errors import StateError
 from ccterm.events import (
     BoxesKept,
     Event,
@@ -36,6 +38,8 @@ from ccterm.transcript import Transcript
 from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens
 
 M = TypeVar("M", bound=BaseModel)
+_TOLD_AT_ONCE = (Waiting, PermissionAsked, PermissionAnswered, HoldChanged)
+"""Events that change what a user may do next, so that the stored document must not lag behind."""
 
 
 def fold(run: Run, event: Event) -> Run:
@@ -165,6 +169,9 @@ class Recorder:
         self.run = run
         self._clean = clean
         self._heard = heard
+        self._keeping = asyncio.Lock()
+        self._stale = False
+        self._catching_up: asyncio.Task[None] | None = None
         self.loop = asyncio.get_running_loop()
         """The event loop that this record belongs to."""
         self._transcript = transcript
@@ -188,6 +195,8 @@ class Recorder:
         for event in self._transcript.append(events):
             self.run = fold(self.run, event)
             self._heard(event)
+            if isinstance(event, _TOLD_AT_ONCE):
+                self._catch_up()
 
     def archive(self, line: str) -> None:
         """Append one cleaned line of the agent to agent.ndjson."""
@@ -208,7 +217,24 @@ class Recorder:
 
     async def _keep(self) -> None:
         if self._store is not None:
-            await asyncio.to_thread(self._store.save, self.run)
+            async with self._keeping:  # else an older document might be the last that is saved
+                await asyncio.to_thread(self._store.save, self.run)
+
+    def _catch_up(self) -> None:
+        """Save the document beside everything else: other processes read it, and the run itself may do nothing for long."""
+        self._stale = True
+        if self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.get_running_loop().create_task(self._save_while_stale(), name=f"document of run {self.run.id}")
+
+    async def _save_while_stale(self) -> None:
+        while self._stale:
+            self._stale = False
+            with suppress(StateError):  # the next step's end saves it, or says why it cannot
+                await self._keep()
+
+    async def _caught_up(self) -> None:
+        if self._catching_up is not None:
+            await asyncio.wait([self._catching_up])
 
     def follow(self, after: int = -1) -> AsyncGenerator[list[Event], None]:
         """Yield batches of events after number `after`; ends after `finished`."""
@@ -216,6 +242,7 @@ class Recorder:
 
     async def close(self) -> None:
         """Close the transcript without a final event."""
+        await self._caught_up()
         await self._transcript.close()
 
     async def finish(self, state: State, cause: Cause | None = None, reason: str = "", summary: str = "") -> Run:
@@ -225,5 +252,6 @@ class Recorder:
         if self.run.finished is None:  # the transcript could not take the event: the store records it all the same
             ended = Finished(state=state, cause=cause, reason=reason, summary=summary, at=now())
             self.run = _finished(self.run, _cleaned(ended, self._clean))
+        await self._caught_up()
         await self._keep()
         return self.run

@@ -203,6 +203,8 @@ def _outcome(run: Run) -> str:
         return f"{run.cause}{f'/{run.reason}' if run.reason else ''}" + (", work kept" if work_kept(run) else "")
     if run.state is State.QUEUED and run.held:
         return f"held: {run.held}"
+    if run.waiting_until and not run.state.final:
+        return f"asks permission: {run.permission_requests[0].what}" if run.permission_requests else "waiting for input"
     return f"{run.state}{', work kept' if work_kept(run) else ''}"
 
 

@@ -91,3 +91,22 @@ def test_ctrl_c_stops_and_keeps_the_work(command: Command, daemon: "subprocess.P
     assert run["salvage"] is not None
     assert command("push", "last").returncode == 0
     assert files_at(remote, "x")["half.txt"] == b"half\n"
+
+
+@pytest.mark.parametrize(("order", "files"), [(("allow",), {"a.txt", "b.txt"}), (("deny", "not that"), {"a.txt"})], ids=["allow", "deny"])
+def test_another_process_answers_a_request_for_permission(
+    state: Path, remote: Path, command: Command, order: tuple[str, ...], files: set[str]
+) -> None:
+    task = script({"write": "a.txt", "text": "changed\n"}, {"permit": "echo b > b.txt"}, {"say": "done"})
+    run = start(*local(remote, "asking", task), "--permissions", "ask", "--json")
+    wait_until(lambda: "asks permission: Bash echo b > b.txt" in command("runs").stdout)
+    assert "+changed" in command("diff", "last").stdout
+    done = command(order[0], "last", *order[1:])
+    assert (done.returncode, "echo b > b.txt" in done.stderr) == (0, True), done.stderr
+    stdout, _ = run.communicate(timeout=30)
+    [ended] = documents(stdout)
+    assert (ended["state"], ended["denied"]) == ("succeeded", ["Bash echo b > b.txt"] if order[0] == "deny" else [])
+    assert set(files_at(remote, "asking")) >= files
+    assert ("b.txt" in files_at(remote, "asking")) is (order[0] == "allow")
+    refused = command(order[0], "last", *order[1:])
+    assert (refused.returncode, "asks for no permission" in refused.stderr) == (2, True)
