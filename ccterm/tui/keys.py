@@ -13,6 +13,7 @@ from textual import events
 from textual.app import App, ScreenStackError
 from textual.dom import DOMNode
 from textual.message_pump import MessagePump
+from textual.widget import Widget
 from textual.worker import Worker
 
 PATIENCE_SECONDS = 2.0
@@ -91,7 +92,7 @@ class KeysInOrder:
                     for pump in self._on_its_way():
                         await _caught_up(pump)
                     await self._opened()
-                    if place == before == self._place():
+                    if place == before == self._place() and await self._all_mounted():
                         return
                     before = place
 
@@ -102,6 +103,13 @@ class KeysInOrder:
         """Yield what a key passes: the app, what has the focus, and all that it is in, up to the app again."""
         yield self._app
         yield from (self._app.screen.focused or self._app.screen).ancestors_with_self
+
+    async def _all_mounted(self) -> bool:
+        """Return whether all of the screen is there; else give it a moment: what is mounted last may take the focus."""
+        mounted = all(widget.is_mounted for widget in self._app.screen.walk_children(Widget))
+        if not mounted:
+            await asyncio.sleep(LOOK_SECONDS)
+        return mounted
 
     async def _opened(self) -> None:
         while self._opening:

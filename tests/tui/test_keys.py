@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import as_ccterm, wait_for_text
-from tests.tui.run_events import offer_changes, start_agent
+from tests.tui.run_events import ask_permission, offer_changes, start_agent
 
 NAMES = {"\r": "enter", "\x1b": "escape", "\x13": "ctrl+s", "\t": "tab", "\x0f": "ctrl+o", " ": "space", "\x10": "ctrl+p"}
 
@@ -68,6 +68,18 @@ async def test_a_burst_lands_where_it_would_land_slowly(
 
 def _calls(called: Sequence[tuple[str, ...]], run: Run) -> list[tuple[str, ...]]:
     return [(name, run.id, *more) for name, *more in called]
+
+
+async def test_what_is_written_below_a_transcript_lands_there(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("one"))
+    ask_permission(service, run)
+    async with show() as pilot:
+        burst(pilot.app, "nnot yet, young one\rsand ask me first\rc\x1b")
+        await until(lambda: len(service.calls) == 2)
+        assert service.calls == [
+            ("decide", run.id, "q1", "deny", "not yet, young one"),
+            ("steer", run.id, "and ask me first"),
+        ]
 
 
 async def test_keys_that_come_while_the_app_ends_are_dropped(show: Show) -> None:
