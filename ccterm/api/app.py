@@ -7,6 +7,8 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ccterm import __version__
 from ccterm.api import routes, submit
@@ -25,8 +27,8 @@ _ABOUT = (
 )
 
 
-def make_app(backend: Backend | None = None) -> FastAPI:
-    """Return the application. backend: None = only its OpenAPI document is wanted."""
+def make_app(backend: Backend | None = None, mcp: ASGIApp | None = None) -> FastAPI:
+    """Return the application. backend: None = only its OpenAPI document is wanted. mcp: answers other agents, at /mcp."""
     app = FastAPI(
         title="ccterm",
         version=__version__,
@@ -39,6 +41,8 @@ def make_app(backend: Backend | None = None) -> FastAPI:
     app.state.backend = backend
     app.include_router(submit.router)
     app.include_router(routes.router)
+    if mcp:
+        app.router.routes.append(Route("/mcp", mcp, methods=["POST"]))
     app.add_api_route("/api/v1/checks", _checks, methods=["GET"], responses=answers(CHECKS_DOCUMENT, 200), name="checks")
     app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
     app.add_api_route(

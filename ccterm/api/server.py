@@ -9,7 +9,10 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+
+from fastapi import FastAPI
 
 from ccterm.api.app import make_app
 from ccterm.api.audit import AuditLog
@@ -41,21 +44,35 @@ async def serving_http(backend: Backend, state: StateDir, port: int | None) -> A
 
     Raises UsageError when another server of this state directory runs, and PreflightError when the port is taken.
     """
-    app = make_app(backend)
-    with only_server(state) as token, _private_socket(state) as (path, private), _loopback(port) as open_sockets:
-        audit = AuditLog(state.audit_log)
-        bound = open_sockets[0].getsockname()[1] if open_sockets else None
-        hosts = [f"{host}:{bound}" for host in ("localhost", "127.0.0.1", "[::1]")]
-        servers = [Server(RequestGate(app, audit)), Server(RequestGate(app, audit, token, hosts))]
-        tasks = [asyncio.ensure_future(each.serve([*sockets])) for each, sockets in zip(servers, ([private], open_sockets), strict=True)]
-        try:
-            yield ServedAt(path, bound, token)
-        finally:
-            backend.stopping.set()
-            for server in servers:
-                server.should_exit = True
-            await asyncio.gather(*tasks)
-            audit.close()
+    async with _application(backend) as app:
+        with only_server(state) as token, _private_socket(state) as (path, private), _loopback(port) as open_sockets:
+            audit = AuditLog(state.audit_log)
+            bound = open_sockets[0].getsockname()[1] if open_sockets else None
+            hosts = [f"{host}:{bound}" for host in ("localhost", "127.0.0.1", "[::1]")]
+            servers = [Server(RequestGate(app, audit)), Server(RequestGate(app, audit, token, hosts))]
+            tasks = [
+                asyncio.ensure_future(each.serve([*sockets])) for each, sockets in zip(servers, ([private], open_sockets), strict=True)
+            ]
+            try:
+                yield ServedAt(path, bound, token)
+            finally:
+                backend.stopping.set()
+                for server in servers:
+                    server.should_exit = True
+                await asyncio.gather(*tasks)
+                audit.close()
+
+
+@asynccontextmanager
+async def _application(backend: Backend) -> AsyncIterator[FastAPI]:
+    """Yield the application, which answers other agents, too, where the MCP SDK is installed."""
+    if not find_spec("mcp"):
+        yield make_app(backend)
+        return
+    from ccterm.api.mcp.mcp_server import McpServer  # deferred: an extra of its own
+
+    async with McpServer(backend.service, backend.permissions).over_http() as mcp:
+        yield make_app(backend, mcp)
 
 
 @contextmanager

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent, TextResourceContents
 from pydantic import JsonValue
 
 from ccterm import AgentService, Service
+from tests.api.served import Served
 from tests.conftest import MakeRemote
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import ToolUse, say, use
@@ -220,6 +223,26 @@ async def test_each_tool_says_what_it_takes_and_answers(tmp_path: Path) -> None:
         assert tool.input_schema["additionalProperties"] is False
         assert tool.annotations is not None
         assert tool.annotations.read_only_hint is (tool.name in ("wait", "status", "read_log", "diff"))
+
+
+async def test_the_http_server_answers_agents_that_have_its_token_by_the_same_rules(api: Served) -> None:
+    address = f"http://127.0.0.1:{api.address.port}/mcp"
+    async with (
+        httpx2.AsyncClient(headers=api.headers, timeout=60) as http,
+        streamable_http_client(address, http_client=http) as streams,
+        ClientSession(*streams[:2]) as session,
+    ):
+        await session.initialize()
+        client = Client(session, api.service)
+        await client.call("run_agents", tasks=[{"task": EDIT, "branch": "agent/a"}], **LOCAL)
+        assert (await client.call("wait", runs=["1"]))["runs"][0]["state"] == "succeeded"
+        assert client.told[-1].startswith("1 of 1 ended")
+        refusal = await client.refusal("run_agents", tasks=[{"task": "x", "branch": "b", "setup": "true"}])
+        assert refusal.startswith('tasks[0]: "setup" cannot be set by a program')
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    for headers in ({}, {"Authorization": "Bearer wrong"}, api.headers | {"Origin": "http://localhost"}):
+        async with httpx2.AsyncClient(headers=headers) as http:
+            assert (await http.post(address, json=hello)).status_code in (401, 403)
 
 
 @pytest.mark.claude

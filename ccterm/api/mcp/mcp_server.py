@@ -1,14 +1,18 @@
 """The server: the tools, the transcripts as resources, and what becomes of refusals. The only module that knows the MCP SDK."""
 
+import asyncio
 import json
 import logging
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -28,6 +32,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 
 from ccterm import __version__, render
 from ccterm.api.mcp.tools import TOOLS, Desk
@@ -61,7 +66,35 @@ class McpServer:
 
     async def serve(self) -> None:
         """Answer requests on stdin and stdout until stdin ends."""
-        server: Server[dict[str, Any]] = Server(
+        server = self._server()
+        async with stdio_server() as (requests, answers):
+            await server.run(requests, answers, server.create_initialization_options())
+
+    @asynccontextmanager
+    async def over_http(self) -> AsyncIterator[ASGIApp]:
+        """Answer requests by HTTP while the block lasts: yields the application, which keeps nothing between requests.
+
+        Who may ask, from where, is left to what stands before it.
+        """
+        manager = StreamableHTTPSessionManager(self._server(), stateless=True)
+        running, over = asyncio.Event(), asyncio.Event()
+
+        async def run() -> None:
+            """Begin and end it in one task, as it demands, whichever tasks enter and leave this block."""
+            async with manager.run():
+                running.set()
+                await over.wait()
+
+        work = asyncio.ensure_future(run())
+        await running.wait()
+        try:
+            yield StreamableHTTPASGIApp(manager)
+        finally:
+            over.set()
+            await work
+
+    def _server(self) -> "Server[dict[str, Any]]":
+        return Server(
             "ccterm",
             version=__version__,
             instructions=INSTRUCTIONS,
@@ -71,8 +104,6 @@ class McpServer:
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read_resource,
         )
-        async with stdio_server() as (requests, answers):
-            await server.run(requests, answers, server.create_initialization_options())
 
     async def _list_tools(self, _: _Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(

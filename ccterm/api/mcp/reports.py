@@ -29,7 +29,9 @@ class RunReport(Value):
     action: str
     """What to do next, as a command of a person."""
     waits_until: datetime | None
-    """The agent waits for a message (`steer`) until then."""
+    """The agent waits for a message (`steer`), or for a person's permission, until then."""
+    asks: tuple[str, ...]
+    """What it asks permission for; only a person may answer, in the terminal."""
     asked: bool
     """The agent's last message is a question."""
     changes: Changes | None
@@ -57,6 +59,7 @@ class RunReport(Value):
             summary=run.summary,
             action=run.action,
             waits_until=run.waiting_until,
+            asks=tuple(each.what for each in run.permission_requests),
             asked=run.asked,
             changes=run.changes,
             pushed=run.pushed,

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from ccterm import render
-from ccterm.events import Finished, Held, Notice, Pushed, Retrying, Said, Started, Steered, Synced, ToolCalled, Waiting
+from ccterm.events import Finished, Held, Notice, PermissionAsked, Pushed, Retrying, Said, Started, Steered, Synced, ToolCalled, Waiting
 from ccterm.models import Run
 from ccterm.service.protocol import Service
 
 _BEAT_SECONDS = 2.0
 """How often progress is told: a client that hears nothing for long gives up."""
-_TOLD = (Held, Started, Said, ToolCalled, Retrying, Steered, Waiting, Pushed, Synced, Finished, Notice)
+_TOLD = (Held, Started, Said, ToolCalled, Retrying, Steered, Waiting, PermissionAsked, Pushed, Synced, Finished, Notice)
 _LONGEST = 200
 
 
