@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"textual", "dagger", "fastapi", "keyring"}
+HEAVY = {"textual", "dagger", "fastapi", "starlette", "uvicorn", "keyring"}
 CARRIES_OUT = {
     "ccterm.service.protocol", "ccterm.service.local", "ccterm.service.scheduler", "ccterm.settings", "ccterm.pipeline", "psutil", "ulid",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The audit log: one line for each request that would change something, whoever asked and whatever came of it."""
+"""The audit log: one line for each request that would change something, and what came of it; of those without a token one a second."""
 
 import json
 import os

@@ -26,6 +26,7 @@ _JSON = b"application/json"
 _DROPPED_BYTES = 8 * BODY_BYTES
 _DROP_SECONDS = 2.0
 _DIGITS = 16
+_NOBODY = "nobody"
 _ADD = "add the header Authorization: Bearer TOKEN; ccterm token prints the token"
 
 
@@ -40,25 +41,26 @@ class RequestGate:
         self._app, self._audit, self._token = app, audit, token
         self._hosts = {host.encode() for host in hosts}
         self._known, self._unknown = RateLimit(), RateLimit()
+        self._noted = RateLimit(1)
+        """Of those that nobody has asked for; they must not push the others out of the log."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        caller, answer, coming = "nobody", _SafeResponse(send), _Coming(receive)
+        caller, answer, coming = _NOBODY, _SafeResponse(send), _Coming(receive)
         try:
             self._require_place(scope)
             caller = self._caller(scope)
             body = await self._body(scope, coming)
             if body is not None:
-                scope["state"]["caller"] = caller
                 await self._app(scope, _Replay(body, receive), answer)
         except HttpProblem as problem:
             await coming.drop(scope)
             headers = {**problem.headers, "connection": "close"}
             await Response(problem.body, problem.status, headers, MEDIA_TYPE)(scope, receive, answer)
         finally:
-            if scope["method"] != "GET":
+            if scope["method"] != "GET" and (caller != _NOBODY or self._noted.lets_through()):
                 self._audit.note(caller, scope["method"], scope["path"], answer.status, scope["state"].get("runs", ()))
 
     def _require_place(self, scope: Scope) -> None:

@@ -30,16 +30,21 @@ class RateLimit:
         self._most = self._left = float(per_second)
         self._at = time.monotonic()
 
-    def take(self) -> None:
-        """Count a request. Raises HttpProblem 429 when there are too many."""
+    def lets_through(self) -> bool:
+        """Count a request, and return whether it is one of those that are let through."""
         now = time.monotonic()
         self._left = min(self._most, self._left + (now - self._at) * self._most)
         self._at = now
         if self._left < 1:
-            raise HttpProblem(
-                429, "too-many-requests", f"more than {self._most:g} requests a second", "send fewer", headers={"Retry-After": "1"}
-            )
+            return False
         self._left -= 1
+        return True
+
+    def take(self) -> None:
+        """Count a request. Raises HttpProblem 429 when there are too many."""
+        if not self.lets_through():
+            detail = f"more than {self._most:g} requests a second"
+            raise HttpProblem(429, "too-many-requests", detail, "send fewer", headers={"Retry-After": "1"})
 
 
 class Streams:

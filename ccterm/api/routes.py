@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import AwareDatetime
 
 from ccterm.api.backend import Back, Found, Json, joined, new_run_response, nothing_to_show, run_response
 from ccterm.api.bodies import ApplyBody, CancelBody, ContinueBody, Nothing, SteerBody, body_of
@@ -41,7 +41,9 @@ NEW_RUN_ANSWER = new_run_answers(202)
 async def list_runs(
     backend: Back,
     state: Annotated[list[State] | None, Query(description="Only runs in one of these states")] = None,
-    since: Annotated[datetime | None, Query(description="Only runs that were created then or later")] = None,
+    since: Annotated[
+        AwareDatetime | None, Query(description="Only runs that were created then or later; with an offset, such as Z")
+    ] = None,
     batch: Annotated[str | None, Query(max_length=64, description="Only runs of this batch")] = None,
     branch: Annotated[str | None, Query(max_length=1000, description="Only runs on this branch")] = None,
     before: Annotated[int | None, Query(ge=1, le=_NUMBER, description="Only runs with a lower number: the next page")] = None,

@@ -70,6 +70,7 @@ QUERIES = (
     "before=-1",
     "state=asleep",
     "since=yesterday",
+    "since=2026-01-01T00:00:00",
     "since=9999999999999999",
     f"batch={'x' * 65}",
 )
