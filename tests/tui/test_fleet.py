@@ -4,7 +4,7 @@ import pytest
 
 from ccterm.causes import Cause
 from ccterm.errors import UsageError
-from ccterm.events import Finished, Held, Said, Spent, Started, StepStarted
+from ccterm.events import Finished, Held, HoldChanged, Said, Spent, Started, StepStarted
 from ccterm.models import ExecutionMode, Manifest, State
 from ccterm.service.protocol import GO_ON
 from ccterm.tui.app import CctermApp
@@ -181,6 +181,15 @@ async def test_hold_holds_a_running_agent_and_releases_a_waiting_one(show: Show,
         await wait_for_call(service, "hold", running.id)
         await pilot.press("1", "h")
         await wait_for_call(service, "release", waiting.id)
+
+
+async def test_a_held_agent_has_a_badge_and_the_same_key_takes_the_order_back(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("one"))
+    service.emit(run.id, HoldChanged(on=True))
+    async with show() as pilot:
+        await wait_for_text(pilot, "hold  agent")
+        await pilot.press("h")
+        await wait_for_call(service, "release", run.id)
 
 
 async def test_cancel_asks_and_keeps_the_work(show: Show, service: FakeService) -> None:

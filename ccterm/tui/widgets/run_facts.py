@@ -69,6 +69,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("base", (run.base_sha or "")[:12]),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", where),
+        ("hold", "waits for input after each turn" if run.holds else ""),
+        ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),
         ("continues", run.continues or ""),
         ("attempt", str(len(run.attempts)) if len(run.attempts) > 1 else ""),
