@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, get_args
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
-from ccterm.values import Value
+from ccterm.values import Value, raising_usage_errors
 
 if TYPE_CHECKING:  # the service builds commands
     from ccterm.service.protocol import Service
@@ -21,6 +21,13 @@ class ServiceCommand(Value, Generic[R]):
     from_caller: ClassVar[bool] = False
     """Whether the environment of whoever gives the command counts for it."""
     do: str
+
+    if not TYPE_CHECKING:  # whose own, made of the fields, is better
+
+        @raising_usage_errors
+        def __init__(self, **fields: object) -> None:
+            """Take the arguments. Raises UsageError for one that does not fit: they are those of the Python API."""
+            BaseModel.__init__(self, **fields)
 
     @abstractmethod
     async def execute(self, service: "Service") -> R:
