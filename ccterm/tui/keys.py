@@ -8,13 +8,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Protocol
 
 from textual import events
 from textual.app import App, ScreenStackError
 from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 from textual.widget import Widget
-from textual.worker import Worker
 
 PATIENCE_SECONDS = 2.0
 """How long a key may take before the next one is let through."""
@@ -23,24 +23,33 @@ LOOK_SECONDS = 0.01
 Typed = events.Key | events.Paste
 
 
+class Finishing(Protocol):
+    """What tells whether it has ended; a worker of Textual's does."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+
 class KeysInOrder:
     """Lets the app have one key after the other."""
 
     def __init__(self, app: App[None]) -> None:
         self._app = app
         self._waiting: deque[Typed] = deque()
-        self._passed: list[Typed] = []
+        self._passed: deque[Typed] = deque()
         """Keys whose turn has come, and which the app is about to meet again."""
         self._came = asyncio.Event()
         self._idle, self._running = True, False
-        self._opening: list[Worker[object]] = []
+        self._opening: list[Finishing] = []
         self.any_came = False
         """Whether the user has typed anything yet."""
 
     def take(self, key: Typed) -> bool:
         """Return whether the app is to handle a key now; one that has to wait comes back as a message when its turn has come."""
-        if any(key is other for other in self._passed):
-            self._passed = [other for other in self._passed if other is not key]
+        if self._passed and self._passed[0] is key:
+            self._passed.popleft()
             return True
         self.any_came = True
         if self._idle or not self._running:
@@ -50,7 +59,7 @@ class KeysInOrder:
         self._waiting.append(key)
         return False
 
-    def wait_for(self, worker: Worker[object]) -> None:
+    def wait_for(self, worker: Finishing) -> None:
         """Have the keys that follow wait until a worker has ended: it opens or closes a screen on its way."""
         self._opening.append(worker)
 
@@ -84,17 +93,23 @@ class KeysInOrder:
 
     async def _settle(self) -> None:
         """Wait until the key that the app has got has had all its effects: twice in a row nothing was left to do, on the same screen."""
-        with suppress(TimeoutError, ScreenStackError):  # an app that ends has no screen
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                before: object = None
-                while True:
-                    place = self._place()
-                    for pump in self._on_its_way():
-                        await _caught_up(pump)
-                    await self._opened()
-                    if place == before == self._place() and await self._all_mounted():
-                        return
-                    before = place
+        with suppress(ScreenStackError):  # an app that ends has no screen
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._all_effects()
+            except TimeoutError:
+                self._opening.clear()
+
+    async def _all_effects(self) -> None:
+        before: object = None
+        while True:
+            place = self._place()
+            for pump in self._on_its_way():
+                await _caught_up(pump)
+            await self._opened()
+            if place == before == self._place() and await self._all_mounted():
+                return
+            before = place
 
     def _place(self) -> tuple[object, object]:
         return self._app.screen, self._app.screen.focused

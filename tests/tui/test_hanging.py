@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.draft import BatchFile, Draft
-from ccterm.models import CheckResult, ExecutionMode, RunRef, Task
+from ccterm.models import CheckResult, ExecutionMode, Run, RunRef, Task
 from ccterm.tui.screens.launch import LaunchScreen
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -22,6 +22,14 @@ class Hanging(FakeService):
         """Hang."""
         self._called("steer", str(run), text)
         await asyncio.Event().wait()
+
+    async def submit(
+        self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None, key: str | None = None
+    ) -> list[Run]:
+        """Hang."""
+        self._called("submit")
+        await asyncio.Event().wait()
+        return []
 
     async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
         """Hang."""
@@ -71,3 +79,12 @@ async def test_runs_are_still_shown_while_an_action_hangs(show: Show, service: F
         await pilot.press("enter")
         start_agent(service, run, text="I continue anyway.")
         await wait_for_text(pilot, "I continue anyway.")
+
+
+async def test_a_launch_that_hangs_is_not_made_twice_and_can_be_left(show: Show, service: FakeService) -> None:
+    async with show() as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add a LICENSE")
+        await pilot.press("ctrl+s", "ctrl+s", "escape")
+        await wait_for_text(pilot, "No runs yet")
+        assert service.calls == [("submit",)]

@@ -14,7 +14,7 @@ from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.widgets.field import Field
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import settle, type_text, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.on_screen import as_ccterm, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import start_agent
 
 
@@ -175,6 +175,17 @@ async def test_what_was_typed_is_kept_until_it_is_launched(show: Show, service: 
         await pilot.press("n")
         await wait_until_gone(pilot, "Add a LICENSE", "1 run queued")
         assert field_of(pilot, "branch").value == ""
+
+
+async def test_a_form_that_was_open_before_the_service_asks_once_it_is_there(show: Show, service: FakeService) -> None:
+    async with show() as pilot:
+        app = as_ccterm(pilot)
+        app.service = None
+        await pilot.press("n")
+        await type_text(pilot, "Add a LICENSE")
+        await wait_for_text(pilot, "connecting…")
+        app.connected(service)
+        await wait_for_text(pilot, "agent/add-license · new, from main")
 
 
 async def test_help_says_how_such_a_line_is_written_into_a_task(show: Show) -> None:

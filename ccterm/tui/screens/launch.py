@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static, TextArea
+from textual.worker import Worker
 
 from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
@@ -74,6 +75,7 @@ class LaunchScreen(CctermScreen):
         """What is known of the branches of the tasks; empty while it is asked for."""
         self._recalled = -1
         self._changed, self._left = False, False
+        self._submission: Worker[None] | None = None
         self._form: dict[str, str] = {}
         self._defaults: dict[str, str] = {}
 
@@ -146,6 +148,10 @@ class LaunchScreen(CctermScreen):
         return {"prompt": self.query_one(TextArea).text} | {field.id or "": field.value for field in self.query(Field)}
 
     @on(Connected)
+    def _ask_now(self) -> None:
+        self._key = ()
+        self._examine()
+
     @on(TextArea.Changed)
     @on(Input.Changed)
     @on(Choices.Changed)
@@ -197,6 +203,7 @@ class LaunchScreen(CctermScreen):
             try:
                 states = await self.ccterm.service.branches(drafts)
             except CctermError:
+                self._key = ()  # with the next change it is asked again
                 return
             if key == self._key:
                 self._states = states
@@ -233,8 +240,9 @@ class LaunchScreen(CctermScreen):
         self._examine()
         if self._result.problems:
             self._show_first_problem()
-        else:
-            self.ccterm.keys.wait_for(self._submit(self._result.complete))
+        elif self._submission is None or self._submission.is_finished:  # else the same tasks would be launched twice
+            self._submission = self._submit(self._result.complete)
+            self.ccterm.keys.wait_for(self._submission)
 
     def _show_first_problem(self) -> None:
         name, problem = next(iter(self._result.problems.items()))
