@@ -122,7 +122,10 @@ def watch_passes(screen: object, took: Callable[[float], None]) -> bool:
 
 
 def lay_out_once(screen: object) -> bool:
-    """Lay a screen out once for each size: Textual reports the size again right after a layout. Returns whether that is possible."""
+    """Lay a screen out once for each size: Textual reports the size again right after a layout. Returns whether that is possible.
+
+    Each widget that has another size then asks for a layout of its own, in case it has to scroll now; those that need not are let off.
+    """
     lay_out, compositor = getattr(screen, "_screen_resized", None), getattr(screen, "_compositor", None)
     if not callable(lay_out) or not hasattr(compositor, "size"):
         return False
@@ -130,8 +133,17 @@ def lay_out_once(screen: object) -> bool:
     def once(size: Size) -> None:
         if getattr(compositor, "size", None) != size:  # layouts that are asked for otherwise take another way
             lay_out(size)
+            for widget in getattr(compositor, "widgets", ()):
+                _settle(widget)
 
     return _replace(screen, "_screen_resized", once)
+
+
+def _settle(widget: object) -> None:
+    """Take back that a widget wants a layout, where everything in it is visible."""
+    with suppress(AttributeError):
+        if widget.virtual_size == widget.size and not any(widget.scrollbars_enabled):  # type: ignore[attr-defined]  # or it stays
+            widget._layout_required = False  # type: ignore[attr-defined]  # private
 
 
 def _replace(screen: object, name: str, method: object) -> bool:

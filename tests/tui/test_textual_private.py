@@ -9,6 +9,7 @@ import pytest
 from textual._compositor import Compositor
 from textual._xterm_parser import XTermParser
 from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
 from textual.driver import Driver
 from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
@@ -16,6 +17,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from ccterm.output.own_text import remember
@@ -225,6 +227,40 @@ async def test_a_screen_is_laid_out_once_for_each_size() -> None:
         await pilot.pause()
         assert done == [Size(100, 30), Size(80, 24)]
         assert app.query_one(Static).size.width == 80
+
+
+async def test_panes_of_another_size_are_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = PaneApp(Writer().store, Writer().store, columns=2)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        sizes: list[Size] = []
+        lay_out = app.screen._compositor.reflow
+
+        def reflow(parent: Widget, size: Size) -> object:
+            sizes.append(size)
+            return lay_out(parent, size)
+
+        monkeypatch.setattr(app.screen._compositor, "reflow", reflow)
+        await pilot.resize_terminal(100, 30)
+        await pilot.pause()
+        assert sizes == [Size(100, 30)]
+        assert app.query(ViewportView).last().region.bottom_right == (100, 30)
+
+
+async def test_what_has_to_scroll_in_its_new_size_gets_its_scrollbar() -> None:
+    class Long(PaneApp):
+        def compose(self) -> ComposeResult:
+            yield from super().compose()
+            yield VerticalScroll(*(Static(f"line {number}") for number in range(12)))
+
+    app = Long(Writer().store)
+    async with app.run_test(size=(80, 40)) as pilot:
+        await pilot.pause()
+        assert not app.query_one(VerticalScroll).show_vertical_scrollbar
+        await pilot.resize_terminal(80, 16)
+        await pilot.pause()
+        assert app.query_one(VerticalScroll).show_vertical_scrollbar
+        assert app.query_one(VerticalScroll).scrollable_content_region.width < 80
 
 
 async def test_a_screen_of_another_kind_is_laid_out_as_usual() -> None:

@@ -6,11 +6,12 @@ no frame is made.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic, perf_counter
 from typing import Protocol
 from weakref import WeakSet
 
+from rich.style import Style
 from textual.app import App
 from textual.screen import Screen
 
@@ -71,6 +72,8 @@ class FrameClock:
         """Passes in which something was painted."""
         self.lexers = Lexers()
         """What colours code, for all panes."""
+        self.styles: dict[tuple[str, Style], Mapping[str, Style]] = {}
+        """Theme and base style -> the styles of a pane's rows."""
         self.dropped = 0
         """Passes that were skipped because the terminal did not keep up."""
         self._now = now

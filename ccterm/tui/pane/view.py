@@ -225,5 +225,8 @@ class ViewportView(Widget, can_focus=True):
         return f" {100 * placed[-1].offset // max(self.viewport.source.end, 1)} % "
 
     def _new_painter(self) -> Painter:
-        styles = {name: self.get_component_rich_style(f"viewport--{name}") for name in STYLES}
-        return Painter({"": self.rich_style, **styles}, self.get_line_filters(), self.background_colors[1], self.outer_size.width)
+        key = (self.app.theme, self.rich_style)
+        if key not in self._clock.styles:  # a pane has no colours of its own: what one of them has looked up serves all
+            self._clock.styles[key] = {name: self.get_component_rich_style(f"viewport--{name}") for name in STYLES}
+        styles = {"": self.rich_style, **self._clock.styles[key]}
+        return Painter(styles, self.get_line_filters(), self.background_colors[1], self.outer_size.width)
