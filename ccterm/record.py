@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
@@ -33,9 +33,11 @@ from ccterm.kept_refs import what_to_do
 from ccterm.models import Run, State, now
 from ccterm.proof import can_be_delivered
 from ccterm.render import rotation
-from ccterm.store import Store
 from ccterm.transcript import Transcript
 from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens
+
+if TYPE_CHECKING:  # the terminal folds events, and its first frame need not wait for SQLite
+    from ccterm.store import Store
 
 M = TypeVar("M", bound=BaseModel)
 _TOLD_AT_ONCE = (Waiting, PermissionAsked, PermissionAnswered, HoldChanged)
@@ -161,7 +163,7 @@ class Recorder:
         self,
         run: Run,
         transcript: Transcript,
-        store: Store | None,
+        store: "Store | None",
         clean: Callable[[str], str] = str,
         *,
         heard: Callable[[Event], None] = lambda _: None,

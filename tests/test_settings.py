@@ -79,6 +79,10 @@ def fault(path: Path, text: str) -> str:
     return str(caught.value).replace(str(path), "FILE")
 
 
+def test_without_a_file_all_is_as_if_it_had_been_checked() -> None:
+    assert load_settings(None, {}).model_dump() == Settings.model_validate({"tui": {}, "limits": {}, "policy": {}}).model_dump()
+
+
 def test_without_a_file_the_defaults_apply() -> None:
     settings = load_settings(None, {})
     assert (settings.execution_mode, settings.max_concurrent, settings.agent) == (ExecutionMode.DAGGER, 4, "claude")

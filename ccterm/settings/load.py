@@ -39,7 +39,8 @@ def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[
     data = read_bytes(path or default_path())
     if data is None and path:
         raise SettingsError(f"{path} does not exist", "name an existing settings file")
-    settings = parse(path or default_path(), data, Settings) if data else Settings()
+    # defaults are not checked: what pydantic needs for that costs start-up time
+    settings = parse(path or default_path(), data, Settings) if data else Settings.model_construct()
     given = {name: env[variable] for variable, name in ENVIRONMENT.items() if env.get(variable)}
     settings = _overridden(settings, given, {name: variable for variable, name in ENVIRONMENT.items()})
     flags = {name: value for name, value in (overrides or {}).items() if value is not None}
@@ -48,6 +49,8 @@ def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[
 
 def _overridden(settings: Settings, values: Mapping[str, object], names: Mapping[str, str]) -> Settings:
     """Return settings with some values replaced. names: what an error calls a value."""
+    if not values:
+        return settings
     try:
         chosen = Settings.model_validate(values)
     except ValidationError as error:

@@ -214,7 +214,7 @@ class Settings(SettingsPart):
     """Local mode: let agents do everything that you may do."""
     permissions: Literal["ask", "deny"] | None = None
     """Local mode: what comes of a command that an agent may not run by itself; None = a user at a terminal is asked, elsewhere it is denied."""
-    tui: TuiSettings = Field(default_factory=TuiSettings)
+    tui: TuiSettings = Field(default_factory=TuiSettings.model_construct)
     keys: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")], Annotated[str, Field(pattern=r"^\S{1,60}$")]] = {}
     """[keys]: other keys for actions of the terminal, named as in its palette: `next-hunk = "ctrl+n"`. Several keys are written with commas."""
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
@@ -223,8 +223,8 @@ class Settings(SettingsPart):
     """The Dagger CLI; None = the one on PATH, else the one that the SDK downloads."""
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
-    limits: LimitSettings = Field(default_factory=LimitSettings)
-    policy: PolicySettings = Field(default_factory=PolicySettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings.model_construct)
+    policy: PolicySettings = Field(default_factory=PolicySettings.model_construct)
     api_key: bool = False
     """Whether `ANTHROPIC_API_KEY`, which bills the API, is used where there is no other Claude login."""
     waiting_frees_slot: Duration = timedelta(minutes=1)

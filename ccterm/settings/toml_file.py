@@ -3,14 +3,16 @@
 import os
 import re
 import stat
-import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from ccterm.errors import SettingsError
 from ccterm.problems import Loc, problem
+
+if TYPE_CHECKING:  # most users have no such file, and the first frame waits for it
+    import tomllib
 
 M = TypeVar("M", bound=BaseModel)
 _LARGEST = 1024 * 1024
@@ -49,6 +51,8 @@ def _refuse_strange(path: Path, info: os.stat_result, *, own: bool, largest: int
 
 def parse(path: Path, data: bytes, model: type[M]) -> M:
     """Return the model that the content of a file describes. Raises SettingsError."""
+    import tomllib
+
     text = _decoded(path, data)
     try:
         table = tomllib.loads(text + "\n")  # without it an error at the end has no line
@@ -79,7 +83,7 @@ def _decoded(path: Path, data: bytes) -> str:
         raise SettingsError(f"{path}, line {line}: not UTF-8", "save it as UTF-8") from error
 
 
-def _syntax(path: Path, error: tomllib.TOMLDecodeError) -> SettingsError:
+def _syntax(path: Path, error: "tomllib.TOMLDecodeError") -> SettingsError:
     words = str(error)
     place = re.search(r" \(at (line \d+), (column \d+)\)$", words)
     where, text = (f", {place[1]}, {place[2]}", words[: place.start()]) if place else ("", words)
@@ -107,6 +111,8 @@ def line_of(text: str, at: Loc) -> int | None:
 
 
 def _path(text: str) -> tuple[str, ...]:
+    import tomllib
+
     try:
         table: object = tomllib.loads(text)
     except tomllib.TOMLDecodeError:  # a line of a multi-line text

@@ -74,12 +74,15 @@ class CctermApp(AppBase):
         self._themes = ThemeChoice(settings.tui.theme, memory, light=light)
         take_answers(BACKGROUND_ANSWER, BackgroundAnswered)
 
+    def get_default_screen(self) -> FleetScreen:
+        """Show the fleet from the first frame on, without waiting for the service."""
+        return FleetScreen()
+
     def on_mount(self) -> None:
-        """Show the fleet, without waiting for the service."""
+        """Use the theme that was chosen, or that suits the terminal."""
         self._themes.sixteen = not self.is_headless and self.console.color_system == "standard"
         self.theme = self._themes.name
-        self.push_screen(FleetScreen())
-        if self._themes.follows_terminal and takes_answers(BACKGROUND_ANSWER):
+        if self._themes.follows_terminal and not self._themes.sixteen and takes_answers(BACKGROUND_ANSWER):
             self.call_after_refresh(write_to_terminal, self, QUESTION)
 
     @on(BackgroundAnswered)

@@ -15,7 +15,6 @@ from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
 from ccterm.events import Event
-from ccterm.machine_errors import machine_error
 from ccterm.models import CheckResult, ExecutionMode, Run, RunId, now
 from ccterm.settings import Settings
 from ccterm.tui.image_build import ImageBuildProgress
@@ -283,6 +282,8 @@ def describe_error(error: BaseException) -> tuple[str, str]:
         error = error.exceptions[0]
     if isinstance(error, CctermError):
         return error.message, error.fix
+    from ccterm.machine_errors import machine_error  # deferred: the first frame does without
+
     if found := machine_error(error):
         return str(error), found.fix
     return f"{type(error).__name__}: {error}", "this is a bug in ccterm, please report it"

@@ -45,11 +45,11 @@ class Memory:
 
     def _read(self) -> Memories:
         if self._path is None:
-            return Memories()
+            return Memories.model_construct()
         try:
             return Memories.model_validate_json(self._path.read_bytes())
         except (OSError, ValidationError):
-            return Memories()
+            return Memories.model_construct()
 
     def launched(self, form: Mapping[str, str]) -> None:
         """Remember a form that was launched."""
