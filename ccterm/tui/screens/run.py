@@ -1,6 +1,7 @@
 """One run alone: its transcript or its diff, and beside it steps, verdict and numbers."""
 
 import asyncio
+import time
 from datetime import datetime
 from typing import ClassVar
 
@@ -33,8 +34,9 @@ WIDE, VERY_WIDE = 100, 150
 _NO_COMMIT = "No commit yet: the diff appears once the agent has finished and its work is committed."
 _NO_CHANGES = "The agent has changed nothing yet. This follows it while it works."
 _LARGE = 1 << 20
-LIVE_TICKS = 4
-"""How many seconds lie between two looks at what a running agent has changed, while its diff is shown."""
+LIVE_SECONDS, LIVE_SHARE = 4, 10
+"""How many seconds lie at least between two looks at what a running agent has changed, while its diff is shown; and how many times as long as
+a look took, since it costs processor time."""
 
 
 class RunScreen(RunActions):
@@ -57,7 +59,7 @@ class RunScreen(RunActions):
         self._seen: datetime | None = None
         """When the diff of a running agent was read; None = it is not one of those."""
         self._looking = False
-        self._ticks = 0
+        self._next_look = 0.0
         self._showing_side = False
 
     def compose(self) -> ComposeResult:
@@ -173,8 +175,7 @@ class RunScreen(RunActions):
     @on(Ticked)
     def _follow_diff(self) -> None:
         """Look again every few seconds while an agent works."""
-        self._ticks += 1
-        if self._seen and self._ticks % LIVE_TICKS == 0:
+        if self._seen and time.monotonic() >= self._next_look:
             self.action_refresh_diff()
 
     @work(group="live", exclusive=True, exit_on_error=False)
@@ -197,10 +198,12 @@ class RunScreen(RunActions):
             self._switch(files=files)
 
     async def _read_patch(self) -> list[FilePatch]:
-        view, service = self.current_run(), self.ccterm.service
+        view, service, began = self.current_run(), self.ccterm.service, time.monotonic()
         live = view is not None and view.run.state is State.RUNNING
         patch = await service.patch(self.run) if service else None
         self._seen = self.ccterm.clock() if live and patch is not None else None
+        ended = time.monotonic()
+        self._next_look = ended + max(LIVE_SECONDS, LIVE_SHARE * (ended - began))
         if patch and len(patch) > _LARGE and not self.shows_diff:
             self._say(f"Reading the diff, {len(patch) / 1e6:.0f} MB…")
         return await asyncio.to_thread(parse_patch, patch) if patch else []
