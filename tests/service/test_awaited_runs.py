@@ -1,9 +1,11 @@
 """Runs that a caller of the Python API waits for, in the process that carries them out and in another one."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals
 from typing import Any, Unpack
 
 import pytest
@@ -207,3 +209,30 @@ async def test_a_script_runs_a_task_without_a_loop(remote: Path, tmp_path: Path)
     assert run.state is State.SUCCEEDED
     with pytest.raises(UsageError, match="await the run of a service"):
         ccterm.run(task="x")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
+async def test_a_script_that_is_interrupted_takes_its_run_along_and_keeps_the_work(signal: Signals, remote: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    given = fields(remote, HANGS, branch="agent/x")
+    program = f"import ccterm; ccterm.run(state_dir={str(state)!r}, **{given!r})"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        transcript = ""
+        while '"kind":"said"' not in transcript:
+            transcript = "".join(path.read_text() for path in state.glob("runs/*/transcript.ndjson"))
+            await asyncio.sleep(0.05)
+        process.send_signal(signal)
+        async with asyncio.timeout(30):
+            assert await process.wait() != 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+    async with AgentService.open(state) as service:
+        run = await service.find("last")
+        if run.cause is Cause.LOST:  # the signal killed the script at once: the next one keeps what there was
+            run = await service.wait(run.id)
+        assert (run.state.final, run.salvage is not None) == (True, True), run.summary
+        if signal is SIGINT:
+            assert run.state is State.CANCELLED
