@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,29 +38,43 @@ class ServedAt:
     token: Token
 
 
-@asynccontextmanager
-async def serving_http(backend: Backend, state: StateDir, port: int | None) -> AsyncIterator[ServedAt]:
-    """Answer requests while the block lasts. port: 0 = a free one; None = the private socket alone.
+@dataclass(frozen=True)
+class ServerSockets:
+    """Where a server will answer, and its sockets, on which callers may wait already."""
 
-    Raises UsageError when another server of this state directory runs, and PreflightError when the port is taken.
+    at: ServedAt
+    private: socket.socket
+    open: Sequence[socket.socket]
+
+
+@contextmanager
+def server_sockets(state: StateDir, port: int | None) -> Iterator[ServerSockets]:
+    """Be the one server of a state directory while the block lasts. port: 0 = a free one; None = the private socket alone.
+
+    Raises UsageError when another server runs, and PreflightError when the port is taken.
     """
+    with only_server(state) as token, _private_socket(state) as (path, private), _loopback(port) as found:
+        bound = found[0].getsockname()[1] if found else None
+        yield ServerSockets(ServedAt(path, bound, token), private, found)
+
+
+@asynccontextmanager
+async def serving_http(backend: Backend, state: StateDir, sockets: ServerSockets) -> AsyncIterator[ServedAt]:
+    """Answer requests while the block lasts."""
+    at = sockets.at
     async with _application(backend) as app:
-        with only_server(state) as token, _private_socket(state) as (path, private), _loopback(port) as open_sockets:
-            audit = AuditLog(state.audit_log)
-            bound = open_sockets[0].getsockname()[1] if open_sockets else None
-            hosts = [f"{host}:{bound}" for host in ("localhost", "127.0.0.1", "[::1]")]
-            servers = [Server(RequestGate(app, audit)), Server(RequestGate(app, audit, token, hosts))]
-            tasks = [
-                asyncio.ensure_future(each.serve([*sockets])) for each, sockets in zip(servers, ([private], open_sockets), strict=True)
-            ]
-            try:
-                yield ServedAt(path, bound, token)
-            finally:
-                backend.stopping.set()
-                for server in servers:
-                    server.should_exit = True
-                await asyncio.gather(*tasks)
-                audit.close()
+        audit = AuditLog(state.audit_log)
+        hosts = [f"{host}:{at.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
+        servers = {Server(RequestGate(app, audit)): [sockets.private], Server(RequestGate(app, audit, at.token, hosts)): [*sockets.open]}
+        tasks = [asyncio.ensure_future(server.serve(own)) for server, own in servers.items()]
+        try:
+            yield at
+        finally:
+            backend.stopping.set()
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*tasks)
+            audit.close()
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ async def _serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -
     from ccterm.api.backend import Backend
     from ccterm.api.feeds import Feeds
     from ccterm.api.permissions import Permissions
-    from ccterm.api.server import serving_http
+    from ccterm.api.server import server_sockets, serving_http
     from ccterm.daemon.spawn import attached_or_started, keep_running
     from ccterm.settings import load_settings
 
@@ -41,11 +41,13 @@ async def _serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     permissions = Permissions(repos, lambda: load_settings(None, environ), allow_local=allow_local)
-    async with attached_or_started(state_dir(), environ) as attached:
-        service = attached.acting_for(None)
-        async with keep_running(attached), serving_http(Backend(service, permissions, Feeds(service)), state_dir(), port) as address:
-            _say(address, repos, allow_local=allow_local)
-            await stopped.wait()
+    state = state_dir().prepare()
+    with server_sockets(state, port) as sockets:  # first, since it may be refused
+        async with attached_or_started(state, environ) as attached, keep_running(attached):
+            service = attached.acting_for(None)
+            async with serving_http(Backend(service, permissions, Feeds(service)), state, sockets) as address:
+                _say(address, repos, allow_local=allow_local)
+                await stopped.wait()
     return ExitCode.OK
 
 

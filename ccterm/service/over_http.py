@@ -82,7 +82,7 @@ class HttpService(Service):
         since, most, after, before = which.get("since"), which.get("limit"), which.get("after"), which.get("before")
         asked = [("state", state.value) for state in which.get("states", ())]
         asked += [(name, str(value)) for name, value in (("batch", which.get("batch")), ("branch", which.get("branch"))) if value]
-        asked += [("since", since.isoformat())] if since else []
+        asked += [("since", since.astimezone().isoformat())] if since else []
         more = True
         while more and (most is None or len(found) < most):
             limit = _PAGE if most is None else min(_PAGE, most - len(found))

@@ -12,7 +12,7 @@ from ccterm import AgentService
 from ccterm.api.backend import Backend
 from ccterm.api.feeds import Feeds
 from ccterm.api.permissions import Permissions
-from ccterm.api.server import ServedAt, serving_http
+from ccterm.api.server import ServedAt, server_sockets, serving_http
 from ccterm.service.protocol import Service
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
@@ -58,8 +58,9 @@ async def served(place: Path, remote: Path, *repos: Path, allow_local: bool = Tr
     async with AgentService.open(state.path) as service:
         asked = service.acting_for(None)
         permissions = Permissions([str(remote), *map(str, repos)], Settings, allow_local=allow_local)
-        async with serving_http(Backend(asked, permissions, Feeds(asked)), state, 0) as address:
-            headers = {"Authorization": f"Bearer {address.token.value}"}
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", headers=headers, timeout=60) as client:
-                yield Served(address, service, client, remote, state)
+        with server_sockets(state, 0) as sockets:
+            async with serving_http(Backend(asked, permissions, Feeds(asked)), state, sockets) as address:
+                headers = {"Authorization": f"Bearer {address.token.value}"}
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", headers=headers, timeout=60) as client:
+                    yield Served(address, service, client, remote, state)
         await service.cancel_all(now=True)

@@ -153,7 +153,7 @@ async def test_a_follower_who_does_not_read_is_dropped_and_slows_nobody(api: Ser
     run = await api.run(task=chatty(go, 2_000, 5_000), wait=0)
     at = f"/api/v1/runs/{run['id']}/events"
     asking = socket.create_connection(("127.0.0.1", api.address.port))
-    asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     reader, writer = await asyncio.open_connection(sock=asking, limit=1024)
     writer.write(request("GET", at, host(api), token(api)))
     others = [asyncio.ensure_future(all_of(api.client, at)) for _ in range(3)]

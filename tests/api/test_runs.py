@@ -8,7 +8,7 @@ import pytest
 
 from ccterm.events import Said
 from ccterm.models import RunId, State
-from tests.api.served import BATCH, RUN, SCRIPTED, Served
+from tests.api.served import BATCH, RUN, SCRIPTED, Served, served
 from tests.support.core import EDIT, script
 from tests.support.git import branches, files_at, tip
 from tests.support.waiting import until
@@ -171,7 +171,19 @@ async def test_checks_are_answered(api: Served) -> None:
 
 
 async def test_the_private_socket_needs_no_token(api: Served) -> None:
+    assert await asked_over_socket(api) == {"ok": True}
+    assert api.address.socket.stat().st_mode & 0o777 == 0o600
+
+
+async def test_where_its_path_would_be_too_long_the_socket_is_elsewhere(remote: Path, tmp_path: Path) -> None:
+    async with served(tmp_path / ("x" * 100), remote) as api:
+        assert len(str(api.address.socket)) <= 100
+        assert api.address.socket.parent.stat().st_mode & 0o777 == 0o700
+        assert await asked_over_socket(api) == {"ok": True}
+    assert not api.address.socket.parent.exists()
+
+
+async def asked_over_socket(api: Served) -> object:
     transport = httpx.AsyncHTTPTransport(uds=str(api.address.socket))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        assert (await client.get("/healthz")).json() == {"ok": True}
-    assert api.address.socket.stat().st_mode & 0o777 == 0o600
+        return (await client.get("/healthz")).json()
