@@ -1,5 +1,6 @@
 """A person's shell in place of an agent: in its box, with its HOME, its conversation and its login."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from ccterm.models import Terminal
 
 SOCKET = "terminal.sock"
 """In the box: the way to the person's terminal."""
+_FILES = {".claude.json": json.dumps({"hasCompletedOnboarding": True})}
+"""Files for the HOME of the shell. Without this one, claude would begin with its first start, which asks for another login."""
 
 
 class ShellAgent:
@@ -28,7 +31,7 @@ class ShellAgent:
 
     def command(self, launch: Launch) -> Command:
         """Return the launch line. Raises what that of the agent raises."""
-        argv = ("@box", "terminal", f"../{SOCKET}", str(self._terminal.rows), str(self._terminal.columns))
+        argv = ("@box", "terminal", f"../{SOCKET}", str(self._terminal.rows), str(self._terminal.columns), json.dumps(_FILES))
         command = self._agent.command(launch)
         return replace(command, argv=argv, env={**command.env, "TERM": self._terminal.kind}, reads_repository=False)
 

@@ -16,9 +16,9 @@ CHECKPOINT_BYTES = 64 * 1024 * 1024
 """Most that the files of one checkpoint hold together."""
 
 SHELL_HEAD, SHELL_SIZE = ">cI", ">HH"
-"""How `struct` packs what is sent to a shell in a box: a head of kind and length; and the body of a window size, rows and columns."""
-KEYS, RESIZED = b"k", b"s"
-"""The kinds."""
+"""How `struct` packs what goes to a shell in a box and comes from it: a head of kind and length; and a window size, rows and columns."""
+KEYS, RESIZED, DRAWN, BEAT = b"k", b"s", b"d", b"b"
+"""The kinds: to the shell its keys and the window's size, from it what its programs draw, and nothing, to see whether anybody is there."""
 
 
 def fresh_uuid() -> str:

@@ -1,9 +1,10 @@
 """A shell on a person's terminal, in place of an agent: the program that the supervisor then starts.
 
-Between the box and the person's program lies one socket. What comes are keys and window sizes, each behind a head of kind and length; what
-goes is the shell's output as it is. The shell gets a terminal of its own, so that programs with a screen work, `claude` among them.
+Between the box and the person's program lies one socket. Keys and window sizes come over it, what the shell draws goes, each behind a head of
+kind and length. The shell gets a terminal of its own, so that programs with a screen work, `claude` among them.
 """
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -13,16 +14,20 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 
-from ccterm.box import KEYS, RESIZED, SHELL_HEAD, SHELL_SIZE
+from ccterm.box import BEAT, DRAWN, KEYS, RESIZED, SHELL_HEAD, SHELL_SIZE
 from ccterm.box.process.loop import Signals, Want, turn
+from ccterm.git.bounded_json import read_json
 
 _HEAD, _SIZE = struct.Struct(SHELL_HEAD), struct.Struct(SHELL_SIZE)
 CHUNK = 64 * 1024
 BACKLOG = 256 * 1024
 """Bytes of output that may wait for the person's terminal before the shell has to."""
-TICK = 1.0
+TICK = 0.5
+BEAT_SECONDS = 1.0
+"""How often something is sent: an engine that carries the socket lets nobody see that the other end is gone, until something is."""
 ENDING = 5.0
 """Seconds that a shell has to end once its terminal is gone."""
 
@@ -34,6 +39,7 @@ class Relay:
         self._connection, self._terminal = connection, terminal
         self._arrived, self._keys, self._output = bytearray(), bytearray(), bytearray()
         self.person_gone = self.shell_gone = False
+        self._next_beat = 0.0
         connection.setblocking(False)
         os.set_blocking(terminal, False)
 
@@ -89,11 +95,20 @@ class Relay:
         except OSError:  # its last process has closed it, and left no output
             self._keys.clear()
         try:
-            self._output += os.read(self._terminal, CHUNK)
+            self._send(DRAWN, os.read(self._terminal, CHUNK))
         except BlockingIOError:
             return
         except OSError:
             self.shell_gone = True
+
+    def beat(self) -> None:
+        """Send something now and then."""
+        if time.monotonic() >= self._next_beat:
+            self._send(BEAT, b"")
+
+    def _send(self, kind: bytes, body: bytes) -> None:
+        self._output += _HEAD.pack(kind, len(body)) + body
+        self._next_beat = time.monotonic() + BEAT_SECONDS
 
 
 def resize(terminal: int, rows: int, columns: int) -> None:
@@ -117,6 +132,7 @@ def serve(connection: socket.socket, process: int, terminal: int) -> int:
     signals, relay, status = Signals(), Relay(connection, terminal), None
     while not relay.done and not signals.asked:
         turn([signals, relay], TICK)
+        relay.beat()
         status = status if status is not None else _status(process)
         if status is not None and not select.select([terminal], [], [], 0)[0]:
             relay.shell_gone = True  # what it left in the background may hold the terminal open
@@ -143,9 +159,17 @@ def _code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
+def place(files: Mapping[str, str]) -> None:
+    """Write files into HOME that are not there. files: relative path -> text."""
+    for name, text in files.items():
+        with contextlib.suppress(FileExistsError), open(os.path.join(os.environ["HOME"], name), "x", encoding="utf-8") as file:
+            file.write(text)
+
+
 def main() -> None:
-    """Run as a program: SOCKET ROWS COLUMNS."""
-    path, rows, columns = sys.argv[2:5]
+    """Run as a program: SOCKET ROWS COLUMNS FILES, the last one as JSON."""
+    path, rows, columns, files = sys.argv[2:6]
+    place(read_json(files))
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)

@@ -13,7 +13,8 @@ from ccterm import render
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, code_for, opened_service, print_data, print_note, settled
 from ccterm.cli.run_tasks import print_ended
-from ccterm.errors import UsageError
+from ccterm.cli.tty_guard import MAIN_SCREEN, MODES_OFF
+from ccterm.errors import DaemonError, UsageError
 from ccterm.executors.shell_link import ShellLink
 from ccterm.models import ExecutionMode, Run, Terminal
 from ccterm.service.protocol import Service
@@ -62,10 +63,19 @@ async def _opened(service: Service, run: Run) -> Run:
                 await asyncio.wait([connected, ended], return_when=asyncio.FIRST_COMPLETED)
             if link.connected.is_set():
                 await _Relay(link).run()
-            return await ended
+            return _require_ended(await ended)
         finally:
             connected.cancel()
             ended.cancel()
+
+
+def _require_ended(run: Run) -> Run:
+    """Return a run that has ended. Raises DaemonError for one whose daemon did before."""
+    if not run.state.final:
+        raise DaemonError(
+            f"the daemon that kept the shell of run {run.label} is gone", f"ccterm show {run.ref} says what its last checkpoint kept"
+        )
+    return run
 
 
 def _print_opening(run: Run, fresh: Run) -> None:
@@ -99,13 +109,17 @@ class _Relay:
 
     def __init__(self, link: ShellLink) -> None:
         self._link, self._loop, self._keyboard = link, asyncio.get_running_loop(), sys.stdin.fileno()
+        self._other_screen = False
 
     async def run(self) -> None:
         """Pass everything on until the shell ends or the terminal is gone."""
         with _raw(self._keyboard), self._heard():
             self._send_size()
             async for data in self._link.output():
+                self._other_screen = _on_other_screen(data, self._other_screen)
                 await asyncio.to_thread(_write, data)  # a terminal may take its time, and this process may serve other runs
+            with suppress(OSError):  # a shell that was ended leaves the terminal as its programs had it
+                _write(((MAIN_SCREEN if self._other_screen else "") + MODES_OFF).encode())
 
     @contextmanager
     def _heard(self) -> Iterator[None]:
@@ -145,6 +159,12 @@ class _Relay:
     def _hang_up(self) -> None:
         self._loop.remove_reader(self._keyboard)
         self._link.close()
+
+
+def _on_other_screen(drawn: bytes, before: bool) -> bool:
+    """Return whether a terminal shows the screen of a program, not the main one, after something was drawn. before: whether it did before."""
+    entered, left = drawn.rfind(b"\x1b[?1049h"), drawn.rfind(b"\x1b[?1049l")
+    return before if entered == left else entered > left
 
 
 def _write(data: bytes) -> None:

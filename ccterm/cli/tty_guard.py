@@ -13,13 +13,16 @@ import threading
 import time
 from collections.abc import Callable
 
-_RESET = (
+MODES_OFF = (
     "\x1b[?2026l"  # end synchronized output
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # no mouse reports
     "\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # nor focus, paste and size reports
     "\x1b[<u\x1b[>4;0m"  # plain keyboard protocol
-    "\x1b[?1049l\x1b[?25h\x1b[0m"  # the main screen, with its cursor and colours
+    "\x1b[?25h\x1b[0m"  # the cursor and its colours
 )
+"""Undoes what a program with a screen asks of a terminal."""
+MAIN_SCREEN = "\x1b[?1049l"
+"""Leaves the other screen. On the main one already, the cursor would jump."""
 Work = Callable[[int], int]
 """What runs in the child: takes a descriptor that hangs up when the parent dies; returns the exit code."""
 
@@ -45,7 +48,7 @@ def guarded(work: Work, *, grace: float = GRACE_SECONDS) -> int:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # setting modes must not suspend us when another job has the terminal
     try:
         if os.WIFSIGNALED(status):
-            os.write(sys.stdout.fileno(), _RESET.encode())
+            os.write(sys.stdout.fileno(), (MAIN_SCREEN + MODES_OFF).encode())
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
     except (OSError, termios.error):
         pass  # the terminal itself is gone

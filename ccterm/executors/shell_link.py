@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from ccterm.box import KEYS, RESIZED, SHELL_HEAD, SHELL_SIZE
+from ccterm.box import DRAWN, KEYS, RESIZED, SHELL_HEAD, SHELL_SIZE
 from ccterm.executors.control import socket_directory
 
-_CHUNK = 64 * 1024
+_HEAD = struct.Struct(SHELL_HEAD)
+_LONGEST = 1024 * 1024
+"""Bytes that a message from a box may have: it may send anything."""
 _MOST_WAITING = 256 * 1024
 
 
@@ -67,13 +69,18 @@ class ShellLink:
 
     def _send(self, kind: bytes, body: bytes) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(struct.pack(SHELL_HEAD, kind, len(body)) + body)
+            self._writer.write(_HEAD.pack(kind, len(body)) + body)
 
     async def output(self) -> AsyncIterator[bytes]:
         """Yield what the shell's programs draw, until it ends or the link is closed."""
-        with suppress(OSError):
-            while self._reader is not None and (data := await self._reader.read(_CHUNK)):
-                yield data
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while self._reader is not None:
+                kind, length = _HEAD.unpack(await self._reader.readexactly(_HEAD.size))
+                if length > _LONGEST:
+                    return
+                body = await self._reader.readexactly(length)
+                if kind == DRAWN:
+                    yield body
 
     def close(self) -> None:
         """Hang up."""

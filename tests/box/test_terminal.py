@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.box import KEYS, RESIZED, SHELL_HEAD, SHELL_SIZE
+from ccterm.box import BEAT, KEYS, RESIZED, SHELL_HEAD, SHELL_SIZE
 from tests.box.boxed import Running, supervise_request
 from tests.support.waiting import LIMIT
 
@@ -19,7 +19,7 @@ class Person:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         connection.settimeout(LIMIT)
-        self.seen = b""
+        self.seen = self.last = b""
 
     def send(self, kind: bytes, body: bytes) -> None:
         """Send one message, in two parts, as a connection may deliver it."""
@@ -32,15 +32,24 @@ class Person:
 
     def until(self, words: str) -> None:
         while words.encode() not in self.seen:
-            data = self._connection.recv(65536)
-            assert data, self.seen
-            self.seen += data
+            assert self._receive(), self.seen
 
     def to_the_end(self) -> bytes:
-        with contextlib.suppress(ConnectionResetError):
-            while data := self._connection.recv(65536):
-                self.seen += data
+        while self._receive():
+            pass
         return self.seen
+
+    def beat(self) -> None:
+        while self.last != BEAT:
+            assert self._receive(), self.seen
+
+    def _receive(self) -> bool:
+        with contextlib.suppress(ConnectionResetError):
+            if head := self._connection.recv(struct.calcsize(SHELL_HEAD), socket.MSG_WAITALL):
+                self.last, length = struct.unpack(SHELL_HEAD, head)
+                self.seen += self._connection.recv(length, socket.MSG_WAITALL) if length else b""
+                return True
+        return False
 
     def go(self) -> None:
         self._connection.close()
@@ -49,7 +58,7 @@ class Person:
 @pytest.fixture
 def shell(lib: Path, box: Path) -> Iterator[tuple[Running, Person]]:
     """A supervised shell, and the person at it."""
-    argv = ["@box", "terminal", "../terminal.sock", "24", "80"]
+    argv = ["@box", "terminal", "../terminal.sock", "24", "80", '{".placed": "by us"}']
     with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(box):
         listener.bind("terminal.sock")
         listener.listen(1)
@@ -62,10 +71,11 @@ def shell(lib: Path, box: Path) -> Iterator[tuple[Running, Person]]:
 
 def test_a_shell_has_a_terminal_of_its_own_and_its_exit_code_is_reported(shell: tuple[Running, Person], box: Path) -> None:
     run, person = shell
-    person.type("tty; stty size; echo by hand > hand.txt; seq 100000 | tail -1; exit 7\n")
+    person.type("tty; stty size; cat ~/.placed; echo by hand > hand.txt; seq 100000 | tail -1; exit 7\n")
     drawn = person.to_the_end()
     assert b"/dev/pts/" in drawn
     assert b"24 80" in drawn
+    assert b"by us" in drawn
     assert b"100000\r\n" in drawn
     assert run.report()["exit"] == 7
     assert (box / "tree" / "hand.txt").read_text() == "by hand\n"
@@ -73,11 +83,11 @@ def test_a_shell_has_a_terminal_of_its_own_and_its_exit_code_is_reported(shell: 
 
 def test_a_new_size_and_control_keys_reach_its_programs(shell: tuple[Running, Person]) -> None:
     run, person = shell
-    person.type("trap 'stty size' WINCH; cat; echo cat-ended-$((40 + 2))\n")
-    person.until("cat-ended")
+    person.type("echo cat-$((40 + 1)); cat; echo cat-$((40 + 2))\n")
+    person.until("cat-41")
     person.send(RESIZED, struct.pack(SHELL_SIZE, 51, 203))
     person.type("\x04")
-    person.until("cat-ended-42")
+    person.until("cat-42")
     person.type("stty size; exit\n")
     assert b"51 203" in person.to_the_end()
     assert run.report()["exit"] == 0
@@ -87,6 +97,7 @@ def test_a_shell_ends_when_the_person_goes(shell: tuple[Running, Person]) -> Non
     run, person = shell
     person.type("echo here-$((40 + 2)); tail -f /dev/null\n")
     person.until("here-42")
+    person.beat()
     person.go()
     assert run.report()["ok"] is True
 

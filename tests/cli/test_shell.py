@@ -1,6 +1,7 @@
 """`ccterm shell`: a shell in a run's box, on this terminal."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,17 +64,21 @@ def test_what_a_shell_changed_is_kept_and_can_be_pushed(url: str, remote: Path, 
 
 
 @pytest.mark.slow
-def test_work_that_was_not_delivered_is_in_a_shell_and_a_terminal_that_goes_away_ends_it(url: str, remote: Path, tmp_path: Path) -> None:
+def test_work_that_was_not_delivered_is_in_a_shell_and_when_its_command_is_ended_it_ends_in_order(
+    url: str, remote: Path, tmp_path: Path
+) -> None:
     failed = ccterm("run", EDIT, "--repo", url, "--branch", "x", "--agent", "scripted", "--verify", "false")
     assert failed.returncode != 0
     terminal = opened(tmp_path)
     try:
         terminal.until("takes the conversation over")
-        terminal.press("echo more >> new.txt; echo written-$((40 + 2))\n")
+        terminal.press("echo more >> new.txt; printf '\\033[?1049h\\033[?1003h'; echo written-$((40 + 2))\n")
         terminal.until("written-42")
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.wait() == 0
+        assert terminal.given_back
     finally:
         terminal.close()
-    os.waitpid(terminal.pid, 0)
     assert ccterm("push", "last").returncode == 0
     assert files_at(remote, "x")["new.txt"] == b"new\nmore\n"
 

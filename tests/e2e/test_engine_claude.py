@@ -163,6 +163,20 @@ async def test_a_shell_takes_the_conversation_over_and_what_it_changed_is_kept(b
     assert {call.session for call in boxed.api.calls} == {run.session_id}
 
 
+async def test_a_shell_ends_with_its_terminal_and_its_work_is_kept(boxed: Claude) -> None:
+    run = await boxed.run(use(write("one.txt", "1\n")), say("Wrote one."))
+    async with ShellLink.listen() as link:
+        shell = await boxed.service.shell(run.id, Terminal(socket=str(link.path)))
+        await asyncio.wait_for(link.connected.wait(), 60)
+        link.send_keys(b"echo 2 >> one.txt; echo is-$((40 + 2))\n")
+        async for data in link.output():
+            if b"is-42" in data:
+                break
+        link.close()
+        ended = await asyncio.wait_for(boxed.service.wait(shell.id), 30)
+    assert (ended.state, ended.reason, ended.changes and ended.changes.files) == (State.SUCCEEDED, "kept", 1), ended.summary
+
+
 PROBES = """
 echo "uid=$(id -u)"
 echo "caps=$(grep CapEff /proc/self/status | cut -f2)"
