@@ -54,7 +54,7 @@ async def test_a_waiting_agent_is_answered(app: CctermApp, service: Service, rem
         app.find_new_runs()
         await wait_for_text(pilot, "s answer")
         await pilot.press("s")
-        await wait_for_text(pilot, "Message to x")
+        await wait_for_text(pilot, "Answer to x")
         await type_text(pilot, "the second")
         await pilot.press("enter")
         await wait_for_text(pilot, "I will take this down: the second")
