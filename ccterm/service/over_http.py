@@ -14,9 +14,10 @@ from ccterm.events import Event, Finished, from_line
 from ccterm.git.bounded_json import read_json, require_bounded
 from ccterm.models import Allowances, CheckResult, ExecutionMode, Run, RunRef
 from ccterm.service import commands
+from ccterm.service.caller import CallerEnvironment
 from ccterm.service.command_base import ServiceCommand
 from ccterm.service.commands import SubmissionKey
-from ccterm.service.protocol import Machine, Service
+from ccterm.service.protocol import Service
 from ccterm.service.wire import LINE_VALUES, WireError, error_classes
 from ccterm.state_dir import StateDir
 from ccterm.store import RunFilter
@@ -24,6 +25,8 @@ from ccterm.values import PendingChange
 
 if TYPE_CHECKING:
     import httpx
+
+    from ccterm.credentials.export import Exported
 
 R = TypeVar("R")
 _RUNS, _PAGE = "/api/v1/runs", 1000
@@ -56,9 +59,8 @@ async def connected(address: str | Path, token: str | None) -> AsyncIterator["Ht
 class HttpService(Service):
     """Asks a server of `ccterm serve`. What only the command line may ask is a UsageError."""
 
-    machine: Machine
-
     def __init__(self, client: "httpx.AsyncClient", address: str) -> None:
+        self.machine = _OtherMachine()
         self._client = client
         self._address = address
 
@@ -69,7 +71,7 @@ class HttpService(Service):
     @property
     def state(self) -> StateDir:
         """There is none on this side. Raises UsageError."""
-        raise UsageError("this cannot be asked over HTTP", _NOT_HERE)
+        raise _not_over_http()
 
     async def find(self, ref: RunRef) -> Run:
         """Return the run that a caller means."""
@@ -207,6 +209,31 @@ class HttpService(Service):
         return DaemonError(f"no server answers at {self._address}", "start one: ccterm serve")
 
 
+class _OtherMachine:
+    """The machine of the server, of which nothing is asked over HTTP."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Raises UsageError."""
+        raise _not_over_http()
+
+    def caller(self) -> CallerEnvironment:
+        """Raise UsageError."""
+        raise _not_over_http()
+
+    def make_image(self) -> AsyncIterator[str]:
+        """Raise UsageError."""
+        raise _not_over_http()
+
+    async def export_login(self) -> "Exported":
+        """Raise UsageError."""
+        raise _not_over_http()
+
+
+def _not_over_http() -> UsageError:
+    return UsageError("this cannot be asked over HTTP", _NOT_HERE)
+
+
 _SILENT = (commands.Cancel, commands.Steer, commands.Hold, commands.Release)
 """Commands that return nothing; the server answers with the run."""
 
@@ -229,7 +256,7 @@ def _order(command: object) -> tuple[str, Mapping[str, object]]:
         case commands.Apply() | commands.Push():
             raise UsageError("rules cannot be lifted over HTTP", _NOT_HERE)
         case _:
-            raise UsageError("this cannot be asked over HTTP", _NOT_HERE)
+            raise _not_over_http()
 
 
 def _task(draft: Draft) -> Mapping[str, object]:

@@ -104,11 +104,14 @@ async def test_errors_are_those_of_the_service(far: Service, working_copy: Path)
         far.fetch(run.id, working_copy),
         far.pending(run.id),
         far.plan([]),
+        far.export_login(),
+        far.check_out(run.id, working_copy, "HEAD", working_copy / "x"),
     ):
         with pytest.raises(UsageError, match="over HTTP"):
             await order
-    with pytest.raises(UsageError, match="over HTTP"):
-        far.transcript(run.id)
+    for question in (lambda: far.transcript(run.id), far.make_image):
+        with pytest.raises(UsageError, match="over HTTP"):
+            question()
     assert [check.name async for check in far.checks(ExecutionMode.LOCAL)]
 
 
