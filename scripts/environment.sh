@@ -22,8 +22,23 @@ fits() {
     } <"$venv/made-with"
 }
 
+# Prints PATH without this environment, which may be active: its Python would vanish while it makes the next one.
+path_outside() {
+    (
+        set -f
+        IFS=:
+        kept=
+        for directory in $PATH; do
+            [ "$directory" = "$root/.venv/bin" ] || kept=$kept:$directory
+        done
+        printf '%s' "${kept#:}"
+    )
+}
+
 find_python() {
-    for python in python3 python3.14 python3.13 python3.12 python3.11; do
+    outside=$(path_outside)
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        python=$(PATH=$outside command -v "$name") || continue
         if "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             return
         fi

@@ -169,6 +169,14 @@ def test_the_second_start_installs_nothing(checkout: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_environment_that_is_active_is_made_anew(checkout: Path) -> None:
+    start(checkout / "scripts" / "ccterm", "first")
+    _change_lock(checkout)
+    done = start(checkout / "scripts" / "ccterm", "second", PATH=f"{checkout}/.venv/bin:{os.environ['PATH']}")
+    assert done.stdout == "second\n", done.stderr
+
+
+@pytest.mark.slow
 def test_starts_through_links_from_a_directory_with_names_of_ours(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "far").symlink_to("../a checkout/scripts/ccterm")
