@@ -152,8 +152,11 @@ class _Coming:
 
     async def drop(self, scope: Scope) -> None:
         """Read to the end what is refused, unless that is much: while it still sends, many a client does not look for an answer."""
-        if _values(scope, b"expect"):  # this one looks for an answer first
-            return
+        lengths = _values(scope, b"content-length")
+        if _values(scope, b"expect") or any(
+            len(length) > _DIGITS or int(length) > _DROPPED_BYTES for length in lengths if length.isdigit()
+        ):
+            return  # the first of these looks for an answer before it sends
         seen = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(_DROP_SECONDS):

@@ -93,6 +93,7 @@ async def test_a_follower_who_begins_in_the_middle_gets_what_the_feed_no_longer_
     assert [int(event.id) for event in await third] == everything[6:]
 
 
+@pytest.mark.slow
 async def test_all_runs_are_followed_in_one_stream(api: Served) -> None:
     ended, seen = set[str](), list[Sent]()
     async with following(api.client, "/api/v1/events") as events:
