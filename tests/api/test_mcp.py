@@ -246,45 +246,42 @@ async def test_the_http_server_answers_agents_that_have_its_token_by_the_same_ru
 
 
 @pytest.mark.claude
-async def test_the_real_cli_delegates_two_tasks_waits_and_reads_a_diff(
-    claude_bin: Path, remote: Path, tmp_path: Path, isolation: Path
-) -> None:
-    state, prompt = tmp_path / "state", "Please delegate two tasks."
-    tools = ("run_agents", "wait", "diff")
-    config = {
-        "mcpServers": {
-            "ccterm": {
-                "command": sys.executable,
-                "args": command("--repo", str(remote), "--allow-local"),
-                "env": {"CCTERM_STATE_DIR": str(state)},
-            }
-        }
-    }
-    (tmp_path / "mcp.json").write_text(json.dumps(config))
+async def test_the_real_cli_delegates_two_tasks_waits_and_reads_a_diff(claude_bin: Path, remote: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    flags = command("--repo", str(remote), "--allow-local")
+    async with AgentService.open(state) as service:
+        await _delegates(claude_bin, service, {"command": sys.executable, "args": flags, "env": {"CCTERM_STATE_DIR": str(state)}}, tmp_path)
+    assert {"new.txt"} <= files_at(remote, "agent/a").keys() & files_at(remote, "agent/b").keys()
+
+
+@pytest.mark.slow
+@pytest.mark.claude
+async def test_the_real_cli_does_so_over_http(claude_bin: Path, api: Served, tmp_path: Path) -> None:
+    config = {"type": "http", "url": f"http://localhost:{api.address.port}/mcp", "headers": api.headers}
+    await _delegates(claude_bin, api.service, config, tmp_path)
+
+
+async def _delegates(claude_bin: Path, service: Service, server: Mapping[str, object], place: Path) -> None:
+    """Have the real CLI, as a model directs it, start two runs, wait for them and read the diff of one."""
+    prompt, tools = "Please delegate two tasks.", ("run_agents", "wait", "diff")
+    (place / "mcp.json").write_text(json.dumps({"mcpServers": {"ccterm": server}}))
     tasks: list[JsonValue] = [{"task": EDIT, "branch": f"agent/{name}"} for name in "ab"]
-    with MessagesServer() as api:
-        api.script(
+    allowed = ",".join(f"mcp__ccterm__{name}" for name in tools)
+    flags = ["--mcp-config", str(place / "mcp.json"), "--strict-mcp-config", "--allowedTools", allowed]
+    with MessagesServer() as model:
+        model.script(
             prompt,
             use(_tool("run_agents", tasks=tasks, **LOCAL)),
             use(_tool("wait", runs=["1", "2"])),
             use(_tool("diff", run="2")),
             say("Both tasks are done."),
         )
-        async with AgentService.open(state) as service:
-            flags = [
-                "--mcp-config",
-                str(tmp_path / "mcp.json"),
-                "--strict-mcp-config",
-                "--allowedTools",
-                ",".join(f"mcp__ccterm__{name}" for name in tools),
-            ]
-            done = await _claude(claude_bin, api, tmp_path, ["-p", prompt, "--model", "sonnet", "--output-format", "json", *flags])
-            assert "Both tasks are done." in done.stdout, done.stdout + done.stderr
-            assert [run.state.value for run in await service.runs()] == ["succeeded", "succeeded"]
-        *_, waited, patch = api.calls[-1].tool_results
+        done = await _claude(claude_bin, model, place, ["-p", prompt, "--model", "sonnet", "--output-format", "json", *flags])
+        assert "Both tasks are done." in done.stdout, done.stdout + done.stderr
+        assert [run.state.value for run in await service.runs()] == ["succeeded", "succeeded"]
+        *_, waited, patch = model.calls[-1].tool_results
         assert waited.count("succeeded") == 2
         assert "+new" in patch
-    assert {"new.txt"} <= files_at(remote, "agent/a").keys() & files_at(remote, "agent/b").keys()
 
 
 def _tool(name: str, **arguments: JsonValue) -> ToolUse:
