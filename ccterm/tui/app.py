@@ -155,7 +155,11 @@ class CctermApp(AppBase):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done."""
-        return bool(self.runs.refused) if action == "restart_refused" else super().check_action(action, parameters)
+        return None if self.why_not(action) else super().check_action(action, parameters)
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now; "" when it can be."""
+        return "no run has ended because its login was refused" if action == "restart_refused" and not self.runs.refused else ""
 
     def action_restart_refused(self) -> None:
         """Start all runs again whose login Claude refused."""

@@ -1,16 +1,17 @@
 """What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import events, work
+from textual.binding import ActiveBinding
 from textual.filter import LineFilter
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
@@ -20,13 +21,15 @@ from ccterm.settings import Settings
 from ccterm.tui.image_build import ImageBuildProgress
 from ccterm.tui.keys import KeysInOrder
 from ccterm.tui.memory import Memory
-from ccterm.tui.notices import Notices, Send, Severity, TerminalTitle, silent
+from ccterm.tui.notices import Notices, Send, TerminalTitle, silent
 from ccterm.tui.own_keys import named
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
 from ccterm.tui.textual_private import Answered, HarmlessText, QuietCrash, keep_escape_apart, write_to_terminal
+from ccterm.tui.toasts import Happening, Severity, Toast, Toasts
 from ccterm.tui.watcher import Watcher
+from ccterm.tui.widgets.header import StatusLine
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
@@ -115,7 +118,8 @@ class AppBase(QuietCrash):
         self.reached = asyncio.Event()
         """Set once the service can be used."""
         self._watcher: Watcher | None = None
-        self._notices = Notices(self._toast, send, opened=self.opened)
+        self._toasts = Toasts(self._show_toasts, self._in_dialog)
+        self._notices = Notices(self.note, self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
         self._offered: set[RunId] = set()
         self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
@@ -168,10 +172,14 @@ class AppBase(QuietCrash):
             if fresh := renewed - self._offered:
                 self._offered |= fresh
                 count = f"{len(renewed)} run{'' if len(renewed) == 1 else 's'}"
-                self._toast("There is another Claude login", f"L starts {count} again that ended without", "information")
+                self.note(f"There is another Claude login: L starts {count} again that ended without")
+
+    def why_not(self, action: str) -> str:  # noqa: ARG002 - the app knows
+        """Return why an action of the app cannot be done now, as a sentence; "" when it can be."""
+        return ""
 
     def perform(self, action: "Callable[[Service], Awaitable[str]]", *, opens: bool = False) -> None:
-        """Carry an action out in the background and show its result as a toast; an empty result shows nothing.
+        """Carry an action out in the background and say what came of it; an empty result says nothing.
 
         opens: it opens a screen, for which the keys that follow are meant.
         """
@@ -191,7 +199,8 @@ class AppBase(QuietCrash):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show what went wrong in a worker; the one place for that."""
         if event.state is WorkerState.ERROR and event.worker.error:
-            self._toast(*describe_error(event.worker.error), "error")
+            what, fix = describe_error(event.worker.error)
+            self.notify(fix, title=what, severity="error", markup=False)
 
     def run_changed(self, view: RunView, event: Event | None) -> None:
         """Note that a run changed; the screen is told of many changes at once."""
@@ -253,13 +262,48 @@ class AppBase(QuietCrash):
             self._watcher.nudge()
 
     def _tick(self) -> None:
+        self._toasts.flush()
         if self.runs.active:
             self._post(Ticked())
 
-    def _toast(self, title: str, text: str, severity: Severity) -> None:
+    def note(self, text: str, severity: Severity = "information") -> None:
+        """Show a sentence as what happened last."""
         from ccterm.output.own_text import clean_text  # deferred: the first frame does without
 
-        self.notify(clean_text(text), title=clean_text(title), severity=severity, markup=False)
+        self.runs.last = Happening(self.clock(), clean_text(text).replace("\n", " "), severity)
+        for line in self.screen.query(StatusLine) if self.screen_stack else ():
+            line.show_state(self.clock())
+
+    def notify(  # the parameters are Textual's; what is said here is never markup, and shown as long as every toast
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,  # noqa: ARG002
+        markup: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Say something: errors in a toast and in the line of events, the rest there alone, unless the screen has no such line."""
+        self.note(f"{title}: {message}" if title and message else title or message, severity)
+        if severity == "error" or not (self.screen_stack and self.screen.query(StatusLine)):
+            self._toast(Toast(title, message, severity))
+
+    def _toast(self, toast: Toast) -> None:
+        self._toasts.add(toast)
+        self.set_timer(COALESCE_SECONDS, self._toasts.flush)
+
+    def _in_dialog(self) -> bool:
+        return not self.screen_stack or isinstance(self.screen, ModalScreen)
+
+    def _show_toasts(self, toasts: Iterable[tuple[Toast, float]]) -> None:
+        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
+
+        self.clear_notifications()
+        if isinstance(self.screen, CctermScreen):
+            self.screen.make_room_for_toasts()
+        for toast, seconds in toasts:
+            text, title = clean_text(toast.text), clean_text(toast.title)
+            super().notify(text, title=title, severity=toast.severity, timeout=seconds, markup=False)
 
 
 class CctermScreen(Screen[None]):
@@ -274,6 +318,26 @@ class CctermScreen(Screen[None]):
         """The app, by its own type."""
         assert isinstance(self.app, AppBase)
         return self.app
+
+    def why_not(self, action: str) -> str:  # noqa: ARG002 - the screens know
+        """Return why an action of this screen cannot be done now, as a sentence; "" when it can be, or nothing is to be said."""
+        return ""
+
+    def make_room_for_toasts(self) -> None:
+        """Choose where toasts may cover something; here nowhere, so that they take lines of their own."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key can do nothing now."""
+        active = self.active_bindings.get(event.key)
+        if active and not active.enabled and (reason := why_not(active)):
+            event.stop()
+            self.ccterm.note(reason, "warning")
+
+
+def why_not(active: ActiveBinding) -> str:
+    """Return why what a key is bound to cannot be done now, or ""."""
+    action = active.binding.action.split("(")[0].rpartition(".")[2]
+    return active.node.why_not(action) if isinstance(active.node, CctermScreen | AppBase) else ""
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:

@@ -6,7 +6,9 @@ done never take a place from the others, and a run keeps its pane until another 
 
 from collections.abc import Collection, Iterable, Sequence
 from math import ceil
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from textual.geometry import Region, Size
 
 from ccterm.models import RunId
 from ccterm.tui.run_view import RunView, Standing
@@ -32,6 +34,24 @@ class Arrangement(NamedTuple):
     listed: tuple[RunId, ...]
     done: tuple[RunId, ...]
     grid: Grid
+
+
+Corner = tuple[Literal["bottom", "top"], Literal["right", "left"]]
+TOAST = Size(62, 5)
+"""The room that one takes, in cells."""
+
+
+def free_corner(screen: Size, chosen: Region) -> Corner | None:
+    """Return the corner of the screen in which a toast does not cover the chosen pane, the lower right one first; None when there is none."""
+    width, height = min(TOAST.width, screen.width // 2), TOAST.height
+    lower, right = screen.height - 1 - height, screen.width - width  # above the footer, below the header
+    places: dict[Corner, Region] = {
+        ("bottom", "right"): Region(right, lower, width, height),
+        ("bottom", "left"): Region(0, lower, width, height),
+        ("top", "right"): Region(right, 1, width, height),
+        ("top", "left"): Region(0, 1, width, height),
+    }
+    return next((corner for corner, place in places.items() if not place.overlaps(chosen)), None)
 
 
 def in_order(views: Iterable[RunView]) -> list[RunView]:

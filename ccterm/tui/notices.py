@@ -1,4 +1,4 @@
-"""Notifies a user who may be looking elsewhere: toasts and desktop notifications, each once, and the terminal's title and progress mark."""
+"""Tells the user what happens: in a line, in toasts and on the desktop, each once; and the terminal's title and progress mark."""
 
 import asyncio
 import logging
@@ -6,72 +6,91 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Literal
 
 from ccterm.causes import ADVICE, Cause, advice
-from ccterm.events import Event, Finished, Limited, Started, Waiting
-from ccterm.kept_refs import kept_sentence
+from ccterm.events import Event, Finished, Limited, Started, Steered, Waiting
 from ccterm.models import State
-from ccterm.render import change_numbers
+from ccterm.render import change_numbers, outcome
 from ccterm.settings import TuiSettings
-from ccterm.tui.run_text import limit_text
-from ccterm.tui.run_view import WAITING, RunView
+from ccterm.tui.run_text import limit_text, short_name
+from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
+from ccterm.tui.toasts import Severity, Toast
 
 _log = logging.getLogger(__name__)
 REFUSED = ADVICE[Cause.AUTH].sentence
 """The title of the one notice for all runs of a login."""
-Severity = Literal["information", "warning", "error"]
-Toast = Callable[[str, str, Severity], None]
-"""Shows title, text and severity on the screen."""
 Send = Callable[[str, str], None]
 """Shows title and text on the desktop."""
 
 
 class Notices:
-    """Decides which events are worth a notice. opened: events before this time are not."""
+    """Decides what the user is told: everything in a line, what waits, failed or was refused in a toast and on the desktop, too.
 
-    def __init__(self, toast: Toast, send: Send, *, opened: datetime) -> None:
+    opened: events before this time are not told.
+    """
+
+    def __init__(self, note: Callable[[str, Severity], None], toast: Callable[[Toast], None], send: Send, *, opened: datetime) -> None:
+        self._note = note
         self._toast = toast
         self._send = send
         self._opened = opened
         self._told: set[tuple[str, str]] = set()
 
     def tell(self, view: RunView, event: Event) -> None:
-        """Notify the user of an event if it matters, once."""
+        """Tell the user of an event if it matters, once."""
         if event.at is None or event.at < self._opened:
             return
         if isinstance(event, Started):  # a login that is refused from now on is another one
             self._told = {told for told in self._told if told[0] != REFUSED}
-        found = _notice(view, event)
-        if found is None or (found[0], found[1]) in self._told:
+        found = _toast(view, event)
+        if found is None:
+            if line := _line(view, event):
+                self._note(f"{view.run.label} {short_name(view.run)} {line}", "information")
             return
-        title, text, severity = found
-        if isinstance(event, Limited) or title == REFUSED:  # every run reports the same usage window, or the same login
-            self._told.add((title, text))
-        self._toast(title, text, severity)
-        if severity != "information":
-            self._send(title, text)
+        if (found.title, found.text) in self._told:
+            return
+        if not found.who:  # every run reports the same usage window, or the same login
+            self._told.add((found.title, found.text))
+        self._note(f"{found.title}: {found.text}", found.severity)
+        self._toast(found)
+        self._send(found.title, found.text)
 
 
-def _notice(view: RunView, event: Event) -> tuple[str, str, Severity] | None:
-    """Return title, text and severity of the notice for an event; None when it needs none."""
-    target = view.run.task.target
+def _toast(view: RunView, event: Event) -> Toast | None:
+    """Return the toast for an event; None when it needs none."""
+    run = view.run
+    who = f"{run.label} {short_name(run)}"
     match event:
         case Waiting(until=until) if until:
-            asks = "asks permission" if view.asked_for else "is waiting for input"
-            return f"{target} {asks}", view.activity if view.activity != WAITING else "press s to answer", "warning"
-        case Finished(state=State.SUCCEEDED):
-            done = change_numbers(view.run) or "nothing to push"
-            return f"{target} is done", ", ".join(filter(None, (done, kept_sentence(view.run.side)))), "information"
+            if view.asked_for:
+                return Toast(
+                    f"{who} asks permission", view.activity.removeprefix("asks permission: "), "warning", who, "runs ask permission"
+                )
+            return Toast(f"{who} is waiting for input", view.activity or "s answers", "warning", who, "runs are waiting for input")
         case Finished(state=State.FAILED, cause=Cause.AUTH):
-            return REFUSED, "log in again: runs that wait go on then, and L starts those again that ended", "error"
+            return Toast(REFUSED, "log in again: runs that wait go on then, and L starts those again that ended", "error")
+        case Finished(state=State.FAILED, cause=Cause.POLICY, summary=summary):
+            return Toast(f"{who} was refused", summary or advice(Cause.POLICY, "").sentence, "error", who, "runs were refused")
         case Finished(state=State.FAILED, cause=cause, reason=reason) if cause:
-            return f"{target} failed: {cause}", advice(cause, reason).sentence, "error"
+            return Toast(f"{who} failed: {cause}", advice(cause, reason).sentence, "error", who, "runs failed")
         case Limited(status="rejected"):
-            return "Usage limit reached", limit_text(event), "warning"
+            return Toast("Usage limit reached", limit_text(event), "warning")
         case _:
             return None
+
+
+def _line(view: RunView, event: Event) -> str:
+    """Return what an event says in the line of events, after the run's name; "" for nothing."""
+    match event:
+        case Started():
+            return "has started"
+        case Steered(taken=True):
+            return "took the message"
+        case Finished():
+            return ", ".join(filter(None, (outcome(view.run), change_numbers(view.run))))
+        case _:
+            return ""
 
 
 class Desktop:

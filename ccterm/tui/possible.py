@@ -7,6 +7,7 @@ from ccterm.proof import uncommitted, work_kept
 from ccterm.tui.run_view import RunView
 
 NO_RUN = "no run is chosen"
+NOTHING_TO_ATTEND = "no run needs you"
 _ENDED, _NOT_ENDED, _QUEUED = "has ended", "has not ended yet", "has not started yet"
 
 

@@ -10,9 +10,6 @@ from ccterm.models import Run, State
 from ccterm.record import fold
 from ccterm.values import PermissionRequest
 
-WAITING = "waiting for input"
-"""The activity of an agent that has ended its turn and waits."""
-
 
 class Standing(IntEnum):
     """Where a run stands among the others: what needs the user comes first, what is done last. FAILED: or was denied something."""
@@ -107,8 +104,6 @@ def _activity(event: Event) -> str:
             return f"try {attempt} of {of}: {why}"
         case Notice(level="warn" | "error", text=text):
             return text.split("\n", 1)[0]
-        case Waiting(until=until) if until:
-            return WAITING
         case Steered(text=text, taken=True):
             return f"you: {text}"
         case _:

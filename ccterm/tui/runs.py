@@ -9,6 +9,7 @@ from ccterm.events import Event, Limited
 from ccterm.models import BatchId, Run, RunId, State
 from ccterm.render import sign
 from ccterm.tui.run_view import RunView
+from ccterm.tui.toasts import Happening
 
 
 class Runs:
@@ -17,6 +18,8 @@ class Runs:
     def __init__(self) -> None:
         self._views: dict[RunId, RunView] = {}
         self._batches: dict[BatchId, str] = {}
+        self.last: Happening | None = None
+        """What happened last."""
         self._limits: dict[str, Limited] = {}
 
     def __iter__(self) -> Iterator[RunView]:

@@ -233,6 +233,26 @@ async def table_filtered(service: FakeService, pilot: Pilot[None]) -> None:
     await open_app(service, pilot, "of 21 runs", keys="t F F F S S")
 
 
+async def toast(service: FakeService, pilot: Pilot[None]) -> None:
+    many(service)
+    await open_app(service, pilot, "done ▸")
+    app = as_ccterm(pilot)
+    for run in (await service.runs())[6:9]:
+        view = app.runs[run.id]
+        app._notices.tell(view, Finished(state=State.FAILED, cause=Cause.AGENT, at=app.clock()))
+    await wait_for_text(pilot, "3 runs failed")
+
+
+async def key_without_effect(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "has ended; m goes on with it", keys="tab s")
+
+
+async def palette_words(service: FakeService, pilot: Pilot[None]) -> None:
+    four(service)
+    await open_app(service, pilot, "Push", keys="ctrl+p p u s h")
+
+
 async def light(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
     pilot.app.theme = "textual-light"
@@ -481,12 +501,13 @@ SCENARIOS: Mapping[str, Scenario] = {
         empty_checked, themes, run_diff_sixteen, fleet_sixteen,
         preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,
-        fleet_of_many, selected, table, table_filtered,
+        fleet_of_many, selected, table, table_filtered, toast, key_without_effect, palette_words,
     )
 }  # fmt: skip
 OF_ALL_WIDTHS = {
     "fleet_of_many", "selected", "table", "table_filtered", "run_diff_read", "launch", "launch_several", "launch_wrong", "launch_continued",
     "launch_default_branch", "batch", "batch_wrong",
     "empty_checked", "themes", "run_diff_sixteen", "fleet_sixteen",
+    "toast", "key_without_effect", "palette_words",
 }  # fmt: skip
 """Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

@@ -11,25 +11,36 @@ from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
 from tests.tui.fake_service import NOON
 
-RUN = Run(id=RunId("R"), task=Task(prompt="x", repo="/r", branch="fix/x", execution_mode=ExecutionMode.LOCAL), created=NOON)
+RUN = Run(id=RunId("R"), number=7, task=Task(prompt="x", repo="/r", branch="fix/x", execution_mode=ExecutionMode.LOCAL), created=NOON)
 
 
 def notified(*happened: Event) -> tuple[list[str], list[str]]:
     """Return the titles of toasts and of desktop notifications."""
-    toasts, sent = list[str](), list[str]()
-    notices = Notices(lambda title, *_: toasts.append(title), lambda title, _: sent.append(title), opened=NOON)
+    toasts, sent, _ = told(*happened)
+    assert toasts == sent
+    return toasts, sent
+
+
+def told(*happened: Event) -> tuple[list[str], list[str], list[str]]:
+    """Return the titles of toasts and of desktop notifications, and the lines of events."""
+    toasts, sent, lines = list[str](), list[str](), list[str]()
+    notices = Notices(
+        lambda text, _: lines.append(text), lambda toast: toasts.append(toast.title), lambda title, _: sent.append(title), opened=NOON
+    )
     for event in happened:
         notices.tell(RunView(RUN), event)
-    return toasts, sent
+    return toasts, sent, lines
 
 
 def test_waiting_and_failed_runs_are_notified_on_the_desktop_too() -> None:
     waiting, failed = Waiting(until=NOON, at=NOON), Finished(state=State.FAILED, cause=Cause.PUSH, at=NOON)
-    assert notified(waiting, failed) == (["fix/x is waiting for input", "fix/x failed: push"],) * 2
+    assert notified(waiting, failed) == (["#7 fix/x is waiting for input", "#7 fix/x failed: push"],) * 2
 
 
-def test_success_is_shown_only_on_the_screen() -> None:
-    assert notified(Finished(state=State.SUCCEEDED, at=NOON)) == (["fix/x is done"], [])
+def test_what_needs_nobody_is_told_in_the_line_of_events_alone() -> None:
+    toasts, _, lines = told(Started(at=NOON), Finished(state=State.SUCCEEDED, at=NOON))
+    assert toasts == []
+    assert lines == ["#7 fix/x has started", "#7 fix/x queued"]
 
 
 def test_events_from_before_the_start_are_not_notified() -> None:

@@ -6,20 +6,22 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from ccterm.models import RunId
 from ccterm.tui.app_base import Checked, Connected, RunsChanged, Ticked
-from ccterm.tui.layout import Arrangement, arrange, in_order
+from ccterm.tui.layout import Arrangement, arrange, free_corner, in_order
+from ccterm.tui.possible import NOTHING_TO_ATTEND
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import SplitLine, StatusLine, heading, tally
+from ccterm.tui.widgets.header import WIDE_TALLY, SplitLine, StatusLine, heading, tally
 from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
 from ccterm.tui.widgets.welcome import Welcome
@@ -85,6 +87,8 @@ class FleetScreen(RunActions):
 
     def why_not(self, action: str) -> str:
         """Return why an action cannot be done now; "" when it can be."""
+        if action == "attend":
+            return "" if any(view.needs_attention for view in self.shown) else NOTHING_TO_ATTEND
         return "" if action == "zoom" and self.on_done else super().why_not(action)
 
     def answer_place(self) -> Widget | None:
@@ -165,7 +169,7 @@ class FleetScreen(RunActions):
     def _show_states(self) -> None:
         runs, at = self.ccterm.runs, self.ccterm.clock()
         filtered = f"filter: {self.words}" if self.words else ""
-        self.query_one("#header", SplitLine).show(heading(self.ccterm.where, filtered), tally(runs))
+        self.query_one("#header", SplitLine).show(heading(self.ccterm.where, filtered), tally(runs, words=self.size.width >= WIDE_TALLY))
         selected = self.ccterm.selected
         for run, pane in self._panes.items():
             if run in runs:
@@ -219,6 +223,8 @@ class FleetScreen(RunActions):
         panes = self._arranged.panes if self._arranged else ()
         if place <= len(panes):
             self._focus(panes[place - 1])
+        else:
+            self.ccterm.note(f"there {'is 1 pane' if len(panes) == 1 else f'are {len(panes)} panes'}; tab goes through all runs", "warning")
 
     def action_step(self, by: int) -> None:
         """Focus the next or the previous run; the line of those that are done comes last."""
@@ -284,6 +290,14 @@ class FleetScreen(RunActions):
         if event.done:
             self.set_focus(None)
             self._focus_pane()
+
+    def make_room_for_toasts(self) -> None:
+        """Let toasts cover a corner that is not of the chosen pane, if there is one."""
+        pane = self._panes.get(self.focused_run) if self.focused_run else None
+        corner = free_corner(self.size, pane.region if pane else Region())
+        self.set_class(corner is not None, "-toasts-over")
+        self.set_class("left" in (corner or ()), "-left")
+        self.set_class("top" in (corner or ()), "-top")
 
     def selection_changed(self) -> None:
         """Show what is selected."""

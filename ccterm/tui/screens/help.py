@@ -1,9 +1,10 @@
-"""Help and the command palette: every key and every action of the screen below. Made from the bindings, so they are always complete."""
+"""Help and the command palette: every key and every action of the screen below, and why one does nothing now. Made from the bindings."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import partial
 from textwrap import wrap
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -14,9 +15,19 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static, TextArea
 
+from ccterm.tui.app_base import why_not
 from ccterm.tui.run_text import SIGNS, TONES
 
 KEY_WIDTH = 12
+_WORD = re.compile(r"\w+")
+
+
+class Entry(NamedTuple):
+    """Keys, what they do, and why they cannot do it now."""
+
+    key: str
+    text: str
+    reason: str = ""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -38,12 +49,8 @@ class HelpScreen(ModalScreen[None]):
         here = [active for active in found if active.node is screen]
         everywhere = [active for active in found if active.node is screen.app]
         within = [active for active in found if active not in here and active not in everywhere]
-        numbers = (
-            [("1-9", "Focus the pane at this place")]
-            if any(active.binding.key == "1" for active in screen.active_bindings.values())
-            else []
-        )
-        always = [("ctrl+p", "All actions by name"), ("ctrl+c", "Copy the selected text; without a selection: quit")]
+        numbers = [Entry("1-9", "Go to the pane at this place")] if "1" in screen.active_bindings else []
+        always = [Entry("ctrl+p", "All actions by name"), Entry("ctrl+c", "Copy the selected text; without a selection: quit")]
         self._about = screen.HELP or ""
         self._parts = [
             ("This screen", [*_entries(screen, here), *numbers]),
@@ -71,19 +78,21 @@ def _is_listed(active: ActiveBinding) -> bool:
     return bool(binding.description) and not binding.system and not binding.action.startswith(("focus_pane", "screen.copy_text"))
 
 
-def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[tuple[str, str]]:
+def _entries(screen: Screen[object], bindings: list[ActiveBinding]) -> list[Entry]:
     """Return keys and what they do; keys that do the same are on one line."""
-    keys: dict[str, list[str]] = {}
+    keys: dict[tuple[str, str], list[str]] = {}
     for active in bindings:
-        text = active.binding.tooltip or active.binding.description
-        keys.setdefault(text, []).append(screen.app.get_key_display(active.binding))
-    return [(" ".join(dict.fromkeys(found)), text) for text, found in keys.items()]
+        said = active.binding.tooltip or active.binding.description, why_not(active)
+        keys.setdefault(said, []).append(screen.app.get_key_display(active.binding))
+    return [Entry(" ".join(dict.fromkeys(found)), text, reason) for (text, reason), found in keys.items()]
 
 
-def _line(entry: tuple[str, str], room: int) -> Content:
-    key, text = entry
+def _line(entry: Entry, room: int) -> Content:
+    text = f"{entry.text} (now: {entry.reason})" if entry.reason else entry.text
     indented = f"\n{' ' * (KEY_WIDTH + 2)}".join(wrap(text, max(20, room)))
-    return Content.assemble((f"  {key:<{KEY_WIDTH}}", "bold $text-accent"), indented)
+    return Content.assemble(
+        (f"  {entry.key:<{KEY_WIDTH}}", "dim" if entry.reason else "bold $text-accent"), (indented, "dim" if entry.reason else "")
+    )
 
 
 def _signs() -> Iterator[Content]:
@@ -93,35 +102,63 @@ def _signs() -> Iterator[Content]:
 
 
 class ActionProvider(Provider):
-    """Offers the active bindings in the command palette: everything that can be done now, and nothing else."""
+    """Offers all actions of the screen in the command palette; one that cannot be carried out now comes last and says why."""
 
     async def discover(self) -> Hits:
         """Offer all of them while nothing is typed."""
-        for binding in self._bindings():
-            yield DiscoveryHit(_name(binding), partial(self._carry_out, binding), help=binding.tooltip or None)
+        for active in self._actions():
+            yield DiscoveryHit(_shown(active), partial(self._carry_out, active), text=_name(active.binding), help=_help(active))
 
     async def search(self, query: str) -> Hits:
-        """Offer those that match the query."""
-        matcher = self.matcher(query)
-        for binding in self._bindings():
-            if (score := max(matcher.match(_name(binding)), matcher.match(binding.tooltip))) > 0:
-                yield Hit(score, matcher.highlight(_name(binding)), partial(self._carry_out, binding), help=binding.tooltip or None)
+        """Offer those that contain all words of the query, at the start of a word."""
+        words = query.casefold().split()
+        for place, active in enumerate(self._actions()):
+            if score := _score(words, active.binding):
+                score -= (0 if active.enabled else 0.5) + place / 10_000
+                yield Hit(score, _shown(active), partial(self._carry_out, active), text=_name(active.binding), help=_help(active))
 
-    def _bindings(self) -> Iterator[Binding]:
-        seen = set[str]()
+    def _actions(self) -> list[ActiveBinding]:
+        """Return the actions of the screen, then those of the app, then those that only move about; of each, what cannot be done now last."""
+        places: dict[DOMNode, int] = {self.screen: 0, self.app: 1}
+        found: dict[str, ActiveBinding] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             edits = isinstance(active.node, Input | TextArea)  # their keys move a cursor: nobody looks for that by name
-            if active.enabled and binding.description and not (binding.system or edits) and binding.action not in seen:
-                seen.add(binding.action)
-                yield binding
+            if binding.description and not (binding.system or edits or binding.action.startswith("focus_pane")):
+                found.setdefault(binding.action, active)
+        return sorted(found.values(), key=lambda active: (not active.enabled, places.get(active.node, 2)))
 
-    async def _carry_out(self, binding: Binding) -> None:
-        await self.app.run_action(binding.action, default_namespace=self._namespace(binding))
-
-    def _namespace(self, binding: Binding) -> DOMNode | None:
-        return next(active.node for active in self.screen.active_bindings.values() if active.binding.action == binding.action)
+    async def _carry_out(self, active: ActiveBinding) -> None:
+        if active.enabled:
+            await self.app.run_action(active.binding.action, default_namespace=active.node)
+        elif reason := why_not(active):
+            self.app.notify(reason, severity="warning", markup=False)
 
 
 def _name(binding: Binding) -> str:
     return f"{binding.description}  ({binding.key})"
+
+
+def _shown(active: ActiveBinding) -> Content:
+    return Content(_name(active.binding)) if active.enabled else Content.styled(_name(active.binding), "dim")
+
+
+def _help(active: ActiveBinding) -> str | None:
+    reason = "" if active.enabled else why_not(active)
+    return f"now: {reason}" if reason else active.binding.tooltip or None
+
+
+def _score(words: Sequence[str], binding: Binding) -> float:
+    """Return how well an action fits: 0 when a word begins none of its own; a word of its name counts more than one of what it does."""
+    name, does = _WORD.findall(binding.description.casefold()), _WORD.findall(binding.tooltip.casefold())
+    scores = [
+        3.0
+        if word in (*name, binding.key)
+        else 2.0
+        if any(own.startswith(word) for own in name)
+        else 1.0
+        if any(own.startswith(word) for own in does)
+        else 0.0
+        for word in words
+    ]
+    return sum(scores) if all(scores) else 0.0

@@ -57,7 +57,9 @@ class SelectedRuns(CctermScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
-        return not self.why_not(action) and bool(super().check_action(action, parameters))
+        if self.why_not(action):
+            return False if action in _KEYS_OF_OTHERS else None
+        return super().check_action(action, parameters)
 
     def action_cancel(self) -> None:
         """Ask how to stop, and stop."""
@@ -136,4 +138,6 @@ def _are(runs: Sequence[Run]) -> str:
     return "is" if len(runs) == 1 else "are"
 
 
+_KEYS_OF_OTHERS = ("decide", "refuse")
+"""Actions whose keys mean something else while they cannot be done."""
 _ON_SEVERAL = ("cancel", "retry", "push", "review")

@@ -10,6 +10,7 @@ from textual.reactive import reactive
 from ccterm.models import RunId
 from ccterm.tui.app_base import Connected, RunsChanged, Ticked
 from ccterm.tui.layout import in_order
+from ccterm.tui.possible import NOTHING_TO_ATTEND
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
 from ccterm.tui.run_view import RunView
@@ -17,7 +18,7 @@ from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import SplitLine, StatusLine, heading, tally
+from ccterm.tui.widgets.header import WIDE_TALLY, SplitLine, StatusLine, heading, tally
 from ccterm.tui.widgets.run_table import RunTable
 
 _STATES = ("", "state:waiting", "state:failed", "state:running", "state:queued", "state:done")
@@ -90,9 +91,16 @@ class TableScreen(RunActions):
         found = len(self.query_one(RunTable).shown)
         count = f"{found} of {len(runs)} runs" if self.words else f"{found} run{'' if found == 1 else 's'}"
         more = "  ".join(filter(None, (f"filter: {self.words}" if self.words else "", f"{selected} selected" if selected else "")))
-        self.query_one("#header", SplitLine).show(heading(count, more), tally(runs))
+        self.query_one("#header", SplitLine).show(heading(count, more), tally(runs, words=self.size.width >= WIDE_TALLY))
         self.query_one(StatusLine).show_state(self.ccterm.clock())
         self.refresh_bindings()
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now; "" when it can be."""
+        if action == "attend":
+            shown = self.query_one(RunTable).shown if self.is_mounted else []
+            return "" if any(view.needs_attention for view in shown) else NOTHING_TO_ATTEND
+        return super().why_not(action)
 
     def current_run(self) -> RunView | None:
         """Return the current run."""

@@ -9,6 +9,11 @@ from textual.widget import Widget
 from ccterm.tui.run_text import SIGNS, TONES, limit_text
 from ccterm.tui.runs import Runs
 
+WIDE_TALLY = 100
+"""From this width on, states are named by words."""
+_WORDS = {sign: text.removesuffix(" for you").removesuffix(" by policy") for sign, text in SIGNS.items()}
+_SEVERITIES = {"information": "", "warning": "$text-warning", "error": "bold $text-error"}
+
 
 class SplitLine(Widget):
     """A line with a left and a right end; what does not fit is cut from the left part."""
@@ -55,15 +60,16 @@ def heading(title: str, more: str = "") -> Content:
     return Content.assemble(("ccterm", "bold $text-primary"), "  ", title, *tail)
 
 
-def tally(runs: Runs) -> Content:
-    """Return how many runs are in which state: 3 ● 1 ? 1 ✗ 2 ○."""
+def tally(runs: Runs, *, words: bool = False) -> Content:
+    """Return how many runs are in which state: 3 ● 1 ? 1 ✗ 2 ○. words: 3 running  1 waiting; those that are done have a line of their own."""
     counts = runs.counts()
-    parts = [Content.styled(f"{counts[sign]} {sign}", TONES[sign]) for sign in SIGNS if counts[sign]]
-    return Content("  ").join(parts) if parts else Content.styled("no runs", "dim")
+    shown = [sign for sign in SIGNS if counts[sign] and not (words and sign in "✓–")]
+    parts = [Content.styled(f"{counts[sign]} {_WORDS[sign] if words else sign}", TONES[sign]) for sign in shown]
+    return Content("  ").join(parts) if parts else Content.styled("" if counts else "no runs", "dim")
 
 
 class StatusLine(SplitLine):
-    """How many runs are in which state, how full the usage windows are, and what today has cost."""
+    """What happened last, how full the usage windows are, and what today has cost."""
 
     DEFAULT_CSS = """
     StatusLine { background: $surface; color: $text-muted; }
@@ -75,11 +81,14 @@ class StatusLine(SplitLine):
 
     def show_state(self, at: datetime) -> None:
         """Show the state at this time."""
-        counts = self._runs.counts()
-        running, failed = self._runs.running, counts["✗"] + counts["!"]
-        text = f"{running} running · {counts['○']} queued · {counts['‖']} held · {failed} failed"
-        limits = self._runs.limits(at)
-        used_up = [Content.styled(limit_text(limit), "bold $text-error") for limit in limits if limit.status == "rejected"]
-        others = [Content(limit_text(limit)) for limit in limits if limit.status != "rejected"]
+        limits = self._runs.limits(at)[: None if self.app.size.width >= WIDE_TALLY else 1]  # a used up one is the first
+        told = [Content.styled(limit_text(limit), "bold $text-error" if limit.status == "rejected" else "") for limit in limits]
         midnight = at.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        self.show(Content("   ").join([*used_up, Content(text), *others]), f"${self._runs.spent(midnight):.2f} today")
+        today = Content(f"${self._runs.spent(midnight):.2f} today")
+        self.show(self._last(), Content("   ").join([*told, today]))
+
+    def _last(self) -> Content:
+        last = self._runs.last
+        if last is None:
+            return Content("")
+        return Content.assemble((f"{last.at.astimezone():%H:%M:%S}  ", "dim"), (last.text, _SEVERITIES[last.severity]))
