@@ -162,10 +162,11 @@ class Retrying(Fact):
 
 
 class Spent(Fact):
-    """What the run has cost so far in total."""
+    """What the run has used so far. cost_usd: what results told; about_usd: with what came since, at the last one's cost per token."""
 
     kind: Literal["spent"] = "spent"
     cost_usd: float
+    about_usd: float | None = None
     input: int = 0
     output: int = 0
     cache: int = 0

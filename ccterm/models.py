@@ -223,7 +223,8 @@ class Run(Value):
     changes: Changes | None = None
     verdict: Verdict | None = None
     cost_usd: float = 0.0
-    """At list prices."""
+    about_usd: float | None = None
+    """At list prices, as results told; and about what it is with what came after the last one, None while that is nothing or unknown."""
     tokens: Tokens = Field(default_factory=Tokens)
     turns: int = 0
     session_id: str | None = None
@@ -339,8 +340,7 @@ def is_id(text: str) -> bool:
 
 def now() -> datetime:
     """Return the current time in UTC, truncated to milliseconds."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return (moment := datetime.now(UTC)).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def new_id() -> str:

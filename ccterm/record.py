@@ -39,6 +39,7 @@ from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, 
 if TYPE_CHECKING:  # the terminal folds events, and its first frame need not wait for SQLite
     from ccterm.store import Store
 
+SPENT_SECONDS = 3.0
 M = TypeVar("M", bound=BaseModel)
 _TOLD_AT_ONCE = (Waiting, PermissionAsked, PermissionAnswered, HoldChanged)
 """Events that change what a user may do next, so that the stored document must not lag behind."""
@@ -62,7 +63,7 @@ def replay(run: Run, events: Iterable[Event]) -> Run:
 def caught_up(run: Run, events: Iterable[Event]) -> Run:
     """Return a stored document with what its transcript knows beyond it: the daemon died before it could save that."""
     told = replay(run, events)
-    names = ("cost_usd", "tokens", "turns", "pushed", "synced", "salvage", "kept_in", "verdict", "changes", "side")
+    names = ("cost_usd", "about_usd", "tokens", "turns", "pushed", "synced", "salvage", "kept_in", "verdict", "changes", "side")
     steps = max(run.steps, told.steps, key=len)
     return run.model_copy(update={"steps": steps, **{name: getattr(told, name) for name in names}})
 
@@ -79,7 +80,7 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
             changes = {"steps": (*run.steps, StepRecord(name=step, ok=ok, seconds=seconds, detail=detail))}
         case Spent():
             tokens = Tokens(input=event.input, output=event.output, cache=event.cache)
-            changes = {"cost_usd": event.cost_usd, "tokens": tokens, "turns": event.turns}
+            changes = {"cost_usd": event.cost_usd, "about_usd": event.about_usd, "tokens": tokens, "turns": event.turns}
         case Judged(verdict=verdict, changes=numbers):
             changes = {"verdict": verdict, "changes": numbers}
         case Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
@@ -156,7 +157,7 @@ class Recorder:
     """The only writer of one run's record.
 
     store None: what is recorded has no document of its own, such as a late delivery. clean: cleans the texts that ccterm itself records. heard: is told
-    each event once it is recorded.
+    each event once it is recorded. spent_after: how soon what the run has used is in the store, in seconds.
     """
 
     def __init__(
@@ -167,6 +168,7 @@ class Recorder:
         clean: Callable[[str], str] = str,
         *,
         heard: Callable[[Event], None] = lambda _: None,
+        spent_after: float = SPENT_SECONDS,
     ) -> None:
         self.run = run
         self._clean = clean
@@ -174,10 +176,12 @@ class Recorder:
         self._keeping = asyncio.Lock()
         self._stale = False
         self._catching_up: asyncio.Task[None] | None = None
+        self._spent_after = spent_after
         self.loop = asyncio.get_running_loop()
         """The event loop that this record belongs to."""
         self._transcript = transcript
         self._store = store
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def fault(self) -> OSError | None:
@@ -199,6 +203,12 @@ class Recorder:
             self._heard(event)
             if isinstance(event, _TOLD_AT_ONCE):
                 self._catch_up()
+            elif isinstance(event, Spent) and self._timer is None:
+                self._timer = self.loop.call_later(self._spent_after, self._save_spent)
+
+    def _save_spent(self) -> None:
+        self._timer = None
+        self._catch_up()
 
     def archive(self, line: str) -> None:
         """Append one cleaned line of the agent to agent.ndjson."""
@@ -235,6 +245,8 @@ class Recorder:
                 await self._keep()
 
     async def _caught_up(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._catching_up is not None:
             await asyncio.wait([self._catching_up])
 

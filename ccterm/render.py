@@ -34,7 +34,7 @@ from ccterm.events import (
     Waiting,
 )
 from ccterm.kept_refs import kept_sentence, names_of, what_to_do
-from ccterm.models import Run, RunId, State
+from ccterm.models import Run, RunId, State, now
 from ccterm.proof import work_kept
 from ccterm.values import linked_sentence
 
@@ -226,6 +226,35 @@ def kept_in(run: Run) -> str:
     return run.salvage.directory if run.salvage else run.kept_in or ""
 
 
+def dollars(run: Run) -> str:
+    """Return what a run has cost: $0.31, or ≈$0.42 with what came after the last result; "" while no result has told of it."""
+    if run.about_usd is not None:
+        return f"≈${run.about_usd:.2f}"
+    used = run.tokens.input + run.tokens.output + run.tokens.cache
+    return "" if used and not run.cost_usd else f"${run.cost_usd:.2f}"
+
+
+def spent(run: Run) -> str:
+    """Return what a run has used: $0.31 · 18 turns · 212k tokens."""
+    used = run.tokens.input + run.tokens.output + run.tokens.cache
+    turns = f"{run.turns} turn{'' if run.turns == 1 else 's'}"
+    return " · ".join(filter(None, (dollars(run), turns, f"{tokens(used)} tokens")))
+
+
+def tokens(count: int) -> str:
+    """Return a number of tokens as people read it: 940, 12k, 1.3M."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
+
+
+def took(run: Run) -> float | None:
+    """Return how many seconds a run took, or has been running; None before it has started."""
+    if run.state.final or run.started is None:
+        return run.seconds
+    return max(0.0, (now() - run.started).total_seconds())
+
+
 def change_numbers(run: Run) -> str:
     """Return how much a run changed: 3 files +340 -41."""
     if run.changes is None:
@@ -256,8 +285,8 @@ def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> l
             " ".join(filter(None, ("a shell in place of" if task.terminal else "", task.agent, task.model, run.manifest.cli_version))),
         ),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
-        ("spent", f"${run.cost_usd:.2f} · {run.turns} turns · {run.tokens.input + run.tokens.output + run.tokens.cache} tokens"),
-        ("time", seconds(run.seconds)),
+        ("spent", spent(run)),
+        ("time", seconds(took(run))),
         ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),
         ("continues", called.get(run.continues, run.continues) if run.continues else ""),
@@ -288,8 +317,8 @@ def run_rows(runs: Sequence[Run]) -> list[str]:
             run.task.target,
             outcome(run),
             change_numbers(run),
-            seconds(run.seconds),
-            f"${run.cost_usd:.2f}",
+            seconds(took(run)),
+            dollars(run),
             _age(run),
         ]
         for run in runs

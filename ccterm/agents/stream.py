@@ -11,6 +11,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from ccterm.agents.json_values import JsonObject, items, mapping, moment, string
+from ccterm.agents.live_usage import LiveUsage
 from ccterm.agents.stream_session import Result, limits, permission_events, spent_after, system_events
 from ccterm.agents.stream_tools import answer, bounded, one_line, summary
 from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing, cut
@@ -49,6 +50,8 @@ class StreamParser:
         self.denied: dict[str, str] = {}
         """What the agent was not allowed to do: id of the call -> the call on one line."""
         self.spent = Spent(cost_usd=0.0)
+        """What the results have told so far."""
+        self._live = LiveUsage()
         self.unknown: Counter[str] = Counter()
         """Types that were skipped."""
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -62,9 +65,11 @@ class StreamParser:
         self.session_id = self.session_id or string(line.get("session_id"))
         match line.get("type"):
             case "stream_event":
-                return self._stream_event(line)
+                self._live.stream_event(line)
+                return [*self._stream_event(line), *self._used()]
             case "assistant":
-                return self._assistant(line)
+                self._live.message(line)
+                return [*self._assistant(line), *self._used()]
             case "user":
                 return self._user(line)
             case "system":
@@ -80,6 +85,11 @@ class StreamParser:
             case kind:
                 found = self._unknown("type", kind)
         return found
+
+    def _used(self) -> list[Event]:
+        """Return what the turn has used so far, when that is more than was told."""
+        live = self._live.since(self.spent)
+        return [live] if live else []
 
     def remember_tail(self, text: str) -> None:
         """Remember the last lines of a text beside the stream: stderr, or stdout that is not JSON."""
@@ -183,7 +193,7 @@ class StreamParser:
         self.result, self.results, self.turn_open = Result.of(line), self.results + 1, False
         for denial in map(mapping, items(line.get("permission_denials"))):
             self._note_denial(denial, summary(string(denial.get("tool_name")), mapping(denial.get("tool_input")), self._cwd))
-        self.spent = spent_after(line, self.spent, self._before)
+        self.spent, self._live = spent_after(line, self.spent, self._before), LiveUsage()
         return [*self._abandoned(), self.spent]
 
     def _note_denial(self, denial: JsonObject, what: str) -> None:

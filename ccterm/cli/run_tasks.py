@@ -103,7 +103,7 @@ def print_ended(ended: Sequence[Run]) -> None:
 
 
 def _line(run: Run) -> str:
-    numbers = [render.change_numbers(run), f"${run.cost_usd:.2f}", render.seconds(run.seconds)]
+    numbers = [render.change_numbers(run), render.dollars(run), render.seconds(run.seconds)]
     return "  ".join(part for part in (render.sign(run), run.task.target, render.outcome(run), *numbers) if part)
 
 

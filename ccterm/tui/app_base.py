@@ -1,7 +1,7 @@
 """What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ from textual import events, work
 from textual.binding import ActiveBinding
 from textual.filter import LineFilter
 from textual.message import Message
-from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
@@ -25,11 +24,9 @@ from ccterm.tui.notices import Notices, Send, TerminalTitle, silent
 from ccterm.tui.own_keys import named
 from ccterm.tui.pane import FrameClock
 from ccterm.tui.run_view import RunView
-from ccterm.tui.runs import Runs
-from ccterm.tui.textual_private import Answered, HarmlessText, QuietCrash, keep_escape_apart, write_to_terminal
-from ccterm.tui.toasts import Happening, Severity, Toast, Toasts
+from ccterm.tui.telling import TellingApp, TellingScreen
+from ccterm.tui.textual_private import Answered, HarmlessText, keep_escape_apart, write_to_terminal
 from ccterm.tui.watcher import Watcher
-from ccterm.tui.widgets.header import StatusLine
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
@@ -76,7 +73,7 @@ class ImageBuilt(Message):
     """The build of the image has ended, successfully or not."""
 
 
-class AppBase(QuietCrash):
+class AppBase(TellingApp):
     """The app as its screens know it."""
 
     def __init_subclass__(cls, *args: bool, **given: bool) -> None:
@@ -87,17 +84,16 @@ class AppBase(QuietCrash):
         self, settings: Settings, *, memory: Memory, detached: bool = False, send: Send = silent, clock: Callable[[], datetime] = now
     ) -> None:
         """Store what all screens share. detached: the daemon carries the runs out. send: shows desktop notifications."""
-        super().__init__()
+        super().__init__(clock)
         self.own_keys: Mapping[str, str] = {}
         """Keys that runs are known to be used with -> the user's own in place of them."""
-        self.settings, self.memory, self.detached, self.clock = settings, memory, detached, clock
+        self.settings, self.memory, self.detached = settings, memory, detached
         self.opened = clock()
         self._harmless = HarmlessText()
         keep_escape_apart()
         self.first_frame = asyncio.Event()
         """Set when the first frame is on the screen."""
         self.keys = KeysInOrder(self)
-        self.runs = Runs()
         self.frames = FrameClock()
         self.past: dict[RunId, RunView] = {}
         self.selected: set[RunId] = set()
@@ -115,10 +111,11 @@ class AppBase(QuietCrash):
         self.remotes: dict[tuple[str, str], Sequence[CheckResult]] = {}
         """Repository and branch -> what checking them found."""
         self.service: Service | None = None
+        self.without_daemon = False
+        """Whether the daemon has died, and no other one was started yet."""
         self.reached = asyncio.Event()
         """Set once the service can be used."""
         self._watcher: Watcher | None = None
-        self._toasts = Toasts(self._show_toasts, self._in_dialog)
         self._notices = Notices(self.note, self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
         self._offered: set[RunId] = set()
@@ -227,11 +224,35 @@ class AppBase(QuietCrash):
 
         self.perform(carry_out)
 
+    def daemon_lost(self, problem: str = "") -> None:
+        """Say that the daemon has died, and mark its runs. problem: why no other one could be started."""
+        if not self.without_daemon:
+            self.without_daemon = True
+            for view in self.runs:
+                view.lost = not view.run.state.final
+            count = self.runs.active
+            runs = f"{count} run{'' if count == 1 else 's'} may be lost; " if count else ""
+            self.notify(
+                f"{runs}another one is being started, and keeps the work that is there", title="The daemon has ended", severity="error"
+            )
+        if problem:
+            self.note(f"no daemon can be started: {problem}", "error")
+        self._post(RunsChanged([view.run.id for view in self.runs]))
+
+    def daemon_there(self) -> None:
+        """Show that there is a daemon."""
+        if self.without_daemon:
+            self.without_daemon = False
+            for view in self.runs:
+                view.lost = False
+            self.note("another daemon was started")
+            self._post(RunsChanged([view.run.id for view in self.runs]))
+
     @property
     def where(self) -> str:
         """Where runs are carried out and by which process, for the header."""
         place = "this machine, no isolation" if self.settings.execution_mode is ExecutionMode.LOCAL else "containers"
-        return f"{place} · {'connecting' if self.service is None else 'daemon' if self.detached else 'in this process'}"
+        return f"{place} · {'connecting' if self.service is None else 'no daemon' if self.without_daemon else 'daemon' if self.detached else 'in this process'}"
 
     def key(self, usual: str) -> str:
         """Return the key that the user has in place of a usual one."""
@@ -266,47 +287,8 @@ class AppBase(QuietCrash):
         if self.runs.active:
             self._post(Ticked())
 
-    def note(self, text: str, severity: Severity = "information") -> None:
-        """Show a sentence as what happened last."""
-        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
 
-        self.runs.last = Happening(self.clock(), clean_text(text).replace("\n", " "), severity)
-        for line in self.screen.query(StatusLine) if self.screen_stack else ():
-            line.show_state(self.clock())
-
-    def notify(  # the parameters are Textual's; what is said here is never markup, and shown as long as every toast
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: Severity = "information",
-        timeout: float | None = None,  # noqa: ARG002
-        markup: bool = False,  # noqa: ARG002
-    ) -> None:
-        """Say something: errors in a toast and in the line of events, the rest there alone, unless the screen has no such line."""
-        self.note(f"{title}: {message}" if title and message else title or message, severity)
-        if severity == "error" or not (self.screen_stack and self.screen.query(StatusLine)):
-            self._toast(Toast(title, message, severity))
-
-    def _toast(self, toast: Toast) -> None:
-        self._toasts.add(toast)
-        self.set_timer(COALESCE_SECONDS, self._toasts.flush)
-
-    def _in_dialog(self) -> bool:
-        return not self.screen_stack or isinstance(self.screen, ModalScreen)
-
-    def _show_toasts(self, toasts: Iterable[tuple[Toast, float]]) -> None:
-        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
-
-        self.clear_notifications()
-        if isinstance(self.screen, CctermScreen):
-            self.screen.make_room_for_toasts()
-        for toast, seconds in toasts:
-            text, title = clean_text(toast.text), clean_text(toast.title)
-            super().notify(text, title=title, severity=toast.severity, timeout=seconds, markup=False)
-
-
-class CctermScreen(Screen[None]):
+class CctermScreen(TellingScreen):
     """A screen of the app. Its keys can be changed in the settings."""
 
     def __init_subclass__(cls, *args: bool, **given: bool) -> None:
@@ -322,9 +304,6 @@ class CctermScreen(Screen[None]):
     def why_not(self, action: str) -> str:  # noqa: ARG002 - the screens know
         """Return why an action of this screen cannot be done now, as a sentence; "" when it can be, or nothing is to be said."""
         return ""
-
-    def make_room_for_toasts(self) -> None:
-        """Choose where toasts may cover something; here nowhere, so that they take lines of their own."""
 
     def on_key(self, event: events.Key) -> None:
         """Say why a key can do nothing now."""

@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ccterm.errors import CctermError
@@ -12,7 +12,10 @@ from ccterm.tui.app import CctermApp
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
+    from ccterm.service.remote import RemoteService
 
+AGAIN_SECONDS = 1.0
+"""When it is tried again to start a daemon."""
 OpenService = Callable[[], "AbstractAsyncContextManager[Service]"]
 """Connects to the service for as long as the block lasts; local and remote services look the same to the terminal."""
 
@@ -38,12 +41,38 @@ async def run(app: CctermApp, open_service: OpenService) -> int:
     return app.return_code or 0
 
 
+@asynccontextmanager
+async def daemon_watched(app: CctermApp, service: "Service") -> AsyncIterator[None]:
+    """Tell the app at once when the daemon dies, and start another one, which keeps what the runs left; nothing where there is none."""
+    from ccterm.service.remote import RemoteService  # deferred: the first frame does not need it
+
+    watching = asyncio.ensure_future(_watch_daemon(app, service)) if isinstance(service, RemoteService) else None
+    try:
+        yield
+    finally:
+        if watching:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+
+async def _watch_daemon(app: CctermApp, service: "RemoteService") -> None:
+    while True:
+        try:
+            async with service.staying() as ended:
+                app.daemon_there()
+                await ended
+            app.daemon_lost()
+        except (CctermError, OSError) as error:
+            app.daemon_lost(str(error))
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
 async def _serve(app: CctermApp, open_service: OpenService, left: asyncio.Event, errors: list[CctermError]) -> None:
     await app.first_frame.wait()
     gc.freeze()
     gc.enable()
     try:
-        async with open_service() as service:
+        async with open_service() as service, daemon_watched(app, service):
             app.connected(service)
             await left.wait()
             if not app.detached:  # runs are active only when a signal ended the app: otherwise the user has decided

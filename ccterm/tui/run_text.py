@@ -10,7 +10,7 @@ from textual.content import Content
 from ccterm.events import Limited
 from ccterm.models import Run, State
 from ccterm.proof import work_kept
-from ccterm.render import change_numbers, denied, outcome, sign
+from ccterm.render import change_numbers, denied, dollars, outcome, sign
 from ccterm.tui.run_view import RunView
 
 TONES = {
@@ -66,6 +66,8 @@ def styled_sign(run: Run) -> Content:
 def status(view: RunView) -> str:
     """Return a run's status in a few words: its step while it is running, else its outcome."""
     run = view.run
+    if view.lost and not run.state.final:
+        return "daemon lost"
     if view.waiting:
         return "waiting"
     if run.state is State.RUNNING:
@@ -93,20 +95,7 @@ def elapsed(view: RunView, at: datetime) -> str:
 
 def cost(run: Run) -> str:
     """Return what a run has cost; "" while that is nothing."""
-    return f"${run.cost_usd:.2f}" if run.cost_usd or run.state.final else ""
-
-
-def usage(run: Run) -> str:
-    """Return what a run has used: $0.31 · 18 turns · 212k tokens."""
-    used = run.tokens.input + run.tokens.output + run.tokens.cache
-    return f"${run.cost_usd:.2f} · {run.turns} turn{'' if run.turns == 1 else 's'} · {_tokens(used)} tokens"
-
-
-def _tokens(count: int) -> str:
-    """Return a number of tokens as people read it: 940, 12k, 1.3M."""
-    if count < 1000:
-        return str(count)
-    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
+    return dollars(run) if run.cost_usd or run.state.final else ""
 
 
 def detail(view: RunView) -> str:

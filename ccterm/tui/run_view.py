@@ -32,6 +32,8 @@ class RunView:
     """The last thing it did, on one line."""
     last_seq: int = -1
     """Number of the last event that was applied."""
+    lost: bool = False
+    """Whether its daemon has died, and the next one has not told yet what became of it."""
     batch: str = ""
     """What its batch is called: as the first run of it that is known."""
 

@@ -6,8 +6,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ccterm.models import Run
-from ccterm.render import change_numbers, kept_in, rotation, seconds
-from ccterm.tui.run_text import elapsed, status, styled_sign, usage
+from ccterm.render import change_numbers, kept_in, rotation, seconds, spent
+from ccterm.tui.run_text import elapsed, status, styled_sign
 from ccterm.tui.run_view import RunView
 from ccterm.values import StepRecord
 
@@ -38,7 +38,7 @@ def facts(view: RunView, at: datetime) -> Content:
     lines += [_step(step) for step in run.steps]
     if view.step and view.step not in [step.name for step in run.steps[-1:]]:
         lines.append(Content.assemble(("● ", "$text-primary"), f"{view.step:<9} ", (view.activity, "dim")))
-    lines += [Content(""), Content(usage(run))]
+    lines += [Content(""), Content(spent(run))]
     lines += [_fact(name, text) for name, text in _facts(run) if text]
     if run.verdict:
         lines += [Content(""), *([Content.styled("policy: fine", "$text-success")] if run.verdict.ok else [])]

@@ -1,0 +1,71 @@
+"""How the app tells what happens: in the line of events, and in toasts, each of which the screen finds a place for."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from textual.screen import ModalScreen, Screen
+
+from ccterm.models import now
+from ccterm.tui.runs import Runs
+from ccterm.tui.textual_private import QuietCrash
+from ccterm.tui.toasts import Happening, Severity, Toast, Toasts
+from ccterm.tui.widgets.header import StatusLine
+
+COALESCE_SECONDS = 0.1
+"""Toasts that come closer together than this are shown together."""
+
+
+class TellingScreen(Screen[None]):
+    """A screen that has a say in where toasts are shown."""
+
+    def make_room_for_toasts(self) -> None:
+        """Choose where toasts may cover something; here nowhere, so that they take lines of their own."""
+
+
+class TellingApp(QuietCrash):
+    """An app that tells what happens to its runs."""
+
+    def __init__(self, clock: Callable[[], datetime] = now) -> None:
+        super().__init__()
+        self.clock = clock
+        self.runs = Runs()
+        self._toasts = Toasts(self._show_toasts, self._in_dialog)
+
+    def note(self, text: str, severity: Severity = "information") -> None:
+        """Show a sentence as what happened last."""
+        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
+
+        self.runs.last = Happening(self.clock(), clean_text(text).replace("\n", " "), severity)
+        for line in self.screen.query(StatusLine) if self.screen_stack else ():
+            line.show_state(self.clock())
+
+    def notify(  # the parameters are Textual's; what is said here is never markup, and shown as long as every toast
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,  # noqa: ARG002
+        markup: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Say something: errors in a toast and in the line of events, the rest there alone, unless the screen has no such line."""
+        self.note(f"{title}: {message}" if title and message else title or message, severity)
+        if severity == "error" or not (self.screen_stack and self.screen.query(StatusLine)):
+            self._toast(Toast(title, message, severity))
+
+    def _toast(self, toast: Toast) -> None:
+        self._toasts.add(toast)
+        self.set_timer(COALESCE_SECONDS, self._toasts.flush)
+
+    def _in_dialog(self) -> bool:
+        return not self.screen_stack or isinstance(self.screen, ModalScreen)
+
+    def _show_toasts(self, toasts: Iterable[tuple[Toast, float]]) -> None:
+        from ccterm.output.own_text import clean_text  # deferred: the first frame does without
+
+        self.clear_notifications()
+        if isinstance(self.screen, TellingScreen):
+            self.screen.make_room_for_toasts()
+        for toast, seconds in toasts:
+            text, title = clean_text(toast.text), clean_text(toast.title)
+            super().notify(text, title=title, severity=toast.severity, timeout=seconds, markup=False)
