@@ -23,6 +23,8 @@ from ccterm.tui.memory import Memory
 from ccterm.tui.notices import Notices, Send, TerminalTitle, silent
 from ccterm.tui.own_keys import named
 from ccterm.tui.pane import FrameClock
+from ccterm.tui.pane.source import ByteStore
+from ccterm.tui.pane.thread import thread
 from ccterm.tui.run_view import RunView
 from ccterm.tui.telling import TellingApp, TellingScreen
 from ccterm.tui.textual_private import Answered, HarmlessText, keep_escape_apart, write_to_terminal
@@ -262,6 +264,11 @@ class AppBase(TellingApp):
         """Return the transcript of a run that is shown."""
         assert self.service is not None, "runs are shown only once the service is connected"
         return self.service.transcript(run)
+
+    def thread(self, run: RunId) -> ByteStore:
+        """Return the transcript of a run that is shown, behind those of the runs that it continues."""
+        view = self.runs.get(run) or self.past.get(run)
+        return thread([(earlier, self.transcript(earlier.id)) for earlier in view.before] if view else [], self.transcript(run))
 
     def _post(self, message: Message) -> None:
         """Tell the screen, unless the last one has been closed already."""

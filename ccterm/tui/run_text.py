@@ -33,6 +33,7 @@ SIGNS = {
     "✓": "done",
     "–": "cancelled",
 }
+BETWEEN_KEYS = "   "
 _WINDOWS = {"five_hour": "5-hour window", "seven_day": "week", "seven_day_opus": "week (opus)", "seven_day_sonnet": "week (sonnet)"}
 
 
@@ -137,7 +138,7 @@ def _until(run: Run) -> str:
 
 def _keys(key: Callable[[str], str], *pairs: tuple[str, str]) -> Content:
     parts = [Content.assemble((key(usual), "bold $text-accent"), f" {text}") for usual, text in pairs]
-    return Content("   ").join(parts)
+    return Content(BETWEEN_KEYS).join(parts)
 
 
 def limit_text(limited: Limited) -> str:

@@ -34,6 +34,8 @@ class RunView:
     """Number of the last event that was applied."""
     lost: bool = False
     """Whether its daemon has died, and the next one has not told yet what became of it."""
+    before: tuple[Run, ...] = ()
+    """The runs that it continues, the oldest first."""
     batch: str = ""
     """What its batch is called: as the first run of it that is known."""
 

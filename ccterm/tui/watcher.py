@@ -18,7 +18,9 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
 
 POLL_SECONDS = 1.0
 RECENT = timedelta(hours=24)
-RECENT_RUNS = 50
+RECENT_RUNS = 500
+EARLIER_TURNS = 16
+"""How many runs are shown above the one that continues them."""
 
 Changed = Callable[[RunView, Event | None], None]
 """Called with each event that was applied, and with None for each run that appeared or was recorded again."""
@@ -43,11 +45,11 @@ class Watcher:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             for run in await self._initial_runs():
-                self._adopt(run, group)
+                await self._adopt(run, group)
             while True:
                 with suppress(CctermError):  # what cannot be read now may be readable in a second; actions report the error
                     for run in await self._service.runs(since=self._newest):
-                        self._adopt(run, group)
+                        await self._adopt(run, group)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._nudged.wait(), POLL_SECONDS)
                 self._nudged.clear()
@@ -59,16 +61,30 @@ class Watcher:
         known = {run.id: run for run in [*active, *(run for run in recent if not run.reviewed)]}
         return sorted(known.values(), key=lambda run: run.id)
 
-    def _adopt(self, run: Run, group: asyncio.TaskGroup) -> None:
+    async def _adopt(self, run: Run, group: asyncio.TaskGroup) -> None:
         self._newest = max(self._newest, run.created)
         if run.id in self._runs or run.reviewed:
             return
+        before = await self._continued_by(run)
+        for earlier in before:
+            if earlier.reviewed:  # its row becomes that of the run that goes on with it
+                self._runs.remove(earlier.id)
         view = self._runs.add(run)
+        view.before = before
         self._changed(view, None)
         if not run.state.final:
             group.create_task(self._follow(view))
         elif run.cause is Cause.USAGE_LIMIT:
             group.create_task(self._recall_limits(view))
+
+    async def _continued_by(self, run: Run) -> tuple[Run, ...]:
+        """Return the runs that a run continues, the oldest first."""
+        found: list[Run] = []
+        with suppress(CctermError):  # what is gone is not shown
+            while run.continues and len(found) < EARLIER_TURNS:
+                run = await self._service.find(run.continues)
+                found.append(run)
+        return tuple(found[::-1])
 
     async def _recall_limits(self, view: RunView) -> None:
         """Read what a run was told about the usage windows before it was watched."""

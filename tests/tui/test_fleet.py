@@ -13,6 +13,7 @@ from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import export_login
+from ccterm.tui.widgets.header import KeyStrip
 from ccterm.tui.widgets.run_pane import RunPane
 from tests.support.waiting import until
 from tests.tui.conftest import Show
@@ -262,6 +263,29 @@ async def test_an_ended_run_goes_on_with_what_is_said(show: Show, service: FakeS
         await pilot.press("enter")
         await wait_for_call(service, "continue", run.id, "fix it")
         await wait_until_gone(pilot, "pushed a91f03c2")
+
+
+async def test_a_continued_run_is_one_thread_and_one_row(show: Show, service: FakeService) -> None:
+    first = push(service, service.add_run("feature/login"))
+    service.change(first.id, reviewed=True)
+    second = start_agent(service, service.add_run("feature/login", prompt="Fix the tests"), text="The second turn.")
+    service.change(second.id, continues=first.id)
+    async with show((120, 60)) as pilot:
+        await wait_for_text(
+            pilot, "▌#2 ● feature/login", "── #1 feature/login pushed a91f03c2, verified · continued ──", "The second turn."
+        )
+        text = screen_text(pilot.app)
+        assert text.index("» Do it") < text.index("── #1") < text.index("» Fix the tests")
+        assert len(pilot.app.screen.query(RunPane)) == 1
+
+
+async def test_a_click_on_a_key_below_a_pane_presses_it(show: Show, service: FakeService) -> None:
+    run = fail(service, service.add_run("fix/rounding"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "x reviewed")
+        strip = pilot.app.screen.query_one(KeyStrip)
+        await pilot.click(strip, offset=(1 + strip.left.plain.index("x reviewed") + 3, 0))
+        await wait_for_call(service, "review", run.id)
 
 
 async def test_only_what_can_be_done_is_offered(show: Show, service: FakeService) -> None:

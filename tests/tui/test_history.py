@@ -23,7 +23,7 @@ async def test_past_runs_are_listed_with_their_outcome(show: Show, service: Fake
     async with show() as pilot:
         await pilot.press("H")
         await wait_for_text(pilot, "✓ feature/login", "pushed a91f03c2, verified", "! chore/settings", "✗ fix/rounding", "4 runs")
-        await wait_until_gone(pilot, "still/running")
+        await wait_until_gone(pilot, "● still/running")
 
 
 async def test_one_run_is_one_run(show: Show, service: FakeService) -> None:

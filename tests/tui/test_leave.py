@@ -62,6 +62,16 @@ async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: Fa
         await until(lambda: not pilot.app.is_running)
 
 
+async def test_runs_that_wait_for_the_user_can_be_let_finish(show: Show, service: FakeService) -> None:
+    run = wait_for_input(service, service.add_run("one"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("q", "w")
+        await wait_for_text(pilot, "one itself waits for you", "h let finish")
+        await pilot.press("h")
+        await wait_for_call(service, "release", run.id)
+
+
 async def test_waiting_can_be_cancelled(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"))
     async with show() as pilot:

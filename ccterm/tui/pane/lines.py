@@ -275,7 +275,7 @@ def _end(event: Event) -> Signed:
         case events.Synced():
             return "✓", event.sentence(), TextStyle.GOOD
         case events.Salvaged(directory=directory) | events.BoxesKept(directory=directory) if directory:
-            return "·", f"work kept in {directory}", TextStyle.WARN
+            return "·", "work kept", TextStyle.WARN
         case events.Finished(state=state, cause=cause, reason=reason, summary=summary):
             why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""
             said = f": {summary.splitlines()[0]}" if summary else ""

@@ -96,7 +96,7 @@ class EventPane(Vertical):
 
     def __init__(
         self,
-        path: Path | None = None,
+        what: Path | ByteStore | None = None,
         *,
         run: str = "",
         clock: FrameClock | None = None,
@@ -104,13 +104,13 @@ class EventPane(Vertical):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """Show the transcript at `path`, which need not exist yet; None shows nothing until `show`.
+        """Show a transcript, whose file need not exist yet; None shows nothing until `show`.
 
         run: id of the run, for those who receive the pane's messages. clock: one for all panes of an app; None = one of its own.
         """
         super().__init__(name=name, id=id, classes=classes)
         self.run = run
-        self._view = ViewportView(_store(path), clock or FrameClock())
+        self._view = ViewportView(_store(what), clock or FrameClock())
         self._prompt: Prompt | None = None
 
     def compose(self) -> ComposeResult:

@@ -1,7 +1,7 @@
 """Questions over a screen: choose one of a few answers, type a line, quit while runs are active. Escape always cancels."""
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -12,8 +12,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ccterm.tui.app_base import RunsChanged
+from ccterm.tui.app_base import AppBase, RunsChanged
+from ccterm.tui.run_text import short_name
+from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
+
+if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
+    from ccterm.service.protocol import Service
 
 DIALOG_CSS = """
 {name} {{
@@ -112,7 +117,10 @@ class WaitDialog(ModalScreen[bool]):
     """Waits until no run is active; returns False when the user decides to stay."""
 
     DEFAULT_CSS = DIALOG_CSS.format(name="WaitDialog")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Stay")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(False)", "Stay"),
+        Binding("h", "release", "Finish"),
+    ]
 
     def __init__(self, runs: Runs) -> None:
         super().__init__()
@@ -135,10 +143,23 @@ class WaitDialog(ModalScreen[bool]):
             self.dismiss(True)
         else:
             self.query_one("#title", Static).update(f"waiting for {active} run{'' if active == 1 else 's'} to finish")
-            waiting = [view.run.task.target for view in self._runs if view.waiting]
-            foot = (
-                f"{waiting[0]} itself waits for you · esc stay and answer"
-                if waiting
-                else "quits by itself when they have finished · esc stay"
-            )
+            waiting = [short_name(view.run) for view in self._waiting]
+            first = f"{waiting[0]} itself waits for you" if len(waiting) == 1 else f"{len(waiting)} of them wait for you"
+            foot = f"{first} · h let finish · esc stay and answer" if waiting else "quits by itself when they have finished · esc stay"
             self.query_one("#foot", Static).update(foot)
+
+    @property
+    def _waiting(self) -> list[RunView]:
+        return [view for view in self._runs if view.waiting]
+
+    def action_release(self) -> None:
+        """Let those that wait for the user finish."""
+        runs = [view.run.id for view in self._waiting]
+
+        async def release(service: "Service") -> str:
+            for run in runs:
+                await service.release(run)
+            return ""
+
+        if runs and isinstance(self.app, AppBase):
+            self.app.perform(release)

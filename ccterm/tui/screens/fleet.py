@@ -156,7 +156,7 @@ class FleetScreen(RunActions):
                 if not box.is_attached:  # the app is closing, and nothing can be mounted any more
                     return
                 if run not in self._panes:
-                    self._panes[run] = RunPane(self.ccterm.runs[run], self.ccterm.transcript(run), self.ccterm.frames)
+                    self._panes[run] = RunPane(self.ccterm.runs[run], self.ccterm.thread(run), self.ccterm.frames)
                     await box.mount(self._panes[run])
             order = {self._panes[run]: index for index, run in enumerate(found.panes)}
             box.sort_children(key=lambda child: order.get(child, -1) if isinstance(child, RunPane) else -1)

@@ -17,7 +17,7 @@ from ccterm.models import Run, RunId, State
 from ccterm.render import change_numbers, outcome, seconds
 from ccterm.tui.app_base import Connected, RunsChanged, Ticked
 from ccterm.tui.run_filter import matches
-from ccterm.tui.run_text import cost, first_line, styled_sign
+from ccterm.tui.run_text import cost, first_line, name, shortened, styled_sign
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import RunActions
@@ -183,7 +183,8 @@ def _past_run(run: Run, width: int) -> Content:
     wide = width >= WIDE
     asked = ("? asked  ", "$text-warning") if run.asked and run.state is State.SUCCEEDED else ("", "")
     reviewed = (" ", "") if run.reviewed else ("•", "$text-accent")
-    target = Content(run.task.target).truncate(26 if wide else 20, ellipsis=True, pad=True)
+    room = max(26, min(60, width * 3 // 10)) if wide else max(14, width - 58)
+    target = Content(shortened(name(run), room)).truncate(room, pad=True)
     ended = Content(outcome(run)).truncate(26 if wide else 25, ellipsis=True, pad=True)
     numbers = f"{seconds(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
     more = f"{change_numbers(run)}  {first_line(run.summary)}".strip() if wide else ""

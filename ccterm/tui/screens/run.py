@@ -67,7 +67,7 @@ class RunScreen(RunActions):
         yield SplitLine(id="header")
         with Horizontal(id="sides"):
             with ContentSwitcher(initial="transcript", id="main"):
-                yield EventPane(self.ccterm.transcript(self.run), run=self.run, clock=self.ccterm.frames, id="transcript")
+                yield EventPane(self.ccterm.thread(self.run), run=self.run, clock=self.ccterm.frames, id="transcript")
                 yield PatchView(id="patch")
                 yield Static("", id="nothing", markup=False)
             with VerticalScroll(id="side"):

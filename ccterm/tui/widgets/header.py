@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
+from rich.cells import cell_len
+from textual import events
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ccterm.tui.run_text import SIGNS, TONES, limit_text
+from ccterm.tui.run_text import BETWEEN_KEYS, SIGNS, TONES, limit_text
 from ccterm.tui.runs import Runs
 
 WIDE_TALLY = 100
@@ -39,6 +41,21 @@ class SplitLine(Widget):
     def render(self) -> Content:
         """Spread both ends over the width."""
         return split_line(self.left, self.right, self.content_size.width)
+
+
+class KeyStrip(SplitLine):
+    """A line whose left end offers keys, each with what it does; a click presses one."""
+
+    ALLOW_SELECT = False
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked."""
+        event.stop()
+        begin = self.styles.padding.left
+        for part in self.left.plain.split(BETWEEN_KEYS):
+            if begin <= event.x < begin + cell_len(part):
+                self.app.simulate_key(part.split(" ", 1)[0])
+            begin += cell_len(part + BETWEEN_KEYS)
 
 
 def split_line(left: Content, right: Content, width: int) -> Content:

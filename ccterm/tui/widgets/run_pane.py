@@ -1,7 +1,6 @@
 """One run as a pane: a title with its status, its transcript, and the keys that help when it needs attention."""
 
 from datetime import datetime
-from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,9 +11,10 @@ from textual.reactive import reactive
 from ccterm.models import RunId
 from ccterm.tui.app_base import AppBase
 from ccterm.tui.pane import EventPane, FrameClock
+from ccterm.tui.pane.source import ByteStore
 from ccterm.tui.run_text import cost, elapsed, hint, name, short_status, shortened, styled_sign
 from ccterm.tui.run_view import RunView
-from ccterm.tui.widgets.header import SplitLine
+from ccterm.tui.widgets.header import KeyStrip, SplitLine
 
 
 class RunPane(Vertical):
@@ -47,13 +47,13 @@ class RunPane(Vertical):
             super().__init__()
             self.run = run
 
-    def __init__(self, view: RunView, transcript: Path, clock: FrameClock) -> None:
+    def __init__(self, view: RunView, transcript: ByteStore, clock: FrameClock) -> None:
         super().__init__()
         self.run = view.run.id
         self._state: tuple[RunView, datetime, bool, bool] | None = None
         self._title = SplitLine(id="title")
         self.transcript = EventPane(transcript, run=self.run, clock=clock)
-        self._hint = SplitLine(id="hint")
+        self._hint = KeyStrip(id="hint")
 
     def compose(self) -> ComposeResult:
         """Lay out title, transcript and hint."""
