@@ -132,8 +132,9 @@ def lay_out_once(screen: object) -> bool:
 
     def once(size: Size) -> None:
         if getattr(compositor, "size", None) != size:  # layouts that are asked for otherwise take another way
+            satisfied = [widget for widget in getattr(compositor, "widgets", ()) if not getattr(widget, "_layout_required", True)]
             lay_out(size)
-            for widget in getattr(compositor, "widgets", ()):
+            for widget in satisfied:
                 _settle(widget)
 
     return _replace(screen, "_screen_resized", once)
