@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -52,8 +52,9 @@ class Environment:
             if not self._fits(self.locks[:1]):
                 self._make_empty()
             self.made_with.unlink(missing_ok=True)
+            wanted = {lock: (self.root / lock).read_bytes() for lock in self.locks}  # a lock that changes meanwhile is not what was installed
             self._install()
-            self._vouch()
+            self._vouch(wanted)
 
     def _locked(self) -> IO[bytes]:
         lock = (self.root / ".venv.lock").open("wb")
@@ -113,9 +114,9 @@ class Environment:
         base = {"base": str(self.venv), "platbase": str(self.venv)}
         return Path(sysconfig.get_path("purelib", "venv", base))
 
-    def _vouch(self) -> None:
-        for lock in self.locks:
-            shutil.copyfile(self.root / lock, self.venv / lock)
+    def _vouch(self, locks: Mapping[str, bytes]) -> None:
+        for lock, content in locks.items():
+            (self.venv / lock).write_bytes(content)
         site = self._site()
         paths = [str(path.relative_to(self.venv)) for path in (self.python, *sorted(site.iterdir())) if path.name != "__pycache__"]
         draft = self.venv / "made-with.draft"

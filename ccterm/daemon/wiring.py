@@ -67,6 +67,7 @@ async def serving(
         )
         async with service.serving(), listening(service, state, connections):
             yield service
+            await service.idle()  # the runs of other processes must stay within their reach to the end
 
 
 async def _opened_store(state: StateDir, stack: AsyncExitStack) -> Store:

@@ -131,7 +131,11 @@ class LocalService(RunningAgents, FurtherRuns):
             except BaseException:
                 await self.cancel_all()
                 raise
-            await self._scheduler.idle()
+            await self.idle()
+
+    async def idle(self) -> None:
+        """Return once no run is queued or under way."""
+        await self._scheduler.idle()
 
     def _recovered(self, run: RunId) -> None:
         self._active.pop(run).closed.set()

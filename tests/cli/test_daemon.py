@@ -52,6 +52,18 @@ def test_another_process_follows_to_the_end(command: Command, daemon: "subproces
     assert "cancelled" in rest
 
 
+def test_a_run_stays_within_reach_when_that_of_the_command_that_carries_it_out_has_ended(
+    command: Command, daemon: "subprocess.Popen[str]", state: Path, remote: Path
+) -> None:
+    slow = script({"write": "other.txt", "text": "o\n"}, {"say": "other is ready"}, *[{"sleep": 0.2}] * 300)
+    other = start(*local(remote, "y", slow), "--json")
+    wait_until(lambda: "other is ready" in transcript(state))
+    assert command("cancel", "x").returncode == 0
+    assert command("cancel", "y").returncode == 0
+    assert documents(other.communicate(timeout=30)[0])[-1]["state"] == "cancelled"
+    assert daemon.wait(30) == 130
+
+
 def test_another_process_steers(daemon: "subprocess.Popen[str]", remote: Path) -> None:
     done = ccterm("steer", "last", "too vague to act on", "--json")
     assert json.loads(done.stdout)["taken"] is True
