@@ -52,7 +52,7 @@ class Environment:
             if not self._fits(self.locks[:1]):
                 self._make_empty()
             self.made_with.unlink(missing_ok=True)
-            wanted = {lock: (self.root / lock).read_bytes() for lock in self.locks}  # a lock that changes meanwhile is not what was installed
+            wanted = {lock: (self.root / lock).read_bytes() for lock in self.locks}  # one that changes meanwhile counts next time
             self._install()
             self._vouch(wanted)
 
