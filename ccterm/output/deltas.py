@@ -1,7 +1,8 @@
 """Cleans text that an agent types piece by piece, so that a secret split over pieces is masked as if it had come whole.
 
 Each content block has its own streaming cleaner, which holds back what may be the beginning of a secret or of an escape sequence.
-Pieces of anything else (a tool's input, thoughts, signatures) are dropped: the whole block follows on a line of its own.
+Pieces of anything else (a tool's input, thoughts, signatures) are dropped: the whole block follows on a line of its own. Of a message that
+begins or ends its numbers of tokens pass.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from ccterm.output.clean import Cleaner, CleanStream
 
 BLOCKS = 32
 """How many content blocks may be open at once."""
+_LONGEST_ID = 200
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class DeltaCleaner:
@@ -35,10 +38,21 @@ class DeltaCleaner:
             case "content_block_stop":
                 self._open.pop(_key(line, event), None)
                 return _bare(line, {"type": "content_block_stop"})
-            case "message_start" | "message_stop" as kind:
+            case "message_start":
                 self._open.clear()
-                return _bare(line, {"type": kind})
+                return _bare(line, {"type": "message_start", **self._numbers(line, event.get("message"))})
+            case "message_delta":
+                return _bare(line, {"type": "message_delta", "usage": _counts(event)})
+            case "message_stop":
+                self._open.clear()
+                return _bare(line, {"type": "message_stop"})
         return None
+
+    def _numbers(self, line: Mapping[str, JsonValue], message: JsonValue) -> dict[str, JsonValue]:
+        """Return which message begins, and its tokens; of a sub-agent's the whole message tells them."""
+        if not isinstance(message, dict) or line.get("parent_tool_use_id"):
+            return {}
+        return {"message": {"id": self._cleaner.text(str(message.get("id"))[:_LONGEST_ID]), "usage": _counts(message)}}
 
     def _piece(self, line: Mapping[str, JsonValue], event: Mapping[str, JsonValue], where: str, wanted: str) -> dict[str, JsonValue] | None:
         piece, starts = event.get(where), where == "content_block"
@@ -56,6 +70,12 @@ class DeltaCleaner:
                 self._open.clear()
             self._open[key] = self._cleaner.stream()
         return self._open[key]
+
+
+def _counts(of: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the numbers of tokens of a message."""
+    usage = of.get("usage")
+    return {name: usage[name] for name in _COUNTS if isinstance(usage.get(name), int)} if isinstance(usage, dict) else {}
 
 
 def _key(line: Mapping[str, JsonValue], event: Mapping[str, JsonValue]) -> tuple[str, str]:

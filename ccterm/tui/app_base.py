@@ -235,7 +235,10 @@ class AppBase(TellingApp):
             count = self.runs.active
             runs = f"{count} run{'' if count == 1 else 's'} may be lost; " if count else ""
             self.notify(
-                f"{runs}another one is being started, and keeps the work that is there", title="The daemon has ended", severity="error"
+                f"{runs}another one is being started, and keeps the work that is there",
+                title="The daemon has ended",
+                severity="error",
+                markup=False,
             )
         if problem:
             self.note(f"no daemon can be started: {problem}", "error")

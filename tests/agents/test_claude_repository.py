@@ -130,6 +130,7 @@ def test_nothing_of_an_untrusted_repository_acts_and_all_that_instructs_loads(se
     assert seen.named("agents") == {"repo:helper"}
 
 
+@pytest.mark.slow
 def test_the_same_repository_acts_in_every_way_where_it_is_trusted(sessions: Sessions) -> None:
     sessions.fill(proxy=False)
     sessions.trust_workspace()

@@ -245,6 +245,7 @@ async def test_the_http_server_answers_agents_that_have_its_token_by_the_same_ru
             assert (await http.post(address, json=hello)).status_code in (401, 403)
 
 
+@pytest.mark.slow
 @pytest.mark.claude
 async def test_the_real_cli_delegates_two_tasks_waits_and_reads_a_diff(claude_bin: Path, remote: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"

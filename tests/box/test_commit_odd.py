@@ -65,6 +65,7 @@ def test_attributes_that_git_cannot_apply_lead_to_a_note(start: Start) -> None:
     assert len(report["notes"]) == 2
 
 
+@pytest.mark.slow
 def test_a_large_number_of_such_files_is_committed_too(start: Start) -> None:
     box = start({"README.md": b"x\n"})
     (box.tree / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n")

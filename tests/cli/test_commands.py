@@ -116,6 +116,7 @@ def test_a_run_goes_on_and_is_shown_with_what_it_continues(command: Command, sta
     assert (refused.returncode, "branch" in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_all_runs_whose_login_was_refused_go_on_once(command: Command, state: Path, remote: Path) -> None:
     assert command(*local(remote, "x", script({"write": "half.txt", "text": "half\n"}, {"say": "half"}, {"fail": "auth"}))).returncode == 6
     assert command(*local(remote, "y", script({"fail": "server_error"}))).returncode == 1
@@ -209,6 +210,7 @@ def test_commands_of_a_working_copy_need_trust(command: Command, state: Path, re
     assert command(*local(copy, "x")).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_batch_file_runs_its_commands_here_once_it_is_trusted_and_until_it_changes(state: Path, remote: Path, tmp_path: Path) -> None:
     file = tmp_path / "tasks.yaml"
     prompt = json.dumps(script({"say": "ok"}))

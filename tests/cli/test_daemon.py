@@ -43,6 +43,7 @@ def test_another_process_reads_the_live_transcript(command: Command, daemon: "su
     assert "ready" in command("logs", "last").stdout
 
 
+@pytest.mark.slow
 def test_another_process_follows_to_the_end(command: Command, daemon: "subprocess.Popen[str]") -> None:
     follower = start("logs", "last", "-f")
     assert follower.stdout is not None
@@ -64,6 +65,7 @@ def test_a_run_stays_within_reach_when_that_of_the_command_that_carries_it_out_h
     assert daemon.wait(30) == 130
 
 
+@pytest.mark.slow
 def test_another_process_steers(daemon: "subprocess.Popen[str]", remote: Path) -> None:
     done = ccterm("steer", "last", "too vague to act on", "--json")
     assert json.loads(done.stdout)["taken"] is True

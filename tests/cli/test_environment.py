@@ -58,6 +58,7 @@ def test_no_step_and_no_agent_of_a_run_sees_the_switch(state: Path, remote: Path
     assert SWITCH not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_users_git_does_not_see_the_switch(state: Path, remote: Path, tmp_path: Path) -> None:
     assert ccterm(*local(remote, "x")).returncode == 0
     git = tmp_path / "bin" / "git"

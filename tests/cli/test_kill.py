@@ -65,6 +65,7 @@ def test_killed_at_any_point_the_record_is_right_and_nothing_is_lost(point: str,
     assert git(remote, "fsck", "--strict") == ""
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_its_work_and_its_conversation(state: Path, remote: Path) -> None:
     task = script({"write": "half.txt", "text": "half\n"}, {"say": "written"}, {"sleep": 60})
     daemon = start(*local(remote, "x", task))

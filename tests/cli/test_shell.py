@@ -83,6 +83,7 @@ def test_work_that_was_not_delivered_is_in_a_shell_and_when_its_command_is_ended
     assert files_at(remote, "x")["new.txt"] == b"new\nmore\n"
 
 
+@pytest.mark.slow
 def test_of_a_run_without_a_container_the_place_is_printed(state: Path, remote: Path) -> None:
     task = ("run", EDIT, "--repo", str(remote), "--branch", "x", "--agent", "scripted", "--mode", "local")
     assert ccterm(*task, "--verify", "false").returncode != 0

@@ -100,6 +100,7 @@ def test_ctrl_c_at_the_question_cancels_and_the_changes_still_await_approval(cop
     assert (copy / "README.md").read_text() == "hello\nagent\n"
 
 
+@pytest.mark.slow
 def test_another_process_sends_the_daemon_the_command(copy: Path, remote: Path, state: Path) -> None:
     [document] = documents(ccterm("run", WORK, *FLAGS, "--json", cwd=copy).stdout)
     run = str(document["id"])

@@ -64,6 +64,7 @@ async def test_an_idle_one_makes_way_for_a_command_that_carries_its_runs_out_its
         assert isinstance(service, LocalService)
 
 
+@pytest.mark.slow
 async def test_one_that_is_in_use_stays_and_takes_our_runs(state: StateDir, tmp_path: Path, make_remote: MakeRemote) -> None:
     go, remote = tmp_path / "go", make_remote()
     waits = script({"bash": f"while [ ! -e {go} ]; do sleep 0.02; done"})

@@ -26,6 +26,7 @@ async def going_on(claude: Claude, run: Run, text: str) -> Run:
     return await claude.service.wait((await claude.service.continue_(run.id, text)).id)
 
 
+@pytest.mark.slow
 async def test_three_turns_are_three_commits_and_one_conversation(claude: Claude) -> None:
     first = await claude.run(*TURNS)
     second = await going_on(claude, first, "Now write two, please.")

@@ -51,6 +51,7 @@ async def held(claude: Claude, run: RunId) -> str:
     return ""
 
 
+@pytest.mark.slow
 async def test_a_refused_login_ends_one_run_holds_the_next_ones_and_a_newer_one_lets_all_go_on(
     claude: Claude, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ async def test_a_permission_for_the_rest_of_the_run_is_asked_for_once(claude: Cl
     )  # no rule was written into the tree
 
 
+@pytest.mark.slow
 async def test_a_request_is_answered_once(claude: Claude) -> None:
     run = await claude.start(FETCH, say("Fetched."), skip_permissions=False, permissions="ask")
     async for event in claude.service.follow(run):
@@ -69,6 +70,7 @@ async def test_a_request_is_answered_once(claude: Claude) -> None:
                 await claude.service.decide(run, event.id, "deny")
 
 
+@pytest.mark.slow
 async def test_without_anybody_to_ask_it_is_denied_and_the_run_says_so(claude: Claude) -> None:
     ended = await claude.run(FETCH, say("I was not allowed to."), skip_permissions=False)
     assert (ended.state, ended.denied) == (State.SUCCEEDED, ("Bash touch made.txt; curl -s http://127.0.0.1:9/a",))

@@ -32,6 +32,7 @@ async def test_a_run_says_in_one_line_what_it_left_out_and_nothing_of_it_acted(c
     assert any(call.says("DOT-CLAUDE-MD") for call in claude.api.calls)
 
 
+@pytest.mark.slow
 async def test_the_users_own_hooks_and_instructions_still_act(
     claude: Claude, marks: Path, isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ async def test_however_it_is_printed_the_login_is_in_no_file_of_the_record(claud
     assert not [form for form in forms(TOKEN) if form in told]
 
 
+@pytest.mark.slow
 async def test_while_it_works_no_file_and_no_command_line_holds_the_login(claude: Claude) -> None:
     run = await claude.start(use(write("n.txt", "n\n")), say("Done."), hold=True)
     async for event in claude.service.follow(run):

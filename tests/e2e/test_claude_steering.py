@@ -49,6 +49,7 @@ async def test_a_message_during_the_last_answer_gets_a_turn_of_its_own(claude: C
     assert "more.txt" in files_at(claude.remote, "agent/x")
 
 
+@pytest.mark.slow
 async def test_a_held_run_waits_takes_a_message_and_ends_when_released(claude: Claude) -> None:
     words = ["Go on"]
     run = await claude.start(HALF, say("Half is done."), use(write("whole.txt", "whole\n")), say("All is done."), hold=True)

@@ -93,6 +93,7 @@ async def test_a_task_becomes_a_pushed_branch_and_the_next_run_reuses_its_base(b
     assert found_below(boxed.state, forms(TOKEN)) == []
 
 
+@pytest.mark.slow
 async def test_a_cancelled_run_goes_on_with_its_work_and_its_conversation(boxed: Boxed) -> None:
     stopped = await boxed.start("agent/x", script({"write": "half.txt", "text": "half\n"}, {"say": "hanging"}, {"sleep": 60}))
     await boxed.says(stopped, "hanging")
@@ -106,6 +107,7 @@ async def test_a_cancelled_run_goes_on_with_its_work_and_its_conversation(boxed:
     assert conversation.index("half.txt") < conversation.index("whole.txt")
 
 
+@pytest.mark.slow
 async def test_a_state_directory_may_have_any_name(engine: FakeEngine, tmp_path: Path, make_remote: MakeRemote) -> None:
     remote = make_remote({"README.md": "hello\n"})
     with GitServer(remote.parent) as server:
@@ -156,6 +158,7 @@ async def test_a_service_that_cannot_start_is_the_reason_of_the_failure(
     assert "could not be taken out" not in run.summary
 
 
+@pytest.mark.slow
 async def test_without_a_log_stream_runs_still_work(boxed: Boxed) -> None:
     boxed.engine.faults.no_logs = True
     run = await boxed.run(task=script({"say": "I am heard at the end."}, {"write": "new.txt", "text": "new\n"}))

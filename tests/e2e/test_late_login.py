@@ -89,6 +89,7 @@ async def test_a_run_from_the_command_line_has_the_new_login_which_stays_in_memo
     assert exported.origin in stored
 
 
+@pytest.mark.slow
 @pytest.mark.claude
 async def test_the_form_launches_with_the_new_login_and_the_checks_say_the_same(
     state: StateDir, exported: MessagesServer, make_remote: MakeRemote, monkeypatch: pytest.MonkeyPatch
@@ -102,6 +103,7 @@ async def test_the_form_launches_with_the_new_login_and_the_checks_say_the_same(
         monkeypatch.setenv("PATH", path)
         assert (await answer(service, "claude")).status == "pass"
         assert (await answer(service, "login")).text == "CLAUDE_CODE_OAUTH_TOKEN is set"
+        monkeypatch.chdir(state.path.parent)  # no repository: the form begins with the one that was used last
         app = CctermApp(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False)
         app.memory.launched({"repo": str(remote), "skip_permissions": "yes"})
         async with app.run_test(size=(120, 32)) as pilot:

@@ -7,7 +7,7 @@ from ccterm.errors import StepError
 from ccterm.models import Run
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import settle, wait_for_text
+from tests.tui.on_screen import screen_text, settle, wait_for_text
 from tests.tui.run_events import offer_changes
 
 
@@ -76,4 +76,5 @@ async def test_a_conflict_is_reported(show: Show, service: FakeService, waiting:
 
 async def test_it_is_not_counted_as_running(show: Show, service: FakeService, waiting: Run) -> None:
     async with show() as pilot:
-        await wait_for_text(pilot, "waiting for approval", "0 running")
+        await wait_for_text(pilot, "waiting for approval", "1 waiting")
+        assert "running" not in screen_text(pilot.app)

@@ -10,8 +10,13 @@ import pytest
 from tests.tui.scenarios import OF_ALL_WIDTHS, SCENARIOS, play, scenario_app
 
 SMALL, LARGE, USUAL, WIDE = (80, 24), (160, 48), (120, 34), (200, 50)
+COSTLY = {
+    "themes", "launch_continued", "launch_wrong", "selected", "batch_wrong", "table_filtered", "run_diff_read", "run_facts", "live_diff", "fleet_sixteen", "cancelling",
+    "tools", "launch_default_branch", "palette_words", "run_diff_sixteen", "refusing",
+}  # fmt: skip
+"""Pictures that are slow even when they are small; each shows a screen that another one shows as well."""
 PICTURES = [
-    pytest.param(name, size, id=f"{name}-{size[0]}x{size[1]}", marks=[] if size == SMALL else [pytest.mark.slow])
+    pytest.param(name, size, id=f"{name}-{size[0]}x{size[1]}", marks=[] if size == SMALL and name not in COSTLY else [pytest.mark.slow])
     for name in SCENARIOS
     for size in ((SMALL, USUAL, WIDE) if name in OF_ALL_WIDTHS else (SMALL, LARGE))
 ]

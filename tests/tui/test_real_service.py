@@ -64,6 +64,7 @@ async def test_a_waiting_agent_is_answered(app: CctermApp, service: Service, rem
     assert b"the second" in files_at(remote, "x")["AGENT_NOTES.md"]
 
 
+@pytest.mark.slow
 async def test_a_cancelled_run_keeps_its_work_which_is_then_pushed(app: CctermApp, service: Service, remote: Path) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         app.connected(service)

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from ccterm.errors import UsageError
 from ccterm.models import Run
 from ccterm.tui.screens.table import TableScreen
@@ -140,6 +142,7 @@ async def test_long_names_keep_their_ends(show: Show, service: FakeService) -> N
         await wait_for_text(pilot, "▌#1 ● feature/very", "very-left", "very-right")
 
 
+@pytest.mark.slow
 async def test_a_thousand_runs_are_listed(show: Show, service: FakeService) -> None:
     for number in range(1000):
         service.add_run(f"feature/{number}")

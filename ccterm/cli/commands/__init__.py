@@ -21,9 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _skill = typer.Typer(help="The skill that teaches Claude Code to delegate work.", no_args_is_help=True)
-_images = typer.Typer(help="Build, list and remove the images that containers are made of.", no_args_is_help=True)
-_auth = typer.Typer(help="The Claude login of runs: store a token for a year, export, show, remove.", no_args_is_help=True)
-_config = typer.Typer(help="The settings: show what counts, where they are, what is wrong with them.", no_args_is_help=True)
+_images = typer.Typer(help="Build, list and remove images.", no_args_is_help=True)
+_auth = typer.Typer(help="The Claude login: set up, export, show, remove.", no_args_is_help=True)
+_config = typer.Typer(help="The settings: show, locate, check.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -51,19 +51,29 @@ def root(
 
 
 app.command(hidden=True)(machine.daemon)
-app.command()(launch.run)
+app.command(short_help="Run one task, to its end.")(launch.run)
 app.command(epilog=launch.BATCH_KEYS)(launch.batch)
-for command in (
-    launch.demo,
-    runs.runs, runs.show, runs.logs, runs.diff, runs.cancel, runs.steer, runs.hold, runs.release, runs.allow, runs.deny, runs.retry,
-    runs.push, runs.apply, runs.undo, runs.fetch, runs.clean,
-    machine.trust, machine.check, serve.serve, serve.token, agents.mcp,
-):  # fmt: skip
+for command in (launch.demo, runs.runs, runs.show, runs.logs):
     app.command()(command)
-app.command("continue")(runs.continue_)
-app.command()(runs.shell)
+app.command(short_help="Print what a run changed, as a patch.")(runs.diff)
+for order in (runs.cancel, runs.steer, runs.hold, runs.release, runs.allow):
+    app.command()(order)
+app.command(short_help="Refuse what an agent asks permission for.")(runs.deny)
+app.command("continue", short_help="Go on with an ended run.")(runs.continue_)
+app.command()(runs.retry)
+app.command()(runs.push)
+app.command(short_help="Bring a run's changes into its working copy.")(runs.apply)
+app.command(short_help="Restore what a run's changes replaced.")(runs.undo)
+app.command(short_help="Bring a run's work into a local repository.")(runs.fetch)
+app.command(short_help="Open a shell where a run's agent was.")(runs.shell)
+app.command(short_help="Remove what is kept of a run.")(runs.clean)
+app.command()(machine.check)
+app.command(short_help="Trust what a working copy or batch file runs.")(machine.trust)
+app.command(short_help="Serve the HTTP API.")(serve.serve)
+app.command(short_help="Print the token of the HTTP API.")(serve.token)
+app.command(short_help="Serve other agents over MCP.")(agents.mcp)
 # a map of its own: from the one above it would get the value of the flag --help as its map
-app.command(context_settings={"default_map": {}})(machine.help)
+app.command(context_settings={"default_map": {}}, short_help="Explain a command, or print a topic's page.")(machine.help)
 app.add_typer(_auth, name="auth")
 _auth.command()(auth.setup)
 _auth.command()(auth.export)

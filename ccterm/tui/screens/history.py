@@ -183,11 +183,12 @@ def _past_run(run: Run, width: int) -> Content:
     wide = width >= WIDE
     asked = ("? asked  ", "$text-warning") if run.asked and run.state is State.SUCCEEDED else ("", "")
     reviewed = (" ", "") if run.reviewed else ("•", "$text-accent")
-    room = max(26, min(60, width * 3 // 10)) if wide else max(14, width - 58)
+    room = max(26, min(60, width * 3 // 10)) if wide else max(14, width - 64)
     target = Content(shortened(name(run), room)).truncate(room, pad=True)
     ended = Content(outcome(run)).truncate(26 if wide else 25, ellipsis=True, pad=True)
     numbers = f"{seconds(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
     more = f"{change_numbers(run)}  {first_line(run.summary)}".strip() if wide else ""
-    return Content.assemble(reviewed, " ", styled_sign(run), " ", target, " ", ended, (numbers, "dim"), asked, (more, "dim")).truncate(
+    number = (f"{run.label if run.number else '':>5} ", "dim")
+    return Content.assemble(reviewed, number, styled_sign(run), " ", target, " ", ended, (numbers, "dim"), asked, (more, "dim")).truncate(
         width, ellipsis=True
     )

@@ -72,9 +72,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("hold", "waits for input after each turn" if run.holds else ""),
         ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),
-        ("continues", run.continues or ""),
         ("attempt", str(len(run.attempts)) if len(run.attempts) > 1 else ""),
-        ("run", run.id),
+        ("run", run.id if run.number is None else f"{run.label}  {run.id}"),
     ]
 
 
