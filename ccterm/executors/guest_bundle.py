@@ -40,7 +40,7 @@ def _make(sources: dict[str, bytes], target: Path) -> Path:
     except OSError:
         if not target.is_dir():
             raise
-        _remove(fresh)  # another process was faster; the content is the same
+        shutil.rmtree(fresh)  # another process was faster; the content is the same
     return target
 
 
@@ -50,8 +50,8 @@ def _fill(root: Path, sources: dict[str, bytes]) -> None:
     _write_module(package / "__init__.py", b"")
     for name, content in sources.items():
         _write_module(package / name, content)
-    for directory, _, _ in os.walk(root, topdown=False):
-        Path(directory).chmod(0o555)
+    for directory, _, _ in os.walk(root):
+        Path(directory).chmod(0o755)  # others read it in containers; `rm -rf` removes it
 
 
 def _write_module(path: Path, source: bytes) -> None:
@@ -67,9 +67,3 @@ def _write_module(path: Path, source: bytes) -> None:
 @cache
 def _compiled(source: bytes, name: str) -> bytes:
     return marshal.dumps(compile(source, name, "exec", dont_inherit=True))
-
-
-def _remove(root: Path) -> None:
-    for directory, _, _ in os.walk(root):
-        Path(directory).chmod(0o700)
-    shutil.rmtree(root)

@@ -11,6 +11,7 @@ import pytest
 import ccterm
 from ccterm.errors import StateError
 from ccterm.executors.guest_bundle import guest_bundle
+from tests.support.machine import bound_by_permissions
 
 PACKAGE = Path(ccterm.__file__).parent
 
@@ -27,9 +28,16 @@ def test_it_is_made_once(bundles: Path) -> None:
     assert guest_bundle(bundles).stat().st_ino == guest_bundle(bundles).stat().st_ino
 
 
-def test_it_is_read_only(bundles: Path) -> None:
+def test_its_files_are_read_only_and_others_may_read_it(bundles: Path) -> None:
     lib = guest_bundle(bundles)
-    assert not [path for path in [lib, *lib.rglob("*")] if stat.S_IMODE(path.stat().st_mode) & 0o222]
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in [lib, *lib.rglob("*")]}
+    assert modes == {(True, 0o755), (False, 0o444)}
+
+
+def test_it_is_removed_like_any_directory(tmp_path: Path) -> None:
+    guest_bundle(tmp_path / "lib")
+    subprocess.run([*bound_by_permissions(), "rm", "-rf", str(tmp_path / "lib")], check=True, timeout=60)
+    assert not (tmp_path / "lib").exists()
 
 
 def test_several_processes_may_make_it_at_once(tmp_path: Path) -> None:

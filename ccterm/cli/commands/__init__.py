@@ -26,6 +26,10 @@ _auth = typer.Typer(help="The Claude login: set up, export, show, remove.", no_a
 _config = typer.Typer(help="The settings: show, locate, check.", no_args_is_help=True)
 
 
+def _example(line: str) -> str:
+    return f"\b\nExample:\n  {line}"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ccterm {__version__}")
@@ -51,7 +55,7 @@ def root(
 
 
 app.command(hidden=True)(machine.daemon)
-app.command(short_help="Run one task, to its end.")(launch.run)
+app.command(short_help="Run one task, to its end.", epilog=launch.RUN_EXAMPLES)(launch.run)
 app.command(epilog=launch.BATCH_KEYS)(launch.batch)
 for command in (launch.demo, runs.runs, runs.show, runs.logs):
     app.command()(command)
@@ -59,17 +63,17 @@ app.command(short_help="Print what a run changed, as a patch.")(runs.diff)
 for order in (runs.cancel, runs.steer, runs.hold, runs.release, runs.allow):
     app.command()(order)
 app.command(short_help="Refuse what an agent asks permission for.")(runs.deny)
-app.command("continue", short_help="Go on with an ended run.")(runs.continue_)
+app.command("continue", short_help="Go on with an ended run.", epilog=_example('ccterm continue 12 "now fix the tests"'))(runs.continue_)
 app.command()(runs.retry)
-app.command()(runs.push)
+app.command(epilog=_example("ccterm push 12 --allow-deletions 40"))(runs.push)
 app.command(short_help="Bring a run's changes into its working copy.")(runs.apply)
 app.command(short_help="Restore what a run's changes replaced.")(runs.undo)
 app.command(short_help="Bring a run's work into a local repository.")(runs.fetch)
 app.command(short_help="Open a shell where a run's agent was.")(runs.shell)
 app.command(short_help="Remove what is kept of a run.")(runs.clean)
-app.command()(machine.check)
+app.command(epilog=_example("ccterm check --repo https://github.com/acme/shop --branch fix/login"))(machine.check)
 app.command(short_help="Trust what a working copy or batch file runs.")(machine.trust)
-app.command(short_help="Serve the HTTP API.")(serve.serve)
+app.command(short_help="Serve the HTTP API.", epilog=_example("ccterm serve --port 8001 --repo ~/code/shop"))(serve.serve)
 app.command(short_help="Print the token of the HTTP API.")(serve.token)
 app.command(short_help="Serve other agents over MCP.")(agents.mcp)
 # a map of its own: from the one above it would get the value of the flag --help as its map

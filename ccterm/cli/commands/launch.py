@@ -8,8 +8,27 @@ import typer
 from ccterm.cli.commands.flags import Json, given, leave, option, with_task_flags
 from ccterm.task_fields import FIELDS
 
+RUN_EXAMPLES = """\b
+Examples:
+  ccterm run "Add a LICENSE" --repo https://github.com/acme/shop --branch agent/...
+  ccterm run -f task.md --branch fix/login --verify "npm test" --timeout 45m
+  ccterm run "Make the flaky test reliable" --yes        into this working copy
+
+\b
+Exit code: 0 succeeded, 1 failed, 2 wrong request, 3 something is missing, 4 a
+rule forbids it, 5 not delivered, 6 login or limit, 130 cancelled; whatever it
+is, work that was begun is kept. See ccterm help commands."""
+"""Shown below `ccterm run --help`."""
 BATCH_KEYS = "\n".join(
-    ["\b", "Keys of a task in FILE:", *(f"  {' or '.join((name, *field.also)):<24}{field.sentence}" for name, field in FIELDS.items())]
+    [
+        "\b",
+        "Example:",
+        "  ccterm batch tasks.yaml --max-concurrent 8",
+        "",
+        "\b",
+        "Keys of a task in FILE:",
+        *(f"  {' or '.join((name, *field.also)):<24}{field.sentence}" for name, field in FIELDS.items()),
+    ]
 )
 """Shown below `ccterm batch --help`."""
 
