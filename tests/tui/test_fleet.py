@@ -427,6 +427,18 @@ async def test_the_box_says_when_a_message_is_delivered(show: Show, service: Fak
         await wait_for_text(pilot, "Message to two · delivered when the running tool ends")
 
 
+async def test_what_is_written_is_seen_on_a_very_small_screen(show: Show, service: FakeService) -> None:
+    runs = [service.add_run(f"agent/{number}") for number in range(6)]
+    for run in runs:
+        start_agent(service, run)
+    async with show((40, 10)) as pilot:
+        await wait_for_text(pilot, "▌#1 ●")
+        await pilot.press("s", *"hello")
+        await wait_for_text(pilot, "hello")
+        await pilot.press("enter")
+        await wait_for_call(service, "steer", runs[0].id, "hello")
+
+
 async def test_at_first_an_active_run_is_focused(show: Show, service: FakeService) -> None:
     push(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))

@@ -26,6 +26,9 @@ from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
 from ccterm.tui.widgets.welcome import Welcome
 
+ROOM_TO_WRITE = 6
+"""Lines of a pane: its title and its keys, one of the transcript, and a box for one line of text."""
+
 
 class FleetScreen(RunActions):
     """All runs at once."""
@@ -92,9 +95,9 @@ class FleetScreen(RunActions):
         return "" if action == "zoom" and self.on_done else super().why_not(action)
 
     def answer_place(self) -> Widget | None:
-        """Return the transcript of the focused run."""
+        """Return the transcript of the focused run, where its pane has room for a box and something above it."""
         pane = self._panes.get(self.focused_run) if self.focused_run else None
-        return pane.transcript if pane else None
+        return pane.transcript if pane and pane.size.height >= ROOM_TO_WRITE else None
 
     @property
     def shown(self) -> list[RunView]:
