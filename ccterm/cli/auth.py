@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, opened_record, print_data, print_json, print_note
 from ccterm.cli.main import environment
+from ccterm.cli.streams import print_error
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.export import export_login, remove_export
 from ccterm.credentials.login import Login
@@ -43,15 +44,15 @@ def status(execution_mode: str | None, *, as_json: bool) -> ExitCode:
     else:
         _print(mode, login, sources, held)
         if refusal:
-            print_note(f"ccterm: {refusal}")
+            print_error(refusal.message, refusal.fix)
     return ExitCode.OK if login else ExitCode.PREFLIGHT
 
 
-def _answer(logins: Logins, mode: ExecutionMode) -> tuple[Login | None, str]:
+def _answer(logins: Logins, mode: ExecutionMode) -> tuple[Login | None, PreflightError | None]:
     try:
-        return logins.login_for(mode, environment()), ""
+        return logins.login_for(mode, environment()), None
     except PreflightError as error:
-        return None, str(error)
+        return None, error
 
 
 async def _holders() -> list[Run]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
-from ccterm.cli.streams import OutputError, ReaderGone, escaped, give_up_stdout
+from ccterm.cli.streams import OutputError, ReaderGone, escaped, give_up_stdout, print_error
 from ccterm.errors import StateError
 from ccterm.models import Run, State
 from ccterm.proof import is_recovering
@@ -174,7 +174,7 @@ def code_for(runs: Sequence[Run], show: Callable[[Sequence[Run]], None]) -> Exit
     except OutputError as error:
         give_up_stdout()
         if not isinstance(error, ReaderGone):
-            print_note(f"ccterm: {error}")
+            print_error(error.message, error.fix)
             code = code or ExitCode.FAILED
     return code
 

@@ -1,12 +1,11 @@
-"""Turns what ended a command into one sentence on stderr and an exit code."""
+"""Turns what ended a command into one sentence on stderr, its fix on a line of its own, and an exit code."""
 
 import logging
-import sys
 from contextlib import suppress
 
 from ccterm import PROJECT_URL, causes
 from ccterm.causes import ExitCode
-from ccterm.cli.streams import ReaderGone
+from ccterm.cli.streams import ReaderGone, print_error
 from ccterm.errors import CctermError, PreflightError, StateError, StepError, TaskFileError, UsageError
 from ccterm.machine_errors import machine_error
 
@@ -17,19 +16,19 @@ def explain(error: BaseException) -> ExitCode:
     """Print what happened and return the exit code. Of a group the first defect counts, or else the first error."""
     error = _one_of(error)
     if isinstance(error, KeyboardInterrupt):
-        _print("cancelled")
+        print_error("cancelled")
         return ExitCode.CANCELLED
     if isinstance(error, ReaderGone):
         return ExitCode.OK
     if isinstance(error, CctermError):
-        _print(str(error))
+        print_error(error.message, error.fix)
         return code_of(error)
     if found := machine_error(error):
-        _print(f"{_words(error)}; {found.fix}")
+        print_error(_words(error), found.fix)
         return ExitCode.FAILED
     _record(error)
     where = f" at {PROJECT_URL}/issues" if PROJECT_URL else ""
-    _print(f"{type(error).__name__}: {error}; this is a bug in ccterm, please report it{where}")
+    print_error(f"{type(error).__name__}: {error}", f"this is a bug in ccterm, please report it{where}")
     return ExitCode.FAILED
 
 
@@ -55,10 +54,6 @@ def _record(error: BaseException) -> None:
             log_to(state_dir().path)
     if logging.getLogger().handlers:
         _log.error("defect", exc_info=error)
-
-
-def _print(text: str) -> None:
-    sys.stderr.write(f"ccterm: {text}\n")
 
 
 def code_of(error: CctermError) -> ExitCode:

@@ -113,6 +113,12 @@ def give_up_stdout() -> None:
         _open_null(1, os.O_WRONLY)
 
 
+def print_error(text: str, fix: str = "") -> None:
+    """Print what happened to stderr, and below it what to do."""
+    sys.stderr.write(f"ccterm: {text}\n" + (f"  {fix}\n" if fix else ""))
+    sys.stderr.flush()
+
+
 def escaped(line: str) -> str:
     """Return JSON that says the same without anything that would be taken out of it, or altered, on its way to stdout."""
     line = line.replace("##[", r"##\u005b")

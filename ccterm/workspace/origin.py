@@ -148,7 +148,7 @@ def ask(directory: Path, env: Mapping[str, str], *question: str) -> str | None:
     try:
         code, answer, stderr = Git.inspecting(str(directory), env).answer(*question, timeout=_SECONDS)
     except FileNotFoundError as error:
-        raise PreflightError("git is not installed", "install git 2.25 or newer") from error
+        raise PreflightError("git is not installed", "install git 2.30 or newer") from error
     except GitError as error:
         raise RemoteError(f"git does not answer in {shown(str(directory))}", "try git status there") from error
     if "dubious ownership" in stderr:

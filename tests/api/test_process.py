@@ -48,14 +48,14 @@ def test_a_second_server_is_refused(remote: Path, tmp_path: Path) -> None:
         other = ccterm("serve", "--port", str(server.port), env={"CCTERM_STATE_DIR": str(tmp_path / "other")})
         assert other.returncode == 3
         assert (
-            other.stderr == f"ccterm: port {server.port} is taken or not allowed; ccterm serve --port N takes another one, 0 a free one\n"
+            other.stderr == f"ccterm: port {server.port} is taken or not allowed\n  ccterm serve --port N takes another one, 0 a free one\n"
         )
 
 
 def test_without_a_server_there_is_no_token(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "state"))
     done = command("token")
-    assert (done.returncode, done.stderr) == (2, "ccterm: no server runs; start one: ccterm serve\n")
+    assert (done.returncode, done.stderr) == (2, "ccterm: no server runs\n  start one: ccterm serve\n")
 
 
 def test_the_openapi_document_is_printed(command: Command) -> None:

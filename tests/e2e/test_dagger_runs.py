@@ -171,11 +171,11 @@ def refused(*args: str) -> str:
     """Run a command that is refused with exit code 3 and one sentence, which is returned."""
     done = ccterm("run", "x", "--branch", "b", *args)
     assert done.returncode == 3, (done.stdout, done.stderr)
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("ccterm: ")
+    said, *fix = [line for line in done.stderr.splitlines() if line.strip()]
+    assert said.startswith("ccterm: ")
+    assert len(fix) < 2, done.stderr
     assert done.stdout == ""
-    return lines[0]
+    return "; ".join([said, *map(str.strip, fix)])
 
 
 @pytest.fixture
