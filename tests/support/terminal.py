@@ -16,7 +16,7 @@ from pathlib import Path
 LIMIT = 45.0
 OURS = re.compile(
     rb"\x1b\[[0-9;]*[ABCDGHJKmnstuqc]|\x1b\[[0-9]+ q|\x1b\[\?[0-9;]+\$?[hlpu]|\x1b\[[<>=][0-9;]*[umcq]"
-    rb"|\x1b\](?:2;[^\x00-\x1f\x7f]*|11;\?|22;[a-z]*)\x07|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"
+    rb"|\x1b\](?:2;[^\x00-\x1f\x7f]*|22;[a-z]*)\x07|\x1b\]11;\?(?:\x07|\x1b\\)|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"
 )
 """Control sequences that ccterm and Textual send."""
 PAINTING = re.compile(rb"\x1b\[[0-9]+;[0-9]+H|\x1b\[[0-9;]*m|\x1b\[\?(?:2026|25)[hl]|\x1b\](?:2;[^\x00-\x1f\x7f]*|22;[a-z]*)\x07")

@@ -16,6 +16,7 @@ from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from tests.conftest import MakeRemote
 from tests.support.core import draft
+from tests.support.waiting import until
 from tests.tui.on_screen import wait_for_text
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ async def test_no_line_of_thirty_two_live_runs_is_lost(service: Service, make_re
         queued = await service.submit([draft(remote, f"x{n}", setup=setup) for n in range(RUNS)], max_concurrent=RUNS)
         app.find_new_runs()
         ended = [await service.wait(run.id) for run in queued]
-        await wait_for_text(pilot, f"{RUNS} ✓")
+        await until(lambda: app.runs.counts()["✓"] == RUNS)
         assert process.memory_info().rss - before < GROWTH
     assert {run.state for run in ended} == {State.SUCCEEDED}
     wanted = [f"line {number} of a build" for number in range(1, LINES + 1)]

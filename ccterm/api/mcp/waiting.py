@@ -4,7 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from ccterm import render
-from ccterm.events import Finished, Held, Notice, PermissionAsked, Pushed, Retrying, Said, Started, Steered, Synced, ToolCalled, Waiting
+from ccterm.events import (
+    Event,
+    Finished,
+    Held,
+    Notice,
+    PermissionAsked,
+    Pushed,
+    Retrying,
+    Said,
+    Started,
+    Steered,
+    Synced,
+    ToolCalled,
+    Waiting,
+)
 from ccterm.models import Run
 from ccterm.service.protocol import Service
 
@@ -24,11 +38,17 @@ class _News:
     async def until_ended(self, run: Run) -> None:
         """Follow a run to its end."""
         while not (known := await self._service.find(run.id)).state.final:  # when its daemon died, another one goes on
-            seen = [event.seq async for event in self._service.follow(run.id, live=False)]
-            async for event in self._service.follow(run.id, after=max(seen, default=-1)):
-                if isinstance(event, _TOLD) and (lines := render.lines(event)):
-                    self.line = f"{known.label} {lines[0]}"[:_LONGEST]
+            seen = -1
+            async for event in self._service.follow(run.id, live=False):  # what has happened last may be the last for long
+                seen = event.seq
+                self._note(known, event)
+            async for event in self._service.follow(run.id, after=seen):
+                self._note(known, event)
             await asyncio.sleep(0)
+
+    def _note(self, run: Run, event: Event) -> None:
+        if isinstance(event, _TOLD) and (lines := render.lines(event)):
+            self.line = f"{run.label} {lines[0]}"[:_LONGEST]
 
 
 async def ended_or_after(
