@@ -66,7 +66,7 @@ async def _start(state: StateDir, lock: DaemonLock, environ: Mapping[str, str]) 
         async with asyncio.timeout(START_SECONDS):
             while lock.holder() is None or not state.socket_address.exists():
                 if process.poll():
-                    raise DaemonError(f"the daemon could not start: {_last_line(state)}", "ccterm --foreground does without one")
+                    raise DaemonError(f"the daemon could not start: {_last_words(state)}", "ccterm --foreground does without one")
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
         raise DaemonError("the daemon does not start", f"{state.path / LOG} may say why") from error
@@ -89,6 +89,7 @@ def _spawn(state: StateDir, environ: Mapping[str, str]) -> "subprocess.Popen[byt
         os.close(log)
 
 
-def _last_line(state: StateDir) -> str:
-    lines = (state.path / LOG).read_text("utf-8", "replace").strip().split("\n")
-    return lines[-1].removeprefix("ccterm: ") or f"{LOG} is empty"
+def _last_words(state: StateDir) -> str:
+    """Return what the daemon said last, with the fix that stands on a line below it."""
+    said = (state.path / LOG).read_text("utf-8", "replace").strip().rpartition("ccterm: ")[2].split("\n")
+    return "; ".join(line.strip() for line in said[-2:] if line.strip()) or f"{LOG} is empty"
