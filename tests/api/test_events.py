@@ -176,4 +176,6 @@ async def test_a_quiet_stream_sends_signs_of_life(api: Served, tmp_path: Path) -
         async for line in answer.aiter_lines():
             if line.startswith(":"):
                 break
+        else:
+            pytest.fail("the stream ended without a sign of life")
     await api.post(f"/api/v1/runs/{run['id']}/cancel", {"now": True})
