@@ -37,8 +37,8 @@ path_outside() {
 
 find_python() {
     outside=$(path_outside)
-    for name in python3 python3.14 python3.13 python3.12 python3.11; do
-        python=$(PATH=$outside command -v "$name") || continue
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+        python=$(PATH=$outside command -v "$candidate") || continue
         if "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             return
         fi
