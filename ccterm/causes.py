@@ -37,6 +37,7 @@ class ExitCode(IntEnum):
     POLICY = 4
     PUSH = 5
     QUOTA = 6
+    DENIED = 7
     CANCELLED = 130
 
     @property
@@ -53,6 +54,7 @@ _MEANINGS = {
     ExitCode.POLICY: "a rule forbids the delivery; the work is kept",
     ExitCode.PUSH: "the push failed, or files changed underneath; the work is kept",
     ExitCode.QUOTA: "login, usage limit, rate limit or budget",
+    ExitCode.DENIED: "all succeeded, but an agent was not allowed to do all that it wanted (`ccterm show` names it)",
     ExitCode.CANCELLED: "cancelled by you",
 }
 
@@ -255,12 +257,17 @@ KEPT = "kept"
 """Reason of a run that succeeded and whose work is kept, as was asked for."""
 
 
-def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str, kept: bool) -> str:
-    """Return what a user can do about a run that ended. deliver: the command that delivers its work. kept: whether there is any for it."""
+def next_action(cause: Cause | None, reason: str, *, run: str, deliver: str, kept: bool, denied: bool = False) -> str:
+    """Return what a user can do about a run that ended.
+
+    deliver: the command that delivers its work. kept: whether there is any for it. denied: its agent was not allowed to do all that it wanted.
+    """
     if cause is None:
         if reason == AWAITS_APPLY:
             return f"ccterm diff {run}, then ccterm apply {run}"
-        return f"ccterm diff {run}; ccterm {deliver} {run} delivers what was kept" if kept else ""
+        if kept:
+            return f"ccterm diff {run}; ccterm {deliver} {run} delivers what was kept"
+        return f"look at what it left undone; ccterm continue {run} TEXT goes on" if denied else ""
     found = advice(cause, reason)
     action = ((not kept and found.bare) or found.action).format(run=run, deliver=deliver)
     if kept and cause is not Cause.POLICY and f"ccterm {deliver} " not in action:  # what a rule refused has actions of its own

@@ -127,9 +127,7 @@ def _finished(run: Run, event: Finished) -> Run:
             "cause": event.cause,
             "reason": event.reason,
             "summary": event.summary,
-            "action": causes.next_action(event.cause, event.reason, run=run.ref, deliver=run.task.mode.delivery, kept=can_be_delivered(run))
-            or (what_to_do(run.ref, run.id) if run.side else "")
-            or rotation(run),
+            "action": _next_action(run, event),
             "held": None,
             "waiting_until": None,
             "permission_requests": (),
@@ -137,6 +135,12 @@ def _finished(run: Run, event: Finished) -> Run:
             "seconds": round((event.at - begin).total_seconds(), 3) if event.at else None,
         }
     )
+
+
+def _next_action(run: Run, event: Finished) -> str:
+    deliver, kept = run.task.mode.delivery, can_be_delivered(run)
+    action = causes.next_action(event.cause, event.reason, run=run.ref, deliver=deliver, kept=kept, denied=bool(run.denied))
+    return action or (what_to_do(run.ref, run.id) if run.side else "") or rotation(run)
 
 
 def _cleaned(value: M, clean: Callable[[str], str]) -> M:

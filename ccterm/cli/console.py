@@ -180,17 +180,21 @@ def code_for(runs: Sequence[Run], show: Callable[[Sequence[Run]], None]) -> Exit
 
 
 def _shared_code(runs: Sequence[Run]) -> ExitCode:
-    """Return the exit code of runs together: 130 when the user cancelled, else the one code that all failures share, else 1."""
-    codes = {_code(run) for run in runs} - {ExitCode.OK}
+    """Return the exit code of runs together: 130 when the user cancelled, else the one code that all failures share, else 1.
+
+    Without a failure it is 7 when an agent was denied something, else 0.
+    """
+    codes = {_code(run) for run in runs}
     if ExitCode.CANCELLED in codes:
         return ExitCode.CANCELLED
-    return codes.pop() if len(codes) == 1 else ExitCode.FAILED if codes else ExitCode.OK
+    failures = codes - {ExitCode.OK, ExitCode.DENIED}
+    return failures.pop() if len(failures) == 1 else ExitCode.FAILED if failures else max(codes, default=ExitCode.OK)
 
 
 def _code(run: Run) -> ExitCode:
     if run.state is State.CANCELLED:
         return ExitCode.CANCELLED
-    return exit_code(run.cause, run.reason) if run.cause else ExitCode.OK
+    return exit_code(run.cause, run.reason) if run.cause else ExitCode.DENIED if run.denied else ExitCode.OK
 
 
 @asynccontextmanager

@@ -86,7 +86,8 @@ async def connected(state: Path, cwd: Path, *flags: str) -> AsyncIterator[Client
 
 async def test_an_agent_starts_runs_waits_for_them_and_reads_what_they_did(remote: Path, tmp_path: Path) -> None:
     async with connected(tmp_path / "state", tmp_path, "--repo", str(remote), "--allow-local") as client:
-        tasks = [{"task": EDIT, "branch": "agent/a"}, {"task": script({"fail": "server_error"}), "branch": "agent/b"}]
+        unasked = script({"permit": "echo b > b.txt"}, {"fail": "server_error"})
+        tasks = [{"task": EDIT, "branch": "agent/a"}, {"task": unasked, "branch": "agent/b"}]
         started = await client.call("run_agents", tasks=tasks, max_concurrent=2, **LOCAL)
         assert [(run["run"], run["branch"], run["repo"]) for run in started["runs"]] == [
             ("1", "agent/a", str(remote)),
@@ -96,6 +97,7 @@ async def test_an_agent_starts_runs_waits_for_them_and_reads_what_they_did(remot
         assert waited["ended"]
         assert [(run["state"], run["cause"]) for run in waited["runs"]] == [("succeeded", None), ("failed", "agent")]
         assert waited["runs"][0]["pushed"]["verified"]
+        assert [run["denied"] for run in waited["runs"]] == [[], ["Bash echo b > b.txt"]]
         assert client.told[-1].startswith("2 of 2 ended; #")
         shown = await client.call("diff", run="1")
         assert ("+new\n" in shown["patch"], shown["changes"]["files"], shown["next"]) == (True, 1, None)

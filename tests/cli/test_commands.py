@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.causes import Cause, ExitCode
+from ccterm.cli.console import code_for
+from ccterm.models import ExecutionMode, Mode, Run, RunId, State, Task, new_id, now
 from tests.conftest import Command
 from tests.support.core import ccterm, ccterm_here, documents, local, script
 from tests.support.git import branches, files_at, git, tip
@@ -152,6 +155,31 @@ def test_the_exit_code_is_that_of_the_cause(fail: str, code: int, state: Path, r
     done = ccterm_here(*local(remote, "x", script({"fail": fail})), cwd=remote, monkeypatch=monkeypatch)
     assert done.returncode == code
     assert "ccterm retry" in done.stderr
+
+
+def test_a_run_that_was_denied_something_is_no_clean_success(state: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = script({"write": "new.txt", "text": "new\n"}, {"permit": "echo b > b.txt"}, {"say": "done"})
+    done = ccterm_here(*local(remote, "x", task), cwd=remote, monkeypatch=monkeypatch)
+    assert done.returncode == 7
+    assert "verified, 1 denied" in done.stdout
+    assert "the agent was not allowed to do this: Bash echo b > b.txt" in done.stderr
+    assert "look at what it left undone; ccterm continue 1 TEXT goes on" in done.stderr
+    assert files_at(remote, "x")["new.txt"] == b"new\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "code"),
+    [
+        ({}, ExitCode.DENIED),
+        ({"state": State.FAILED, "cause": Cause.POLICY}, ExitCode.POLICY),
+        ({"state": State.CANCELLED}, ExitCode.CANCELLED),
+    ],
+    ids=["succeeded", "refused", "cancelled"],
+)
+def test_what_was_denied_counts_less_than_a_failure(other: dict[str, object], code: ExitCode) -> None:
+    task = Task(prompt="Do it", repo="/somewhere", mode=Mode.PIPELINE, execution_mode=ExecutionMode.LOCAL)
+    denied = Run(id=RunId(new_id()), task=task, state=State.SUCCEEDED, created=now(), denied=("Bash rm",))
+    assert code_for([denied, denied.model_copy(update={"denied": (), **other})], lambda _: None) == code
 
 
 def test_a_batch_runs_side_by_side_and_shares_its_exit_code(state: Path, remote: Path, tmp_path: Path) -> None:

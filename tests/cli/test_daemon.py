@@ -119,6 +119,7 @@ def test_another_process_answers_a_request_for_permission(
     assert (done.returncode, "echo b > b.txt" in done.stderr) == (0, True), done.stderr
     stdout, _ = run.communicate(timeout=30)
     [ended] = documents(stdout)
+    assert run.returncode == (7 if order[0] == "deny" else 0)
     assert (ended["state"], ended["denied"]) == ("succeeded", ["Bash echo b > b.txt"] if order[0] == "deny" else [])
     assert set(files_at(remote, "asking")) >= files
     assert ("b.txt" in files_at(remote, "asking")) is (order[0] == "allow")

@@ -32,6 +32,8 @@ class RunReport(Value):
     """The agent waits for a message (`steer`), or for a person's permission, until then."""
     asks: tuple[str, ...]
     """What it asks permission for; only a person may answer, in the terminal."""
+    denied: tuple[str, ...]
+    """What the agent was not allowed to do, the first of it; such a run is no clean success, though its work is delivered."""
     asked: bool
     """The agent's last message is a question."""
     changes: Changes | None
@@ -60,6 +62,7 @@ class RunReport(Value):
             action=run.action,
             waits_until=run.waiting_until,
             asks=tuple(each.what for each in run.permission_requests),
+            denied=run.denied,
             asked=run.asked,
             changes=run.changes,
             pushed=run.pushed,
