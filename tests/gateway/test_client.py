@@ -1,0 +1,66 @@
+"""The gateway's process as the daemon holds it: admissions, dismissals, and its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from ccterm.gateway.client import Gateway, GatewayLogin, LimitWindows, RunNumbers
+from ccterm.models import RunId
+from tests.support.waiting import until
+
+LOGIN = GatewayLogin("authorization", SecretStr("sk-ant-oat01-the-login-itself"))
+RUN = RunId("01JDTESTRUN0000000000000A1")
+
+
+class Silent:
+    """Hears nothing."""
+
+    def refused(self, login: str) -> None: ...
+    def used(self, run: RunId, numbers: RunNumbers) -> None: ...
+    def limits(self, login: str, windows: LimitWindows) -> None: ...
+    def over_budget(self, run: RunId) -> None: ...
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with Gateway(tmp_path / "gw", {}, Silent()) as opened:
+        yield opened
+
+
+async def test_a_run_gets_a_socket_of_its_own_until_it_is_dismissed(gateway: Gateway) -> None:
+    admitted = await gateway.admit(RUN, "login", LOGIN)
+    assert admitted.socket.is_socket()
+    assert admitted.socket.stat().st_mode & 0o077 == 0
+    await gateway.dismiss(RUN)
+    assert not admitted.socket.exists()
+
+
+async def test_the_process_is_started_again_with_the_same_sockets(gateway: Gateway) -> None:
+    admitted = await gateway.admit(RUN, "login", LOGIN)
+    first = gateway.pid
+    assert first
+    psutil.Process(first).kill()
+    await until(lambda: gateway.pid not in (None, first))
+    await gateway.admit(RunId("01JDTESTRUN0000000000000A2"), "login", LOGIN)
+    _, writer = await asyncio.open_unix_connection(admitted.socket)
+    writer.close()
+
+
+async def test_nothing_of_it_is_left_after_its_end(tmp_path: Path) -> None:
+    async with Gateway(tmp_path / "gw", {}, Silent()) as gateway:
+        admitted = await gateway.admit(RUN, "login", LOGIN)
+        pid = gateway.pid
+        assert pid
+    assert not psutil.pid_exists(pid)
+    assert not admitted.socket.exists()
+
+
+async def test_a_login_is_not_in_the_process_s_argv_or_environment(gateway: Gateway) -> None:
+    await gateway.admit(RUN, "login", LOGIN)
+    process = psutil.Process(gateway.pid)
+    said = [*process.cmdline(), *process.environ().values()]
+    assert not any(LOGIN.value.get_secret_value() in text for text in said)
