@@ -16,9 +16,10 @@ from ccterm.models import Allowances, ExecutionMode
 from ccterm.problems import usage_error
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.remotes.branch_names import EACH, TYPED
+from ccterm.settings.egress import EgressChoice
 from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
 from ccterm.task_fields import FIELD_OF, FIELDS, TaskField
-from ccterm.values import Value, raising_usage_errors
+from ccterm.values import LoginPlace, Value, raising_usage_errors
 
 if TYPE_CHECKING:  # a draft is made without them
     from ccterm.settings import Settings
@@ -106,6 +107,8 @@ class Draft(Value):
     hold: bool | None = None
     permissions: Literal["ask", "deny"] | None = None
     skip_permissions: bool | None = None
+    login: LoginPlace | None = None
+    egress: EgressChoice | None = None
     allow_default_branch: bool | None = None
     apply: Annotated[bool | None, _also_named("apply")] = None
     allow_deletions: Count | None = None
@@ -152,6 +155,8 @@ class DraftDefaults(TypedDict, total=False):
     hold: bool | None
     permissions: Literal["ask", "deny"] | None
     skip_permissions: bool | None
+    login: Literal["gateway", "secret"] | None
+    egress: str | Sequence[str] | None
     allow_default_branch: bool | None
     apply: bool | None
     allow_deletions: int | None

@@ -11,7 +11,23 @@ from pydantic import BaseModel, Field
 
 from ccterm.causes import AWAITS_APPLY, Cause
 from ccterm.kept_refs import KeptRef
-from ccterm.values import Changes, PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens, Value, Verdict, raising_usage_errors
+from ccterm.values import (
+    Changes,
+    CheckoutOptions,
+    Egress,
+    ImageChoice,
+    LoginPlace,
+    PermissionRequest,
+    PushedBranch,
+    Salvage,
+    StepRecord,
+    Sync,
+    Terminal,
+    Tokens,
+    Value,
+    Verdict,
+    raising_usage_errors,
+)
 
 RunId = NewType("RunId", str)
 """A run's id, for type checkers: 26 characters that sort by time."""
@@ -68,26 +84,6 @@ class Limits(Value):
     """How many turns the agent may take; None = no limit."""
 
 
-class CheckoutOptions(Value):
-    """How much of a repository is fetched."""
-
-    depth: int | None = Field(default=None, gt=0)
-    filter: str | None = Field(default=None, pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")
-    submodules: bool = False
-    submodule_paths: tuple[str, ...] = ()
-    """Other repositories on the remote's host, as paths or DIRECTORY/*, that are fetched with its credential when they are submodules."""
-    lfs: bool = False
-
-
-class ImageChoice(Value):
-    """The user's own image for setup, agent and verify; neither = ccterm's own."""
-
-    reference: str | None = None
-    """A name in a registry, or the path of a tarball."""
-    dockerfile: str | None = None
-    """Path of a Dockerfile; its directory is the build context."""
-
-
 class Allowances(Value):
     """How far the user lets one run exceed the rules; each field raises one limit."""
 
@@ -108,15 +104,6 @@ class Allowances(Value):
         """Return these allowances, with those of `other` where these say nothing."""
         given = {name: value for name, value in self if value is not None}
         return other.model_copy(update={**given, "paths": (*other.paths, *self.paths)})
-
-
-class Terminal(Value):
-    """A person's terminal, where a shell is in place of the agent. socket: the path on which the person's program listens; kind: TERM."""
-
-    socket: str
-    rows: int = Field(default=24, gt=0, le=9999)
-    columns: int = Field(default=80, gt=0, le=9999)
-    kind: str = Field(default="xterm-256color", pattern=r"^[\w.+-]+$")
 
 
 class Task(Value):
@@ -155,6 +142,10 @@ class Task(Value):
     """Local mode: the user is asked for what the agent may not do by itself; else it is denied."""
     allow_default_branch: bool = False
     allow: Allowances = Field(default_factory=Allowances)
+    login: LoginPlace = "secret"
+    """Whether the Claude login stays outside of the box, with the gateway, or is a secret in it."""
+    egress: Egress = Field(default_factory=Egress)
+    """Which hosts its programs may reach."""
     yes: bool = False
     """Testing mode: changes come into the working copy without asking, unless a rule refuses them."""
     include: tuple[str, ...] = ()
@@ -178,8 +169,10 @@ class Manifest(Value):
     cli_version: str | None = None
     settings_hash: str = ""
     egress: str = "open"
+    """Which hosts its programs could reach, for people: open, recorded, 7 hosts."""
+    login: LoginPlace = "secret"
     credential: str = "none"
-    """The kind of Claude login, never its value."""
+    """Where the Claude login was, and its kind, never its value."""
     masked: tuple[str, ...] = ()
     """Names of the secrets that were known when it began."""
     skip_permissions: bool = False

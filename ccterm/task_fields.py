@@ -109,6 +109,22 @@ FIELDS = {
         kind="switch",
         label="Allow all",
     ),
+    "login": TaskField(
+        "Where the Claude login is: gateway (outside of the box) or secret (in the box)",
+        default="secret, but gateway with a list of hosts",
+        flags=("--login",),
+        choices=("gateway", "secret"),
+        label="Login",
+    ),
+    "egress": TaskField(
+        "Which hosts it may reach: open, record (open, and every host is written down), or hosts and presets (npm, pypi, ...); repeatable",
+        default="open",
+        flags=("--egress",),
+        metavar="HOST,...",
+        kind="texts",
+        label="Network",
+        placeholder="open; record, or hosts and presets: github, npm, pypi, crates, go, debian",
+    ),
     "allow_default_branch": TaskField(
         "Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch", label="Default branch"
     ),

@@ -155,6 +155,54 @@ class PermissionRequest(Value):
         return f"{self.tool} {self.summary}".rstrip()
 
 
+class CheckoutOptions(Value):
+    """How much of a repository is fetched."""
+
+    depth: int | None = Field(default=None, gt=0)
+    filter: str | None = Field(default=None, pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")
+    submodules: bool = False
+    submodule_paths: tuple[str, ...] = ()
+    """Other repositories on the remote's host, as paths or DIRECTORY/*, that are fetched with its credential when they are submodules."""
+    lfs: bool = False
+
+
+class ImageChoice(Value):
+    """The user's own image for setup, agent and verify; neither = ccterm's own."""
+
+    reference: str | None = None
+    """A name in a registry, or the path of a tarball."""
+    dockerfile: str | None = None
+    """Path of a Dockerfile; its directory is the build context."""
+
+
+class Terminal(Value):
+    """A person's terminal, where a shell is in place of the agent. socket: the path on which the person's program listens; kind: TERM."""
+
+    socket: str
+    rows: int = Field(default=24, gt=0, le=9999)
+    columns: int = Field(default=80, gt=0, le=9999)
+    kind: str = Field(default="xterm-256color", pattern=r"^[\w.+-]+$")
+
+
+LoginPlace = Literal["gateway", "secret"]
+"""Where the Claude login of a run is: outside of its box, with the gateway, or a secret in it."""
+
+
+class Egress(Value):
+    """Which hosts the programs of a run may reach: all, all with a record of them, or those of a list."""
+
+    mode: Literal["open", "record", "list"] = "open"
+    hosts: tuple[str, ...] = ()
+    """Of a list: HOST or *.HOST, in lower-case ASCII, with :PORT if it is one port, else for 443 and 80."""
+
+    @property
+    def text(self) -> str:
+        """The same for people: open, recorded, 7 hosts."""
+        if self.mode == "list":
+            return f"{len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}"
+        return "recorded" if self.mode == "record" else self.mode
+
+
 class Tokens(Value):
     """Tokens that an agent used."""
 

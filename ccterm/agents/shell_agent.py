@@ -11,7 +11,7 @@ from ccterm.agents.base import Agent, Command, Launch
 from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import Outcome
 from ccterm.events import Spent
-from ccterm.models import Terminal
+from ccterm.values import Terminal
 
 SOCKET = "terminal.sock"
 """In the box: the way to the person's terminal."""

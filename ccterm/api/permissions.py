@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ccterm.api.problems import HttpProblem, checked
-from ccterm.draft import Draft, applied
-from ccterm.errors import RemoteError
+from ccterm.draft import Draft, applied, starting_directory
+from ccterm.errors import CctermError, RemoteError
 from ccterm.models import Allowances, ExecutionMode, Run
 from ccterm.problems import nearest, quoted
 from ccterm.remotes import looks_like_url, parse_remote
 from ccterm.settings import Settings
+from ccterm.settings.egress import login_place, resolved, within
 from ccterm.task_fields import FIELDS
+from ccterm.values import Egress, LoginPlace
+from ccterm.workspace.origin import find_origin
+from ccterm.workspace.repository import find_repository
 
 TASK_FIELDS = (
     "task", "branch", "repo", "base", "execution_mode", "agent", "model", "message", "timeout", "silence", "budget", "max_turns", "hold", "apply",
+    "login", "egress",
 )  # fmt: skip
 """What a task may have in a body."""
 SHARED_FIELDS = tuple(name for name in TASK_FIELDS if name not in ("task", "branch"))
@@ -45,7 +50,13 @@ class Permissions:
             raise HttpProblem(422, "invalid-body", '"task" is missing', "say what the agent should do")
         draft = applied(checked({"execution_mode": settings.execution_mode, "agent": settings.agent, **_given(given)}, Draft))
         self._require_mode(draft.execution_mode, draft.agent)
-        return draft.model_copy(update={"repo": self._repo(draft.repo)})
+        repo = self._repo(draft.repo)
+        if draft.egress is not None or draft.login is not None:
+            asked = resolved(draft.egress) if draft.egress is not None else None
+            if self._reaches_more(asked, draft.login, settings, repo, on_branch=draft.branch is not None):
+                more = "lets an agent reach, or hold, more than the settings do"
+                raise HttpProblem(403, "not-over-http", f"this {'egress' if asked else 'login'} {more}", "leave it out, or ask for less")
+        return draft.model_copy(update={"repo": repo})
 
     def batch(self, given: Mapping[str, Any]) -> tuple[list[Draft], int | None]:
         """Return the drafts that a body with several tasks describes, and how many may run at once. Blocks. Raises HttpProblem."""
@@ -70,9 +81,18 @@ class Permissions:
         task = run.task
         self._require_mode(task.execution_mode, task.agent)
         self._repo(task.repo)
-        lifted = task.allow != Allowances() or task.allow_default_branch or task.agent_args
-        if lifted or (task.skip_permissions and not self._settings().skip_permissions):
+        settings = self._settings()
+        lifted = task.allow != Allowances() or task.allow_default_branch or bool(task.agent_args)
+        lifted = lifted or (task.skip_permissions and not settings.skip_permissions)
+        if lifted or self._reaches_more(task.egress, task.login, settings, task.repo, on_branch=task.branch is not None):
             raise HttpProblem(403, "not-over-http", f"run {run.label} was given more than a program may give", _HERE)
+
+    def _reaches_more(self, egress: Egress | None, login: LoginPlace | None, settings: Settings, repo: str, *, on_branch: bool) -> bool:
+        """Return whether a network, or a place of the login, goes beyond what the settings choose for a repository; None = theirs. Blocks."""
+        closed = any(each not in (None, "open") for each in (settings.egress, *(own.egress for own in settings.repo.values())))
+        allowed = resolved(settings.for_repo(_key(repo, on_branch=on_branch)).egress) if closed else Egress()
+        held = login == "secret" and login_place(settings.login, allowed) == "gateway"
+        return held or (egress is not None and not within(egress, allowed))
 
     def _require_mode(self, mode: ExecutionMode | None, agent: str | None) -> None:
         """Refuse what runs on this machine itself, unless the server's user allowed it."""
@@ -102,6 +122,16 @@ class Permissions:
         raise HttpProblem(
             403, "repo-not-served", f"{repo} is not below a repository that this server serves", f"{self._command} --repo PATH serves one"
         )
+
+
+def _key(repo: str, *, on_branch: bool) -> str:
+    """Return the key of a repository's settings; "" where it has none, which the service refuses."""
+    try:
+        if on_branch:
+            return find_origin(repo, os.environ, starting_directory()).remote.url_key
+        return find_repository(repo, os.environ, starting_directory()).key
+    except CctermError:
+        return ""
 
 
 def _at_once(given: Mapping[str, Any]) -> int | None:

@@ -9,8 +9,8 @@ from ccterm.daemon.machine import ThisMachine
 from ccterm.draft import current_directory
 from ccterm.errors import UsageError
 from ccterm.executors.dagger.image_store import ImageRecord
-from ccterm.models import ImageChoice
 from ccterm.settings import load_settings
+from ccterm.values import ImageChoice
 from ccterm.workspace.origin import find_origin
 
 

@@ -16,8 +16,9 @@ from ccterm.cli.run_tasks import print_ended
 from ccterm.cli.tty_guard import MAIN_SCREEN, MODES_OFF
 from ccterm.errors import DaemonError, UsageError
 from ccterm.executors.shell_link import ShellLink
-from ccterm.models import ExecutionMode, Run, Terminal
+from ccterm.models import ExecutionMode, Run
 from ccterm.service.protocol import Service
+from ccterm.values import Terminal
 
 _CHUNK = 64 * 1024
 _PAUSE = 0.02

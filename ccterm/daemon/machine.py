@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ccterm.models import ExecutionMode, ImageChoice
+from ccterm.models import ExecutionMode
 from ccterm.state_dir import StateDir
+from ccterm.values import ImageChoice
 
 if TYPE_CHECKING:
     from ccterm.credentials.export import Exported

@@ -12,9 +12,9 @@ from pydantic import JsonValue, SecretStr
 from ccterm.box.protocol import Frame
 from ccterm.executors.control import Control
 from ccterm.models import CheckResult as CheckResult  # noqa: PLC0414 - re-exported beside Check, whose answer it is
-from ccterm.models import ImageChoice, RunId
+from ccterm.models import RunId
 from ccterm.proof import Proof
-from ccterm.values import StepName, Value
+from ccterm.values import ImageChoice, StepName, Value
 
 FrameSink = Callable[[Frame], None]
 """Takes each frame in order, and must return at once."""

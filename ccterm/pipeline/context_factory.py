@@ -103,6 +103,8 @@ class RunContextFactory:
             manifest=Manifest(
                 executor=task.execution_mode,
                 settings_hash=self._settings.settings_hash,
+                egress=task.egress.text,
+                login=task.login,
                 credential=credentials.login.kind if credentials.login else "none",
                 skip_permissions=task.skip_permissions,
                 masked=credentials.names,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ccterm.errors import UsageError
 from ccterm.events import Spent
-from ccterm.models import Mode, Run, RunId, Task, Terminal
+from ccterm.models import Mode, Run, RunId, Task
 from ccterm.proof import Delivered
 from ccterm.remotes import check_branch
 from ccterm.state_dir import StateDir
+from ccterm.values import Terminal
 
 CONVERSATION = "session.jsonl"
 """Name of the file, in a run's directory, that holds the agent's conversation."""

@@ -5,12 +5,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from ccterm.errors import UsageError
-from ccterm.models import BatchId, ExecutionMode, Run, RunId, RunRef, Task, Terminal, new_id
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, RunRef, Task, new_id
 from ccterm.pipeline.continuation import CONVERSATION, began, continued_task, shell_task, undelivered
 from ccterm.service.active import fresh_run, prepare
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.equipment import Equipment
 from ccterm.store import Submission
+from ccterm.values import Terminal
 
 
 class FurtherRuns(EndedRuns):

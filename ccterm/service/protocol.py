@@ -14,13 +14,13 @@ from ccterm.causes import Cause
 from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import DaemonError, UsageError
 from ccterm.events import Steered
-from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task, Terminal
+from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
 from ccterm.service.awaited_runs import AwaitedRuns
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.command_base import ServiceCommand
-from ccterm.values import Decision
+from ccterm.values import Decision, Terminal
 
 if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported

@@ -12,9 +12,11 @@ from ccterm.credentials.sources import source_variables
 from ccterm.draft import BatchFile, Draft, starting_directory
 from ccterm.errors import PreflightError, UsageError
 from ccterm.executors.local.environment import left_out
-from ccterm.models import CheckoutOptions, ExecutionMode, Limits, Mode, Task
+from ccterm.models import ExecutionMode, Limits, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
+from ccterm.settings.egress import login_place, resolved, within
+from ccterm.values import CheckoutOptions, Egress, LoginPlace
 from ccterm.workspace.logins import require_not_home
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
@@ -51,12 +53,13 @@ class TaskResolver:
         if source and execution_mode is ExecutionMode.LOCAL:
             self._require_trust(draft, source)
         self._refuse_agent(draft, execution_mode)
-        return self._for_branch(draft, execution_mode) if draft.branch else self._for_working_copy(draft, execution_mode)
+        return self._for_branch(draft, execution_mode, source) if draft.branch else self._for_working_copy(draft, execution_mode, source)
 
-    def _for_branch(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
+    def _for_branch(self, draft: Draft, execution_mode: ExecutionMode, source: BatchFile | None) -> Task:
         origin = find_origin(draft.repo or ".", self._environ, starting_directory())
         self._refuse_execution_mode(execution_mode, origin.remote, draft.agent or self._settings.agent)
         repo = self._settings.for_repo(origin.remote.url_key)
+        self._require_trust_of_network(draft, source, repo)
         project = self._project(origin.root) if origin.root else None
         task = self._task(draft, execution_mode, repo, project, notes=[origin.sentence] if origin.sentence else [])
         where = {"repo": origin.repo, "remote": origin.remote.url, "remote_key": origin.remote.url_key, "branch": draft.branch}
@@ -64,7 +67,7 @@ class TaskResolver:
         more = {"checkout": repo.checkout(origin.remote.url_key), "allow_default_branch": bool(draft.allow_default_branch)}
         return task.model_copy(update={**where, **base, **more})
 
-    def _for_working_copy(self, draft: Draft, execution_mode: ExecutionMode) -> Task:
+    def _for_working_copy(self, draft: Draft, execution_mode: ExecutionMode, source: BatchFile | None) -> Task:
         if draft.base:
             raise UsageError("without a branch a run starts from the working copy as it is", "leave out --base, or give --branch")
         copy = find_repository(draft.repo or ".", self._environ, starting_directory())
@@ -72,6 +75,7 @@ class TaskResolver:
         require_not_home(copy.root, self._environ, draft.allow_path or ())
         self._refuse_execution_mode(execution_mode, None, draft.agent or self._settings.agent)
         repo, project = self._settings.for_repo(copy.key), self._project(copy.root)
+        self._require_trust_of_network(draft, source, repo)
         when = "once you approve them" if not draft.apply else "unless a rule refuses them"
         notes = [f"changes come back into {copy.root} {when}", *([project.include_note] if project.include_note else [])]
         task = self._task(draft, execution_mode, repo, project, notes=notes)
@@ -92,6 +96,8 @@ class TaskResolver:
         setup, verify = draft.setup or own.setup or repo.setup, draft.verify or own.verify or repo.verify
         missed = self._missed(execution_mode, [command for command in (setup, verify) if command])
         skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
+        egress = resolved(repo.egress if draft.egress is None else draft.egress)
+        login, stays = self._login(draft, execution_mode, egress)
         return Task(
             prompt=draft.task,
             repo="",
@@ -107,11 +113,34 @@ class TaskResolver:
             image=repo.image_choice(),
             hold=bool(draft.hold),
             skip_permissions=skip_permissions,
+            login=login,
+            egress=egress,
             ask_permission=(draft.permissions or self._settings.permissions) == "ask",
             allow=draft.allow,
             obeyed_settings=_obeyed(execution_mode, repo, project),
-            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *self._handed_out(), *missed, *notes),
+            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *self._handed_out(), *stays, *missed, *notes),
         )
+
+    def _login(self, draft: Draft, execution_mode: ExecutionMode, egress: Egress) -> tuple[LoginPlace, Sequence[str]]:
+        """Return where the login of a run is, and a line about it. Raises PreflightError where the network cannot be as the task says."""
+        if execution_mode is ExecutionMode.LOCAL and egress.mode != "open":
+            raise PreflightError(
+                "which hosts an agent reaches is only known and limited in a container; on this machine it reaches what you reach",
+                "use --mode dagger, or give --egress open",
+            )
+        given = draft.login or self._settings.login
+        if (draft.agent or self._settings.agent) != ClaudeAgent.name:
+            return login_place(given, egress), ()
+        provider = provider_switch(self._environ)
+        if egress.mode == "list" and (provider or given == "secret"):
+            raise PreflightError(
+                "an agent that may reach a list of hosts has no Claude login in its box, "
+                + (f"and that of {provider} cannot be kept out of it" if provider else "and this one would have it there"),
+                "give --egress open or record" + ("" if provider else ", or --login gateway"),
+            )
+        if provider and given == "gateway":
+            return "secret", [f"the login of {provider} is in the box: the gateway keeps Anthropic's own alone"]
+        return login_place(given, egress), ()
 
     def _handed_out(self) -> Sequence[str]:
         """Return a line about the user's secrets that the agent gets."""
@@ -147,6 +176,19 @@ class TaskResolver:
             raise UsageError(
                 f"{source.path} sets {' and '.join(found)} for runs on this machine and is new or has changed",
                 f"read it, then run ccterm trust {shlex.quote(source.path)}; or use --mode dagger",
+            )
+
+    def _require_trust_of_network(self, draft: Draft, source: BatchFile | None, repo: RepoSettings) -> None:
+        """Refuse a batch file that the user does not trust and that lets an agent reach, or hold, more than the settings do."""
+        if source is None:
+            return
+        allowed = resolved(repo.egress)
+        found = ["egress"] if draft.egress is not None and not within(resolved(draft.egress), allowed) else []
+        found += ["login"] if draft.login == "secret" and login_place(self._settings.login, allowed) == "gateway" else []
+        if found and self._trust.digest(Path(source.path)) != source.digest:
+            raise UsageError(
+                f"{source.path} sets {' and '.join(found)} to more than your settings allow and is new or has changed",
+                f"read it, then run ccterm trust {shlex.quote(source.path)}",
             )
 
     def _refuse_execution_mode(self, execution_mode: ExecutionMode, remote: RemoteAddress | None, agent: str) -> None:

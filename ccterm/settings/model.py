@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from ccterm.models import CheckoutOptions, ExecutionMode, ImageChoice, Limits
+from ccterm.models import ExecutionMode, Limits
 from ccterm.settings.addresses import engine_host, host_key, path_beside, refuse_duplicates, repo_key, submodule_list, web_address
+from ccterm.settings.egress import EgressChoice
 from ccterm.settings.units import (
     Base,
     Command,
@@ -26,7 +27,7 @@ from ccterm.settings.units import (
     Words,
     listed,
 )
-from ccterm.values import Value
+from ccterm.values import CheckoutOptions, ImageChoice, LoginPlace, Value
 
 SETUP_INPUTS = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "pyproject.toml", "requirements*.txt",
@@ -93,6 +94,8 @@ class RepoSettings(LimitSettings):
     """Whether submodules are fetched; a list names those repositories, or HOST/OWNER/*, for which the user's access is used."""
     lfs: bool = False
     """Whether files of git-lfs are fetched; git-lfs must be installed."""
+    egress: EgressChoice | None = None
+    """Which hosts agents may reach here: `"open"`, `"record"`, or a list of hosts and presets; None = as in general."""
     claude_settings: bool = False
     """Whether the repository's own Claude settings (hooks, env, helpers, permissions, plugins, .mcp.json) act in containers."""
 
@@ -223,6 +226,10 @@ class Settings(SettingsPart):
     """The Dagger CLI; None = the one on PATH, else the one that the SDK downloads."""
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
+    login: LoginPlace | None = None
+    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = secret, but gateway where `egress` is a list."""
+    egress: EgressChoice | None = None
+    """Which hosts agents in containers may reach: `"open"`, `"record"` (open, each host is written down), or a list such as `["npm", "*.example.com"]`; None = open."""
     limits: LimitSettings = Field(default_factory=LimitSettings.model_construct)
     policy: PolicySettings = Field(default_factory=PolicySettings.model_construct)
     api_key: bool = False
@@ -258,7 +265,7 @@ class Settings(SettingsPart):
 
     def for_repo(self, url_key: str) -> RepoSettings:
         """Return the settings of a repository: its own table, completed from the general settings."""
-        general = {"model": self.model, "image": self.base_image, **self.limits.model_dump()}
+        general = {"model": self.model, "egress": self.egress, "image": self.base_image, **self.limits.model_dump()}
         own = self.repo.get(url_key, RepoSettings())
         if own.dockerfile:
             del general["image"]

@@ -19,9 +19,10 @@ from ccterm.box.protocol import Frame
 from ccterm.daemon.executors import dagger_executor
 from ccterm.executors.base import Step
 from ccterm.executors.dagger.executor import DaggerExecutor
-from ccterm.models import ImageChoice, Run, RunId, State, new_id
+from ccterm.models import Run, RunId, State, new_id
 from ccterm.service.protocol import Service
 from ccterm.settings import load_settings
+from ccterm.values import ImageChoice
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # the checkout, not this directory: a module here is called as the SDK is
 from tests.servers.git_http import GitServer  # noqa: E402 - see above

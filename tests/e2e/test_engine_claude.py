@@ -11,7 +11,8 @@ from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.events import Said, StepFinished, ToolReturned, Waiting
 from ccterm.executors.shell_link import ShellLink
-from ccterm.models import State, Terminal
+from ccterm.models import State
+from ccterm.values import Terminal
 from tests.e2e.arranged import configure, forms, found_below
 from tests.e2e.claude import TOKEN, Claude
 from tests.servers.git_http import GitServer

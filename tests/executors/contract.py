@@ -16,9 +16,10 @@ from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Boxes, Executor, ServiceContainer, Step, StepResult
 from ccterm.executors.control import Control, socket_directory
-from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.models import RunId, new_id
 from ccterm.pipeline.step_specs import checkout_snapshot
 from ccterm.state_dir import StateDir
+from ccterm.values import ImageChoice
 from ccterm.workspace.repository import find_repository
 from ccterm.workspace.snapshot.take import take
 from tests.support.git import git, grow, make_remote, write_files

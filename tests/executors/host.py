@@ -9,7 +9,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # it is started as a program
 from ccterm.box.protocol import Frame
 from ccterm.executors.base import Step
 from ccterm.executors.local.executor import LocalExecutor
-from ccterm.models import ImageChoice, RunId
+from ccterm.models import RunId
+from ccterm.values import ImageChoice
 
 COMMANDS = {
     "hang": "mkdir work; echo kept > work/file; echo began; sleep 600",

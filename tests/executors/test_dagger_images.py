@@ -13,8 +13,9 @@ from ccterm.executors.dagger.build_log import BuildLog
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.executors.dagger.image_store import ImageRecord
 from ccterm.executors.dagger.records import LogRecord
-from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.models import RunId, new_id
 from ccterm.output.own_text import remember
+from ccterm.values import ImageChoice
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.images import BARE, TOOLS, FakeImage, whole
 from tests.dagger_engine.tools import make_cli

@@ -17,7 +17,8 @@ from ccterm.errors import PreflightError
 from ccterm.executors.dagger.command import find_cli, install_fix
 from ccterm.executors.dagger.dagger_private import asking_id_once, with_cached_id
 from ccterm.executors.dagger.executor import DaggerExecutor
-from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.models import RunId, new_id
+from ccterm.values import ImageChoice
 from tests.dagger_engine.engine import FakeEngine
 from tests.executors.contract import Heard, shell_step
 from tests.support.fake_engine import Fake

@@ -18,7 +18,8 @@ from ccterm.executors.dagger.engine import RUNS_PER_SESSION, Engine
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
 from ccterm.executors.dagger.images import Images
 from ccterm.executors.dagger.session import Session
-from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.models import RunId, new_id
+from ccterm.values import ImageChoice
 from tests.dagger_engine.engine import Ending, FakeEngine
 from tests.dagger_engine.tools import make_cli
 from tests.executors.contract import Heard, shell_step

@@ -16,8 +16,9 @@ from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Boxes, ServiceContainer
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.executors.local.records import BoxRecord
-from ccterm.models import ImageChoice, RunId
+from ccterm.models import RunId
 from ccterm.proof import Kept, NothingThere
+from ccterm.values import ImageChoice
 from tests.box.boxed import alive
 from tests.executors.contract import Heard, shell_step
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ from ccterm.errors import StepError
 from ccterm.executors.base import Artifact, Boxes, Check, Executor, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.local.executor import LocalExecutor
-from ccterm.models import ExecutionMode, ImageChoice, Run, RunId, State, Task, new_id, now
+from ccterm.models import ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.pipeline.context_factory import RunContextFactory
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.proof import Proof, uncommitted
@@ -25,6 +25,7 @@ from ccterm.record import Recorder
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
+from ccterm.values import ImageChoice
 
 
 class Unlimited:

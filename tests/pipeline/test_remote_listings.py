@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.git.remote import LISTING_SECONDS
-from ccterm.models import ImageChoice, now
+from ccterm.models import now
 from ccterm.output.mask import Masker
 from ccterm.pipeline.context import RemoteAccess, RunOutput
 from ccterm.pipeline.remote_listings import RemoteListings
@@ -25,6 +25,7 @@ from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.targets import BranchTarget
 from ccterm.state_dir import StateDir
+from ccterm.values import ImageChoice
 from tests.box.gitbox import AUTHORIZATION, TOKEN
 from tests.conftest import MakeRemote
 from tests.pipeline.parts import recorder_of, task

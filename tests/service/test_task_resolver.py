@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from ccterm.agents.base import ScriptedAgent
+from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import Logins
 from ccterm.draft import BatchFile, Draft
-from ccterm.errors import UsageError
+from ccterm.errors import PreflightError, UsageError
 from ccterm.git.agent_files import config_digest
 from ccterm.models import Task
 from ccterm.service.task_resolver import TaskResolver
 from ccterm.settings import Settings, Trust, digest_of, trust_path
+from ccterm.settings.egress import resolved
+from ccterm.values import Egress
 from tests.conftest import MakeRemote
 from tests.support.git import git, make_repository
 
@@ -36,7 +39,9 @@ class Resolving:
         """Return the task of a draft, which is from the batch file if its content is given."""
         given = {"prompt": "x", "repo": str(self._remote), "branch": "q", "agent": "scripted", "execution_mode": "local", **fields}
         source = BatchFile(path=str(self.file), digest=digest_of(from_file)) if from_file is not None else None
-        resolver = TaskResolver(self.settings, os.environ, {"scripted": ScriptedAgent()}, self.trust, Logins())
+        resolver = TaskResolver(
+            self.settings, os.environ, {"scripted": ScriptedAgent(), "claude": ClaudeAgent("claude")}, self.trust, Logins()
+        )
         return resolver.resolve(Draft.model_validate(given), source)
 
 
@@ -118,3 +123,76 @@ def test_a_task_says_which_secrets_its_agent_gets(resolving: Resolving) -> None:
     assert "the agent gets and can read your secrets KEY, C ([secrets] in the settings)" in resolving.resolve({}).notes
     resolving.settings = Settings.model_validate({"secrets": {"NPM_TOKEN": {"from": "env:A"}}})
     assert not [note for note in resolving.resolve({}).notes if "secrets" in note]
+
+
+def test_a_task_has_the_network_that_it_asks_for_else_that_of_its_repository_else_the_general_one(resolving: Resolving) -> None:
+    assert resolving.resolve(IN_CONTAINERS).egress == Egress()
+    resolving.settings = Settings.model_validate({"egress": "record"})
+    assert resolving.resolve(IN_CONTAINERS).egress == Egress(mode="record")
+    resolving.settings = Settings.model_validate({"egress": "record", "repo": {"example.invalid/o/r": {"egress": ["npm"]}}})
+    assert resolving.resolve(IN_CONTAINERS).egress == resolved(("npm",))
+    assert resolving.resolve({**IN_CONTAINERS, "egress": "open"}).egress == Egress()
+    resolving.settings = Settings.model_validate({"egress": "record", "repo": {"example.invalid/o/r": {"egress": []}}})
+    assert resolving.resolve(IN_CONTAINERS).egress == resolved(())
+
+
+@pytest.mark.parametrize("egress", ["record", ["npm"]], ids=["record", "list"])
+def test_only_a_container_has_a_network_of_its_own(resolving: Resolving, egress: object) -> None:
+    with pytest.raises(PreflightError, match="on this machine it reaches what you reach; use --mode dagger, or give --egress open"):
+        resolving.resolve({"egress": egress})
+    resolving.settings = Settings.model_validate({"egress": egress})
+    with pytest.raises(PreflightError, match="only known and limited in a container"):
+        resolving.resolve({})
+    assert resolving.resolve({"egress": "open"}).egress == Egress()
+
+
+@pytest.fixture
+def of_claude(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The fields of a task for Claude in a container, for which there is a login."""
+    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-" + "x" * 40)
+    return {**IN_CONTAINERS, "agent": "claude"}
+
+
+def test_the_login_is_a_secret_in_the_box_unless_it_is_closed_or_the_user_says_otherwise(
+    resolving: Resolving, of_claude: dict[str, object]
+) -> None:
+    assert resolving.resolve(of_claude).login == "secret"
+    assert resolving.resolve({**of_claude, "egress": "record"}).login == "secret"
+    assert resolving.resolve({**of_claude, "egress": "npm"}).login == "gateway"
+    assert resolving.resolve({**of_claude, "login": "gateway"}).login == "gateway"
+    resolving.settings = Settings(login="gateway")
+    assert resolving.resolve(of_claude).login == "gateway"
+    assert resolving.resolve({**of_claude, "login": "secret"}).login == "secret"
+
+
+def test_a_closed_box_never_holds_the_login(resolving: Resolving, of_claude: dict[str, object]) -> None:
+    with pytest.raises(PreflightError, match=r"has no Claude login in its box, .*or --login gateway"):
+        resolving.resolve({**of_claude, "egress": "npm", "login": "secret"})
+    resolving.settings = Settings(login="secret")
+    with pytest.raises(PreflightError, match="has no Claude login in its box"):
+        resolving.resolve({**of_claude, "egress": "npm"})
+
+
+def test_the_login_of_another_provider_stays_in_the_box_which_is_then_not_closed(
+    resolving: Resolving, of_claude: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "x" * 40)
+    with pytest.raises(PreflightError, match="that of CLAUDE_CODE_USE_BEDROCK cannot be kept out of it; give --egress open or record"):
+        resolving.resolve({**of_claude, "egress": "npm"})
+    task = resolving.resolve({**of_claude, "login": "gateway"})
+    assert (task.login, [note for note in task.notes if "gateway" in note]) == (
+        "secret",
+        ["the login of CLAUDE_CODE_USE_BEDROCK is in the box: the gateway keeps Anthropic's own alone"],
+    )
+
+
+@pytest.mark.parametrize("fields", [{"egress": "open"}, {"egress": ["npm", "pypi"]}, {"login": "secret"}], ids=["open", "more", "login"])
+def test_a_batch_file_opens_no_network_that_the_settings_close_until_it_is_trusted(resolving: Resolving, fields: dict[str, object]) -> None:
+    resolving.settings = Settings.model_validate({"egress": ["npm"]})
+    task = {**IN_CONTAINERS, **fields}
+    with pytest.raises(UsageError, match=f"sets {next(iter(fields))} to more than your settings allow .*ccterm trust {resolving.file}"):
+        resolving.resolve(task, from_file=CONTENT)
+    assert resolving.resolve({**IN_CONTAINERS, "egress": "registry.npmjs.org:443"}, from_file=CONTENT).egress.mode == "list"
+    trust_path(resolving.file, resolving.trust)
+    assert resolving.resolve(task, from_file=CONTENT) == resolving.resolve(task)

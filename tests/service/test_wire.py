@@ -20,7 +20,7 @@ from ccterm.daemon.server import listening
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
 from ccterm.events import to_json
-from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, ExecutionMode, Run, RunId, State, Task, Terminal
+from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, ExecutionMode, Run, RunId, State, Task
 from ccterm.output.own_text import clean_text
 from ccterm.service import commands
 from ccterm.service.caller import CallerEnvironment
@@ -35,7 +35,7 @@ from ccterm.service.wire import LINE_VALUES, Reply, WireError, error_classes
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
-from ccterm.values import Decision
+from ccterm.values import Decision, Terminal
 
 R = TypeVar("R")
 

@@ -26,7 +26,8 @@ from ccterm.executors.dagger.images import Image, Images
 from ccterm.executors.dagger.network import NETLESS
 from ccterm.executors.dagger.session import Session, traced
 from ccterm.executors.frames import FrameError
-from ccterm.models import ImageChoice, new_id
+from ccterm.models import new_id
+from ccterm.values import ImageChoice
 
 BOX = "/box"
 """Root of every box. The same everywhere, because the agent stores its conversation under a name made from its directory."""

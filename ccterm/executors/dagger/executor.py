@@ -21,8 +21,9 @@ from ccterm.executors.dagger.image_store import ImageRecord, ImageStore
 from ccterm.executors.dagger.late_boxes import LateBoxes, entered_meanwhile
 from ccterm.executors.dagger.sdk import load_sdk
 from ccterm.executors.guest_bundle import guest_bundle
-from ccterm.models import ImageChoice, RunId, new_id
+from ccterm.models import RunId, new_id
 from ccterm.proof import Proof
+from ccterm.values import ImageChoice
 
 if TYPE_CHECKING:
     from ccterm.executors.dagger.boxes import DaggerBoxes

@@ -15,7 +15,8 @@ from ccterm.executors.dagger.image_spec import ImageSpec
 from ccterm.executors.dagger.image_store import ImageRecord, ImageStore, is_tarball, stamp, tarball
 from ccterm.executors.dagger.network import Network
 from ccterm.executors.dagger.session import Session, traced
-from ccterm.models import ImageChoice, new_id
+from ccterm.models import new_id
+from ccterm.values import ImageChoice
 
 
 class Image(NamedTuple):

@@ -24,9 +24,10 @@ from ccterm.executors.local.copy import copy_tree, remove_tree
 from ccterm.executors.local.program import run_program, uninterrupted
 from ccterm.executors.local.records import BoxRecord, reap
 from ccterm.executors.local.seal import seal
-from ccterm.models import ImageChoice, RunId
+from ccterm.models import RunId
 from ccterm.proof import Proof
 from ccterm.storage import STORAGE, Storage
+from ccterm.values import ImageChoice
 
 _log = logging.getLogger(__name__)
 
