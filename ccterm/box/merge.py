@@ -15,7 +15,7 @@ from ccterm.git.names import shown
 from ccterm.git.objects import borrow_objects, read_blobs
 
 if TYPE_CHECKING:
-    from ccterm.box.protocol import MergeReport, MergeRequest
+    from ccterm.box.checkout.messages import MergeReport, MergeRequest
 
 _FILES = ("100644", "100755")
 _NAMED = 20

@@ -24,16 +24,18 @@ class Frame(TypedDict):
     d: NotRequired[str]
     part: NotRequired[bool]
     what: NotRequired[str]
-    """Of a note: "text" (default), "steered", "waiting", "answered", "stopping", "looked" (the checkpoint that was ordered has been made, or nothing is new).
+    """Of a note: "text" (default), "steered", "waiting", "answered", "stopping", "looked" (the checkpoint that was ordered has been made, or nothing is new),
+    "egress" (d is the HOST:PORT that a program of the box asked the box proxy for).
 
     Of a checkpoint, whose d is base64: "segment" (new pieces of files, compressed), "said" (a new line of the conversation), "restart" (the
     same, of a conversation that is another one than before), "whole" (the last: JSON with at, report and files, which are name -> pieces).
     """
     number: NotRequired[int]
-    """Of a checkpoint: which one. One may break off, and the next begin."""
+    """Of a checkpoint: which one. One may break off, and the next begin. Of "egress": how often this was asked for so far."""
     taken: NotRequired[bool]
+    """Of "steered": whether the message was taken up. Of "egress": whether the connection was let through."""
     detail: NotRequired[str]
-    """Of "steered": why a message was not taken up."""
+    """Of "steered" and "egress": why not."""
     until: NotRequired[float]
     """Of "waiting": unix seconds; absent = no longer waiting."""
     request: NotRequired[str]
@@ -49,93 +51,6 @@ class Report(TypedDict):
     ok: bool
     reason: NotRequired[str]
     detail: NotRequired[str]
-
-
-class ResolveRequest(TypedDict):
-    """Ask a remote what a run starts from. `remote` is a URL, a path, or a relative mount."""
-
-    remote: str
-    branch: str
-    base: str | None
-    ca: NotRequired[str | None]
-    """Certificates of the remote's authority as PEM text, or None."""
-    ssh: NotRequired[Ssh | None]
-    safe: NotRequired[bool]
-    """Whether the user told git that the repository, of another user on this machine, is safe."""
-
-
-class ResolveReport(Report):
-    """reason: auth, network, not_found, no_base, name (the branch's name collides with another's), protocol, git, io."""
-
-    base: NotRequired[str | None]
-    """Sha that the run starts from; None = the repository is empty."""
-    ref: NotRequired[str | None]
-    """Full name of the ref that `base` was read from; None when it was given as a sha."""
-    tip: NotRequired[str | None]
-    """Sha of the branch on the remote; None = it does not exist yet."""
-    default_branch: NotRequired[str | None]
-    default_tip: NotRequired[str | None]
-    """Sha of the default branch; None when it has none."""
-
-
-class CheckoutRequest(TypedDict):
-    """Make a clean bare git directory and a working tree with history at `base`."""
-
-    remote: str
-    branch: str
-    base: str | None
-    ref: str | None
-    mirror: str | None
-    """Relative path of the mirror kept between runs, or None."""
-    clean: str
-    tree: str
-    default_branch: NotRequired[str | None]
-    """The remote's default branch, which the tree gets as a local branch too, as in a clone."""
-    default_tip: NotRequired[str | None]
-    """Its commit: a mirror without it is brought up to date, and a checkout made before is not used again."""
-    given: NotRequired[bool]
-    """The host made `clean` already: only the tree is made, and `remote` is not contacted."""
-    include: NotRequired[str | None]
-    """Relative directory whose files are copied into the tree but enter no commit, or None."""
-    depth: NotRequired[int | None]
-    filter: NotRequired[str | None]
-    submodules: NotRequired[bool]
-    submodule_paths: NotRequired[list[str]]
-    """Other repositories on the host that are fetched with the credential: paths, or DIRECTORY/*."""
-    lfs: NotRequired[bool]
-    ca: NotRequired[str | None]
-    ssh: NotRequired[Ssh | None]
-    safe: NotRequired[bool]
-
-
-class CheckoutReport(Report):
-    """reason: auth, network, not_found, moved, disk, submodule, lfs, protocol, git, io."""
-
-    notes: NotRequired[list[str]]
-    fetched: NotRequired[bool]
-    given: NotRequired[bool]
-    """The tree was made from a clean directory of the host's."""
-
-
-class MergeRequest(TypedDict):
-    """Bring kept work onto the commit that a tree was checked out from."""
-
-    tree: str
-    clean: str
-    tip: str | None
-    """What the tree was checked out from; None = the repository is empty."""
-    bundle: NotRequired[str]
-    """Relative bundle with the kept work."""
-    commit: NotRequired[str]
-    """The kept work."""
-    base: NotRequired[str | None]
-    """What the kept work builds on; None = nothing."""
-    merged: NotRequired[str]
-    """In place of these: the tree that came of it, which the clean git directory holds."""
-
-
-class MergeReport(Report):
-    """reason: merge (detail names the paths), base, git, disk, io."""
 
 
 class Keep(TypedDict):
@@ -173,6 +88,21 @@ class CheckpointRequest(TypedDict):
     """The last checkpoint that went out whole; 0 = none."""
 
 
+class NetworkRequest(TypedDict):
+    """How the programs of a box reach the network: through the box proxy. Without this they go directly."""
+
+    mode: Literal["open", "record", "list"]
+    """open: anything; record: anything, and each host is told; list: `hosts` alone, and the network is closed to everything else."""
+    hosts: list[str]
+    """Of "list": HOST, HOST:PORT, *.HOST or *.HOST:PORT; without a port, 443 and 80."""
+    gateway: str | None
+    """Relative mount of the socket on which the host's login gateway serves this run, or None."""
+    ca: str | None
+    """The gateway's certificate authority as PEM text, or None."""
+    services: dict[str, int]
+    """Alias -> port of the containers that run beside the step."""
+
+
 class SuperviseRequest(TypedDict):
     """Start an agent and supervise it to its end."""
 
@@ -201,6 +131,8 @@ class SuperviseRequest(TypedDict):
     """For Claude: its launch line is completed by what of the repository's own configuration may act."""
     checkpoint: NotRequired[CheckpointRequest | None]
     """Where nothing of the box outlives the host: what would be lost with it is handed out while the agent works."""
+    network: NotRequired[NetworkRequest | None]
+    """Where there is one, `@proxy` in `argv` and in the values of `env` stands for the box proxy's address, http://127.0.0.1:PORT."""
     grace_seconds: NotRequired[float]
     """How long the agent may take to exit after its last result; default 15."""
     termination_seconds: NotRequired[list[float]]
@@ -235,6 +167,7 @@ class ShellRequest(TypedDict):
     base: NotRequired[str | None]
     record: NotRequired[str | None]
     """Relative directory for a record of what the command left in the tree, or None."""
+    network: NotRequired[NetworkRequest | None]
 
 
 class ShellReport(Report):

@@ -62,6 +62,8 @@ class Step(Value):
     sockets: Mapping[str, Path] = {}
     """Relative mount -> socket of the host."""
     services: Sequence[ServiceContainer] = ()
+    closed_network: bool = False
+    """Whether the step's programs reach nothing but what its request's `network` allows. An executor that cannot close the network refuses the step."""
     image: Literal["tool", "agent"] = "tool"
     user: Literal["agent", "root"] = "agent"
     timeout: timedelta = timedelta(minutes=10)

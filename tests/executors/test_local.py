@@ -85,6 +85,13 @@ async def test_service_containers_are_refused(boxes: Boxes) -> None:
         await boxes.execute(shell_step("true", services=[ServiceContainer(alias="db", image="postgres", port=5432)]), Heard().append)
 
 
+async def test_a_network_that_cannot_be_closed_is_refused(boxes: Boxes) -> None:
+    heard = Heard()
+    with pytest.raises(PreflightError, match="only be closed in a container"):
+        await boxes.execute(shell_step("true", closed_network=True), heard.append)
+    assert not heard
+
+
 async def test_mirrors_are_kept_apart_from_other_caches(boxes: Boxes, state: Path) -> None:
     await boxes.execute(shell_step("touch mirror/m npm/n", caches={"mirror": "abc", "npm": "npm"}), Heard().append)
     assert (state / "mirrors" / "abc" / "m").exists()

@@ -11,7 +11,7 @@ from ccterm.git.git import Git, GitError, as_git_error, init
 from ccterm.git.remote import Remote
 
 if TYPE_CHECKING:
-    from ccterm.box.protocol import CheckoutReport, CheckoutRequest
+    from ccterm.box.checkout.messages import CheckoutReport, CheckoutRequest
 
 _TRIES = 3
 

@@ -8,7 +8,7 @@ from ccterm.git.listing import read_listing, start_of
 from ccterm.git.remote import Remote
 
 if TYPE_CHECKING:
-    from ccterm.box.protocol import ResolveReport, ResolveRequest
+    from ccterm.box.checkout.messages import ResolveReport, ResolveRequest
 
 
 def resolve(_frames: Frames, request: "ResolveRequest") -> "ResolveReport":

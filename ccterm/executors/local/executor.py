@@ -126,6 +126,8 @@ class LocalBoxes:
         """Run a step in a box of its own."""
         if step.services:
             raise PreflightError("services need a container engine", "use --mode dagger, or remove [services] from the settings")
+        if step.closed_network:
+            raise PreflightError("the network can only be closed in a container", 'use --mode dagger, or egress = "open"')
         await self._check_seals(step)
         async with self._box(step, control) as box:
             if step.name == "agent":
