@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ccterm.daemon import AgentService, connect, run
     from ccterm.draft import Draft, DraftDefaults, DraftFields
     from ccterm.events import Event
-    from ccterm.models import Allowances, CheckResult, ExecutionMode, Limits, Mode, Run, RunId, RunRef, State, Task
+    from ccterm.models import Allowances, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
     from ccterm.service.awaited_runs import Completed, OnEvent
     from ccterm.service.protocol import Service
-    from ccterm.values import Changes, Finding, PendingChange, PushedBranch, Salvage, StepRecord, Sync, Tokens, Verdict
+    from ccterm.values import Changes, Finding, Limits, PendingChange, PushedBranch, Salvage, StepRecord, Sync, Tokens, Verdict
 
 __version__ = "0.1.0"
 PROJECT_URL = ""
@@ -32,10 +32,10 @@ _HOMES = {
     "daemon": ("AgentService", "connect", "run"),
     "draft": ("Draft", "DraftDefaults", "DraftFields"),
     "events": ("Event",),
-    "models": ("Allowances", "CheckResult", "ExecutionMode", "Limits", "Mode", "Run", "RunId", "RunRef", "State", "Task"),
+    "models": ("Allowances", "CheckResult", "ExecutionMode", "Mode", "Run", "RunId", "RunRef", "State", "Task"),
     "service.awaited_runs": ("Completed", "OnEvent"),
     "service.protocol": ("Service",),
-    "values": ("Changes", "Finding", "PendingChange", "PushedBranch", "Salvage", "StepRecord", "Sync", "Tokens", "Verdict"),
+    "values": ("Changes", "Finding", "Limits", "PendingChange", "PushedBranch", "Salvage", "StepRecord", "Sync", "Tokens", "Verdict"),
 }
 
 

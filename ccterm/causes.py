@@ -80,7 +80,10 @@ ADVICE = {
     Cause.RATE_LIMITED: Advice(
         "The Claude service is overloaded and turned the agent away", "lower --max-concurrent or wait, then ccterm retry {run}"
     ),
-    Cause.BUDGET: Advice("The run reached its budget, turn limit or credit", "raise --budget or --max-turns, then ccterm retry {run}"),
+    Cause.BUDGET: Advice(
+        "The run reached its budget, turn limit, token limit or credit",
+        "raise --budget, --max-turns or --max-tokens, then ccterm retry {run}",
+    ),
     Cause.TIMEOUT: Advice(
         "The run reached its time limit and was stopped",
         "raise --timeout, or ccterm {deliver} {run} to deliver what it has done",
@@ -137,6 +140,10 @@ PUSH_REASONS = {
 
 AGENT_REASONS = {
     "api": Advice("The Claude API could not be reached", "ccterm check, then ccterm retry {run}"),
+    "gateway": Advice(
+        "The gateway that keeps the Claude login outside of the box could not be used",
+        'ccterm retry {run}; login = "secret" in the settings does without it',
+    ),
     "alive": Advice(
         "Processes of the agent live on and cannot be killed", "end them, look at ccterm diff {run}, then ccterm {deliver} {run}"
     ),

@@ -17,7 +17,7 @@ from ccterm.problems import usage_error
 from ccterm.remotes import check_branch, looks_like_url, parse_remote
 from ccterm.remotes.branch_names import EACH, TYPED
 from ccterm.settings.egress import EgressChoice
-from ccterm.settings.units import Base, Command, Count, Dollars, Duration, Turns, whole_text
+from ccterm.settings.units import Base, Command, Count, Dollars, Duration, TokenCount, Turns, whole_text
 from ccterm.task_fields import FIELD_OF, FIELDS, TaskField
 from ccterm.values import LoginPlace, Value, raising_usage_errors
 
@@ -102,6 +102,7 @@ class Draft(Value):
     silence: Duration | None = None
     budget: Dollars | None = None
     max_turns: Turns | None = None
+    max_tokens: TokenCount | None = None
     setup: Command | None = None
     verify: Command | None = None
     hold: bool | None = None
@@ -150,6 +151,7 @@ class DraftDefaults(TypedDict, total=False):
     silence: str | float | timedelta | None
     budget: float | None
     max_turns: int | None
+    max_tokens: int | None
     setup: str | None
     verify: str | None
     hold: bool | None

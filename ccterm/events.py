@@ -3,18 +3,16 @@
 An event is made bare (`Said(text="…")`); the transcript stamps it with its number, time and run.
 """
 
-import json
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, computed_field, field_validator
-from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import FORMER_NAMES, Cause
 from ccterm.event_lines import upgraded
 from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
-from ccterm.values import Changes, StepName, Verdict, linked_sentence
+from ccterm.values import Changes, StepName, Verdict, linked_sentence, to_json
 
 __all__ = [
     "Event", "Fact", "Queued", "Held", "Started", "StepStarted", "StepFinished", "Said", "Typing", "Thought", "ToolCalled", "ToolReturned",
@@ -162,7 +160,10 @@ class Retrying(Fact):
 
 
 class Spent(Fact):
-    """What the run has used so far. cost_usd: what results told; about_usd: with what came since, at the last one's cost per token."""
+    """What the run has used so far. cost_usd: what results told; about_usd: with what came since, at the last one's cost per token.
+
+    requests, throttled: how often the gateway asked the Claude API for the run, and how often that answered "too many requests" (429).
+    """
 
     kind: Literal["spent"] = "spent"
     cost_usd: float
@@ -171,6 +172,8 @@ class Spent(Fact):
     output: int = 0
     cache: int = 0
     turns: int = 0
+    requests: int = 0
+    throttled: int = 0
 
 
 class Steered(Fact):
@@ -337,14 +340,3 @@ def cut(text: str, cap: int = TEXT_CAP) -> str:
     if len(text) <= cap:
         return text
     return f"{text[:cap]}\n[{len(text) - cap} more characters in agent.ndjson]"
-
-
-def to_json(value: BaseModel) -> bytes:
-    """Return a value as one line of JSON in UTF-8, without a line break.
-
-    What UTF-8 cannot encode becomes "?": a lone surrogate, such as stands for a foreign byte in a file name.
-    """
-    try:
-        return value.model_dump_json().encode()
-    except PydanticSerializationError:
-        return json.dumps(value.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -16,6 +16,7 @@ from ccterm.values import (
     CheckoutOptions,
     Egress,
     ImageChoice,
+    Limits,
     LoginPlace,
     PermissionRequest,
     PushedBranch,
@@ -24,6 +25,7 @@ from ccterm.values import (
     Sync,
     Terminal,
     Tokens,
+    UsageWindow,
     Value,
     Verdict,
     raising_usage_errors,
@@ -69,19 +71,6 @@ class State(StrEnum):
     def final(self) -> bool:
         """Whether a run in this state has ended."""
         return self not in (State.QUEUED, State.RUNNING)
-
-
-class Limits(Value):
-    """How much one run may use."""
-
-    wall_seconds: float = Field(default=3600.0, gt=0)
-    """Wall-clock time of the agent, in seconds."""
-    silence_seconds: float = Field(default=900.0, gt=0)
-    """Longest time without output from the agent, in seconds."""
-    budget_usd: float | None = Field(default=None, gt=0)
-    """What the agent may spend, in dollars at list prices; None = no limit."""
-    max_turns: int | None = Field(default=None, gt=0)
-    """How many turns the agent may take; None = no limit."""
 
 
 class Allowances(Value):
@@ -220,6 +209,12 @@ class Run(Value):
     """At list prices, as results told; and about what it is with what came after the last one, None while that is nothing or unknown."""
     tokens: Tokens = Field(default_factory=Tokens)
     turns: int = 0
+    requests: int = 0
+    """How often the gateway asked the Claude API for it; 0 where the login is in its box."""
+    throttled: int = 0
+    """How often that answered that there were too many requests (429)."""
+    usage_windows: tuple[UsageWindow, ...] = ()
+    """What the Claude service last said of its login's usage windows."""
     session_id: str | None = None
     """The agent's conversation."""
     salvage: Salvage | None = None

@@ -17,6 +17,7 @@ from ccterm.events import (
     Held,
     HoldChanged,
     Judged,
+    Limited,
     Notice,
     PermissionAnswered,
     PermissionAsked,
@@ -34,12 +35,14 @@ from ccterm.models import Run, State, now
 from ccterm.proof import can_be_delivered
 from ccterm.render import rotation
 from ccterm.transcript import Transcript
-from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens
+from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens, UsageWindow
 
 if TYPE_CHECKING:  # the terminal folds events, and its first frame need not wait for SQLite
     from ccterm.store import Store
 
 SPENT_SECONDS = 3.0
+MOST_WINDOWS = 8
+"""How many usage windows a run document holds."""
 M = TypeVar("M", bound=BaseModel)
 _TOLD_AT_ONCE = (Waiting, PermissionAsked, PermissionAnswered, HoldChanged)
 """Events that change what a user may do next, so that the stored document must not lag behind."""
@@ -63,7 +66,22 @@ def replay(run: Run, events: Iterable[Event]) -> Run:
 def caught_up(run: Run, events: Iterable[Event]) -> Run:
     """Return a stored document with what its transcript knows beyond it: the daemon died before it could save that."""
     told = replay(run, events)
-    names = ("cost_usd", "about_usd", "tokens", "turns", "pushed", "synced", "salvage", "kept_in", "verdict", "changes", "side")
+    names = (
+        "cost_usd",
+        "about_usd",
+        "tokens",
+        "turns",
+        "requests",
+        "throttled",
+        "usage_windows",
+        "pushed",
+        "synced",
+        "salvage",
+        "kept_in",
+        "verdict",
+        "changes",
+        "side",
+    )
     steps = max(run.steps, told.steps, key=len)
     return run.model_copy(update={"steps": steps, **{name: getattr(told, name) for name in names}})
 
@@ -81,6 +99,9 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
         case Spent():
             tokens = Tokens(input=event.input, output=event.output, cache=event.cache)
             changes = {"cost_usd": event.cost_usd, "about_usd": event.about_usd, "tokens": tokens, "turns": event.turns}
+            changes |= {"requests": event.requests, "throttled": event.throttled}
+        case Limited():
+            changes = {"usage_windows": _with_window(run.usage_windows, event)}
         case Judged(verdict=verdict, changes=numbers):
             changes = {"verdict": verdict, "changes": numbers}
         case Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
@@ -90,6 +111,11 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
         case _:
             changes = _waits_for(run, event) or _kept(event)
     return changes
+
+
+def _with_window(known: tuple[UsageWindow, ...], event: Limited) -> tuple[UsageWindow, ...]:
+    told = UsageWindow(limit=event.limit, status=event.status, utilization=event.utilization, resets_at=event.resets_at)
+    return (*(window for window in known if window.limit != told.limit), told)[-MOST_WINDOWS:]
 
 
 def _waits_for(run: Run, event: Event) -> dict[str, object]:

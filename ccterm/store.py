@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from ccterm.causes import Cause
 from ccterm.errors import StateError, UnknownRun
-from ccterm.events import to_json
 from ccterm.machine_errors import machine_error
 from ccterm.models import BatchId, Run, RunId, State
 from ccterm.schema import connect_to_read, connect_to_write
 from ccterm.state_dir import Reserve, make_private_file, private_directory
 from ccterm.storage import STORAGE, Storage
+from ccterm.values import to_json
 
 _BACKUPS = 7
 _BACKUP_CAP = 64 * 1024 * 1024

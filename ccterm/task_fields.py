@@ -82,6 +82,14 @@ FIELDS = {
     "max_turns": TaskField(
         "Limit of the agent's turns", flags=("--max-turns",), metavar="N", kind="count", label="Turns", placeholder="no limit"
     ),
+    "max_tokens": TaskField(
+        "Limit of the agent's tokens (read, written, from the cache), which needs the login to be with the gateway",
+        flags=("--max-tokens",),
+        metavar="N",
+        kind="count",
+        label="Tokens",
+        placeholder="no limit",
+    ),
     "setup": TaskField(
         "Command that prepares the tree before the agent",
         flags=("--setup",),
@@ -111,7 +119,7 @@ FIELDS = {
     ),
     "login": TaskField(
         "Where the Claude login is: gateway (outside of the box) or secret (in the box)",
-        default="secret, but gateway with a list of hosts",
+        default="secret, but gateway with a list of hosts or a limit of tokens",
         flags=("--login",),
         choices=("gateway", "secret"),
         label="Login",

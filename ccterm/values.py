@@ -1,11 +1,13 @@
 """The base of all values, and the values that a run document is made of. Frozen; a change is a copy."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from typing import Literal, ParamSpec
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticSerializationError
 
 from ccterm.causes import FORMER_NAMES
 from ccterm.problems import usage_error
@@ -38,6 +40,17 @@ def raising_usage_errors(init: Callable[P, None]) -> Callable[P, None]:
 
     vars(checked)["__pydantic_base_init__"] = True  # else pydantic would validate parts of others by a call, too
     return checked
+
+
+def to_json(value: BaseModel) -> bytes:
+    """Return a value as one line of JSON in UTF-8, without a line break.
+
+    What UTF-8 cannot encode becomes "?": a lone surrogate, such as stands for a foreign byte in a file name.
+    """
+    try:
+        return value.model_dump_json().encode()
+    except PydanticSerializationError:
+        return json.dumps(value.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 class StepRecord(Value):
@@ -155,6 +168,21 @@ class PermissionRequest(Value):
         return f"{self.tool} {self.summary}".rstrip()
 
 
+class Limits(Value):
+    """How much one run may use."""
+
+    wall_seconds: float = Field(default=3600.0, gt=0)
+    """Wall-clock time of the agent, in seconds."""
+    silence_seconds: float = Field(default=900.0, gt=0)
+    """Longest time without output from the agent, in seconds."""
+    budget_usd: float | None = Field(default=None, gt=0)
+    """What the agent may spend, in dollars at list prices; None = no limit."""
+    max_turns: int | None = Field(default=None, gt=0)
+    """How many turns the agent may take; None = no limit."""
+    max_tokens: int | None = Field(default=None, gt=0)
+    """How many tokens the agent may use: read, written and from the cache; None = no limit. The gateway counts them."""
+
+
 class CheckoutOptions(Value):
     """How much of a repository is fetched."""
 
@@ -201,6 +229,17 @@ class Egress(Value):
         if self.mode == "list":
             return f"{len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}"
         return "recorded" if self.mode == "record" else self.mode
+
+
+class UsageWindow(Value):
+    """What the Claude service says about one usage window of a login; utilization 0-1, resets_at in UTC."""
+
+    limit: str
+    """The window: five_hour, seven_day, …"""
+    status: str
+    """allowed, allowed_warning or rejected."""
+    utilization: float | None = None
+    resets_at: datetime | None = None
 
 
 class Tokens(Value):

@@ -195,6 +195,7 @@ NUMBERS = {
     "limits.timeout": "[limits]\ntimeout = {}",
     "limits.budget": "[limits]\nbudget = {}",
     "limits.max_turns": "[limits]\nmax_turns = {}",
+    "limits.max_tokens": "[limits]\nmax_tokens = {}",
     "policy.max_file_mb": "[policy]\nmax_file_mb = {}",
     "policy.max_deletions": "[policy]\nmax_deletions = {}",
     "repo.h/r.depth": '[repo."h/r"]\ndepth = {}',

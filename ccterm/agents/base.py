@@ -12,8 +12,8 @@ from ccterm.agents.verdict import Outcome
 from ccterm.box.protocol import Keep
 from ccterm.errors import UsageError
 from ccterm.events import Spent
-from ccterm.models import ExecutionMode, Limits
-from ccterm.values import Value
+from ccterm.models import ExecutionMode
+from ccterm.values import Limits, Value
 
 MCP_FILE = ".ccterm-mcp.json"
 """Where in its HOME an agent finds the MCP servers that the user gave it."""
@@ -34,13 +34,16 @@ class Launch(Value):
     ask: bool = False
     """Whether the user is asked for what the agent may not do by itself; else it is denied."""
     token: SecretStr | None = None
-    """A Claude login for the box; None = the user's own HOME and login (local executor only)."""
+    """A Claude login for the box; None = the user's own HOME and login (local executor only), or `gateway`."""
+    gateway: bool = False
+    """Whether the box gets a pass for the gateway in place of a login, once its agent starts, and has a proxy that leads there."""
     token_name: str = "CLAUDE_CODE_OAUTH_TOKEN"
     """The environment variable in which the agent gets the token."""
     variables: Mapping[str, str] = {}
     """Variables by which the agent uses another cloud than the Claude API; `secret_variables` are its credentials."""
     secret_variables: Mapping[str, SecretStr] = {}
     base_url: str | None = None
+    """Another address for the Claude API. With the gateway only that there is one counts: the box sees its own proxy there."""
     no_proxy: str = ""
     """What the user's environment has asked without a proxy."""
     mcp: bool = False

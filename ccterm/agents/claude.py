@@ -28,6 +28,8 @@ CLAUDE_VERSION = "2.1.330"
 INSTALL = f"npm install -g @anthropic-ai/claude-code@{CLAUDE_VERSION}"
 """Names the version: with Node 20, npm would silently install an old one."""
 API = "https://api.anthropic.com"
+BOX_PROXY = "@proxy"
+"""What stands for the address of the box's own proxy, which is known only in the box."""
 UNANSWERABLE = ("AskUserQuestion", "EnterPlanMode")
 """Tools that the CLI offers to the model only where somebody answers requests for permission, and that ask for more than a yes or a no."""
 QUIET = {
@@ -61,7 +63,10 @@ class ClaudeAgent:
         """Return the launch line. Raises PreflightError if the CLI is not on this machine, UsageError for arguments it cannot take."""
         check_args(launch.agent_args)
         local = launch.execution_mode is ExecutionMode.LOCAL
-        base_url = launch.base_url or (self._own_base_url() if local and launch.token is None else None)
+        own_home = local and launch.token is None and not launch.gateway
+        base_url = launch.base_url or (self._own_base_url() if own_home else None)
+        if launch.gateway:
+            base_url = BOX_PROXY if base_url else None
         env = {**QUIET, **launch.variables, **({"ANTHROPIC_BASE_URL": base_url} if base_url else {})}
         env |= _direct((value for name, value in env.items() if name.endswith("_BASE_URL")), launch.no_proxy)
         if local and launch.skip_permissions and self._root:
@@ -70,7 +75,7 @@ class ClaudeAgent:
             argv=(str(self.found()) if local else "claude", *_flags(launch, base_url or API), *_servers(launch), *launch.agent_args),
             env=env,
             secrets={**launch.secret_variables, **({launch.token_name: launch.token} if launch.token else {})},
-            private_home=not local or launch.token is not None,
+            private_home=not own_home,
             keep=(Keep(glob=f".claude/projects/*/{launch.session_id}.jsonl", to="session"),),
             reads_repository=True,
         )

@@ -1,4 +1,4 @@
-"""What a turn has used so far. The CLI's results alone tell costs; between them each message tells its tokens."""
+"""What a turn has used so far. The CLI's results alone tell costs; between them each message tells its tokens, and the gateway counts them."""
 
 from collections import OrderedDict
 
@@ -52,27 +52,43 @@ class LiveUsage:
         if len(self._messages) > _REMEMBERED:
             self._ended = _sum(self._ended, self._messages.popitem(last=False)[1])
 
-    def since(self, spent: Spent) -> Spent | None:
-        """Return what the run has used after its last result, or None when nothing is new.
-
-        spent: what that result told. Its cost per token says about what the tokens since then cost; without a result nothing is said of it.
-        """
+    def _in_messages(self) -> Tokens:
         used = self._ended
         for tokens in self._messages.values():
             used = _sum(used, tokens)
+        return used
+
+    def since(self, spent: Spent, counted: Tokens | None = None) -> Spent | None:
+        """Return what the run has used after its last result, or None when nothing is new.
+
+        spent: what that result told. Its cost per token says about what the tokens since then cost; without a result nothing is said of it.
+        counted: what the gateway counted since the run began; then the messages tell turns alone.
+        """
+        used = self._in_messages() if counted is None else _beyond(counted, spent)
         if (used, self._turns) == self._told:
             return None
         self._told = (used, self._turns)
-        counted, since = spent.input + spent.output + spent.cache, used.input + used.output + used.cache
-        about = spent.cost_usd * (1 + since / counted) if spent.cost_usd and counted else None
+        told, since = spent.input + spent.output + spent.cache, used.input + used.output + used.cache
+        about = spent.cost_usd * (1 + since / told) if spent.cost_usd and told else None
         return Spent(
             cost_usd=spent.cost_usd,
             about_usd=about,
+            requests=spent.requests,
+            throttled=spent.throttled,
             input=spent.input + used.input,
             output=spent.output + used.output,
             cache=spent.cache + used.cache,
             turns=spent.turns + self._turns,
         )
+
+
+def _beyond(counted: Tokens, spent: Spent) -> Tokens:
+    """Return what was counted beyond what results told; the newest requests may be in these alone."""
+    return Tokens(
+        input=max(0, counted.input - spent.input),
+        output=max(0, counted.output - spent.output),
+        cache=max(0, counted.cache - spent.cache),
+    )
 
 
 def _sum(one: Tokens, other: Tokens) -> Tokens:

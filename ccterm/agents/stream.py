@@ -15,6 +15,7 @@ from ccterm.agents.live_usage import LiveUsage
 from ccterm.agents.stream_session import Result, limits, permission_events, spent_after, system_events
 from ccterm.agents.stream_tools import answer, bounded, one_line, summary
 from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing, cut
+from ccterm.values import Tokens
 
 TYPING = 4_000
 """How many characters of a half-typed text an event carries: the last ones. The whole text follows as `said`."""
@@ -52,6 +53,9 @@ class StreamParser:
         self.spent = Spent(cost_usd=0.0)
         """What the results have told so far."""
         self._live = LiveUsage()
+        self._counted: Tokens | None = None
+        self.windows_known = False
+        """Whether somebody else tells of usage windows, so that the stream's own words need not be shown."""
         self.unknown: Counter[str] = Counter()
         """Types that were skipped."""
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -88,8 +92,14 @@ class StreamParser:
 
     def _used(self) -> list[Event]:
         """Return what the turn has used so far, when that is more than was told."""
-        live = self._live.since(self.spent)
+        live = self._live.since(self.spent, self._counted)
         return [live] if live else []
+
+    def counted(self, tokens: Tokens, *, requests: int, throttled: int) -> list[Event]:
+        """Return what the run has used, now that the gateway has counted this much since it began. Between turns the last result stands."""
+        self._counted = tokens
+        self.spent = self.spent.model_copy(update={"requests": requests, "throttled": throttled})
+        return self._used() if self.turn_open else []
 
     def remember_tail(self, text: str) -> None:
         """Remember the last lines of a text beside the stream: stderr, or stdout that is not JSON."""
@@ -187,13 +197,14 @@ class StreamParser:
             self.rejected, self.resets_at = "", None
         elif info.get("rateLimitType") or info.get("resetsAt"):  # a plain 429 comes as a rejection that names no window
             self.rejected, self.resets_at = events[-1].limit, moment(info.get("resetsAt"))
-        return list(events)
+        return [] if self.windows_known else list(events)
 
     def _result(self, line: JsonObject) -> list[Event]:
         self.result, self.results, self.turn_open = Result.of(line), self.results + 1, False
         for denial in map(mapping, items(line.get("permission_denials"))):
             self._note_denial(denial, summary(string(denial.get("tool_name")), mapping(denial.get("tool_input")), self._cwd))
-        self.spent, self._live = spent_after(line, self.spent, self._before), LiveUsage()
+        counters = {"requests": self.spent.requests, "throttled": self.spent.throttled}
+        self.spent, self._live = spent_after(line, self.spent, self._before).model_copy(update=counters), LiveUsage()
         return [*self._abandoned(), self.spent]
 
     def _note_denial(self, denial: JsonObject, what: str) -> None:

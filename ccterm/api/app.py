@@ -16,9 +16,9 @@ from ccterm.api.backend import Back, Backend, Json
 from ccterm.api.problems import MEDIA_TYPE, HttpProblem, problem_of
 from ccterm.api.schemas import CHECKS_DOCUMENT, answers, run_schemas
 from ccterm.errors import CctermError
-from ccterm.events import to_json
 from ccterm.models import ExecutionMode
 from ccterm.problems import quoted
+from ccterm.values import to_json
 
 _log = logging.getLogger(__name__)
 _ABOUT = (

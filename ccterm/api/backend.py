@@ -11,9 +11,9 @@ from ccterm.api.feeds import Feeds
 from ccterm.api.limits import Streams
 from ccterm.api.permissions import Permissions
 from ccterm.api.problems import HttpProblem
-from ccterm.events import to_json
 from ccterm.models import Run
 from ccterm.service.protocol import Service
+from ccterm.values import to_json
 
 RUN = r"^(?:[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}|[1-9][0-9]{0,17}|last)$"
 """How a run is named in an address: its id, its number, or `last`."""

@@ -8,10 +8,11 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from ccterm.errors import CctermError
-from ccterm.events import Event, Finished, to_json
+from ccterm.events import Event, Finished
 from ccterm.models import RunId
 from ccterm.service.protocol import Service
 from ccterm.transcript import last_event
+from ccterm.values import to_json
 
 KEPT_BYTES = 1024 * 1024
 """How much of one run's newest events is kept in memory."""

@@ -19,8 +19,8 @@ from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
 
 TASK_FIELDS = (
-    "task", "branch", "repo", "base", "execution_mode", "agent", "model", "message", "timeout", "silence", "budget", "max_turns", "hold", "apply",
-    "login", "egress",
+    "task", "branch", "repo", "base", "execution_mode", "agent", "model", "message", "timeout", "silence", "budget", "max_turns", "max_tokens", "hold",
+    "apply", "login", "egress",
 )  # fmt: skip
 """What a task may have in a body."""
 SHARED_FIELDS = tuple(name for name in TASK_FIELDS if name not in ("task", "branch"))

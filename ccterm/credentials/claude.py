@@ -12,10 +12,11 @@ from datetime import datetime
 from ccterm.credentials.keyring_client import Keyring, SystemKeyring
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_sources import LOG_IN, Candidate, LoginPlaces, LoginSource, login_secrets
-from ccterm.credentials.provider import provider_variables
+from ccterm.credentials.provider import provider_variables, switch_or_none
 from ccterm.credentials.setup_token import SetupTokenStore
 from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode, now
+from ccterm.values import LoginPlace
 
 _SHARED_SECONDS = 2.0
 """For how long one answer serves all who ask: runs that start together."""
@@ -84,6 +85,11 @@ class Logins:
 
     def _places(self, env: Mapping[str, str]) -> LoginPlaces:
         return LoginPlaces(env, self.tokens, mac=self._mac, api_key=self._api_key, at=self._today())
+
+
+def looked_up_as(execution_mode: ExecutionMode, env: Mapping[str, str], place: LoginPlace) -> ExecutionMode:
+    """Return as for which execution mode a login is looked up: the gateway needs a value, as containers do. A provider's stays in the box."""
+    return ExecutionMode.DAGGER if place == "gateway" and not switch_or_none(env) else execution_mode
 
 
 def _refusal(passed: Sequence[Candidate]) -> PreflightError:

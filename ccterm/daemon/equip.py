@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from ccterm.agents.base import Agent, ScriptedAgent
 from ccterm.agents.claude import ClaudeAgent
-from ccterm.credentials.claude import Logins
+from ccterm.credentials.claude import Logins, looked_up_as
 from ccterm.credentials.git import GITHUB_NAMES
 from ccterm.credentials.login import Login
 from ccterm.credentials.login_probe import prove
@@ -20,6 +20,7 @@ from ccterm.models import ExecutionMode, Task
 from ccterm.pipeline.branch_planner import BranchPlanner
 from ccterm.pipeline.change_applier import ChangeApplier
 from ccterm.pipeline.context_factory import RunContextFactory
+from ccterm.pipeline.gateway_access import Gatekeeper
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.remote_checks import remote_checks
 from ccterm.pipeline.remote_listings import RemoteListings
@@ -38,9 +39,17 @@ class Equipper:
     """Makes the equipment for environments; what does not depend on them is shared. sockets: a private directory with a short path."""
 
     def __init__(
-        self, state: StateDir, environ: Mapping[str, str], *, executors: Executors, credentials: CredentialGate, sockets: Path
+        self,
+        state: StateDir,
+        environ: Mapping[str, str],
+        *,
+        executors: Executors,
+        credentials: CredentialGate,
+        sockets: Path,
+        keeper: Gatekeeper | None = None,
     ) -> None:
         self._state, self._environ, self._executors, self._credentials, self._sockets = state, environ, executors, credentials, sockets
+        self._keeper = keeper
         self._startup, self._listings = StartupLimit(), RemoteListings()
         self._logins = {api_key: Logins(api_key=api_key) for api_key in (False, True)}
         self._shared: WeakValueDictionary[object, AgentLogin] = WeakValueDictionary()
@@ -83,20 +92,21 @@ class Equipper:
             state=self._state,
             listings=self._listings,
             leased=self._credentials.leased,
+            keeper=self._keeper,
         )
         return Pipeline(executor, contexts, self._state)
 
     def _login(self, caller: CallerEnvironment, settings: Settings, environ: Mapping[str, str], task: Task) -> AgentLogin | None:
         """Return the login of a task's agent, the same one for all tasks that would get the same."""
-        logins, mode = self._logins[settings.api_key], task.execution_mode
-        proving = partial(prove, base_url=settings.base_url)
+        logins, mode = self._logins[settings.api_key], looked_up_as(task.execution_mode, environ, task.login)
+        make = partial(AgentLogin, prove=partial(prove, base_url=settings.base_url), through_gateway=task.login == "gateway")
         if caller.missing:
-            return AgentLogin(lambda _: _with_all_secrets(caller, task, settings, environ, logins), proving)
+            return make(lambda _: _with_all_secrets(caller, task, settings, environ, logins))
         if task.agent != ClaudeAgent.name:
             return None
-        key = (settings.api_key, settings.base_url, logins.key(mode, environ))
+        key = (settings.api_key, settings.base_url, task.login, logins.key(mode, environ))
         if (known := self._shared.get(key)) is None:
-            known = self._shared[key] = AgentLogin(lambda anew: logins.login_for(mode, environ, anew=anew), proving)
+            known = self._shared[key] = make(lambda anew: logins.login_for(mode, environ, anew=anew))
         return known
 
 

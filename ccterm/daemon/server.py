@@ -10,7 +10,6 @@ from contextlib import aclosing, asynccontextmanager
 from pydantic import ValidationError
 
 from ccterm.errors import CctermError, UsageError
-from ccterm.events import to_json
 from ccterm.executors.control import socket_directory
 from ccterm.git.bounded_json import OutOfBounds
 from ccterm.service.command_base import StreamCommand
@@ -18,6 +17,7 @@ from ccterm.service.commands import from_line
 from ccterm.service.protocol import Service
 from ccterm.service.wire import LINE_LIMIT, Hello, Reply, WireError
 from ccterm.state_dir import StateDir, write_private
+from ccterm.values import to_json
 
 
 class Connections:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from ccterm.daemon.equip import Equipper, questions
 from ccterm.daemon.executors import Executors, dagger_executor, local_executor
@@ -14,6 +15,7 @@ from ccterm.daemon.server import Connections, listening
 from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
 from ccterm.executors.temporary import sweep
+from ccterm.gateway.client import Gateway
 from ccterm.models import ExecutionMode
 from ccterm.processes import raise_descriptor_limit
 from ccterm.service.credential_gate import CredentialGate
@@ -29,6 +31,8 @@ from ccterm.service.gates import (
     UnderWay,
 )
 from ccterm.service.local import LocalService
+from ccterm.service.login_keeper import LoginKeeper
+from ccterm.service.usage_gate import UsageGate
 from ccterm.settings import load_settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
@@ -51,17 +55,20 @@ async def serving(
         await asyncio.to_thread(sweep)
         sockets = await asyncio.to_thread(socket_directory)
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        under_way, recovering, credentials = UnderWay(), RecoveryGate(), CredentialGate()
+        under_way, recovering, credentials, usage = UnderWay(), RecoveryGate(), CredentialGate(), UsageGate()
         stack.callback(credentials.close)
+        stack.callback(usage.close)
+        keeper = await stack.enter_async_context(LoginKeeper(partial(Gateway, sockets), credentials, usage))
         service = LocalService(
             state=state,
             store=store,
-            equip=Equipper(state, environ, executors=executors, credentials=credentials, sockets=sockets).equip,
+            equip=Equipper(state, environ, executors=executors, credentials=credentials, sockets=sockets, keeper=keeper).equip,
             machine=ThisMachine(state, environ),
             under_way=under_way,
             recovering=recovering,
-            gates=[recovering, *_gates(under_way, executors, credentials)],
+            gates=[recovering, *_gates(under_way, executors, credentials, usage)],
             credentials=credentials,
+            keeper=keeper,
             writers=stack.enter_context(ThreadPoolExecutor(2, "transcript")),  # of their own: a long copy must not delay what is shown
             retire=retire,
         )
@@ -77,11 +84,12 @@ async def _opened_store(state: StateDir, stack: AsyncExitStack) -> Store:
     return store
 
 
-def _gates(under_way: UnderWay, executors: Executors, credentials: CredentialGate) -> Sequence[Gate]:
+def _gates(under_way: UnderWay, executors: Executors, credentials: CredentialGate, usage: UsageGate) -> Sequence[Gate]:
     """Return the gates, the one whose reason says most first."""
     return [
         BusyGate(under_way),
         credentials,
+        usage,
         ExecutorGate(executors.watch),
         RoomGate(under_way),
         RepositoryGate(under_way),

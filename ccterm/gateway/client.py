@@ -162,6 +162,11 @@ class Gateway:
             self._logins[login_key] = login
             self._say(self._login_order(login_key, renewed=True))
 
+    async def try_again(self, login_key: str) -> None:
+        """Send again what is held, with the same login: the API takes it after all."""
+        if login_key in self._logins:
+            self._say(self._login_order(login_key, renewed=True))
+
     async def give_up(self, login_key: str) -> None:
         """Pass the held 401s on, and those to come, until the login is renewed or a run is admitted with it."""
         self._say({"do": "give_up", "login": login_key})

@@ -23,6 +23,7 @@ class Masker:
 
     def __init__(self, secrets: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
         pairs = sorted(secrets.items() if isinstance(secrets, Mapping) else secrets, key=lambda pair: -len(pair[1]))
+        self._pairs = pairs
         self._names = [name for name, _ in pairs]
         self._forms = [forms_of(value) for _, value in pairs]
         self._wide = [Needle(data, rank, pieces=False) for rank, (_, value) in enumerate(pairs) for data in wide_forms(value)]
@@ -36,6 +37,10 @@ class Masker:
         ranked = [(rank, form) for rank, forms in enumerate(self._forms) for form in forms if wanted(form)]
         pieces = [Needle(form.data, len(self._names) + rank, pieces=True) for rank, form in ranked if in_pieces(form)]
         return [Needle(form.data, rank, pieces=False) for rank, form in ranked] + pieces
+
+    def knowing(self, secrets: Iterable[tuple[str, str]]) -> "Masker":
+        """Return a masker that knows these as well."""
+        return Masker(list(dict.fromkeys([*self._pairs, *secrets])))
 
     def mask(self, text: str) -> str:
         """Return a text with `[masked:NAME]` in place of each secret; the same object if there was none."""

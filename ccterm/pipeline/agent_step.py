@@ -1,7 +1,8 @@
 """The step in which the agent works: its HOME, its control socket, and what is recorded of it afterwards."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,15 +16,16 @@ from ccterm.executors.base import Artifact, Boxes, StepResult
 from ccterm.executors.control import Control
 from ccterm.models import ExecutionMode
 from ccterm.output.sanitise import sanitise
-from ccterm.pipeline import step_specs
+from ccterm.pipeline import agent_spec, step_specs
+from ccterm.pipeline.agent_gateway import AgentGateway
 from ccterm.pipeline.agent_home import RAW_CONVERSATION, keep_conversation
+from ccterm.pipeline.agent_spec import CheckpointSource
 from ccterm.pipeline.checkpoints import CheckpointReceiver, CheckpointStore
-from ccterm.pipeline.context import RunContext
+from ccterm.pipeline.context import AgentLaunch, RunContext
 from ccterm.pipeline.continuation import CONVERSATION
 from ccterm.pipeline.live_patch import LivePatch
 from ccterm.pipeline.run_control import RunControl
 from ccterm.pipeline.step_runner import StepRunner
-from ccterm.pipeline.step_specs import CheckpointSource
 from ccterm.pipeline.targets import Checkout
 from ccterm.record import Recorder
 from ccterm.state_dir import StateDir
@@ -59,15 +61,34 @@ class AgentStep:
         self._boxes = boxes
         self._recorder = recorder
         self._control = control
+        self._gateway: AgentGateway | None = None
         self._run_dir = state.run(recorder.run.id)
         self._state = state
 
     async def run(self, checkout: Checkout) -> AgentExit:
         """Start the agent and wait for its end. Never raises StepError for what the agent did: the outcome says it."""
-        task, launch = self._context.work.task, self._context.launch
-        parser = launch.agent.parser(self._context.earlier.spent)
+        parser = self._context.launch.agent.parser(self._context.earlier.spent)
         home = await self._provide_home()
-        step = step_specs.agent(
+        async with self._launched(parser) as launch:
+            return await self._carry_out(launch, checkout, parser, home)
+
+    @asynccontextmanager
+    async def _launched(self, parser: StreamParser) -> AsyncIterator[AgentLaunch]:
+        """Yield how the agent is started; one that does not get the login may use the gateway for the duration of the block."""
+        launch = self._context.launch
+        if launch.gateway is None:
+            yield launch
+            return
+        self._gateway = AgentGateway(parser, self._context.work.output, self._recorder, self._control)
+        async with launch.gateway.admitted(self._recorder.run.id, self._gateway) as run_pass:
+            try:
+                yield launch.with_pass(launch.gateway, run_pass)
+            finally:
+                await self._gateway.close()
+
+    async def _carry_out(self, launch: AgentLaunch, checkout: Checkout, parser: StreamParser, home: Artifact | None) -> AgentExit:
+        task = self._context.work.task
+        step = agent_spec.agent(
             task,
             launch,
             checkout.tree,
@@ -112,6 +133,8 @@ class AgentStep:
         parser, outcome = ended.parser, self._context.launch.agent.judge(ended.parser, ended.report)
         if outcome.cause is Cause.TIMEOUT and self._context.launch.ends_with_login:
             outcome = replace(outcome, reason="login")
+        if self._gateway and self._context.launch.gateway:
+            outcome = self._gateway.judged(outcome, self._context.launch.gateway.max_tokens)
         manifest = self._recorder.run.manifest.model_copy(update={"cli_version": parser.cli_version or None})
         session = parser.session_id or self._context.launch.session_id
         denied = tuple(parser.denied.values())[:DENIALS]

@@ -1,8 +1,8 @@
 """What a run is carried out with: one object per concern, so that no step gets more than it needs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from pydantic import JsonValue, SecretStr
 from ccterm.agents.base import Agent, Command
 from ccterm.agents.stream import StreamParser
 from ccterm.executors.base import ServiceContainer
+from ccterm.gateway.client import RunPass
 from ccterm.git.names import shown
 from ccterm.git.remote import Remote
 from ccterm.git.types import GIT_HEADER, Ssh
@@ -18,13 +19,16 @@ from ccterm.models import Manifest, Task
 from ccterm.output.clean import Cleaner
 from ccterm.output.deep_scan import secrets_in_file
 from ccterm.output.mask import Masker
+from ccterm.output.own_text import remember
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.pipeline.agent_home import HomeFiles
 from ccterm.pipeline.continuation import NOTHING_EARLIER, Continuation
+from ccterm.pipeline.gateway_access import PASS_NAME, GatewayAccess
 from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.working_copy import WorkingCopy
 from ccterm.policy.rules import PolicyLimits
 from ccterm.record import Recorder
+from ccterm.values import Egress
 from ccterm.workspace.masks import masked_spans, painted, write_masks
 from ccterm.workspace.work import Work
 
@@ -93,6 +97,8 @@ class CommandEnvironment:
     """Step name -> environment name -> value."""
     services: Sequence[ServiceContainer] = ()
     """Fresh service containers beside agent and verify."""
+    egress: Egress = field(default_factory=Egress)
+    """Which hosts they may reach."""
 
     def secrets_for(self, step: str) -> dict[str, SecretStr]:
         """Return the user's secrets for one step."""
@@ -133,6 +139,15 @@ class AgentLaunch:
     """How often a checkpoint is made of an agent whose box does not outlive the host."""
     ends_with_login: bool = False
     """Whether its time limit is a shorter one than wanted, because its login ends."""
+    gateway: GatewayAccess | None = None
+    """How it reaches the API; None = it has the login, or needs none."""
+    run_pass: RunPass | None = None
+    """What its box gets in place of the login, once the gateway has admitted it."""
+
+    def with_pass(self, access: GatewayAccess, run_pass: RunPass) -> "AgentLaunch":
+        """Return the launch of the same agent with its pass where a login would be."""
+        secrets = {**self.command.secrets, access.login.variable: run_pass.token}
+        return replace(self, command=replace(self.command, secrets=secrets), run_pass=run_pass)
 
 
 class RunOutput:
@@ -149,6 +164,12 @@ class RunOutput:
             self.cleaner(), self._recorder.emit_clean, later=self._recorder.loop.call_later, parser=parser, archive=archive
         )
 
+    def mask(self, secrets: Iterable[tuple[str, SecretStr]]) -> None:
+        """Mask more secrets, by name, in everything that is cleaned from now on."""
+        named = [(name, value.get_secret_value()) for name, value in secrets]
+        remember(named)
+        self._masker = self._masker.knowing(named)
+
     def cleaner(self) -> Cleaner:
         """Return a cleaner for texts that do not come as frames."""
         return Cleaner(self._masker)
@@ -158,8 +179,11 @@ class RunOutput:
         return painted(patch, masked_spans(self._masker, patch))
 
     def secrets_in(self, path: Path) -> frozenset[str]:
-        """Return the names of the registered secrets in a file; none if it does not exist. Blocks. Raises OSError."""
-        return secrets_in_file(self._masker, path)
+        """Return the names of the registered secrets in a file; none if it does not exist. Blocks. Raises OSError.
+
+        A pass does not count: it is void by the time that somebody else reads the file.
+        """
+        return secrets_in_file(self._masker, path) - {PASS_NAME}
 
     def write_masks(self, work: Work) -> None:
         """Write down, beside a run's work, where it holds secrets, for those who show it. Blocks. Raises OSError."""

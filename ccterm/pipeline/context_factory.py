@@ -34,6 +34,7 @@ from ccterm.pipeline.context import (
     WorkContext,
 )
 from ccterm.pipeline.continuation import NOTHING_EARLIER, Continuation
+from ccterm.pipeline.gateway_access import Gatekeeper, GatewayAccess
 from ccterm.pipeline.judgement import policy_limits
 from ccterm.pipeline.remote_listings import RemoteListings
 from ccterm.pipeline.run_credentials import KnownSecrets, RunCredentials
@@ -64,8 +65,12 @@ class RunContextFactory:
         state: StateDir,
         listings: RemoteListings | None = None,
         leased: Callable[[RunId, Login], None] = lambda *_: None,
+        keeper: Gatekeeper | None = None,
     ) -> None:
-        """Take what runs need. listings: what remotes answered. leased: is told which login a run starts with, in the thread that asks."""
+        """Take what runs need. listings: what remotes answered. leased: is told which login a run starts with, in the thread that asks.
+
+        keeper: lets agents use the gateway; None = there is none, and every login goes into its box.
+        """
         self._settings = settings
         self._environ = environ
         self._logins = logins
@@ -76,6 +81,7 @@ class RunContextFactory:
         self._state = state
         self._listings = listings or RemoteListings()
         self._leased = leased
+        self._keeper = keeper
 
     async def require_api(self, task: Task) -> None:
         """Raise PreflightError if the agent of a task would find nobody at the API's address on this machine."""
@@ -91,25 +97,29 @@ class RunContextFactory:
         credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
         if credentials.login:
             self._leased(run.id, credentials.login)
-        task, shortened = _within_login(task, credentials.login)
+        gateway = self._gateway(task, credentials.login)
+        task, shortened = _within_login(task, credentials.login) if gateway is None else (task, "")
         return RunContext(
             work=self._work(run.model_copy(update={"task": task}), recorder, credentials.masker()),
             remote=self._remote(credentials.git, task),
             commands=CommandEnvironment(
-                env=plain_variables(self._settings, self._environ), secrets=credentials.user, services=self._services()
+                env=plain_variables(self._settings, self._environ),
+                secrets=credentials.user,
+                services=self._services(),
+                egress=task.egress,
             ),
-            launch=replace(self._launch(task, agent, credentials.login, earlier), ends_with_login=bool(shortened)),
+            launch=replace(self._launch(task, agent, credentials.login, earlier, gateway), ends_with_login=bool(shortened)),
             earlier=earlier,
             manifest=Manifest(
                 executor=task.execution_mode,
                 settings_hash=self._settings.settings_hash,
                 egress=task.egress.text,
-                login=task.login,
+                login="gateway" if gateway else "secret",
                 credential=credentials.login.kind if credentials.login else "none",
                 skip_permissions=task.skip_permissions,
                 masked=credentials.names,
             ),
-            warnings=(shortened,) if shortened else (),
+            warnings=tuple(filter(None, (shortened, _stays_in_the_box(task, credentials.login)))),
         )
 
     def for_recovery(self, run: Run, recorder: Recorder) -> WorkContext:
@@ -139,8 +149,14 @@ class RunContextFactory:
         cap = self._settings.policy.max_file_mb << 20
         return WorkingCopy(run.task, self._state, self._environ, cap, self._state.snapshot(run.id))
 
-    def _launch(self, task: Task, agent: Agent, login: Login | None, earlier: Continuation) -> AgentLaunch:
-        base_url, reaches = self._api()
+    def _gateway(self, task: Task, login: Login | None) -> GatewayAccess | None:
+        """Return how the agent reaches the API without having its login; None where it has it, or needs none."""
+        if self._keeper is None or task.login != "gateway" or login is None or login.value is None:
+            return None
+        return GatewayAccess(self._keeper, login, self._environ, self._settings.base_url, task.limits.max_tokens)
+
+    def _launch(self, task: Task, agent: Agent, login: Login | None, earlier: Continuation, gateway: GatewayAccess | None) -> AgentLaunch:
+        base_url, reaches = self._api() if gateway is None else (gateway.base_url, ())
         launch = Launch(
             session_id=earlier.session_id or str(uuid.uuid4()),
             resume=earlier.session_id is not None,
@@ -150,7 +166,8 @@ class RunContextFactory:
             limits=task.limits,
             skip_permissions=task.skip_permissions,
             ask=task.ask_permission,
-            token=login.value if login else None,
+            token=login.value if login and gateway is None else None,
+            gateway=gateway is not None,
             token_name=login.variable if login else TOKEN_NAME,
             variables=login.variables if login else {},
             secret_variables=login.secret_variables if login else {},
@@ -161,7 +178,7 @@ class RunContextFactory:
         command, own = agent.command(launch), Path(self._environ.get("HOME", "/")) / ".claude"
         home = HomeFiles(own, self._settings.home, self._settings.mcp, earlier.placed(own, private_home=command.private_home))
         every = self._settings.checkpoint.total_seconds()
-        return AgentLaunch(agent, command, launch.session_id, home, self._sockets, self._startup, reaches, every)
+        return AgentLaunch(agent, command, launch.session_id, home, self._sockets, self._startup, reaches, every, gateway=gateway)
 
     def _services(self) -> tuple[ServiceContainer, ...]:
         return tuple(
@@ -200,6 +217,13 @@ class RunContextFactory:
         port = port or (443 if scheme == "https" else 80)
         seen = self._executor.address(host, port)
         return (url if seen == (host, port) else f"{scheme}://{seen[0]}:{seen[1]}{path}"), ((host, port),)
+
+
+def _stays_in_the_box(task: Task, login: Login | None) -> str:
+    """Return a sentence about a login that the gateway cannot keep, or ""."""
+    if task.login != "gateway" or login is None or login.kind != "provider":
+        return ""
+    return f"the login of another cloud ({login.source}) is a secret in the box: the gateway keeps logins of the Claude API alone"
 
 
 def _within_login(task: Task, login: Login | None) -> tuple[Task, str]:

@@ -109,8 +109,8 @@ class PipelineRun:
                 await self._rescue()
             raise
         except Exception as error:
-            if isinstance(error, StepError) and error.reason == "service" and self._tree is None:
-                self.proof = NothingThere()  # what the agent was to work beside did not start, and so did not the agent
+            if isinstance(error, StepError) and error.reason in ("service", "gateway") and self._tree is None:
+                self.proof = NothingThere()  # what the agent was to work with did not start, and so did not the agent
             await self._rescue()
             raise
         except asyncio.CancelledError:

@@ -123,6 +123,10 @@ class RunControl:
         """Answer a request for permission; text: what the agent is told with a no. Returns as `say` does."""
         return await self._order({"do": decision, "request": request, "text": text})
 
+    async def stop_agent(self) -> bool:
+        """Stop the agent, although the user did not ask for it; returns as `say` does."""
+        return await self._order({"do": "stop"})
+
     async def order_checkpoint(self) -> bool:
         """Have a checkpoint made now; `looked` says when. Returns as `say` does."""
         self.looked.clear()

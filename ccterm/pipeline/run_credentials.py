@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.causes import Cause
-from ccterm.credentials.claude import Logins
+from ccterm.credentials.claude import Logins, looked_up_as
 from ccterm.credentials.git import GitAccess, git_access
 from ccterm.credentials.login import Login
 from ccterm.credentials.sources import resolve_source, user_secrets
@@ -133,7 +133,7 @@ def _login(task: Task, environ: Mapping[str, str], logins: Logins, *, required: 
     if task.agent != ClaudeAgent.name:
         return None
     try:
-        return logins.login_for(task.execution_mode, environ)
+        return logins.login_for(looked_up_as(task.execution_mode, environ, task.login), environ)
     except PreflightError as error:
         if not required:
             return None

@@ -18,6 +18,7 @@ from ccterm.machine_errors import reported_error
 from ccterm.output.pipeline import OutputPipeline
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import RunOutput
+from ccterm.pipeline.gateway_access import PASS_NAME
 from ccterm.pipeline.reports import StepReport
 from ccterm.pipeline.run_control import RunControl, Stops
 from ccterm.record import Recorder
@@ -101,8 +102,8 @@ class StepRunner:
             raise
         finally:
             output.close()
-            if output.secrets_seen:
-                seen = output.secrets_seen.union(self._recorder.run.secrets_seen)
+            if printed := output.secrets_seen - {PASS_NAME}:  # with a pass nobody can do anything
+                seen = printed.union(self._recorder.run.secrets_seen)
                 self._recorder.change(secret_seen=True, secrets_seen=tuple(sorted(seen)))
         return result, output
 

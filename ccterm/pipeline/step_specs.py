@@ -1,21 +1,18 @@
-"""The steps of a run as values: from a task and what earlier steps reported to what an executor is asked to do."""
+"""The steps of a run as values: from a task and what earlier steps reported to what an executor is asked to do. `agent_spec` is the agent's."""
 
-import shlex
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
-from ccterm.agents.base import Command
-from ccterm.agents.shell_agent import SOCKET
 from ccterm.executors.base import Artifact, Step
 from ccterm.git.message import defused, without_trailers
-from ccterm.models import ExecutionMode, Limits, Mode, RunId, Task
+from ccterm.models import Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
-from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions, RemoteAccess
+from ccterm.pipeline.context import CommandEnvironment, CommitOptions, RemoteAccess
 from ccterm.pipeline.continuation import EarlierWork
 from ccterm.pipeline.reports import ResolveResult
+from ccterm.pipeline.step_network import is_closed, network_request
 from ccterm.workspace.work import BUNDLE
 
 CLEAN, TREE, HOME, OUT, SESSION, MIRROR, CONTROL = "clean.git", "work", "home", "out", "session", "mirror", "control.sock"
@@ -32,10 +29,6 @@ MARK = "ccterm-box"
 """Marks a box's processes where the executor has no better mark; the same in every request, or no request could be answered from a cache."""
 GIT_STEP_TIMEOUT = timedelta(minutes=30)
 SETUP_TIMEOUT = timedelta(minutes=30)
-HOLD_TIMEOUT = timedelta(minutes=15)
-"""How long an agent that is held waits for input."""
-SHELL_TIMEOUT = timedelta(days=1)
-"""How long a shell in place of an agent may stay open, used or not."""
 GRACE = timedelta(minutes=2)
 """How much longer than its own limits a supervised step may take before its executor kills it."""
 
@@ -167,111 +160,22 @@ def _shell(
         "base": over.base if over else None,
         "record": LEFT if records else None,
     }
+    services = environment.services if name == "verify" else ()
     return Step(
         name=name,
         program="shell",
-        request=request,
+        request=request | network_request(environment.egress, services),
         inputs={mount: tree, **({CLEAN: over.clean} if over else {})},
         last_use=frozenset({mount}) if last_use else frozenset(),
         outputs=(mount, LEFT) if records else (mount,),
         sealed=frozenset({LEFT}) if records else frozenset(),
         secrets=environment.secrets_for(name),
-        services=environment.services if name == "verify" else (),
+        services=services,
+        closed_network=is_closed(environment.egress),
         reuse=records,
         image="agent",
         timeout=SETUP_TIMEOUT + GRACE,
     )
-
-
-def _repository(task: Task) -> JsonValue:
-    """Return what the agent settings of the repository may do, and what the user does to change that."""
-    if task.execution_mode is ExecutionMode.DAGGER and task.remote_key:
-        hint = f'set claude_settings = true in [repo."{task.remote_key}"]'
-    elif task.repo.startswith("/") and task.repo != task.remote:
-        hint = f"run ccterm trust {shlex.quote(task.repo)}"
-    else:
-        hint = "run ccterm trust in a working copy and start the run from there"
-    return {"obeyed": task.obeyed_settings, "hint": hint}
-
-
-class CheckpointSource(NamedTuple):
-    """What checkpoints of an agent are made from. clean: the git directory that holds the base; body: of their commits."""
-
-    clean: Artifact
-    options: CommitOptions
-    base: str | None
-    body: str
-    seconds: float
-    left: Artifact | None = None
-    """What setup left."""
-
-
-def _checkpoint(task: Task, source: CheckpointSource) -> dict[str, JsonValue]:
-    request = commit_request(task, source.options, base=source.base, body=source.body)
-    return {"commit": {**request, "clean": GUARDED, "left": GUARDED_LEFT if source.left else None}, "seconds": source.seconds}
-
-
-def agent(
-    task: Task,
-    launch: AgentLaunch,
-    tree: Artifact,
-    environment: CommandEnvironment,
-    *,
-    home: Artifact | None = None,
-    checkpoints: CheckpointSource | None = None,
-    last_use: bool,
-) -> Step:
-    """Start the agent under its supervisor. home: what its private HOME holds from the start."""
-    command = launch.command
-    return Step(
-        name="agent",
-        program="supervise",
-        request=_supervised(task, command, environment, checkpoints),
-        inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(checkpoints)},
-        last_use=frozenset({HOME, TREE} if last_use else {HOME}),
-        outputs=(TREE, SESSION),
-        secrets={**environment.secrets_for("agent"), **command.secrets},
-        sockets={SOCKET: Path(task.terminal.socket)} if task.terminal else {},
-        reaches=launch.reaches,
-        services=environment.services,
-        image="agent",
-        timeout=timedelta(seconds=_limits(task).wall_seconds) + 2 * HOLD_TIMEOUT + GRACE,
-    )
-
-
-def _limits(task: Task) -> Limits:
-    if task.terminal is None:
-        return task.limits
-    return Limits(wall_seconds=SHELL_TIMEOUT.total_seconds(), silence_seconds=SHELL_TIMEOUT.total_seconds())
-
-
-def _supervised(
-    task: Task, command: Command, environment: CommandEnvironment, checkpoints: CheckpointSource | None
-) -> dict[str, JsonValue]:
-    return {
-        "argv": list(command.argv),
-        "cwd": TREE,
-        "env": {**environment.env, **command.env},
-        "home": HOME if command.private_home else None,
-        "prompt": task.prompt,
-        "hold": task.hold,
-        "hold_seconds": HOLD_TIMEOUT.total_seconds(),
-        "wall_seconds": _limits(task).wall_seconds,
-        "silence_seconds": _limits(task).silence_seconds,
-        "mark": MARK,
-        "control": CONTROL,
-        "user": None,
-        "branch": task.branch,
-        "keep": [{"glob": keep["glob"], "to": keep["to"]} for keep in command.keep],
-        "repository": _repository(task) if command.reads_repository else None,
-        "checkpoint": _checkpoint(task, checkpoints) if checkpoints else None,
-    }
-
-
-def _guarded(checkpoints: CheckpointSource | None) -> dict[str, Artifact]:
-    if checkpoints is None:
-        return {}
-    return {GUARDED: checkpoints.clean, **({GUARDED_LEFT: checkpoints.left} if checkpoints.left else {})}
 
 
 def commit(

@@ -8,7 +8,6 @@ from weakref import WeakValueDictionary
 
 from ccterm.draft import BatchFile, Draft, anchored
 from ccterm.errors import UsageError
-from ccterm.events import to_json
 from ccterm.models import BatchId, Run, RunId, Task, new_id, now
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
@@ -18,6 +17,7 @@ from ccterm.service.equipment import Equipment
 from ccterm.service.gates import QueueEntry
 from ccterm.service.scheduler import Scheduler
 from ccterm.store import Store, Submission
+from ccterm.values import to_json
 
 
 @dataclass

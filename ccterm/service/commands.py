@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import Field
 
 from ccterm.draft import BatchFile, Draft
-from ccterm.events import to_json
 from ccterm.git.bounded_json import require_bounded
 from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Run, RunId, Task
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.command_base import ServiceCommand, StreamCommand
 from ccterm.service.wire import LINE_VALUES
-from ccterm.values import Decision, Terminal, Value
+from ccterm.values import Decision, Terminal, Value, to_json
 
 if TYPE_CHECKING:  # the service builds commands
     from ccterm.service.protocol import Service

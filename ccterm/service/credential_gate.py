@@ -30,10 +30,13 @@ class AgentLogin:
     """The login that the runs of one environment get. Runs that are submitted together share one, and so one look at files and keyring.
 
     look: reads it, at a second time anew; blocks; raises CctermError when there is none. prove: asks the API whether it takes a login.
+    through_gateway: whether the gateway keeps it, so that a run which outlives it goes on with the next one.
     """
 
-    def __init__(self, look: Callable[[bool], Login | None], prove: Callable[[Login], Awaitable["Proof"]]) -> None:
-        self._look, self.prove = look, prove
+    def __init__(
+        self, look: Callable[[bool], Login | None], prove: Callable[[Login], Awaitable["Proof"]], *, through_gateway: bool = False
+    ) -> None:
+        self._look, self.prove, self.through_gateway = look, prove, through_gateway
         self.found: Login | None = None
         self.trouble = ""
         """Why there is none, as of the last look."""
@@ -48,6 +51,13 @@ class AgentLogin:
             self.found, self.trouble = None, str(error)
         finally:
             self.looked, self._known = at, True
+
+    def ends_too_soon(self, at: datetime) -> bool:
+        """Whether no run may start with what was found: it ends too soon for it, or has ended where the gateway could take the next one."""
+        if self.found is None or not self.through_gateway:
+            return self.found is not None and self.found.too_short(at)
+        remaining = self.found.remaining(at)
+        return remaining is not None and remaining <= timedelta()
 
     def stale(self, at: datetime) -> bool:
         """Whether what is known of it is too old to tell anything."""
@@ -79,14 +89,15 @@ Later = Callable[[float, Callable[[], None]], PendingCall]
 """Calls a function in so many seconds."""
 
 
-def _call_later(seconds: float, call: Callable[[], None]) -> PendingCall:
+def call_later(seconds: float, call: Callable[[], None]) -> PendingCall:
+    """Call a function in so many seconds."""
     return asyncio.get_running_loop().call_later(seconds, call)
 
 
 class CredentialGate(Gate):
     """Holds runs whose agent would not get a login that lasts. clock, later: time, for tests."""
 
-    def __init__(self, *, clock: Callable[[], datetime] = now, later: Later = _call_later) -> None:
+    def __init__(self, *, clock: Callable[[], datetime] = now, later: Later = call_later) -> None:
         self._clock, self._later = clock, later
         self._changed: Callable[[], None] = lambda: None
         self._logins: dict[RunId, AgentLogin] = {}
@@ -121,7 +132,7 @@ class CredentialGate(Gate):
             return login.trouble
         if (refusal := self._refusals.get(identity(login.found))) and not self._may_try(refusal, login.found, run):
             return f"Claude refused the login ({refusal.source}); {_SET if login.found.kind == 'env' else _LOG_IN}"
-        if login.found.too_short(self._clock()) and (ends := login.found.expires_at):
+        if login.ends_too_soon(self._clock()) and (ends := login.found.expires_at):
             return f"the Claude login ({login.found.source}) ends at {ends.astimezone():%H:%M}; run claude once, or ccterm auth setup"
         return ""
 
@@ -135,6 +146,27 @@ class CredentialGate(Gate):
     def leased(self, run: RunId, login: Login) -> None:
         """Take note of the login that a run was started with. From any thread."""
         self._leases[run] = login
+
+    def login_of(self, run: RunId) -> AgentLogin | None:
+        """Return the login of a run that is queued or under way; None = it needs none."""
+        return self._logins.get(run)
+
+    def refused(self, login: AgentLogin, used: Login) -> None:
+        """Take note that the API refused a login while runs use it through the gateway: others must not start with it."""
+        self._refusals.setdefault(identity(used), RefusedLogin(self._clock(), login, used.kind, used.source)).at = self._clock()
+
+    def found_another(self) -> None:
+        """Let go on what can, now that a login was found."""
+        for key, refusal in list(self._refusals.items()):
+            if refusal.login.found and identity(refusal.login.found) not in self._refusals:
+                self._open(key)
+        self._held.clear()  # those that still wait say so again
+        self._changed()
+
+    def accepted(self, login: Login) -> None:
+        """Take note that the API takes a login again."""
+        if identity(login) in self._refusals:
+            self._open(identity(login))
 
     def run_finished(self, run: Run) -> None:
         """Take note of a login that was refused, or that works again."""
@@ -219,11 +251,7 @@ class CredentialGate(Gate):
             await self._look(requests=requests)
         except Exception:  # noqa: BLE001 - the runs that wait must not wait for good
             _log.exception("login probe")
-        for key, refusal in list(self._refusals.items()):
-            if refusal.login.found and identity(refusal.login.found) not in self._refusals:
-                self._open(key)
-        self._held.clear()  # those that still wait say so again
-        self._changed()
+        self.found_another()
         self._probing = None
         self._arrange()
 

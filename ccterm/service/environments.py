@@ -8,12 +8,12 @@ from pydantic import SecretStr, ValidationError
 
 from ccterm.credentials.login import TOKEN_NAME
 from ccterm.errors import CctermError, StateError
-from ccterm.events import to_json
 from ccterm.models import RunId
 from ccterm.service.caller import CallerEnvironment
 from ccterm.service.equipment import Equip, Equipment
 from ccterm.state_dir import StateDir, private_directory, private_file
 from ccterm.storage import write_fix
+from ccterm.values import to_json
 
 FILE = "environment.json"
 """In the directory of a run: what counted of the environment that it was submitted from, without its secrets."""

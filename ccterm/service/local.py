@@ -31,6 +31,7 @@ from ccterm.service.environments import Environments
 from ccterm.service.equipment import Equip, Equipment
 from ccterm.service.further_runs import FurtherRuns
 from ccterm.service.gates import Gate, RecoveryGate, UnderWay, WaitingRuns
+from ccterm.service.login_keeper import LoginKeeper
 from ccterm.service.protocol import Machine
 from ccterm.service.recovery import Recovery, keeping, queued
 from ccterm.service.running_agents import RunningAgents
@@ -57,6 +58,7 @@ class LocalService(RunningAgents, FurtherRuns):
         recovering: RecoveryGate,
         gates: Sequence[Gate],
         credentials: CredentialGate,
+        keeper: LoginKeeper,
         writers: Executor | None = None,
         retire: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -66,6 +68,7 @@ class LocalService(RunningAgents, FurtherRuns):
         self._store = store
         self._environments = Environments(state, equip)
         self._credentials = credentials
+        self._keeper = keeper
         self._writers = writers
         self._retire, self._retired = retire, asyncio.Event()
         self._asked_here = True
@@ -113,6 +116,7 @@ class LocalService(RunningAgents, FurtherRuns):
             if self._scheduler.waits(run) and (active.equipment.caller.missing or refused):
                 await active.supply(self._environments, self._scheduler, refused=refused)
         if TOKEN_NAME in caller.secrets:
+            await self._keeper.brought(caller.secrets[TOKEN_NAME])
             self._credentials.brought(caller.secrets[TOKEN_NAME])
 
     @asynccontextmanager
@@ -271,6 +275,7 @@ class LocalService(RunningAgents, FurtherRuns):
     async def look_again(self) -> None:
         """Look at once whether there is another login."""
         await self._equipment()
+        await self._keeper.look_again()
         await self._credentials.look_again()
 
     async def make_way(self) -> bool:

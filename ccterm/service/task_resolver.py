@@ -12,11 +12,11 @@ from ccterm.credentials.sources import source_variables
 from ccterm.draft import BatchFile, Draft, starting_directory
 from ccterm.errors import PreflightError, UsageError
 from ccterm.executors.local.environment import left_out
-from ccterm.models import ExecutionMode, Limits, Mode, Task
+from ccterm.models import ExecutionMode, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
 from ccterm.settings.egress import login_place, resolved, within
-from ccterm.values import CheckoutOptions, Egress, LoginPlace
+from ccterm.values import CheckoutOptions, Egress, Limits, LoginPlace
 from ccterm.workspace.logins import require_not_home
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
@@ -97,7 +97,8 @@ class TaskResolver:
         missed = self._missed(execution_mode, [command for command in (setup, verify) if command])
         skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
         egress = resolved(repo.egress if draft.egress is None else draft.egress)
-        login, stays = self._login(draft, execution_mode, egress)
+        limits = _limits(draft, repo)
+        login, stays = self._login(draft, execution_mode, egress, limits)
         return Task(
             prompt=draft.task,
             repo="",
@@ -106,7 +107,7 @@ class TaskResolver:
             model=draft.model or own.model or repo.model,
             agent_args=draft.agent_args or (),
             message=draft.message,
-            limits=_limits(draft, repo),
+            limits=limits,
             setup=setup,
             setup_inputs=repo.setup_inputs,
             verify=verify,
@@ -121,7 +122,7 @@ class TaskResolver:
             notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *self._handed_out(), *stays, *missed, *notes),
         )
 
-    def _login(self, draft: Draft, execution_mode: ExecutionMode, egress: Egress) -> tuple[LoginPlace, Sequence[str]]:
+    def _login(self, draft: Draft, execution_mode: ExecutionMode, egress: Egress, limits: Limits) -> tuple[LoginPlace, Sequence[str]]:
         """Return where the login of a run is, and a line about it. Raises PreflightError where the network cannot be as the task says."""
         if execution_mode is ExecutionMode.LOCAL and egress.mode != "open":
             raise PreflightError(
@@ -138,9 +139,15 @@ class TaskResolver:
                 + (f"and that of {provider} cannot be kept out of it" if provider else "and this one would have it there"),
                 "give --egress open or record" + ("" if provider else ", or --login gateway"),
             )
+        if limits.max_tokens and (provider or given == "secret"):
+            raise PreflightError(
+                "the gateway counts an agent's tokens, and "
+                + (f"the login of {provider} cannot be there" if provider else "the login would be in the box instead"),
+                "leave out max_tokens" + ("" if provider else ", or give --login gateway"),
+            )
         if provider and given == "gateway":
             return "secret", [f"the login of {provider} is in the box: the gateway keeps Anthropic's own alone"]
-        return login_place(given, egress), ()
+        return login_place(given, egress, limits.max_tokens), ()
 
     def _handed_out(self) -> Sequence[str]:
         """Return a line about the user's secrets that the agent gets."""
@@ -227,5 +234,6 @@ def _limits(draft: Draft, repo: RepoSettings) -> Limits:
         "silence_seconds": draft.silence.total_seconds() if draft.silence else None,
         "budget_usd": draft.budget,
         "max_turns": draft.max_turns,
+        "max_tokens": draft.max_tokens,
     }
     return limits.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -132,9 +132,9 @@ def resolved(choice: Literal["open", "record"] | tuple[str, ...] | None) -> Egre
     return Egress(mode="list", hosts=tuple(dict.fromkeys(hosts)))
 
 
-def login_place(given: LoginPlace | None, egress: Egress) -> LoginPlace:
-    """Return where the Claude login of a run is: as the user says; else outside of a box that is closed, and a secret in any other."""
-    return given or ("gateway" if egress.mode == "list" else "secret")
+def login_place(given: LoginPlace | None, egress: Egress, max_tokens: int | None = None) -> LoginPlace:
+    """Return where the Claude login of a run is: as the user says; else where it must be, outside of a box that is closed or whose tokens count."""
+    return given or ("gateway" if egress.mode == "list" or max_tokens else "secret")
 
 
 def within(asked: Egress, allowed: Egress) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from ccterm.models import ExecutionMode, Limits
+from ccterm.models import ExecutionMode
 from ccterm.settings.addresses import engine_host, host_key, path_beside, refuse_duplicates, repo_key, submodule_list, web_address
 from ccterm.settings.egress import EgressChoice
 from ccterm.settings.units import (
@@ -23,11 +23,12 @@ from ccterm.settings.units import (
     PlainValue,
     SecretSource,
     SecretStep,
+    TokenCount,
     Turns,
     Words,
     listed,
 )
-from ccterm.values import CheckoutOptions, ImageChoice, LoginPlace, Value
+from ccterm.values import CheckoutOptions, ImageChoice, Limits, LoginPlace, Value
 
 SETUP_INPUTS = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "pyproject.toml", "requirements*.txt",
@@ -55,6 +56,8 @@ class LimitSettings(SettingsPart):
     """Dollars at list prices."""
     max_turns: Turns | None = None
     """Turns of the agent."""
+    max_tokens: TokenCount | None = None
+    """Tokens of the agent: read, written and from the cache. The gateway counts them, so the login must be there."""
 
     def limits(self) -> Limits:
         """Return the limits of a run."""
@@ -63,6 +66,7 @@ class LimitSettings(SettingsPart):
             "silence_seconds": self.silence.total_seconds() if self.silence else None,
             "budget_usd": self.budget,
             "max_turns": self.max_turns,
+            "max_tokens": self.max_tokens,
         }
         return Limits.model_validate({name: value for name, value in given.items() if value is not None})
 
@@ -227,7 +231,7 @@ class Settings(SettingsPart):
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
     login: LoginPlace | None = None
-    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = secret, but gateway where `egress` is a list."""
+    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = secret, but gateway where `egress` is a list or tokens are limited."""
     egress: EgressChoice | None = None
     """Which hosts agents in containers may reach: `"open"`, `"record"` (open, each host is written down), or a list such as `["npm", "*.example.com"]`; None = open."""
     limits: LimitSettings = Field(default_factory=LimitSettings.model_construct)

@@ -143,6 +143,7 @@ def inside(name: str) -> str:
 
 Dollars = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
 Turns = Annotated[int, Field(ge=1, le=1_000_000)]
+TokenCount = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_as_text, when_used="json")]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ccterm import events
-from ccterm.events import Event, Finished, Notice, Said, Typing, to_json
+from ccterm.events import Event, Finished, Notice, Said, Typing
 from ccterm.models import RunId, now
+from ccterm.values import to_json
 
 CAP = 64 * 1024 * 1024
 """Bytes of both files of one run together."""

@@ -33,7 +33,7 @@ MAIN: tuple[str, ...] = ("repo", DELIVERY, "branch", "allow_default_branch", "ex
 MORE: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("agent",),
-    ("timeout", "budget", "max_turns"),
+    ("timeout", "budget", "max_turns", "max_tokens"),
     (AT_ONCE,),
     ("skip_permissions",),
     ("setup",),

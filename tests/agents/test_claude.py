@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from ccterm.agents.base import Command, Launch
 from ccterm.agents.claude import CLAUDE_VERSION, REFUSED_ARGS, ClaudeAgent, check_args
 from ccterm.errors import PreflightError, UsageError
-from ccterm.models import ExecutionMode, Limits
+from ccterm.models import ExecutionMode
+from ccterm.values import Limits
 
 SESSION = "0f7e4b6e-2f3a-4a52-9d0a-111111111111"
 LAUNCH = Launch(session_id=SESSION, execution_mode=ExecutionMode.DAGGER, token=SecretStr("sk-ant-oat01-test"))

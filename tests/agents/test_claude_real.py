@@ -14,7 +14,8 @@ from ccterm.agents.claude import ClaudeAgent
 from ccterm.agents.verdict import Outcome, judge
 from ccterm.causes import Cause
 from ccterm.events import Said, ToolCalled, Typing
-from ccterm.models import ExecutionMode, Limits
+from ccterm.models import ExecutionMode
+from ccterm.values import Limits
 from tests.agents.reading import read, report
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import bash, say, use, write

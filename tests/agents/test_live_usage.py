@@ -5,6 +5,7 @@ from pydantic import JsonValue
 
 from ccterm.agents.stream import StreamParser
 from ccterm.events import Spent
+from ccterm.values import Tokens
 
 Line = dict[str, JsonValue]
 
@@ -54,6 +55,32 @@ def test_after_a_result_its_cost_per_token_tells_about_what_more_cost() -> None:
 
 def test_a_result_replaces_what_was_told_live() -> None:
     assert spent(message("a", given=5000), ended(0.50, given=900, made=100))[-1].input == 900
+
+
+def test_what_the_gateway_counts_goes_before_what_messages_tell_and_no_token_counts_twice() -> None:
+    parser = StreamParser()
+    (first,) = parser.feed(message("a", given=100, made=1))
+    (counted,) = parser.counted(Tokens(input=400, output=90, cache=5), requests=2, throttled=1)
+    assert isinstance(first, Spent)
+    assert isinstance(counted, Spent)
+    assert (counted.input, counted.output, counted.cache, counted.turns) == (400, 90, 5, 1)
+    assert (counted.requests, counted.throttled) == (2, 1)
+    (turn,) = parser.feed(message("b", given=100, made=50))
+    assert isinstance(turn, Spent)
+    assert (turn.input, turn.output, turn.turns) == (400, 90, 2)
+
+
+def test_a_result_stands_until_the_next_turn_whatever_the_gateway_counts_late() -> None:
+    parser = StreamParser()
+    parser.feed(message("a"))
+    parser.counted(Tokens(input=400), requests=2, throttled=0)
+    (result,) = parser.feed(ended(0.50, given=900, made=100))
+    assert isinstance(result, Spent)
+    assert (result.input, result.requests) == (900, 2)
+    assert parser.counted(Tokens(input=950, output=110), requests=3, throttled=0) == []
+    (more,) = parser.feed(message("b", given=1, made=1))
+    assert isinstance(more, Spent)
+    assert (more.input, more.output, more.requests, more.turns) == (950, 110, 3, 2)
 
 
 @pytest.mark.parametrize("usage", [None, 5, [], {"input_tokens": "many"}, {"output_tokens": -3}])

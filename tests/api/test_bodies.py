@@ -25,6 +25,7 @@ WRONG_VALUES: dict[str, list[object]] = {
     "silence": [-1, "never", []],
     "budget": [-1, 0, "much", [], 10**400],
     "max_turns": [-1, 0, 1.5, "many", [], 10**30],
+    "max_tokens": [-1, 0, 1.5, "many", [], 10**30],
     "hold": [2, "perhaps", [], {}],
     "apply": [True, False],  # there is a branch
 }

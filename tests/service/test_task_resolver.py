@@ -173,6 +173,21 @@ def test_a_closed_box_never_holds_the_login(resolving: Resolving, of_claude: dic
         resolving.resolve({**of_claude, "egress": "npm"})
 
 
+def test_tokens_are_counted_by_the_gateway_which_a_limit_needs(
+    resolving: Resolving, of_claude: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = resolving.resolve({**of_claude, "max_tokens": 500_000})
+    assert (task.login, task.limits.max_tokens) == ("gateway", 500_000)
+    with pytest.raises(PreflightError, match=r"the gateway counts an agent's tokens, .*or give --login gateway"):
+        resolving.resolve({**of_claude, "max_tokens": 500_000, "login": "secret"})
+    resolving.settings = Settings.model_validate({"limits": {"max_tokens": 1000}})
+    assert resolving.resolve(of_claude).limits.max_tokens == 1000
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "x" * 40)
+    with pytest.raises(PreflightError, match="the login of CLAUDE_CODE_USE_BEDROCK cannot be there; leave out max_tokens"):
+        resolving.resolve(of_claude)
+
+
 def test_the_login_of_another_provider_stays_in_the_box_which_is_then_not_closed(
     resolving: Resolving, of_claude: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

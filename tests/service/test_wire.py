@@ -19,7 +19,6 @@ from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import listening
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, DaemonError, StepError, TaskFileError, UsageError
-from ccterm.events import to_json
 from ccterm.models import Allowances, BranchState, BranchUse, CheckResult, ExecutionMode, Run, RunId, State, Task
 from ccterm.output.own_text import clean_text
 from ccterm.service import commands
@@ -35,7 +34,7 @@ from ccterm.service.wire import LINE_VALUES, Reply, WireError, error_classes
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.store import Store
-from ccterm.values import Decision, Terminal
+from ccterm.values import Decision, Terminal, to_json
 
 R = TypeVar("R")
 

@@ -1,0 +1,67 @@
+"""What the gateway tells of a run's agent, on its way into the run's record; and the end of an agent that has used up its tokens."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from ccterm.agents.stream import StreamParser
+from ccterm.agents.verdict import Outcome
+from ccterm.causes import Cause
+from ccterm.events import Limited, Notice
+from ccterm.gateway.client import RunNumbers
+from ccterm.pipeline.context import RunOutput
+from ccterm.pipeline.run_control import RunControl
+from ccterm.record import Recorder
+from ccterm.values import Tokens, UsageWindow
+
+
+class AgentGateway:
+    """Takes what the gateway tells of one agent. parser: of the agent's stream, which knows the results' figures."""
+
+    def __init__(self, parser: StreamParser, output: RunOutput, recorder: Recorder, control: RunControl) -> None:
+        self._parser, self._output, self._recorder, self._control = parser, output, recorder, control
+        self._windows: dict[str, UsageWindow] = {}
+        self._numbers = RunNumbers()
+        self._stopping: asyncio.Task[bool] | None = None
+
+    def notice(self, notice: Notice) -> None:
+        """Record something that the run's user should know."""
+        self._recorder.emit([notice])
+
+    def mask(self, secrets: Iterable[tuple[str, SecretStr]]) -> None:
+        """Mask more secrets, by name, in what comes of the run from now on."""
+        self._output.mask(secrets)
+
+    def used(self, numbers: RunNumbers) -> None:
+        """Record what the agent has used since it was admitted."""
+        self._numbers = numbers
+        tokens = Tokens(input=numbers.input, output=numbers.output, cache=numbers.cache)
+        self._recorder.emit(self._parser.counted(tokens, requests=numbers.requests, throttled=numbers.limited))
+
+    def limited(self, windows: Sequence[UsageWindow]) -> None:
+        """Record the usage windows that changed."""
+        self._parser.windows_known = True
+        changed = [window for window in windows if self._windows.get(window.limit) != window]
+        self._windows |= {window.limit: window for window in changed}
+        self._recorder.emit([Limited(**window.model_dump()) for window in changed])
+
+    def over_budget(self) -> None:
+        """Have the agent stopped: it is answered no more."""
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._control.stop_agent(), name="over budget")
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        if self._stopping:
+            await asyncio.wait([self._stopping])
+
+    def judged(self, outcome: Outcome, max_tokens: int | None) -> Outcome:
+        """Return how the agent ended, which is by its budget if it was stopped for that, and neither ended well before nor by its user."""
+        if self._stopping is None or self._control.asked or (outcome.cause is None and not outcome.cancelled):
+            return outcome
+        words = f"the agent used {self._numbers.tokens:,} tokens of the {max_tokens or 0:,} that it may (max_tokens)"
+        return replace(
+            outcome, cause=Cause.BUDGET, reason="max_tokens", summary="\n".join(filter(None, (words, outcome.summary))), cancelled=False
+        )

@@ -1,0 +1,380 @@
+"""What becomes of runs whose login the gateway holds when it is refused or ends, with a clock that only the test moves."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from ccterm.causes import Cause
+from ccterm.credentials.login import Login
+from ccterm.credentials.login_probe import Proof
+from ccterm.errors import PreflightError
+from ccterm.events import Notice
+from ccterm.gateway.client import GatewayEvents, GatewayLogin, LimitWindow, LimitWindows, RunNumbers, RunPass
+from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task
+from ccterm.pipeline.gateway_access import GatewayAccess
+from ccterm.service.credential_gate import AgentLogin, CredentialGate
+from ccterm.service.gates import QueueEntry
+from ccterm.service.login_keeper import LoginKeeper
+from ccterm.service.usage_gate import UsageGate
+from ccterm.values import UsageWindow
+from tests.support.waiting import until
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+REFUSED = "the Claude login was refused; {} for the next one: run claude once, or ccterm auth setup"
+
+
+def token(value: str, *, minutes: float | None = None, kind: str = "access-token") -> Login:
+    ends = NOON + timedelta(minutes=minutes) if minutes is not None else None
+    return Login.model_validate({"kind": kind, "source": "the file", "value": SecretStr(value), "expires_at": ends})
+
+
+@dataclass(eq=False)
+class FakeGateway:
+    """A gateway that remembers what it was told."""
+
+    environ: Mapping[str, str]
+    events: GatewayEvents
+    logins: dict[str, str] = field(default_factory=dict)
+    headers: set[str] = field(default_factory=set)
+    runs: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    async def __aenter__(self) -> "FakeGateway":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.said.append("closed")
+
+    async def admit(
+        self, run: RunId, login_key: str, login: GatewayLogin, *, base_url: str | None = None, max_tokens: int | None = None
+    ) -> RunPass:
+        await self.renew(login_key, login)
+        self.runs[run] = login_key
+        return RunPass(Path("/s"), SecretStr(f"pass of {run}"), "PEM")
+
+    async def renew(self, login_key: str, login: GatewayLogin) -> None:
+        self.logins[login_key] = login.value.get_secret_value()
+        self.headers.add(login.header)
+
+    async def try_again(self, login_key: str) -> None:
+        self.said.append(f"try {self.logins[login_key]} again")
+
+    async def give_up(self, login_key: str) -> None:
+        self.said.append(f"give up {self.logins[login_key]}")
+
+    async def dismiss(self, run: RunId) -> None:
+        self.runs.pop(run, None)
+
+
+@dataclass
+class Listener:
+    """What one run was told."""
+
+    notices: list[str] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
+    numbers: RunNumbers | None = None
+    windows: Sequence[UsageWindow] = ()
+    spent: bool = False
+
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice.text)
+
+    def mask(self, secrets: Iterable[tuple[str, SecretStr]]) -> None:
+        self.masked += [value.get_secret_value() for _, value in secrets]
+
+    def used(self, numbers: RunNumbers) -> None:
+        self.numbers = numbers
+
+    def limited(self, windows: Sequence[UsageWindow]) -> None:
+        self.windows = windows
+
+    def over_budget(self) -> None:
+        self.spent = True
+
+
+@dataclass
+class DueCall:
+    """A call that is due at some time."""
+
+    at: datetime
+    call: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class World:
+    """A keeper, a gateway, and the login that can be found."""
+
+    login: Login | PreflightError = field(default_factory=lambda: token("old"))
+    accepts: bool = False
+    at: datetime = NOON
+    looks: int = 0
+    requests: int = 0
+    calls: list[DueCall] = field(default_factory=list)
+    gateways: list[FakeGateway] = field(default_factory=list)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def __post_init__(self) -> None:
+        self.credentials = CredentialGate(clock=lambda: self.at, later=self._later)
+        self.usage = UsageGate(clock=lambda: self.at, later=self._later)
+        self.keeper = LoginKeeper(self._make, self.credentials, self.usage, clock=lambda: self.at, later=self._later)
+        self.source = AgentLogin(self._look, self._prove, through_gateway=True)
+        self.source.look(NOON)
+
+    def _make(self, environ: Mapping[str, str], events: GatewayEvents) -> FakeGateway:
+        self.gateways.append(FakeGateway(environ, events))
+        return self.gateways[-1]
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> DueCall:
+        self.calls.append(DueCall(self.at + timedelta(seconds=seconds), call))
+        return self.calls[-1]
+
+    def _look(self, _: bool) -> Login:
+        self.looks += 1
+        if isinstance(self.login, PreflightError):
+            raise self.login
+        return self.login
+
+    async def _prove(self, _: Login) -> Proof:
+        self.requests += 1
+        return Proof(valid=self.accepts, sentence="")
+
+    @property
+    def gateway(self) -> FakeGateway:
+        (only,) = self.gateways
+        return only
+
+    @property
+    def key(self) -> str:
+        (only,) = {*self.gateway.runs.values()}
+        return only
+
+    @property
+    def login_in_use(self) -> str:
+        return self.gateway.logins[self.key]
+
+    def entry(self, run: str) -> QueueEntry:
+        return QueueEntry(RunId(run), BatchId("b"), ("host/repo", run), ExecutionMode.DAGGER, credential=self.source)
+
+    async def admit(self, run: str, *, environ: Mapping[str, str] | None = None) -> Listener:
+        """Admit a run until the end of the test."""
+        assert self.credentials.reason(self.entry(run)) == ""
+        listener = Listener()
+        assert isinstance(self.login, Login)
+        access = GatewayAccess(self.keeper, self.login, environ or {})
+        await self.stack.enter_async_context(self.keeper.admitted(RunId(run), access, listener))
+        return listener
+
+    async def pass_time(self, **by: float) -> None:
+        """Move the clock, and make the calls that are due by then."""
+        end = self.at + timedelta(**by)
+        await self.quiet()
+        while due := sorted((call for call in self.calls if not call.cancelled and call.at <= end), key=lambda call: call.at):
+            self.calls.remove(due[0])
+            self.at = max(self.at, due[0].at)
+            due[0].call()
+            await self.quiet()
+        self.at = end
+
+    async def quiet(self) -> None:
+        await until(lambda: not self.keeper.looking and not self.credentials.probing)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    async with made.keeper, made.stack:
+        yield made
+
+
+async def test_a_run_gets_a_pass_and_never_the_login_and_its_end_makes_the_pass_void(world: World) -> None:
+    listener, access = Listener(), GatewayAccess(world.keeper, token("old"), {})
+    async with access.admitted(RunId("1"), listener) as run_pass:
+        assert (run_pass.token.get_secret_value(), world.login_in_use) == ("pass of 1", "old")
+        assert {"old", "pass of 1"} <= {*listener.masked}
+    assert world.gateway.runs == {}
+
+
+async def test_a_run_that_fails_is_dismissed_too(world: World) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with GatewayAccess(world.keeper, token("old"), {}).admitted(RunId("1"), Listener()):
+            raise ZeroDivisionError
+    assert world.gateway.runs == {}
+
+
+async def test_an_api_key_has_a_header_of_its_own(world: World) -> None:
+    world.login = token("key", kind="api-key")
+    world.source.look(NOON)
+    await world.admit("1")
+    assert world.gateway.headers == {"x-api-key"}
+
+
+async def test_sixteen_runs_whose_login_is_refused_share_one_look_and_go_on_with_the_next_one(world: World) -> None:
+    runs = [await world.admit(str(number)) for number in range(16)]
+    looks = world.looks
+    for _ in range(16):
+        world.keeper.refused(world.key)
+    await world.pass_time(seconds=1)
+    assert world.looks == looks + 1
+    assert {tuple(run.notices) for run in runs} == {(REFUSED.format("16 runs wait"),)}
+    world.login = token("new")
+    await world.pass_time(seconds=4)
+    assert (world.login_in_use, world.looks) == ("new", looks + 2)
+    assert {run.notices[-1] for run in runs} == {"the run goes on with the next Claude login (the file)"}
+    assert all("new" in run.masked for run in runs)
+    await world.pass_time(minutes=30)
+    assert world.looks == looks + 2
+
+
+async def test_new_runs_are_held_while_a_login_is_refused_and_let_go_with_the_next_one(world: World) -> None:
+    await world.admit("1")
+    world.keeper.refused(world.key)
+    await world.quiet()
+    assert world.credentials.reason(world.entry("2")).startswith("Claude refused the login (the file)")
+    world.login = token("new")
+    await world.keeper.look_again()
+    assert world.credentials.reason(world.entry("2")) == ""
+
+
+async def test_after_nine_minutes_without_another_login_the_runs_get_the_refusal(world: World) -> None:
+    run = await world.admit("1")
+    world.keeper.refused(world.key)
+    await world.pass_time(minutes=8, seconds=59)
+    assert world.gateway.said == []
+    await world.pass_time(seconds=10)
+    assert world.gateway.said == ["give up old"]
+    assert run.notices[-1] == "no other Claude login came within 9 minutes"
+
+
+async def test_a_look_on_request_needs_no_seconds(world: World) -> None:
+    await world.admit("1")
+    world.keeper.refused(world.key)
+    await world.pass_time(seconds=1)
+    world.login = token("new")
+    await world.keeper.look_again()
+    assert world.login_in_use == "new"
+
+
+async def test_a_login_that_a_submission_brings_follows_a_refused_one_that_came_that_way(world: World) -> None:
+    world.login = token("old", kind="env")
+    world.source.look(NOON)
+    run = await world.admit("1")
+    world.keeper.refused(world.key)
+    await world.keeper.brought(SecretStr("old"))
+    assert "submit something with another one" in run.notices[0]
+    assert (world.login_in_use, len(run.notices)) == ("old", 1)
+    await world.keeper.brought(SecretStr("new"))
+    await world.pass_time(minutes=10)
+    assert (world.login_in_use, len(run.notices)) == ("new", 2)
+
+
+async def test_a_login_that_is_not_refused_is_not_replaced_by_what_a_submission_brings(world: World) -> None:
+    world.login = token("old", kind="env")
+    await world.admit("1")
+    await world.keeper.brought(SecretStr("new"))
+    assert world.login_in_use == "old"
+
+
+async def test_a_refusal_that_passes_lets_the_runs_go_on_with_the_same_login(world: World) -> None:
+    run = await world.admit("1")
+    world.keeper.refused(world.key)
+    world.accepts = True
+    await world.pass_time(seconds=50)
+    assert world.requests == 0
+    await world.pass_time(seconds=20)
+    assert (world.requests, world.gateway.said) == (1, ["try old again"])
+    assert run.notices[-1] == "the run goes on: the Claude API takes the login again"
+    assert world.credentials.reason(world.entry("2")) == ""
+
+
+async def test_the_next_login_is_taken_before_the_end_of_the_last_one(world: World) -> None:
+    world.login = token("old", minutes=60)
+    world.source.look(NOON)
+    run = await world.admit("1")
+    looks = world.looks
+    await world.pass_time(minutes=49)
+    assert world.looks == looks
+    world.login = token("new", minutes=600)
+    await world.pass_time(minutes=2)
+    assert (world.login_in_use, run.notices) == ("new", ["the run goes on with the next Claude login (the file)"])
+
+
+async def test_a_login_that_ends_soon_holds_no_run_and_one_that_has_ended_does(world: World) -> None:
+    world.login = token("old", minutes=5)
+    world.source.look(NOON)
+    assert world.credentials.reason(world.entry("1")) == ""
+    world.at += timedelta(minutes=5)
+    assert "ends at" in world.credentials.reason(world.entry("1"))
+
+
+async def test_a_run_that_starts_later_brings_its_newer_login_to_all(world: World) -> None:
+    first = await world.admit("1")
+    world.at += timedelta(minutes=1)
+    world.login = token("new")
+    second = await world.admit("2")
+    assert world.login_in_use == "new"
+    assert (len(first.notices), second.notices) == (1, [])
+
+
+async def test_a_run_that_ends_as_refused_with_the_newer_login_holds_those_that_would_get_it(world: World) -> None:
+    await world.admit("1")
+    world.keeper.refused(world.key)
+    world.login = token("new")
+    await world.pass_time(seconds=1)
+    task = Task(prompt="p", repo="/r")
+    world.credentials.run_finished(Run(id=RunId("1"), task=task, state=State.FAILED, cause=Cause.AUTH, created=NOON))
+    assert "refused" in world.credentials.reason(world.entry("2"))
+
+
+async def test_a_look_that_finds_nothing_changes_nothing(world: World) -> None:
+    await world.admit("1")
+    world.keeper.refused(world.key)
+    world.login = PreflightError("there is no Claude login for containers", "log in")
+    await world.pass_time(minutes=1)
+    assert (world.login_in_use, world.gateway.said) == ("old", [])
+
+
+async def test_callers_who_reach_the_api_in_other_ways_have_a_gateway_each(world: World) -> None:
+    for run, environ in (("1", {"HTTPS_PROXY": "http://a", "HOME": "/x"}), ("2", {"https_proxy": "http://a"}), ("3", {})):
+        await world.admit(run, environ=environ)
+    assert [(gateway.environ, len(gateway.runs)) for gateway in world.gateways] == [({"HTTPS_PROXY": "http://a"}, 2), ({}, 1)]
+
+
+async def test_numbers_and_budgets_reach_their_run_alone(world: World) -> None:
+    one, two = await world.admit("1"), await world.admit("2")
+    world.keeper.used(RunId("1"), RunNumbers(requests=3, output=9))
+    world.keeper.over_budget(RunId("2"))
+    world.keeper.used(RunId("9"), RunNumbers(requests=1))
+    assert (one.numbers, two.numbers, one.spent, two.spent) == (RunNumbers(requests=3, output=9), None, False, True)
+
+
+async def test_a_login_that_has_reached_a_limit_holds_new_runs_until_its_window_begins_anew(world: World) -> None:
+    run, changes = await world.admit("1"), list[str]()
+    world.usage.watch(lambda: changes.append("changed"))
+    resets = (NOON + timedelta(hours=2)).timestamp()
+    told = LimitWindows("rejected", "5h", resets, {"5h": LimitWindow("rejected", 1.0, resets), "7d": LimitWindow("", 0.4, None)})
+    world.keeper.limits(world.key, told)
+    assert [(window.limit, window.status, window.utilization) for window in run.windows] == [
+        ("five_hour", "rejected", 1.0),
+        ("seven_day", "allowed", 0.4),
+    ]
+    assert world.usage.reason(world.entry("2")).startswith("the 5-hour limit of the Claude login is reached; it resets at Mon ")
+    await world.pass_time(minutes=119)
+    assert changes == []
+    await world.pass_time(minutes=1)
+    assert (changes, world.usage.reason(world.entry("2"))) == (["changed"], "")
+
+
+async def test_a_login_that_is_answered_again_holds_nobody(world: World) -> None:
+    await world.admit("1")
+    world.keeper.limits(world.key, LimitWindows("rejected", "5h", NOON.timestamp() + 60, {}))
+    world.keeper.limits(world.key, LimitWindows("allowed", "5h", None, {}))
+    assert world.usage.reason(world.entry("2")) == ""
