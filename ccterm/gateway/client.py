@@ -177,8 +177,6 @@ class Gateway:
             return
         self._say({"do": "dismiss", "run": run})
         Path(order["socket"]).unlink(missing_ok=True)
-        if order["login"] not in {other["login"] for other in self._runs.values()}:
-            self._logins.pop(order["login"], None)
 
     def _socket(self) -> Path:
         path = private_directory(self._sockets) / f"{secrets.token_hex(4)}.gw"

@@ -1,12 +1,21 @@
 """A loopback Messages API that plays scripts to the real Claude CLI; each session has its own position in its script."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from tests.servers.loopback import Handler, Loopback
 from tests.servers.messages_wire import Call, Json, broken_answer, read_call, stream_answer, whole_answer
 from tests.servers.model_script import Cut, Part, Refuse, Silence, StreamError, Turn, say
+
+
+class Document(NamedTuple):
+    """What a path is answered with; status 0 = the connection is reset."""
+
+    content: Json | None
+    status: int = 200
 
 
 class MessagesServer(Loopback):
@@ -18,9 +27,17 @@ class MessagesServer(Loopback):
     def __init__(self) -> None:
         super().__init__(_MessagesHandler)
         self.calls: list[Call] = []
+        self.documents: dict[str, Document] = {}
+        """What is answered to GET, by path; anything else is 404."""
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        """Every GET: its path with the query, and its headers in lower case."""
         self._scripts: list[tuple[str, Sequence[Part]]] = []
         self._places: dict[str, _Place] = {}
         self._lock = threading.Lock()
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; before the context is entered."""
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def script(self, prompt: str, *parts: Part) -> None:
         """Play these parts to every session whose first request contains `prompt` in a user's text."""
@@ -71,7 +88,14 @@ class _MessagesHandler(Handler):
         self.answer(200)
 
     def do_GET(self) -> None:
-        self.answer(404)
+        self.server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        match self.server.documents.get(self.path.partition("?")[0], Document(None, 404)):
+            case Document(_, 0):
+                self.hang_up()
+            case Document(None, status):
+                self.answer(status)
+            case Document(content, status):
+                self._json(status, content or {})
 
     def do_POST(self) -> None:
         body = b"".join(self.body())
