@@ -10,6 +10,8 @@ from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from ccterm.causes import FORMER_NAMES
 
+TEXT_CAP = 64 * 1024
+"""Longest text of an event, in characters; the rest is in agent.ndjson."""
 _STAMP = rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*",'
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 SEQ_OF_LINE = re.compile(rb'\{"seq":(-?\d+),')
@@ -18,6 +20,10 @@ KIND_OF_LINE = re.compile(_STAMP + rb'"kind":"([a-z_]+)"')
 """Matches the start of any event's line; group 1: its kind."""
 ID_OF_CALL = re.compile(_STAMP + rb'"kind":"tool_called","id":(' + _STRING + rb")")
 """Matches the start of a tool call's line; group 1: its id as JSON."""
+REFUSED_HOST = re.compile(_STAMP + rb'("kind":"host_asked","host":' + _STRING + rb',"port":\d+,"allowed":false,)')
+"""Matches the start of the line of a host that was refused; group 1: what all lines about it have, before its count."""
+HOW_OFTEN = re.compile(rb'"count":(\d+),"more":(\d+)')
+"""Matches what follows: how often so far in its step, and since it was last told."""
 OK, NOT_OK = b'"ok":true', b'"ok":false'
 """Occur in the line of a tool's answer; texts cannot imitate them, since quotes are escaped there."""
 
@@ -25,6 +31,13 @@ OK, NOT_OK = b'"ok":true', b'"ok":false'
 def answer_to(call: str) -> bytes:
     """Return the bytes that precede OK or NOT_OK in the answer to a tool call, and occur in no other line."""
     return b'"kind":"tool_returned","id":' + json.dumps(call, ensure_ascii=False).encode(errors="replace") + b","
+
+
+def cut(text: str, cap: int = TEXT_CAP) -> str:
+    """Return text cut to `cap` characters, saying how much is missing."""
+    if len(text) <= cap:
+        return text
+    return f"{text[:cap]}\n[{len(text) - cap} more characters in agent.ndjson]"
 
 
 FORMER_KINDS = {"published": "pushed"}

@@ -12,16 +12,15 @@ from ccterm.causes import FORMER_NAMES, Cause
 from ccterm.event_lines import upgraded
 from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
-from ccterm.values import Changes, StepName, Verdict, linked_sentence, to_json
+from ccterm.values import Answer, Changes, StepName, Verdict, linked_sentence, to_json
 
 __all__ = [
     "Event", "Fact", "Queued", "Held", "Started", "StepStarted", "StepFinished", "Said", "Typing", "Thought", "ToolCalled", "ToolReturned",
     "Printed", "Notice", "Limited", "Retrying", "Spent", "Steered", "Waiting", "Judged", "Pushed", "Synced", "Salvaged", "SideKept",
-    "BoxesKept", "PermissionAsked", "PermissionAnswered", "Told", "HoldChanged", "Finished",
+    "BoxesKept", "PermissionAsked", "PermissionAnswered", "Told", "HoldChanged", "HostAsked",
+    "Finished",
 ]  # fmt: skip
 """What the Python API promises; the rest is for ccterm itself."""
-TEXT_CAP = 64 * 1024
-"""Longest text of an event, in characters; the rest is in agent.ndjson."""
 
 
 class Fact(BaseModel):
@@ -226,17 +225,25 @@ class PermissionAsked(Fact):
     """What `always` would allow for the rest of the run."""
 
 
-Answer = Literal["allowed", "always", "denied", "expired", "withdrawn"]
-
-
 class PermissionAnswered(Fact):
     """What became of a request for permission. text: what the user told the agent with it."""
 
     kind: Literal["permission_answered"] = "permission_answered"
     id: str
     answer: Answer
-    """expired: nobody answered, and it counts as denied. withdrawn: the agent no longer waits for the answer."""
     text: str = ""
+
+
+class HostAsked(Fact):
+    """A host that programs of the box asked for. count: how often so far, in this step; more: since it was last told, at first all; why: it was refused."""
+
+    kind: Literal["host_asked"] = "host_asked"
+    host: str
+    port: int
+    allowed: bool
+    count: int
+    more: int
+    why: str = ""
 
 
 class Judged(Fact):
@@ -313,7 +320,7 @@ class Finished(Fact):
 AnyEvent = (
     Queued | Held | Started | StepStarted | StepFinished | Said | Typing | Thought | ToolCalled | ToolReturned | Printed | Notice
     | Limited | Retrying | Spent | Told | Steered | HoldChanged | Waiting | PermissionAsked | PermissionAnswered
-    | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
+    | HostAsked | Judged | Pushed | Synced | Salvaged | SideKept | BoxesKept | Finished
 )  # fmt: skip
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
 """Any event of a run: one of the classes of `ccterm.events`."""
@@ -333,10 +340,3 @@ def from_line(line: bytes) -> Event:
         if (current := upgraded(line)) is None:
             raise
         return _EVENT.validate_python(current)
-
-
-def cut(text: str, cap: int = TEXT_CAP) -> str:
-    """Return text cut to `cap` characters, saying how much is missing."""
-    if len(text) <= cap:
-        return text
-    return f"{text[:cap]}\n[{len(text) - cap} more characters in agent.ndjson]"

@@ -20,6 +20,7 @@ from ccterm.values import (
     LoginPlace,
     PermissionRequest,
     PushedBranch,
+    RefusedHost,
     Salvage,
     StepRecord,
     Sync,
@@ -233,6 +234,8 @@ class Run(Value):
     """What the agent was not allowed to do, each call on one line; the first of them."""
     asked: bool = False
     """The agent's last message ends in a question."""
+    refused_hosts: tuple[RefusedHost, ...] = ()
+    """Hosts that its programs asked for and could not reach; the first of them."""
     secret_seen: bool = False
     """A secret was in the output, and was masked."""
     secrets_seen: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from ccterm.events import (
     Finished,
     Held,
     HoldChanged,
+    HostAsked,
     Judged,
     Limited,
     Notice,
@@ -35,7 +36,7 @@ from ccterm.models import Run, State, now
 from ccterm.proof import can_be_delivered
 from ccterm.render import rotation
 from ccterm.transcript import Transcript
-from ccterm.values import PermissionRequest, PushedBranch, Salvage, StepRecord, Sync, Tokens, UsageWindow
+from ccterm.values import PermissionRequest, PushedBranch, RefusedHost, Salvage, StepRecord, Sync, Tokens, UsageWindow
 
 if TYPE_CHECKING:  # the terminal folds events, and its first frame need not wait for SQLite
     from ccterm.store import Store
@@ -43,6 +44,8 @@ if TYPE_CHECKING:  # the terminal folds events, and its first frame need not wai
 SPENT_SECONDS = 3.0
 MOST_WINDOWS = 8
 """How many usage windows a run document holds."""
+MOST_REFUSED = 100
+"""How many hosts that were refused a run document holds."""
 M = TypeVar("M", bound=BaseModel)
 _TOLD_AT_ONCE = (Waiting, PermissionAsked, PermissionAnswered, HoldChanged)
 """Events that change what a user may do next, so that the stored document must not lag behind."""
@@ -81,6 +84,7 @@ def caught_up(run: Run, events: Iterable[Event]) -> Run:
         "verdict",
         "changes",
         "side",
+        "refused_hosts",
     )
     steps = max(run.steps, told.steps, key=len)
     return run.model_copy(update={"steps": steps, **{name: getattr(told, name) for name in names}})
@@ -108,6 +112,8 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
             changes = {"pushed": PushedBranch(remote=remote, ref=ref, sha=sha, verified=verified)}
         case Synced(files=files, linked=linked):
             changes = {"synced": Sync(files=files, linked=linked)}
+        case HostAsked(allowed=False):
+            changes = {"refused_hosts": _refused(run.refused_hosts, event)}
         case _:
             changes = _waits_for(run, event) or _kept(event)
     return changes
@@ -116,6 +122,16 @@ def _changes(run: Run, event: Event) -> dict[str, object]:
 def _with_window(known: tuple[UsageWindow, ...], event: Limited) -> tuple[UsageWindow, ...]:
     told = UsageWindow(limit=event.limit, status=event.status, utilization=event.utilization, resets_at=event.resets_at)
     return (*(window for window in known if window.limit != told.limit), told)[-MOST_WINDOWS:]
+
+
+def _refused(known: tuple[RefusedHost, ...], event: HostAsked) -> tuple[RefusedHost, ...]:
+    """Return the refused hosts with one that was asked for again, or for the first time."""
+    host = f"{event.host}:{event.port}"
+    place = next((place for place, each in enumerate(known) if each.host == host), len(known))
+    if place == MOST_REFUSED:
+        return known
+    count = event.more + (known[place].count if place < len(known) else 0)
+    return (*known[:place], RefusedHost(host=host, count=count, why=event.why), *known[place + 1 :])
 
 
 def _waits_for(run: Run, event: Event) -> dict[str, object]:
@@ -233,7 +249,7 @@ class Recorder:
             self._heard(event)
             if isinstance(event, _TOLD_AT_ONCE):
                 self._catch_up()
-            elif isinstance(event, Spent) and self._timer is None:
+            elif isinstance(event, Spent | HostAsked) and self._timer is None:
                 self._timer = self.loop.call_later(self._spent_after, self._save_spent)
 
     def _save_spent(self) -> None:

@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 from ccterm.causes import KEPT
 from ccterm.events import (
-    Answer,
     BoxesKept,
     Event,
     Finished,
     Held,
     HoldChanged,
+    HostAsked,
     Judged,
     Limited,
     Notice,
@@ -36,7 +36,7 @@ from ccterm.events import (
 from ccterm.kept_refs import kept_sentence, names_of, what_to_do
 from ccterm.models import Run, RunId, State, now
 from ccterm.proof import work_kept
-from ccterm.values import linked_sentence
+from ccterm.values import Answer, linked_sentence
 
 SIGNS = {State.QUEUED: "○", State.RUNNING: "●", State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
 RETURNED_LINES = 3
@@ -136,6 +136,8 @@ def _state_lines(event: Event) -> list[str]:
 
 def _waiting_lines(event: Event) -> list[str]:
     match event:
+        case HostAsked(allowed=False) if event.count == event.more:
+            return [f"! {refused(event)}"]
         case Waiting(until=until):
             return [f"? waiting until {clock(until)}" if until else "? no longer waiting"]
         case Told(text=text):
@@ -148,6 +150,17 @@ def _waiting_lines(event: Event) -> list[str]:
             return [" ".join(answered(event))]
         case _:
             return []
+
+
+def refused(event: HostAsked, times: int = 1) -> str:
+    """Return that a host was refused, and how often."""
+    often = f", {times:,} times" if times > 1 else ""
+    return f"not reached: {host_text(f'{event.host}:{event.port}')}{often}" + (f" ({event.why})" if event.why else "")
+
+
+def host_text(host: str) -> str:
+    """Return HOST:PORT as people read it, without the port of https."""
+    return host.removesuffix(":443")
 
 
 def asked(event: PermissionAsked) -> str:

@@ -153,6 +153,10 @@ Decision = Literal["allow", "always", "deny"]
 """What a user says to a request for permission; always: yes, and to the like until the run ends."""
 
 
+Answer = Literal["allowed", "always", "denied", "expired", "withdrawn"]
+"""What became of a request. expired: nobody answered, and it counts as denied. withdrawn: the agent no longer waits for the answer."""
+
+
 class PermissionRequest(Value):
     """A tool that the agent may not use by itself, and what it would do with it, on one line."""
 
@@ -240,6 +244,14 @@ class UsageWindow(Value):
     """allowed, allowed_warning or rejected."""
     utilization: float | None = None
     resets_at: datetime | None = None
+
+
+class RefusedHost(Value):
+    """A host that programs of a box asked for in vain. host: HOST:PORT."""
+
+    host: str
+    count: int
+    why: str = ""
 
 
 class Tokens(Value):

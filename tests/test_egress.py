@@ -1,6 +1,7 @@
 """What users write about the network of a box, and what of it boxes are told."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,14 @@ from hypothesis import strategies as st
 
 from ccterm.draft import Draft
 from ccterm.errors import UsageError
+from ccterm.events import HostAsked
+from ccterm.models import ExecutionMode, Run, RunId, State, Task, now
+from ccterm.record import MOST_REFUSED, Recorder, fold, replay
 from ccterm.settings.egress import ALWAYS, PRESETS, covered, egress_choice, folded, host_pattern, resolved, within
-from ccterm.values import Egress
+from ccterm.store import Store
+from ccterm.transcript import Transcript
+from ccterm.values import Egress, RefusedHost
+from tests.support.waiting import until
 
 LABELS = st.from_regex(re.compile(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", re.ASCII), fullmatch=True)
 DOMAINS = st.lists(LABELS, min_size=1, max_size=3).map(lambda labels: ".".join([*labels, "example"]))
@@ -198,3 +205,45 @@ def test_a_draft_says_what_is_wrong_with_its_egress() -> None:
     with pytest.raises(UsageError, match='egress holds "nmp", which is neither a preset'):
         Draft(task="x", egress="nmp")
     assert Draft.model_validate_json(Draft(task="x", egress=["npm,a.example"]).model_dump_json()).egress == ("npm", "a.example")
+
+
+def run() -> Run:
+    task = Task(prompt="x", repo="/r", execution_mode=ExecutionMode.DAGGER)
+    return Run(id=RunId("01FAKE00000000000000000000"), task=task, created=now(), state=State.RUNNING)
+
+
+def refused(host: str, count: int, more: int) -> HostAsked:
+    return HostAsked(host=host, port=443, allowed=False, count=count, more=more, why="not on the list")
+
+
+def test_a_document_adds_up_how_often_each_host_was_refused_in_all_steps() -> None:
+    told = [refused("a.example", 1, 1), refused("b.example", 1, 1), refused("a.example", 4, 3), refused("a.example", 2, 2)]
+    told.append(HostAsked(host="c.example", port=443, allowed=True, count=1, more=1))
+    found = replay(run(), told).refused_hosts
+    assert [(each.host, each.count) for each in found] == [("a.example:443", 6), ("b.example:443", 1)]
+
+
+def test_a_document_holds_only_so_many_refused_hosts() -> None:
+    known = run()
+    for number in range(MOST_REFUSED + 5):
+        known = fold(known, refused(f"a{number}.example", 1, 1))
+    known = fold(known, refused("a1.example", 2, 1))
+    assert len(known.refused_hosts) == MOST_REFUSED
+    assert known.refused_hosts[1] == RefusedHost(host="a1.example:443", count=2, why="not on the list")
+
+
+async def test_what_was_refused_is_in_the_store_while_the_run_goes_on(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "db")
+    recorder = Recorder(run(), Transcript(tmp_path / "run", run().id), store, spent_after=0.01)
+    await recorder.save()
+    recorder.emit([refused("a.example", 1, 1)])
+    await until(lambda: bool(store.get(run().id).refused_hosts))
+    await recorder.finish(State.CANCELLED)
+    store.close()
+
+
+def test_a_document_of_an_older_version_had_an_open_network_and_its_login_in_the_box() -> None:
+    document = run().document()
+    task = {name: value for name, value in run().task.model_dump(mode="json").items() if name not in ("egress", "login")}
+    older = Run.model_validate({name: value for name, value in document.items() if name != "refused_hosts"} | {"task": task})
+    assert (older.task.egress.text, older.task.login, older.refused_hosts) == ("open", "secret", ())

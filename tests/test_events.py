@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccterm import events
-from ccterm.event_lines import ID_OF_CALL, KIND_OF_LINE, NOT_OK, OK, SEQ_OF_LINE, answer_to
+from ccterm.event_lines import HOW_OFTEN, ID_OF_CALL, KIND_OF_LINE, NOT_OK, OK, REFUSED_HOST, SEQ_OF_LINE, answer_to
 from ccterm.events import AnyEvent, Event, from_line, to_line
 from ccterm.kept_refs import KeptRef
 from ccterm.models import RunId, State
@@ -25,7 +25,8 @@ SAMPLES: list[AnyEvent] = [
     events.ToolCalled(id="c", name="Bash", summary="ls"), events.ToolReturned(id="c", ok=True, text=""), events.Printed(stream="stdout", text="x"),
     events.Notice(level="info", text="x"), events.Limited(limit="five_hour", status="allowed"), events.Retrying(attempt=1, of=3, wait=1, why="busy"),
     events.Spent(cost_usd=0.1), events.Told(text="x"), events.Steered(text="x", taken=True), events.HoldChanged(on=True), events.Waiting(until=None),
-    events.PermissionAsked(id="q", tool="Bash", summary="curl x"), events.PermissionAnswered(id="q", answer="denied"), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
+    events.PermissionAsked(id="q", tool="Bash", summary="curl x"), events.PermissionAnswered(id="q", answer="denied"),
+    events.HostAsked(host="h", port=443, allowed=False, count=2, more=1), events.Judged(verdict=Verdict(ok=True), changes=Changes()),
     events.Pushed(remote="r", ref="f", sha="1", verified=True), events.Synced(files=1), events.Salvaged(directory="/d", commit=None),
     events.SideKept(refs=(KeptRef(name="heads/x", sha="1", commits=2),)), events.BoxesKept(directory="/b"),
     events.Finished(state=State.SUCCEEDED),
@@ -48,6 +49,22 @@ def test_number_and_kind_are_found_at_the_start_of_every_line(event: Event) -> N
     assert kind is not None
     assert (int(number[1]), kind[1].decode()) == (7, event.kind)
     assert from_line(line) == event.stamped(seq=7, at=NOON, run=RunId("01STAGE"))
+
+
+@given(TEXTS, TEXTS)
+def test_how_often_a_host_was_refused_is_found_and_of_no_other_host(host: str, text: str) -> None:
+    line = line_of(events.HostAsked(host=host, port=80, allowed=False, count=12, more=3, why=text))
+    found = REFUSED_HOST.match(line)
+    assert found is not None
+    told = HOW_OFTEN.match(line, found.end())
+    assert told is not None
+    assert told.groups() == (b"12", b"3")
+    for other in (
+        events.HostAsked(host=text, port=80, allowed=True, count=1, more=1, why=host),
+        events.Said(text=host),
+        events.Said(text=found[1].decode()),
+    ):
+        assert found[1] not in line_of(other)
 
 
 @given(TEXTS, TEXTS)

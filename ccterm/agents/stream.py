@@ -14,7 +14,8 @@ from ccterm.agents.json_values import JsonObject, items, mapping, moment, string
 from ccterm.agents.live_usage import LiveUsage
 from ccterm.agents.stream_session import Result, limits, permission_events, spent_after, system_events
 from ccterm.agents.stream_tools import answer, bounded, one_line, summary
-from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing, cut
+from ccterm.event_lines import cut
+from ccterm.events import Event, Notice, Said, Spent, Thought, ToolCalled, ToolReturned, Typing
 from ccterm.values import Tokens
 
 TYPING = 4_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from ccterm.events import TEXT_CAP
+from ccterm.event_lines import TEXT_CAP
 from ccterm.git.bounded_json import read_json
 
 JSON_CAP = 64 * 1024 * 1024

@@ -12,11 +12,14 @@ from pydantic import JsonValue
 from ccterm.agents.json_values import moment
 from ccterm.agents.stream import StreamParser
 from ccterm.box.protocol import Frame
-from ccterm.events import TEXT_CAP, Answer, Event, Notice, PermissionAnswered, Printed, Said, Steered, Typing, Waiting, cut
+from ccterm.event_lines import TEXT_CAP, cut
+from ccterm.events import Event, Notice, PermissionAnswered, Printed, Said, Steered, Typing, Waiting
 from ccterm.output.clean import Cleaner
 from ccterm.output.decode import JSON_CAP, LineBuffer, OutputLine, parse_object
 from ccterm.output.deltas import DeltaCleaner
+from ccterm.output.host_notes import HostNotes
 from ccterm.output.throttle import Emit, Later, LineBatcher, StreamName, TypingThrottle
+from ccterm.values import Answer
 
 _STREAMS: Mapping[int, StreamName] = {1: "stdout", 2: "stderr"}
 LONGEST_LINE = TEXT_CAP - 100
@@ -46,6 +49,7 @@ class OutputPipeline:
         self._cleaner, self._emit, self._parser, self._archive = cleaner, emit, parser, archive
         self._buffers = {"stdout": LineBuffer(json_lines=parser is not None), "stderr": LineBuffer(json_lines=False)}
         self._deltas = DeltaCleaner(cleaner)
+        self._hosts = HostNotes(cleaner.text)
         self._batcher, self._throttle = LineBatcher(self._clean_lines, emit, later), TypingThrottle(self._emit_now, later)
 
     @property
@@ -61,6 +65,8 @@ class OutputPipeline:
                 line = self._buffers[stream].add(frame.get("d", ""), part=frame.get("part", False))
                 if line is not None:
                     self._line(stream, line)
+            case "note" if frame.get("what") == "egress":
+                self._emit_in_order(self._hosts.take(frame))
             case "note":
                 self._emit_in_order([self._note(frame)])
             case "report":
@@ -76,6 +82,7 @@ class OutputPipeline:
             line = self._buffers[stream].rest()
             if line is not None:
                 self._line(stream, line)
+        self._emit_in_order(self._hosts.rest())
         self._batcher.flush()
         self._throttle.close()
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from ccterm.events import TEXT_CAP, Event, Printed, Typing
+from ccterm.event_lines import TEXT_CAP
+from ccterm.events import Event, Printed, Typing
 
 BATCH_SECONDS = 0.05
 TYPING_SECONDS = 0.1

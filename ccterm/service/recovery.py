@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm.errors import CctermError, UnknownRun
-from ccterm.events import Event, Held, Notice, Queued, StepStarted, cut
+from ccterm.event_lines import cut
+from ccterm.events import Event, Held, Notice, Queued, StepStarted
 from ccterm.models import Run, RunId, State
 from ccterm.output.own_text import clean_text
 from ccterm.pipeline.run_control import RunControl

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from ccterm.agents.stream import TYPING, StreamParser
-from ccterm.events import TEXT_CAP, Limited, Notice, Retrying, Said, ToolCalled, ToolReturned, Typing, from_line, to_line
+from ccterm.event_lines import TEXT_CAP
+from ccterm.events import Limited, Notice, Retrying, Said, ToolCalled, ToolReturned, Typing, from_line, to_line
 from tests.agents.reading import JSON, read
 from tests.captures.recorded import captures, samples
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccterm.events import TEXT_CAP
+from ccterm.event_lines import TEXT_CAP
 from ccterm.output.decode import JSON_CAP, LineBuffer, OutputLine, looks_like_object, parse_object
 
 

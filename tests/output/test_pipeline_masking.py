@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from ccterm.events import TEXT_CAP, Said, Typing
+from ccterm.event_lines import TEXT_CAP
+from ccterm.events import Said, Typing
 from tests.output.pipelines import SECRET, Watched, delta, said, texts
 
 

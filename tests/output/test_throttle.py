@@ -5,7 +5,8 @@ import tracemalloc
 
 import pytest
 
-from ccterm.events import TEXT_CAP, Notice, Printed, Said, ToolReturned, Typing
+from ccterm.event_lines import TEXT_CAP
+from ccterm.events import Notice, Printed, Said, ToolReturned, Typing
 from ccterm.output.decode import JSON_CAP
 from tests.output.pipelines import SECRET, Watched, delta, kinds, said, texts
 

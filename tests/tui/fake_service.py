@@ -13,7 +13,7 @@ from typing import TypeVar, Unpack
 from ccterm.credentials.export import Exported
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import CctermError, UnknownRun, UsageError
-from ccterm.events import Answer, Event, Finished, PermissionAnswered, Queued, Waiting
+from ccterm.events import Event, Finished, PermissionAnswered, Queued, Waiting
 from ccterm.models import Allowances, BatchId, BranchState, BranchUse, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.record import Recorder
 from ccterm.remotes.branch_names import EACH, branch_for
@@ -22,7 +22,7 @@ from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.state_dir import StateDir
 from ccterm.store import RunFilter
 from ccterm.transcript import Transcript
-from ccterm.values import Decision, PendingChange, Sync
+from ccterm.values import Answer, Decision, PendingChange, Sync
 
 R = TypeVar("R")
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from ccterm import events
 from ccterm.events import Event
 from ccterm.models import State
-from ccterm.render import answered, hold_words, seconds
+from ccterm.render import answered, hold_words, refused, seconds
 from ccterm.tui.pane.cells import safe, safe_lines
 from ccterm.tui.pane.markdown import Colour, hanging, markdown
 from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
@@ -30,8 +30,8 @@ class LineOptions:
 
     unfolded: bool = False
     """Show a tool's whole result, and a call's input."""
-    status: CallStatus | None = None
-    """How the tool call ended."""
+    outcome: CallStatus | int | None = None
+    """How the tool call ended, or how often the host was refused by now."""
     colour: Colour | None = None
     """Show what the agent says as Markdown, its code coloured by this; None = as it was written."""
     inside: str | None = None
@@ -50,7 +50,11 @@ def lines(event: Event, options: LineOptions = LineOptions()) -> list[TextLine]:
         case events.Printed(text=text):
             return [TextLine((Span("  " + line, TextStyle.DIM),), hang=2, words=False) for line in safe_lines(text)]
         case events.ToolCalled():
-            return _called(event, options.status or CallStatus.OPEN, unfolded=options.unfolded)
+            status = options.outcome if isinstance(options.outcome, CallStatus) else CallStatus.OPEN
+            return _called(event, status, unfolded=options.unfolded)
+        case events.HostAsked(count=count):
+            times = options.outcome if isinstance(options.outcome, int) else count
+            return list(_signed("!", refused(event, times), TextStyle.WARN))
         case events.ToolReturned(text=text, ok=ok):
             return _returned(text, TextStyle.DIM if ok else TextStyle.BAD, unfolded=options.unfolded)
         case _:
@@ -73,6 +77,8 @@ def _is_silent(event: Event) -> bool:
     match event:
         case events.StepFinished(step="policy"):  # the verdict says more
             return True
+        case events.HostAsked(allowed=allowed, count=count, more=more):  # the first refusal of a host has the count of all
+            return allowed or count != more
         case events.ToolReturned(ok=True, text=text):
             return _ACKNOWLEDGED.fullmatch(text.strip()) is not None
         case _:

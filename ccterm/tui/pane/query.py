@@ -18,7 +18,7 @@ KINDS = {
     "@said": frozenset({"said"}),
     "@tool": frozenset({"tool_called", "tool_returned"}),
     "@output": frozenset({"printed"}),
-    "@notice": frozenset({"notice", "limited", "retrying"}),
+    "@notice": frozenset({"notice", "limited", "retrying", "host_asked"}),
     "@steer": frozenset({"steered", "waiting"}),
     "@step": frozenset({"held", "step_started", "step_finished", "verdict", "pushed", "synced", "salvaged", "boxes_kept", "finished"}),
 }

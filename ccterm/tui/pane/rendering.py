@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ccterm import events
 from ccterm.events import Event, Notice, from_line
 from ccterm.tui.code import Lexers
-from ccterm.tui.pane.outcomes import Outcomes
+from ccterm.tui.pane.outcomes import Outcome, Outcomes
 from ccterm.tui.pane.rows import PaneRow, RowOptions, first_rows, last_rows, rows
 from ccterm.tui.pane.source import LineSource, RawLine
 from ccterm.tui.pane.spans import CallStatus
@@ -34,6 +34,8 @@ class RowLimit(NamedTuple):
 
 
 ALL = RowLimit()
+_FINAL = (None, CallStatus.GOOD, CallStatus.BAD)
+"""Outcomes that do not change."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class _Kept:
     """What was asked for when they were made."""
     transient: bool
     """Whether they are hidden once another event has followed."""
-    status: CallStatus | None
-    """The status of the tool call when they were made."""
+    outcome: Outcome | None
+    """What was known of what became of it when they were made."""
 
     def holds(self, wanted: RowLimit) -> bool:
         """Whether what is wanted now is among them."""
@@ -96,7 +98,7 @@ class Rendering:
 
     def _rows_of(self, line: RawLine, limit: RowLimit) -> _Kept:
         kept = self._kept.get(line.offset)
-        if kept and kept.holds(limit) and (kept.status is not CallStatus.OPEN or self._status(line) is CallStatus.OPEN):
+        if kept and kept.holds(limit) and (kept.outcome in _FINAL or kept.outcome == self.outcomes.of(line)):
             self._kept.move_to_end(line.offset)
             return kept
         self._drop(line.offset)
@@ -108,14 +110,11 @@ class Rendering:
 
     def _make(self, line: RawLine, limit: RowLimit) -> _Kept:
         if line.kind in SILENT:
-            return _Kept([], limit=ALL, transient=False, status=None)
-        event, status = parsed(line), self._status(line)
+            return _Kept([], limit=ALL, transient=False, outcome=None)
+        event, outcome = parsed(line), self.outcomes.of(line)
         colour = self._lexers.coloured if self.markdown else None
-        options = RowOptions(unfolded=line.offset in self.unfolded, status=status, colour=colour, wrap=self.wrap)
-        return _Kept(_some_rows(event, self.width, limit, options), limit=limit, transient=_is_transient(event), status=status)
-
-    def _status(self, line: RawLine) -> CallStatus | None:
-        return self.outcomes.status(call, line.end) if (call := line.call) else None
+        options = RowOptions(unfolded=line.offset in self.unfolded, outcome=outcome, colour=colour, wrap=self.wrap)
+        return _Kept(_some_rows(event, self.width, limit, options), limit=limit, transient=_is_transient(event), outcome=outcome)
 
     def _drop(self, offset: int) -> None:
         if kept := self._kept.pop(offset, None):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ccterm.event_lines import FORMER_KINDS, ID_OF_CALL, KIND_OF_LINE
+from ccterm.event_lines import FORMER_KINDS, HOW_OFTEN, ID_OF_CALL, KIND_OF_LINE, REFUSED_HOST
 from ccterm.git.bounded_json import read_json
 
 BLOCK = 64 * 1024
@@ -16,6 +16,16 @@ _FIRST_BLOCK = 8 * 1024
 _LAST_BLOCK = 512
 LINE_CAP = 4 * 1024 * 1024
 """Longest line that is read; no event is longer."""
+
+
+class Refusal(NamedTuple):
+    """What a line says of a refused host. key: what all lines about it have; empty = the line says nothing of that kind. times: how often."""
+
+    key: bytes = b""
+    times: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.key)
 
 
 class RawLine(NamedTuple):
@@ -41,6 +51,13 @@ class RawLine(NamedTuple):
         """The id of the tool call; "" when the event is not a tool call."""
         found = ID_OF_CALL.match(self.data)
         return str(read_json(found[1])) if found else ""
+
+    @property
+    def refusal(self) -> Refusal:
+        """The refused host that the event is about."""
+        found = REFUSED_HOST.match(self.data)
+        told = HOW_OFTEN.match(self.data, found.end()) if found else None
+        return Refusal(found[1], int(told[1])) if found and told else Refusal()
 
 
 class ByteStore(Protocol):

@@ -53,6 +53,12 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "limit reached": (events.Limited(limit="seven_day", status="rejected"), ["! the 7-day window is used up"]),
     "retrying": (events.Retrying(attempt=2, of=10, wait=1.5, why="overloaded"), ["… try 2 of 10 in 1.5 s: overloaded"]),
     "spent": (events.Spent(cost_usd=0.2), []),
+    "host refused": (
+        events.HostAsked(host="pypi.org", port=443, allowed=False, count=1, more=1, why="not on the list"),
+        ["! not reached: pypi.org (not on the", "  list)"],
+    ),
+    "host refused again": (events.HostAsked(host="pypi.org", port=443, allowed=False, count=2, more=1), []),
+    "host let through": (events.HostAsked(host="pypi.org", port=443, allowed=True, count=1, more=1), []),
     "told": (events.Told(text="also the README"), ["⌛ queued for the agent: also the README"]),
     "hold": (events.HoldChanged(on=True), ["· waits for input at the end of its", "  turns"]),
     "no hold": (events.HoldChanged(on=False), ["· no longer waits for input at the end", "  of its turns"]),

@@ -102,7 +102,7 @@ def test_wide_characters_never_straddle_the_edge() -> None:
 @pytest.mark.parametrize("status", list(CallStatus))
 def test_a_call_shows_its_status_at_the_edge(status: CallStatus) -> None:
     call = events.ToolCalled(id="a", name="Bash", summary="pytest " * 20)
-    [row] = rows(call, 30, RowOptions(status=status))
+    [row] = rows(call, 30, RowOptions(outcome=status))
     assert row.text.endswith(f"… {status}")
     assert len(row.text) == 30
 

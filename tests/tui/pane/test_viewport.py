@@ -330,3 +330,22 @@ def test_a_transcript_that_starts_again_is_shown_from_its_end(tmp_path: Path, wr
     path.write_bytes(again.store.read(10_000, 0))
     shown(viewport)
     assert shown(viewport) == lines(100, 103)
+
+
+def refused(count: int, more: int, host: str = "pypi.org") -> events.HostAsked:
+    return events.HostAsked(host=host, port=443, allowed=False, count=count, more=more)
+
+
+def test_a_refused_host_keeps_its_line_and_counts_there(writer: Writer, make_viewport: MakeViewport) -> None:
+    writer.write(refused(1, 1), refused(1, 1, "b.example"))
+    viewport = make_viewport()
+    assert shown(viewport) == ["! not reached: pypi.org", "! not reached: b.example"]
+    writer.write(refused(2, 1), events.Said(text="x"), refused(4, 2), refused(2, 1, "b.example"))
+    assert shown(viewport) == ["! not reached: pypi.org, 4 times", "! not reached: b.example, 2 times", "x"]
+    writer.write(refused(9, 5))
+    assert shown(viewport)[0] == "! not reached: pypi.org, 9 times"
+
+
+def test_a_later_step_counts_its_refusals_anew(writer: Writer, make_viewport: MakeViewport) -> None:
+    writer.write(refused(1, 1), refused(3, 2), events.StepStarted(step="verify"), refused(1, 1), refused(2, 1))
+    assert shown(make_viewport()) == ["! not reached: pypi.org, 3 times", "● verify", "! not reached: pypi.org, 2 times"]
