@@ -39,6 +39,7 @@ def lists(*hosts: str) -> Egress:
         ("*.Example.com:8443", "*.example.com:8443"),
         ("bücher.example", "xn--bcher-kva.example"),
         ("*.BÜCHER.example", "*.xn--bcher-kva.example"),
+        ("my_bucket.s3.example", "my_bucket.s3.example"),
         ("ｅｘａｍｐｌｅ．com", "example.com"),
     ],
 )
@@ -94,7 +95,7 @@ def test_any_text_is_a_pattern_or_is_refused(text: str) -> None:
         found = host_pattern(text)
     except ValueError:
         return
-    assert re.fullmatch(r"(\*\.)?([a-z0-9-]+\.)+[a-z0-9-]+(:[0-9]+)?", found)
+    assert re.fullmatch(r"(\*\.)?([a-z0-9_-]+\.)+[a-z0-9_-]+(:[0-9]+)?", found)
 
 
 @pytest.mark.parametrize(

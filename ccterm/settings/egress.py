@@ -34,7 +34,7 @@ DEFAULT_PORTS = (443, 80)
 """The ports that a pattern without one allows."""
 MOST_HOSTS = 500
 """The longest list."""
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _PRIVATE = ("localhost", "local", "internal")
 """Last labels of names that never leave a machine or a private network."""
 _HOW = "write HOST, HOST:PORT or *.HOST"

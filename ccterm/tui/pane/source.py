@@ -18,7 +18,7 @@ LINE_CAP = 4 * 1024 * 1024
 """Longest line that is read; no event is longer."""
 
 
-class Refusal(NamedTuple):
+class HostRefusal(NamedTuple):
     """What a line says of a refused host. key: what all lines about it have; empty = the line says nothing of that kind. times: how often."""
 
     key: bytes = b""
@@ -53,11 +53,11 @@ class RawLine(NamedTuple):
         return str(read_json(found[1])) if found else ""
 
     @property
-    def refusal(self) -> Refusal:
+    def refusal(self) -> HostRefusal:
         """The refused host that the event is about."""
         found = REFUSED_HOST.match(self.data)
         told = HOW_OFTEN.match(self.data, found.end()) if found else None
-        return Refusal(found[1], int(told[1])) if found and told else Refusal()
+        return HostRefusal(found[1], int(told[1])) if found and told else HostRefusal()
 
 
 class ByteStore(Protocol):
