@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +15,16 @@ from tests.box.gitbox import AUTHORIZATION, TOKEN, GitBox
 from tests.box.programs import wrap_git
 from tests.conftest import MakeRemote
 from tests.servers.git_http import GitServer, Kind, Redirect
+from tests.servers.tls import Certificate, make_certificate, speak_tls
 from tests.support import git as support
 
 
 class TlsGitServer(GitServer):
     """The same behind TLS."""
 
-    def __init__(self, root: Path, certificate: Path) -> None:
+    def __init__(self, root: Path, certificate: Certificate) -> None:
         super().__init__(root)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        speak_tls(self, certificate)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         """Close the connection as TLS requires."""
@@ -37,34 +35,13 @@ class TlsGitServer(GitServer):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a key and a self-signed certificate for 127.0.0.1."""
-    if not shutil.which("openssl"):
-        pytest.skip("needs openssl to make a certificate")
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        *names,
-        "-keyout",
-        str(path),
-        "-out",
-        f"{path}.crt",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Return a certificate for 127.0.0.1."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def tls(tmp_path: Path, make_remote: MakeRemote, certificate: Path) -> Iterator[str]:
+def tls(tmp_path: Path, make_remote: MakeRemote, certificate: Certificate) -> Iterator[str]:
     """Return the address of a remote behind that certificate."""
     make_remote()
     with TlsGitServer(tmp_path, certificate) as server:
@@ -77,13 +54,13 @@ def test_an_unknown_certificate_authority_is_not_trusted(tmp_path: Path, tls: st
     assert "certificate" in report["detail"]
 
 
-def test_an_authority_in_the_request_is_trusted(tmp_path: Path, tls: str, certificate: Path) -> None:
-    assert GitBox(tmp_path / "box", tls).resolve(ca=Path(f"{certificate}.crt").read_text())["ok"]
+def test_an_authority_in_the_request_is_trusted(tmp_path: Path, tls: str, certificate: Certificate) -> None:
+    assert GitBox(tmp_path / "box", tls).resolve(ca=certificate.authority.read_text())["ok"]
 
 
-def test_the_authorities_in_the_environment_are_trusted(tmp_path: Path, tls: str, certificate: Path) -> None:
+def test_the_authorities_in_the_environment_are_trusted(tmp_path: Path, tls: str, certificate: Certificate) -> None:
     box = GitBox(tmp_path / "box", tls)
-    box.env["SSL_CERT_FILE"] = f"{certificate}.crt"
+    box.env["SSL_CERT_FILE"] = str(certificate.authority)
     assert box.resolve()["ok"]
 
 

@@ -11,6 +11,7 @@ from ccterm.models import CheckResult
 from ccterm.remotes import parse_remote
 from tests.credentials.conftest import MakeProgram, settings
 from tests.servers.loopback import Handler, Loopback
+from tests.servers.tls import make_certificate, speak_tls
 
 
 class GithubApi(Loopback):
@@ -203,3 +204,17 @@ async def test_the_rules_for_a_branch_are_asked_of_github(env: dict[str, str], a
 def test_each_host_is_asked_about_once(env: dict[str, str]) -> None:
     names = [check.name for check in token_checks(settings(host={"github.com": {"user": "x"}, "git.corp": {}}), env)]
     assert names == ["token github.com", "token git.corp"]
+
+
+async def test_a_private_authority_that_git_trusts_is_trusted(env: dict[str, str], tmp_path: Path) -> None:
+    token, certificate = secrets.token_hex(18), make_certificate(tmp_path)
+    api = GithubApi()
+    api.scopes[token] = None
+    api.rules["/api/v3/repos/o/r/rules/branches/x"] = b'[{"type": "creation"}]'
+    speak_tls(api, certificate)
+    with api:
+        remote = parse_remote(f"https://127.0.0.1:{api.port}/o/r.git")
+        table = {"kind": "github", "token": "env:T", "ca": str(certificate.authority)}
+        assert await branch_rules(remote, "x", settings(host={remote.host_key: table}), {**env, "T": token}) == ["creation"]
+        strange = {**table, "ca": str(make_certificate(tmp_path).authority)}
+        assert await branch_rules(remote, "x", settings(host={remote.host_key: strange}), {**env, "T": token}) == []

@@ -258,7 +258,7 @@ class FakeEngine:
         finally:
             gone.cancel()
             query.cancel()
-            await asyncio.gather(query, return_exceptions=True)
+            await asyncio.gather(query, gone, return_exceptions=True)
             self.answering -= 1
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
