@@ -17,6 +17,7 @@ from ccterm.cli.commands import app
 from ccterm.cli.topics import TROUBLESHOOTING
 from ccterm.settings import SETUP_INPUTS, ProjectSettings, model
 from ccterm.settings.load import ENVIRONMENT
+from ccterm.settings.units import duration_text
 from scripts import docs_http, docs_python
 from scripts.docs_tables import meanings, table
 
@@ -34,7 +35,7 @@ def default(value: object) -> str:
         case None | "" | () | {} if not isinstance(value, str) or not value:
             return ""
         case timedelta():
-            return f'`"{value.total_seconds() / 60:.0f}m"`'
+            return f'`"{duration_text(value)}"`'
         case tuple() if value == SETUP_INPUTS:
             return "lock files and manifests"
         case tuple():

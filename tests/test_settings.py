@@ -12,7 +12,7 @@ from ccterm.errors import SettingsError
 from ccterm.models import ExecutionMode
 from ccterm.settings import SETUP_INPUTS, Settings, load_settings
 from ccterm.settings.model import EngineSettings
-from ccterm.settings.units import duration
+from ccterm.settings.units import duration, duration_text
 
 WHOLE = """
 mode = "local"
@@ -375,6 +375,11 @@ def test_the_hash_changes_with_any_setting(written: Path) -> None:
 )  # fmt: skip
 def test_durations_read_as_people_write_them(value: object, seconds: float) -> None:
     assert duration(value) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["0.3s", "0.000001s", "1s", "90s", "1.5s", "2m", "90m", "2h", "25h", "7d"])
+def test_durations_are_written_as_short_as_they_are_read(text: str) -> None:
+    assert duration_text(duration(text)) == text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ccterm.cli.main import environment
 from ccterm.errors import SettingsError
 from ccterm.settings import Settings, default_path, load_settings
 from ccterm.settings.load import ENVIRONMENT
+from ccterm.settings.units import duration_text
 
 _PREFIX = "CCTERM_"
 _OTHERS = frozenset({"CCTERM_SECRET_SOCKET"})
@@ -63,7 +64,7 @@ def _shown(value: object) -> str:
     """Return a value as a settings file has it."""
     match value:
         case timedelta():
-            return f'"{value.total_seconds() / 60:g}m"'
+            return f'"{duration_text(value)}"'
         case tuple():
             return f"[{', '.join(map(_shown, value))}]"
         case BaseModel():

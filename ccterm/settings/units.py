@@ -52,9 +52,13 @@ def _from_text(text: str) -> timedelta:
     return timedelta(seconds=min(sum(float(number) * _UNIT[unit.lower()] for number, unit in parts), 1e9))
 
 
-def _as_text(length: timedelta) -> str:
-    """Return a duration in a form that `duration` reads: pydantic's own, ISO 8601, it does not."""
-    return f"{length.total_seconds():f}s"
+def duration_text(length: timedelta) -> str:
+    """Return the shortest form in which a settings file has a duration: "90s", "45m", "2h". `duration` reads it, unlike ISO 8601, pydantic's own."""
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(length, timedelta(seconds=_UNIT[unit]))
+        if not rest:
+            return f"{count}{unit}"
+    return f"{length.total_seconds():f}".rstrip("0").rstrip(".") + "s"
 
 
 def env_name(name: str) -> str:
@@ -146,7 +150,7 @@ Turns = Annotated[int, Field(ge=1, le=1_000_000)]
 TokenCount = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
-Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_as_text, when_used="json")]
+Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(duration_text, when_used="json")]
 Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Command = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(whole_text)]
 Base = Annotated[str, AfterValidator(base_name)]

@@ -54,6 +54,12 @@ def test_what_is_shown_says_the_same_again_as_a_settings_file(command: Command, 
     }
 
 
+def test_durations_in_json_are_what_the_file_takes(command: Command, file: Path) -> None:
+    file.write_text('checkpoint = "90s"\n[limits]\ntimeout = "1h 30m"\n')
+    shown = json.loads(command("config", "show", "--json").stdout)
+    assert (shown["checkpoint"], shown["waiting_frees_slot"], shown["limits"]["timeout"]) == ("90s", "1m", "90m")
+
+
 def test_a_sound_file_is_said_to_be_sound(command: Command, file: Path) -> None:
     assert "all defaults" in command("config", "check").stderr
     file.write_text(FILE)
