@@ -5,9 +5,12 @@ import tomllib
 from pathlib import Path
 
 import ccterm
+from ccterm.executors.dagger import image_spec
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PROJECT, TOOLS = (tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[table] for table in ("project", "tool"))
+PYTHONS = {"3.11", "3.12", "3.13", "3.14"}
+OLDEST = "3.11"
 DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 
 
@@ -26,7 +29,26 @@ def test_links_of_the_documents_lead_somewhere() -> None:
 
 
 def test_the_pythons_that_are_promised_are_those_that_are_tried() -> None:
-    promised = {found[1] for each in PROJECT["classifiers"] if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", each))}
-    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
-    assert promised == set(re.findall(r'python: "(3\.\d+)"', workflow))
-    assert min(promised, key=lambda version: int(version[2:])) == PROJECT["requires-python"].removeprefix(">=")
+    assert {
+        found[1] for each in PROJECT["classifiers"] if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", each))
+    } == PYTHONS
+    assert set(re.findall(r'python: "(3\.\d+)"', written(".github/workflows/ci.yml"))) == PYTHONS
+    assert set(re.findall(r"^ +(3\.\d+)$", written(".github/workflows/release.yml"), re.MULTILINE)) == PYTHONS
+    assert set(re.findall(r"python(3\.\d+)", written("scripts/environment.sh"))) == PYTHONS
+    assert [set(found.split()) for found in re.findall(r"for version in (.*);", written("scripts/try-install"))] == [PYTHONS]
+
+
+def test_the_oldest_python_is_the_same_for_all_tools_and_for_boxes() -> None:
+    assert PROJECT["requires-python"] == f">={OLDEST}"
+    assert TOOLS["mypy"]["python_version"] == OLDEST
+    assert TOOLS["ruff"]["target-version"] == f"py{OLDEST.replace('.', '')}"
+    assert f"--python-version {OLDEST} " in written("scripts/lock")
+    assert f"sys.version_info < ({OLDEST.replace('.', ', ')})" in written("scripts/environment.sh")
+    assert f"needs Python {OLDEST} or newer" in written("scripts/environment.sh")
+    assert f"Python ≥ {OLDEST}" in written("README.md")
+    assert ".".join(map(str, image_spec.PYTHON)) == OLDEST
+    assert f"python3 ({OLDEST} or newer)" in written("docs/settings.md")
+
+
+def written(path: str) -> str:
+    return (ROOT / path).read_text("utf-8")

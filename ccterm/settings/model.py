@@ -75,7 +75,7 @@ class RepoSettings(LimitSettings):
     """[repo."github.com/o/r"]: settings of one repository."""
 
     image: str | None = None
-    """The image for setup, agent and verify: a reference, or the path of a tarball. It needs python3, git and bash."""
+    """The image for setup, agent and verify: a reference, or the path of a tarball. It needs python3 (3.11 or newer), git and bash."""
     dockerfile: PlacedPath | None = None
     """Or the Dockerfile that it is built from; its directory is the build context."""
     setup: Command | None = None

@@ -89,6 +89,7 @@ def require(name: str, has: Mapping[str, str]) -> None:
         )
     version = tuple(int(part) for part in has["python"].split("."))
     if version < PYTHON:
-        raise PreflightError(f"the image {name} has Python {has['python']}; boxes need 3.11", "use a newer base image")
+        lowest = ".".join(map(str, PYTHON))
+        raise PreflightError(f"the image {name} has Python {has['python']}; boxes need {lowest} or newer", "use a newer base image")
     if has.get("agent", str(UID)) != str(UID):
         raise PreflightError(f"the image {name} has a user agent with uid {has['agent']}", f"change its uid to {UID}, or remove it")
