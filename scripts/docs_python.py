@@ -20,22 +20,23 @@ from scripts.docs_tables import meanings, table
 _PROGRAMS = Path(__file__).parents[1] / "tests" / "programs"
 _ELSEWHERE = ("Service", "AgentService", "Run", "Cause", "errors", "events", "__version__")
 """Names that the page explains in other places than the table of values."""
-_WITHIN = (
-    "acting_for",
-    "perform",
-    "machine",
-    "state",
-    "commit",
-    "make_way",
-    "look_again",
-    "renewed",
-    "refused",
-    "restart",
-    "branches",
-    "plan",
-    "shell",
+FOR_FRONTENDS = frozenset(
+    {
+        "acting_for",
+        "branches",
+        "commit",
+        "look_again",
+        "make_way",
+        "perform",
+        "plan",
+        "refused",
+        "renewed",
+        "restart",
+        "shell",
+        "state",
+    }
 )
-"""Methods for ccterm's own frontends."""
+"""What a service has for ccterm's own frontends; the page is silent about it."""
 
 
 def program(name: str) -> Callable[[], str]:
@@ -75,7 +76,7 @@ def _type(annotation: object) -> str:
 
 def service_part() -> str:
     """Return the methods of a service."""
-    methods = {name: found for name, found in _members(Service) if name not in _WITHIN}
+    methods = {name: found for name, found in _members(Service) if name not in FOR_FRONTENDS}
     return table(("method", "what it does"), ((f"`{name}{_signature(found)}`", _first(found)) for name, found in sorted(methods.items())))
 
 
