@@ -42,7 +42,7 @@ def _replace_one(line: dict[str, JsonValue], draw: st.DrawFn) -> None:
 @given(line=st.dictionaries(st.text(max_size=8), JSON, max_size=5) | bent())
 def test_any_json_object_is_read_into_events_that_can_be_stored(line: dict[str, JsonValue]) -> None:
     for event in StreamParser().feed(line):
-        from_line(to_line(event))
+        assert from_line(to_line(event)) == event
 
 
 @given(lines=st.lists(bent(), max_size=6))

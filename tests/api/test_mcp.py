@@ -253,7 +253,9 @@ async def test_the_real_cli_delegates_two_tasks_waits_and_reads_a_diff(claude_bi
     state = tmp_path / "state"
     flags = command("--repo", str(remote), "--allow-local")
     async with AgentService.open(state) as service:
-        await _delegates(claude_bin, service, {"command": sys.executable, "args": flags, "env": {"CCTERM_STATE_DIR": str(state)}}, tmp_path)
+        await _check_delegation(
+            claude_bin, service, {"command": sys.executable, "args": flags, "env": {"CCTERM_STATE_DIR": str(state)}}, tmp_path
+        )
     assert {"new.txt"} <= files_at(remote, "agent/a").keys() & files_at(remote, "agent/b").keys()
 
 
@@ -261,10 +263,10 @@ async def test_the_real_cli_delegates_two_tasks_waits_and_reads_a_diff(claude_bi
 @pytest.mark.claude
 async def test_the_real_cli_does_so_over_http(claude_bin: Path, api: Served, tmp_path: Path) -> None:
     config = {"type": "http", "url": f"http://localhost:{api.address.port}/mcp", "headers": api.headers}
-    await _delegates(claude_bin, api.service, config, tmp_path)
+    await _check_delegation(claude_bin, api.service, config, tmp_path)
 
 
-async def _delegates(claude_bin: Path, service: Service, server: Mapping[str, object], place: Path) -> None:
+async def _check_delegation(claude_bin: Path, service: Service, server: Mapping[str, object], place: Path) -> None:
     """Have the real CLI, as a model directs it, start two runs, wait for them and read the diff of one."""
     prompt, tools = "Please delegate two tasks.", ("run_agents", "wait", "diff")
     (place / "mcp.json").write_text(json.dumps({"mcpServers": {"ccterm": server}}))

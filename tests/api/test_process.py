@@ -75,15 +75,15 @@ def test_without_its_libraries_it_says_what_to_install(monkeypatch: pytest.Monke
 
 
 async def test_what_was_accepted_is_there_once_when_the_daemon_is_killed(remote: Path, tmp_path: Path) -> None:
-    await _killed_under_load(tmp_path / "state", remote, orders=8, kills=1)
+    await _check_killed_under_load(tmp_path / "state", remote, orders=8, kills=1)
 
 
 @pytest.mark.slow
 async def test_what_was_accepted_is_there_once_however_often_it_is_killed(remote: Path, tmp_path: Path) -> None:
-    await _killed_under_load(tmp_path / "state", remote, orders=60, kills=6)
+    await _check_killed_under_load(tmp_path / "state", remote, orders=60, kills=6)
 
 
-async def _killed_under_load(state: Path, remote: Path, *, orders: int, kills: int) -> None:
+async def _check_killed_under_load(state: Path, remote: Path, *, orders: int, kills: int) -> None:
     with serving(state, [remote], "--allow-local") as server:
         async with httpx.AsyncClient(base_url=server.origin, headers={"Authorization": f"Bearer {server.token}"}, timeout=60) as client:
             killing = asyncio.ensure_future(_kill(server, kills))

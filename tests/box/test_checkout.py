@@ -100,6 +100,7 @@ def test_an_agent_can_commit_in_its_tree_at_once(box: GitBox) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     subprocess.run(["git", "add", "new"], cwd=box.tree, env=env, check=True)
     subprocess.run(["git", "commit", "--quiet", "-m", "own"], cwd=box.tree, env=env, check=True)
+    assert support.git(box.tree, "log", "-1", "--format=%s %P") == f"own {box.base}"
 
 
 def test_the_clean_directory_has_no_hooks_no_remote_and_no_alternates(box: GitBox) -> None:

@@ -56,11 +56,13 @@ def test_rewritten_branches_and_names_that_became_directories_are_followed(tmp_p
 
 
 def test_damage_to_an_agents_objects_does_not_reach_the_mirror(tmp_path: Path, remote: Path, mirror: Path) -> None:
-    for pack in (tmp_path / "first/work/.git/objects").rglob("*.pack"):
+    packs = list((tmp_path / "first/work/.git/objects").rglob("*.pack"))
+    assert packs
+    for pack in packs:
         pack.chmod(0o644)
         pack.write_bytes(b"spoiled")
-    support.git(mirror / "mirror.git", "fsck", "--full")
-    support.git(tmp_path / "first/clean.git", "fsck", "--full")
+    assert support.git(mirror / "mirror.git", "fsck", "--full") == ""
+    assert support.git(tmp_path / "first/clean.git", "fsck", "--full") == ""
 
 
 def spoil_head(mirror: Path) -> None:

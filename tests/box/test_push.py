@@ -97,7 +97,7 @@ def racer(box: GitBox, branch: str, commit: str) -> dict[str, object]:
     return box.push_request(commit) | {"branch": branch, "bundle": bundle}
 
 
-def race(box: GitBox, remote: Path, branch: str, creators: int) -> None:
+def check_one_creator_wins(box: GitBox, remote: Path, branch: str, creators: int) -> None:
     """Let several create one branch at once: one must win, the others must be told that it exists."""
     tree = support.git(box.clean, "rev-parse", "refs/ccterm/work^{tree}")
     commits = [support.git(box.clean, "commit-tree", tree, "-p", str(box.base), "-m", str(number)) for number in range(creators)]
@@ -110,14 +110,14 @@ def race(box: GitBox, remote: Path, branch: str, creators: int) -> None:
 
 def test_five_creators_have_one_winner(box: GitBox, remote: Path) -> None:
     box.new_commit()
-    race(box, remote, "agent/work", creators=5)
+    check_one_creator_wins(box, remote, "agent/work", creators=5)
 
 
 @pytest.mark.slow
 def test_twenty_creators_have_one_winner_every_time(box: GitBox, remote: Path, rounds: Callable[[int], int]) -> None:
     box.new_commit()
     for number in range(rounds(20)):
-        race(box, remote, f"agent/{number}", creators=20)
+        check_one_creator_wins(box, remote, f"agent/{number}", creators=20)
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "update"])

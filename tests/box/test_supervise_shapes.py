@@ -48,7 +48,7 @@ def by_life_line(run: Running) -> None:
     assert run.process.wait(5) == -9
 
 
-def all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Running], None]) -> None:
+def check_all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Running], None]) -> None:
     life = Life(box / "tree")
     stay = "leave" if end is by_itself else "stay"
     with supervise("", argv=[sys.executable, str(PROGRAM), shape, stay], termination_seconds=[0.3, 0.3, 2.0]) as run:
@@ -60,12 +60,12 @@ def all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Running]
 @pytest.mark.first_is_fast
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_process_outlives_a_kill(supervise: Supervise, box: Path, shape: str) -> None:
-    all_die(supervise, box, shape, by_kill)
+    check_all_die(supervise, box, shape, by_kill)
 
 
 @pytest.mark.parametrize("end", [by_stop, by_itself, by_life_line])
 def test_nor_any_other_end(supervise: Supervise, box: Path, end: Callable[[Running], None]) -> None:
-    all_die(supervise, box, "env_cleared", end)
+    check_all_die(supervise, box, "env_cleared", end)
 
 
 @pytest.mark.slow
@@ -75,6 +75,6 @@ def test_none_in_many_rounds(
     supervise: Supervise, box: Path, shape: str, end: Callable[[Running], None], rounds: Callable[[int], int]
 ) -> None:
     for _ in range(rounds(12)):
-        all_die(supervise, box, shape, end)
+        check_all_die(supervise, box, shape, end)
         (box / "tree" / "life").unlink()
         (box / "control.sock").unlink()

@@ -183,7 +183,7 @@ def boxed_run(remote: Path, tmp_path: Path, isolation: Path, monkeypatch: pytest
         yield make
 
 
-async def killed_at_random(make: Callable[[str, str], Killed], monkeypatch: pytest.MonkeyPatch, count: int, pause: float) -> None:
+async def check_killed_at_random(make: Callable[[str, str], Killed], monkeypatch: pytest.MonkeyPatch, count: int, pause: float) -> None:
     """Kill the daemons of so many runs, each at a random moment of it, and look for their work. All that fail are shown."""
     seed = random.randrange(2**32)
     chance = random.Random(seed)
@@ -219,7 +219,7 @@ async def killed_at_random(make: Callable[[str, str], Killed], monkeypatch: pyte
 async def test_runs_on_this_machine(
     local_run: Callable[[str, str], Killed], monkeypatch: pytest.MonkeyPatch, rounds: Callable[[int], int]
 ) -> None:
-    await killed_at_random(local_run, monkeypatch, rounds(10), pause=0.01)
+    await check_killed_at_random(local_run, monkeypatch, rounds(10), pause=0.01)
 
 
 @pytest.mark.slow
@@ -227,4 +227,4 @@ async def test_runs_on_this_machine(
 async def test_runs_in_containers(
     boxed_run: Callable[[str, str], Killed], monkeypatch: pytest.MonkeyPatch, rounds: Callable[[int], int]
 ) -> None:
-    await killed_at_random(boxed_run, monkeypatch, rounds(4), pause=0.08)
+    await check_killed_at_random(boxed_run, monkeypatch, rounds(4), pause=0.08)

@@ -347,7 +347,7 @@ def test_exports_side_by_side_leave_one_whole_file(own: Path, copy: Path, env: d
 FOREVER = "import os\nfrom ccterm.credentials.export import export_login\nwhile True: export_login(os.environ, platform='linux'); os.write(1, b'.')"
 
 
-def kill_an_export(own: Path, copy: Path, env: dict[str, str], reads: int) -> None:
+def check_killed_export(own: Path, copy: Path, env: dict[str, str], reads: int) -> None:
     """Kill a process that exports all the time, while the login changes; the copy must be an old or a new one, and private."""
     with subprocess.Popen([sys.executable, "-c", FOREVER], env=env, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -361,7 +361,7 @@ def kill_an_export(own: Path, copy: Path, env: dict[str, str], reads: int) -> No
 
 
 def test_an_export_that_is_killed_leaves_an_old_or_a_new_file(own: Path, copy: Path, env: dict[str, str]) -> None:
-    kill_an_export(own, copy, env, 1)
+    check_killed_export(own, copy, env, 1)
 
 
 @pytest.mark.slow
@@ -369,7 +369,7 @@ def test_many_exports_that_are_killed_leave_old_or_new_files(
     own: Path, copy: Path, env: dict[str, str], rounds: Callable[[int], int]
 ) -> None:
     for count in range(rounds(100)):
-        kill_an_export(own, copy, env, count % 7)
+        check_killed_export(own, copy, env, count % 7)
 
 
 @pytest.mark.skipif(not any(Path(place, "shellcheck").exists() for place in os.get_exec_path()), reason="shellcheck is not installed")

@@ -82,10 +82,11 @@ async def test_what_is_written_below_a_transcript_lands_there(show: Show, servic
         ]
 
 
-async def test_keys_that_come_while_the_app_ends_are_dropped(show: Show) -> None:
+async def test_keys_that_come_while_the_app_ends_are_dropped(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         burst(pilot.app, "qnlost\x13")
         await until(lambda: not pilot.app.is_running)
+    assert service.calls == []
 
 
 async def test_a_task_is_written_launched_and_the_next_one_too(show: Show, service: FakeService) -> None:

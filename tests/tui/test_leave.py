@@ -15,6 +15,7 @@ async def test_without_active_runs_q_quits_at_once(show: Show, service: FakeServ
         await wait_for_text(pilot, "pushed")
         await pilot.press("q")
         await until(lambda: not pilot.app.is_running)
+    assert service.calls == []
 
 
 async def test_the_daemon_can_carry_on_with_the_runs(show: Show, service: FakeService) -> None:

@@ -261,7 +261,7 @@ def refused(sync: ApplyTransaction, tree: Path, wanted: ChangeSet) -> str:
     return ""
 
 
-def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path, every: int) -> None:
+def check_failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path, every: int) -> None:
     """Let writes fail, one at a time: nothing is applied then, unless everything was done already."""
     before, shall = digest(tree), after(tmp_path)
     for number in range(1, steps(tree, state, wanted) + 1, every):
@@ -275,7 +275,7 @@ def failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Pat
 
 
 def test_a_failing_write_leaves_everything_unchanged(tree: Path, state: StateDir, wanted: ChangeSet, tmp_path: Path) -> None:
-    failing_writes(tree, state, wanted, tmp_path, every=7)
+    check_failing_writes(tree, state, wanted, tmp_path, every=7)
 
 
 def killed_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> bool:
@@ -309,7 +309,7 @@ def test_a_kill_in_an_undo_ends_in_all_or_nothing(tree: Path, state: StateDir, w
         assert digest(tree) == before
 
 
-def edits_at_the_last_moment(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+def check_edits_at_the_last_moment(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
     """At each write in turn, another editor saves a file that is about to be replaced: the edit is kept, the rest is all or nothing."""
     for number in range(1, steps(tree, state, wanted) + 1, every):
         _edit_at(number, tree, state, wanted)
@@ -334,7 +334,7 @@ def _edit_at(number: int, tree: Path, state: StateDir, wanted: ChangeSet) -> Non
 
 
 def test_an_edit_at_the_last_moment_is_kept(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    edits_at_the_last_moment(tree, state, wanted, every=6)
+    check_edits_at_the_last_moment(tree, state, wanted, every=6)
 
 
 def test_a_second_process_is_told_that_another_one_is_using_it(tree: Path, state: StateDir, wanted: ChangeSet) -> None:

@@ -15,8 +15,8 @@ from tests.workspace.test_apply import (
     AFTER,
     BEFORE,
     after,
-    edits_at_the_last_moment,
-    failing_writes,
+    check_edits_at_the_last_moment,
+    check_failing_writes,
     forget,
     hasty,
     killed_at,
@@ -64,11 +64,11 @@ def test_a_kill_at_a_hundred_points_is_all_or_nothing(tree: Path, state: StateDi
 
 
 def test_any_write_may_fail(tree: Path, state: StateDir, tmp_path: Path) -> None:
-    failing_writes(tree, state, changes(tmp_path / "changes", tree, AFTER), tmp_path, every=1)
+    check_failing_writes(tree, state, changes(tmp_path / "changes", tree, AFTER), tmp_path, every=1)
 
 
 def test_an_edit_at_any_write_is_kept(tree: Path, state: StateDir, tmp_path: Path) -> None:
-    edits_at_the_last_moment(tree, state, changes(tmp_path / "changes", tree, AFTER), every=1)
+    check_edits_at_the_last_moment(tree, state, changes(tmp_path / "changes", tree, AFTER), every=1)
 
 
 class Editor:

@@ -121,7 +121,7 @@ def test_one_name_is_deleted_and_the_other_changed(tmp_path: Path, state: StateD
     assert digest(tree) == before
 
 
-def killed_at_writes(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+def check_killed_at_writes(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
     """Kill applies at their writes: after the next start every name shows all of the change, or nothing of it."""
     before = everything(tree)
     hasty(state).apply(RUN, tree, wanted)
@@ -140,12 +140,12 @@ def killed_at_writes(tree: Path, state: StateDir, wanted: ChangeSet, every: int)
 
 
 def test_a_kill_at_a_write_is_all_or_nothing(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    killed_at_writes(tree, state, wanted, every=9)
+    check_killed_at_writes(tree, state, wanted, every=9)
 
 
 @pytest.mark.slow
 def test_a_kill_at_any_write_is_all_or_nothing(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    killed_at_writes(tree, state, wanted, every=1)
+    check_killed_at_writes(tree, state, wanted, every=1)
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def killed_at_once(number: int, tree: Path, state: StateDir, wanted: ChangeSet) 
     in_child(lambda: ApplyTransaction(state, dying(number)).apply(RUN, tree, wanted))
 
 
-def failing_at_writes(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+def check_failing_writes(tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
     before = everything(tree)
     for number in range(1, steps(tree, state, wanted) + 1, every):
         for code in (errno.ENOSPC, errno.EIO):
@@ -177,12 +177,12 @@ def failing_at_writes(tree: Path, state: StateDir, wanted: ChangeSet, every: int
 
 
 def test_a_failing_write_leaves_everything_unchanged(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    failing_at_writes(tree, state, wanted, every=11)
+    check_failing_writes(tree, state, wanted, every=11)
 
 
 @pytest.mark.slow
 def test_any_write_may_fail(tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    failing_at_writes(tree, state, wanted, every=1)
+    check_failing_writes(tree, state, wanted, every=1)
 
 
 def by_renaming(path: Path) -> None:
@@ -204,7 +204,7 @@ class WholeDisk(TickingDisk):
         os.ftruncate(file, size)
 
 
-def edits_at_writes(save: Callable[[Path], None], tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
+def check_edits_at_writes(save: Callable[[Path], None], tree: Path, state: StateDir, wanted: ChangeSet, every: int) -> None:
     """At each write in turn, another program saves a file that is about to be written in place: its edit is kept, the rest is all or nothing."""
     number, disk = 1, WholeDisk(lambda _: None)
     while disk.count >= number - every:
@@ -233,13 +233,13 @@ def _edited_at(number: int, save: Callable[[Path], None], tree: Path, state: Sta
 
 @pytest.mark.parametrize("save", [by_renaming, in_place])
 def test_an_edit_at_the_last_moment_is_kept(save: Callable[[Path], None], tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    edits_at_writes(save, tree, state, wanted, every=5)
+    check_edits_at_writes(save, tree, state, wanted, every=5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("save", [by_renaming, in_place])
 def test_an_edit_at_any_moment_is_kept(save: Callable[[Path], None], tree: Path, state: StateDir, wanted: ChangeSet) -> None:
-    edits_at_writes(save, tree, state, wanted, every=1)
+    check_edits_at_writes(save, tree, state, wanted, every=1)
 
 
 @given(old=st.binary(max_size=1200), new=st.binary(max_size=1200), cut=st.integers(0, 1200))

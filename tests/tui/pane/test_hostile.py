@@ -22,7 +22,7 @@ OURS = re.compile(r"\x1b\[[0-9;]*m")
 PIECES = [*(pair[0] for pair in HOSTILE.values()), "text ", "日本", "\n", "[red]", "🏳️‍🌈", "e\u0301"]
 
 
-async def check(writer: Writer, texts: list[str]) -> None:
+async def check_inert(writer: Writer, texts: list[str]) -> None:
     """Show texts as every kind of event that carries one, and check what is sent to the terminal."""
     app = PaneApp(writer.store)
     async with app.run_test(size=(50, 12)) as pilot:
@@ -47,18 +47,18 @@ async def check(writer: Writer, texts: list[str]) -> None:
 
 
 async def test_named_sequences_are_inert(writer: Writer) -> None:
-    await check(writer, PIECES)
+    await check_inert(writer, PIECES)
 
 
 async def test_random_mixtures_of_them_are_inert(writer: Writer) -> None:
     dice = random.Random(7)
-    await check(writer, [mixture(dice) for _ in range(60)])
+    await check_inert(writer, [mixture(dice) for _ in range(60)])
 
 
 @pytest.mark.slow
 async def test_many_random_mixtures_are_inert(writer: Writer, rounds: Callable[[int], int]) -> None:
     dice = random.Random()
-    await check(writer, [mixture(dice) for _ in range(rounds(5000))])
+    await check_inert(writer, [mixture(dice) for _ in range(rounds(5000))])
 
 
 def mixture(dice: random.Random) -> str:
