@@ -19,6 +19,7 @@ STARTS_GIT = {
 STARTS_PROGRAMS = {
     "git.child": "git",
     "processes": "small programs, with bounds on time and output",
+    "box.agent.final_commit": "a copy of the supervisor, with the agent's rights",
     "box.process.child": "the child of a step",
     "box.process.tree": "ps, where there is no /proc",
     "box.terminal": "a person's shell, on a terminal of its own",

@@ -7,9 +7,8 @@ from ccterm.agents.json_values import JsonObject, string
 from ccterm.agents.stream import StreamParser
 from ccterm.agents.stream_session import Result
 from ccterm.causes import Cause
+from ccterm.git.message import shortened
 
-SUMMARY = 2_000
-"""Longest summary, in characters."""
 _AFTER_MARK = re.compile(r"(?:_|[^\w?？؟.!:;,。！)\]}])+\Z|[)\]}]+\Z")
 """What may follow the punctuation mark that ends a message."""
 _DIAGNOSTIC = "[ede_diagnostic]"
@@ -34,7 +33,7 @@ def judge(parser: StreamParser, report: JsonObject | None) -> Outcome:
         return outcome
     if parser.result is not None and not parser.result.failed and not parser.turn_open:
         last = parser.result.text or parser.said
-        return Outcome(None, summary=_shortened(last), asked=is_question(last))
+        return Outcome(None, summary=shortened(last), asked=is_question(last))
     return _failed(parser, report or {})
 
 
@@ -61,7 +60,7 @@ def _stopped_or_broken(parser: StreamParser, report: JsonObject | None) -> Outco
     if report is None:
         return Outcome(Cause.AGENT, "no_report", "The agent's supervisor left no report")
     if report.get("ok") is not True:
-        detail = _shortened(string(report.get("detail")))
+        detail = shortened(string(report.get("detail")))
         return Outcome(Cause.AGENT, string(report.get("reason"), "start"), detail or "The agent could not be started")
     if alive := report.get("alive"):  # no step with a credential runs beside them
         return Outcome(Cause.AGENT, "alive", f"{alive} of the agent's processes cannot be killed")
@@ -69,7 +68,7 @@ def _stopped_or_broken(parser: StreamParser, report: JsonObject | None) -> Outco
 
 
 def _stopped(parser: StreamParser, by: str) -> Outcome | None:
-    last = _shortened(parser.said)
+    last = shortened(parser.said)
     match by:
         case "asked" | "now":
             return Outcome(None, summary=last, cancelled=True)
@@ -113,9 +112,9 @@ def _kind(parser: StreamParser, result: Result | None) -> str:
 
 def _failure_summary(parser: StreamParser, result: Result | None, report: JsonObject) -> str:
     if result is None:
-        return _shortened("\n".join([f"The agent ended without a result ({_exit_status(report)})", *parser.tail]))
+        return shortened("\n".join([f"The agent ended without a result ({_exit_status(report)})", *parser.tail]))
     errors = [error for error in result.errors if not error.startswith(_DIAGNOSTIC)]
-    told = _shortened(result.text or "\n".join(errors))
+    told = shortened(result.text or "\n".join(errors))
     return told or f"The agent ended with {result.subtype} ({result.terminal_reason or 'no reason given'})"
 
 
@@ -126,8 +125,3 @@ def _exit_status(report: JsonObject) -> str:
 
 def _with_reset(parser: StreamParser, summary: str) -> str:
     return f"{summary} [resets {parser.resets_at:%Y-%m-%d %H:%M} UTC]" if parser.resets_at else summary
-
-
-def _shortened(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= SUMMARY else text[: SUMMARY - 1].rstrip() + "…"

@@ -15,6 +15,12 @@ HIDDEN = "hidden"
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 """Most that the files of one checkpoint hold together."""
 
+COMMIT_REPORT = "report.json"
+"""Among the outputs of a commit that was made in the agent's box: the step's report, and the body of the message.
+
+A file, because values that an engine masks in the output of that box may occur in it by chance.
+"""
+
 SHELL_HEAD, SHELL_SIZE = ">cI", ">HH"
 """How `struct` packs what goes to a shell in a box and comes from it: a head of kind and length; and a window size, rows and columns."""
 KEYS, RESIZED, DRAWN, BEAT = b"k", b"s", b"d", b"b"

@@ -131,6 +131,9 @@ class SuperviseRequest(TypedDict):
     """For Claude: its launch line is completed by what of the repository's own configuration may act."""
     checkpoint: NotRequired[CheckpointRequest | None]
     """Where nothing of the box outlives the host: what would be lost with it is handed out while the agent works."""
+    commit: NotRequired["CommitRequest | None"]
+    """Where the box is a container: the step commit, to be made in it when the agent ended well. body holds the trailers; clean and out lie
+    beside the box, where nobody else writes."""
     network: NotRequired[NetworkRequest | None]
     """Where there is one, `@proxy` in `argv` and in the values of `env` stands for the box proxy's address, http://127.0.0.1:PORT."""
     grace_seconds: NotRequired[float]
@@ -151,6 +154,8 @@ class SuperviseReport(Report):
     seconds: NotRequired[float]
     alive: NotRequired[int]
     """How many of its processes outlive the box; 0 in a container, which ends with everything in it."""
+    committed: NotRequired[bool]
+    """Whether `out` of the commit that was asked for holds its files and its report. The report itself says whether it succeeded."""
 
 
 class ShellRequest(TypedDict):

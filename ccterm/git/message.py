@@ -1,10 +1,12 @@
-"""Words in a commit message that hosts and CI systems obey: an agent may use them, but not give orders with them.
+"""What a commit message takes over of an agent's words: those that hosts and CI systems obey it may use, but not give orders with them.
 
 A pushed message that says `[skip ci]` switches off the checks of what it brings; one that says `Fixes #1` closes an issue at the merge.
 """
 
 import re
 
+SUMMARY = 2_000
+"""Longest summary of an agent's work, in characters."""
 _SWITCH = re.compile(r"\[([^\[\]\n]{0,60}(?<![a-z])(?:skip(?:ped|ping)?|no)(?![a-z])[^\[\]\n]{0,60})\]", re.IGNORECASE)
 _STARS = re.compile(r"\*{2,}[ \t]*(no[ _-]?ci)[ \t]*\*{2,}", re.IGNORECASE)
 _FLAG = re.compile(r"-{2,}(?=(?:skip|no)-?ci\b)", re.IGNORECASE)
@@ -34,3 +36,14 @@ def defused(text: str) -> str:
 def without_trailers(text: str) -> str:
     """Return a text in which lines that look like trailers, or like commands to a host, are indented: then they are text."""
     return _ORDER.sub("  ", text)
+
+
+def shortened(summary: str) -> str:
+    """Return a summary that is at most SUMMARY characters long."""
+    summary = summary.strip()
+    return summary if len(summary) <= SUMMARY else summary[: SUMMARY - 1].rstrip() + "…"
+
+
+def message_body(summary: str, trailers: str) -> str:
+    """Return what follows the subject: the agent's summary, which gives no orders and adds no trailers, and our own trailers."""
+    return "\n\n".join(part for part in (without_trailers(defused(shortened(summary))), trailers) if part)

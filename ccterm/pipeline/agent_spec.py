@@ -13,7 +13,19 @@ from ccterm.executors.base import Artifact, Step
 from ccterm.models import ExecutionMode, Task
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions
 from ccterm.pipeline.step_network import GATEWAY_SOCKET, is_closed, network_request
-from ccterm.pipeline.step_specs import CONTROL, GRACE, GUARDED, GUARDED_LEFT, HOME, MARK, SESSION, TREE, commit_request
+from ccterm.pipeline.step_specs import (
+    COMMITTED,
+    COMMITTED_OUT,
+    CONTROL,
+    GRACE,
+    GUARDED,
+    GUARDED_LEFT,
+    HOME,
+    MARK,
+    SESSION,
+    TREE,
+    commit_request,
+)
 from ccterm.values import Limits
 
 HOLD_TIMEOUT = timedelta(minutes=15)
@@ -33,8 +45,8 @@ def _repository(task: Task) -> JsonValue:
     return {"obeyed": task.obeyed_settings, "hint": hint}
 
 
-class CheckpointSource(NamedTuple):
-    """What checkpoints of an agent are made from. clean: the git directory that holds the base; body: of their commits."""
+class CommitSource(NamedTuple):
+    """What commits are made from in the agent's box: checkpoints, and the last one. clean: holds the base; body: trailers of their messages."""
 
     clean: Artifact
     options: CommitOptions
@@ -45,9 +57,11 @@ class CheckpointSource(NamedTuple):
     """What setup left."""
 
 
-def _checkpoint(task: Task, source: CheckpointSource) -> dict[str, JsonValue]:
-    request = commit_request(task, source.options, base=source.base, body=source.body)
-    return {"commit": {**request, "clean": GUARDED, "left": GUARDED_LEFT if source.left else None}, "seconds": source.seconds}
+def _commits(task: Task, source: CommitSource) -> dict[str, JsonValue]:
+    left: dict[str, JsonValue] = {"left": GUARDED_LEFT if source.left else None}
+    request = commit_request(task, source.options, base=source.base, body=source.body) | left
+    last = None if task.terminal else {**request, "clean": COMMITTED, "out": COMMITTED_OUT}
+    return {"checkpoint": {"commit": {**request, "clean": GUARDED}, "seconds": source.seconds}, "commit": last}
 
 
 def agent(
@@ -57,21 +71,21 @@ def agent(
     environment: CommandEnvironment,
     *,
     home: Artifact | None = None,
-    checkpoints: CheckpointSource | None = None,
+    commits: CommitSource | None = None,
     last_use: bool,
 ) -> Step:
-    """Start the agent under its supervisor. home: what its private HOME holds from the start."""
+    """Start the agent under its supervisor. home: what its private HOME holds from the start. commits: None = none are made in its box."""
     command = launch.command
     return Step(
         name="agent",
         program="supervise",
         request={
-            **_supervised(task, command, environment, checkpoints),
+            **_supervised(task, command, environment, commits),
             **network_request(environment.egress, environment.services, launch.run_pass),
         },
-        inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(checkpoints)},
+        inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(commits)},
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),
-        outputs=(TREE, SESSION),
+        outputs=(TREE, SESSION, *((COMMITTED, COMMITTED_OUT) if commits else ())),
         secrets={**environment.secrets_for("agent"), **command.secrets},
         sockets=_sockets(task, launch),
         reaches=launch.reaches,
@@ -93,9 +107,7 @@ def _limits(task: Task) -> Limits:
     return Limits(wall_seconds=SHELL_TIMEOUT.total_seconds(), silence_seconds=SHELL_TIMEOUT.total_seconds())
 
 
-def _supervised(
-    task: Task, command: Command, environment: CommandEnvironment, checkpoints: CheckpointSource | None
-) -> dict[str, JsonValue]:
+def _supervised(task: Task, command: Command, environment: CommandEnvironment, commits: CommitSource | None) -> dict[str, JsonValue]:
     return {
         "argv": list(command.argv),
         "cwd": TREE,
@@ -112,11 +124,11 @@ def _supervised(
         "branch": task.branch,
         "keep": [{"glob": keep["glob"], "to": keep["to"]} for keep in command.keep],
         "repository": _repository(task) if command.reads_repository else None,
-        "checkpoint": _checkpoint(task, checkpoints) if checkpoints else None,
+        **(_commits(task, commits) if commits else {}),
     }
 
 
-def _guarded(checkpoints: CheckpointSource | None) -> dict[str, Artifact]:
-    if checkpoints is None:
+def _guarded(commits: CommitSource | None) -> dict[str, Artifact]:
+    if commits is None:
         return {}
-    return {GUARDED: checkpoints.clean, **({GUARDED_LEFT: checkpoints.left} if checkpoints.left else {})}
+    return {GUARDED: commits.clean, COMMITTED: commits.clean, **({GUARDED_LEFT: commits.left} if commits.left else {})}

@@ -19,7 +19,7 @@ from ccterm.output.sanitise import sanitise
 from ccterm.pipeline import agent_spec, step_specs
 from ccterm.pipeline.agent_gateway import AgentGateway
 from ccterm.pipeline.agent_home import RAW_CONVERSATION, keep_conversation
-from ccterm.pipeline.agent_spec import CheckpointSource
+from ccterm.pipeline.agent_spec import CommitSource
 from ccterm.pipeline.checkpoints import CheckpointReceiver, CheckpointStore
 from ccterm.pipeline.context import AgentLaunch, RunContext
 from ccterm.pipeline.continuation import CONVERSATION
@@ -32,6 +32,8 @@ from ccterm.state_dir import StateDir
 from ccterm.workspace.git_dir_watch import steers
 from ccterm.workspace.work import forget
 
+_BOXED = {step_specs.CLEAN: step_specs.COMMITTED, step_specs.OUT: step_specs.COMMITTED_OUT, step_specs.TREE: step_specs.TREE}
+"""Outputs of the step commit, and under which names the agent's box has them."""
 DENIALS = 50
 """How many denied calls a run document names."""
 
@@ -48,6 +50,14 @@ class AgentExit:
     def tree(self) -> Artifact | None:
         """The agent's tree, or None if the box left none."""
         return self.result.outputs.get(step_specs.TREE)
+
+    @property
+    def committed(self) -> Mapping[str, Artifact] | None:
+        """What the commit left that was made in that box, as the outputs of the step commit; None if the step has to make it."""
+        made = (self.report or {}).get("committed") is True
+        found = {name: self.result.outputs.get(boxed) for name, boxed in _BOXED.items()} if made else {}
+        outputs = {name: artifact for name, artifact in found.items() if artifact}
+        return outputs if outputs.keys() == _BOXED.keys() else None
 
 
 class AgentStep:
@@ -94,7 +104,7 @@ class AgentStep:
             checkout.tree,
             self._context.commands,
             home=home,
-            checkpoints=self._checkpoints(checkout),
+            commits=self._commits(checkout),
             last_use=not task.verify,
         )
         store = CheckpointStore(self._state.checkpoint(self._recorder.run.id), self._state.storage)
@@ -112,13 +122,13 @@ class AgentStep:
             await live.forget()
         return AgentExit(result, parser, output.report)
 
-    def _checkpoints(self, checkout: Checkout) -> CheckpointSource | None:
-        """Return what checkpoints are made from; None where boxes stay on the disk, as all that they would hold is there anyway."""
+    def _commits(self, checkout: Checkout) -> CommitSource | None:
+        """Return what commits in the agent's box are made from; None where boxes stay on the disk: all that checkpoints hold is there anyway."""
         if self._boxes.directory is not None:
             return None
         task, work = self._context.work.task, self._context.work
         body = step_specs.commit_body("", run=self._recorder.run.id, model=task.model)
-        return CheckpointSource(checkout.clean, work.commit, checkout.base, body, self._context.launch.checkpoint_seconds, checkout.left)
+        return CommitSource(checkout.clean, work.commit, checkout.base, body, self._context.launch.checkpoint_seconds, checkout.left)
 
     def _complain(self, text: str) -> None:
         self._recorder.notice(text, "warn")

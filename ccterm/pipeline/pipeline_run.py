@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ccterm import causes
@@ -18,7 +19,7 @@ from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.events import BoxesKept, Salvaged, SideKept
-from ccterm.executors.base import Artifact, Boxes
+from ccterm.executors.base import Artifact, Boxes, StepResult
 from ccterm.kept_refs import kept_sentence
 from ccterm.machine_errors import reported_error
 from ccterm.models import State
@@ -29,7 +30,7 @@ from ccterm.pipeline.checkpoint_recovery import keep_checkpoint
 from ccterm.pipeline.context import CommandEnvironment, RemoteAccess, RunContext, WorkContext
 from ccterm.pipeline.continuation import CONVERSATION
 from ccterm.pipeline.judgement import CommittedWork
-from ccterm.pipeline.reports import CommitResult, ShellResult
+from ccterm.pipeline.reports import CommitResult, ShellResult, report_in_box
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
 from ccterm.pipeline.step_runner import StepRunner
 from ccterm.pipeline.targets import BranchTarget, Checkout, Target, WorkingCopyTarget
@@ -85,6 +86,8 @@ class PipelineRun:
         self._commit_tried = False
         self._tree: Artifact | None = None
         """The agent's tree as the last step left it; None until the agent has worked."""
+        self._committed_in_box: Mapping[str, Artifact] | None = None
+        """What the agent's box holds of a commit that was made there, as outputs of the step commit."""
         self._left_by_setup: Artifact | None = None
         """The record of what setup left."""
         self._unread = False
@@ -136,6 +139,7 @@ class PipelineRun:
         step = AgentStep(context, self._steps, self._boxes, self._recorder, self._control, self._state)
         ended = await step.run(checkout)
         self._tree = ended.tree  # before anything else can fail: from here on there is work to keep
+        self._committed_in_box = ended.committed
         return await step.conclude(ended)
 
     async def _finish(self, outcome: Outcome, checkout: Checkout, target: Target, commands: CommandEnvironment) -> RunEnding:
@@ -168,7 +172,7 @@ class PipelineRun:
         task, self._commit_tried = self._context.task, True
         body = step_specs.commit_body(summary, run=self._recorder.run.id, model=task.model)
         step = step_specs.commit(task, tree, clean, self._context.commit, base=base, body=body, left=self._left_by_setup)
-        result, report = await self._steps.run(step, CommitResult, stops="later")
+        result, report = await self._steps.run(step, CommitResult, stops="later", spared=partial(self._made_in_box, body))
         self._tree = result.outputs.get(step_specs.TREE, tree)
         for note in report.notes:
             self._recorder.notice(note, "warn")
@@ -178,8 +182,10 @@ class PipelineRun:
         if self._unread and self._boxes.directory is not None:
             self._recorder.emit([BoxesKept(directory=str(self._boxes.directory))])
         if report.commit is None and not report.refusals and not report.side:
+            await asyncio.to_thread(forget, self._work_dir)
             return None
-        await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir, last_use=True)
+        if step_specs.OUT in result.outputs:
+            await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir, last_use=True)
         self._committed = await asyncio.to_thread(CommittedWork.read, self._work_dir, report, base, result.outputs[step_specs.CLEAN])
         work = self._committed.work
         self._recorder.change(commit=work.commit, changes=work.changes if self._committed.in_tree else None)
@@ -188,6 +194,21 @@ class PipelineRun:
             if not self._committed.in_tree:  # else it is judged, which does this
                 await asyncio.to_thread(self._context.output.write_masks, work)
         return self._committed
+
+    async def _made_in_box(self, body: str) -> StepResult | None:
+        """Bring the commit to the host that was made in the agent's box, if it is the one that the step would make. body: of its message.
+
+        In the box nobody knows how the host sees the agent's end: the message tells.
+        """
+        outputs, self._committed_in_box = self._committed_in_box, None
+        if outputs is None:
+            return None
+        await self._boxes.collect(outputs[step_specs.OUT], self._work_dir, last_use=True)
+        report = await asyncio.to_thread(report_in_box, self._work_dir, body)
+        if report is None:
+            await asyncio.to_thread(forget, self._work_dir)
+            return None
+        return StepResult(report, {name: outputs[name] for name in (step_specs.CLEAN, step_specs.TREE)})
 
     def _nothing_to_push(self, summary: str) -> str:
         kept = kept_sentence(self._recorder.run.side)

@@ -1,8 +1,13 @@
 """What step programs report, as the host reads it: boxes are not trusted, so every field is checked. The box's side is box.protocol."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from ccterm.box import COMMIT_REPORT
+from ccterm.git.bounded_json import read_json
 
 Sha = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
 Count = Annotated[int, Field(ge=0)]
@@ -76,3 +81,18 @@ class PushResult(StepReport):
 
     remote_sha: Sha | None = None
     verified: bool = False
+
+
+def report_in_box(directory: Path, body: str) -> Mapping[str, JsonValue] | None:
+    """Take the report of a commit that was made in the agent's box out of its outputs. body: what its message must have below the subject.
+
+    Returns None if there is no such commit: then the step has to make it. Blocks.
+    """
+    file = directory / COMMIT_REPORT
+    try:
+        made = read_json(file.read_bytes())
+        file.unlink()
+    except (OSError, ValueError):
+        return None
+    fits = isinstance(made, dict) and made.get("body") == body and isinstance(made.get("report"), dict) and made["report"].get("ok") is True
+    return made["report"] if fits else None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import JsonValue, ValidationError
@@ -25,8 +26,8 @@ from ccterm.record import Recorder
 from ccterm.values import StepName
 
 R = TypeVar("R", bound=StepReport)
-OnHost = Callable[[], Coroutine[None, None, Mapping[str, JsonValue] | None]]
-"""Returns what a step would report without running it in a box, or None when only a box can tell."""
+Spared = Callable[[], Coroutine[None, None, StepResult | None]]
+"""Returns a step's result without running it in a box, or None when its box is needed."""
 _CAUSES: dict[StepName, Cause] = {
     "resolve": Cause.CHECKOUT,
     "checkout": Cause.CHECKOUT,
@@ -48,13 +49,13 @@ class StepRunner:
         self._recorder = recorder
         self._control = control
 
-    async def report(self, step: Step, shape: type[R], *, stops: Stops = "always", on_host: OnHost | None = None) -> R:
+    async def report(self, step: Step, shape: type[R], *, stops: Stops = "always", spared: Spared | None = None) -> R:
         """Run a step that must succeed; return its typed report."""
-        return (await self.run(step, shape, stops=stops, on_host=on_host))[1]
+        return (await self.run(step, shape, stops=stops, spared=spared))[1]
 
-    async def run(self, step: Step, shape: type[R], *, stops: Stops = "always", on_host: OnHost | None = None) -> tuple[StepResult, R]:
+    async def run(self, step: Step, shape: type[R], *, stops: Stops = "always", spared: Spared | None = None) -> tuple[StepResult, R]:
         """Run a step that must succeed; return its result and its typed report."""
-        result, output = await self.execute(step, stops=stops, on_host=on_host)
+        result, output = await self.execute(step, stops=stops, spared=spared)
         report = output.report or {}
         if not report.get("ok"):
             message = sanitise(str(report.get("detail") or result.detail or "it ended without a report"))
@@ -72,11 +73,11 @@ class StepRunner:
         parser: StreamParser | None = None,
         on_line: Callable[[], None] = lambda: None,
         on_checkpoint: FrameSink = lambda _: None,
-        on_host: OnHost | None = None,
+        spared: Spared | None = None,
     ) -> tuple[StepResult, OutputPipeline]:
         """Run a step to its end, good or bad.
 
-        on_line: called for each line of output. on_checkpoint: takes frames of checkpoints. on_host: may spare the step its box.
+        on_line: called for each line of output. on_checkpoint: takes frames of checkpoints. spared: may have its result without its box.
         """
         self._recorder.emit([StepStarted(step=step.name)])
         output = self._output.pipeline(parser)
@@ -96,7 +97,7 @@ class StepRunner:
 
         begin = time.monotonic()
         try:
-            result = await self._control.guard(self._carry_out(step, sink, control, on_host), stops=stops, control=control)
+            result = await self._control.guard(self._carry_out(step, sink, control, spared), stops=stops, control=control)
         except BaseException:
             self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
             raise
@@ -107,13 +108,14 @@ class StepRunner:
                 self._recorder.change(secret_seen=True, secrets_seen=tuple(sorted(seen)))
         return result, output
 
-    async def _carry_out(self, step: Step, sink: FrameSink, control: Control | None, on_host: OnHost | None) -> StepResult:
+    async def _carry_out(self, step: Step, sink: FrameSink, control: Control | None, spared: Spared | None) -> StepResult:
         begin = time.monotonic()
-        report = await on_host() if on_host else None
-        if report is None:
+        result = await spared() if spared else None
+        if result is None:
             return await self._boxes.execute(step, sink, control)
-        sink(Frame(n=0, t=0.0, k="report", report=report))
-        return StepResult(report, seconds=time.monotonic() - begin)
+        if result.report is not None:
+            sink(Frame(n=0, t=0.0, k="report", report=result.report))
+        return replace(result, seconds=time.monotonic() - begin)
 
     def finished(self, name: StepName, result: StepResult, *, ok: bool, detail: str) -> None:
         """Record how a step ended."""

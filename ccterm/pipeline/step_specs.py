@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import JsonValue
 
 from ccterm.executors.base import Artifact, Step
-from ccterm.git.message import defused, without_trailers
+from ccterm.git.message import message_body
 from ccterm.models import Mode, RunId, Task
 from ccterm.output.sanitise import sanitise
 from ccterm.pipeline.context import CommandEnvironment, CommitOptions, RemoteAccess
@@ -21,6 +21,8 @@ LEFT = "left"
 """The record of what setup left."""
 GUARDED, GUARDED_LEFT = "../private/clean.git", "../private/left"
 """Where the agent's box has a copy of the clean git directory: beside the box, for the agent owns the box and could rename what is in it."""
+COMMITTED, COMMITTED_OUT = "../private/commit.git", "../private/out"
+"""Another one, for the commit that is made when the agent has ended: checkpoints write into theirs. And what that commit leaves."""
 OVERLAID = "laid"
 """A tree with the new commit laid over it. Named differently, so that recovery never mistakes it for the agent's tree."""
 NEUTRAL = "work"
@@ -241,12 +243,7 @@ def first_line(prompt: str) -> str:
     return next((line.strip() for line in prompt.splitlines() if line.strip()), "Work of an agent")
 
 
-SUMMARY_CAP = 10 * 1024
-"""Longest summary in a commit message, in characters."""
-
-
 def commit_body(summary: str, *, run: RunId, model: str | None) -> str:
     """Return a commit message's body. What the agent wrote gives no orders to hosts and CI, and only our trailers count as such."""
-    text = without_trailers(defused(sanitise(summary).strip()[:SUMMARY_CAP]))
     trailers = [f"Ccterm-Run: {run}", *([f"Ccterm-Model: {' '.join(sanitise(model).split())}"] if model else [])]
-    return "\n\n".join(part for part in (text, "\n".join(trailers)) if part)
+    return message_body(sanitise(summary), "\n".join(trailers))

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +11,7 @@ from ccterm import causes
 from ccterm.causes import Cause
 from ccterm.errors import StepError
 from ccterm.events import Pushed, Synced
-from ccterm.executors.base import Artifact, Boxes, Step
+from ccterm.executors.base import Artifact, Boxes, Step, StepResult
 from ccterm.models import Run, Task, now
 from ccterm.pipeline import step_specs
 from ccterm.pipeline.context import RemoteAccess, WorkContext
@@ -101,8 +100,12 @@ class BranchTarget:
         """Ask the remote, on the host where it can. started: what it held before does not count. to_push: refuse what it would refuse."""
         task, remote = self._task, self._remote
         assert task.branch is not None
-        on_host = partial(remote.listings.start, remote, task.branch, task.base, started=started, to_push=to_push)
-        found = await self._steps.report(step_specs.resolve(task, remote), ResolveResult, on_host=on_host)
+
+        async def on_host() -> StepResult | None:
+            report = await remote.listings.start(remote, task.branch or "", task.base, started=started, to_push=to_push)
+            return None if report is None else StepResult(report)
+
+        found = await self._steps.report(step_specs.resolve(task, remote), ResolveResult, spared=on_host)
         self._tip = found.tip
         if self._task.branch == found.default_branch and found.tip is not None and not self._task.allow_default_branch:
             raise StepError(

@@ -4,8 +4,9 @@ import pytest
 from pydantic import JsonValue
 
 from ccterm.agents.stream import StreamParser
-from ccterm.agents.verdict import SUMMARY, is_question, judge
+from ccterm.agents.verdict import is_question, judge
 from ccterm.causes import Cause
+from ccterm.git.message import SUMMARY
 from tests.agents.reading import read, report
 
 

@@ -107,13 +107,13 @@ class FailingExecutor:
         return self.executor.orphaned_outputs(run_id)
 
     def address(self, host: str, port: int) -> tuple[str, int]:
-        return host, port
+        return self.executor.address(host, port)
 
     def checks(self) -> Sequence[Check]:
         return ()
 
 
-def task(repo: Path, prompt: str, **fields: object) -> Task:
+def task(repo: Path | str, prompt: str, **fields: object) -> Task:
     """Return a local task for the scripted agent on a branch of a remote."""
     given = {"prompt": prompt, "repo": str(repo), "branch": "agent/x", "agent": "scripted", "execution_mode": ExecutionMode.LOCAL}
     return Task.model_validate(given | fields)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccterm.box.agent.checkpoints import Checkpoints, close_to_the_agent
 from ccterm.box.agent.control import Orders
+from ccterm.box.agent.final_commit import FinalCommit
 from ccterm.box.agent.permissions import PermissionRequests
 from ccterm.box.agent.pipes import Inlet, Outlet, QueuedFrames, drain
 from ccterm.box.agent.repository import NOTHING, Admission, admit
@@ -74,6 +75,7 @@ class Supervisor:
         from ccterm.box.agent.keep import keep_files  # deferred until the agent is starting up: it should not wait for this
 
         self._keep_files = keep_files
+        self._final = FinalCommit(request)
 
     def run(self) -> "SuperviseReport":
         """Serve everything until the agent has ended, then clean up."""
@@ -86,7 +88,10 @@ class Supervisor:
             self._checkpoints.advance()
             tree.reap(keep=self._agent.process.pid)
         self._clean_up()
-        return self._report()
+        report = self._report()
+        if report["exit"] == 0 and not self._stopped_by and self._final.make(self._frames):
+            report["committed"] = True
+        return report
 
     def _pause(self) -> float:
         known = (each.next_moment for each in (self._turns, self._permissions, self._termination, self._checkpoints))
@@ -149,6 +154,7 @@ class Supervisor:
         self._turns.hear(message)
         self._permissions.hear(message)
         if ended:
+            self._final.hear(message)
             self._checkpoints.turn_over(ending=self._turns.ending)
 
     def _interrupt(self) -> None:

@@ -99,6 +99,15 @@ def members(mark: str) -> list[Process]:
     return [each for each in processes if (each.marked or each.pid in below) and not each.dead and each.pid != os.getpid()]
 
 
+def alone() -> bool:
+    """Whether no process is here but this one and those that it came from: true only in a container that everything else has left (Linux)."""
+    parents = {process.pid: process.parent for process in _listing("")}
+    here = os.getpid()
+    while here in parents:
+        here = parents.pop(here)
+    return sys.platform == "linux" and not parents
+
+
 def _descendants(root: int, processes: Iterable[Process]) -> set[int]:
     children: dict[int, list[int]] = {}
     for process in processes:

@@ -102,7 +102,7 @@ class DaggerBoxes:
         answer = await self._answer(step, ran)
         seconds = time.monotonic() - started
         if answer:
-            ran, outputs = answer.container, {name: self._keep(answer.outputs[f"{BOX}/{name}"]) for name in step.outputs}
+            ran, outputs = answer.container, {name: self._keep(answer.outputs[_path(name)]) for name in step.outputs}
             await self._complete(ran, feed, answer.stdout)
         else:
             ran = await ran.sync()  # now it has an id, so later queries do not repeat the whole chain of calls
@@ -115,7 +115,7 @@ class DaggerBoxes:
 
     async def _answer(self, step: Step, ran: dagger.Container) -> ExecResult | None:
         """Run the exec and return all of its results at once; None where they have to be asked for one by one."""
-        paths = [f"{BOX}/{name}" for name in step.outputs]
+        paths = [_path(name) for name in step.outputs]
         try:
             return await exec_result(ran, paths, stdout=not _is_long(step))
         except dagger.ExecError:
@@ -152,7 +152,7 @@ class DaggerBoxes:
 
     async def _output(self, ran: dagger.Container, name: str) -> Artifact | None:
         try:
-            return self._keep(with_cached_id(await ran.directory(f"{BOX}/{name}").sync()))
+            return self._keep(with_cached_id(await ran.directory(_path(name)).sync()))
         except dagger.QueryError as error:
             if is_gone(error):
                 raise
@@ -171,7 +171,7 @@ class DaggerBoxes:
         for service in step.services:
             box = box.with_service_binding(service.alias, self._service(service, unique))
         for mount, artifact in step.inputs.items():
-            box = box.with_mounted_directory(posixpath.normpath(f"{BOX}/{mount}"), self._artifacts[artifact.handle])
+            box = box.with_mounted_directory(_path(mount), self._artifacts[artifact.handle])
         for path, name in self._caches(step).items():
             box = box.with_mounted_cache(path, client.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
         for mount, socket in step.all_sockets(control).items():
@@ -234,6 +234,11 @@ class DaggerBoxes:
                 self._collected[to] = artifact
         except (dagger.DaggerError, OSError) as error:
             raise engine_error("the work was being downloaded", error) from error
+
+
+def _path(name: str) -> str:
+    """Return the absolute path of what a step names relative to its box; it may lie beside the box."""
+    return posixpath.normpath(f"{BOX}/{name}")
 
 
 def _is_long(step: Step) -> bool:

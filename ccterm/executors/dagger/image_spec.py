@@ -37,6 +37,31 @@ rm -rf /var/lib/apt/lists/*
 
 NPM = "npm install -g --no-fund --no-audit @anthropic-ai/claude-code@{version} && npm cache clean --force"
 
+_CLOSED = r"""
+import os, pwd, stat, sys
+places = {*map(os.path.realpath, ("/ccterm", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", sys.prefix, os.path.dirname(os.__file__)))}
+places = [place for place in places if os.path.exists(place) and not any(place.startswith(other + "/") for other in places)]
+agent = pwd.getpwnam("agent")
+os.setgroups(os.getgrouplist("agent", agent.pw_gid)); os.setgid(agent.pw_gid); os.setuid(agent.pw_uid)
+def is_open(path):
+    entry = os.lstat(path)
+    if stat.S_ISLNK(entry.st_mode):
+        return False
+    hidden = stat.S_ISDIR(entry.st_mode) and os.access(path, os.X_OK) and not os.access(path, os.R_OK)
+    return hidden or entry.st_uid == agent.pw_uid or os.access(path, os.W_OK)
+def above(path):
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path
+def below(place):
+    yield place
+    for at, directories, files in os.walk(place):
+        yield from (at + "/" + name for name in directories + files)
+led = [name for name in os.environ if name.startswith("LD_")]
+sys.exit(bool(led) or any(is_open(path) for place in places for path in [*above(place), *below(place)]))
+"""
+CLOSED = f"if python3 -I -S -c '{_CLOSED}'; then touch /ccterm/closed; fi"
+"""Leaves a mark beside the programs of boxes if the user `agent` can change nothing that they use: programs, libraries, system settings."""
 FURNISH = f"""
 set -e
 if ! id -u agent >/dev/null 2>&1; then
@@ -47,6 +72,7 @@ home=$(eval echo ~agent)
 mkdir -p /box /work "$home/.npm" "$home/.cache/pip"
 chown agent: /box /work "$home" "$home/.npm" "$home/.cache" "$home/.cache/pip"
 python3 -m compileall -q --invalidation-mode unchecked-hash /ccterm
+{CLOSED}
 cd /ccterm
 find ccterm -name '[a-z]*.py' | sed 's/[.]py$//; s,/,.,g; s/^/import /' | python3 -I -c 'import sys; sys.path.insert(0, "/ccterm"); exec(sys.stdin.read())'
 """
