@@ -16,6 +16,7 @@ from ccterm.causes import ExitCode
 from ccterm.cli.commands import app
 from ccterm.cli.topics import TROUBLESHOOTING
 from ccterm.settings import SETUP_INPUTS, ProjectSettings, model
+from ccterm.settings.egress import ALWAYS, PRESETS
 from ccterm.settings.load import ENVIRONMENT
 from ccterm.settings.units import duration_text
 from scripts import docs_http, docs_python
@@ -75,6 +76,13 @@ def environment_part() -> str:
     return table(("variable", "setting"), ((f"`{name}`", f"`{setting}`") for name, setting in ENVIRONMENT.items()))
 
 
+def presets_part() -> str:
+    """Return the presets of egress lists."""
+    always = {ALWAYS: " (part of every list)"}
+    rows = ((f"`{name}`{always.get(name, '')}", ", ".join(f"`{host}`" for host in hosts)) for name, hosts in PRESETS.items())
+    return table(("preset", "hosts"), rows)
+
+
 def exit_codes_part() -> str:
     """Return the exit codes."""
     return table(("code", "meaning"), ((str(code.value), code.meaning) for code in ExitCode))
@@ -119,6 +127,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings_part,
     "project settings": project_part,
     "environment": environment_part,
+    "egress presets": presets_part,
     "exit codes": exit_codes_part,
     "troubleshooting": troubleshooting_part,
     "commands": commands_part,

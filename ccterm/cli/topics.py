@@ -16,6 +16,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "commands": "every command, its flags, the exit codes",
         "settings": "the settings file, and what a working copy may bring",
         "credentials": "which Claude login, git token and secret of yours a run uses",
+        "egress": "which hosts an agent may reach, and how to find out which it needs",
         "security": "what is defended against which attack, and what is not",
         "python": "the Python API",
         "http": "the HTTP API: routes, the token, events",

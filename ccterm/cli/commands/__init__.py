@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ccterm import __version__
-from ccterm.cli.commands import agents, auth, config, launch, machine, runs, serve
+from ccterm.cli.commands import agents, auth, config, launch, machine, network, runs, serve
 from ccterm.cli.commands.flags import leave
 
 _UNSET = dict.fromkeys(("help", "install_completion", "show_completion"), False)
@@ -23,6 +23,7 @@ app = typer.Typer(
 _skill = typer.Typer(help="The skill that teaches Claude Code to delegate work.", no_args_is_help=True)
 _images = typer.Typer(help="Build, list and remove images.", no_args_is_help=True)
 _auth = typer.Typer(help="The Claude login: set up, export, show, remove.", no_args_is_help=True)
+_egress = typer.Typer(help="The hosts that runs asked for, and a list of them.", no_args_is_help=True)
 _config = typer.Typer(help="The settings: show, locate, check.", no_args_is_help=True)
 
 
@@ -87,6 +88,9 @@ app.add_typer(_config, name="config")
 _config.command()(config.show)
 _config.command()(config.path)
 _config.command()(config.check)
+app.add_typer(_egress, name="egress")
+_egress.command(short_help="List the hosts that a run asked for.")(network.log)
+_egress.command(short_help="Print a list of them, to paste.", epilog=_example("ccterm egress suggest 12 13"))(network.suggest)
 app.add_typer(_images, name="image")
 app.add_typer(_skill, name="skill")
 _skill.command("install")(agents.install_skill)

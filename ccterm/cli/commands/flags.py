@@ -80,13 +80,14 @@ def given(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None and value is not False and value != []}
 
 
-def _runs_like(begin: str) -> list[tuple[str, str]]:
-    from ccterm.cli.completion import runs_like  # deferred: only the shell asks
+def runs_like(begin: str) -> list[tuple[str, str]]:
+    """Return runs that begin so, for the shell."""
+    from ccterm.cli import completion  # deferred: only the shell asks
 
-    return runs_like(begin)
+    return completion.runs_like(begin)
 
 
-RUN = typer.Argument(metavar="RUN", help="A run's number, its branch, the beginning of its id, or `last`.", autocompletion=_runs_like)
+RUN = typer.Argument(metavar="RUN", help="A run's number, its branch, the beginning of its id, or `last`.", autocompletion=runs_like)
 RunRef = Annotated[str, RUN]
 AllowDeletions = Annotated[int | None, option("allow_deletions")]
 AllowLines = Annotated[int | None, option("allow_lines")]

@@ -1,0 +1,101 @@
+"""What a run's programs asked for, printed as a table and as a list to paste."""
+
+import asyncio
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ccterm.events import HostAsked
+from ccterm.models import ExecutionMode, Run, RunId, State, Task, new_id, now
+from ccterm.record import Recorder
+from ccterm.settings import Settings
+from ccterm.state_dir import StateDir
+from ccterm.store import Store
+from ccterm.transcript import Transcript
+from ccterm.values import Egress
+from tests.conftest import Command
+
+RECORD = Egress(mode="record")
+
+
+def asked(host: str, *, more: int = 1, allowed: bool = True, port: int = 443) -> HostAsked:
+    return HostAsked(host=host, port=port, allowed=allowed, count=more, more=more, why="" if allowed else "not on the list")
+
+
+@pytest.fixture
+def store(state: Path) -> Store:
+    return Store.open(StateDir(state).prepare().db)
+
+
+def record(state: Path, store: Store, *events: HostAsked, egress: Egress = RECORD, repo: str = "acme/shop") -> Run:
+    """Record a run that has ended."""
+    task = Task(
+        prompt="x",
+        repo=f"https://github.com/{repo}",
+        remote_key=f"github.com/{repo}",
+        branch="b",
+        execution_mode=ExecutionMode.DAGGER,
+        egress=egress,
+    )
+    [run] = store.submit([Run(id=RunId(new_id()), task=task, created=now())], None)
+
+    async def write() -> Run:
+        recorder = Recorder(run, Transcript(StateDir(state).run(run.id), run.id), store)
+        recorder.emit(events)
+        return await recorder.finish(State.SUCCEEDED)
+
+    return asyncio.run(write())
+
+
+def test_the_log_has_a_row_for_each_host(command: Command, state: Path, store: Store) -> None:
+    run = record(
+        state,
+        store,
+        asked("pypi.org"),
+        asked("evil.example", allowed=False),
+        asked("pypi.org", more=2),
+        asked("evil.example", more=1200, allowed=False),
+    )
+    printed = command("egress", "log", run.ref).stdout.splitlines()
+    assert [line.split()[:3] for line in printed] == [
+        ["HOST", "TIMES", "FIRST"],
+        ["✓", "pypi.org:443", "3"],
+        ["!", "evil.example:443", "1,201"],
+    ]
+    assert printed[2].endswith("not on the list")
+    rows = json.loads(command("egress", "log", run.ref, "--json").stdout)
+    assert [(row["host"], row["allowed"], row["count"], row["why"]) for row in rows] == [
+        ("pypi.org:443", True, 3, ""),
+        ("evil.example:443", False, 1201, "not on the list"),
+    ]
+
+
+def test_a_run_that_wrote_nothing_down_says_why(command: Command, state: Path, store: Store) -> None:
+    run = record(state, store, egress=Egress())
+    assert "--egress record writes down each host" in command("egress", "log", run.ref).stderr
+    quiet = record(state, store)
+    assert f"no program of run {quiet.label} asked for a host" in command("egress", "suggest", quiet.ref).stderr
+
+
+def test_a_suggestion_is_a_setting_that_lets_the_same_hosts_through(command: Command, state: Path, store: Store) -> None:
+    one = record(
+        state,
+        store,
+        asked("api.anthropic.com"),
+        asked("registry.npmjs.org"),
+        asked("evil.example", allowed=False),
+        asked("10.0.0.7", port=5432),
+    )
+    two = record(state, store, asked("my_bucket.s3.example"), asked("registry.npmjs.org"))
+    other = record(state, store, asked("docs.example", port=80), asked("docs.example"), repo="acme/other")
+    done = command("egress", "suggest", one.ref, two.ref, other.ref)
+    settings = Settings.model_validate(tomllib.loads(done.stdout))
+    assert settings.repo["github.com/acme/shop"].egress == ("npm", "my_bucket.s3.example:443")
+    assert settings.repo["github.com/acme/other"].egress == ("docs.example",)
+    assert "not in it, since refused: evil.example\n" in done.stderr
+    assert "hosts of the internet by name: 10.0.0.7:5432" in done.stderr
+    assert json.loads(command("egress", "suggest", one.ref, "--json").stdout) == [
+        {"repo": "github.com/acme/shop", "egress": ["npm"], "refused": ["evil.example:443"], "left_out": ["10.0.0.7:5432"]}
+    ]
