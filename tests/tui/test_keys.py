@@ -8,6 +8,7 @@ from textual.app import App
 from textual.events import Key, Paste
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 from ccterm.models import Run
@@ -17,10 +18,12 @@ from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.help import HelpScreen
 from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.screens.run import RunScreen
+from ccterm.tui.widgets.answer_box import AnswerBox
+from ccterm.tui.widgets.run_pane import RunPane
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import as_ccterm, wait_for_text
+from tests.tui.on_screen import as_ccterm, screen_text, wait_for_text
 from tests.tui.run_events import ask_permission, offer_changes, start_agent
 
 NAMES = {"\r": "enter", "\x1b": "escape", "\x13": "ctrl+s", "\t": "tab", "\x0f": "ctrl+o", " ": "space", "\x10": "ctrl+p"}
@@ -80,6 +83,21 @@ async def test_what_is_written_below_a_transcript_lands_there(show: Show, servic
             ("decide", run.id, "q1", "deny", "not yet, young one"),
             ("steer", run.id, "and ask me first"),
         ]
+
+
+@pytest.mark.parametrize("kind", [AnswerBox, RunPane])
+async def test_a_dialog_can_paint_what_was_just_removed_below_it(kind: type[Widget], show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("s")
+        await wait_for_text(pilot, "Message to")
+        removed = pilot.app.screen.query_one(kind)
+        parts = [removed, *removed.query("*")]
+        await removed.remove()
+        for part in parts:
+            part.notify_style_update()
+        assert "Message to" not in screen_text(pilot.app)
 
 
 async def test_keys_that_come_while_the_app_ends_are_dropped(show: Show, service: FakeService) -> None:

@@ -6,7 +6,9 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import Static, TextArea
 
 OUR_KEYS = {"enter": "send", "shift+enter": "new_line", "ctrl+j": "new_line", "escape": "close"}
@@ -26,6 +28,12 @@ class AnswerText(TextArea):
 
     class Closed(Message):
         """The user does not."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of a region; none are left once it was removed."""
+        if not self.is_attached:  # a dialog that opens just then paints what it covers as it was, but the styles are gone
+            return [Strip.blank(crop.width)] * crop.height
+        return super().render_lines(crop)
 
     async def on_key(self, event: events.Key) -> None:
         """Take our keys before the text area does, which would insert a line for enter."""
