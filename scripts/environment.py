@@ -132,6 +132,7 @@ def _fetched_pip() -> bytes:
     """Return the pinned pip from the package index. Raises Trouble."""
     index = os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
     trusted = ssl.create_default_context(cafile=os.environ.get("PIP_CERT") or None)
+    trusted.verify_flags &= ~ssl.VERIFY_X509_STRICT  # set from Python 3.13 on: pip itself wants less of private authorities
     page = f"{index.rstrip('/')}/pip/"
     try:
         with urllib.request.urlopen(page, timeout=60, context=trusted) as answer:

@@ -14,6 +14,7 @@ from threading import Thread
 
 import pytest
 
+from tests.servers.tls import Certificate, make_certificate, speak_tls
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -130,6 +131,15 @@ def test_a_pip_that_cannot_be_had_is_one_clear_error(pages: dict[str, bytes], to
     assert done.stderr.count("\n") == 2
 
 
+@pytest.mark.slow
+def test_an_index_with_a_private_authority_is_asked_for_pip(checkout: Path, tmp_path: Path) -> None:
+    path, certificate = stand_ins(tmp_path / "bin", python3=WITHOUT_PIP), make_certificate(tmp_path)
+    with serving_pages({"/pip/": b""}, certificate) as index:
+        asked = {"PIP_INDEX_URL": index, "PIP_CERT": str(certificate.authority), "no_proxy": "127.0.0.1"}
+        done = start(checkout / "scripts" / "ccterm", PATH=f"{path}:/usr/bin:/bin", **asked)
+    assert f"{index}/pip/ has no pip-" in done.stderr
+
+
 def test_uv_installs_where_there_is_no_pip(checkout: Path, tmp_path: Path) -> None:
     uv = f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\n'
     path = stand_ins(tmp_path / "bin", python3=WITHOUT_PIP, uv=uv)
@@ -140,7 +150,7 @@ def test_uv_installs_where_there_is_no_pip(checkout: Path, tmp_path: Path) -> No
 
 
 @contextmanager
-def serving_pages(pages: dict[str, bytes]) -> Iterator[str]:
+def serving_pages(pages: dict[str, bytes], certificate: Certificate | None = None) -> Iterator[str]:
     """Serve pages as a package index does, and yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -154,8 +164,10 @@ def serving_pages(pages: dict[str, bytes]) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if certificate:
+            speak_tls(server, certificate)
         Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 
 
