@@ -19,6 +19,7 @@ from ccterm.models import CheckResult
 from ccterm.processes import run_command
 from ccterm.remotes import RemoteAddress, is_loopback, parse_remote
 from ccterm.settings import HostSettings, Settings
+from ccterm.tls import trust_in
 
 if TYPE_CHECKING:
     import httpx
@@ -156,19 +157,12 @@ async def _by_api(api: str, credential: GitCredential, ca: str | None) -> TokenS
     return TokenState(response.status_code == 200, scopes)
 
 
-def _trusting(ca: str) -> ssl.SSLContext:
-    """Trust the certificates of these authorities alone, and take of them what git takes. Raises SSLError."""
-    context = ssl.create_default_context(cadata=ca)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # set from Python 3.13 on: private authorities often lack an extension that it wants
-    return context
-
-
 async def _get(url: str, credential: GitCredential, ca: str | None) -> "httpx.Response | None":
     """Ask an API with the token; None when it cannot be reached. Raises SettingsError."""
     import httpx  # deferred: costs start-up time
 
     try:
-        verify = _trusting(ca) if ca else True
+        verify = trust_in(ca) if ca else True
     except ssl.SSLError as error:
         raise SettingsError(f"the certificates for {credential.remote.host_key} cannot be read", "name a PEM file as ca") from error
     try:

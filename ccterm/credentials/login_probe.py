@@ -1,7 +1,10 @@
 """Proves a Claude login with one request that asks for a single token of text."""
 
+import os
+
 from ccterm.credentials.api_address import on_this_machine
 from ccterm.credentials.login import Login
+from ccterm.tls import trust_like_claude
 from ccterm.values import Value
 
 API = "https://api.anthropic.com"
@@ -36,7 +39,7 @@ async def prove(login: Login, base_url: str | None = None) -> Proof:
         return Proof(valid=None, sentence=f"only the Claude CLI itself can prove {whose}", fix="claude -p ok")
     try:
         direct = {"http://": None} if on_this_machine(base_url) else None  # no proxy may see the login on its way to this machine
-        async with httpx.AsyncClient(timeout=SECONDS, mounts=direct) as client:
+        async with httpx.AsyncClient(timeout=SECONDS, mounts=direct, verify=trust_like_claude(os.environ)) as client:
             response = await client.post(f"{(base_url or API).rstrip('/')}/v1/messages", headers=_headers(login), json=_REQUEST)
     except (httpx.HTTPError, OSError, ValueError) as error:
         return Proof(valid=None, sentence=f"the Claude API cannot be reached ({type(error).__name__})", fix="check the network")

@@ -29,6 +29,7 @@ from ccterm.gateway.orders import (
 )
 from ccterm.models import RunId
 from ccterm.state_dir import private_directory
+from ccterm.tls import CERTIFICATE_VARIABLES
 
 if TYPE_CHECKING:
     from ccterm.gateway.certificates import CertificateAuthority
@@ -258,7 +259,7 @@ class Gateway:
             await process.end()
 
     def _environ_that_counts(self) -> dict[str, str]:
-        names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+        names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", *CERTIFICATE_VARIABLES)
         return {name: value for name in names if (value := self._environ.get(name) or self._environ.get(name.lower()))}
 
     def _take(self, told: GatewayReport) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,6 +9,8 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import h11
+
+from ccterm.tls import trust_like_claude
 
 DIAL_SECONDS = 30.0
 _BUFFER = 256 * 1024
@@ -105,16 +106,7 @@ class WayOut:
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:
-        """Whom to believe: SSL_CERT_FILE or SSL_CERT_DIR in place of the usual authorities, NODE_EXTRA_CA_CERTS besides."""
-        file, directory = self._environ.get("SSL_CERT_FILE"), self._environ.get("SSL_CERT_DIR")
-        context = ssl.create_default_context(cafile=file, capath=directory)
-        if not file and not directory:
-            import certifi  # deferred: only here; some Pythons know no authorities of their system
-
-            context.load_verify_locations(certifi.where())
-        if extra := self._environ.get("NODE_EXTRA_CA_CERTS"):
-            with contextlib.suppress(OSError):  # as node does, which warns
-                context.load_verify_locations(extra)
+        context = trust_like_claude(self._environ)
         context.set_alpn_protocols(["http/1.1"])
         return context
 

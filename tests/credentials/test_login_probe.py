@@ -1,5 +1,7 @@
 """One request proves a login; what is said of the answer is in words of ours, without the value and without the API's words."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -8,6 +10,7 @@ from ccterm.credentials.login_probe import Proof, prove
 from tests.servers.loopback import Handler, Loopback
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Cut, Part, Refuse
+from tests.servers.tls import make_certificate, speak_tls
 
 TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
 
@@ -39,6 +42,17 @@ async def test_no_proxy_sees_a_login_on_its_way_to_this_machine(monkeypatch: pyt
         monkeypatch.setenv("http_proxy", proxy.origin)
         found = await prove(login("setup-token"), server.origin)
     assert (found.valid, len(server.calls), proxy.calls) == (True, 1, [])
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"])
+async def test_the_authorities_of_the_environment_count(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, certificate = MessagesServer(), make_certificate(tmp_path)
+    speak_tls(server, certificate)
+    with server:
+        address = server.origin.replace("http:", "https:")
+        assert (await prove(login("setup-token"), address)).sentence == "the Claude API cannot be reached (ConnectError)"
+        monkeypatch.setenv(name, str(certificate.authority))
+        assert (await prove(login("setup-token"), address)).valid
 
 
 class Redirecting(Handler):
