@@ -5,16 +5,25 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ccterm.errors import StateError, UnknownRun
-from ccterm.models import RunId
 from ccterm.storage import STORAGE, Storage, write_fix
+
+if TYPE_CHECKING:  # the terminal's first frame does without the models
+    from ccterm.models import RunId
 
 RESERVE_BYTES = 8 * 1024 * 1024
 LOG = "ccterm.log"
 _COUNTS_AS_EMPTY = {LOG, "lost+found"}
 """Our own log may be opened before anything else; a new file system, mounted as a volume, is not empty either."""
+
+
+def settings_path() -> Path:
+    """Return the path of the user's own settings file."""
+    from platformdirs import user_config_path  # deferred: costs start-up time
+
+    return user_config_path("ccterm") / "config.toml"
 
 
 def private_directory(path: Path) -> Path:
@@ -161,39 +170,39 @@ class StateDir:
 
         return cls(user_state_path("ccterm"))
 
-    def run(self, run: RunId) -> Path:
+    def run(self, run: "RunId") -> Path:
         """Return the directory of one run's record."""
         return self._of(self.runs, run)
 
-    def boxes(self, run: RunId) -> Path:
+    def boxes(self, run: "RunId") -> Path:
         """Return the directory of a run's local boxes."""
         return self.run(run) / "boxes"
 
-    def work(self, run: RunId) -> Path:
+    def work(self, run: "RunId") -> Path:
         """Return the directory that a run's commit is collected in to be judged."""
         return self.run(run) / "work"
 
-    def checkpoint(self, run: RunId) -> Path:
+    def checkpoint(self, run: "RunId") -> Path:
         """Return the directory of a run's last checkpoint."""
         return self.run(run) / "checkpoint"
 
-    def live_patch(self, run: RunId) -> Path:
+    def live_patch(self, run: "RunId") -> Path:
         """Where the patch of what a running agent has changed is put, masked, when somebody asks for it."""
         return self.run(run) / "live.patch"
 
-    def snapshot(self, run: RunId) -> Path:
+    def snapshot(self, run: "RunId") -> Path:
         """Return the directory of the snapshot that a testing run started from."""
         return self.run(run) / "snapshot"
 
-    def applied(self, run: RunId) -> Path:
+    def applied(self, run: "RunId") -> Path:
         """Return the journal of what a run changed in a working copy."""
         return self._of(self.journal, run)
 
-    def salvage(self, run: RunId) -> Path:
+    def salvage(self, run: "RunId") -> Path:
         """Return the directory that a run's undelivered work is kept in."""
         return self._of(self.salvages, run)
 
-    def _of(self, parent: Path, run: RunId) -> Path:
+    def _of(self, parent: Path, run: "RunId") -> Path:
         if not run.isalnum():  # it becomes a path
             raise UnknownRun(f"{run!r} is not the id of a run", "ccterm runs lists them")
         return parent / run

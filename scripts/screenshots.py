@@ -48,7 +48,7 @@ async def draw(name: str, scenario: str, size: tuple[int, int]) -> None:
 async def film(name: str, size: tuple[int, int]) -> None:
     """Write a moving picture of `ccterm demo`, which really runs: the only one that is another each time."""
     settings = load_settings(None, os.environ, {"execution_mode": "local", "agent": "scripted"})
-    app = CctermApp(settings, memory=Memory(None), checks=False)
+    app = CctermApp.provided_with(settings, memory=Memory(None), checks=False)
     frames: list[str] = []
     with temporary("demo") as place, sample_repository(place, FILES) as remote:
         async with app.run_test(size=size) as pilot, staged(place, remote) as service:

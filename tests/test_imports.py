@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ def loaded_by(program: str, shadows: Path) -> set[str]:
     return {name.partition(".")[0] for name in modules_loaded_by(program, shadows)}
 
 
-def modules_loaded_by(program: str, shadows: Path) -> set[str]:
-    """Run a program and return the modules that it loaded. Stand-ins make even a forgiven import of a heavy one count."""
-    for name in HEAVY:
+def modules_loaded_by(program: str, shadows: Path, *, without: Set[str] = HEAVY) -> set[str]:
+    """Run a program and return the modules that it loaded. Stand-ins make even a forgiven import of those that it should do without count."""
+    for name in without:
         (shadows / f"{name}.py").touch()
     program += "\nimport sys; print(*sorted(sys.modules), file=sys.stderr)"
     paths = os.pathsep.join([str(shadows), str(Path(__file__).parent.parent)])
@@ -80,6 +81,40 @@ def test_a_command_that_reads_loads_nothing_that_carries_out(command: str, tmp_p
     loaded = modules_loaded_by(program, tmp_path)
     assert "ccterm.service.reader" in loaded
     assert loaded & CARRIES_OUT == set()
+
+
+_FIRST_FRAME = """
+import asyncio, os
+os.environ["TEXTUAL_DRIVER"] = "textual.drivers.headless_driver:HeadlessDriver"
+import ccterm.cli.main, ccterm.cli.terminal
+from ccterm.tui.app import CctermApp
+from ccterm.tui.opening import Look
+from ccterm.tui.run import run
+
+def load():  # called once the first frame is on the screen
+    import sys
+    print(*sorted(sys.modules), file=sys.stderr, flush=True)
+    os._exit(0)
+
+asyncio.run(run(CctermApp(Look()), None, load))
+"""
+
+
+def test_the_first_frame_of_the_terminal_waits_for_textual_alone(tmp_path: Path) -> None:
+    """It is painted before the models, the settings and the service are loaded: together they take longer than Textual."""
+    loaded = modules_loaded_by(_FIRST_FRAME, tmp_path, without=HEAVY - {"textual"})
+    assert "ccterm.tui.opening" in loaded
+    heavy = {"pydantic", "typer", "click", "psutil", "yaml", "sqlite3", "tomllib", "httpx", "ulid"}
+    later = {
+        "ccterm.models",
+        "ccterm.events",
+        "ccterm.settings",
+        "ccterm.service",
+        "ccterm.store",
+        "ccterm.tui.pane",
+        "ccterm.tui.screens.fleet",
+    }
+    assert loaded & ((HEAVY - {"textual"}) | heavy | later) == set()
 
 
 BOX_HEAVY = {"dataclasses", "inspect", "tempfile", "random", "_lzma", "_bz2", "urllib", "difflib", "argparse", "logging"}

@@ -12,9 +12,10 @@ from ccterm.causes import ExitCode
 from ccterm.cli.console import print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
 from ccterm.errors import SettingsError
-from ccterm.settings import Settings, default_path, load_settings
+from ccterm.settings import Settings, load_settings
 from ccterm.settings.load import ENVIRONMENT
 from ccterm.settings.units import duration_text
+from ccterm.state_dir import settings_path
 
 _PREFIX = "CCTERM_"
 _OTHERS = frozenset({"CCTERM_SECRET_SOCKET"})
@@ -23,7 +24,7 @@ _OTHERS = frozenset({"CCTERM_SECRET_SOCKET"})
 
 def print_paths(*, as_json: bool) -> ExitCode:
     """Print the path of the settings file, which need not exist, and of the state directory."""
-    paths = {"settings": str(default_path()), "state": str(state_dir().path)}
+    paths = {"settings": str(settings_path()), "state": str(state_dir().path)}
     if as_json:
         print_json(paths)
     for name, path in paths.items() if not as_json else ():
@@ -83,7 +84,9 @@ def check_settings(*, as_json: bool) -> ExitCode:
     for text in found if not as_json else ():
         print_data(f"✗ {text}")
     if not found:
-        print_note(f"nothing is wrong with {default_path()}" if default_path().exists() else f"there is no {default_path()}: all defaults")
+        print_note(
+            f"nothing is wrong with {settings_path()}" if settings_path().exists() else f"there is no {settings_path()}: all defaults"
+        )
     return ExitCode.USAGE if found else ExitCode.OK
 
 

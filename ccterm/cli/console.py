@@ -15,11 +15,10 @@ from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
 from ccterm.cli.streams import OutputError, ReaderGone, escaped, give_up_stdout, print_error
 from ccterm.errors import StateError
-from ccterm.models import Run, State
-from ccterm.proof import is_recovering
 from ccterm.state_dir import LOG, StateDir, private_file
 
-if TYPE_CHECKING:  # the terminal shows its first frame before it needs the service
+if TYPE_CHECKING:  # the terminal shows its first frame before it needs the service and the models of runs
+    from ccterm.models import Run
     from ccterm.service.protocol import Service
     from ccterm.service.reader import Reader
 
@@ -65,8 +64,10 @@ def opened_record() -> "AbstractAsyncContextManager[Reader]":
     return open_record(environ=environment())
 
 
-async def settled(record: "Reader", ref: str) -> Run:
+async def settled(record: "Reader", ref: str) -> "Run":
     """Return a run; one whose daemon died only once what it left is kept, and say so."""
+    from ccterm.proof import is_recovering  # deferred, as the models
+
     run = await record.find(ref)
     if not is_recovering(run):
         return run
@@ -96,7 +97,7 @@ def print_json_line(line: str) -> None:
     print_data(escaped(line))
 
 
-def print_runs(runs: Sequence[Run]) -> None:
+def print_runs(runs: "Sequence[Run]") -> None:
     """Print run documents one per line, as the last lines of an event stream."""
     for run in runs:
         print_json({"kind": "run", **run.document()})
@@ -166,7 +167,7 @@ def log_to(directory: Path) -> None:
     root.handlers[:] = [_LogFile(directory / LOG)]
 
 
-def code_for(runs: Sequence[Run], show: Callable[[Sequence[Run]], None]) -> ExitCode:
+def code_for(runs: "Sequence[Run]", show: "Callable[[Sequence[Run]], None]") -> ExitCode:
     """Print runs with `show` and return their exit code: what became of the runs counts, even if it could not be printed."""
     code = _shared_code(runs)
     try:
@@ -179,7 +180,7 @@ def code_for(runs: Sequence[Run], show: Callable[[Sequence[Run]], None]) -> Exit
     return code
 
 
-def _shared_code(runs: Sequence[Run]) -> ExitCode:
+def _shared_code(runs: "Sequence[Run]") -> ExitCode:
     """Return the exit code of runs together: 130 when the user cancelled, else the one code that all failures share, else 1.
 
     Without a failure it is 7 when an agent was denied something, else 0.
@@ -191,7 +192,9 @@ def _shared_code(runs: Sequence[Run]) -> ExitCode:
     return failures.pop() if len(failures) == 1 else ExitCode.FAILED if failures else max(codes, default=ExitCode.OK)
 
 
-def _code(run: Run) -> ExitCode:
+def _code(run: "Run") -> ExitCode:
+    from ccterm.models import State
+
     if run.state is State.CANCELLED:
         return ExitCode.CANCELLED
     return exit_code(run.cause, run.reason) if run.cause else ExitCode.DENIED if run.denied else ExitCode.OK

@@ -7,6 +7,7 @@ import sys
 from ccterm.cli.streams import give_up_stdout, guard_streams
 
 SWITCH = "PYDANTIC_DISABLE_PLUGINS"
+_FOREGROUND = "--foreground"
 _INHERITED = os.environ.get(SWITCH)
 
 
@@ -17,7 +18,7 @@ def main() -> None:
     guard_streams()
     try:
         try:
-            _terminal() if len(sys.argv) == 1 and "_CCTERM_COMPLETE" not in os.environ else _commands()
+            _terminal() if sys.argv[1:] in ([], [_FOREGROUND]) and "_CCTERM_COMPLETE" not in os.environ else _commands()
         finally:
             gc.freeze()  # at its end, Python would look through everything once more: up to a quarter of a second
             sys.stdout.flush()  # now, while a failure can still be told: at the end of the process it would be a traceback
@@ -61,7 +62,7 @@ def _terminal() -> None:
     from ccterm.cli.terminal import on_terminal, terminal  # deferred, as all here: the first frame does without the commands
 
     if on_terminal():
-        sys.exit(terminal(foreground=False))
+        sys.exit(terminal(foreground=_FOREGROUND in sys.argv))
     _commands()
 
 

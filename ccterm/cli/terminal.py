@@ -1,6 +1,7 @@
 """`ccterm`: the terminal, over a daemon in the background or, with --foreground, in this process."""
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,15 @@ from ccterm.causes import ExitCode
 from ccterm.cli.console import leave_removed_directory, log_to, opened_service, state_dir
 from ccterm.cli.main import environment, keep_switch_from_children
 from ccterm.cli.tty_guard import guarded
+from ccterm.state_dir import settings_path
 
 if TYPE_CHECKING:  # the first frame does without
     from contextlib import AbstractAsyncContextManager
 
     from ccterm.service.protocol import Service
+    from ccterm.settings import Settings
+    from ccterm.tui.memory import Memory
+    from ccterm.tui.notices import Send
 
 
 def on_terminal() -> bool:
@@ -38,19 +43,26 @@ def _show(foreground: bool, parent: int) -> int:
 
 
 async def _run(foreground: bool, parent: int) -> int:
-    from ccterm.settings import load_settings
     from ccterm.tui.app import CctermApp
-    from ccterm.tui.memory import Memory
-    from ccterm.tui.notices import desktop
+    from ccterm.tui.opening import Look
     from ccterm.tui.run import run
     from ccterm.tui.themes import light_by_environment
 
-    environ = environment()
-    settings, state = load_settings(None, environ), state_dir()
-    light = light_by_environment(environ)
-    app = CctermApp(settings, memory=Memory(state.path), detached=not foreground, send=desktop(settings.tui, environ), light=light)
+    look = Look.read(settings_path(), state_dir().path)
+    app = CctermApp(look, detached=not foreground, light=light_by_environment(os.environ))
     asyncio.get_running_loop().add_reader(parent, app.exit)  # readable = the parent is gone
-    return await run(app, opened_service if foreground else _attached) or ExitCode.OK
+    return await run(app, opened_service if foreground else _attached, _loaded) or ExitCode.OK
+
+
+def _loaded() -> "tuple[Settings, Memory, Send]":
+    """Return what the app is provided with; everything that the fleet needs is imported then."""
+    import ccterm.tui.screens.fleet  # noqa: F401 - deferred, as all here, until the first frame is on the screen; here, in a thread
+    from ccterm.settings import load_settings
+    from ccterm.tui.memory import Memory
+    from ccterm.tui.notices import desktop
+
+    settings = load_settings(None, environment())
+    return settings, Memory(state_dir().path), desktop(settings.tui, environment())
 
 
 def _attached() -> "AbstractAsyncContextManager[Service]":

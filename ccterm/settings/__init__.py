@@ -1,6 +1,6 @@
 """The user's settings: one model over a TOML file, the environment and flags; and a working copy's own."""
 
-from ccterm.settings.load import default_path, load_settings
+from ccterm.settings.load import load_settings
 from ccterm.settings.model import (
     SETUP_INPUTS,
     HostSettings,
@@ -30,7 +30,6 @@ __all__ = [
     "Trust",
     "Trusted",
     "TuiSettings",
-    "default_path",
     "digest_of",
     "load_project",
     "load_settings",

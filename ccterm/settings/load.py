@@ -9,6 +9,7 @@ from ccterm.errors import SettingsError
 from ccterm.problems import problem
 from ccterm.settings.model import Settings
 from ccterm.settings.toml_file import parse, read_bytes
+from ccterm.state_dir import settings_path
 
 ENVIRONMENT = {
     "CCTERM_STATE_DIR": "state_dir",
@@ -24,23 +25,16 @@ ENVIRONMENT = {
 """Environment variable -> the setting that it overrides; an empty value counts as unset."""
 
 
-def default_path() -> Path:
-    """Return the path of the user's own settings file."""
-    from platformdirs import user_config_path  # deferred: costs start-up time
-
-    return user_config_path("ccterm") / "config.toml"
-
-
 def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
     """Return the settings of a file (None = the user's own, which need not exist), overridden by environment and flags.
 
     overrides: setting name -> value, as flags give them; None counts as not given. Raises SettingsError.
     """
-    data = read_bytes(path or default_path())
+    data = read_bytes(path or settings_path())
     if data is None and path:
         raise SettingsError(f"{path} does not exist", "name an existing settings file")
     # defaults are not checked: what pydantic needs for that costs start-up time
-    settings = parse(path or default_path(), data, Settings) if data else Settings.model_construct()
+    settings = parse(path or settings_path(), data, Settings) if data else Settings.model_construct()
     given = {name: env[variable] for variable, name in ENVIRONMENT.items() if env.get(variable)}
     settings = _overridden(settings, given, {name: variable for variable, name in ENVIRONMENT.items()})
     flags = {name: value for name, value in (overrides or {}).items() if value is not None}

@@ -10,21 +10,18 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from ccterm.errors import CctermError
-from ccterm.models import now
-from ccterm.settings import Settings
-from ccterm.tui.app_base import AppBase, BackgroundAnswered, CctermScreen, Checked
-from ccterm.tui.memory import Memory
-from ccterm.tui.notices import Send, silent
+from ccterm.tui.app_base import AppBase, CctermScreen
+from ccterm.tui.messages import BackgroundAnswered, Checked
+from ccterm.tui.opening import Look, OpeningScreen
 from ccterm.tui.own_keys import defaults, keymap
-from ccterm.tui.screens.dialogs import LEAVE, STOP, WaitDialog, leave_dialog
-from ccterm.tui.screens.fleet import FleetScreen
-from ccterm.tui.screens.preflight import PreflightScreen
-from ccterm.tui.screens.run_actions import export_login
 from ccterm.tui.textual_private import BACKGROUND_ANSWER, take_answers, takes_answers, write_to_terminal
 from ccterm.tui.themes import QUESTION, ThemeChoice, light_by_answer
 
-if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
+if TYPE_CHECKING:  # importing the service and the models takes long, and the first frame does not need them
     from ccterm.service.protocol import Service
+    from ccterm.settings import Settings
+    from ccterm.tui.memory import Memory
+    from ccterm.tui.notices import Send
 
 
 def _palette() -> type[Provider]:
@@ -56,27 +53,63 @@ class CctermApp(AppBase):
 
     def __init__(
         self,
-        settings: Settings,
+        look: Look,
         *,
-        memory: Memory,
         detached: bool = False,
         checks: bool = True,
-        send: Send = silent,
-        clock: Callable[[], datetime] = now,
         light: bool | None = None,
     ) -> None:
-        """Store what all screens share. checks: check at the start whether this machine has what runs need. light: see `ThemeChoice`."""
-        super().__init__(settings, memory=memory, detached=detached, send=send, clock=clock)
-        self._checks = checks
-        if own := keymap(settings.keys):
-            self.set_keymap(own)
-            self.own_keys = defaults([FleetScreen, CctermApp], own)
-        self._themes = ThemeChoice(settings.tui.theme, memory, light=light)
+        """Make what the first frame needs. checks: check at the start whether this machine has what runs need. light: see `ThemeChoice`."""
+        super().__init__(detached=detached)
+        self._look, self._checks = look, checks
+        self._themes = ThemeChoice(look, light=light)
         take_answers(BACKGROUND_ANSWER, BackgroundAnswered)
 
-    def get_default_screen(self) -> FleetScreen:
-        """Show the fleet from the first frame on, without waiting for the service."""
+    @classmethod
+    def provided_with(
+        cls,
+        settings: "Settings",
+        *,
+        memory: "Memory",
+        detached: bool = False,
+        checks: bool = True,
+        clock: Callable[[], datetime] | None = None,
+    ) -> "CctermApp":
+        """Return an app that shows the fleet at once: its settings are there already. Raises SettingsError."""
+        look = Look(settings.tui.theme, memory.now.theme, memory.now.light, bool(settings.keys))
+        app = cls(look, detached=detached, checks=checks)
+        app.provide(settings, memory, clock=clock)
+        return app
+
+    def provide(
+        self, settings: "Settings", memory: "Memory", *, send: "Send | None" = None, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        """Make what all screens share. Raises SettingsError where keys do not go together."""
+        own = keymap(settings.keys)
+        super().provide(settings, memory, send=send, clock=clock)
+        self._themes.remember(memory)
+        if own:
+            from ccterm.tui.screens.fleet import FleetScreen  # deferred, as the screens below
+
+            self.set_keymap(own)
+            self.own_keys = defaults([FleetScreen, CctermApp], own)
+
+    def get_default_screen(self) -> CctermScreen:
+        """Show the fleet; before there are settings, what is known of it."""
+        if not self.provided:
+            return OpeningScreen(with_keys=not self._look.own_keys)
+        from ccterm.tui.screens.fleet import FleetScreen
+
         return FleetScreen()
+
+    def begin(self) -> None:
+        """Show the fleet, for which keys may have come already."""
+        if isinstance(self.screen, OpeningScreen):
+            from ccterm.tui.screens.fleet import FleetScreen
+
+            self.add_mode("fleet", FleetScreen)
+            self.switch_mode("fleet")
+        super().begin()
 
     def on_mount(self) -> None:
         """Use the theme that was chosen, or that suits the terminal."""
@@ -118,6 +151,9 @@ class CctermApp(AppBase):
             self._offer_checks(self.screen)
 
     def _offer_checks(self, screen: Screen[object]) -> None:
+        from ccterm.tui.screens.fleet import FleetScreen
+        from ccterm.tui.screens.preflight import PreflightScreen
+
         if isinstance(screen, FleetScreen) and not self.runs.active and not self.keys.any_came:  # else keys would go astray
             self.push_screen(PreflightScreen())
         else:
@@ -131,6 +167,8 @@ class CctermApp(AppBase):
 
     def action_preflight(self) -> None:
         """Check what runs need."""
+        from ccterm.tui.screens.preflight import PreflightScreen
+
         self._open(PreflightScreen)
 
     def action_history(self) -> None:
@@ -151,6 +189,8 @@ class CctermApp(AppBase):
 
     def action_export(self) -> None:
         """Re-export the Claude login."""
+        from ccterm.tui.screens.run_actions import export_login
+
         self.perform(lambda service: export_login(service, self.runs))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -159,7 +199,8 @@ class CctermApp(AppBase):
 
     def why_not(self, action: str) -> str:
         """Return why an action cannot be done now; "" when it can be."""
-        return "no run has ended because its login was refused" if action == "restart_refused" and not self.runs.refused else ""
+        refused = self.provided and self.runs.refused
+        return "no run has ended because its login was refused" if action == "restart_refused" and not refused else ""
 
     def action_restart_refused(self) -> None:
         """Start all runs again whose login Claude refused."""
@@ -189,6 +230,8 @@ class CctermApp(AppBase):
     @work(group="leave", exclusive=True, exit_on_error=False)
     async def action_leave(self) -> None:
         """Quit, after asking what to do with active runs."""
+        from ccterm.tui.screens.dialogs import LEAVE, STOP, WaitDialog, leave_dialog
+
         if self.runs.active and self.service:
             answer = await self.push_screen_wait(leave_dialog(self.runs.active, detached=self.detached))
             if answer == STOP:

@@ -1,7 +1,7 @@
 """What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,24 +14,24 @@ from textual.message import Message
 from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
-from ccterm.events import Event
-from ccterm.models import CheckResult, ExecutionMode, Run, RunId, now
-from ccterm.settings import Settings
-from ccterm.tui.image_build import ImageBuildProgress
 from ccterm.tui.keys import KeysInOrder
-from ccterm.tui.memory import Memory
-from ccterm.tui.notices import Notices, Send, TerminalTitle, silent
+from ccterm.tui.messages import Connected, ImageBuilt, RunsChanged, Ticked
 from ccterm.tui.own_keys import named
-from ccterm.tui.pane import FrameClock
-from ccterm.tui.pane.source import ByteStore
-from ccterm.tui.pane.thread import thread
-from ccterm.tui.run_view import RunView
-from ccterm.tui.telling import TellingApp, TellingScreen
-from ccterm.tui.textual_private import Answered, HarmlessText, keep_escape_apart, write_to_terminal
-from ccterm.tui.watcher import Watcher
+from ccterm.tui.telling import TellingApp, TellingScreen, describe_error
+from ccterm.tui.textual_private import HarmlessText, keep_escape_apart, write_to_terminal
 
-if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
+if TYPE_CHECKING:  # importing the service and the models takes long, and the first frame does not need them
+    from ccterm.events import Event
+    from ccterm.models import CheckResult, Run, RunId
     from ccterm.service.protocol import Service
+    from ccterm.settings import Settings
+    from ccterm.tui.image_build import ImageBuildProgress
+    from ccterm.tui.memory import Memory
+    from ccterm.tui.notices import Notices, Send, TerminalTitle
+    from ccterm.tui.pane import FrameClock
+    from ccterm.tui.pane.source import ByteStore
+    from ccterm.tui.run_view import RunView
+    from ccterm.tui.watcher import Watcher
 
 LOGIN_SECONDS = 5.0
 """How often it is asked whether there is another login, while there are runs whose login was refused."""
@@ -39,64 +39,33 @@ COALESCE_SECONDS = 0.1
 """Changes that come closer together than this are painted together."""
 
 
-class RunsChanged(Message):
-    """Something happened to these runs; many changes at once are one message."""
-
-    def __init__(self, runs: Collection[RunId]) -> None:
-        super().__init__()
-        self.runs = frozenset(runs)
-
-    def can_replace(self, message: Message) -> bool:
-        """A later message about the same runs replaces this one."""
-        return isinstance(message, RunsChanged) and message.runs <= self.runs
-
-
-class Ticked(Message):
-    """A second passed while something is running."""
-
-    def can_replace(self, message: Message) -> bool:
-        """One is enough."""
-        return isinstance(message, Ticked)
-
-
-class Connected(Message):
-    """The service can be used from now on."""
-
-
-class BackgroundAnswered(Answered):
-    """The terminal has said what its background is."""
-
-
-class Checked(Message):
-    """The checks of this machine say something new."""
-
-
-class ImageBuilt(Message):
-    """The build of the image has ended, successfully or not."""
-
-
 class AppBase(TellingApp):
-    """The app as its screens know it."""
+    """The app as its screens know it. The first frame comes before `provide`, which makes what needs settings or models."""
+
+    settings: "Settings"
+    memory: "Memory"
+    frames: "FrameClock"
+    opened: datetime
+    _notices: "Notices"
+    _title: "TerminalTitle"
 
     def __init_subclass__(cls, *args: bool, **given: bool) -> None:
         cls.BINDINGS = named(vars(cls).get("BINDINGS", []))
         super().__init_subclass__(*args, **given)
 
-    def __init__(
-        self, settings: Settings, *, memory: Memory, detached: bool = False, send: Send = silent, clock: Callable[[], datetime] = now
-    ) -> None:
-        """Store what all screens share. detached: the daemon carries the runs out. send: shows desktop notifications."""
-        super().__init__(clock)
+    def __init__(self, *, detached: bool = False) -> None:
+        """Make what the first frame needs. detached: the daemon carries the runs out."""
+        super().__init__()
         self.own_keys: Mapping[str, str] = {}
         """Keys that runs are known to be used with -> the user's own in place of them."""
-        self.settings, self.memory, self.detached = settings, memory, detached
-        self.opened = clock()
+        self.detached = detached
+        self.provided = False
+        """Whether there are settings; keys wait until then."""
         self._harmless = HarmlessText()
         keep_escape_apart()
         self.first_frame = asyncio.Event()
         """Set when the first frame is on the screen."""
         self.keys = KeysInOrder(self)
-        self.frames = FrameClock()
         self.past: dict[RunId, RunView] = {}
         self.selected: set[RunId] = set()
         """The runs that actions on several apply to."""
@@ -118,10 +87,23 @@ class AppBase(TellingApp):
         self.reached = asyncio.Event()
         """Set once the service can be used."""
         self._watcher: Watcher | None = None
-        self._notices = Notices(self.note, self._toast, send, opened=self.opened)
         self._changed: set[RunId] = set()
         self._offered: set[RunId] = set()
+
+    def provide(
+        self, settings: "Settings", memory: "Memory", *, send: "Send | None" = None, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        """Make what all screens share; an app that runs already is to `begin` then. send: shows desktop notifications."""
+        from ccterm.models import now  # deferred, as all here: the first frame does without
+        from ccterm.tui.notices import Notices, TerminalTitle, silent
+        from ccterm.tui.pane import FrameClock
+        from ccterm.tui.runs import Runs
+
+        self.settings, self.memory, self.clock = settings, memory, clock or now
+        self.opened, self.runs, self.frames = self.clock(), Runs(), FrameClock()
+        self._notices = Notices(self.note, self._toast, send or silent, opened=self.opened)
         self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
+        self.provided = True
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; a key only when its turn has come."""
@@ -141,23 +123,31 @@ class AppBase(TellingApp):
         return [*super().get_line_filters(), self._harmless]
 
     def on_mount(self) -> None:
-        """Start the clock of the screens and take over the terminal's title."""
+        """Begin, where there are settings already."""
+        self.call_after_refresh(self.first_frame.set)
+        if self.provided:
+            self.begin()
+
+    def begin(self) -> None:
+        """Start the clock of the screens, take over the terminal's title and let the keys through. Called in the app's own task."""
         self._title.begin()
         self.run_worker(self.keys.run(), group="keys", exit_on_error=False)
         self.set_interval(1.0, self._tick)
-        self.set_interval(LOGIN_SECONDS, self.offer_renewed)  # here: a timer belongs to the app only in a task of the app's own
-        self.call_after_refresh(self.first_frame.set)
+        self.set_interval(LOGIN_SECONDS, self.offer_renewed)  # a timer belongs to the app only in a task of the app's own
 
     def on_unmount(self) -> None:
         """Restore the terminal's title, and remember the time."""
-        self._title.end()
-        self.memory.leave(self.clock())
+        if self.provided:
+            self._title.end()
+            self.memory.leave(self.clock())
 
     def connected(self, service: "Service") -> None:
         """Use the service: from now on runs are watched and actions carried out."""
+        from ccterm.tui.watcher import Watcher  # deferred: the first frame does not need it
+
         self.service = service
         self.reached.set()
-        self._watcher = Watcher(service, self.runs, self.run_changed, opened=self.opened)
+        self._watcher = Watcher(service, self.runs, self.run_changed, lambda: self._post(RunsChanged(())), opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
         self._post(Connected())
 
@@ -201,7 +191,7 @@ class AppBase(TellingApp):
             what, fix = describe_error(event.worker.error)
             self.notify(fix, title=what, severity="error", markup=False)
 
-    def run_changed(self, view: RunView, event: Event | None) -> None:
+    def run_changed(self, view: "RunView", event: "Event | None") -> None:
         """Note that a run changed; the screen is told of many changes at once."""
         if event is not None:
             self._notices.tell(view, event)
@@ -216,6 +206,8 @@ class AppBase(TellingApp):
 
     def build_image(self) -> None:
         """Build the image for boxes in the background."""
+        from ccterm.tui.image_build import ImageBuildProgress  # deferred: rarely needed
+
         build = self.image_build = ImageBuildProgress(self.clock)
 
         async def carry_out(service: "Service") -> str:
@@ -256,20 +248,22 @@ class AppBase(TellingApp):
     @property
     def where(self) -> str:
         """Where runs are carried out and by which process, for the header."""
-        place = "this machine, no isolation" if self.settings.execution_mode is ExecutionMode.LOCAL else "containers"
+        place = "this machine, no isolation" if self.settings.execution_mode == "local" else "containers"
         return f"{place} · {'connecting' if self.service is None else 'no daemon' if self.without_daemon else 'daemon' if self.detached else 'in this process'}"
 
     def key(self, usual: str) -> str:
         """Return the key that the user has in place of a usual one."""
         return self.own_keys.get(usual, usual)
 
-    def transcript(self, run: RunId) -> Path:
+    def transcript(self, run: "RunId") -> Path:
         """Return the transcript of a run that is shown."""
         assert self.service is not None, "runs are shown only once the service is connected"
         return self.service.transcript(run)
 
-    def thread(self, run: RunId) -> ByteStore:
+    def thread(self, run: "RunId") -> "ByteStore":
         """Return the transcript of a run that is shown, behind those of the runs that it continues."""
+        from ccterm.tui.pane.thread import thread  # deferred: the first frame shows none
+
         view = self.runs.get(run) or self.past.get(run)
         return thread([(earlier, self.transcript(earlier.id)) for earlier in view.before] if view else [], self.transcript(run))
 
@@ -278,7 +272,7 @@ class AppBase(TellingApp):
         if self.screen_stack:
             self.screen.post_message(message)
 
-    def update_run(self, run: Run) -> None:
+    def update_run(self, run: "Run") -> None:
         """Show a run's new document after an action; a reviewed run is no longer shown."""
         self.runs.update(run)
         if run.reviewed:
@@ -286,7 +280,7 @@ class AppBase(TellingApp):
             self.selected.discard(run.id)
         self._post(RunsChanged([run.id]))
 
-    def find_new_runs(self, focus: RunId | None = None) -> None:
+    def find_new_runs(self, focus: "RunId | None" = None) -> None:
         """Look for new runs at once. focus: the one that gets the focus."""
         self.focus_when_shown = focus or self.focus_when_shown
         if self._watcher:
@@ -327,16 +321,3 @@ def why_not(active: ActiveBinding) -> str:
     """Return why what a key is bound to cannot be done now, or ""."""
     action = active.binding.action.split("(")[0].rpartition(".")[2]
     return active.node.why_not(action) if isinstance(active.node, CctermScreen | AppBase) else ""
-
-
-def describe_error(error: BaseException) -> tuple[str, str]:
-    """Return what went wrong and how to fix it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, CctermError):
-        return error.message, error.fix
-    from ccterm.machine_errors import machine_error  # deferred: the first frame does without
-
-    if found := machine_error(error):
-        return str(error), found.fix
-    return f"{type(error).__name__}: {error}", "this is a bug in ccterm, please report it"

@@ -41,7 +41,7 @@ class KeysInOrder:
         self._passed: deque[Typed] = deque()
         """Keys whose turn has come, and which the app is about to meet again."""
         self._came = asyncio.Event()
-        self._idle, self._running = True, False
+        self._held, self._idle, self._running = True, True, False
         self._opening: list[Finishing] = []
         self.any_came = False
         """Whether the user has typed anything yet."""
@@ -52,7 +52,7 @@ class KeysInOrder:
             self._passed.popleft()
             return True
         self.any_came = True
-        if self._idle or not self._running:
+        if not self._held and (self._idle or not self._running):
             self._idle = False
             self._came.set()
             return True
@@ -64,8 +64,11 @@ class KeysInOrder:
         self._opening.append(worker)
 
     async def run(self) -> None:
-        """Let keys through until it is cancelled."""
-        self._running = True
+        """Let keys through until it is cancelled, first those that came before."""
+        self._held, self._running = False, True
+        if self._waiting:
+            self._idle = False
+            self._came.set()
         try:
             while True:
                 await self._came.wait()

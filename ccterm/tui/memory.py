@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from ccterm.errors import StateError
 from ccterm.models import RunId
 from ccterm.state_dir import private_directory, write_private
+from ccterm.tui.opening import FILE
 from ccterm.tui.patch.comments import Comments
 from ccterm.values import Value
 
-FILE = "terminal.json"
 PROMPTS, REPOS, COMMENTED = 50, 20, 100
 _OF_ONE_TASK = ("prompt", "branch", "allow_default_branch")
 """Fields of a form that say nothing about the next one."""

@@ -13,31 +13,38 @@ from ccterm.tui.app import CctermApp
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service
     from ccterm.service.remote import RemoteService
+    from ccterm.settings import Settings
+    from ccterm.tui.memory import Memory
+    from ccterm.tui.notices import Send
 
 AGAIN_SECONDS = 1.0
 """When it is tried again to start a daemon."""
 OpenService = Callable[[], "AbstractAsyncContextManager[Service]"]
 """Connects to the service for as long as the block lasts; local and remote services look the same to the terminal."""
+Load = Callable[[], "tuple[Settings, Memory, Send]"]
+"""Reads what the app is provided with; called in a thread, so that the terminal can be used meanwhile. Raises SettingsError."""
 
 
-async def run(app: CctermApp, open_service: OpenService) -> int:
-    """Run the app to its end and return its exit code. Raises CctermError when the service cannot be reached.
+async def run(app: CctermApp, open_service: OpenService, load: Load | None = None) -> int:
+    """Run the app to its end and return its exit code. Raises what loading raises, and CctermError when the service cannot be reached.
 
-    The service is opened after the first frame, and closed once the app has given the terminal back.
+    After the first frame the app is provided with what `load` returns, unless it is already, and then the service is opened. It is closed
+    once the app has given the terminal back.
     """
-    left, errors = asyncio.Event(), list[CctermError]()
+    left = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
-    serving = asyncio.ensure_future(_serve(app, open_service, left, errors))
+    serving = asyncio.ensure_future(_serve(app, open_service, load, left))
+    serving.add_done_callback(lambda _: app.exit())  # without it the screen would show nothing that is true any more
     try:
         await app.run_async()
     finally:
         left.set()
         if app.service is None:
             serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
-    if errors:
-        raise errors[0]
+        [error] = await asyncio.gather(serving, return_exceptions=True)
+    if isinstance(error, Exception):
+        raise error
     return app.return_code or 0
 
 
@@ -67,16 +74,16 @@ async def _watch_daemon(app: CctermApp, service: "RemoteService") -> None:
             await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def _serve(app: CctermApp, open_service: OpenService, left: asyncio.Event, errors: list[CctermError]) -> None:
+async def _serve(app: CctermApp, open_service: OpenService, load: Load | None, left: asyncio.Event) -> None:
     await app.first_frame.wait()
+    if load:
+        settings, memory, send = await asyncio.to_thread(load)
+        app.provide(settings, memory, send=send)
+        app.call_later(app.begin)
     gc.freeze()
     gc.enable()
-    try:
-        async with open_service() as service, daemon_watched(app, service):
-            app.connected(service)
-            await left.wait()
-            if not app.detached:  # runs are active only when a signal ended the app: otherwise the user has decided
-                await service.cancel_all()
-    except CctermError as error:
-        errors.append(error)
-        app.exit()
+    async with open_service() as service, daemon_watched(app, service):
+        app.connected(service)
+        await left.wait()
+        if not app.detached:  # runs are active only when a signal ended the app: otherwise the user has decided
+            await service.cancel_all()

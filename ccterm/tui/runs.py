@@ -18,6 +18,8 @@ class Runs:
     def __init__(self) -> None:
         self._views: dict[RunId, RunView] = {}
         self._batches: dict[BatchId, str] = {}
+        self.known = False
+        """Whether all runs that there were at the start are here."""
         self.last: Happening | None = None
         """What happened last."""
         self._limits: dict[str, Limited] = {}

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen, Screen
 
-from ccterm.models import now
-from ccterm.tui.runs import Runs
+from ccterm.errors import CctermError
 from ccterm.tui.textual_private import QuietCrash
 from ccterm.tui.toasts import Happening, Severity, Toast, Toasts
-from ccterm.tui.widgets.header import StatusLine
+
+if TYPE_CHECKING:  # the first frame does without
+    from ccterm.tui.runs import Runs
 
 COALESCE_SECONDS = 0.1
 """Toasts that come closer together than this are shown together."""
@@ -25,15 +27,17 @@ class TellingScreen(Screen[None]):
 class TellingApp(QuietCrash):
     """An app that tells what happens to its runs."""
 
-    def __init__(self, clock: Callable[[], datetime] = now) -> None:
+    clock: Callable[[], datetime]
+    runs: "Runs"
+
+    def __init__(self) -> None:
         super().__init__()
-        self.clock = clock
-        self.runs = Runs()
         self._toasts = Toasts(self._show_toasts, self._in_dialog)
 
     def note(self, text: str, severity: Severity = "information") -> None:
         """Show a sentence as what happened last."""
         from ccterm.output.own_text import clean_text  # deferred: the first frame does without
+        from ccterm.tui.widgets.state_lines import StatusLine
 
         self.runs.last = Happening(self.clock(), clean_text(text).replace("\n", " "), severity)
         for line in self.screen.query(StatusLine) if self.screen_stack else ():
@@ -49,6 +53,8 @@ class TellingApp(QuietCrash):
         markup: bool = False,  # noqa: ARG002
     ) -> None:
         """Say something: errors in a toast and in the line of events, the rest there alone, unless the screen has no such line."""
+        from ccterm.tui.widgets.state_lines import StatusLine  # deferred, as above
+
         self.note(f"{title}: {message}" if title and message else title or message, severity)
         if severity == "error" or not (self.screen_stack and self.screen.query(StatusLine)):
             self._toast(Toast(title, message, severity))
@@ -69,3 +75,16 @@ class TellingApp(QuietCrash):
         for toast, seconds in toasts:
             text, title = clean_text(toast.text), clean_text(toast.title)
             super().notify(text, title=title, severity=toast.severity, timeout=seconds, markup=False)
+
+
+def describe_error(error: BaseException) -> tuple[str, str]:
+    """Return what went wrong and how to fix it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, CctermError):
+        return error.message, error.fix
+    from ccterm.machine_errors import machine_error  # deferred: the first frame does without
+
+    if found := machine_error(error):
+        return str(error), found.fix
+    return f"{type(error).__name__}: {error}", "this is a bug in ccterm, please report it"

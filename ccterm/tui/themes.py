@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from textual.theme import BUILTIN_THEMES
 
-from ccterm.tui.memory import Memory
+from ccterm.tui.opening import Look
+
+if TYPE_CHECKING:  # the first frame does without
+    from ccterm.tui.memory import Memory
 
 QUESTION = "\x1b]11;?\x1b\\"
 """Asks a terminal for its background."""
@@ -38,11 +42,14 @@ def light_by_answer(answer: str) -> bool | None:
 class ThemeChoice:
     """Which theme is shown: that of the settings, else the one that the user picked, else what suits the terminal."""
 
-    def __init__(self, setting: str | None, memory: Memory, *, light: bool | None) -> None:
+    def __init__(self, look: Look, *, light: bool | None) -> None:
         """light: whether the terminal's background is known to be light; None = as it was the last time."""
-        self._setting = setting if setting in BUILTIN_THEMES else None
-        self._memory = memory
-        self._light = light
+        self._setting = look.setting if look.setting in BUILTIN_THEMES else None
+        self.picked = look.picked if look.picked in BUILTIN_THEMES else None
+        """What the user picked; None = nothing."""
+        self._light = look.light if light is None else light
+        self._answered: bool | None = None
+        self._memory: Memory | None = None
         self.sixteen = False
         """Whether the terminal has 16 colours only."""
 
@@ -50,11 +57,6 @@ class ThemeChoice:
     def follows_terminal(self) -> bool:
         """Whether the terminal's background decides."""
         return self._setting is None and self.picked is None
-
-    @property
-    def picked(self) -> str | None:
-        """What the user picked; None = nothing."""
-        return self._memory.now.theme if self._memory.now.theme in BUILTIN_THEMES else None
 
     @property
     def by_settings(self) -> bool:
@@ -69,14 +71,22 @@ class ThemeChoice:
     @property
     def suiting(self) -> str:
         """The name of the theme that suits the terminal."""
-        light = self._memory.now.light if self._light is None else self._light
-        return SUITING[light, self.sixteen]
+        return SUITING[self._light, self.sixteen]
 
     def answered(self, *, light: bool) -> None:
         """Note what the terminal says of its background, for the next time as well."""
-        self._light = light
-        self._memory.see(light=light)
+        self._light = self._answered = light
+        if self._memory:
+            self._memory.see(light=light)
 
     def pick(self, name: str | None) -> None:
         """Remember what the user picked; None = whatever suits the terminal."""
-        self._memory.pick(name)
+        self.picked = name
+        if self._memory:
+            self._memory.pick(name)
+
+    def remember(self, memory: "Memory") -> None:
+        """Remember from now on what is picked and answered, and what has been answered already."""
+        self._memory = memory
+        if self._answered is not None:
+            memory.see(light=self._answered)

@@ -27,12 +27,13 @@ Changed = Callable[[RunView, Event | None], None]
 
 
 class Watcher:
-    """Watches all runs of a service. changed: called for every change; must not block."""
+    """Watches all runs of a service. changed: called for every change, looked: once the runs that were there are known; must not block."""
 
-    def __init__(self, service: "Service", runs: Runs, changed: Changed, *, opened: datetime) -> None:
+    def __init__(self, service: "Service", runs: Runs, changed: Changed, looked: Callable[[], None], *, opened: datetime) -> None:
         self._service = service
         self._runs = runs
         self._changed = changed
+        self._looked = looked
         self._newest = opened
         self._opened = opened
         self._nudged = asyncio.Event()
@@ -46,6 +47,8 @@ class Watcher:
         async with asyncio.TaskGroup() as group:
             for run in await self._initial_runs():
                 await self._adopt(run, group)
+            self._runs.known = True
+            self._looked()
             while True:
                 with suppress(CctermError):  # what cannot be read now may be readable in a second; actions report the error
                     for run in await self._service.runs(since=self._newest):

@@ -16,6 +16,17 @@ TASK = '{"script": [{"say": "\\u0054he agent is up."}, ' + ", ".join(['{"sleep":
 """What the agent says is spelled otherwise than in the form, so that a test sees which one is on the screen."""
 
 
+def test_keys_that_come_before_the_fleet_and_the_service_are_not_lost(started: list[Screen], tmp_path: Path) -> None:
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    screen.press("nA draft")  # before anything is painted
+    screen.until("connecting")
+    screen.press(" that stays.\x1bq")
+    assert screen.wait() == 0
+    assert screen.given_back
+    assert json.loads((tmp_path / "state" / "terminal.json").read_text())["draft"]["prompt"] == "A draft that stays."
+
+
 def test_bursts_over_several_screens(started: list[Screen], make_remote: MakeRemote, tmp_path: Path, isolation: Path) -> None:
     settings = isolation / "config" / "ccterm" / "config.toml"
     settings.parent.mkdir(parents=True)

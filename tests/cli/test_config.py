@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.settings import default_path
+from ccterm.state_dir import settings_path
 from tests.conftest import Command
 
 FILE = """
@@ -29,8 +29,8 @@ def file(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's settings file, and an environment without any variable of ccterm's."""
     for name in ("CCTERM_REQUIRE_CLAUDE", "CCTERM_REQUIRE_TMPFS", "CCTERM_CLAUDE_BIN"):
         monkeypatch.delenv(name, raising=False)
-    default_path().parent.mkdir(parents=True, exist_ok=True)
-    return default_path()
+    settings_path().parent.mkdir(parents=True, exist_ok=True)
+    return settings_path()
 
 
 def test_the_paths_are_printed(command: Command, state: Path, file: Path) -> None:

@@ -46,6 +46,17 @@ def test_without_runs_it_shows_itself_and_leaves(started: list[Screen], tmp_path
     assert screen.modes[1049] is False
 
 
+def test_settings_that_do_not_fit_give_the_terminal_back_and_are_named(started: list[Screen], tmp_path: Path, isolation: Path) -> None:
+    settings = isolation / "config" / "ccterm" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[keys]\nnew = "q"\n')
+    screen = Screen(tmp_path, "--foreground")
+    started.append(screen)
+    assert screen.wait() == 2
+    assert screen.given_back
+    assert b"[keys] new: the key q is that of quit, too" in screen.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_program_cleanly(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
     screen = Screen(tmp_path, "--foreground")

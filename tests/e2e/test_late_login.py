@@ -104,7 +104,7 @@ async def test_the_form_launches_with_the_new_login_and_the_checks_say_the_same(
         assert (await answer(service, "claude")).status == "pass"
         assert (await answer(service, "login")).text == "CLAUDE_CODE_OAUTH_TOKEN is set"
         monkeypatch.chdir(state.path.parent)  # no repository: the form begins with the one that was used last
-        app = CctermApp(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False)
+        app = CctermApp.provided_with(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False)
         app.memory.launched({"repo": str(remote), "skip_permissions": "yes"})
         async with app.run_test(size=(120, 32)) as pilot:
             app.connected(service)

@@ -40,7 +40,7 @@ def show(service: FakeService) -> Show:
         settings = Settings.model_validate(given.pop("settings", {"mode": "local"}))
         memory = given.pop("memory", Memory(None))
         assert isinstance(memory, Memory)
-        app = CctermApp(
+        app = CctermApp.provided_with(
             settings, memory=memory, detached=bool(given.get("detached")), checks=bool(given.get("checks")), clock=service.clock
         )
         await service.settle()

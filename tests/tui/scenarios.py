@@ -99,7 +99,9 @@ def scenario_app() -> CctermApp:
     """Return an app whose clock is a few minutes past all events."""
     memory = Memory(None)
     memory.launched({"repo": "~/code/shop", "prompt": "Round the totals in one place"})
-    return CctermApp(Settings.model_validate({"mode": "local"}), memory=memory, detached=True, checks=False, clock=Clock(NOON + LATER))
+    return CctermApp.provided_with(
+        Settings.model_validate({"mode": "local"}), memory=memory, detached=True, checks=False, clock=Clock(NOON + LATER)
+    )
 
 
 async def play(scenario: Scenario, pilot: Pilot[None], *, directory: Path) -> None:

@@ -13,8 +13,7 @@ from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.fleet import FleetScreen
 from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import export_login
-from ccterm.tui.widgets.header import KeyStrip
-from ccterm.tui.widgets.run_pane import RunPane
+from ccterm.tui.widgets.run_pane import KeyStrip, RunPane
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService

@@ -31,7 +31,9 @@ async def state(tmp_path: Path) -> AsyncIterator[StateDir]:
 
 async def test_a_daemon_that_dies_is_noticed_and_another_one_ends_its_runs(state: StateDir, make_remote: MakeRemote) -> None:
     remote = make_remote({"a.txt": "a\n"})
-    app = CctermApp(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), detached=True, checks=False)
+    app = CctermApp.provided_with(
+        Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), detached=True, checks=False
+    )
     async with (
         app.run_test(size=(120, 32), notifications=True) as pilot,
         attached_or_started(state, os.environ) as service,

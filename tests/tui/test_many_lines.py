@@ -40,7 +40,7 @@ def printed(service: Service, run: Run) -> list[str]:
 
 async def test_no_line_of_thirty_two_live_runs_is_lost(service: Service, make_remote: MakeRemote) -> None:
     remote, process = make_remote({"a.txt": "a\n"}), psutil.Process()
-    app = CctermApp(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
     async with app.run_test(size=(200, 60)) as pilot:
         app.connected(service)
         await wait_for_text(pilot, "No runs yet")

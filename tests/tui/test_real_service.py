@@ -33,7 +33,7 @@ def remote(make_remote: MakeRemote) -> Path:
 
 @pytest.fixture
 def app() -> CctermApp:
-    return CctermApp(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
+    return CctermApp.provided_with(Settings.model_validate({"mode": "local", "agent": "scripted"}), memory=Memory(None), checks=False)
 
 
 async def test_a_run_is_watched_until_it_has_pushed_and_shows_its_diff(app: CctermApp, service: Service, remote: Path) -> None:

@@ -118,7 +118,7 @@ async def test_the_whole_app_works_without_any(service: FakeService, monkeypatch
     hide(monkeypatch, *PRIVATE, "visible_widgets")
     start_agent(service, service.add_run("feature/login"))
     await service.settle()
-    app = CctermApp(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False, clock=service.clock)
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False, clock=service.clock)
     app.driver_class = RecordingDriver
     async with app.run_test(headless=False, size=(100, 30)) as pilot:
         app.connected(service)

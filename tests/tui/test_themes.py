@@ -3,8 +3,9 @@
 import pytest
 from textual.drivers import linux_driver
 
-from ccterm.tui.app_base import BackgroundAnswered
 from ccterm.tui.memory import Memory
+from ccterm.tui.messages import BackgroundAnswered
+from ccterm.tui.opening import Look
 from ccterm.tui.textual_private import BACKGROUND_ANSWER, Answered, take_answers, takes_answers
 from ccterm.tui.themes import ThemeChoice, light_by_answer, light_by_environment
 from tests.tui.conftest import Show
@@ -64,7 +65,7 @@ def test_the_environment_may_say_so(variable: str, light: bool | None) -> None:
 
 
 def test_a_terminal_of_sixteen_colours_keeps_its_own() -> None:
-    choice = ThemeChoice(None, Memory(None), light=True)
+    choice = ThemeChoice(Look(), light=True)
     choice.sixteen = True
     assert choice.name == "ansi-light"
 

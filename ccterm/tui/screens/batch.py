@@ -19,11 +19,12 @@ from textual.widgets.option_list import Option
 from ccterm.draft import FIELDS, BatchFile, Draft, at_terminal
 from ccterm.errors import CctermError, UsageError
 from ccterm.models import BranchState, Task
-from ccterm.tui.app_base import AppBase, describe_error
+from ccterm.tui.app_base import AppBase
 from ccterm.tui.branch_notes import branch_note, guessed
 from ccterm.tui.completion import batch_files
 from ccterm.tui.launch_form import summarise
 from ccterm.tui.screens.dialogs import DIALOG_CSS
+from ccterm.tui.telling import describe_error
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
     from ccterm.service.protocol import Service

@@ -12,7 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ccterm.tui.app_base import AppBase, RunsChanged
+from ccterm.tui.app_base import AppBase
+from ccterm.tui.messages import RunsChanged
 from ccterm.tui.run_text import short_name
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs

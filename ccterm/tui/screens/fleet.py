@@ -12,8 +12,9 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from ccterm.models import RunId
-from ccterm.tui.app_base import Checked, Connected, RunsChanged, Ticked
 from ccterm.tui.layout import Arrangement, arrange, free_corner, in_order
+from ccterm.tui.messages import Checked, Connected, RunsChanged, Ticked
+from ccterm.tui.opening import FILTER, TABLE
 from ccterm.tui.possible import NOTHING_TO_ATTEND
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
@@ -21,9 +22,10 @@ from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import WIDE_TALLY, SplitLine, StatusLine, heading, tally
+from ccterm.tui.widgets.header import SplitLine, heading
 from ccterm.tui.widgets.run_list import RunList
 from ccterm.tui.widgets.run_pane import RunPane
+from ccterm.tui.widgets.state_lines import WIDE_TALLY, StatusLine, tally
 from ccterm.tui.widgets.welcome import Welcome
 
 ROOM_TO_WRITE = 6
@@ -36,7 +38,7 @@ class FleetScreen(RunActions):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "zoom", "Zoom", tooltip="Show the run alone, with its steps, diff and numbers"),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed"),
-        Binding("f", "filter", "Filter", tooltip="Show only runs whose branch, prompt, state or model contains these words"),
+        FILTER,
         Binding(
             "space",
             "select",
@@ -44,7 +46,7 @@ class FleetScreen(RunActions):
             tooltip="Select the run, or not any longer: cancel, retry, push and reviewed apply to all selected runs",
         ),
         Binding("full_stop", "attend", "Next", tooltip="Go to the next run that needs you"),
-        Binding("t", "table", "Table", tooltip="List all runs, to sort, filter and select them"),
+        TABLE,
         Binding("asterisk", "pin", "Pin", show=False, tooltip="Pin the run's pane so that no other run takes its room, or unpin it"),
         Binding("tab,right", "step(1)", "Next run", show=False),
         Binding("shift+tab,left", "step(-1)", "Previous run", show=False),
@@ -108,6 +110,8 @@ class FleetScreen(RunActions):
     @on(RunsChanged)
     async def _follow_runs(self) -> None:
         await self.rearrange()
+        if not self._panes:
+            self.query_one(Welcome).show()
 
     @on(Checked)
     def _show_checks(self) -> None:

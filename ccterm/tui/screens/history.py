@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from ccterm.causes import Cause
 from ccterm.models import Run, RunId, State
 from ccterm.render import change_numbers, outcome, seconds
-from ccterm.tui.app_base import Connected, RunsChanged, Ticked
+from ccterm.tui.messages import Connected, RunsChanged, Ticked
 from ccterm.tui.run_filter import matches
 from ccterm.tui.run_text import cost, first_line, name, shortened, styled_sign
 from ccterm.tui.run_view import RunView
@@ -23,7 +23,8 @@ from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import SplitLine, StatusLine, heading
+from ccterm.tui.widgets.header import SplitLine, heading
+from ccterm.tui.widgets.state_lines import StatusLine
 
 SHOWN = 500
 """How many runs are listed at most."""

@@ -17,7 +17,7 @@ from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode
 from ccterm.remotes.branch_names import EACH, words_of
-from ccterm.tui.app_base import CctermScreen, Connected, describe_error
+from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.branch_notes import branch_notes, guessed
 from ccterm.tui.completion import RepositorySuggester
 from ccterm.tui.launch_form import (
@@ -35,8 +35,10 @@ from ccterm.tui.launch_form import (
     summarise,
     unneeded,
 )
+from ccterm.tui.messages import Connected
 from ccterm.tui.screens.preflight import PreflightScreen
 from ccterm.tui.start_form import defaults_of, first_form, kept_form
+from ccterm.tui.telling import describe_error
 from ccterm.tui.widgets.choices import Choices, OpenChoices
 from ccterm.tui.widgets.field import Field, Fold
 from ccterm.tui.widgets.footer import KeyFooter

@@ -18,11 +18,13 @@ from textual.widgets.option_list import Option
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.render import seconds
-from ccterm.tui.app_base import CctermScreen, Connected, ImageBuilt, RunsChanged, Ticked
+from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.image_build import ImageBuildView
+from ccterm.tui.messages import Connected, ImageBuilt, RunsChanged, Ticked
 from ccterm.tui.screens.run_actions import export_login
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import SplitLine, StatusLine, heading
+from ccterm.tui.widgets.header import SplitLine, heading
+from ccterm.tui.widgets.state_lines import StatusLine
 
 REPEAT_SECONDS = 5.0
 BUILD = "ccterm image build"

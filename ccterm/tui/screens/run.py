@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher, Static, Tree
 from ccterm.errors import CctermError
 from ccterm.models import RunId, State
 from ccterm.render import clock
-from ccterm.tui.app_base import RunsChanged, Ticked
+from ccterm.tui.messages import RunsChanged, Ticked
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
 from ccterm.tui.patch.comments import commented
@@ -25,9 +25,10 @@ from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.file_tree import FileTree
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import SplitLine, StatusLine, heading, tally
+from ccterm.tui.widgets.header import SplitLine, heading
 from ccterm.tui.widgets.patch_view import PatchView
 from ccterm.tui.widgets.run_facts import RunFacts
+from ccterm.tui.widgets.state_lines import StatusLine, tally
 
 WIDE, VERY_WIDE = 100, 150
 """From these widths on the facts are beside the transcript, and a diff has two columns."""

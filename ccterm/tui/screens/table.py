@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 from ccterm.models import RunId
-from ccterm.tui.app_base import Connected, RunsChanged, Ticked
 from ccterm.tui.layout import in_order
+from ccterm.tui.messages import Connected, RunsChanged, Ticked
 from ccterm.tui.possible import NOTHING_TO_ATTEND
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
@@ -18,8 +18,9 @@ from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import RunActions
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
-from ccterm.tui.widgets.header import WIDE_TALLY, SplitLine, StatusLine, heading, tally
+from ccterm.tui.widgets.header import SplitLine, heading
 from ccterm.tui.widgets.run_table import RunTable
+from ccterm.tui.widgets.state_lines import WIDE_TALLY, StatusLine, tally
 
 _STATES = ("", "state:waiting", "state:failed", "state:running", "state:queued", "state:done")
 

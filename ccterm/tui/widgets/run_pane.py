@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -12,9 +14,24 @@ from ccterm.models import RunId
 from ccterm.tui.app_base import AppBase
 from ccterm.tui.pane import EventPane, FrameClock
 from ccterm.tui.pane.source import ByteStore
-from ccterm.tui.run_text import cost, elapsed, hint, name, short_status, shortened, styled_sign
+from ccterm.tui.run_text import BETWEEN_KEYS, cost, elapsed, hint, name, short_status, shortened, styled_sign
 from ccterm.tui.run_view import RunView
-from ccterm.tui.widgets.header import KeyStrip, SplitLine
+from ccterm.tui.widgets.header import SplitLine
+
+
+class KeyStrip(SplitLine):
+    """A line whose left end offers keys, each with what it does; a click presses one."""
+
+    ALLOW_SELECT = False
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked."""
+        event.stop()
+        begin = self.styles.padding.left
+        for part in self.left.plain.split(BETWEEN_KEYS):
+            if begin <= event.x < begin + cell_len(part):
+                self.app.simulate_key(part.split(" ", 1)[0])
+            begin += cell_len(part + BETWEEN_KEYS)
 
 
 class RunPane(Vertical):

@@ -48,7 +48,7 @@ class Welcome(Static):
             facts.append(("Engine", Content("none needed: runs are on this machine, without isolation")))
         keys = [(app.get_key_display(Binding(app.key(key), "")), text) for key, text in _KEYS]
         lines = [
-            Content.styled("No runs yet", "bold"),
+            Content.styled("No runs yet", "bold") if app.runs.known else Content.styled("looking for runs…", "dim"),
             Content(""),
             *(self._line(name, text) for name, text in facts),
             Content(""),
