@@ -30,7 +30,6 @@ class Exchange(NamedTuple):
     upstream: Upstream
     tally: Tally
     tell_limits: Callable[[LimitWindows], None]
-    tell_over_budget: Callable[[], None]
 
     async def answer(self, kind: RequestKind, head: RequestHead, body: bytes, box: BoxConnection) -> None:
         """Answer a request that is listed and has the run's pass. Raises RefusedRequest, Unreachable and OSError."""
@@ -40,10 +39,9 @@ class Exchange(NamedTuple):
                 await box.respond(answer.status, answer.body, answer.headers)
             case RequestKind.DOMAIN:
                 await self._relay(head, body, box, None)
-            case RequestKind.ANSWER if self.tally.spent:
-                self.tell_over_budget()
-                raise RefusedRequest(400, f"this run has spent its budget of {self.tally.budget} tokens")
             case _:
+                if kind is RequestKind.ANSWER:
+                    self.tally.require_rest()
                 await self._held(kind, head, body, box)
 
     async def _held(self, kind: RequestKind, head: RequestHead, body: bytes, box: BoxConnection) -> None:

@@ -118,9 +118,13 @@ class Office:
         exchange = Exchange(
             login=self._logins[key],
             upstream=self._upstreams[base],
-            tally=Tally(RunNumbers(*order["numbers"]), order["max_tokens"], partial(self._tell_used, name)),
+            tally=Tally(
+                RunNumbers(*order["numbers"]),
+                order["max_tokens"],
+                tell=partial(self._tell_used, name),
+                tell_spent=partial(self._tell, {"told": "over_budget", "run": name}),
+            ),
             tell_limits=partial(self._tell_limits, key),
-            tell_over_budget=partial(self._tell, {"told": "over_budget", "run": name}),
         )
         api = exchange._replace(upstream=self._upstreams[""])
         return ServedRun(Path(order["socket"]), order["token"], exchange, api, own_base=bool(base), certificate=self._certificate)

@@ -3,29 +3,31 @@
 import asyncio
 from collections.abc import Callable
 
+from ccterm.gateway.heads import RefusedRequest
 from ccterm.gateway.orders import RunNumbers
 
 TOLD_SECONDS = 0.5
 
 
 class Tally:
-    """Adds up one run's numbers. tell: called with the sum, at once and then at most twice a second."""
+    """Adds up one run's numbers. tell: called with the sum, at once and then at most twice a second; tell_spent: once."""
 
-    def __init__(self, numbers: RunNumbers, max_tokens: int | None, tell: Callable[[RunNumbers], None]) -> None:
+    def __init__(
+        self, numbers: RunNumbers, max_tokens: int | None, tell: Callable[[RunNumbers], None], tell_spent: Callable[[], None]
+    ) -> None:
         self.numbers = numbers
-        self._max_tokens, self._tell = max_tokens, tell
+        self._max_tokens, self._tell, self._tell_spent = max_tokens, tell, tell_spent
+        self._spent = False
         self._told = numbers
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def spent(self) -> bool:
-        """Whether the budget is used up."""
-        return self._max_tokens is not None and self.numbers.tokens >= self._max_tokens
-
-    @property
-    def budget(self) -> int:
-        """The budget in tokens; 0 = none."""
-        return self._max_tokens or 0
+    def require_rest(self) -> None:
+        """Raise RefusedRequest when the budget is used up, with a status that the CLI does not ask again after."""
+        if self._max_tokens is not None and self.numbers.tokens >= self._max_tokens:
+            if not self._spent:
+                self._spent = True
+                self._tell_spent()
+            raise RefusedRequest(400, f"this run has spent its budget of {self._max_tokens} tokens")
 
     def add(self, more: RunNumbers) -> None:
         """Count this besides."""

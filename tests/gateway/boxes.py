@@ -20,9 +20,16 @@ from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part
 
 TOKEN = "sk-ant-oat01-Zq3vT8mK1xW5rB7nY2cJ4hD6"
-LOGIN = GatewayLogin("authorization", SecretStr(TOKEN))
 PIECE = 64 * 1024
 _numbers = count(1)
+
+
+def login(value: str) -> GatewayLogin:
+    """Return a login of that value."""
+    return GatewayLogin("authorization", SecretStr(value))
+
+
+LOGIN = login(TOKEN)
 
 
 def new_run() -> RunId:
@@ -88,8 +95,15 @@ class Boxes:
         """Admit a run, play these parts to its CLI, and wait for its end."""
         return await self.claude_with(await self.admit(run, max_tokens=max_tokens), *parts)
 
-    async def claude_with(self, given: RunPass, *parts: Part, arguments: Sequence[str] = (), home: Path | None = None) -> Ended:
-        """Run the CLI with a pass."""
+    async def claude_with(
+        self,
+        given: RunPass,
+        *parts: Part,
+        arguments: Sequence[str] = (),
+        home: Path | None = None,
+        variable: str = "CLAUDE_CODE_OAUTH_TOKEN",
+    ) -> Ended:
+        """Run the CLI with a pass in that variable."""
         prompt = f"Task number {next(_numbers)}: please do it."
         self.api.script(prompt, *parts)
         home = home or self.directory / f"home{next(_numbers)}"
@@ -100,7 +114,7 @@ class Boxes:
                 *(self.claude, "-p", prompt, "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"),
                 *("--model", "sonnet", "--setting-sources", "user", *arguments),
                 cwd=home / "work",
-                env=self._environ(given, home, f"http://127.0.0.1:{port}"),
+                env={**self._environ(given, home, f"http://127.0.0.1:{port}"), variable: given.token.get_secret_value()},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
             )
@@ -114,7 +128,7 @@ class Boxes:
 
     def _environ(self, given: RunPass, home: Path, proxy: str) -> dict[str, str]:
         way = {"ANTHROPIC_BASE_URL": proxy} if self.base_url else {"HTTPS_PROXY": proxy, "NODE_EXTRA_CA_CERTS": str(home / "ca.pem")}
-        own = {"HOME": str(home), "PATH": os.environ["PATH"], "IS_SANDBOX": "1", "CLAUDE_CODE_OAUTH_TOKEN": given.token.get_secret_value()}
+        own = {"HOME": str(home), "PATH": os.environ["PATH"], "IS_SANDBOX": "1"}
         return {**QUIET, **own, **way}
 
 

@@ -119,7 +119,7 @@ class _MessagesHandler(Handler):
             case _ if not call.stream:
                 self._without_stream(part)
             case _:
-                self._stream(broken_answer(part, call))
+                self._stream(broken_answer(part, call), {})
                 if isinstance(part, Silence):
                     part.gate.pass_through()
                 self.hang_up()
@@ -136,13 +136,13 @@ class _MessagesHandler(Handler):
         if turn.gate:
             turn.gate.pass_through()
         if call.stream:
-            self._stream(stream_answer(turn, call))
+            self._stream(stream_answer(turn, call), turn.headers)
             self.finish()
         else:
-            self._json(200, whole_answer(turn, call))
+            self._json(200, whole_answer(turn, call), turn.headers)
 
-    def _stream(self, events: Iterator[Json]) -> None:
-        self.begin(200, {"Content-Type": "text/event-stream"})
+    def _stream(self, events: Iterator[Json], headers: Mapping[str, str]) -> None:
+        self.begin(200, {"Content-Type": "text/event-stream", **headers})
         for event in events:
             self.piece(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
 

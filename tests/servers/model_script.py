@@ -36,6 +36,8 @@ class Turn:
     stop: str | None = None
     input_tokens: int = 1000
     output_tokens: int = 100
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the answer, besides its own."""
 
     @property
     def stop_reason(self) -> str:
@@ -133,16 +135,23 @@ def rate_limited(times: int | None = None) -> Refuse:
 
 def usage_limit(resets_at: int, *, window: Literal["five_hour", "seven_day"] = "five_hour") -> Refuse:
     """Return the answer to a subscription whose usage window is exhausted until `resets_at`, in Unix seconds."""
+    headers = window_headers(resets_at, "rejected", 1.0, window=window)
+    return Refuse(429, "rate_limit_error", "This request would exceed your account's rate limit", headers)
+
+
+def window_headers(
+    resets_at: int, status: str, utilization: float, *, window: Literal["five_hour", "seven_day"] = "five_hour"
+) -> Mapping[str, str]:
+    """Return the headers that tell what is left of a subscription's usage window."""
     short = {"five_hour": "5h", "seven_day": "7d"}[window]
     headers = {
-        "status": "rejected",
+        "status": status,
         "reset": str(resets_at),
         "representative-claim": window,
-        f"{short}-status": "rejected",
+        f"{short}-status": status,
         f"{short}-reset": str(resets_at),
-        f"{short}-utilization": "1.0",
+        f"{short}-utilization": str(utilization),
         "overage-status": "rejected",
         "overage-disabled-reason": "org_level_disabled",
     }
-    prefixed = {f"anthropic-ratelimit-unified-{name}": value for name, value in headers.items()}
-    return Refuse(429, "rate_limit_error", "This request would exceed your account's rate limit", prefixed)
+    return {f"anthropic-ratelimit-unified-{name}": value for name, value in headers.items()}
