@@ -16,6 +16,8 @@ TLS_SECONDS = 15.0
 STALLED_SECONDS = 300.0
 """Seconds that a box may take to read what was written to it."""
 _LINGER_SECONDS = 2.0
+_QUIET_SECONDS = 0.2
+"""A box that sends nothing for so long has noticed."""
 _PIECE = 64 * 1024
 
 
@@ -66,7 +68,8 @@ class BoxConnection:
                     raise ConnectionResetError("the box closed its connection in a request")
         body = bytes(self._buffer[: head.length])
         del self._buffer[: head.length]
-        self._http.receive_data(body)
+        if body:  # to h11, b"" is the end of the connection
+            self._http.receive_data(body)
         while isinstance(self._http.next_event(), h11.Data):
             pass
         return body
@@ -121,8 +124,7 @@ class BoxConnection:
         """Read on for a moment, unheard, so that the last answer is not lost to a reset."""
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_LINGER_SECONDS):
-                self._writer.write_eof() if self._writer.can_write_eof() else None
-                while await self._reader.read(_PIECE):
+                while await asyncio.wait_for(self._reader.read(_PIECE), _QUIET_SECONDS):
                     pass
 
     def close(self) -> None:

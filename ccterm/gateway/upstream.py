@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from ccterm.gateway.heads import Headers
+from ccterm.gateway.heads import HEAD_BYTES, Headers
 from ccterm.gateway.way_out import Destination, Streams, Unreachable, WayOut
 
 ANSWER_SECONDS = 900.0
@@ -93,7 +93,7 @@ class Upstream:
 class _ApiConnection:
     def __init__(self, streams: Streams) -> None:
         self._reader, self._writer = streams
-        self._http = h11.Connection(h11.CLIENT)
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
         self.since = time.monotonic()
 
     async def ask(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> h11.Response:
@@ -116,7 +116,8 @@ class _ApiConnection:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     self._http.receive_data(await self._reader.read(_PIECE))
         except h11.RemoteProtocolError as error:
-            raise Unreachable(f"the API does not speak HTTP: {error}") from error
+            closed = self._reader.at_eof()
+            raise Unreachable("the API closed the connection" if closed else "the API does not speak HTTP") from error
         except OSError as error:
             raise Unreachable(f"the connection to the API broke: {error}") from error
         if not isinstance(event, h11.Event) or isinstance(event, h11.ConnectionClosed):
@@ -136,4 +137,5 @@ class _ApiConnection:
         return False
 
     def close(self) -> None:
-        self._writer.close()
+        """Close it now: a close in good form would wait for the other side, which may still be at work for us."""
+        self._writer.transport.abort()

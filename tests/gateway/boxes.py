@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from ccterm.gateway.client import Gateway, GatewayLogin, LimitWindows, RunNumber
 from ccterm.models import RunId
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part
+from tests.support.waiting import until
 
 TOKEN = "sk-ant-oat01-Zq3vT8mK1xW5rB7nY2cJ4hD6"
 PIECE = 64 * 1024
@@ -45,6 +47,10 @@ class Heard:
     numbers: dict[RunId, RunNumbers] = field(default_factory=dict)
     windows: list[LimitWindows] = field(default_factory=list)
     spent: list[RunId] = field(default_factory=list)
+
+    async def tokens(self, run: RunId, number: int) -> None:
+        """Wait until a run has used so many tokens."""
+        await until(lambda: self.numbers.get(run, RunNumbers()).tokens == number)
 
     def refused(self, login: str) -> None:
         self.refusals.append(login)
@@ -86,6 +92,18 @@ class Boxes:
     directory: Path
     base_url: str | None = None
     """None = way B, through CONNECT; else way A, for this address."""
+
+    def with_cli(self, claude: Path) -> "Boxes":
+        """Return the same with the real CLI."""
+        return replace(self, claude=claude)
+
+    async def kill(self) -> None:
+        """Kill the gateway's process and wait until the next one serves all runs."""
+        killed = self.gateway.pid
+        assert killed
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: self.gateway.pid not in (None, killed))
+        await self.admit()
 
     async def admit(self, run: RunId | None = None, *, login: GatewayLogin = LOGIN, max_tokens: int | None = None) -> RunPass:
         """Admit a run."""

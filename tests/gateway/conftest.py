@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ async def boxes(tmp_path: Path, api_ca: Path, secure_api: MessagesServer, proxy:
 @pytest.fixture
 def claude_boxes(boxes: Boxes, claude_bin: Path) -> Boxes:
     """The same with the real CLI."""
-    return replace(boxes, claude=claude_bin)
+    return boxes.with_cli(claude_bin)
 
 
 @pytest.fixture

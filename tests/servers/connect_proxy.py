@@ -17,6 +17,8 @@ class ConnectProxy(Loopback):
         super().__init__(_ConnectHandler)
         self.to, self.login = to, login
         self.asked: list[tuple[str, str]] = []
+        self.tunnels = 0
+        """How many are open."""
 
 
 class _ConnectHandler(Handler):
@@ -32,10 +34,12 @@ class _ConnectHandler(Handler):
         with socket.create_connection(("127.0.0.1", self.server.to)) as server:
             self.send_response(200)
             self.end_headers()
+            self.server.tunnels += 1
             back = threading.Thread(target=_pump, args=(server, self.connection), daemon=True)
             back.start()
             _pump(self.connection, server)
             back.join()
+            self.server.tunnels -= 1
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

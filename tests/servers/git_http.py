@@ -223,7 +223,7 @@ class _GitHandler(Handler):
         self.begin(int(fields.pop("Status", "200").split()[0]), fields)
         while data := stdout.read(CHUNK):
             self.piece(data)
-        self.finish()
+        self.end()
 
 
 def _kind(path: str) -> Kind:

@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def begin(self, status: int, headers: dict[str, str]) -> None:
-        """Begin an answer of unknown length; `piece` adds to it, `finish` ends it.
+        """Begin an answer of unknown length; `piece` adds to it, `end` ends it.
 
         It is chunked: a tunnel into a container does not carry the close that would end it otherwise.
         """
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if data:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
-    def finish(self) -> None:
+    def end(self) -> None:
         """End the answer."""
         self.wfile.write(b"0\r\n\r\n")
 

@@ -29,6 +29,8 @@ class MessagesServer(Loopback):
         self.calls: list[Call] = []
         self.documents: dict[str, Document] = {}
         """What is answered to GET, by path; anything else is 404."""
+        self.redirect = ""
+        """Where POST is sent instead; "" = nowhere."""
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         """Every GET: its path with the query, and its headers in lower case."""
         self._scripts: list[tuple[str, Sequence[Part]]] = []
@@ -99,7 +101,9 @@ class _MessagesHandler(Handler):
 
     def do_POST(self) -> None:
         body = b"".join(self.body())
-        if self.path.startswith("/v1/messages/count_tokens"):
+        if self.server.redirect:
+            self.answer(307, headers={"Location": self.server.redirect})
+        elif self.path.startswith("/v1/messages/count_tokens"):
             self._json(200, {"input_tokens": 1000})
         elif self.path.startswith("/v1/messages"):
             call = read_call(body, dict(self.headers))
@@ -137,7 +141,7 @@ class _MessagesHandler(Handler):
             turn.gate.pass_through()
         if call.stream:
             self._stream(stream_answer(turn, call), turn.headers)
-            self.finish()
+            self.end()
         else:
             self._json(200, whole_answer(turn, call), turn.headers)
 

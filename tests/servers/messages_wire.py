@@ -35,6 +35,8 @@ class Call:
     working_directory: str
     tool_results: tuple[str, ...] = ()
     """What tools answered, as JSON."""
+    body: bytes = b""
+    """As it was received."""
 
     def says(self, text: str) -> bool:
         """Return whether a user said this, in a prompt or during a turn."""
@@ -73,6 +75,7 @@ def read_call(body: bytes, headers: Mapping[str, str]) -> Call:
         system_texts=texts["system"],
         working_directory=directory[1] if directory else "/",
         tool_results=tuple(_results(parsed.messages)),
+        body=body,
     )
 
 

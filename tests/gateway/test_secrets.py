@@ -1,0 +1,36 @@
+"""Where a login is not: anywhere but in the memory of the gateway's process and its pipes."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.gateway.boxes import LOGIN, TOKEN, Boxes, login
+from tests.gateway.raw import RawBox, get, request
+from tests.servers.messages_api import Document
+from tests.servers.model_script import Cut, Refuse, say
+from tests.support.waiting import until
+
+
+async def test_a_login_is_neither_in_the_process_s_surroundings_nor_told(boxes: Boxes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    boxes.api.script("Hello", Cut("within", times=1), Refuse(401, "authentication_error", times=1), say("After all."))
+    boxes.api.documents["/api/claude_code/settings"] = Document({}, 500)
+    given = await boxes.admit()
+    process = psutil.Process(boxes.gateway.pid)
+    said = [*process.cmdline(), *process.environ().values()]
+    async with RawBox.to(given, tunnel=True) as box:
+        seen = (await box.ask(request(None))).body + (await box.ask(get(b"/api/claude_code/settings", given), b"GET")).body
+        seen += (await box.ask(request(given))).body
+    async with RawBox.to(given, tunnel=True) as box:
+        answer = asyncio.ensure_future(box.ask(request(given)))
+        await until(lambda: boxes.heard.refusals)
+        await boxes.gateway.renew("login", login(TOKEN + "2"))
+        seen += str(await answer).encode()
+    await boxes.kill()
+    everything = [*said, caplog.text, repr(boxes.heard), repr(LOGIN), repr(given), seen.decode("latin-1")]
+    assert not any(secret in text for text in everything for secret in (TOKEN, given.token.get_secret_value()))
+    kept = [path for path in Path(boxes.directory).rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+    assert kept == []

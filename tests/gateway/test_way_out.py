@@ -1,0 +1,81 @@
+"""The way to the API: verified, and through the user's own proxy."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ccterm.gateway.client import Gateway
+from ccterm.gateway.upstream import Upstream
+from ccterm.gateway.way_out import Destination, WayOut
+from tests.gateway.boxes import LOGIN, Boxes, Heard, new_run
+from tests.gateway.raw import RawAnswer, RawBox, request
+from tests.servers.connect_proxy import ConnectProxy
+from tests.servers.messages_api import MessagesServer
+
+API = Destination(secure=True, host="api.anthropic.com", port=443)
+
+
+@asynccontextmanager
+async def asked(directory: Path, environ: Mapping[str, str], base_url: str | None = None) -> AsyncIterator[RawAnswer]:
+    """Ask once through a gateway of this environment."""
+    async with Gateway(directory / "way", environ, Heard()) as gateway:
+        given = await gateway.admit(new_run(), "login", LOGIN, base_url=base_url)
+        async with RawBox.to(given, tunnel=not base_url) as box:
+            yield await box.ask(request(given))
+
+
+async def test_a_proxy_gets_its_own_login_and_no_other(tmp_path: Path, api_ca: Path, secure_api: MessagesServer) -> None:
+    with ConnectProxy(secure_api.port, login="Basic dXNlcjpwQHNz") as proxy:
+        environ = {"https_proxy": f"http://user:p%40ss@127.0.0.1:{proxy.port}", "SSL_CERT_FILE": str(api_ca)}
+        async with asked(tmp_path, environ) as answer:
+            assert answer.status == 200
+        assert proxy.asked == [("api.anthropic.com:443", "Basic dXNlcjpwQHNz")]
+    assert "proxy-authorization" not in secure_api.calls[0].headers
+
+
+async def test_the_user_s_authorities_are_believed_besides_the_usual_ones(tmp_path: Path, api_ca: Path, proxy: ConnectProxy) -> None:
+    async with asked(tmp_path, {"HTTPS_PROXY": proxy.origin, "NODE_EXTRA_CA_CERTS": str(api_ca)}) as answer:
+        assert answer.status == 200
+
+
+async def test_a_strange_certificate_is_not_believed(tmp_path: Path, proxy: ConnectProxy, secure_api: MessagesServer) -> None:
+    async with asked(tmp_path, {"HTTPS_PROXY": proxy.origin}) as answer:
+        assert (answer.status, b"certificate verify failed" in answer.body) == (502, True)
+    assert secure_api.calls == []
+
+
+async def test_an_api_that_does_not_answer_is_said_to_the_cli(tmp_path: Path) -> None:
+    async with asked(tmp_path, {}, base_url="http://127.0.0.1:9") as answer:
+        assert answer.status == 502
+        assert b"127.0.0.1 cannot be reached" in answer.body
+
+
+async def test_a_redirect_of_the_api_is_passed_on_and_not_followed(boxes: Boxes) -> None:
+    boxes.api.redirect = "https://elsewhere.example/"
+    given = await boxes.admit()
+    async with RawBox.to(given, tunnel=True) as box:
+        answer = await box.ask(request(given))
+    assert (answer.status, answer.headers["location"]) == (307, "https://elsewhere.example/")
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "direct"),
+    [
+        ("", False), ("*", True), ("anthropic.com", True), (".anthropic.com", True), ("*.anthropic.com", True), ("API.anthropic.com:443", True),
+        ("api.anthropic.com:80", False), ("pi.anthropic.com", False), ("x, anthropic.com", True), ("x anthropic.com", True), ("com.", False),
+    ],
+)  # fmt: skip
+def test_no_proxy_names_who_is_asked_directly(no_proxy: str, direct: bool) -> None:
+    assert (WayOut({"HTTPS_PROXY": "proxy:3128", "NO_PROXY": no_proxy}).through(API) is None) is direct
+
+
+def test_this_machine_is_asked_directly() -> None:
+    assert WayOut({"HTTP_PROXY": "http://proxy"}).through(Destination(secure=False, host="127.0.0.1", port=80)) is None
+
+
+@pytest.mark.parametrize("address", ["", "api.anthropic.com", "ftp://x", "https://", "https://user@x", "https://x/?a", "https://x:99999"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"address|[Pp]ort"):
+        Upstream(address, WayOut({}))
