@@ -14,12 +14,11 @@ from ccterm.models import ExecutionMode, Task
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions
 from ccterm.pipeline.step_network import GATEWAY_SOCKET, is_closed, network_request
 from ccterm.pipeline.step_specs import (
-    COMMITTED,
-    COMMITTED_OUT,
     CONTROL,
     GRACE,
     GUARDED,
     GUARDED_LEFT,
+    GUARDED_OUT,
     HOME,
     MARK,
     SESSION,
@@ -58,10 +57,9 @@ class CommitSource(NamedTuple):
 
 
 def _commits(task: Task, source: CommitSource) -> dict[str, JsonValue]:
-    left: dict[str, JsonValue] = {"left": GUARDED_LEFT if source.left else None}
-    request = commit_request(task, source.options, base=source.base, body=source.body) | left
-    last = None if task.terminal else {**request, "clean": COMMITTED, "out": COMMITTED_OUT}
-    return {"checkpoint": {"commit": {**request, "clean": GUARDED}, "seconds": source.seconds}, "commit": last}
+    places: dict[str, JsonValue] = {"clean": GUARDED, "out": GUARDED_OUT, "left": GUARDED_LEFT if source.left else None}
+    request = commit_request(task, source.options, base=source.base, body=source.body) | places
+    return {"checkpoint": {"commit": request, "seconds": source.seconds}, "commit": None if task.terminal else request}
 
 
 def agent(
@@ -85,7 +83,7 @@ def agent(
         },
         inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(commits)},
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),
-        outputs=(TREE, SESSION, *((COMMITTED, COMMITTED_OUT) if commits else ())),
+        outputs=(TREE, SESSION, *((GUARDED_OUT,) if commits else ()), *((GUARDED,) if commits and task.verify else ())),
         secrets={**environment.secrets_for("agent"), **command.secrets},
         sockets=_sockets(task, launch),
         reaches=launch.reaches,
@@ -131,4 +129,4 @@ def _supervised(task: Task, command: Command, environment: CommandEnvironment, c
 def _guarded(commits: CommitSource | None) -> dict[str, Artifact]:
     if commits is None:
         return {}
-    return {GUARDED: commits.clean, COMMITTED: commits.clean, **({GUARDED_LEFT: commits.left} if commits.left else {})}
+    return {GUARDED: commits.clean, **({GUARDED_LEFT: commits.left} if commits.left else {})}

@@ -32,8 +32,8 @@ from ccterm.state_dir import StateDir
 from ccterm.workspace.git_dir_watch import steers
 from ccterm.workspace.work import forget
 
-_BOXED = {step_specs.CLEAN: step_specs.COMMITTED, step_specs.OUT: step_specs.COMMITTED_OUT, step_specs.TREE: step_specs.TREE}
-"""Outputs of the step commit, and under which names the agent's box has them."""
+_BOXED = {step_specs.CLEAN: step_specs.GUARDED, step_specs.OUT: step_specs.GUARDED_OUT, step_specs.TREE: step_specs.TREE}
+"""Outputs of the step commit, and under which names the agent's box has them: the clean git directory only where verify needs it."""
 DENIALS = 50
 """How many denied calls a run document names."""
 
@@ -54,10 +54,9 @@ class AgentExit:
     @property
     def committed(self) -> Mapping[str, Artifact] | None:
         """What the commit left that was made in that box, as the outputs of the step commit; None if the step has to make it."""
-        made = (self.report or {}).get("committed") is True
-        found = {name: self.result.outputs.get(boxed) for name, boxed in _BOXED.items()} if made else {}
-        outputs = {name: artifact for name, artifact in found.items() if artifact}
-        return outputs if outputs.keys() == _BOXED.keys() else None
+        if (self.report or {}).get("committed") is not True or step_specs.GUARDED_OUT not in self.result.outputs:
+            return None
+        return {name: self.result.outputs[boxed] for name, boxed in _BOXED.items() if boxed in self.result.outputs}
 
 
 class AgentStep:

@@ -186,7 +186,7 @@ class PipelineRun:
             return None
         if step_specs.OUT in result.outputs:
             await self._boxes.collect(result.outputs[step_specs.OUT], self._work_dir, last_use=True)
-        self._committed = await asyncio.to_thread(CommittedWork.read, self._work_dir, report, base, result.outputs[step_specs.CLEAN])
+        self._committed = await asyncio.to_thread(CommittedWork.read, self._work_dir, report, base, result.outputs.get(step_specs.CLEAN))
         work = self._committed.work
         self._recorder.change(commit=work.commit, changes=work.changes if self._committed.in_tree else None)
         if work.side:
@@ -208,7 +208,7 @@ class PipelineRun:
         if report is None:
             await asyncio.to_thread(forget, self._work_dir)
             return None
-        return StepResult(report, {name: outputs[name] for name in (step_specs.CLEAN, step_specs.TREE)})
+        return StepResult(report, {name: artifact for name, artifact in outputs.items() if name != step_specs.OUT})
 
     def _nothing_to_push(self, summary: str) -> str:
         kept = kept_sentence(self._recorder.run.side)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ccterm.executors.guest_bundle import guest_bundle
+from ccterm.git.git import WORK_REF, Git
 from ccterm.pipeline.reports import report_in_box
 from tests.box.boxed import supervise_request
 from tests.box.gitbox import AUTHOR, GitBox, box_on
@@ -47,9 +48,8 @@ def box() -> Iterator[GitBox]:
         box = box_on(place / "case", files={"README.md": "hello\n", "gone.txt": "x\n"})
         private = box.directory / "private"
         private.mkdir()
-        for copy in ("clean.git", "commit.git"):
-            shutil.copytree(box.clean, private / copy)
-        for path in (box.tree, private / "commit.git", box.directory):
+        shutil.copytree(box.clean, private / "clean.git")
+        for path in (box.tree, private / "clean.git", box.directory):
             subprocess.run(["chown", "-R" if path != box.directory else "-h", AGENT, str(path)], check=True)
         yield box
 
@@ -66,8 +66,8 @@ def supervised(
     commit = {
         **words,
         "tree": "work",
-        "clean": "private/commit.git",
-        "out": "private/out",
+        "clean": "private/clean.git",
+        "out": "private/committed",
         "max_file_bytes": 1 << 20,
         "max_total_bytes": 1 << 20,
     }
@@ -85,17 +85,26 @@ def files(box: GitBox) -> dict[str, bytes]:
     """Fetch the bundle into a clone of the remote; return the files of its commit."""
     clone = box.directory / "clone"
     support.git(box.directory, "clone", "--quiet", box.remote, str(clone))
-    support.git(clone, "fetch", "--quiet", str(box.directory / "private/out/work.bundle"), "+refs/ccterm/work:refs/work")
+    support.git(clone, "fetch", "--quiet", str(box.directory / "private/committed/work.bundle"), "+refs/ccterm/work:refs/work")
     return support.files_at(clone, "refs/work")
 
 
 def test_an_agent_that_ended_well_is_followed_by_its_commit(box: GitBox) -> None:
     script = [{"bash": "rm gone.txt; ls ../private || echo closed > closed.txt"}, *EDIT]
     assert supervised(box, script)["committed"] is True
-    out = box.directory / "private/out"
+    out = box.directory / "private/committed"
     assert report_in_box(out, BODY) is not None
     assert {path.owner() for path in out.iterdir()} == {AGENT}
     assert files(box) == {"README.md": b"hello\n", "new.txt": b"new\n", "closed.txt": b"closed\n", "src/main.py": b"print(1)\n"}
+
+
+def test_it_goes_on_in_the_git_directory_that_checkpoints_wrote_into(box: GitBox) -> None:
+    clean = Git(str(box.directory / "private/clean.git"))
+    made = clean.text("commit-tree", "-m", "checkpoint", "-p", box.base or "", f"{box.base}^{{tree}}")
+    clean.run("update-ref", WORK_REF, made)
+    assert supervised(box, EDIT)["committed"] is True
+    assert report_in_box(box.directory / "private/committed", BODY) is not None
+    assert files(box)["new.txt"] == b"new\n"
 
 
 def test_processes_of_the_agent_are_gone_before_it(box: GitBox) -> None:
@@ -121,10 +130,10 @@ def test_it_is_left_to_the_step(box: GitBox, why: str, how: dict[str, Any]) -> N
     script = how.pop("script", EDIT)
     report = supervised(box, script, **how)
     assert "committed" not in report, why
-    assert report_in_box(box.directory / "private/out", BODY) is None
+    assert report_in_box(box.directory / "private/committed", BODY) is None
 
 
 def test_a_commit_that_failed_is_left_to_the_step(box: GitBox) -> None:
-    shutil.rmtree(box.directory / "private/commit.git/objects")
+    shutil.rmtree(box.directory / "private/clean.git/objects")
     assert supervised(box, EDIT)["committed"] is True
-    assert report_in_box(box.directory / "private/out", BODY) is None
+    assert report_in_box(box.directory / "private/committed", BODY) is None

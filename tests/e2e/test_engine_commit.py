@@ -48,12 +48,12 @@ for file in ~/.gitconfig ~/.config/git/config .git/config; do
 done
 echo '* filter=x diff=x' > .gitattributes
 export PATH=~/bin:/box/bin:$PATH LD_PRELOAD=/tmp/preload.so PYTHONPATH=/tmp PYTHONSTARTUP=/tmp/json.py GIT_DIR=/box/work/.git
-for place in /private/x /private/commit.git/config /private/out/report.json /ccterm/__main__.py /usr/bin/git /etc/ld.so.preload /etc/gitconfig; do
+for place in /private/x /private/clean.git/config /private/committed/report.json /ccterm/__main__.py /usr/bin/git /etc/ld.so.preload /etc/gitconfig; do
     (echo x >> $place) 2>/dev/null && echo "written: $place" >> written
 done
 /bin/mv /private /box/private 2>/dev/null && echo moved >> written
 /bin/ls /private/ >> written 2>/dev/null
-/bin/cat /private/commit.git/HEAD >> written 2>/dev/null
+/bin/cat /private/clean.git/HEAD >> written 2>/dev/null
 (unset LD_PRELOAD PYTHONPATH; setsid /bin/sh -c 'trap "" TERM HUP INT; while :; do echo late >> /box/work/late; done' > /dev/null 2>&1 &)
 (unset LD_PRELOAD PYTHONPATH; setsid /usr/bin/python3 -I -c '
 import os
@@ -116,6 +116,16 @@ async def test_a_run_needs_no_box_for_its_commit(carried: Carried, remote: Path,
     assert message.split("\n\n", 1)[1] == f"Fixes no. 1\n\n  Note: it is new.\n\nCcterm-Run: {run.id}"
 
 
+async def test_checkpoints_come_before_it(carried: Carried, remote: Path) -> None:
+    turns = script(
+        {"write": "new.txt", "text": "old\n"}, {"turn": "First."}, {"sleep": 1.5}, {"write": "new.txt", "text": "new\n"}, {"say": "Last."}
+    )
+    async with carried(turns, NEVER, hold=False) as run:
+        assert run.state is State.SUCCEEDED, run.summary
+    assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
+    assert git(remote, "log", "-1", "--format=%b", "agent/x").startswith("Last.")
+
+
 async def test_nothing_that_the_agent_left_acts_on_the_commit(carried: Carried, remote: Path) -> None:
     async with carried(script({"bash": TRAPS}, {"write": "new.txt", "text": "new\n"}, {"say": "Armed."}), NEVER) as run:
         assert run.state is State.SUCCEEDED, run.summary
@@ -152,7 +162,7 @@ async def test_a_message_that_only_the_host_can_word_needs_the_step(
     assert run.salvage is not None  # the tree, since the step has failed
 
 
-@pytest.mark.parametrize("failing", ["collect ../private/out", "push"])
+@pytest.mark.parametrize("failing", ["collect ../private/committed", "push"])
 async def test_the_work_is_kept_when_it_cannot_be_brought_out(carried: Carried, remote: Path, failing: str) -> None:
     async with carried(script({"write": "new.txt", "text": "new\n"}, {"say": "Done."}), failing) as run:
         assert (run.state, run.cause) == (State.FAILED, Cause.ENGINE)

@@ -198,11 +198,10 @@ def _first_cost(tree: str) -> float:
 
 
 def close_to_the_agent(request: "SuperviseRequest") -> None:
-    """Close the directory of the clean git directories to everybody but this user, before the agent starts. Raises OSError."""
+    """Close the directory of the clean git directory to everybody but this user, before the agent starts. Raises OSError."""
     asked = request.get("checkpoint")
-    for commit in (asked and asked["commit"], request.get("commit")):
-        if commit:
-            os.chmod(os.path.dirname(commit["clean"]), 0o700)
+    if commit := asked["commit"] if asked else request.get("commit"):
+        os.chmod(os.path.dirname(commit["clean"]), 0o700)
 
 
 def unbroken(text: str, hidden: Sequence[str]) -> Iterator[str]:

@@ -78,7 +78,7 @@ class FinalCommit:
         """Do it as the agent's user; return an exit code."""
         assert self._request
         try:
-            self._become_user(self._request["out"])
+            self._become_user(self._request["clean"], self._request["out"])
             body = self._body_of(self._said, self._request["body"])
             report = self._commit(frames, {**self._request, "body": body})
             with open(os.path.join(self._request["out"], COMMIT_REPORT), "w", encoding="ascii") as file:
@@ -88,7 +88,7 @@ class FinalCommit:
             return 1
         return 0
 
-    def _become_user(self, out: str) -> None:
+    def _become_user(self, *places: str) -> None:
         """Give up all that distinguishes this process from one that the step would have in its own box."""
         from ccterm.git.memory import limit_memory
 
@@ -100,8 +100,9 @@ class FinalCommit:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write(_FIRST_VICTIM)  # what an agent left in memory must not cost the supervisor its life
         entry = pwd.getpwnam(self._user)
-        os.chown(out, entry.pw_uid, entry.pw_gid)
-        os.chmod(os.path.dirname(out), 0o711)  # it was closed to the agent
+        for place in places:
+            _hand_over(place, entry)
+            os.chmod(os.path.dirname(os.path.abspath(place)), 0o711)  # it was closed to the agent
         os.setgroups(os.getgrouplist(entry.pw_name, entry.pw_gid))
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
@@ -122,6 +123,15 @@ class _End:
 
     def _ended(self) -> None:
         self.come = True
+
+
+def _hand_over(place: str, user: pwd.struct_passwd) -> None:
+    """Give a user what root has made in a directory: checkpoints write into the same one."""
+    os.chown(place, user.pw_uid, user.pw_gid)
+    for at, directories, files in os.walk(place):
+        for path in (os.path.join(at, name) for name in (*directories, *files)):
+            if os.lstat(path).st_uid == 0:
+                os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _closed() -> bool:
