@@ -15,7 +15,7 @@ import pytest
 
 from ccterm.errors import PreflightError
 from ccterm.executors.dagger.command import find_cli, install_fix
-from ccterm.executors.dagger.dagger_private import asking_id_once, with_cached_id
+from ccterm.executors.dagger.dagger_private import asking_id_once, volume_asking_id_once, with_cached_id
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.models import RunId, new_id
 from ccterm.values import ImageChoice
@@ -117,9 +117,15 @@ class BareService(dagger.Service):
         """Leave out what the SDK's own would set."""
 
 
-def test_a_service_without_a_context_is_used_as_it_is() -> None:
-    service = BareService()
+class BareVolume(dagger.CacheVolume):
+    def __init__(self) -> None:
+        """Leave out what the SDK's own would set."""
+
+
+def test_what_has_no_context_is_used_as_it_is() -> None:
+    service, volume = BareService(), BareVolume()
     assert asking_id_once(service) is service
+    assert volume_asking_id_once(volume) is volume
 
 
 def test_where_classes_are_not_asked_for_their_names_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ class DaggerBoxes:
         for mount, artifact in step.inputs.items():
             box = box.with_mounted_directory(_path(mount), self._artifacts[artifact.handle])
         for path, name in self._caches(step).items():
-            box = box.with_mounted_cache(path, client.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
+            box = box.with_mounted_cache(path, self._session.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
         for mount, socket in step.all_sockets(control).items():
             owner = "root" if root and mount not in step.sockets else _USER
             box = box.with_unix_socket(f"{BOX}/{mount}", client.host().unix_socket(str(socket)), owner=owner)

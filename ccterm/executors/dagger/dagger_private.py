@@ -10,7 +10,7 @@ import importlib.util
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -182,6 +182,14 @@ def asking_id_once(service: dagger.Service) -> dagger.Service:
         return service
 
 
+def volume_asking_id_once(volume: dagger.CacheVolume) -> dagger.CacheVolume:
+    """Return a cache volume that does the same."""
+    try:
+        return _CachedVolume(volume)
+    except (AttributeError, TypeError):
+        return volume
+
+
 class _CachedDirectory(dagger.Directory):
     def __init__(self, synced: dagger.Directory) -> None:
         super().__init__(synced._ctx)
@@ -196,23 +204,48 @@ class _CachedDirectory(dagger.Directory):
         return "Directory"
 
 
+class _Once:
+    """Asks once, however many wait for the answer, and again only after a failure."""
+
+    def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
+        self._ask = ask
+        self._asked: asyncio.Future[str] | None = None
+
+    async def __call__(self) -> str:
+        if self._asked is None or (self._asked.done() and (self._asked.cancelled() or self._asked.exception())):
+            self._asked = asyncio.ensure_future(self._ask())
+        return await asyncio.shield(self._asked)
+
+
 class _CachedService(dagger.Service):
     def __init__(self, service: dagger.Service) -> None:
         super().__init__(service._ctx)
         _require_names(service)
-        self._asked: asyncio.Future[str] | None = None
+        self._once = _Once(super().id)
 
     async def id(self) -> str:
-        if self._asked is None or (self._asked.done() and (self._asked.cancelled() or self._asked.exception())):
-            self._asked = asyncio.ensure_future(super().id())
-        return await asyncio.shield(self._asked)
+        return await self._once()
 
     @classmethod
     def _graphql_name(cls) -> str:
         return "Service"
 
 
-def _require_names(made: dagger.Directory | dagger.Service) -> None:
+class _CachedVolume(dagger.CacheVolume):
+    def __init__(self, volume: dagger.CacheVolume) -> None:
+        super().__init__(volume._ctx)
+        _require_names(volume)
+        self._once = _Once(super().id)
+
+    async def id(self) -> str:
+        return await self._once()
+
+    @classmethod
+    def _graphql_name(cls) -> str:
+        return "CacheVolume"
+
+
+def _require_names(made: dagger.Directory | dagger.Service | dagger.CacheVolume) -> None:
     """Raise AttributeError where the SDK does not ask a class for its name in the schema: a class of ours would be unknown to the engine."""
     made._graphql_name  # noqa: B018 - looked up, not used
 

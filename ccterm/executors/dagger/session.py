@@ -12,7 +12,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from ccterm.errors import PreflightError
 from ccterm.executors.dagger.cli_session import CliSession
-from ccterm.executors.dagger.dagger_private import connected
+from ccterm.executors.dagger.dagger_private import connected, volume_asking_id_once
 from ccterm.executors.dagger.errors import first_line
 from ccterm.executors.dagger.log_stream import LogStream
 
@@ -27,6 +27,13 @@ class Session:
     stream: LogStream
     child: CliSession
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+    _volumes: dict[str, dagger.CacheVolume] = field(default_factory=dict)
+
+    def cache_volume(self, name: str) -> dagger.CacheVolume:
+        """Return the cache volume of a name; all runs of the session share one, which asks for its id once."""
+        if name not in self._volumes:
+            self._volumes[name] = volume_asking_id_once(self.client.cache_volume(name))
+        return self._volumes[name]
 
     async def answers(self, seconds: float = 5.0) -> bool:
         """Return whether the engine still answers."""
