@@ -22,6 +22,7 @@ STARTS_PROGRAMS = {
     "box.agent.final_commit": "a copy of the supervisor, with the agent's rights",
     "box.process.child": "the child of a step",
     "box.process.tree": "ps, where there is no /proc",
+    "box.network.box_network": "the box proxy",
     "box.terminal": "a person's shell, on a terminal of its own",
     "box.scripted.actions": "an agent's own commands",
     "box.scripted.misbehaviour": "an agent's own processes",

@@ -19,6 +19,7 @@ PROGRAMS = {
     "changed": "checkpoint.changed",
     "commit": "commit.commit",
     "live": "live_patch",
+    "proxy": "network.proxy_process",
     "push": "push",
     "scripted": "scripted.agent",
     "terminal": "terminal",

@@ -146,7 +146,7 @@ StoppedBy = Literal["", "asked", "now", "timeout", "stalled", "host"]
 
 
 class SuperviseReport(Report):
-    """How the agent ended. ok = it could be started. reason: not_found, not_executable, control."""
+    """How the agent ended. ok = it could be started. reason: not_found, not_executable, control, network."""
 
     exit: NotRequired[int | None]
     signal: NotRequired[int | None]
@@ -173,10 +173,12 @@ class ShellRequest(TypedDict):
     record: NotRequired[str | None]
     """Relative directory for a record of what the command left in the tree, or None."""
     network: NotRequired[NetworkRequest | None]
+    user: NotRequired[str | None]
+    """User that the program itself becomes, once the network is closed, or None."""
 
 
 class ShellReport(Report):
-    """ok = exit 0. reason: exit, signal, timeout, overlay."""
+    """ok = exit 0. reason: exit, signal, timeout, overlay, network."""
 
     exit: NotRequired[int | None]
     signal: NotRequired[int | None]

@@ -3,10 +3,13 @@
 import shutil
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ccterm.box.agent.pipes import Outlet, QueuedFrames, drain
 from ccterm.box.frames import carry_out_with
+from ccterm.box.network.box_network import BoxNetwork, NotClosed
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
 from ccterm.git.git import GitError
@@ -41,6 +44,13 @@ class Tail:
 
 def shell(frames: QueuedFrames, request: "ShellRequest") -> "ShellReport":
     """Carry out the request."""
+    mark = child.mark_of(request)
+    try:
+        network = BoxNetwork(frames, request.get("network"), child.environment(request["env"], mark), mark)
+        if user := request.get("user"):  # before any program of the repository runs, as which nothing is root
+            child.become_user(user)
+    except (NotClosed, OSError, child.StartError) as error:
+        return {"ok": False, "reason": "network", "detail": str(error)}
     overlay, commit = request.get("overlay"), request.get("commit")
     try:
         if overlay and commit:
@@ -49,18 +59,19 @@ def shell(frames: QueuedFrames, request: "ShellRequest") -> "ShellReport":
             lay_over(overlay, request["cwd"], commit, request.get("base"))
     except GitError as error:
         return {"ok": False, "reason": "overlay", "detail": error.detail}
+    run = partial(_run, frames, request, network, network.environment(child.environment(request["env"], mark)), mark)
     try:
-        return _recorded(frames, request, record) if (record := request.get("record")) else _run(frames, request)
+        return _recorded(run, frames, request["cwd"], record) if (record := request.get("record")) else run()
     except child.StartError as error:
         return {"ok": False, "reason": "exit", "detail": error.detail}
 
 
-def _recorded(frames: QueuedFrames, request: "ShellRequest", to: str) -> "ShellReport":
+def _recorded(run: "Callable[[], ShellReport]", frames: QueuedFrames, tree: str, to: str) -> "ShellReport":
     """Run the command, and record what it left in the tree."""
     from ccterm.box.setup_record import Recording  # deferred: verify records nothing
 
-    recording = Recording(request["cwd"])
-    report = _run(frames, request)
+    recording = Recording(tree)
+    report = run()
     if report["ok"]:
         try:
             recording.finish().write(to)
@@ -69,16 +80,17 @@ def _recorded(frames: QueuedFrames, request: "ShellRequest", to: str) -> "ShellR
     return report
 
 
-def _run(frames: QueuedFrames, request: "ShellRequest") -> "ShellReport":
-    tail, signals, mark = Tail(), Signals(), child.mark_of(request)
+def _run(frames: QueuedFrames, request: "ShellRequest", network: BoxNetwork, env: dict[str, str], mark: str) -> "ShellReport":
+    tail, signals = Tail(), Signals()
     argv = ["bash" if shutil.which("bash") else "sh", "-c", request["command"]]
-    started = child.start(argv, cwd=request["cwd"], env=child.environment(request["env"], mark), mark=mark, stdin=False)
+    started = child.start(argv, cwd=request["cwd"], env=env, mark=mark, stdin=False)
     outlets = (Outlet(started.stdout, 1, frames, tail), Outlet(started.stderr, 2, frames, tail))
-    sources: list[PollSource] = [signals, frames, *outlets]
+    sources: list[PollSource] = [signals, frames, network, *outlets]
     end = time.monotonic() + request["timeout_seconds"]
     while (code := started.process.poll()) is None and time.monotonic() < end and not (signals.asked or frames.gone):
         turn(sources, min(0.5, end - time.monotonic()))
         tree.reap(keep=started.process.pid)
+    network.close()
     tree.kill(mark)
     drain(frames, outlets, HELD_OPEN)
     return _report(code, tail.text(), request["timeout_seconds"])

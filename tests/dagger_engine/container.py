@@ -239,8 +239,10 @@ class Container(Thing):
         return self._changed(args, copied)
 
     def call_with_exec(self, query: Query, args: Args) -> "Container":
-        if args.flag("experimentalPrivilegedNesting") or args.flag("insecureRootCapabilities"):
+        if args.flag("experimentalPrivilegedNesting"):
             raise Fault("the fake engine grants no privileges")
+        if args.flag("insecureRootCapabilities"):  # as an engine says that is configured so
+            raise Fault("security.insecure is not allowed")
         words = tuple(args.texts("args"))
         answer = known(words, self.image)
         last = Exec(self, words, args.text("stdin"), args.text("expect") or "SUCCESS", args.chain)

@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
+from ccterm.causes import Cause
+from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Boxes, Executor
 from ccterm.executors.dagger.executor import DaggerExecutor
 from tests.dagger_engine.engine import FakeEngine
@@ -34,3 +37,24 @@ class TestDaggerExecutor(ServiceContract, ExecutorContract):
         reports = [frame["report"] for frame in heard if frame["k"] == "report"]
         assert result.report is not None
         assert [report["tail"].splitlines()[-1] for report in reports] == ["cannot reach localhost:80"]
+
+    async def test_an_engine_that_forbids_closed_networks_refuses_the_step(self, boxes: Boxes) -> None:
+        heard = Heard()
+        with pytest.raises(StepError, match="this engine cannot close the network of a box") as refused:
+            await boxes.execute(shell_step("touch ran", closed_network=True), heard.append)
+        assert (refused.value.cause, refused.value.reason) == (Cause.ENGINE, "network")
+        assert "security.insecureRootCapabilities" in refused.value.fix
+        assert heard == []
+
+    async def test_no_closed_box_runs_anything_as_root(self, boxes: Boxes) -> None:
+        with pytest.raises(PreflightError, match="runs nothing as root"):
+            await boxes.execute(shell_step("id", closed_network=True, user="root"), Heard().append)
+
+    async def test_a_command_with_a_network_has_the_box_proxy(self, boxes: Boxes) -> None:
+        open_to_all: JsonValue = {"mode": "open", "hosts": [], "gateway": None, "ca": None, "services": {}}
+        step = shell_step("echo $HTTP_PROXY")
+        heard = Heard()
+        result = await boxes.execute(step.model_copy(update={"request": {**step.request, "network": open_to_all}}), heard.append)
+        assert result.report
+        assert result.report["ok"]
+        assert heard.lines()[0].startswith("http://127.0.0.1:")

@@ -10,7 +10,6 @@ import ccterm
 PACKAGE = Path(ccterm.__file__).parent
 NEVER = {
     "experimental_privileged_nesting": "it lets a box command the engine",
-    "insecure_root_capabilities": "it makes root in a box root of the host",
     "plaintext": "a secret's value would appear in the engine's log",
     "as_git": "git in the engine freezes references for a session",
     "log_output": "its text is not an interface",
@@ -70,6 +69,19 @@ def taken_from_host(tree: ast.Module) -> Iterator[str]:
 
 def test_no_privileges_are_requested() -> None:
     assert [(path.name, word) for path, tree in modules() for word in words(tree) if word in NEVER] == []
+
+
+def test_root_capabilities_are_requested_only_to_close_a_network() -> None:
+    """What is left of them then: `tests/executors/test_dagger_network.py`."""
+    asked = [
+        (path.name, ast.unparse(node.value))
+        for path, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "insecure_root_capabilities"
+    ]
+    named = [path.name for path, tree in modules() for word in words(tree) if word == "insecure_root_capabilities"]
+    assert asked == [("boxes.py", "step.closed_network")]
+    assert named == ["boxes.py"]
 
 
 def test_the_host_is_only_used_where_allowed() -> None:

@@ -15,6 +15,7 @@ from ccterm.box.agent.repository import NOTHING, Admission, admit
 from ccterm.box.agent.termination import SECONDS, TerminationSequence
 from ccterm.box.agent.turns import MessageReader, Turns
 from ccterm.box.frames import carry_out_with
+from ccterm.box.network.box_network import BoxNetwork, NotClosed
 from ccterm.box.process import child, tree
 from ccterm.box.process.loop import PollSource, Signals, turn
 
@@ -47,10 +48,11 @@ class Supervisor:
         request: "SuperviseRequest",
         orders: Orders,
         agent: child.Child,
+        network: BoxNetwork,
         admission: Admission = NOTHING,
         began: float = 0.0,
     ) -> None:
-        self._frames, self._request, self._orders, self._agent = frames, request, orders, agent
+        self._frames, self._request, self._orders, self._agent, self._network = frames, request, orders, agent, network
         self._signals = Signals()
         self._inlet = Inlet(agent.stdin)
         self._turns = Turns(
@@ -81,7 +83,15 @@ class Supervisor:
         """Serve everything until the agent has ended, then clean up."""
         self._turns.begin(self._request["prompt"])
         self._orders.obey = self._obey
-        sources: list[PollSource] = [self._signals, self._orders, self._frames, self._inlet, *self._outlets, self._checkpoints]
+        sources: list[PollSource] = [
+            self._signals,
+            self._orders,
+            self._frames,
+            self._inlet,
+            *self._outlets,
+            self._checkpoints,
+            self._network,
+        ]
         while self._agent.process.poll() is None and not self._termination.spent:
             turn(sources, self._pause())
             self._enforce_limits()
@@ -164,6 +174,7 @@ class Supervisor:
     def _clean_up(self) -> None:
         if not self._stopped_by:
             self._checkpoints.finish()
+        self._network.close()
         left = tree.kill(self._agent.mark)
         if left:
             self._alive = 0 if self._request["user"] else len(left)
@@ -221,6 +232,16 @@ def supervise(frames: QueuedFrames, request: "SuperviseRequest") -> "SuperviseRe
     if request["home"]:
         os.makedirs(request["home"], mode=0o700, exist_ok=True)
     env = child.environment(request["env"], mark, request["home"])
+    try:
+        network = BoxNetwork(frames, request.get("network"), env, mark)  # before any program of the repository or the agent runs
+    except (NotClosed, OSError) as error:
+        return {"ok": False, "reason": "network", "detail": str(error)}
+    return _supervise(frames, request, orders, network, network.environment(env), mark)
+
+
+def _supervise(
+    frames: QueuedFrames, request: "SuperviseRequest", orders: Orders, network: BoxNetwork, env: dict[str, str], mark: str
+) -> "SuperviseReport":
     if branch := request.get("branch"):
         trouble = name_branch(request["cwd"], branch, env=env, mark=mark, user=request["user"])
         if trouble:
@@ -232,12 +253,13 @@ def supervise(frames: QueuedFrames, request: "SuperviseRequest") -> "SuperviseRe
     if admission.note:
         frames.note(admission.note)
     began = time.time() - CLOCK_STEP
+    argv = [network.placed(argument) for argument in request["argv"]]
     try:
         close_to_the_agent(request)
-        agent = child.start([*request["argv"], *admission.args], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
+        agent = child.start([*argv, *admission.args], cwd=request["cwd"], env=env, mark=mark, user=request["user"])
     except child.StartError as error:
         return {"ok": False, "reason": error.reason, "detail": error.detail}
-    return Supervisor(frames, request, orders, agent, admission, began).run()
+    return Supervisor(frames, request, orders, agent, network, admission, began).run()
 
 
 _RENAME = 'git branch -M "$1" || git symbolic-ref HEAD "refs/heads/$1"'

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import IO, Any, NamedTuple
 
 from ccterm.box.process import tree
@@ -91,21 +92,40 @@ def start(argv: list[str], *, cwd: str, env: dict[str, str], mark: str, user: st
         )
     except FileNotFoundError as error:
         raise StartError("not_found", f"{argv[0] if os.path.isdir(cwd) else cwd} does not exist") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise StartError("not_executable", f"{argv[0]} cannot be started: {error}") from error
     return Child(process, mark, env)
 
 
 def _dropped(user: str, env: dict[str, str]) -> dict[str, Any]:
     """Return the Popen options that run the child as `user`, and put the user's names into its environment."""
-    try:
-        entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-    except KeyError as error:
-        raise StartError("not_executable", f"there is no user {user}") from error
+    from ccterm.box.process.privileges import become  # deferred: only root needs it
+
+    entry = entry_of(user)
     tree.forbid_new_privileges()
     env |= {"USER": entry.pw_name, "LOGNAME": entry.pw_name}
     if env.get("HOME") == os.environ.get("HOME"):
         env["HOME"] = entry.pw_dir  # ours is root's
     else:
         os.chown(env["HOME"], entry.pw_uid, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(entry.pw_name, entry.pw_gid)}
+    return {"preexec_fn": partial(become, entry.pw_uid, entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid))}
+
+
+def entry_of(user: str) -> pwd.struct_passwd:
+    """Return what the system knows of a user: a name, or an id in digits. Raises StartError."""
+    try:
+        return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except KeyError as error:
+        raise StartError("not_executable", f"there is no user {user}") from error
+
+
+def become_user(user: str) -> None:
+    """Make this process, for good, one of a user without any capability. Raises StartError."""
+    from ccterm.box.process.privileges import PrivilegeError, become  # deferred: only root needs it
+
+    entry = entry_of(user)
+    try:
+        become(entry.pw_uid, entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid))
+    except (OSError, PrivilegeError) as error:
+        raise StartError("not_executable", f"the program cannot become the user {user}: {error}") from error
+    os.environ |= {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}

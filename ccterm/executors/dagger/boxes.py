@@ -15,11 +15,11 @@ from pydantic import JsonValue
 
 from ccterm.box import HIDDEN
 from ccterm.causes import Cause
-from ccterm.errors import StepError
+from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, FrameSink, ServiceContainer, Step, StepResult
 from ccterm.executors.control import Control
 from ccterm.executors.dagger.dagger_private import ExecResult, exec_result, with_cached_id
-from ccterm.executors.dagger.errors import engine_error, first_line, is_gone, is_missing, service_error
+from ccterm.executors.dagger.errors import RUN_OPEN, closing_forbidden, engine_error, first_line, is_gone, is_missing, service_error
 from ccterm.executors.dagger.frame_feed import FrameFeed
 from ccterm.executors.dagger.image_build import named_image
 from ccterm.executors.dagger.images import Image, Images
@@ -61,6 +61,10 @@ class DaggerBoxes:
 
     async def execute(self, step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
         """Run a step in its own container."""
+        if step.closed_network and step.user == "root":
+            raise PreflightError(
+                "a box with a closed network runs nothing as root", 'run this command as the agent\'s user, or set egress = "open"'
+            )
         started = time.monotonic()
         feed = FrameFeed(self._images.network.as_written(step, on_frame), services=bool(step.services))
         try:
@@ -74,6 +78,8 @@ class DaggerBoxes:
         except dagger.QueryError as error:
             if not_started := service_error(step.services, error, feed.last_output):
                 raise not_started from error
+            if step.closed_network and (not_closed := closing_forbidden(error)):
+                raise not_closed from error
             if not isinstance(error, dagger.ExecError):
                 raise engine_error(f"step {step.name} was running", error) from error
             result = StepResult(None, detail=_killed(error))
@@ -81,6 +87,8 @@ class DaggerBoxes:
             result = StepResult(None, detail=f"the step program failed: {error}; {feed.last_output}")
         except (dagger.DaggerError, OSError) as error:
             raise engine_error(f"step {step.name} was running", error) from error
+        if step.closed_network and result.report and result.report.get("reason") == "network":
+            raise StepError(Cause.ENGINE, str(result.report.get("detail")), RUN_OPEN, reason="network")
         return StepResult(result.report, result.outputs, time.monotonic() - started, result.detail, result.reused)
 
     async def _run(self, step: Step, ran: dagger.Container, feed: FrameFeed) -> StepResult:
@@ -165,7 +173,7 @@ class DaggerBoxes:
 
     def _box(self, image: Image, step: Step, control: Control | None) -> dagger.Container:
         client = self._session.client
-        root = step.program == "supervise" or step.user == "root"
+        root = step.program == "supervise" or step.user == "root" or step.closed_network
         unique = new_id()
         box = self._images.network.with_host_services(image.container if step.program in NETLESS else image.networked, step)
         for service in step.services:
@@ -175,7 +183,7 @@ class DaggerBoxes:
         for path, name in self._caches(step).items():
             box = box.with_mounted_cache(path, self._session.cache_volume(f"ccterm-{name}"), sharing=CacheSharingMode.SHARED, owner=_USER)
         for mount, socket in step.all_sockets(control).items():
-            owner = "root" if root and mount not in step.sockets else _USER
+            owner = "root" if root and (mount not in step.sockets or mount == _gateway(step)) else _USER
             box = box.with_unix_socket(f"{BOX}/{mount}", client.host().unix_socket(str(socket)), owner=owner)
         for name, value in step.secrets.items():
             plain = value.get_secret_value()
@@ -186,12 +194,19 @@ class DaggerBoxes:
             box = box.with_env_variable("CCTERM_STEP", unique)
         request = json.dumps(self._request(step))
         # a shell waits for all its children, so no init process is needed; as a file, the request would be one more layer
-        return box.with_exec(["sh", "-c", _RUN, "ccterm", step.program], stdin=request, no_init=True, expect=ReturnType.ANY)
+        return box.with_exec(
+            ["sh", "-c", _RUN, "ccterm", step.program],
+            stdin=request,
+            no_init=True,
+            expect=ReturnType.ANY,
+            insecure_root_capabilities=step.closed_network,  # to close it takes more than a container may; the program gives it all up then
+        )
 
     def _request(self, step: Step) -> Mapping[str, JsonValue]:
-        """Return the request. In a container, the supervisor is told which user to run the agent as."""
+        """Return the request. Programs that start as root are told which user to run the agent or the command as."""
         hidden: dict[str, JsonValue] = {HIDDEN: [*sorted(step.secrets)]} if step.secrets else {}
-        return {**step.request, **hidden, **({"user": step.user} if step.program == "supervise" else {})}
+        named = step.program == "supervise" or step.closed_network
+        return {**step.request, **hidden, **({"user": step.user} if named else {})}
 
     def _caches(self, step: Step) -> Mapping[str, str]:
         """Return the cache volumes of a step. Package caches are mounted only where no agent code runs, which could poison them."""
@@ -244,6 +259,12 @@ def _path(name: str) -> str:
 def _is_long(step: Step) -> bool:
     """Return whether a step prints what an agent prints."""
     return step.program == "supervise"
+
+
+def _gateway(step: Step) -> JsonValue:
+    """Return the mount of the login gateway's socket, which only the box proxy may use."""
+    network = step.request.get("network")
+    return network.get("gateway") if isinstance(network, dict) else None
 
 
 def _killed(error: dagger.ExecError) -> str:

@@ -27,6 +27,9 @@ _ELSEWHERE = ("failed to resolve image", "failed to do request")
 """What is refused then is a connection to somebody else."""
 _ALIASED = re.compile(r"start \S+ \(aliased as ([^)]+)\): (.*)", re.DOTALL)
 _MISSING = ("no such file or directory", "not a directory")
+RUN_OPEN = 'let the run reach every host (egress = "open"), or use another engine'
+"""What helps where a network cannot be closed."""
+_FORBIDDEN = "security.insecure is not allowed"
 _OFFLINE = "check the network; offline, name the tarball of an image in CCTERM_BASE_IMAGE (docker save makes one)"
 _SHOW = "ccterm image build shows all of its output"
 _NETWORK_WORDS = ("resolve", "network", "connect", "timed out", "temporary failure", "unreachable", "enotfound", "eai_again")
@@ -61,6 +64,16 @@ def service_error(services: Sequence[ServiceContainer], error: dagger.QueryError
         return None
     message = f"the service {name} cannot start: {why}{f'; it said: {said}' if said else ''}"
     return StepError(Cause.ENGINE, message, f"fix [services.{name}] in the settings", reason="service")
+
+
+def closing_forbidden(error: dagger.QueryError) -> StepError | None:
+    """Return that an engine does not let boxes close their network, or None when that is not what an error says."""
+    if _FORBIDDEN not in str(error):
+        return None
+    message = "this engine cannot close the network of a box: its configuration forbids root capabilities"
+    return StepError(
+        Cause.ENGINE, message, f"set security.insecureRootCapabilities in the engine's engine.json, or {RUN_OPEN}", reason="network"
+    )
 
 
 def engine_error(doing: str, error: BaseException) -> StepError:

@@ -47,7 +47,8 @@ class _Proxy(NamedTuple):
         if parts.hostname not in _LOOPBACK or name.lower().startswith("no"):
             return cls(value, secret)
         port = parts.port or 80
-        return cls(f"{parts.scheme}://{alias(port)}:{port}", secret, port, parts.hostname)
+        login = "".join(parts.netloc.rpartition("@")[:2])
+        return cls(f"{parts.scheme}://{login}{alias(port)}:{port}", secret, port, parts.hostname)
 
 
 class Network:

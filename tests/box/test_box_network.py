@@ -1,0 +1,138 @@
+"""How step programs use the box proxy: what their child sees of it, what the host hears of it, and that it ends with them."""
+
+import errno
+import json
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.box.box_proxy import echo, server
+from tests.box.boxed import Running, supervise_request
+from tests.box.closed_boxes import PYTHON, agent_request, lines, network, run_in_lab
+from tests.support import network_lab as lab
+from tests.support.waiting import wait_until
+
+in_a_lab = pytest.mark.skipif(bool(lab.why_not() or not PYTHON), reason=lab.why_not() or "no python3 for all users")
+Supervised = Callable[..., Running]
+OPEN: dict[str, object] = {"mode": "open", "hosts": [], "gateway": None, "ca": None, "services": {}}
+SHOW = "import json, os, sys; print(json.dumps({'env': dict(os.environ), 'argv': sys.argv[1:]}))"
+FETCH = "import urllib.request as r, sys; print(r.urlopen(sys.argv[1]).read().decode())"
+
+THRICE = """
+import os, socket, sys
+host, _, port = os.environ["HTTP_PROXY"].removeprefix("http://").partition(":")
+for _ in range(3):
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(f"CONNECT {sys.argv[1]} HTTP/1.1\\r\\n\\r\\n".encode())
+        print(connection.recv(100).decode().strip())
+"""
+
+
+@pytest.fixture
+def supervised(lib: Path, box: Path) -> Supervised:
+    """Supervise a program in a box on this machine, as in local mode."""
+
+    def start(argv: list[str], request: dict[str, object], env: dict[str, str] | None = None, **given: str) -> Running:
+        return Running(
+            lib, box, "supervise", supervise_request("", argv=argv, env=env or {}, network=request, control=None), listen=False, **given
+        )
+
+    return start
+
+
+def test_an_agent_gets_the_proxy_and_keeps_what_is_its_own(supervised: Supervised, tmp_path: Path) -> None:
+    (tmp_path / "own.pem").write_text("own certificate")
+    settings = json.dumps({"env": {"ANTHROPIC_BASE_URL": "@proxy", "OTHER": "@proxy/v1", "SAID": "ask @proxy"}})
+    argv = [sys.executable, "-c", SHOW, "--settings", settings, "@proxy", "mail me@proxy"]
+    request = OPEN | {"ca": "gateway certificate", "services": {"db": 5432}}
+    env = {"ANTHROPIC_BASE_URL": "@proxy", "HTTPS_PROXY": "http://me:secret@proxy.example", "no_proxy": "x", "KEPT": "1"}
+    with supervised(argv, request, env, NODE_EXTRA_CA_CERTS=str(tmp_path / "own.pem"), ALL_PROXY="socks5://a", TMPDIR=str(tmp_path)) as run:
+        assert run.report()["ok"]
+    shown = json.loads(run.lines()[0])
+    seen = shown["env"]
+    address = seen["HTTP_PROXY"]
+    assert address.startswith("http://127.0.0.1:")
+    assert {seen[name] for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ANTHROPIC_BASE_URL")} == {address}
+    assert {seen["NO_PROXY"], seen["no_proxy"]} == {"127.0.0.1,localhost,::1,db"}
+    assert (seen["KEPT"], "ALL_PROXY" in seen, "secret" in json.dumps(shown)) == ("1", False, False)
+    assert json.loads(shown["argv"][1])["env"] == {"ANTHROPIC_BASE_URL": address, "OTHER": f"{address}/v1", "SAID": "ask @proxy"}
+    assert shown["argv"][2:] == [address, "mail me@proxy"]
+    certificates = Path(seen["NODE_EXTRA_CA_CERTS"])
+    assert certificates.read_text() == "own certificate\ngateway certificate"
+    assert certificates.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_is_recorded_comes_as_notes_also_at_the_end(supervised: Supervised) -> None:
+    with server(echo) as port, supervised([sys.executable, "-c", THRICE, f"127.0.0.1:{port}"], OPEN | {"mode": "record"}) as run:
+        run.report()
+    assert run.lines() == ["HTTP/1.1 200 Connection established"] * 3
+    notes = [{name: note[name] for name in ("d", "taken", "detail", "number")} for note in run.notes("egress")]
+    assert notes == [{"d": f"127.0.0.1:{port}", "taken": True, "detail": "", "number": count} for count in (1, 3)]
+
+
+@pytest.mark.parametrize("end", ["its agent ends", "its host dies", "it is killed"])
+def test_the_proxy_ends_with_its_box(supervised: Supervised, end: str) -> None:
+    stays = "" if end == "its agent ends" else "; import time; time.sleep(60)"
+    with supervised([sys.executable, "-c", f"import os; print(os.environ['HTTP_PROXY'], flush=True){stays}"], OPEN) as run:
+        port = int(run.until_said("http://")["d"].rpartition(":")[2])
+        if end == "its host dies":
+            run.cut_parent_watch()
+        elif end == "it is killed":
+            run.process.kill()
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED)
+
+
+@in_a_lab
+def test_a_name_is_resolved_once_and_what_was_checked_is_dialled(lib: Path, tmp_path: Path) -> None:
+    twice = f"{FETCH}\ntry: r.urlopen(sys.argv[1])\nexcept Exception as error: print(error)"
+    frames = run_in_lab(lib, tmp_path / "box", "supervise", agent_request("list", [PYTHON, "-c", twice, "http://rebinding.example/"]))
+    first, second = lines(frames)
+    assert json.loads(first)["at"].endswith(lab.PUBLIC)
+    assert second == "HTTP Error 403: Forbidden"
+
+
+@in_a_lab
+def test_a_plain_request_gets_the_host_of_its_address(lib: Path, tmp_path: Path) -> None:
+    code = "import urllib.request as r; print(r.urlopen(r.Request('http://listed.example/', b'work', {'Host': 'elsewhere.example'})).read().decode())"
+    frames = run_in_lab(lib, tmp_path / "box", "supervise", agent_request("list", [PYTHON, "-c", code]))
+    answered = json.loads(lines(frames)[0])
+    assert (answered["host"], answered["body"]) == ("listed.example", "work")
+
+
+@in_a_lab
+def test_a_command_in_a_closed_box_is_never_root_and_reaches_the_list_alone(lib: Path, tmp_path: Path) -> None:
+    command = (
+        f"id -u; {PYTHON} -c '{FETCH}' http://six.example/; {PYTHON} -c '{FETCH}' http://below.wide.example/ | head -c 5; touch /etc/x"
+    )
+    request = {
+        "command": command,
+        "cwd": "tree",
+        "env": {},
+        "timeout_seconds": 60.0,
+        "mark": "m",
+        "user": "nobody",
+        "network": network("list"),
+    }
+    frames = run_in_lab(lib, tmp_path / "box", "shell", request)
+    said = lines(frames)
+    assert said[0].isdecimal()
+    assert said[0] != "0"
+    assert [line for line in said if "403" in line]
+    assert '{"at"' in said
+    assert [line for line in said if "Permission denied" in line]
+
+
+@in_a_lab
+def test_where_the_network_cannot_be_closed_nothing_runs(lib: Path, tmp_path: Path) -> None:
+    ordinary = (
+        "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 21, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"  # without CAP_SYS_ADMIN
+    )
+    request = agent_request("list", ["touch", "ran"])
+    frames = run_in_lab(lib, tmp_path / "box", "supervise", request, through=[sys.executable, "-c", ordinary])
+    (report,) = (frame["report"] for frame in frames if frame["k"] == "report")
+    assert (report["ok"], report["reason"]) == (False, "network")
+    assert report["detail"] == "the network cannot be closed: [Errno 1] Operation not permitted: 'a network of its own'"
+    assert list((tmp_path / "box" / "tree").iterdir()) == []
