@@ -181,6 +181,27 @@ def _agent_step(prompt: str, inputs: Mapping[str, object]) -> Step:
     return Step.model_validate({**values, "timeout": timedelta(minutes=5)})
 
 
+async def closed_boxes() -> None:
+    """Measure agents whose network is closed against agents whose is open through the same proxy, and against none, one after the other."""
+    networks: Mapping[str, Mapping[str, object] | None] = {
+        "none": None,
+        **{mode: {"mode": mode, "hosts": ["example.com"], "gateway": None, "ca": None, "services": {}} for mode in ("open", "list")},
+    }
+    took: dict[str, list[float]] = {name: [] for name in networks}
+    async with measured_executor() as executor, executor.open_run(RunId(new_id()), ImageChoice()) as boxes:
+        with tempfile.TemporaryDirectory() as empty:
+            tree = await boxes.provide(Path(empty))
+        for number in range(2 * ROUNDS + 1):
+            for network, request in networks.items():
+                step = _agent_step(SCRIPT, {"work": tree})
+                step = step.model_copy(update={"request": {**step.request, "network": request}, "closed_network": network == "list"})
+                seconds = (await boxes.execute(step, lambda _: None)).seconds
+                took[network] += [seconds] if number else []  # the first one warms up
+    none, opened, closed = (statistics.median(took[name]) for name in networks)
+    shown = f"({closed:.2f} s, {opened:.2f} s, {none:.2f} s without a proxy)"
+    row("an agent in a closed box / in an open one", closed / opened, "x", f"<= 1.05   {shown}")
+
+
 async def lag() -> None:
     """Measure the time from printing a line in a container to its frame here; both use the same clock."""
     lags: list[float] = []
@@ -213,6 +234,7 @@ async def main() -> None:
         await eight_runs(service, url)
         await memory(service, url)
         await asyncio.to_thread(lone_run, remote.parent.parent, url)
+    await closed_boxes()
     await lag()
 
 

@@ -18,8 +18,8 @@ class Certificate(NamedTuple):
     authority: Path
 
 
-def make_certificate(directory: Path) -> Certificate:
-    """Make an authority and let it sign a certificate.
+def make_certificate(directory: Path, alternative: str = "IP:127.0.0.1") -> Certificate:
+    """Make an authority and let it sign a certificate. alternative: whom it is for, as openssl writes it.
 
     Neither says what its key is for or whose it is, as many that were made by hand: git takes that, Python from 3.13 on does not by itself.
     """
@@ -27,7 +27,7 @@ def make_certificate(directory: Path) -> Certificate:
         pytest.skip("needs openssl to make a certificate")
     key, request, made, names = (directory / name for name in ("key.pem", "request.pem", "certificate.pem", "names"))
     authority, secret = directory / "authority.pem", directory / "authority-key.pem"
-    names.write_text("subjectAltName=IP:127.0.0.1\n")
+    names.write_text(f"subjectAltName={alternative}\n")
     new = ["req", "-newkey", "rsa:2048", "-nodes"]
     _openssl(*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", secret, "-out", authority)
     _openssl(*new, "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request)
