@@ -83,6 +83,14 @@ def test_a_command_that_reads_loads_nothing_that_carries_out(command: str, tmp_p
     assert loaded & CARRIES_OUT == set()
 
 
+def test_a_run_is_started_without_what_only_screens_servers_and_engines_need(tmp_path: Path) -> None:
+    """Its first step waits for all that is imported by then: the Dagger SDK alone takes as long as everything else."""
+    heavy = HEAVY | {"gql", "graphql", "beartype", "opentelemetry", "httpx", "h11", "cryptography", "yaml", "desktop_notifier", "tomllib"}
+    loaded = modules_loaded_by("import ccterm.cli.commands, ccterm.cli.run_tasks, ccterm.daemon.wiring", tmp_path, without=heavy)
+    assert "ccterm.service.local" in loaded
+    assert loaded & heavy == set()
+
+
 _FIRST_FRAME = """
 import asyncio, os
 os.environ["TEXTUAL_DRIVER"] = "textual.drivers.headless_driver:HeadlessDriver"

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,21 @@ _PACKAGE = Path(__file__).parent.parent
 _ROOMS = ("box", "git")
 """The packages whose modules run in boxes: standard library only."""
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
+
+
+class LazyBundle:
+    """The bundle below a directory, made when it is first needed: most commands, and runs in containers, do without it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._making = threading.Lock()
+        self._made: Path | None = None
+
+    def path(self) -> Path:
+        """Return the bundle. Raises StateError when it cannot be written."""
+        with self._making:
+            self._made = self._made or guest_bundle(self._directory)
+            return self._made
 
 
 def guest_bundle(directory: Path) -> Path:

@@ -39,6 +39,15 @@ async def boxes(executor: LocalExecutor) -> AsyncIterator[Boxes]:
         yield boxes
 
 
+async def test_the_programs_for_boxes_are_written_once_a_run_here_is_prepared(tmp_path: Path) -> None:
+    async with LocalExecutor(tmp_path) as executor:
+        assert not (tmp_path / "lib").exists()
+        await executor.seen_with({}, ()).prepare(ImageChoice())
+        [made] = (tmp_path / "lib").iterdir()
+        async with executor.open_run(RUN, ImageChoice()):
+            assert [*(tmp_path / "lib").iterdir()] == [made]
+
+
 def records(state: Path) -> list[BoxRecord]:
     found = [BoxRecord.read(path) for path in sorted((state / "runs").glob("*/boxes/*.json"))]
     return [record for record in found if record]

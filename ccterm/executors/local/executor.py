@@ -16,7 +16,7 @@ from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Artifact, Check, FrameSink, Step, StepResult
 from ccterm.executors.control import Control
-from ccterm.executors.guest_bundle import guest_bundle
+from ccterm.executors.guest_bundle import LazyBundle
 from ccterm.executors.local.agent_tree import print_live_patch
 from ccterm.executors.local.box import Box, box_error, make_box, make_root
 from ccterm.executors.local.checks import local_checks
@@ -39,6 +39,7 @@ class LocalExecutor:
         self, state_dir: Path, *, environ: Mapping[str, str] = os.environ, withheld: Collection[str] = (), storage: Storage = STORAGE
     ) -> None:
         self._state_dir, self._environ, self._withheld, self._storage = state_dir, environ, withheld, storage
+        self._bundle = LazyBundle(state_dir / "lib")
 
     def seen_with(self, environ: Mapping[str, str], withheld: Collection[str]) -> "LocalExecutor":
         """Return the same executor for runs with another environment."""
@@ -47,16 +48,16 @@ class LocalExecutor:
         return other
 
     async def __aenter__(self) -> "LocalExecutor":
-        """Kill processes left by dead daemons, and write the guest bundle. Raises StateError when the state directory cannot be used."""
+        """Kill processes left by dead daemons."""
         await asyncio.to_thread(reap, list((self._state_dir / "runs").glob("*/boxes/*.json")))
-        self._bundle = await asyncio.to_thread(guest_bundle, self._state_dir / "lib")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Do nothing: the executor holds no resources between runs."""
 
-    async def prepare(self, image: ImageChoice) -> None:
-        """Do nothing: there is nothing to prepare."""
+    async def prepare(self, image: ImageChoice) -> None:  # noqa: ARG002 - boxes here have no image
+        """Make sure that the programs for boxes are there. Raises StateError when they cannot be written."""
+        await asyncio.to_thread(self._bundle.path)
 
     def trouble(self) -> str:
         """Return "": runs can always start here."""
@@ -77,7 +78,7 @@ class LocalExecutor:
             await asyncio.to_thread(self._storage.make_directory, root)
         except OSError as error:
             raise box_error("the directory of the boxes cannot be made", error) from error
-        yield LocalBoxes(root, self._state_dir, self._bundle, self._visible_environ(), self._storage)
+        yield LocalBoxes(root, self._state_dir, await asyncio.to_thread(self._bundle.path), self._visible_environ(), self._storage)
 
     async def remove_boxes(self, run_id: RunId, proof: Proof) -> None:  # noqa: ARG002 - to have one is the point
         """Remove the boxes of a run."""
