@@ -137,3 +137,9 @@ def test_a_commit_that_failed_is_left_to_the_step(box: GitBox) -> None:
     shutil.rmtree(box.directory / "private/clean.git/objects")
     assert supervised(box, EDIT)["committed"] is True
     assert report_in_box(box.directory / "private/committed", BODY) is None
+
+
+def test_an_agent_is_supervised_where_nothing_can_be_written_for_it(box: GitBox) -> None:
+    (box.directory / "private/committed").touch()
+    report = supervised(box, EDIT)
+    assert (report["exit"], "committed" in report) == (0, False)

@@ -40,9 +40,7 @@ class FinalCommit:
         self._user = request["user"] if os.getuid() == 0 and request["user"] != "root" else None
         self._said = ""
         asked = request.get("commit")
-        self._request = asked if asked and self._user and _closed() else None
-        if asked:
-            os.makedirs(asked["out"], exist_ok=True)  # empty = nothing was made
+        self._request = asked if asked and _prepared(asked["out"]) and self._user and _closed() else None
         if self._request:
             from ccterm.box.commit.commit import commit
             from ccterm.git.message import message_body
@@ -56,8 +54,13 @@ class FinalCommit:
 
     def make(self, frames: QueuedFrames) -> bool:
         """Make it, all processes of the agent having been killed. Return whether its files are there."""
-        if not (self._request and self._said.strip() and tree.alone()):
+        try:
+            return bool(self._request and self._said.strip() and tree.alone()) and self._succeeds(frames)
+        except OSError:
+            traceback.print_exc()
             return False
+
+    def _succeeds(self, frames: QueuedFrames) -> bool:
         read, write = os.pipe()
         pid = os.fork()
         if not pid:
@@ -123,6 +126,15 @@ class _End:
 
     def _ended(self) -> None:
         self.come = True
+
+
+def _prepared(out: str) -> bool:
+    """Make an empty directory, which means that nothing was made; return whether it is there."""
+    try:
+        os.makedirs(out, exist_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _hand_over(place: str, user: pwd.struct_passwd) -> None:
