@@ -74,6 +74,7 @@ async def test_a_strange_request_line_is_refused(boxes: Boxes, given: RunPass, l
     assert boxes.api.calls == []
 
 
+@pytest.mark.slow
 async def test_bytes_before_the_tunnel_is_open_are_refused(boxes: Boxes, given: RunPass) -> None:
     async with RawBox.to(given) as box:
         box.writer.write(b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: x\r\n\r\n" + request(given))
@@ -82,6 +83,7 @@ async def test_bytes_before_the_tunnel_is_open_are_refused(boxes: Boxes, given: 
     assert boxes.api.calls == []
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(("size", "status"), [(HEAD_BYTES + 1, 431), (1, 200)], ids=["too large", "small"])
 async def test_a_head_is_bounded(given: RunPass, size: int, status: int) -> None:
     async with RawBox.to(given, tunnel=True) as box:
@@ -104,6 +106,7 @@ async def test_requests_follow_each_other_on_one_connection(boxes: Boxes, given:
     assert len(boxes.api.calls) == 2
 
 
+@pytest.mark.slow
 async def test_a_body_may_wait_to_be_asked_for(given: RunPass) -> None:
     async with RawBox.to(given, tunnel=True) as box:
         head = request(given, b"Expect: 100-continue", b"Content-Length: %d" % len(BODY), body=b"", length=False)

@@ -53,6 +53,7 @@ async def test_without_an_answer_there_is_no_document(boxes: Boxes, given: RunPa
     assert boxes.heard.refusals == []
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("status", [401, 403])
 async def test_the_api_s_refusal_of_this_login_is_passed_on_and_not_held(boxes: Boxes, given: RunPass, status: int) -> None:
     boxes.api.documents[LIMITS] = Document({"error": {}}, status)

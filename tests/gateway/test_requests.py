@@ -110,6 +110,7 @@ async def test_no_other_host_is_reached(given: RunPass, proxy: ConnectProxy, tar
     assert proxy.asked == []
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("line", [b"POST http://127.0.0.1/v1/messages HTTP/1.1", b"POST /v1/messages HTTP/1.1"])
 async def test_without_a_tunnel_nothing_is_answered(given: RunPass, proxy: ConnectProxy, line: bytes) -> None:
     async with RawBox.to(given) as box:

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
+
 from ccterm.gateway.client import RunPass
 from ccterm.gateway.shared_login import SharedLogin
 from tests.gateway.boxes import TOKEN, Boxes, login
@@ -37,6 +39,7 @@ async def test_a_storm_of_refusals_is_told_once_and_ends_with_the_renewal(boxes:
     assert [call.headers["authorization"] for call in boxes.api.calls] == [f"Bearer {TOKEN}"] * 16 + ["Bearer TWO"] * 16
 
 
+@pytest.mark.slow
 async def test_a_login_that_was_given_up_is_refused_at_once_until_a_run_is_admitted_with_it(boxes: Boxes) -> None:
     boxes.api.script("Hello", unauthorized())
     given = await boxes.admit()
@@ -52,6 +55,7 @@ async def test_a_login_that_was_given_up_is_refused_at_once_until_a_run_is_admit
         await until(lambda: boxes.heard.refusals == ["login"] * 2)
 
 
+@pytest.mark.slow
 async def test_the_same_login_is_no_renewal(boxes: Boxes) -> None:
     boxes.api.script("Hello", unauthorized())
     async with asking(await boxes.admit()) as [answer]:
@@ -62,6 +66,7 @@ async def test_the_same_login_is_no_renewal(boxes: Boxes) -> None:
     assert len(boxes.api.calls) == 1
 
 
+@pytest.mark.slow
 async def test_other_failures_are_passed_on_and_nothing_is_sent_twice(boxes: Boxes) -> None:
     boxes.api.script("Hello", Refuse(529, "overloaded_error"), Turn((Text("Never said."),)))
     async with asking(await boxes.admit()) as [answer]:

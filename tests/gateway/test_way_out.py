@@ -35,6 +35,7 @@ async def test_a_proxy_gets_its_own_login_and_no_other(tmp_path: Path, api_ca: P
     assert "proxy-authorization" not in secure_api.calls[0].headers
 
 
+@pytest.mark.slow
 async def test_the_user_s_authorities_are_believed_besides_the_usual_ones(tmp_path: Path, api_ca: Path, proxy: ConnectProxy) -> None:
     async with asked(tmp_path, {"HTTPS_PROXY": proxy.origin, "NODE_EXTRA_CA_CERTS": str(api_ca)}) as answer:
         assert answer.status == 200
@@ -46,12 +47,14 @@ async def test_a_strange_certificate_is_not_believed(tmp_path: Path, proxy: Conn
     assert secure_api.calls == []
 
 
+@pytest.mark.slow
 async def test_an_api_that_does_not_answer_is_said_to_the_cli(tmp_path: Path) -> None:
     async with asked(tmp_path, {}, base_url="http://127.0.0.1:9") as answer:
         assert answer.status == 502
         assert b"127.0.0.1 cannot be reached" in answer.body
 
 
+@pytest.mark.slow
 async def test_a_redirect_of_the_api_is_passed_on_and_not_followed(boxes: Boxes) -> None:
     boxes.api.redirect = "https://elsewhere.example/"
     given = await boxes.admit()
