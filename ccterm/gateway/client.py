@@ -38,6 +38,8 @@ __all__ = ["Gateway", "GatewayEvents", "GatewayLogin", "GitReading", "LimitWindo
 
 ADMIT_SECONDS = 20.0
 """Longest time that an admission takes, with the start of the process."""
+DISMISS_SECONDS = 2.0
+"""Longest wait for a run's last numbers."""
 AGAIN_SECONDS = (0.0, 0.2, 1.0, 5.0)
 """Seconds before the process is started again, the more often it died shortly after its start."""
 STEADY_SECONDS = 30.0
@@ -96,6 +98,7 @@ class Gateway:
         self._logins: dict[str, GatewayLogin] = {}
         self._runs: dict[str, AdmitOrder] = {}
         self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._leaving: dict[str, asyncio.Future[None]] = {}
         self._process: GatewayProcess | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._authority: CertificateAuthority | None = None
@@ -161,23 +164,34 @@ class Gateway:
         """Take this login from now on, and send again what is held. Nothing happens when it is the one that is in use."""
         if self._logins.get(login_key) != login:
             self._logins[login_key] = login
-            self._say(self._login_order(login_key, renewed=True))
+            self._say(self._login_order(login_key))
 
     async def try_again(self, login_key: str) -> None:
         """Send again what is held, with the same login: the API takes it after all."""
         if login_key in self._logins:
-            self._say(self._login_order(login_key, renewed=True))
+            self._say(self._login_order(login_key))
 
     async def give_up(self, login_key: str) -> None:
         """Pass the held 401s on, and those to come, until the login is renewed or a run is admitted with it."""
         self._say({"do": "give_up", "login": login_key})
 
     async def dismiss(self, run: RunId) -> None:
-        """Make the pass of a run void: its connections are closed and its socket is gone. Nothing happens when it is not admitted."""
+        """Make the pass of a run void: its connections are closed and its socket is gone. Nothing happens when it is not admitted.
+
+        Its last numbers are told before this returns.
+        """
         if (order := self._runs.pop(run, None)) is None:
             return
-        self._say({"do": "dismiss", "run": run})
-        Path(order["socket"]).unlink(missing_ok=True)
+        if order["login"] not in {other["login"] for other in self._runs.values()}:
+            self._logins.pop(order["login"], None)
+        left = self._leaving[run] = asyncio.get_running_loop().create_future()
+        try:
+            if self._process is not None:
+                self._say({"do": "dismiss", "run": run})
+                await asyncio.wait([left], timeout=DISMISS_SECONDS)  # its last numbers come before
+        finally:
+            del self._leaving[run]
+            Path(order["socket"]).unlink(missing_ok=True)
 
     def _socket(self) -> Path:
         path = private_directory(self._sockets) / f"{secrets.token_hex(4)}.gw"
@@ -199,9 +213,9 @@ class Gateway:
             self._say(self._certificate)
         return self._authority.pem
 
-    def _login_order(self, key: str, *, renewed: bool) -> LoginOrder:
+    def _login_order(self, key: str) -> LoginOrder:
         login = self._logins[key]
-        return {"do": "login", "login": key, "header": login.header, "value": login.value.get_secret_value(), "renewed": renewed}
+        return {"do": "login", "login": key, "header": login.header, "value": login.value.get_secret_value()}
 
     async def _ask(self, run: RunId, order: AdmitOrder) -> None:
         """Have the run admitted, by the process that runs or by the next one."""
@@ -250,7 +264,7 @@ class Gateway:
             if self._certificate:
                 self._say(self._certificate)
             for key in self._logins:
-                self._say(self._login_order(key, renewed=False))
+                self._say(self._login_order(key))
             for order in self._runs.values():
                 self._say(order)
             yield process
@@ -268,8 +282,11 @@ class Gateway:
             case "admitted" | "refused_run":
                 if (answer := self._waiting.get(run)) and not answer.done():
                     answer.set_result(told.get("why", ""))
-            case "used" if run in self._runs:
-                self._runs[run]["numbers"] = told["numbers"]
+            case "dismissed" if run in self._leaving:
+                self._leaving[run].set_result(None)
+            case "used" if run in self._runs or run in self._leaving:
+                if run in self._runs:
+                    self._runs[run]["numbers"] = told["numbers"]
                 self._events.used(run, RunNumbers(*told["numbers"]))
             case "over_budget" if run in self._runs:
                 self._events.over_budget(run)

@@ -75,13 +75,12 @@ class CertificateOrder(TypedDict):
 
 
 class LoginOrder(TypedDict):
-    """Take this login under its key. `renewed`: requests that are held are sent again with it."""
+    """Take this login under its key, and send again with it what is held."""
 
     do: Literal["login"]
     login: str
     header: str
     value: str
-    renewed: bool
 
 
 class GiveUpOrder(TypedDict):
@@ -107,7 +106,7 @@ class AdmitOrder(TypedDict):
 
 
 class DismissOrder(TypedDict):
-    """Close a run's socket and its connections; answered by `dismissed`."""
+    """Close a run's socket and its connections; answered by `dismissed`. A login is forgotten with its last run."""
 
     do: Literal["dismiss"]
     run: str

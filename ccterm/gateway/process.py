@@ -14,7 +14,7 @@ from ccterm.gateway.exchange import Exchange
 from ccterm.gateway.orders import API, LINE_BYTES, AdmitOrder, CertificateOrder, GatewayReport, LimitWindows, LoginOrder, Order, RunNumbers
 from ccterm.gateway.run_numbers import Tally
 from ccterm.gateway.served_run import ServedRun
-from ccterm.gateway.shared_login import SharedLogin
+from ccterm.gateway.shared_login import AnswerCache, SharedLogin
 from ccterm.gateway.upstream import KEPT_SECONDS, Upstream
 from ccterm.gateway.way_out import WayOut
 from ccterm.git.bounded_json import read_json
@@ -63,7 +63,8 @@ class Office:
     def __init__(self, out: asyncio.WriteTransport) -> None:
         self._out = out
         self._logins: dict[str, SharedLogin] = {}
-        self._runs: dict[str, ServedRun] = {}
+        self._answers = AnswerCache()
+        self._runs: dict[str, tuple[ServedRun, str]] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._windows: dict[str, LimitWindows] = {}
         self._way = WayOut({})
@@ -89,7 +90,7 @@ class Office:
 
     def close(self) -> None:
         """Close all sockets."""
-        for run in self._runs.values():
+        for run, _ in self._runs.values():
             run.close()
 
     def _take_login(self, order: LoginOrder) -> None:
@@ -97,10 +98,13 @@ class Office:
         if held := self._logins.get(key):
             held.renew(order["header"], order["value"])
         else:
-            self._logins[key] = SharedLogin(order["header"], order["value"], partial(self._tell, {"told": "refused", "login": key}))
+            tell = partial(self._tell, GatewayReport(told="refused", login=key))
+            self._logins[key] = SharedLogin(order["header"], order["value"], tell, self._answers)
 
     async def _admit(self, order: AdmitOrder) -> None:
         name = order["run"]
+        if before := self._runs.pop(name, None):
+            before[0].close()
         try:
             run = self._served(order)
             await run.listen()
@@ -108,7 +112,7 @@ class Office:
             self._tell({"told": "refused_run", "run": name, "why": str(error)})
             return
         self._logins[order["login"]].try_again()
-        self._runs[name] = run
+        self._runs[name] = (run, order["login"])
         self._tell({"told": "admitted", "run": name})
 
     def _served(self, order: AdmitOrder) -> ServedRun:
@@ -130,8 +134,13 @@ class Office:
         return ServedRun(Path(order["socket"]), order["token"], exchange, api, own_base=bool(base), certificate=self._certificate)
 
     def _dismiss(self, name: str) -> None:
-        if run := self._runs.pop(name, None):
+        if name in self._runs:
+            run, key = self._runs.pop(name)
             run.close()
+            if key not in {other for _, other in self._runs.values()}:
+                self._logins.pop(key, None)
+                self._windows.pop(key, None)
+        self._tell({"told": "dismissed", "run": name})
 
     def _certificate(self) -> ssl.SSLContext:
         if self._context is None:

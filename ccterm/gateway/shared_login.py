@@ -1,7 +1,9 @@
 """One login as the process holds it: what is sent in place of a pass, and what waits while the API refuses it."""
 
 import asyncio
+import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 
 from ccterm.gateway.heads import Headers
@@ -9,6 +11,8 @@ from ccterm.gateway.heads import Headers
 HOLD_SECONDS = 9 * 60.0
 """Longest time that a request is held: the CLI waits ten minutes for the head of an answer."""
 CACHED_BYTES = 1024 * 1024
+"""Longest answer that is kept."""
+CACHED_LOGINS = 16
 
 
 class CachedAnswer:
@@ -18,22 +22,45 @@ class CachedAnswer:
         self.status, self.headers, self.body = status, headers, body
 
 
+Answers = dict[bytes, CachedAnswer]
+"""By path."""
+
+
+class AnswerCache:
+    """The last good answers to each login, which outlive its runs. Logins themselves are not kept: a digest finds their answers."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[bytes, Answers] = OrderedDict()
+
+    def of(self, value: bytes, before: Answers | None = None) -> Answers:
+        """Return the answers to a login. before: those to the one that it follows."""
+        digest = hashlib.sha256(value).digest()
+        found = self._answers.pop(digest, None) or before or {}
+        self._answers[digest] = found
+        while len(self._answers) > CACHED_LOGINS:
+            self._answers.popitem(last=False)
+        return found
+
+
 class SharedLogin:
     """A login that many runs share. tell_refused: called once whenever the API begins to refuse it, whatever the number of requests."""
 
-    def __init__(self, header: str, value: str, tell_refused: Callable[[], None], *, hold_seconds: float = HOLD_SECONDS) -> None:
-        self._tell_refused, self._hold_seconds = tell_refused, hold_seconds
+    def __init__(
+        self, header: str, value: str, tell_refused: Callable[[], None], cache: AnswerCache, *, hold_seconds: float = HOLD_SECONDS
+    ) -> None:
+        self._tell_refused, self._cache, self._hold_seconds = tell_refused, cache, hold_seconds
         self._refused = self._given_up = False
         self._changed = asyncio.Event()
         self.version = 0
         """Counts the renewals: who was refused with an older one is to ask again."""
-        self.answers: dict[bytes, CachedAnswer] = {}
-        """The last good answers by their paths."""
+        self.answers: Answers = {}
+        """The last good answers to it."""
         self._set(header, value)
 
     def _set(self, header: str, value: str) -> None:
         self.header = header.encode("ascii")
-        self.value = (f"Bearer {value}" if header == "authorization" else value).encode("latin-1")
+        self.value = (f"Bearer {value}" if header == "authorization" else value).encode("utf-8", "replace")
+        self.answers = self._cache.of(self.value, self.answers)
 
     def renew(self, header: str, value: str) -> None:
         """Take another value; what is held is asked again."""

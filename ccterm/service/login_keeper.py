@@ -150,8 +150,10 @@ class LoginKeeper:
                 listener.notice(_notice(_refusal(held), "warn"))
             yield run_pass
         finally:
-            del held.runs[run]
-            await held.gateway.dismiss(run)
+            try:
+                await held.gateway.dismiss(run)  # which tells what the run used last
+            finally:
+                del held.runs[run]
             if not held.runs:
                 held.stop()
                 self._held = {place: each for place, each in self._held.items() if each is not held}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.gateway.client import RunPass
-from tests.gateway.boxes import TOKEN, Boxes
+from tests.gateway.boxes import TOKEN, Boxes, new_run
 from tests.gateway.raw import RawAnswer, RawBox, get
 from tests.servers.messages_api import Document
 from tests.servers.messages_wire import Json
@@ -37,9 +37,12 @@ async def test_the_api_s_answer_is_passed_on(boxes: Boxes, given: RunPass) -> No
 
 @pytest.mark.first_is_fast
 @pytest.mark.parametrize("status", [500, 429, 0, 401, 403])
-async def test_the_last_answer_is_served_when_the_api_fails(boxes: Boxes, given: RunPass, status: int) -> None:
+async def test_the_last_answer_is_served_when_the_api_fails(boxes: Boxes, status: int) -> None:
+    run = new_run()
+    given = await boxes.admit(run)
     boxes.api.documents[LIMITS] = Document(RESTRICTED)
     before = await ask(given, LIMITS)
+    await boxes.gateway.dismiss(run)
     boxes.api.documents[LIMITS] = Document({"error": {}}, status)
     assert (await ask(await boxes.admit(), LIMITS))[::2] == before[::2]
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from ccterm.gateway.client import RunPass
-from ccterm.gateway.shared_login import SharedLogin
+from ccterm.gateway.shared_login import AnswerCache, SharedLogin
 from tests.gateway.boxes import TOKEN, Boxes, login
 from tests.gateway.raw import RawAnswer, RawBox, request
 from tests.servers.model_script import Refuse, Text, Turn, say, unauthorized
@@ -76,7 +76,7 @@ async def test_other_failures_are_passed_on_and_nothing_is_sent_twice(boxes: Box
 
 async def test_who_was_refused_with_an_older_login_asks_again_at_once() -> None:
     told: list[None] = []
-    shared = SharedLogin("authorization", "ONE", lambda: told.append(None))
+    shared = SharedLogin("authorization", "ONE", lambda: told.append(None), AnswerCache())
     shared.renew("authorization", "TWO")
     assert await shared.renewed(0, time.monotonic())
     assert told == []
@@ -84,7 +84,7 @@ async def test_who_was_refused_with_an_older_login_asks_again_at_once() -> None:
 
 async def test_a_refusal_is_passed_on_when_nobody_renews_the_login_in_time() -> None:
     told: list[None] = []
-    shared = SharedLogin("authorization", "ONE", lambda: told.append(None), hold_seconds=0.05)
+    shared = SharedLogin("authorization", "ONE", lambda: told.append(None), AnswerCache(), hold_seconds=0.05)
     assert not await shared.renewed(0, time.monotonic())
     assert not await shared.renewed(0, time.monotonic())
     assert len(told) == 1

@@ -77,6 +77,16 @@ async def test_every_answer_of_a_run_is_counted_and_its_bytes_are_not(boxes: Box
     await until(lambda: boxes.heard.numbers[run] == RunNumbers(requests=4, input=2000, output=200, cache=0, limited=1, errors=1))
 
 
+async def test_the_last_numbers_are_told_before_a_run_is_dismissed(boxes: Boxes) -> None:
+    run = new_run()
+    given = await boxes.admit(run)
+    async with RawBox.to(given, tunnel=True) as box:
+        for _ in range(3):
+            await box.ask(request(given))
+    await boxes.gateway.dismiss(run)
+    assert boxes.heard.numbers[run].requests == 3
+
+
 @pytest.mark.slow
 async def test_numbers_go_on_after_the_process_was_started_again(boxes: Boxes) -> None:
     run = new_run()
