@@ -62,9 +62,9 @@ class LiveUsage:
         """Return what the run has used after its last result, or None when nothing is new.
 
         spent: what that result told. Its cost per token says about what the tokens since then cost; without a result nothing is said of it.
-        counted: what the gateway counted since the run began; then the messages tell turns alone.
+        counted: what the gateway counted since the run began: the same tokens, and those of requests that no message tells of; it may be late.
         """
-        used = self._in_messages() if counted is None else _beyond(counted, spent)
+        used = self._in_messages() if counted is None else _largest(self._in_messages(), _beyond(counted, spent))
         if (used, self._turns) == self._told:
             return None
         self._told = (used, self._turns)
@@ -83,12 +83,16 @@ class LiveUsage:
 
 
 def _beyond(counted: Tokens, spent: Spent) -> Tokens:
-    """Return what was counted beyond what results told; the newest requests may be in these alone."""
+    """Return what was counted beyond what results told."""
     return Tokens(
         input=max(0, counted.input - spent.input),
         output=max(0, counted.output - spent.output),
         cache=max(0, counted.cache - spent.cache),
     )
+
+
+def _largest(one: Tokens, other: Tokens) -> Tokens:
+    return Tokens(input=max(one.input, other.input), output=max(one.output, other.output), cache=max(one.cache, other.cache))
 
 
 def _sum(one: Tokens, other: Tokens) -> Tokens:

@@ -98,9 +98,10 @@ class StreamParser:
 
     def counted(self, tokens: Tokens, *, requests: int, throttled: int) -> list[Event]:
         """Return what the run has used, now that the gateway has counted this much since it began. Between turns the last result stands."""
-        self._counted = tokens
+        before, self._counted = self.spent, tokens
         self.spent = self.spent.model_copy(update={"requests": requests, "throttled": throttled})
-        return self._used() if self.turn_open else []
+        live = self._used() if self.turn_open else []
+        return live or ([self.spent] if self.spent != before and not self.turn_open else [])
 
     def remember_tail(self, text: str) -> None:
         """Remember the last lines of a text beside the stream: stderr, or stdout that is not JSON."""

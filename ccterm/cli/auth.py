@@ -11,6 +11,7 @@ from ccterm.credentials.claude import Logins
 from ccterm.credentials.export import export_login, remove_export
 from ccterm.credentials.login import Login
 from ccterm.credentials.login_sources import LoginSource
+from ccterm.daemon import announce_login
 from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode, Run, State, now
 from ccterm.settings import load_settings
@@ -22,6 +23,7 @@ _MARKS = {"usable": "·", "renewable": "!", "unusable": "✗", "missing": " "}
 def export(*, print_path: bool, as_json: bool) -> ExitCode:
     """Write the copy for containers and say what came of it."""
     exported = export_login(environment())
+    carry_out(announce_login(environment()))
     if as_json:
         print_json(exported.model_dump(mode="json"))
         return ExitCode.OK

@@ -14,6 +14,7 @@ from ccterm.credentials.claude import Logins
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_probe import Proof, prove
 from ccterm.credentials.setup_token import COMMAND, VALID, WARN_AFTER, find_token
+from ccterm.daemon import announce_login
 from ccterm.errors import PreflightError
 from ccterm.models import now
 from ccterm.settings import Settings, load_settings
@@ -31,6 +32,7 @@ def set_up(*, file: bool, prove: bool | None, as_json: bool) -> ExitCode:
     token = _from_person(settings) if person else find_token(read_secret())
     proof = _proof(token, settings, prove=_allowed(prove, person=person))
     where = Logins().tokens.save(token, environment(), file=file)
+    carry_out(announce_login(environment()))
     until, warned = now() + VALID, now() + WARN_AFTER
     if as_json:
         print_json({"where": where, "until": until.isoformat(), "proved": proof.valid if proof else None})

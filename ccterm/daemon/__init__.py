@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
-from ccterm.errors import StateError, UsageError
+from ccterm.errors import CctermError, StateError, UsageError
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 
@@ -131,6 +131,19 @@ async def asked_checks(
     with attached(machine.state, lock, machine) as service:
         async for result in service.checks(mode, repo=repo, branch=branch):
             yield result
+
+
+async def announce_login(environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the daemon, if one runs, that there is another login, for the runs that wait for one. It would find it by itself within a minute."""
+    from ccterm.daemon.machine import ThisMachine
+    from ccterm.service.remote import attached
+
+    state = StateDir.from_environment(environ)
+    lock = DaemonLock(state)
+    if lock.holder() is None or lock.is_other():
+        return
+    with suppress(CctermError), attached(state, lock, ThisMachine(state, environ)) as service:
+        await service.look_again()
 
 
 def _prepared(state_dir: Path | None, environ: Mapping[str, str]) -> StateDir:

@@ -151,12 +151,15 @@ class LoginKeeper:
             yield run_pass
         finally:
             try:
-                await held.gateway.dismiss(run)  # which tells what the run used last
+                await held.gateway.dismiss(run)  # which tells the last numbers
             finally:
-                del held.runs[run]
-            if not held.runs:
-                held.stop()
-                self._held = {place: each for place, each in self._held.items() if each is not held}
+                self._release(held, run)
+
+    def _release(self, held: HeldLogin, run: RunId) -> None:
+        del held.runs[run]
+        if not held.runs:
+            held.stop()
+            self._held = {place: each for place, each in self._held.items() if each is not held}
 
     async def _for(self, run: RunId, access: GatewayAccess) -> HeldLogin:
         gateway = await self._gateway(access.environ)

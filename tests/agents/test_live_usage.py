@@ -57,7 +57,7 @@ def test_a_result_replaces_what_was_told_live() -> None:
     assert spent(message("a", given=5000), ended(0.50, given=900, made=100))[-1].input == 900
 
 
-def test_what_the_gateway_counts_goes_before_what_messages_tell_and_no_token_counts_twice() -> None:
+def test_what_the_gateway_counts_are_the_tokens_that_messages_tell_and_no_token_counts_twice() -> None:
     parser = StreamParser()
     (first,) = parser.feed(message("a", given=100, made=1))
     (counted,) = parser.counted(Tokens(input=400, output=90, cache=5), requests=2, throttled=1)
@@ -77,7 +77,9 @@ def test_a_result_stands_until_the_next_turn_whatever_the_gateway_counts_late() 
     (result,) = parser.feed(ended(0.50, given=900, made=100))
     assert isinstance(result, Spent)
     assert (result.input, result.requests) == (900, 2)
-    assert parser.counted(Tokens(input=950, output=110), requests=3, throttled=0) == []
+    (late,) = parser.counted(Tokens(input=950, output=110), requests=3, throttled=1)
+    assert isinstance(late, Spent)
+    assert (late.input, late.output, late.requests, late.throttled) == (900, 100, 3, 1)
     (more,) = parser.feed(message("b", given=1, made=1))
     assert isinstance(more, Spent)
     assert (more.input, more.output, more.requests, more.turns) == (950, 110, 3, 2)

@@ -87,6 +87,12 @@ class Claude:
         return [process.info["name"] for process in psutil.process_iter(["name"]) if str(self.state) in _environment(process)]
 
 
+def gateway_process() -> psutil.Process:
+    """Return the gateway that this process has started."""
+    (found,) = (child for child in psutil.Process().children() if "ccterm.gateway" in child.cmdline())
+    return found
+
+
 def _environment(process: psutil.Process) -> str:
     try:
         return "\n".join([*process.environ().values(), process.cwd()])

@@ -1,11 +1,14 @@
 """The real Claude CLI on a service of its own, talking to the loopback API."""
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ccterm import AgentService
+from ccterm.models import now
 from tests.conftest import MakeRemote
 from tests.e2e.arranged import configure
 from tests.e2e.claude import TOKEN, Claude
@@ -32,3 +35,17 @@ async def claude(
     async with AgentService.open(tmp_path / "state") as service:
         yield Claude(service, api, remote, tmp_path / "state")
         await service.cancel_all(now=True)  # after a test that failed in the middle of a run
+
+
+@pytest.fixture
+def stored_setup_token(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Store a setup-token, in place of the one in the environment."""
+
+    def store(token: str) -> None:
+        monkeypatch.delenv("CLAUDE_CODE_OAUTH_TOKEN", raising=False)
+        path = isolation / ".claude-container" / "setup-token.json"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(json.dumps({"token": token, "stored": (now() - timedelta(days=1)).isoformat()}))
+        path.chmod(0o600)
+
+    return store

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ccterm import AgentService
 from ccterm.causes import Cause
-from ccterm.events import Said, StepFinished, ToolReturned, Waiting
+from ccterm.events import Notice, Said, StepFinished, ToolReturned, Waiting
 from ccterm.executors.shell_link import ShellLink
 from ccterm.models import State
 from ccterm.values import Terminal
@@ -27,11 +28,19 @@ GIT_TOKEN = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
 DAGGER = {"mode": "dagger", "skip_permissions": None}
 
 
-@pytest.fixture
+SECRET, GATEWAY = (pytest.param(place, id=place) for place in ("secret", "gateway"))
+
+
+@pytest.fixture(params=[SECRET, GATEWAY])
 async def boxed(
-    api: MessagesServer, isolation: Path, tmp_path: Path, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
+    api: MessagesServer,
+    isolation: Path,
+    tmp_path: Path,
+    engine_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Claude]:
-    """A service whose runs use containers, and a remote that requires a token."""
+    """A service whose runs use containers, with the login in the box or with the gateway, and a remote that requires a token."""
     name_engine(monkeypatch, engine_cache)
     monkeypatch.setenv("GIT_SERVER_TOKEN", GIT_TOKEN)
     remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n", "src/a.py": "a = 1\n"}, "main")
@@ -39,7 +48,7 @@ async def boxed(
         host = f'[host."127.0.0.1:{server.port}"]\ntoken = "env:GIT_SERVER_TOKEN"\n'
         configure(isolation, f'max_concurrent = 8\n{host}\n[env]\nCLAUDE_CODE_MAX_RETRIES = "3"\n')
         async with AgentService.open(tmp_path / "state") as service:
-            yield Claude(service, api, remote, tmp_path / "state", repo=server.url("remote.git"), fields=DAGGER)
+            yield Claude(service, api, remote, tmp_path / "state", repo=server.url("remote.git"), fields={**DAGGER, "login": request.param})
             await service.cancel_all(now=True)
 
 
@@ -56,6 +65,8 @@ async def test_a_task_becomes_a_pushed_branch(boxed: Claude, tmp_path: Path) -> 
     wanted = {"docs/new.txt": b"two\n", "copy.txt": b"two\n", "src/a.py": b"a = 2\n", "branch.txt": b"agent/x\n"}
     assert files_at(boxed.remote, "agent/x") == wanted
     assert (run.manifest.executor, run.manifest.credential, run.manifest.cli_version) == ("dagger", "env", "2.1.330")
+    assert run.manifest.login == boxed.fields["login"]
+    assert {call.headers["authorization"] for call in boxed.api.calls} == {f"Bearer {TOKEN}"}
     assert run.manifest.image is not None
     assert run.manifest.image.startswith("sha256:")
     assert found_below(tmp_path / "state", (*forms(GIT_TOKEN), TOKEN.encode())) == []
@@ -188,6 +199,7 @@ echo "init=$(cat /proc/1/environ 2>&1 | tr '\\0' '\\n' | grep -c . )"
 echo "root=$(ls /proc/1/root/ccterm 2>&1 | head -1)"
 echo "supervisor=$(cat /proc/$(pgrep -f supervise | head -1)/environ 2>/dev/null | tr '\\0' '\\n' | grep -c .)"
 echo "connect=$(python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/box/control.sock")' 2>&1 | tail -1)"
+echo "gateway=$(python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/box/gateway.sock")' 2>&1 | tail -1)"
 echo "write=$(touch /ccterm/x 2>&1; echo x > /etc/passwd 2>&1)"
 echo "docker=$(ls /var/run/docker.sock /run/docker.sock 2>/dev/null)"
 echo "home=$(ls -A ~ | tr '\\n' ' ')"
@@ -202,13 +214,96 @@ async def test_from_inside_its_box_an_agent_finds_nothing_of_the_host(boxed: Cla
     assert found["uid"] == "1001"
     assert int(found["caps"], 16) == 0
     assert found["nnp"] == "1"
-    assert found["sockets"].split() in ([], ["/box/control.sock"])
+    assert {*found["sockets"].split()} <= {"/box/control.sock", "/box/gateway.sock"}
     assert found["env"].split() == []
     assert found["supervisor"] == "0"
-    assert "Permission denied" in found["connect"] or "refused" in found["connect"], found["connect"]
+    for name in ("connect", "gateway"):
+        assert any(words in found[name] for words in ("Permission denied", "refused", "No such file")), found[name]
     assert found["docker"] == found["host"] == ""
 
 
+@pytest.mark.parametrize("boxed", [SECRET], indirect=True)
 async def test_a_refused_login_is_the_runs_cause(boxed: Claude) -> None:
     run = await boxed.run(unauthorized())
     assert (run.state, run.cause) == (State.FAILED, Cause.AUTH), run.summary
+
+
+SEARCH = """
+import os, re, stat
+token = "".join(reversed("TOKEN"))
+forms = [token.encode(), token.encode("utf-16-le"), __import__("base64").b64encode(token.encode()).rstrip(b"=")]
+hits, seen = [], 0
+def look(path):
+    global seen
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return
+        with open(path, "rb") as file:
+            rest = b""
+            while data := file.read(1 << 20):
+                seen += len(data)
+                if any(form in rest + data for form in forms):
+                    hits.append(path)
+                    return
+                rest = data[-200:]
+    except OSError:
+        pass
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    for name in ("environ", "cmdline", "status", "maps", "mountinfo"):
+        look(f"/proc/{pid}/{name}")
+    look_memory = f"/proc/{pid}/mem"
+    try:
+        for line in open(f"/proc/{pid}/maps"):
+            begin, end = (int(part, 16) for part in line.split()[0].split("-"))
+            if pid != str(os.getpid()) and line.split()[1].startswith("rw") and end - begin < 1 << 28:
+                with open(look_memory, "rb", 0) as memory:
+                    memory.seek(begin)
+                    data = memory.read(end - begin)
+                    seen += len(data)
+                    if forms[0] in data:
+                        hits.append(f"{look_memory} of {open(f'/proc/{pid}/comm').read().strip()}")
+                        break
+    except (OSError, ValueError):
+        pass
+for place, names, files in os.walk("/"):
+    names[:] = [name for name in names if os.path.join(place, name) not in ("/proc", "/sys")]
+    for file in files:
+        look(os.path.join(place, file))
+open("hits.txt", "w").write("\\n".join([*sorted(set(hits)), f"bytes {seen}"]) + "\\n")
+"""
+"""Looks for the login in every file, variable and argument that an agent can read, and in the memory of its own processes."""
+
+
+async def test_only_with_its_login_as_a_secret_anything_in_the_box_holds_it(boxed: Claude) -> None:
+    script = SEARCH.replace("TOKEN", TOKEN[::-1])
+    run = await boxed.run(use(bash(f"cat > /tmp/search.py <<'END'\n{script}\nEND\npython3 /tmp/search.py")), say("Searched."))
+    assert run.state is State.SUCCEEDED, run.summary
+    *hits, searched = files_at(boxed.remote, "agent/x")["hits.txt"].decode().splitlines()
+    assert int(searched.removeprefix("bytes ")) > 50_000_000
+    if boxed.fields["login"] == "secret":
+        assert any(hit.endswith("/environ") for hit in hits)
+    else:
+        assert hits == []
+
+
+@pytest.mark.parametrize("boxed", [GATEWAY], indirect=True)
+async def test_a_run_goes_on_with_the_next_login_in_a_container(boxed: Claude, stored_setup_token: Callable[[str], None]) -> None:
+    old, new = ("sk-ant-oat01-" + letter * 95 for letter in "DE")
+    stored_setup_token(old)
+    run = await boxed.start(use(write("one.txt", "1\n")), replace(unauthorized(), times=1), use(write("two.txt", "2\n")), say("Done."))
+    async for event in boxed.service.follow(run):
+        if isinstance(event, Notice) and "was refused" in event.text:
+            stored_setup_token(new)
+            break
+    ended = await boxed.service.wait(run)
+    assert (ended.state, ended.summary) == (State.SUCCEEDED, "Done.")
+    assert [call.headers["authorization"].removeprefix("Bearer ") for call in boxed.api.calls] == [old, old, new, new]
+    assert files_at(boxed.remote, "agent/x").keys() >= {"one.txt", "two.txt"}
+
+
+@pytest.mark.parametrize("boxed", [GATEWAY], indirect=True)
+async def test_a_closed_box_asks_the_api_through_the_gateway_and_reaches_nothing_else(boxed: Claude) -> None:
+    ask = "curl -sS -m 5 https://example.com > /dev/null 2> reached.txt || echo refused >> reached.txt"
+    run = await boxed.run(use(bash(ask)), say("Asked."), egress=["npm"])
+    assert (run.state, run.manifest.egress, run.manifest.login) == (State.SUCCEEDED, run.task.egress.text, "gateway"), run.summary
+    assert b"refused" in files_at(boxed.remote, "agent/x")["reached.txt"]

@@ -71,7 +71,8 @@ class BoxNetwork:
         settings: ProxySettings = {
             "mode": request["mode"],
             "hosts": request["hosts"],
-            "gateway": os.path.abspath(request["gateway"]) if request["gateway"] else None,
+            # in a local box it is a link, whose own path is too long for a socket
+            "gateway": os.path.realpath(request["gateway"]) if request["gateway"] else None,
             "services": request["services"],
             "proxies": {name: value for name in _VARIABLES if (value := env.get(name.lower()) or env.get(name))},
         }
