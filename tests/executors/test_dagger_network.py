@@ -4,9 +4,11 @@ The same ways out as in `tests/box/test_ways_out.py`, in real containers. What t
 this machine's loopback, and a container beside the box.
 """
 
+import errno
 import json
 import os
 import socketserver
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -16,12 +18,14 @@ import pytest
 from pydantic import JsonValue
 
 from ccterm.errors import PreflightError
-from ccterm.executors.base import Boxes, ServiceContainer
+from ccterm.executors.base import Boxes, Executor, FrameSink, ServiceContainer, Step, StepResult
+from ccterm.executors.control import Control
 from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.models import RunId, new_id
 from ccterm.values import ImageChoice
+from tests.box.box_proxy import echo, server
 from tests.box.closed_boxes import PROGRAM, TRICKS, connect, get, tried
-from tests.executors.contract import Heard, agent_step, shell_step
+from tests.executors.contract import ExecutorContract, Heard, agent_step, shell_step
 from tests.support import ways_out
 from tests.support.engine import NAMED, engine_options, require_engine
 from tests.support.upstream import UpstreamProxy
@@ -172,6 +176,29 @@ async def test_no_more_of_the_kernel_is_open_than_in_an_ordinary_box(boxes: Boxe
     assert "/dev/null" in ordinary or "/proc/sys/kernel/ostype" in ordinary
 
 
+GATEWAY_ASK = """
+import os, socket
+with socket.socket(socket.AF_UNIX) as mine:
+    print(mine.connect_ex("/box/gateway.sock"))
+host, _, port = os.environ["HTTP_PROXY"].removeprefix("http://").partition(":")
+for asked in ("POST /v1/messages", "CONNECT api.anthropic.com:443"):
+    with socket.create_connection((host, int(port)), 20) as proxy:
+        proxy.sendall(f"{asked} HTTP/1.1\\r\\n\\r\\n".encode())
+        print(proxy.recv(100).decode().strip())
+"""
+
+
+@pytest.mark.parametrize("mode", ["open", "list"])
+async def test_the_login_gateway_is_reached_through_the_proxy_alone(boxes: Boxes, tree: Path, mode: str) -> None:
+    with tempfile.TemporaryDirectory() as short, server(echo, Path(short) / "gateway"):
+        limits: dict[str, JsonValue] = {"argv": ["python3", "-c", GATEWAY_ASK], "prompt": "", "control": None}
+        limits["network"] = network(mode, gateway="gateway.sock")
+        step = agent_step([], await boxes.provide(tree), limits=limits, closed_network=mode == "list")
+        heard = Heard()
+        await boxes.execute(step.model_copy(update={"sockets": {"gateway.sock": Path(short) / "gateway"}}), heard.append)
+    assert heard.lines() == [str(errno.EACCES), "POST /v1/messages HTTP/1.1", "CONNECT api.anthropic.com:443 HTTP/1.1"]
+
+
 async def test_nothing_runs_as_root_in_a_closed_box(boxes: Boxes) -> None:
     with pytest.raises(PreflightError, match="runs nothing as root"):
         await shell(boxes, "id", network("list"), user="root")
@@ -201,3 +228,36 @@ async def test_the_list_is_part_of_what_a_setup_is_reused_for(boxes: Boxes) -> N
         step = step.model_copy(update={"request": {**step.request, "mark": "m", "network": network("list", *hosts)}})
         reused.append((await boxes.execute(step, Heard().append)).reused)
     assert reused == [False, True, False]
+
+
+class ClosingExecutor(DaggerExecutor):
+    """Closes the network of every box in which commands or agents run."""
+
+    @asynccontextmanager
+    async def open_run(self, run_id: RunId, image: ImageChoice) -> AsyncIterator[Boxes]:
+        async with super().open_run(run_id, image) as boxes:
+            execute = boxes.execute
+
+            async def closed(step: Step, on_frame: FrameSink, control: Control | None = None) -> StepResult:
+                if step.program in ("supervise", "shell"):
+                    request = {**step.request, "network": network("list")}
+                    step = step.model_copy(update={"request": request, "closed_network": True})
+                return await execute(step, on_frame, control)
+
+            boxes.execute = closed  # type: ignore[method-assign]
+            yield boxes
+
+
+@pytest.mark.slow
+class TestClosedBoxes(ExecutorContract):
+    """All that boxes do, they do when their network is closed."""
+
+    @pytest.fixture
+    def base(self) -> Path:
+        """An image that the engine can run."""
+        return Path(NAMED["CCTERM_BASE_IMAGE"])
+
+    @pytest.fixture
+    async def executor(self, bundles: Path, engine_cache: Path) -> AsyncIterator[Executor]:
+        async with ClosingExecutor(engine_options(), cache=engine_cache, bundles=bundles) as executor:
+            yield executor
