@@ -73,6 +73,7 @@ def test_what_is_recorded_comes_as_notes_also_at_the_end(supervised: Supervised)
     assert notes == [{"d": f"127.0.0.1:{port}", "taken": True, "detail": "", "number": count} for count in (1, 3)]
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("end", ["its agent ends", "its host dies", "it is killed"])
 def test_the_proxy_ends_with_its_box(supervised: Supervised, end: str) -> None:
     stays = "" if end == "its agent ends" else "; import time; time.sleep(60)"
@@ -94,6 +95,7 @@ def test_a_name_is_resolved_once_and_what_was_checked_is_dialled(lib: Path, tmp_
     assert second == "HTTP Error 403: Forbidden"
 
 
+@pytest.mark.slow
 @in_a_lab
 def test_a_plain_request_gets_the_host_of_its_address(lib: Path, tmp_path: Path) -> None:
     code = "import urllib.request as r; print(r.urlopen(r.Request('http://listed.example/', b'work', {'Host': 'elsewhere.example'})).read().decode())"

@@ -94,6 +94,7 @@ def test_the_gateway_gets_bytes_as_they_came(start: Start, tmp_path: Path) -> No
             proxy.end()
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("target", ["api.anthropic.com:80", "api.anthropic.com.evil.example:443", "www.anthropic.com:443"])
 def test_nothing_else_goes_to_the_gateway(start: Start, tmp_path: Path, target: str) -> None:
     reached: list[socket.socket] = []
@@ -128,6 +129,7 @@ def test_the_users_own_proxy_is_used_and_told_its_password(start: Start) -> None
     assert upstream.asked == [("CONNECT listed.example:443 HTTP/1.1", login), ("GET http://listed.example/a HTTP/1.1", login)]
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("past", ["127.0.0.1", "*", "127.0.0.0/8", "other,127.0.0.1:{port}"])
 def test_what_goes_past_the_users_own_proxy(start: Start, echoing: int, past: str) -> None:
     with UpstreamProxy(lambda *_: None).running() as upstream:
@@ -155,6 +157,7 @@ def test_each_host_is_told_at_once_and_then_counted_together(start: Start, echoi
     assert [told["number"] for told in proxy.told if told["taken"]] == [1, 20]
 
 
+@pytest.mark.slow
 def test_only_so_many_hosts_are_told_of(start: Start) -> None:
     proxy = start(mode="list")
     for number in range(510):
@@ -164,6 +167,7 @@ def test_only_so_many_hosts_are_told_of(start: Start) -> None:
     assert proxy.told[-1]["detail"] == "more than 500 hosts were asked for; no others are listed"
 
 
+@pytest.mark.slow
 def test_too_many_connections_are_refused_and_then_it_goes_on(start: Start, echoing: int) -> None:
     proxy = start()
     held = [proxy.connect() for _ in range(MOST_CONNECTIONS)]
@@ -180,6 +184,7 @@ def test_too_many_connections_are_refused_and_then_it_goes_on(start: Start, echo
     wait_until(is_free)
 
 
+@pytest.mark.slow
 def test_what_nobody_reads_does_not_pile_up(start: Start) -> None:
     sent = threading.Event()
 

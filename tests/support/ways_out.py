@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any
 
 SECONDS = 6.0
+AT_ONCE = 16
 BOX: dict[str, Any] = json.loads(sys.argv[1]) if __name__ == "__main__" else {}
 """outside: [address, port] of a server; outside6: the same by IPv6; dns: address of a DNS server; name: what it knows;
 
@@ -536,8 +537,8 @@ def requests() -> dict[str, Way]:
     return {name: partial(ask, text.encode("latin-1")) for name, text in BOX["requests"].items()}
 
 
-def attempt(test: Way) -> tuple[bool, str]:
-    """Run a way in a process of its own: what is killed for it is not this one."""
+def begin(test: Way) -> tuple[int, int]:
+    """Run a way in a process of its own, for what is killed then is not this one; return the process, and where it says how it ended."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -549,22 +550,30 @@ def attempt(test: Way) -> tuple[bool, str]:
         os.write(write, said.encode("utf-8", "replace")[:300])
         os._exit(0)
     os.close(write)
-    said = os.read(read, 400).decode() if select.select([read], [], [], SECONDS)[0] else "it does not end"
+    return child, read
+
+
+def ended(child: int, read: int, end: float) -> str:
+    """Return how a way ended: "out", or why not."""
+    ready = select.select([read], [], [], max(0.0, end - time.monotonic()))[0]
+    said = os.read(read, 400).decode() if ready else "it does not end"
     os.close(read)
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    if not said:
-        said = f"signal {status & 127}"
-    return said == "out", said
+    return said or f"signal {status & 127}"
 
 
 def main() -> None:
-    """Try them all, or those that are named."""
+    """Try them all, some at a time."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    for name, test in {**WAYS, **requests()}.items():
-        out, detail = attempt(test)
-        print(json.dumps({"way": name, "out": out, "detail": detail}), flush=True)
+    ways = [*WAYS.items(), *requests().items()]
+    for first in range(0, len(ways), AT_ONCE):
+        some = [(name, *begin(test)) for name, test in ways[first : first + AT_ONCE]]
+        end = time.monotonic() + SECONDS
+        for name, child, read in some:
+            said = ended(child, read, end)
+            print(json.dumps({"way": name, "out": said == "out", "detail": said}), flush=True)
 
 
 if __name__ == "__main__":
