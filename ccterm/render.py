@@ -141,7 +141,7 @@ def _waiting_lines(event: Event) -> list[str]:
         case Waiting(until=until):
             return [f"? waiting until {clock(until)}" if until else "? no longer waiting"]
         case Told(text=text):
-            return [f"⌛ queued for the agent: {text}"]
+            return [f"○ queued for the agent: {text}"]
         case HoldChanged(on=on):
             return [f"· {hold_words(on=on)}"]
         case PermissionAsked():
@@ -247,11 +247,12 @@ def dollars(run: Run) -> str:
     return "" if used and not run.cost_usd else f"${run.cost_usd:.2f}"
 
 
-def spent(run: Run) -> str:
-    """Return what a run has used: $0.31 · 18 turns · 212k tokens."""
-    used = run.tokens.input + run.tokens.output + run.tokens.cache
-    turns = f"{run.turns} turn{'' if run.turns == 1 else 's'}"
-    return " · ".join(filter(None, (dollars(run), turns, f"{tokens(used)} tokens")))
+def spent(*runs: Run) -> str:
+    """Return what a run has used, or several together: $0.31 · 18 turns · 212k tokens."""
+    used = sum(run.tokens.input + run.tokens.output + run.tokens.cache for run in runs)
+    count = sum(run.turns for run in runs)
+    cost = dollars(runs[0]) if len(runs) == 1 else f"${sum(run.cost_usd for run in runs):.2f}"
+    return " · ".join(filter(None, (cost, f"{count} turn{'' if count == 1 else 's'}", f"{tokens(used)} tokens")))
 
 
 def tokens(count: int) -> str:

@@ -18,6 +18,11 @@ HostStep = Literal["policy", "snapshot", "apply", "recovering"]
 StepName = Literal["resolve", "checkout", "merge", "setup", "agent", "commit", "verify", "push"] | HostStep
 
 
+NO_ISOLATION = "local mode has no isolation: the agent runs on this machine as you"
+NOT_PASSED_ON = "not passed on from your environment: "
+"""Notes of every run on this machine, the second by how it begins. Screens with several runs say such things once, and not in each transcript."""
+
+
 class Value(BaseModel):
     """Base of all values: frozen, and an unknown field is an error. Validators are built when the first value is made."""
 

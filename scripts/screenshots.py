@@ -15,7 +15,8 @@ from ccterm.executors.temporary import temporary
 from ccterm.settings import load_settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
-from tests.tui.scenarios import SCENARIOS, play, scenario_app
+from tests.tui.playing import play, scenario_app
+from tests.tui.scenarios import SCENARIOS
 
 DIRECTORY = Path("screenshots")
 PICTURES = {

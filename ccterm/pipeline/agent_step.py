@@ -148,8 +148,9 @@ class AgentStep:
         session = parser.session_id or self._context.launch.session_id
         denied = tuple(parser.denied.values())[:DENIALS]
         self._recorder.change(session_id=session, asked=outcome.asked, denied=denied, manifest=manifest)
-        ok, detail = outcome.cause is None and not outcome.cancelled, outcome.summary.split("\n", 1)[0][:120]
-        self._steps.finished("agent", ended.result, ok=ok, detail=detail)
+        turns = self._recorder.run.turns
+        detail = f"{turns} turn{'' if turns == 1 else 's'}" if turns else ""  # how it ended is said with the end of the run
+        self._steps.finished("agent", ended.result, ok=outcome.cause is None and not outcome.cancelled, detail=detail)
         if step_specs.SESSION in ended.result.outputs:
             await self._keep_conversation(ended.result.outputs[step_specs.SESSION])
         await self._warn_of_git_changes()

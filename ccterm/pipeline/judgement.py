@@ -74,7 +74,7 @@ async def judge(committed: CommittedWork, context: WorkContext, recorder: Record
     recorder.emit([StepStarted(step="policy")])
     facts = await asyncio.to_thread(_facts, committed, context)
     verdict = _verdict(facts, context.task.mode, context.limits, committed.work.directory)
-    detail = "fine" if not verdict.findings else verdict.findings[0].text
+    detail = "fine" if verdict.ok else "refused"  # the verdict says why
     took = round(time.monotonic() - begin, 3)
     changes = committed.work.changes
     recorder.emit([Judged(verdict=verdict, changes=changes), StepFinished(step="policy", ok=verdict.ok, seconds=took, detail=detail)])

@@ -16,7 +16,7 @@ from ccterm.models import ExecutionMode, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
 from ccterm.settings.egress import login_place, resolved, within
-from ccterm.values import CheckoutOptions, Egress, Limits, LoginPlace
+from ccterm.values import NO_ISOLATION, NOT_PASSED_ON, CheckoutOptions, Egress, Limits, LoginPlace
 from ccterm.workspace.logins import require_not_home
 from ccterm.workspace.origin import find_origin
 from ccterm.workspace.repository import find_repository
@@ -162,7 +162,7 @@ class TaskResolver:
         given = {*settings.pass_env, *settings.env, *settings.secrets, *source_variables(settings), *provider_variables(self._environ)}
         names = left_out(self._names, given, commands)
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        text = f"not passed on from your environment: {', '.join(names[:_MOST_NAMES])}{more}; pass_env in the settings passes variables on"
+        text = f"{NOT_PASSED_ON}{', '.join(names[:_MOST_NAMES])}{more}; pass_env in the settings passes variables on"
         return [text] if names else []
 
     def _refuse_agent(self, draft: Draft, execution_mode: ExecutionMode) -> None:
@@ -224,7 +224,7 @@ def _warnings(execution_mode: ExecutionMode, *, skip_permissions: bool) -> Seque
     if execution_mode is not ExecutionMode.LOCAL:
         return []
     more = ["permissions are skipped: the agent may do everything that you may do"] if skip_permissions else []
-    return ["local mode has no isolation: the agent runs on this machine as you", *more]
+    return [NO_ISOLATION, *more]
 
 
 def _limits(draft: Draft, repo: RepoSettings) -> Limits:

@@ -247,9 +247,17 @@ class AppBase(TellingApp):
 
     @property
     def where(self) -> str:
-        """Where runs are carried out and by which process, for the header."""
+        """Where runs are carried out, by which process and for which repository, for the header: what need not be said of each run."""
         place = "this machine, no isolation" if self.settings.execution_mode == "local" else "containers"
-        return f"{place} · {'connecting' if self.service is None else 'no daemon' if self.without_daemon else 'daemon' if self.detached else 'in this process'}"
+        process = "no daemon" if self.without_daemon else "daemon" if self.detached else "in this process"
+        return " · ".join(filter(None, (place, "connecting" if self.service is None else process, self._repositories())))
+
+    def _repositories(self) -> str:
+        if not self.runs:
+            return ""
+        from ccterm.tui.run_text import repositories  # deferred: the first frame has no runs
+
+        return repositories(view.run for view in self.runs)
 
     def key(self, usual: str) -> str:
         """Return the key that the user has in place of a usual one."""

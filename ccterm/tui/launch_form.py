@@ -188,13 +188,8 @@ def summarise(tasks: Sequence[Task], at_once: int) -> str:
     """Return a sentence that says what will happen when these tasks are launched."""
     first = tasks[0]
     count = "1 run" if len(tasks) == 1 else f"{len(tasks)} runs"
-    where = (
-        "on this machine, without isolation"
-        if first.execution_mode is ExecutionMode.LOCAL
-        else "in containers"
-        if len(tasks) > 1
-        else "in a container"
-    )
+    boxes = "in containers" if len(tasks) > 1 else "in a container"
+    where = "on this machine" if first.execution_mode is ExecutionMode.LOCAL else boxes
     several = f", {min(at_once, len(tasks))} at once" if len(tasks) > 1 else ""
     if first.mode is Mode.TESTING:
         return f"{count} {where}{several}: works on a snapshot of {first.repo}; nothing changes there until you apply the result."

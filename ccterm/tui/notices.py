@@ -52,7 +52,7 @@ class Notices:
             return
         if not found.who:  # every run reports the same usage window, or the same login
             self._told.add((found.title, found.text))
-        self._note(f"{found.title}: {found.text}", found.severity)
+        self._note(found.title if found.who else f"{found.title}: {found.text}", found.severity)
         self._toast(found)
         self._send(found.title, found.text)
 

@@ -8,12 +8,14 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from ccterm.models import RunId
-from ccterm.tui.run_text import cost, detail, elapsed, name, shortened, status, styled_sign
+from ccterm.tui.run_text import cost, detail, elapsed, name, repository, shortened, status, styled_sign
 from ccterm.tui.run_view import RunView
 
 WIDE = 90
 """From this width on, the latest activity is shown too."""
 NARROWEST_NAME = 20
+ROOMY, LONGEST_STATUS = 110, 40
+"""From this width on, the status is as wide as the longest, up to so many cells."""
 
 
 class Moment(NamedTuple):
@@ -35,10 +37,6 @@ class Column(NamedTuple):
     dim: bool = True
 
 
-def _repo(view: RunView) -> str:
-    return (view.run.task.remote or view.run.task.repo).removesuffix(".git").rsplit("/", 1)[-1]
-
-
 def _status(view: RunView) -> str:
     return f"secret printed, {status(view)}" if view.run.secret_seen else status(view)
 
@@ -56,12 +54,12 @@ COLUMNS: Mapping[str, Column] = {
     "time": Column("time", 7, lambda view, now: elapsed(view, now.at), lambda view, now: (view.seconds(now.at) or 0, ""), right=True),
     "cost": Column("cost", 7, lambda view, _: cost(view.run), lambda view, _: (view.run.cost_usd, ""), right=True),
     "turns": Column("turns", 5, lambda view, _: str(view.run.turns or ""), lambda view, _: (view.run.turns, ""), room=110, right=True),
-    "repository": Column("repository", 16, lambda view, _: _repo(view), lambda view, _: (0, _repo(view).casefold()), room=110),
+    "repository": Column("repository", 16, lambda view, _: repository(view.run), lambda view, _: (0, repository(view.run).casefold()), room=110),
     "batch": Column("batch", 6, lambda view, _: view.batch, lambda view, _: (view.run.created.timestamp(), view.run.batch or ""), room=130, right=True),
     "started": Column("queued at", 11, lambda view, _: f"{view.run.created.astimezone():%m-%d %H:%M}", lambda view, _: (view.run.created.timestamp(), ""), room=150),
     "detail": Column("activity", 0, lambda view, _: detail(view), lambda view, _: (0, detail(view)), room=WIDE),
 }  # fmt: skip
-LISTED = ("number", "sign", "name", "status", "time", "cost", "detail")
+LISTED = {key: COLUMNS[key] for key in ("number", "sign", "name", "status", "time", "cost", "detail")}
 """The columns of the list; the table has all."""
 
 
@@ -73,12 +71,16 @@ def _gap(key: str) -> int:
 class Columns:
     """Which columns fit into lines of `width` cells, and how wide they are."""
 
-    def __init__(self, names: Sequence[str], width: int, views: Sequence[RunView]) -> None:
+    def __init__(self, columns: Mapping[str, Column], width: int, views: Sequence[RunView]) -> None:
         """Share the width out. views: the runs that are shown; the longest of their names counts."""
-        self.width = width
-        shown = [key for key in names if COLUMNS[key].room <= width]
-        fixed = {key: COLUMNS[key].width for key in shown} | {"number": max([4, *(len(view.run.label) for view in views)]) + 1}
+        self.width, self._columns = width, columns
+        shown = [key for key in columns if columns[key].room <= width]
+        fixed = {key: columns[key].width for key in shown} | {"number": max([4, *(len(view.run.label) for view in views)]) + 1}
         rest = width - sum(fixed[key] + _gap(key) for key in shown) + _gap(shown[-1])
+        if width >= ROOMY and "status" in shown:  # what a run is held for may be long
+            more = min(LONGEST_STATUS, max((cell_len(_status(view)) for view in views), default=0)) - fixed["status"]
+            fixed["status"] += max(0, more)
+            rest -= max(0, more)
         longest = max((cell_len(name(view.run)) for view in views), default=0)
         wide = "detail" in shown
         named = max(NARROWEST_NAME, min(longest, rest * 6 // 10)) if wide else rest
@@ -92,7 +94,7 @@ class Columns:
     def head(self, sorted_by: str, *, backwards: bool) -> Content:
         """Return the line above the runs, which says what they are sorted by."""
         arrow = "▼" if backwards else "▲"
-        titles = {key: f"{COLUMNS[key].title} {arrow if key == sorted_by else ''}".strip() for key in self.widths}
+        titles = {key: f"{self._columns[key].title} {arrow if key == sorted_by else ''}".strip() for key in self.widths}
         return self._joined({key: self._fit(key, Content(title)) for key, title in titles.items()})
 
     def at(self, x: int) -> str:
@@ -108,7 +110,7 @@ class Columns:
         return Content.assemble(*parts[:-1]).truncate(self.width, ellipsis=True)
 
     def _cell(self, key: str, view: RunView, moment: Moment) -> Content:
-        column = COLUMNS[key]
+        column = self._columns[key]
         text = column.cell(view, moment)
         if isinstance(text, str):
             text = Content(shortened(text, self.widths[key]) if key == "name" else text)
@@ -117,4 +119,4 @@ class Columns:
     def _fit(self, key: str, text: Content) -> Content:
         width = self.widths[key]
         cut = text.truncate(width, ellipsis=True)
-        return cut.pad_left(width - cut.cell_length) if COLUMNS[key].right else cut.pad_right(width - cut.cell_length)
+        return cut.pad_left(width - cut.cell_length) if self._columns[key].right else cut.pad_right(width - cut.cell_length)

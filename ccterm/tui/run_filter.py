@@ -9,7 +9,10 @@ HELP = "words that a run must contain, or state:failed repo:shop batch:12"
 
 
 def matches(view: RunView, words: Iterable[str]) -> bool:
-    """Whether a run contains all words: in its branch, prompt, remote, state, cause, model or agent; or, after a field's name, in that."""
+    """Whether a run contains all words: in its branch, prompt, remote, state, cause, model or agent; or, after a field's name, in that.
+
+    The prompts of the runs that it goes on with count as its own.
+    """
     return all(_has(view, word.casefold()) for word in words)
 
 
@@ -22,7 +25,8 @@ def _has(view: RunView, word: str) -> bool:
 
 def _text(view: RunView) -> str:
     run = view.run
-    parts = (run.task.target, run.task.prompt, _repo(view), run.cause, run.task.model, run.task.agent, *_states(view))
+    prompts = (each.task.prompt for each in view.thread)
+    parts = (run.task.target, *prompts, _repo(view), run.cause, run.task.model, run.task.agent, *_states(view))
     return " ".join(part for part in parts if part).casefold()
 
 

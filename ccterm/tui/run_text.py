@@ -1,7 +1,7 @@
 """How runs read on the screen, in the colours of the theme; where a text is also printed by `ccterm runs` and `show`, it comes from `render`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -47,6 +47,19 @@ def short_name(run: Run) -> str:
     return shortened(name(run), 40)
 
 
+def repository(run: Run) -> str:
+    """Return what a run's repository is called for short: acme/shop of an address, shop of a path."""
+    address = (run.task.remote or run.task.repo).rstrip("/").removesuffix(".git")
+    parts = re.split("[/:]", address)
+    return "/".join(parts[-2:]) if re.match(r"\w+://|[^/]+:", address) else parts[-1]
+
+
+def repositories(runs: Iterable[Run]) -> str:
+    """Return the repository of these runs, or how many they have; "" without runs."""
+    names = {repository(run) for run in runs}
+    return f"{len(names)} repositories" if len(names) > 1 else next(iter(names), "")
+
+
 def shortened(text: str, width: int) -> str:
     """Return text in at most so many cells, cut in the middle: names often differ in their ends alone."""
     if cell_len(text) <= width:
@@ -87,8 +100,11 @@ def short_status(view: RunView) -> str:
 def elapsed(view: RunView, at: datetime) -> str:
     """Return how long a run has been running or took, in whole seconds: 4:12, 1:02:03."""
     taken = view.seconds(at)
-    if taken is None:
-        return ""
+    return "" if taken is None else whole_seconds(taken)
+
+
+def whole_seconds(taken: float) -> str:
+    """Return a duration in whole seconds: 4:12, 1:02:03."""
     minutes, rest = divmod(int(taken), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -115,13 +131,13 @@ def hint(view: RunView, key: Callable[[str], str] = str) -> tuple[Content, str] 
     """
     run = view.run
     if view.asked_for:
-        return _keys(key, ("y", "allow"), ("Y", f"always: {view.asked_for.always}"), ("n", "refuse")), _until(run)
+        return _keys(key, ("y", "allow"), ("Y", f"always: {view.asked_for.always}"), ("n", "refuse")), ""
     if view.waiting and run.waiting_until:
-        return _keys(key, ("s", "answer"), ("h", "finish")), _until(run)
+        return _keys(key, ("s", "answer"), ("h", "finish")), ""
     if run.awaits_apply:
         return _keys(key, ("a", "apply"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), f"changes for {run.task.repo}"
     if run.state is State.CANCELLED and work_kept(run):
-        return _keys(key, ("P", "push its work"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), "work kept"
+        return _keys(key, ("P", "push its work"), ("d", "diff"), ("m", "continue"), ("x", "reviewed")), ""
     if run.denied and run.state is State.SUCCEEDED and not run.reviewed:
         return _keys(key, ("m", "continue"), ("x", "reviewed")), f"not allowed: {run.denied[0]}"
     if run.state is not State.FAILED or run.pushed:
@@ -129,11 +145,7 @@ def hint(view: RunView, key: Callable[[str], str] = str) -> tuple[Content, str] 
     fix = [("e", "re-export the login")] if view.login_failed else []
     kept = work_kept(run)
     more = [("P", "push anyway"), ("d", "diff")] if kept else []
-    return _keys(key, *fix, ("m", "continue"), ("r", "retry"), *more, ("x", "reviewed")), "work kept" if kept else ""
-
-
-def _until(run: Run) -> str:
-    return f"waiting until {run.waiting_until.astimezone():%H:%M}" if run.waiting_until else ""
+    return _keys(key, *fix, ("m", "continue"), ("r", "retry"), *more, ("x", "reviewed")), ""
 
 
 def _keys(key: Callable[[str], str], *pairs: tuple[str, str]) -> Content:

@@ -63,6 +63,16 @@ class RunView:
                 self.activity = _activity(event) or self.activity
 
     @property
+    def thread(self) -> tuple[Run, ...]:
+        """The runs of its conversation, the oldest first."""
+        return (*self.before, self.run)
+
+    @property
+    def cost_usd(self) -> float:
+        """What its conversation has cost, in dollars."""
+        return sum(run.cost_usd for run in self.thread)
+
+    @property
     def needs_attention(self) -> bool:
         """Whether the user should act: it waits for input or approval, or it failed or was denied something and was not reviewed."""
         ended = self.run.state is State.FAILED or self.run.awaits_apply or (self.run.state.final and bool(self.run.denied))

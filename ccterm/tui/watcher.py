@@ -10,6 +10,7 @@ from ccterm.causes import Cause
 from ccterm.errors import CctermError
 from ccterm.events import Event, Limited
 from ccterm.models import Run, State
+from ccterm.tui.pane.thread import EARLIER_RUNS
 from ccterm.tui.run_view import RunView
 from ccterm.tui.runs import Runs
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
 POLL_SECONDS = 1.0
 RECENT = timedelta(hours=24)
 RECENT_RUNS = 500
-EARLIER_TURNS = 16
-"""How many runs are shown above the one that continues them."""
 
 Changed = Callable[[RunView, Event | None], None]
 """Called with each event that was applied, and with None for each run that appeared or was recorded again."""
@@ -84,7 +83,7 @@ class Watcher:
         """Return the runs that a run continues, the oldest first."""
         found: list[Run] = []
         with suppress(CctermError):  # what is gone is not shown
-            while run.continues and len(found) < EARLIER_TURNS:
+            while run.continues and len(found) < EARLIER_RUNS:
                 run = await self._service.find(run.continues)
                 found.append(run)
         return tuple(found[::-1])

@@ -19,7 +19,7 @@ def test_the_demonstration_from_start_to_end_by_keys_alone(started: list[Screen]
     started.append(screen)
     screen.until("feature/rate-limit")
     screen.until("Which one do you want?")
-    at = screen.until("waiting until")
+    at = screen.until("waiting for input until")
     screen.press(".s")
     at = screen.until("Answer to feature/search", after=at)
     screen.press("In memory\r")

@@ -135,7 +135,7 @@ class FakeService(Service):
         """Return the tasks that drafts would become."""
         if self.refusal:
             raise self.refusal
-        notes = ["local mode is no isolation: the agent runs on this machine as you"]
+        notes = ["local mode has no isolation: the agent runs on this machine as you"]
         if any(draft.skip_permissions for draft in drafts):
             notes.append("permissions are skipped: the agent may do everything that you may do")
         given = {"remote": REMOTE, "execution_mode": ExecutionMode.LOCAL, "notes": notes}

@@ -95,7 +95,9 @@ def commit(service: FakeService, run: Run) -> Run:
     """Bring a run past its commit and policy steps."""
     start_agent(service, run)
     changes = Changes(files=5, added=61, removed=9)
-    service.emit(run.id, StepFinished(step="agent", ok=True, seconds=252.0, detail="The limit is in place."))
+    service.emit(
+        run.id, Said(text="Logins are limited to five a minute."), StepFinished(step="agent", ok=True, seconds=252.0, detail="18 turns")
+    )
     service.emit(run.id, StepStarted(step="commit"), StepFinished(step="commit", ok=True, seconds=0.4, detail="5 files +61 -9"))
     service.emit(
         run.id, Judged(verdict=Verdict(ok=True), changes=changes), StepFinished(step="policy", ok=True, seconds=0.001, detail="fine")

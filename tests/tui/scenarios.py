@@ -1,49 +1,35 @@
 """Everything that a user can see, as scenarios in the real app: for the snapshot tests and for the screenshots."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
-from datetime import timedelta
-from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Input, TextArea
 
 from ccterm.causes import Cause
-from ccterm.events import Finished, Held, HoldChanged, Limited, Said, Started, StepStarted, Told, ToolCalled, ToolReturned, Typing
-from ccterm.models import BranchState, BranchUse, CheckResult, State
+from ccterm.events import Finished, Held, HoldChanged, Limited, Said, Started, StepStarted, Told, ToolCalled, ToolReturned
+from ccterm.models import State
 from ccterm.settings import Settings
-from ccterm.tui.app import CctermApp
-from ccterm.tui.memory import Memory
-from ccterm.tui.widgets.field import Field
 from ccterm.tui.widgets.patch_view import PatchView
 from ccterm.tui.widgets.welcome import Welcome
 from tests.support.waiting import until
-from tests.tui.fake_service import NOON, Clock, FakeService
-from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
-from tests.tui.run_events import (
-    PATCH,
-    ask_permission,
-    commit,
-    fail,
-    hit_usage_limit,
-    offer_changes,
-    push,
-    refuse,
-    start_agent,
-    wait_for_input,
+from tests.tui.fake_service import FakeService
+from tests.tui.form_scenarios import (
+    CHECKS,
+    batch,
+    batch_wrong,
+    launch,
+    launch_continued,
+    launch_default_branch,
+    launch_several,
+    launch_wrong,
+    preflight_building,
+    preflight_failing,
+    preflight_fixed,
 )
-
-Scenario = Callable[[FakeService, Pilot[None]], Awaitable[None]]
-LATER = timedelta(minutes=4, seconds=12)
-CHECKS = (
-    CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012),
-    CheckResult(name="disk", group="essentials", status="pass", text="81.4 GiB free at /home/ann", seconds=0.003),
-    CheckResult(name="engine", group="engine", status="pass", text="a round trip in a container", seconds=0.14),
-    CheckResult(name="image", group="engine", status="warn", text="the image is not built yet, from node:20-slim; about two minutes, once", fix="ccterm image build", seconds=0.02),
-    CheckResult(name="login", group="claude", status="fail", text="the Claude login expired 08:14", fix="e re-exports it; or claude setup-token", seconds=0.008),
-    CheckResult(name="push", group="repository", status="fail", text="push refused: the token cannot write workflows", fix="gh auth refresh -s workflow", seconds=0.48),
-)  # fmt: skip
+from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
+from tests.tui.playing import Scenario, four, many, open_app, twelve
+from tests.tui.run_events import PATCH, ask_permission, commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent
 
 READ_PATCH = b'''diff --git a/shop/auth/login.py b/shop/auth/login.py
 index 1111111..2222222 100644
@@ -85,77 +71,6 @@ new file mode 100644
 diff --git a/logo.png b/logo.png
 Binary files a/logo.png and b/logo.png differ
 '''
-_APT = (
-    "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]",
-    "Get:2 http://deb.debian.org/debian bookworm/main amd64 Packages [8,792 kB]",
-    "Fetched 9,274 kB in 2s (5,112 kB/s)",
-    "Reading package lists... Done",
-    "The following NEW packages will be installed: git git-lfs openssh-client python3",
-    "Setting up git (1:2.39.5-0+deb12u2) ...",
-)
-
-
-def scenario_app() -> CctermApp:
-    """Return an app whose clock is a few minutes past all events."""
-    memory = Memory(None)
-    memory.launched({"repo": "~/code/shop", "prompt": "Round the totals in one place"})
-    return CctermApp.provided_with(
-        Settings.model_validate({"mode": "local"}), memory=memory, detached=True, checks=False, clock=Clock(NOON + LATER)
-    )
-
-
-async def play(scenario: Scenario, pilot: Pilot[None], *, directory: Path) -> None:
-    """Play a scenario up to the moment that is to be shown."""
-    service = FakeService(directory)
-    await scenario(service, pilot)
-    for blinking in [*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)]:
-        blinking.cursor_blink = False
-        blinking.notify_style_update()  # else a line that was painted with the cursor hidden would be shown
-    await pilot.pause()
-    await service.close()
-
-
-async def open_app(service: FakeService, pilot: Pilot[None], *texts: str, keys: str = "") -> None:
-    """Connect the app to the service, press keys, and wait for texts."""
-    await service.settle()
-    assert isinstance(pilot.app, CctermApp)
-    pilot.app.connected(service)
-    await pilot.pause()
-    if len(service.calls) == 0 and (runs := await service.runs()):
-        await until(lambda: len(as_ccterm(pilot).runs) == len(runs))
-    await pilot.press(*keys.split())
-    await wait_for_text(pilot, *texts)
-
-
-def four(service: FakeService) -> None:
-    """Add four runs: one running, one waiting for input, one failed, one starting."""
-    run = start_agent(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests.", model="sonnet"))
-    service.emit(
-        run.id,
-        Said(text="The refresh path still trusts the old cookie."),
-        ToolCalled(id="9", name="Bash", summary="pytest -q"),
-        Typing(text="I'll fix that n"),
-    )
-    wait_for_input(service, service.add_run("feature/search", prompt="Search is too slow with many products; build an index."))
-    fail(service, service.add_run("fix/rounding", prompt="Totals show too many digits."))
-    service.emit(service.add_run("chore/deps", prompt="Update what is outdated.").id, Started(), StepStarted(step="setup"))
-
-
-def twelve(service: FakeService) -> None:
-    """Add twelve runs, in every state there is."""
-    four(service)
-    push(service, service.add_run("docs/api", prompt="Document the API."))
-    refuse(service, service.add_run("chore/settings", prompt="Take the settings from the shared directory."))
-    start_agent(service, service.add_run("perf/images", prompt="Images are too large."), text="Most of the weight is in three pictures.")
-    service.emit(service.add_run("perf/cache").id)
-    service.emit(service.add_run("feature/export").id, Held(reason="branch busy"))
-    push(service, service.add_run("fix/typo"))
-    service.emit(service.add_run("feature/old").id, Finished(state=State.CANCELLED, summary="cancelled by the user"))
-    start_agent(
-        service,
-        service.add_run("test/flaky", prompt="Find out why the tests fail now and then."),
-        text="It fails once in twenty runs; I'll look at the clock.",
-    )
 
 
 async def empty(service: FakeService, pilot: Pilot[None]) -> None:
@@ -202,17 +117,6 @@ async def fleet_of_four(service: FakeService, pilot: Pilot[None]) -> None:
 async def fleet_of_twelve(service: FakeService, pilot: Pilot[None]) -> None:
     twelve(service)
     await open_app(service, pilot, "feature/login", "7 ")
-
-
-def many(service: FakeService) -> None:
-    """Add more runs than a screen has panes, most of them done, one without a branch, one with a long one."""
-    twelve(service)
-    for name in ("feature/prices", "feature/search-index", "docs/install"):
-        push(service, service.add_run(name))
-    wait_for_input(service, service.add_run("feature/import-products-from-the-old-shop-without-pictures"))
-    start_agent(service, service.add_run("", prompt="Remove the code that nobody calls", repo="/home/ann/shop", mode="testing"))
-    for number in range(4):
-        service.emit(service.add_run(f"perf/query-{number}").id, Held(reason="waiting for a free slot", turn=True))
 
 
 async def fleet_of_many(service: FakeService, pilot: Pilot[None]) -> None:
@@ -350,33 +254,19 @@ async def fleet_sixteen(service: FakeService, pilot: Pilot[None]) -> None:
     await fleet_of_twelve(service, pilot)
 
 
-async def preflight_failing(service: FakeService, pilot: Pilot[None]) -> None:
-    service.check_results = list(CHECKS)
-    await open_app(service, pilot, "2 to fix", keys="p")
-
-
-async def preflight_fixed(service: FakeService, pilot: Pilot[None]) -> None:
-    service.check_results = [each.model_copy(update={"status": "pass"}) if each.status == "fail" else each for each in CHECKS[:4]]
-    service.check_results += [
-        CheckResult(name="login", group="claude", status="pass", text="a login, valid for 8 h", seconds=0.008),
-        CheckResult(name="push", group="repository", status="pass", text="push to acme/shop", seconds=0.41),
-    ]
-    await open_app(service, pilot, "1 warning", keys="p")
-
-
-async def preflight_building(service: FakeService, pilot: Pilot[None]) -> None:
-    service.check_results, service.image_log = (
-        list(CHECKS[:4]),
-        ["installing what boxes need into node:20-slim; about two minutes, once", *_APT],
-    )
-    await open_app(service, pilot, "1 warning", "containers (dagger)", keys="p x")
-    await pilot.press("b")
-    await wait_for_text(pilot, "building the image", "Setting up git")
-
-
 async def history(service: FakeService, pilot: Pilot[None]) -> None:
     twelve(service)
     await open_app(service, pilot, "✓ docs/api", "in total:", keys="H")
+
+
+async def history_of_conversations(service: FakeService, pilot: Pilot[None]) -> None:
+    before = None
+    for prompt in ("Limit the rate of logins per user", "Fix the tests", "Say in the README that there is a limit"):
+        turn = push(service, service.add_run("feature/login", prompt=prompt))
+        service.change(turn.id, continues=before)
+        before = turn.id
+    twelve(service)
+    await open_app(service, pilot, "3 runs", "in 6 conversations", keys="H")
 
 
 async def usage_limit(service: FakeService, pilot: Pilot[None]) -> None:
@@ -385,77 +275,6 @@ async def usage_limit(service: FakeService, pilot: Pilot[None]) -> None:
     held = service.add_run("perf/images", prompt="Images are too large.")
     service.emit(held.id, Held(reason="usage limit, resets 17:00"))
     await open_app(service, pilot, "5-hour window used up, resets 17:00", "held: usage")
-
-
-async def open_form(service: FakeService, pilot: Pilot[None]) -> None:
-    """Open the launch form, on a repository that is the same wherever the tests run."""
-    await open_app(service, pilot, "Repository", keys="n")
-    pilot.app.screen.query_one("#repo", Field).value = "~/code/shop"
-
-
-async def launch(service: FakeService, pilot: Pilot[None]) -> None:
-    await open_form(service, pilot)
-    await type_text(pilot, "Add rate limiting to the login endpoint, with tests.")
-    await wait_for_text(pilot, "1 run on this machine", "new, from main")
-
-
-async def launch_several(service: FakeService, pilot: Pilot[None]) -> None:
-    service.remote_branches["agent/round-totals-one-place"] = BranchState(branch="agent/round-totals-one-place", tip="a" * 40)
-    await open_form(service, pilot)
-    pilot.app.screen.query_one(TextArea).insert(
-        "Add rate limiting to the login endpoint, with tests.\n---\nRound the totals in one place.\n---\nDocument the API."
-    )
-    pilot.app.screen.query_one("#max_concurrent", Field).value = "2"
-    pilot.app.screen.query_one("#skip_permissions", Field).value = "yes"
-    await wait_for_text(pilot, "2 at once", "permissions are skipped", "agent/round-totals-one-place-2", "and 1 more to")
-
-
-async def launch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
-    await open_form(service, pilot)
-    await type_text(pilot, "Add rate limiting")
-    for name, text in (("repo", "https://ann:secret@github.com/acme/shop"), ("branch", "feature..x"), ("timeout", "soon")):
-        pilot.app.screen.query_one(f"#{name}", Field).value = text
-    await wait_for_text(pilot, "range; use a single dot", "is no", "launches once the form is complete")
-
-
-async def launch_continued(service: FakeService, pilot: Pilot[None]) -> None:
-    run, then = service.add_run("feature/login"), service.clock() - timedelta(days=2)
-    last = BranchUse(run=run.id, label="#12", at=then, active=False, pushed_tip=True)
-    service.remote_branches["feature/login"] = BranchState(branch="feature/login", tip="a" * 40, changed=then, last=last)
-    await open_form(service, pilot)
-    await type_text(pilot, "Lock the account after ten failures.")
-    pilot.app.screen.query_one("#branch", Field).value = "feature/login"
-    await pilot.press("f2")
-    await wait_for_text(pilot, "last change 2 days ago", "pushes feature/login")
-
-
-async def launch_default_branch(service: FakeService, pilot: Pilot[None]) -> None:
-    service.remote_branches["main"] = BranchState(branch="main", tip="a" * 40, is_default=True)
-    await open_form(service, pilot)
-    await type_text(pilot, "Fix the typo in the README.")
-    pilot.app.screen.query_one("#branch", Field).value = "main"
-    await wait_for_text(pilot, "main is the default branch", "allow pushing to it", "launches once")
-
-
-async def batch(service: FakeService, pilot: Pilot[None]) -> None:
-    service.remote_branches["docs/api"] = BranchState(branch="docs/api", tip="a" * 40, changed=service.clock() - timedelta(hours=3))
-    tasks = "- {prompt: Add rate limiting to the login endpoint, branch: agent/...}\n- {prompt: Document the API, branch: docs/api}\n"
-    await open_batch(service, pilot, tasks, "last change 3 hours ago", "2 runs on this machine")
-
-
-async def batch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
-    await open_batch(service, pilot, "- {prompt: Add rate limiting, branch: agent/a..b}\n", "use a single dot")
-
-
-async def open_batch(service: FakeService, pilot: Pilot[None], tasks: str, *texts: str) -> None:
-    """Open the dialog for a batch file, in a directory with one."""
-    project = service.directory / "project"
-    project.mkdir()
-    (project / "tasks.yaml").write_text(tasks)
-    with chdir(project):
-        await open_form(service, pilot)
-        await pilot.press("ctrl+o")
-        await wait_for_text(pilot, "of which file?", *texts)
 
 
 async def help_screen(service: FakeService, pilot: Pilot[None]) -> None:
@@ -501,7 +320,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, told, live_diff, permission, refusing, denied,
         cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
         empty_checked, themes, run_diff_sixteen, fleet_sixteen,
-        preflight_building, history, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
+        preflight_building, history, history_of_conversations, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,
         fleet_of_many, selected, table, table_filtered, toast, key_without_effect, palette_words,
     )
@@ -510,6 +329,6 @@ OF_ALL_WIDTHS = {
     "fleet_of_many", "selected", "table", "table_filtered", "run_diff_read", "launch", "launch_several", "launch_wrong", "launch_continued",
     "launch_default_branch", "batch", "batch_wrong",
     "empty_checked", "themes", "run_diff_sixteen", "fleet_sixteen",
-    "toast", "key_without_effect", "palette_words",
+    "toast", "key_without_effect", "palette_words", "history_of_conversations",
 }  # fmt: skip
 """Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

@@ -124,7 +124,7 @@ async def test_a_run_that_needs_attention_gets_a_pane(show: Show, service: FakeS
         await wait_for_text(pilot, "feature/6")
         assert runs[6].id not in [pane.run for pane in pilot.app.screen.query(RunPane)]
         wait_for_input(service, runs[6])
-        await wait_for_text(pilot, "s answer", "waiting until 12:52")
+        await wait_for_text(pilot, "s answer", "waiting for input until 12:52")
         assert runs[6].id in [pane.run for pane in pilot.app.screen.query(RunPane)]
 
 
@@ -270,9 +270,7 @@ async def test_a_continued_run_is_one_thread_and_one_row(show: Show, service: Fa
     second = start_agent(service, service.add_run("feature/login", prompt="Fix the tests"), text="The second turn.")
     service.change(second.id, continues=first.id)
     async with show((120, 60)) as pilot:
-        await wait_for_text(
-            pilot, "▌#2 ● feature/login", "── #1 feature/login pushed a91f03c2, verified · continued ──", "The second turn."
-        )
+        await wait_for_text(pilot, "▌#2 ● feature/login", "── #1 succeeded · continued ──", "The second turn.")
         text = screen_text(pilot.app)
         assert text.index("» Do it") < text.index("── #1") < text.index("» Fix the tests")
         assert len(pilot.app.screen.query(RunPane)) == 1
@@ -423,7 +421,7 @@ async def test_the_box_says_when_a_message_is_delivered(show: Show, service: Fak
         await pilot.press("s")
         await wait_for_text(pilot, "Answer to one")
         await pilot.press("escape", "2", "s")
-        await wait_for_text(pilot, "Message to two · delivered when the running tool ends")
+        await wait_for_text(pilot, "Message to two", "delivered when the running tool ends")
 
 
 async def test_what_is_written_is_seen_on_a_very_small_screen(show: Show, service: FakeService) -> None:

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from ccterm.tui.memory import Memory
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -79,6 +81,50 @@ async def test_a_past_run_is_opened_and_closed(show: Show, service: FakeService)
         await wait_for_text(pilot, "18 turns", "› Read")
         await pilot.press("escape")
         await wait_for_text(pilot, "4 runs")
+
+
+def conversation(service: FakeService, *prompts: str) -> None:
+    """Have a run end, and others go on with it, one after the other."""
+    before = None
+    for prompt in prompts:
+        run = push(service, service.add_run("feature/login", prompt=prompt))
+        service.change(run.id, continues=before)
+        before = run.id
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 34)], ids=["narrow", "wide"])
+async def test_a_conversation_is_one_row_with_what_all_of_it_cost(show: Show, service: FakeService, size: tuple[int, int]) -> None:
+    conversation(service, "Limit the logins", "Fix the tests", "Say it in the README")
+    push(service, service.add_run("docs/api"))
+    async with show(size) as pilot:
+        await pilot.press("H")
+        await wait_for_text(
+            pilot, "4 runs in 2 conversations", "in total: 4 pushed", "#3 ✓ feature/login", "3 runs", "$0.93", "#4 ✓ docs/api"
+        )
+        assert "#1 ✓" not in screen_text(pilot.app)
+
+
+async def test_a_conversation_is_found_by_what_any_of_its_runs_was_asked(show: Show, service: FakeService) -> None:
+    conversation(service, "Limit the logins", "Fix the tests")
+    push(service, service.add_run("docs/api"))
+    async with show() as pilot:
+        await pilot.press("H")
+        await wait_for_text(pilot, "docs/api")
+        await pilot.press("f")
+        await type_text(pilot, "limit")
+        await wait_until_gone(pilot, "docs/api")
+        await wait_for_text(pilot, "#2 ✓ feature/login")
+
+
+async def test_a_conversation_opens_with_all_its_runs(show: Show, service: FakeService) -> None:
+    conversation(service, "Limit the logins", "Fix the tests")
+    async with show((120, 60)) as pilot:
+        await pilot.press("H")
+        await wait_for_text(pilot, "2 runs")
+        await pilot.press("enter")
+        await wait_for_text(
+            pilot, "» Limit the logins", "── #1 succeeded · continued ──", "» Fix the tests", "thread   2 runs · $0.62 · 36 turns"
+        )
 
 
 async def test_a_narrow_screen_cuts_no_words(show: Show, service: FakeService) -> None:

@@ -32,7 +32,7 @@ async def test_a_task_is_launched_with_the_keyboard_alone(show: Show, service: F
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add a LICENSE")
-        await wait_for_text(pilot, "agent/add-license", "1 run on this machine, without isolation")
+        await wait_for_text(pilot, "agent/add-license", "1 run on this machine; pushes")
         await pilot.press("ctrl+s")
         await wait_for_call(service, "submit", "agent/add-license", "Add a LICENSE")
         await wait_for_text(pilot, "1 run queued", "agent/add-license")

@@ -121,8 +121,7 @@ def task(branch: str | None, **more: object) -> Task:
 def test_the_summary_says_how_many_runs_where_and_what_they_push() -> None:
     said = summarise([task(name) for name in ("a", "b", "c")], at_once=2)
     assert said == (
-        "3 runs on this machine, without isolation, 2 at once; pushes a, b and 1 more to https://github.com/acme/shop. "
-        "Your working copy is not touched."
+        "3 runs on this machine, 2 at once; pushes a, b and 1 more to https://github.com/acme/shop. Your working copy is not touched."
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.scenarios import OF_ALL_WIDTHS, SCENARIOS, play, scenario_app
+from tests.tui.playing import play, scenario_app
+from tests.tui.scenarios import OF_ALL_WIDTHS, SCENARIOS
 
 SMALL, LARGE, USUAL, WIDE = (80, 24), (160, 48), (120, 34), (200, 50)
 COSTLY = {

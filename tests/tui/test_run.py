@@ -88,9 +88,9 @@ async def test_on_a_narrow_screen_tab_switches_sides(show: Show, service: FakeSe
     async with show((80, 24)) as pilot:
         await pilot.press("enter")
         await wait_for_text(pilot, "› Read")
-        await wait_until_gone(pilot, "18 turns")
+        await wait_until_gone(pilot, "212k tokens")
         await pilot.press("tab")
-        await wait_for_text(pilot, "18 turns")
+        await wait_for_text(pilot, "212k tokens")
         await pilot.press("tab")
         await wait_for_text(pilot, "› Read")
 

@@ -14,7 +14,7 @@ from ccterm.render import answered, hold_words, refused, seconds
 from ccterm.tui.pane.cells import safe, safe_lines
 from ccterm.tui.pane.markdown import Colour, hanging, markdown
 from ccterm.tui.pane.spans import CallStatus, Span, TextLine, TextStyle
-from ccterm.values import Changes
+from ccterm.values import NO_ISOLATION, NOT_PASSED_ON
 
 ASKED = 12
 """Lines of a command that are shown when the agent asks permission for it."""
@@ -36,6 +36,8 @@ class LineOptions:
     """Show what the agent says as Markdown, its code coloured by this; None = as it was written."""
     inside: str | None = None
     """The language of the code block that the text begins in; None = it does not."""
+    told: bool = False
+    """Why the run ended was said just before: only how it did is shown."""
 
 
 def lines(event: Event, options: LineOptions = LineOptions()) -> list[TextLine]:
@@ -58,7 +60,7 @@ def lines(event: Event, options: LineOptions = LineOptions()) -> list[TextLine]:
         case events.ToolReturned(text=text, ok=ok):
             return _returned(text, TextStyle.DIM if ok else TextStyle.BAD, unfolded=options.unfolded)
         case _:
-            return _of_several_parts(event) or list(_signed(*state(event)))
+            return _of_several_parts(event, options) or list(_signed(*state(event)))
 
 
 def foldable(event: Event) -> bool:
@@ -73,12 +75,14 @@ def foldable(event: Event) -> bool:
 
 
 def _is_silent(event: Event) -> bool:
-    """Whether an event only repeats what another one says."""
+    """Whether an event only repeats what another one says, or the header."""
     match event:
-        case events.StepFinished(step="policy"):  # the verdict says more
+        case events.StepFinished(step="policy") | events.StepFinished(step="push" | "apply", ok=True):  # what comes of it says more
             return True
         case events.HostAsked(allowed=allowed, count=count, more=more):  # the first refusal of a host has the count of all
             return allowed or count != more
+        case events.Notice(level="info", text=text):
+            return text == NO_ISOLATION or text.startswith(NOT_PASSED_ON)
         case events.ToolReturned(ok=True, text=text):
             return _ACKNOWLEDGED.fullmatch(text.strip()) is not None
         case _:
@@ -154,8 +158,10 @@ def _returned(text: str, style: TextStyle, *, unfolded: bool) -> list[TextLine]:
     return [*body, TextLine((Span(f"  … {more} more", TextStyle.ACCENT),), single=True)] if more else body
 
 
-def _of_several_parts(event: Event) -> list[TextLine]:
+def _of_several_parts(event: Event, options: LineOptions) -> list[TextLine]:
     match event:
+        case events.Finished() if options.told:
+            return list(_signed(*_finished(event, with_summary=False)))
         case events.PermissionAsked():
             return _asked(event)
         case events.Judged():
@@ -179,8 +185,7 @@ def _asked(event: events.PermissionAsked) -> list[TextLine]:
 def _judged(event: events.Judged) -> list[TextLine]:
     verdict = event.verdict
     sign, style = ("✓", TextStyle.GOOD) if verdict.ok else ("!", TextStyle.BAD)
-    said = f"policy: {'fine' if verdict.ok else 'refused'}, {changed(event.changes)}"
-    found = list(_signed(sign, said, style))
+    found = list(_signed(sign, f"policy: {'fine' if verdict.ok else 'refused'}", style))
     for finding in verdict.findings:
         found += _signed("!", finding.text, TextStyle.BAD if finding.severity == "refuse" else TextStyle.WARN)
         found += [TextLine((Span(f"    {safe(path)}", TextStyle.DIM),), single=True) for path in _some(finding.paths)]
@@ -204,11 +209,6 @@ def _signed(sign: str, text: str, style: TextStyle) -> Iterator[TextLine]:
 Signed = tuple[str, str, TextStyle]
 SILENT: Signed = ("", "", TextStyle.DIM)
 _SIGNS = {State.SUCCEEDED: "✓", State.FAILED: "✗", State.CANCELLED: "–"}
-
-
-def changed(changes: Changes) -> str:
-    """Return what a commit changes, in numbers: 3 files +340 -41."""
-    return f"{changes.files} file{'' if changes.files == 1 else 's'} +{changes.added} -{changes.removed}"
 
 
 def state(event: Event) -> Signed:
@@ -248,7 +248,7 @@ def _service(event: Event) -> Signed:
 def _talk(event: Event) -> Signed:
     match event:
         case events.Told(text=text):
-            return "⌛", f"queued for the agent: {text}", TextStyle.DIM
+            return "○", f"queued for the agent: {text}", TextStyle.DIM
         case events.HoldChanged(on=on):
             return "·", hold_words(on=on), TextStyle.DIM
         case events.Steered(text=text, taken=taken, detail=detail):
@@ -276,19 +276,37 @@ def _resets(event: events.Limited) -> str:
 
 def _end(event: Event) -> Signed:
     match event:
-        case events.Pushed(remote=remote, ref=ref, sha=sha, verified=verified):
-            return "✓", f"pushed {ref.removeprefix('refs/heads/')} {sha[:8]} to {remote}{', verified' if verified else ''}", TextStyle.GOOD
+        case events.Pushed(ref=ref, sha=sha, verified=verified):
+            return "✓", f"pushed {sha[:8]} to {ref.removeprefix('refs/heads/')}{', verified' if verified else ''}", TextStyle.GOOD
         case events.Synced():
             return "✓", event.sentence(), TextStyle.GOOD
         case events.Salvaged(directory=directory) | events.BoxesKept(directory=directory) if directory:
             return "·", "work kept", TextStyle.WARN
-        case events.Finished(state=state, cause=cause, reason=reason, summary=summary):
-            why = f" ({cause}{f'/{reason}' if reason else ''})" if cause else ""
-            said = f": {summary.splitlines()[0]}" if summary else ""
-            style = {State.SUCCEEDED: TextStyle.GOOD, State.FAILED: TextStyle.BAD}.get(state, TextStyle.WARN)
-            return _SIGNS.get(state, "·"), f"{state}{why}{said}", style
+        case events.Finished():
+            return _finished(event, with_summary=True)
         case _:
             return SILENT
+
+
+def _finished(event: events.Finished, *, with_summary: bool) -> Signed:
+    why = f" ({event.cause}{f'/{event.reason}' if event.reason else ''})" if event.cause else ""
+    said = f": {event.summary.splitlines()[0]}" if event.summary and with_summary else ""
+    style = {State.SUCCEEDED: TextStyle.GOOD, State.FAILED: TextStyle.BAD}.get(event.state, TextStyle.WARN)
+    return _SIGNS.get(event.state, "·"), f"{event.state}{why}{said}", style
+
+
+def repeats(end: events.Finished, earlier: Event) -> bool:
+    """Whether the end of a run says again why it ended, or what the agent said last, after an earlier event has said so."""
+    summary = end.summary.split("\n", 1)[0].rstrip("…")
+    match earlier:
+        case events.Said(text=text) | events.Notice(text=text):
+            return bool(summary) and summary in text
+        case events.Judged(verdict=verdict):
+            return any(finding.severity == "refuse" and finding.text in summary for finding in verdict.findings)
+        case events.StepFinished(ok=False, detail=detail):
+            return bool(detail) and detail in summary
+        case _:
+            return False
 
 
 def clock(at: datetime) -> str:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from ccterm import events
 from ccterm.events import Event, Notice, from_line
 from ccterm.tui.code import Lexers
+from ccterm.tui.pane.lines import repeats
 from ccterm.tui.pane.outcomes import Outcome, Outcomes
 from ccterm.tui.pane.rows import PaneRow, RowOptions, first_rows, last_rows, rows
 from ccterm.tui.pane.source import LineSource, RawLine
@@ -22,6 +23,9 @@ SILENT = frozenset({"started", "spent"})
 """Kinds that never have rows; they are not parsed."""
 TRANSIENT = frozenset({"typing", "thought"})
 """Kinds that are shown only while nothing follows them."""
+_TELLING = frozenset({"said", "notice", "verdict", "step_finished"})
+_A_LITTLE_ABOVE = 16 * 1024
+"""Bytes of a transcript above its end in which is looked for what the end would say again."""
 _LASTING_STEPS = ("setup", "agent", "verify")
 """Steps that print: their start stays visible, to show what the output belongs to."""
 
@@ -60,6 +64,7 @@ class Rendering:
 
     def __init__(self, source: LineSource, lexers: Lexers) -> None:
         self.outcomes = Outcomes(source)
+        self._source = source
         self.width = 0
         self.wrap = True
         self.markdown = True
@@ -113,8 +118,18 @@ class Rendering:
             return _Kept([], limit=ALL, transient=False, outcome=None)
         event, outcome = parsed(line), self.outcomes.of(line)
         colour = self._lexers.coloured if self.markdown else None
-        options = RowOptions(unfolded=line.offset in self.unfolded, outcome=outcome, colour=colour, wrap=self.wrap)
+        told = isinstance(event, events.Finished) and self._was_told(event, line.offset)
+        options = RowOptions(unfolded=line.offset in self.unfolded, outcome=outcome, colour=colour, wrap=self.wrap, told=told)
         return _Kept(_some_rows(event, self.width, limit, options), limit=limit, transient=_is_transient(event), outcome=outcome)
+
+    def _was_told(self, end: events.Finished, offset: int) -> bool:
+        """Whether what the end of a run says stands a little above it already."""
+        for line in self._source.before(offset):
+            if offset - line.offset > _A_LITTLE_ABOVE:
+                return False
+            if line.kind in _TELLING and repeats(end, parsed(line)):
+                return True
+        return False
 
     def _drop(self, offset: int) -> None:
         if kept := self._kept.pop(offset, None):

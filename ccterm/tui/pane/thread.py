@@ -5,8 +5,10 @@ from pathlib import Path
 
 from ccterm.events import Notice, to_line
 from ccterm.models import Run
-from ccterm.render import outcome
 from ccterm.tui.pane.source import ByteStore, FileStore, LineSource, MemoryStore
+
+EARLIER_RUNS = 16
+"""How many runs are shown above the one that continues them."""
 
 
 class ThreadStore:
@@ -53,14 +55,15 @@ class ThreadStore:
 
 
 def thread(earlier: Sequence[tuple[Run, Path]], last: Path) -> ByteStore:
-    """Return the transcript at `last` behind those of the runs that were continued, the oldest first."""
+    """Return the transcript at `last` behind those of the runs that were continued, the oldest first; of many, the newest."""
     if not earlier:
         return FileStore(last)
-    stores = [store for run, path in earlier for store in (FileStore(path), MemoryStore(_end_of(run)))]
+    stores = [store for run, path in earlier[-EARLIER_RUNS:] for store in (FileStore(path), MemoryStore(_end_of(run)))]
     return ThreadStore(stores, FileStore(last))
 
 
 def _end_of(run: Run) -> bytes:
     """Return the line between a run and the one that continues it."""
-    named = " ".join(filter(None, (run.label, run.task.branch, outcome(run))))
-    return to_line(Notice(level="info", text=f"── {named} · continued ──").stamped(seq=0, at=run.finished or run.created, run=run.id))
+    return to_line(
+        Notice(level="info", text=f"── {run.label} {run.state} · continued ──").stamped(seq=0, at=run.finished or run.created, run=run.id)
+    )

@@ -28,7 +28,7 @@ from ccterm.tui.widgets.run_pane import RunPane
 from ccterm.tui.widgets.state_lines import WIDE_TALLY, StatusLine, tally
 from ccterm.tui.widgets.welcome import Welcome
 
-ROOM_TO_WRITE = 6
+ROOM_TO_WRITE = 5
 """Lines of a pane: its title and its keys, one of the transcript, and a box for one line of text."""
 
 

@@ -14,13 +14,13 @@ from textual.widgets.option_list import Option
 
 from ccterm.causes import Cause
 from ccterm.models import Run, RunId, State
-from ccterm.render import change_numbers, outcome, seconds
 from ccterm.tui.messages import Connected, RunsChanged, Ticked
+from ccterm.tui.run_columns import Columns, Moment
 from ccterm.tui.run_filter import matches
-from ccterm.tui.run_text import cost, first_line, name, shortened, styled_sign
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.screens.run_actions import RunActions
+from ccterm.tui.threads import columns_for, folded
 from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
@@ -28,8 +28,6 @@ from ccterm.tui.widgets.state_lines import StatusLine
 
 SHOWN = 500
 """How many runs are listed at most."""
-WIDE = 100
-"""From this width on, the summary of a run is shown too."""
 _OUTCOMES = ("pushed", "no changes", "refused", "failed", "cancelled", "asked")
 
 
@@ -86,22 +84,26 @@ class HistoryScreen(RunActions):
         if self.ccterm.service is None:
             return
         runs = await self.ccterm.service.runs(limit=SHOWN)
-        self.ccterm.past = {run.id: RunView(run) for run in reversed(runs) if run.state.final}
+        self.ccterm.past = {view.run.id: view for view in folded(run for run in reversed(runs) if run.state.final)}
         self._show_runs()
 
     def _show_runs(self) -> None:
         past = list(self.ccterm.past.values())
         left = self.ccterm.memory.now.left
-        self.query_one("#header", SplitLine).show(
-            heading("history", f"filter: {self.words}" if self.words else ""), f"{len(past)} run{'' if len(past) == 1 else 's'}"
-        )
-        self.query_one("#since", SplitLine).show(since_left([view.run for view in past], left))
+        runs = [run for view in past for run in view.thread]
+        count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+        several = f" in {len(past)} conversation{'' if len(past) == 1 else 's'}" if len(past) < len(runs) else ""
+        self.query_one("#header", SplitLine).show(heading("history", f"filter: {self.words}" if self.words else ""), count + several)
+        self.query_one("#since", SplitLine).show(since_left(runs, left))
         shown = [view for view in past if matches(view, self.words.split()) and not (self.unreviewed and view.run.reviewed)]
         listed = self.query_one("#past", OptionList)
         here = self.current_run()
         self._shown = [view.run.id for view in shown]
         width = max(40, self.size.width - 2)
-        listed.clear_options().add_options(Option(_past_run(view.run, width), id=view.run.id) for view in shown)
+        columns, moment = Columns(columns_for(shown, width), width - 1, shown), Moment(self.ccterm.clock())
+        listed.clear_options().add_options(
+            Option(Content.assemble(_reviewed(view.run), columns.line(view, moment)), id=view.run.id) for view in shown
+        )
         if shown:
             listed.highlighted = self._shown.index(here.run.id) if here and here.run.id in self._shown else 0
         self._tick()
@@ -180,16 +182,5 @@ def _outcome(run: Run) -> str:
     return "cancelled" if run.state is State.CANCELLED else "no changes"
 
 
-def _past_run(run: Run, width: int) -> Content:
-    wide = width >= WIDE
-    asked = ("? asked  ", "$text-warning") if run.asked and run.state is State.SUCCEEDED else ("", "")
-    reviewed = (" ", "") if run.reviewed else ("•", "$text-accent")
-    room = max(26, min(60, width * 3 // 10)) if wide else max(14, width - 64)
-    target = Content(shortened(name(run), room)).truncate(room, pad=True)
-    ended = Content(outcome(run)).truncate(26 if wide else 25, ellipsis=True, pad=True)
-    numbers = f"{seconds(run.seconds):>6} {cost(run):>6}  {run.created.astimezone():%m-%d %H:%M}  "
-    more = f"{change_numbers(run)}  {first_line(run.summary)}".strip() if wide else ""
-    number = (f"{run.label if run.number else '':>5} ", "dim")
-    return Content.assemble(reviewed, number, styled_sign(run), " ", target, " ", ended, (numbers, "dim"), asked, (more, "dim")).truncate(
-        width, ellipsis=True
-    )
+def _reviewed(run: Run) -> Content:
+    return Content(" ") if run.reviewed else Content.styled("•", "$text-accent")

@@ -44,6 +44,8 @@ from ccterm.tui.widgets.field import Field, Fold
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
 
+WIDE = 140
+"""From this width on, fields that share a line have room for what is wrong with them below themselves."""
 PLAN_SECONDS = 0.25
 """After this pause in typing the service is asked what would happen."""
 BranchKey = tuple[tuple[str | None, str | None, str | None, str], ...]
@@ -116,12 +118,16 @@ class LaunchScreen(CctermScreen):
         repository = self._of("repo").control
         if isinstance(repository, Input):
             repository.suggester = RepositorySuggester(lambda: self.ccterm.memory.now.repos)
-        self.query_one("#header", SplitLine).show(heading("new runs"), self.ccterm.where)
+        self.query_one("#header", SplitLine).show(heading("new runs"))
         self.query_one("#more").display = False
         prompt = self.query_one(TextArea)
         prompt.move_cursor(prompt.document.end)
         prompt.focus()
         self._examine()
+
+    def on_resize(self) -> None:
+        """Show what is wrong with a field below it, where that is wide enough."""
+        self.set_class(self.size.width >= WIDE, "-wide")
 
     def on_unmount(self) -> None:
         """Keep what was not launched when the terminal quits."""

@@ -172,7 +172,9 @@ class PreflightScreen(CctermScreen):
         listed = self.query_one("#checks", OptionList)
         kept = listed.highlighted
         room = max(20, self.size.width - INDENT - 2)
-        options = [Option(_result(result, room, first=first), id=result.name) for result, first in _grouped(self.results)]
+        longest = max((len(result.text) for result in self.results.values()), default=0)
+        texts = min(room - TIME_WIDTH, longest)
+        options = [Option(_result(result, room, texts, first=first), id=result.name) for result, first in _grouped(self.results)]
         listed.clear_options().add_options(options)
         listed.highlighted = min(kept, len(options) - 1) if kept is not None and options else _first_failure(self.results)
         self._show_state()
@@ -214,12 +216,13 @@ def _first_failure(results: dict[str, CheckResult]) -> int | None:
     return next((index for index, (result, _) in enumerate(_grouped(results)) if result.status == "fail"), 0 if results else None)
 
 
-def _result(result: CheckResult, room: int, *, first: bool) -> Content:
-    """Return a result and its fix as lines, indented to its text."""
+def _result(result: CheckResult, room: int, texts: int, *, first: bool) -> Content:
+    """Return a result and its fix as lines, indented to its text. texts: how wide the longest text is, behind which the times stand."""
     sign, tone = _SIGNS[result.status]
-    text = _BREAK.join(wrap(result.text, room - TIME_WIDTH))
+    *above, last = wrap(result.text, texts) or [""]
+    text = _BREAK.join([*above, f"{last:<{texts}}"])
     group = f"{result.group if first else '':<13}"
-    line = Content.assemble((group, "dim"), (f"{sign} ", tone), text, (f"   {seconds(result.seconds)}", "dim"))
+    line = Content.assemble((group, "dim"), (f"{sign} ", tone), text, (f"{seconds(result.seconds):>{TIME_WIDTH}}", "dim"))
     if result.fix and result.status != "pass":
         fix = f"b builds it now, or: {result.fix}" if result.fix == BUILD else result.fix
         line = Content.assemble(line, *((f"{_BREAK}{part}", "$text-accent") for part in wrap(fix, room)))

@@ -9,7 +9,9 @@ from textual.containers import Vertical
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import Static, TextArea
+from textual.widgets import TextArea
+
+from ccterm.tui.widgets.header import SplitLine
 
 OUR_KEYS = {"enter": "send", "shift+enter": "new_line", "ctrl+j": "new_line", "escape": "close"}
 
@@ -19,7 +21,7 @@ class AnswerText(TextArea):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send"),
-        Binding("shift+enter,ctrl+j", "new_line", "New line"),
+        Binding("ctrl+j,shift+enter", "new_line", "New line"),  # ctrl+j first: not every terminal tells of shift+enter
         Binding("escape", "close", "Close"),
     ]
 
@@ -56,13 +58,12 @@ class AnswerText(TextArea):
 
 
 class AnswerBox(Vertical):
-    """A title, the text, and the keys. fate: what becomes of the text. may_be_empty: whether one without a word is sent, too."""
+    """A title and the text; the footer has the keys. fate: what becomes of the text. may_be_empty: whether one without a word is sent, too."""
 
     DEFAULT_CSS = """
     AnswerBox {
         height: auto; max-height: 60%; background: $surface; border-left: thick $accent; padding: 0 1;
-        & > .answer--title { height: 1; color: $text-accent; text-style: bold; }
-        & > .answer--foot { height: 1; color: $text-muted; }
+        & > SplitLine { padding: 0; color: $text-accent; text-style: bold; }
         & > AnswerText, & > AnswerText:focus { height: auto; min-height: 1; max-height: 6; border: none; padding: 0; background: $surface; }
     }
     """
@@ -86,10 +87,9 @@ class AnswerBox(Vertical):
         self._may_be_empty = may_be_empty
 
     def compose(self) -> ComposeResult:
-        """Lay out title, text and keys."""
-        yield Static(" · ".join(filter(None, (self._title, self._fate))), classes="answer--title", markup=False)
+        """Lay out title and text."""
+        yield SplitLine(self._title, self._fate)
         yield AnswerText(self._text, compact=True, show_line_numbers=False, highlight_cursor_line=False)
-        yield Static("enter send · ctrl+j new line · esc close", classes="answer--foot", markup=False)
 
     def on_mount(self) -> None:
         """Give the text the keyboard, behind what is already there."""

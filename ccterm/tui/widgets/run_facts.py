@@ -9,7 +9,7 @@ from ccterm.models import Run
 from ccterm.render import change_numbers, kept_in, rotation, seconds, spent
 from ccterm.tui.run_text import elapsed, status, styled_sign
 from ccterm.tui.run_view import RunView
-from ccterm.values import StepRecord
+from ccterm.values import NOT_PASSED_ON, StepRecord
 
 WIDTH = 44
 """Cells of a line; longer lines are wrapped, but steps are cut."""
@@ -39,9 +39,10 @@ def facts(view: RunView, at: datetime) -> Content:
     if view.step and view.step not in [step.name for step in run.steps[-1:]]:
         lines.append(Content.assemble(("● ", "$text-primary"), f"{view.step:<9} ", (view.activity, "dim")))
     lines += [Content(""), Content(spent(run))]
+    lines += [_fact("thread", f"{len(view.thread)} runs · {spent(*view.thread)}")] if view.before else []
     lines += [_fact(name, text) for name, text in _facts(run) if text]
     if run.verdict:
-        lines += [Content(""), *([Content.styled("policy: fine", "$text-success")] if run.verdict.ok else [])]
+        lines += [Content("")] if run.verdict.findings else []
         lines += [
             Content.styled(f"policy: {finding.text}", "$text-error" if finding.severity == "refuse" else "$text-warning")
             for finding in run.verdict.findings
@@ -63,12 +64,12 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [
         ("changes", change_numbers(run)),
         ("commit", (run.commit or "")[:12]),
-        ("pushed", f"{run.pushed.ref.removeprefix('refs/heads/')}, verified" if run.pushed else ""),
         ("kept in", kept_in(run)),
         ("remote", task.remote or task.repo),
         ("base", (run.base_sha or "")[:12]),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
         ("where", where),
+        ("env", next((f"not passed on: {note.removeprefix(NOT_PASSED_ON)}" for note in task.notes if note.startswith(NOT_PASSED_ON)), "")),
         ("hold", "waits for input after each turn" if run.holds else ""),
         ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),

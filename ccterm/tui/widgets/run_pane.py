@@ -102,7 +102,8 @@ class RunPane(Vertical):
         right = Content("  ".join(fact for fact in facts if fact))
         sign = styled_sign(run).plain if self.focused else styled_sign(run)
         edge = Content.assemble("▌" if self.focused else " ", "*" if selected else "", f"{run.label} ", sign, " ")
-        agent = " ".join(part for part in ("" if run.task.agent == "claude" else run.task.agent, run.task.model or "") if part)
+        usual = self.app.settings.agent if isinstance(self.app, AppBase) else ""
+        agent = " ".join(part for part in ("" if run.task.agent == usual else run.task.agent, run.task.model or "") if part)
         room = self.size.width - edge.cell_length - right.cell_length - 4  # what SplitLine keeps free
         shown = shortened(name(run), room) if room > 0 else name(run)
         self._title.show(Content.assemble(edge, shown, f"  {agent}" if agent else ""), right)

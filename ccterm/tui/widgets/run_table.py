@@ -63,7 +63,7 @@ class RunTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._moment = moment
         self._views: list[RunView] = []
-        self._columns = Columns(list(COLUMNS), 80, [])
+        self._columns = Columns(COLUMNS, 80, [])
 
     def show(self, views: Sequence[RunView], moment: Moment) -> None:
         """Show these runs."""
@@ -83,7 +83,7 @@ class RunTable(ScrollView, can_focus=True):
     def _arrange(self) -> None:
         """Sort the runs and share out the width."""
         self._views.sort(key=lambda view: COLUMNS[self.sorted_by].order(view, self._moment), reverse=self.backwards)
-        self._columns = Columns(list(COLUMNS), max(20, self.size.width - 2), self._views)
+        self._columns = Columns(COLUMNS, max(20, self.size.width - 2), self._views)
         self.virtual_size = Size(self.size.width, len(self._views) + HEAD)
         if self._place_of(self.current) is None:
             self.set_reactive(RunTable.current, self._views[0].run.id if self._views else None)

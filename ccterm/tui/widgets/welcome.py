@@ -45,7 +45,7 @@ class Welcome(Static):
         app = self._ccterm
         facts = [("Repository", _repository(starting_directory())), *_checked(app.checked, running=app.checking)]
         if app.settings.execution_mode is ExecutionMode.LOCAL:
-            facts.append(("Engine", Content("none needed: runs are on this machine, without isolation")))
+            facts.append(("Engine", Content("none needed")))
         keys = [(app.get_key_display(Binding(app.key(key), "")), text) for key, text in _KEYS]
         lines = [
             Content.styled("No runs yet", "bold") if app.runs.known else Content.styled("looking for runs…", "dim"),

@@ -59,7 +59,7 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     ),
     "host refused again": (events.HostAsked(host="pypi.org", port=443, allowed=False, count=2, more=1), []),
     "host let through": (events.HostAsked(host="pypi.org", port=443, allowed=True, count=1, more=1), []),
-    "told": (events.Told(text="also the README"), ["⌛ queued for the agent: also the README"]),
+    "told": (events.Told(text="also the README"), ["○ queued for the agent: also the README"]),
     "hold": (events.HoldChanged(on=True), ["· waits for input at the end of its", "  turns"]),
     "no hold": (events.HoldChanged(on=False), ["· no longer waits for input at the end", "  of its turns"]),
     "steered": (events.Steered(text="also the README", taken=True), ["→ also the README"]),
@@ -75,18 +75,18 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "waiting no more": (events.Waiting(until=None), ["? no longer waiting"]),
     "verdict": (
         events.Judged(verdict=Verdict(ok=True), changes=Changes(files=5, added=61, removed=9)),
-        ["✓ policy: fine, 5 files +61 -9"],
+        ["✓ policy: fine"],
     ),
     "refused": (
         events.Judged(
             verdict=Verdict(ok=False, findings=(Finding(rule="deletions", severity="refuse", text="4 files deleted", paths=("a", "b")),)),
             changes=Changes(files=1),
         ),
-        ["! policy: refused, 1 file +0 -0", "! 4 files deleted", "    a", "    b"],
+        ["! policy: refused", "! 4 files deleted", "    a", "    b"],
     ),
     "pushed": (
         events.Pushed(remote="origin", ref="refs/heads/feature/x", sha="a91f03c4d5e6f7", verified=True),
-        ["✓ pushed feature/x a91f03c4 to origin,", "  verified"],
+        ["✓ pushed a91f03c4 to feature/x, verified"],
     ),
     "synced": (events.Synced(files=3), ["✓ 3 files changed in the working copy"]),
     "salvaged": (events.Salvaged(directory="/s/run", commit=None), ["· work kept"]),

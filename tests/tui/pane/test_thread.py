@@ -45,6 +45,6 @@ def test_a_line_between_them_tells_how_each_ended(tmp_path: Path, *, there: bool
     source = LineSource(thread([(ended_run, tmp_path / "first")], tmp_path / "last"))
     source.poll()
     lines = [line.data.decode() for line in source.after(0)]
-    assert "#7 feature/x cancelled" in lines[-2]
+    assert "#7 cancelled" in lines[-2]
     assert "I go on." in lines[-1]
     assert len(lines) == 2 + there

@@ -175,7 +175,7 @@ def test_a_search_goes_through_matches_backwards_and_forwards(writer: Writer, ma
         ("toolu_1", 0),
         ("seq", 0),
         ("› Bash", 1),
-        ("pushed main", 1),
+        ("pushed abc", 1),
     ],
 )
 def test_a_search_finds_visible_text_only(writer: Writer, make_viewport: MakeViewport, text: str, count: int) -> None:
