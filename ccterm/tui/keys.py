@@ -41,10 +41,12 @@ class KeysInOrder:
         self._passed: deque[Typed] = deque()
         """Keys whose turn has come, and which the app is about to meet again."""
         self._came = asyncio.Event()
-        self._held, self._idle, self._running = True, True, False
+        self._held, self._running = True, False
         self._opening: list[Finishing] = []
         self.any_came = False
         """Whether the user has typed anything yet."""
+        self.idle = True
+        """Whether all keys that came have had their effects."""
 
     def take(self, key: Typed) -> bool:
         """Return whether the app is to handle a key now; one that has to wait comes back as a message when its turn has come."""
@@ -52,8 +54,8 @@ class KeysInOrder:
             self._passed.popleft()
             return True
         self.any_came = True
-        if not self._held and (self._idle or not self._running):
-            self._idle = False
+        if not self._held and (self.idle or not self._running):
+            self.idle = False
             self._came.set()
             return True
         self._waiting.append(key)
@@ -67,7 +69,7 @@ class KeysInOrder:
         """Let keys through until it is cancelled, first those that came before."""
         self._held, self._running = False, True
         if self._waiting:
-            self._idle = False
+            self.idle = False
             self._came.set()
         try:
             while True:
@@ -77,7 +79,7 @@ class KeysInOrder:
                 while self._waiting:
                     self._pass_on()
                     await self._settle()
-                self._idle = True
+                self.idle = True
         finally:
             self._running = False
 

@@ -52,12 +52,17 @@ async def wait_for_call(service: FakeService, *call: str) -> None:
 
 
 async def type_text(pilot: Pilot[None], text: str) -> None:
-    """Type a text as fast as a terminal passes on what is pasted: waiting after each key would take seconds."""
+    """Type a text as fast as a terminal passes on what is pasted, and wait until all of it has come: after each key would take seconds."""
     for letter in text:
         pilot.app.post_message(
             Key({" ": "space", "\n": "enter"}.get(letter) or _character_to_key(letter), "\r" if letter == "\n" else letter)
         )
     await pilot.pause()
+    taken = asyncio.Event()
+    pilot.app.call_later(taken.set)
+    await taken.wait()
+    if isinstance(pilot.app, CctermApp):
+        await until(lambda: as_ccterm(pilot).keys.idle)
 
 
 def as_ccterm(pilot: Pilot[None]) -> CctermApp:
