@@ -25,12 +25,13 @@ class Leaf(NamedTuple):
 
 
 class CertificateAuthority:
-    """Signs certificates for api.anthropic.com and, by its name constraint, for nothing else. Its key is in memory only."""
+    """Signs certificates for one host and, by its name constraint, for nothing else. Its key is in memory only."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = API_HOST) -> None:
+        self._host = host
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ccterm gateway")])
-        constraint = x509.NameConstraints(permitted_subtrees=[x509.DNSName(API_HOST)], excluded_subtrees=None)
+        constraint = x509.NameConstraints(permitted_subtrees=[x509.DNSName(host)], excluded_subtrees=None)
         self._certificate = (
             _begun(self._name, self._name, self._key, CA_LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -45,14 +46,14 @@ class CertificateAuthority:
         return self._certificate.public_bytes(Encoding.PEM).decode()
 
     def leaf(self) -> Leaf:
-        """Make a certificate for the API's name, with a key of its own."""
+        """Make a certificate for the host, with a key of its own."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _begun(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, API_HOST)]), self._name, key, LEAF_LIFE)
+            _begun(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._host)]), self._name, key, LEAF_LIFE)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(API_HOST)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(self._host)]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, SHA256())
         )

@@ -220,7 +220,7 @@ class Gateway:
     async def _ask(self, run: RunId, order: AdmitOrder) -> None:
         """Have the run admitted, by the process that runs or by the next one."""
         answer = self._waiting[run] = asyncio.get_running_loop().create_future()
-        if self._supervisor is None:
+        if self._supervisor is None or self._supervisor.done():
             self._supervisor = asyncio.ensure_future(self._keep_running())
         self._say(order)
         try:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ccterm.gateway.exchange import Exchange
+from ccterm.gateway.git_reading import GitReader
 from ccterm.gateway.orders import API, LINE_BYTES, AdmitOrder, CertificateOrder, GatewayReport, LimitWindows, LoginOrder, Order, RunNumbers
 from ccterm.gateway.run_numbers import Tally
 from ccterm.gateway.served_run import ServedRun
@@ -42,12 +43,12 @@ def _raise_open_files() -> None:
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_write_pipe(asyncio.Protocol, sys.stdout)
-    office = Office(transport)
+    dispatcher = Dispatcher(transport)
     try:
         async for order in _orders():
-            await office.obey(order)
+            await dispatcher.obey(order)
     finally:
-        office.close()
+        dispatcher.close()
 
 
 async def _orders() -> AsyncIterator[Order]:
@@ -57,7 +58,7 @@ async def _orders() -> AsyncIterator[Order]:
         yield read_json(line)
 
 
-class Office:
+class Dispatcher:
     """All runs and logins of one process, as the daemon orders them. Tells on `out`."""
 
     def __init__(self, out: asyncio.WriteTransport) -> None:
@@ -131,7 +132,8 @@ class Office:
             tell_limits=partial(self._tell_limits, key),
         )
         api = exchange._replace(upstream=self._upstreams[""])
-        return ServedRun(Path(order["socket"]), order["token"], exchange, api, own_base=bool(base), certificate=self._certificate)
+        git = GitReader(order["git"], self._way)
+        return ServedRun(Path(order["socket"]), order["token"], exchange, api, git, own_base=bool(base), certificate=self._certificate)
 
     def _dismiss(self, name: str) -> None:
         if name in self._runs:

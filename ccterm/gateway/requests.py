@@ -47,7 +47,7 @@ def check_pass(head: RequestHead, token: bytes) -> None:
 def for_api(headers: Headers, authority: str, credential: tuple[bytes, bytes] | None) -> Headers:
     """Return a box's headers as the API gets them: the login in place of the pass, its own host, and an answer that can be read."""
     given = end_to_end(headers)
-    given = _with_login(given, *credential) if credential else _without_credentials(given)
+    given = _with_login(given, *credential) if credential else without_credentials(given)
     given = replaced(given, b"host", authority.encode())
     return replaced(given, b"accept-encoding", b"identity")
 
@@ -57,10 +57,11 @@ def _with_login(headers: Headers, name: bytes, value: bytes) -> Headers:
     place = next(index for index, (given, _) in enumerate(headers) if given.lower() in _CREDENTIALS)
     written = headers[place][0]
     login = (written if written.lower() == name else name, value)
-    return [*_without_credentials(headers[:place]), login, *_without_credentials(headers[place + 1 :])]
+    return [*without_credentials(headers[:place]), login, *without_credentials(headers[place + 1 :])]
 
 
-def _without_credentials(headers: Headers) -> Headers:
+def without_credentials(headers: Headers) -> Headers:
+    """Return the headers without any credential."""
     return [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
 
 

@@ -10,6 +10,7 @@ import h11
 
 from ccterm.gateway.box_connection import BoxConnection
 from ccterm.gateway.exchange import Exchange
+from ccterm.gateway.git_reading import PREFIX, GitReader
 from ccterm.gateway.heads import BODY_BYTES, RefusedRequest, RequestHead
 from ccterm.gateway.requests import RequestKind, check_pass, is_api, kind_of
 from ccterm.gateway.way_out import Unreachable
@@ -28,11 +29,19 @@ class ServedRun:
     """
 
     def __init__(
-        self, socket: Path, token: str, exchange: Exchange, api: Exchange, *, own_base: bool, certificate: Callable[[], ssl.SSLContext]
+        self,
+        socket: Path,
+        token: str,
+        exchange: Exchange,
+        api: Exchange,
+        git: GitReader,
+        *,
+        own_base: bool,
+        certificate: Callable[[], ssl.SSLContext],
     ) -> None:
         self.socket = socket
         self._exchange = exchange
-        self._api, self._own_base, self._certificate = api, own_base, certificate
+        self._api, self._git, self._own_base, self._certificate = api, git, own_base, certificate
         self._token = token.encode("ascii")
         self._room = _Room(BODIES_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,9 +102,12 @@ class ServedRun:
         return True
 
     async def _answer(self, head: RequestHead, body: bytes, box: BoxConnection) -> None:
-        kind = self._allowed(head, box)
         try:
-            await (self._api if kind is RequestKind.DOMAIN else self._exchange).answer(kind, head, body, box)
+            if head.target.startswith(PREFIX) and not box.secured:
+                await self._git.answer(head, body, box)
+            else:
+                kind = self._allowed(head, box)
+                await (self._api if kind is RequestKind.DOMAIN else self._exchange).answer(kind, head, body, box)
         except Unreachable as error:
             if box.begun:
                 raise

@@ -12,7 +12,7 @@ from ccterm.gateway.box_connection import HEAD_SECONDS
 from ccterm.gateway.client import RunPass
 from ccterm.gateway.heads import BODY_BYTES, HEAD_BYTES, HEAD_END, RefusedRequest, read_head
 from ccterm.gateway.served_run import CONNECTIONS
-from tests.gateway.boxes import Boxes
+from tests.gateway.boxes import LOGIN, Boxes, new_run
 from tests.gateway.raw import BODY, RawBox, get, request
 from tests.servers.connect_proxy import ConnectProxy
 from tests.servers.loopback import Gate
@@ -132,6 +132,32 @@ async def test_what_nobody_waits_for_is_asked_no_longer(boxes: Boxes, given: Run
         await asyncio.to_thread(gate.reached)
         assert proxy.tunnels == 1
     await until(lambda: proxy.tunnels == 0)
+
+
+@pytest.mark.slow
+async def test_what_a_box_does_not_read_is_not_piled_up(boxes: Boxes) -> None:
+    sent, stalled = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(BODY)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n")
+        with contextlib.suppress(TimeoutError):
+            while True:
+                writer.write(b"x" * 65536)
+                async with asyncio.timeout(2):
+                    await writer.drain()
+                sent += 65536
+        stalled.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        given = await boxes.gateway.admit(new_run(), "own", LOGIN, base_url=base_url)
+        async with RawBox.to(given) as box:
+            box.writer.write(request(given))
+            await stalled.wait()
+    assert sent < 16 * 1024 * 1024
 
 
 @pytest.mark.slow

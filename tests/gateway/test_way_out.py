@@ -10,7 +10,7 @@ from ccterm.gateway.client import Gateway
 from ccterm.gateway.upstream import Upstream
 from ccterm.gateway.way_out import Destination, WayOut
 from tests.gateway.boxes import LOGIN, Boxes, Heard, new_run
-from tests.gateway.raw import RawAnswer, RawBox, request
+from tests.gateway.raw import RawAnswer, RawBox, get, request
 from tests.servers.connect_proxy import ConnectProxy
 from tests.servers.messages_api import MessagesServer
 
@@ -52,6 +52,18 @@ async def test_an_api_that_does_not_answer_is_said_to_the_cli(tmp_path: Path) ->
     async with asked(tmp_path, {}, base_url="http://127.0.0.1:9") as answer:
         assert answer.status == 502
         assert b"127.0.0.1 cannot be reached" in answer.body
+
+
+async def test_plain_http_is_asked_of_the_user_s_proxy(tmp_path: Path) -> None:
+    with MessagesServer() as proxy:
+        environ = {"HTTP_PROXY": f"http://user:word@127.0.0.1:{proxy.port}"}
+        async with Gateway(tmp_path / "way", environ, Heard()) as gateway:
+            given = await gateway.admit(new_run(), "login", LOGIN, base_url="http://api.example/below")
+            async with RawBox.to(given) as box:
+                await box.ask(get(b"/api/claude_code/settings", given), b"GET")
+        [(asked, headers)] = proxy.asked
+    assert asked == "http://api.example/below/api/claude_code/settings"
+    assert (headers["host"], headers["proxy-authorization"]) == ("api.example", "Basic dXNlcjp3b3Jk")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -53,6 +54,10 @@ class Loopback(ThreadingHTTPServer):
     def origin(self) -> str:
         """Return scheme, host and port."""
         return f"http://127.0.0.1:{self.port}"
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; before the context is entered."""
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,7 +1,6 @@
 """A loopback Messages API that plays scripts to the real Claude CLI; each session has its own position in its script."""
 
 import json
-import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -36,10 +35,6 @@ class MessagesServer(Loopback):
         self._scripts: list[tuple[str, Sequence[Part]]] = []
         self._places: dict[str, _Place] = {}
         self._lock = threading.Lock()
-
-    def secure(self, context: ssl.SSLContext) -> None:
-        """Speak TLS; before the context is entered."""
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def script(self, prompt: str, *parts: Part) -> None:
         """Play these parts to every session whose first request contains `prompt` in a user's text."""
