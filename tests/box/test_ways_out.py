@@ -55,8 +55,10 @@ def test_nothing_but_the_list_is_reached(closed: list[Frame]) -> None:
 def test_refusals_are_told_once_for_each_host_with_a_count(closed: list[Frame]) -> None:
     notes = [frame for frame in closed if frame.get("what") == "egress"]
     told = {(note["d"], note["taken"]): note for note in notes}
-    assert told["elsewhere.example:80", False]["detail"] == "elsewhere.example:80 is not among the hosts of this run"
-    assert "10.1.2.3" in told["private.example:80", False]["detail"] or "service" in told["private.example:80", False]["detail"]
+    assert told["elsewhere.example:80", False]["detail"] == "not on the list"
+    assert told["private.example:80", False]["detail"] == "the port of this service is 443"
+    assert told["mapped.example:80", False]["detail"] == "at ::ffff:10.1.2.3, which is not an address of the internet"
+    assert told["listed.example:443", False]["detail"] == "the TLS connection asks for elsewhere.example"
     assert told[f"listed.example:{lab.ODD}", False]["number"] == 2
     assert told["listed.example:80", True]["number"] == 2
     assert [note["number"] for note in notes if note["d"] == "elsewhere.example:80"] == [1]

@@ -114,7 +114,10 @@ class BoxNetwork:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             asked: EgressCount = read_json(line)
-            self._frames.note(asked["d"], what="egress", taken=asked["taken"], detail=asked["detail"], number=asked["number"])
+            if asked["d"]:
+                self._frames.note(asked["d"], what="egress", taken=asked["taken"], detail=asked["detail"], number=asked["number"])
+            else:
+                self._frames.note(asked["detail"])
 
     def close(self) -> None:
         """End the proxy, and pass on what it told last. Nothing of the box may need it any more."""

@@ -46,7 +46,7 @@ class Dialler:
         if self._closed:
             for address in addresses:
                 if not is_of_internet(ip_address(address)):
-                    raise Refused(f"{target.host} is at {address}, and a closed box reaches addresses of the internet alone")
+                    raise Refused(f"at {address}, which is not an address of the internet")
         return await self._first(target, addresses)
 
     async def inside(self, target: HostPort) -> ProxyStream:

@@ -78,7 +78,7 @@ class BoxProxy:
         except BadHead as error:
             await answer(client, "400 Bad Request", f"the request is refused: {error}")
         except Refused as error:
-            await answer(client, "403 Forbidden", str(error))
+            await answer(client, "403 Forbidden", f"this box may not reach what was asked for: {error}")
         except CannotReach as error:
             await answer(client, "502 Bad Gateway", str(error))
 
@@ -126,11 +126,11 @@ class BoxProxy:
         """Dial what the rules allow. Raises Refused, CannotReach."""
         try:
             if self._closed and target.host in self._services:
-                self._require(target.port == self._services[target.host], f"{target} is not the port of that service")
+                self._require(target.port == self._services[target.host], f"the port of this service is {self._services[target.host]}")
                 return await self._dialler.inside(target), None
             if self._closed:
-                self._require(target.address is None, "a closed box reaches hosts by name, and no addresses")
-                self._require(is_listed(target, self._hosts), f"{target} is not among the hosts of this run")
+                self._require(target.address is None, "a closed box reaches hosts by name")
+                self._require(is_listed(target, self._hosts), "not on the list")
             found = await dial(target)
         except Refused as error:
             self._tally.count(target, str(error))
@@ -169,12 +169,12 @@ class BoxProxy:
             try:
                 name = server_name(data)
             except Unfinished:
-                self._require(len(data) <= LONGEST_HELLO, "its TLS connection begins with too long a message")
+                self._require(len(data) <= LONGEST_HELLO, "the TLS connection begins with too long a message")
                 continue
             except NotTls:
-                self._require(not data.startswith(b"\x16"), "its TLS connection cannot be understood")
+                self._require(not data.startswith(b"\x16"), "the TLS connection cannot be understood")
                 return data
-            self._require(name in (None, target.host), f"its TLS connection asks for another host, {(name or '')[:80]}")
+            self._require(name in (None, target.host), f"the TLS connection asks for {(name or '')[:80]}")
             return data
         return data
 

@@ -11,7 +11,7 @@ _SHOWN = 100
 
 
 class EgressCount(TypedDict):
-    """What was asked for, as in the frame that it becomes: see `Frame`."""
+    """What was asked for, as in the frame that it becomes: see `Frame`. Without `d`, a sentence for people in `detail`."""
 
     d: str
     taken: bool
