@@ -25,7 +25,9 @@ class BoxProxyProcess:
         with theirs, socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
             self.port: int = listener.getsockname()[1]
             command = [sys.executable, "-I", "-S", str(lib / "__main__.py"), "proxy"]
-            self.process = subprocess.Popen(command, stdin=theirs.fileno(), env={"PATH": os.environ["PATH"]}, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]}, start_new_session=True
+            )
             socket.send_fds(self._host, [b" "], [listener.fileno()])
         given = {"mode": "open", "hosts": [], "gateway": None, "services": {}, "proxies": {}, **settings}
         self._host.sendall(json.dumps(given).encode() + b"\n")
@@ -43,12 +45,15 @@ class BoxProxyProcess:
         self.end()
 
     def end(self) -> int:
-        """Do what happens when the box ends; return the proxy's exit code."""
+        """Do what happens when the box ends; return the proxy's exit code. It must have complained of nothing."""
         with suppress(OSError):
             self._host.shutdown(socket.SHUT_WR)
-        code = self.process.wait(LIMIT)
+        assert self.process.stderr
+        with suppress(ValueError):  # it was read before
+            complaints = self.process.communicate(timeout=LIMIT)[1]
+            assert complaints == b"", complaints.decode()
         self._reader.join(LIMIT)
-        return code
+        return self.process.returncode
 
     def until_told(self, fits: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Wait for a report that fits."""

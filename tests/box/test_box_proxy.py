@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -201,6 +202,19 @@ def test_what_nobody_reads_does_not_pile_up(start: Start) -> None:
         assert sent.wait(30)
         (kilobytes,) = re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{proxy.process.pid}/status").read_text())
         assert int(kilobytes) < 60_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_client_that_is_gone_ends_its_connection_on_the_other_side(start: Start, reset: bool) -> None:
+    ended: list[bytes] = []
+    proxy = start()
+    with server(lambda connection: ended.append(connection.recv(1))) as port:
+        for _ in range(300):
+            with proxy.tunnel(f"127.0.0.1:{port}") as tunnel:
+                if reset:
+                    tunnel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until(lambda: len(ended) == 300)
 
 
 def test_it_ends_with_its_box_and_without_settings(start: Start, lib: Path, echoing: int) -> None:

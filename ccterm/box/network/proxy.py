@@ -40,7 +40,8 @@ class BoxProxy:
         self._gateway, self._services = settings["gateway"], settings["services"]
         self._dialler = Dialler(settings["proxies"], closed=self._closed)
         self._tally = tally
-        self._connections = 0
+        self._serving: set[asyncio.Task[None] | None] = set()
+        """Held here, as asyncio itself forgets a task whose client is gone, while it still ends the other connection."""
 
     async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection to the proxy."""
@@ -55,16 +56,17 @@ class BoxProxy:
         await self._serve(ProxyStream(reader, writer), connect)
 
     async def _serve(self, client: ProxyStream, serve: Callable[[ProxyStream], Awaitable[None]]) -> None:
-        self._connections += 1
+        serving = asyncio.current_task()
+        self._serving.add(serving)
         try:
-            if self._connections > MOST_CONNECTIONS:
+            if len(self._serving) > MOST_CONNECTIONS:
                 await answer(client, "503 Service Unavailable", f"more than {MOST_CONNECTIONS} connections are open")
             else:
                 await serve(client)
         except (OSError, asyncio.IncompleteReadError, CannotReach):
             pass  # one end of the connection is gone
         finally:
-            self._connections -= 1
+            self._serving.discard(serving)
             client.close()
 
     async def _answer_request(self, client: ProxyStream) -> None:
