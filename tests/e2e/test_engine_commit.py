@@ -18,7 +18,7 @@ from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
-from ccterm.values import ImageChoice
+from ccterm.values import Egress, ImageChoice
 from tests.executors.contract import Heard, shell_step
 from tests.pipeline.parts import FailingExecutor, contexts, recorder_of, task
 from tests.servers.git_http import GitServer
@@ -114,6 +114,13 @@ async def test_a_run_needs_no_box_for_its_commit(carried: Carried, remote: Path,
     assert files_at(remote, "agent/x") == {"README.md": b"hello\n", "new.txt": b"new\n"}
     message = git(remote, "log", "-1", "--format=%B", "agent/x")
     assert message.split("\n\n", 1)[1] == f"Fixes no. 1\n\n  Note: it is new.\n\nCcterm-Run: {run.id}"
+
+
+@pytest.mark.parametrize("egress", [Egress(mode="record"), Egress(mode="list", hosts=("example.com",))], ids=["record", "list"])
+async def test_a_box_proxy_is_not_in_its_way(carried: Carried, remote: Path, egress: Egress) -> None:
+    async with carried(script({"write": "new.txt", "text": "new\n"}, {"say": "Done."}), NEVER, egress=egress) as run:
+        assert run.state is State.SUCCEEDED, run.summary
+    assert files_at(remote, "agent/x")["new.txt"] == b"new\n"
 
 
 async def test_checkpoints_come_before_it(carried: Carried, remote: Path) -> None:
