@@ -1,6 +1,7 @@
 """The gateway's process: takes the daemon's orders from stdin and tells it what happens on stdout, until stdin ends."""
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
@@ -20,16 +21,24 @@ from ccterm.gateway.upstream import KEPT_SECONDS, Upstream
 from ccterm.gateway.way_out import WayOut
 from ccterm.git.bounded_json import read_json
 
+_PR_SET_DUMPABLE = 4
 _UNREAD_BYTES = 1024 * 1024
 """Most bytes that a daemon which does not read leaves us with; numbers are not told beyond that."""
 
 
 def main() -> None:
-    """Serve until stdin ends. No core of this process is ever written: there would be logins in it."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Serve until stdin ends."""
+    close_memory()
     _raise_open_files()
     os.umask(0o077)
     asyncio.run(_serve())
+
+
+def close_memory() -> None:
+    """Let no core be written of this process, and no other of this user's read its memory: there are logins in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def _raise_open_files() -> None:

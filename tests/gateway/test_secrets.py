@@ -2,16 +2,26 @@
 
 import asyncio
 import logging
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ccterm.processes import run_command
 from tests.gateway.boxes import LOGIN, TOKEN, Boxes, login
 from tests.gateway.raw import RawBox, get, request
 from tests.servers.messages_api import Document
 from tests.servers.model_script import Cut, Refuse, say
 from tests.support.waiting import until
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux closes a process's memory to its own user")
+def test_no_core_is_written_and_no_program_of_the_user_reads_the_memory() -> None:
+    asks = "import ctypes, resource; print(ctypes.CDLL(None).prctl(3), resource.getrlimit(resource.RLIMIT_CORE))"
+    program = f"from ccterm.gateway.process import close_memory; close_memory(); {asks}"
+    done = run_command([sys.executable, "-c", program], env=None, seconds=30, stderr=True)
+    assert done.output.decode().strip() == "0 (0, 0)"
 
 
 async def test_a_login_is_neither_in_the_process_s_surroundings_nor_told(boxes: Boxes, caplog: pytest.LogCaptureFixture) -> None:
