@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import struct
+import sys
 from collections.abc import Collection, Sequence
 from functools import cache
 
@@ -80,7 +81,12 @@ def _address(data: bytes) -> int:
 
 
 def give_up_everything() -> None:
-    """Leave this process no more than its user's files: what it reads from then on is hostile. No process of the same user may look into it."""
+    """Leave this process no more than its user's files: what it reads from then on is hostile. No process of the same user may look into it.
+
+    Only Linux can.
+    """
+    if sys.platform != "linux":
+        return
     prctl(_PR_SET_DUMPABLE, 0)
     if os.getuid() == 0:
         limit_capabilities(())

@@ -30,12 +30,12 @@ class _Calls(NamedTuple):
     denied: tuple[int, ...]
 
 
-_SHARED = {
+SHARED = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431,
     "fsmount": 432, "fspick": 433, "pidfd_getfd": 438, "mount_setattr": 442, "quotactl_fd": 443, "open_tree_attr": 467,
 }  # fmt: skip
 """Calls with one number on every architecture."""
-_X86_64 = {
+X86_64 = {
     "syslog": 103, "uselib": 134, "personality": 135, "ustat": 136, "sysfs": 139, "vhangup": 153, "pivot_root": 155, "_sysctl": 156,
     "adjtimex": 159, "chroot": 161, "acct": 163, "settimeofday": 164, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
     "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173, "create_module": 174, "init_module": 175, "delete_module": 176,
@@ -45,7 +45,7 @@ _X86_64 = {
     "open_by_handle_at": 304, "clock_adjtime": 305, "setns": 308, "kcmp": 312, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
     "userfaultfd": 323,
 }  # fmt: skip
-_AARCH64 = {
+AARCH64 = {
     "lookup_dcookie": 18, "umount2": 39, "mount": 40, "pivot_root": 41, "nfsservctl": 42, "chroot": 51, "vhangup": 58, "quotactl": 60,
     "acct": 89, "personality": 92, "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106, "clock_settime": 112,
     "syslog": 116, "reboot": 142, "sethostname": 161, "setdomainname": 162, "settimeofday": 170, "adjtimex": 171, "add_key": 217,
@@ -54,8 +54,8 @@ _AARCH64 = {
     "clock_adjtime": 266, "setns": 268, "kcmp": 272, "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
 }  # fmt: skip
 MACHINES = {
-    "x86_64": _Calls(0xC000003E, 56, 435, 41, 53, (*_X86_64.values(), *_SHARED.values())),
-    "aarch64": _Calls(0xC00000B7, 220, 435, 198, 199, (*_AARCH64.values(), *_SHARED.values())),
+    "x86_64": _Calls(0xC000003E, 56, 435, 41, 53, (*X86_64.values(), *SHARED.values())),
+    "aarch64": _Calls(0xC00000B7, 220, 435, 198, 199, (*AARCH64.values(), *SHARED.values())),
 }
 """The architectures that boxes can be closed on."""
 
