@@ -303,7 +303,7 @@ async def test_a_run_goes_on_with_the_next_login_in_a_container(boxed: Claude, s
 
 @pytest.mark.parametrize("boxed", [GATEWAY], indirect=True)
 async def test_a_closed_box_asks_the_api_through_the_gateway_and_reaches_nothing_else(boxed: Claude) -> None:
-    ask = "curl -sS -m 5 https://example.com > /dev/null 2> reached.txt || echo refused >> reached.txt"
+    ask = "python3 -c 'import urllib.request as r; r.urlopen(\"https://example.com\")' 2>&1 | tail -1 > reached.txt"
     run = await boxed.run(use(bash(ask)), say("Asked."), egress=["npm"])
     assert (run.state, run.manifest.egress, run.manifest.login) == (State.SUCCEEDED, run.task.egress.text, "gateway"), run.summary
-    assert b"refused" in files_at(boxed.remote, "agent/x")["reached.txt"]
+    assert b"Tunnel connection failed: 403 Forbidden" in files_at(boxed.remote, "agent/x")["reached.txt"]
