@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import socket
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from tests.box.box_proxy import echo, server
 from tests.box.boxed import Running, supervise_request
 from tests.box.closed_boxes import PYTHON, agent_request, lines, network, run_in_lab
 from tests.support import network_lab as lab
+from tests.support.git import git
 from tests.support.waiting import wait_until
 
 in_a_lab = pytest.mark.skipif(bool(lab.why_not() or not PYTHON), reason=lab.why_not() or "no python3 for all users")
@@ -125,6 +127,23 @@ def test_a_command_in_a_closed_box_is_never_root_and_reaches_the_list_alone(lib:
     assert [line for line in said if "403" in line]
     assert '{"at"' in said
     assert [line for line in said if "Permission denied" in line]
+
+
+@in_a_lab
+def test_a_hook_of_the_repository_that_runs_before_the_agent_is_closed_in(lib: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "box" / "tree"
+    tree.mkdir(parents=True)
+    git(tree, "init", "-q", "-b", "work")
+    git(tree, "commit", "-q", "--allow-empty", "-m", "first")
+    hook = tree / ".git" / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n{ grep -c : /proc/net/dev; grep -h -e CapBnd -e Seccomp: /proc/self/status; } > hooked\n")
+    hook.chmod(0o755)
+    shutil.chown(tree, "nobody")
+    for path in tree.rglob("*"):
+        shutil.chown(path, "nobody")
+    frames = run_in_lab(lib, tmp_path / "box", "supervise", agent_request("list", ["cat", "hooked"], branch="agent/x"))
+    assert lines(frames) == ["1", "CapBnd:\t0000000000000000", "Seccomp:\t2"]
 
 
 @in_a_lab
