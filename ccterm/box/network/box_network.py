@@ -44,7 +44,7 @@ class BoxNetwork:
         """Start the proxy and close the network, as the request says. env: of the programs of the box. Raises NotClosed, OSError."""
         self._frames, self._request = frames, request
         self._address = self._certificates = ""
-        self._rest = b""
+        self._rest, self._closing = b"", False
         self._host: socket.socket | None = None
         if request is None:
             return
@@ -111,6 +111,8 @@ class BoxNetwork:
         if not data:
             self._host.close()
             self._host = None
+            if not self._closing:
+                self._frames.note("the box proxy has ended, and what goes through it reaches nothing any more")
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             asked: EgressCount = read_json(line)
@@ -123,6 +125,7 @@ class BoxNetwork:
         """End the proxy, and pass on what it told last. Nothing of the box may need it any more."""
         if self._request is None:
             return
+        self._closing = True
         if self._host:
             with contextlib.suppress(OSError):
                 self._host.shutdown(socket.SHUT_WR)
