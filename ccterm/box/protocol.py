@@ -278,7 +278,8 @@ class PushReport(Report):
 class Order(TypedDict):
     """One line that the host writes to the control socket."""
 
-    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny", "checkpoint"]
+    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny", "checkpoint", "reconnect"]
+    """reconnect: the login gateway was started again; close what leads to the first one."""
     text: NotRequired[str]
     request: NotRequired[str]
     """Of "allow", "always" and "deny": which of the agent's questions is answered, by its id."""

@@ -81,6 +81,9 @@ class GatewayEvents(Protocol):
     def limits(self, login: str, windows: LimitWindows) -> None:
         """The API said something new of the login's usage windows."""
 
+    def restarted(self, run: RunId) -> None:
+        """The process died and there is another one: what the run had asked the first is answered no more. Tunnels may not say so."""
+
     def over_budget(self, run: RunId) -> None:
         """A request came after the run's tokens were spent. It was refused, which ends the agent at once."""
 
@@ -280,7 +283,9 @@ class Gateway:
         run, login = RunId(told.get("run", "")), told.get("login", "")
         match told["told"]:
             case "admitted" | "refused_run":
-                if (answer := self._waiting.get(run)) and not answer.done():
+                if (answer := self._waiting.get(run)) is None:
+                    self._events.restarted(run)
+                elif not answer.done():
                     answer.set_result(told.get("why", ""))
             case "dismissed" if run in self._leaving:
                 self._leaving[run].set_result(None)

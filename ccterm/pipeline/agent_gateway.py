@@ -1,7 +1,7 @@
 """What the gateway tells of a run's agent, on its way into the run's record; and the end of an agent that has used up its tokens."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 
 from pydantic import SecretStr
@@ -24,7 +24,8 @@ class AgentGateway:
         self._parser, self._output, self._recorder, self._control = parser, output, recorder, control
         self._windows: dict[str, UsageWindow] = {}
         self._numbers = RunNumbers()
-        self._stopping: asyncio.Task[bool] | None = None
+        self._spent = False
+        self._ordering: set[asyncio.Task[bool]] = set()
 
     def notice(self, notice: Notice) -> None:
         """Record something that the run's user should know."""
@@ -47,19 +48,29 @@ class AgentGateway:
         self._windows |= {window.limit: window for window in changed}
         self._recorder.emit([Limited(**window.model_dump()) for window in changed])
 
+    def restarted(self) -> None:
+        """Have the box ask again what the gateway that died had been asked."""
+        self._order(self._control.reconnect())
+
     def over_budget(self) -> None:
         """Have the agent stopped: it is answered no more."""
-        if self._stopping is None:
-            self._stopping = asyncio.get_running_loop().create_task(self._control.stop_agent(), name="over budget")
+        if not self._spent:
+            self._spent = True
+            self._order(self._control.stop_agent())
+
+    def _order(self, order: Coroutine[None, None, bool]) -> None:
+        task = asyncio.get_running_loop().create_task(order, name="order to a box")
+        self._ordering.add(task)
+        task.add_done_callback(self._ordering.discard)
 
     async def close(self) -> None:
-        """Wait for what is under way."""
-        if self._stopping:
-            await asyncio.wait([self._stopping])
+        """Wait for the orders that are under way."""
+        if self._ordering:
+            await asyncio.wait(self._ordering)
 
     def judged(self, outcome: Outcome, max_tokens: int | None) -> Outcome:
         """Return how the agent ended, which is by its budget if it was stopped for that, and neither ended well before nor by its user."""
-        if self._stopping is None or self._control.asked or (outcome.cause is None and not outcome.cancelled):
+        if not self._spent or self._control.asked or (outcome.cause is None and not outcome.cancelled):
             return outcome
         words = f"the agent used {self._numbers.tokens:,} tokens of the {max_tokens or 0:,} that it may (max_tokens)"
         return replace(

@@ -37,6 +37,9 @@ class GatewayListener(Protocol):
     def limited(self, windows: Sequence[UsageWindow]) -> None:
         """Take note of how much of its usage limits the agent's login has left."""
 
+    def restarted(self) -> None:
+        """Take note that the gateway died and was started again."""
+
     def over_budget(self) -> None:
         """Take note that the agent has used all the tokens that it may; the gateway answers it no more."""
 

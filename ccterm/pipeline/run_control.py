@@ -127,6 +127,10 @@ class RunControl:
         """Stop the agent, although the user did not ask for it; returns as `say` does."""
         return await self._order({"do": "stop"})
 
+    async def reconnect(self) -> bool:
+        """Have the box close what leads to a gateway that died; returns as `say` does."""
+        return await self._order({"do": "reconnect"})
+
     async def order_checkpoint(self) -> bool:
         """Have a checkpoint made now; `looked` says when. Returns as `say` does."""
         self.looked.clear()

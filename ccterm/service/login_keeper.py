@@ -240,6 +240,11 @@ class LoginKeeper:
         for listener in held.runs.values():
             listener.limited(told)
 
+    def restarted(self, run: RunId) -> None:
+        """Pass on that the gateway of a run was started again."""
+        if listener := self._listener(run):
+            listener.restarted()
+
     def over_budget(self, run: RunId) -> None:
         """Pass on that a run has used all its tokens."""
         if listener := self._listener(run):

@@ -45,6 +45,9 @@ class Silent:
     def limits(self, login: str, windows: LimitWindows) -> None:
         """Ignore it."""
 
+    def restarted(self, run: RunId) -> None:
+        """Ignore it."""
+
     def over_budget(self, run: RunId) -> None:
         """Ignore it."""
 

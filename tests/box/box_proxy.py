@@ -55,6 +55,10 @@ class BoxProxyProcess:
         self._reader.join(LIMIT)
         return self.process.returncode
 
+    def reconnect(self) -> None:
+        """Say that the gateway was started again."""
+        self._host.sendall(b"reconnect\n")
+
     def until_told(self, fits: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Wait for a report that fits."""
         wait_until(lambda: any(map(fits, self.told)))

@@ -1,6 +1,7 @@
 """The box proxy as a process: what it passes on, unchanged and bounded, where to, and what it tells."""
 
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -104,6 +105,26 @@ def test_nothing_else_goes_to_the_gateway(start: Start, tmp_path: Path, target: 
         assert b" 403 " in proxy.ask(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())[:20]
         assert b" 403 " in proxy.ask(f"GET http://{target.removesuffix(':443')}/v1/messages HTTP/1.1\r\n\r\n".encode())[:20]
     assert reached == []
+
+
+def test_when_the_gateway_was_started_again_what_leads_to_the_first_one_is_closed_and_nothing_else(
+    start: Start, tmp_path: Path, echoing: int
+) -> None:
+    def silent(connection: socket.socket) -> None:
+        while connection.recv(1024):
+            continue
+
+    with server(silent, tmp_path / "gateway.sock"):
+        proxy = start(gateway=str(tmp_path / "gateway.sock"))
+        with proxy.connect() as waiting, proxy.tunnel(f"127.0.0.1:{echoing}") as other:
+            waiting.sendall(b"POST /v1/messages HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+            other.sendall(b"one")
+            assert other.recv(3) == b"one"
+            proxy.reconnect()
+            with contextlib.suppress(ConnectionResetError):
+                assert waiting.recv(1) == b""
+            other.sendall(b"two")
+            assert other.recv(3) == b"two"
 
 
 def test_a_gateway_that_is_gone_is_said(start: Start, tmp_path: Path) -> None:

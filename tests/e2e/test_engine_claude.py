@@ -15,8 +15,9 @@ from ccterm.executors.shell_link import ShellLink
 from ccterm.models import State
 from ccterm.values import Terminal
 from tests.e2e.arranged import configure, forms, found_below
-from tests.e2e.claude import TOKEN, Claude
+from tests.e2e.claude import TOKEN, Claude, gateway_process
 from tests.servers.git_http import GitServer
+from tests.servers.loopback import Gate
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import bash, edit, read, say, unauthorized, use, write
 from tests.support.engine import name_engine, require_engine
@@ -299,6 +300,20 @@ async def test_a_run_goes_on_with_the_next_login_in_a_container(boxed: Claude, s
     assert (ended.state, ended.summary) == (State.SUCCEEDED, "Done.")
     assert [call.headers["authorization"].removeprefix("Bearer ") for call in boxed.api.calls] == [old, old, new, new]
     assert files_at(boxed.remote, "agent/x").keys() >= {"one.txt", "two.txt"}
+
+
+@pytest.mark.parametrize("boxed", [GATEWAY], indirect=True)
+async def test_a_killed_gateway_is_started_again_and_the_container_reaches_it(boxed: Claude) -> None:
+    gate = Gate()
+    run = await boxed.start(use(write("one.txt", "1\n")), use(bash("true"), gate=gate), say("Done."))
+    assert await asyncio.to_thread(gate.reached)
+    killed = gateway_process()
+    killed.kill()
+    await asyncio.to_thread(killed.wait)
+    gate.open()
+    ended = await boxed.service.wait(run)
+    assert ended.state is State.SUCCEEDED, ended.summary
+    assert gateway_process().pid != killed.pid
 
 
 @pytest.mark.parametrize("boxed", [GATEWAY], indirect=True)

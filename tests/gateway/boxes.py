@@ -47,6 +47,7 @@ class Heard:
     numbers: dict[RunId, RunNumbers] = field(default_factory=dict)
     windows: list[LimitWindows] = field(default_factory=list)
     spent: list[RunId] = field(default_factory=list)
+    restarts: list[RunId] = field(default_factory=list)
 
     async def tokens(self, run: RunId, number: int) -> None:
         """Wait until a run has used so many tokens."""
@@ -60,6 +61,9 @@ class Heard:
 
     def limits(self, login: str, windows: LimitWindows) -> None:
         self.windows.append(windows)
+
+    def restarted(self, run: RunId) -> None:
+        self.restarts.append(run)
 
     def over_budget(self, run: RunId) -> None:
         self.spent.append(run)

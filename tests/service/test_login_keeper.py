@@ -93,6 +93,9 @@ class Listener:
     def limited(self, windows: Sequence[UsageWindow]) -> None:
         self.windows = windows
 
+    def restarted(self) -> None:
+        self.notices.append("restarted")
+
     def over_budget(self) -> None:
         self.spent = True
 

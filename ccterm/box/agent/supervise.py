@@ -118,6 +118,7 @@ class Supervisor:
             "stop": lambda: self._stop("asked"),
             "kill": lambda: self._kill("now"),
             "checkpoint": self._checkpoints.look,
+            "reconnect": self._network.reconnect,
         }
         match order:
             case {"do": "say", "text": text}:

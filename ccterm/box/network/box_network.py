@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ccterm.box.agent.pipes import QueuedFrames
+from ccterm.box.network.proxy_process import RECONNECT
 from ccterm.box.process import child
 from ccterm.box.process.loop import Want, turn
 from ccterm.git.bounded_json import read_json
@@ -97,6 +98,12 @@ class BoxNetwork:
     def placed(self, text: str) -> str:
         """Return a value or an argument with the proxy's address in place of `@proxy`."""
         return _PLACEHOLDER.sub(self._address, text) if self._request else text
+
+    def reconnect(self) -> None:
+        """Close the connections to the login gateway, which was started again: the way there may not tell that it died."""
+        if self._host:
+            with contextlib.suppress(OSError):
+                self._host.sendall(RECONNECT)
 
     def wants(self) -> Iterator[Want]:
         """Wait for what the proxy tells."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ccterm.box.network.dialling import CannotReach, Dialler, Refused
 from ccterm.box.network.forwarding import CHUNK, ProxyStream, answer, pass_on, relay, send_body
 from ccterm.box.network.heads import LONGEST, BadHead, Head, read_head
+from ccterm.box.network.proxy_process import RECONNECT
 from ccterm.box.network.tally import PAUSE, EgressCount, EgressTally
 from ccterm.box.network.targets import BadTarget, HostPort, is_listed
 from ccterm.box.network.tls import LONGEST as LONGEST_HELLO
@@ -42,6 +43,13 @@ class BoxProxy:
         self._tally = tally
         self._serving: set[asyncio.Task[None] | None] = set()
         """Held here, as asyncio itself forgets a task whose client is gone, while it still ends the other connection."""
+        self._at_gateway: set[tuple[ProxyStream, ProxyStream]] = set()
+
+    def reconnect(self) -> None:
+        """Close every connection to the gateway, and the one of the program that asked for it, which will ask again."""
+        for ends in self._at_gateway:
+            for end in ends:
+                end.close()
 
     async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection to the proxy."""
@@ -108,8 +116,12 @@ class BoxProxy:
     async def _to_gateway(self, client: ProxyStream, head: Head, path: str) -> None:
         """Connect a client with the gateway, which reads the same bytes."""
         server = await self._dialler.socket(path)
-        server.writer.write(head.raw)
-        await _tunnel(client, server)
+        self._at_gateway.add((client, server))
+        try:
+            server.writer.write(head.raw)
+            await _tunnel(client, server)
+        finally:
+            self._at_gateway.discard((client, server))
 
     async def _forward(self, client: ProxyStream, head: Head, target: HostPort) -> None:
         """Pass one plain request on, and its answer."""
@@ -198,13 +210,13 @@ def serve(host: socket.socket, settings: "ProxySettings", listeners: list[socket
 
 async def _serve(host: socket.socket, settings: "ProxySettings", listeners: list[socket.socket]) -> None:
     told, reports = await asyncio.open_connection(sock=host)
-    gone = asyncio.ensure_future(told.read())
 
     def tell(asked: EgressCount) -> None:
         reports.write(json.dumps(asked).encode() + b"\n")
 
     tally = EgressTally(tell)
     proxy = BoxProxy(settings, tally)
+    gone = asyncio.ensure_future(_obey(told, proxy))
     handlers: list[Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]] = [proxy.serve_client]
     handlers += [partial(proxy.serve_service, HostPort(alias, port)) for alias, port in settings["services"].items()]
     for listener, handler in zip(listeners, handlers, strict=False):  # an open box has no listeners for services
@@ -216,3 +228,10 @@ async def _serve(host: socket.socket, settings: "ProxySettings", listeners: list
     with contextlib.suppress(OSError):
         await reports.wait_closed()
     os._exit(0)  # the box waits for this end, and to tidy up would take as long again
+
+
+async def _obey(orders: asyncio.StreamReader, proxy: BoxProxy) -> None:
+    """Obey the program that started this, until it is gone."""
+    while line := await orders.readline():
+        if line == RECONNECT:
+            proxy.reconnect()

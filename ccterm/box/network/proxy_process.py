@@ -10,6 +10,8 @@ from ccterm.git.bounded_json import read_json
 _MOST_FILES = 2048
 _RECEIVE = 64 * 1024
 _MOST_LISTENERS = 64
+RECONNECT = b"reconnect\n"
+"""The line by which the proxy is told to close its connections to the login gateway."""
 
 
 class ProxySettings(TypedDict):
