@@ -236,6 +236,8 @@ class Run(Value):
     """The agent's last message ends in a question."""
     refused_hosts: tuple[RefusedHost, ...] = ()
     """Hosts that its programs asked for and could not reach; the first of them."""
+    allowed_hosts: tuple[str, ...] = ()
+    """What of these the user has allowed since: for the runs that go on with it, or repeat it."""
     secret_seen: bool = False
     """A secret was in the output, and was masked."""
     secrets_seen: tuple[str, ...] = ()

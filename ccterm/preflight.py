@@ -11,12 +11,15 @@ from ccterm.credentials.api_address import on_this_machine
 from ccterm.credentials.checks import ApiCheck, ExportCheck, LoginCheck, answer, secret_checks
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git_checks import token_checks
+from ccterm.draft import starting_directory
 from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
 from ccterm.output.own_text import clean_text
 from ccterm.settings import Settings
+from ccterm.settings.egress import login_place, resolved
 from ccterm.state_dir import StateDir
+from ccterm.workspace.origin import find_origin
 
 CHECK_SECONDS = 5.0
 """How long a check may take: after that it has no answer."""
@@ -49,14 +52,21 @@ async def _bounded(check: Check, seconds: float) -> CheckResult:
 
 
 def core_checks(
-    settings: Settings, state: StateDir, environ: Mapping[str, str], execution_mode: ExecutionMode, logins: Logins | None = None
+    settings: Settings,
+    state: StateDir,
+    environ: Mapping[str, str],
+    execution_mode: ExecutionMode,
+    logins: Logins | None = None,
+    *,
+    repo: str | None = None,
 ) -> Sequence[Check]:
-    """Return the checks that are not the executor's own. Containers bring their own Claude CLI."""
+    """Return the checks that are not the executor's own. Containers bring their own Claude CLI. repo: whose network is told; None = the general one."""
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
     api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
     login, tokens = LoginCheck(execution_mode, environ, logins), token_checks(settings, environ)
-    common: tuple[Check, ...] = (*api, *tokens, *secrets, StateCheck(state), DiskCheck(state.path))
+    network = NetworkCheck(settings, environ, execution_mode, repo)
+    common: tuple[Check, ...] = (*api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
         return (login, ExportCheck(environ, logins), *common)
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))
@@ -86,6 +96,37 @@ class ClaudeCheck:
                 INSTALL.replace(CLAUDE_VERSION, self._wanted),
             )
         return answer(self, "pass", f"the Claude CLI {version}")
+
+
+class NetworkCheck:
+    """Which hosts runs may reach and where their login is, and that this can be so."""
+
+    name, group = "network", "network"
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], execution_mode: ExecutionMode, repo: str | None) -> None:
+        self._settings, self._environ, self._execution_mode, self._repo = settings, environ, execution_mode, repo
+
+    async def run(self) -> CheckResult:
+        """Read the settings of the repository."""
+        key = await asyncio.to_thread(self._key) if self._repo else ""
+        egress = resolved(self._settings.for_repo(key).egress)
+        place = login_place(self._settings.login, egress)
+        in_container = self._execution_mode is ExecutionMode.DAGGER
+        login = "gateway" if place == "gateway" else "in the box" if in_container else ""
+        text = f"network: {egress.text}" + (f", login: {login}" if login else "")
+        if egress.mode != "open" and not in_container:
+            return answer(
+                self, "fail", f"{text}: only in containers", "give --mode dagger or --egress open, or change egress in the settings"
+            )
+        if egress.mode == "list" and place == "secret":
+            return answer(self, "fail", f"{text}: a list of hosts keeps the login outside", 'take login = "secret" out of the settings')
+        return answer(self, "pass", text)
+
+    def _key(self) -> str:
+        try:
+            return find_origin(self._repo or "", self._environ, starting_directory()).remote.url_key
+        except CctermError:
+            return ""  # another check says so
 
 
 class StateCheck:

@@ -58,9 +58,14 @@ def fold(run: Run, event: Event) -> Run:
     return run.model_copy(update=_changes(run, event))
 
 
+def rewound(run: Run) -> Run:
+    """Return a document without what events add to it bit by bit, to which they are to be applied from the first on."""
+    return run.model_copy(update={"steps": (), "refused_hosts": ()})
+
+
 def replay(run: Run, events: Iterable[Event]) -> Run:
     """Return the document as it is after all events of the run's transcript."""
-    run = run.model_copy(update={"steps": ()})
+    run = rewound(run)
     for event in events:
         run = fold(run, event)
     return run

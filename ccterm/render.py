@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
+from ccterm.boundaries import host_text, login, network, refused_hosts
 from ccterm.causes import KEPT
 from ccterm.events import (
     BoxesKept,
@@ -158,11 +159,6 @@ def refused(event: HostAsked, times: int = 1) -> str:
     return f"not reached: {host_text(f'{event.host}:{event.port}')}{often}" + (f" ({event.why})" if event.why else "")
 
 
-def host_text(host: str) -> str:
-    """Return HOST:PORT as people read it, without the port of https."""
-    return host.removesuffix(":443")
-
-
 def asked(event: PermissionAsked) -> str:
     """Return what an agent asks permission for, and why it has to."""
     return f"asks permission: {event.tool} {event.summary}".rstrip() + (f" ({event.reason})" if event.reason else "")
@@ -299,6 +295,10 @@ def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> l
             " ".join(filter(None, ("a shell in place of" if task.terminal else "", task.agent, task.model, run.manifest.cli_version))),
         ),
         ("where", f"{task.execution_mode}{' (no isolation)' if task.execution_mode == 'local' else ''}"),
+        ("network", network(task)),
+        ("refused", refused_hosts(run)),
+        ("allowed", ", ".join(map(host_text, run.allowed_hosts))),
+        ("login", login(task)),
         ("spent", spent(run)),
         ("time", seconds(took(run))),
         ("denied", "; ".join(run.denied)),

@@ -131,7 +131,7 @@ FIELDS = {
         metavar="HOST,...",
         kind="texts",
         label="Network",
-        placeholder="open; record, or hosts and presets: github, npm, pypi, crates, go, debian",
+        placeholder="from the settings; e.g. record, or npm, pypi, HOST",
     ),
     "allow_default_branch": TaskField(
         "Allow pushing to the remote's default branch", flags=("--allow-default-branch",), kind="switch", label="Default branch"

@@ -147,7 +147,7 @@ async def test_the_core_checks_ask_for_claude_login_state_and_disk(tmp_path: Pat
     environ = {"HOME": str(isolation), "PATH": os.environ["PATH"], "CLAUDE_CODE_OAUTH_TOKEN": TOKEN}
     checks = core_checks(settings, StateDir(tmp_path / "state"), environ, ExecutionMode.LOCAL)
     results = {result.name: result async for result in run_checks(checks)}
-    assert set(results) == {"claude", "login", "token github.com", "state", "disk"}
+    assert set(results) == {"claude", "login", "token github.com", "network", "state", "disk"}
     assert [results[name].status for name in ("claude", "login", "state")] == ["pass", "pass", "pass"]
 
 
@@ -162,6 +162,34 @@ async def test_the_api_on_this_machine_is_asked_for_whether_it_listens(tmp_path:
     refused = await answer(check)
     assert refused.status == "fail"
     assert refused.text == f"the Claude API at {url} cannot be reached: nothing listens there"
+
+
+@pytest.mark.parametrize(
+    ("fields", "mode", "status", "text"),
+    [
+        ({}, ExecutionMode.DAGGER, "pass", "network: open, login: in the box"),
+        ({}, ExecutionMode.LOCAL, "pass", "network: open"),
+        ({"login": "gateway"}, ExecutionMode.LOCAL, "pass", "network: open, login: gateway"),
+        ({"egress": "record"}, ExecutionMode.DAGGER, "pass", "network: recorded, login: in the box"),
+        ({"egress": ["npm"]}, ExecutionMode.DAGGER, "pass", "network: 3 hosts, login: gateway"),
+        ({"repo": {"example.invalid/o/r": {"egress": []}}}, ExecutionMode.DAGGER, "pass", "network: 1 host, login: gateway"),
+        ({"egress": ["npm"]}, ExecutionMode.LOCAL, "fail", "network: 3 hosts, login: gateway: only in containers"),
+        (
+            {"egress": ["npm"], "login": "secret"},
+            ExecutionMode.DAGGER,
+            "fail",
+            "network: 3 hosts, login: in the box: a list of hosts keeps the login outside",
+        ),
+    ],
+)
+async def test_a_check_tells_the_network_of_the_repository_and_whether_it_can_be(
+    tmp_path: Path, fields: dict[str, object], mode: ExecutionMode, status: str, text: str
+) -> None:
+    settings, repo = Settings.model_validate(fields), "https://example.invalid/o/r"
+    checks = core_checks(settings, StateDir(tmp_path), dict(os.environ), mode, repo=repo)
+    [check] = [check for check in checks if check.name == "network"]
+    result = await answer(check)
+    assert (result.status, result.text) == (status, text)
 
 
 @pytest.mark.parametrize("url", [None, "https://gateway.corp"])

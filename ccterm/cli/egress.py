@@ -1,20 +1,21 @@
 """`ccterm egress`: which hosts runs asked for, and a list of them to paste."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from json import dumps
 
 from ccterm import render
+from ccterm.boundaries import host_text
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, opened_record, print_data, print_json, print_note
+from ccterm.cli.console import carry_out, opened_record, opened_service, print_data, print_json, print_note
 from ccterm.cli.main import environment
-from ccterm.draft import starting_directory
-from ccterm.errors import CctermError
 from ccterm.events import Event, HostAsked
-from ccterm.models import Mode, Run, Task
+from ccterm.models import Run
 from ccterm.settings.egress import folded, host_pattern
-from ccterm.workspace.repository import find_repository
+from ccterm.settings.widen import WiderList
+from ccterm.workspace.repository import settings_key
 
 
 @dataclass
@@ -71,9 +72,10 @@ def _say_why_nothing(run: Run) -> None:
 
 def print_suggestion(refs: Sequence[str], *, as_json: bool) -> ExitCode:
     """Print the hosts that runs reached as a setting, for each repository. What was refused is named but not part of it."""
+    environ = environment()
     of_repository: dict[str, list[HostUse]] = {}
     for run, found in carry_out(_read(refs)):
-        of_repository.setdefault(_key(run.task), []).extend(found)
+        of_repository.setdefault(settings_key(run.task, environ), []).extend(found)
         if not found and not as_json:
             _say_why_nothing(run)
     lists = [Suggestion.of(key, found) for key, found in of_repository.items() if found]
@@ -111,7 +113,7 @@ class Suggestion:
             print_data(f"[repo.{dumps(self.key)}]")
         print_data(setting(self.hosts))
         if self.refused:
-            print_note(f"not in it, since refused: {', '.join(map(render.host_text, self.refused))}")
+            print_note(f"not in it, since refused: {', '.join(map(host_text, self.refused))}")
         if self.left_out:
             print_note(f"not in it, since a list holds hosts of the internet by name: {', '.join(self.left_out)}")
 
@@ -129,11 +131,24 @@ def _is_pattern(host: str) -> bool:
     return True
 
 
-def _key(task: Task) -> str:
-    """Return the name of the settings of a task's repository; "" where it is no longer there."""
-    if task.mode is Mode.PIPELINE:
-        return task.remote_key or ""
-    try:
-        return find_repository(task.repo, environment(), starting_directory()).key
-    except CctermError:
-        return ""
+def allow_hosts(ref: str, hosts: Sequence[str], *, as_json: bool) -> ExitCode:
+    """Let what goes on with a run reach hosts, and new runs on its repository where the settings have a list for it."""
+
+    async def work() -> tuple[Run, WiderList | None]:
+        async with opened_service() as service:
+            run = await service.allow_hosts(ref, hosts)
+            wider = await service.wider_list(run.id, hosts)
+            if wider:
+                await asyncio.to_thread(wider.write)
+            return run, wider
+
+    run, wider = carry_out(work())
+    if as_json:
+        print_json({"run": run.id, "allowed_hosts": run.allowed_hosts, "settings": wider.lines[1] if wider else None})
+        return ExitCode.OK
+    print_note(f"retry and continue of run {run.label} may reach {', '.join(map(host_text, run.allowed_hosts))}, too")
+    if wider:
+        print_note(f"{wider.path}:")
+        for line in wider.lines:
+            print_data(line)
+    return ExitCode.OK

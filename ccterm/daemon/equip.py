@@ -144,4 +144,4 @@ def questions(
     """
     chosen = execution_mode or settings.execution_mode
     of_remote = remote_checks(repo or ".", branch, settings, environ, starting_directory(), state) if repo or branch else ()
-    return [*core_checks(settings, state, environ, chosen, logins), *executors[chosen].checks(), *of_remote]
+    return [*core_checks(settings, state, environ, chosen, logins, repo=repo), *executors[chosen].checks(), *of_remote]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ccterm.box.protocol import Frame
-from ccterm.events import HostAsked
+from ccterm.events import HostAsked, Notice
 
 MOST_HOSTS = 1_000
 """How many hosts of one step are told of, those that were let through and those that were refused."""
@@ -31,10 +31,12 @@ class HostNotes:
         self._clean = clean
         self._known: dict[tuple[str, bool], _Known] = {}
 
-    def take(self, frame: Frame) -> list[HostAsked]:
-        """Return what a note tells, if it is time for that."""
+    def take(self, frame: Frame) -> list[HostAsked | Notice]:
+        """Return what a note tells, if it is time for that. One without a host says that there were too many."""
         asked, allowed = str(frame.get("d", "")), frame.get("taken") is True
-        known = self._known.get((asked, allowed)) or self._new(asked, allowed, str(frame.get("detail", "")))
+        if not asked:
+            return [Notice(level="warn", text=self._reason(frame))] if "detail" in frame else []
+        known = self._known.get((asked, allowed)) or self._new(asked, allowed, "" if allowed else self._reason(frame))
         if known is None:
             return []
         number: object = frame.get("number")
@@ -49,10 +51,21 @@ class HostNotes:
         host, _, port = self._clean(asked).rpartition(":")
         if len(self._known) >= MOST_HOSTS or not host or len(asked) > _LONGEST_NAME + 6 or not port.isascii() or not port.isdecimal():
             return None
-        why = "" if allowed else " ".join(self._clean(why).split())[:_LONGEST_WHY]
-        known = self._known[asked, allowed] = _Known("".join(host.split()), min(int(port), 65535), why)
+        known = self._known[asked, allowed] = _Known(
+            "".join(host.split()), min(int(port), 65535), _without(why, f"{host}:{port}", host, "is")
+        )
         return known
+
+    def _reason(self, frame: Frame) -> str:
+        return " ".join(self._clean(str(frame.get("detail", ""))).split())[:_LONGEST_WHY]
 
     def _tell(self, known: _Known, allowed: bool) -> HostAsked:
         more, known.told = known.count - known.told, known.count
         return HostAsked(host=known.host, port=known.port, allowed=allowed, count=known.count, more=more, why=known.why)
+
+
+def _without(text: str, *words: str) -> str:
+    """Return a text without the words that it may begin with: it is shown beside the host."""
+    for word in words:
+        text = text.removeprefix(f"{word} ")
+    return text

@@ -260,6 +260,18 @@ class Review(ServiceCommand[Run]):
         return await service.review(self.run)
 
 
+class AllowHosts(ServiceCommand[Run]):
+    """Let the runs that go on with a run, or repeat it, reach more hosts."""
+
+    do: Literal["allow_hosts"] = "allow_hosts"
+    run: RunId
+    hosts: tuple[str, ...]
+
+    async def execute(self, service: "Service") -> Run:
+        """Return the run as it is afterwards."""
+        return await service.allow_hosts(self.run, self.hosts)
+
+
 class Checks(StreamCommand[CheckResult]):
     """Ask the preflight questions of an execution mode."""
 
@@ -307,7 +319,7 @@ class MakeWay(ServiceCommand[bool]):
 
 AnyCommand = (
     Submit | Plan | Branches | Cancel | CancelAll | Steer | Hold | Release | Decide | RefreshPatch | Retry | Continue | Shell | Push | Apply | Undo
-    | Commit | Clean | Review | Checks | Renewed | LookAgain | MakeWay
+    | Commit | Clean | Review | AllowHosts | Checks | Renewed | LookAgain | MakeWay
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from ccterm.pipeline.continuation import CONVERSATION, began, continued_task, sh
 from ccterm.service.active import fresh_run, prepare
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.equipment import Equipment
+from ccterm.settings.egress import covered, host_pattern
 from ccterm.store import Submission
 from ccterm.values import Terminal
 
@@ -33,7 +34,7 @@ class FurtherRuns(EndedRuns):
             raise UsageError(f"run {old.label} was a shell", f"ccterm shell {old.ref} opens another one")
         before = await asyncio.to_thread(self._store.get, old.continues) if old.continues else None
         session = old.session_id if before and before.session_id == old.session_id else None
-        return await self._again(old, old.task, continues=old.continues, session_id=session)
+        return await self._again(old, _reaching(old.task, old.allowed_hosts), continues=old.continues, session_id=session)
 
     async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with an ended run."""
@@ -43,8 +44,9 @@ class FurtherRuns(EndedRuns):
             raise UsageError(
                 f"run {known.label} has not ended yet ({known.state})", f"ccterm steer {known.ref} sends its agent the message"
             )
+        more = known.allowed_hosts
         known = await self._last_begun(run)
-        task = continued_task(known, text, branch, fresh=fresh)
+        task = _reaching(continued_task(known, text, branch, fresh=fresh), (*known.allowed_hosts, *more))
         undelivered(known)  # it must still be there
         started = await self._again(known, task, continues=known.id, session_id=None if fresh else known.session_id)
         await self.review(run)  # the user has seen it
@@ -62,7 +64,25 @@ class FurtherRuns(EndedRuns):
         undelivered(known)  # it must still be there
         conversation = await asyncio.to_thread((self._state.run(known.id) / CONVERSATION).is_file)
         session = known.session_id if conversation else None
-        return await self._again(known, shell_task(known, terminal), continues=known.id, session_id=session)
+        return await self._again(known, _reaching(shell_task(known, terminal), known.allowed_hosts), continues=known.id, session_id=session)
+
+    async def allow_hosts(self, run: RunRef, hosts: Sequence[str]) -> Run:
+        """Let further runs reach more hosts."""
+        known = await self.find(run)
+        if known.task.egress.mode != "list":
+            raise UsageError(f"run {known.label} may reach every host", "egress in the settings, or --egress, gives runs a list")
+        try:
+            wanted = [host_pattern(host) for host in hosts]
+        except ValueError as error:
+            raise UsageError(f"the list {error}") from error
+        allowed = {"allowed_hosts": tuple(dict.fromkeys((*known.allowed_hosts, *wanted)))}
+        if active := self._active.get(known.id):
+            active.recorder.change(**allowed)
+            await active.recorder.save()
+            return active.recorder.run
+        changed = known.model_copy(update=allowed)
+        await asyncio.to_thread(self._store.save, changed)
+        return changed
 
     async def _last_begun(self, run: RunId) -> Run:
         """Return the run whose work and conversation go on: one whose agent never began left nothing to go on with. Raises StepError."""
@@ -80,3 +100,9 @@ class FurtherRuns(EndedRuns):
         [queued_run] = await self._enqueue([fresh], equipment)
         self._credentials.forget(old.id)
         return queued_run
+
+
+def _reaching(task: Task, hosts: Sequence[str]) -> Task:
+    """Return a task whose list has more hosts."""
+    more = tuple(dict.fromkeys(host for host in hosts if not covered(host, task.egress.hosts)))
+    return task.model_copy(update={"egress": task.egress.model_copy(update={"hosts": (*task.egress.hosts, *more)})}) if more else task

@@ -24,6 +24,7 @@ from ccterm.values import Decision, Terminal
 
 if TYPE_CHECKING:  # one key of one screen needs it
     from ccterm.credentials.export import Exported
+    from ccterm.settings.widen import WiderList
 
 NO_ALLOWANCES = Allowances()
 ANSWER_SECONDS = 5.0
@@ -204,6 +205,24 @@ class Service(AwaitedRuns):
     async def review(self, run: RunRef) -> Run:
         """Mark a run as reviewed. Raises UsageError when it has not ended."""
         return await self.perform(commands.Review(run=await self._id(run)))
+
+    async def allow_hosts(self, run: RunRef, hosts: Sequence[str]) -> Run:
+        """Let the runs that go on with a run, or repeat it, reach more hosts than its list. Raises UsageError where it has none, or for no host.
+
+        The settings stay as they are: `wider_list` returns what to write into them.
+        """
+        return await self.perform(commands.AllowHosts(run=await self._id(run), hosts=tuple(hosts)))
+
+    async def wider_list(self, run: RunRef, hosts: Sequence[str]) -> "WiderList | None":
+        """Return the list of a run's repository in the caller's settings file with more hosts; None where there is none. Raises SettingsError."""
+        from ccterm.settings.load import load_settings  # deferred: few need it
+        from ccterm.settings.widen import wider_list
+        from ccterm.state_dir import settings_path
+        from ccterm.workspace.repository import settings_key
+
+        environ, known = self.machine.environ, await self.find(run)
+        key = await asyncio.to_thread(settings_key, known.task, environ)
+        return wider_list(load_settings(None, environ), settings_path(), key, tuple(hosts))
 
     async def fetch(self, run: RunRef, repo: Path) -> str:
         """Bring a run's commit into a repository of the caller's and return the ref that names it there. Raises UsageError."""

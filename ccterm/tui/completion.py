@@ -1,4 +1,4 @@
-"""Completion of what names a repository or a batch file."""
+"""Completion of what names a repository, a batch file, or hosts."""
 
 import asyncio
 import os
@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from textual.suggester import Suggester
+
+from ccterm.settings.egress import MODES, PRESETS
 
 BATCH_ENDINGS = (".yaml", ".yml", ".jsonl", ".ndjson", ".json")
 
@@ -20,6 +22,21 @@ class RepositorySuggester(Suggester):
     async def get_suggestion(self, value: str) -> str | None:
         """Return a completion of `value`, or None."""
         return next(iter(await asyncio.to_thread(completions, value, self._recent())), None)
+
+
+class PresetSuggester(Suggester):
+    """Suggests the rest of the last word of a list of hosts: a preset, or what stands for no list."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return a completion of `value`, or None."""
+        _, comma, word = value.rpartition(",")
+        begin = word.strip().lower()
+        names = PRESETS if comma else (*MODES, *PRESETS)
+        found = next((name for name in names if begin and name.startswith(begin) and name != begin), None)
+        return f"{value}{found[len(begin) :]}" if found else None
 
 
 def completions(text: str, recent: Sequence[str]) -> list[str]:

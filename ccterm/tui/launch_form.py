@@ -33,19 +33,23 @@ MAIN: tuple[str, ...] = ("repo", DELIVERY, "branch", "allow_default_branch", "ex
 MORE: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("agent",),
-    ("timeout", "budget", "max_turns", "max_tokens"),
+    ("timeout", "budget"),
+    ("max_turns", "max_tokens"),
     (AT_ONCE,),
+    ("egress",),
+    ("login",),
     ("skip_permissions",),
     ("setup",),
     ("verify",),
 )
 """The fields that are seldom needed, as they are laid out."""
-MORE_NAMES = "start, agent, limits, at once, setup, verify"
+MORE_NAMES = "start, agent, limits, at once, network, login, setup, verify"
 CHOICES: Mapping[str, Mapping[str, str]] = {
     DELIVERY: {PUSH: "push a branch", APPLY: "into the working copy"},
     "execution_mode": {"dagger": "container", "local": "this machine, no isolation"},
     "agent": {"claude": "claude", "scripted": "scripted"},
     "model": {"": "default", "opus": "opus", "sonnet": "sonnet", "haiku": "haiku"},
+    "login": {"": "default", "gateway": "gateway, outside of the box", "secret": "in the box"},
     "skip_permissions": {"": "no", YES: "yes, no questions asked"},
     "allow_default_branch": {"": "refuse", YES: "allow pushing to it"},
 }
@@ -54,6 +58,9 @@ _ADVICE = (
     (r"give --branch", "choose “push a branch” as Delivery"),
     (r"leave out --base", "leave “From” empty"),
     (r"give --base", "fill in “From”"),
+    (r"give --egress open or record", "write “open” or “record” as Network"),
+    (r"give --egress open", "write “open” as Network"),
+    (r"--login gateway", "choose “gateway” as Login"),
     (r"use --mode dagger", "choose “container” as Where"),
     (r"use --mode local", "choose “this machine” as Where"),
     (r"as --repo", "as Repository"),

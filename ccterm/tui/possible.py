@@ -83,6 +83,12 @@ def _diff(run: Run) -> str:
     return "" if run.changes is not None or work_kept(run) or run.side else "has no commit yet; its diff appears once its work is committed"
 
 
+def _allow_host(run: Run) -> str:
+    if run.task.egress.mode != "list":
+        return "may reach every host"
+    return "" if any(each.host not in run.allowed_hosts for each in run.refused_hosts) else "was refused no host that could be allowed"
+
+
 _REASONS: Mapping[str, Callable[[Run], str]] = {
     "steer": _talk,
     "hold": _talk,
@@ -98,6 +104,7 @@ _REASONS: Mapping[str, Callable[[Run], str]] = {
     "browse": _browse,
     "review": _review,
     "diff": _diff,
+    "allow_host": _allow_host,
 }
 """Action -> why it cannot be done to a run, or ""."""
 _NEEDS_A_RUN = {*_REASONS, "copy_id", "zoom", "pin", "select"}

@@ -55,6 +55,7 @@ COLUMNS: Mapping[str, Column] = {
     "cost": Column("cost", 7, lambda view, _: cost(view.run), lambda view, _: (view.run.cost_usd, ""), right=True),
     "turns": Column("turns", 5, lambda view, _: str(view.run.turns or ""), lambda view, _: (view.run.turns, ""), room=110, right=True),
     "repository": Column("repository", 16, lambda view, _: repository(view.run), lambda view, _: (0, repository(view.run).casefold()), room=110),
+    "network": Column("network", 9, lambda view, _: view.run.task.egress.text, lambda view, _: (len(view.run.task.egress.hosts), view.run.task.egress.text), room=170),
     "batch": Column("batch", 6, lambda view, _: view.batch, lambda view, _: (view.run.created.timestamp(), view.run.batch or ""), room=130, right=True),
     "started": Column("queued at", 11, lambda view, _: f"{view.run.created.astimezone():%m-%d %H:%M}", lambda view, _: (view.run.created.timestamp(), ""), room=150),
     "detail": Column("activity", 0, lambda view, _: detail(view), lambda view, _: (0, detail(view)), room=WIDE),

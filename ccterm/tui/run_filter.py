@@ -50,6 +50,7 @@ def _states(view: RunView) -> list[str]:
 _FIELDS: Mapping[str, Callable[[RunView, str], bool]] = {
     "state": lambda view, text: any(state.startswith(text) for state in _states(view)),
     "repo": lambda view, text: text in _repo(view).casefold(),
+    "network": lambda view, text: text in view.run.task.egress.text or any(text in host for host in view.run.task.egress.hosts),
     "batch": lambda view, text: view.batch.removeprefix("#") == text.removeprefix("#"),
 }
 """Field -> whether a run's text there fits."""

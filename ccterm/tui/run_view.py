@@ -7,7 +7,7 @@ from enum import IntEnum
 from ccterm.causes import Cause
 from ccterm.events import Event, Finished, Held, Notice, Retrying, Said, Started, Steered, StepFinished, StepStarted, ToolCalled, Waiting
 from ccterm.models import Run, State
-from ccterm.record import fold
+from ccterm.record import fold, rewound
 from ccterm.values import PermissionRequest
 
 
@@ -42,7 +42,7 @@ class RunView:
     @classmethod
     def of(cls, run: Run) -> "RunView":
         """Return the view of a run; unless it has ended, its events are applied from the first on."""
-        return cls(run if run.state.final else run.model_copy(update={"steps": ()}))
+        return cls(run if run.state.final else rewound(run))
 
     def apply(self, event: Event) -> None:
         """Apply one event."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ccterm.errors import RemoteError, UsageError
 from ccterm.git.git import Git
+from ccterm.models import Mode, Task
 from ccterm.remotes import looks_like_url, parse_remote, shown
 from ccterm.state_dir import StateDir, private_directory, private_file
 from ccterm.workspace.origin import address_settings, ask, origin_address
@@ -134,6 +135,16 @@ def _key(root: Path, env: Mapping[str, str]) -> str:
         return origin_address(settings.rewritten(settings.origin), root).url_key if settings.origin else str(root)
     except UsageError:
         return str(root)
+
+
+def settings_key(task: Task, env: Mapping[str, str]) -> str:
+    """Return the key of the settings of a task's repository; "" where its working copy is no longer there."""
+    if task.mode is Mode.PIPELINE:
+        return task.remote_key or ""
+    try:
+        return find_repository(task.repo, env, Path("/")).key
+    except UsageError:
+        return ""
 
 
 def excludes(repository: Repository, env: Mapping[str, str]) -> bytes:

@@ -11,7 +11,7 @@ from ccterm.events import HostAsked
 from ccterm.models import ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.record import Recorder
 from ccterm.settings import Settings
-from ccterm.state_dir import StateDir
+from ccterm.state_dir import StateDir, settings_path
 from ccterm.store import Store
 from ccterm.transcript import Transcript
 from ccterm.values import Egress
@@ -99,3 +99,32 @@ def test_a_suggestion_is_a_setting_that_lets_the_same_hosts_through(command: Com
     assert json.loads(command("egress", "suggest", one.ref, "--json").stdout) == [
         {"repo": "github.com/acme/shop", "egress": ["npm"], "refused": ["evil.example:443"], "left_out": ["10.0.0.7:5432"]}
     ]
+
+
+LIST = Egress(mode="list", hosts=("registry.npmjs.org:443", "api.anthropic.com:443"))
+
+
+def test_a_host_is_allowed_for_further_runs_and_in_the_settings(command: Command, state: Path, store: Store, isolation: Path) -> None:
+    settings_path().parent.mkdir(parents=True, exist_ok=True)
+    settings_path().write_text('[repo."github.com/acme/shop"]\negress = ["npm"]\n')
+    run = record(state, store, asked("pypi.org", allowed=False), egress=LIST)
+    store.close()
+    done = command("egress", "allow", run.ref, "pypi.org:443")
+    assert done.stdout == '[repo."github.com/acme/shop"]\negress = ["npm", "pypi.org:443"]\n'
+    assert settings_path().read_text() == done.stdout
+    assert f"retry and continue of run {run.label} may reach pypi.org, too" in done.stderr
+    assert json.loads(command("show", run.ref, "--json").stdout)["allowed_hosts"] == ["pypi.org:443"]
+    again = json.loads(command("egress", "allow", run.ref, "pypi.org:443", "--json").stdout)
+    assert (again["allowed_hosts"], again["settings"]) == (["pypi.org:443"], None)
+
+
+@pytest.mark.parametrize(
+    ("egress", "host", "why"),
+    [(Egress(), "pypi.org", "may reach every host"), (LIST, "10.0.0.1", "which is an address")],
+    ids=["open", "address"],
+)
+def test_what_cannot_be_allowed_is_refused(command: Command, state: Path, store: Store, egress: Egress, host: str, why: str) -> None:
+    run = record(state, store, egress=egress)
+    store.close()
+    done = command("egress", "allow", run.ref, host)
+    assert (done.returncode, why in done.stderr) == (2, True)

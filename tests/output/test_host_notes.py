@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccterm.events import HostAsked
+from ccterm.events import HostAsked, Notice
 from ccterm.output.host_notes import MOST_HOSTS
-from tests.output.pipelines import SECRET, Watched
+from tests.output.pipelines import SECRET, Watched, texts
 
 SMALL = st.integers(min_value=1, max_value=3)
 
@@ -50,9 +50,25 @@ def test_a_host_that_is_named_after_a_secret_is_masked() -> None:
     assert "\x1b" not in asked(watched)[0].why
 
 
+def test_a_reason_does_not_repeat_the_host() -> None:
+    watched = Watched()
+    tell(watched, "a.example:443", why="a.example:443 is not among the hosts of this run")
+    tell(watched, "b.example:443", why="b.example is at 10.0.0.1, and a closed box reaches addresses of the internet alone")
+    assert [event.why for event in asked(watched)] == [
+        "not among the hosts of this run",
+        "at 10.0.0.1, and a closed box reaches addresses of the internet alone",
+    ]
+
+
+def test_that_there_are_too_many_hosts_is_told() -> None:
+    watched = Watched()
+    tell(watched, "", why="more than 500 hosts were asked for; no others are listed")
+    assert texts(watched.events, Notice) == ["more than 500 hosts were asked for; no others are listed"]
+
+
 def test_what_is_no_note_of_a_host_says_nothing() -> None:
     watched = Watched()
-    for host in ("", "example", ":443", "a.example:https", "a.example:٤٤٣", "a" * 300 + ":443"):
+    for host in ("example", ":443", "a.example:https", "a.example:٤٤٣", "a" * 300 + ":443"):
         tell(watched, host)
     assert not asked(watched)
     tell(watched, "a.example:99999", -5)

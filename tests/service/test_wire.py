@@ -72,6 +72,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "fresh": st.booleans(),
     "allow": ALLOWANCES,
     "only": st.lists(TEXTS, max_size=3).map(tuple),
+    "hosts": st.lists(TEXTS, max_size=3).map(tuple),
     "execution_mode": st.none() | st.sampled_from(ExecutionMode),
     "repo": st.none() | TEXTS,
     "terminal": st.builds(Terminal, socket=TEXTS, rows=st.integers(1, 9999), columns=st.integers(1, 9999), kind=st.just("screen-256color")),
@@ -136,7 +137,7 @@ RUN = Run(
     attempts=(RunId("00"), RunId("01")),
 )
 RESULTS: dict[str, object] = {"submit": [RUN], "plan": [RUN.task]} | dict.fromkeys(
-    ("retry", "continue_", "shell", "commit", "clean", "push", "apply", "undo", "review"), RUN
+    ("retry", "continue_", "shell", "commit", "clean", "push", "apply", "undo", "review", "allow_hosts"), RUN
 )
 LAST = BranchUse(run=RUN.id, label=RUN.label, at=RUN.created, active=False)
 RESULTS |= {"renewed": [RUN.id], "make_way": True, "branches": [BranchState(branch="agent/x", tip="0" * 40, last=LAST), None]}
@@ -155,6 +156,7 @@ EXAMPLES: dict[str, object] = {
     "fresh": True,
     "allow": Allowances(lines=900, paths=("*.lock",)),
     "only": ("a.py",),
+    "hosts": ("pypi.org",),
     "execution_mode": "local",
     "repo": "/r",
     "terminal": Terminal(socket="/run/t.sock", rows=40, columns=132),

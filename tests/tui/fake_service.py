@@ -19,6 +19,9 @@ from ccterm.record import Recorder
 from ccterm.remotes.branch_names import EACH, branch_for
 from ccterm.service.command_base import ServiceCommand
 from ccterm.service.protocol import NO_ALLOWANCES, Service
+from ccterm.settings import Settings
+from ccterm.settings.egress import login_place, resolved
+from ccterm.settings.widen import WiderList, wider_list
 from ccterm.state_dir import StateDir
 from ccterm.store import RunFilter
 from ccterm.transcript import Transcript
@@ -72,6 +75,8 @@ class FakeService(Service):
     def __post_init__(self) -> None:
         self._state = StateDir(self.directory).prepare()
         self._recorders: dict[RunId, Recorder] = {}
+        self.user_settings, self.settings_file = Settings(), Path("/home/ann/.config/ccterm/config.toml")
+        """What the lists of hosts are taken from, and written to."""
         self._reviewed: set[RunId] = set()
 
     @property
@@ -131,21 +136,35 @@ class FakeService(Service):
             for draft in drafts
         ]
 
+    async def allow_hosts(self, run: RunRef, hosts: Sequence[str]) -> Run:
+        """Note which hosts further runs may reach."""
+        recorder = self._recorders[RunId(str(run))]
+        recorder.change(allowed_hosts=(*recorder.run.allowed_hosts, *hosts))
+        return recorder.run
+
+    async def wider_list(self, run: RunRef, hosts: Sequence[str]) -> WiderList | None:
+        """Return what the test has set up, made longer."""
+        return wider_list(self.user_settings, self.settings_file, "github.com/acme/shop", tuple(hosts))
+
     async def plan(self, drafts: Sequence[Draft], *, source: BatchFile | None = None) -> list[Task]:
         """Return the tasks that drafts would become."""
         if self.refusal:
             raise self.refusal
-        notes = ["local mode has no isolation: the agent runs on this machine as you"]
+        modes = {draft.execution_mode or ExecutionMode.LOCAL for draft in drafts}
+        notes = ["local mode has no isolation: the agent runs on this machine as you"] if ExecutionMode.LOCAL in modes else []
         if any(draft.skip_permissions for draft in drafts):
             notes.append("permissions are skipped: the agent may do everything that you may do")
-        given = {"remote": REMOTE, "execution_mode": ExecutionMode.LOCAL, "notes": notes}
+        given = {"remote": REMOTE, "notes": notes}
         return [
             Task.model_validate(
                 {
                     "prompt": draft.task,
                     "repo": draft.repo or ".",
                     "branch": draft.branch,
+                    "execution_mode": draft.execution_mode or ExecutionMode.LOCAL,
                     "mode": "pipeline" if draft.branch else "testing",
+                    "egress": (egress := resolved(draft.egress)),
+                    "login": login_place(draft.login, egress),
                 }
                 | given
             )

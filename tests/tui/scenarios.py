@@ -27,6 +27,7 @@ from tests.tui.form_scenarios import (
     preflight_failing,
     preflight_fixed,
 )
+from tests.tui.network_scenarios import allowing, launch_network, launch_network_wrong, sealed, sealed_facts
 from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
 from tests.tui.playing import Scenario, four, many, open_app, twelve
 from tests.tui.run_events import PATCH, ask_permission, commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent
@@ -229,7 +230,7 @@ async def run_facts(service: FakeService, pilot: Pilot[None]) -> None:
 async def run_diff(service: FakeService, pilot: Pilot[None]) -> None:
     push(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests."))
     commit(service, service.add_run("feature/other"))
-    await open_app(service, pilot, "LIMIT = 5", keys="1 d")
+    await open_app(service, pilot, "LIMIT = 5", "changes up to", keys="1 d")
 
 
 async def run_diff_read(service: FakeService, pilot: Pilot[None]) -> None:
@@ -323,6 +324,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         preflight_building, history, history_of_conversations, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,
         fleet_of_many, selected, table, table_filtered, toast, key_without_effect, palette_words,
+        sealed, sealed_facts, allowing, launch_network, launch_network_wrong,
     )
 }  # fmt: skip
 OF_ALL_WIDTHS = {
@@ -330,5 +332,6 @@ OF_ALL_WIDTHS = {
     "launch_default_branch", "batch", "batch_wrong",
     "empty_checked", "themes", "run_diff_sixteen", "fleet_sixteen",
     "toast", "key_without_effect", "palette_words", "history_of_conversations",
+    "sealed", "sealed_facts", "allowing", "launch_network", "launch_network_wrong",
 }  # fmt: skip
 """Scenarios that are shown at 80, 120 and 200 columns, since they use the width that there is."""

@@ -156,7 +156,7 @@ async def test_a_problem_in_a_folded_field_unfolds_it_and_gets_the_keys(show: Sh
         await type_text(pilot, "45m")
         await wait_until_gone(pilot, "is not a duration")
         await pilot.press("f2")
-        await wait_for_text(pilot, "▸ more: start, agent, limits, at once, setup, verify · Timeout 45m")
+        await wait_for_text(pilot, "▸ more: start, agent, limits, at once, network, login, setup, verify · Timeout 45m")
 
 
 async def test_what_was_typed_is_kept_until_it_is_launched(show: Show, service: FakeService, tmp_path: Path) -> None:

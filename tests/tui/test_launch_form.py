@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.models import ExecutionMode, Mode, Task
-from ccterm.tui.completion import batch_files, completions
+from ccterm.tui.completion import PresetSuggester, batch_files, completions
 from ccterm.tui.launch_form import branches_of, examine, in_form_words, split_prompts, summarise
 
 
@@ -148,3 +148,27 @@ def test_batch_files_come_before_directories(tmp_path: Path) -> None:
     names = [f"{tmp_path}/{name}" for name in ("tasks.jsonl", "tasks.yaml", "tasks.d/")]
     assert batch_files(f"{tmp_path}/ta") == batch_files(f"{tmp_path}/") == names
     assert batch_files("~nobody-of-that-name/") == []
+
+
+def test_the_network_is_checked_as_it_is_typed() -> None:
+    form = {"prompt": "x", "repo": "/r", "egress": "npm, Docs.example.com"}
+    assert examine(form).drafts[0].egress == ("npm", "docs.example.com")
+    wrong = examine({**form, "egress": "npm, nmp"}).problems["egress"]
+    assert wrong.startswith('holds "nmp", which is neither a preset nor the whole name of a host; presets are github')
+    assert examine({**form, "login": "gateway"}).drafts[0].login == "gateway"
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [("re", "record"), ("npm, py", "npm, pypi"), ("npm,OP", None), ("npm", None), ("", None), ("npm, ", None), ("N", "Npm")],
+)
+async def test_presets_are_suggested_for_the_last_word(typed: str, suggested: str | None) -> None:
+    assert await PresetSuggester().get_suggestion(typed) == suggested
+
+
+def test_a_refused_network_is_told_in_words_of_the_form() -> None:
+    told = "use --mode dagger, or give --egress open"
+    assert in_form_words(told) == "choose “container” as Where, or write “open” as Network"
+    assert in_form_words("give --egress open or record, or --login gateway") == (
+        "write “open” or “record” as Network, or choose “gateway” as Login"
+    )

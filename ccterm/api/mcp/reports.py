@@ -42,6 +42,10 @@ class RunReport(Value):
     """How many files changed in the working copy."""
     kept: bool
     """Work that was not delivered is kept: `diff` shows it, `push` or a person delivers it."""
+    network: str
+    """Which hosts its programs may reach: open, recorded, or how many hosts."""
+    refused_hosts: tuple[str, ...]
+    """Hosts that they asked for and could not reach; only a person may allow more."""
     cost_usd: float
     turns: int
     seconds: float | None
@@ -68,6 +72,8 @@ class RunReport(Value):
             pushed=run.pushed,
             applied=run.synced.files if run.synced and not run.synced.undone else None,
             kept=work_kept(run),
+            network=run.task.egress.text,
+            refused_hosts=tuple(each.host for each in run.refused_hosts),
             cost_usd=run.cost_usd,
             turns=run.turns,
             seconds=run.seconds,

@@ -23,7 +23,7 @@ app = typer.Typer(
 _skill = typer.Typer(help="The skill that teaches Claude Code to delegate work.", no_args_is_help=True)
 _images = typer.Typer(help="Build, list and remove images.", no_args_is_help=True)
 _auth = typer.Typer(help="The Claude login: set up, export, show, remove.", no_args_is_help=True)
-_egress = typer.Typer(help="The hosts that runs asked for, and a list of them.", no_args_is_help=True)
+_egress = typer.Typer(help="The hosts that runs asked for, a list of them, and more for further runs.", no_args_is_help=True)
 _config = typer.Typer(help="The settings: show, locate, check.", no_args_is_help=True)
 
 
@@ -91,6 +91,7 @@ _config.command()(config.check)
 app.add_typer(_egress, name="egress")
 _egress.command(short_help="List the hosts that a run asked for.")(network.log)
 _egress.command(short_help="Print a list of them, to paste.", epilog=_example("ccterm egress suggest 12 13"))(network.suggest)
+_egress.command(short_help="Let further runs reach more hosts.", epilog=_example("ccterm egress allow 12 pypi.org"))(network.allow)
 app.add_typer(_images, name="image")
 app.add_typer(_skill, name="skill")
 _skill.command("install")(agents.install_skill)

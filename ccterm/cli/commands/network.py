@@ -22,3 +22,14 @@ def suggest(
     from ccterm.cli.egress import print_suggestion
 
     leave(print_suggestion(runs, as_json=json))
+
+
+def allow(
+    run: RunRef,
+    hosts: Annotated[list[str], typer.Argument(metavar="HOST", help="Hosts that it was refused, or others.")],
+    json: Json = False,
+) -> None:
+    """Let what goes on with a run (retry, continue) reach more hosts, and new runs too where the settings have a list for its repository."""
+    from ccterm.cli.egress import allow_hosts
+
+    leave(allow_hosts(run, hosts, as_json=json))

@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from ccterm.events import Event
 from ccterm.tui.own_keys import named
 from ccterm.tui.pane.clock import FrameClock
 from ccterm.tui.pane.lines import plain_text
@@ -232,6 +233,12 @@ class EventPane(Vertical):
     def action_markdown(self) -> None:
         """Show what the agent says as Markdown, or as it was written."""
         self.markdown = not self.markdown
+
+    @property
+    def chosen(self) -> Event | None:
+        """The event that the user has chosen."""
+        cursor = self._view.viewport.cursor
+        return self._view.viewport.event(cursor) if cursor is not None else None
 
     def action_copy(self) -> None:
         """Copy the chosen event, or the last one on the screen."""

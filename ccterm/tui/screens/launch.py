@@ -13,13 +13,14 @@ from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 from textual.worker import Worker
 
+from ccterm.boundaries import boundary
 from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode
 from ccterm.remotes.branch_names import EACH, words_of
 from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.branch_notes import branch_notes, guessed
-from ccterm.tui.completion import RepositorySuggester
+from ccterm.tui.completion import PresetSuggester, RepositorySuggester
 from ccterm.tui.launch_form import (
     AT_ONCE,
     CHOICES,
@@ -118,6 +119,9 @@ class LaunchScreen(CctermScreen):
         repository = self._of("repo").control
         if isinstance(repository, Input):
             repository.suggester = RepositorySuggester(lambda: self.ccterm.memory.now.repos)
+        network = self._of("egress").control
+        if isinstance(network, Input):
+            network.suggester = PresetSuggester()
         self.query_one("#header", SplitLine).show(heading("new runs"))
         self.query_one("#more").display = False
         prompt = self.query_one(TextArea)
@@ -234,7 +238,7 @@ class LaunchScreen(CctermScreen):
             return
         notes = list(dict.fromkeys(note for task in tasks for note in task.notes))
         at_once = self._result.at_once or self.ccterm.settings.max_concurrent
-        self._summarise(Content.assemble((summarise(tasks, at_once), "bold"), *(f"\n{note}" for note in notes)))
+        self._summarise(Content.assemble((summarise(tasks, at_once), "bold"), f"\n{boundary(tasks[0])}", *(f"\n{note}" for note in notes)))
 
     def _summarise(self, text: Content) -> None:
         self.query_one("#summary", Static).update(text)

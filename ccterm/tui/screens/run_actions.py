@@ -9,8 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, TextArea
 
 from ccterm.draft import starting_directory
+from ccterm.events import Event
 from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.proof import work_kept
+from ccterm.tui.pane import EventPane
 from ccterm.tui.patch.comments import with_comments
 from ccterm.tui.possible import web_address
 from ccterm.tui.run_text import short_name
@@ -42,6 +44,7 @@ class RunActions(SelectedRuns, WritingScreen):
         Binding("b", "fetch", "Fetch", show=False, tooltip="Fetch the work into a local repository as refs/ccterm/RUN"),
         Binding("o", "browse", "Open", show=False, tooltip="Open the pushed branch in the browser"),
         Binding("i", "copy_id", "Copy id", show=False, tooltip="Copy the run's id"),
+        Binding("plus", "allow_host", "Allow host", show=False, tooltip="Let what goes on with the run reach a host that it was refused"),
         Binding("x", "review", "Reviewed", show=False, tooltip="Mark the run as reviewed and remove it from the fleet"),
     ]
 
@@ -151,6 +154,19 @@ class RunActions(SelectedRuns, WritingScreen):
             return f"{undone.task.repo} is as it was before"
 
         self.ccterm.perform(undo)
+
+    def action_allow_host(self) -> None:
+        """Ask which of the refused hosts further runs may reach, and how far that goes."""
+        from ccterm.tui.screens.allow_host import ask_for_host  # deferred: the first frame does not need it
+
+        view = self.current_run()
+        if view:
+            ask_for_host(self.ccterm, view.run, self.chosen_event())
+
+    def chosen_event(self) -> Event | None:
+        """Return the event that the user has chosen in a transcript."""
+        above = self.focused.ancestors_with_self if self.focused else ()
+        return next((each.chosen for each in above if isinstance(each, EventPane)), None)
 
     def action_fetch(self) -> None:
         """Ask for a repository and fetch the work into it."""

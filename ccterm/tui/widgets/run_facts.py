@@ -5,6 +5,7 @@ from datetime import datetime
 from textual.content import Content
 from textual.widgets import Static
 
+from ccterm.boundaries import login, network_of, where
 from ccterm.models import Run
 from ccterm.render import change_numbers, kept_in, rotation, seconds, spent
 from ccterm.tui.run_text import elapsed, status, styled_sign
@@ -60,7 +61,7 @@ def _step(step: StepRecord) -> Content:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    task, where = run.task, "this machine, no isolation" if run.task.execution_mode == "local" else "container"
+    task = run.task
     return [
         ("changes", change_numbers(run)),
         ("commit", (run.commit or "")[:12]),
@@ -68,8 +69,10 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("remote", task.remote or task.repo),
         ("base", (run.base_sha or "")[:12]),
         ("agent", " ".join(part for part in (task.agent, task.model or "", run.manifest.cli_version or "") if part)),
-        ("where", where),
+        ("where", where(task)),
         ("env", next((f"not passed on: {note.removeprefix(NOT_PASSED_ON)}" for note in task.notes if note.startswith(NOT_PASSED_ON)), "")),
+        ("network", network_of(run)),
+        ("login", login(task)),
         ("hold", "waits for input after each turn" if run.holds else ""),
         ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),

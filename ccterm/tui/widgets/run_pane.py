@@ -94,6 +94,7 @@ class RunPane(Vertical):
         run = view.run
         facts = [
             ("pinned" if pinned else ""),
+            ("" if run.task.egress.mode == "open" else run.task.egress.text),
             ("hold" if run.holds and not view.waiting else ""),
             short_status(view),
             elapsed(view, at),
