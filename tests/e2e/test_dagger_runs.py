@@ -10,7 +10,7 @@ import pytest
 from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.draft import Draft
-from ccterm.events import Held, Said, StepFinished
+from ccterm.events import Held, HostAsked, Said, StepFinished
 from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.service.protocol import Service
 from tests.conftest import MakeRemote
@@ -91,6 +91,21 @@ async def test_a_task_becomes_a_pushed_branch_and_the_next_run_reuses_its_base(b
     assert not any((await boxed.reused(first.id)).values())
     assert [step for step, reused in (await boxed.reused(second.id)).items() if reused] == ["checkout", "setup"]
     assert found_below(boxed.state, forms(TOKEN)) == []
+
+
+def asking(url: str, times: int = 3) -> str:
+    """Return the task of an agent that asks for a page, through the proxy that its environment names."""
+    ask = f"env -u NO_PROXY -u no_proxy python3 -c 'import urllib.request as u; u.urlopen(\"{url}\")'"
+    return script({"write": "new.txt", "text": "new\n"}, *[{"bash": f"{ask} 2>&1 || true"}] * times)
+
+
+async def test_what_a_box_asks_for_is_written_down(boxed: Boxed) -> None:
+    run = await boxed.run(task=asking("http://nowhere.invalid/"), egress="record")
+    assert (run.state, run.manifest.egress) == (State.SUCCEEDED, "recorded"), run.summary
+    asked = [event for event in [event async for event in boxed.service.follow(run.id)] if isinstance(event, HostAsked)]
+    assert {(f"{event.host}:{event.port}", event.allowed) for event in asked} == {("nowhere.invalid:80", True)}
+    assert sum(event.more for event in asked) == 3
+    assert run.refused_hosts == ()
 
 
 @pytest.mark.slow
