@@ -13,7 +13,7 @@ from ccterm.cli.console import carry_out, opened_record, opened_service, print_d
 from ccterm.cli.main import environment
 from ccterm.events import Event, HostAsked
 from ccterm.models import Run
-from ccterm.settings.egress import folded, host_pattern
+from ccterm.settings.egress import can_be_listed, folded
 from ccterm.settings.widen import WiderList
 from ccterm.workspace.repository import settings_key
 
@@ -99,7 +99,7 @@ class Suggestion:
     def of(cls, key: str, found: Sequence[HostUse]) -> "Suggestion":
         """Return the list of what was reached."""
         reached = dict.fromkeys(use.host for use in found if use.allowed)
-        usable = [host for host in reached if _is_pattern(host)]
+        usable = [host for host in reached if can_be_listed(host)]
         refused = dict.fromkeys(use.host for use in found if not use.allowed and use.host not in reached)
         return cls(key, folded(usable), tuple(refused), tuple(host for host in reached if host not in usable))
 
@@ -121,14 +121,6 @@ class Suggestion:
 def setting(hosts: Iterable[str]) -> str:
     """Return a list of hosts as a line of a settings file."""
     return f"egress = [{', '.join(map(dumps, hosts))}]"
-
-
-def _is_pattern(host: str) -> bool:
-    try:
-        host_pattern(host)
-    except ValueError:
-        return False
-    return True
 
 
 def allow_hosts(ref: str, hosts: Sequence[str], *, as_json: bool) -> ExitCode:

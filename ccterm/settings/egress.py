@@ -66,6 +66,15 @@ def host_pattern(text: str) -> str:
     return f"{star}{name}{f':{int(port)}' if colon else ''}"
 
 
+def can_be_listed(host: str) -> bool:
+    """Return whether a list can hold a HOST:PORT that was asked for: no address, and no name of a private network."""
+    try:
+        host_pattern(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= 65535
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ccterm.models import Mode, Run, State
 from ccterm.proof import uncommitted, work_kept
+from ccterm.settings.egress import can_be_listed
 from ccterm.tui.run_view import RunView
 
 NO_RUN = "no run is chosen"
@@ -23,6 +24,11 @@ def web_address(run: Run) -> str:
     if run.pushed is None or not run.pushed.remote.startswith("https://"):
         return ""
     return f"{run.pushed.remote.removesuffix('.git')}/tree/{run.pushed.ref.removeprefix('refs/heads/')}"
+
+
+def allowable_hosts(run: Run) -> list[str]:
+    """Return the hosts that a run was refused and further runs could reach, the last first."""
+    return [each.host for each in reversed(run.refused_hosts) if each.host not in run.allowed_hosts and can_be_listed(each.host)]
 
 
 def _talk(run: Run) -> str:
@@ -86,7 +92,7 @@ def _diff(run: Run) -> str:
 def _allow_host(run: Run) -> str:
     if run.task.egress.mode != "list":
         return "may reach every host"
-    return "" if any(each.host not in run.allowed_hosts for each in run.refused_hosts) else "was refused no host that could be allowed"
+    return "" if allowable_hosts(run) else "was refused no host that could be allowed"
 
 
 _REASONS: Mapping[str, Callable[[Run], str]] = {

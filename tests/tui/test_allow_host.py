@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ccterm.events import HostAsked
 from ccterm.models import RunId
 from ccterm.settings import Settings
 from tests.tui.conftest import Show
@@ -48,3 +49,12 @@ async def test_the_key_says_why_there_is_nothing_to_allow(show: Show, service: F
         await wait_for_text(pilot, "feature/login")
         await pilot.press("plus")
         await wait_for_text(pilot, "may reach every host")
+
+
+async def test_an_address_that_was_refused_is_nothing_to_allow(show: Show, service: FakeService) -> None:
+    run = service.add_run("feature/login", egress={"mode": "list"})
+    service.emit(run.id, HostAsked(host="10.0.0.7", port=5432, allowed=False, count=1, more=1))
+    async with show() as pilot:
+        await wait_for_text(pilot, "not reached: 10.0.0.7:5432")
+        await pilot.press("plus")
+        await wait_for_text(pilot, "was refused no host that could be allowed")

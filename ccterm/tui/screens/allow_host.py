@@ -7,6 +7,7 @@ from ccterm.boundaries import host_text
 from ccterm.events import Event, HostAsked
 from ccterm.models import Run
 from ccterm.tui.app_base import AppBase
+from ccterm.tui.possible import allowable_hosts
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _ALWAYS, _ONCE = "y", "t"
 
 def ask_for_host(app: AppBase, run: Run, event: Event | None) -> None:
     """Ask about the host of the chosen event; about another, which of the refused ones is meant, the last first."""
-    hosts = [each.host for each in reversed(run.refused_hosts) if each.host not in run.allowed_hosts]
+    hosts = allowable_hosts(run)
     chosen = f"{event.host}:{event.port}" if isinstance(event, HostAsked) else ""
     if chosen in hosts or len(hosts) == 1:
         _ask_how(app, run, chosen if chosen in hosts else hosts[0])
