@@ -4,9 +4,11 @@ An engine that gives a container these capabilities also shows it more of the ke
 again, for this process and what it starts.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
+import re
 import socket
 import stat
 import struct
@@ -29,6 +31,8 @@ _DEVICES = ("full", "null", "ptmx", "random", "tty", "urandom", "zero")
 _DIRECTORIES = ("mqueue", "pts", "shm")
 """What an ordinary container has in /dev, beside links."""
 HOSTS = "/etc/hosts"
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+"""How the kernel writes blanks and the like in a path."""
 
 
 def close_network(services: Mapping[str, int]) -> list[socket.socket]:
@@ -86,13 +90,18 @@ def _hide_the_host() -> None:
     for path in filter(os.path.exists, _UNWRITABLE):
         _mount(path, path, _BIND | _RECURSIVE)
         _remount(path, _READ_ONLY)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        mounts = [(fields[4], fields[5].split(",")) for fields in (line.split() for line in file)]
-    for path, options in mounts:
-        path = path.encode("ascii", "surrogateescape").decode("unicode_escape")
-        read_only = _READ_ONLY if path == "/sys" or path.startswith("/sys/fs/cgroup") else 0
-        if path != "/dev" and not path.startswith("/dev/pts") and (read_only or "nodev" not in options):
-            _remount(path, read_only | _NO_DEVICES | sum(_OPTIONS.get(option, 0) for option in options))
+    for place, options in _mounts():
+        read_only = _READ_ONLY if place == b"/sys" or place.startswith(b"/sys/fs/cgroup") else 0
+        if not f"{os.fsdecode(place)}/".startswith("/dev/") and (read_only or "nodev" not in options):
+            with contextlib.suppress(FileNotFoundError):  # what is hidden now
+                _remount(place, read_only | _NO_DEVICES | sum(_OPTIONS.get(option, 0) for option in options))
+
+
+def _mounts() -> list[tuple[bytes, list[str]]]:
+    """Return where something is mounted, with its options."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        fields = [line.split() for line in file]
+    return [(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), each[4]), each[5].decode("ascii").split(",")) for each in fields]
 
 
 def _give_devices(place: str) -> None:
@@ -118,13 +127,12 @@ def _bring_up(name: str) -> None:
         fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sH14x", name.encode(), flags | _IS_UP))
 
 
-def _remount(path: str, flags: int) -> None:
+def _remount(path: str | bytes, flags: int) -> None:
     _mount(None, path, _REMOUNT | _BIND | flags)
 
 
-def _mount(source: str | None, path: str, flags: int) -> None:
-    given = source.encode(errors="surrogateescape") if source else None
-    _call("mount", path, given, path.encode(errors="surrogateescape"), None, ctypes.c_ulong(flags), None)
+def _mount(source: str | None, path: str | bytes, flags: int) -> None:
+    _call("mount", os.fsdecode(path), os.fsencode(source) if source else None, os.fsencode(path), None, ctypes.c_ulong(flags), None)
 
 
 def _call(name: str, what: str, *arguments: object) -> None:
