@@ -21,7 +21,15 @@ from ccterm.box.process.privileges import KEPT, PrivilegeError, filter_system_ca
 _NEW_MOUNTS, _NEW_NETWORK = 0x00020000, 0x40000000
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_PROGRAMS, _REMOUNT, _BIND, _MOVE, _RECURSIVE, _PRIVATE = 1, 2, 4, 8, 32, 4096, 8192, 16384, 1 << 18
 _GET_FLAGS, _SET_FLAGS, _IS_UP = 0x8913, 0x8914, 1
-_OPTIONS = {"ro": _READ_ONLY, "nosuid": _NO_SETUID, "nodev": _NO_DEVICES, "noexec": _NO_PROGRAMS, "noatime": 1024, "relatime": 1 << 21}
+_OPTIONS = {
+    "ro": _READ_ONLY,
+    "nosuid": _NO_SETUID,
+    "nodev": _NO_DEVICES,
+    "noexec": _NO_PROGRAMS,
+    "noatime": 1024,
+    "nodiratime": 2048,
+    "relatime": 1 << 21,
+}
 _UNREADABLE = (
     "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
     "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
@@ -108,16 +116,25 @@ def _give_devices(place: str) -> None:
     """Put a new /dev in the place of the old one, with no more devices than an ordinary container has."""
     _call("mount", "/dev", b"tmpfs", place.encode(), b"tmpfs", ctypes.c_ulong(_NO_SETUID | _NO_PROGRAMS), b"mode=755,size=64k")
     for entry in os.scandir("/dev"):
-        new, found = os.path.join(place, entry.name), entry.stat(follow_symlinks=False)
+        new = os.path.join(place, entry.name)
         if entry.is_symlink():
             os.symlink(os.readlink(entry.path), new)
-        elif entry.name in _DEVICES and stat.S_ISCHR(found.st_mode):
-            os.mknod(new, found.st_mode, found.st_rdev)
-            os.chmod(new, stat.S_IMODE(found.st_mode))
+        elif entry.name in _DEVICES and stat.S_ISCHR(entry.stat().st_mode):
+            _give_device(entry.path, new)
         elif entry.name in _DIRECTORIES and entry.is_dir():
             os.mkdir(new)
             _mount(entry.path, new, _BIND | _RECURSIVE)
     _mount(place, "/dev", _MOVE)
+
+
+def _give_device(path: str, new: str) -> None:
+    found = os.stat(path)
+    try:
+        os.mknod(new, found.st_mode, found.st_rdev)
+        os.chmod(new, stat.S_IMODE(found.st_mode))
+    except PermissionError:  # where the engine's root is not the machine's
+        with open(new, "wb"):
+            _mount(path, new, _BIND)
 
 
 def _bring_up(name: str) -> None:
