@@ -184,7 +184,9 @@ class CctermApp(AppBase):
         self.push_screen(HelpScreen(self.screen))
 
     def _open(self, kind: type[CctermScreen]) -> None:
-        if not isinstance(self.screen, kind):
+        if isinstance(self.screen, kind):
+            self.note("this is that screen", "warning")
+        else:
             self.push_screen(kind())
 
     def action_export(self) -> None:

@@ -17,7 +17,7 @@ from ccterm.errors import CctermError
 from ccterm.tui.keys import KeysInOrder
 from ccterm.tui.messages import Connected, ImageBuilt, RunsChanged, Ticked
 from ccterm.tui.own_keys import named
-from ccterm.tui.telling import TellingApp, TellingScreen, describe_error
+from ccterm.tui.telling import SaysWhyNot, TellingApp, TellingScreen, describe_error
 from ccterm.tui.textual_private import HarmlessText, keep_escape_apart, write_to_terminal
 
 if TYPE_CHECKING:  # importing the service and the models takes long, and the first frame does not need them
@@ -328,4 +328,4 @@ class CctermScreen(TellingScreen):
 def why_not(active: ActiveBinding) -> str:
     """Return why what a key is bound to cannot be done now, or ""."""
     action = active.binding.action.split("(")[0].rpartition(".")[2]
-    return active.node.why_not(action) if isinstance(active.node, CctermScreen | AppBase) else ""
+    return active.node.why_not(action) if isinstance(active.node, SaysWhyNot) else ""

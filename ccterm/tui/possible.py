@@ -8,7 +8,9 @@ from ccterm.settings.egress import can_be_listed
 from ccterm.tui.run_view import RunView
 
 NO_RUN = "no run is chosen"
+NO_OTHER_RUN = "there is no other run"
 NOTHING_TO_ATTEND = "no run needs you"
+NO_OTHER_TO_ATTEND = "no other run needs you"
 _ENDED, _NOT_ENDED, _QUEUED = "has ended", "has not ended yet", "has not started yet"
 
 
@@ -17,6 +19,11 @@ def why_not(action: str, view: RunView | None) -> str:
     if action in _NEEDS_A_RUN and view is None:
         return NO_RUN
     return _REASONS[action](view.run) if action in _REASONS and view else ""
+
+
+def no_such_pane(count: int) -> str:
+    """Return why a number picks no pane. count: how many there are."""
+    return f"there {'is 1 pane' if count == 1 else f'are {count} panes'}; tab goes through all runs" if count else "there is no pane"
 
 
 def web_address(run: Run) -> str:

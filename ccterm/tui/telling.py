@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from textual.screen import ModalScreen, Screen
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:  # the first frame does without
 
 COALESCE_SECONDS = 0.1
 """Toasts that come closer together than this are shown together."""
+
+
+@runtime_checkable
+class SaysWhyNot(Protocol):
+    """A screen or widget that knows why an action of its own cannot be done now."""
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now, as a sentence; "" when it can be, or nothing is to be said."""
+        ...
 
 
 class TellingScreen(Screen[None]):

@@ -230,7 +230,7 @@ async def run_facts(service: FakeService, pilot: Pilot[None]) -> None:
 async def run_diff(service: FakeService, pilot: Pilot[None]) -> None:
     push(service, service.add_run("feature/login", prompt="Limit the rate of logins per user, with tests."))
     commit(service, service.add_run("feature/other"))
-    await open_app(service, pilot, "LIMIT = 5", "changes up to", keys="1 d")
+    await open_app(service, pilot, "LIMIT = 5", "changes up to", keys="d")
 
 
 async def run_diff_read(service: FakeService, pilot: Pilot[None]) -> None:

@@ -179,12 +179,12 @@ class EventPane(Vertical):
             self._prompt.show_count(viewport.count())
         self.refresh_bindings()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - as Textual calls it
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave keys to others while they would do nothing here."""
         viewport = self._view.viewport
         match action:
-            case "find":
-                return viewport.search is not None
+            case "find" if viewport.search is None:  # n means something else then
+                return False if parameters == (True,) else None
             case "fold":
                 return viewport.can_fold()
             case "leave":
@@ -196,6 +196,13 @@ class EventPane(Vertical):
                 )
             case _:
                 return True
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now; "" when it can be."""
+        return "nothing is searched for; / searches" if action == "find" and self._view.viewport.search is None else ""
+
+    def _say(self, reason: str) -> None:
+        self.notify(reason, severity="warning", markup=False)
 
     def action_scroll_rows(self, by: int) -> None:
         """Scroll by rows."""
@@ -218,7 +225,8 @@ class EventPane(Vertical):
 
     def action_choose(self, forward: bool) -> None:
         """Choose the next or the previous event."""
-        self._view.viewport.move_cursor(forward=forward)
+        if not self._view.viewport.move_cursor(forward=forward):
+            self._say(f"there is no event {'after' if forward else 'before'} this one")
         self._view.paint()
 
     def action_fold(self) -> None:
@@ -229,10 +237,12 @@ class EventPane(Vertical):
     def action_wrap(self) -> None:
         """Wrap long lines, or cut them."""
         self.wrap = not self.wrap
+        self.notify("long lines continue in the next row" if self.wrap else "long lines are cut", markup=False)
 
     def action_markdown(self) -> None:
         """Show what the agent says as Markdown, or as it was written."""
         self.markdown = not self.markdown
+        self.notify(f"what the agent says is shown as {'Markdown' if self.markdown else 'it was written'}", markup=False)
 
     @property
     def chosen(self) -> Event | None:
@@ -246,6 +256,8 @@ class EventPane(Vertical):
             text = plain_text(event)
             self.app.copy_to_clipboard(text)
             self.post_message(self.Copied(self, text))
+        else:
+            self._say("there is nothing to copy")
 
     def action_find(self, forward: bool) -> None:
         """Go to the next or the previous match."""
@@ -255,7 +267,7 @@ class EventPane(Vertical):
     def action_find_error(self) -> None:
         """Go to the last error; again, to the one before it."""
         if not self._view.viewport.find_error():
-            self.app.bell()
+            self._say("there is no error in this transcript")
         self._view.paint()
 
     def action_leave(self) -> None:

@@ -166,16 +166,18 @@ class Viewport:
         offset = self.cursor if self.cursor is not None else shown[-1].offset if shown else None
         return self.event(offset) if offset is not None else None
 
-    def move_cursor(self, *, forward: bool) -> None:
-        """Choose the next or the previous event; at first the last one on the screen."""
+    def move_cursor(self, *, forward: bool) -> bool:
+        """Choose the next or the previous event; at first the last one on the screen. Returns whether there is one."""
         if self.cursor is None:
             shown = self.rows()
             self.cursor = shown[-1].offset if shown else None
-            return
+            return self.cursor is not None
         step = self.window.event_after if forward else self.window.event_before
-        if (offset := step(self.cursor)) is not None:
-            self.cursor = offset
-            self._bring_into_view(offset)
+        if (offset := step(self.cursor)) is None:
+            return False
+        self.cursor = offset
+        self._bring_into_view(offset)
+        return True
 
     def event(self, offset: int) -> Event | None:
         """Return the event at an offset."""

@@ -15,7 +15,7 @@ from ccterm.models import RunId
 from ccterm.tui.layout import Arrangement, arrange, free_corner, in_order
 from ccterm.tui.messages import Checked, Connected, RunsChanged, Ticked
 from ccterm.tui.opening import FILTER, TABLE
-from ccterm.tui.possible import NOTHING_TO_ATTEND
+from ccterm.tui.possible import NO_OTHER_RUN, NO_OTHER_TO_ATTEND, NOTHING_TO_ATTEND, no_such_pane
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
 from ccterm.tui.run_view import RunView
@@ -228,10 +228,12 @@ class FleetScreen(RunActions):
     def action_focus_pane(self, place: int) -> None:
         """Focus the run whose pane is at this place, counted from 1 as one reads."""
         panes = self._arranged.panes if self._arranged else ()
-        if place <= len(panes):
-            self._focus(panes[place - 1])
+        if place > len(panes):
+            self.ccterm.note(no_such_pane(len(panes)), "warning")
+        elif panes[place - 1] == self.focused_run and not self.on_done:
+            self.ccterm.note("this pane is chosen already", "warning")
         else:
-            self.ccterm.note(f"there {'is 1 pane' if len(panes) == 1 else f'are {len(panes)} panes'}; tab goes through all runs", "warning")
+            self._focus(panes[place - 1])
 
     def action_step(self, by: int) -> None:
         """Focus the next or the previous run; the line of those that are done comes last."""
@@ -239,7 +241,9 @@ class FleetScreen(RunActions):
         places: list[RunId | None] = [view.run.id for view in self.shown if view.run.id not in done]
         places += [None] if done else []
         here = None if self.on_done else self.focused_run
-        if places:
+        if len(places) < 2:
+            self.ccterm.note(NO_OTHER_RUN, "warning")
+        else:
             place = places[(places.index(here) + by) % len(places)] if here in places else places[0]
             self.on_done = place is None
             self.focused_run = place or self.focused_run
@@ -247,7 +251,9 @@ class FleetScreen(RunActions):
     def action_attend(self) -> None:
         """Focus the next run that needs the user."""
         needy = [view.run.id for view in self.shown if view.needs_attention]
-        if needy:
+        if needy == [self.focused_run] and not self.on_done:
+            self.ccterm.note(NO_OTHER_TO_ATTEND, "warning")
+        elif needy:
             here = needy.index(self.focused_run) if self.focused_run in needy and not self.on_done else -1
             self._focus(needy[(here + 1) % len(needy)])
 

@@ -93,7 +93,8 @@ class HistoryScreen(RunActions):
         runs = [run for view in past for run in view.thread]
         count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
         several = f" in {len(past)} conversation{'' if len(past) == 1 else 's'}" if len(past) < len(runs) else ""
-        self.query_one("#header", SplitLine).show(heading("history", f"filter: {self.words}" if self.words else ""), count + several)
+        only = "  ".join(filter(None, (f"filter: {self.words}" if self.words else "", "unreviewed" if self.unreviewed else "")))
+        self.query_one("#header", SplitLine).show(heading("history", only), count + several)
         self.query_one("#since", SplitLine).show(since_left(runs, left))
         shown = [view for view in past if matches(view, self.words.split()) and not (self.unreviewed and view.run.reviewed)]
         listed = self.query_one("#past", OptionList)
@@ -104,7 +105,10 @@ class HistoryScreen(RunActions):
         listed.clear_options().add_options(
             Option(Content.assemble(_reviewed(view.run), columns.line(view, moment)), id=view.run.id) for view in shown
         )
+        listed.disabled = not shown  # enter would be its own, and do nothing
         if shown:
+            if self.focused is None:
+                listed.focus()
             listed.highlighted = self._shown.index(here.run.id) if here and here.run.id in self._shown else 0
         self._tick()
         self.refresh_bindings()

@@ -326,7 +326,9 @@ class LaunchScreen(CctermScreen):
     def action_recall(self, by: int) -> None:
         """Insert an earlier prompt, or a later one."""
         prompts = self.ccterm.memory.now.prompts
-        if prompts:
+        if not prompts:
+            self.app.notify("no earlier task is remembered", severity="warning", markup=False)
+        else:
             self._recalled = max(0, min(len(prompts) - 1, self._recalled + by))
             self.query_one(TextArea).load_text(prompts[self._recalled])
 

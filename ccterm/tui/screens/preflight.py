@@ -105,7 +105,36 @@ class PreflightScreen(CctermScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done."""
-        return self.can_build if action == "build" else super().check_action(action, parameters)
+        return None if self.why_not(action) else super().check_action(action, parameters)
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now; "" when it can be."""
+        chosen = self._chosen() if action == "copy_fix" else None
+        match action:
+            case "build" if not self.can_build:
+                return (
+                    "the image is being built"
+                    if self.ccterm.image_build and self.ccterm.image_build.running
+                    else "there is no image to be built"
+                )
+            case "copy_fix" if chosen is None or not chosen.fix:
+                return "this needs no fix"
+            case _:
+                return ""
+
+    @on(OptionList.OptionSelected)
+    def _fix_chosen(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        if reason := self.why_not("copy_fix"):
+            self.ccterm.note(reason, "warning")
+        else:
+            self.action_copy_fix()
+
+    def _chosen(self) -> CheckResult | None:
+        """Return the selected check."""
+        index = self.query_one("#checks", OptionList).highlighted if self.is_mounted else None
+        found = [result for result, _ in _grouped(self.results)]
+        return found[index] if index is not None and index < len(found) else None
 
     def action_build(self) -> None:
         """Build the image; its log is shown below the checks."""
@@ -176,6 +205,9 @@ class PreflightScreen(CctermScreen):
         texts = min(room - TIME_WIDTH, longest)
         options = [Option(_result(result, room, texts, first=first), id=result.name) for result, first in _grouped(self.results)]
         listed.clear_options().add_options(options)
+        listed.disabled = not options  # enter would be its own, and do nothing
+        if options and self.focused is None:
+            listed.focus()
         listed.highlighted = min(kept, len(options) - 1) if kept is not None and options else _first_failure(self.results)
         self._show_state()
         self.refresh_bindings()
@@ -191,9 +223,7 @@ class PreflightScreen(CctermScreen):
 
     def action_copy_fix(self) -> None:
         """Copy the fix of the selected problem."""
-        listed = self.query_one("#checks", OptionList)
-        chosen = list(_grouped(self.results))[listed.highlighted][0] if listed.highlighted is not None and self.results else None
-        if chosen and chosen.fix:
+        if (chosen := self._chosen()) and chosen.fix:
             self.app.copy_to_clipboard(chosen.fix)
             self.app.notify(f"copied: {chosen.fix}", markup=False)
 

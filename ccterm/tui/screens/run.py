@@ -19,7 +19,8 @@ from ccterm.tui.messages import RunsChanged, Ticked
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch import FilePatch, parse_patch
 from ccterm.tui.patch.comments import commented
-from ccterm.tui.run_text import name
+from ccterm.tui.possible import NO_OTHER_RUN, no_such_pane
+from ccterm.tui.run_text import name, short_name
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.screens.run_actions import RunActions
@@ -47,6 +48,7 @@ class RunScreen(RunActions):
         Binding("escape", "back", "Back"),
         Binding("d", "diff", "Diff", tooltip="Show what the run changed, or the transcript again"),
         Binding("R", "refresh_diff", "Refresh", show=False, tooltip="Look again at what the running agent has changed"),
+        Binding("enter", "unfold", "Unfold", show=False, tooltip="Show all of the chosen event, or less of it again"),
         Binding("tab", "other_side", "Steps, cost", tooltip="Go to the files, steps, numbers and advice, or back"),
         Binding("right", "neighbour(1)", "Next run", show=False),
         Binding("left", "neighbour(-1)", "Previous run", show=False),
@@ -93,6 +95,28 @@ class RunScreen(RunActions):
     def current_run(self) -> RunView | None:
         """Return the run that is shown."""
         return self.ccterm.runs.get(self.run) or self.ccterm.past.get(self.run)
+
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now; "" when it can be."""
+        view = self.current_run()
+        match action:
+            case "unfold":  # the transcript has this key while it has something to unfold
+                return (
+                    "no event is chosen that has more to show; [ and ] choose one"
+                    if not self.shows_diff
+                    else "d goes back to the transcript"
+                )
+            case "refresh_diff" if not self.shows_diff:
+                return "d shows what the run has changed"
+            case "refresh_diff" if view and view.run.state is not State.RUNNING:
+                return f"{short_name(view.run)} changes nothing any more"
+            case "neighbour" if len(self.ccterm.runs) < 2 or self.run not in self.ccterm.runs:
+                return NO_OTHER_RUN
+            case _:
+                return super().why_not(action)
+
+    def action_unfold(self) -> None:
+        """Do nothing: the transcript has this key while there is something to unfold."""
 
     def answer_place(self) -> Widget | None:
         """Return the two sides."""
@@ -151,7 +175,11 @@ class RunScreen(RunActions):
 
     def action_pick(self, place: int) -> None:
         """Show the run of a pane of the fleet."""
-        if place <= len(self.ccterm.panes):
+        if place > len(self.ccterm.panes):
+            self.ccterm.note(no_such_pane(len(self.ccterm.panes)), "warning")
+        elif self.ccterm.panes[place - 1] == self.run:
+            self.ccterm.note("this is that run", "warning")
+        else:
             self._replace(self.ccterm.panes[place - 1])
 
     def action_back(self) -> None:

@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from ccterm.models import RunId
 from ccterm.tui.layout import in_order
 from ccterm.tui.messages import Connected, RunsChanged, Ticked
-from ccterm.tui.possible import NOTHING_TO_ATTEND
+from ccterm.tui.possible import NO_OTHER_TO_ATTEND, NOTHING_TO_ATTEND
 from ccterm.tui.run_columns import Moment
 from ccterm.tui.run_filter import matches
 from ccterm.tui.run_view import RunView
@@ -101,6 +101,8 @@ class TableScreen(RunActions):
         if action == "attend":
             shown = self.query_one(RunTable).shown if self.is_mounted else []
             return "" if any(view.needs_attention for view in shown) else NOTHING_TO_ATTEND
+        if action == "select_all" and self.is_mounted and not self.query_one(RunTable).shown:
+            return "no run is listed"
         return super().why_not(action)
 
     def current_run(self) -> RunView | None:
@@ -140,7 +142,9 @@ class TableScreen(RunActions):
         """Go to the next run that needs the user."""
         table = self.query_one(RunTable)
         needy = [view.run.id for view in table.shown if view.needs_attention]
-        if needy:
+        if needy == [table.current]:
+            self.ccterm.note(NO_OTHER_TO_ATTEND, "warning")
+        elif needy:
             here = needy.index(table.current) if table.current in needy else -1
             table.current = needy[(here + 1) % len(needy)]
 

@@ -203,7 +203,14 @@ class PatchView(ScrollView, can_focus=True):
     def action_next_file(self, by: int) -> None:
         """Go to the next or the previous file."""
         on_name = self.cursor.row == HEADING or by > 0
-        self.go_to(max(0, min(len(self.files) - 1, self.cursor.file + (by if on_name else 0))))
+        target = self.cursor.file + (by if on_name else 0)
+        if 0 <= target < len(self.files):
+            self.go_to(target)
+        else:
+            self._say(f"there is no file {'after' if by > 0 else 'before'} this one")
+
+    def _say(self, reason: str) -> None:
+        self.notify(reason, severity="warning", markup=False)
 
     def action_next_hunk(self, by: int) -> None:
         """Go to the first changed line of the next or the previous hunk."""
@@ -216,7 +223,7 @@ class PatchView(ScrollView, can_focus=True):
                 self.scroll_to(y=max(0, self._layout.top(self.cursor) - self.size.height // 3), animate=False)
                 return
             file += by
-        self.app.bell()
+        self._say(f"there is no hunk {'after' if by > 0 else 'before'} this line")
 
     def _hunk_rows(self, number: int) -> list[int]:
         """Return the rows of a file at which changed lines begin, one for each hunk."""
@@ -236,6 +243,7 @@ class PatchView(ScrollView, can_focus=True):
     def action_switch_wrap(self) -> None:
         """Wrap long lines, or scroll sideways."""
         self.wrap = not self.wrap
+        self.notify("long lines continue in the next row" if self.wrap else "long lines go on to the right", markup=False)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by lines; through a line that is higher than the view by rows."""
@@ -274,6 +282,8 @@ class PatchView(ScrollView, can_focus=True):
         """Remove the comment on the chosen line."""
         if self.cursor in self._notes:
             self._annotate(remove=True)
+        else:
+            self._say("there is no comment on this line")
 
     def _annotate(self, *, remove: bool) -> None:
         if self.files:
