@@ -28,10 +28,22 @@ def runs_like(begin: str) -> list[tuple[str, str]]:
 
 
 def values_like(field: str, begin: str) -> list[tuple[str, str]]:
-    """Return values of a task's field that begin like this: refs of the working copy that the shell is in, known models, agents."""
+    """Return values of a task's field that begin like this: refs of the working copy that the shell is in, known models, agents, hosts by their presets."""
     if field in ("base", "branch"):
         return [(name, "") for name in _refs(tags=field == "base") if name.startswith(begin)]
+    if field == "egress":
+        return list(_networks(begin))
     return [(name, told) for name, told in _KNOWN.get(field, {}).items() if name.startswith(begin)]
+
+
+def _networks(begin: str) -> Iterator[tuple[str, str]]:
+    """Yield presets, and what stands for no list, in place of the last word."""
+    from ccterm.settings.egress import MODES, PRESETS  # deferred: few complete it
+
+    before, comma, word = begin.rpartition(",")
+    for name in PRESETS if comma else (*MODES, *PRESETS):
+        if name.startswith(word):
+            yield f"{before}{comma}{name}", ", ".join(PRESETS.get(name, ()))
 
 
 def _refs(*, tags: bool) -> Iterator[str]:

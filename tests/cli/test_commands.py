@@ -84,6 +84,8 @@ def test_the_shell_offers_refs_of_the_working_copy_models_and_agents(state: Path
     assert completed(state, *run, "--base", "v", cwd=tmp_path) == ["v1"]
     assert completed(state, *run, "--model", "so", cwd=tmp_path) == ["sonnet"]
     assert completed(state, *run, "--agent", "c", cwd=tmp_path) == ["claude\tClaude Code"]
+    assert completed(state, *run, "--egress", "re", cwd=tmp_path) == ["record"]
+    assert completed(state, *run, "--egress", "npm,py", cwd=tmp_path) == ["npm,pypi\tpypi.org:443, files.pythonhosted.org:443"]
 
 
 def completed(state: Path, *typed: str, cwd: Path | None = None) -> list[str]:

@@ -33,7 +33,7 @@ def option(name: str, sentence: str = "") -> OptionInfo:
 
 
 def _completion(name: str) -> Callable[[str], list[tuple[str, str]]] | None:
-    if name not in ("agent", "model", "base", "branch"):
+    if name not in ("agent", "model", "base", "branch", "egress"):
         return None
 
     def offered(begin: str) -> list[tuple[str, str]]:
