@@ -1,5 +1,7 @@
 """The Dagger executor fulfils the contract, on a stand-in engine (see tests/dagger_engine for its limits)."""
 
+import base64
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Boxes, Executor
 from ccterm.executors.dagger.executor import DaggerExecutor
+from ccterm.models import RunId, new_id
+from ccterm.values import ImageChoice
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
 from tests.executors.contract import ExecutorContract, Heard, ServiceContract, shell_step
@@ -58,3 +62,13 @@ class TestDaggerExecutor(ServiceContract, ExecutorContract):
         assert result.report
         assert result.report["ok"]
         assert heard.lines()[0].startswith("http://127.0.0.1:")
+
+    async def test_a_proxy_on_the_host_s_loopback_keeps_its_login(self, fake: Fake, engine_cache: Path, bundles: Path) -> None:
+        environ = {**os.environ, "HTTPS_PROXY": "http://me:p%40ss@127.0.0.1:3128"}
+        heard = Heard()
+        async with (
+            DaggerExecutor(fake.options(), cache=engine_cache, bundles=bundles, environ=environ) as executor,
+            executor.open_run(RunId(new_id()), ImageChoice()) as boxes,
+        ):
+            await boxes.execute(shell_step("printf %s $HTTPS_PROXY | base64 -w0; echo"), heard.append)  # plain text would be masked
+        assert base64.b64decode(heard.lines()[0]) == b"http://me:p%40ss@loopback-3128:3128"
