@@ -28,6 +28,21 @@ def test_links_of_the_documents_lead_somewhere() -> None:
             assert link.startswith("https://") or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_tests_that_documents_name_exist() -> None:
+    tests = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    for page in (*DOCUMENTS[1:4], *(ROOT / "docs").glob("*.md")):
+        for named, function in re.findall(r"`((?:\w+/)*test_\w+\.py|executors/contract\.py)(?:::(\w+))?`", page.read_text("utf-8")):
+            found = [text for path, text in tests.items() if f"/{path}".endswith(f"/{named}")]
+            assert any(f"def {function}(" in text for text in found) if function else found, f"{page.name}: {named}::{function}"
+
+
+def test_each_claim_about_a_hostile_agent_has_its_tests() -> None:
+    model, tests = written("docs/security.md").split("### The tests\n")
+    claims = re.findall(r"^\| (\d+)\. ", model, re.MULTILINE)
+    assert claims == [str(number) for number in range(1, len(claims) + 1)]
+    assert re.findall(r"^(\d+)\. `\S+::test_\w+`", tests, re.MULTILINE) == claims
+
+
 def test_the_pythons_that_are_promised_are_those_that_are_tried() -> None:
     assert {
         found[1] for each in PROJECT["classifiers"] if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", each))

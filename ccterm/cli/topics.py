@@ -17,7 +17,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "settings": "the settings file, and what a working copy may bring",
         "credentials": "which Claude login, git token and secret of yours a run uses",
         "egress": "which hosts an agent may reach, and how to find out which it needs",
-        "security": "what is defended against which attack, and what is not",
+        "security": "what a hostile agent can and cannot do, and the attacks that ccterm is tested against",
         "python": "the Python API",
         "http": "the HTTP API: routes, the token, events",
         "mcp": "tools by which other agents delegate work",

@@ -66,6 +66,17 @@ async def test_whether_a_page_may_be_read_is_asked_without_a_login(boxes: Boxes)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["B"])
+async def test_a_page_is_read_through_the_box_and_the_web_is_searched_by_the_api(boxes: Boxes) -> None:
+    """In place of the box's proxy there is the gateway alone, which reaches no other host."""
+    await boxes.run(use(ToolUse("WebFetch", {"url": "https://example.com/", "prompt": "What is it?"})), say("Read."))
+    assert "proxy refused the connection" in str(boxes.api.calls[-1].tool_results)
+    await boxes.run(use(ToolUse("WebSearch", {"query": "what is it"})), say("An example."), say("Found."))
+    assert b"web_search_20250305" in boxes.api.calls[-2].body
+    assert "An example." in str(boxes.api.calls[-1].tool_results)
+
+
+@pytest.mark.slow
 @BOTH
 async def test_rate_limit_events_say_what_they_say_without_it(boxes: Boxes) -> None:
     resets_at = int(time.time()) + 3600
