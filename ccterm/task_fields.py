@@ -119,7 +119,7 @@ FIELDS = {
     ),
     "login": TaskField(
         "Where the Claude login is: gateway (outside of the box) or secret (in the box)",
-        default="secret, but gateway with a list of hosts or a limit of tokens",
+        default="gateway in containers and with a limit of tokens, else secret",
         flags=("--login",),
         choices=("gateway", "secret"),
         label="Login",

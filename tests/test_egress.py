@@ -12,7 +12,7 @@ from ccterm.errors import UsageError
 from ccterm.events import HostAsked
 from ccterm.models import ExecutionMode, Run, RunId, State, Task, now
 from ccterm.record import MOST_REFUSED, Recorder, fold, replay
-from ccterm.settings.egress import ALWAYS, PRESETS, covered, egress_choice, folded, host_pattern, resolved, within
+from ccterm.settings.egress import ALWAYS, PRESETS, covered, egress_choice, folded, host_pattern, login_place, resolved, within
 from ccterm.store import Store
 from ccterm.transcript import Transcript
 from ccterm.values import Egress, RefusedHost
@@ -249,3 +249,18 @@ def test_a_document_of_an_older_version_had_an_open_network_and_its_login_in_the
     task = {name: value for name, value in run().task.model_dump(mode="json").items() if name not in ("egress", "login")}
     older = Run.model_validate({name: value for name, value in document.items() if name != "refused_hosts"} | {"task": task})
     assert (older.task.egress.text, older.task.login, older.refused_hosts) == ("open", "secret", ())
+
+
+@pytest.mark.parametrize(
+    ("place", "outside"),
+    [
+        (login_place(None, Egress(), ExecutionMode.LOCAL), False),
+        (login_place(None, Egress(), ExecutionMode.LOCAL, max_tokens=9), True),
+        (login_place(None, Egress(), ExecutionMode.DAGGER), True),
+        (login_place(None, Egress(mode="list", hosts=("example.com",))), True),
+        (login_place("secret", Egress(), ExecutionMode.DAGGER), False),
+        (login_place("gateway", Egress(), ExecutionMode.LOCAL), True),
+    ],
+)
+def test_the_login_is_outside_of_containers_and_where_tokens_count_unless_the_user_says_otherwise(place: str, *, outside: bool) -> None:
+    assert (place == "gateway") is outside

@@ -53,7 +53,7 @@ class Permissions:
         repo = self._repo(draft.repo)
         if draft.egress is not None or draft.login is not None:
             asked = resolved(draft.egress) if draft.egress is not None else None
-            if self._reaches_more(asked, draft.login, settings, repo, on_branch=draft.branch is not None):
+            if self._reaches_more(asked, draft.login, settings, repo, on_branch=draft.branch is not None, mode=draft.execution_mode):
                 more = "lets an agent reach, or hold, more than the settings do"
                 raise HttpProblem(403, "not-over-http", f"this {'egress' if asked else 'login'} {more}", "leave it out, or ask for less")
         return draft.model_copy(update={"repo": repo})
@@ -87,11 +87,23 @@ class Permissions:
         if lifted or self._reaches_more(task.egress, task.login, settings, task.repo, on_branch=task.branch is not None):
             raise HttpProblem(403, "not-over-http", f"run {run.label} was given more than a program may give", _HERE)
 
-    def _reaches_more(self, egress: Egress | None, login: LoginPlace | None, settings: Settings, repo: str, *, on_branch: bool) -> bool:
-        """Return whether a network, or a place of the login, goes beyond what the settings choose for a repository; None = theirs. Blocks."""
+    def _reaches_more(
+        self,
+        egress: Egress | None,
+        login: LoginPlace | None,
+        settings: Settings,
+        repo: str,
+        *,
+        on_branch: bool,
+        mode: ExecutionMode | None = None,
+    ) -> bool:
+        """Return whether a network, or a place of the login, goes beyond what the settings choose for a repository; None = theirs. Blocks.
+
+        mode: of a task that is to begin. What began with its login in the box for want of a choice may go on.
+        """
         closed = any(each not in (None, "open") for each in (settings.egress, *(own.egress for own in settings.repo.values())))
         allowed = resolved(settings.for_repo(_key(repo, on_branch=on_branch)).egress) if closed else Egress()
-        held = login == "secret" and login_place(settings.login, allowed) == "gateway"
+        held = login == "secret" and login_place(settings.login, allowed, mode) == "gateway"
         return held or (egress is not None and not within(egress, allowed))
 
     def _require_mode(self, mode: ExecutionMode | None, agent: str | None) -> None:

@@ -131,7 +131,7 @@ class TaskResolver:
             )
         given = draft.login or self._settings.login
         if (draft.agent or self._settings.agent) != ClaudeAgent.name:
-            return login_place(given, egress), ()
+            return login_place(given, egress, execution_mode), ()
         provider = provider_switch(self._environ)
         if egress.mode == "list" and (provider or given == "secret"):
             raise PreflightError(
@@ -145,9 +145,10 @@ class TaskResolver:
                 + (f"the login of {provider} cannot be there" if provider else "the login would be in the box instead"),
                 "leave out max_tokens" + ("" if provider else ", or give --login gateway"),
             )
-        if provider and given == "gateway":
-            return "secret", [f"the login of {provider} is in the box: the gateway keeps Anthropic's own alone"]
-        return login_place(given, egress, limits.max_tokens), ()
+        if provider:
+            said = f"the login of {provider} is in the box: the gateway keeps Anthropic's own alone"
+            return "secret", [said] if login_place(given, egress, execution_mode) == "gateway" else ()
+        return login_place(given, egress, execution_mode, max_tokens=limits.max_tokens), ()
 
     def _handed_out(self) -> Sequence[str]:
         """Return a line about the user's secrets that the agent gets."""
@@ -191,7 +192,8 @@ class TaskResolver:
             return
         allowed = resolved(repo.egress)
         found = ["egress"] if draft.egress is not None and not within(resolved(draft.egress), allowed) else []
-        found += ["login"] if draft.login == "secret" and login_place(self._settings.login, allowed) == "gateway" else []
+        usual = login_place(self._settings.login, allowed, draft.execution_mode or self._settings.execution_mode)
+        found += ["login"] if draft.login == "secret" and usual == "gateway" else []
         if found and self._trust.digest(Path(source.path)) != source.digest:
             raise UsageError(
                 f"{source.path} sets {' and '.join(found)} to more than your settings allow and is new or has changed",

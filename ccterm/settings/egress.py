@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
+from ccterm.models import ExecutionMode
 from ccterm.problems import quoted
 from ccterm.settings.units import listed
 from ccterm.values import Egress, LoginPlace
@@ -141,9 +142,12 @@ def resolved(choice: Literal["open", "record"] | tuple[str, ...] | None) -> Egre
     return Egress(mode="list", hosts=tuple(dict.fromkeys(hosts)))
 
 
-def login_place(given: LoginPlace | None, egress: Egress, max_tokens: int | None = None) -> LoginPlace:
-    """Return where the Claude login of a run is: as the user says; else where it must be, outside of a box that is closed or whose tokens count."""
-    return given or ("gateway" if egress.mode == "list" or max_tokens else "secret")
+def login_place(
+    given: LoginPlace | None, egress: Egress, execution_mode: ExecutionMode | None = None, *, max_tokens: int | None = None
+) -> LoginPlace:
+    """Return where the Claude login of a run is: as the user says; else outside of containers, and of boxes whose tokens count."""
+    outside = execution_mode is ExecutionMode.DAGGER or egress.mode == "list" or max_tokens
+    return given or ("gateway" if outside else "secret")
 
 
 def within(asked: Egress, allowed: Egress) -> bool:

@@ -231,7 +231,7 @@ class Settings(SettingsPart):
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
     login: LoginPlace | None = None
-    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = secret, but gateway where `egress` is a list or tokens are limited."""
+    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = gateway in containers and where tokens are limited, else secret."""
     egress: EgressChoice | None = None
     """Which hosts agents in containers may reach: `"open"`, `"record"` (open, each host is written down), or a list such as `["npm", "*.example.com"]`; None = open."""
     limits: LimitSettings = Field(default_factory=LimitSettings.model_construct)

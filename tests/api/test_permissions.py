@@ -61,7 +61,8 @@ CLOSED = Settings.model_validate({"repo": {"example.invalid/o/r": {"egress": ["n
     [
         (Settings(), {"egress": "open"}, True),
         (Settings(), {"egress": ["npm"], "login": "gateway"}, True),
-        (Settings(), {"login": "secret"}, True),
+        (Settings(), {"login": "secret"}, False),
+        (Settings(login="secret"), {"login": "secret"}, True),
         (Settings(login="gateway"), {"login": "secret"}, False),
         (CLOSED, {"egress": ["registry.npmjs.org:443"]}, True),
         (CLOSED, {"egress": ["npm", "pypi"]}, False),

@@ -153,16 +153,14 @@ def of_claude(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     return {**IN_CONTAINERS, "agent": "claude"}
 
 
-def test_the_login_is_a_secret_in_the_box_unless_it_is_closed_or_the_user_says_otherwise(
-    resolving: Resolving, of_claude: dict[str, object]
-) -> None:
-    assert resolving.resolve(of_claude).login == "secret"
-    assert resolving.resolve({**of_claude, "egress": "record"}).login == "secret"
-    assert resolving.resolve({**of_claude, "egress": "npm"}).login == "gateway"
-    assert resolving.resolve({**of_claude, "login": "gateway"}).login == "gateway"
-    resolving.settings = Settings(login="gateway")
+def test_the_login_is_outside_of_containers_unless_the_user_says_otherwise(resolving: Resolving, of_claude: dict[str, object]) -> None:
     assert resolving.resolve(of_claude).login == "gateway"
+    assert resolving.resolve({**of_claude, "egress": "record"}).login == "gateway"
+    assert resolving.resolve({**of_claude, "egress": "npm"}).login == "gateway"
     assert resolving.resolve({**of_claude, "login": "secret"}).login == "secret"
+    resolving.settings = Settings(login="secret")
+    assert resolving.resolve(of_claude).login == "secret"
+    assert resolving.resolve({**of_claude, "login": "gateway"}).login == "gateway"
 
 
 def test_a_closed_box_never_holds_the_login(resolving: Resolving, of_claude: dict[str, object]) -> None:
