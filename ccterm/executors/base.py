@@ -139,8 +139,8 @@ class Executor(Protocol):
 
     async def __aexit__(self, *exc: object) -> None: ...
 
-    async def prepare(self, image: ImageChoice) -> None:
-        """Make sure that runs with this image can start. Raises PreflightError with the fix."""
+    async def prepare(self, image: ImageChoice, *, closed: bool = False) -> None:
+        """Make sure that runs with this image can start. closed: in boxes with a closed network. Raises PreflightError with the fix."""
         ...
 
     def trouble(self) -> str:

@@ -24,6 +24,7 @@ from ccterm.pipeline.continuation import NOTHING_EARLIER, Earlier
 from ccterm.pipeline.judgement import require_deliverable, scan
 from ccterm.pipeline.pipeline_run import PipelineRun, RunEnding
 from ccterm.pipeline.run_control import RunControl, StoppedEarly
+from ccterm.pipeline.step_network import is_closed
 from ccterm.policy import rules
 from ccterm.proof import Delivered, NothingThere, OrderedByUser, Proof, is_recovering, uncommitted
 from ccterm.record import Recorder
@@ -48,7 +49,7 @@ class Pipeline:
     async def prepare(self, task: Task) -> None:
         """Make sure that runs of a task can start. Raises PreflightError with the fix."""
         await self._contexts.require_api(task)
-        await self._executor.prepare(task.image)
+        await self._executor.prepare(task.image, closed=is_closed(task.egress))
 
     async def carry_out(self, recorder: Recorder, control: RunControl, before: Earlier | None = None) -> Run:
         """Take a run from its first step to its end. Never raises for what happens to the run; the record says it.

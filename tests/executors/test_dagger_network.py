@@ -129,6 +129,13 @@ async def try_out(boxes: Boxes, mode: str, port: int, tree: Path) -> Found:
     return tried(heard.lines())
 
 
+async def test_an_engine_that_closes_boxes_is_known_before_a_run_starts(bundles: Path, engine_cache: Path) -> None:
+    async with DaggerExecutor(engine_options(), cache=engine_cache, bundles=bundles) as executor:
+        for _ in range(2):  # asked, and remembered
+            await executor.prepare(ImageChoice(), closed=True)
+        assert not executor.trouble()
+
+
 async def test_no_way_out_of_a_closed_box_but_what_is_allowed(boxes: Boxes, loopback: int, tree: Path) -> None:
     in_open, in_closed = [await try_out(boxes, mode, loopback, tree) for mode in ("open", "list")]
     assert {name for name, (out, _) in in_closed.items() if out} == {"a_service_at_its_port", "a service at its port"}

@@ -131,6 +131,14 @@ async def test_an_engine_that_the_cli_finds_is_used(fake: Fake, opened: Executor
     assert result.report["ok"]
 
 
+async def test_an_engine_that_forbids_closed_networks_is_found_out_before_a_run_starts(fake: Fake, opened: Executors) -> None:
+    async with opened(fake.options()) as executor:
+        await executor.prepare(ImageChoice())
+        with pytest.raises(PreflightError, match="this engine cannot close the network of a box") as refused:
+            await executor.prepare(ImageChoice(), closed=True)
+        assert 'egress = "open"' in refused.value.fix
+
+
 async def test_engines_know_a_user_by_where_images_are_kept(fake: Fake, engine_cache: Path, bundles: Path, tmp_path: Path) -> None:
     """An engine keeps an image again for each identity of the CLI."""
     identities = []

@@ -81,8 +81,8 @@ class FailingExecutor:
 
     async def __aexit__(self, *exc: object) -> None: ...
 
-    async def prepare(self, image: ImageChoice) -> None:
-        await self.executor.prepare(image)
+    async def prepare(self, image: ImageChoice, *, closed: bool = False) -> None:
+        await self.executor.prepare(image, closed=closed)
 
     def trouble(self) -> str:
         return ""

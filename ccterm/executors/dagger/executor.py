@@ -5,13 +5,14 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccterm.causes import Cause
 from ccterm.errors import PreflightError, StepError
-from ccterm.executors.base import Artifact, Boxes, Check
+from ccterm.executors.base import Artifact, Boxes, Check, Step
 from ccterm.executors.dagger.checks import dagger_checks
 from ccterm.executors.dagger.cli_session import cli_session, dial
 from ccterm.executors.dagger.command import find_cli, installed_cli
@@ -29,6 +30,24 @@ if TYPE_CHECKING:
     from ccterm.executors.dagger.boxes import DaggerBoxes
     from ccterm.executors.dagger.images import Image, Images
     from ccterm.executors.dagger.session import Session
+
+
+CLOSED_TRIAL = Step(
+    name="setup",
+    program="shell",
+    request={
+        "command": "true",
+        "cwd": ".",
+        "env": {},
+        "timeout_seconds": 60.0,
+        "mark": "ccterm-trial",
+        "network": {"mode": "list", "hosts": [], "gateway": None, "ca": None, "services": {}},
+    },
+    closed_network=True,
+    image="agent",
+    timeout=timedelta(minutes=2),
+)
+"""A step with a closed network that does nothing else."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +174,31 @@ class DaggerExecutor:
         capacities = [engine.capacity for engine in self._engines if not engine.trouble]
         return None if None in capacities else sum(capacity or 0 for capacity in capacities)
 
-    async def prepare(self, image: ImageChoice) -> None:
-        """Make sure that an engine can be reached, and that the images are built. Raises PreflightError."""
+    async def prepare(self, image: ImageChoice, *, closed: bool = False) -> None:
+        """Make sure that an engine can be reached, that the images are built, and that boxes can be closed. Raises PreflightError."""
         if self.trouble():  # while an engine is away, runs are held and wait for it
+            return
+        if closed:
+            await self._try_closing(image)
             return
         if await self._kept(image):  # then the run itself connects, while it asks its remote
             await self._reach()
         else:
             await self.build_image(image)
+
+    async def _try_closing(self, image: ImageChoice) -> None:
+        """Close a box on the least loaded engine, once a session: one that forbids it is found out before a run starts. Raises PreflightError."""
+        try:
+            async with self._leased(RunId(new_id())) as (engine, session, images):
+                if images.closed_a_box:
+                    return
+                from ccterm.executors.dagger.boxes import DaggerBoxes
+
+                boxes = DaggerBoxes(session, images, image, await self._usable(images, image), partial(engine.suspect, session))
+                await boxes.execute(CLOSED_TRIAL, lambda _: None)
+                images.closed_a_box = True
+        except StepError as error:
+            raise PreflightError(error.message, error.fix) from error
 
     async def _reach(self) -> None:
         """Reach the least loaded engine. Raises PreflightError when none can be reached."""

@@ -44,6 +44,8 @@ class Images:
         self._session, self._spec, self._store, self._bundle = session, spec, store, bundle
         self.network = network
         self._ready: dict[str, asyncio.Task[Image]] = {}
+        self.closed_a_box = False
+        """Whether the engine let a box close its network."""
 
     async def tool(self) -> Image:
         """Return ccterm's own image. Raises PreflightError when it cannot be built, StepError when the engine went away."""

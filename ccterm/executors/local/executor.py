@@ -55,8 +55,10 @@ class LocalExecutor:
     async def __aexit__(self, *exc: object) -> None:
         """Do nothing: the executor holds no resources between runs."""
 
-    async def prepare(self, image: ImageChoice) -> None:  # noqa: ARG002 - boxes here have no image
-        """Make sure that the programs for boxes are there. Raises StateError when they cannot be written."""
+    async def prepare(self, image: ImageChoice, *, closed: bool = False) -> None:  # noqa: ARG002 - boxes here have no image
+        """Make sure that the programs for boxes are there. Raises StateError when they cannot be written, PreflightError for a closed network."""
+        if closed:
+            raise _not_closed()
         await asyncio.to_thread(self._bundle.path)
 
     def trouble(self) -> str:
@@ -128,7 +130,7 @@ class LocalBoxes:
         if step.services:
             raise PreflightError("services need a container engine", "use --mode dagger, or remove [services] from the settings")
         if step.closed_network:
-            raise PreflightError("the network can only be closed in a container", 'use --mode dagger, or egress = "open"')
+            raise _not_closed()
         await self._check_seals(step)
         async with self._box(step, control) as box:
             if step.name == "agent":
@@ -207,6 +209,10 @@ class LocalBoxes:
     def _next(self, name: str) -> Path:
         self._count += 1
         return self._root / f"{self._count:02}-{name}"
+
+
+def _not_closed() -> PreflightError:
+    return PreflightError("the network can only be closed in a container", 'use --mode dagger, or egress = "open"')
 
 
 async def _sealed(artifact: Artifact) -> str:
