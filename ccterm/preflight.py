@@ -11,6 +11,7 @@ from ccterm.credentials.api_address import on_this_machine
 from ccterm.credentials.checks import ApiCheck, ExportCheck, LoginCheck, answer, secret_checks
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.git_checks import token_checks
+from ccterm.credentials.provider import switch_or_none
 from ccterm.draft import starting_directory
 from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
@@ -19,6 +20,7 @@ from ccterm.output.own_text import clean_text
 from ccterm.settings import Settings
 from ccterm.settings.egress import login_place, resolved
 from ccterm.state_dir import StateDir
+from ccterm.values import Egress, LoginPlace
 from ccterm.workspace.origin import find_origin
 
 CHECK_SECONDS = 5.0
@@ -64,7 +66,8 @@ def core_checks(
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
     api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
-    login, tokens = LoginCheck(execution_mode, environ, logins), token_checks(settings, environ)
+    place = usual_place(settings, resolved(settings.egress), environ, execution_mode)
+    login, tokens = LoginCheck(execution_mode, environ, logins, place), token_checks(settings, environ)
     network = NetworkCheck(settings, environ, execution_mode, repo)
     common: tuple[Check, ...] = (*api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
@@ -98,6 +101,13 @@ class ClaudeCheck:
         return answer(self, "pass", f"the Claude CLI {version}")
 
 
+def usual_place(settings: Settings, egress: Egress, environ: Mapping[str, str], execution_mode: ExecutionMode) -> LoginPlace:
+    """Return where the login of a run is whose task says nothing of it; that of another cloud is always in the box."""
+    if switch_or_none(environ):
+        return "secret"
+    return login_place(settings.login, egress, execution_mode, max_tokens=settings.limits.max_tokens)
+
+
 class NetworkCheck:
     """Which hosts runs may reach and where their login is, and that this can be so."""
 
@@ -110,7 +120,7 @@ class NetworkCheck:
         """Read the settings of the repository."""
         key = await asyncio.to_thread(self._key) if self._repo else ""
         egress = resolved(self._settings.for_repo(key).egress)
-        place = login_place(self._settings.login, egress)
+        place = usual_place(self._settings, egress, self._environ, self._execution_mode)
         in_container = self._execution_mode is ExecutionMode.DAGGER
         login = "gateway" if place == "gateway" else "in the box" if in_container else ""
         text = f"network: {egress.text}" + (f", login: {login}" if login else "")

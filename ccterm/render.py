@@ -248,7 +248,9 @@ def spent(*runs: Run) -> str:
     used = sum(run.tokens.input + run.tokens.output + run.tokens.cache for run in runs)
     count = sum(run.turns for run in runs)
     cost = dollars(runs[0]) if len(runs) == 1 else f"${sum(run.cost_usd for run in runs):.2f}"
-    return " · ".join(filter(None, (cost, f"{count} turn{'' if count == 1 else 's'}", f"{tokens(used)} tokens")))
+    throttled = sum(run.throttled for run in runs)
+    waits = f"told to wait {throttled} time{'' if throttled == 1 else 's'} (429)" if throttled else ""
+    return " · ".join(filter(None, (cost, f"{count} turn{'' if count == 1 else 's'}", f"{tokens(used)} tokens", waits)))
 
 
 def tokens(count: int) -> str:
@@ -300,6 +302,7 @@ def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> l
         ("allowed", ", ".join(map(host_text, run.allowed_hosts))),
         ("login", login(task)),
         ("spent", spent(run)),
+        ("limits", ", ".join(f"{each.limit} {each.utilization:.0%}" for each in run.usage_windows if each.utilization is not None)),
         ("time", seconds(took(run))),
         ("denied", "; ".join(run.denied)),
         ("secrets", rotation(run)),

@@ -167,10 +167,11 @@ async def test_the_api_on_this_machine_is_asked_for_whether_it_listens(tmp_path:
 @pytest.mark.parametrize(
     ("fields", "mode", "status", "text"),
     [
-        ({}, ExecutionMode.DAGGER, "pass", "network: open, login: in the box"),
+        ({}, ExecutionMode.DAGGER, "pass", "network: open, login: gateway"),
+        ({"login": "secret"}, ExecutionMode.DAGGER, "pass", "network: open, login: in the box"),
         ({}, ExecutionMode.LOCAL, "pass", "network: open"),
         ({"login": "gateway"}, ExecutionMode.LOCAL, "pass", "network: open, login: gateway"),
-        ({"egress": "record"}, ExecutionMode.DAGGER, "pass", "network: recorded, login: in the box"),
+        ({"egress": "record"}, ExecutionMode.DAGGER, "pass", "network: recorded, login: gateway"),
         ({"egress": ["npm"]}, ExecutionMode.DAGGER, "pass", "network: 3 hosts, login: gateway"),
         ({"repo": {"example.invalid/o/r": {"egress": []}}}, ExecutionMode.DAGGER, "pass", "network: 1 host, login: gateway"),
         ({"egress": ["npm"]}, ExecutionMode.LOCAL, "fail", "network: 3 hosts, login: gateway: only in containers"),

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ccterm import render
-from ccterm.events import Spent, Started
+from ccterm.events import Limited, Spent, Started
 from ccterm.models import ExecutionMode, Run, RunId, State, Task, now
-from ccterm.record import Recorder
+from ccterm.record import Recorder, fold
 from ccterm.store import Store
 from ccterm.transcript import Transcript
 from tests.support.waiting import until
@@ -32,3 +32,14 @@ def test_without_a_result_no_dollars_are_shown() -> None:
     task = Task(prompt="x", repo="/r", execution_mode=ExecutionMode.LOCAL)
     run = Run.model_validate({"id": RUN, "task": task, "created": now(), "turns": 2, "tokens": {"input": 900}, "state": State.FAILED})
     assert render.spent(run) == "2 turns · 900 tokens"
+
+
+def test_what_the_gateway_counted_and_the_usage_windows_are_in_the_run_and_shown() -> None:
+    run = Run(id=RUN, task=Task(prompt="p", repo="/r"), created=now())
+    run = fold(run, Spent(cost_usd=0.5, input=10, turns=1, requests=4, throttled=2))
+    for used in (0.5, 0.91):
+        run = fold(run, Limited(limit="five_hour", status="allowed_warning", utilization=used))
+    assert (run.requests, run.throttled, [window.utilization for window in run.usage_windows]) == (4, 2, [0.91])
+    facts = "\n".join(render.run_facts(run))
+    assert "told to wait 2 times (429)" in facts
+    assert "five_hour 91%" in facts

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from ccterm.credentials.api_address import require_listening
-from ccterm.credentials.claude import NO_LOGIN, Logins
+from ccterm.credentials.claude import NO_LOGIN, Logins, looked_up_as
 from ccterm.credentials.keyring_client import Keyring
 from ccterm.credentials.login import API_KEY_NAME, Login, home
 from ccterm.credentials.login_sources import EXPORTED, LOG_IN, OWN, RENEW, LoginSource, read_login
@@ -17,6 +17,7 @@ from ccterm.models import CheckResult, ExecutionMode
 from ccterm.output.forms import SHORTEST
 from ccterm.settings import Settings
 from ccterm.settings.model import SecretSettings
+from ccterm.values import LoginPlace
 
 Status = Literal["pass", "warn", "fail"]
 _REPLACE = "ccterm auth setup stores another one"
@@ -56,8 +57,9 @@ class LoginCheck:
 
     name, group = "login", "claude"
 
-    def __init__(self, execution_mode: ExecutionMode, environ: Mapping[str, str], logins: Logins) -> None:
-        self._execution_mode, self._environ, self._logins = execution_mode, environ, logins
+    def __init__(self, execution_mode: ExecutionMode, environ: Mapping[str, str], logins: Logins, place: LoginPlace = "secret") -> None:
+        self._execution_mode = looked_up_as(execution_mode, environ, place)
+        self._environ, self._logins, self._place = environ, logins, place
 
     async def run(self) -> CheckResult:
         """Ask which login runs would use; of the user's own, look at what the CLI keeps of it."""
@@ -77,7 +79,8 @@ class LoginCheck:
         of_variable = login.kind in ("env", "api-key", "provider")
         text = f"{login.source} is set" if of_variable else f"a Claude login: {login.source}{left(login.expires_at)}"
         if login.too_short(datetime.now(UTC)):
-            return answer(self, "warn", f"{text}: runs are held until there is another", RENEW)
+            then = "runs that outlive it wait for another" if self._place == "gateway" else "runs are held until there is another"
+            return answer(self, "warn", f"{text}: {then}", RENEW)
         if login.kind == "setup-token" and login.expires_at and login.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
             return answer(self, "warn", text, _REPLACE)
         if login.kind == "access-token":

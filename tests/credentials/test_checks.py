@@ -37,6 +37,12 @@ async def test_a_token_in_the_environment_is_a_login(env: dict[str, str]) -> Non
     assert (result.status, result.text) == ("pass", "CLAUDE_CODE_OAUTH_TOKEN is set")
 
 
+async def test_a_login_that_the_gateway_replaces_when_it_ends_holds_nobody(env: dict[str, str]) -> None:
+    own(env, login(expiresAt=soon(0.1)))
+    result = await LoginCheck(LOCAL, env, Logins(MemoryKeyring()), "gateway").run()
+    assert (result.status, "runs that outlive it wait for another" in result.text) == ("warn", True)
+
+
 @pytest.mark.parametrize(("hours", "status"), [(0.2, "pass"), (0.15, "warn")])
 async def test_a_login_with_which_no_run_would_start_is_told(env: dict[str, str], hours: float, status: str) -> None:
     own(env, login(expiresAt=soon(hours)))

@@ -164,7 +164,7 @@ class FakeService(Service):
                     "execution_mode": draft.execution_mode or ExecutionMode.LOCAL,
                     "mode": "pipeline" if draft.branch else "testing",
                     "egress": (egress := resolved(draft.egress)),
-                    "login": login_place(draft.login, egress),
+                    "login": login_place(draft.login, egress, draft.execution_mode),
                 }
                 | given
             )
