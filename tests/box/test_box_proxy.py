@@ -179,6 +179,18 @@ def test_each_host_is_told_at_once_and_then_counted_together(start: Start, echoi
     assert [told["number"] for told in proxy.told if told["taken"]] == [1, 20]
 
 
+def test_a_long_name_is_told_with_its_port(start: Start) -> None:
+    proxy = start(mode="list")
+    longest = ".".join(["a" * 62] * 4)
+    for name in (longest, f"{longest}.aaa"):
+        proxy.ask(f"CONNECT {name}:443 HTTP/1.1\r\n\r\n".encode())
+    proxy.end()
+    assert [(told["d"], told["detail"]) for told in proxy.told] == [
+        (f"{longest}:443", "not on the list"),
+        (f"{longest}.a:443", "it is not the name of a host in plain ASCII"),
+    ]
+
+
 @pytest.mark.slow
 def test_only_so_many_hosts_are_told_of(start: Start) -> None:
     proxy = start(mode="list")

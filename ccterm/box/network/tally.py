@@ -7,7 +7,9 @@ PAUSE = 5.0
 """Seconds between two reports about one host."""
 MOST = 500
 """Hosts that are told of. What asks for more of them is told once."""
-_SHOWN = 100
+_LONGEST_NAME = 253
+"""Characters of a host that are told of: those of the longest name."""
+_LONGEST_PORT = 5
 
 
 class EgressCount(TypedDict):
@@ -30,7 +32,7 @@ class EgressTally:
 
     def count(self, target: object, refused: str = "") -> None:
         """Count a request. refused: why it was refused, "" if it was not."""
-        text = "".join(char if "!" <= char <= "~" else "?" for char in str(target)[:_SHOWN])
+        text = _shown(str(target))
         key = text, not refused
         if asked := self._counts.get(key):
             asked["number"] += 1
@@ -47,3 +49,11 @@ class EgressTally:
         for key in self._untold:
             self._tell(self._counts[key])
         self._untold.clear()
+
+
+def _shown(target: str) -> str:
+    """Return what can be told of a target: a long name is cut, its port is not."""
+    name, colon, port = target.rpartition(":")
+    if not colon or len(port) > _LONGEST_PORT:
+        name, colon, port = target, "", ""
+    return "".join(char if "!" <= char <= "~" else "?" for char in name[:_LONGEST_NAME] + colon + port)
