@@ -44,7 +44,7 @@ NOT_SHOWN = {
     *ways_out.WAYS.keys() - {
         "tcp_to_an_address", "tcp_to_a_private_name", "dns_over_udp", "dns_over_tcp", "udp_to_an_address", "udp_to_everybody", "multicast",
         "another_interface", "a_port_of_a_service", "past_the_proxy", "tls_for_another_host", "tls_for_another_host_in_pieces",
-        "tls_for_another_host_in_records", "tls_for_two_hosts", "a_service_at_its_port",
+        "tls_for_another_host_in_records", "tls_for_another_host_after_an_alert", "tls_for_two_hosts", "a_service_at_its_port",
     }
 }  # fmt: skip
 """What an ordinary container forbids as well; the same ways lead out in the lab of `tests/box/test_ways_out.py`."""

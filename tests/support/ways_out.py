@@ -528,6 +528,11 @@ def tls_for_another_host_in_records() -> None:
 
 
 @way
+def tls_for_another_host_after_an_alert() -> None:
+    tunnel_says(b"\x15\x03\x01\x00\x02\x01\x5a" + hello(b"elsewhere.example"))  # which servers in Go, for example, pass over
+
+
+@way
 def tls_for_two_hosts() -> None:
     tunnel_says(hello(BOX["listed"][0].encode(), b"elsewhere.example"))
 

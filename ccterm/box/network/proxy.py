@@ -20,7 +20,7 @@ from ccterm.box.network.proxy_process import RECONNECT
 from ccterm.box.network.tally import PAUSE, EgressCount, EgressTally
 from ccterm.box.network.targets import BadTarget, HostPort, is_listed
 from ccterm.box.network.tls import LONGEST as LONGEST_HELLO
-from ccterm.box.network.tls import NotTls, Unfinished, server_name
+from ccterm.box.network.tls import RECORDS, NotTls, Unfinished, server_name
 from ccterm.box.network.upstream import UserProxy
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class BoxProxy:
                 self._require(len(data) <= LONGEST_HELLO, "the TLS connection begins with too long a message")
                 continue
             except NotTls:
-                self._require(not data.startswith(b"\x16"), "the TLS connection cannot be understood")
+                self._require(data[0] not in RECORDS, "the TLS connection cannot be understood")
                 return data
             self._require(name in (None, target.host), f"the TLS connection asks for {(name or '')[:80]}")
             return data

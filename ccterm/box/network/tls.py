@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 LONGEST = 64 * 1024
 """Bytes of a client's first message, with its records' heads; a key exchange for the time after quantum computers takes 2 KB."""
+RECORDS = range(20, 25)
+"""First bytes of records. Some servers pass over an alert before a client's first message."""
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST = 22, 1, 0, 0
 
 
