@@ -7,6 +7,8 @@ import h11
 
 HEAD_BYTES = 64 * 1024
 BODY_BYTES = 32 * 1024 * 1024
+MOST_HEADERS = 128
+"""The Claude CLI sends about 30. To read thousands takes so long that the boxes of other runs would notice."""
 HEAD_END = b"\r\n\r\n"
 Headers = list[tuple[bytes, bytes]]
 """Names and values in their order; names as they were written."""
@@ -82,6 +84,8 @@ def read_head(raw: bytes, http: h11.Connection) -> RequestHead:
 def _check_framing(raw: bytes) -> None:
     """Refuse what h11 forgives: line ends that are none, folded lines, and any doubt about where the body ends."""
     lines = raw.removesuffix(HEAD_END).split(b"\r\n")
+    if len(lines) > MOST_HEADERS + 1:
+        raise RefusedRequest(431, f"a request may have {MOST_HEADERS} headers", closes=True)
     if any(b"\n" in line or b"\r" in line or b"\0" in line for line in lines):
         raise RefusedRequest(400, "a line ends with something else than CR LF", closes=True)
     if not lines[0] or any(line[:1] in (b" ", b"\t", b"") for line in lines[1:]):
@@ -101,7 +105,7 @@ _HOP_BY_HOP = {
     b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"te", b"trailer", b"transfer-encoding",
     b"upgrade", b"expect",
 }  # fmt: skip
-_NEVER_DROPPED = {b"content-length", b"host"}
+_NEVER_DROPPED = {b"content-length", b"host", b"authorization", b"x-api-key"}
 
 
 def end_to_end(headers: Headers) -> Headers:

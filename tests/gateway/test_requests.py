@@ -143,6 +143,18 @@ async def test_body_and_query_are_passed_on_as_they_are(boxes: Boxes, given: Run
     assert "x-hop" not in call.headers
 
 
+async def test_the_pass_is_replaced_although_it_is_said_to_be_for_the_next_hop(boxes: Boxes, given: RunPass) -> None:
+    async with RawBox.to(given, tunnel=True) as box:
+        assert (await box.ask(request(given, b"Connection: authorization, host, content-length"))).status == 200
+    [call] = boxes.api.calls
+    assert (call.body, call.headers["authorization"]) == (BODY, f"Bearer {TOKEN}")
+
+
+async def test_a_head_with_very_many_headers_is_refused(given: RunPass) -> None:
+    async with RawBox.to(given, tunnel=True) as box:
+        assert (await box.ask(request(given, *[b"Accept-Encoding: x"] * 1000))).status == 431
+
+
 def test_headers_keep_their_order_and_case() -> None:
     box = [(b"Host", b"x"), (b"X-Api-Key", b"pass"), (b"X-App", b"cli"), (b"Proxy-Authorization", b"y"), (b"authorization", b"Bearer pass")]
     assert for_api(box, "api.anthropic.com", (b"x-api-key", b"key")) == [
