@@ -21,6 +21,8 @@ ORGANISATION_SECONDS = 4.0
 _ATTEMPTS = 3
 _AGAIN_SECONDS = 0.3
 _REFUSAL_BYTES = 256 * 1024
+_OAUTH = b"oauth-"
+"""How a beta begins without which the API refuses every OAuth login. The CLI always names it, other programs of a box do not."""
 
 
 class Exchange(NamedTuple):
@@ -45,12 +47,16 @@ class Exchange(NamedTuple):
                 await self._held(kind, head, body, box)
 
     async def _held(self, kind: RequestKind, head: RequestHead, body: bytes, box: BoxConnection) -> None:
-        """Ask with the login, and again with the next one when it is refused; the refusal is passed on when there is none."""
+        """Ask with the login, and again with the next one when it is refused; the refusal is passed on when there is none.
+
+        It is passed on, too, where it says nothing of the login: a box must not have the login of all runs be taken for a bad one.
+        """
         counted = self.tally if kind is RequestKind.ANSWER else None
+        holds = self.login.header != b"authorization" or any(_OAUTH in value for value in head.values(b"anthropic-beta"))
         refused_since: float | None = None
         while True:
             version = self.login.version
-            refusal = await self._relay(head, body, box, (self.login.header, self.login.value), holds=True, tally=counted)
+            refusal = await self._relay(head, body, box, (self.login.header, self.login.value), holds=holds, tally=counted)
             if refusal is None:
                 return
             refused_since = refused_since or time.monotonic()
@@ -127,7 +133,7 @@ class Exchange(NamedTuple):
         with contextlib.suppress(Unreachable):
             async with self.upstream.ask(head.method, head.target, headers, b"") as answer:
                 whole = await _whole(answer, CACHED_BYTES)
-            if whole.status in (200, 404):
+            if whole.status in (200, 404) and head.target == head.path:  # of a query, the answer to which is not that to the CLI's
                 self.login.answers[head.path] = whole
             if whole.status in (200, 304, 404) or (whole.status in (401, 403) and head.path not in self.login.answers):
                 return whole

@@ -11,6 +11,8 @@ import h11
 from ccterm.gateway.client import RunPass
 
 TUNNEL = b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: api.anthropic.com:443\r\n\r\n"
+OAUTH = b"anthropic-beta: oauth-2025-04-20"
+"""What the CLI says in every request with an OAuth login."""
 BODY = b'{"model":"sonnet","messages":[{"role":"user","content":"Hello"}],  "stream":false}'
 
 

@@ -64,6 +64,13 @@ async def test_the_api_s_refusal_of_this_login_is_passed_on_and_not_held(boxes: 
     assert boxes.heard.refusals == []
 
 
+async def test_what_a_box_asks_with_a_query_is_not_what_others_get(boxes: Boxes, given: RunPass) -> None:
+    boxes.api.documents[LIMITS] = Document({"odd": True})
+    assert (await ask(given, f"{LIMITS}?odd")).status == 200
+    boxes.api.documents[LIMITS] = Document({"error": {}}, 500)
+    assert (await ask(await boxes.admit(), LIMITS)).status == 404
+
+
 @pytest.mark.claude
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 0])

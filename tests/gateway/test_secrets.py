@@ -10,7 +10,7 @@ import pytest
 
 from ccterm.processes import run_command
 from tests.gateway.boxes import LOGIN, TOKEN, Boxes, login
-from tests.gateway.raw import RawBox, get, request
+from tests.gateway.raw import OAUTH, RawBox, get, request
 from tests.servers.messages_api import Document
 from tests.servers.model_script import Cut, Refuse, say
 from tests.support.waiting import until
@@ -35,7 +35,7 @@ async def test_a_login_is_neither_in_the_process_s_surroundings_nor_told(boxes: 
         seen = (await box.ask(request(None))).body + (await box.ask(get(b"/api/claude_code/settings", given), b"GET")).body
         seen += (await box.ask(request(given))).body
     async with RawBox.to(given, tunnel=True) as box:
-        answer = asyncio.ensure_future(box.ask(request(given)))
+        answer = asyncio.ensure_future(box.ask(request(given, OAUTH)))
         await until(lambda: boxes.heard.refusals)
         await boxes.gateway.renew("login", login(TOKEN + "2"))
         seen += str(await answer).encode()

@@ -10,7 +10,7 @@ import pytest
 from ccterm.gateway.client import RunPass
 from ccterm.gateway.shared_login import AnswerCache, SharedLogin
 from tests.gateway.boxes import TOKEN, Boxes, login
-from tests.gateway.raw import RawAnswer, RawBox, request
+from tests.gateway.raw import OAUTH, RawAnswer, RawBox, request
 from tests.servers.model_script import Refuse, Text, Turn, say, unauthorized
 from tests.support.waiting import until
 
@@ -24,7 +24,8 @@ async def asking(*passes: RunPass) -> AsyncIterator[list[asyncio.Future[RawAnswe
         opened = [await stack.enter_async_context(RawBox.to(given, tunnel=True)) for given in passes]
         sessions = [b"X-Claude-Code-Session-Id: %d" % number for number in range(len(passes))]
         yield [
-            asyncio.ensure_future(box.ask(request(given, session))) for box, given, session in zip(opened, passes, sessions, strict=True)
+            asyncio.ensure_future(box.ask(request(given, session, OAUTH)))
+            for box, given, session in zip(opened, passes, sessions, strict=True)
         ]
 
 
@@ -53,6 +54,14 @@ async def test_a_login_that_was_given_up_is_refused_at_once_until_a_run_is_admit
     assert boxes.heard.refusals == ["login"]
     async with asking(await boxes.admit()) as [_]:
         await until(lambda: boxes.heard.refusals == ["login"] * 2)
+
+
+async def test_a_refusal_that_a_request_brought_upon_itself_says_nothing_of_the_login(boxes: Boxes) -> None:
+    boxes.api.script("Hello", unauthorized())
+    given = await boxes.admit()
+    async with RawBox.to(given, tunnel=True) as box:
+        assert (await box.ask(request(given))).status == 401  # the API wants a beta with an OAuth login
+    assert boxes.heard.refusals == []
 
 
 @pytest.mark.slow
