@@ -136,6 +136,8 @@ class Task(Value):
     """Whether the Claude login stays outside of the box, with the gateway, or is a secret in it."""
     egress: Egress = Field(default_factory=Egress)
     """Which hosts its programs may reach."""
+    git_read: tuple[str, ...] = ()
+    """Repositories, as HOST/PATH without .git, that its agent reads by git through the gateway, with the user's access."""
     yes: bool = False
     """Testing mode: changes come into the working copy without asking, unless a rule refuses them."""
     include: tuple[str, ...] = ()

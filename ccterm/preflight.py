@@ -17,10 +17,10 @@ from ccterm.errors import CctermError, PreflightError
 from ccterm.executors.base import Check, CheckResult
 from ccterm.models import ExecutionMode
 from ccterm.output.own_text import clean_text
-from ccterm.settings import Settings
+from ccterm.settings import RepoSettings, Settings
 from ccterm.settings.egress import login_place, resolved
 from ccterm.state_dir import StateDir
-from ccterm.values import Egress, LoginPlace
+from ccterm.values import LoginPlace
 from ccterm.workspace.origin import find_origin
 
 CHECK_SECONDS = 5.0
@@ -66,7 +66,7 @@ def core_checks(
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
     api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
-    place = usual_place(settings, resolved(settings.egress), environ, execution_mode)
+    place = usual_place(settings, settings.for_repo(""), environ, execution_mode)
     login, tokens = LoginCheck(execution_mode, environ, logins, place), token_checks(settings, environ)
     network = NetworkCheck(settings, environ, execution_mode, repo)
     common: tuple[Check, ...] = (*api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
@@ -101,11 +101,11 @@ class ClaudeCheck:
         return answer(self, "pass", f"the Claude CLI {version}")
 
 
-def usual_place(settings: Settings, egress: Egress, environ: Mapping[str, str], execution_mode: ExecutionMode) -> LoginPlace:
-    """Return where the login of a run is whose task says nothing of it; that of another cloud is always in the box."""
+def usual_place(settings: Settings, repo: RepoSettings, environ: Mapping[str, str], execution_mode: ExecutionMode) -> LoginPlace:
+    """Return where the login of a run is whose task says nothing of it; that of another cloud is always in the box. repo: as `for_repo` has it."""
     if switch_or_none(environ):
         return "secret"
-    return login_place(settings.login, egress, execution_mode, max_tokens=settings.limits.max_tokens)
+    return login_place(settings.login, resolved(repo.egress), execution_mode, needed=bool(repo.max_tokens or repo.git_read))
 
 
 class NetworkCheck:
@@ -119,8 +119,9 @@ class NetworkCheck:
     async def run(self) -> CheckResult:
         """Read the settings of the repository."""
         key = await asyncio.to_thread(self._key) if self._repo else ""
-        egress = resolved(self._settings.for_repo(key).egress)
-        place = usual_place(self._settings, egress, self._environ, self._execution_mode)
+        repo = self._settings.for_repo(key)
+        egress = resolved(repo.egress)
+        place = usual_place(self._settings, repo, self._environ, self._execution_mode)
         in_container = self._execution_mode is ExecutionMode.DAGGER
         login = "gateway" if place == "gateway" else "in the box" if in_container else ""
         text = f"network: {egress.text}" + (f", login: {login}" if login else "")

@@ -119,7 +119,7 @@ FIELDS = {
     ),
     "login": TaskField(
         "Where the Claude login is: gateway (outside of the box) or secret (in the box)",
-        default="gateway in containers and with a limit of tokens, else secret",
+        default="gateway in containers and with a limit of tokens or git_read, else secret",
         flags=("--login",),
         choices=("gateway", "secret"),
         label="Login",

@@ -255,7 +255,7 @@ def test_a_document_of_an_older_version_had_an_open_network_and_its_login_in_the
     ("place", "outside"),
     [
         (login_place(None, Egress(), ExecutionMode.LOCAL), False),
-        (login_place(None, Egress(), ExecutionMode.LOCAL, max_tokens=9), True),
+        (login_place(None, Egress(), ExecutionMode.LOCAL, needed=True), True),
         (login_place(None, Egress(), ExecutionMode.DAGGER), True),
         (login_place(None, Egress(mode="list", hosts=("example.com",))), True),
         (login_place("secret", Egress(), ExecutionMode.DAGGER), False),

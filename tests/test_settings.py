@@ -128,6 +128,12 @@ def test_submodules_may_name_the_repositories_that_are_fetched_with_the_users_ac
     assert (options.submodules, options.submodule_paths) == (True, ("acme/lib", "acme/*"))
 
 
+def test_repositories_that_agents_may_read_keep_their_spelling(written: Path) -> None:
+    text = '[repo."github.com/o/r"]\ngit_read = ["https://github.com/Acme/Lib.git", "git@github.com:Acme/Lib", "gitlab.corp:8443/a/b/c"]'
+    assert load(written, text).for_repo("github.com/o/r").git_read == ("github.com/Acme/Lib", "gitlab.corp:8443/a/b/c")
+    assert load(written, text).for_repo("github.com/o/other").git_read == ()
+
+
 def test_so_may_those_of_a_repository_on_this_machine(written: Path) -> None:
     options = (
         load(written, '[repo."/srv/r.git"]\nsubmodules = ["/srv/Lib.git", "/srv/libs/*"]').for_repo("/srv/r.git").checkout("/srv/r.git")
@@ -291,6 +297,11 @@ def test_an_invalid_flag_is_named() -> None:
         ("[env]\nLD_PRELOAD = 'id'", "the box sets itself"),
         ("[env]\nX = true", "put it in quotes"),
         ('[repo."h/r"]\nsubmodules = 3', "is not a list of repositories"),
+        ('[repo."h/r"]\ngit_read = true', "is not a list of repositories"),
+        ('[repo."h/r"]\ngit_read = ["h/*"]', "names something that is not a repository"),
+        ('[repo."h/r"]\ngit_read = ["h"]', "names something that is not a repository"),
+        ('[repo."h/r"]\ngit_read = ["/srv/r"]', "names something that is not a repository"),
+        ('[repo."h/r"]\ngit_read = ["http://localhost/o/r"]', "names something that is not read over https"),
         ('[repo."h/r"]\nsubmodules = []', "is not a list of repositories"),
         ('[repo."h/r"]\nsubmodules = ["x"]', "names something that is not a repository"),
         ('pass_env = ["MY_TOKEN"]', '[secrets.MY_TOKEN] with from = "env:MY_TOKEN"'),

@@ -88,6 +88,15 @@ class CheckpointRequest(TypedDict):
     """The last checkpoint that went out whole; 0 = none."""
 
 
+class GitReadRequest(TypedDict):
+    """What git in a box reads through the host's login gateway."""
+
+    repositories: list[str]
+    """HOST/PATH without .git."""
+    pass_name: str
+    """The environment variable that holds the run's pass, without which nothing is read: the box proxy may be open to all of this machine."""
+
+
 class NetworkRequest(TypedDict):
     """How the programs of a box reach the network: through the box proxy. Without this they go directly."""
 
@@ -101,6 +110,7 @@ class NetworkRequest(TypedDict):
     """The gateway's certificate authority as PEM text, or None."""
     services: dict[str, int]
     """Alias -> port of the containers that run beside the step."""
+    git: NotRequired[GitReadRequest | None]
 
 
 class SuperviseRequest(TypedDict):

@@ -15,7 +15,7 @@ from ccterm.credentials.sources import COMMAND_SECONDS, one_line, resolve_source
 from ccterm.credentials.ssh import ssh_access
 from ccterm.errors import PreflightError, SettingsError
 from ccterm.git.git import Git
-from ccterm.remotes import RemoteAddress
+from ccterm.remotes import RemoteAddress, parse_remote
 from ccterm.settings import HostSettings, Settings
 
 _GITHUB = "github.com"
@@ -42,7 +42,12 @@ class GitCredential:
     @property
     def header(self) -> SecretStr:
         """The header that git sends: `Authorization: Basic …`."""
-        return SecretStr(f"Authorization: Basic {self._basic}")
+        return SecretStr(f"Authorization: {self.authorization.get_secret_value()}")
+
+    @property
+    def authorization(self) -> SecretStr:
+        """The value of that header: `Basic …`."""
+        return SecretStr(f"Basic {self._basic}")
 
     @property
     def secrets(self) -> dict[str, SecretStr]:
@@ -114,6 +119,18 @@ def git_credential(remote: RemoteAddress, settings: Settings, env: Mapping[str, 
         user = host.user or _USERS.get(kind, "x-access-token")
         return GitCredential(target, user, one_line(token, f"what {source} gives for {target.host_key}"), source)
     return _from_helper(remote, host, env) if remote.kind in ("https", "http") else None
+
+
+def reading_credential(name: str, settings: Settings, env: Mapping[str, str]) -> GitCredential:
+    """Return the token for a repository, HOST/PATH, that agents may read. Blocks.
+
+    Raises SettingsError if a source that [host] names yields nothing, PreflightError if there is no token.
+    """
+    remote = parse_remote(f"https://{name}")
+    if credential := git_credential(remote, settings, env):
+        return credential
+    how = "set GH_TOKEN or run gh auth login" if remote.host_key == _GITHUB else f'name one in [host."{remote.host_key}"] of the settings'
+    raise PreflightError(f"there is no token for {remote.host_key}, with which agents are to read {name} (git_read)", how)
 
 
 def kind_of(remote: RemoteAddress, host: HostSettings) -> str:

@@ -20,7 +20,6 @@ from ccterm.gateway.orders import (
     AdmitOrder,
     CertificateOrder,
     GatewayReport,
-    GitReading,
     LimitWindow,
     LimitWindows,
     LoginOrder,
@@ -56,6 +55,15 @@ class GatewayLogin(NamedTuple):
 
     header: Literal["authorization", "x-api-key"]
     value: SecretStr
+
+
+class GitReading(NamedTuple):
+    """Repositories that a run may read by git, with the login for each."""
+
+    repositories: Mapping[str, SecretStr]
+    """HOST/PATH, without .git, to the value of the Authorization header."""
+    authorities: Mapping[str, str]
+    """HOST to the certificates, as PEM text, that are believed there besides the usual ones."""
 
 
 class RunPass(NamedTuple):
@@ -151,7 +159,8 @@ class Gateway:
             token=token,
             base_url=base_url,
             max_tokens=max_tokens,
-            git=git.repositories if git else {},
+            git={name: login.get_secret_value() for name, login in git.repositories.items()} if git else {},
+            git_authorities=git.authorities if git else {},
             numbers=list(RunNumbers()),
         )
         try:

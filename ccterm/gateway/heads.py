@@ -15,16 +15,22 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class RefusedRequest(Exception):
-    """A request that is answered here. `closes`: nothing more is read from its connection."""
+    """A request that is answered here. `closes`: nothing more is read from its connection. `challenge`: of a 401, which login is wanted."""
 
-    def __init__(self, status: int, message: str, *, closes: bool = False) -> None:
+    def __init__(self, status: int, message: str, *, closes: bool = False, challenge: str = "") -> None:
         super().__init__(status, message)
-        self.status, self.message, self.closes = status, message, closes
+        self.status, self.message, self.closes, self.challenge = status, message, closes, challenge
 
     @property
     def body(self) -> bytes:
         """Return the answer in the shape of the API's own errors, which the CLI shows."""
         return json.dumps({"type": "error", "error": {"type": _KINDS.get(self.status, "api_error"), "message": self.message}}).encode()
+
+    @property
+    def headers(self) -> Headers:
+        """Return the headers of that answer."""
+        challenge = [(b"www-authenticate", self.challenge.encode())] if self.challenge else []
+        return [(b"content-type", b"application/json"), *challenge]
 
 
 _KINDS = {

@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 API_HOST = "api.anthropic.com"
 API = f"https://{API_HOST}"
-LINE_BYTES = 1024 * 1024
-"""Longest line."""
+LINE_BYTES = 4 * 1024 * 1024
+"""Longest line. An admission brings certificates of git hosts, which may be whole bundles."""
 
 
 class RunNumbers(NamedTuple):
@@ -52,13 +52,6 @@ class LimitWindows(NamedTuple):
     """By their short names: 5h, 7d, …"""
 
 
-class GitReading(NamedTuple):
-    """Repositories that a run may read by git, with the login for each."""
-
-    repositories: Mapping[str, str]
-    """HOST/PATH, without .git, to the value of the Authorization header."""
-
-
 class StartOrder(TypedDict):
     """First of all: what counts of the user's environment on the way to the API."""
 
@@ -101,6 +94,7 @@ class AdmitOrder(TypedDict):
     base_url: str | None
     max_tokens: int | None
     git: Mapping[str, str]
+    git_authorities: Mapping[str, str]
     numbers: list[int]
     """RunNumbers so far: a process that was started again goes on counting."""
 

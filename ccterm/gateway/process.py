@@ -141,7 +141,7 @@ class Dispatcher:
             tell_limits=partial(self._tell_limits, key),
         )
         api = exchange._replace(upstream=self._upstreams[""])
-        git = GitReader(order["git"], self._way)
+        git = GitReader(order["git"], self._way, order["git_authorities"])
         return ServedRun(Path(order["socket"]), order["token"], exchange, api, git, own_base=bool(base), certificate=self._certificate)
 
     def _dismiss(self, name: str) -> None:

@@ -1,5 +1,6 @@
 """Which requests of a box are passed on, and what becomes of the pass in them. Everything that is not listed is answered 404, here."""
 
+import base64
 import hmac
 from enum import Enum
 
@@ -42,6 +43,13 @@ def check_pass(head: RequestHead, token: bytes) -> None:
     valid = [hmac.compare_digest(value, token) for value in given]
     if not valid or not all(valid):
         raise RefusedRequest(401, "this pass is not valid here: it belongs to another run, or to one that has ended")
+
+
+def check_git_pass(head: RequestHead, token: bytes) -> None:
+    """Raise RefusedRequest unless the request has this run's pass as git sends it: as a password, once it was asked for one."""
+    given = b"".join(value.removeprefix(b"Basic ") for value in head.values(b"authorization"))
+    if not hmac.compare_digest(given, base64.b64encode(b"run:" + token)):
+        raise RefusedRequest(401, "this run's pass is wanted here", challenge='Basic realm="ccterm"')
 
 
 def for_api(headers: Headers, authority: str, credential: tuple[bytes, bytes] | None) -> Headers:

@@ -12,7 +12,7 @@ from ccterm.gateway.box_connection import BoxConnection
 from ccterm.gateway.exchange import Exchange
 from ccterm.gateway.git_reading import PREFIX, GitReader
 from ccterm.gateway.heads import BODY_BYTES, RefusedRequest, RequestHead
-from ccterm.gateway.requests import RequestKind, check_pass, is_api, kind_of
+from ccterm.gateway.requests import RequestKind, check_git_pass, check_pass, is_api, kind_of
 from ccterm.gateway.way_out import Unreachable
 
 CONNECTIONS = 100
@@ -90,7 +90,7 @@ class ServedRun:
                 body = await box.body(head)
                 await _while_there(box, self._answer(head, body, box))
         except RefusedRequest as refusal:
-            await box.respond(refusal.status, refusal.body, closes=refusal.closes)
+            await box.respond(refusal.status, refusal.body, refusal.headers, closes=refusal.closes)
             if refusal.closes:
                 await box.linger()
         return box.again()
@@ -104,6 +104,7 @@ class ServedRun:
     async def _answer(self, head: RequestHead, body: bytes, box: BoxConnection) -> None:
         try:
             if head.target.startswith(PREFIX) and not box.secured:
+                check_git_pass(head, self._token)
                 await self._git.answer(head, body, box)
             else:
                 kind = self._allowed(head, box)

@@ -38,10 +38,14 @@ class Destination(NamedTuple):
 
 
 class WayOut:
-    """Dials as the user's environment says, with the variables that the Claude CLI knows too."""
+    """Dials as the user's environment says, with the variables that the Claude CLI knows too. authority: believed besides, as PEM text."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+    def __init__(self, environ: Mapping[str, str], authority: str = "") -> None:
+        self._environ, self._authority = environ, authority
+
+    def believing(self, authority: str) -> "WayOut":
+        """Return the same way out, on which these certificates are believed besides."""
+        return WayOut(self._environ, authority) if authority else self
 
     async def dial(self, to: Destination) -> Streams:
         """Return a connection on which the destination itself is spoken to. Raises Unreachable."""
@@ -107,6 +111,8 @@ class WayOut:
     @cached_property
     def _trust(self) -> ssl.SSLContext:
         context = trust_like_claude(self._environ)
+        if self._authority:
+            context.load_verify_locations(cadata=self._authority)
         context.set_alpn_protocols(["http/1.1"])
         return context
 

@@ -12,7 +12,7 @@ from ccterm.agents.shell_agent import SOCKET
 from ccterm.executors.base import Artifact, Step
 from ccterm.models import ExecutionMode, Task
 from ccterm.pipeline.context import AgentLaunch, CommandEnvironment, CommitOptions
-from ccterm.pipeline.step_network import GATEWAY_SOCKET, is_closed, network_request
+from ccterm.pipeline.step_network import GATEWAY_SOCKET, git_reads, is_closed, network_request
 from ccterm.pipeline.step_specs import (
     CONTROL,
     GRACE,
@@ -79,7 +79,7 @@ def agent(
         program="supervise",
         request={
             **_supervised(task, command, environment, commits),
-            **network_request(environment.egress, environment.services, launch.run_pass),
+            **network_request(environment.egress, environment.services, launch.run_pass, git_reads(task, launch.gateway)),
         },
         inputs={TREE: tree, **({HOME: home} if home else {}), **_guarded(commits)},
         last_use=frozenset({HOME, TREE} if last_use else {HOME}),

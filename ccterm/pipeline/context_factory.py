@@ -13,11 +13,12 @@ from ccterm.agents.shell_agent import ShellAgent
 from ccterm.causes import Cause
 from ccterm.credentials.api_address import require_listening
 from ccterm.credentials.claude import Logins
-from ccterm.credentials.git import GitAccess, git_access
+from ccterm.credentials.git import GitAccess, GitCredential, authority, git_access
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.sources import plain_variables
-from ccterm.errors import StepError
+from ccterm.errors import PreflightError, StepError
 from ccterm.executors.base import Executor, ServiceContainer
+from ccterm.gateway.client import GitReading
 from ccterm.models import ExecutionMode, Manifest, Mode, Run, RunId, Task, now
 from ccterm.output.mask import Masker
 from ccterm.pipeline.agent_home import HomeFiles
@@ -44,6 +45,8 @@ from ccterm.remotes import is_loopback, parse_remote
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.workspace.origin import is_safe_for_user
+
+_OTHER_LOGIN = "use a login of the Claude API, or take git_read of this repository out of the settings"
 
 
 class RunContextFactory:
@@ -97,7 +100,7 @@ class RunContextFactory:
         credentials = RunCredentials.resolve(task, self._settings, self._environ, self._logins)
         if credentials.login:
             self._leased(run.id, credentials.login)
-        gateway = self._gateway(task, credentials.login)
+        gateway = self._gateway(task, credentials)
         task, shortened = _within_login(task, credentials.login) if gateway is None else (task, "")
         return RunContext(
             work=self._work(run.model_copy(update={"task": task}), recorder, credentials.masker()),
@@ -149,11 +152,23 @@ class RunContextFactory:
         cap = self._settings.policy.max_file_mb << 20
         return WorkingCopy(run.task, self._state, self._environ, cap, self._state.snapshot(run.id))
 
-    def _gateway(self, task: Task, login: Login | None) -> GatewayAccess | None:
+    def _gateway(self, task: Task, credentials: RunCredentials) -> GatewayAccess | None:
         """Return how the agent reaches the API without having its login; None where it has it, or needs none."""
+        login = credentials.login
         if self._keeper is None or task.login != "gateway" or login is None or login.value is None:
+            if task.git_read:  # the user's login is another one than when the task was submitted
+                raise PreflightError(
+                    f"the agent was to read {task.git_read[0]} through the gateway, which cannot keep its login", _OTHER_LOGIN
+                )
             return None
-        return GatewayAccess(self._keeper, login, self._environ, self._settings.base_url, task.limits.max_tokens)
+        git = self._reading(credentials.reading) if credentials.reading else None
+        return GatewayAccess(self._keeper, login, self._environ, self._settings.base_url, task.limits.max_tokens, git)
+
+    def _reading(self, credentials: Mapping[str, GitCredential]) -> GitReading:
+        """Return what an agent may read. Raises SettingsError."""
+        pems = {each.remote.host_key: authority(each.remote, self._settings) for each in credentials.values()}
+        logins = {name: each.authorization for name, each in credentials.items()}
+        return GitReading(logins, {host: pem for host, pem in pems.items() if pem})
 
     def _launch(self, task: Task, agent: Agent, login: Login | None, earlier: Continuation, gateway: GatewayAccess | None) -> AgentLaunch:
         base_url, reaches = self._api() if gateway is None else (gateway.base_url, ())

@@ -14,7 +14,7 @@ from ccterm.causes import Cause
 from ccterm.credentials.login import Login
 from ccterm.errors import DaemonError, StateError, StepError
 from ccterm.events import Notice
-from ccterm.gateway.client import RunNumbers, RunPass
+from ccterm.gateway.client import GitReading, RunNumbers, RunPass
 from ccterm.models import RunId
 from ccterm.values import UsageWindow
 
@@ -58,7 +58,7 @@ class GatewayAccess:
 
     login: the one that it started with; there may be a newer one by the time its agent starts. base_url: the user's own address of the API, as
     this machine reaches it; None = Anthropic's. max_tokens: after how many tokens the agent is answered no more; None = no limit. environ: the
-    user's, for proxies and certificates on the way to the API.
+    user's, for proxies and certificates on the way to the API. git: what its agent may read; None = nothing.
     """
 
     keeper: Gatekeeper
@@ -66,6 +66,7 @@ class GatewayAccess:
     environ: Mapping[str, str]
     base_url: str | None = None
     max_tokens: int | None = None
+    git: GitReading | None = None
 
     @asynccontextmanager
     async def admitted(self, run: RunId, listener: GatewayListener) -> AsyncIterator[RunPass]:

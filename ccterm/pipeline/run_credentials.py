@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.causes import Cause
 from ccterm.credentials.claude import Logins, looked_up_as
-from ccterm.credentials.git import GitAccess, git_access
+from ccterm.credentials.git import GitAccess, GitCredential, git_access, reading_credential
 from ccterm.credentials.login import Login
 from ccterm.credentials.sources import resolve_source, user_secrets
 from ccterm.errors import CctermError, PreflightError, StepError, UsageError
@@ -34,7 +34,7 @@ class RunCredentials:
     """A run's credentials.
 
     user: step -> environment name -> value. included: name and value of what is secret in the ignored files that a snapshot includes, addresses:
-    in proxy variables; there may be several of one name.
+    in proxy variables; there may be several of one name. reading: repositories that the agent may read -> token.
     """
 
     git: GitAccess
@@ -42,6 +42,7 @@ class RunCredentials:
     user: Mapping[str, Mapping[str, SecretStr]]
     included: Sequence[tuple[str, str]] = ()
     addresses: Sequence[tuple[str, str]] = ()
+    reading: Mapping[str, GitCredential] = field(default_factory=dict)
 
     @classmethod
     def resolve(
@@ -57,6 +58,7 @@ class RunCredentials:
             user=user_secrets(settings, STEPS_WITH_SECRETS, environ, logins.keyring),
             included=tuple(_included(task, environ)),
             addresses=tuple(_in_addresses(settings, environ)),
+            reading={name: reading_credential(name, settings, environ) for name in (task.git_read if for_agent else ())},
         )
         remember(found._named())
         return found
@@ -73,8 +75,9 @@ class RunCredentials:
     def _named(self) -> Iterator[tuple[str, str]]:
         """Yield every value under a name that may be shown."""
         yield from (*self.included, *self.addresses)
-        for name, value in self.git.secrets.items():
-            yield name, value.get_secret_value()
+        yield from _plain(self.git.secrets)
+        for credential in self.reading.values():
+            yield from _plain(credential.secrets)
         for name, value in self.login.named_secrets if self.login else ():
             yield name, value.get_secret_value()
         for values in self.user.values():
@@ -95,6 +98,7 @@ class KnownSecrets:
         task, named, missing = run.task, list[tuple[str, str]](), list[str]()
         sources: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
             "the git token": lambda: _plain(git_access(parse_remote(task.remote or task.repo), settings, environ).secrets),
+            **{f"the token for {name}": partial(_reading_secrets, name, settings, environ) for name in task.git_read},
             "the Claude login": lambda: _plain(_login_secrets(task, environ, logins)),
             "included files": lambda: _included(task, environ),
             "proxies": lambda: _in_addresses(settings, environ),
@@ -117,6 +121,10 @@ class KnownSecrets:
 
 def _plain(secrets: Mapping[str, SecretStr]) -> Iterator[tuple[str, str]]:
     yield from ((name, value.get_secret_value()) for name, value in secrets.items())
+
+
+def _reading_secrets(name: str, settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return _plain(reading_credential(name, settings, environ).secrets)
 
 
 def _login_secrets(task: Task, environ: Mapping[str, str], logins: Logins) -> dict[str, SecretStr]:

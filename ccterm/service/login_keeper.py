@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_probe import Proof
 from ccterm.events import Notice
-from ccterm.gateway.client import GatewayEvents, GatewayLogin, LimitWindows, RunNumbers, RunPass
+from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, LimitWindows, RunNumbers, RunPass
 from ccterm.models import RunId, now
 from ccterm.pipeline.gateway_access import GatewayAccess, GatewayListener
 from ccterm.service.credential_gate import AgentLogin, CredentialGate, Later, PendingCall, call_later, identity
@@ -45,7 +45,7 @@ class LoginHolder(Protocol):
     """What is asked of a gateway; `Gateway` says more."""
 
     async def admit(
-        self, run: RunId, login_key: str, login: GatewayLogin, *, base_url: str | None = None, max_tokens: int | None = None
+        self, run: RunId, login_key: str, login: GatewayLogin, *, base_url: str | None, max_tokens: int | None, git: GitReading | None
     ) -> RunPass:
         """Open a socket for a run."""
         ...
@@ -144,7 +144,9 @@ class LoginKeeper:
             if len(held.runs) == 1 and not held.waiting:
                 held.login = login
             listener.mask(login.named_secrets)
-            run_pass = await held.gateway.admit(run, held.key, _for_header(login), base_url=access.base_url, max_tokens=access.max_tokens)
+            run_pass = await held.gateway.admit(
+                run, held.key, _for_header(login), base_url=access.base_url, max_tokens=access.max_tokens, git=access.git
+            )
             self._take(held, login, newcomer=run)
             if held.waiting:
                 listener.notice(_notice(_refusal(held), "warn"))

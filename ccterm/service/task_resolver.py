@@ -25,6 +25,7 @@ NEED_TRUST = ("setup", "verify", "agent_args", "skip_permissions")
 """Fields of a task by which a batch file could run a command on this machine, or let the agent run it."""
 
 _MOST_NAMES = 3
+_NO_READING = "take git_read of this repository out of the settings"
 
 
 class TaskResolver:
@@ -98,7 +99,7 @@ class TaskResolver:
         skip_permissions = bool(draft.skip_permissions) or self._settings.skip_permissions
         egress = resolved(repo.egress if draft.egress is None else draft.egress)
         limits = _limits(draft, repo)
-        login, stays = self._login(draft, execution_mode, egress, limits)
+        login, stays = self._login(draft, execution_mode, egress, limits, repo.git_read)
         return Task(
             prompt=draft.task,
             repo="",
@@ -116,13 +117,23 @@ class TaskResolver:
             skip_permissions=skip_permissions,
             login=login,
             egress=egress,
+            git_read=repo.git_read,
             ask_permission=(draft.permissions or self._settings.permissions) == "ask",
             allow=draft.allow,
             obeyed_settings=_obeyed(execution_mode, repo, project),
-            notes=(*_warnings(execution_mode, skip_permissions=skip_permissions), *self._handed_out(), *stays, *missed, *notes),
+            notes=(
+                *_warnings(execution_mode, skip_permissions=skip_permissions),
+                *self._handed_out(),
+                *_readable(repo),
+                *stays,
+                *missed,
+                *notes,
+            ),
         )
 
-    def _login(self, draft: Draft, execution_mode: ExecutionMode, egress: Egress, limits: Limits) -> tuple[LoginPlace, Sequence[str]]:
+    def _login(
+        self, draft: Draft, execution_mode: ExecutionMode, egress: Egress, limits: Limits, git_read: Sequence[str]
+    ) -> tuple[LoginPlace, Sequence[str]]:
         """Return where the login of a run is, and a line about it. Raises PreflightError where the network cannot be as the task says."""
         if execution_mode is ExecutionMode.LOCAL and egress.mode != "open":
             raise PreflightError(
@@ -131,6 +142,10 @@ class TaskResolver:
             )
         given = draft.login or self._settings.login
         if (draft.agent or self._settings.agent) != ClaudeAgent.name:
+            if git_read:
+                raise PreflightError(
+                    "repositories are read through the gateway, which serves Claude alone", f"{_NO_READING}, or use --agent claude"
+                )
             return login_place(given, egress, execution_mode), ()
         provider = provider_switch(self._environ)
         if egress.mode == "list" and (provider or given == "secret"):
@@ -139,16 +154,20 @@ class TaskResolver:
                 + (f"and that of {provider} cannot be kept out of it" if provider else "and this one would have it there"),
                 "give --egress open or record" + ("" if provider else ", or --login gateway"),
             )
-        if limits.max_tokens and (provider or given == "secret"):
-            raise PreflightError(
-                "the gateway counts an agent's tokens, and "
-                + (f"the login of {provider} cannot be there" if provider else "the login would be in the box instead"),
-                "leave out max_tokens" + ("" if provider else ", or give --login gateway"),
-            )
+        needs = {
+            "the gateway counts an agent's tokens": "leave out max_tokens" if limits.max_tokens else "",
+            "the gateway reads repositories for an agent": _NO_READING if git_read else "",
+        }
+        for what, without in needs.items():
+            if without and (provider or given == "secret"):
+                raise PreflightError(
+                    f"{what}, and " + (f"the login of {provider} cannot be there" if provider else "the login would be in the box instead"),
+                    without + ("" if provider else ", or give --login gateway"),
+                )
         if provider:
             said = f"the login of {provider} is in the box: the gateway keeps Anthropic's own alone"
             return "secret", [said] if login_place(given, egress, execution_mode) == "gateway" else ()
-        return login_place(given, egress, execution_mode, max_tokens=limits.max_tokens), ()
+        return login_place(given, egress, execution_mode, needed=any(needs.values())), ()
 
     def _handed_out(self) -> Sequence[str]:
         """Return a line about the user's secrets that the agent gets."""
@@ -219,6 +238,11 @@ def _obeyed(execution_mode: ExecutionMode, repo: RepoSettings, project: Project 
     if execution_mode is ExecutionMode.DAGGER and repo.claude_settings:
         return "*"
     return project.agent_settings if project else ""
+
+
+def _readable(repo: RepoSettings) -> Sequence[str]:
+    """Return a line about the repositories that the agent may read."""
+    return [f"the agent may read {', '.join(repo.git_read)} by git, with your access (git_read in the settings)"] if repo.git_read else []
 
 
 def _warnings(execution_mode: ExecutionMode, *, skip_permissions: bool) -> Sequence[str]:

@@ -78,6 +78,21 @@ def submodule_list(value: object) -> object:
         raise ValueError(f"names something that is not a repository; {_REPO_LIST}") from error
 
 
+def read_list(value: object) -> object:
+    """Return the repositories that a list names, as HOST/PATH without .git and spelled as they were. Raises ValueError."""
+    named = listed(value)
+    how = 'write it as ["HOST/OWNER/NAME"]'
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ValueError(f"is not a list of repositories; {how}")
+    try:
+        found = [parse_remote(name if "://" in name or "@" in name else f"https://{name}").https() for name in named]
+    except UsageError as error:
+        raise ValueError(f"names something that is not a repository; {how}") from error
+    if any(remote.kind != "https" for remote in found):
+        raise ValueError(f"names something that is not read over https; {how}")
+    return tuple(dict.fromkeys(f"{remote.host_key}{remote.path.rstrip('/').removesuffix('.git')}" for remote in found))
+
+
 def path_beside(name: str, url_key: str) -> str:
     """Return the path of a named repository, or "" if it is on another host than the one with this key."""
     (host, _, path), of_remote = name.partition("/"), url_key.partition("/")[0]

@@ -143,10 +143,10 @@ def resolved(choice: Literal["open", "record"] | tuple[str, ...] | None) -> Egre
 
 
 def login_place(
-    given: LoginPlace | None, egress: Egress, execution_mode: ExecutionMode | None = None, *, max_tokens: int | None = None
+    given: LoginPlace | None, egress: Egress, execution_mode: ExecutionMode | None = None, *, needed: bool = False
 ) -> LoginPlace:
-    """Return where the Claude login of a run is: as the user says; else outside of containers, and of boxes whose tokens count."""
-    outside = execution_mode is ExecutionMode.DAGGER or egress.mode == "list" or max_tokens
+    """Return where the Claude login of a run is: as the user says; else outside of containers, and where the gateway is needed for something else."""
+    outside = execution_mode is ExecutionMode.DAGGER or egress.mode == "list" or needed
     return given or ("gateway" if outside else "secret")
 
 

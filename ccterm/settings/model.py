@@ -7,7 +7,16 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ccterm.models import ExecutionMode
-from ccterm.settings.addresses import engine_host, host_key, path_beside, refuse_duplicates, repo_key, submodule_list, web_address
+from ccterm.settings.addresses import (
+    engine_host,
+    host_key,
+    path_beside,
+    read_list,
+    refuse_duplicates,
+    repo_key,
+    submodule_list,
+    web_address,
+)
 from ccterm.settings.egress import EgressChoice
 from ccterm.settings.units import (
     Base,
@@ -96,6 +105,8 @@ class RepoSettings(LimitSettings):
     """Which objects are left out of a fetch (git's `--filter`)."""
     submodules: Annotated[bool | tuple[str, ...], BeforeValidator(submodule_list)] = False
     """Whether submodules are fetched; a list names those repositories, or HOST/OWNER/*, for which the user's access is used."""
+    git_read: Annotated[tuple[str, ...], BeforeValidator(read_list)] = ()
+    """Other repositories that agents may read by git with your access, never push to, such as `["github.com/acme/lib"]`; the token stays outside of the box."""
     lfs: bool = False
     """Whether files of git-lfs are fetched; git-lfs must be installed."""
     egress: EgressChoice | None = None
@@ -231,7 +242,7 @@ class Settings(SettingsPart):
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
     login: LoginPlace | None = None
-    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = gateway in containers and where tokens are limited, else secret."""
+    """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = gateway in containers and with `max_tokens` or `git_read`, else secret."""
     egress: EgressChoice | None = None
     """Which hosts agents in containers may reach: `"open"`, `"record"` (open, each host is written down), or a list such as `["npm", "*.example.com"]`; None = open."""
     limits: LimitSettings = Field(default_factory=LimitSettings.model_construct)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -67,6 +68,22 @@ def test_an_agent_gets_the_proxy_and_keeps_what_is_its_own(supervised: Supervise
     certificates = Path(seen["NODE_EXTRA_CA_CERTS"])
     assert certificates.read_text() == "own certificate\ngateway certificate"
     assert certificates.stat().st_mode & 0o777 == 0o644
+
+
+def test_git_reads_through_the_proxy_beside_what_its_variables_say_already(supervised: Supervised) -> None:
+    reads = {"repositories": ["git.example.com/o/Lib", "h:8443/lib"], "pass_name": "RUN_PASS"}
+    own = {"RUN_PASS": "secret", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "Me"}
+    with supervised(["git", "config", "--list", "--show-scope"], OPEN | {"git": reads}, own) as run:
+        assert run.report()["ok"]
+    said = [line.removeprefix("command\t") for line in run.lines() if line.startswith("command")]
+    assert [re.sub(r"127.0.0.1:\d+", "PROXY", line) for line in said] == [
+        "user.name=Me",
+        "http.http://PROXY/git/.postbuffer=33554432",
+        "url.http://run:secret@PROXY/git/git.example.com/o/Lib.insteadof=https://git.example.com/o/Lib",
+        "url.http://run:secret@PROXY/git/git.example.com/o/Lib.insteadof=git@git.example.com:o/Lib",
+        "url.http://run:secret@PROXY/git/git.example.com/o/Lib.insteadof=ssh://git@git.example.com/o/Lib",
+        "url.http://run:secret@PROXY/git/h:8443/lib.insteadof=https://h:8443/lib",
+    ]
 
 
 def test_what_is_recorded_comes_as_notes_also_at_the_end(supervised: Supervised) -> None:

@@ -16,6 +16,7 @@ from ccterm.models import State
 from ccterm.values import Terminal
 from tests.e2e.arranged import configure, forms, found_below
 from tests.e2e.claude import TOKEN, Claude, gateway_process
+from tests.gateway.conftest import secure_git_server, write_authority
 from tests.servers.git_http import GitServer
 from tests.servers.loopback import Gate
 from tests.servers.messages_api import MessagesServer
@@ -322,3 +323,28 @@ async def test_a_closed_box_asks_the_api_through_the_gateway_and_reaches_nothing
     run = await boxed.run(use(bash(ask)), say("Asked."), egress=["npm"])
     assert (run.state, run.manifest.egress, run.manifest.login) == (State.SUCCEEDED, run.task.egress.text, "gateway"), run.summary
     assert b"Tunnel connection failed: 403 Forbidden" in files_at(boxed.remote, "agent/x")["reached.txt"]
+
+
+@pytest.mark.parametrize("boxed", [GATEWAY], indirect=True)
+@pytest.mark.parametrize("egress", ["open", "record", ["npm"]], ids=["open", "record", "list"])
+async def test_an_agent_reads_a_private_repository_and_never_has_its_token(
+    boxed: Claude, isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, egress: object
+) -> None:
+    token = "glpat-Zx81kQ0vLr5tYw2m"
+    monkeypatch.setenv("CORP_LOGIN", token)
+    private = make_remote(tmp_path / "corp" / "private.git", {"p.txt": "private\n"})
+    ca = write_authority(tmp_path, "localhost")
+    with secure_git_server(ca, private.parent, token) as server:
+        address = f"localhost:{server.port}/private"
+        path = isolation / "config" / "ccterm" / "config.toml"
+        host = f'[host."localhost:{server.port}"]\ntoken = "env:CORP_LOGIN"\nca = "{ca}"\n'
+        configure(isolation, f'{path.read_text()}\n{host}[repo."{boxed.repo}"]\ngit_read = ["{address}"]\n')
+        read = f"git clone -q https://{address} /tmp/c && cp /tmp/c/p.txt . && git -C /tmp/c push origin HEAD:refs/heads/new 2> pushed.txt"
+        script = SEARCH.replace("TOKEN", token[::-1])
+        search = f"cat > /tmp/search.py <<'END'\n{script}\nEND\npython3 /tmp/search.py"
+        run = await boxed.run(use(bash(read)), use(bash(search)), say("Read."), egress=egress)
+    assert run.state is State.SUCCEEDED, run.summary
+    seen = files_at(boxed.remote, "agent/x")
+    assert (seen["p.txt"], b"403" in seen["pushed.txt"]) == (b"private\n", True)
+    (searched,) = seen["hits.txt"].decode().splitlines()
+    assert searched.startswith("bytes ")

@@ -10,7 +10,35 @@ from ccterm.gateway.certificates import CertificateAuthority
 from ccterm.gateway.client import Gateway
 from tests.gateway.boxes import Boxes, Heard
 from tests.servers.connect_proxy import ConnectProxy
+from tests.servers.git_http import GitServer
 from tests.servers.messages_api import Document, MessagesServer
+
+GIT_HOST = "git.example.com"
+
+
+@pytest.fixture
+def git_ca(tmp_path: Path) -> Path:
+    """The authority that signs the certificate of https://git.example.com, and beside it that certificate and its key."""
+    return write_authority(tmp_path, GIT_HOST)
+
+
+def write_authority(directory: Path, host: str) -> Path:
+    """Write down an authority for a git host, and beside it a certificate of that host and its key."""
+    authority = CertificateAuthority(host)
+    leaf = authority.leaf()
+    (directory / "git.pem").write_text(leaf.certificate + leaf.key)
+    path = directory / "git_ca.pem"
+    path.write_text(authority.pem)
+    return path
+
+
+def secure_git_server(ca: Path, root: Path, token: str) -> GitServer:
+    """Return a server of the repositories below a directory that asks for a token, with the certificate beside an authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca.parent / "git.pem")
+    server = GitServer(root, token=token)
+    server.secure(context)
+    return server
 
 
 @pytest.fixture

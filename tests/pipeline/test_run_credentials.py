@@ -9,6 +9,7 @@ import pytest
 
 from ccterm import AgentService
 from ccterm.credentials.claude import Logins
+from ccterm.errors import PreflightError
 from ccterm.models import ExecutionMode, Mode, State
 from ccterm.output.own_text import clean_text, remember
 from ccterm.pipeline.run_credentials import RunCredentials
@@ -49,6 +50,18 @@ def test_the_password_of_a_proxy_is_masked_in_all_its_forms(remote: Path, env: d
     assert not [form for form in (PASSWORD, "pr0xy%2FP%C3%A4ssword", header[4:-4]) if form in shown]
     assert "me at proxy.example" in shown
     assert clean_text(PASSWORD) == f"[masked:the password in {name.upper()}]"
+
+
+def test_the_token_for_a_repository_that_the_agent_reads_is_masked(remote: Path, env: dict[str, str]) -> None:
+    host = {"git.corp": {"token": "env:CORP"}}
+    asked = task(remote, "x", agent="scripted", git_read=("git.corp/o/lib",))
+    given = RunCredentials.resolve(asked, Settings.model_validate({"host": host}), {**env, "CORP": "glpat-Zx81kQ0vLr5tYw2m"}, Logins())
+    header = given.reading["git.corp/o/lib"].authorization.get_secret_value()
+    assert given.masker().mask(f"glpat-Zx81kQ0vLr5tYw2m {header}") == (
+        "[masked:the token of git.corp] Basic [masked:the token of git.corp (as a header)]"
+    )
+    with pytest.raises(PreflightError, match=r'there is no token for git.corp, .*; name one in \[host."git.corp"\] of the settings'):
+        RunCredentials.resolve(asked, Settings(), env, Logins())
 
 
 def test_a_token_in_place_of_a_proxys_user_is_masked_and_a_users_name_is_not(remote: Path, env: dict[str, str]) -> None:

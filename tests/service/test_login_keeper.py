@@ -14,7 +14,7 @@ from ccterm.credentials.login import Login
 from ccterm.credentials.login_probe import Proof
 from ccterm.errors import PreflightError
 from ccterm.events import Notice
-from ccterm.gateway.client import GatewayEvents, GatewayLogin, LimitWindow, LimitWindows, RunNumbers, RunPass
+from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, LimitWindow, LimitWindows, RunNumbers, RunPass
 from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task
 from ccterm.pipeline.gateway_access import GatewayAccess
 from ccterm.service.credential_gate import AgentLogin, CredentialGate
@@ -51,7 +51,14 @@ class FakeGateway:
         self.said.append("closed")
 
     async def admit(
-        self, run: RunId, login_key: str, login: GatewayLogin, *, base_url: str | None = None, max_tokens: int | None = None
+        self,
+        run: RunId,
+        login_key: str,
+        login: GatewayLogin,
+        *,
+        base_url: str | None = None,
+        max_tokens: int | None = None,
+        git: GitReading | None = None,
     ) -> RunPass:
         await self.renew(login_key, login)
         self.runs[run] = login_key

@@ -186,6 +186,23 @@ def test_tokens_are_counted_by_the_gateway_which_a_limit_needs(
         resolving.resolve(of_claude)
 
 
+def test_repositories_are_read_through_the_gateway(
+    resolving: Resolving, of_claude: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving.settings = Settings.model_validate({"repo": {"example.invalid/o/r": {"git_read": ["example.invalid/o/Lib"]}}})
+    task = resolving.resolve(of_claude)
+    assert (task.login, task.git_read) == ("gateway", ("example.invalid/o/Lib",))
+    assert "the agent may read example.invalid/o/Lib by git, with your access (git_read in the settings)" in task.notes
+    with pytest.raises(PreflightError, match=r"the login would be in the box instead; take git_read .* or give --login gateway"):
+        resolving.resolve({**of_claude, "login": "secret"})
+    with pytest.raises(PreflightError, match=r"which serves Claude alone; take git_read .* or use --agent claude"):
+        resolving.resolve({**of_claude, "agent": "scripted"})
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "x" * 40)
+    with pytest.raises(PreflightError, match="the login of CLAUDE_CODE_USE_BEDROCK cannot be there; take git_read"):
+        resolving.resolve(of_claude)
+
+
 def test_the_login_of_another_provider_stays_in_the_box_which_is_then_not_closed(
     resolving: Resolving, of_claude: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

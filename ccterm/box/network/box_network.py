@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ccterm.box.agent.pipes import QueuedFrames
+from ccterm.box.network.git_settings import git_through
 from ccterm.box.network.proxy_process import RECONNECT
 from ccterm.box.process import child
 from ccterm.box.process.loop import Want, turn
@@ -93,7 +94,9 @@ class BoxNetwork:
         proxies = {**dict.fromkeys(_PROXIES, self._address), "NO_PROXY": past}
         own = {name: self.placed(value) for name, value in env.items() if name.upper() not in _VARIABLES}
         lower = {name.lower(): value for name, value in proxies.items()}
-        return own | proxies | lower | ({_CERTIFICATES: self._certificates} if self._certificates else {})
+        reads = self._request.get("git")
+        git = git_through(self._address, reads["repositories"], own.get(reads["pass_name"], ""), own) if reads else {}
+        return own | proxies | lower | git | ({_CERTIFICATES: self._certificates} if self._certificates else {})
 
     def placed(self, text: str) -> str:
         """Return a value or an argument with the proxy's address in place of `@proxy`."""

@@ -1,0 +1,32 @@
+"""How git in a box reads private repositories: it asks the box proxy instead of their host, and the login gateway behind that adds the token.
+
+The settings are variables of the environment, which count besides every file, and besides what such variables say already.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+_COUNT, _KEY, _VALUE = "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"
+_BODY_BYTES = 32 * 1024 * 1024
+"""Up to here git sends a request in one piece, with its length, as the gateway wants it; and no larger one is taken there."""
+
+
+def git_through(address: str, repositories: Sequence[str], run_pass: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which git reads repositories, HOST/PATH without .git, through the proxy at an address, http://HOST:PORT.
+
+    run_pass: sent along as a password, which git shows nowhere. env: what is set already.
+    """
+    told = env.get(_COUNT, "")
+    first = int(told) if told.isascii() and told.isdigit() else 0
+    settings = list(_settings(address.removeprefix("http://"), repositories, run_pass))
+    keys = {f"{_KEY}{number}": key for number, (key, _) in enumerate(settings, first)}
+    values = {f"{_VALUE}{number}": value for number, (_, value) in enumerate(settings, first)}
+    return {_COUNT: str(first + len(settings)), **keys, **values}
+
+
+def _settings(proxy: str, repositories: Sequence[str], run_pass: str) -> Iterator[tuple[str, str]]:
+    yield f"http.http://{proxy}/git/.postBuffer", str(_BODY_BYTES)
+    for name in repositories:
+        host, _, path = name.partition("/")
+        # a prefix to git, so that it stands for the address with .git, too
+        spellings = [f"https://{name}", *([] if ":" in host else [f"git@{host}:{path}", f"ssh://git@{host}/{path}"])]
+        yield from ((f"url.http://run:{run_pass}@{proxy}/git/{name}.insteadOf", spelling) for spelling in spellings)
