@@ -1,6 +1,7 @@
 """What stands between a run and the world, in words: its box, which hosts its programs may reach, and where its Claude login is."""
 
 from ccterm.models import ExecutionMode, Run, Task
+from ccterm.values import RefusedHost
 
 
 def boundary(task: Task) -> str:
@@ -34,7 +35,12 @@ def login(task: Task) -> str:
 
 def refused_hosts(run: Run) -> str:
     """Return which hosts a run's programs could not reach, and how often they asked, or ""."""
-    return ", ".join(f"{host_text(each.host)}{f' ({each.count:,} times)' if each.count > 1 else ''}" for each in run.refused_hosts)
+    return ", ".join(map(refused_text, run.refused_hosts))
+
+
+def refused_text(refused: RefusedHost) -> str:
+    """Return a host that could not be reached, and how often it was asked for if that was more than once."""
+    return host_text(refused.host) + (f" ({refused.count:,} times)" if refused.count > 1 else "")
 
 
 def host_text(host: str) -> str:

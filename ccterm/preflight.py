@@ -127,10 +127,12 @@ class NetworkCheck:
         text = f"network: {egress.text}" + (f", login: {login}" if login else "")
         if egress.mode != "open" and not in_container:
             return answer(
-                self, "fail", f"{text}: only in containers", "give --mode dagger or --egress open, or change egress in the settings"
+                self, "fail", f"{text}; this needs containers", "give --mode dagger or --egress open, or change egress in the settings"
             )
         if egress.mode == "list" and place == "secret":
-            return answer(self, "fail", f"{text}: a list of hosts keeps the login outside", 'take login = "secret" out of the settings')
+            return answer(
+                self, "fail", f"{text}; a list of hosts needs the login outside of the box", 'take login = "secret" out of the settings'
+            )
         return answer(self, "pass", text)
 
     def _key(self) -> str:

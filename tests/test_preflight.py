@@ -174,12 +174,12 @@ async def test_the_api_on_this_machine_is_asked_for_whether_it_listens(tmp_path:
         ({"egress": "record"}, ExecutionMode.DAGGER, "pass", "network: recorded, login: gateway"),
         ({"egress": ["npm"]}, ExecutionMode.DAGGER, "pass", "network: 3 hosts, login: gateway"),
         ({"repo": {"example.invalid/o/r": {"egress": []}}}, ExecutionMode.DAGGER, "pass", "network: 1 host, login: gateway"),
-        ({"egress": ["npm"]}, ExecutionMode.LOCAL, "fail", "network: 3 hosts, login: gateway: only in containers"),
+        ({"egress": ["npm"]}, ExecutionMode.LOCAL, "fail", "network: 3 hosts, login: gateway; this needs containers"),
         (
             {"egress": ["npm"], "login": "secret"},
             ExecutionMode.DAGGER,
             "fail",
-            "network: 3 hosts, login: in the box: a list of hosts keeps the login outside",
+            "network: 3 hosts, login: in the box; a list of hosts needs the login outside of the box",
         ),
     ],
 )

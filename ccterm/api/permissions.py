@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,15 @@ class Permissions:
         draft = applied(checked({"execution_mode": settings.execution_mode, "agent": settings.agent, **_given(given)}, Draft))
         self._require_mode(draft.execution_mode, draft.agent)
         repo = self._repo(draft.repo)
-        if draft.egress is not None or draft.login is not None:
-            asked = resolved(draft.egress) if draft.egress is not None else None
-            if self._reaches_more(asked, draft.login, settings, repo, on_branch=draft.branch is not None, mode=draft.execution_mode):
-                more = "lets an agent reach, or hold, more than the settings do"
-                raise HttpProblem(403, "not-over-http", f"this {'egress' if asked else 'login'} {more}", "leave it out, or ask for less")
+        reaches_more = partial(
+            self._reaches_more, settings=settings, repo=repo, on_branch=draft.branch is not None, mode=draft.execution_mode
+        )
+        if draft.egress is not None and reaches_more(resolved(draft.egress), None):
+            what = '"egress" lets an agent reach more than the settings do'
+            raise HttpProblem(403, "not-over-http", what, "leave it out, or name hosts of the settings alone")
+        if draft.login is not None and reaches_more(None, draft.login):
+            what = '"login" puts the Claude login into the box, and the settings keep it outside'
+            raise HttpProblem(403, "not-over-http", what, "leave it out")
         return draft.model_copy(update={"repo": repo})
 
     def batch(self, given: Mapping[str, Any]) -> tuple[list[Draft], int | None]:

@@ -138,7 +138,7 @@ def allow_hosts(ref: str, hosts: Sequence[str], *, as_json: bool) -> ExitCode:
     if as_json:
         print_json({"run": run.id, "allowed_hosts": run.allowed_hosts, "settings": wider.lines[1] if wider else None})
         return ExitCode.OK
-    print_note(f"retry and continue of run {run.label} may reach {', '.join(map(host_text, run.allowed_hosts))}, too")
+    print_note(f"retry and continue of run {run.label} may now reach: {', '.join(map(host_text, run.allowed_hosts))}")
     if wider:
         print_note(f"{wider.path}:")
         for line in wider.lines:

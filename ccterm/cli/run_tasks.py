@@ -8,6 +8,7 @@ from errno import EBADF
 from pathlib import Path
 
 from ccterm import render
+from ccterm.boundaries import refused_text
 from ccterm.causes import Cause, ExitCode, advice
 from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json_line, print_note, print_runs
 from ccterm.cli.streams import Output
@@ -33,11 +34,12 @@ from ccterm.output.sanitise import sanitise
 from ccterm.service.protocol import Service
 from ccterm.settings import load_settings
 from ccterm.tasks_file import read_tasks
-from ccterm.values import PendingChange
+from ccterm.values import PendingChange, RefusedHost
 
 _MILESTONES = (Held, Started, Waiting, PermissionAsked, PermissionAnswered, Pushed, Salvaged, BoxesKept, Finished)
 _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
 _MOST_PATHS = 40
+_MOST_HOSTS = 5
 
 
 def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, ask: bool = False, as_json: bool) -> ExitCode:
@@ -100,6 +102,14 @@ def print_ended(ended: Sequence[Run]) -> None:
             print_note(f"{run.task.target}: the agent was not allowed to do this: {'; '.join(run.denied)}")
         if run.action:
             print_note(f"{run.task.target}: {run.action}")
+        if run.refused_hosts and run.task.egress.mode == "list":
+            why, more = f"ccterm egress log {run.ref} says why", f"ccterm egress allow {run.ref} HOST lets retry and continue reach one"
+            print_note(f"{run.task.target}: not reached: {_shortened(run.refused_hosts)}; {why}, {more}")
+
+
+def _shortened(refused: Sequence[RefusedHost]) -> str:
+    more = [f"{len(refused) - _MOST_HOSTS} more"] if len(refused) > _MOST_HOSTS else []
+    return ", ".join([*map(refused_text, refused[:_MOST_HOSTS]), *more])
 
 
 def _line(run: Run) -> str:

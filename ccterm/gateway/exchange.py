@@ -97,7 +97,7 @@ class Exchange(NamedTuple):
 
     async def _pass_on(self, answer: Answer, box: BoxConnection, tally: Tally | None) -> None:
         await box.begin(answer.status, end_to_end(answer.headers), answer.reason)
-        reader, told, whole = counter(answer.header(b"content-type")), RunNumbers(), False
+        reader, told = counter(answer.header(b"content-type")), RunNumbers()
         try:
             async for piece in answer.pieces():
                 await box.piece(piece)
@@ -107,10 +107,9 @@ class Exchange(NamedTuple):
                         tally.add(_difference(now, told))
                         told = now
             await box.finish()
-            whole = True
         finally:
-            if tally:  # a box that leaves before the end, which tells the numbers, has the content
-                tally.add(_difference(reader.tokens() if whole else reader.at_least(), told))
+            if tally:
+                tally.add(_difference(reader.tokens(), told))
 
     async def _organisation(self, head: RequestHead) -> CachedAnswer:
         """Return what the API says, else what it said last, else 404: the CLI starts 18 seconds late with any other failure.

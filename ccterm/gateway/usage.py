@@ -9,7 +9,6 @@ from ccterm.git.bounded_json import read_json
 
 _LINE_BYTES = 64 * 1024
 """Longest line of a stream that is looked at; those with usage are short, those with text need not be read."""
-_PIECE = b"event: content_block_delta"
 _WHOLE_BYTES = 8 * 1024 * 1024
 _UNIFIED = "anthropic-ratelimit-unified-"
 
@@ -26,9 +25,6 @@ class Counter(Protocol):
     def tokens(self) -> RunNumbers:
         """Return the tokens that the answer has told of so far; its other numbers are 0."""
 
-    def at_least(self) -> RunNumbers:
-        """Return the tokens of an answer that broke off: not fewer than it told of, and than its pieces."""
-
 
 def counter(content_type: bytes) -> Counter:
     """Return what reads an answer of this type."""
@@ -43,14 +39,11 @@ class _EventCounter:
     def __init__(self) -> None:
         self._line = bytearray()
         self._tokens = RunNumbers()
-        self._pieces = 0
-        """Of the answer's content, each of which is one token or more."""
 
     def feed(self, data: bytes) -> None:
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._add(line)
-            self._pieces += self._line.startswith(_PIECE)
             if b'"usage"' in self._line and self._line.startswith(b"data:"):
                 self._tokens = _larger(self._tokens, _used(bytes(self._line[5:])))
             self._line.clear()
@@ -58,9 +51,6 @@ class _EventCounter:
 
     def tokens(self) -> RunNumbers:
         return self._tokens
-
-    def at_least(self) -> RunNumbers:
-        return self._tokens._replace(output=max(self._tokens.output, self._pieces))
 
     def _add(self, part: bytes) -> None:
         self._line += part[: _LINE_BYTES - len(self._line)]
@@ -80,9 +70,6 @@ class _WholeCounter:
 
     def tokens(self) -> RunNumbers:
         return _used(bytes(self._body)) if len(self._body) < _WHOLE_BYTES else RunNumbers()
-
-    def at_least(self) -> RunNumbers:
-        return self.tokens()
 
 
 def _used(document: bytes) -> RunNumbers:

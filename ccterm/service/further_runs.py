@@ -10,7 +10,7 @@ from ccterm.pipeline.continuation import CONVERSATION, began, continued_task, sh
 from ccterm.service.active import fresh_run, prepare
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.equipment import Equipment
-from ccterm.settings.egress import covered, host_pattern
+from ccterm.settings.egress import covered, expanded, hosts_to_add
 from ccterm.store import Submission
 from ccterm.values import Terminal
 
@@ -72,9 +72,10 @@ class FurtherRuns(EndedRuns):
         if known.task.egress.mode != "list":
             raise UsageError(f"run {known.label} may reach every host", "egress in the settings, or --egress, gives runs a list")
         try:
-            wanted = [host_pattern(host) for host in hosts]
+            wanted = expanded(hosts_to_add(hosts))
         except ValueError as error:
-            raise UsageError(f"the list {error}") from error
+            said, _, fix = str(error).partition("; ")
+            raise UsageError(f"the request {said}", fix) from error
         allowed = {"allowed_hosts": tuple(dict.fromkeys((*known.allowed_hosts, *wanted)))}
         if active := self._active.get(known.id):
             active.recorder.change(**allowed)

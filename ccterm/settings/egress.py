@@ -4,7 +4,7 @@ Boxes match only what `resolved` returns: HOST or *.HOST in lower-case ASCII, wi
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -104,7 +104,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def egress_choice(value: object) -> object:
+def egress_choice(value: object) -> str | tuple[str, ...]:
     """Return what a user says of the network in one form: "open", "record", or the names of presets and patterns of hosts. Raises ValueError."""
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
@@ -134,12 +134,24 @@ EgressChoice = Annotated[Literal["open", "record"] | tuple[str, ...], BeforeVali
 """What a user says of the network, in settings and tasks."""
 
 
+def hosts_to_add(words: Sequence[str]) -> tuple[str, ...]:
+    """Return what a list is to hold beside the rest, as `egress_choice` does. Raises ValueError."""
+    choice = egress_choice(words)
+    if choice in MODES:
+        raise ValueError(f"holds {quoted(str(choice))}, which is no host; give a new run --egress {choice}")
+    return tuple(choice)
+
+
+def expanded(words: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns of hosts, every preset replaced by its own."""
+    return tuple(dict.fromkeys(host for word in words for host in PRESETS.get(word, (word,))))
+
+
 def resolved(choice: Literal["open", "record"] | tuple[str, ...] | None) -> Egress:
     """Return what a choice comes to, every preset replaced by its hosts; None = none was made."""
     if choice is None or isinstance(choice, str):
         return Egress(mode=choice or "open")
-    hosts = (host for word in (*choice, ALWAYS) for host in PRESETS.get(word, (word,)))
-    return Egress(mode="list", hosts=tuple(dict.fromkeys(hosts)))
+    return Egress(mode="list", hosts=expanded((*choice, ALWAYS)))
 
 
 def login_place(

@@ -8,7 +8,7 @@ from pathlib import Path
 import tomlkit
 
 from ccterm.settings.addresses import repo_key
-from ccterm.settings.egress import covered, host_pattern, resolved
+from ccterm.settings.egress import covered, expanded, hosts_to_add, resolved
 from ccterm.settings.model import Settings
 from ccterm.settings.toml_file import parse, read_bytes
 from ccterm.state_dir import write_private
@@ -54,5 +54,6 @@ def wider_list(settings: Settings, path: Path, key: str, hosts: tuple[str, ...])
     now = settings.for_repo(key).egress
     if not isinstance(now, tuple) or not key:
         return None
-    more = tuple(host_pattern(host) for host in hosts if not covered(host_pattern(host), resolved(now).hosts))
+    known = resolved(now).hosts
+    more = tuple(word for word in hosts_to_add(hosts) if not all(covered(host, known) for host in expanded([word])))
     return WiderList(path, key, (*now, *more)) if more else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.cli.run_tasks import print_ended
 from ccterm.events import HostAsked
 from ccterm.models import ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.record import Recorder
@@ -112,16 +113,38 @@ def test_a_host_is_allowed_for_further_runs_and_in_the_settings(command: Command
     done = command("egress", "allow", run.ref, "pypi.org:443")
     assert done.stdout == '[repo."github.com/acme/shop"]\negress = ["npm", "pypi.org:443"]\n'
     assert settings_path().read_text() == done.stdout
-    assert f"retry and continue of run {run.label} may reach pypi.org, too" in done.stderr
+    assert f"retry and continue of run {run.label} may now reach: pypi.org\n" in done.stderr
     assert json.loads(command("show", run.ref, "--json").stdout)["allowed_hosts"] == ["pypi.org:443"]
     again = json.loads(command("egress", "allow", run.ref, "pypi.org:443", "--json").stdout)
     assert (again["allowed_hosts"], again["settings"]) == (["pypi.org:443"], None)
 
 
+def test_a_preset_is_allowed_by_its_name(command: Command, state: Path, store: Store) -> None:
+    settings_path().parent.mkdir(parents=True, exist_ok=True)
+    settings_path().write_text('[repo."github.com/acme/shop"]\negress = ["npm"]\n')
+    run = record(state, store, egress=LIST)
+    store.close()
+    assert command("egress", "allow", run.ref, "pypi,npm").stdout == '[repo."github.com/acme/shop"]\negress = ["npm", "pypi"]\n'
+    allowed = json.loads(command("show", run.ref, "--json").stdout)["allowed_hosts"]
+    assert {*allowed} >= {"pypi.org:443", "files.pythonhosted.org:443"}
+
+
+def test_the_end_of_a_run_says_which_hosts_it_could_not_reach(state: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [asked(f"{number}.example", allowed=False, more=number) for number in range(1, 8)]
+    print_ended([record(state, store, *refused, egress=LIST), record(state, store, asked("pypi.org"))])
+    [said] = capsys.readouterr().err.splitlines()
+    assert "not reached: 1.example, 2.example (2 times), 3.example (3 times), 4.example (4 times), 5.example (5 times), 2 more; " in said
+    assert said.endswith("ccterm egress log 1 says why, ccterm egress allow 1 HOST lets retry and continue reach one")
+
+
 @pytest.mark.parametrize(
     ("egress", "host", "why"),
-    [(Egress(), "pypi.org", "may reach every host"), (LIST, "10.0.0.1", "which is an address")],
-    ids=["open", "address"],
+    [
+        (Egress(), "pypi.org", "may reach every host"),
+        (LIST, "10.0.0.1", 'the request holds "10.0.0.1", which is an address\n  name the host'),
+        (LIST, "open", 'the request holds "open", which is no host\n  give a new run --egress open'),
+    ],
+    ids=["open", "address", "all"],
 )
 def test_what_cannot_be_allowed_is_refused(command: Command, state: Path, store: Store, egress: Egress, host: str, why: str) -> None:
     run = record(state, store, egress=egress)

@@ -26,7 +26,7 @@ def suggest(
 
 def allow(
     run: RunRef,
-    hosts: Annotated[list[str], typer.Argument(metavar="HOST", help="Hosts that it was refused, or others.")],
+    hosts: Annotated[list[str], typer.Argument(metavar="HOST", help="Hosts that it was refused, or others, or presets of hosts.")],
     json: Json = False,
 ) -> None:
     """Let what goes on with a run (retry, continue) reach more hosts, and new runs too where the settings have a list for its repository."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from ccterm.boundaries import host_text
+from ccterm.boundaries import host_text, refused_text
 from ccterm.events import Event, HostAsked
 from ccterm.models import Run
 from ccterm.tui.app_base import AppBase
@@ -25,8 +25,8 @@ def ask_for_host(app: AppBase, run: Run, event: Event | None) -> None:
     if chosen in hosts or len(hosts) == 1:
         _ask_how(app, run, chosen if chosen in hosts else hosts[0])
         return
-    counts = {each.host: each.count for each in run.refused_hosts}
-    choices = [Choice(str(place), f"{host_text(host)}  ({counts[host]:,})") for place, host in enumerate(hosts[:MOST], 1)]
+    refused = {each.host: each for each in run.refused_hosts}
+    choices = [Choice(str(place), refused_text(refused[host])) for place, host in enumerate(hosts[:MOST], 1)]
     title = f"Which host may be reached when {run.label} is retried or continued?"
     app.push_screen(ChoiceDialog(title, choices), lambda key: _ask_how(app, run, hosts[int(key) - 1]) if key else None)
 
