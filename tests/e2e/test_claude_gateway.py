@@ -100,12 +100,10 @@ async def test_a_run_is_pushed_and_its_login_is_in_no_process_of_its_box(gateway
     await looks_around(gateway)
 
 
-@pytest.mark.slow
 async def test_the_same_at_the_address_of_the_api_behind_the_users_own_proxy(first_party: Claude, proxy: ConnectProxy) -> None:  # noqa: F811
     await looks_around(first_party)
 
 
-@pytest.mark.slow
 async def test_with_its_login_as_a_secret_a_run_holds_it(claude: Claude) -> None:
     """The control of the test above: what it searches would hold a login that is in the box."""
     run = await claude.run(use(bash(LOOK_AROUND)), use(bash("rev seen.txt > turned.txt; rm seen.txt")))
