@@ -28,8 +28,8 @@ CLAUDE_VERSION = "2.1.330"
 INSTALL = f"npm install -g @anthropic-ai/claude-code@{CLAUDE_VERSION}"
 """Names the version: with Node 20, npm would silently install an old one."""
 API = "https://api.anthropic.com"
-BOX_PROXY = "@proxy"
-"""What stands for the address of the box's own proxy, which is known only in the box."""
+BOX_PROXY = "@ccterm-box-proxy"
+"""What stands for the address of the box's own proxy, which is known only in the box. Nobody's own values say so by chance."""
 UNANSWERABLE = ("AskUserQuestion", "EnterPlanMode")
 """Tools that the CLI offers to the model only where somebody answers requests for permission, and that ask for more than a yes or a no."""
 QUIET = {

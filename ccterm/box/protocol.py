@@ -145,7 +145,7 @@ class SuperviseRequest(TypedDict):
     """Where the box is a container: the step commit, to be made in it when the agent ended well. body holds the trailers; clean and out lie
     beside the box, where nobody else writes."""
     network: NotRequired[NetworkRequest | None]
-    """Where there is one, `@proxy` in `argv` and in the values of `env` stands for the box proxy's address, http://127.0.0.1:PORT."""
+    """Where there is one, `@ccterm-box-proxy` in `argv` and in the values of `env` stands for the box proxy's address, http://127.0.0.1:PORT."""
     grace_seconds: NotRequired[float]
     """How long the agent may take to exit after its last result; default 15."""
     termination_seconds: NotRequired[list[float]]

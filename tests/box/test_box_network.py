@@ -50,10 +50,12 @@ def supervised(lib: Path, box: Path) -> Supervised:
 
 def test_an_agent_gets_the_proxy_and_keeps_what_is_its_own(supervised: Supervised, tmp_path: Path) -> None:
     (tmp_path / "own.pem").write_text("own certificate")
-    settings = json.dumps({"env": {"ANTHROPIC_BASE_URL": "@proxy", "OTHER": "@proxy/v1", "SAID": "ask @proxy"}})
-    argv = [sys.executable, "-c", SHOW, "--settings", settings, "@proxy", "mail me@proxy"]
+    settings = json.dumps(
+        {"env": {"ANTHROPIC_BASE_URL": "@ccterm-box-proxy", "OTHER": "@ccterm-box-proxy/v1", "SAID": "ask @ccterm-box-proxy"}}
+    )
+    argv = [sys.executable, "-c", SHOW, "--settings", settings, "@ccterm-box-proxy", "@proxy", 'the scope "@proxy/x"']
     request = OPEN | {"ca": "gateway certificate", "services": {"db": 5432}}
-    env = {"ANTHROPIC_BASE_URL": "@proxy", "HTTPS_PROXY": "http://me:secret@proxy.example", "no_proxy": "x", "KEPT": "1"}
+    env = {"ANTHROPIC_BASE_URL": "@ccterm-box-proxy", "HTTPS_PROXY": "http://me:secret@proxy.example", "no_proxy": "x", "KEPT": "1"}
     with supervised(argv, request, env, NODE_EXTRA_CA_CERTS=str(tmp_path / "own.pem"), ALL_PROXY="socks5://a", TMPDIR=str(tmp_path)) as run:
         assert run.report()["ok"]
     shown = json.loads(run.lines()[0])
@@ -63,8 +65,8 @@ def test_an_agent_gets_the_proxy_and_keeps_what_is_its_own(supervised: Supervise
     assert {seen[name] for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ANTHROPIC_BASE_URL")} == {address}
     assert {seen["NO_PROXY"], seen["no_proxy"]} == {"127.0.0.1,localhost,::1,db"}
     assert (seen["KEPT"], "ALL_PROXY" in seen, "secret" in json.dumps(shown)) == ("1", False, False)
-    assert json.loads(shown["argv"][1])["env"] == {"ANTHROPIC_BASE_URL": address, "OTHER": f"{address}/v1", "SAID": "ask @proxy"}
-    assert shown["argv"][2:] == [address, "mail me@proxy"]
+    assert json.loads(shown["argv"][1])["env"] == {"ANTHROPIC_BASE_URL": address, "OTHER": f"{address}/v1", "SAID": "ask @ccterm-box-proxy"}
+    assert shown["argv"][2:] == [address, "@proxy", 'the scope "@proxy/x"']
     certificates = Path(seen["NODE_EXTRA_CA_CERTS"])
     assert certificates.read_text() == "own certificate\ngateway certificate"
     assert certificates.stat().st_mode & 0o777 == 0o644

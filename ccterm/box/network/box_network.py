@@ -28,8 +28,8 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY")
 _VARIABLES = (*_PROXIES, "ALL_PROXY", "NO_PROXY")
 _CERTIFICATES = "NODE_EXTRA_CA_CERTS"
-_PLACEHOLDER = re.compile(r'(?<![^"])@proxy(?![^"/])')
-"""`@proxy` as a whole value, or as a whole string of JSON; a path may follow it."""
+_PLACEHOLDER = re.compile(r'(?<![^"])@ccterm-box-proxy(?![^"/])')
+"""`@ccterm-box-proxy` as a whole value, or as a whole string of JSON; a path may follow it."""
 _NEEDED = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "RES_OPTIONS", "LOCALDOMAIN")
 _LAST_SECONDS = 2.0
 """Seconds that the proxy has to tell its last counts, and to end."""
@@ -99,7 +99,7 @@ class BoxNetwork:
         return own | proxies | lower | git | ({_CERTIFICATES: self._certificates} if self._certificates else {})
 
     def placed(self, text: str) -> str:
-        """Return a value or an argument with the proxy's address in place of `@proxy`."""
+        """Return a value or an argument with the proxy's address in place of `@ccterm-box-proxy`."""
         return _PLACEHOLDER.sub(self._address, text) if self._request else text
 
     def reconnect(self) -> None:
