@@ -76,8 +76,9 @@ class TokenCheck:
 
 
 def token_checks(settings: Settings, env: Mapping[str, str]) -> Sequence[TokenCheck]:
-    """Return one question for github.com and for each host of the settings."""
-    return [TokenCheck(host, settings, env) for host in dict.fromkeys((GITHUB, *settings.host))]
+    """Return one question for github.com, for each host of the settings and for each that agents read repositories of."""
+    read = (name.partition("/")[0] for repo in settings.repo.values() for name in repo.git_read)
+    return [TokenCheck(host, settings, env) for host in dict.fromkeys((GITHUB, *settings.host, *read))]
 
 
 async def token_state(remote: RemoteAddress, settings: Settings, env: Mapping[str, str]) -> TokenState:

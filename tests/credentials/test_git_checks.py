@@ -202,8 +202,9 @@ async def test_the_rules_for_a_branch_are_asked_of_github(env: dict[str, str], a
 
 
 def test_each_host_is_asked_about_once(env: dict[str, str]) -> None:
-    names = [check.name for check in token_checks(settings(host={"github.com": {"user": "x"}, "git.corp": {}}), env)]
-    assert names == ["token github.com", "token git.corp"]
+    reading = {"github.com/o/r": {"git_read": ["git.corp/o/lib", "github.com/o/lib", "gitlab.com/o/lib"]}}
+    names = [check.name for check in token_checks(settings(host={"github.com": {"user": "x"}, "git.corp": {}}, repo=reading), env)]
+    assert names == ["token github.com", "token git.corp", "token gitlab.com"]
 
 
 async def test_a_private_authority_that_git_trusts_is_trusted(env: dict[str, str], tmp_path: Path) -> None:
