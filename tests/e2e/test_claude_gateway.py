@@ -4,14 +4,16 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ccterm import AgentService
 from ccterm.causes import Cause
-from ccterm.events import Notice, Spent, ToolReturned
+from ccterm.events import Held, Notice, Spent, ToolReturned
 from ccterm.models import RunId, State
+from ccterm.service.credential_gate import PROBE
 from tests.conftest import MakeRemote
 from tests.e2e.arranged import configure
 from tests.e2e.claude import TOKEN, Claude, gateway_process
@@ -20,6 +22,7 @@ from tests.servers.connect_proxy import ConnectProxy
 from tests.servers.loopback import Gate
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import bash, say, unauthorized, use, write
+from tests.support.core import ccterm
 from tests.support.git import files_at
 
 pytestmark = pytest.mark.claude
@@ -185,3 +188,16 @@ async def test_a_cancelled_run_leaves_no_pass_behind(gateway: Claude) -> None:
     await gateway.service.cancel(run, now=True)
     assert (await gateway.service.wait(run)).state is State.CANCELLED
     assert not socket.exists()
+
+
+@pytest.mark.slow
+async def test_a_run_that_waits_for_a_login_starts_as_soon_as_one_is_stored(gateway: Claude, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLAUDE_CODE_OAUTH_TOKEN")
+    run = await gateway.start(use(write("one.txt", "1\n")), say("Done."))
+    async for event in gateway.service.follow(run):
+        if isinstance(event, Held) and "no Claude login" in event.reason:
+            break
+    stored = partial(ccterm, "auth", "setup", "--no-prove", stdin=NEW, env={"CCTERM_STATE_DIR": str(gateway.state)})
+    assert (await asyncio.to_thread(stored)).returncode == 0
+    ended = await asyncio.wait_for(gateway.service.wait(run), PROBE.total_seconds() / 2)  # it would look by itself only after that
+    assert (ended.state, tokens_seen(gateway)) == (State.SUCCEEDED, {NEW})
