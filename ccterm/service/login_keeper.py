@@ -36,6 +36,8 @@ PROOF = timedelta(minutes=1)
 """How often, at most, the API is asked whether it takes a refused login again."""
 _WINDOWS = {"5h": "five_hour", "7d": "seven_day", "7d_opus": "seven_day_opus", "7d_sonnet": "seven_day_sonnet"}
 """The names in the API's headers -> those that the Claude CLI uses."""
+_OF_ONE_MODEL = "seven_day_"
+"""How windows begin that hold for one model only: runs with others are answered."""
 _COUNTS = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 """Variables that decide how the API is reached, in upper or lower case. Callers with different ones have a gateway each."""
 _log = logging.getLogger(__name__)
@@ -235,8 +237,9 @@ class LoginKeeper:
         if (held := self._of(login)) is None:
             return
         told = [_window(name, *window) for name, window in windows.windows.items()]
-        if windows.status == "rejected" and windows.resets_at:
-            self._usage.rejected(held.login, _WINDOWS.get(windows.binding, windows.binding), _moment(windows.resets_at))
+        binding = _WINDOWS.get(windows.binding, windows.binding)
+        if windows.status == "rejected" and windows.resets_at and not binding.startswith(_OF_ONE_MODEL):
+            self._usage.rejected(held.login, binding, _moment(windows.resets_at))
         elif windows.status.startswith("allowed"):
             self._usage.allowed(held.login)
         for listener in held.runs.values():

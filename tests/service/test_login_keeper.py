@@ -383,6 +383,13 @@ async def test_a_login_that_has_reached_a_limit_holds_new_runs_until_its_window_
     assert (changes, world.usage.reason(world.entry("2"))) == (["changed"], "")
 
 
+@pytest.mark.parametrize("binding", ["7d_opus", "seven_day_sonnet"])
+async def test_a_limit_of_one_model_holds_nobody(world: World, binding: str) -> None:
+    await world.admit("1")
+    world.keeper.limits(world.key, LimitWindows("rejected", binding, NOON.timestamp() + 60, {}))
+    assert world.usage.reason(world.entry("2")) == ""
+
+
 async def test_a_login_that_is_answered_again_holds_nobody(world: World) -> None:
     await world.admit("1")
     world.keeper.limits(world.key, LimitWindows("rejected", "5h", NOON.timestamp() + 60, {}))
