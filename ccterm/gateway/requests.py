@@ -25,6 +25,8 @@ _LISTED = {
     (b"GET", b"/api/web/domain_info"): RequestKind.DOMAIN,
 }
 _CREDENTIALS = (b"authorization", b"x-api-key")
+_ORIGIN = b"origin"
+"""Of a browser's page. The API may refuse the login for it, which would be taken for a bad one then."""
 
 
 def kind_of(head: RequestHead) -> RequestKind:
@@ -54,7 +56,7 @@ def check_git_pass(head: RequestHead, token: bytes) -> None:
 
 def for_api(headers: Headers, authority: str, credential: tuple[bytes, bytes] | None) -> Headers:
     """Return a box's headers as the API gets them: the login in place of the pass, its own host, and an answer that can be read."""
-    given = end_to_end(headers)
+    given = [(name, value) for name, value in end_to_end(headers) if name.lower() != _ORIGIN]
     given = _with_login(given, *credential) if credential else without_credentials(given)
     given = replaced(given, b"host", authority.encode())
     return replaced(given, b"accept-encoding", b"identity")

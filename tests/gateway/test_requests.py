@@ -156,7 +156,14 @@ async def test_a_head_with_very_many_headers_is_refused(given: RunPass) -> None:
 
 
 def test_headers_keep_their_order_and_case() -> None:
-    box = [(b"Host", b"x"), (b"X-Api-Key", b"pass"), (b"X-App", b"cli"), (b"Proxy-Authorization", b"y"), (b"authorization", b"Bearer pass")]
+    box = [
+        (b"Host", b"x"),
+        (b"X-Api-Key", b"pass"),
+        (b"X-App", b"cli"),
+        (b"Origin", b"y"),
+        (b"Proxy-Authorization", b"y"),
+        (b"authorization", b"Bearer pass"),
+    ]
     assert for_api(box, "api.anthropic.com", (b"x-api-key", b"key")) == [
         (b"Host", b"api.anthropic.com"),
         (b"X-Api-Key", b"key"),
