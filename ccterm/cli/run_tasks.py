@@ -103,7 +103,7 @@ def print_ended(ended: Sequence[Run]) -> None:
         if run.action:
             print_note(f"{run.task.target}: {run.action}")
         if run.refused_hosts and run.task.egress.mode == "list":
-            why, more = f"ccterm egress log {run.ref} says why", f"ccterm egress allow {run.ref} HOST lets retry and continue reach one"
+            why, more = f"ccterm egress log {run.ref} says why", f"ccterm egress allow {run.ref} HOST adds one for retry and continue"
             print_note(f"{run.task.target}: not reached: {_shortened(run.refused_hosts)}; {why}, {more}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ccterm import render
+from ccterm.boundaries import boundary, login
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, code_for, opened_service, print_data, print_note, settled
 from ccterm.cli.run_tasks import print_ended
@@ -83,7 +84,9 @@ def _print_opening(run: Run, fresh: Run) -> None:
     print_note(
         f"a shell where the agent of run {run.label} was, as run {fresh.label}; what changes there is kept when it ends, and not pushed"
     )
-    print_note("the login in it is an access token alone, which is not renewed there")
+    print_note(boundary(fresh.task))
+    if login(fresh.task) == "in the box":
+        print_note("the login in it is an access token alone, which is not renewed there")
     if fresh.session_id:
         print_note(f"claude --resume {fresh.session_id} takes the conversation over")
 

@@ -137,7 +137,7 @@ class TaskResolver:
         """Return where the login of a run is, and a line about it. Raises PreflightError where the network cannot be as the task says."""
         if execution_mode is ExecutionMode.LOCAL and egress.mode != "open":
             raise PreflightError(
-                "which hosts an agent reaches is only known and limited in a container; on this machine it reaches what you reach",
+                "hosts are recorded and limited in containers alone; on this machine an agent reaches what you reach",
                 "use --mode dagger, or give --egress open",
             )
         given = draft.login or self._settings.login
@@ -150,8 +150,8 @@ class TaskResolver:
         provider = provider_switch(self._environ)
         if egress.mode == "list" and (provider or given == "secret"):
             raise PreflightError(
-                "an agent that may reach a list of hosts has no Claude login in its box, "
-                + (f"and that of {provider} cannot be kept out of it" if provider else "and this one would have it there"),
+                "with a list of hosts the Claude login stays outside of the box, "
+                + (f"and that of {provider} has to be inside" if provider else "and this run would have it inside"),
                 "give --egress open or record" + ("" if provider else ", or --login gateway"),
             )
         needs = {

@@ -134,7 +134,7 @@ def test_the_end_of_a_run_says_which_hosts_it_could_not_reach(state: Path, store
     print_ended([record(state, store, *refused, egress=LIST), record(state, store, asked("pypi.org"))])
     [said] = capsys.readouterr().err.splitlines()
     assert "not reached: 1.example, 2.example (2 times), 3.example (3 times), 4.example (4 times), 5.example (5 times), 2 more; " in said
-    assert said.endswith("ccterm egress log 1 says why, ccterm egress allow 1 HOST lets retry and continue reach one")
+    assert said.endswith("ccterm egress log 1 says why, ccterm egress allow 1 HOST adds one for retry and continue")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_what_a_shell_changed_is_kept_and_can_be_pushed(url: str, remote: Path, 
     finally:
         terminal.close()
     drawn = terminal.output.decode()
+    assert "network: open\r\n" in drawn
+    assert "the login in it" not in drawn  # of a scripted agent: there is none
     assert "33 97" in drawn
     assert ".jsonl" in drawn
     assert "work kept" in drawn

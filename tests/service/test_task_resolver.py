@@ -138,10 +138,10 @@ def test_a_task_has_the_network_that_it_asks_for_else_that_of_its_repository_els
 
 @pytest.mark.parametrize("egress", ["record", ["npm"]], ids=["record", "list"])
 def test_only_a_container_has_a_network_of_its_own(resolving: Resolving, egress: object) -> None:
-    with pytest.raises(PreflightError, match="on this machine it reaches what you reach; use --mode dagger, or give --egress open"):
+    with pytest.raises(PreflightError, match="on this machine an agent reaches what you reach; use --mode dagger, or give --egress open"):
         resolving.resolve({"egress": egress})
     resolving.settings = Settings.model_validate({"egress": egress})
-    with pytest.raises(PreflightError, match="only known and limited in a container"):
+    with pytest.raises(PreflightError, match="recorded and limited in containers alone"):
         resolving.resolve({})
     assert resolving.resolve({"egress": "open"}).egress == Egress()
 
@@ -164,10 +164,10 @@ def test_the_login_is_outside_of_containers_unless_the_user_says_otherwise(resol
 
 
 def test_a_closed_box_never_holds_the_login(resolving: Resolving, of_claude: dict[str, object]) -> None:
-    with pytest.raises(PreflightError, match=r"has no Claude login in its box, .*or --login gateway"):
+    with pytest.raises(PreflightError, match=r"login stays outside of the box, .*or --login gateway"):
         resolving.resolve({**of_claude, "egress": "npm", "login": "secret"})
     resolving.settings = Settings(login="secret")
-    with pytest.raises(PreflightError, match="has no Claude login in its box"):
+    with pytest.raises(PreflightError, match="login stays outside of the box"):
         resolving.resolve({**of_claude, "egress": "npm"})
 
 
@@ -208,7 +208,7 @@ def test_the_login_of_another_provider_stays_in_the_box_which_is_then_not_closed
 ) -> None:
     monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "x" * 40)
-    with pytest.raises(PreflightError, match="that of CLAUDE_CODE_USE_BEDROCK cannot be kept out of it; give --egress open or record"):
+    with pytest.raises(PreflightError, match="that of CLAUDE_CODE_USE_BEDROCK has to be inside; give --egress open or record"):
         resolving.resolve({**of_claude, "egress": "npm"})
     task = resolving.resolve({**of_claude, "login": "gateway"})
     assert (task.login, [note for note in task.notes if "gateway" in note]) == (
