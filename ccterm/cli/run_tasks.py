@@ -102,9 +102,18 @@ def print_ended(ended: Sequence[Run]) -> None:
             print_note(f"{run.task.target}: the agent was not allowed to do this: {'; '.join(run.denied)}")
         if run.action:
             print_note(f"{run.task.target}: {run.action}")
-        if run.refused_hosts and run.task.egress.mode == "list":
-            why, more = f"ccterm egress log {run.ref} says why", f"ccterm egress allow {run.ref} HOST adds one for retry and continue"
-            print_note(f"{run.task.target}: not reached: {_shortened(run.refused_hosts)}; {why}, {more}")
+    _print_refused_hosts([run for run in ended if run.refused_hosts and run.task.egress.mode == "list"])
+
+
+def _print_refused_hosts(runs: Sequence[Run]) -> None:
+    """Say which hosts runs could not reach; the same of many, as of a batch on one repository, is said once."""
+    found = dict[str, list[Run]]()
+    for run in runs:
+        found.setdefault(_shortened(run.refused_hosts), []).append(run)
+    for hosts, same in found.items():
+        ref = same[0].ref
+        fix = f"ccterm egress log {ref} says why, ccterm egress allow {ref} HOST adds one for retry and continue"
+        print_note(f"{', '.join(run.task.target for run in same)}: not reached: {hosts}; {fix}")
 
 
 def _shortened(refused: Sequence[RefusedHost]) -> str:

@@ -131,8 +131,9 @@ def test_a_preset_is_allowed_by_its_name(command: Command, state: Path, store: S
 
 def test_the_end_of_a_run_says_which_hosts_it_could_not_reach(state: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     refused = [asked(f"{number}.example", allowed=False, more=number) for number in range(1, 8)]
-    print_ended([record(state, store, *refused, egress=LIST), record(state, store, asked("pypi.org"))])
+    print_ended([record(state, store, *refused, egress=LIST) for _ in range(2)] + [record(state, store, asked("pypi.org"))])
     [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith("b, b: ")
     assert "not reached: 1.example, 2.example (2 times), 3.example (3 times), 4.example (4 times), 5.example (5 times), 2 more; " in said
     assert said.endswith("ccterm egress log 1 says why, ccterm egress allow 1 HOST adds one for retry and continue")
 
