@@ -79,6 +79,23 @@ def test_an_unknown_mode_is_refused_by_name(command: Command, state: Path, tmp_p
     assert "Invalid value for '--mode': 'cloud' is not one of 'local', 'dagger'." in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--max-tokens", "1k", "'1k' is not a whole number."),
+        ("--max-turns", "9" * 5000, "is not a whole number."),
+        ("--allow-files", "-1", "'-1' is not a whole number."),
+        ("--budget", "much", "'much' is not a number."),
+    ],
+    ids=["count", "long", "negative", "number"],
+)
+def test_what_is_no_number_is_refused_in_our_words(command: Command, state: Path, flag: str, value: str, said: str) -> None:
+    done = command("run", "x", "--branch", "b", flag, value)
+    assert done.returncode == 2
+    assert f"Invalid value for '{flag}': " in done.stderr
+    assert said in done.stderr
+
+
 def test_an_unknown_key_of_the_settings_names_the_nearest(command: Command, state: Path, tmp_path: Path, isolation: Path) -> None:
     config = isolation / "config" / "ccterm"
     config.mkdir(parents=True)

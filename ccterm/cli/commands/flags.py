@@ -11,6 +11,8 @@ from ccterm.task_fields import FIELDS, TaskField
 
 F = TypeVar("F", bound=Callable[..., None])
 _TYPES = {"text": str | None, "texts": list[str] | None, "number": float | None, "count": int | None, "switch": bool}
+_MOST_DIGITS = 18
+"""Of a count: Python itself refuses to read thousands, and no column of a database holds more."""
 
 
 def leave(code: int) -> None:
@@ -25,7 +27,7 @@ def option(name: str, sentence: str = "") -> OptionInfo:
         *field.flags,
         help=sentence or field.sentence,
         metavar=field.metavar or (f"<{'|'.join(field.choices)}>" if field.choices else None),
-        min=_least(name, field),
+        parser=_PARSERS.get(field.kind),
         callback=_one_of(field.choices) if field.choices else None,
         autocompletion=(lambda: list(field.choices)) if field.choices else _completion(name),
     )
@@ -44,9 +46,22 @@ def _completion(name: str) -> Callable[[str], list[tuple[str, str]]] | None:
     return offered
 
 
-def _least(name: str, field: TaskField) -> int | None:
-    """Typer refuses a count that cannot be; of the others the draft says what is wrong."""
-    return 0 if field.kind == "count" and name.startswith("allow_") else None
+def _count(text: str) -> int:
+    """Read a count, which typer would refuse in pydantic's words."""
+    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise typer.BadParameter(f"{text!r} is not a whole number.")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    """Read a number, as `_count` does."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number.") from None
+
+
+_PARSERS: dict[str, Callable[[str], float]] = {"count": _count, "number": _number}
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
