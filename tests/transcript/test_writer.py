@@ -223,12 +223,13 @@ async def test_closing_twice_is_closing_once(directory: Path) -> None:
 
 
 async def test_a_cancelled_close_leaves_no_partial_line(directory: Path, stored: Stored) -> None:
-    transcript = Transcript(directory, RUN)
-    transcript.append([StepStarted(step="agent")] * 1000)
-    closing = asyncio.ensure_future(transcript.close())
-    await asyncio.sleep(0)
-    closing.cancel()
-    await asyncio.wait([closing])
+    with ThreadPoolExecutor(1) as pool:  # whose end is that of the write in progress
+        transcript = Transcript(directory, RUN, pool=pool)
+        transcript.append([StepStarted(step="agent")] * 1000)
+        closing = asyncio.ensure_future(transcript.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
     assert (directory / EVENTS_FILE).read_bytes()[-1:] in (b"\n", b"")
 
 

@@ -64,7 +64,7 @@ async def test_all_keys_work_while_an_action_hangs(show: Show, service: FakeServ
         await pilot.press("escape", "question_mark")
         await wait_for_text(pilot, "This screen")
         await pilot.press("escape", "p")
-        await wait_for_text(pilot, "Copy fix")
+        await wait_for_text(pilot, "checking…")
         await pilot.press("escape", "n")
         await type_text(pilot, "Add a LICENSE")
         assert isinstance(pilot.app.screen, LaunchScreen)

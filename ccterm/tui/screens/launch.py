@@ -192,8 +192,7 @@ class LaunchScreen(CctermScreen):
         count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: a line --- between them · f1 help"
         self.query_one("#asked", SplitLine).right = Content.styled(count, "dim")
         problem = self._result.problems.get("prompt", "") if prompts else ""
-        self.query_one("#prompt-problem", Static).update(problem)
-        self.query_one("#prompt-problem").display = bool(problem)
+        self._show_prompt_problem(problem)
 
     def _show_fields(self, form: dict[str, str]) -> None:
         hidden = unneeded(form, self._states)
@@ -257,13 +256,18 @@ class LaunchScreen(CctermScreen):
             self.ccterm.keys.wait_for(self._submission)
 
     def _show_first_problem(self) -> None:
+        """Go to the first field with a problem, which stands below it."""
         name, problem = next(iter(self._result.problems.items()))
         if name == "prompt":
+            self._show_prompt_problem(problem)
             self.query_one(TextArea).focus()
-            self.app.notify(problem, title="the task", severity="warning", markup=False)
         else:
             self._of(name).take_focus()
-            self.app.notify(problem, title=label_of(name), severity="warning", markup=False)
+        self.app.bell()
+
+    def _show_prompt_problem(self, problem: str) -> None:
+        self.query_one("#prompt-problem", Static).update(problem)
+        self.query_one("#prompt-problem").display = bool(problem)
 
     @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self, drafts: Sequence[Draft]) -> None:
