@@ -107,6 +107,7 @@ def test_ctrl_c_stops_and_keeps_the_work(command: Command, daemon: "subprocess.P
     assert files_at(remote, "x")["half.txt"] == b"half\n"
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(("order", "files"), [(("allow",), {"a.txt", "b.txt"}), (("deny", "not that"), {"a.txt"})], ids=["allow", "deny"])
 def test_another_process_answers_a_request_for_permission(
     state: Path, remote: Path, command: Command, order: tuple[str, ...], files: set[str]

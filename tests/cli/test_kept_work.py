@@ -69,6 +69,7 @@ def dying_git(tmp_path: Path) -> str:
     return f"{program.parent}:{os.environ['PATH']}"
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("verb", ["push", "apply"])
 def test_unscanned_work_is_delivered_only_after_its_secrets_can_be_read(
     command: Command, state: Path, remote: Path, copy: Path, isolation: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch, verb: str

@@ -35,7 +35,7 @@ POINTS = {
 }
 
 
-SOON = ("agent wrote", "pushed")
+SOON = ("agent wrote",)
 """Points that the fast tier tries; the slow one tries all others."""
 
 

@@ -84,6 +84,7 @@ def answered(copy: Path, answer: str | signal.Signals, code: int = 0) -> str:
     return said
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize(("answer", "text"), [("y", "hello\nagent\n"), ("", "hello\n")], ids=["yes", "no answer"])
 def test_a_person_on_a_terminal_sees_what_would_change_and_is_asked(copy: Path, answer: str, text: str) -> None:
     said = answered(copy, answer)

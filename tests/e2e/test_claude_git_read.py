@@ -73,6 +73,7 @@ async def test_an_agent_clones_fetches_and_updates_submodules_without_having_the
     assert f"the agent may read {GIT_HOST}/private by git, with your access (git_read in the settings)" in run.task.notes
 
 
+@pytest.mark.slow
 async def test_it_neither_pushes_there_nor_reads_what_is_not_named(reading: Claude, server: GitServer, private: Path) -> None:
     before = branches(private)
     gateway = "$(git config --name-only --get-regexp insteadof | sed -n '1s/^url.//; 1s/private.insteadof$//p')"
