@@ -64,6 +64,7 @@ async def test_changes_wait_when_the_body_says_so(api: Served, working_copy: Pat
     assert not (working_copy / "new.txt").exists()
 
 
+@pytest.mark.slow
 async def test_a_batch_ends_in_a_branch_for_each_task(api: Served) -> None:
     tasks = [{"task": EDIT, "branch": f"feature/task-{n}"} for n in (1, 2, 3)]
     answer = await api.post(f"{BATCH}?wait=60", {**SCRIPTED, "tasks": tasks, "max_concurrent": 4})

@@ -45,6 +45,7 @@ def test_a_stream_that_cannot_be_used_is_one_sentence(args: list[str], rest: str
     assert done.stderr.count("\n") <= 2 * bool(said)
 
 
+@pytest.mark.slow
 def test_signs_that_an_encoding_does_not_have_are_replaced(state: Path, remote: Path) -> None:
     env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = ccterm(*local(remote, "x", script({"write": "new.txt", "text": "n\n"}, {"say": "fertig: größer…"})), env=env)

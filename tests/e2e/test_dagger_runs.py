@@ -226,6 +226,7 @@ def test_without_a_login_for_containers_the_fix_is_named() -> None:
     assert "ccterm auth setup" in refused(*URL)
 
 
+@pytest.mark.slow
 def test_an_image_without_what_boxes_need_is_refused_at_once(
     engine: FakeEngine, outside: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

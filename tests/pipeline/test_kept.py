@@ -44,6 +44,7 @@ def sockets() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.parametrize("verify", [None, "true"])
 async def test_a_tree_that_was_kept_is_committed_for_diff_fetch_and_push(
     state_dir: Path, remote: Path, tmp_path: Path, dying_git: str, verify: str | None, monkeypatch: pytest.MonkeyPatch
@@ -216,6 +217,7 @@ def settings_with_a_secret(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HOST_KEY", SECRET)
 
 
+@pytest.mark.first_is_fast
 @pytest.mark.usefixtures("settings_with_a_secret")
 @pytest.mark.parametrize("holds_it", [False, True], ids=["clean work", "work with the secret"])
 async def test_work_is_committed_without_its_secrets_and_pushed_after_a_scan(

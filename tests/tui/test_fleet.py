@@ -413,6 +413,7 @@ async def test_a_refused_run_says_so_in_its_title(show: Show, service: FakeServi
         await wait_for_text(pilot, "▌#1 ! one", "refused  0:00")
 
 
+@pytest.mark.slow
 async def test_the_box_says_when_a_message_is_delivered(show: Show, service: FakeService) -> None:
     wait_for_input(service, service.add_run("one"))
     start_agent(service, service.add_run("two"))

@@ -107,6 +107,7 @@ async def test_keys_that_come_while_the_app_ends_are_dropped(show: Show, service
     assert service.calls == []
 
 
+@pytest.mark.slow
 async def test_a_task_is_written_launched_and_the_next_one_too(show: Show, service: FakeService) -> None:
     async with show() as pilot:
         burst(pilot.app, "nFix the rounding\x13nAdd a LICENSE\x13?")

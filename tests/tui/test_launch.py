@@ -233,6 +233,7 @@ async def test_the_repository_is_that_of_the_current_directory_and_else_the_last
             assert field_of(pilot, "repo").value == first
 
 
+@pytest.mark.slow
 async def test_the_prompt_grows_with_the_screen(show: Show) -> None:
     heights = []
     for size in ((40, 10), (120, 34), (200, 50)):
@@ -255,6 +256,7 @@ async def test_a_refusal_by_the_service_replaces_the_summary(show: Show, service
         assert isinstance(pilot.app.screen, LaunchScreen)
 
 
+@pytest.mark.slow
 async def test_what_was_launched_is_remembered(show: Show, service: FakeService, tmp_path: Path) -> None:
     async with show(memory=Memory(tmp_path)) as pilot:
         await pilot.press("n")
@@ -278,6 +280,7 @@ async def test_escape_leaves_the_form_without_a_run(show: Show, service: FakeSer
         assert service.calls == []
 
 
+@pytest.mark.slow
 async def test_the_number_at_once_is_shown_passed_on_and_remembered(show: Show, service: FakeService) -> None:
     memory = Memory(None)
     async with show(memory=memory) as pilot:

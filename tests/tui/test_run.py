@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from textual.geometry import Offset
 
 from ccterm.errors import UsageError
@@ -95,6 +96,7 @@ async def test_on_a_narrow_screen_tab_switches_sides(show: Show, service: FakeSe
         await wait_for_text(pilot, "› Read")
 
 
+@pytest.mark.slow
 async def test_arrows_go_to_the_neighbouring_runs(show: Show, service: FakeService) -> None:
     start_agent(service, service.add_run("one"), text="The first one speaks.")
     start_agent(service, service.add_run("two"), text="The second one speaks.")
@@ -154,6 +156,7 @@ async def test_long_lines_are_wrapped_or_both_sides_scroll_to_their_ends_togethe
         await wait_for_text(pilot, " left", " RIGHT")
 
 
+@pytest.mark.slow
 async def test_nothing_of_a_wrapped_line_is_under_the_scroll_bar(show: Show, service: FakeService) -> None:
     long = "".join(chr(ord("a") + number % 26) for number in range(300))
     more = b"".join(b"+ line %d\n" % number for number in range(60))
