@@ -65,6 +65,11 @@ class Logins:
             raise PreflightError(found.message, found.fix)
         return found
 
+    def forget(self) -> None:
+        """Look again for the next run, whatever was found a moment ago."""
+        with self._lock:
+            self._known = {}
+
     def key(self, execution_mode: ExecutionMode, env: Mapping[str, str]) -> tuple[str | None, ...]:
         """Return what decides which login it is: who agree in this get the same. It holds secrets."""
         return (execution_mode, *(env.get(name) for name in _DECISIVE), *sorted(f"{name}={env[name]}" for name in provider_variables(env)))

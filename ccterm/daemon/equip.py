@@ -69,6 +69,7 @@ class Equipper:
             pipelines={mode: self._pipeline(executor, settings, environ, agents) for mode, executor in executors.items()},
             applier=ChangeApplier(self._state, settings.policy, environ),
             login=partial(self._login, known, settings, environ),
+            forget_logins=logins.forget,
             questions=partial(questions, settings, self._state, environ, executors, logins),
         )
 

@@ -274,7 +274,7 @@ class LocalService(RunningAgents, FurtherRuns):
 
     async def look_again(self) -> None:
         """Look at once whether there is another login."""
-        await self._equipment()
+        (await self._equipment()).forget_logins()
         await self._keeper.look_again()
         await self._credentials.look_again()
 

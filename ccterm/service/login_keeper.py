@@ -76,8 +76,7 @@ MakeGateway = Callable[[Mapping[str, str], GatewayEvents], AbstractAsyncContextM
 class HeldLogin:
     """One login that a gateway holds.
 
-    source: finds it, and the next one. refused: identities of those that the API refused. waiting: since when requests wait for another one;
-    None = they do not.
+    source: finds it, and the next one. refused: identities of those that the API refused. waiting: since when requests wait, or None.
     """
 
     key: str
@@ -263,8 +262,9 @@ class LoginKeeper:
                 await self._renew(held, login)
 
     async def look_again(self) -> None:
-        """Look now whether there is another login for the runs that wait."""
+        """Look now whether there is another login for the runs that wait, and again for the next run."""
         for held in list(self._held.values()):
+            held.source.looked = None
             if held.waiting or self._ends_soon(held):
                 await self._look(held)
 

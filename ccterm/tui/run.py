@@ -35,7 +35,7 @@ async def run(app: CctermApp, open_service: OpenService, load: Load | None = Non
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
     serving = asyncio.ensure_future(_serve(app, open_service, load, left))
-    serving.add_done_callback(lambda _: app.exit())  # without it the screen would show nothing that is true any more
+    serving.add_done_callback(lambda _: _leave(app, left))
     try:
         await app.run_async()
     finally:
@@ -46,6 +46,12 @@ async def run(app: CctermApp, open_service: OpenService, load: Load | None = Non
     if isinstance(error, Exception):
         raise error
     return app.return_code or 0
+
+
+def _leave(app: CctermApp, left: asyncio.Event) -> None:
+    """End an app whose service has ended: the screen would show nothing that is true any more. One that has ended keeps its exit code."""
+    if not left.is_set():
+        app.exit()
 
 
 @asynccontextmanager

@@ -89,7 +89,8 @@ class Claude:
 
 def gateway_process() -> psutil.Process:
     """Return the gateway that this process has started."""
-    (found,) = (child for child in psutil.Process().children() if "ccterm.gateway" in child.cmdline())
+    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    (found,) = (child for child in alive if "ccterm.gateway" in child.cmdline())
     return found
 
 

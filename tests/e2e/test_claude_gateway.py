@@ -144,6 +144,7 @@ async def test_a_login_that_changes_between_two_turns_counts_for_the_next_run_an
     stored_setup_token(OLD)
     first = await gateway.run(use(write("one.txt", "1\n")), say("One."), use(write("two.txt", "2\n")), say("Two."))
     stored_setup_token(NEW)
+    await gateway.service.look_again()  # as `ccterm auth setup` has the daemon do
     queued = await gateway.service.continue_(first.id, "Now two, please.")
     second = await gateway.service.wait(queued.id)
     assert (second.state, second.summary, second.session_id) == (State.SUCCEEDED, "Two.", first.session_id)
