@@ -34,9 +34,10 @@ async def play(scenario: Scenario, pilot: Pilot[None], *, directory: Path) -> No
     """Play a scenario up to the moment that is to be shown."""
     service = FakeService(directory)
     await scenario(service, pilot)
-    for blinking in [*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)]:
-        blinking.cursor_blink = False
-        blinking.notify_style_update()  # else a line that was painted with the cursor hidden would be shown
+    for screen in pilot.app.screen_stack:  # a dialog leaves some of the screen below it visible
+        for blinking in [*screen.query(Input), *screen.query(TextArea)]:
+            blinking.cursor_blink = False
+            blinking.notify_style_update()  # else a line that was painted with the cursor hidden would be shown
     await pilot.pause()
     await service.close()
 
