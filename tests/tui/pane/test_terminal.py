@@ -83,6 +83,7 @@ def test_rows_are_painted_in_place_and_below_a_toast(terminal: Terminal, transcr
 def test_hostile_output_leaves_the_terminal_as_it_is(terminal: Terminal, transcript: Path) -> None:
     write(transcript, events.Said(text="begin"))
     wait_until(lambda: terminal.rows()[0] == " begin")
+    terminal.run("set", "-w", "automatic-rename", "off")  # else tmux itself names the window after its program, sooner or later
     asked = ("display", "-p", "#{pane_title} #{window_name} #{alternate_on} #{mouse_all_flag} #{scroll_region_upper} #{origin_flag}")
     before = terminal.run(*asked)
     for text, _ in HOSTILE.values():
