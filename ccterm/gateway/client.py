@@ -33,7 +33,17 @@ from ccterm.tls import CERTIFICATE_VARIABLES
 if TYPE_CHECKING:
     from ccterm.gateway.certificates import CertificateAuthority
 
-__all__ = ["Gateway", "GatewayEvents", "GatewayLogin", "GitReading", "LimitWindow", "LimitWindows", "RunNumbers", "RunPass"]
+__all__ = [
+    "Gateway",
+    "GatewayEvents",
+    "GatewayLogin",
+    "GitReading",
+    "LimitWindow",
+    "LimitWindows",
+    "RunNumbers",
+    "RunPass",
+    "way_out_variables",
+]
 
 ADMIT_SECONDS = 20.0
 """Longest time that an admission takes, with the start of the process."""
@@ -94,6 +104,12 @@ class GatewayEvents(Protocol):
 
     def over_budget(self, run: RunId) -> None:
         """A request came after the run's tokens were spent. It was refused, which ends the agent at once."""
+
+
+def way_out_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that decide how the API is reached, under their names in upper case."""
+    names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", *CERTIFICATE_VARIABLES)
+    return {name: value for name in names if (value := environ.get(name) or environ.get(name.lower()))}
 
 
 class Gateway:
@@ -272,7 +288,7 @@ class Gateway:
         process = await GatewayProcess.start()
         try:
             self._process = process
-            self._say({"do": "start", "environ": self._environ_that_counts()})
+            self._say({"do": "start", "environ": way_out_variables(self._environ)})
             if self._certificate:
                 self._say(self._certificate)
             for key in self._logins:
@@ -283,10 +299,6 @@ class Gateway:
         finally:
             self._process = None
             await process.end()
-
-    def _environ_that_counts(self) -> dict[str, str]:
-        names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", *CERTIFICATE_VARIABLES)
-        return {name: value for name in names if (value := self._environ.get(name) or self._environ.get(name.lower()))}
 
     def _take(self, told: GatewayReport) -> None:
         run, login = RunId(told.get("run", "")), told.get("login", "")

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_probe import Proof
 from ccterm.events import Notice
-from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, LimitWindows, RunNumbers, RunPass
+from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, LimitWindows, RunNumbers, RunPass, way_out_variables
 from ccterm.models import RunId, now
 from ccterm.pipeline.gateway_access import GatewayAccess, GatewayListener
 from ccterm.service.credential_gate import AgentLogin, CredentialGate, Later, PendingCall, call_later, identity
@@ -38,8 +38,6 @@ _WINDOWS = {"5h": "five_hour", "7d": "seven_day", "7d_opus": "seven_day_opus", "
 """The names in the API's headers -> those that the Claude CLI uses."""
 _OF_ONE_MODEL = "seven_day_"
 """How windows begin that hold for one model only: runs with others are answered."""
-_COUNTS = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
-"""Variables that decide how the API is reached, in upper or lower case. Callers with different ones have a gateway each."""
 _log = logging.getLogger(__name__)
 
 
@@ -173,7 +171,8 @@ class LoginKeeper:
         return held
 
     async def _gateway(self, environ: Mapping[str, str]) -> LoginHolder:
-        counting = {name: value for name in _COUNTS if (value := environ.get(name) or environ.get(name.lower()))}
+        """Return the gateway for an environment; callers who reach the API in other ways have one of their own."""
+        counting = way_out_variables(environ)
         key = tuple(f"{name}={value}" for name, value in counting.items())
         if key not in self._gateways:
             self._gateways[key] = await self._stack.enter_async_context(self._make(counting, self))
