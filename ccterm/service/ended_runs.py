@@ -103,8 +103,11 @@ class EndedRuns(Service):
         known = await self._ended(run)
         equipment = await self._equipment(run)
         entry = equipment.entry(known, BatchId(run))
-        if rival := self._scheduler.busy(entry.key) or self._recovering.on(entry.key):
-            raise UsageError(f"{rival.label} works on {known.task.target} now", "try again when it has ended")
+        while rival := self._scheduler.busy(entry.key) or self._recovering.on(entry.key):
+            closing = self._active.get(rival.run)
+            if closing is None or not closing.recorder.run.state.final:
+                raise UsageError(f"{rival.label} works on {known.task.target} now", "try again when it has ended")
+            await closing.closed.wait()  # whoever waited for it may be told of its end before its boxes are gone
         async with self._scheduler.alone(entry):
             recorder = Recorder(
                 known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
