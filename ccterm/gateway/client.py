@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 from pydantic import SecretStr
 
 from ccterm.errors import DaemonError, StateError
-from ccterm.gateway.launcher import GatewayProcess
+from ccterm.gateway.launcher import GatewayProcess, RestartPauses
 from ccterm.gateway.orders import (
     AdmitOrder,
     CertificateOrder,
@@ -49,10 +49,6 @@ ADMIT_SECONDS = 20.0
 """Longest time that an admission takes, with the start of the process."""
 DISMISS_SECONDS = 2.0
 """Longest wait for a run's last numbers."""
-AGAIN_SECONDS = (0.0, 0.2, 1.0, 5.0)
-"""Seconds before the process is started again, the more often it died shortly after its start."""
-STEADY_SECONDS = 30.0
-"""A process that lived so long did not die of its start."""
 _LEAF_AGE = timedelta(days=1)
 """A run that is admitted gets a certificate that is younger, so that it lasts for weeks."""
 _SOCKET_BYTES = 103
@@ -91,7 +87,7 @@ class GatewayEvents(Protocol):
     """What the gateway tells. Each is called in the event loop and must return at once."""
 
     def refused(self, login: str) -> None:
-        """The API answered 401 to the login of this key: requests are held until `renew` or `give_up`, at most 9 minutes. GatewayReport once."""
+        """The API answered 401 to the login of this key: requests are held until `renew` or `give_up`, at most 9 minutes. Told once."""
 
     def used(self, run: RunId, numbers: RunNumbers) -> None:
         """What the run has used in all, at most twice a second."""
@@ -269,7 +265,7 @@ class Gateway:
 
     async def _keep_running(self) -> None:
         """Have a process for as long as this runs."""
-        deaths = 0
+        pauses = RestartPauses()
         while True:
             started = time.monotonic()
             try:
@@ -277,11 +273,10 @@ class Gateway:
                     async for told in process.told():
                         self._take(told)
                 why = process.last_words
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 why = str(error)
-            deaths = 0 if time.monotonic() - started > STEADY_SECONDS else deaths + 1
             _log.warning("the gateway ended and is started again: %s", why or "it gave no reason")
-            await asyncio.sleep(AGAIN_SECONDS[min(deaths, len(AGAIN_SECONDS)) - 1])
+            await asyncio.sleep(pauses.after(time.monotonic() - started))
 
     @contextlib.asynccontextmanager
     async def _one_process(self) -> AsyncIterator[GatewayProcess]:
@@ -305,6 +300,8 @@ class Gateway:
         match told["told"]:
             case "admitted" | "refused_run":
                 if (answer := self._waiting.get(run)) is None:
+                    if why := told.get("why"):
+                        _log.warning("the gateway that was started again cannot admit run %s: %s", run, why)
                     self._events.restarted(run)
                 elif not answer.done():
                     answer.set_result(told.get("why", ""))

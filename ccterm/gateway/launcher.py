@@ -15,6 +15,22 @@ END_SECONDS = 2.0
 _INTERPRETER = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 """All that a Python needs of our environment. Everything else, logins too, stays out of the process's."""
 _TAIL = 2048
+_AGAIN_SECONDS = (0.0, 0.2, 1.0, 5.0)
+"""Seconds before the process is started again, the more often it died shortly after its start."""
+_STEADY_SECONDS = 30.0
+"""A process that lived so long did not die of its start."""
+
+
+class RestartPauses:
+    """How long to wait before a process is started again that died."""
+
+    def __init__(self) -> None:
+        self._early_deaths = 0
+
+    def after(self, lived: float) -> float:
+        """Return the seconds to wait after the death of a process that lived for so many seconds."""
+        self._early_deaths = self._early_deaths + 1 if lived <= _STEADY_SECONDS else 1
+        return _AGAIN_SECONDS[min(self._early_deaths, len(_AGAIN_SECONDS)) - 1]
 
 
 class GatewayProcess:
@@ -60,9 +76,9 @@ class GatewayProcess:
             self._process.stdin.write(line.encode() + b"\n")
 
     async def told(self) -> AsyncIterator[GatewayReport]:
-        """Yield what it tells until it ends."""
+        """Yield what it tells until it ends. Raises ValueError for what is no report."""
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        while (line := await self._process.stdout.readline()).endswith(b"\n"):  # one that is killed may leave half a line
             yield read_json(line)
         await asyncio.wait([self._reading])
 

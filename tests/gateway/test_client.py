@@ -1,6 +1,7 @@
 """The gateway's process as the daemon holds it: admissions, dismissals, and its end."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from ccterm.gateway.client import Gateway, GatewayLogin, LimitWindows, RunNumbers
+from ccterm.gateway.launcher import GatewayProcess, RestartPauses
 from ccterm.models import RunId
 from tests.support.waiting import until
 
@@ -66,3 +68,18 @@ async def test_a_login_is_not_in_the_process_s_argv_or_environment(gateway: Gate
     process = psutil.Process(gateway.pid)
     said = [*process.cmdline(), *process.environ().values()]
     assert not any(LOGIN.value.get_secret_value() in text for text in said)
+
+
+async def test_half_a_line_of_a_process_that_was_killed_is_not_read() -> None:
+    program = """print('{"told": "dismissed"}'); print('{"told": "us', end="")"""
+    pipe = asyncio.subprocess.PIPE
+    process = GatewayProcess(
+        await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe, stderr=pipe),
+    )
+    assert [told["told"] async for told in process.told()] == ["dismissed"]
+    await process.end()
+
+
+def test_a_process_that_dies_again_and_again_is_started_later_each_time() -> None:
+    pauses = RestartPauses()
+    assert [pauses.after(lived) for lived in (1, 1, 1, 1, 1, 3600, 1)] == [0, 0.2, 1, 5, 5, 0, 0.2]
