@@ -185,8 +185,8 @@ class Gateway:
         return RunPass(Path(self._runs[run]["socket"]), SecretStr(token), ca)
 
     async def renew(self, login_key: str, login: GatewayLogin) -> None:
-        """Take this login from now on, and send again what is held. Nothing happens when it is the one that is in use."""
-        if self._logins.get(login_key) != login:
+        """Take this login from now on, and send again what is held. Nothing happens when it is in use already, or no run uses it."""
+        if self._logins.get(login_key) != login and self._used(login_key):
             self._logins[login_key] = login
             self._say(self._login_order(login_key))
 
@@ -206,16 +206,19 @@ class Gateway:
         """
         if (order := self._runs.pop(run, None)) is None:
             return
-        if order["login"] not in {other["login"] for other in self._runs.values()}:
-            self._logins.pop(order["login"], None)
+        forget = "" if self._used(order["login"]) else order["login"]
+        self._logins.pop(forget, None)
         left = self._leaving[run] = asyncio.get_running_loop().create_future()
         try:
             if self._process is not None:
-                self._say({"do": "dismiss", "run": run})
+                self._say({"do": "dismiss", "run": run, "forget": forget})
                 await asyncio.wait([left], timeout=DISMISS_SECONDS)  # its last numbers come before
         finally:
             del self._leaving[run]
             Path(order["socket"]).unlink(missing_ok=True)
+
+    def _used(self, login_key: str) -> bool:
+        return any(order["login"] == login_key for order in self._runs.values())
 
     def _socket(self) -> Path:
         path = private_directory(self._sockets) / f"{secrets.token_hex(4)}.gw"
@@ -295,16 +298,20 @@ class Gateway:
             self._process = None
             await process.end()
 
+    def _take_admission(self, run: RunId, why: str) -> None:
+        if answer := self._waiting.get(run):
+            if not answer.done():
+                answer.set_result(why)
+            return
+        if why:
+            _log.warning("the gateway that was started again cannot admit run %s: %s", run, why)
+        self._events.restarted(run)
+
     def _take(self, told: GatewayReport) -> None:
         run, login = RunId(told.get("run", "")), told.get("login", "")
         match told["told"]:
             case "admitted" | "refused_run":
-                if (answer := self._waiting.get(run)) is None:
-                    if why := told.get("why"):
-                        _log.warning("the gateway that was started again cannot admit run %s: %s", run, why)
-                    self._events.restarted(run)
-                elif not answer.done():
-                    answer.set_result(told.get("why", ""))
+                self._take_admission(run, told.get("why", ""))
             case "dismissed" if run in self._leaving:
                 self._leaving[run].set_result(None)
             case "used" if run in self._runs or run in self._leaving:

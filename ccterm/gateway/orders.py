@@ -100,10 +100,12 @@ class AdmitOrder(TypedDict):
 
 
 class DismissOrder(TypedDict):
-    """Close a run's socket and its connections; answered by `dismissed`. A login is forgotten with its last run."""
+    """Close a run's socket and its connections; answered by `dismissed`."""
 
     do: Literal["dismiss"]
     run: str
+    forget: str
+    """The key of its login if that was the login's last run, else ""."""
 
 
 Order = StartOrder | CertificateOrder | LoginOrder | GiveUpOrder | AdmitOrder | DismissOrder

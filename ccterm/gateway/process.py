@@ -74,7 +74,7 @@ class Dispatcher:
         self._out = out
         self._logins: dict[str, SharedLogin] = {}
         self._answers = AnswerCache()
-        self._runs: dict[str, tuple[ServedRun, str]] = {}
+        self._runs: dict[str, ServedRun] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._windows: dict[str, LimitWindows] = {}
         self._way = WayOut({})
@@ -96,11 +96,11 @@ class Dispatcher:
             case "admit":
                 await self._admit(order)
             case "dismiss":
-                self._dismiss(order["run"])
+                self._dismiss(order["run"], order["forget"])
 
     def close(self) -> None:
         """Close all sockets."""
-        for run, _ in self._runs.values():
+        for run in self._runs.values():
             run.close()
 
     def _take_login(self, order: LoginOrder) -> None:
@@ -114,7 +114,7 @@ class Dispatcher:
     async def _admit(self, order: AdmitOrder) -> None:
         name = order["run"]
         if before := self._runs.pop(name, None):
-            before[0].close()
+            before.close()
         try:
             run = self._served(order)
             await run.listen()
@@ -122,7 +122,7 @@ class Dispatcher:
             self._tell({"told": "refused_run", "run": name, "why": str(error)})
             return
         self._logins[order["login"]].try_again()
-        self._runs[name] = (run, order["login"])
+        self._runs[name] = run
         self._tell({"told": "admitted", "run": name})
 
     def _served(self, order: AdmitOrder) -> ServedRun:
@@ -144,13 +144,11 @@ class Dispatcher:
         git = GitReader(order["git"], self._way, order["git_authorities"])
         return ServedRun(Path(order["socket"]), order["token"], exchange, api, git, own_base=bool(base), certificate=self._certificate)
 
-    def _dismiss(self, name: str) -> None:
-        if name in self._runs:
-            run, key = self._runs.pop(name)
+    def _dismiss(self, name: str, login: str) -> None:
+        if run := self._runs.pop(name, None):
             run.close()
-            if key not in {other for _, other in self._runs.values()}:
-                self._logins.pop(key, None)
-                self._windows.pop(key, None)
+        self._logins.pop(login, None)
+        self._windows.pop(login, None)
         self._tell({"told": "dismissed", "run": name})
 
     def _certificate(self) -> ssl.SSLContext:

@@ -92,7 +92,8 @@ class SharedLogin:
                 async with asyncio.timeout(since + self._hold_seconds - time.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
-                self.give_up()
+                if self.version == version:  # else it was renewed in this very moment
+                    self.give_up()
         return self.version != version
 
     def _wake(self) -> None:

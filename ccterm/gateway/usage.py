@@ -10,6 +10,8 @@ from ccterm.git.bounded_json import read_json
 _LINE_BYTES = 64 * 1024
 """Longest line of a stream that is looked at; those with usage are short, those with text need not be read."""
 _WHOLE_BYTES = 8 * 1024 * 1024
+_LARGEST = 1e11
+"""Beyond any share of a window, and any moment that a calendar has, in seconds since the epoch."""
 _UNIFIED = "anthropic-ratelimit-unified-"
 
 
@@ -108,6 +110,8 @@ def limit_windows(headers: Headers) -> LimitWindows | None:
 
 
 def _number(text: str | None) -> float | None:
+    """Return a share or a moment; None for what can be neither, such as inf."""
     with contextlib.suppress(ValueError):
-        return float(text) if text else None
+        number = float(text or "nan")
+        return number if 0 <= number < _LARGEST else None
     return None

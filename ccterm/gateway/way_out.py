@@ -58,11 +58,19 @@ class WayOut:
             raise Unreachable(f"{to.host} cannot be reached: {error}") from error
 
     def through(self, to: Destination) -> SplitResult | None:
-        """Return the proxy for a destination, or None when it is dialled directly, as this machine always is."""
-        name = self._environ.get("HTTPS_PROXY" if to.secure else "HTTP_PROXY", "")
+        """Return the proxy for a destination, or None when it is dialled directly, as this machine always is. Raises Unreachable."""
+        variable = "HTTPS_PROXY" if to.secure else "HTTP_PROXY"
+        name = self._environ.get(variable, "")
         if not name or to.host.startswith(_LOOPBACK) or self._exempt(to):
             return None
-        return urlsplit(name if "://" in name else f"http://{name}")
+        try:
+            proxy = urlsplit(name if "://" in name else f"http://{name}")
+            usable = proxy.scheme in _PORTS and proxy.hostname and proxy.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Unreachable(f"{variable} is not the address of a proxy of kind http or https")
+        return proxy
 
     def proxy_login(self, to: Destination) -> list[tuple[bytes, bytes]]:
         """Return the header that a proxy wants of requests that it forwards itself; [] without one."""
@@ -85,10 +93,8 @@ class WayOut:
         proxy = self.through(to)
         if proxy is None:
             return await _open(to.host, to.port, self._trust if to.secure else None)
-        if proxy.scheme not in _PORTS or not proxy.hostname:
-            raise Unreachable(f"a proxy of kind {proxy.scheme} is not spoken to")
         port = proxy.port or _PORTS[proxy.scheme]
-        reader, writer = await _open(proxy.hostname, port, self._trust if proxy.scheme == "https" else None)
+        reader, writer = await _open(proxy.hostname or "", port, self._trust if proxy.scheme == "https" else None)
         if to.secure:
             try:
                 await self._tunnel(reader, writer, to)
@@ -102,8 +108,11 @@ class WayOut:
         http = h11.Connection(h11.CLIENT)
         request = h11.Request(method=b"CONNECT", target=target, headers=[(b"Host", target), *self.proxy_login(to)])
         writer.write((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
-        while (event := http.next_event()) is h11.NEED_DATA:
-            http.receive_data(await reader.read(_BUFFER))
+        try:
+            while (event := http.next_event()) is h11.NEED_DATA:
+                http.receive_data(await reader.read(_BUFFER))
+        except h11.RemoteProtocolError as error:
+            raise Unreachable("the proxy gives no answer that is HTTP") from error
         if not isinstance(event, h11.Response) or event.status_code != 200:
             raise Unreachable(f"the proxy refuses: {event.status_code if isinstance(event, h11.Response) else 'no answer'}")
         await writer.start_tls(self._trust, server_hostname=to.host)

@@ -97,3 +97,14 @@ async def test_a_refusal_is_passed_on_when_nobody_renews_the_login_in_time() -> 
     assert not await shared.renewed(0, time.monotonic())
     assert not await shared.renewed(0, time.monotonic())
     assert len(told) == 1
+
+
+async def test_a_login_that_is_renewed_when_the_time_is_up_is_not_given_up() -> None:
+    told: list[None] = []
+    shared = SharedLogin("authorization", "ONE", lambda: told.append(None), AnswerCache(), hold_seconds=0)
+    waiting = asyncio.ensure_future(shared.renewed(0, time.monotonic()))
+    await asyncio.sleep(0)  # it waits now, and its time is up in the next turn of the loop
+    shared.renew("authorization", "TWO")
+    assert await waiting
+    await shared.renewed(1, time.monotonic())
+    assert len(told) == 2

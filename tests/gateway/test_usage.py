@@ -66,6 +66,13 @@ def test_usage_windows_are_read_from_headers() -> None:
     assert limit_windows([]) is None
 
 
+@pytest.mark.parametrize("number", ["inf", "nan", "-1", "1e300", ""])
+def test_what_is_no_share_and_no_moment_is_not_told(number: str) -> None:
+    names = (b"status", b"reset", b"5h-utilization", b"5h-reset")
+    windows = limit_windows([(b"anthropic-ratelimit-unified-" + name, number.encode()) for name in names])
+    assert windows == LimitWindows(number, "", None, {"5h": LimitWindow("", None, None)})
+
+
 async def test_every_answer_of_a_run_is_counted_and_its_bytes_are_not(boxes: Boxes) -> None:
     boxes.api.script("Hello", say("One."), rate_limited(1), overloaded(1), say("Two."))
     run = new_run()

@@ -1,5 +1,6 @@
 """The way to the API: verified, and through the user's own proxy."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from ccterm.gateway.client import Gateway
 from ccterm.gateway.upstream import Upstream
-from ccterm.gateway.way_out import Destination, WayOut
+from ccterm.gateway.way_out import Destination, Unreachable, WayOut
 from tests.gateway.boxes import LOGIN, Boxes, Heard, new_run
 from tests.gateway.raw import RawAnswer, RawBox, get, request
 from tests.servers.connect_proxy import ConnectProxy
@@ -84,6 +85,25 @@ async def test_a_redirect_of_the_api_is_passed_on_and_not_followed(boxes: Boxes)
 )  # fmt: skip
 def test_no_proxy_names_who_is_asked_directly(no_proxy: str, direct: bool) -> None:
     assert (WayOut({"HTTPS_PROXY": "proxy:3128", "NO_PROXY": no_proxy}).through(API) is None) is direct
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy:port", "http://[proxy", "http://", "proxy:0", "socks5://proxy:1080"])
+async def test_a_proxy_that_is_none_is_said_to_be_the_reason(proxy: str) -> None:
+    with pytest.raises(Unreachable, match="HTTPS_PROXY is not the address"):
+        await WayOut({"HTTPS_PROXY": proxy}).dial(API)
+
+
+@pytest.mark.parametrize("said", [b"", b"220 mail.example.com\r\n"])
+async def test_a_proxy_that_gives_no_answer_is_said_to_be_the_reason(said: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match="the proxy gives no answer"):
+            await WayOut({"HTTPS_PROXY": f"127.0.0.1:{port}"}).dial(API)
 
 
 def test_this_machine_is_asked_directly() -> None:
