@@ -29,7 +29,8 @@ class Cleaner:
     """Cleans the texts and JSON values of one run, and remembers which registered secrets it masked."""
 
     def __init__(self, masker: Masker) -> None:
-        self._masker = masker
+        self.masker = masker
+        """May be replaced by one that knows more; texts in pieces that have begun go on with the old one."""
         self.names: frozenset[str] = frozenset()
         """The registered secrets that were masked so far."""
 
@@ -48,14 +49,14 @@ class Cleaner:
 
     def stream(self) -> "CleanStream":
         """Return a cleaner for one text that arrives in pieces."""
-        return CleanStream(self._masker.stream(), self.record)
+        return CleanStream(self.masker.stream(), self.record)
 
     def record(self, names: frozenset[str]) -> None:
         """Remember that these secrets were masked."""
         self.names |= names
 
     def _cleaned(self, text: str) -> str:
-        text, names = self._masker.masked(sanitise(text))
+        text, names = self.masker.masked(sanitise(text))
         if names:
             self.record(names)
         return text
@@ -63,7 +64,7 @@ class Cleaner:
     def _clean_throughout(self, raw: str) -> str:
         """Return the line itself if no string in it can need cleaning: without unusual escapes, parsing changes no character."""
         odd = suspicious(raw) or _ESCAPE.search(raw) or raw.count("{") + raw.count("[") > DEPTH
-        return "" if odd else self._masker.mask(raw)
+        return "" if odd else self.masker.mask(raw)
 
     def _walked(self, value: JsonValue, depth: int) -> JsonValue:
         match value:

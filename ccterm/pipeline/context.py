@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 from pydantic import JsonValue, SecretStr
 
@@ -156,6 +157,7 @@ class RunOutput:
     def __init__(self, masker: Masker, recorder: Recorder) -> None:
         self._masker = masker
         self._recorder = recorder
+        self._cleaners: WeakSet[Cleaner] = WeakSet()
 
     def pipeline(self, parser: StreamParser | None = None) -> OutputPipeline:
         """Return a pipeline into the record for one step. parser: reads its stdout as an agent's stream."""
@@ -165,14 +167,18 @@ class RunOutput:
         )
 
     def mask(self, secrets: Iterable[tuple[str, SecretStr]]) -> None:
-        """Mask more secrets, by name, in everything that is cleaned from now on."""
+        """Mask more secrets, by name, in everything that is cleaned from now on, by cleaners that are in use already, too."""
         named = [(name, value.get_secret_value()) for name, value in secrets]
         remember(named)
         self._masker = self._masker.knowing(named)
+        for cleaner in self._cleaners:
+            cleaner.masker = self._masker
 
     def cleaner(self) -> Cleaner:
         """Return a cleaner for texts that do not come as frames."""
-        return Cleaner(self._masker)
+        cleaner = Cleaner(self._masker)
+        self._cleaners.add(cleaner)
+        return cleaner
 
     def painted(self, patch: bytes) -> bytes:
         """Return a patch with secrets masked. Blocks."""

@@ -143,10 +143,11 @@ class LoginKeeper:
             if len(held.runs) == 1 and not held.waiting:
                 held.login = login
             listener.mask(login.named_secrets)
+            before = held.login
             run_pass = await held.gateway.admit(
                 run, held.key, _for_header(login), base_url=access.base_url, max_tokens=access.max_tokens, git=access.git
             )
-            self._take(held, login, newcomer=run)
+            self._take(held, login if held.login is before else held.login, newcomer=run)  # it may have been renewed meanwhile
             if held.waiting:
                 listener.notice(_notice(_refusal(held), "warn"))
             yield run_pass
@@ -312,10 +313,10 @@ class LoginKeeper:
             held.tell(f"no other Claude login came within {PATIENCE.total_seconds() / 60:.0f} minutes", "error")
             await held.gateway.give_up(held.key)
         elif held.waiting and held.proved and at - held.proved >= PROOF:
-            held.proved = at
-            if (await held.source.prove(held.login)).valid:
-                held.refused.discard(identity(held.login))
-                self._credentials.accepted(held.login)
+            held.proved, asked = at, held.login
+            if (await held.source.prove(asked)).valid and held.waiting and held.login is asked:
+                held.refused.discard(identity(asked))
+                self._credentials.accepted(asked)
                 await held.gateway.try_again(held.key)
                 self._go_on(held, "the run goes on: the Claude API takes the login again")
 

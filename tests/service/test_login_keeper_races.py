@@ -1,0 +1,83 @@
+"""What becomes of runs whose login is renewed while something else is under way."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+from pydantic import SecretStr
+
+from ccterm.credentials.login import Login
+from ccterm.credentials.login_probe import Proof
+from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, RunPass
+from ccterm.models import RunId
+from ccterm.pipeline.gateway_access import GatewayAccess
+from tests.service.test_login_keeper import FakeGateway, Listener, World, token
+
+GOES_ON = "the run goes on with the next Claude login (CLAUDE_CODE_OAUTH_TOKEN)"
+
+
+@dataclass(eq=False)
+class SlowGateway(FakeGateway):
+    """A gateway that is busy while it admits a run, so that something else may happen."""
+
+    busy: Callable[[], Awaitable[None]] | None = None
+
+    async def admit(
+        self,
+        run: RunId,
+        login_key: str,
+        login: GatewayLogin,
+        *,
+        base_url: str | None = None,
+        max_tokens: int | None = None,
+        git: GitReading | None = None,
+    ) -> RunPass:
+        run_pass = await super().admit(run, login_key, login, base_url=base_url, max_tokens=max_tokens, git=git)
+        if self.busy:
+            await self.busy()
+        return run_pass
+
+
+@dataclass
+class Busy(World):
+    """A world in which a submission brings `brings` while a run is admitted, or while the API is asked."""
+
+    brings: str = ""
+
+    async def _bring(self) -> None:
+        if self.brings:
+            await self.keeper.brought(SecretStr(self.brings))
+
+    def _make(self, environ: Mapping[str, str], events: GatewayEvents) -> FakeGateway:
+        self.gateways.append(SlowGateway(environ, events, busy=self._bring))
+        return self.gateways[-1]
+
+    async def _prove(self, login: Login) -> Proof:
+        await self._bring()
+        return await super()._prove(login)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[Busy]:
+    made = Busy(login=token("old", kind="env"))
+    async with made.keeper, made.stack:
+        yield made
+
+
+async def test_a_login_that_comes_while_the_api_is_asked_about_the_refused_one_stays(world: Busy) -> None:
+    run = await world.admit("1")
+    world.keeper.refused(world.key)
+    world.accepts, world.brings = True, "new"
+    await world.pass_time(seconds=70)
+    assert (world.requests, world.login_in_use, world.gateway.said) == (1, "new", [])
+    assert run.notices[1:] == [GOES_ON]
+
+
+async def test_a_login_that_comes_while_a_run_is_admitted_is_that_of_all_runs(world: Busy) -> None:
+    run = await world.admit("1")
+    world.keeper.refused(world.key)
+    assert "refused" in world.credentials.reason(world.entry("2"))
+    world.brings = "new"
+    async with world.keeper.admitted(RunId("2"), GatewayAccess(world.keeper, token("old", kind="env"), {}), Listener()):
+        assert world.login_in_use == "new"
+    assert run.notices[1:] == [GOES_ON]
