@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from ccterm.errors import DaemonError, StateError
 from ccterm.gateway.launcher import GatewayProcess, RestartPauses
 from ccterm.gateway.orders import (
+    LINE_BYTES,
     AdmitOrder,
     CertificateOrder,
     GatewayReport,
@@ -246,6 +247,8 @@ class Gateway:
 
     async def _ask(self, run: RunId, order: AdmitOrder) -> None:
         """Have the run admitted, by the process that runs or by the next one."""
+        if len(json.dumps(order)) >= LINE_BYTES:
+            raise DaemonError("the certificates of the git hosts that the run reads from are too large", "name smaller files as ca")
         answer = self._waiting[run] = asyncio.get_running_loop().create_future()
         if self._supervisor is None or self._supervisor.done():
             self._supervisor = asyncio.ensure_future(self._keep_running())

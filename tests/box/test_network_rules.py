@@ -9,6 +9,7 @@ import pytest
 from ccterm.box.network.heads import CHUNKED, BadHead, read_head
 from ccterm.box.network.targets import BadTarget, HostPort, is_listed, is_of_internet, read_target
 from ccterm.box.network.tls import NotTls, Unfinished, server_name
+from ccterm.box.network.upstream import UserProxies
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,8 @@ def test_the_name_that_a_tls_client_asks_for_however_its_message_is_cut(name: st
 def test_what_is_no_tls(data: bytes) -> None:
     with pytest.raises(NotTls):
         server_name(data)
+
+
+@pytest.mark.parametrize("value", ["http://[proxy", "http://proxy:port", "socks5://proxy:1080", "http://"])
+def test_a_proxy_of_the_user_s_that_is_none_is_not_used(value: str) -> None:
+    assert UserProxies({"HTTPS_PROXY": value}).for_tunnel(HostPort("example.com", 443)) is None

@@ -9,8 +9,10 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from ccterm.gateway.client import Gateway, GatewayLogin, LimitWindows, RunNumbers
+from ccterm.errors import DaemonError
+from ccterm.gateway.client import Gateway, GatewayLogin, GitReading, LimitWindows, RunNumbers
 from ccterm.gateway.launcher import GatewayProcess, RestartPauses
+from ccterm.gateway.orders import LINE_BYTES
 from ccterm.models import RunId
 from tests.support.waiting import until
 
@@ -68,6 +70,14 @@ async def test_a_login_is_not_in_the_process_s_argv_or_environment(gateway: Gate
     process = psutil.Process(gateway.pid)
     said = [*process.cmdline(), *process.environ().values()]
     assert not any(LOGIN.value.get_secret_value() in text for text in said)
+
+
+async def test_an_admission_that_is_too_long_for_the_process_is_refused_before_it_gets_there(gateway: Gateway) -> None:
+    await gateway.admit(RUN, "login", LOGIN)
+    reading = GitReading({"git.example.com/lib": SecretStr("Basic x")}, {"git.example.com": "x" * LINE_BYTES})
+    with pytest.raises(DaemonError, match="too large"):
+        await gateway.admit(RunId("01JDTESTRUN0000000000000A2"), "login", LOGIN, git=reading)
+    assert gateway.pid
 
 
 async def test_half_a_line_of_a_process_that_was_killed_is_not_read() -> None:

@@ -54,8 +54,8 @@ def _covers(entry: str, target: HostPort) -> bool:
 
 
 def _read(value: str) -> UserProxy | None:
-    parts = urlsplit(value if "://" in value else f"http://{value}")
     try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
         port = parts.port
     except ValueError:
         return None
