@@ -314,7 +314,7 @@ class LoginKeeper:
             await held.gateway.give_up(held.key)
         elif held.waiting and held.proved and at - held.proved >= PROOF:
             held.proved, asked = at, held.login
-            if (await held.source.prove(asked)).valid and held.waiting and held.login is asked:
+            if (await held.source.prove(asked)).valid and held.login is asked:
                 held.refused.discard(identity(asked))
                 self._credentials.accepted(asked)
                 await held.gateway.try_again(held.key)
