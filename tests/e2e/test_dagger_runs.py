@@ -109,6 +109,16 @@ async def test_what_a_box_asks_for_is_written_down(boxed: Boxed) -> None:
 
 
 @pytest.mark.slow
+async def test_of_a_reused_setup_only_its_own_run_tells_what_it_asked_for(boxed: Boxed) -> None:
+    ask = "env -u NO_PROXY -u no_proxy python3 -c 'import urllib.request as u; u.urlopen(\"http://nowhere.invalid/\")' || true"
+    runs = [await boxed.run(branch, setup=ask, egress="record") for branch in ("agent/1", "agent/2")]
+    events = [[event async for event in boxed.service.follow(run.id)] for run in runs]
+    asked = [[f"{event.host}:{event.port}" for event in each if isinstance(event, HostAsked)] for each in events]
+    assert "setup" in [step for step, reused in (await boxed.reused(runs[1].id)).items() if reused]
+    assert asked == [["nowhere.invalid:80"], []]
+
+
+@pytest.mark.slow
 async def test_a_cancelled_run_goes_on_with_its_work_and_its_conversation(boxed: Boxed) -> None:
     stopped = await boxed.start("agent/x", script({"write": "half.txt", "text": "half\n"}, {"say": "hanging"}, {"sleep": 60}))
     await boxed.says(stopped, "hanging")

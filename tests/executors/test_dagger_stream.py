@@ -191,6 +191,20 @@ async def test_a_complete_stream_needs_no_stdout() -> None:
     assert feed.over.is_set()
 
 
+@pytest.mark.parametrize("live", [False, True])
+async def test_hosts_that_a_reused_program_asked_for_are_told_only_if_it_ran_now(live: bool) -> None:
+    got: list[Frame] = []
+    feed, (first, *rest) = FrameFeed(got.append, may_repeat=True), frames_of(["one"])
+    asked = Frame(n=1, t=0.0, k="note", what="egress", d="a.example:443", taken=True, detail="", number=1)
+    whole = [first, asked, *[Frame(**{**frame, "n": frame["n"] + 1}) for frame in rest]]
+    if live:
+        feed.record(record(printed(first)))
+    feed.complete(b"".join(map(printed, whole)).decode())
+    assert (asked in got, [frame["k"] for frame in got if frame != asked]) == (live, [frame["k"] for frame in (first, *rest)])
+    feed.deliver_asked()
+    assert got.count(asked) == 1
+
+
 async def test_a_program_that_breaks_off_is_an_error_with_its_last_output() -> None:
     feed = FrameFeed(lambda _: None)
     whole = printed(frames_of(["one"])[0]).decode()

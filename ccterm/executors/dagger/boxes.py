@@ -66,7 +66,7 @@ class DaggerBoxes:
                 "a box with a closed network runs nothing as root", 'run this command as the agent\'s user, or set egress = "open"'
             )
         started = time.monotonic()
-        feed = FrameFeed(self._images.network.as_written(step, on_frame), services=bool(step.services))
+        feed = FrameFeed(self._images.network.as_written(step, on_frame), services=bool(step.services), may_repeat=step.reuse)
         try:
             image = await (self._images.tool() if step.image == "tool" else self._images.agent(self._choice))
             with traced() as trace, self._session.stream.listening(trace, feed):
@@ -117,6 +117,8 @@ class DaggerBoxes:
             found, _ = await asyncio.gather(self._outputs(step, ran), self._complete(ran, feed, None))
             outputs = dict(found)
         reused = step.reuse and await self._was_reused(feed, seconds)
+        if not reused:
+            feed.deliver_asked()
         report = feed.report["report"] if feed.report else None
         detail = "" if report is not None else f"the step program ended early; {feed.last_output}"
         return StepResult(report, outputs, detail=detail, reused=reused)

@@ -16,14 +16,16 @@ class FrameFeed:
     """The frames of one exec.
 
     sink: takes each frame in order; an exception from it ends the step. services: whether service containers run beside the exec;
-    their output becomes notes.
+    their output becomes notes. may_repeat: whether the engine may answer with the output of an earlier run of the same program.
 
     The log stream may drop, repeat or regroup records. Frames are numbered, so a gap is noticed; from then on the stream is ignored,
     and `complete` delivers the rest.
     """
 
-    def __init__(self, sink: FrameSink, *, services: bool = False) -> None:
-        self._sink, self._services = sink, services
+    def __init__(self, sink: FrameSink, *, services: bool = False, may_repeat: bool = False) -> None:
+        self._sink, self._services, self._may_repeat = sink, services, may_repeat
+        self._asked: list[Frame] = []
+        """What was told of hosts by a program that may have run earlier."""
         self._reader = FrameReader()
         self._number = 0
         self._broken = False
@@ -96,11 +98,20 @@ class FrameFeed:
         reader.close()
         self._reader = reader
 
+    def deliver_asked(self) -> None:
+        """Deliver what was told of hosts, too: the program did run now."""
+        for frame in self._asked:
+            self._deliver(frame)
+        self._asked.clear()
+
     def _take(self, text: str, reader: FrameReader, *, after: int) -> None:
         for frame in reader.feed(text.encode("utf-8", "replace")):
             if frame["n"] >= after:
                 self._number = frame["n"] + 1
-                self._deliver(frame)
+                if self._may_repeat and not self.began.is_set() and frame["k"] == "note" and frame.get("what") == "egress":
+                    self._asked.append(frame)
+                else:
+                    self._deliver(frame)
 
     def _deliver(self, frame: Frame) -> None:
         if self.failed.done():
