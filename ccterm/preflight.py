@@ -21,7 +21,7 @@ from ccterm.settings import RepoSettings, Settings
 from ccterm.settings.egress import login_place, resolved
 from ccterm.state_dir import StateDir
 from ccterm.values import LoginPlace
-from ccterm.workspace.origin import find_origin
+from ccterm.workspace.repository import repository_key
 
 CHECK_SECONDS = 5.0
 """How long a check may take: after that it has no answer."""
@@ -60,9 +60,9 @@ def core_checks(
     execution_mode: ExecutionMode,
     logins: Logins | None = None,
     *,
-    repo: str | None = None,
+    repo: str = "",
 ) -> Sequence[Check]:
-    """Return the checks that are not the executor's own. Containers bring their own Claude CLI. repo: whose network is told; None = the general one."""
+    """Return the checks that are not the executor's own. Containers bring their own Claude CLI. repo: whose network is told; "" = the general one."""
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
     api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
@@ -113,18 +113,18 @@ class NetworkCheck:
 
     name, group = "network", "network"
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], execution_mode: ExecutionMode, repo: str | None) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], execution_mode: ExecutionMode, repo: str) -> None:
         self._settings, self._environ, self._execution_mode, self._repo = settings, environ, execution_mode, repo
 
     async def run(self) -> CheckResult:
         """Read the settings of the repository."""
-        key = await asyncio.to_thread(self._key) if self._repo else ""
+        key = await asyncio.to_thread(repository_key, self._repo, self._environ, starting_directory()) if self._repo else ""
         repo = self._settings.for_repo(key)
         egress = resolved(repo.egress)
         place = usual_place(self._settings, repo, self._environ, self._execution_mode)
         in_container = self._execution_mode is ExecutionMode.DAGGER
         login = "gateway" if place == "gateway" else "in the box" if in_container else ""
-        text = f"network: {egress.text}" + (f", login: {login}" if login else "")
+        text = f"network: {egress.text}" + (f" · login: {login}" if login else "")
         if egress.mode != "open" and not in_container:
             return answer(
                 self, "fail", f"{text}; this needs containers", "give --mode dagger or --egress open, or change egress in the settings"
@@ -134,12 +134,6 @@ class NetworkCheck:
                 self, "fail", f"{text}; a list of hosts needs the login outside of the box", 'take login = "secret" out of the settings'
             )
         return answer(self, "pass", text)
-
-    def _key(self) -> str:
-        try:
-            return find_origin(self._repo or "", self._environ, starting_directory()).remote.url_key
-        except CctermError:
-            return ""  # another check says so
 
 
 class StateCheck:

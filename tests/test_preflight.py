@@ -13,6 +13,7 @@ from ccterm.models import ExecutionMode
 from ccterm.preflight import ClaudeCheck, DiskCheck, StateCheck, core_checks, run_checks
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
+from tests.support.git import git, make_repository
 
 TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
 MakeCli = Callable[[str], Path]
@@ -167,19 +168,19 @@ async def test_the_api_on_this_machine_is_asked_for_whether_it_listens(tmp_path:
 @pytest.mark.parametrize(
     ("fields", "mode", "status", "text"),
     [
-        ({}, ExecutionMode.DAGGER, "pass", "network: open, login: gateway"),
-        ({"login": "secret"}, ExecutionMode.DAGGER, "pass", "network: open, login: in the box"),
+        ({}, ExecutionMode.DAGGER, "pass", "network: open · login: gateway"),
+        ({"login": "secret"}, ExecutionMode.DAGGER, "pass", "network: open · login: in the box"),
         ({}, ExecutionMode.LOCAL, "pass", "network: open"),
-        ({"login": "gateway"}, ExecutionMode.LOCAL, "pass", "network: open, login: gateway"),
-        ({"egress": "record"}, ExecutionMode.DAGGER, "pass", "network: recorded, login: gateway"),
-        ({"egress": ["npm"]}, ExecutionMode.DAGGER, "pass", "network: 3 hosts, login: gateway"),
-        ({"repo": {"example.invalid/o/r": {"egress": []}}}, ExecutionMode.DAGGER, "pass", "network: 1 host, login: gateway"),
-        ({"egress": ["npm"]}, ExecutionMode.LOCAL, "fail", "network: 3 hosts, login: gateway; this needs containers"),
+        ({"login": "gateway"}, ExecutionMode.LOCAL, "pass", "network: open · login: gateway"),
+        ({"egress": "record"}, ExecutionMode.DAGGER, "pass", "network: recorded · login: gateway"),
+        ({"egress": ["npm"]}, ExecutionMode.DAGGER, "pass", "network: 3 hosts · login: gateway"),
+        ({"repo": {"example.invalid/o/r": {"egress": []}}}, ExecutionMode.DAGGER, "pass", "network: 1 host · login: gateway"),
+        ({"egress": ["npm"]}, ExecutionMode.LOCAL, "fail", "network: 3 hosts · login: gateway; this needs containers"),
         (
             {"egress": ["npm"], "login": "secret"},
             ExecutionMode.DAGGER,
             "fail",
-            "network: 3 hosts, login: in the box; a list of hosts needs the login outside of the box",
+            "network: 3 hosts · login: in the box; a list of hosts needs the login outside of the box",
         ),
     ],
 )
@@ -191,6 +192,20 @@ async def test_a_check_tells_the_network_of_the_repository_and_whether_it_can_be
     [check] = [check for check in checks if check.name == "network"]
     result = await answer(check)
     assert (result.status, result.text) == (status, text)
+
+
+@pytest.mark.parametrize("origin", ["https://example.invalid/o/r", ""])
+async def test_the_network_is_that_of_the_working_copy_in_which_the_user_is(tmp_path: Path, origin: str) -> None:
+    copy = make_repository(tmp_path / "copy", {"a.txt": "a\n"})
+    if origin:
+        git(copy, "remote", "add", "origin", origin)
+    own = {"example.invalid/o/r" if origin else str(copy): {"egress": ["npm"]}}
+    settings = Settings.model_validate({"egress": "record", "repo": own})
+    told = []
+    for place in (copy, tmp_path):
+        checks = core_checks(settings, StateDir(tmp_path), dict(os.environ), ExecutionMode.DAGGER, repo=str(place))
+        told += [(await answer(check)).text for check in checks if check.name == "network"]
+    assert told == ["network: 3 hosts · login: gateway", "network: recorded · login: gateway"]
 
 
 @pytest.mark.parametrize("url", [None, "https://gateway.corp"])

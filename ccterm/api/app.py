@@ -1,5 +1,6 @@
 """The application: routes, what becomes of errors, and the OpenAPI document."""
 
+import asyncio
 import logging
 from typing import Annotated, Any
 
@@ -77,9 +78,13 @@ async def _healthz() -> dict[str, bool]:
 async def _checks(
     backend: Back,
     execution_mode: Annotated[ExecutionMode | None, Query(description="Where runs would go; else as configured")] = None,
+    repo: Annotated[str | None, Query(description="A repository, whose remote is asked, too")] = None,
+    branch: Annotated[str | None, Query(description="A branch of it that runs would push")] = None,
 ) -> Json:
     """Ask what a run needs, each thing with its fix."""
-    found = [to_json(result) async for result in backend.service.checks(execution_mode)]
+    where = await asyncio.to_thread(backend.permissions.repo, repo)
+    asked = {"repo": where, "branch": branch} if repo or branch else {"here": where}
+    found = [to_json(result) async for result in backend.service.checks(execution_mode, **asked)]
     return Json(b"[" + b",".join(found) + b"]")
 
 

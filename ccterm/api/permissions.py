@@ -51,7 +51,7 @@ class Permissions:
             raise HttpProblem(422, "invalid-body", '"task" is missing', "say what the agent should do")
         draft = applied(checked({"execution_mode": settings.execution_mode, "agent": settings.agent, **_given(given)}, Draft))
         self._require_mode(draft.execution_mode, draft.agent)
-        repo = self._repo(draft.repo)
+        repo = self.repo(draft.repo)
         reaches_more = partial(
             self._reaches_more, settings=settings, repo=repo, on_branch=draft.branch is not None, mode=draft.execution_mode
         )
@@ -85,7 +85,7 @@ class Permissions:
         """Refuse to go on with a run that could not have been started by a program. Blocks. Raises HttpProblem 403."""
         task = run.task
         self._require_mode(task.execution_mode, task.agent)
-        self._repo(task.repo)
+        self.repo(task.repo)
         settings = self._settings()
         lifted = task.allow != Allowances() or task.allow_default_branch or bool(task.agent_args)
         lifted = lifted or (task.skip_permissions and not settings.skip_permissions)
@@ -127,8 +127,8 @@ class Permissions:
                 403, "local-mode", "this server starts no scripted agents", f"leave out agent; or {self._command} --allow-local"
             )
 
-    def _repo(self, repo: str | None) -> str:
-        """Return the repository that is meant, without symbolic links. Raises HttpProblem 403 for a path that is not served."""
+    def repo(self, repo: str | None) -> str:
+        """Return the repository that is meant, without symbolic links. Blocks. Raises HttpProblem 403 for a path that is not served."""
         if repo is None or repo in self._served:
             return repo or self._default
         if looks_like_url(repo) and not _is_path(repo):

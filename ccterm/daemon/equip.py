@@ -138,11 +138,12 @@ def questions(
     execution_mode: ExecutionMode | None,
     repo: str | None,
     branch: str | None,
+    here: str | None = None,
 ) -> Sequence[Check]:
-    """Return the preflight checks of an execution mode; None = the one that the settings choose. repo, branch: are checked, too.
+    """Return the preflight checks of an execution mode; None = the one that the settings choose. repo, branch: their remote is checked, too.
 
-    Raises BranchError.
+    here: whose network is told where no repo is named; None = the current directory. Raises BranchError.
     """
     chosen = execution_mode or settings.execution_mode
     of_remote = remote_checks(repo or ".", branch, settings, environ, starting_directory(), state) if repo or branch else ()
-    return [*core_checks(settings, state, environ, chosen, logins, repo=repo), *executors[chosen].checks(), *of_remote]
+    return [*core_checks(settings, state, environ, chosen, logins, repo=repo or here or "."), *executors[chosen].checks(), *of_remote]

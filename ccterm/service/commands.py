@@ -280,10 +280,11 @@ class Checks(StreamCommand[CheckResult]):
     execution_mode: ExecutionMode | None = None
     repo: str | None = None
     branch: str | None = None
+    here: str | None = None
 
     def pieces(self, service: "Service") -> AsyncIterator[CheckResult]:
         """Yield each answer as it comes."""
-        return service.checks(self.execution_mode, repo=self.repo, branch=self.branch)
+        return service.checks(self.execution_mode, repo=self.repo, branch=self.branch, here=self.here)
 
 
 class Renewed(ServiceCommand[list[RunId]]):

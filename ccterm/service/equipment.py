@@ -31,7 +31,7 @@ class Equipment:
     """Returns the login that the agent of a task would get; None = it needs none, and no secret was lost."""
     forget_logins: Callable[[], None]
     """Has every login looked up again that was found a moment ago: there may be another one."""
-    questions: Callable[[ExecutionMode | None, str | None, str | None], Sequence[Check]]
+    questions: Callable[[ExecutionMode | None, str | None, str | None, str | None], Sequence[Check]]
     """Returns the preflight checks of an execution mode, of a repository and of a branch."""
 
     def entry(self, run: Run, batch: BatchId, at_once: int | None = None) -> QueueEntry:

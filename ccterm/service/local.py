@@ -285,9 +285,9 @@ class LocalService(RunningAgents, FurtherRuns):
         return self._retired.is_set()
 
     async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
     ) -> AsyncGenerator[CheckResult, None]:
         """Ask the preflight questions, of the executors that would carry runs out."""
         equipment = await self._equipment()
-        async for result in run_checks(await asyncio.to_thread(equipment.questions, execution_mode, repo, branch)):
+        async for result in run_checks(await asyncio.to_thread(equipment.questions, execution_mode, repo, branch, here)):
             yield result

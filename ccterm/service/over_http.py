@@ -165,12 +165,17 @@ class HttpService(Service):
         return [_run(each) for each in answer["runs"]]
 
     async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self,
+        execution_mode: ExecutionMode | None = None,
+        *,
+        repo: str | None = None,
+        branch: str | None = None,
+        here: str | None = None,  # noqa: ARG002 - a place on another machine
     ) -> AsyncGenerator[CheckResult, None]:
-        """Yield what the server's machine needs for runs."""
-        if repo or branch:
-            raise UsageError("a repository is not checked over HTTP", _NOT_HERE)
-        for each in await self._json("GET", "/api/v1/checks" + (f"?execution_mode={execution_mode}" if execution_mode else "")):
+        """Yield what the server's machine needs for runs. Where no repo is named, the network is that of the one which it serves first."""
+        asked = {"execution_mode": execution_mode, "repo": repo, "branch": branch}
+        query = urlencode({name: str(value) for name, value in asked.items() if value})
+        for each in await self._json("GET", "/api/v1/checks" + (f"?{query}" if query else "")):
             with _understood():
                 yield CheckResult.model_validate(each)
 

@@ -240,11 +240,12 @@ class Service(AwaitedRuns):
 
     @abstractmethod
     def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
     ) -> AsyncIterator[CheckResult]:
         """Ask the preflight questions in the process that would carry runs out, and yield each answer as it comes.
 
-        execution_mode: None = as configured. repo, branch: are asked about, too. Raises PreflightError, SettingsError and BranchError.
+        execution_mode: None = as configured. repo, branch: their remote is asked, too. here: a directory or URL whose network is told where
+        no repo is named; None = the current directory. Raises PreflightError, SettingsError and BranchError.
         """
 
     async def renewed(self) -> list[RunId]:

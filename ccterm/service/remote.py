@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from copy import copy
 from typing import TypeVar
 
-from ccterm.draft import anchored_repo
+from ccterm.draft import anchored_repo, starting_directory
 from ccterm.git.bounded_json import require_bounded
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.service import commands
@@ -58,11 +58,12 @@ class RemoteService(RecordReader, Service):
             return command.unpack(last.result)
 
     async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
     ) -> AsyncGenerator[CheckResult, None]:
         """Have the daemon, which would carry runs out, ask the preflight questions. Raises what `perform` does."""
         asked = anchored_repo(repo) if repo or branch else None  # the daemon works in another directory
-        command = commands.Checks(execution_mode=execution_mode, repo=asked, branch=branch)
+        here = None if asked else here or str(starting_directory())
+        command = commands.Checks(execution_mode=execution_mode, repo=asked, branch=branch, here=here)
         async with aclosing(self._replies(command)) as replies:
             async for reply in replies:
                 if reply.more:

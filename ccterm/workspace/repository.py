@@ -3,17 +3,17 @@
 import fcntl
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from ccterm.errors import RemoteError, UsageError
+from ccterm.errors import CctermError, RemoteError, UsageError
 from ccterm.git.git import Git
 from ccterm.models import Mode, Task
 from ccterm.remotes import looks_like_url, parse_remote, shown
 from ccterm.state_dir import StateDir, private_directory, private_file
-from ccterm.workspace.origin import address_settings, ask, origin_address
+from ccterm.workspace.origin import address_settings, ask, find_origin, origin_address
 
 _IN_PROGRESS = {
     "MERGE_HEAD": "merge",
@@ -135,6 +135,15 @@ def _key(root: Path, env: Mapping[str, str]) -> str:
         return origin_address(settings.rewritten(settings.origin), root).url_key if settings.origin else str(root)
     except UsageError:
         return str(root)
+
+
+def repository_key(repo: str, env: Mapping[str, str], cwd: Path) -> str:
+    """Return the key of the settings of a repository, a URL or a path from `cwd`; "" where nothing is there. Blocks."""
+    with suppress(CctermError):
+        return find_origin(repo, env, cwd).remote.url_key
+    with suppress(CctermError):
+        return find_repository(repo, env, cwd).key  # it has no origin
+    return ""
 
 
 def settings_key(task: Task, env: Mapping[str, str]) -> str:

@@ -113,6 +113,7 @@ async def test_errors_are_those_of_the_service(far: Service, working_copy: Path)
         with pytest.raises(UsageError, match="over HTTP"):
             question()
     assert [check.name async for check in far.checks(ExecutionMode.LOCAL)]
+    assert "remote" in [check.name async for check in far.checks(ExecutionMode.LOCAL, repo=str(working_copy))]
 
 
 @asynccontextmanager

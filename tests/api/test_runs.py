@@ -9,8 +9,9 @@ import pytest
 from ccterm.events import Said
 from ccterm.models import RunId, State
 from tests.api.served import BATCH, RUN, SCRIPTED, Served, served
+from tests.e2e.arranged import configure
 from tests.support.core import EDIT, script
-from tests.support.git import branches, files_at, tip
+from tests.support.git import branches, files_at, make_repository, tip
 from tests.support.waiting import until
 
 HANGING = script({"write": "half.txt", "text": "half\n"}, {"say": "hanging"}, {"hang": True})
@@ -169,6 +170,18 @@ async def test_checks_are_answered(api: Served) -> None:
     found = (await api.get("/api/v1/checks?execution_mode=local")).json()
     assert {check["status"] for check in found} <= {"pass", "warn", "fail"}
     assert any(check["name"] == "git" for check in found)
+
+
+async def test_checks_tell_the_network_of_the_repository_that_is_asked_about(api: Served, working_copy: Path, isolation: Path) -> None:
+    other = make_repository(working_copy.parent / "other", {"a.txt": "a\n"})
+    configure(isolation, f'[repo."{api.remote}"]\negress = ["npm"]\n[repo."{other}"]\negress = []\n')
+    told = []
+    for query in ("", f"&repo={working_copy}", f"&repo={api.remote}&branch=x"):
+        found = {check["name"]: check for check in (await api.get(f"/api/v1/checks?execution_mode=dagger{query}")).json()}
+        told.append((found["network"]["text"], "remote" in found))
+    assert told == [("network: 3 hosts · login: gateway", False), *[("network: 3 hosts · login: gateway", True)] * 2]
+    refused = await api.get(f"/api/v1/checks?execution_mode=dagger&repo={other}")
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:ccterm:problem:repo-not-served")
 
 
 async def test_the_private_socket_needs_no_token(api: Served) -> None:

@@ -270,6 +270,7 @@ def test_check_names_every_fix(state: Path, tmp_path: Path) -> None:
     done = ccterm("check", "--mode", "local", "--json", env={"CCTERM_CLAUDE_BIN": str(tmp_path / "no-claude")})
     results = {result["name"]: result for result in json.loads(done.stdout)}
     assert done.returncode == 3
+    assert results["network"]["text"] == "network: open"
     assert results["claude"]["status"] == "fail"
     assert "npm install -g @anthropic-ai/claude-code@" in results["claude"]["fix"]
     assert results["git"]["status"] == "pass"

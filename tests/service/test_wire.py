@@ -74,6 +74,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "only": st.lists(TEXTS, max_size=3).map(tuple),
     "hosts": st.lists(TEXTS, max_size=3).map(tuple),
     "execution_mode": st.none() | st.sampled_from(ExecutionMode),
+    "here": st.none() | TEXTS,
     "repo": st.none() | TEXTS,
     "terminal": st.builds(Terminal, socket=TEXTS, rows=st.integers(1, 9999), columns=st.integers(1, 9999), kind=st.just("screen-256color")),
 }
@@ -159,6 +160,7 @@ EXAMPLES: dict[str, object] = {
     "hosts": ("pypi.org",),
     "execution_mode": "local",
     "repo": "/r",
+    "here": "/r",
     "terminal": Terminal(socket="/run/t.sock", rows=40, columns=132),
 }
 
@@ -178,9 +180,9 @@ class Echo(RecordReader, Service):
         return command.unpack(TypeAdapter(object).dump_python(RESULTS.get(command.do), mode="json"))
 
     async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
     ) -> AsyncIterator[CheckResult]:
-        self.performed.append(commands.Checks(execution_mode=execution_mode, repo=repo, branch=branch))
+        self.performed.append(commands.Checks(execution_mode=execution_mode, repo=repo, branch=branch, here=here))
         for name in ("git", "login"):
             yield CheckResult(name=name, group=name, status="pass", text=f"for {execution_mode}")
         if self.refusal:
@@ -259,6 +261,8 @@ async def test_what_concerns_the_machine_is_asked_of_the_one_that_was_given_and_
 async def test_the_daemon_is_asked_what_would_keep_runs_from_starting_and_answers_one_by_one(echo: Echo, remote: RemoteService) -> None:
     assert [check.text async for check in remote.checks(ExecutionMode.LOCAL, repo="/r")] == ["for local"] * 2
     assert echo.performed == [commands.Checks(execution_mode=ExecutionMode.LOCAL, repo="/r")]
+    [_ async for _ in remote.checks()]
+    assert echo.performed[1:] == [commands.Checks(here=str(Path.cwd()))]  # where the daemon is says nothing
     echo.refusal = UsageError("no", "never")
     answers = remote.checks()
     answered = [await anext(answers), await anext(answers)]

@@ -297,7 +297,7 @@ class FakeService(Service):
         return await self.find(run)
 
     async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
     ) -> AsyncIterator[CheckResult]:
         """Yield the results that the test has set."""
         self.calls.append(("checks", execution_mode or ""))

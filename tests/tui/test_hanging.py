@@ -37,7 +37,7 @@ class Hanging(FakeService):
         return []
 
     async def checks(
-        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
     ) -> AsyncIterator[CheckResult]:
         """Hang before the first result."""
         await asyncio.Event().wait()
