@@ -59,11 +59,12 @@ class Equipper:
         known, environ, settings = await asyncio.to_thread(self._read, caller)
         executors = await self._executors.of(settings, environ)
         agents, logins = agents_of(settings, environ), self._logins[settings.api_key]
-        trust = Trust(self._state.path)
+        resolver = TaskResolver(settings, environ, agents, Trust(self._state.path), logins, names=known.names)
         return Equipment(
             caller=known,
             settings=settings,
-            resolve=TaskResolver(settings, environ, agents, trust, logins, names=known.names).resolve,
+            resolve=resolver.resolve,
+            require_able=resolver.require_able,
             branches=BranchPlanner(settings, environ, self._listings),
             executors=executors,
             pipelines={mode: self._pipeline(executor, settings, environ, agents) for mode, executor in executors.items()},

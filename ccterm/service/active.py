@@ -1,9 +1,10 @@
 """From drafts to a run that is queued or under way: the steps of a submission."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from ccterm.draft import BatchFile, Draft, anchored
@@ -18,6 +19,8 @@ from ccterm.service.gates import QueueEntry
 from ccterm.service.scheduler import Scheduler
 from ccterm.store import Store, Submission
 from ccterm.values import to_json
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -49,8 +52,19 @@ class Active:
 
 
 async def tasks_of(equipment: Equipment, drafts: Sequence[Draft], source: BatchFile | None = None) -> list[Task]:
-    """Return what drafts come to. Raises UsageError and PreflightError."""
-    return await asyncio.gather(*(asyncio.to_thread(equipment.resolve, anchored(draft), source) for draft in drafts))
+    """Return what drafts come to. Raises UsageError and PreflightError: what is wrong with one of them before what this machine lacks."""
+    tasks = await _all_of(asyncio.to_thread(equipment.resolve, anchored(draft), source) for draft in drafts)
+    await _all_of(asyncio.to_thread(equipment.require_able, task) for task in tasks)
+    return tasks
+
+
+async def _all_of(questions: Iterable[Awaitable[T]]) -> list[T]:
+    """Return the answers to questions that are asked at once. Raises what the first one of them raises, whichever is answered first."""
+    answers = await asyncio.gather(*questions, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
 async def prepare(equipment: Equipment, tasks: Sequence[Task]) -> None:

@@ -23,6 +23,8 @@ class Equipment:
     settings: Settings
     resolve: Callable[[Draft, BatchFile | None], Task]
     """Makes a task of a draft and the file that it is from."""
+    require_able: Callable[[Task], None]
+    """Makes sure that this machine has what the agent of a task takes. Raises PreflightError and UsageError."""
     branches: BranchPlanner
     executors: Mapping[ExecutionMode, Availability]
     pipelines: Mapping[ExecutionMode, Pipeline]

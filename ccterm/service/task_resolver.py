@@ -49,12 +49,22 @@ class TaskResolver:
         self._logins = logins
 
     def resolve(self, draft: Draft, source: BatchFile | None = None) -> Task:
-        """Return the task. source: the batch file that it is from. Raises UsageError (and its children) or PreflightError."""
+        """Return the task. source: the batch file that it is from. Raises UsageError (and its children) or PreflightError for what is wrong with it.
+
+        What this machine lacks is another question, which `require_able` asks once nothing is wrong with any task.
+        """
         execution_mode = draft.execution_mode or self._settings.execution_mode
         if source and execution_mode is ExecutionMode.LOCAL:
             self._require_trust(draft, source)
-        self._refuse_agent(draft, execution_mode)
+        agent_by_name(draft.agent or self._settings.agent, self._agents)
         return self._for_branch(draft, execution_mode, source) if draft.branch else self._for_working_copy(draft, execution_mode, source)
+
+    def require_able(self, task: Task) -> None:
+        """Refuse now what the agent would refuse later, a missing program or an argument, and an agent without a login. Raises as `resolve` does."""
+        agent = agent_by_name(task.agent, self._agents)
+        agent.command(Launch(session_id="", execution_mode=task.execution_mode, agent_args=task.agent_args))
+        if task.agent == ClaudeAgent.name and task.execution_mode is ExecutionMode.DAGGER:
+            self._logins.login_for(task.execution_mode, self._environ)
 
     def _for_branch(self, draft: Draft, execution_mode: ExecutionMode, source: BatchFile | None) -> Task:
         origin = find_origin(draft.repo or ".", self._environ, starting_directory())
@@ -185,11 +195,6 @@ class TaskResolver:
         text = f"{NOT_PASSED_ON}{', '.join(names[:_MOST_NAMES])}{more}; pass_env in the settings passes variables on"
         return [text] if names else []
 
-    def _refuse_agent(self, draft: Draft, execution_mode: ExecutionMode) -> None:
-        """Let the agent refuse now what it would refuse later: a missing program, an argument that it cannot take."""
-        agent = agent_by_name(draft.agent or self._settings.agent, self._agents)
-        agent.command(Launch(session_id="", execution_mode=execution_mode, agent_args=draft.agent_args or ()))
-
     def _project(self, working_copy: Path) -> Project:
         """Return what a working copy says for itself, whose commands would run on this machine, if the user trusts them."""
         project = load_project(working_copy, self._trust)
@@ -229,8 +234,6 @@ class TaskResolver:
             return
         if remote and remote.kind == "path":
             raise PreflightError(f"a container cannot reach the path {remote.display}", "give a URL, or use --mode local")
-        if agent == ClaudeAgent.name:
-            self._logins.login_for(execution_mode, self._environ)
 
 
 def _obeyed(execution_mode: ExecutionMode, repo: RepoSettings, project: Project | None) -> str:

@@ -257,6 +257,16 @@ def test_a_batch_file_runs_its_commands_here_once_it_is_trusted_and_until_it_cha
     assert ccterm("batch", str(file)).returncode == 2
 
 
+def test_what_is_wrong_with_a_task_is_said_before_what_this_machine_lacks(state: Path, remote: Path, tmp_path: Path) -> None:
+    (tmp_path / "tasks.yaml").write_text(
+        f"- {{task: x, branch: a, repo: {remote}}}\n- {{task: y, branch: b, repo: {remote}, egress: npm}}\n"
+    )
+    for wrong in (("run", "x", "--branch", "a", "--repo", str(remote), "--egress", "npm"), ("batch", str(tmp_path / "tasks.yaml"))):
+        env = {"CCTERM_CLAUDE_BIN": str(tmp_path / "no-claude")}
+        done = ccterm(*wrong, "--mode", "local", env=env)
+        assert (done.returncode, "use --mode dagger, or give --egress open" in done.stderr) == (3, True), done.stderr
+
+
 def test_the_demo_delivers_three_of_four_and_leaves_nothing(state: Path) -> None:
     done = ccterm("demo", timeout=120)
     assert done.returncode == 0, done.stderr

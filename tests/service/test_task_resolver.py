@@ -40,9 +40,11 @@ class Resolving:
         given = {"prompt": "x", "repo": str(self._remote), "branch": "q", "agent": "scripted", "execution_mode": "local", **fields}
         source = BatchFile(path=str(self.file), digest=digest_of(from_file)) if from_file is not None else None
         resolver = TaskResolver(
-            self.settings, os.environ, {"scripted": ScriptedAgent(), "claude": ClaudeAgent("claude")}, self.trust, Logins()
+            self.settings, os.environ, {"scripted": ScriptedAgent(), "claude": ClaudeAgent("no-such-claude")}, self.trust, Logins()
         )
-        return resolver.resolve(Draft.model_validate(given), source)
+        task = resolver.resolve(Draft.model_validate(given), source)
+        resolver.require_able(task)
+        return task
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_only_a_container_has_a_network_of_its_own(resolving: Resolving, egress:
         resolving.resolve({"egress": egress})
     resolving.settings = Settings.model_validate({"egress": egress})
     with pytest.raises(PreflightError, match="recorded and limited in containers alone"):
-        resolving.resolve({})
+        resolving.resolve({"agent": "claude"})  # also where there is no claude
     assert resolving.resolve({"egress": "open"}).egress == Egress()
 
 
