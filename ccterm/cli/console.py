@@ -203,17 +203,24 @@ def _code(run: "Run") -> ExitCode:
 @asynccontextmanager
 async def interruptible(service: "Service") -> AsyncIterator[None]:
     """Let the first Ctrl-C stop all runs and keep their work, the second kill them."""
-    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
     pressed = 0
 
-    def stop() -> None:
+    async def stop() -> None:
         nonlocal pressed
         pressed += 1
         print_note("stopping; the work is kept. Press again to kill at once" if pressed == 1 else "killing")
-        tasks.add(asyncio.ensure_future(service.cancel_all(now=pressed > 1)))
+        await service.cancel_all(now=pressed > 1)
 
+    async with at_signals(stop):
+        yield
+
+
+@asynccontextmanager
+async def at_signals(do: Callable[[], Coroutine[None, None, object]]) -> AsyncIterator[None]:
+    """Do something at each Ctrl-C and SIGTERM while the block lasts; what that began has ended afterwards, well or not."""
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[object]]()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, lambda: tasks.add(loop.create_task(do())))
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from ccterm import render
 from ccterm.boundaries import boundary, login
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, code_for, opened_service, print_data, print_note, settled
+from ccterm.cli.console import at_signals, carry_out, code_for, opened_service, print_data, print_note, settled
 from ccterm.cli.run_tasks import print_ended
 from ccterm.cli.tty_guard import MAIN_SCREEN, MODES_OFF
 from ccterm.errors import DaemonError, UsageError
@@ -61,7 +61,7 @@ async def _opened(service: Service, run: Run) -> Run:
         ended = asyncio.ensure_future(service.wait(fresh.id))
         connected = asyncio.ensure_future(link.connected.wait())
         try:
-            with _cancelled_by_signals(service, fresh):
+            async with at_signals(lambda: service.cancel(fresh.id)):  # once it has started, Ctrl-C is one of its keys
                 await asyncio.wait([connected, ended], return_when=asyncio.FIRST_COMPLETED)
             if link.connected.is_set():
                 await _Relay(link).run()
@@ -89,23 +89,6 @@ def _print_opening(run: Run, fresh: Run) -> None:
         print_note("the login in it is an access token alone, which is not renewed there")
     if fresh.session_id:
         print_note(f"claude --resume {fresh.session_id} takes the conversation over")
-
-
-@contextmanager
-def _cancelled_by_signals(service: Service, run: Run) -> Iterator[None]:
-    """Let Ctrl-C stop a shell that has not started yet; once it has, Ctrl-C is one of its keys."""
-    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-
-    def stop() -> None:
-        tasks.add(asyncio.ensure_future(service.cancel(run.id)))
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 class _Relay:

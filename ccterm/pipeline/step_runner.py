@@ -81,7 +81,20 @@ class StepRunner:
         """
         self._recorder.emit([StepStarted(step=step.name)])
         output = self._output.pipeline(parser)
+        sink, begin = self._sink(output, on_line, on_checkpoint), time.monotonic()
+        try:
+            result = await self._control.guard(self._carry_out(step, sink, control, spared), stops=stops, control=control)
+        except BaseException:
+            self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
+            raise
+        finally:
+            output.close()
+            if printed := output.secrets_seen - {PASS_NAME}:  # with a pass nobody can do anything
+                seen = printed.union(self._recorder.run.secrets_seen)
+                self._recorder.change(secret_seen=True, secrets_seen=tuple(sorted(seen)))
+        return result, output
 
+    def _sink(self, output: OutputPipeline, on_line: Callable[[], None], on_checkpoint: FrameSink) -> FrameSink:
         def sink(frame: Frame) -> None:
             if frame["k"] == "checkpoint":  # no output: it never reaches the transcript
                 on_checkpoint(frame)
@@ -95,18 +108,7 @@ class StepRunner:
                 self._control.answered(frame.get("d", ""))
             output.frame(frame)
 
-        begin = time.monotonic()
-        try:
-            result = await self._control.guard(self._carry_out(step, sink, control, spared), stops=stops, control=control)
-        except BaseException:
-            self._recorder.emit([StepFinished(step=step.name, ok=False, seconds=round(time.monotonic() - begin, 3), detail="stopped")])
-            raise
-        finally:
-            output.close()
-            if printed := output.secrets_seen - {PASS_NAME}:  # with a pass nobody can do anything
-                seen = printed.union(self._recorder.run.secrets_seen)
-                self._recorder.change(secret_seen=True, secrets_seen=tuple(sorted(seen)))
-        return result, output
+        return sink
 
     async def _carry_out(self, step: Step, sink: FrameSink, control: Control | None, spared: Spared | None) -> StepResult:
         begin = time.monotonic()

@@ -47,7 +47,7 @@ async def test_hosts_that_were_allowed_are_kept_with_the_run_whose_own_list_stay
         assert (found.allowed_hosts, found.task.egress) == (changed.allowed_hosts, LIST)
 
 
-async def test_hosts_are_allowed_while_a_run_goes_on(tmp_path: Path, make_remote: MakeRemote) -> None:
+async def test_a_run_that_may_reach_every_host_is_allowed_no_more(tmp_path: Path, make_remote: MakeRemote) -> None:
     async with AgentService.open(tmp_path / "state") as service:
         [run] = await service.submit([draft(make_remote(), task=script({"hang": True}))])
         with pytest.raises(UsageError, match="may reach every host"):
