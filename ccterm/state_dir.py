@@ -150,8 +150,6 @@ class StateDir:
         self.snapshots = self.path / "snapshots"
         """Snapshots of working copies, kept between testing runs."""
         self.locks = self.path / "locks"
-        self.lib = self.path / "lib"
-        """The programs that run in boxes."""
         # both keep the names that the first version gave them: an old process and a new one must exclude and find each other
         self.daemon_lock = self.path / "owner.lock"
         self.socket_address = self.path / "owner.socket"

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from json import dumps
 
 from ccterm import render
 from ccterm.boundaries import host_text
@@ -14,7 +13,7 @@ from ccterm.cli.main import environment
 from ccterm.events import Event, HostAsked
 from ccterm.models import Run
 from ccterm.settings.egress import can_be_listed, folded
-from ccterm.settings.widen import WiderList
+from ccterm.settings.widen import WiderList, setting
 from ccterm.workspace.repository import settings_key
 
 
@@ -109,18 +108,12 @@ class Suggestion:
 
     def print(self) -> None:
         """Print it as part of a settings file, and what is to be said of it as notes."""
-        if self.key:
-            print_data(f"[repo.{dumps(self.key)}]")
-        print_data(setting(self.hosts))
+        for line in setting(self.key, self.hosts):
+            print_data(line)
         if self.refused:
             print_note(f"not in it, since refused: {', '.join(map(host_text, self.refused))}")
         if self.left_out:
             print_note(f"not in it, since a list holds hosts of the internet by name: {', '.join(self.left_out)}")
-
-
-def setting(hosts: Iterable[str]) -> str:
-    """Return a list of hosts as a line of a settings file."""
-    return f"egress = [{', '.join(map(dumps, hosts))}]"
 
 
 def allow_hosts(ref: str, hosts: Sequence[str], *, as_json: bool) -> ExitCode:

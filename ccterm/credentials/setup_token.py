@@ -40,10 +40,6 @@ class SetupToken(Value):
         """When it ends."""
         return self.stored + VALID
 
-    def ends_soon(self, at: datetime) -> bool:
-        """Whether it is time for another one."""
-        return at >= self.stored + WARN_AFTER
-
 
 class _StoredToken(Value):
     token: SecretStr

@@ -1,6 +1,7 @@
 """Adds hosts to the list of a repository in the user's settings file, which otherwise stays as the user wrote it."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
@@ -24,9 +25,9 @@ class WiderList:
     hosts: tuple[str, ...]
 
     @property
-    def lines(self) -> tuple[str, str]:
+    def lines(self) -> list[str]:
         """What the settings file will say."""
-        return f"[repo.{dumps(self.key)}]", f"egress = [{', '.join(map(dumps, self.hosts))}]"
+        return setting(self.key, self.hosts)
 
     def write(self) -> None:
         """Write it. Raises SettingsError and StateError when the file cannot be read or written, or would no longer be one."""
@@ -47,6 +48,11 @@ class WiderList:
         name = next((name for name in tables if repo_key(name) == self.key), self.key)
         tables.setdefault(name, tomlkit.table())["egress"] = list(self.hosts)
         return tomlkit.dumps(document).encode()
+
+
+def setting(key: str, hosts: Iterable[str]) -> list[str]:
+    """Return the lines of a settings file by which a repository has a list of hosts; without a key all have it."""
+    return [*([f"[repo.{dumps(key)}]"] if key else []), f"egress = [{', '.join(map(dumps, hosts))}]"]
 
 
 def wider_list(settings: Settings, path: Path, key: str, hosts: tuple[str, ...]) -> WiderList | None:
