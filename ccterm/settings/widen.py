@@ -25,7 +25,7 @@ class WiderList:
     hosts: tuple[str, ...]
 
     @property
-    def lines(self) -> list[str]:
+    def lines(self) -> tuple[str, ...]:
         """What the settings file will say."""
         return setting(self.key, self.hosts)
 
@@ -50,9 +50,9 @@ class WiderList:
         return tomlkit.dumps(document).encode()
 
 
-def setting(key: str, hosts: Iterable[str]) -> list[str]:
+def setting(key: str, hosts: Iterable[str]) -> tuple[str, ...]:
     """Return the lines of a settings file by which a repository has a list of hosts; without a key all have it."""
-    return [*([f"[repo.{dumps(key)}]"] if key else []), f"egress = [{', '.join(map(dumps, hosts))}]"]
+    return (*((f"[repo.{dumps(key)}]",) if key else ()), f"egress = [{', '.join(map(dumps, hosts))}]")
 
 
 def wider_list(settings: Settings, path: Path, key: str, hosts: tuple[str, ...]) -> WiderList | None:

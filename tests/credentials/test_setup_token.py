@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from ccterm.credentials.keyring_client import MemoryKeyring
-from ccterm.credentials.setup_token import FILE, ITEM, SetupToken, SetupTokenStore, find_token
+from ccterm.credentials.setup_token import FILE, ITEM, SetupTokenStore, find_token
 from ccterm.errors import NoKeyring, PreflightError, UsageError
 
 TOKEN = "sk-ant-oat01-" + "Ab3_-" * 19
@@ -154,9 +154,3 @@ def test_a_damaged_item_is_said_without_showing_it(env: dict[str, str], value: s
     with pytest.raises(PreflightError, match="is malformed; ccterm auth setup") as caught:
         SetupTokenStore(keyring).load(env)
     assert TOKEN not in str(caught.value)
-
-
-@pytest.mark.parametrize(("days", "soon"), [(0, False), (329, False), (330, True), (364, True)])
-def test_from_day_330_it_is_time_for_another_one(days: int, soon: bool) -> None:
-    stored = datetime(2026, 1, 1, tzinfo=UTC)
-    assert SetupToken(token=NEW, stored=stored, where="x").ends_soon(stored + timedelta(days=days)) is soon
