@@ -8,7 +8,6 @@ CPU      user and system time of the program that shows the panes, without the o
 
 import contextlib
 import fcntl
-import gc
 import os
 import pty
 import random
@@ -23,145 +22,21 @@ import termios
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ccterm.events import Event, Printed, Said, ToolCalled, ToolReturned, to_line
-from ccterm.models import RunId, now
-
-if TYPE_CHECKING:  # deferred, as below: it would count as memory and time of the panes
-    import psutil
+import psutil
 
 PANES = 16
 ROWS, COLUMNS = 50, 200
 SMALL = (40, 160)
-BATCH = 0.05
-"""Seconds between two writes of a transcript, as `Transcript` does it."""
 SECONDS = 5.0
 ROUNDS = 5
 """How often each start is measured."""
-TEXT = "step finished: copying blob sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b to the store"
 HELLO = "from textual.app import App\nfrom textual.widgets import Static\nclass H(App):\n    def compose(self):\n        yield Static('READY')\nH().run()\n"
-HERE = [sys.executable, str(Path(__file__).resolve())]
-
-
-# What is shown --------------------------------------------------------------------------------------------------------------------------
-
-
-def text_line(number: int) -> str:
-    """Return one line of a program's output."""
-    return f"{number:08d} {('INFO', 'WARN', 'DEBUG', 'ERROR')[number % 4]} {TEXT}"
-
-
-class Author:
-    """Writes the transcript of one run: mostly output, with a message and a tool call now and then."""
-
-    def __init__(self, path: Path, *, talks: bool) -> None:
-        self._file = path.open("ab", buffering=0)
-        self._run = RunId(path.stem)
-        self._talks = talks
-        self._seq = 0
-        self._lines = 0
-
-    def write(self, count: int) -> None:
-        """Append `count` lines in one batch."""
-        events: list[Event] = [Printed(stream="stdout", text="\n".join(text_line(self._lines + n) for n in range(count)))]
-        if self._talks and (self._lines // 500) != (self._lines + count) // 500:
-            call = f"toolu_{self._lines}"
-            events += [
-                Said(text=f"I looked at line {self._lines}. The refresh path still trusts the old cookie, so I will fix that first."),
-                ToolCalled(id=call, name="Bash", summary="pytest tests/auth -q", input={"command": "pytest tests/auth -q"}),
-                ToolReturned(id=call, ok=self._lines % 3 > 0, text="12 passed, 1 failed\nE  AssertionError: expected 401, got 200\n" * 9),
-            ]
-        self._lines += count
-        self._file.write(b"".join(map(self._line, events)))
-
-    def _line(self, event: Event) -> bytes:
-        self._seq += 1
-        return to_line(event.stamped(seq=self._seq, at=now(), run=self._run))
-
-
-def write_events(place: Path, rate: float, seconds: float) -> None:
-    """Append `rate` lines a second to each transcript."""
-    authors = [Author(place / f"{n}.ndjson", talks=True) for n in range(PANES)]
-    for due in _paced(rate, seconds, len(authors)):
-        for author, count in zip(authors, due, strict=True):
-            if count:
-                author.write(count)
-
-
-def print_lines(rate: float, seconds: float) -> None:
-    """Print `rate` lines a second, for tmux."""
-    sent = 0
-    for (count,) in _paced(rate, seconds, 1):
-        if count:
-            os.write(1, b"".join(text_line(sent + n).encode() + b"\n" for n in range(count)))
-            sent += count
-
-
-def _paced(rate: float, seconds: float, many: int) -> Iterator[list[int]]:
-    """Yield, every 50 ms, how many lines are due for each of `many` writers; rare lines come at different times."""
-    start, sent = time.monotonic(), [0.0 if rate > 20 else -random.random() for _ in range(many)]
-    done = [0] * many
-    while (passed := time.monotonic() - start) < seconds:
-        due = [max(0, int(passed * rate + shift) - before) for shift, before in zip(sent, done, strict=True)]
-        done = [before + count for before, count in zip(done, due, strict=True)]
-        yield due
-        time.sleep(BATCH)
+PROGRAMS = Path(__file__).resolve().parent / "tui_programs"
+SHOW, WRITE = ([sys.executable, str(PROGRAMS / name)] for name in ("panes.py", "lines.py"))
 
 
 # The programs -----------------------------------------------------------------------------------------------------------------------------
-
-
-def show_panes(place: Path, panes: int) -> None:
-    """Run an app that shows transcripts side by side. Keys: J jumps in the first pane, Q quits, any other one shows a mark."""
-    from textual.app import App, ComposeResult
-    from textual.containers import Grid
-    from textual.events import Key
-    from textual.widgets import Static
-
-    from ccterm.tui.pane import EventPane, FrameClock
-    from ccterm.tui.pane.view import ViewportView
-
-    class Mark(Static):
-        """The last part of a frame: the key that was pressed, and the width of the panes above."""
-
-        def render(self) -> str:
-            return f"{self.text:<8} w{self.app.query(ViewportView).last().region.right}"
-
-        text = "READY"
-
-    class Panes(App[None]):
-        CSS = "Grid { height: 1fr; } #mark { height: 1; dock: bottom; width: 100%; }"
-
-        def compose(self) -> ComposeResult:
-            clock = FrameClock()
-            with Grid() as grid:
-                grid.styles.grid_size_columns = 4 if panes > 4 else 1
-                for number in range(panes):
-                    yield EventPane(place / f"{number}.ndjson", clock=clock)
-            yield Mark(id="mark")
-
-        def on_mount(self) -> None:
-            self.jumps = 0
-            self.query(EventPane).last().focus()
-            self.call_after_refresh(gc.freeze)  # as the terminal does
-
-        def on_key(self, event: Key) -> None:
-            if event.character == "J":
-                self.jumps += 1
-                self.query(EventPane).first().scroll_to_fraction(random.random())
-                self._mark(f"jump{self.jumps:04d}")
-            elif event.character == "Q":
-                self.exit()
-            elif event.character:
-                self._mark(event.character.upper() * 6)
-
-        def _mark(self, text: str) -> None:
-            mark = self.query_one(Mark)
-            mark.text = text
-            mark.refresh()
-
-    Panes().run()
 
 
 class Terminal:
@@ -200,17 +75,13 @@ class Terminal:
         os.write(self._descriptor, key.encode())
         return self.read(5, mark)
 
-    def family(self) -> list["psutil.Process"]:
+    def family(self) -> list[psutil.Process]:
         """Return it and its descendants: the screen of ccterm runs in a child."""
-        import psutil
-
         itself = psutil.Process(self.pid)
         return [itself, *itself.children(recursive=True)]
 
     def end(self) -> None:
         """End it, and wait until nothing of it is left that could write into its directory."""
-        import psutil
-
         family = self.family()
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -221,15 +92,11 @@ class Terminal:
 
 def cpu(*pids: int) -> float:
     """Return the CPU time that processes have used, in seconds."""
-    import psutil
-
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
 def memory(pid: int) -> float:
     """Return the memory of a process, in megabytes."""
-    import psutil
-
     return float(psutil.Process(pid).memory_info().rss) / 1e6
 
 
@@ -267,8 +134,8 @@ def first_frame_rows(place: Path) -> None:
         "hello": ([sys.executable, str(hello)], "READY"),
         "ccterm": (itself, "Quit"),
         "ccterm until its fleet is there": (itself, "No runs yet"),
-        "4 panes": ([*HERE, "panes", str(place), "4"], "READY"),
-        "16 panes": ([*HERE, "panes", str(place), "16"], "READY"),
+        "4 panes": ([*SHOW, str(place), "4"], "READY"),
+        "16 panes": ([*SHOW, str(place), "16"], "READY"),
     }
     rounds = [{name: first_frame(*program) for name, program in programs.items()} for _ in range(ROUNDS + 1)][1:]
     took, used = ({name: statistics.median(each[name][which] for each in rounds) for name in programs} for which in (0, 1))
@@ -281,7 +148,7 @@ def first_frame_rows(place: Path) -> None:
 @contextlib.contextmanager
 def writing(place: Path, rate: float) -> Iterator[None]:
     """Write to all transcripts from another process."""
-    author = subprocess.Popen([*HERE, "write", str(place), str(rate)])
+    author = subprocess.Popen([*WRITE, "write", str(place), str(PANES), str(rate)])
     try:
         yield
     finally:
@@ -299,7 +166,7 @@ def used(terminal: Terminal, pids: Sequence[int], seconds: float = SECONDS) -> f
 def tmux_use(place: Path, rate: float) -> float:
     """Return how much of a core tmux uses to show the same lines."""
     tmux = ["tmux", "-S", str(place / "tmux"), "-f", "/dev/null"]
-    command = "exec " + " ".join([*HERE, "print", str(rate)])
+    command = "exec " + " ".join([*WRITE, "print", str(rate)])
     subprocess.run([*tmux, "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), command], check=True)
     for _ in range(PANES - 1):
         subprocess.run([*tmux, "split-window", command], check=True)
@@ -344,10 +211,8 @@ def main(parts: Sequence[str]) -> None:
 
 def panes_rows(place: Path) -> None:
     """Print the figures of sixteen panes, the first of which shows a long run."""
-    author = Author(place / "0.ndjson", talks=True)
-    for _ in range(4000):
-        author.write(250)
-    terminal = Terminal([*HERE, "panes", str(place), str(PANES)])
+    subprocess.run([*WRITE, "long", str(place / "0.ndjson")], check=True)
+    terminal = Terminal([*SHOW, str(place), str(PANES)])
     try:
         terminal.read(10, "READY")
         terminal.read(2.0)
@@ -384,12 +249,4 @@ def _resize(terminal: Terminal, number: int) -> float | None:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["panes", place, panes]:
-            show_panes(Path(place), int(panes))
-        case ["write", place, rate]:
-            write_events(Path(place), float(rate), 60)
-        case ["print", rate]:
-            print_lines(float(rate), 60)
-        case parts:
-            main(parts or ("frame", "panes"))
+    main(sys.argv[1:] or ("frame", "panes"))
