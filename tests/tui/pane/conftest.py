@@ -114,6 +114,11 @@ class Writer:
         self.write(*(events.Said(text=f"line {number}") for number in range(begin, begin + count)))
 
 
+def lines(begin: int, end: int) -> list[str]:
+    """Return the rows of so many events of one numbered line each."""
+    return [f"line {number}" for number in range(begin, end)]
+
+
 def shown(viewport: Viewport) -> list[str]:
     """Return the rows on the screen, without the space at their ends."""
     viewport.poll()
