@@ -117,6 +117,8 @@ class AgentStep:
                 )
         finally:
             self._control.look = None
+            unanswered = self._control.take_unanswered()
+            self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
             await receiver.close()
             await live.forget()
         return AgentExit(result, parser, output.report)
@@ -137,8 +139,6 @@ class AgentStep:
 
         Raises StepError if the conversation cannot be collected.
         """
-        unanswered = self._control.take_unanswered()
-        self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
         parser, outcome = ended.parser, self._context.launch.agent.judge(ended.parser, ended.report)
         if outcome.cause is Cause.TIMEOUT and self._context.launch.ends_with_login:
             outcome = replace(outcome, reason="login")

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccterm.errors import CctermError, UnknownRun
 from ccterm.event_lines import cut
-from ccterm.events import Event, Held, Notice, Queued, StepStarted
+from ccterm.events import Event, Held, Notice, Queued, Steered, StepStarted, Told
 from ccterm.models import Run, RunId, State
 from ccterm.output.own_text import clean_text
 from ccterm.pipeline.run_control import RunControl
@@ -74,6 +74,7 @@ class Recovery:
         if run.state is State.QUEUED or not any(step.name == "checkout" and step.ok for step in run.steps):
             await equipment.pipelines[run.task.execution_mode].recover(recorder, control, began=False)
             return None
+        recorder.emit([Steered(text=text, taken=False, detail="the daemon died first") for text in undelivered(known)])
         recorder.emit([Held(reason=RECOVERING), StepStarted(step="recovering")])
         await recorder.save()
         return LostRun(recorder, control, equipment)
@@ -113,6 +114,17 @@ async def _keep(lost: Sequence[LostRun], ended: Callable[[RunId], None]) -> None
 def queued(run: Run) -> Queued:
     """Return the first event of a run."""
     return Queued(target=run.task.target, prompt=cut(run.task.prompt))
+
+
+def undelivered(events: Iterable[Event]) -> list[str]:
+    """Return the messages for an agent of which nothing was heard any more."""
+    waiting = list[str]()
+    for event in events:
+        if isinstance(event, Told):
+            waiting.append(event.text)
+        elif isinstance(event, Steered) and event.text in waiting:
+            waiting.remove(event.text)
+    return waiting
 
 
 def _all_events(path: Path) -> list[Event]:
