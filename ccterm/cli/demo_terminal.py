@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from ccterm.cli.console import print_note
 from ccterm.cli.demo import sample_repository
 from ccterm.cli.demo_scripts import FILES, TASKS, DemoTask
 from ccterm.cli.main import environment
@@ -27,7 +28,10 @@ def _show(parent: int) -> int:
 
     try:
         with temporary("demo") as place, sample_repository(place, FILES) as remote:
-            return asyncio.run(_play(place, remote, parent))
+            code = asyncio.run(_play(place, remote, parent))
+        with suppress(OSError):  # the terminal itself may be gone
+            print_note("the demo is over; its runs, their work and its repository are removed")
+        return code
     except Exception as error:  # noqa: BLE001 - the entry point of this process
         return explain(error)
 

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
-from ccterm.cli.console import leave_removed_directory, log_to, opened_service, state_dir
+from ccterm.cli.console import leave_removed_directory, log_to, opened_service, print_note, state_dir
 from ccterm.cli.main import environment, keep_switch_from_children
 from ccterm.cli.tty_guard import guarded
 from ccterm.state_dir import settings_path
@@ -51,7 +52,11 @@ async def _run(foreground: bool, parent: int) -> int:
     look = Look.read(settings_path(), state_dir().path)
     app = CctermApp(look, detached=not foreground, light=light_by_environment(os.environ))
     asyncio.get_running_loop().add_reader(parent, app.exit)  # readable = the parent is gone
-    return await run(app, opened_service if foreground else _attached, _loaded) or ExitCode.OK
+    code = await run(app, opened_service if foreground else _attached, _loaded) or ExitCode.OK
+    if app.farewell:
+        with suppress(OSError):  # the terminal itself may be gone
+            print_note(app.farewell)
+    return code
 
 
 def _loaded() -> "tuple[Settings, Memory, Send]":

@@ -235,9 +235,11 @@ class CctermApp(AppBase):
         from ccterm.tui.screens.dialogs import LEAVE, STOP, WaitDialog, leave_dialog
 
         if self.runs.active and self.service:
+            self.leaving = [view.run.id for view in self.runs if not view.run.state.final]
             answer = await self.push_screen_wait(leave_dialog(self.runs.active, detached=self.detached))
             if answer == STOP:
                 await self.service.cancel_all()
             if not answer or (answer != LEAVE and not await self.push_screen_wait(WaitDialog(self.runs))):
+                self.leaving = ()
                 return
         self.exit()

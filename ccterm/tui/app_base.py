@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # importing the service and the models takes long, and the fi
 
 LOGIN_SECONDS = 5.0
 """How often it is asked whether there is another login, while there are runs whose login was refused."""
+_PLACES = {"dagger": "containers", "local": "this machine, no isolation"}
 COALESCE_SECONDS = 0.1
 """Changes that come closer together than this are painted together."""
 
@@ -86,6 +87,10 @@ class AppBase(TellingApp):
         """Whether the daemon has died, and no other one was started yet."""
         self.reached = asyncio.Event()
         """Set once the service can be used."""
+        self.leaving: Sequence[RunId] = ()
+        """The runs that were active when the user decided to quit."""
+        self.farewell = ""
+        """What is said on the shell afterwards: what became of them."""
         self._watcher: Watcher | None = None
         self._changed: set[RunId] = set()
         self._offered: set[RunId] = set()
@@ -248,7 +253,8 @@ class AppBase(TellingApp):
     @property
     def where(self) -> str:
         """Where runs are carried out, by which process and for which repository, for the header: what need not be said of each run."""
-        place = "this machine, no isolation" if self.settings.execution_mode == "local" else "containers"
+        modes = {view.run.task.execution_mode for view in self.runs} or {self.settings.execution_mode}
+        place = " and ".join(words for mode, words in _PLACES.items() if mode in modes)
         process = "no daemon" if self.without_daemon else "daemon" if self.detached else "in this process"
         return " · ".join(filter(None, (place, "connecting" if self.service is None else process, self._repositories())))
 

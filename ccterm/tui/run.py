@@ -91,5 +91,9 @@ async def _serve(app: CctermApp, open_service: OpenService, load: Load | None, l
     async with open_service() as service, daemon_watched(app, service):
         app.connected(service)
         await left.wait()
+        from ccterm.tui.farewell import farewell, runs_as_left  # deferred: nothing needs it before
+
+        leaving = app.leaving or [view.run.id for view in app.runs if not view.run.state.final]
         if not app.detached:  # runs are active only when a signal ended the app: otherwise the user has decided
             await service.cancel_all()
+        app.farewell = farewell(await runs_as_left(service, leaving, stopped=not app.detached))

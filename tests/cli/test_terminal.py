@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.core import ccterm
+from tests.support.core import ccterm, script
 from tests.support.terminal import Screen, Terminal
 from tests.support.waiting import wait_until
 
@@ -34,6 +34,35 @@ def test_the_demonstration_from_start_to_end_by_keys_alone(started: list[Screen]
     screen.press("s")
     assert screen.wait() == 0
     assert screen.given_back
+    assert b"the demo is over; its runs, their work and its repository are removed" in screen.output
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ("qs", "#1 agent/x: cancelled"),
+        ("", "#1 agent/x: cancelled"),
+        ("ql", "#1 agent/x goes on in the background. ccterm shows it again."),
+    ],
+    ids=["stopped", "signal", "left"],
+)
+def test_afterwards_it_says_what_became_of_the_runs(
+    started: list[Screen], tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch, ending: str, said: str
+) -> None:
+    monkeypatch.setenv("CCTERM_AGENT", "scripted")
+    screen = Screen(tmp_path, *([] if ending == "ql" else ["--foreground"]))
+    started.append(screen)
+    screen.until("New")
+    screen.press("n")
+    screen.until("What should be done?")
+    screen.press(script({"say": "I'm at it."}, {"sleep": 60}) + "\t" + "\x1b[F\x15" + f"{remote}\t\t" + "agent/x\x13")
+    screen.until("agent/x has started")
+    if ending:
+        screen.press(ending)
+    else:
+        os.kill(screen.pid, signal.SIGTERM)
+    assert screen.wait() == 0
+    assert said.encode() in screen.output
 
 
 def test_without_runs_it_shows_itself_and_leaves(started: list[Screen], tmp_path: Path) -> None:
