@@ -9,6 +9,7 @@ from ccterm.draft import Draft
 from ccterm.models import BranchState, BranchUse
 from ccterm.remotes.branch_names import EACH, branch_for
 from ccterm.render import ago
+from ccterm.tui.launch_form import in_form_words
 
 MOST_SHOWN = 6
 """How many branches of a form are listed."""
@@ -27,8 +28,9 @@ def branch_notes(typed: str, states: Sequence[BranchState | None], at: datetime)
     if not known:
         return Content("")
     if len(known) == 1:
-        name = "" if typed and EACH not in typed and "..." not in typed else f"{known[0].branch} · "
-        return Content.assemble((name, "bold"), branch_note(known[0], at))
+        named = "" if typed and EACH not in typed and "..." not in typed else known[0].branch
+        note = branch_note(known[0], at)
+        return Content.assemble((named, "bold"), " · " if named and note else "", note)
     width = max(len(state.branch) for state in known[:MOST_SHOWN])
     lines = [Content.assemble((f"{state.branch:<{width}}", "bold"), f"  {branch_note(state, at)}") for state in known[:MOST_SHOWN]]
     more = [Content(f"and {len(known) - MOST_SHOWN} more")] if len(known) > MOST_SHOWN else []
@@ -36,11 +38,11 @@ def branch_notes(typed: str, states: Sequence[BranchState | None], at: datetime)
 
 
 def branch_note(state: BranchState, at: datetime) -> str:
-    """Return what is known of a branch in a few words."""
+    """Return what is known of a branch in a few words; "" where what is wrong concerns another field, below which it stands."""
     if state.unknown:
         return f"the remote could not be asked: {state.unknown}"
     if state.problem:
-        return state.problem
+        return in_form_words(state.problem) if state.concerns == "branch" else ""
     busy = f"; {_run(state.last)} works on it, so this one waits" if state.last and state.last.active and not state.taken else ""
     if state.tip:
         changed = f", last change {ago(state.changed, at)}" if state.changed else f" {state.tip[:10]}"

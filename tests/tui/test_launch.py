@@ -14,7 +14,7 @@ from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.widgets.field import Field
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import as_ccterm, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.on_screen import as_ccterm, screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import start_agent
 
 
@@ -129,6 +129,35 @@ async def test_the_default_branch_is_refused_in_the_form_and_can_be_allowed_ther
         await wait_for_text(pilot, "● allow pushing to it", "pushes main to")
         await pilot.press("ctrl+s")
         await wait_for_call(service, "submit", "main", "Add")
+
+
+async def test_what_the_remote_has_against_a_form_is_said_once_and_asked_again_with_the_next_launch(
+    show: Show, service: FakeService
+) -> None:
+    problem = "the remote has no default branch; give --base; it has main"
+    wrong = BranchState(branch="mine", problem=problem, concerns="base")
+    service.remote_branches["mine"] = wrong
+    async with show() as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add")
+        field_of(pilot, "branch").value = "mine"
+        await wait_for_text(pilot, "the remote has no default branch; fill in “From”; it has main")
+        assert screen_text(pilot.app).count("no default branch") == 1
+        service.remote_branches["mine"] = wrong.model_copy(update={"problem": "collides; give --branch", "concerns": "branch"})
+        await pilot.press("ctrl+s")
+        await wait_for_text(pilot, "collides; choose “push a branch” as Delivery")
+        del service.remote_branches["mine"]
+        await pilot.press("ctrl+s")
+        await wait_for_call(service, "submit", "mine", "Add")
+
+
+async def test_a_form_that_was_opened_from_the_checks_goes_to_the_run_that_it_has_started(show: Show) -> None:
+    async with show() as pilot:
+        await pilot.press("p", "n")
+        await type_text(pilot, "Add a LICENSE")
+        await wait_for_text(pilot, "1 run")
+        await pilot.press("ctrl+s")
+        await wait_for_text(pilot, "▌#1 ○ agent/add-license")
 
 
 async def test_the_work_may_come_back_into_the_working_copy(show: Show, service: FakeService) -> None:

@@ -249,9 +249,11 @@ class LaunchScreen(CctermScreen):
     def action_launch(self) -> None:
         """Start the tasks."""
         self._examine()
-        if self._result.problems:
+        if not self._result.complete:
             self._show_first_problem()
         elif self._submission is None or self._submission.is_finished:  # else the same tasks would be launched twice
+            if self._result.problems:  # the remote's, which may have changed since it was asked
+                self._states = ()
             self._submission = self._submit(self._result.complete)
             self.ccterm.keys.wait_for(self._submission)
 
@@ -294,6 +296,12 @@ class LaunchScreen(CctermScreen):
         self.ccterm.find_new_runs(focus=runs[0].id)
         self.app.notify(f"{len(runs)} run{'' if len(runs) == 1 else 's'} queued", markup=False)
         self._close()
+        self._leave_checks()
+
+    def _leave_checks(self) -> None:
+        """Go from the checks to the runs, where there are some now."""
+        if isinstance(self.app.screen, PreflightScreen):
+            self.app.pop_screen()
 
     @on(Fold.Toggled)
     def _show_more(self) -> None:
@@ -324,6 +332,7 @@ class LaunchScreen(CctermScreen):
         def leave(launched: bool | None) -> None:
             if launched:
                 self.action_leave()
+                self._leave_checks()
 
         self.app.push_screen(BatchDialog(), leave)
 
