@@ -29,6 +29,7 @@ from ccterm.values import Answer, Decision, PendingChange, Sync
 
 R = TypeVar("R")
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+SESSION = "5f0c4b9e-2f2a-4b38-9d57-2a8e1b1f6f10"
 REMOTE = "https://github.com/acme/shop"
 
 
@@ -67,6 +68,8 @@ class FakeService(Service):
     """The output of an image build."""
     image_built: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to finish an image build."""
+    patch_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while nobody answers what a run has changed."""
     with_another_login: list[RunId] = field(default_factory=list)
     """Refused runs that could be started again."""
     exported: dict[str, object] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class FakeService(Service):
         self.user_settings, self.settings_file = Settings(), Path("/home/ann/.config/ccterm/config.toml")
         """What the lists of hosts are taken from, and written to."""
         self._reviewed: set[RunId] = set()
+        self.patch_asked.set()
 
     @property
     def state(self) -> StateDir:
@@ -89,7 +93,15 @@ class FakeService(Service):
         number = number if number is not None else len(self._recorders)
         run = RunId(f"01FAKE0{number:019}")
         given = {"prompt": prompt, "repo": REMOTE, "remote": REMOTE, "branch": branch, "execution_mode": ExecutionMode.LOCAL} | task
-        fresh = Run(id=run, number=number + 1, batch=BatchId(run), task=Task.model_validate(given), created=self.clock(), attempts=(run,))
+        fresh = Run(
+            id=run,
+            number=number + 1,
+            batch=BatchId(run),
+            task=Task.model_validate(given),
+            created=self.clock(),
+            attempts=(run,),
+            session_id=SESSION,
+        )
         self._recorders[run] = Recorder(fresh, Transcript(self._state.run(run), run), None)
         self.emit(run, Queued(target=branch, prompt=prompt))
         return fresh
@@ -253,7 +265,7 @@ class FakeService(Service):
     async def continue_(self, run: RunRef, text: str, *, branch: str | None = None, fresh: bool = False) -> Run:
         """Go on with a run."""
         run = await self._id(run)
-        self._called("continue", run, text)
+        self._called("continue", run, text, *([branch] if branch else []), *(["fresh"] if fresh else []))
         await self.review(run)
         return self.add_run((await self.find(run)).task.branch or "", prompt=text)
 
@@ -311,6 +323,7 @@ class FakeService(Service):
     async def patch(self, run: RunRef) -> bytes | None:
         """Return the patch that the test has set."""
         run = await self._id(run)
+        await self.patch_asked.wait()
         return self.patches.get(run)
 
     async def fetch(self, run: RunRef, repo: Path, worktree: Path | None = None) -> str:

@@ -1,9 +1,12 @@
 """History: how runs ended, and what is left to do about them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from ccterm.tui.memory import Memory
 from tests.tui.conftest import Show
@@ -47,11 +50,18 @@ async def test_the_first_line_says_what_happened_since_the_user_left(show: Show,
         await wait_for_text(pilot, "since you left: 2 pushed, 1 refused, 1 failed")
 
 
-async def test_filter_and_unreviewed_narrow_the_list(show: Show, service: FakeService) -> None:
+@asynccontextmanager
+async def history(show: Show, service: FakeService) -> AsyncIterator[Pilot[None]]:
+    """Show the history of four past runs."""
     past(service)
     async with show() as pilot:
         await pilot.press("H")
-        await wait_for_text(pilot, "feature/login")
+        await wait_for_text(pilot, "feature/login", "4 runs")
+        yield pilot
+
+
+async def test_filter_and_unreviewed_narrow_the_list(show: Show, service: FakeService) -> None:
+    async with history(show, service) as pilot:
         await pilot.press("f")
         await type_text(pilot, "failed")
         await wait_until_gone(pilot, "feature/login")
@@ -62,10 +72,7 @@ async def test_filter_and_unreviewed_narrow_the_list(show: Show, service: FakeSe
 
 
 async def test_actions_apply_to_the_highlighted_run(show: Show, service: FakeService) -> None:
-    past(service)
-    async with show() as pilot:
-        await pilot.press("H")
-        await wait_for_text(pilot, "chore/settings")
+    async with history(show, service) as pilot:
         await pilot.press("down", "P")
         await wait_for_call(service, "push", "01FAKE00000000000000000002")
         await pilot.press("r")
@@ -73,10 +80,7 @@ async def test_actions_apply_to_the_highlighted_run(show: Show, service: FakeSer
 
 
 async def test_a_past_run_is_opened_and_closed(show: Show, service: FakeService) -> None:
-    past(service)
-    async with show() as pilot:
-        await pilot.press("H")
-        await wait_for_text(pilot, "fix/rounding")
+    async with history(show, service) as pilot:
         await pilot.press("end", "enter")
         await wait_for_text(pilot, "18 turns", "› Read")
         await pilot.press("escape")

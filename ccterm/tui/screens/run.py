@@ -35,6 +35,7 @@ WIDE, VERY_WIDE = 100, 150
 """From these widths on the facts are beside the transcript, and a diff has two columns."""
 _NO_COMMIT = "No commit yet: the diff appears once the agent has finished and its work is committed."
 _NO_CHANGES = "The agent has changed nothing yet. This follows it while it works."
+_READING = "Reading what the agent has changed up to now…"
 _LARGE = 1 << 20
 LIVE_SECONDS, LIVE_SHARE = 4, 10
 """How many seconds lie at least between two looks at what a running agent has changed, while its diff is shown; and how many times as long as
@@ -239,7 +240,18 @@ class RunScreen(RunActions):
 
     @work(group="patch", exclusive=True, exit_on_error=False)
     async def _load(self) -> None:
-        self._switch(files=await self._read_patch())
+        view = self.current_run()
+        working = view is not None and view.run.state is State.RUNNING
+        if working:  # it is asked what it has changed, and that may take a while
+            self._say(_READING)
+        try:
+            files = await self._read_patch()
+        except CctermError:
+            if working:
+                self._switch(files=None)
+            raise
+        if self.shows_diff or not working:  # else the user has gone back meanwhile
+            self._switch(files=files)
 
     def _switch(self, files: list[FilePatch] | None) -> None:
         """Show the changes of these files; None shows the transcript."""

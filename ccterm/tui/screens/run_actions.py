@@ -9,15 +9,16 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, TextArea
 
 from ccterm.draft import starting_directory
+from ccterm.errors import CctermError
 from ccterm.events import Event
 from ccterm.models import ExecutionMode, Run, RunId, State
-from ccterm.proof import work_kept
 from ccterm.tui.pane import EventPane
 from ccterm.tui.patch.comments import with_comments
 from ccterm.tui.possible import web_address
 from ccterm.tui.run_text import short_name
 from ccterm.tui.run_view import RunView
 from ccterm.tui.screens.dialogs import LineDialog
+from ccterm.tui.screens.going_on import Way, ask_for_way
 from ccterm.tui.screens.selected_runs import SelectedRuns
 from ccterm.tui.screens.writing import WritingScreen
 from ccterm.values import Decision, PermissionRequest
@@ -63,8 +64,16 @@ class RunActions(SelectedRuns, WritingScreen):
         """Send a message to the agent."""
         run, target, view = self._run_id(), self._target(), self.current_run()
 
+        async def steer(service: "Service", text: str) -> str:
+            try:
+                await service.steer(run, text)
+            except CctermError:  # its agent may have ended meanwhile; what was written can go along when it goes on
+                self.keep_unsent(run, text)
+                raise
+            return f"sent to {target}"
+
         def send(text: str) -> None:
-            self.ccterm.perform(lambda service: _done(service.steer(run, text), f"sent to {target}"))
+            self.ccterm.perform(lambda service: steer(service, text))
 
         now = view is not None and view.waiting and not view.asked_for
         fate = "" if now else "delivered when the running tool ends"
@@ -100,25 +109,31 @@ class RunActions(SelectedRuns, WritingScreen):
 
     def action_continue_run(self) -> None:
         """Go on with an ended run."""
-        run, target, view = self._run_id(), self._target(), self.current_run()
+        view = self.current_run()
+        if view:
+            ask_for_way(self.ccterm, view.run, partial(self._ask_what_next, view.run))
 
-        comments = self.ccterm.memory.comments(run)
+    def _ask_what_next(self, run: Run, way: Way) -> None:
+        comments = self.ccterm.memory.comments(run.id)
 
         async def go_on(service: "Service", text: str) -> str:
-            started = await service.continue_(run, with_comments(text, comments))
-            self.ccterm.memory.comment(run, ())
-            self.ccterm.update_run(await service.find(run))  # reviewed now
+            try:
+                started = await service.continue_(run.id, with_comments(text, comments), branch=way.branch, fresh=way.fresh)
+            except CctermError:
+                self.keep_unsent(run.id, text)
+                raise
+            self.ccterm.memory.comment(run.id, ())
+            self.ccterm.update_run(await service.find(run.id))  # reviewed now
             self.ccterm.find_new_runs(focus=started.id)
-            return f"{target} goes on"
+            return f"{short_name(run)} goes on"
 
-        taken = "its work comes along" if view and work_kept(view.run) else "same conversation"
         count = f"with {len(comments)} comment{'' if len(comments) == 1 else 's'}" if comments else ""
-        fate, begun = " · ".join(filter(None, (taken, count))), "Address my comments." if comments else ""
+        fate, begun = " · ".join(filter(None, (way.fate(run), count))), "Address my comments." if comments else ""
 
         def send(text: str) -> None:
             self.ccterm.perform(lambda service: go_on(service, text))
 
-        self.write(run, f"What is {target} to do next?", send, fate=fate, begun=begun)
+        self.write(run.id, f"What is {short_name(run)} to do next?", send, fate=fate, begun=begun)
 
     def action_apply(self) -> None:
         """Show the changes and apply the selected ones."""

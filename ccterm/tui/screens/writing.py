@@ -37,6 +37,10 @@ class WritingScreen(CctermScreen):
         self._box = (box, run, send)
         self.mount(box, after=place)
 
+    def keep_unsent(self, run: RunId, text: str) -> None:
+        """Have a text that could not be delivered there again the next time, unless something else is written by then."""
+        self._unsent.setdefault(run, text)
+
     def _put_away(self) -> None:
         """Close the open box, and keep its text."""
         if self._box:

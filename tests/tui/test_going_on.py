@@ -1,0 +1,98 @@
+"""Ended runs go on: what is said to them, how, and how it reads."""
+
+from ccterm.causes import Cause
+from ccterm.errors import UsageError
+from ccterm.events import Finished, Started
+from ccterm.models import Run, State
+from ccterm.tui.widgets.run_pane import RunPane
+from tests.tui.conftest import Show
+from tests.tui.fake_service import FakeService
+from tests.tui.on_screen import screen_text, type_text, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.run_events import fail, push, start_agent
+
+
+async def test_an_ended_run_goes_on_with_what_is_said(show: Show, service: FakeService) -> None:
+    run = push(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "pushed a91f03c2")
+        await pilot.press("m")
+        await wait_for_text(pilot, "What is feature/login to do next?")
+        await type_text(pilot, "fix it")
+        await pilot.press("enter")
+        await wait_for_call(service, "continue", run.id, "fix it")
+        await wait_until_gone(pilot, "pushed a91f03c2")
+
+
+async def test_a_continued_run_is_one_thread_and_one_row(show: Show, service: FakeService) -> None:
+    first = push(service, service.add_run("feature/login"))
+    service.change(first.id, reviewed=True)
+    second = start_agent(service, service.add_run("feature/login", prompt="Fix the tests"), text="The second turn.")
+    service.change(second.id, continues=first.id)
+    async with show((120, 60)) as pilot:
+        await wait_for_text(pilot, "▌#2 ● feature/login", "── #1 succeeded · continued ──", "The second turn.")
+        text = screen_text(pilot.app)
+        assert text.index("» Do it") < text.index("── #1") < text.index("» Fix the tests")
+        assert len(pilot.app.screen.query(RunPane)) == 1
+
+
+def conflict(service: FakeService) -> Run:
+    """Add a run that did not start, since the work that it was to go on with and newer commits do not go together."""
+    run = service.add_run("feature/login", prompt="Fix the tests")
+    service.emit(run.id, Started(), Finished(state=State.FAILED, cause=Cause.CONFLICT, reason="merge", summary="both changed login.py"))
+    return run
+
+
+async def test_after_a_conflict_the_user_chooses_a_new_branch_in_the_terminal(show: Show, service: FakeService) -> None:
+    run = conflict(service)
+    async with show() as pilot:
+        await wait_for_text(pilot, "both changed login.py")
+        await pilot.press("m")
+        await wait_for_text(pilot, "Newer commits and the work of feature/login do not go together", "on a new branch")
+        await pilot.press("b")
+        await wait_for_text(pilot, "What is the new branch called?", "feature/login-2")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "on feature/login-2, from where the earlier run began")
+        await type_text(pilot, "fix it")
+        await pilot.press("enter")
+        await wait_for_call(service, "continue", run.id, "fix it", "feature/login-2")
+
+
+async def test_after_a_conflict_the_same_branch_may_be_tried_again(show: Show, service: FakeService) -> None:
+    run = conflict(service)
+    async with show() as pilot:
+        await wait_for_text(pilot, "both changed login.py")
+        await pilot.press("m", "escape", "m", "t")
+        await type_text(pilot, "fix it")
+        await pilot.press("enter")
+        await wait_for_call(service, "continue", run.id, "fix it")
+
+
+async def test_without_a_conversation_a_new_one_begins_and_it_is_said(show: Show, service: FakeService) -> None:
+    run = fail(service, service.add_run("feature/login"))
+    service.change(run.id, session_id=None)
+    async with show() as pilot:
+        await wait_for_text(pilot, "m continue")
+        await pilot.press("m")
+        await wait_for_text(pilot, "its conversation is gone: a new one begins")
+        await type_text(pilot, "fix it")
+        await pilot.press("enter")
+        await wait_for_call(service, "continue", run.id, "fix it", "fresh")
+
+
+async def test_what_could_not_be_said_to_a_run_is_there_when_it_goes_on(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("feature/login"))
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("s")
+        service.refusal = UsageError("run #1 has ended already (succeeded)", "ccterm continue 1 TEXT goes on with it")
+        await type_text(pilot, "use SQLite")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "run #1 has ended already")
+        push(service, run)
+        await wait_for_text(pilot, "pushed a91f03c2")
+        await pilot.press("m")
+        await wait_for_text(pilot, "What is feature/login to do next?", "use SQLite")
+        await pilot.press("enter")  # which is refused, too
+        await wait_for_call(service, "continue", run.id, "use SQLite")
+        await pilot.press("m")
+        await wait_for_text(pilot, "What is feature/login to do next?", "use SQLite")
