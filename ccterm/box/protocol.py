@@ -288,8 +288,12 @@ class PushReport(Report):
 class Order(TypedDict):
     """One line that the host writes to the control socket."""
 
-    do: Literal["say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny", "checkpoint", "reconnect"]
-    """reconnect: the login gateway was started again; close what leads to the first one."""
+    do: Literal[
+        "say", "hold", "release", "interrupt", "end", "stop", "kill", "allow", "always", "deny", "checkpoint", "reconnect",
+        "login_awaited", "login_settled",
+    ]  # fmt: skip
+    """reconnect: the login gateway was started again; close what leads to the first one. login_awaited: the gateway holds a request of the agent,
+    whose silence does not count until login_settled."""
     text: NotRequired[str]
     request: NotRequired[str]
     """Of "allow", "always" and "deny": which of the agent's questions is answered, by its id."""

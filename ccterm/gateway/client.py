@@ -93,6 +93,9 @@ class GatewayEvents(Protocol):
     def used(self, run: RunId, numbers: RunNumbers) -> None:
         """What the run has used in all, at most twice a second."""
 
+    def waits(self, run: RunId, *, waits: bool) -> None:
+        """A request of the run is held, since its login was refused; or none is any more. A process that dies does not say so: see `restarted`."""
+
     def limits(self, login: str, windows: LimitWindows) -> None:
         """The API said something new of the login's usage windows."""
 
@@ -321,6 +324,8 @@ class Gateway:
                 if run in self._runs:
                     self._runs[run]["numbers"] = told["numbers"]
                 self._events.used(run, RunNumbers(*told["numbers"]))
+            case "waits" if run in self._runs:
+                self._events.waits(run, waits=told["waits"])
             case "over_budget" if run in self._runs:
                 self._events.over_budget(run)
             case "refused" if login in self._logins:

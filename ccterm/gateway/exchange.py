@@ -10,7 +10,7 @@ from ccterm.gateway.box_connection import BoxConnection
 from ccterm.gateway.heads import RefusedRequest, RequestHead, end_to_end
 from ccterm.gateway.orders import LimitWindows, RunNumbers
 from ccterm.gateway.requests import RequestKind, for_api
-from ccterm.gateway.run_numbers import Tally
+from ccterm.gateway.run_numbers import HeldRequests, Tally
 from ccterm.gateway.shared_login import CACHED_BYTES, CachedAnswer, SharedLogin
 from ccterm.gateway.upstream import Answer, Upstream
 from ccterm.gateway.usage import counter, limit_windows
@@ -31,6 +31,7 @@ class Exchange(NamedTuple):
     login: SharedLogin
     upstream: Upstream
     tally: Tally
+    held: HeldRequests
     tell_limits: Callable[[LimitWindows], None]
 
     async def answer(self, kind: RequestKind, head: RequestHead, body: bytes, box: BoxConnection) -> None:
@@ -60,7 +61,9 @@ class Exchange(NamedTuple):
             if refusal is None:
                 return
             refused_since = refused_since or time.monotonic()
-            if not await self.login.renewed(version, refused_since):
+            with self.held.one_more():
+                renewed = await self.login.renewed(version, refused_since)
+            if not renewed:
                 await box.respond(refusal.status, refusal.body, refusal.headers)
                 return
 

@@ -114,11 +114,13 @@ Order = StartOrder | CertificateOrder | LoginOrder | GiveUpOrder | AdmitOrder | 
 class GatewayReport(TypedDict):
     """What the process tells; which of the fields are there depends on the kind."""
 
-    told: Literal["admitted", "refused_run", "dismissed", "refused", "used", "limits", "over_budget"]
+    told: Literal["admitted", "refused_run", "dismissed", "refused", "used", "limits", "over_budget", "waits"]
     run: NotRequired[str]
     login: NotRequired[str]
     why: NotRequired[str]
     numbers: NotRequired[list[int]]
+    waits: NotRequired[bool]
+    """Whether a request of the run is held, until there is another login."""
     status: NotRequired[str]
     binding: NotRequired[str]
     resets_at: NotRequired[float | None]

@@ -14,7 +14,7 @@ from pathlib import Path
 from ccterm.gateway.exchange import Exchange
 from ccterm.gateway.git_reading import GitReader
 from ccterm.gateway.orders import API, LINE_BYTES, AdmitOrder, CertificateOrder, GatewayReport, LimitWindows, LoginOrder, Order, RunNumbers
-from ccterm.gateway.run_numbers import Tally
+from ccterm.gateway.run_numbers import HeldRequests, Tally
 from ccterm.gateway.served_run import ServedRun
 from ccterm.gateway.shared_login import AnswerCache, SharedLogin
 from ccterm.gateway.upstream import KEPT_SECONDS, Upstream
@@ -138,6 +138,7 @@ class Dispatcher:
                 tell=partial(self._tell_used, name),
                 tell_spent=partial(self._tell, {"told": "over_budget", "run": name}),
             ),
+            held=HeldRequests(partial(self._tell_waits, name)),
             tell_limits=partial(self._tell_limits, key),
         )
         api = exchange._replace(upstream=self._upstreams[""])
@@ -159,6 +160,9 @@ class Dispatcher:
     def _tell_used(self, name: str, numbers: RunNumbers) -> None:
         if self._out.get_write_buffer_size() < _UNREAD_BYTES:
             self._tell({"told": "used", "run": name, "numbers": list(numbers)})
+
+    def _tell_waits(self, name: str, waits: bool) -> None:
+        self._tell({"told": "waits", "run": name, "waits": waits})
 
     def _tell_limits(self, key: str, found: LimitWindows) -> None:
         if self._windows.get(key) != found and self._out.get_write_buffer_size() < _UNREAD_BYTES:

@@ -1,7 +1,8 @@
-"""What one run has used so far: counted from its answers, told at most twice a second, and compared with its budget."""
+"""What one run has used so far, and whether it waits: counted from its answers, told at most twice a second, and compared with its budget."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ccterm.gateway.heads import RefusedRequest
 from ccterm.gateway.orders import RunNumbers
@@ -48,3 +49,23 @@ class Tally:
             self._told = self.numbers
             self._tell(self.numbers)
             self._timer = asyncio.get_running_loop().call_later(TOLD_SECONDS, self._tell_if_new)
+
+
+class HeldRequests:
+    """Counts the requests of one run that wait for another login. tell: called when the first one begins to wait, and when none does any more."""
+
+    def __init__(self, tell: Callable[[bool], None]) -> None:
+        self._tell, self._number = tell, 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count one for the duration of the block."""
+        self._number += 1
+        if self._number == 1:
+            self._tell(True)
+        try:
+            yield
+        finally:
+            self._number -= 1
+            if not self._number:
+                self._tell(False)

@@ -41,6 +41,10 @@ class AgentGateway:
         tokens = Tokens(input=numbers.input, output=numbers.output, cache=numbers.cache)
         self._recorder.emit(self._parser.counted(tokens, requests=numbers.requests, throttled=numbers.limited))
 
+    def waits(self, *, waits: bool) -> None:
+        """Have the box not take it for the agent's silence while it waits for a login."""
+        self._order(self._control.login_awaited() if waits else self._control.login_settled())
+
     def limited(self, windows: Sequence[UsageWindow]) -> None:
         """Record the usage windows that changed."""
         self._parser.windows_known = True
@@ -49,7 +53,8 @@ class AgentGateway:
         self._recorder.emit([Limited(**window.model_dump()) for window in changed])
 
     def restarted(self) -> None:
-        """Have the box ask again what the gateway that died had been asked."""
+        """Have the box ask again what the gateway that died had been asked, and held perhaps."""
+        self.waits(waits=False)
         self._order(self._control.reconnect())
 
     def over_budget(self) -> None:

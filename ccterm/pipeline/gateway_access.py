@@ -34,6 +34,9 @@ class GatewayListener(Protocol):
     def used(self, numbers: RunNumbers) -> None:
         """Take note of what the agent has used since it was admitted."""
 
+    def waits(self, *, waits: bool) -> None:
+        """Take note whether the agent waits for an answer that there is only once its login is followed by another."""
+
     def limited(self, windows: Sequence[UsageWindow]) -> None:
         """Take note of how much of its usage limits the agent's login has left."""
 

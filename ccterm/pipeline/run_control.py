@@ -131,6 +131,14 @@ class RunControl:
         """Have the box close what leads to a gateway that died; returns as `say` does."""
         return await self._order({"do": "reconnect"})
 
+    async def login_awaited(self) -> bool:
+        """Tell the box that its agent waits for a login, so that it may be silent; returns as `say` does."""
+        return await self._order({"do": "login_awaited"})
+
+    async def login_settled(self) -> bool:
+        """Tell the box that its agent waits for a login no more; returns as `say` does."""
+        return await self._order({"do": "login_settled"})
+
     async def order_checkpoint(self) -> bool:
         """Have a checkpoint made now; `looked` says when. Returns as `say` does."""
         self.looked.clear()

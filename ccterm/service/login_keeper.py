@@ -6,21 +6,19 @@ ccterm never uses a refresh token itself: the next login comes from the user's o
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Protocol
 
 from pydantic import SecretStr
 
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_probe import Proof
-from ccterm.events import Notice
-from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, LimitWindows, RunNumbers, RunPass, way_out_variables
+from ccterm.gateway.client import GatewayLogin, LimitWindows, RunNumbers, RunPass, way_out_variables
 from ccterm.models import RunId, now
 from ccterm.pipeline.gateway_access import GatewayAccess, GatewayListener
-from ccterm.service.credential_gate import AgentLogin, CredentialGate, Later, PendingCall, call_later, identity
+from ccterm.service.credential_gate import AgentLogin, CredentialGate, Later, call_later, identity
+from ccterm.service.held_login import HeldLogin, LoginHolder, MakeGateway, notice_of
 from ccterm.service.usage_gate import UsageGate
 from ccterm.values import UsageWindow
 
@@ -39,65 +37,6 @@ _WINDOWS = {"5h": "five_hour", "7d": "seven_day", "7d_opus": "seven_day_opus", "
 _OF_ONE_MODEL = "seven_day_"
 """How windows begin that hold for one model only: runs with others are answered."""
 _log = logging.getLogger(__name__)
-
-
-class LoginHolder(Protocol):
-    """What is asked of a gateway; `Gateway` says more."""
-
-    async def admit(
-        self, run: RunId, login_key: str, login: GatewayLogin, *, base_url: str | None, max_tokens: int | None, git: GitReading | None
-    ) -> RunPass:
-        """Open a socket for a run."""
-        ...
-
-    async def renew(self, login_key: str, login: GatewayLogin) -> None:
-        """Take another login, and send again what is held."""
-        ...
-
-    async def try_again(self, login_key: str) -> None:
-        """Send again what is held, with the same login."""
-        ...
-
-    async def give_up(self, login_key: str) -> None:
-        """Pass on the refusals that are held."""
-        ...
-
-    async def dismiss(self, run: RunId) -> None:
-        """Make the pass of a run void."""
-        ...
-
-
-MakeGateway = Callable[[Mapping[str, str], GatewayEvents], AbstractAsyncContextManager[LoginHolder]]
-
-
-@dataclass(eq=False)
-class HeldLogin:
-    """One login that a gateway holds.
-
-    source: finds it, and the next one. refused: identities of those that the API refused. waiting: since when requests wait, or None.
-    """
-
-    key: str
-    source: AgentLogin
-    gateway: LoginHolder
-    login: Login
-    runs: dict[RunId, GatewayListener] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    waiting: datetime | None = None
-    proved: datetime | None = None
-    timer: PendingCall | None = None
-    looking: "asyncio.Task[None] | None" = None
-
-    def tell(self, text: str, level: str = "warn") -> None:
-        """Tell the users of all its runs."""
-        for listener in self.runs.values():
-            listener.notice(_notice(text, level))
-
-    def stop(self) -> None:
-        """Look no more."""
-        for pending in (self.timer, self.looking):
-            if pending:
-                pending.cancel()
 
 
 class LoginKeeper:
@@ -149,7 +88,7 @@ class LoginKeeper:
             )
             self._take(held, login if held.login is before else held.login, newcomer=run)  # it may have been renewed meanwhile
             if held.waiting:
-                listener.notice(_notice(_refusal(held), "warn"))
+                listener.notice(notice_of(held.refusal, "warn"))
             yield run_pass
         finally:
             try:
@@ -208,7 +147,7 @@ class LoginKeeper:
             if run != newcomer:
                 listener.mask(held.login.named_secrets)
                 self._credentials.leased(run, held.login)
-                listener.notice(_notice(text, "info"))
+                listener.notice(notice_of(text, "info"))
         self._credentials.found_another()
 
     async def _renew(self, held: HeldLogin, login: Login) -> None:
@@ -223,13 +162,18 @@ class LoginKeeper:
         self._credentials.refused(held.source, held.login)
         if held.waiting is None:
             held.waiting = held.proved = self._clock()
-            held.tell(_refusal(held))
+            held.tell(held.refusal)
         self._arrange(held, at_once=True)
 
     def used(self, run: RunId, numbers: RunNumbers) -> None:
         """Pass on what a run has used."""
         if listener := self._listener(run):
             listener.used(numbers)
+
+    def waits(self, run: RunId, *, waits: bool) -> None:
+        """Pass on whether a run waits for its next login."""
+        if listener := self._listener(run):
+            listener.waits(waits=waits)
 
     def limits(self, login: str, windows: LimitWindows) -> None:
         """Pass on what is left of a login's usage limits; new runs wait when there is nothing."""
@@ -321,22 +265,6 @@ class LoginKeeper:
                 self._go_on(held, "the run goes on: the Claude API takes the login again")
 
 
-def _for_header(login: Login) -> GatewayLogin:
-    assert login.value is not None
-    return GatewayLogin("x-api-key" if login.kind == "api-key" else "authorization", login.value)
-
-
-def _refusal(held: HeldLogin) -> str:
-    number = len(held.runs)
-    waiting = "this run waits" if number == 1 else f"{number} runs wait"
-    how = "submit something with another one" if held.login.kind == "env" else "run claude once, or ccterm auth setup"
-    return f"the Claude login was refused; {waiting} for the next one: {how}"
-
-
-def _notice(text: str, level: str) -> Notice:
-    return Notice(level="error" if level == "error" else "warn" if level == "warn" else "info", text=text)
-
-
 def _window(name: str, status: str, utilization: float | None, resets_at: float | None) -> UsageWindow:
     resets = None if resets_at is None else _moment(resets_at)
     return UsageWindow(limit=_WINDOWS.get(name, name), status=status or "allowed", utilization=utilization, resets_at=resets)
@@ -348,3 +276,8 @@ def _moment(seconds: float) -> datetime:
 
 async def _unproved(_: Login) -> Proof:
     return Proof(valid=None, sentence="nobody is asked")
+
+
+def _for_header(login: Login) -> GatewayLogin:
+    assert login.value is not None
+    return GatewayLogin("x-api-key" if login.kind == "api-key" else "authorization", login.value)

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,15 @@ def test_waiting_ends_by_itself(supervise: Supervise) -> None:
 def test_waiting_is_not_silence_and_ends_well_at_the_time_limit(supervise: Supervise) -> None:
     with supervise([{"say": "one"}], hold=True, silence_seconds=0.3, wall_seconds=1.0) as run:
         assert without_seconds(run.report()) == ENDED_WELL
+
+
+@pytest.mark.parametrize(("orders", "by"), [(["login_awaited"], "timeout"), (["login_awaited", "login_settled"], "stalled")])
+def test_to_wait_for_a_login_is_no_silence_but_takes_time(supervise: Supervise, orders: Sequence[str], by: str) -> None:
+    with supervise(HANG, silence_seconds=1.5, wall_seconds=4.0) as run:
+        run.until_said("hanging")
+        for order in orders:
+            run.order(order)
+        assert without_seconds(run.report()) == ENDED_WELL | {"stopped_by": by}
 
 
 def test_an_interrupt_aborts_the_turn_and_the_next_message_begins_another(supervise: Supervise) -> None:

@@ -138,6 +138,12 @@ async def test_a_run_goes_on_with_the_next_login_when_its_own_is_refused(
 
 
 @pytest.mark.slow
+async def test_to_wait_for_a_login_is_not_the_agents_silence_but_takes_its_time(gateway: Claude) -> None:
+    run = await gateway.run(unauthorized(), silence="5s", timeout="12s")
+    assert (run.state, run.cause) == (State.FAILED, Cause.TIMEOUT), run.summary
+
+
+@pytest.mark.slow
 async def test_a_login_that_changes_between_two_turns_counts_for_the_next_run_and_the_conversation_goes_on(
     gateway: Claude, stored_setup_token: Callable[[str], None]
 ) -> None:

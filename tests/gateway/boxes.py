@@ -48,6 +48,8 @@ class Heard:
     windows: list[LimitWindows] = field(default_factory=list)
     spent: list[RunId] = field(default_factory=list)
     restarts: list[RunId] = field(default_factory=list)
+    waiting: list[tuple[RunId, bool]] = field(default_factory=list)
+    """Runs that began to wait for a login, or no longer do."""
 
     async def tokens(self, run: RunId, number: int) -> None:
         """Wait until a run has used so many tokens."""
@@ -58,6 +60,9 @@ class Heard:
 
     def used(self, run: RunId, numbers: RunNumbers) -> None:
         self.numbers[run] = numbers
+
+    def waits(self, run: RunId, *, waits: bool) -> None:
+        self.waiting.append((run, waits))
 
     def limits(self, login: str, windows: LimitWindows) -> None:
         self.windows.append(windows)

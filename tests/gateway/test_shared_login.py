@@ -9,7 +9,7 @@ import pytest
 
 from ccterm.gateway.client import RunPass
 from ccterm.gateway.shared_login import AnswerCache, SharedLogin
-from tests.gateway.boxes import TOKEN, Boxes, login
+from tests.gateway.boxes import TOKEN, Boxes, login, new_run
 from tests.gateway.raw import OAUTH, RawAnswer, RawBox, request
 from tests.servers.model_script import Refuse, Text, Turn, say, unauthorized
 from tests.support.waiting import until
@@ -54,6 +54,19 @@ async def test_a_login_that_was_given_up_is_refused_at_once_until_a_run_is_admit
     assert boxes.heard.refusals == ["login"]
     async with asking(await boxes.admit()) as [_]:
         await until(lambda: boxes.heard.refusals == ["login"] * 2)
+
+
+async def test_it_is_told_which_runs_wait_for_a_login_and_when_none_of_their_requests_does_any_more(boxes: Boxes) -> None:
+    boxes.api.script("Hello", ONCE, say("After all."))
+    run = new_run()
+    given = await boxes.admit(run)
+    await boxes.admit()  # asks nothing, so that it does not wait either
+    async with asking(given, given) as answers:
+        await until(lambda: len(boxes.api.calls) == 2)
+        await until(lambda: boxes.heard.waiting == [(run, True)])
+        await boxes.gateway.renew("login", login("TWO"))
+        assert [answer.status for answer in await asyncio.gather(*answers)] == [200, 200]
+    await until(lambda: boxes.heard.waiting == [(run, True), (run, False)])
 
 
 async def test_a_refusal_that_a_request_brought_upon_itself_says_nothing_of_the_login(boxes: Boxes) -> None:

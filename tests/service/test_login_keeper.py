@@ -97,6 +97,9 @@ class Listener:
     def used(self, numbers: RunNumbers) -> None:
         self.numbers = numbers
 
+    def waits(self, *, waits: bool) -> None:
+        self.notices.append("waits" if waits else "waits no more")
+
     def limited(self, windows: Sequence[UsageWindow]) -> None:
         self.windows = windows
 

@@ -74,6 +74,7 @@ class Supervisor:
         self._termination = TerminationSequence(agent.process, self._interrupt, agent.mark, request.get("termination_seconds", SECONDS))
         self._stopped_by: StoppedBy = ""
         self._alive = 0
+        self._login_awaited = False
         from ccterm.box.agent.keep import keep_files  # deferred until the agent is starting up: it should not wait for this
 
         self._keep_files = keep_files
@@ -119,6 +120,8 @@ class Supervisor:
             "kill": lambda: self._kill("now"),
             "checkpoint": self._checkpoints.look,
             "reconnect": self._network.reconnect,
+            "login_awaited": lambda: self._await_login(True),
+            "login_settled": lambda: self._await_login(False),
         }
         match order:
             case {"do": "say", "text": text}:
@@ -130,9 +133,12 @@ class Supervisor:
             case {"do": name} if name in simple:
                 simple[name]()
 
+    def _await_login(self, awaited: bool) -> None:
+        self._login_awaited = awaited
+
     def _enforce_limits(self) -> None:
         now = time.monotonic()
-        if self._turns.waiting or self._permissions.waiting or any(outlet.held_up for outlet in self._outlets):
+        if self._turns.waiting or self._permissions.waiting or self._login_awaited or any(outlet.held_up for outlet in self._outlets):
             self._last_line = now  # the agent is not what we are waiting for
         if self._signals.asked or self._frames.gone:
             self._kill("host")
