@@ -69,7 +69,8 @@ async def _all_of(questions: Iterable[Awaitable[T]]) -> list[T]:
 
 async def prepare(equipment: Equipment, tasks: Sequence[Task]) -> None:
     """Make sure that all tasks can run in their execution mode before any of them is recorded. Raises PreflightError."""
-    for task in {(task.execution_mode, task.image): task for task in tasks}.values():
+    different = {(task.execution_mode, task.image, task.agent, task.egress.mode): task for task in tasks}  # in what is asked there
+    for task in different.values():
         await equipment.pipelines[task.execution_mode].prepare(task)
 
 

@@ -10,6 +10,7 @@ import pytest
 from ccterm import AgentService
 from ccterm.causes import Cause
 from ccterm.draft import Draft
+from ccterm.errors import PreflightError
 from ccterm.events import Held, HostAsked, Said, StepFinished
 from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.service.protocol import Service
@@ -106,6 +107,13 @@ async def test_what_a_box_asks_for_is_written_down(boxed: Boxed) -> None:
     assert {(f"{event.host}:{event.port}", event.allowed) for event in asked} == {("nowhere.invalid:80", True)}
     assert sum(event.more for event in asked) == 3
     assert run.refused_hosts == ()
+
+
+async def test_a_batch_with_a_list_is_refused_where_no_network_can_be_closed_whatever_else_is_in_it(boxed: Boxed) -> None:
+    drafts = [boxed.draft("agent/1", egress=("a.example",)), boxed.draft("agent/2")]
+    with pytest.raises(PreflightError, match="cannot close the network of a box"):
+        await boxed.service.submit(drafts)
+    assert await boxed.service.runs() == []
 
 
 @pytest.mark.slow
