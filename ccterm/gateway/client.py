@@ -96,6 +96,9 @@ class GatewayEvents(Protocol):
     def waits(self, run: RunId, *, waits: bool) -> None:
         """A request of the run is held, since its login was refused; or none is any more. A process that dies does not say so: see `restarted`."""
 
+    def unreachable(self, run: RunId, why: str) -> None:
+        """Something that the run's box asked cannot be reached. Once for each reason; the box is not told it."""
+
     def limits(self, login: str, windows: LimitWindows) -> None:
         """The API said something new of the login's usage windows."""
 
@@ -326,6 +329,8 @@ class Gateway:
                 self._events.used(run, RunNumbers(*told["numbers"]))
             case "waits" if run in self._runs:
                 self._events.waits(run, waits=told["waits"])
+            case "unreachable" if run in self._runs:
+                self._events.unreachable(run, told["why"])
             case "over_budget" if run in self._runs:
                 self._events.over_budget(run)
             case "refused" if login in self._logins:

@@ -114,7 +114,7 @@ Order = StartOrder | CertificateOrder | LoginOrder | GiveUpOrder | AdmitOrder | 
 class GatewayReport(TypedDict):
     """What the process tells; which of the fields are there depends on the kind."""
 
-    told: Literal["admitted", "refused_run", "dismissed", "refused", "used", "limits", "over_budget", "waits"]
+    told: Literal["admitted", "refused_run", "dismissed", "refused", "used", "limits", "over_budget", "waits", "unreachable"]
     run: NotRequired[str]
     login: NotRequired[str]
     why: NotRequired[str]

@@ -143,7 +143,16 @@ class Dispatcher:
         )
         api = exchange._replace(upstream=self._upstreams[""])
         git = GitReader(order["git"], self._way, order["git_authorities"])
-        return ServedRun(Path(order["socket"]), order["token"], exchange, api, git, own_base=bool(base), certificate=self._certificate)
+        return ServedRun(
+            Path(order["socket"]),
+            order["token"],
+            exchange,
+            api,
+            git,
+            own_base=bool(base),
+            certificate=self._certificate,
+            tell_unreachable=lambda why: self._tell({"told": "unreachable", "run": name, "why": why}),
+        )
 
     def _dismiss(self, name: str, login: str) -> None:
         if run := self._runs.pop(name, None):

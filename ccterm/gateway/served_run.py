@@ -17,6 +17,7 @@ from ccterm.gateway.way_out import Unreachable
 
 CONNECTIONS = 100
 """Most connections of one run at a time; one more is closed at once."""
+_MOST_REASONS = 10
 BODIES_BYTES = 2 * BODY_BYTES
 """Most bytes of one run's bodies that are held at a time; others wait until there is room."""
 
@@ -25,7 +26,8 @@ class ServedRun:
     """Listens for one run until it is closed, and every connection with it.
 
     own_base: whether requests come in plain HTTP for an address of the user's; else they come in a tunnel to api.anthropic.com. A login is
-    sent to the one or to the other. certificate: called for the TLS context of a tunnel.
+    sent to the one or to the other. certificate: called for the TLS context of a tunnel. tell_unreachable: called with why what was asked
+    cannot be reached, once for each reason; the box is not told, since that speaks of the user's proxy and network.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class ServedRun:
         *,
         own_base: bool,
         certificate: Callable[[], ssl.SSLContext],
+        tell_unreachable: Callable[[str], None],
     ) -> None:
         self.socket = socket
         self._exchange = exchange
         self._api, self._git, self._own_base, self._certificate = api, git, own_base, certificate
+        self._tell_unreachable, self._reasons = tell_unreachable, set[str]()
         self._token = token.encode("ascii")
         self._room = _Room(BODIES_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,7 +116,13 @@ class ServedRun:
         except Unreachable as error:
             if box.begun:
                 raise
-            raise RefusedRequest(502, f"the gateway of ccterm: {error}") from error
+            self._note_unreachable(str(error))
+            raise RefusedRequest(502, "the gateway of ccterm cannot reach what was asked; the run's transcript says why") from error
+
+    def _note_unreachable(self, why: str) -> None:
+        if why not in self._reasons and len(self._reasons) < _MOST_REASONS:
+            self._reasons.add(why)
+            self._tell_unreachable(why)
 
     def _allowed(self, head: RequestHead, box: BoxConnection) -> RequestKind:
         """Return what is asked. Raises RefusedRequest for what this run's box may not ask."""

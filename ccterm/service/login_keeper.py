@@ -175,6 +175,11 @@ class LoginKeeper:
         if listener := self._listener(run):
             listener.waits(waits=waits)
 
+    def unreachable(self, run: RunId, why: str) -> None:
+        """Tell a run's user why its box is not answered."""
+        if listener := self._listener(run):
+            listener.notice(notice_of(f"the gateway cannot pass on what the agent asks: {why}", "warn"))
+
     def limits(self, login: str, windows: LimitWindows) -> None:
         """Pass on what is left of a login's usage limits; new runs wait when there is nothing."""
         if (held := self._of(login)) is None:

@@ -161,10 +161,19 @@ def test_what_goes_past_the_users_own_proxy(start: Start, echoing: int, past: st
     assert len(upstream.asked) == 1
 
 
-def test_what_the_users_own_proxy_answers_is_said(start: Start) -> None:
+def test_what_the_users_own_proxy_answers_is_said_to_the_user_alone(start: Start) -> None:
+    asked = b"CONNECT a.example:443 HTTP/1.1\r\n\r\n"
     with server(lambda connection: connection.sendall(b"HTTP/1.1 407 Proxy \x1b[1mAuthentication Required\r\n\r\n")) as port:
-        answer = start(proxies={"HTTPS_PROXY": f"http://127.0.0.1:{port}"}).ask(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
-    assert f"your own proxy, 127.0.0.1:{port}, answers 407 Proxy [1mAuthentication Required for a.example:443".encode() in answer
+        proxy = start(proxies={"HTTPS_PROXY": f"http://127.0.0.1:{port}"})
+        answers = [proxy.ask(asked), proxy.ask(asked)]
+        said = f"your own proxy, 127.0.0.1:{port}, answers 407 Proxy [1mAuthentication Required for a.example:443"
+        proxy.until_told(lambda told: told["detail"] == said)
+    answers.append(proxy.ask(asked))  # now nothing listens there
+    proxy.until_told(lambda told: told["detail"].startswith(f"your own proxy, 127.0.0.1:{port}, cannot be reached"))
+    assert [told["detail"] for told in proxy.told].count(said) == 1
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 502 ")
+        assert not re.search(rb"127\.0\.0\.1|407|proxy", answer)
 
 
 def test_each_host_is_told_at_once_and_then_counted_together(start: Start, echoing: int) -> None:

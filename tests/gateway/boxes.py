@@ -48,6 +48,7 @@ class Heard:
     windows: list[LimitWindows] = field(default_factory=list)
     spent: list[RunId] = field(default_factory=list)
     restarts: list[RunId] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
     waiting: list[tuple[RunId, bool]] = field(default_factory=list)
     """Runs that began to wait for a login, or no longer do."""
 
@@ -63,6 +64,9 @@ class Heard:
 
     def waits(self, run: RunId, *, waits: bool) -> None:
         self.waiting.append((run, waits))
+
+    def unreachable(self, run: RunId, why: str) -> None:
+        self.unreached.append(why)
 
     def limits(self, login: str, windows: LimitWindows) -> None:
         self.windows.append(windows)

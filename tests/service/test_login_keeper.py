@@ -361,8 +361,11 @@ async def test_callers_who_reach_the_api_in_other_ways_have_a_gateway_each(world
     assert [(gateway.environ, len(gateway.runs)) for gateway in world.gateways] == [({"HTTPS_PROXY": "http://a"}, 2), ({}, 1)]
 
 
-async def test_numbers_and_budgets_reach_their_run_alone(world: World) -> None:
+async def test_what_the_gateway_tells_of_a_run_reaches_it_alone(world: World) -> None:
     one, two = await world.admit("1"), await world.admit("2")
+    world.keeper.waits(RunId("1"), waits=True)
+    world.keeper.unreachable(RunId("2"), "no route to host")
+    assert (one.notices, two.notices) == (["waits"], ["the gateway cannot pass on what the agent asks: no route to host"])
     world.keeper.used(RunId("1"), RunNumbers(requests=3, output=9))
     world.keeper.over_budget(RunId("2"))
     world.keeper.used(RunId("9"), RunNumbers(requests=1))

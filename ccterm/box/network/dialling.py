@@ -21,7 +21,11 @@ class Refused(Exception):
 
 
 class CannotReach(Exception):
-    """It is allowed, but cannot be reached. The message says why."""
+    """It is allowed, but cannot be reached. The message says why. outside: the same for the user, where it is not for the box."""
+
+    def __init__(self, message: str, outside: str = "") -> None:
+        super().__init__(message)
+        self.outside = outside
 
 
 class Dialler:
@@ -90,9 +94,7 @@ class Dialler:
         try:
             stream = ProxyStream(*await asyncio.wait_for(opening, DIAL_SECONDS))
         except (TimeoutError, OSError) as error:
-            raise CannotReach(
-                f"your own proxy, {upstream.host}:{upstream.port}, cannot be reached: {str(error) or 'it does not answer'}"
-            ) from error
+            raise _upstream_fails(upstream, f"cannot be reached: {str(error) or 'it does not answer'}") from error
         _keep_alive(stream)
         return stream
 
@@ -104,7 +106,7 @@ class Dialler:
             line = await asyncio.wait_for(stream.reader.readuntil(b"\r\n\r\n"), ANSWER_SECONDS)
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             stream.close()
-            raise CannotReach(f"your own proxy, {upstream.host}:{upstream.port}, gives no answer for {target}") from error
+            raise _upstream_fails(upstream, f"gives no answer for {target}") from error
         except asyncio.CancelledError:
             stream.close()
             raise
@@ -112,8 +114,15 @@ class Dialler:
         if not (version.startswith(b"HTTP/1.") and status.startswith(b"2")):
             stream.close()
             shown = "".join(char for char in status[:80].decode("ascii", "replace") if char.isprintable())
-            raise CannotReach(f"your own proxy, {upstream.host}:{upstream.port}, answers {shown} for {target}")
+            raise _upstream_fails(upstream, f"answers {shown} for {target}")
         return stream
+
+
+def _upstream_fails(upstream: UserProxy, how: str) -> CannotReach:
+    """Return the error of a proxy of the user's, of which a box is told nothing."""
+    return CannotReach(
+        "what was asked for cannot be reached; the run's transcript says why", f"your own proxy, {upstream.host}:{upstream.port}, {how}"
+    )
 
 
 def _keep_alive(stream: ProxyStream) -> None:

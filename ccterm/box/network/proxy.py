@@ -149,8 +149,9 @@ class BoxProxy:
         except Refused as error:
             self._tally.count(target, str(error))
             raise
-        except CannotReach:
+        except CannotReach as error:
             self._tally.count(target)
+            self._tally.say(error.outside)
             raise
         self._tally.count(target)
         return found

@@ -7,6 +7,7 @@ PAUSE = 5.0
 """Seconds between two reports about one host."""
 MOST = 500
 """Hosts that are told of. What asks for more of them is told once."""
+_MOST_SENTENCES = 20
 _LONGEST_NAME = 253
 """Characters of a host that are told of: those of the longest name."""
 _LONGEST_PORT = 5
@@ -29,6 +30,7 @@ class EgressTally:
         self._counts: dict[tuple[str, bool], EgressCount] = {}
         self._untold: set[tuple[str, bool]] = set()
         self._full = False
+        self._said = {""}
 
     def count(self, target: object, refused: str = "") -> None:
         """Count a request. refused: why it was refused, "" if it was not."""
@@ -43,6 +45,12 @@ class EgressTally:
         elif not self._full:
             self._full = True
             self._tell(EgressCount(d="", taken=False, detail=f"more than {MOST} hosts were asked for; no others are listed", number=1))
+
+    def say(self, text: str) -> None:
+        """Tell a sentence, the first time that it is said."""
+        if text not in self._said and len(self._said) <= _MOST_SENTENCES:
+            self._said.add(text)
+            self._tell(EgressCount(d="", taken=False, detail=text, number=1))
 
     def flush(self) -> None:
         """Tell the counts that have grown."""
