@@ -42,6 +42,12 @@ class Silent:
     def used(self, run: RunId, numbers: RunNumbers) -> None:
         """Ignore it."""
 
+    def waits(self, run: RunId, *, waits: bool) -> None:
+        """Ignore it."""
+
+    def unreachable(self, run: RunId, why: str) -> None:
+        """Ignore it."""
+
     def limits(self, login: str, windows: LimitWindows) -> None:
         """Ignore it."""
 
