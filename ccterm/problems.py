@@ -1,9 +1,9 @@
 """Explains validation errors to the user: which key, what it accepts, which key was probably meant."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -11,6 +11,27 @@ from pydantic.fields import FieldInfo
 from ccterm.errors import UsageError
 
 Loc = tuple[str | int, ...]
+_WRONG = {
+    "string_too_short": ("is empty", "leave it out, or write something"),
+    "string_too_long": ("is too long", "write at most {max_length:,} characters"),
+    "string_type": ("is not text", "write text, in quotes"),
+    "path_type": ("is not a path", "write it as text, in quotes"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), ("is not a whole number", "write one such as 3")),
+    **dict.fromkeys(("float_type", "float_parsing"), ("is not a number", "write one such as 2.5")),
+    "finite_number": ("is not a finite number", "write one such as 10"),
+    "greater_than_equal": ("is too small", "give at least {ge:,.15g}"),
+    "less_than_equal": ("is too large", "give at most {le:,.15g}"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), ("is neither true nor false", "write true or false")),
+    **dict.fromkeys(("literal_error", "enum"), ("has an unknown value", "give {expected}")),
+    **dict.fromkeys(("dict_type", "model_type"), ("is not a table", "write keys and values")),
+    **dict.fromkeys(("tuple_type", "list_type"), ("is not a list", "write one")),
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),
+        ("is not a time with its offset", "write it as 2026-01-31T12:00:00Z"),
+    ),
+    "string_pattern_mismatch": ("does not have the form that it needs", "it must match {pattern}"),
+}
+"""pydantic's name of an error -> what is wrong, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +53,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     """Return the first problem of a validation error, unknown keys before all others."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     at: Loc = tuple(part for part in first["loc"] if part != "[key]")
     name = _name(at)
@@ -49,7 +70,14 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     if first["type"] == "value_error":
         text, _, fix = first["msg"].removeprefix("Value error, ").partition("; ")
         return Problem(at, f"{name} {text}", fix)
-    return Problem(at, f"{name} is not valid", _lower(first["msg"]))
+    text, fix = wrong(first["type"], first.get("ctx", {}), first["msg"])
+    return Problem(at, f"{name} {text}", fix)
+
+
+def wrong(kind: str, context: Mapping[str, Any], message: str) -> tuple[str, str]:
+    """Return in our words what pydantic has against a value, and what to write instead. kind, context, message: as it says it."""
+    text, fix = _WRONG.get(kind, ("is not valid", message.rstrip(".")))
+    return text, fix.format_map(context) if kind in _WRONG else fix
 
 
 def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:
@@ -66,10 +94,6 @@ def _name(at: Loc) -> str:
     outer, inner = (at[: numbers[0]], at[numbers[-1] + 1 :]) if numbers else (at, ())
     names = [quoted(".".join(map(str, part))) for part in (inner, outer) if part]
     return " in ".join(names)
-
-
-def _lower(text: str) -> str:
-    return text.replace("Input should be", "it should be").replace("a valid string", "text").rstrip(".")
 
 
 def quoted(name: str) -> str:

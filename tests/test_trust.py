@@ -96,7 +96,7 @@ def test_keys_without_commands_need_no_trust(tree: Path, trust: Trust) -> None:
         ('setupp = "x"', "did you mean setup"),
         ('include = ["../../.ssh/id_ed25519"]', "below its directory"),
         ('base = "-x"', "the base"),
-        ('setup = ""', '"setup" is not valid'),
+        ('setup = ""', '"setup" is empty'),
     ],
 )  # fmt: skip
 def test_a_working_copy_may_set_nothing_else(tree: Path, trust: Trust, text: str, words: str) -> None:

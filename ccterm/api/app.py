@@ -18,7 +18,7 @@ from ccterm.api.problems import MEDIA_TYPE, HttpProblem, problem_of
 from ccterm.api.schemas import CHECKS_DOCUMENT, answers, run_schemas
 from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
-from ccterm.problems import quoted
+from ccterm.problems import quoted, wrong
 from ccterm.values import to_json
 
 _log = logging.getLogger(__name__)
@@ -110,9 +110,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
     if place == "path":
         return _response(HttpProblem(404, "unknown-run", "the address names no run", "use a run's id, its number, or last"))
     what = "the header" if place == "header" else "the parameter"
-    return _response(
-        HttpProblem(422, "invalid-parameter", f"{what} {quoted(name)} is not valid", first["msg"].replace("Input should", "it should"))
-    )
+    text, fix = wrong(first["type"], first.get("ctx", {}), first["msg"])
+    return _response(HttpProblem(422, "invalid-parameter", f"{what} {quoted(name)} {text}", fix))
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

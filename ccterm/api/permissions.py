@@ -154,7 +154,7 @@ def _key(repo: str, *, on_branch: bool) -> str:
 def _at_once(given: Mapping[str, Any]) -> int | None:
     most = given.get("max_concurrent")
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 0 < most < 10_000):
-        raise HttpProblem(422, "invalid-body", '"max_concurrent" is not valid', "it should be a whole number greater than 0")
+        raise HttpProblem(422, "invalid-body", '"max_concurrent" is not a whole number from 1 to 9999', "write one such as 4")
     return most
 
 

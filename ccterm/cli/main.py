@@ -68,5 +68,6 @@ def _terminal() -> None:
 
 def _commands() -> None:
     from ccterm.cli.commands import app
+    from ccterm.cli.commands.usage import carry_out
 
-    app(prog_name="ccterm")
+    sys.exit(carry_out(app))

@@ -1,21 +1,17 @@
 """`ccterm mcp`: the MCP server on stdin and stdout, over the daemon, which it starts when none runs."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, state_dir
 from ccterm.cli.main import environment
-from ccterm.draft import anchored_repo
-from ccterm.errors import PreflightError
+from ccterm.cli.served import require_extra, served_repos
 
 
 def serve_mcp(repos: Sequence[str], *, allow_local: bool) -> ExitCode:
     """Answer the requests of one client until it closes stdin; its runs go on in the daemon."""
-    if not find_spec("mcp"):
-        raise PreflightError("ccterm mcp needs the MCP SDK, which is not installed", "install it: uv tool install 'ccterm[mcp]'")
-    served = [anchored_repo(repo) for repo in repos] or [anchored_repo(None)]
-    return carry_out(_serve(served, allow_local=allow_local))
+    require_extra("mcp", "ccterm mcp needs the MCP SDK", "mcp")
+    return carry_out(_serve(served_repos(repos), allow_local=allow_local))
 
 
 async def _serve(repos: Sequence[str], *, allow_local: bool) -> ExitCode:

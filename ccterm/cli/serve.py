@@ -4,14 +4,12 @@ import asyncio
 import gc
 import signal
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
-from ccterm.draft import anchored_repo
-from ccterm.errors import PreflightError
+from ccterm.cli.served import require_extra, served_repos
 
 if TYPE_CHECKING:
     from ccterm.api.server import ServedAt
@@ -23,9 +21,8 @@ COLLECTIONS = (50_000, 20, 20)
 
 def serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -> ExitCode:
     """Answer requests until a signal comes."""
-    _require_extra()
-    served = [anchored_repo(repo) for repo in repos] or [anchored_repo(None)]
-    return carry_out(_serve(port, served, allow_local=allow_local))
+    _require_libraries()
+    return carry_out(_serve(port, served_repos(repos), allow_local=allow_local))
 
 
 async def _serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -> ExitCode:
@@ -59,17 +56,13 @@ def _say(address: "ServedAt", repos: Sequence[str], *, allow_local: bool) -> Non
     print_note("whoever has the token can run code as you" if allow_local else "whoever has the token can start agents and push as you")
 
 
-def _require_extra() -> None:
-    """Refuse to go on without the libraries that this command alone needs."""
-    if not (find_spec("fastapi") and find_spec("uvicorn")):
-        raise PreflightError(
-            "ccterm serve needs FastAPI and uvicorn, which are not installed", "install them: uv tool install 'ccterm[serve]'"
-        )
+def _require_libraries() -> None:
+    require_extra("serve", "ccterm serve needs FastAPI and uvicorn", "fastapi", "uvicorn")
 
 
 def print_openapi() -> ExitCode:
     """Print the OpenAPI document."""
-    _require_extra()
+    _require_libraries()
     from ccterm.api.app import make_app, openapi
 
     print_json(openapi(make_app()))

@@ -53,7 +53,8 @@ def _begin(since: str) -> datetime:
     try:
         return now() - duration(since)
     except ValueError as error:
-        raise UsageError(f"--since {since!r} {error}") from error
+        wrong, _, fix = str(error).partition("; ")
+        raise UsageError(f"--since {since!r} {wrong}", fix) from error
 
 
 def show_run(ref: str, *, as_json: bool) -> ExitCode:

@@ -36,6 +36,7 @@ from ccterm.settings.units import (
     Turns,
     Words,
     listed,
+    shaped,
 )
 from ccterm.values import CheckoutOptions, ImageChoice, Limits, LoginPlace, Value
 
@@ -46,6 +47,11 @@ SETUP_INPUTS = (
     "mix.lock",
 )  # fmt: skip
 """Lock files and manifests: setup runs again before verify when the commit touches one."""
+
+ActionName = Annotated[str, shaped("[a-z0-9-]{1,60}", "is not the name of an action; the terminal's palette (ctrl+p) lists them")]
+KeyNames = Annotated[str, shaped(r"\S{1,60}", 'is not a key; write it as "ctrl+n", several with commas and no spaces')]
+ServiceName = Annotated[str, shaped("[a-z][a-z0-9-]{0,62}", "is not a name that a host can have; use small letters, digits and -")]
+_WEB = shaped(r"https?://[^\s@?#]+", 'is not the address of an API; write it as "https://HOST", with no user, ? or #')
 
 
 class SettingsPart(Value):
@@ -101,7 +107,7 @@ class RepoSettings(LimitSettings):
     """How many runs on this repository go at once."""
     depth: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     """How many commits of history are fetched; None = all."""
-    filter: Annotated[str, Field(pattern=r"^(blob:none|blob:limit=\d+[kmg]?|tree:0)$")] | None = None
+    filter: Annotated[str, shaped(r"blob:none|blob:limit=\d+[kmg]?|tree:0", 'is not a filter that is known; write "blob:none", "blob:limit=1m" or "tree:0"')] | None = None
     """Which objects are left out of a fetch (git's `--filter`)."""
     submodules: Annotated[bool | tuple[str, ...], BeforeValidator(submodule_list)] = False
     """Whether submodules are fetched; a list names those repositories, or HOST/OWNER/*, for which the user's access is used."""
@@ -139,7 +145,7 @@ class HostSettings(SettingsPart):
     """None = inferred from the host's name."""
     token: SecretSource | None = None
     """Where its token is: env:NAME, keyring:NAME, or cmd:COMMAND."""
-    user: Annotated[str, Field(pattern=r"^[^\s:\x00-\x1f]{1,100}$")] | None = None
+    user: Annotated[str, shaped(r"[^\s:\x00-\x1f]{1,100}", "is not a user name; leave out spaces and colons")] | None = None
     """User name for the token; None = what hosts of this kind expect."""
     ca: PlacedPath | None = None
     """File with the certificates of the host's authority, in PEM format."""
@@ -220,11 +226,11 @@ class Settings(SettingsPart):
     """Its model; None = the agent's default."""
     base_image: str | None = None
     """The image for containers: a reference or the path of a tarball; None = ccterm's own."""
-    claude_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    claude_version: Annotated[str, shaped(r"[0-9]+\.[0-9]+\.[0-9]+", 'is not a version; write it as "2.1.330"')] | None = None
     """The version of the Claude CLI in ccterm's own image; None = the one that ccterm was tested with."""
     claude_bin: str = "claude"
     """The Claude CLI of local mode: a name on PATH, or a path."""
-    author: Annotated[str, Field(pattern=r"^[^<>\x00-\x1f]+ <[^<>\s]+>$", max_length=200)] = "Claude Agent <agent@commandcenter.ai>"
+    author: Annotated[str, shaped(r"(?=.{,200}$)[^<>\x00-\x1f]+ <[^<>\s]+>", 'is not an author; write it as "Name <address>"')] = "Claude Agent <agent@commandcenter.ai>"
     """Author of the commits: Name <address>."""
     state_dir: PlacedPath | None = None
     """Where runs, transcripts and kept work are; None = the usual place of the platform."""
@@ -233,13 +239,13 @@ class Settings(SettingsPart):
     permissions: Literal["ask", "deny"] | None = None
     """Local mode: what comes of a command that an agent may not run by itself; None = a user at a terminal is asked, elsewhere it is denied."""
     tui: TuiSettings = Field(default_factory=TuiSettings.model_construct)
-    keys: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")], Annotated[str, Field(pattern=r"^\S{1,60}$")]] = {}
+    keys: dict[ActionName, KeyNames] = {}
     """[keys]: other keys for actions of the terminal, named as in its palette: `next-hunk = "ctrl+n"`. Several keys are written with commas."""
     engines: Annotated[tuple[EngineSettings, ...], BeforeValidator(listed)] = ()
     """Dagger engines; none = the one that the Dagger CLI finds."""
     dagger_cli: PlacedPath | None = None
     """The Dagger CLI; None = the one on PATH, else the one that the SDK downloads."""
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(web_address)] | None = None
+    base_url: Annotated[str, _WEB, AfterValidator(web_address)] | None = None
     """Another address for the Claude API."""
     login: LoginPlace | None = None
     """Where the Claude login of a run is: gateway (outside of its box) or secret (in it); None = gateway in containers and with `max_tokens` or `git_read`, else secret."""
@@ -264,7 +270,7 @@ class Settings(SettingsPart):
     pass_env: Annotated[tuple[PassedName, ...], BeforeValidator(listed)] = ()
     """Variables of the user's environment that setup, agent and verify get as they are, beside those that they always get."""
     secrets: dict[EnvName, SecretSettings] = {}
-    services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")], ServiceSettings] = {}
+    services: dict[ServiceName, ServiceSettings] = {}
 
     @field_validator("repo", "host", mode="before")
     @classmethod

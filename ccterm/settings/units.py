@@ -125,6 +125,18 @@ def whole_text(text: str) -> str:
     return text
 
 
+def shaped(pattern: str, words: str) -> AfterValidator:
+    """Return what accepts only texts that match a pattern as a whole. words: what is wrong with others; what to write instead."""
+    compiled = re.compile(pattern)
+
+    def checked(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(checked)
+
+
 def base_name(name: str) -> str:
     """Return the name of what a new branch starts from, if it is valid. Raises ValueError."""
     try:

@@ -190,7 +190,7 @@ REFUSED: Mapping[str, tuple[str, Mapping[str, object], str]] = {
     "kill": ("cancel", {"run": "1", "now": True}, "unknown key now"),
     "no run": ("diff", {"run": "7"}, "there is no run '7'"),
     "a path": ("status", {"runs": ["../../etc/passwd"]}, "there is no run"),
-    "wrong type": ("wait", {"runs": "1"}, "runs is not valid"),
+    "wrong type": ("wait", {"runs": "1"}, "runs is not a list"),
     "no task": ("run_agents", {"tasks": []}, '"tasks" is not a list of tasks'),
 }  # fmt: skip
 

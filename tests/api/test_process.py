@@ -68,10 +68,51 @@ def test_the_openapi_document_is_printed(command: Command) -> None:
     assert set(document["paths"]) >= {"/healthz", "/api/v1/runs/{run}/events", BATCH}
 
 
-def test_without_its_libraries_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
-    monkeypatch.setitem(sys.modules, "fastapi", None)
-    done = command("serve")
-    assert (done.returncode, done.stderr.endswith("uv tool install 'ccterm[serve]'\n")) == (3, True)
+@pytest.mark.parametrize(
+    ("installed", "wanted"),
+    [
+        pytest.param("", "'ccterm[{}]'", id="from an index"),
+        pytest.param('{"url": "file:///code/ccterm", "dir_info": {}}', "'ccterm[{}] @ file:///code/ccterm'", id="from a checkout"),
+        pytest.param(
+            '{"url": "https://git.example/ccterm", "vcs_info": {"vcs": "git"}}',
+            "'ccterm[{}] @ git+https://git.example/ccterm'",
+            id="from a repository",
+        ),
+    ],
+)
+@pytest.mark.parametrize(("name", "library"), [("serve", "fastapi"), ("mcp", "mcp")])
+def test_without_its_libraries_it_says_what_to_install(
+    name: str, library: str, installed: str, wanted: str, monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    described = tmp_path / "ccterm-0.1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: ccterm\nVersion: 0.1.0\n")
+    if installed:
+        (described / "direct_url.json").write_text(installed)
+    done = command(name)
+    fix = wanted.format(name)
+    assert done.returncode == 3
+    assert done.stderr.endswith(f"\n  install ccterm with it: uv tool install {fix}, or pipx install --force {fix}\n")
+
+
+@pytest.mark.parametrize("name", ["serve", "mcp"])
+@pytest.mark.parametrize(
+    ("repo", "said"),
+    [
+        ("nowhere", "there is no directory"),
+        ("https://user:word@git.example/o/r", "password"),
+        ("ext::sh -c id", "remote helper"),
+    ],
+)
+def test_a_repository_that_cannot_be_served_is_refused(
+    name: str, repo: str, said: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCTERM_STATE_DIR", str(tmp_path / "state"))
+    done = command(name, "--repo", repo)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "state").exists()
 
 
 async def test_what_was_accepted_is_there_once_when_the_daemon_is_killed(remote: Path, tmp_path: Path) -> None:

@@ -1,9 +1,16 @@
 """Bad input gets one clear error and the right exit code, and nothing is done by halves."""
 
+import inspect
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import typer
+from typer.models import OptionInfo
 
+from ccterm.cli.commands import app
 from tests.conftest import Command, MakeRemote
 from tests.support.core import ccterm, ccterm_here, local
 from tests.support.git import branches
@@ -73,27 +80,60 @@ def test_bad_input_is_one_clear_error_with_its_exit_code(
     assert done.stdout == ""
 
 
-def test_an_unknown_mode_is_refused_by_name(command: Command, state: Path, tmp_path: Path) -> None:
-    done = command("run", "x", "--branch", "b", "--mode", "cloud", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Invalid value for '--mode': 'cloud' is not one of 'local', 'dagger'." in done.stderr
-
-
 @pytest.mark.parametrize(
-    ("flag", "value", "said"),
+    ("line", "said"),
     [
-        ("--max-tokens", "1k", "'1k' is not a whole number."),
-        ("--max-turns", "9" * 5000, "is not a whole number."),
-        ("--allow-files", "-1", "'-1' is not a whole number."),
-        ("--budget", "much", "'much' is not a number."),
+        ("run x --mode cloud", "--mode 'cloud' is unknown; give local or dagger"),
+        ("run x --max-tokens 1k", "--max-tokens '1k' is not a whole number; give a number from 0 up"),
+        (f"run x --max-turns {'9' * 5000}", f"--max-turns '{'9' * 60}…' is not a whole number; give a number from 0 up"),
+        ("run x --allow-files -1", "--allow-files '-1' is not a whole number; give a number from 0 up"),
+        ("run x --max-turns 0", "max_turns is too small; give at least 1"),
+        ("run x --budget much", "--budget 'much' is not a number; give one such as 2.5"),
+        ("run x --budget 0", "budget is too small; give at least 0.001"),
+        ("run x --budget inf", "budget is not a finite number; write one such as 10"),
+        ("run x --model ''", "model is empty; leave it out, or write something"),
+        ("batch f --max-concurrent 0", "--max-concurrent 0 is too small; give a number from 1 up"),
+        ("runs -n x", "-n 'x' is not a whole number; give a number from 1 up"),
+        ("runs --since soon", "--since 'soon' is not a duration; write it as \"90s\", \"45m\" or \"2h\""),
+        ("serve --port abc", "--port 'abc' is not a whole number; give a number from 0 to 65535"),
+        ("serve --port 65536", "--port 65536 is too large; give a number from 0 to 65535"),
+        ("daemon --idle x", "--idle 'x' is not a number; give one such as 2.5"),
+        ("runs -n", "-n needs a value; write -n VALUE"),
+        ("runs --json=yes", "--json takes no value; write --json alone"),
+        ("runs --fialed", "there is no flag '--fialed'; did you mean --failed?"),
+        ("runs --\x1b[31m", "there is no flag '--\\x1b[31m'; ccterm runs --help lists those that there are"),
+        ("egress allow 3", "HOST is missing; ccterm egress allow RUN HOST"),
+        ("steer 3 two words", "this is more than ccterm steer takes: 'words'; ccterm steer --help explains it; a text with spaces needs quotes"),
+        ("confg show", "there is no command 'confg'; did you mean config?"),
+        ("config xyz", "there is no command 'xyz'; ccterm config --help lists those that there are"),
+        ("help securty", "'securty' is neither a command nor a topic; did you mean security?"),
+        ("help xyz", "'xyz' is neither a command nor a topic; ccterm --help and ccterm help list them"),
     ],
-    ids=["count", "long", "negative", "number"],
 )
-def test_what_is_no_number_is_refused_in_our_words(command: Command, state: Path, flag: str, value: str, said: str) -> None:
-    done = command("run", "x", "--branch", "b", flag, value)
-    assert done.returncode == 2
-    assert f"Invalid value for '{flag}': " in done.stderr
-    assert said in done.stderr
+def test_a_wrong_command_line_is_refused_in_our_words(
+    line: str, said: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = ccterm_here(*shlex.split(line), cwd=tmp_path, monkeypatch=monkeypatch)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_sentence(done.stderr) == f"ccterm: {said}"
+
+
+def test_no_flag_of_any_command_leaves_it_to_typer_to_refuse_a_value() -> None:
+    def flags(group: typer.Typer) -> Iterator[tuple[str, inspect.Parameter, OptionInfo]]:
+        for each in group.registered_commands:
+            assert each.callback
+            for name, parameter in inspect.signature(each.callback).parameters.items():
+                for told in get_args(parameter.annotation)[1:]:
+                    yield f"{each.callback.__name__} {name}", parameter, told
+        for other in group.registered_groups:
+            assert other.typer_instance
+            yield from flags(other.typer_instance)
+
+    found = {name: (get_args(parameter.annotation)[0], told.parser) for name, parameter, told in flags(app)}
+    assert found["serve port"][1]
+    assert found["run budget"][1]
+    unread = {name: kind for name, (kind, parser) in found.items() if not parser}
+    assert set(unread.values()) <= {str, str | None, list[str], list[str] | None, Path, Path | None, bool, bool | None}, unread
 
 
 def test_an_unknown_key_of_the_settings_names_the_nearest(command: Command, state: Path, tmp_path: Path, isolation: Path) -> None:

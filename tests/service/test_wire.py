@@ -230,9 +230,9 @@ async def test_an_error_is_raised_as_its_own_class_in_the_other_process(echo: Ec
 
 
 async def test_an_argument_that_does_not_fit_is_a_usage_error_and_is_not_sent(echo: Echo, remote: RemoteService) -> None:
-    with pytest.raises(UsageError, match="text is not valid; it should be text"):
+    with pytest.raises(UsageError, match="text is not text; write text, in quotes"):
         await remote.steer(ONE, 5)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="branch is not valid"):
+    with pytest.raises(UsageError, match="branch is not text"):
         await remote.continue_(ONE, "go on", branch=5)  # type: ignore[arg-type]
     assert echo.performed == []
 

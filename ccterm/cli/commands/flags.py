@@ -13,6 +13,8 @@ F = TypeVar("F", bound=Callable[..., None])
 _TYPES = {"text": str | None, "texts": list[str] | None, "number": float | None, "count": int | None, "switch": bool}
 _MOST_DIGITS = 18
 """Of a count: Python itself refuses to read thousands, and no column of a database holds more."""
+_LONGEST = 60
+"""Of what a user typed, when a refusal repeats it."""
 
 
 def leave(code: int) -> None:
@@ -46,22 +48,36 @@ def _completion(name: str) -> Callable[[str], list[tuple[str, str]]] | None:
     return offered
 
 
-def _count(text: str) -> int:
-    """Read a count, which typer would refuse in pydantic's words."""
-    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
-        raise typer.BadParameter(f"{text!r} is not a whole number.")
-    return int(text)
+def count(least: int = 0, most: int | None = None) -> Callable[[str | int], int]:
+    """Return what reads a whole number, which typer would refuse in pydantic's words. Typer has it read defaults, too."""
+
+    def read(text: str | int) -> int:
+        if isinstance(text, int):
+            return text
+        if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
+            raise typer.BadParameter(f"{shown(text)} is not a whole number; {wanted}")
+        if int(text) < least or (most is not None and int(text) > most):
+            raise typer.BadParameter(f"{text} is too {'small' if int(text) < least else 'large'}; {wanted}")
+        return int(text)
+
+    wanted = f"give a number from {least} to {most}" if most is not None else f"give a number from {least} up"
+    return read
 
 
-def _number(text: str) -> float:
-    """Read a number, as `_count` does."""
+def number(text: str | float) -> float:
+    """Read a number, as `count` does."""
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number.") from None
+        raise typer.BadParameter(f"{shown(str(text))} is not a number; give one such as 2.5") from None
 
 
-_PARSERS: dict[str, Callable[[str], float]] = {"count": _count, "number": _number}
+def shown(text: str) -> str:
+    """Return what a user typed, in quotes, shortened and safe to print."""
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+
+
+_PARSERS: dict[str, Callable[[str], float]] = {"count": count(), "number": number}
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
@@ -69,7 +85,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
 
     def checked(value: str | None) -> str | None:
         if value is not None and value not in choices:
-            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, choices))}.")
+            raise typer.BadParameter(f"{shown(value)} is unknown; give {' or '.join(choices)}")
         return value
 
     return checked

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ccterm.cli.commands.flags import Json, leave, option
+from ccterm.cli.commands.flags import Json, leave, number, option
 
 
 def check(
@@ -33,7 +33,7 @@ def help(
     json: Json = False,
 ) -> None:
     """Explain a command, print the page of a topic, or list the topics."""
-    from ccterm.cli.commands import app
+    from ccterm.cli.commands.usage import explain_command
     from ccterm.cli.topics import TOPICS, print_topic, print_topics
 
     match topic or []:
@@ -42,7 +42,7 @@ def help(
         case [name] if name in TOPICS:
             leave(print_topic(name, as_json=json))
         case command:
-            app([*command, "--help"], prog_name="ccterm")
+            leave(explain_command(command, TOPICS))
 
 
 def trust(
@@ -55,7 +55,7 @@ def trust(
 
 
 def daemon(
-    idle: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds without runs and terminals after which it exits.")] = 600.0,
+    idle: Annotated[float, typer.Option(metavar="SECONDS", parser=number, help="Seconds without runs and terminals after which it exits.")] = 600.0,
 ) -> None:
     """Carry runs out for other processes until none needs it."""
     from ccterm.cli.console import carry_out, state_dir

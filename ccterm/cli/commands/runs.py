@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccterm.cli.commands.flags import RUN, AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, RunRef, leave
+from ccterm.cli.commands.flags import RUN, AllowDeletions, AllowFiles, AllowLines, AllowPath, Json, RunRef, count, leave
 
 if TYPE_CHECKING:
     from ccterm.models import Allowances
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def runs(
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed.")] = False,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only runs of the last 90m, 8h, 7d.")] = None,
-    limit: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many at most, newest last.")] = 50,
+    limit: Annotated[int, typer.Option("-n", metavar="N", parser=count(1), help="How many at most, newest last.")] = 50,
     json: Json = False,
 ) -> None:
     """List runs."""

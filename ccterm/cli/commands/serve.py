@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ccterm.cli.commands.flags import Json, leave
+from ccterm.cli.commands.flags import Json, count, leave
 
 Repos = Annotated[
     list[str] | None,
@@ -19,7 +19,7 @@ AllowLocal = Annotated[
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="The port on 127.0.0.1 and ::1; 0 = a free one.")] = 8001,
+    port: Annotated[int, typer.Option(parser=count(0, 65535), metavar="N", help="The port on 127.0.0.1 and ::1; 0 = a free one.")] = 8001,
     socket_only: Annotated[bool, typer.Option("--socket-only", help="Answer on the private socket alone.")] = False,
     repo: Repos = None,
     allow_local: AllowLocal = False,
