@@ -17,7 +17,9 @@ def require_extra(extra: str, needs: str, *modules: str) -> None:
     if all(map(find_spec, modules)):
         return
     wanted = shlex.quote(_requirement(extra))
-    raise PreflightError(f"{needs}, not installed here", f"install ccterm with it: uv tool install {wanted}, or pipx install --force {wanted}")
+    raise PreflightError(
+        f"{needs}, not installed here", f"install ccterm with it: uv tool install {wanted}, or pipx install --force {wanted}"
+    )
 
 
 def _requirement(extra: str) -> str:

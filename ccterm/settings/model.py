@@ -49,7 +49,11 @@ SETUP_INPUTS = (
 """Lock files and manifests: setup runs again before verify when the commit touches one."""
 
 ActionName = Annotated[str, shaped("[a-z0-9-]{1,60}", "is not the name of an action; the terminal's palette (ctrl+p) lists them")]
+Author = Annotated[str, shaped(r"(?=.{,200}$)[^<>\x00-\x1f]+ <[^<>\s]+>", 'is not an author; write it as "Name <address>"')]
 KeyNames = Annotated[str, shaped(r"\S{1,60}", 'is not a key; write it as "ctrl+n", several with commas and no spaces')]
+ObjectFilter = Annotated[
+    str, shaped(r"blob:none|blob:limit=\d+[kmg]?|tree:0", 'is not a filter that is known; write "blob:none", "blob:limit=1m" or "tree:0"')
+]
 ServiceName = Annotated[str, shaped("[a-z][a-z0-9-]{0,62}", "is not a name that a host can have; use small letters, digits and -")]
 _WEB = shaped(r"https?://[^\s@?#]+", 'is not the address of an API; write it as "https://HOST", with no user, ? or #')
 
@@ -107,7 +111,7 @@ class RepoSettings(LimitSettings):
     """How many runs on this repository go at once."""
     depth: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     """How many commits of history are fetched; None = all."""
-    filter: Annotated[str, shaped(r"blob:none|blob:limit=\d+[kmg]?|tree:0", 'is not a filter that is known; write "blob:none", "blob:limit=1m" or "tree:0"')] | None = None
+    filter: ObjectFilter | None = None
     """Which objects are left out of a fetch (git's `--filter`)."""
     submodules: Annotated[bool | tuple[str, ...], BeforeValidator(submodule_list)] = False
     """Whether submodules are fetched; a list names those repositories, or HOST/OWNER/*, for which the user's access is used."""
@@ -230,7 +234,7 @@ class Settings(SettingsPart):
     """The version of the Claude CLI in ccterm's own image; None = the one that ccterm was tested with."""
     claude_bin: str = "claude"
     """The Claude CLI of local mode: a name on PATH, or a path."""
-    author: Annotated[str, shaped(r"(?=.{,200}$)[^<>\x00-\x1f]+ <[^<>\s]+>", 'is not an author; write it as "Name <address>"')] = "Claude Agent <agent@commandcenter.ai>"
+    author: Author = "Claude Agent <agent@commandcenter.ai>"
     """Author of the commits: Name <address>."""
     state_dir: PlacedPath | None = None
     """Where runs, transcripts and kept work are; None = the usual place of the platform."""

@@ -150,6 +150,22 @@ async def test_a_refusal_for_want_of_a_token_names_the_header(strict: Served) ->
     assert answer.problem["action"] == "add the header Authorization: Bearer TOKEN; ccterm token prints the token"
 
 
+async def test_an_answer_to_a_wrong_token_does_not_tell_what_is_wrong_with_it(strict: Served) -> None:
+    right = strict.address.token.value
+    first, last = ("a" if each != "a" else "b" for each in (right[0], right[-1]))
+    wrong = {
+        "first": first + right[1:], "last": right[:-1] + last, "middle": f"{right[:20]}!{right[21:]}", "short": right[:1], "beginning": right[:-1],
+        "long": right + "a", "twice": right * 2, "case": right.swapcase(), "none of it": "-" * len(right), "empty": "",
+    }  # fmt: skip
+    answers = {name: await send(strict, unauthorized(("Authorization", f"Bearer {each}"))(strict)) for name, each in wrong.items()}
+    told = {
+        (each.status, *((name, value) for name, value in each.headers.items() if name != "date"), each.body) for each in answers.values()
+    }
+    assert len(told) == 1, answers
+    assert answers["first"].status == 401
+    assert not any(right[:8].encode() in each.body for each in answers.values())
+
+
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
 async def test_each_of_the_servers_names_is_answered(name: str, api: Served) -> None:
     answer = await send(api, request("GET", "/healthz", ("Host", f"{name}:{api.address.port}"), token(api)))

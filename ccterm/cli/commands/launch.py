@@ -50,7 +50,9 @@ def run(
 
 def batch(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Tasks as YAML or JSON Lines.")],
-    max_concurrent: Annotated[int | None, typer.Option(parser=count(1), metavar="N", help="How many of them run at once. [default: 4]")] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(parser=count(1), metavar="N", help="How many of them run at once. [default: 4]")
+    ] = None,
     execution_mode: Annotated[str | None, option("execution_mode", "Where they run, unless a task says so itself.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, last the run documents.")] = False,
 ) -> None:

@@ -55,7 +55,9 @@ def trust(
 
 
 def daemon(
-    idle: Annotated[float, typer.Option(metavar="SECONDS", parser=number, help="Seconds without runs and terminals after which it exits.")] = 600.0,
+    idle: Annotated[
+        float, typer.Option(metavar="SECONDS", parser=number, help="Seconds without runs and terminals after which it exits.")
+    ] = 600.0,
 ) -> None:
     """Carry runs out for other processes until none needs it."""
     from ccterm.cli.console import carry_out, state_dir

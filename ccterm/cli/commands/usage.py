@@ -41,7 +41,8 @@ def explain_command(command: Sequence[str], topics: Iterable[str]) -> int:
         return carry_out(app, [*command, "--help"])
     close = get_close_matches(word, known, 1)
     raise UsageError(
-        f"{shown(word)} is neither a command nor a topic", f"did you mean {close[0]}?" if close else "ccterm --help and ccterm help list them"
+        f"{shown(word)} is neither a command nor a topic",
+        f"did you mean {close[0]}?" if close else "ccterm --help and ccterm help list them",
     )
 
 
@@ -51,7 +52,9 @@ def _explained(error: Any) -> "UsageError":  # noqa: ANN401 - one of several cla
     command, message = error.ctx.command_path if error.ctx else "ccterm", error.format_message()
     match type(error).__name__:
         case "MissingParameter":
-            needed = [each.metavar or each.name for each in error.ctx.command.params if each.param_type_name == "argument" and each.required]
+            needed = [
+                each.metavar or each.name for each in error.ctx.command.params if each.param_type_name == "argument" and each.required
+            ]
             return UsageError(f"{error.param.metavar or error.param.name} is missing", " ".join([command, *needed]))
         case "BadParameter":
             text, _, fix = error.message.partition("; ")
@@ -68,5 +71,7 @@ def _explained(error: Any) -> "UsageError":  # noqa: ANN401 - one of several cla
         fix = f"did you mean {found['close'].replace(chr(39), '')}?" if found["close"] else f"{command} --help lists those that there are"
         return UsageError(f"there is no command {shown(found['name'])}", fix)
     if found := _TOO_MUCH.fullmatch(message):
-        return UsageError(f"this is more than {command} takes: {shown(found['what'])}", f"{command} --help explains it; a text with spaces needs quotes")
+        return UsageError(
+            f"this is more than {command} takes: {shown(found['what'])}", f"{command} --help explains it; a text with spaces needs quotes"
+        )
     return UsageError(message.rstrip("."), f"{command} --help explains it")
