@@ -283,10 +283,15 @@ class CheckResult(Value):
     """The result of one preflight check."""
 
     name: str
+    """What was asked about: claude, git, docker, ...; several results may have one."""
     group: str
+    """What it belongs to; a result of one group does not wait for those of another."""
     status: Literal["pass", "warn", "fail"]
+    """Whether a run can start: yes, yes with a drawback, or no."""
     text: str
+    """What was found, in one sentence."""
     fix: str = ""
+    """What to do about it; empty when there is nothing to do."""
     seconds: float = 0.0
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.core import TyperCommand, TyperGroup
 
+from ccterm.api.field_docs import meanings
 from ccterm.api.mcp.tools import TOOLS
 from ccterm.causes import ExitCode
 from ccterm.cli.commands import app
@@ -20,7 +21,7 @@ from ccterm.settings.egress import ALWAYS, PRESETS
 from ccterm.settings.load import ENVIRONMENT
 from ccterm.settings.units import duration_text
 from scripts import docs_http, docs_python
-from scripts.docs_tables import meanings, table
+from scripts.docs_tables import table
 
 DOCS = Path(__file__).parents[1] / "docs"
 _PART = re.compile(r"(<!-- from the code: ([a-z_ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)

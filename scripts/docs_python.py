@@ -11,11 +11,12 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import ccterm
 from ccterm import errors, events
+from ccterm.api.field_docs import meanings
 from ccterm.causes import ADVICE
 from ccterm.models import Run
 from ccterm.service.protocol import Service
 from ccterm.task_fields import FIELDS
-from scripts.docs_tables import meanings, table
+from scripts.docs_tables import table
 
 _PROGRAMS = Path(__file__).parents[1] / "tests" / "programs"
 _ELSEWHERE = ("Service", "AgentService", "Run", "Cause", "errors", "events", "__version__")

@@ -15,7 +15,7 @@ from ccterm import __version__
 from ccterm.api import routes, submit
 from ccterm.api.backend import Back, Backend, Json
 from ccterm.api.problems import MEDIA_TYPE, HttpProblem, problem_of
-from ccterm.api.schemas import CHECKS_DOCUMENT, answers, run_schemas
+from ccterm.api.schemas import CHECKS_DOCUMENT, CHECKS_EXAMPLE, answers, document_schemas
 from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
 from ccterm.problems import quoted, wrong
@@ -44,7 +44,9 @@ def make_app(backend: Backend | None = None, mcp: ASGIApp | None = None) -> Fast
     app.include_router(routes.router)
     if mcp:
         app.router.routes.append(Route("/mcp", mcp, methods=["POST"]))
-    app.add_api_route("/api/v1/checks", _checks, methods=["GET"], responses=answers(CHECKS_DOCUMENT, 200), name="checks")
+    app.add_api_route(
+        "/api/v1/checks", _checks, methods=["GET"], responses=answers(CHECKS_DOCUMENT, 200, example=CHECKS_EXAMPLE), name="checks"
+    )
     app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
     app.add_api_route(
         "/healthz", _healthz, responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}}, name="healthz"
@@ -60,7 +62,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     for operation in (each for path in document["paths"].values() for each in path.values()):
         operation["responses"].pop("422", None)  # it is among those that are refused
     components = document.setdefault("components", {})
-    components["schemas"] = dict(run_schemas())
+    components["schemas"] = dict(document_schemas())
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return {**document, "security": [{"token": []}, {}]}
 
@@ -116,9 +118,12 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = f"there is nothing at {request.url.path[:200]}" if error.status_code == 404 else str(error.detail)
-    problem = HttpProblem(error.status_code, "address", detail, "ccterm serve --openapi prints what there is", headers=error.headers)
-    return _response(problem)
+    place, action = request.url.path[:200], "ccterm serve --openapi prints what there is"
+    if error.status_code == 405:
+        detail, action = f"{request.method} is not used at {place}", f"ask with {(error.headers or {}).get('allow', 'GET')}"
+    else:
+        detail = f"there is nothing at {place}" if error.status_code == 404 else str(error.detail)
+    return _response(HttpProblem(error.status_code, "address", detail, action, headers=error.headers))
 
 
 async def _defect(_: Request, error: Exception) -> Response:

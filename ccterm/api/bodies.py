@@ -1,9 +1,10 @@
 """Request bodies: bounded JSON, read into the values that the service takes, with a sentence about what is wrong."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
+from pydantic import Field
 
 from ccterm.api.limits import JSON_DEPTH
 from ccterm.api.problems import HttpProblem, checked
@@ -20,31 +21,27 @@ class Nothing(Value):
 class CancelBody(Value):
     """The body of `cancel`."""
 
-    now: bool = False
-    """Kill at once and keep nothing."""
+    now: Annotated[bool, Field(description="Kill at once and keep nothing")] = False
 
 
 class SteerBody(Value):
     """The body of `steer`."""
 
-    text: str
+    text: Annotated[str, Field(description="What to tell the agent")]
 
 
 class ContinueBody(Value):
     """The body of `continue`."""
 
-    text: str
-    branch: str | None = None
-    """A new branch instead, from where the run began."""
-    fresh: bool = False
-    """Begin a new conversation, which is told what came of the earlier one."""
+    text: Annotated[str, Field(description="What is to be done now")]
+    branch: Annotated[str | None, Field(description="A new branch instead, from where the run began")] = None
+    fresh: Annotated[bool, Field(description="Begin a new conversation, which is told what came of the earlier one")] = False
 
 
 class ApplyBody(Value):
     """The body of `apply`."""
 
-    paths: tuple[str, ...] = ()
-    """Only these changed files."""
+    paths: Annotated[tuple[str, ...], Field(description="Only these changed files")] = ()
 
 
 async def body_object(request: Request) -> Mapping[str, Any]:

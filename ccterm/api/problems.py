@@ -87,8 +87,9 @@ def problem_of(error: CctermError, *, of_run: bool) -> HttpProblem:
     wire = WireError.of(error)
     kind = re.sub(r"(?<!^)(?=[A-Z])", "-", wire.type).lower()
     headers = {"Retry-After": "2"} if isinstance(error, DaemonError) else None
+    action = "GET /api/v1/runs lists them; RUN is a run's id, its number, or last" if of_run and isinstance(error, UnknownRun) else wire.fix
     return HttpProblem(
-        _status(error, of_run=of_run), kind, wire.message, wire.fix, headers=headers, cause=wire.cause or "", reason=wire.reason
+        _status(error, of_run=of_run), kind, wire.message, action, headers=headers, cause=wire.cause or "", reason=wire.reason
     )
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ccterm.api.field_docs import explain
 from ccterm.api.permissions import SHARED_FIELDS, TASK_FIELDS
-from ccterm.api.problems import MEDIA_TYPE, SCHEMA
-from ccterm.models import Run
+from ccterm.api.problems import MEDIA_TYPE, SCHEMA, TITLES
+from ccterm.models import CheckResult, Run
 from ccterm.task_fields import FIELDS
 from ccterm.values import Value
 
@@ -47,10 +48,34 @@ RUNS_DOCUMENT: Schema = {
 DIFF_DOCUMENT: Schema = {
     "type": "object",
     "required": ["run", "changes", "patch"],
-    "properties": {"run": {"type": "string"}, "changes": {"type": ["object", "null"]}, "patch": {"type": "string"}},
+    "properties": {
+        "run": {"type": "string"},
+        "changes": {"anyOf": [{"$ref": "#/components/schemas/Changes"}, {"type": "null"}]},
+        "patch": {"type": "string"},
+    },
 }
-CHECKS_DOCUMENT: Schema = {"type": "array", "items": {"type": "object"}}
-_REFUSED: dict[int | str, Schema] = {"4XX": {"description": "Refused, and why", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}}
+CHECKS_DOCUMENT: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/CheckResult"}}
+CHECKS_EXAMPLE = [
+    {"name": "git", "group": "local", "status": "pass", "text": "git 2.39.5", "fix": "", "seconds": 0.015},
+    {
+        "name": "token github.com",
+        "group": "git",
+        "status": "warn",
+        "text": "no token for github.com: a run can push there only by ssh",
+        "fix": "gh auth login, or set GH_TOKEN",
+        "seconds": 0.016,
+    },
+]
+_REFUSAL = {
+    "type": "urn:ccterm:problem:invalid-body",
+    "title": TITLES[422],
+    "status": 422,
+    "detail": 'unknown field "brnch"',
+    "action": "did you mean branch",
+}
+_REFUSED: dict[int | str, Schema] = {
+    "4XX": {"description": "Refused, and why", "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": _REFUSAL}}}
+}
 EVENT_STREAM: dict[int | str, Schema] = {
     200: {
         "description": "Events, each with its kind, and the event of `ccterm logs --json` as its data",
@@ -61,10 +86,10 @@ EVENT_STREAM: dict[int | str, Schema] = {
 PATCH: dict[int | str, Schema] = {200: {"description": "The patch", "content": {"text/plain": {"schema": {"type": "string"}}}}, **_REFUSED}
 
 
-def answers(schema: Schema, *statuses: int) -> dict[int | str, Schema]:
+def answers(schema: Schema, *statuses: int, example: object = None) -> dict[int | str, Schema]:
     """Return the answers of a route: a document, or a refusal."""
     names = {200: "Done, or ended", 202: "Accepted, and still under way"}
-    content = {"application/json": {"schema": schema}}
+    content = {"application/json": {"schema": schema, **({} if example is None else {"example": example})}}
     return {**{status: {"description": names[status], "content": content} for status in statuses}, **_REFUSED}
 
 
@@ -82,11 +107,14 @@ def json_body(kind: type[Value], example: Mapping[str, object] | None = None) ->
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema, "example": example or {}}}}}
 
 
-def run_schemas() -> Mapping[str, Schema]:
-    """Return the run document's schema and those of its parts, by name."""
-    schema = Run.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    parts: Mapping[str, Schema] = schema.pop("$defs", {})
-    return {**parts, "Run": schema}
+def document_schemas() -> Mapping[str, Schema]:
+    """Return the schemas of the run document, of a check's result, and of their parts, by name, with what each field means."""
+    found: dict[str, Schema] = {}
+    for kind in (Run, CheckResult):
+        schema = kind.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        found |= {**schema.pop("$defs", {}), kind.__name__: schema}
+        explain(found, kind)
+    return found
 
 
 def _field(name: str) -> Schema:

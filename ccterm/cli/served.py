@@ -1,6 +1,5 @@
 """What `ccterm serve` and `ccterm mcp` have in common: the libraries that they alone need, and the repositories that programs may name."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from ccterm.draft import anchored_repo
 from ccterm.errors import PreflightError, UsageError
+from ccterm.git.bounded_json import read_json
 from ccterm.remotes import looks_like_url, parse_remote
 
 
@@ -25,7 +25,7 @@ def require_extra(extra: str, needs: str, *modules: str) -> None:
 def _requirement(extra: str) -> str:
     """Return what to install for an extra: from where ccterm was installed, since no index needs to have it."""
     try:
-        origin = json.loads(Distribution.from_name("ccterm").read_text("direct_url.json") or "{}")
+        origin = read_json(Distribution.from_name("ccterm").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
         origin = {"url": (Path(__file__).parents[2]).as_uri()}  # a checkout without an installation
     if not (url := origin.get("url")):

@@ -5,11 +5,15 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 
+from ccterm.api.app import make_app, openapi
 from tests.api.events import following
 from tests.api.process import Serving, serving
 from tests.api.served import BATCH, RUN, SCRIPTED
@@ -66,6 +70,34 @@ def test_the_openapi_document_is_printed(command: Command) -> None:
     assert not {"skip_permissions", "allow_path", "setup", "verify", "agent_args"} & set(body["schema"]["properties"])
     assert document["components"]["schemas"]["Run"]["properties"]["state"]
     assert set(document["paths"]) >= {"/healthz", "/api/v1/runs/{run}/events", BATCH}
+
+
+def test_the_openapi_document_says_what_the_fields_of_its_documents_mean() -> None:
+    schemas = openapi(make_app())["components"]["schemas"]
+    assert [name for name, each in schemas["CheckResult"]["properties"].items() if not each.get("description")] == ["seconds"]
+    told = {name: each.get("description") for name, each in schemas["Run"]["properties"].items()}
+    assert told["denied"] == "What the agent was not allowed to do, each call on one line; the first of them."
+    assert all(told[name] for name in ("held", "cause", "action", "pushed", "synced", "salvage", "waiting_until", "refused_hosts", "asked"))
+    assert schemas["Manifest"]["properties"]["credential"]["description"] == "Where the Claude login was, and its kind, never its value."
+
+
+def test_the_examples_of_the_openapi_document_are_what_its_schemas_say() -> None:
+    document = openapi(make_app())
+    found = list(examples(document))
+    assert len(found) > 30
+    for schema, example in found:
+        jsonschema_rs.validate({**schema, "components": document["components"]}, example)
+
+
+def examples(part: object) -> Iterator[tuple[dict[str, Any], object]]:
+    """Yield each example of a document, with its schema."""
+    if isinstance(part, dict):
+        if "schema" in part and "example" in part:
+            yield part["schema"], part["example"]
+        for each in part.get("examples", {}).values() if "schema" in part else ():
+            yield part["schema"], each["value"]
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from examples(each)
 
 
 @pytest.mark.parametrize(

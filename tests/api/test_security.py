@@ -217,6 +217,17 @@ def test_too_many_requests_are_refused_for_a_moment() -> None:
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
 
 
+async def test_what_is_not_there_is_said_in_the_words_of_the_api(strict: Served) -> None:
+    async def said(method: str, path: str) -> tuple[int, str, str]:
+        answer = await strict.client.request(method, path)
+        return answer.status_code, answer.json()["detail"], answer.json()["action"]
+
+    assert await said("POST", "/api/v1/runs") == (405, "POST is not used at /api/v1/runs", "ask with GET")
+    assert await said("GET", "/api/v1/run") == (404, "there is nothing at /api/v1/run", "ccterm serve --openapi prints what there is")
+    lists = "GET /api/v1/runs lists them; RUN is a run's id, its number, or last"
+    assert await said("GET", "/api/v1/runs/77") == (404, "there is no run '77'", lists)
+
+
 async def test_guesses_leave_the_owner_of_the_token_alone(strict: Served) -> None:
     guesses = await asyncio.gather(*(send(strict, unauthorized(WRONG)(strict)) for _ in range(limits.REQUESTS_PER_SECOND + 60)))
     assert {guess.status for guess in guesses} == {401, 429}
