@@ -4,7 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import typer.main
+
 import ccterm
+from ccterm.cli.commands import app
 from ccterm.executors.dagger import image_spec
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +29,14 @@ def test_links_of_the_documents_lead_somewhere() -> None:
     for page in (*DOCUMENTS, *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert link.startswith("https://") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_commands_in_documents_are_shown_as_such() -> None:
+    names = set(typer.main.get_group(app).commands)
+    for page in (*DOCUMENTS, *(ROOT / "docs").glob("*.md")):
+        prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for line in re.findall(r"\n\n(ccterm .*)", prose):  # the beginning of a paragraph
+            assert line.split()[1] not in {*names, "#"}, f"{page.name}: {line}"
 
 
 def test_tests_that_documents_name_exist() -> None:
