@@ -138,6 +138,14 @@ def test_what_is_no_tls(data: bytes) -> None:
         server_name(data)
 
 
+def test_no_proxy_names_hosts_between_commas_and_blanks() -> None:
+    proxies = UserProxies({"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "One.example two.example,\t.three.example"})
+    dialled = [
+        host for host in ("one.example", "two.example", "a.three.example", "four.example") if not proxies.for_tunnel(HostPort(host, 443))
+    ]
+    assert dialled == ["one.example", "two.example", "a.three.example"]
+
+
 @pytest.mark.parametrize("value", ["http://[proxy", "http://proxy:port", "socks5://proxy:1080", "http://"])
 def test_a_proxy_of_the_user_s_that_is_none_is_not_used(value: str) -> None:
     assert UserProxies({"HTTPS_PROXY": value}).for_tunnel(HostPort("example.com", 443)) is None

@@ -74,9 +74,9 @@ async def test_it_stays_closed_when_keys_have_come_already(show: Show, service: 
 
 async def test_it_stays_closed_when_all_checks_pass(show: Show, service: FakeService) -> None:
     service.check_results = [GIT, GOOD]
-    async with show(checks=True) as pilot:
-        await wait_for_call(service, "checks", "local")
-        await wait_for_text(pilot, "No runs yet")
+    async with show() as pilot:
+        await as_ccterm(pilot)._first_checks(service).wait()
+        assert not isinstance(pilot.app.screen, PreflightScreen)
 
 
 async def test_it_does_not_interrupt_a_user_with_active_runs(show: Show, service: FakeService) -> None:

@@ -26,7 +26,7 @@ class UserProxies:
     def __init__(self, named: Mapping[str, str]) -> None:
         self._tunnel = _read(named.get("HTTPS_PROXY") or named.get("ALL_PROXY", ""))
         self._plain = _read(named.get("HTTP_PROXY") or named.get("ALL_PROXY", ""))
-        self._past = [entry.strip().lower() for entry in named.get("NO_PROXY", "").split(",") if entry.strip()]
+        self._past = named.get("NO_PROXY", "").lower().replace(",", " ").split()
 
     def for_tunnel(self, target: HostPort) -> UserProxy | None:
         """Return the proxy for a tunnel to a target, or None to dial it."""
