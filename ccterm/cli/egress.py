@@ -65,7 +65,7 @@ def print_log(ref: str, *, as_json: bool) -> ExitCode:
 
 
 def _say_why_nothing(run: Run) -> None:
-    open_ = f"nothing was written down of run {run.label}: its network was open; --egress record writes down each host"
+    open_ = f"the hosts that run {run.label} asked for were not recorded: its network was open; --egress record keeps a list"
     print_note(open_ if run.task.egress.mode == "open" else f"no program of run {run.label} asked for a host")
 
 

@@ -121,7 +121,7 @@ class BoxConnection:
         return False
 
     async def linger(self) -> None:
-        """Read on for a moment, unheard, so that the last answer is not lost to a reset."""
+        """Read and discard what comes for a moment, so that the last answer is not lost to a reset."""
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_LINGER_SECONDS):
                 while await asyncio.wait_for(self._reader.read(_PIECE), _QUIET_SECONDS):

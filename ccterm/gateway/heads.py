@@ -74,7 +74,7 @@ def read_head(raw: bytes, http: h11.Connection) -> RequestHead:
     if not isinstance(event, h11.Request):
         raise RefusedRequest(400, "not a request", closes=True)
     if event.http_version != b"1.1":
-        raise RefusedRequest(400, "HTTP/1.1 is spoken here", closes=True)
+        raise RefusedRequest(400, "only HTTP/1.1 is accepted here", closes=True)
     head = RequestHead(
         method=event.method,
         target=event.target,

@@ -51,7 +51,7 @@ def check_git_pass(head: RequestHead, token: bytes) -> None:
     """Raise RefusedRequest unless the request has this run's pass as git sends it: as a password, once it was asked for one."""
     given = b"".join(value.removeprefix(b"Basic ") for value in head.values(b"authorization"))
     if not hmac.compare_digest(given, base64.b64encode(b"run:" + token)):
-        raise RefusedRequest(401, "this run's pass is wanted here", challenge='Basic realm="ccterm"')
+        raise RefusedRequest(401, "this run's pass is missing", challenge='Basic realm="ccterm"')
 
 
 def for_api(headers: Headers, authority: str, credential: tuple[bytes, bytes] | None) -> Headers:

@@ -57,7 +57,7 @@ class ServedRun:
         self._server = await asyncio.start_unix_server(self._accept, self.socket)
 
     def close(self) -> None:
-        """Hear nothing more of this run."""
+        """Close the socket and its connections."""
         if self._server:
             self._server.close()
         self.socket.unlink(missing_ok=True)
@@ -127,7 +127,7 @@ class ServedRun:
     def _allowed(self, head: RequestHead, box: BoxConnection) -> RequestKind:
         """Return what is asked. Raises RefusedRequest for what this run's box may not ask."""
         if not head.target.startswith(b"/"):
-            raise RefusedRequest(400, "a path is wanted here")
+            raise RefusedRequest(400, "the target must be a path")
         if not box.secured and not self._own_base:
             raise RefusedRequest(403, "this run asks the API by its name, through CONNECT")
         kind = kind_of(head)

@@ -47,7 +47,7 @@ class UsageGate(Gate):
             self._reset(key)
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel all timers."""
         for key in list(self._timers):
             self._cancel(key)
 
