@@ -1,35 +1,45 @@
-"""What the docstrings below the fields of values say, for the documents that are made of the values."""
+"""Schemas of values with what the docstrings below their fields say."""
 
 import ast
 import inspect
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE
+
+
+def described_schema(kind: type[BaseModel], ref_template: str = DEFAULT_REF_TEMPLATE) -> dict[str, Any]:
+    """Return the schema of a value as it is sent, in which each field that has a docstring is described, those of its parts, too."""
+    schema = kind.model_json_schema(mode="serialization", ref_template=ref_template)
+    schemas = {**schema.get("$defs", {}), kind.__name__: schema}
+    for each in set(_with_parts([kind])):
+        properties = schemas.get(each.__name__, {}).get("properties", {})
+        for name, told in meanings(each).items():
+            if name in properties:
+                properties[name]["description"] = " ".join(told.split())
+    return schema
 
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:
     """Return the docstring below each field of a class, its base classes first."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):
-        if each.__module__.startswith("ccterm"):
-            [definition] = ast.parse(inspect.getsource(each)).body
-            assert isinstance(definition, ast.ClassDef)
-            for field, text in itertools.pairwise(definition.body):
-                match field, text:
-                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(told))):
-                        found[name] = told
+        definition = _classes(each.__module__).get(each.__name__) if each.__module__.startswith("ccterm") else None
+        for field, text in itertools.pairwise(definition.body) if definition else ():
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(told))):
+                    found[name] = told
     return found
 
 
-def explain(schemas: Mapping[str, dict[str, Any]], kind: type[BaseModel]) -> None:
-    """Write what the fields of a class and of its parts mean into their schemas, which are named as the classes."""
-    for each in set(_with_parts([kind])):
-        properties = schemas.get(each.__name__, {}).get("properties", {})
-        for name, told in meanings(each).items():
-            if name in properties:
-                properties[name]["description"] = " ".join(told.split())
+@cache
+def _classes(module: str) -> Mapping[str, ast.ClassDef]:
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    return {each.name: each for each in body if isinstance(each, ast.ClassDef)}
 
 
 def _with_parts(annotations: Iterable[object]) -> Iterator[type[BaseModel]]:

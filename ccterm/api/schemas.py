@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ccterm.api.field_docs import explain
+from ccterm.api.field_docs import described_schema
 from ccterm.api.permissions import SHARED_FIELDS, TASK_FIELDS
 from ccterm.api.problems import MEDIA_TYPE, SCHEMA, TITLES
 from ccterm.models import CheckResult, Run
@@ -111,9 +111,8 @@ def document_schemas() -> Mapping[str, Schema]:
     """Return the schemas of the run document, of a check's result, and of their parts, by name, with what each field means."""
     found: dict[str, Schema] = {}
     for kind in (Run, CheckResult):
-        schema = kind.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        schema = described_schema(kind, "#/components/schemas/{model}")
         found |= {**schema.pop("$defs", {}), kind.__name__: schema}
-        explain(found, kind)
     return found
 
 
@@ -149,7 +148,12 @@ RUN_BODY = _body(
 BATCH_SCHEMA = _object(
     SHARED_FIELDS,
     "tasks",
-    tasks={"type": "array", "minItems": 1, "items": _object(TASK_FIELDS, "task")},
+    tasks={
+        "type": "array",
+        "minItems": 1,
+        "description": "One run each; what it says itself counts before what is said beside them",
+        "items": _object(TASK_FIELDS, "task"),
+    },
     max_concurrent={"type": "integer", "minimum": 1, "maximum": 9999, "description": "How many of these tasks run at once"},
 )
 """Several tasks, and what all of them share."""

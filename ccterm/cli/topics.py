@@ -48,7 +48,7 @@ TROUBLESHOOTING = (
     Trouble(
         "Dagger SDK not found",
         "ccterm was installed without its dependencies, or its environment is damaged.",
-        "Install it again: `pipx reinstall ccterm`, `uv tool install --reinstall ccterm`; in a checkout remove `.venv` and start `./scripts/ccterm`.",
+        "Install it again: `pipx reinstall ccterm`, `uv tool upgrade --reinstall ccterm`; in a checkout remove `.venv` and start `./scripts/ccterm`.",
     ),
     Trouble(
         "No credentials found",

@@ -223,8 +223,13 @@ async def test_each_tool_says_what_it_takes_and_answers(tmp_path: Path) -> None:
         assert tool.description
         assert tool.output_schema is not None
         assert tool.input_schema["additionalProperties"] is False
+        assert [name for name, each in tool.input_schema["properties"].items() if not each.get("description")] == []
         assert tool.annotations is not None
         assert tool.annotations.read_only_hint is (tool.name in ("wait", "status", "read_log", "diff"))
+    reports = {tool.name: tool.output_schema or {} for tool in tools}
+    report = reports["wait"]["$defs"]["RunReport"]["properties"]
+    assert report["denied"]["description"].endswith("such a run is no clean success, though its work is delivered.")
+    assert report["kept"]["description"] == reports["push"]["properties"]["kept"]["description"]
 
 
 async def test_the_http_server_answers_agents_that_have_its_token_by_the_same_rules(api: Served) -> None:

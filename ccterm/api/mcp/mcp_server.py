@@ -35,6 +35,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from ccterm import __version__, render
+from ccterm.api.field_docs import described_schema
 from ccterm.api.mcp.tools import TOOLS, Desk
 from ccterm.api.permissions import Permissions
 from ccterm.api.problems import HttpProblem
@@ -113,7 +114,7 @@ class McpServer:
                     name=name,
                     description=" ".join((tool.__doc__ or "").split()),
                     input_schema=tool.arguments(),
-                    output_schema=tool.answers.model_json_schema(mode="serialization"),
+                    output_schema=described_schema(tool.answers),
                     annotations=ToolAnnotations(read_only_hint=not tool.changes, destructive_hint=False),
                 )
                 for name, tool in _TOOLS.items()

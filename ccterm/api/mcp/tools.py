@@ -95,7 +95,7 @@ class WaitForRuns(Tool[RunReports]):
     name = "wait"
     changes = False
     answers = RunReports
-    runs: Annotated[tuple[RunName, ...], Field(min_length=1, max_length=1000)]
+    runs: Annotated[tuple[RunName, ...], Field(min_length=1, max_length=1000, description="Which runs")]
     seconds: Seconds = 300.0
     first: Annotated[bool, Field(description="Return as soon as one of them has ended")] = False
 
@@ -111,7 +111,7 @@ class ShowStatus(Tool[RunReports]):
     name = "status"
     changes = False
     answers = RunReports
-    runs: Annotated[tuple[RunName, ...], Field(max_length=1000)] = ()
+    runs: Annotated[tuple[RunName, ...], Field(max_length=1000, description="Which runs; none = the newest ones")] = ()
     limit: Annotated[int, Field(ge=1, le=200, description="How many of the newest, when none is named")] = 20
 
     async def call(self, desk: Desk) -> RunReports:
@@ -184,7 +184,7 @@ class SteerRun(Tool[SteerAnswer]):
     name = "steer"
     answers = SteerAnswer
     run: RunName
-    text: Annotated[str, Field(min_length=1, max_length=100_000)]
+    text: Annotated[str, Field(min_length=1, max_length=100_000, description="What to tell the agent")]
 
     async def call(self, desk: Desk) -> SteerAnswer:
         """Send it and wait for the answer a moment."""
