@@ -33,9 +33,9 @@ class AnswerCache:
         self._answers: OrderedDict[bytes, Answers] = OrderedDict()
 
     def of(self, value: bytes, before: Answers | None = None) -> Answers:
-        """Return the answers to a login. before: those to the one that it follows."""
+        """Return the answers to a login. before: those to the one that it follows, which it begins with."""
         digest = hashlib.sha256(value).digest()
-        found = self._answers.pop(digest, None) or before or {}
+        found = self._answers.pop(digest, None) or dict(before or {})
         self._answers[digest] = found
         while len(self._answers) > CACHED_LOGINS:
             self._answers.popitem(last=False)

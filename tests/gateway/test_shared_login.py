@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from ccterm.gateway.client import RunPass
-from ccterm.gateway.shared_login import AnswerCache, SharedLogin
+from ccterm.gateway.shared_login import AnswerCache, CachedAnswer, SharedLogin
 from tests.gateway.boxes import TOKEN, Boxes, login, new_run
 from tests.gateway.raw import OAUTH, RawAnswer, RawBox, request
 from tests.servers.model_script import Refuse, Text, Turn, say, unauthorized
@@ -121,3 +121,14 @@ async def test_a_login_that_is_renewed_when_the_time_is_up_is_not_given_up() -> 
     assert await waiting
     await shared.renewed(1, time.monotonic())
     assert len(told) == 2
+
+
+def test_what_the_api_answers_to_the_next_login_is_not_served_to_the_one_before() -> None:
+    cache = AnswerCache()
+    shared = SharedLogin("authorization", "ONE", lambda: None, cache)
+    first, second = CachedAnswer(200, [], b"first"), CachedAnswer(200, [], b"second")
+    shared.answers[b"/settings"] = first
+    shared.renew("authorization", "TWO")
+    assert shared.answers == {b"/settings": first}
+    shared.answers[b"/settings"] = second
+    assert SharedLogin("authorization", "ONE", lambda: None, cache).answers == {b"/settings": first}
