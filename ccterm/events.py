@@ -128,11 +128,14 @@ class Printed(Fact):
     text: str
 
 
+NoticeLevel = Literal["info", "warn", "error"]
+
+
 class Notice(Fact):
     """Something that the user should know."""
 
     kind: Literal["notice"] = "notice"
-    level: Literal["info", "warn", "error"]
+    level: NoticeLevel
     text: str
 
 

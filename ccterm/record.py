@@ -20,6 +20,7 @@ from ccterm.events import (
     Judged,
     Limited,
     Notice,
+    NoticeLevel,
     PermissionAnswered,
     PermissionAsked,
     Pushed,
@@ -265,9 +266,9 @@ class Recorder:
         """Append one cleaned line of the agent to agent.ndjson."""
         self._transcript.archive(line)
 
-    def notice(self, text: str, level: str = "info") -> None:
+    def notice(self, text: str, level: NoticeLevel = "info") -> None:
         """Emit a notice for people."""
-        self.emit([Notice(level="warn" if level == "warn" else "error" if level == "error" else "info", text=text)])
+        self.emit([Notice(level=level, text=text)])
 
     def change(self, **fields: object) -> None:
         """Change fields of the run document that no event carries."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ccterm.credentials.login import Login
-from ccterm.events import Notice
+from ccterm.events import Notice, NoticeLevel
 from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, RunPass
 from ccterm.models import RunId
 from ccterm.pipeline.gateway_access import GatewayListener
@@ -62,10 +62,10 @@ class HeldLogin:
     timer: PendingCall | None = None
     looking: "asyncio.Task[None] | None" = None
 
-    def tell(self, text: str, level: str = "warn") -> None:
+    def tell(self, text: str, level: NoticeLevel = "warn") -> None:
         """Tell the users of all its runs."""
         for listener in self.runs.values():
-            listener.notice(notice_of(text, level))
+            listener.notice(Notice(level=level, text=text))
 
     @property
     def refusal(self) -> str:
@@ -80,8 +80,3 @@ class HeldLogin:
         for pending in (self.timer, self.looking):
             if pending:
                 pending.cancel()
-
-
-def notice_of(text: str, level: str) -> Notice:
-    """Return a notice; any level but error and warn is info."""
-    return Notice(level="error" if level == "error" else "warn" if level == "warn" else "info", text=text)

@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from ccterm.credentials.login import TOKEN_NAME, Login
 from ccterm.credentials.login_probe import Proof
+from ccterm.events import Notice
 from ccterm.gateway.client import GatewayLogin, LimitWindows, RunNumbers, RunPass, way_out_variables
 from ccterm.models import RunId, now
 from ccterm.pipeline.gateway_access import GatewayAccess, GatewayListener
 from ccterm.service.credential_gate import AgentLogin, CredentialGate, Later, call_later, identity
-from ccterm.service.held_login import HeldLogin, LoginHolder, MakeGateway, notice_of
+from ccterm.service.held_login import HeldLogin, LoginHolder, MakeGateway
 from ccterm.service.usage_gate import UsageGate
 from ccterm.values import UsageWindow
 
@@ -88,7 +89,7 @@ class LoginKeeper:
             )
             self._take(held, login if held.login is before else held.login, newcomer=run)  # it may have been renewed meanwhile
             if held.waiting:
-                listener.notice(notice_of(held.refusal, "warn"))
+                listener.notice(Notice(level="warn", text=held.refusal))
             yield run_pass
         finally:
             try:
@@ -147,7 +148,7 @@ class LoginKeeper:
             if run != newcomer:
                 listener.mask(held.login.named_secrets)
                 self._credentials.leased(run, held.login)
-                listener.notice(notice_of(text, "info"))
+                listener.notice(Notice(level="info", text=text))
         self._credentials.found_another()
 
     async def _renew(self, held: HeldLogin, login: Login) -> None:
@@ -178,7 +179,7 @@ class LoginKeeper:
     def unreachable(self, run: RunId, why: str) -> None:
         """Tell a run's user why its box is not answered."""
         if listener := self._listener(run):
-            listener.notice(notice_of(f"the gateway cannot pass on what the agent asks: {why}", "warn"))
+            listener.notice(Notice(level="warn", text=f"the gateway cannot pass on what the agent asks: {why}"))
 
     def limits(self, login: str, windows: LimitWindows) -> None:
         """Pass on what is left of a login's usage limits; new runs wait when there is nothing."""
