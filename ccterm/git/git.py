@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import IO
 
 from ccterm.git.child import MOST_OUTPUT, BoundedChild, ChildStopped
@@ -49,6 +50,7 @@ _INSPECT = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat"
 """The user named the directory, so a bare repository is meant; the rest keeps its configuration from starting programs."""
 _USER_CONFIG = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _VERSION_SECONDS = 10.0
+_PARAMETERS, _COUNT = "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"
 _PASSED_ON = (MARK, "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", *(f"{name}_proxy" for name in ("http", "https", "no", "all")))
 _PASSED_ON += ("HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -228,16 +230,24 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def as_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return configuration as environment: any process of the machine can read arguments."""
+def as_environment(settings: Sequence[tuple[str, str]], beside: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Return configuration, (name, value) each, as environment: any process of the machine can read arguments.
+
+    beside: an environment that may hold configuration already, which counts on.
+    """
     if not settings:
         return {}
-    if "=" not in "".join(settings) or version() < (2, 31):  # the form that every git reads; asking for the version takes a process
-        words = (f"{name}={value}".replace("'", "'\\''") for name, value in settings.items())
-        return {"GIT_CONFIG_PARAMETERS": " ".join(f"'{word}'" for word in words)}
-    names = {f"GIT_CONFIG_KEY_{n}": name for n, name in enumerate(settings)}
-    values = {f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(settings.values())}
-    return {**names, **values, "GIT_CONFIG_COUNT": str(len(settings))}
+    if "=" not in "".join(name for name, _ in settings) or version() < (
+        2,
+        31,
+    ):  # the form that every git reads; the version takes a process
+        words = ["'" + f"{name}={value}".replace("'", "'\\''") + "'" for name, value in settings]
+        return {_PARAMETERS: " ".join([beside[_PARAMETERS], *words] if beside.get(_PARAMETERS) else words)}
+    told = beside.get(_COUNT, "")
+    first = int(told) if told.isascii() and told.isdigit() else 0
+    names = {f"GIT_CONFIG_KEY_{n}": name for n, (name, _) in enumerate(settings, first)}
+    values = {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(settings, first)}
+    return {**names, **values, _COUNT: str(first + len(settings))}
 
 
 @cache

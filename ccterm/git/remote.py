@@ -67,7 +67,7 @@ class Remote:
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return what git needs in its environment; `more` is further configuration."""
         config = {**self._config, **(more or {})}
-        return {**self._env, **as_environment(config)}
+        return {**self._env, **as_environment(list(config.items()))}
 
     def at(self, address: str) -> dict[str, str]:
         """Return the configuration by which another address of the same repository is reached, the credential included."""

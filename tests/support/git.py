@@ -42,6 +42,22 @@ def git(cwd: Path, *args: str, stdin: bytes = b"", timeout: float = 60.0) -> str
     return git_bytes(cwd, *args, stdin=stdin, timeout=timeout).decode(errors="surrogateescape").strip()
 
 
+def has_reftable() -> bool:
+    """Whether git can store refs in tables, as it does from 2.45 on when told so."""
+    command = ["git", "init", "--ref-format=reftable", "-h"]
+    return (
+        "unknown option" not in subprocess.run(command, cwd="/", env=git_environment(), capture_output=True, text=True, check=False).stderr
+    )
+
+
+def setting(name: str, variables: Mapping[str, str]) -> str:
+    """Return what git takes a setting to be, given these variables; "" = nothing."""
+    command = ["git", "config", name]
+    return subprocess.run(
+        command, cwd="/", env=git_environment() | dict(variables), stdout=subprocess.PIPE, text=True, check=False
+    ).stdout.strip()
+
+
 def write_files(root: Path, files: Mapping[str, FileBody]) -> None:
     """Write files below `root`, making their directories."""
     for name, body in files.items():

@@ -5,7 +5,8 @@ The settings are variables of the environment, which count besides every file, a
 
 from collections.abc import Iterator, Mapping, Sequence
 
-_COUNT, _KEY, _VALUE = "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"
+from ccterm.git.git import as_environment
+
 _BODY_BYTES = 32 * 1024 * 1024
 """Up to here git sends a request in one piece, with its length, as the gateway wants it; and no larger one is taken there."""
 
@@ -15,12 +16,7 @@ def git_through(address: str, repositories: Sequence[str], run_pass: str, env: M
 
     run_pass: sent along as a password, which git shows nowhere. env: what is set already.
     """
-    told = env.get(_COUNT, "")
-    first = int(told) if told.isascii() and told.isdigit() else 0
-    settings = list(_settings(address.removeprefix("http://"), repositories, run_pass))
-    keys = {f"{_KEY}{number}": key for number, (key, _) in enumerate(settings, first)}
-    values = {f"{_VALUE}{number}": value for number, (_, value) in enumerate(settings, first)}
-    return {_COUNT: str(first + len(settings)), **keys, **values}
+    return as_environment(list(_settings(address.removeprefix("http://"), repositories, run_pass)), env)
 
 
 def _settings(proxy: str, repositories: Sequence[str], run_pass: str) -> Iterator[tuple[str, str]]:
