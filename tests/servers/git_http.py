@@ -188,7 +188,7 @@ class _GitHandler(Handler):
     def _backend(self, body: IO[bytes], *, reply_lost: bool) -> None:
         size = body.tell()
         body.seek(0)
-        command = ["git", "http-backend"]
+        command = ["git", "-c", "http.receivepack=true", "-c", "safe.directory=*", "http-backend"]
         with subprocess.Popen(command, env=self._cgi(size), stdin=body, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as backend:
             assert backend.stdout
             if reply_lost:
@@ -202,11 +202,6 @@ class _GitHandler(Handler):
         return git_environment() | {
             "GIT_PROJECT_ROOT": str(self.server.root),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_COUNT": "2",
-            "GIT_CONFIG_KEY_0": "http.receivepack",
-            "GIT_CONFIG_VALUE_0": "true",
-            "GIT_CONFIG_KEY_1": "safe.directory",
-            "GIT_CONFIG_VALUE_1": "*",
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "REQUEST_METHOD": self.command,
             "PATH_INFO": unquote(url.path),
