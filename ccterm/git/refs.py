@@ -10,6 +10,8 @@ from ccterm.git.git import Git
 from ccterm.git.rooted import Root
 
 _SHA = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_IN_TABLES = ".invalid"
+"""What HEAD names, for programs that do not know tables of refs, where HEAD is in such a table itself."""
 _SYMBOLIC = rb"ref: (refs/[^\x00-\x20]+)"
 _GITFILE = rb"gitdir: ([^\x00\n]+)\n?"
 HEADS, TAGS, REMOTE = "refs/heads/", "refs/tags/", "refs/remotes/origin/"
@@ -87,8 +89,8 @@ def read_head(root: Root, git_directory: bytes, common: bytes | None = None) -> 
     return head.decode("ascii") if re.fullmatch(_SHA, head) else None
 
 
-def checked_out(top: str) -> str:
-    """Return the branch that the user's own working copy is on; "" when it is on none. Raises OSError."""
+def checked_out(top: str) -> str | None:
+    """Return the branch that the user's own working copy is on; "" when it is on none, None when only git can tell (reftable). Raises OSError."""
     directory = os.path.join(top, ".git")
     if os.path.isfile(directory):
         with open(directory, "rb") as file:
@@ -96,7 +98,8 @@ def checked_out(top: str) -> str:
         directory = os.path.join(top, os.fsdecode(found[1])) if found else directory
     with open(os.path.join(directory, "HEAD"), "rb") as file:
         match = re.fullmatch(_SYMBOLIC, file.read(_SMALL).strip())
-    return match[1].decode("utf-8", "replace").removeprefix(HEADS) if match else ""
+    name = match[1].decode("utf-8", "replace").removeprefix(HEADS) if match else ""
+    return None if name == _IN_TABLES else name
 
 
 def read_gitfile(root: Root, path: bytes) -> bytes | None:

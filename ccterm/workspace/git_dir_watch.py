@@ -7,7 +7,7 @@ from pathlib import Path
 from ccterm.workspace.repository import Repository
 
 _FILES = ("config", "config.worktree", "HEAD", "packed-refs")
-_DIRECTORIES = ("hooks", "refs", "info")
+_DIRECTORIES = ("hooks", "refs", "reftable", "info")
 Digests = Mapping[str, str]
 
 

@@ -176,15 +176,22 @@ def test_executable_bits_and_links_arrive(tmp_path: Path) -> None:
     assert (box.tree / "link").readlink() == Path("plain")
 
 
-def test_a_sha256_repository_works(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "length"),
+    [
+        ("--object-format=sha256", 64),
+        pytest.param("--ref-format=reftable", 40, marks=pytest.mark.skipif(not support.has_reftable(), reason="this git has no reftable")),
+    ],
+)
+def test_a_repository_in_a_newer_format_works(tmp_path: Path, option: str, length: int) -> None:
     remote = tmp_path / "remote.git"
     remote.mkdir()
-    support.git(remote, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main", ".")
+    support.git(remote, "init", "--quiet", "--bare", option, "--initial-branch=main", ".")
     support.add_commit(remote, {"a": "1\n"})
     box = GitBox(tmp_path / "box", remote).start()
     (box.tree / "a").write_text("2\n")
     commit = box.new_commit()
-    assert len(commit) == 64
+    assert len(commit) == length
     assert box.push(commit)["verified"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.git.git import Git, init
-from ccterm.git.refs import list_tags, stored_refs, write_packed_refs
+from ccterm.git.refs import checked_out, list_tags, stored_refs, write_packed_refs
 from tests.support import git as support
 
 
@@ -38,3 +38,19 @@ def test_an_annotated_tag_is_listed_with_the_commit_that_it_names_in_the_end(rep
 
 def test_only_refs_of_the_prefixes_are_listed(repository: Path) -> None:
     assert [ref.name for ref in stored_refs(Git(str(repository / ".git")), "refs/heads/", "refs/none/")] == ["refs/heads/main"]
+
+
+def test_the_branch_of_a_working_copy_is_known_without_git_except_where_refs_are_in_tables(tmp_path: Path) -> None:
+    copy = support.make_repository(tmp_path / "copy", {"a": "1\n"})
+    assert checked_out(str(copy)) == "main"
+    support.git(copy, "checkout", "--quiet", "--detach")
+    assert checked_out(str(copy)) == ""
+    (copy / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")  # as git writes it beside tables
+    assert checked_out(str(copy)) is None
+
+
+@pytest.mark.skipif(not support.has_reftable(), reason="this git stores refs in files alone")
+def test_a_working_copy_whose_refs_git_puts_in_tables(tmp_path: Path) -> None:
+    support.git(tmp_path, "init", "--quiet", "--ref-format=reftable", "copy")
+    support.commit_files(tmp_path / "copy", {"a": "1\n"})
+    assert checked_out(str(tmp_path / "copy")) is None

@@ -182,16 +182,6 @@ def test_a_linked_worktree_is_a_working_copy(copy: Path, tmp_path: Path, state: 
     assert "new" in files_at(taken.clean, taken.base)
 
 
-def test_a_sha256_repository(tmp_path: Path, state: StateDir) -> None:
-    (tmp_path / "wide").mkdir()
-    git(tmp_path / "wide", "init", "--quiet", "--object-format=sha256", ".")
-    commit_files(tmp_path / "wide", {"x": "x\n"})
-    (tmp_path / "wide" / "y").write_text("y\n")
-    taken = take(find_repository("wide", os.environ, tmp_path), state, tmp_path / "taken", env=os.environ)
-    assert len(taken.base) == 64
-    assert set(files_at(taken.clean, taken.base)) == {"x", "y"}
-
-
 def test_a_shallow_clone(copy: Path, tmp_path: Path, state: StateDir) -> None:
     commit_files(copy, {"second": "2\n"})
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{copy}", "shallow")

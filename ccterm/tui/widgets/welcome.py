@@ -70,8 +70,8 @@ def _repository(here: Path) -> Content:
     try:
         branch = checked_out(str(top))
     except OSError:
-        branch = ""
-    return Content.assemble(short(top), (f", on {branch}" if branch else ", on no branch", "dim"))
+        branch = None
+    return Content.assemble(short(top), ("" if branch is None else f", on {branch or 'no branch'}", "dim"))
 
 
 def _checked(results: Sequence[CheckResult], *, running: bool) -> list[tuple[str, Content]]:
