@@ -49,6 +49,7 @@ class HeldLogin:
     """One login that a gateway holds.
 
     source: finds it, and the next one. refused: identities of those that the API refused. waiting: since when requests wait, or None.
+    proved: when the API was last asked about it, or None.
     """
 
     key: str

@@ -32,7 +32,7 @@ AHEAD = timedelta(minutes=10)
 AHEAD_LOOK = timedelta(seconds=30)
 """How often."""
 PROOF = timedelta(minutes=1)
-"""How often, at most, the API is asked whether it takes a refused login again."""
+"""How often, at most, the API is asked whether it takes a refused login after all. A box may bring refusals about."""
 _WINDOWS = {"5h": "five_hour", "7d": "seven_day", "7d_opus": "seven_day_opus", "7d_sonnet": "seven_day_sonnet"}
 """The names in the API's headers -> those that the Claude CLI uses."""
 _OF_ONE_MODEL = "seven_day_"
@@ -136,14 +136,14 @@ class LoginKeeper:
     def _take(self, held: HeldLogin, login: Login, *, newcomer: RunId | None = None) -> None:
         """Take note that the gateway has this login from now on, which may be the same. newcomer: a run that begins with it."""
         if identity(login) != identity(held.login):
-            held.login = login
+            held.login, held.proved = login, None
             self._go_on(held, f"the run goes on with the next Claude login ({login.source})", newcomer)
         if newcomer:
             self._credentials.leased(newcomer, login)
         self._arrange(held)
 
     def _go_on(self, held: HeldLogin, text: str, newcomer: RunId | None = None) -> None:
-        held.waiting = held.proved = None
+        held.waiting = None
         for run, listener in held.runs.items():
             if run != newcomer:
                 listener.mask(held.login.named_secrets)
@@ -162,7 +162,7 @@ class LoginKeeper:
         held.refused.add(identity(held.login))
         self._credentials.refused(held.source, held.login)
         if held.waiting is None:
-            held.waiting = held.proved = self._clock()
+            held.waiting = self._clock()
             held.tell(held.refusal)
         self._arrange(held, at_once=True)
 
@@ -262,7 +262,7 @@ class LoginKeeper:
             held.waiting = None
             held.tell(f"no other Claude login came within {PATIENCE.total_seconds() / 60:.0f} minutes", "error")
             await held.gateway.give_up(held.key)
-        elif held.waiting and held.proved and at - held.proved >= PROOF:
+        elif held.waiting and at >= max(held.waiting + LOOK, held.proved + PROOF if held.proved else held.waiting):
             held.proved, asked = at, held.login
             if (await held.source.prove(asked)).valid and held.login is asked:
                 held.refused.discard(identity(asked))

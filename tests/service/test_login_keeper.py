@@ -300,12 +300,23 @@ async def test_a_refusal_that_passes_lets_the_runs_go_on_with_the_same_login(wor
     run = await world.admit("1")
     world.keeper.refused(world.key)
     world.accepts = True
-    await world.pass_time(seconds=50)
+    await world.pass_time(seconds=3)
     assert world.requests == 0
-    await world.pass_time(seconds=20)
+    await world.pass_time(seconds=1)
     assert (world.requests, world.gateway.said) == (1, ["try old again"])
     assert run.notices[-1] == "the run goes on: the Claude API takes the login again"
     assert world.credentials.reason(world.entry("2")) == ""
+
+
+async def test_however_often_a_box_brings_a_refusal_about_the_api_is_asked_once_a_minute(world: World) -> None:
+    await world.admit("1")
+    world.accepts = True
+    for _ in range(5):
+        world.keeper.refused(world.key)
+        await world.pass_time(seconds=10)
+    assert world.requests == 1
+    await world.pass_time(seconds=20)
+    assert (world.requests, world.gateway.said) == (2, ["try old again"] * 2)
 
 
 async def test_the_next_login_is_taken_before_the_end_of_the_last_one(world: World) -> None:
