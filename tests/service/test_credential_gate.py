@@ -1,74 +1,37 @@
 """The gate for logins, with a clock that only the test moves: what holds runs, how often it looks for another login, and what lets them go on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
 
 from ccterm.causes import Cause
 from ccterm.credentials.login import Login
-from ccterm.credentials.login_probe import Proof
 from ccterm.errors import PreflightError
 from ccterm.models import BatchId, ExecutionMode, Run, RunId, State, Task
 from ccterm.service.credential_gate import AgentLogin, CredentialGate
 from ccterm.service.gates import QueueEntry
+from tests.support.logins import NOON, LoginWorld, token
 from tests.support.waiting import until
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
-def token(value: str, *, hours: float | None = None, kind: str = "access-token") -> Login:
-    ends = NOON + timedelta(hours=hours) if hours is not None else None
-    return Login.model_validate({"kind": kind, "source": "the file", "value": SecretStr(value), "expires_at": ends})
-
 
 @dataclass
-class Waiting:
-    """A call that is due later."""
+class World(LoginWorld):
+    """A gate, and how often it signalled a change."""
 
-    seconds: float
-    call: Callable[[], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-@dataclass
-class World:
-    """A gate, the login that can be found, and the API. looks, requests: how often each was asked."""
-
-    login: Login | Exception = field(default_factory=lambda: token("old", hours=8))
-    accepts: bool = False
-    at: datetime = NOON
-    looks: int = 0
-    requests: int = 0
     signals: int = 0
-    calls: list[Waiting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.gate = CredentialGate(clock=lambda: self.at, later=self._later)
+        self.login = token("old", minutes=480)
+        self.gate = CredentialGate(clock=lambda: self.at, later=self.later)
         self.gate.watch(self._signal)
-        self.agent_login = AgentLogin(self._look, self._prove)
+        self.agent_login = AgentLogin(self.look, self.prove)
         self.agent_login.look(NOON)
         self.queue: dict[str, str] = {}
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> Waiting:
-        self.calls.append(Waiting(seconds, call))
-        return self.calls[-1]
-
-    def _look(self, anew: bool) -> Login:
-        assert anew == (self.looks > 0)
-        self.looks += 1
-        if isinstance(self.login, Exception):
-            raise self.login
-        return self.login
-
-    async def _prove(self, login: Login) -> Proof:
-        self.requests += 1
-        return Proof(valid=self.accepts, sentence="")
+    async def quiet(self) -> None:
+        await until(lambda: not self.gate.probing)
 
     def _signal(self) -> None:
         self.signals += 1
@@ -95,16 +58,6 @@ class World:
             Run(id=RunId(run), task=task, state=state, cause=cause, created=self.at, started=self.at + timedelta(seconds=1), turns=turns)
         )
 
-    async def pass_time(self, **by: float) -> None:
-        """Move the clock, and make the calls that are due by then."""
-        end = self.at + timedelta(**by)
-        while due := [call for call in self.calls if not call.cancelled and self.at + timedelta(seconds=call.seconds) <= end]:
-            self.calls.remove(due[0])
-            self.at += timedelta(seconds=due[0].seconds)
-            due[0].call()
-            await until(lambda: not self.gate.probing)
-        self.at = end
-
 
 @pytest.fixture
 def world() -> World:
@@ -123,7 +76,7 @@ async def test_one_that_ends_in_ten_minutes_holds_until_there_is_another_and_is_
     await world.pass_time(minutes=3)
     assert world.looks <= 1 + 4
     assert world.queue.keys() == {"1", "2"}
-    world.login = token("new", hours=16)
+    world.login = token("new", minutes=960)
     await world.pass_time(minutes=1)
     assert world.queue == {}
     assert world.requests == 0
@@ -141,7 +94,7 @@ async def test_a_refused_login_holds_all_runs_that_would_get_it_and_a_newer_one_
     for run in ("2", "3"):
         assert world.ask(run).startswith("Claude refused the login (the file); run claude and type /login")
     assert world.gate.renewed() == []
-    world.login = token("new", hours=16)
+    world.login = token("new", minutes=960)
     await world.pass_time(minutes=1)
     assert world.queue == {}
     assert world.gate.renewed() == ["1"]
@@ -169,7 +122,7 @@ async def test_nobody_asks_the_api_while_no_run_waits(world: World) -> None:
     world.runs("1")
     await world.pass_time(minutes=5)
     assert world.requests == 0
-    world.login = token("new", hours=16)
+    world.login = token("new", minutes=960)
     await world.pass_time(minutes=1)
     assert world.gate.renewed() == ["1"]
 
@@ -177,7 +130,7 @@ async def test_nobody_asks_the_api_while_no_run_waits(world: World) -> None:
 async def test_a_look_on_request_needs_no_minute_and_asks_nobody_else(world: World) -> None:
     world.runs("1")
     world.ask("2")
-    world.login = token("new", hours=16)
+    world.login = token("new", minutes=960)
     await world.gate.look_again()
     assert (world.queue, world.requests) == ({}, 0)
 
@@ -203,7 +156,7 @@ async def test_a_login_that_is_gone_holds_and_says_why(world: World) -> None:
     world.login = PreflightError("there is no Claude login for containers", "log in")
     world.agent_login.look(NOON)
     assert world.ask("1") == "there is no Claude login for containers; log in"
-    world.login = token("new", hours=8)
+    world.login = token("new", minutes=480)
     await world.pass_time(minutes=1)
     assert world.queue == {}
 
@@ -214,7 +167,7 @@ async def test_a_look_that_fails_in_an_unforeseen_way_is_made_again_a_minute_lat
     world.login = ZeroDivisionError("a defect")
     await world.pass_time(minutes=1)
     assert (world.looks, list(world.queue)) == (2, ["2"])
-    world.login = token("new", hours=16)
+    world.login = token("new", minutes=960)
     await world.pass_time(minutes=1)
     assert (world.looks, world.queue) == (3, {})
 
@@ -236,7 +189,7 @@ def test_fifty_runs_that_are_submitted_together_share_one_look(world: World) -> 
 
 
 async def test_no_part_of_a_login_is_in_what_the_gate_says(world: World) -> None:
-    world.login = token("sk-ant-oat01-abcdefgh", hours=8)
+    world.login = token("sk-ant-oat01-abcdefgh", minutes=480)
     world.agent_login.look(NOON)
     world.runs("1")
     assert "abcdefgh" not in world.ask("2") + repr(vars(world.gate))

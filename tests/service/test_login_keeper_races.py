@@ -11,7 +11,8 @@ from ccterm.credentials.login_probe import Proof
 from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, RunPass
 from ccterm.models import RunId
 from ccterm.pipeline.gateway_access import GatewayAccess
-from tests.service.test_login_keeper import FakeGateway, Listener, World, token
+from tests.service.keeper_world import FakeGateway, Listener, World
+from tests.support.logins import token
 
 GOES_ON = "the run goes on with the next Claude login (CLAUDE_CODE_OAUTH_TOKEN)"
 
@@ -48,13 +49,13 @@ class Busy(World):
         if self.brings:
             await self.keeper.brought(SecretStr(self.brings))
 
-    def _make(self, environ: Mapping[str, str], events: GatewayEvents) -> FakeGateway:
+    def make(self, environ: Mapping[str, str], events: GatewayEvents) -> FakeGateway:
         self.gateways.append(SlowGateway(environ, events, busy=self._bring))
         return self.gateways[-1]
 
-    async def _prove(self, login: Login) -> Proof:
+    async def prove(self, login: Login) -> Proof:
         await self._bring()
-        return await super()._prove(login)
+        return await super().prove(login)
 
 
 @pytest.fixture
