@@ -11,9 +11,7 @@ from typing import Any
 
 from ccterm.box.protocol import Frame
 from tests.support import network_lab as lab
-from tests.support import ways_out
 
-PROGRAM = Path(ways_out.__file__).read_text()
 PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or ""
 """One that the agent's user may run; the tests' own may lie in somebody's home."""
 LISTED = ["listed.example", "*.wide.example:80"]

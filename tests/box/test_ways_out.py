@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.box.protocol import Frame
-from tests.box.closed_boxes import FINE, PROGRAM, PYTHON, REACHES, TRICKS, agent_request, in_lab, lab_box, lines, network, run_in_lab, tried
+from tests.box.closed_boxes import FINE, PYTHON, REACHES, TRICKS, agent_request, in_lab, lab_box, lines, network, run_in_lab, tried
 from tests.support import network_lab as lab
 from tests.support import ways_out
 
@@ -34,7 +34,7 @@ def attempts(place: Path, lib: Path) -> Iterator[Try]:
 
         def run(mode: str) -> list[Frame]:
             (place / "host.sock").chmod(0o600 if mode == "list" else 0o666)
-            command = [PYTHON, "-I", "-c", PROGRAM, json.dumps(lab_box([str(place / "host.sock")]))]
+            command = [PYTHON, "-I", "-c", ways_out.PROGRAM, json.dumps(lab_box([str(place / "host.sock")]))]
             return run_in_lab(lib, place / mode, "supervise", agent_request(mode, command, network=network(mode, services=SERVICES)))
 
         yield run
@@ -70,7 +70,7 @@ def test_refusals_are_told_once_for_each_host_with_a_count(closed: list[Frame]) 
 @pytest.mark.slow
 def test_the_same_ways_lead_out_of_an_open_box_or_with_the_rights_of_root(attempts: Try, place: Path) -> None:
     agent = tried(lines(attempts("open")))
-    root = tried(in_lab([PYTHON, "-I", "-c", PROGRAM, json.dumps(lab_box([]))], place).splitlines())
+    root = tried(in_lab([PYTHON, "-I", "-c", ways_out.PROGRAM, json.dumps(lab_box([]))], place).splitlines())
     shown = {name for found in (agent, root) for name, (out, _) in found.items() if out}
     assert {*ways_out.WAYS, *REACHES} - shown - NOT_SHOWN == {"the host above a star"}  # which has no address
     assert shown & {*TRICKS} == set()

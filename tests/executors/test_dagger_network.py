@@ -24,7 +24,7 @@ from ccterm.executors.dagger.executor import DaggerExecutor
 from ccterm.models import RunId, new_id
 from ccterm.values import ImageChoice
 from tests.box.box_proxy import echo, server
-from tests.box.closed_boxes import PROGRAM, TRICKS, connect, get, tried
+from tests.box.closed_boxes import TRICKS, connect, get, tried
 from tests.executors.contract import ExecutorContract, Heard, agent_step, shell_step
 from tests.support import ways_out
 from tests.support.engine import NAMED, engine_options, require_engine
@@ -118,7 +118,7 @@ async def try_out(boxes: Boxes, mode: str, port: int, tree: Path) -> Found:
         },
     }  # fmt: skip
     services: dict[str, JsonValue] = {"db": 8000} if mode == "list" else {}
-    command: list[JsonValue] = ["python3", "-I", "-c", PROGRAM, json.dumps(box)]
+    command: list[JsonValue] = ["python3", "-I", "-c", ways_out.PROGRAM, json.dumps(box)]
     limits: dict[str, JsonValue] = {"argv": command, "prompt": "", "wall_seconds": 300.0, "control": None}
     step = agent_step([], await boxes.provide(tree), limits={**limits, "network": network(mode, f"{alias}:{port}", services=services)})
     step = step.model_copy(update={"closed_network": mode == "list", "services": [SERVICE], "reaches": [("127.0.0.1", port)]})
