@@ -24,6 +24,7 @@ from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import bash, say, unauthorized, use, write
 from tests.support.core import ccterm
 from tests.support.git import files_at
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.claude
 OLD, NEW = ("sk-ant-oat01-" + letter * 95 for letter in "DE")
@@ -76,6 +77,11 @@ async def first_party(
 
 def tokens_seen(claude: Claude) -> set[str]:
     return {call.headers["authorization"].removeprefix("Bearer ") for call in claude.api.calls}
+
+
+def logins_of_the_cli(claude: Claude) -> list[str]:
+    """Return the logins of all requests but ccterm's own, which asks whether a refused one is taken after all."""
+    return [call.headers["authorization"].removeprefix("Bearer ") for call in claude.api.calls if call.session]
 
 
 async def notices(claude: Claude, run: RunId) -> list[str]:
@@ -135,6 +141,25 @@ async def test_a_run_goes_on_with_the_next_login_when_its_own_is_refused(
     assert [call.headers["authorization"].removeprefix("Bearer ") for call in gateway.api.calls] == [OLD, OLD, NEW, NEW]
     assert any("goes on with the next Claude login" in text for text in await notices(gateway, run))
     assert await gateway.service.refused() == []
+
+
+@pytest.mark.slow
+async def test_sixteen_runs_that_are_refused_at_once_go_on_together_with_the_next_login(
+    gateway: Claude, isolation: Path, stored_setup_token: Callable[[str], None]
+) -> None:
+    configure(isolation, "max_concurrent = 16\n")
+    stored_setup_token(OLD)
+    gateway.api.refused.add(OLD)
+    queued = await gateway.service.submit([gateway.draft(say("Done."), branch=f"agent/{number}") for number in range(16)])
+    await until(lambda: len(logins_of_the_cli(gateway)) == 16, limit=100)
+    stored_setup_token(NEW)
+    await gateway.service.look_again()
+    ended = [await gateway.service.wait(run.id) for run in queued]
+    assert [(run.state, run.summary) for run in ended] == [(State.SUCCEEDED, "Done.")] * 16
+    assert logins_of_the_cli(gateway) == [OLD] * 16 + [NEW] * 16  # none asked again before there was another login
+    for run in queued:
+        told = [text for text in await notices(gateway, run.id) if "Claude login" in text]
+        assert (len(told), "goes on with the next Claude login" in told[1]) == (2, True), told
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.servers.loopback import Handler, Loopback
 from tests.servers.messages_wire import Call, Json, broken_answer, read_call, stream_answer, whole_answer
-from tests.servers.model_script import Cut, Part, Refuse, Silence, StreamError, Turn, say
+from tests.servers.model_script import Cut, Part, Refuse, Silence, StreamError, Turn, say, unauthorized
 
 
 class Document(NamedTuple):
@@ -30,6 +30,8 @@ class MessagesServer(Loopback):
         """What is answered to GET, by path; anything else is 404."""
         self.redirect = ""
         """Where POST is sent instead; "" = nowhere."""
+        self.refused: set[str] = set()
+        """Logins, without "Bearer ", that are answered 401 whatever the script says."""
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         """Every GET: its path with the query, and its headers in lower case."""
         self._scripts: list[tuple[str, Sequence[Part]]] = []
@@ -44,6 +46,8 @@ class MessagesServer(Loopback):
         """Record a request and return its part of the script."""
         with self._lock:
             self.calls.append(call)
+            if call.headers.get("authorization", "").removeprefix("Bearer ") in self.refused:
+                return unauthorized()
             if call.session not in self._places:
                 self._places[call.session] = _Place(self._script_for(call))
             return self._places[call.session].advance()
