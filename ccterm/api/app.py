@@ -4,9 +4,10 @@ import asyncio
 import logging
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -18,7 +19,7 @@ from ccterm.api.problems import MEDIA_TYPE, HttpProblem, problem_of
 from ccterm.api.schemas import CHECKS_DOCUMENT, CHECKS_EXAMPLE, answers, document_schemas
 from ccterm.errors import CctermError
 from ccterm.models import ExecutionMode
-from ccterm.problems import quoted, wrong
+from ccterm.problems import nearest, quoted, wrong
 from ccterm.values import to_json
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def make_app(backend: Backend | None = None, mcp: ASGIApp | None = None) -> Fast
         redoc_url=None,
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(_require_known_parameters)],
     )
     app.state.backend = backend
     app.include_router(submit.router)
@@ -65,6 +67,16 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     components["schemas"] = dict(document_schemas())
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return {**document, "security": [{"token": []}, {}]}
+
+
+async def _require_known_parameters(request: Request) -> None:
+    """Refuse a parameter that the route does not have: one that is misspelt would be left out without a word. Raises HttpProblem."""
+    route = request.scope["route"]
+    known = [each.alias for each in route.dependant.query_params] if isinstance(route, APIRoute) else []
+    for name in request.query_params:
+        if name not in known:
+            fix = nearest(name, known).replace("known keys", "its parameters") if known else "leave it out"
+            raise HttpProblem(422, "invalid-parameter", f"{request.url.path[:200]} has no parameter {quoted(name)}", fix)
 
 
 async def _openapi(request: Request) -> dict[str, Any]:

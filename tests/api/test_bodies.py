@@ -146,6 +146,14 @@ async def test_wrong_parameters_are_named(strict: Served) -> None:
         assert f'"{query.partition("=")[0]}"' in require_sentence(answer, 422)
 
 
+async def test_a_parameter_that_there_is_not_is_refused(strict: Served) -> None:
+    answer = await strict.client.get("/api/v1/runs?sate=failed")
+    assert require_sentence(answer, 422) == '/api/v1/runs has no parameter "sate"'
+    assert answer.json()["action"] == "did you mean state"
+    require_sentence(await strict.client.post(f"{RUN}?waits=60", json=GOOD), 422)
+    assert (await strict.client.get("/healthz?wait=1")).json()["action"] == "leave it out"
+
+
 async def test_a_wrong_key_or_place_is_named(strict: Served) -> None:
     answer = await strict.client.post(RUN, json=GOOD, headers={"Idempotency-Key": "x" * 300})
     assert "Idempotency-Key" in require_sentence(answer, 422)

@@ -208,6 +208,12 @@ async def test_the_token_stays_out_of_everything_that_is_kept(api: Served) -> No
     assert [path for path in kept if api.address.token.value.encode() in path.read_bytes()] == []
 
 
+def test_the_limits_are_those_that_are_promised() -> None:
+    assert (limits.CONNECTIONS, limits.STREAMS, limits.REQUESTS_PER_SECOND) == (256, 64, 200)
+    assert (limits.BODY_BYTES, limits.HEADER_BYTES, limits.URL_BYTES, limits.JSON_DEPTH) == (1 << 20, 16 << 10, 4 << 10, 20)
+    assert (limits.HEADER_SECONDS, limits.BODY_SECONDS) == (10, 30)
+
+
 def test_too_many_requests_are_refused_for_a_moment() -> None:
     limit = limits.RateLimit(3)
     for _ in range(3):
