@@ -80,7 +80,7 @@ async def open_service(state_dir: Path | None = None, environ: Mapping[str, str]
         from ccterm.service.connection import replace_other  # deferred: rarely needed
 
         await replace_other(state, lock)
-    if await lock.acquire():
+    if await _becomes_daemon(state, lock):
         from ccterm.daemon.wiring import serving  # deferred: everything that carries runs out, which attaching does without
 
         try:
@@ -144,6 +144,16 @@ async def announce_login(environ: Mapping[str, str] = os.environ) -> None:
         return
     with suppress(CctermError), attached(state, lock, ThisMachine(state, environ)) as service:
         await service.look_again()
+
+
+async def _becomes_daemon(state: StateDir, lock: DaemonLock) -> bool:
+    """Become the daemon. Returns False when another process is."""
+    if await lock.acquire():
+        return True
+    from ccterm.service.connection import changed_over  # deferred: attaching needs it anyway
+
+    await changed_over(state, lock)
+    return lock.holder() is None and await lock.acquire()
 
 
 def _prepared(state_dir: Path | None, environ: Mapping[str, str]) -> StateDir:

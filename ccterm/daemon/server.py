@@ -38,6 +38,9 @@ async def listening(service: Service, state: StateDir, connections: Connections 
         path.chmod(0o600)
         await asyncio.to_thread(write_private, state.socket_address, f"{path}\n".encode())
         yield
+        state.socket_address.unlink(missing_ok=True)
+        listener.close()
+        await server.carried_out()
     finally:
         state.socket_address.unlink(missing_ok=True)
         listener.close()
@@ -52,23 +55,32 @@ class _Server:
         self._service = service
         self._connections = connections
         self._tasks: set[asyncio.Task[None]] = set()
+        self._commands: set[asyncio.Task[None]] = set()
+        """Those of the tasks that carry out a command."""
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Greet, read one command, reply."""
         if (task := asyncio.current_task()) is not None:
+            for tasks in (self._tasks, self._commands):
+                task.add_done_callback(tasks.discard)
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         self._connections.open += 1
         try:
             with contextlib.suppress(OSError, ValueError):  # the peer went away, or its line is too long: nobody to answer
                 await _send(writer, Hello(pid=os.getpid()))
                 if line := await reader.readline():
+                    self._commands.update([task] if task else [])
                     async with aclosing(self._answers(line)) as answers:
                         async for answer in answers:
                             await _send(writer, answer)
         finally:
             self._connections.open -= 1
             writer.close()
+
+    async def carried_out(self) -> None:
+        """Return once no command is under way: what is done with an ended run is no run that this process would wait for."""
+        while self._commands:
+            await asyncio.wait(self._commands)
 
     async def finish(self) -> None:
         """Give the conversations that are under way a moment to end."""

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from ccterm.daemon.machine import ThisMachine
 from ccterm.errors import DaemonError
 from ccterm.service.caller import with_full_paths
-from ccterm.service.connection import replace_other
+from ccterm.service.connection import changed_over, replace_other
 from ccterm.service.lock import DaemonLock
 from ccterm.service.remote import RemoteService, attached
 from ccterm.state_dir import StateDir, private_file
@@ -28,6 +28,7 @@ async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> As
     lock = DaemonLock(state.prepare())
 
     async def revive() -> None:
+        await changed_over(state, lock)
         if lock.holder() is None:
             await _start(state, lock, environ)
 

@@ -13,6 +13,7 @@ from ccterm.state_dir import StateDir
 
 GREETING_SECONDS = 10.0
 LEAVING_SECONDS = 10.0
+CHANGING_SECONDS = 20.0
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -21,7 +22,9 @@ async def connect(state: StateDir, *, any_protocol: bool = False) -> Connection:
     try:
         async with asyncio.timeout(GREETING_SECONDS):
             reader, writer = await _opened(state)
-            hello = Hello.model_validate_json(require_bounded(await reader.readline()))
+            if not (greeting := await reader.readline()):
+                raise ConnectionResetError("it ended without a greeting")
+            hello = Hello.model_validate_json(require_bounded(greeting))
     except ValueError as error:
         raise DaemonError("the daemon's greeting cannot be read", "stop it, or use the same version of ccterm") from error
     except (OSError, TimeoutError) as error:
@@ -51,6 +54,14 @@ def understood() -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise DaemonError("the daemon stopped before it answered", "try again; ccterm runs shows what happened") from error
+
+
+async def changed_over(state: StateDir, lock: DaemonLock) -> None:
+    """Return once the daemon takes commands, or there is none: one that just starts, or that ends, takes none for a while. Raises nothing."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CHANGING_SECONDS):
+            while lock.holder() is not None and not state.socket_address.exists():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
 
 
 async def replace_other(state: StateDir, lock: DaemonLock) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from ccterm.errors import UsageError
 from ccterm.models import Allowances, BatchId, Run, RunId, RunRef, new_id
@@ -13,7 +14,7 @@ from ccterm.record import Recorder
 from ccterm.service.active import Active
 from ccterm.service.credential_gate import CredentialGate
 from ccterm.service.equipment import Equipment
-from ccterm.service.gates import RecoveryGate
+from ccterm.service.gates import Key, RecoveryGate
 from ccterm.service.protocol import NO_ALLOWANCES, Service
 from ccterm.service.scheduler import Scheduler
 from ccterm.state_dir import StateDir
@@ -33,6 +34,7 @@ class EndedRuns(Service):
     _credentials: CredentialGate
     _recovering: RecoveryGate
     _active: dict[RunId, Active]
+    _documents: WeakValueDictionary[RunId, asyncio.Lock]
 
     @abstractmethod
     async def _equipment(self, run: RunId | None = None) -> Equipment:
@@ -100,38 +102,45 @@ class EndedRuns(Service):
 
         stored: the document is saved while it changes, not only at the end.
         """
-        known = await self._ended(run)
-        equipment = await self._equipment(run)
-        entry = equipment.entry(known, BatchId(run))
-        while rival := self._scheduler.busy(entry.key) or self._recovering.on(entry.key):
+        async with self._changing(run):
+            known = await self._ended(run)
+            equipment = await self._equipment(run)
+            entry = equipment.entry(known, BatchId(run))
+            await self._unoccupied(entry.key, known)
+            async with self._scheduler.alone(entry):
+                recorder = Recorder(
+                    known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
+                )
+                try:
+                    changed = await work(known, recorder, equipment)
+                finally:
+                    await recorder.close()
+                await asyncio.to_thread(self._store.save, changed)  # before this process may be idle, and end
+            return changed
+
+    async def _unoccupied(self, key: Key, known: Run) -> None:
+        """Return once nothing uses a branch or working copy. Raises UsageError unless what does is about to end."""
+        while rival := self._scheduler.busy(key) or self._recovering.on(key):
             closing = self._active.get(rival.run)
             if closing is None or not closing.recorder.run.state.final:
                 raise UsageError(f"{rival.label} works on {known.task.target} now", "try again when it has ended")
             await closing.closed.wait()  # whoever waited for it may be told of its end before its boxes are gone
-        async with self._scheduler.alone(entry):
-            recorder = Recorder(
-                known, self._transcript(self._state.run(run) / f"delivery-{new_id()}", run), self._store if stored else None, clean_text
-            )
-            try:
-                changed = await work(known, recorder, equipment)
-            finally:
-                await recorder.close()
-        await asyncio.to_thread(self._store.save, changed)
-        return changed
+
+    def _changing(self, run: RunId) -> asyncio.Lock:
+        """Return the lock under which the document of an ended run is read, changed and saved: else one change would take another back."""
+        return self._documents.setdefault(run, asyncio.Lock())
 
     async def _ended(self, run: RunId) -> Run:
         """Return a run that has ended, once its boxes are gone and its document is written. Raises UsageError when it has not."""
         known = await self._settled(run)
         if not known.state.final:
             raise UsageError(f"run {known.label} has not ended yet ({known.state})", f"ccterm cancel {known.ref} first, or wait")
-        if run in self._active:  # its last event is out
-            await self._active[run].closed.wait()
-        return await self.find(run)
+        return known
 
     async def _settled(self, run: RunId) -> Run:
-        """Return a run, once what it left is kept if its daemon died."""
+        """Return a run; one whose last event is out once its record is closed, one whose daemon died once what it left is kept."""
         known = await self.find(run)
-        if is_recovering(known) and run in self._active:
+        if run in self._active and (known.state.final or is_recovering(known)):
             await self._active[run].closed.wait()
             return await self.find(run)
         return known
@@ -139,7 +148,8 @@ class EndedRuns(Service):
     async def review(self, run: RunRef) -> Run:
         """Mark a run as reviewed."""
         run = await self._id(run)
-        reviewed = (await self._ended(run)).model_copy(update={"reviewed": True})
-        self._credentials.forget(run)
-        await asyncio.to_thread(self._store.save, reviewed)
+        async with self._changing(run):
+            reviewed = (await self._ended(run)).model_copy(update={"reviewed": True})
+            self._credentials.forget(run)
+            await asyncio.to_thread(self._store.save, reviewed)
         return reviewed

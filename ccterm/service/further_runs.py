@@ -76,13 +76,14 @@ class FurtherRuns(EndedRuns):
         except ValueError as error:
             said, _, fix = str(error).partition("; ")
             raise UsageError(f"the request {said}", fix) from error
-        allowed = {"allowed_hosts": tuple(dict.fromkeys((*known.allowed_hosts, *wanted)))}
         if active := self._active.get(known.id):
-            active.recorder.change(**allowed)
+            active.recorder.change(**_with_hosts(active.recorder.run, wanted))
             await active.recorder.save()
             return active.recorder.run
-        changed = known.model_copy(update=allowed)
-        await asyncio.to_thread(self._store.save, changed)
+        async with self._changing(known.id):
+            known = await self.find(known.id)
+            changed = known.model_copy(update=_with_hosts(known, wanted))
+            await asyncio.to_thread(self._store.save, changed)
         return changed
 
     async def _last_begun(self, run: RunId) -> Run:
@@ -101,6 +102,10 @@ class FurtherRuns(EndedRuns):
         [queued_run] = await self._enqueue([fresh], equipment)
         self._credentials.forget(old.id)
         return queued_run
+
+
+def _with_hosts(run: Run, hosts: Sequence[str]) -> dict[str, object]:
+    return {"allowed_hosts": tuple(dict.fromkeys((*run.allowed_hosts, *hosts)))}
 
 
 def _reaching(task: Task, hosts: Sequence[str]) -> Task:

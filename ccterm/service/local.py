@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, Unpack
+from weakref import WeakValueDictionary
 
 from ccterm.credentials.login import TOKEN_NAME
 from ccterm.draft import BatchFile, Draft, anchored
@@ -75,6 +76,7 @@ class LocalService(RunningAgents, FurtherRuns):
         self._caller: CallerEnvironment | None = None
         self._scheduler = Scheduler(under_way, gates, start=self._carry_out, hold=self._note_hold)
         self._active: dict[RunId, Active] = {}
+        self._documents = WeakValueDictionary()
         self._waiting = WaitingRuns(under_way)
         self._recovering = recovering
         self._submissions = Submissions(store)
@@ -255,8 +257,11 @@ class LocalService(RunningAgents, FurtherRuns):
         run = await self._id(run)
         if self._scheduler.withdraw(run):
             self._credentials.forget(run)
-            await self._active.pop(run).recorder.finish(State.CANCELLED, summary="cancelled before it started")
-        elif run in self._active:
+            try:
+                await self._active[run].recorder.finish(State.CANCELLED, summary="cancelled before it started")
+            finally:  # until then the store has it as queued
+                self._active.pop(run).closed.set()
+        elif run in self._active and not self._active[run].recorder.run.state.final:
             await self._active[run].control.cancel(now=now)
         else:
             known = await self.find(run)
@@ -265,7 +270,8 @@ class LocalService(RunningAgents, FurtherRuns):
     async def cancel_all(self, *, now: bool = False) -> None:
         """Stop every queued and running run; what lost runs left is kept at the next start."""
         for run in list(reversed(self._active)):  # the queued ones first, or each that ends would start the next
-            if run in self._active and not is_recovering(self._active[run].recorder.run):
+            known = self._active[run].recorder.run if run in self._active else None
+            if known and not known.state.final and not is_recovering(known):
                 await self.cancel(run, now=now)
 
     async def renewed(self) -> list[RunId]:

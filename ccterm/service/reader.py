@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Unpack
 
 from ccterm.errors import StateError, UnknownRun
-from ccterm.events import Event
+from ccterm.events import Event, Finished
 from ccterm.models import Run, RunId, RunRef, is_id
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
@@ -112,14 +112,19 @@ class RecordReader(Reader):
         return await asyncio.to_thread(self._store.list, **which)
 
     async def follow(self, run: RunRef, *, after: int = -1, live: bool = True) -> AsyncIterator[Event]:
-        """Yield a run's events as they happen; ends early when the daemon dies."""
+        """Yield a run's events as they happen; ends early when the daemon dies. Whoever was told of the end finds the run ended."""
         known = await self._id(run)
         async for batch in follow(self._state.run(known), after, alive=lambda: live and self._under_way(known)):
             for event in batch:
+                if isinstance(event, Finished):
+                    await self._saved(known)
                 yield event
-        with suppress(TimeoutError):  # the document is saved a moment after the last event
+
+    async def _saved(self, run: RunId) -> None:
+        """Return once a run that has ended has its document, which is saved a moment after the last event."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(SAVING_SECONDS):
-                while live and await asyncio.to_thread(self._under_way, known):  # noqa: ASYNC110 - another process saves it
+                while await asyncio.to_thread(self._under_way, run):  # noqa: ASYNC110 - another process saves it
                     await asyncio.sleep(0.02)
 
     def _under_way(self, run: RunId) -> bool:

@@ -5,20 +5,26 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from ccterm import AgentService
+from ccterm.daemon import open_record
+from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.spawn import attached_or_started
 from ccterm.errors import DaemonError
 from ccterm.models import State
+from ccterm.service.local import LocalService
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
+from ccterm.service.remote import RemoteService, attached
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
-from tests.support.core import draft, script
+from tests.support.core import EDIT, draft, script
 from tests.support.git import tip
+from tests.support.late import Late
 from tests.support.waiting import until
 
 
@@ -134,3 +140,42 @@ async def test_a_terminated_daemon_stops_its_runs_and_keeps_their_work(state: St
         ended = await service.find(run.id)
     assert ended.state is State.CANCELLED
     assert ended.salvage is not None
+
+
+async def test_a_command_meets_no_daemon_that_no_longer_takes_any(state: StateDir) -> None:
+    with DaemonLock(state.prepare()) as ending:
+        assert ending.try_acquire()
+        opening = asyncio.ensure_future(_kind_of_service(AgentService.open(state.path)))
+        await asyncio.wait([opening], timeout=0.2)
+        assert not opening.done()
+    assert await opening is LocalService
+
+
+@pytest.mark.slow
+async def test_a_terminal_meets_no_daemon_that_no_longer_takes_commands(state: StateDir) -> None:
+    with DaemonLock(state.prepare()) as ending:
+        assert ending.try_acquire()
+        opening = asyncio.ensure_future(_kind_of_service(opened(state)))
+        await asyncio.wait([opening], timeout=0.2)
+        assert not opening.done()
+    assert await opening is RemoteService
+
+
+async def _kind_of_service(opening: AbstractAsyncContextManager[Service]) -> type[Service]:
+    async with opening as service:
+        return type(service)
+
+
+@pytest.mark.slow
+async def test_a_command_of_another_process_is_carried_out_before_its_daemon_ends(state: StateDir, remote: Path) -> None:
+    async with AgentService.open(state.path) as service:
+        [queued] = await service.submit([draft(remote, task=EDIT)])
+        await service.wait(queued.id)
+        late = Late.here("save", lambda run: run.reviewed)
+        with attached(state, DaemonLock(state), ThisMachine(state, os.environ)) as other:
+            reviewing = asyncio.ensure_future(other.review(queued.id))
+            await until(late.waits.is_set)
+        asyncio.get_running_loop().call_later(2.5, late.released.set)  # longer than conversations without a command are waited for
+    assert (await reviewing).reviewed
+    async with open_record(state.path) as record:
+        assert (await record.find(queued.id)).reviewed
