@@ -13,7 +13,9 @@ from ccterm.tui.run_view import RunView
 
 WIDE = 90
 """From this width on, the latest activity is shown too."""
-NARROWEST_NAME = 20
+NARROW = 56
+"""From this width on, time and cost are shown too."""
+NARROWEST_NAME, NARROWEST_STATUS = 20, 10
 ROOMY, LONGEST_STATUS = 110, 40
 """From this width on, the status is as wide as the longest, up to so many cells."""
 
@@ -51,8 +53,8 @@ COLUMNS: Mapping[str, Column] = {
     "sign": Column("", 1, lambda view, _: styled_sign(view.run), lambda view, _: (view.standing, view.run.id), dim=False),
     "name": Column("name", 0, lambda view, _: name(view.run), lambda view, _: (0, name(view.run).casefold()), dim=False),
     "status": Column("status", 25, lambda view, _: _status(view), lambda view, _: (0, _status(view))),
-    "time": Column("time", 7, lambda view, now: elapsed(view, now.at), lambda view, now: (view.seconds(now.at) or 0, ""), right=True),
-    "cost": Column("cost", 7, lambda view, _: cost(view.run), lambda view, _: (view.run.cost_usd, ""), right=True),
+    "time": Column("time", 7, lambda view, now: elapsed(view, now.at), lambda view, now: (view.seconds(now.at) or 0, ""), room=NARROW, right=True),
+    "cost": Column("cost", 7, lambda view, _: cost(view.run), lambda view, _: (view.run.cost_usd, ""), room=NARROW, right=True),
     "turns": Column("turns", 5, lambda view, _: str(view.run.turns or ""), lambda view, _: (view.run.turns, ""), room=110, right=True),
     "repository": Column("repository", 16, lambda view, _: repository(view.run), lambda view, _: (0, repository(view.run).casefold()), room=110),
     "network": Column("network", 9, lambda view, _: view.run.task.egress.text, lambda view, _: (len(view.run.task.egress.hosts), view.run.task.egress.text), room=170),
@@ -83,6 +85,11 @@ class Columns:
             fixed["status"] += max(0, more)
             rest -= max(0, more)
         longest = max((cell_len(name(view.run)) for view in views), default=0)
+        needed = min(NARROWEST_NAME, longest)
+        if rest < needed and "status" in shown:  # a run without its name is none that one could find
+            less = min(needed - rest, fixed["status"] - NARROWEST_STATUS)
+            fixed["status"] -= less
+            rest += less
         wide = "detail" in shown
         named = max(NARROWEST_NAME, min(longest, rest * 6 // 10)) if wide else rest
         flexible = {"name": named, "detail": max(0, rest - named)}

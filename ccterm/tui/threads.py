@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from ccterm.models import Run, RunId
-from ccterm.tui.run_columns import COLUMNS, WIDE, Column
+from ccterm.tui.run_columns import COLUMNS, NARROW, WIDE, Column
 from ccterm.tui.run_text import cost, whole_seconds
 from ccterm.tui.run_view import RunView
 
@@ -29,9 +29,11 @@ def columns_for(views: Sequence[RunView], width: int) -> Mapping[str, Column]:
     wide, several = width >= WIDE, any(view.before for view in views)
     runs = Column("runs", 7, lambda view, _: _runs(view), lambda view, _: (len(view.thread), ""), right=True)
     time = Column("time", 7, lambda view, _: whole_seconds(_seconds(view)), lambda view, _: (_seconds(view), ""), right=True)
-    total = Column("cost", 7, lambda view, _: _cost(view), lambda view, _: (view.cost_usd, ""), right=True)
+    total = Column("cost", 7, lambda view, _: _cost(view), lambda view, _: (view.cost_usd, ""), room=NARROW, right=True)
     day = "%m-%d %H:%M" if wide else "%m-%d"
-    queued = COLUMNS["started"]._replace(width=11 if wide else 5, room=0, cell=lambda view, _: f"{view.run.created.astimezone():{day}}")
+    queued = COLUMNS["started"]._replace(
+        width=11 if wide else 5, room=NARROW, cell=lambda view, _: f"{view.run.created.astimezone():{day}}"
+    )
     return {
         **{key: COLUMNS[key] for key in ("number", "sign", "name", "status")},
         **({"runs": runs} if several else {}),

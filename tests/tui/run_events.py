@@ -116,6 +116,14 @@ def push(service: FakeService, run: Run) -> Run:
     return run
 
 
+def conflict(service: FakeService) -> Run:
+    """Add a run that did not start, since the work that it was to go on with and newer commits do not go together."""
+    run = service.add_run("feature/login", prompt="Fix the tests")
+    why = "both changed login.py"
+    service.emit(run.id, Started(), Finished(state=State.FAILED, cause=Cause.CONFLICT, reason="merge", summary=why))
+    return run
+
+
 def refuse(service: FakeService, run: Run) -> Run:
     """Have the policy refuse a run's work, which is kept."""
     start_agent(service, run)

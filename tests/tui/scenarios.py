@@ -30,7 +30,7 @@ from tests.tui.form_scenarios import (
 from tests.tui.network_scenarios import allowing, launch_network, launch_network_wrong, sealed, sealed_facts
 from tests.tui.on_screen import as_ccterm, type_text, wait_for_text
 from tests.tui.playing import Scenario, four, many, open_app, twelve
-from tests.tui.run_events import PATCH, ask_permission, commit, fail, hit_usage_limit, offer_changes, push, refuse, start_agent
+from tests.tui.run_events import PATCH, ask_permission, commit, conflict, fail, hit_usage_limit, offer_changes, push, refuse, start_agent
 
 READ_PATCH = b'''diff --git a/shop/auth/login.py b/shop/auth/login.py
 index 1111111..2222222 100644
@@ -207,6 +207,17 @@ async def denied(service: FakeService, pilot: Pilot[None]) -> None:
     await open_app(service, pilot, "2 denied")
 
 
+async def conflicting(service: FakeService, pilot: Pilot[None]) -> None:
+    conflict(service)
+    await open_app(service, pilot, "on a new branch", keys="m")
+
+
+async def reading_diff(service: FakeService, pilot: Pilot[None]) -> None:
+    start_agent(service, service.add_run("feature/login"))
+    service.patch_asked.clear()
+    await open_app(service, pilot, "Reading what the agent", keys="d")
+
+
 async def cancelling(service: FakeService, pilot: Pilot[None]) -> None:
     four(service)
     await open_app(service, pilot, "Stop feature/search?", keys="c")
@@ -319,7 +330,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         empty, fleet_of_four, fleet_of_twelve, light, filtered, steering, told, live_diff, permission, refusing, denied,
-        cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
+        conflicting, reading_diff, cancelling, leaving, run, run_facts, run_diff, run_diff_read, preflight_failing, preflight_fixed,
         empty_checked, themes, run_diff_sixteen, fleet_sixteen,
         preflight_building, history, history_of_conversations, usage_limit, launch, launch_several, launch_wrong, launch_continued, launch_default_branch, batch, batch_wrong,
         help_screen, palette, lost, tools, awaiting, applying,

@@ -1,5 +1,7 @@
 """The fleet: which runs have a pane, which one has the focus, and what each of them shows."""
 
+import pytest
+
 from ccterm.events import Held, Said, Started, StepStarted
 from ccterm.tui.pane.view import ViewportView
 from ccterm.tui.screens.run import RunScreen
@@ -212,3 +214,21 @@ async def test_at_first_an_active_run_is_focused(show: Show, service: FakeServic
     start_agent(service, service.add_run("two"))
     async with show() as pilot:
         await wait_for_text(pilot, "▌#2 ● two")
+
+
+@pytest.mark.parametrize(
+    ("modes", "place"),
+    [
+        ((), "this machine, no isolation"),
+        (("dagger",), "containers ·"),
+        (("dagger", "local"), "containers and this machine, no isolation"),
+    ],
+    ids=["none", "containers", "both"],
+)
+async def test_the_header_says_where_the_runs_are_whatever_new_ones_would_be(
+    show: Show, service: FakeService, modes: tuple[str, ...], place: str
+) -> None:
+    for mode in modes:
+        start_agent(service, service.add_run(mode, execution_mode=mode))
+    async with show(settings={"mode": "local"}) as pilot:
+        await wait_for_text(pilot, f"ccterm  {place}")

@@ -1,14 +1,11 @@
 """Ended runs go on: what is said to them, how, and how it reads."""
 
-from ccterm.causes import Cause
 from ccterm.errors import UsageError
-from ccterm.events import Finished, Started
-from ccterm.models import Run, State
 from ccterm.tui.widgets.run_pane import RunPane
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import screen_text, type_text, wait_for_call, wait_for_text, wait_until_gone
-from tests.tui.run_events import fail, push, start_agent
+from tests.tui.run_events import conflict, fail, push, start_agent
 
 
 async def test_an_ended_run_goes_on_with_what_is_said(show: Show, service: FakeService) -> None:
@@ -35,19 +32,12 @@ async def test_a_continued_run_is_one_thread_and_one_row(show: Show, service: Fa
         assert len(pilot.app.screen.query(RunPane)) == 1
 
 
-def conflict(service: FakeService) -> Run:
-    """Add a run that did not start, since the work that it was to go on with and newer commits do not go together."""
-    run = service.add_run("feature/login", prompt="Fix the tests")
-    service.emit(run.id, Started(), Finished(state=State.FAILED, cause=Cause.CONFLICT, reason="merge", summary="both changed login.py"))
-    return run
-
-
 async def test_after_a_conflict_the_user_chooses_a_new_branch_in_the_terminal(show: Show, service: FakeService) -> None:
     run = conflict(service)
     async with show() as pilot:
         await wait_for_text(pilot, "both changed login.py")
         await pilot.press("m")
-        await wait_for_text(pilot, "Newer commits and the work of feature/login do not go together", "on a new branch")
+        await wait_for_text(pilot, "Where is feature/login to go on?", "on a new branch")
         await pilot.press("b")
         await wait_for_text(pilot, "What is the new branch called?", "feature/login-2")
         await pilot.press("enter")
@@ -96,3 +86,12 @@ async def test_what_could_not_be_said_to_a_run_is_there_when_it_goes_on(show: Sh
         await wait_for_call(service, "continue", run.id, "use SQLite")
         await pilot.press("m")
         await wait_for_text(pilot, "What is feature/login to do next?", "use SQLite")
+
+
+async def test_a_dialog_shows_all_of_itself_on_a_very_low_screen(show: Show, service: FakeService) -> None:
+    for number in range(6):  # so many that a pane has no room to write in
+        fail(service, service.add_run(f"agent/{number}"))
+    async with show((40, 10)) as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("m")
+        await wait_for_text(pilot, "What is agent/0 to do next?", "esc cancel", "╰───")

@@ -14,7 +14,7 @@ SMALL, LARGE, USUAL, WIDE = (80, 24), (160, 48), (120, 34), (200, 50)
 COSTLY = {
     "themes", "launch_continued", "launch_wrong", "selected", "batch_wrong", "table_filtered", "run_diff_read", "run_facts", "live_diff", "fleet_sixteen", "cancelling",
     "tools", "launch_default_branch", "palette_words", "run_diff_sixteen", "refusing",
-    "sealed_facts", "launch_network_wrong", "batch", "launch", "launch_several",
+    "sealed_facts", "launch_network_wrong", "batch", "launch", "launch_several", "conflicting", "reading_diff",
 }  # fmt: skip
 """Pictures that are slow even when they are small; each shows a screen that another one shows as well."""
 PICTURES = [

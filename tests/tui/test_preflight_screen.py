@@ -1,5 +1,7 @@
 """The preflight screen: results with their fixes, and keys that apply them."""
 
+import re
+
 from ccterm.errors import PreflightError
 from ccterm.models import CheckResult
 from ccterm.tui.screens.fleet import FleetScreen
@@ -7,7 +9,7 @@ from ccterm.tui.screens.preflight import PreflightScreen
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import as_ccterm, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.on_screen import as_ccterm, screen_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import start_agent
 
 GIT = CheckResult(name="git", group="essentials", status="pass", text="git 2.45", seconds=0.012)
@@ -166,8 +168,19 @@ async def test_the_form_checks_its_repository_and_branch_and_asks_the_remote_onc
         )
         await pilot.press("r")
         await wait_for_text(pilot, "still no", "1 to fix · r asks again")
-        await pilot.press("escape", "ctrl+t")
-        await wait_for_text(pilot, "still no", "1 to fix", "or allow “Default branch”")
+        await wait_for_text(pilot, "or allow “Default branch”")
+        service.remote_results = [REMOTE.model_copy(update={"text": "would take a push", "status": "pass", "fix": ""}), BRANCH]
+        for _ in range(2):  # what failed is asked again, what passed is not
+            await pilot.press("escape", "ctrl+t")
+            await wait_for_text(pilot, "✓ would take a push", "all passed")
     asked = [call for call in service.calls if call[0] == "checks of"]
-    assert len(asked) == 2
+    assert len(asked) == 3
     assert asked[0][2] == "agent/fix"
+
+
+async def test_on_the_narrowest_screen_texts_have_the_room_of_times(show: Show, service: FakeService) -> None:
+    service.check_results = [LOGIN, GIT]
+    async with show((40, 10)) as pilot:
+        await pilot.press("p")
+        await wait_for_text(pilot, "1 to fix")
+        assert not re.search(r"\d ?ms", screen_text(pilot.app))

@@ -11,7 +11,7 @@ from ccterm.tui.widgets.run_table import RunTable
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
-from tests.tui.run_events import fail, push, start_agent, wait_for_input
+from tests.tui.run_events import fail, push, refuse, start_agent, wait_for_input
 
 
 def several(service: FakeService) -> list[Run]:
@@ -156,3 +156,12 @@ async def test_a_thousand_runs_are_listed(show: Show, service: FakeService) -> N
         await pilot.press("f")
         await type_text(pilot, "feature/77")
         await wait_for_text(pilot, "11 of 1000 runs")
+
+
+@pytest.mark.parametrize("key", ["t", "H"], ids=["table", "history"])
+async def test_the_narrowest_screen_shows_the_names_of_runs(show: Show, service: FakeService, key: str) -> None:
+    refuse(service, service.add_run("chore/settings"))
+    async with show((40, 10)) as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press(key)
+        await wait_for_text(pilot, "#1 ! chore/settings")

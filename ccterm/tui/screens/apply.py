@@ -13,7 +13,7 @@ from textual.widgets.selection_list import Selection
 
 from ccterm.models import Run
 from ccterm.render import change_numbers
-from ccterm.tui.screens.dialogs import DIALOG_CSS
+from ccterm.tui.screens.dialogs import DIALOG_CSS, LOW
 from ccterm.values import PendingChange
 
 _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
@@ -22,6 +22,7 @@ _LETTERS = {"added": "A", "modified": "M", "retyped": "T", "deleted": "D"}
 class ApplyDialog(ModalScreen[tuple[str, ...]]):
     """Shows the changes of one run; returns the selected paths, none to cancel."""
 
+    VERTICAL_BREAKPOINTS = LOW
     DEFAULT_CSS = (
         DIALOG_CSS.format(name="ApplyDialog") + "ApplyDialog SelectionList { height: auto; max-height: 24; border: none; padding: 0; }"
     )

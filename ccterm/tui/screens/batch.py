@@ -23,7 +23,7 @@ from ccterm.tui.app_base import AppBase
 from ccterm.tui.branch_notes import branch_note, guessed
 from ccterm.tui.completion import batch_files
 from ccterm.tui.launch_form import summarise
-from ccterm.tui.screens.dialogs import DIALOG_CSS
+from ccterm.tui.screens.dialogs import DIALOG_CSS, LOW
 from ccterm.tui.telling import describe_error
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
@@ -39,6 +39,7 @@ _BREAK = "\n"
 class BatchDialog(ModalScreen[bool]):
     """Launches the tasks of a file; returns whether it did."""
 
+    VERTICAL_BREAKPOINTS = LOW
     DEFAULT_CSS = DIALOG_CSS.format(name="BatchDialog") + (
         "BatchDialog > Vertical { width: 110; } BatchDialog #files { max-height: 6; } BatchDialog #preview { margin-top: 1; }"
     )

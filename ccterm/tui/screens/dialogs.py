@@ -31,8 +31,15 @@ DIALOG_CSS = """
     #title {{ text-style: bold; margin-bottom: 1; }}
     OptionList, OptionList:focus {{ height: auto; border: none; background: transparent; padding: 0; }}
     #foot {{ color: $text-muted; margin-top: 1; }}
+    &.-low {{
+        & > Vertical {{ padding: 0 1; max-height: 100%; }}
+        #title {{ margin-bottom: 0; }}
+        #foot {{ margin-top: 0; }}
+    }}
 }}
 """
+LOW = [(0, "-low"), (15, "-high")]
+"""On screens of less than 15 lines a dialog does without empty ones."""
 
 
 class Choice(NamedTuple):
@@ -46,6 +53,7 @@ class ChoiceDialog(ModalScreen[str]):
     """Asks for one of a few answers; returns its key, or "" for none."""
 
     DEFAULT_CSS = DIALOG_CSS.format(name="ChoiceDialog")
+    VERTICAL_BREAKPOINTS = LOW
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Back")]
 
     def __init__(self, title: str, choices: Sequence[Choice]) -> None:
@@ -81,6 +89,7 @@ class LineDialog(ModalScreen[str]):
     """Asks for a line of text; returns it, or "" for none."""
 
     DEFAULT_CSS = DIALOG_CSS.format(name="LineDialog")
+    VERTICAL_BREAKPOINTS = LOW
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Back")]
 
     def __init__(self, title: str, *, foot: str, value: str = "", placeholder: str = "") -> None:
@@ -118,6 +127,7 @@ class WaitDialog(ModalScreen[bool]):
     """Waits until no run is active; returns False when the user decides to stay."""
 
     DEFAULT_CSS = DIALOG_CSS.format(name="WaitDialog")
+    VERTICAL_BREAKPOINTS = LOW
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(False)", "Stay"),
         Binding("h", "release", "Finish"),

@@ -52,6 +52,6 @@ def _ask(app: AppBase, run: Run, then: Callable[[Way], None]) -> None:
 
     choices = [
         Choice(NEW_BRANCH, "on a new branch, from where the earlier run began"),
-        Choice(SAME_BRANCH, "on the same branch again, which may have changed since"),
+        Choice(SAME_BRANCH, "on the same branch, which may have changed since"),
     ]
-    app.push_screen(ChoiceDialog(f"Newer commits and the work of {short_name(run)} do not go together. Go on", choices), choose)
+    app.push_screen(ChoiceDialog(f"Where is {short_name(run)} to go on? Its work and newer commits conflict.", choices), choose)

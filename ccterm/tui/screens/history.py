@@ -100,7 +100,7 @@ class HistoryScreen(RunActions):
         listed = self.query_one("#past", OptionList)
         here = self.current_run()
         self._shown = [view.run.id for view in shown]
-        width = max(40, self.size.width - 2)
+        width = max(30, self.size.width - 2)
         columns, moment = Columns(columns_for(shown, width), width - 1, shown), Moment(self.ccterm.clock())
         listed.clear_options().add_options(
             Option(Content.assemble(_reviewed(view.run), columns.line(view, moment)), id=view.run.id) for view in shown

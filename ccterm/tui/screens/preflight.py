@@ -31,7 +31,8 @@ BUILD = "ccterm image build"
 """The fix of an image that only needs to be built."""
 INDENT = 15
 """Cells before the text of a result."""
-TIME_WIDTH = 10
+TIME_WIDTH, NARROW = 10, 56
+"""How wide times are; a narrower screen has no room for them."""
 _BREAK = "\n" + " " * INDENT
 _SIGNS = {"pass": ("✓", "$text-success"), "warn": ("!", "$text-warning"), "fail": ("✗", "bold $text-error")}
 
@@ -73,6 +74,8 @@ class PreflightScreen(CctermScreen):
     def on_mount(self) -> None:
         """Check; while something fails, check again every few seconds."""
         self.set_reactive(PreflightScreen.mode, self._first_mode or self.ccterm.settings.execution_mode)
+        if any(result.status == "fail" for result in self.ccterm.remotes.get((self._repo, self._branch), ())):
+            del self.ccterm.remotes[self._repo, self._branch]  # it may have been fixed since
         self.set_interval(REPEAT_SECONDS, self._repeat_while_failing)
         self.set_interval(1.0, self._show_build)
         self._show_build()
@@ -200,10 +203,14 @@ class PreflightScreen(CctermScreen):
         self.query_one("#header", SplitLine).show(heading("preflight", of), self._summary())
         listed = self.query_one("#checks", OptionList)
         kept = listed.highlighted
-        room = max(20, self.size.width - INDENT - 2)
+        narrow = self.size.width < NARROW
+        room = max(20, self.size.width - INDENT - (3 if narrow else 2))  # where there is little, there is a scroll bar, too
         longest = max((len(result.text) for result in self.results.values()), default=0)
-        texts = min(room - TIME_WIDTH, longest)
-        options = [Option(_result(result, room, texts, first=first), id=result.name) for result, first in _grouped(self.results)]
+        time_width = 0 if narrow else TIME_WIDTH
+        texts = min(room - time_width, longest)
+        options = [
+            Option(_result(result, room, texts, time_width, first=first), id=result.name) for result, first in _grouped(self.results)
+        ]
         listed.clear_options().add_options(options)
         listed.disabled = not options  # enter would be its own, and do nothing
         if options and self.focused is None:
@@ -246,13 +253,14 @@ def _first_failure(results: dict[str, CheckResult]) -> int | None:
     return next((index for index, (result, _) in enumerate(_grouped(results)) if result.status == "fail"), 0 if results else None)
 
 
-def _result(result: CheckResult, room: int, texts: int, *, first: bool) -> Content:
-    """Return a result and its fix as lines, indented to its text. texts: how wide the longest text is, behind which the times stand."""
+def _result(result: CheckResult, room: int, texts: int, time_width: int, *, first: bool) -> Content:
+    """Return a result and its fix as lines, indented to its text. texts: how wide the longest text is, behind which times stand, if there is room."""
     sign, tone = _SIGNS[result.status]
     *above, last = wrap(result.text, texts) or [""]
     text = _BREAK.join([*above, f"{last:<{texts}}"])
     group = f"{result.group if first else '':<13}"
-    line = Content.assemble((group, "dim"), (f"{sign} ", tone), text, (f"{seconds(result.seconds):>{TIME_WIDTH}}", "dim"))
+    took = f"{seconds(result.seconds):>{time_width}}" if time_width else ""
+    line = Content.assemble((group, "dim"), (f"{sign} ", tone), text, (took, "dim"))
     if result.fix and result.status != "pass":
         fix = f"b builds it now, or: {result.fix}" if result.fix == BUILD else result.fix
         line = Content.assemble(line, *((f"{_BREAK}{part}", "$text-accent") for part in wrap(fix, room)))
