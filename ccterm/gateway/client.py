@@ -279,15 +279,15 @@ class Gateway:
         """Have a process for as long as this runs."""
         pauses = RestartPauses()
         while True:
-            started = time.monotonic()
+            started, defect = time.monotonic(), None
             try:
                 async with self._one_process() as process:
                     async for told in process.told():
                         self._take(told)
                 why = process.last_words
-            except (OSError, ValueError) as error:
-                why = str(error)
-            _log.warning("the gateway ended and is started again: %s", why or "it gave no reason")
+            except Exception as error:  # noqa: BLE001 - the runs that use it must not be without one for good
+                why, defect = str(error), error
+            _log.warning("the gateway ended and is started again: %s", why or "it gave no reason", exc_info=defect)
             await asyncio.sleep(pauses.after(time.monotonic() - started))
 
     @contextlib.asynccontextmanager

@@ -83,6 +83,23 @@ async def test_an_admission_that_is_too_long_for_the_process_is_refused_before_i
     assert gateway.pid
 
 
+async def test_a_listener_that_fails_costs_no_run_its_gateway(tmp_path: Path) -> None:
+    class Failing(Silent):
+        failures = 0
+
+        def restarted(self, run: RunId) -> None:
+            self.failures += 1
+            if self.failures == 1:
+                raise RuntimeError(run)
+
+    failing = Failing()
+    async with Gateway(tmp_path / "gw", {}, failing) as gateway:
+        await gateway.admit(RUN, "login", LOGIN)
+        psutil.Process(gateway.pid).kill()
+        await until(lambda: failing.failures == 2)
+        assert gateway.pid
+
+
 async def test_half_a_line_of_a_process_that_was_killed_is_not_read() -> None:
     program = """print('{"told": "dismissed"}'); print('{"told": "us', end="")"""
     pipe = asyncio.subprocess.PIPE
