@@ -33,6 +33,8 @@ AHEAD_LOOK = timedelta(seconds=30)
 """How often."""
 PROOF = timedelta(minutes=1)
 """How often, at most, the API is asked whether it takes a refused login after all. A box may bring refusals about."""
+IDLE = 4
+"""How many gateways stay that no run uses, since they take a moment to start. Each environment has its own."""
 _WINDOWS = {"5h": "five_hour", "7d": "seven_day", "7d_opus": "seven_day_opus", "7d_sonnet": "seven_day_sonnet"}
 """The names in the API's headers -> those that the Claude CLI uses."""
 _OF_ONE_MODEL = "seven_day_"
@@ -54,19 +56,20 @@ class LoginKeeper:
     ) -> None:
         self._make, self._credentials, self._usage = make, credentials, usage
         self._clock, self._later = clock, later
-        self._gateways: dict[tuple[str, ...], LoginHolder] = {}
-        self._stack = AsyncExitStack()
+        self._gateways: dict[tuple[str, ...], tuple[LoginHolder, AsyncExitStack]] = {}
+        """With what ends each; the one that was used last is the last."""
         self._held: dict[tuple[LoginHolder, AgentLogin], HeldLogin] = {}
         self._numbers = count(1)
 
     async def __aenter__(self) -> "LoginKeeper":
-        await self._stack.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         for held in self._held.values():
             held.stop()
-        await self._stack.aclose()
+        async with AsyncExitStack() as stack:
+            for _, end in self._gateways.values():
+                stack.push_async_exit(end)
 
     @property
     def looking(self) -> bool:
@@ -96,6 +99,7 @@ class LoginKeeper:
                 await held.gateway.dismiss(run)  # which tells the last numbers
             finally:
                 self._release(held, run)
+                await self._end_idle()
 
     def _release(self, held: HeldLogin, run: RunId) -> None:
         del held.runs[run]
@@ -115,9 +119,19 @@ class LoginKeeper:
         """Return the gateway for an environment; callers who reach the API in other ways have one of their own."""
         counting = way_out_variables(environ)
         key = tuple(f"{name}={value}" for name, value in counting.items())
-        if key not in self._gateways:
-            self._gateways[key] = await self._stack.enter_async_context(self._make(counting, self))
-        return self._gateways[key]
+        if key in self._gateways:
+            self._gateways[key] = self._gateways.pop(key)
+        else:
+            end = AsyncExitStack()
+            self._gateways[key] = await end.enter_async_context(self._make(counting, self)), end
+        return self._gateways[key][0]
+
+    async def _end_idle(self) -> None:
+        """End the gateways that no run uses, but for the last few: environments may change with each run, as the password of a proxy does."""
+        used = {held.gateway for held in self._held.values()}
+        idle = [key for key, (gateway, _) in self._gateways.items() if gateway not in used]
+        for _, end in [self._gateways.pop(key) for key in idle[:-IDLE]]:
+            await end.aclose()
 
     async def _newest(self, held: HeldLogin) -> Login:
         """Return the login that a run gets that starts now. Runs that start together share one look."""

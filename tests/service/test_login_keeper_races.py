@@ -1,4 +1,4 @@
-"""What becomes of runs whose login is renewed while something else is under way."""
+"""What becomes of runs whose login is renewed while something else is under way, and of gateways that no run uses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from ccterm.credentials.login_probe import Proof
 from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, RunPass
 from ccterm.models import RunId
 from ccterm.pipeline.gateway_access import GatewayAccess
+from ccterm.service.login_keeper import IDLE
 from tests.service.keeper_world import FakeGateway, Listener, World
 from tests.support.logins import token
 
@@ -82,3 +83,16 @@ async def test_a_login_that_comes_while_a_run_is_admitted_is_that_of_all_runs(wo
     async with world.keeper.admitted(RunId("2"), GatewayAccess(world.keeper, token("old", kind="env"), {}), Listener()):
         assert world.login_in_use == "new"
     assert run.notices[1:] == [GOES_ON]
+
+
+async def test_of_many_environments_only_a_few_keep_a_gateway_that_no_run_uses(world: Busy) -> None:
+    await world.admit("0", environ={"HTTPS_PROXY": "http://first"})
+    for number in range(1, 3 * IDLE):
+        access = GatewayAccess(world.keeper, token("old", kind="env"), {"HTTPS_PROXY": f"http://{number}"})
+        async with world.keeper.admitted(RunId(f"{number}"), access, Listener()):
+            pass
+    still = [gateway for gateway in world.gateways if "closed" not in gateway.said]
+    assert still == [world.gateways[0], *world.gateways[-IDLE:]]
+    await world.stack.aclose()
+    await world.keeper.__aexit__()
+    assert all(gateway.said == ["closed"] for gateway in world.gateways)
