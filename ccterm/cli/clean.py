@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ccterm import render
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, opened_service, print_data, print_json, print_note, settled
+from ccterm.cli.console import carry_out, opened_service, print_data, print_json, print_note, require_one, settled
 from ccterm.cli.run_tasks import confirmed
 from ccterm.errors import UsageError
 from ccterm.models import Run
@@ -17,8 +17,7 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 def clean_runs(ref: str | None, *, everything: bool, undelivered: bool, yes: bool, as_json: bool) -> ExitCode:
     """Remove what is kept of one run, or of all whose work was delivered. Work that was not delivered has to be named."""
-    if (ref is None) != everything:
-        raise UsageError("say which run, or --all", "ccterm runs lists them")
+    require_one(ref, "run", every=everything, flag="--all", fix="ccterm runs lists them")
     if undelivered and not everything:
         raise UsageError("--undelivered belongs to --all", "a run that is named may be undelivered")
 

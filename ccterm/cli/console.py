@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ccterm.causes import ExitCode, exit_code
 from ccterm.cli.main import environment, keep_switch_from_children, start_collecting
 from ccterm.cli.streams import OutputError, ReaderGone, escaped, give_up_stdout, print_error
-from ccterm.errors import StateError
+from ccterm.errors import StateError, UsageError
 from ccterm.state_dir import LOG, StateDir, private_file
 
 if TYPE_CHECKING:  # the terminal shows its first frame before it needs the service and the models of runs
@@ -73,6 +73,14 @@ async def settled(record: "Reader", ref: str) -> "Run":
         return run
     print_note(f"run {run.label}: {run.held}; waiting for that, Ctrl-C leaves it")
     return await record.wait(run.id)
+
+
+def require_one(given: str | None, what: str, *, every: bool, flag: str, fix: str) -> None:
+    """Refuse a command line that names neither one nor all, or both. what: names the one. flag: means all of them. Raises UsageError."""
+    if given is None and not every:
+        raise UsageError(f"say which {what}, or {flag}", fix)
+    if given is not None and every:
+        raise UsageError(f"{flag} and one {what} contradict each other", "leave one of them out")
 
 
 def print_note(text: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
+from ccterm.cli.console import carry_out, print_data, print_json, print_note, require_one, state_dir
 from ccterm.cli.main import environment
 from ccterm.daemon.machine import ThisMachine
 from ccterm.draft import current_directory
@@ -50,12 +50,11 @@ def _print_images(records: Sequence[ImageRecord], *, as_json: bool) -> None:
 
 def remove_images(key: str | None, *, everything: bool, as_json: bool) -> ExitCode:
     """Remove one image by (a prefix of) its key, or all."""
-    if (key is None) != everything:
-        raise UsageError("say which image, or --all", "ccterm image show lists them")
+    require_one(key, "image", every=everything, flag="--all", fix="ccterm image show lists them")
     machine = ThisMachine(state_dir(), environment())
-    chosen = [record for record in machine.images() if everything or record.key.startswith(key or "")]
+    chosen = [record for record in machine.images() if everything or (key and record.key.startswith(key))]
     if not chosen and not everything:
-        raise UsageError(f"there is no image {key}", "ccterm image show lists them")
+        raise UsageError(f"there is no image {key!r}", "ccterm image show lists them")
     if not everything and len(chosen) > 1:
         raise UsageError(f"{key} may mean {len(chosen)} images", "type more of the key")
     for record in chosen:

@@ -14,6 +14,7 @@ from ccterm.cli.console import (
     print_json,
     print_note,
     print_runs,
+    require_one,
     settled,
     state_dir,
 )
@@ -34,8 +35,7 @@ _EMPTY_TREE = "4b825dc6"
 
 def cancel_run(ref: str | None, *, everything: bool, now: bool, as_json: bool) -> ExitCode:
     """Stop one run or all, and wait until they have ended."""
-    if (ref is None) != everything:
-        raise UsageError("say which run, or --all", "ccterm runs lists them")
+    require_one(ref, "run", every=everything, flag="--all", fix="ccterm runs lists them")
 
     async def work() -> list[Run]:
         async with opened_service() as service:
@@ -125,8 +125,7 @@ def decide_run(ref: str, decision: Decision, text: str = "", *, as_json: bool) -
 
 def retry_run(ref: str | None, *, refused: bool, as_json: bool) -> ExitCode:
     """Run the same task again, to its end, or all runs whose login was refused."""
-    if (ref is None) != refused:
-        raise UsageError("say which run, or --refused", "ccterm runs lists them")
+    require_one(ref, "run", every=refused, flag="--refused", fix="ccterm runs lists them")
     if ref is not None:
         return _started(ref, lambda service, run: service.retry(run), as_json=as_json)
 

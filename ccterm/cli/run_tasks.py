@@ -63,8 +63,10 @@ def _prompt(task: str | None, file: Path | None) -> str:
     try:
         text = file.read_text("utf-8") if file else sys.stdin.read() if task == "-" else task or ""
     except (OSError, UnicodeDecodeError) as error:
-        why = "stdin is closed" if isinstance(error, OSError) and error.errno == EBADF else error
-        raise UsageError(f"the task cannot be read: {why}", "give a readable UTF-8 file") from error
+        if isinstance(error, OSError) and error.errno == EBADF:
+            raise UsageError("the task cannot be read: stdin is closed", "ccterm run TASK, or ccterm run -f FILE") from error
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"the task cannot be read from {file or 'stdin'}: {why}", "give a readable UTF-8 file") from error
     if not text.strip():
         raise UsageError("the task is empty", "say what the agent should do")
     return text

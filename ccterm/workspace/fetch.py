@@ -29,6 +29,8 @@ def fetch(run: Run, state: StateDir, repo: Path, env: Mapping[str, str]) -> str:
     if bundle is None and side is None:
         raise UsageError(f"run {run.label} has no commit to fetch ({run.state})", f"ccterm show {run.ref}")
     git = Git.of_user(str(repo), env, NO_HOOKS)
+    if not repo.is_dir():
+        raise UsageError(f"there is no directory {repo}", "run it in a git repository, or give --repo")
     run_git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
     if run.task.mode is Mode.PIPELINE and not _has(git, run.base_sha):
         source = run.task.remote or "origin"
@@ -63,5 +65,6 @@ def run_git(git: Git, repo: Path, *words: str, fix: str) -> None:
     except OSError as error:
         raise UsageError(f"git cannot be started: {error.strerror}", "install git") from error
     if code:
-        last = stderr.strip().split("\n")[-1]
-        raise UsageError(f"git {words[0]} failed in {repo}: {last}", fix)
+        lines = stderr.strip().split("\n")
+        said = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
+        raise UsageError(f"git {words[0]} failed in {repo}: {said.removeprefix('fatal: ')}", fix)

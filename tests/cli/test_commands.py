@@ -222,9 +222,11 @@ def test_fetch_brings_kept_work_too(command: Command, state: Path, remote: Path,
 def test_fetch_outside_a_repository_is_one_clear_error(
     command: Command, delivered: "subprocess.CompletedProcess[str]", tmp_path: Path
 ) -> None:
-    done = command("fetch", "last", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "run it in a git repository, or give --repo" in done.stderr
+    for repo, said in ((tmp_path, "git rev-parse failed in {}: not a git repository"), (tmp_path / "nowhere", "there is no directory {}")):
+        done = command("fetch", "last", "--repo", str(repo))
+        assert done.returncode == 2
+        assert said.format(repo) in done.stderr
+        assert "run it in a git repository, or give --repo" in done.stderr
 
 
 def test_commands_of_a_working_copy_need_trust(command: Command, state: Path, remote: Path, tmp_path: Path) -> None:
