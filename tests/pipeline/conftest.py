@@ -3,13 +3,15 @@
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from ccterm import AgentService
+from ccterm.executors.control import socket_directory
 from ccterm.service.protocol import Service
+from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
 
 
@@ -23,6 +25,18 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "state"
     monkeypatch.setenv("CCTERM_STATE_DIR", str(path))
     return path
+
+
+@pytest.fixture
+def state(state_dir: Path) -> StateDir:
+    return StateDir(state_dir).prepare()
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    directory = socket_directory()
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Notice, StepStarted
-from ccterm.executors.control import socket_directory
 from ccterm.models import Run, State
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
@@ -30,18 +29,6 @@ from tests.support.slow_git import PATTERN, slow_git
 from tests.support.stepping import Stepped
 
 PRECIOUS = script({"write": "precious.txt", "text": "precious\n"}, {"say": "written"})
-
-
-@pytest.fixture
-def state(state_dir: Path) -> StateDir:
-    return StateDir(state_dir).prepare()
-
-
-@pytest.fixture
-def sockets() -> Iterator[Path]:
-    directory = socket_directory()
-    yield directory
-    shutil.rmtree(directory)
 
 
 @pytest.mark.first_is_fast

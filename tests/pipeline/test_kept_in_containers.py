@@ -76,11 +76,6 @@ def where_the_work_is(run: Run, state: StateDir, place: Path) -> str:
     return "tree" if run.salvage.tree and list(state.salvage(run.id).glob("*/precious.txt")) else ""
 
 
-@pytest.fixture
-def state(state_dir: Path) -> StateDir:
-    return StateDir(state_dir).prepare()
-
-
 async def test_an_exception_after_a_checkpoint_loses_nothing(remote: Path, state: StateDir, tmp_path: Path, engine_cache: Path) -> None:
     async with boxed_pipeline(state, tmp_path, engine_cache) as tested:
         assert await where_it_is_after_a_fault(tested, state, remote, ERRORS[0], 1) == ("salvage", True)

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import socket
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from ccterm.causes import Cause
 from ccterm.credentials.login import MARGIN
 from ccterm.credentials.setup_token import FILE, VALID
 from ccterm.errors import PreflightError
-from ccterm.executors.control import socket_directory
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import State, now
 from ccterm.pipeline.agent_home import RAW_CONVERSATION
@@ -28,18 +25,6 @@ from ccterm.state_dir import StateDir
 from tests.pipeline.parts import contexts, pipeline, recorder_of, task
 from tests.support.core import EDIT, script
 from tests.support.git import tip
-
-
-@pytest.fixture
-def state(state_dir: Path) -> StateDir:
-    return StateDir(state_dir).prepare()
-
-
-@pytest.fixture
-def sockets() -> Iterator[Path]:
-    directory = socket_directory()
-    yield directory
-    shutil.rmtree(directory)
 
 
 @pytest.mark.first_is_fast

@@ -105,11 +105,6 @@ def test_two_included_files_with_one_name_have_two_secrets(tmp_path: Path, remot
     assert masker.mask("first-v4lue-of-it second-v4lue-of-it") == "[masked:API_TOKEN] [masked:API_TOKEN]"
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> StateDir:
-    return StateDir(tmp_path / "state").prepare()
-
-
 async def test_what_ccterm_itself_records_is_cleaned_in_every_part(state: StateDir, remote: Path) -> None:
     run = recorder_of(state, task(remote, "x")).run
     recorder = Recorder(run, Transcript(state.run(run.id), run.id), None, clean_text)
