@@ -207,8 +207,8 @@ def settings_with_a_secret(isolation: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.first_is_fast
 @pytest.mark.usefixtures("settings_with_a_secret")
 @pytest.mark.parametrize("holds_it", [False, True], ids=["clean work", "work with the secret"])
-async def test_work_is_committed_without_its_secrets_and_pushed_after_a_scan(
-    state_dir: Path, remote: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch, holds_it: bool
+async def test_work_is_committed_without_its_secrets_fetched_and_pushed_after_a_scan(
+    state_dir: Path, remote: Path, tmp_path: Path, dying_git: str, monkeypatch: pytest.MonkeyPatch, holds_it: bool
 ) -> None:
     work = script({"write": "precious.txt", "text": f"precious {SECRET if holds_it else ''}\n"}, {"say": "written"})
     run = await failed(state_dir, dying_git, monkeypatch, draft(remote, task=work, setup="true"))
@@ -216,6 +216,8 @@ async def test_work_is_committed_without_its_secrets_and_pushed_after_a_scan(
         patch.delenv("HOST_KEY")
         async with AgentService.open(state_dir) as service:
             assert b"+precious" in (await service.patch(run.id) or b"")
+            git(tmp_path, "clone", "--quiet", str(remote), "copy")
+            assert files_at(tmp_path / "copy", await service.fetch(run.id, tmp_path / "copy"))["precious.txt"].startswith(b"precious")
             with pytest.raises(StepError, match="DEPLOY_KEY") as refused:
                 await service.push(run.id)
             assert (refused.value.cause, refused.value.reason) == ("policy", "unscanned")
