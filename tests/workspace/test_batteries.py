@@ -11,7 +11,7 @@ import pytest
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.changeset import ChangeSet
 from ccterm.workspace.apply.transaction import ApplyTransaction
-from tests.workspace.test_apply import (
+from tests.workspace.applying import (
     AFTER,
     BEFORE,
     after,

@@ -18,7 +18,7 @@ from ccterm.workspace.apply.linked import is_between
 from ccterm.workspace.apply.transaction import ApplyTransaction, Guard
 from ccterm.workspace.repository import find_repository
 from tests.support.git import git, make_repository
-from tests.workspace.test_apply import forget, hasty, killed_at, refused, steps
+from tests.workspace.applying import forget, hasty, killed_at, refused, steps
 from tests.workspace.trees import RUN, Body, Program, TickingDisk, changes, digest, dying, failing, in_child, put
 
 BEFORE: Mapping[str, Body] = {"short": "one\n", "long": "one\n" * 400, "mode": "#!/bin/sh\n", "plain": "one\n", "gone": "one\n"}

@@ -13,7 +13,7 @@ import pytest
 from ccterm.errors import StepError
 from ccterm.state_dir import StateDir
 from ccterm.workspace.apply.transaction import ApplyTransaction
-from tests.workspace.test_apply import AFTER, BEFORE
+from tests.workspace.applying import AFTER, BEFORE
 from tests.workspace.trees import RUN, HastyDisk, TickingDisk, changes, digest, dying, failing, in_child, put
 
 NAMESPACE = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--mount", "--map-root-user")
