@@ -13,6 +13,7 @@ from ccterm.executors.control import socket_directory
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
+from tests.pipeline.copies import copy_in_use
 
 
 @pytest.fixture
@@ -30,6 +31,12 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def state(state_dir: Path) -> StateDir:
     return StateDir(state_dir).prepare()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Make a working copy with an edit, a staged file, an untracked and an ignored one."""
+    return copy_in_use(tmp_path / "copy")
 
 
 @pytest.fixture
