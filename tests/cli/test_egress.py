@@ -75,7 +75,7 @@ def test_the_log_has_a_row_for_each_host(command: Command, state: Path, store: S
 
 def test_a_run_that_wrote_nothing_down_says_why(command: Command, state: Path, store: Store) -> None:
     run = record(state, store, egress=Egress())
-    assert "--egress record writes down each host" in command("egress", "log", run.ref).stderr
+    assert "--egress record keeps a list" in command("egress", "log", run.ref).stderr
     quiet = record(state, store)
     assert f"no program of run {quiet.label} asked for a host" in command("egress", "suggest", quiet.ref).stderr
 
