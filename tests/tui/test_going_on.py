@@ -42,9 +42,8 @@ async def test_after_a_conflict_the_user_chooses_a_new_branch_in_the_terminal(sh
         await wait_for_text(pilot, "What is the new branch called?", "feature/login-2")
         await pilot.press("enter")
         await wait_for_text(pilot, "on feature/login-2, from where the earlier run began")
-        await type_text(pilot, "fix it")
-        await pilot.press("enter")
-        await wait_for_call(service, "continue", run.id, "fix it", "feature/login-2")
+        await pilot.press("enter")  # with the text that no agent has been told yet
+        await wait_for_call(service, "continue", run.id, "Fix the tests", "feature/login-2")
 
 
 async def test_after_a_conflict_the_same_branch_may_be_tried_again(show: Show, service: FakeService) -> None:
@@ -52,9 +51,9 @@ async def test_after_a_conflict_the_same_branch_may_be_tried_again(show: Show, s
     async with show() as pilot:
         await wait_for_text(pilot, "both changed login.py")
         await pilot.press("m", "escape", "m", "t")
-        await type_text(pilot, "fix it")
+        await type_text(pilot, " now")
         await pilot.press("enter")
-        await wait_for_call(service, "continue", run.id, "fix it")
+        await wait_for_call(service, "continue", run.id, "Fix the tests now")
 
 
 async def test_without_a_conversation_a_new_one_begins_and_it_is_said(show: Show, service: FakeService) -> None:

@@ -14,10 +14,14 @@ NEW_BRANCH, SAME_BRANCH = "b", "t"
 
 
 class Way(NamedTuple):
-    """branch: a new one, from where the earlier run began; None = the same. fresh: whether a new conversation begins."""
+    """branch: a new one, from where the earlier run began; None = the same. fresh: whether a new conversation begins.
+
+    text: what no agent has been told yet.
+    """
 
     branch: str | None = None
     fresh: bool = False
+    text: str = ""
 
     def fate(self, run: Run) -> str:
         """Return what becomes of the conversation and the work, for the user who writes."""
@@ -41,14 +45,14 @@ def ask_for_way(app: AppBase, run: Run, then: Callable[[Way], None]) -> None:
 def _ask(app: AppBase, run: Run, then: Callable[[Way], None]) -> None:
     def name_branch(branch: str | None) -> None:
         if branch:
-            then(Way(branch))
+            then(Way(branch, text=run.task.prompt))
 
     def choose(answer: str | None) -> None:
         if answer == NEW_BRANCH:
             foot = "enter go on · esc cancel"
             app.push_screen(LineDialog("What is the new branch called?", foot=foot, value=f"{run.task.branch}-2"), name_branch)
         elif answer == SAME_BRANCH:
-            then(Way())
+            then(Way(text=run.task.prompt))
 
     choices = [
         Choice(NEW_BRANCH, "on a new branch, from where the earlier run began"),

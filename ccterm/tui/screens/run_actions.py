@@ -128,7 +128,7 @@ class RunActions(SelectedRuns, WritingScreen):
             return f"{short_name(run)} goes on"
 
         count = f"with {len(comments)} comment{'' if len(comments) == 1 else 's'}" if comments else ""
-        fate, begun = " · ".join(filter(None, (way.fate(run), count))), "Address my comments." if comments else ""
+        fate, begun = " · ".join(filter(None, (way.fate(run), count))), way.text or ("Address my comments." if comments else "")
 
         def send(text: str) -> None:
             self.ccterm.perform(lambda service: go_on(service, text))
