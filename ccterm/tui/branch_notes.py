@@ -7,12 +7,19 @@ from textual.content import Content
 
 from ccterm.draft import Draft
 from ccterm.models import BranchState, BranchUse
-from ccterm.remotes.branch_names import EACH, branch_for
+from ccterm.remotes.branch_names import EACH, branch_for, words_of
 from ccterm.render import ago
 from ccterm.tui.launch_form import in_form_words
 
 MOST_SHOWN = 6
 """How many branches of a form are listed."""
+BranchKey = tuple[tuple[str | None, str | None, str | None, str], ...]
+"""What the state of the branches of drafts depends on."""
+
+
+def branch_key(drafts: Sequence[Draft]) -> BranchKey:
+    """Return it."""
+    return tuple((draft.repo, draft.branch, draft.base, words_of(draft.task) if EACH in (draft.branch or "") else "") for draft in drafts)
 
 
 def guessed(draft: Draft, today: date) -> Draft:

@@ -68,8 +68,8 @@ class FakeService(Service):
     """The output of an image build."""
     image_built: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to finish an image build."""
-    patch_asked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Cleared while nobody answers what a run has changed."""
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while it takes long to say what a run has changed, or to queue runs."""
     with_another_login: list[RunId] = field(default_factory=list)
     """Refused runs that could be started again."""
     exported: dict[str, object] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class FakeService(Service):
         self.user_settings, self.settings_file = Settings(), Path("/home/ann/.config/ccterm/config.toml")
         """What the lists of hosts are taken from, and written to."""
         self._reviewed: set[RunId] = set()
-        self.patch_asked.set()
+        self.answering.set()
 
     @property
     def state(self) -> StateDir:
@@ -137,6 +137,7 @@ class FakeService(Service):
         self, drafts: Sequence[Draft], *, max_concurrent: int | None = None, source: BatchFile | None = None, key: str | None = None
     ) -> list[Run]:
         """Queue tasks."""
+        await self.answering.wait()
         self.at_once = max_concurrent
         if any(EACH in (draft.branch or "") for draft in drafts):
             named = zip(drafts, await self.branches(drafts), strict=True)
@@ -323,7 +324,7 @@ class FakeService(Service):
     async def patch(self, run: RunRef) -> bytes | None:
         """Return the patch that the test has set."""
         run = await self._id(run)
-        await self.patch_asked.wait()
+        await self.answering.wait()
         return self.patches.get(run)
 
     async def fetch(self, run: RunRef, repo: Path, worktree: Path | None = None) -> str:

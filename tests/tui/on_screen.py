@@ -9,6 +9,7 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from ccterm.tui.app import CctermApp
+from ccterm.tui.widgets.field import Field
 from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 
@@ -49,6 +50,11 @@ async def _wait(pilot: Pilot[None], right: Callable[[str], bool]) -> None:
 async def wait_for_call(service: FakeService, *call: str) -> None:
     """Wait until the service was asked to do this."""
     await until(lambda: call in service.calls, limit=10)
+
+
+def field_of(pilot: Pilot[None], name: str) -> Field:
+    """Return a field of the form that is on the screen."""
+    return pilot.app.screen.query_one(f"#{name}", Field)
 
 
 async def type_text(pilot: Pilot[None], text: str) -> None:

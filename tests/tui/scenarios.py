@@ -214,7 +214,7 @@ async def conflicting(service: FakeService, pilot: Pilot[None]) -> None:
 
 async def reading_diff(service: FakeService, pilot: Pilot[None]) -> None:
     start_agent(service, service.add_run("feature/login"))
-    service.patch_asked.clear()
+    service.answering.clear()
     await open_app(service, pilot, "Reading what the agent", keys="d")
 
 

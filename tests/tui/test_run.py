@@ -274,11 +274,11 @@ async def test_the_diff_of_a_running_agent_follows_it(show: Show, service: FakeS
 
 async def test_until_a_running_agent_was_asked_what_it_has_changed_it_is_said_and_can_be_left(show: Show, service: FakeService) -> None:
     service.patches[start_agent(service, service.add_run("feature/login")).id] = PATCH
-    service.patch_asked.clear()
+    service.answering.clear()
     async with opened(show, "d", "Reading what the agent has changed up to now") as pilot:
         await pilot.press("d")
         await wait_for_text(pilot, "› Read")
-        service.patch_asked.set()
+        service.answering.set()
         await settle(pilot)
         await wait_until_gone(pilot, "LIMIT = 5", "Reading what")
         await pilot.press("d")

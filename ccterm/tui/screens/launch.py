@@ -17,9 +17,8 @@ from ccterm.boundaries import boundary
 from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode
-from ccterm.remotes.branch_names import EACH, words_of
 from ccterm.tui.app_base import CctermScreen
-from ccterm.tui.branch_notes import branch_notes, guessed
+from ccterm.tui.branch_notes import BranchKey, branch_key, branch_notes, guessed
 from ccterm.tui.completion import PresetSuggester, RepositorySuggester
 from ccterm.tui.launch_form import (
     AT_ONCE,
@@ -49,8 +48,6 @@ WIDE = 140
 """From this width on, fields that share a line have room for what is wrong with them below themselves."""
 PLAN_SECONDS = 0.25
 """After this pause in typing the service is asked what would happen."""
-BranchKey = tuple[tuple[str | None, str | None, str | None, str], ...]
-"""What the state of the branches depends on."""
 
 
 class LaunchScreen(CctermScreen):
@@ -178,7 +175,7 @@ class LaunchScreen(CctermScreen):
         self._changed = False
         form = self._form = self.form
         result = examine(form)
-        key = _branch_key(result.complete)
+        key = branch_key(result.complete)
         if key != self._key:
             self._key, self._states = key, ()
             self._ask(result.complete, key)
@@ -286,6 +283,7 @@ class LaunchScreen(CctermScreen):
                 if self._result.problems:
                     self._show_first_problem()
                     return
+            self._summarise(Content.styled("launching…", "dim"))
             asking = [at_terminal(draft, self.ccterm.settings) for draft in drafts]
             runs = await service.submit(asking, max_concurrent=self._result.at_once)
         except CctermError as error:
@@ -344,7 +342,3 @@ class LaunchScreen(CctermScreen):
         else:
             self._recalled = max(0, min(len(prompts) - 1, self._recalled + by))
             self.query_one(TextArea).load_text(prompts[self._recalled])
-
-
-def _branch_key(drafts: Sequence[Draft]) -> BranchKey:
-    return tuple((draft.repo, draft.branch, draft.base, words_of(draft.task) if EACH in (draft.branch or "") else "") for draft in drafts)
