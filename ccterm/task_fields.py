@@ -33,6 +33,11 @@ class TaskField(NamedTuple):
         """The help text, with the default."""
         return f"{self.help}.{f' [default: {self.default}]' if self.default else ''}"
 
+    @property
+    def for_programs(self) -> str:
+        """The help text where fields are no flags: in Python, over HTTP and MCP."""
+        return self.sentence.replace("; repeatable", "; several as a list").replace("--branch", "branch")
+
 
 FIELDS = {
     "task": TaskField("What the agent should do", also=("prompt",)),

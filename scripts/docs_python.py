@@ -48,17 +48,13 @@ def program(name: str) -> Callable[[], str]:
 def task_fields_part() -> str:
     """Return the fields of a task."""
     types = get_type_hints(ccterm.DraftFields)
-    rows = ((f"`{name}`", f"`{_given(types[name])}`", _in_python(field.sentence)) for name, field in FIELDS.items())
+    rows = ((f"`{name}`", f"`{_given(types[name])}`", field.for_programs) for name, field in FIELDS.items())
     return table(("field", "type", "meaning"), rows)
 
 
 def _given(annotation: object) -> str:
     """Return the type of a field that may be left out: nobody needs to be told of None and of the enumeration."""
     return _type(annotation).removesuffix(" | None").removesuffix(" | ExecutionMode")
-
-
-def _in_python(sentence: str) -> str:
-    return sentence.replace("--branch", "branch")
 
 
 def _type(annotation: object) -> str:

@@ -31,6 +31,12 @@ def test_links_of_the_documents_lead_somewhere() -> None:
             assert link.startswith("https://") or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_documents_hold_no_html_by_accident() -> None:
+    for page in (*DOCUMENTS, *(ROOT / "docs").glob("*.md")):
+        prose = re.sub(r"^```.*?^```|^ {4}.*?$|<!--.*?-->|`[^`]*`", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert re.findall(r"<[A-Za-z/].*", prose) == [], page.name
+
+
 def test_commands_in_documents_are_shown_as_such() -> None:
     names = set(typer.main.get_group(app).commands)
     for page in (*DOCUMENTS, *(ROOT / "docs").glob("*.md")):

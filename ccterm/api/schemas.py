@@ -13,7 +13,7 @@ from ccterm.values import Value
 Schema = dict[str, Any]
 _KINDS: Mapping[str, Schema] = {
     "text": {"type": "string", "minLength": 1},
-    "texts": {"type": "array", "items": {"type": "string", "minLength": 1}},
+    "texts": {"type": ["string", "array"], "minLength": 1, "items": {"type": "string", "minLength": 1}},
     "number": {"type": "number", "exclusiveMinimum": 0},
     "count": {"type": "integer", "minimum": 1},
     "switch": {"type": "boolean"},
@@ -121,7 +121,7 @@ def _field(name: str) -> Schema:
         return _APPLY
     field = FIELDS[name]._replace(default="the first that is served") if name == "repo" else FIELDS[name]
     chosen: Schema = {"enum": list(field.choices)} if field.choices else {}
-    return {**_KINDS[field.kind], **chosen, "description": field.sentence}
+    return {**_KINDS[field.kind], **chosen, "description": field.for_programs}
 
 
 def task_properties() -> Mapping[str, Schema]:

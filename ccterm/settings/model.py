@@ -235,7 +235,7 @@ class Settings(SettingsPart):
     claude_bin: str = "claude"
     """The Claude CLI of local mode: a name on PATH, or a path."""
     author: Author = "Claude Agent <agent@commandcenter.ai>"
-    """Author of the commits: Name <address>."""
+    """Author of the commits: `Name <address>`."""
     state_dir: PlacedPath | None = None
     """Where runs, transcripts and kept work are; None = the usual place of the platform."""
     skip_permissions: bool = False

@@ -69,6 +69,7 @@ def test_the_openapi_document_is_printed(command: Command) -> None:
     assert set(body["schema"]["properties"]) >= {"task", "execution_mode", "model", "branch", "repo", "base", "timeout"}
     assert not {"skip_permissions", "allow_path", "setup", "verify", "agent_args"} & set(body["schema"]["properties"])
     assert document["components"]["schemas"]["Run"]["properties"]["state"]
+    assert body["schema"]["properties"]["egress"]["description"].endswith("; several as a list. [default: open]")
     assert set(document["paths"]) >= {"/healthz", "/api/v1/runs/{run}/events", BATCH}
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from ccterm.api import limits
@@ -173,6 +174,11 @@ async def test_each_of_the_servers_names_is_answered(name: str, api: Served) -> 
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_it_listens_on_this_machine_s_own_addresses_alone(api: Served) -> None:
+    listening = [each.laddr for each in psutil.Process().net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    assert "127.0.0.1" in {at.ip for at in listening if at.port == api.address.port} <= {"127.0.0.1", "::1"}
 
 
 async def test_ipv6_is_answered_where_there_is_one(api: Served) -> None:
