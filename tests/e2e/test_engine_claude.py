@@ -222,6 +222,7 @@ async def test_from_inside_its_box_an_agent_finds_nothing_of_the_host(boxed: Cla
     for name in ("connect", "gateway"):
         assert any(words in found[name] for words in ("Permission denied", "refused", "No such file")), found[name]
     assert found["docker"] == found["host"] == ""
+    assert any(words in found["write"] for words in ("Permission denied", "Read-only")), found["write"]
 
 
 @pytest.mark.parametrize("boxed", [SECRET], indirect=True)
