@@ -2,17 +2,21 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ccterm.agents.claude import ClaudeAgent
 from ccterm.errors import UsageError
 from ccterm.models import BatchId, ExecutionMode, Run, RunId, RunRef, Task, new_id
 from ccterm.pipeline.continuation import CONVERSATION, began, continued_task, shell_task, undelivered
 from ccterm.service.active import fresh_run, prepare
 from ccterm.service.ended_runs import EndedRuns
 from ccterm.service.equipment import Equipment
+from ccterm.service.task_resolver import readable_notes
+from ccterm.settings import Settings
 from ccterm.settings.egress import covered, expanded, hosts_to_add
 from ccterm.store import Submission
 from ccterm.values import Terminal
+from ccterm.workspace.repository import settings_key
 
 
 class FurtherRuns(EndedRuns):
@@ -96,6 +100,7 @@ class FurtherRuns(EndedRuns):
     async def _again(self, old: Run, task: Task, *, continues: RunId | None, session_id: str | None = None) -> Run:
         """Queue a task as a further attempt."""
         equipment = await self._equipment(old.id)
+        task = await asyncio.to_thread(_reading, task, equipment.settings, self.machine.environ)
         await prepare(equipment, [task])
         fresh = fresh_run(task, BatchId(new_id()), before=old.attempts or (old.id,))
         fresh = fresh.model_copy(update={"continues": continues, "session_id": session_id})
@@ -112,3 +117,10 @@ def _reaching(task: Task, hosts: Sequence[str]) -> Task:
     """Return a task whose list has more hosts."""
     more = tuple(dict.fromkeys(host for host in hosts if not covered(host, task.egress.hosts)))
     return task.model_copy(update={"egress": task.egress.model_copy(update={"hosts": (*task.egress.hosts, *more)})}) if more else task
+
+
+def _reading(task: Task, settings: Settings, environ: Mapping[str, str]) -> Task:
+    """Return a task whose agent may read what the settings name now: no task itself says what. Blocks."""
+    now = settings.for_repo(settings_key(task, environ)).git_read if (task.agent, task.login) == (ClaudeAgent.name, "gateway") else ()
+    notes = [note for note in task.notes if note not in readable_notes(task.git_read)]
+    return task.model_copy(update={"git_read": now, "notes": (*readable_notes(now), *notes)}) if now != task.git_read else task

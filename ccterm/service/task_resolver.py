@@ -134,7 +134,7 @@ class TaskResolver:
             notes=(
                 *_warnings(execution_mode, skip_permissions=skip_permissions),
                 *self._handed_out(),
-                *_readable(repo),
+                *readable_notes(repo.git_read),
                 *stays,
                 *missed,
                 *notes,
@@ -243,9 +243,9 @@ def _obeyed(execution_mode: ExecutionMode, repo: RepoSettings, project: Project 
     return project.agent_settings if project else ""
 
 
-def _readable(repo: RepoSettings) -> Sequence[str]:
-    """Return a line about the repositories that the agent may read."""
-    return [f"the agent may read {', '.join(repo.git_read)} by git, with your access (git_read in the settings)"] if repo.git_read else []
+def readable_notes(git_read: Sequence[str]) -> Sequence[str]:
+    """Return a line about the repositories that an agent may read."""
+    return [f"the agent may read {', '.join(git_read)} by git, with your access (git_read in the settings)"] if git_read else []
 
 
 def _warnings(execution_mode: ExecutionMode, *, skip_permissions: bool) -> Sequence[str]:
