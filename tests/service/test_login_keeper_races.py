@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from ccterm.credentials.login import Login
 from ccterm.credentials.login_probe import Proof
-from ccterm.gateway.client import GatewayEvents, GatewayLogin, GitReading, RunPass
+from ccterm.gateway.client import GatewayEvents, GatewayLogin
 from ccterm.models import RunId
 from ccterm.pipeline.gateway_access import GatewayAccess
 from ccterm.service.login_keeper import IDLE
@@ -20,24 +20,14 @@ GOES_ON = "the run goes on with the next Claude login (CLAUDE_CODE_OAUTH_TOKEN)"
 
 @dataclass(eq=False)
 class SlowGateway(FakeGateway):
-    """A gateway that is busy while it admits a run, so that something else may happen."""
+    """A gateway that is busy while it takes a login, as it does when it admits a run, so that something else may happen."""
 
     busy: Callable[[], Awaitable[None]] | None = None
 
-    async def admit(
-        self,
-        run: RunId,
-        login_key: str,
-        login: GatewayLogin,
-        *,
-        base_url: str | None = None,
-        max_tokens: int | None = None,
-        git: GitReading | None = None,
-    ) -> RunPass:
-        run_pass = await super().admit(run, login_key, login, base_url=base_url, max_tokens=max_tokens, git=git)
+    async def renew(self, login_key: str, login: GatewayLogin) -> None:
+        await super().renew(login_key, login)
         if self.busy:
             await self.busy()
-        return run_pass
 
 
 @dataclass
@@ -47,8 +37,9 @@ class Busy(World):
     brings: str = ""
 
     async def _bring(self) -> None:
-        if self.brings:
-            await self.keeper.brought(SecretStr(self.brings))
+        value, self.brings = self.brings, ""
+        if value:
+            await self.keeper.brought(SecretStr(value))
 
     def make(self, environ: Mapping[str, str], events: GatewayEvents) -> FakeGateway:
         self.gateways.append(SlowGateway(environ, events, busy=self._bring))
