@@ -35,6 +35,7 @@ async def run_daemon(state: StateDir, environ: Mapping[str, str], idle_seconds: 
             for wait in waits:
                 wait.cancel()
             if stopped.is_set():
+                connections.dismissed = True
                 await service.cancel_all()
 
 

@@ -19,12 +19,18 @@ from ccterm.service.wire import LINE_LIMIT, Hello, Reply, WireError
 from ccterm.state_dir import StateDir, write_private
 from ccterm.values import to_json
 
+MOMENT = 2.0
+COMMAND_SECONDS = 60.0
+"""How long a process that ends lets the commands of others be carried out: what is done with an ended run is no run that it would wait for."""
+
 
 class Connections:
     """Counts the processes that are connected."""
 
     def __init__(self) -> None:
         self.open = 0
+        self.dismissed = False
+        """Whether this process ends by order, and gives what others asked for no more than a moment."""
 
 
 @asynccontextmanager
@@ -32,7 +38,8 @@ async def listening(service: Service, state: StateDir, connections: Connections 
     """Take commands for as long as the block lasts. connections: is kept up to date; an open one keeps the daemon from exiting."""
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "daemon.sock"
-    server = _Server(service, connections or Connections())
+    connections = connections or Connections()
+    server = _Server(service, connections)
     listener = await asyncio.start_unix_server(server.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
@@ -40,11 +47,12 @@ async def listening(service: Service, state: StateDir, connections: Connections 
         yield
         state.socket_address.unlink(missing_ok=True)
         listener.close()
-        await server.carried_out()
+        if not connections.dismissed:
+            await server.finish(COMMAND_SECONDS, commands=True)
     finally:
         state.socket_address.unlink(missing_ok=True)
         listener.close()
-        await server.finish()
+        await server.finish(MOMENT)
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
@@ -77,15 +85,10 @@ class _Server:
             self._connections.open -= 1
             writer.close()
 
-    async def carried_out(self) -> None:
-        """Return once no command is under way: what is done with an ended run is no run that this process would wait for."""
-        while self._commands:
-            await asyncio.wait(self._commands)
-
-    async def finish(self) -> None:
-        """Give the conversations that are under way a moment to end."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2)
+    async def finish(self, seconds: float, *, commands: bool = False) -> None:
+        """Give the conversations that are under way, or those with a command alone, so long to end."""
+        if tasks := self._commands if commands else self._tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     async def _answers(self, line: bytes) -> AsyncGenerator[Reply, None]:
         try:

@@ -13,7 +13,9 @@ import pytest
 from ccterm import AgentService
 from ccterm.daemon import open_record
 from ccterm.daemon.machine import ThisMachine
+from ccterm.daemon.server import Connections
 from ccterm.daemon.spawn import attached_or_started
+from ccterm.daemon.wiring import serving
 from ccterm.errors import DaemonError
 from ccterm.models import State
 from ccterm.service.local import LocalService
@@ -179,3 +181,19 @@ async def test_a_command_of_another_process_is_carried_out_before_its_daemon_end
     assert (await reviewing).reviewed
     async with open_record(state.path) as record:
         assert (await record.find(queued.id)).reviewed
+
+
+@pytest.mark.slow
+async def test_one_that_ends_by_order_waits_for_no_command(state: StateDir, remote: Path) -> None:
+    connections = Connections()
+    async with serving(state.prepare(), os.environ, connections) as service:
+        [queued] = await service.submit([draft(remote, task=EDIT)])
+        await service.wait(queued.id)
+        late = Late.here("save", lambda run: run.reviewed)
+        with attached(state, DaemonLock(state), ThisMachine(state, os.environ)) as other:
+            reviewing = asyncio.ensure_future(other.review(queued.id))
+            await until(late.waits.is_set)
+        connections.dismissed = True
+    assert not reviewing.done()
+    late.released.set()
+    await asyncio.wait([reviewing])
