@@ -13,7 +13,6 @@ import select
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,7 @@ class FinalCommit:
         try:
             return bool(self._request and self._said.strip() and tree.alone()) and self._succeeds(frames)
         except OSError:
-            traceback.print_exc()
+            _print_traceback()
             return False
 
     def _succeeds(self, frames: QueuedFrames) -> bool:
@@ -87,7 +86,7 @@ class FinalCommit:
             with open(os.path.join(self._request["out"], COMMIT_REPORT), "w", encoding="ascii") as file:
                 json.dump({"body": body, "report": report}, file)
         except BaseException:  # noqa: BLE001 - this process must not go on as the supervisor
-            traceback.print_exc()
+            _print_traceback()
             return 1
         return 0
 
@@ -148,3 +147,9 @@ def _hand_over(place: str, user: pwd.struct_passwd) -> None:
 
 def _closed() -> bool:
     return os.path.exists(os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), CLOSED))
+
+
+def _print_traceback() -> None:
+    import traceback  # deferred: every agent would wait for it
+
+    traceback.print_exc()
