@@ -20,7 +20,8 @@ from ccterm.box.network.upstream import UserProxies
         (b"xn--bcher-kva.example:1", "xn--bcher-kva.example:1"),
         (b"93.184.215.14:65535", "93.184.215.14:65535"),
         (b"[2606:2800:21F::14]:443", "[2606:2800:21f::14]:443"),
-        (b"[::FFFF:1.2.3.4]:443", "[::ffff:102:304]:443"),
+        (b"[::ffff:102:304]:443", "[::ffff:1.2.3.4]:443"),
+        (b"[::FFFF:1.2.3.4]:443", "[::ffff:1.2.3.4]:443"),
         (b"a_b.example:443", "a_b.example:443"),
     ],
 )

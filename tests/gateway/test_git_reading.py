@@ -159,7 +159,8 @@ async def test_a_box_reads_it_however_its_network_is(tmp_path: Path, server: Git
         way = network(mode, gateway="gateway.sock", git=reads)
         command = ["sh", "-c", f"git ls-remote {address} main; git ls-remote https://elsewhere.example/x.git 2>&1 | tail -1"]
         frames = await asyncio.to_thread(run_in_lab, lib, tmp_path / "box", "supervise", agent_request(mode, command, network=way, env=env))
-    read, elsewhere = lines(frames)
+    said = [line for line in lines(frames) if not line.startswith("warning: redirecting to http://127.0.0.1:")]
+    read, elsewhere = said  # newer libcurl reports an address without the pass in it, which git takes for a redirect
     assert read.endswith("refs/heads/main")
     assert ("403" in elsewhere) == (mode == "list")
     assert {request.kind for request in server.requests} == {Kind.DISCOVER_FETCH, Kind.FETCH}

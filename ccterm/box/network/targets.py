@@ -80,7 +80,7 @@ def _host(host: bytes) -> str:
         if not _IN_BRACKETS.fullmatch(host):
             raise BadTarget("its brackets do not hold an address")
         try:
-            return str(IPv6Address(host[1:-1].decode("ascii")))
+            return _standard(IPv6Address(host[1:-1].decode("ascii")))
         except ValueError as error:
             raise BadTarget("its brackets do not hold an address") from error
     if not _NAME.fullmatch(host) or len(host) > _LONGEST_NAME:
@@ -92,6 +92,11 @@ def _host(host: bytes) -> str:
         return str(IPv4Address(name))  # strict: four decimal numbers without leading zeros
     except ValueError as error:
         raise BadTarget("it is an address in an odd spelling") from error
+
+
+def _standard(address: IPv6Address) -> str:
+    mapped = address.ipv4_mapped
+    return f"::ffff:{mapped}" if mapped else str(address)  # which Python before 3.13 writes as ::ffff:102:304
 
 
 def is_listed(target: HostPort, patterns: Collection[str]) -> bool:
