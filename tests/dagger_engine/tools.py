@@ -1,10 +1,20 @@
-"""The stand-in for the Dagger CLI as a program on disk."""
+"""The stand-in for the Dagger CLI as a program on disk, and what its boxes need of git."""
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _CLI = Path(__file__).with_name("cli.py")
+
+
+def require_git_servers() -> None:
+    """Skip a test whose boxes reach a git server of this machine: their git is told where by `http.curloptResolve`, new in 2.37."""
+    known = subprocess.run(["git", "help", "--config"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+    if "http.curloptResolve" not in known:
+        pytest.skip("git has no http.curloptResolve, by which boxes of the stand-in engine find a git server of this machine")
 
 
 def make_cli(directory: Path, *, version: str = "0.21.8", default: str = "", says: str = "", deaf: bool = False) -> Path:

@@ -17,7 +17,7 @@ from ccterm.models import ExecutionMode, Mode, State
 from ccterm.render import run_facts
 from ccterm.values import Changes
 from tests.dagger_engine.engine import FakeEngine
-from tests.dagger_engine.tools import make_cli
+from tests.dagger_engine.tools import make_cli, require_git_servers
 from tests.e2e.arranged import configure, forms, found_below
 from tests.servers.git_http import GitServer
 from tests.support.core import Action, draft, script, start
@@ -78,6 +78,7 @@ class Boxed:
 
 @pytest.fixture
 def boxed(isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boxed]:
+    require_git_servers()
     remote = make_remote(
         tmp_path / "served" / "remote.git",
         {"README.md": "hello\n", "src/a.py": "a = 1\n", "gone.txt": "x\n", ".gitignore": "build/\n", "run.sh": "true\n"},

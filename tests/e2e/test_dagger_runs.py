@@ -16,7 +16,7 @@ from ccterm.models import ExecutionMode, Run, RunId, State
 from ccterm.service.protocol import Service
 from tests.conftest import MakeRemote
 from tests.dagger_engine.engine import FakeEngine
-from tests.dagger_engine.tools import make_cli
+from tests.dagger_engine.tools import make_cli, require_git_servers
 from tests.e2e.arranged import carried_out, configure, forms, found_below
 from tests.servers.git_http import GitServer
 from tests.support.core import EDIT, ccterm, draft, script
@@ -71,6 +71,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngi
 
 @pytest.fixture
 async def boxed(engine: FakeEngine, isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Boxed]:
+    require_git_servers()
     monkeypatch.setenv("GIT_SERVER_TOKEN", TOKEN)
     remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n"})
     with GitServer(remote.parent, token=TOKEN) as server:

@@ -17,7 +17,7 @@ from ccterm.events import Printed, ToolReturned
 from ccterm.models import ExecutionMode, RunId, State
 from ccterm.service.protocol import Service
 from tests.dagger_engine.engine import FakeEngine
-from tests.dagger_engine.tools import make_cli
+from tests.dagger_engine.tools import make_cli, require_git_servers
 from tests.e2e.arranged import carried_out, configure, found_below
 from tests.e2e.claude import TOKEN, Claude
 from tests.e2e.printed_forms import FORMS, print_all, traces
@@ -106,6 +106,7 @@ async def test_on_this_machine_with_the_real_cli(claude: Claude, tmp_path: Path,
 
 
 async def test_in_a_container_of_the_stand_in_engine(isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_git_servers()
     monkeypatch.setenv("GIT_SERVER_TOKEN", GIT_TOKEN)
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY}@proxy.invalid:3128")  # one on this machine would have another name in there
     remote = make_remote(tmp_path / "served" / "remote.git", {"README.md": "hello\n"})
