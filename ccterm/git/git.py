@@ -91,9 +91,9 @@ class Git:
         return cls._with(["git", "-C", path, *_options(_INSPECT)], kept | fixed)
 
     @classmethod
-    def of_user(cls, path: str, env: Mapping[str, str], *settings: str) -> "Git":
-        """Return the user's own git in their own repository, with all of their configuration and environment. settings: NAME=VALUE, on top."""
-        return cls._with(["git", "-C", path, *_options(settings)], dict(env))
+    def of_user(cls, path: str, env: Mapping[str, str], *settings: tuple[str, str]) -> "Git":
+        """Return the user's own git in their own repository, with all of their configuration and environment. settings: names and values, on top."""
+        return cls._with(["git", "-C", path], {**env, **as_environment(settings, env)})
 
     @classmethod
     def _with(cls, command: list[Arg], env: dict[str, str]) -> "Git":

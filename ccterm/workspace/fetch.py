@@ -3,7 +3,7 @@
 The commit becomes refs/ccterm/RUN, and what the agent left beside its tree refs/ccterm/side/RUN/….
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccterm.errors import UsageError
@@ -11,10 +11,11 @@ from ccterm.git.git import SIDE_REFS, WORK_REF, Git
 from ccterm.kept_refs import fetched_as
 from ccterm.models import Mode, Run
 from ccterm.state_dir import StateDir
+from ccterm.workspace.origin import ask
 from ccterm.workspace.work import bundle_of, side_bundle_of
 
-NO_HOOKS = "core.hooksPath=/dev/null"
-"""Hooks of the user's may lie in the tree that is brought, or take what is brought for the user's own work."""
+_EVENTS = ("reference-transaction", "post-index-change", "post-checkout", "pre-auto-gc")
+"""What fetching, and checking out, set off."""
 
 
 def fetch(run: Run, state: StateDir, repo: Path, env: Mapping[str, str]) -> str:
@@ -28,10 +29,10 @@ def fetch(run: Run, state: StateDir, repo: Path, env: Mapping[str, str]) -> str:
     bundle = bundle_of(run, state) if run.task.mode is Mode.PIPELINE and run.commit else None
     if bundle is None and side is None:
         raise UsageError(f"run {run.label} has no commit to fetch ({run.state})", f"ccterm show {run.ref}")
-    git = Git.of_user(str(repo), env, NO_HOOKS)
     if not repo.is_dir():
         raise UsageError(f"there is no directory {repo}", "run it in a git repository, or give --repo")
-    run_git(git, repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
+    run_git(Git.of_user(str(repo), env), repo, "rev-parse", "--git-dir", fix="run it in a git repository, or give --repo")
+    git = Git.of_user(str(repo), env, *no_hooks(repo, env))
     if run.task.mode is Mode.PIPELINE and not _has(git, run.base_sha):
         source = run.task.remote or "origin"
         run_git(git, repo, "fetch", "--quiet", "--no-tags", source, f"{run.base_sha}", fix="git fetch origin, then try again")
@@ -68,3 +69,19 @@ def run_git(git: Git, repo: Path, *words: str, fix: str) -> None:
         lines = stderr.strip().split("\n")
         said = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
         raise UsageError(f"git {words[0]} failed in {repo}: {said.removeprefix('fatal: ')}", fix)
+
+
+def no_hooks(repo: Path, env: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Return settings, names and values, under which no hook runs in `repo`: no file and, from git 2.54 on, no command of its configuration.
+
+    Hooks may lie in the tree that is brought, or take what is brought for the user's own work. Raises RemoteError when git does not answer.
+    """
+    names = named_by(repo, env, r"^hook\..*\.(command|event)$")
+    hooks = dict.fromkeys([f"hook.{event}" for event in _EVENTS] + [name.rpartition(".")[0] for name in names])
+    return [("core.hooksPath", "/dev/null"), *((f"{hook}.enabled", "false") for hook in hooks)]
+
+
+def named_by(repo: Path, env: Mapping[str, str], pattern: str) -> Sequence[str]:
+    """Return the names of the settings that match a pattern, in any configuration that counts in `repo`. Raises RemoteError."""
+    answer = ask(repo, env, "config", "-z", "--name-only", "--get-regexp", pattern) or ""
+    return [name for name in answer.split("\0") if name]

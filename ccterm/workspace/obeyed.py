@@ -84,7 +84,7 @@ class _Named:
                 yield from self._directory(directory / name)
 
     def _path(self, key: str, value: str, above: Path) -> Iterator[str]:
-        path = above / self._expanded(value)
+        path = above / self._expanded(value.removeprefix(":(optional)"))  # from git 2.52 on: obeyed where it exists
         if os.path.normpath(path) == str(self._root) and key == "core.hookspath":
             yield from _HOOKS
         yield from self._directory(path)

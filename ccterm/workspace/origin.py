@@ -151,7 +151,7 @@ def ask(directory: Path, env: Mapping[str, str], *question: str) -> str | None:
         raise PreflightError("git is not installed", "install git 2.30 or newer") from error
     except GitError as error:
         raise RemoteError(f"git does not answer in {shown(str(directory))}", "try git status there") from error
-    if "dubious ownership" in stderr:
+    if "dubious ownership" in stderr or "unsafe repository" in stderr:  # the words of 2.35 to 2.37
         raise RemoteError(
             f"{shown(str(directory))} belongs to another user, so git will not read it",
             f"git config --global --add safe.directory {directory}",

@@ -11,11 +11,11 @@ from ccterm.errors import UsageError
 from ccterm.git.git import Git
 from ccterm.git.names import shown
 from ccterm.git.tree import read_tree
-from ccterm.workspace.fetch import NO_HOOKS, run_git
+from ccterm.workspace.fetch import named_by, no_hooks, run_git
 from ccterm.workspace.obeyed import obeyed_below
 from ccterm.workspace.origin import ask
 
-_SAFE = (NO_HOOKS, "core.fsmonitor=false", "submodule.recurse=false")
+_SAFE = (("core.fsmonitor", "false"), ("submodule.recurse", "false"))
 
 
 def check_out(repo: Path, ref: str, base: str | None, worktree: Path, env: Mapping[str, str]) -> Sequence[str]:
@@ -27,12 +27,12 @@ def check_out(repo: Path, ref: str, base: str | None, worktree: Path, env: Mappi
     if worktree.exists():
         raise UsageError(f"{worktree} exists already", "give --worktree a new directory")
     where = str(worktree.absolute())
-    git = Git.of_user(str(repo), env, NO_HOOKS)
+    git = Git.of_user(str(repo), env, *no_hooks(repo, env))
     words = ("--quiet", "--no-checkout", "--detach", where, ref)
     run_git(git, repo, "worktree", "add", *words, fix="give another --worktree")
     changed = _changed(Git.inspecting(str(repo), env), ref, base)
     obeyed = [shown(path) for path in obeyed_below(*_places(repo, env), env, changed)]
-    settings = (*_SAFE, *(_without_programs(repo, env) if obeyed else ()))
+    settings = (*no_hooks(worktree, env), *_SAFE, *(_without_programs(worktree, env) if obeyed else ()))
     run_git(Git.of_user(where, env, *settings), worktree, "read-tree", "--reset", "-u", "HEAD", fix=f"look at it with git show {ref}")
     return obeyed
 
@@ -51,9 +51,8 @@ def _changed(git: Git, ref: str, base: str | None) -> list[bytes]:
     return list(read_tree(git, ref))
 
 
-def _without_programs(repo: Path, env: Mapping[str, str]) -> list[str]:
+def _without_programs(repo: Path, env: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return settings under which no filter runs, and under which no remote is reached: the program for that may be named, too."""
-    names = (ask(repo, env, "config", "-z", "--name-only", "--get-regexp", r"^filter\..*") or "").split("\0")
-    filters = dict.fromkeys(name.rpartition(".")[0] for name in names if name)
-    settings = [f"{name}.{part}" for name in filters for part in ("clean=", "smudge=", "process=", "required=false")]
-    return ["protocol.allow=never", *settings]
+    filters = dict.fromkeys(name.rpartition(".")[0] for name in named_by(repo, env, r"^filter\..*"))
+    off = (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+    return [("protocol.allow", "never"), *((f"{name}.{part}", value) for name in filters for part, value in off)]

@@ -83,7 +83,10 @@ async def test_what_is_beside_a_pushed_commit_is_kept_and_not_pushed(
     assert files_at(remote, "agent/x").keys() == {"README.md", "src/a.py", "done.txt"}
     assert not StateDir(state_dir).boxes(run.id).exists()
     git(tmp_path, "clone", "--quiet", str(remote), "clone")
+    for name, value in (("event", "reference-transaction"), ("command", f"touch {tmp_path}/ran")):  # a hook, from git 2.54 on
+        git(tmp_path / "clone", "config", f"hook.own.{name}", value)
     assert await service.fetch(run.id, tmp_path / "clone") == f"refs/ccterm/{run.id}"
+    assert not (tmp_path / "ran").exists()
     assert files_at(tmp_path / "clone", f"refs/ccterm/side/{run.id}/heads/my-fix")["one.txt"] == b"precious\n"
     assert b"precious" not in (await service.patch(run.id) or b"")
 

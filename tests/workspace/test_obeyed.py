@@ -40,6 +40,7 @@ def obeyed(copy: Path, *changed: str) -> list[str]:
         ("core.hooksPath", "{root}/scripts/hooks", "scripts/hooks/pre-push"),
         ("core.hooksPath", ".", "pre-commit"),
         ("core.hooksPath", "scripts/hooks", "scripts"),  # in place of the directory: a link
+        ("core.hooksPath", ":(optional)scripts/hooks", "scripts/hooks/pre-push"),
         ("core.hooksPath", "not/there/yet", "not/there/yet/pre-commit"),
         ("include.path", "../team.gitconfig", "team.gitconfig"),
         ("include.path", "../new.gitconfig", "new.gitconfig"),
@@ -54,6 +55,7 @@ def obeyed(copy: Path, *changed: str) -> list[str]:
         ("merge.x.driver", "env A=b --with=tools/clean.py %O %A", "tools/clean.py"),
         ("alias.go", "!./run now", "run"),
         ("gpg.program", "run", "run"),
+        ("hook.lint.command", "sh tools/clean.py", "tools/clean.py"),
         ("credential.https://example.org.helper", "!tools/helper", "tools/helper"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from ccterm.errors import PreflightError, RemoteError
 from ccterm.workspace.origin import find_origin, is_safe_for_user
+from tests.box.programs import wrap_git
 from tests.conftest import MakeRemote
 from tests.support.git import commit_files, git, make_bare, write_files
 
@@ -261,6 +262,8 @@ def test_nothing_that_the_repository_configures_is_run(tree: Path, tmp_path: Pat
         path = tree / ".git" / "hooks" / hook
         path.write_text(f"#!/bin/sh\n{trap}\n")
         path.chmod(0o755)
+        git(tree, "config", f"hook.{hook}-too.command", trap)  # from git 2.54 on
+        git(tree, "config", f"hook.{hook}-too.event", hook)
     assert find_origin(".", os.environ, tree).root == tree
     assert not (tmp_path / "ran").exists()
 
@@ -276,6 +279,14 @@ def test_git_variables_of_the_caller_have_no_effect(tree: Path, tmp_path: Path, 
         "GIT_CONFIG_VALUE_0": "https://evil.example/o/r",
     }
     assert find_origin(".", env, tree).remote.path == str(tmp_path / "remote.git")
+
+
+@pytest.mark.parametrize("words", ["detected dubious ownership in repository at '/x'", "unsafe repository ('/x' is owned by someone else)"])
+def test_gits_refusal_of_another_users_repository_is_known_in_the_words_of_every_version(tmp_path: Path, words: str) -> None:
+    path = wrap_git(tmp_path / "bin", f'echo "fatal: {words}" >&2; exit 128')
+    (tmp_path / "theirs").mkdir()
+    with pytest.raises(RemoteError, match="belongs to another user"):
+        find_origin("theirs", {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}, tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to another user")

@@ -43,6 +43,18 @@ def test_no_hook_of_the_work_runs_and_git_is_told_to_obey_them(repo: Path, tmp_p
     assert git(tmp_path / "look", "rev-parse", "HEAD") == git(repo, "rev-parse", REF)
 
 
+@pytest.mark.parametrize("name", ["lint", pytest.param("a=b", marks=pytest.mark.slow)])
+def test_no_command_runs_that_the_configuration_names_as_a_hook(repo: Path, tmp_path: Path, name: str) -> None:
+    trap = f"#!/bin/sh\ntouch {tmp_path}/ran\n"
+    base = agent_commit(repo, {"tools/lint": trap, "b.txt": "b\n"})
+    (repo / ".git/config").open("a").write(f'[hook "{name}"]\n\tcommand = tools/lint; touch {tmp_path}/ran\n')
+    for event in HOOKS:
+        git(repo, "config", "--add", f"hook.{name}.event", event)
+    assert look(repo, base, tmp_path / "look") == ["tools/lint"]
+    assert (tmp_path / "look/b.txt").read_text() == "b\n"
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("key", ["filter.x.smudge", pytest.param("filter.x.process", marks=pytest.mark.slow)])
 def test_no_filter_that_the_work_brings_runs(repo: Path, tmp_path: Path, key: str) -> None:
     base = agent_commit(repo, {"tools/filter": f"#!/bin/sh\ntouch {tmp_path}/ran\ncat\n", ".gitattributes": "*.txt filter=x\n"})
