@@ -102,7 +102,7 @@ def lines(event: Event) -> list[str]:
         case ToolReturned(ok=ok, text=text):
             return _returned(text, ok=ok)
         case StepFinished(step=step, ok=ok, seconds=took, detail=detail):
-            return [f"{'✓' if ok else '✗'} {step:<9}{seconds(took):>7}  {detail}".rstrip()]
+            return [f"{'✓' if ok else '✗'} {step} {seconds(took):>{15 - len(step)}}  {detail}".rstrip()]
         case _:
             return _state_lines(event)
 
@@ -309,7 +309,10 @@ def run_facts(run: Run, called: Mapping[RunId, str] = MappingProxyType({})) -> l
         ("continues", called.get(run.continues, run.continues) if run.continues else ""),
         ("attempts", " ".join(called.get(each, each) for each in run.attempts) if len(run.attempts) > 1 else ""),
     ]
-    steps = [f"  {'✓' if step.ok else '✗'} {step.name:<9}{seconds(step.seconds):>7}  {step.detail}".rstrip() for step in run.steps]
+    steps = [
+        f"  {'✓' if step.ok else '✗'} {step.name} {seconds(step.seconds):>{15 - len(step.name)}}  {step.detail}".rstrip()
+        for step in run.steps
+    ]
     return [f"{name:<11}{value}" for name, value in facts if value] + (["steps", *steps] if steps else [])
 
 

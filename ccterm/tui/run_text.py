@@ -50,8 +50,8 @@ def short_name(run: Run) -> str:
 def repository(run: Run) -> str:
     """Return what a run's repository is called for short: acme/shop of an address, shop of a path."""
     address = (run.task.remote or run.task.repo).rstrip("/").removesuffix(".git")
-    parts = re.split("[/:]", address)
-    return "/".join(parts[-2:]) if re.match(r"\w+://|[^/]+:", address) else parts[-1]
+    remote = re.match(r"\w+://[^/]*/|[^/]+:", address)
+    return "/".join(address[remote.end() :].split("/")[-2:]) if remote else address.rpartition("/")[2]
 
 
 def repositories(runs: Iterable[Run]) -> str:

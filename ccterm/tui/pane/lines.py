@@ -223,7 +223,11 @@ def state(event: Event) -> Signed:
         case events.StepStarted(step=step):
             return "●", step, TextStyle.DIM
         case events.StepFinished(step=step, ok=ok, seconds=took, detail=detail):
-            return "✓" if ok else "✗", f"{step:<8} {seconds(took):>6}  {detail}".rstrip(), TextStyle.DIM if ok else TextStyle.BAD
+            return (
+                "✓" if ok else "✗",
+                f"{step} {seconds(took):>{14 - len(step)}}  {detail}".rstrip(),
+                TextStyle.DIM if ok else TextStyle.BAD,
+            )
         case events.Thought(tokens=tokens):
             return "∴", f"thinking, {tokens:,} tokens" if tokens else "thinking", TextStyle.DIM
         case events.Notice(level=level, text=text):

@@ -57,7 +57,9 @@ def facts(view: RunView, at: datetime) -> Content:
 
 def _step(step: StepRecord) -> Content:
     sign = ("✓ ", "$text-success") if step.ok else ("✗ ", "bold $text-error")
-    return Content.assemble(sign, f"{step.name:<9}{seconds(step.seconds):>7}  ", (step.detail, "dim")).truncate(WIDTH, ellipsis=True)
+    return Content.assemble(sign, f"{step.name} {seconds(step.seconds):>{15 - len(step.name)}}  ", (step.detail, "dim")).truncate(
+        WIDTH, ellipsis=True
+    )
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

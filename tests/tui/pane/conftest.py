@@ -28,6 +28,7 @@ EVERY_KIND: dict[str, tuple[Event, list[str]]] = {
     "started": (events.Started(), []),
     "step started": (events.StepStarted(step="setup"), ["● setup"]),
     "step finished": (events.StepFinished(step="checkout", ok=True, seconds=0.42, detail="reused"), ["✓ checkout  0.4 s  reused"]),
+    "step with a long name": (events.StepFinished(step="recovering", ok=True, seconds=1.1), ["✓ recovering 1.1 s"]),
     "step failed": (events.StepFinished(step="setup", ok=False, seconds=75, detail="exit 1"), ["✗ setup      1:15  exit 1"]),
     "said": (events.Said(text="I'll start with the session middleware."), ["I'll start with the session middleware."]),
     "said by a sub-agent": (events.Said(text="Found it.", agent="search"), ["[search] Found it."]),
