@@ -1,7 +1,7 @@
 """The step in which the agent works: its HOME, its control socket, and what is recorded of it afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,12 +74,15 @@ class AgentStep:
         self._run_dir = state.run(recorder.run.id)
         self._state = state
 
-    async def run(self, checkout: Checkout) -> AgentExit:
-        """Start the agent and wait for its end. Never raises StepError for what the agent did: the outcome says it."""
+    async def run(self, checkout: Checkout, take: Callable[[AgentExit], None]) -> AgentExit:
+        """Start the agent and wait for its end. Never raises StepError for what the agent did: the outcome says it.
+
+        take: called with what its box left as soon as that is known: much may fail before this returns.
+        """
         parser = self._context.launch.agent.parser(self._context.earlier.spent)
         home = await self._provide_home()
         async with self._launched(parser) as launch:
-            return await self._carry_out(launch, checkout, parser, home)
+            return await self._carry_out(launch, checkout, parser, home, take)
 
     @asynccontextmanager
     async def _launched(self, parser: StreamParser) -> AsyncIterator[AgentLaunch]:
@@ -95,7 +98,9 @@ class AgentStep:
             finally:
                 await self._gateway.close()
 
-    async def _carry_out(self, launch: AgentLaunch, checkout: Checkout, parser: StreamParser, home: Artifact | None) -> AgentExit:
+    async def _carry_out(
+        self, launch: AgentLaunch, checkout: Checkout, parser: StreamParser, home: Artifact | None, take: Callable[[AgentExit], None]
+    ) -> AgentExit:
         task = self._context.work.task
         step = agent_spec.agent(
             task,
@@ -115,13 +120,15 @@ class AgentStep:
                 result, output = await self._steps.execute(
                     step, control=control, parser=parser, on_line=started, on_checkpoint=receiver.frame
                 )
+                ended = AgentExit(result, parser, output.report)
+                take(ended)
         finally:
             self._control.look = None
             unanswered = self._control.take_unanswered()
             self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
             await receiver.close()
             await live.forget()
-        return AgentExit(result, parser, output.report)
+        return ended
 
     def _commits(self, checkout: Checkout) -> CommitSource | None:
         """Return what commits in the agent's box are made from; None where boxes stay on the disk: all that checkpoints hold is there anyway."""

@@ -25,7 +25,7 @@ from ccterm.machine_errors import reported_error
 from ccterm.models import State
 from ccterm.pipeline import judgement, step_specs
 from ccterm.pipeline.agent_home import keep_left_conversation
-from ccterm.pipeline.agent_step import AgentStep
+from ccterm.pipeline.agent_step import AgentExit, AgentStep
 from ccterm.pipeline.checkpoint_recovery import keep_checkpoint
 from ccterm.pipeline.context import CommandEnvironment, RemoteAccess, RunContext, WorkContext
 from ccterm.pipeline.continuation import CONVERSATION
@@ -137,10 +137,11 @@ class PipelineRun:
 
     async def _run_agent(self, context: RunContext, checkout: Checkout) -> Outcome:
         step = AgentStep(context, self._steps, self._boxes, self._recorder, self._control, self._state)
-        ended = await step.run(checkout)
-        self._tree = ended.tree  # before anything else can fail: from here on there is work to keep
-        self._committed_in_box = ended.committed
-        return await step.conclude(ended)
+        return await step.conclude(await step.run(checkout, self._take_work))
+
+    def _take_work(self, ended: AgentExit) -> None:
+        """Take note of what the agent's box left, before anything else can fail: from here on there is work to keep."""
+        self._tree, self._committed_in_box = ended.tree, ended.committed
 
     async def _finish(self, outcome: Outcome, checkout: Checkout, target: Target, commands: CommandEnvironment) -> RunEnding:
         """Commit the agent's work and judge it, then verify and deliver it if the agent ended well."""

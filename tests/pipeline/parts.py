@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from ccterm import AgentService
 from ccterm.agents.base import Agent, ScriptedAgent
+from ccterm.agents.claude import ClaudeAgent
 from ccterm.causes import Cause
 from ccterm.credentials.claude import Logins
 from ccterm.draft import Draft
@@ -19,6 +20,7 @@ from ccterm.executors.control import Control
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import ExecutionMode, Run, RunId, State, Task, new_id, now
 from ccterm.pipeline.context_factory import RunContextFactory
+from ccterm.pipeline.gateway_access import Gatekeeper
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.proof import Proof, uncommitted
 from ccterm.record import Recorder
@@ -26,6 +28,12 @@ from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
 from ccterm.values import ImageChoice
+
+
+class StandIn(ScriptedAgent):
+    """The scripted agent where the Claude CLI is expected, so that it gets a login."""
+
+    name = ClaudeAgent.name
 
 
 class Unlimited:
@@ -126,7 +134,13 @@ def recorder_of(state: StateDir, task: Task) -> Recorder:
 
 
 def contexts(
-    state: StateDir, executor: Executor, sockets: Path, *agents: Agent, environ: Mapping[str, str], settings: Settings | None = None
+    state: StateDir,
+    executor: Executor,
+    sockets: Path,
+    *agents: Agent,
+    environ: Mapping[str, str],
+    settings: Settings | None = None,
+    keeper: Gatekeeper | None = None,
 ) -> RunContextFactory:
     """Return a factory for runs of some agents."""
     by_name = {agent.name: agent for agent in agents or (ScriptedAgent(),)}
@@ -139,6 +153,7 @@ def contexts(
         startup=Unlimited(),
         sockets=sockets,
         state=state,
+        keeper=keeper,
     )
 
 

@@ -9,10 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from ccterm.agents.base import Agent
+from ccterm.credentials.login import TOKEN_NAME
 from ccterm.executors.control import socket_directory
 from ccterm.executors.dagger.executor import DaggerExecutor
-from ccterm.models import ExecutionMode, Run
+from ccterm.gateway.client import RunPass
+from ccterm.models import ExecutionMode, Run, RunId, State
+from ccterm.pipeline.gateway_access import Gatekeeper, GatewayAccess, GatewayListener
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.record import Recorder
@@ -20,7 +25,7 @@ from ccterm.state_dir import StateDir
 from ccterm.transcript import Transcript
 from tests.dagger_engine.engine import FakeEngine
 from tests.dagger_engine.tools import make_cli
-from tests.pipeline.parts import contexts, recorder_of, task
+from tests.pipeline.parts import StandIn, contexts, recorder_of, task
 from tests.support.core import script
 from tests.support.fake_engine import Fake, make_base
 from tests.support.git import make_repository, tip
@@ -31,14 +36,16 @@ ERRORS = (RuntimeError("nothing that the code knows"), OSError(28, "No space lef
 
 
 @asynccontextmanager
-async def boxed_pipeline(state: StateDir, tmp_path: Path, engine_cache: Path) -> AsyncIterator[Pipeline]:
+async def boxed_pipeline(
+    state: StateDir, tmp_path: Path, engine_cache: Path, *agents: Agent, keeper: Gatekeeper | None = None
+) -> AsyncIterator[Pipeline]:
     """Yield a pipeline on a stand-in engine."""
     sockets = socket_directory()
     try:
         with FakeEngine() as engine:
             options = Fake(engine, make_cli(tmp_path / "bin"), make_base(tmp_path / "base.tar")).options()
             async with DaggerExecutor(options, cache=engine_cache, bundles=engine_cache / "lib") as executor:
-                yield Pipeline(executor, contexts(state, executor, sockets, environ=os.environ), state)
+                yield Pipeline(executor, contexts(state, executor, sockets, *agents, environ=os.environ, keeper=keeper), state)
     finally:
         shutil.rmtree(sockets)
 
@@ -78,7 +85,7 @@ def where_the_work_is(run: Run, state: StateDir, place: Path) -> str:
 
 async def test_an_exception_after_a_checkpoint_loses_nothing(remote: Path, state: StateDir, tmp_path: Path, engine_cache: Path) -> None:
     async with boxed_pipeline(state, tmp_path, engine_cache) as tested:
-        assert await where_it_is_after_a_fault(tested, state, remote, ERRORS[0], 1) == ("salvage", True)
+        assert await where_it_is_after_a_fault(tested, state, remote, ERRORS[0], 1) == ("tree", True)
 
 
 @pytest.mark.slow
@@ -100,3 +107,31 @@ async def test_an_exception_at_any_await_after_a_checkpoint_loses_nothing(
     print(f"{at - 1} awaits; found in {places}")
     assert not lost
     assert at > 10
+
+
+class LateFailure:
+    """A gateway that fails when the agent has ended."""
+
+    @asynccontextmanager
+    async def admitted(self, run: RunId, access: GatewayAccess, listener: GatewayListener) -> AsyncIterator[RunPass]:
+        yield RunPass(Path("/no/gateway"), SecretStr("pass"), "")
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.slow
+async def test_a_gateway_that_fails_at_the_end_costs_no_work(
+    remote: Path, state: StateDir, tmp_path: Path, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_NAME, "sk-ant-oat01-" + "D" * 95)
+    asked = task(
+        remote,
+        script({"write": "precious.txt", "text": "precious\n"}),
+        agent="claude",
+        login="gateway",
+        execution_mode=ExecutionMode.DAGGER,
+    )
+    recorder = recorder_of(state, asked)
+    async with boxed_pipeline(state, tmp_path, engine_cache, StandIn(), keeper=LateFailure()) as tested:
+        run = await tested.carry_out(recorder, RunControl())
+    assert run.state is State.FAILED
+    assert where_the_work_is(run, state, remote) in ("salvage", "tree")

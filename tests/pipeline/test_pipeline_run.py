@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ccterm.agents.base import ScriptedAgent
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.causes import Cause
 from ccterm.credentials.login import MARGIN
@@ -22,7 +21,7 @@ from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
-from tests.pipeline.parts import contexts, pipeline, recorder_of, task
+from tests.pipeline.parts import StandIn, contexts, pipeline, recorder_of, task
 from tests.support.core import EDIT, script
 from tests.support.git import tip
 
@@ -80,12 +79,6 @@ async def test_an_api_on_this_machine_where_nobody_listens_is_told_before_the_ru
         run = await tested.carry_out(recorder, RunControl())
     assert (run.state, run.cause, run.reason, run.steps) == (State.FAILED, Cause.AGENT, "api", ())
     assert url in run.summary
-
-
-class StandIn(ScriptedAgent):
-    """The scripted agent where the Claude CLI is expected, so that it gets a login."""
-
-    name = ClaudeAgent.name
 
 
 @pytest.mark.parametrize(
