@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ccterm.agents.claude import CLAUDE_VERSION, INSTALL, ClaudeAgent
@@ -62,13 +63,16 @@ def core_checks(
     *,
     repo: str = "",
 ) -> Sequence[Check]:
-    """Return the checks that are not the executor's own. Containers bring their own Claude CLI. repo: whose network is told; "" = the general one."""
+    """Return the checks that are not the executor's own. Containers bring their own Claude CLI.
+
+    repo: whose network is told, and where its login would be; "" = what counts in general.
+    """
     logins = logins or Logins(api_key=settings.api_key)
     secrets = secret_checks(settings, environ, logins)
     api = [ApiCheck(settings.base_url)] if settings.base_url and on_this_machine(settings.base_url) else []
-    place = usual_place(settings, settings.for_repo(""), environ, execution_mode)
-    login, tokens = LoginCheck(execution_mode, environ, logins, place), token_checks(settings, environ)
-    network = NetworkCheck(settings, environ, execution_mode, repo)
+    of_repo = partial(_settings_of, repo, settings, environ)
+    login = LoginCheck(execution_mode, environ, logins, lambda: usual_place(settings, of_repo(), environ, execution_mode))
+    tokens, network = token_checks(settings, environ), NetworkCheck(settings, environ, execution_mode, of_repo)
     common: tuple[Check, ...] = (*api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
         return (login, ExportCheck(environ, logins), *common)
@@ -108,18 +112,24 @@ def usual_place(settings: Settings, repo: RepoSettings, environ: Mapping[str, st
     return login_place(settings.login, resolved(repo.egress), execution_mode, needed=bool(repo.max_tokens or repo.git_read))
 
 
+def _settings_of(repo: str, settings: Settings, environ: Mapping[str, str]) -> RepoSettings:
+    """Return the settings of a repository, a URL or a path. Blocks."""
+    return settings.for_repo(repository_key(repo, environ, starting_directory()) if repo else "")
+
+
 class NetworkCheck:
     """Which hosts runs may reach and where their login is, and that this can be so."""
 
     name, group = "network", "network"
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], execution_mode: ExecutionMode, repo: str) -> None:
-        self._settings, self._environ, self._execution_mode, self._repo = settings, environ, execution_mode, repo
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], execution_mode: ExecutionMode, of_repo: Callable[[], RepoSettings]
+    ) -> None:
+        self._settings, self._environ, self._execution_mode, self._of_repo = settings, environ, execution_mode, of_repo
 
     async def run(self) -> CheckResult:
         """Read the settings of the repository."""
-        key = await asyncio.to_thread(repository_key, self._repo, self._environ, starting_directory()) if self._repo else ""
-        repo = self._settings.for_repo(key)
+        repo = await asyncio.to_thread(self._of_repo)
         egress = resolved(repo.egress)
         place = usual_place(self._settings, repo, self._environ, self._execution_mode)
         in_container = self._execution_mode is ExecutionMode.DAGGER

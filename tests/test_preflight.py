@@ -13,6 +13,7 @@ from ccterm.models import ExecutionMode
 from ccterm.preflight import ClaudeCheck, DiskCheck, StateCheck, core_checks, run_checks
 from ccterm.settings import Settings
 from ccterm.state_dir import StateDir
+from tests.credentials.login_documents import login, soon
 from tests.support.git import git, make_repository
 
 TOKEN = "sk-ant-oat01-AAAAAAAAAAAAAAAAAAAA"
@@ -206,6 +207,19 @@ async def test_the_network_is_that_of_the_working_copy_in_which_the_user_is(tmp_
         checks = core_checks(settings, StateDir(tmp_path), dict(os.environ), ExecutionMode.DAGGER, repo=str(place))
         told += [(await answer(check)).text for check in checks if check.name == "network"]
     assert told == ["network: 3 hosts · login: gateway", "network: recorded · login: gateway"]
+
+
+@pytest.mark.parametrize(("repo", "status"), [("https://example.invalid/o/r", "fail"), ("https://example.invalid/o/other", "warn")])
+async def test_the_login_is_looked_for_where_runs_on_the_repository_would_have_it(
+    tmp_path: Path, isolation: Path, repo: str, status: str
+) -> None:
+    """The gateway needs one that is good; on this machine the CLI renews its own."""
+    (isolation / ".claude").mkdir()
+    (isolation / ".claude" / ".credentials.json").write_bytes(login(expiresAt=soon(-1)))
+    settings = Settings.model_validate({"repo": {"example.invalid/o/r": {"git_read": ["example.invalid/o/lib"]}}})
+    checks = core_checks(settings, StateDir(tmp_path), {"HOME": str(isolation)}, ExecutionMode.LOCAL, repo=repo)
+    [check] = [check for check in checks if check.name == "login"]
+    assert (await answer(check)).status == status
 
 
 @pytest.mark.parametrize("url", [None, "https://gateway.corp"])

@@ -1,7 +1,7 @@
 """Preflight questions about logins, tokens and secrets. No part of a value is shown."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -53,21 +53,28 @@ class ApiCheck:
 
 
 class LoginCheck:
-    """There is a Claude login that runs can use: the one that `login_for` gives them. No request is made."""
+    """There is a Claude login that runs can use: the one that `login_for` gives them. No request is made. place: where it is; may block."""
 
     name, group = "login", "claude"
 
-    def __init__(self, execution_mode: ExecutionMode, environ: Mapping[str, str], logins: Logins, place: LoginPlace = "secret") -> None:
-        self._execution_mode = looked_up_as(execution_mode, environ, place)
-        self._environ, self._logins, self._place = environ, logins, place
+    def __init__(
+        self,
+        execution_mode: ExecutionMode,
+        environ: Mapping[str, str],
+        logins: Logins,
+        place: Callable[[], LoginPlace] = lambda: "secret",
+    ) -> None:
+        self._execution_mode, self._environ, self._logins, self._place = execution_mode, environ, logins, place
 
     async def run(self) -> CheckResult:
         """Ask which login runs would use; of the user's own, look at what the CLI keeps of it."""
+        place = await asyncio.to_thread(self._place)
+        mode = looked_up_as(self._execution_mode, self._environ, place)
         try:
-            login = await asyncio.to_thread(self._logins.login_for, self._execution_mode, self._environ, anew=True)
+            login = await asyncio.to_thread(self._logins.login_for, mode, self._environ, anew=True)
             if login.kind != "own":
-                return self._of_run(login)
-            sources = await asyncio.to_thread(self._logins.survey, self._execution_mode, self._environ)
+                return self._of_run(login, place)
+            sources = await asyncio.to_thread(self._logins.survey, mode, self._environ)
         except (PreflightError, SettingsError) as error:
             return answer(self, "fail", error.message, error.fix)
         chosen = next((source for source in sources if source.chosen), None)
@@ -75,11 +82,11 @@ class LoginCheck:
             return answer(self, "fail", *NO_LOGIN)
         return self._of_user(chosen)
 
-    def _of_run(self, login: Login) -> CheckResult:
+    def _of_run(self, login: Login, place: LoginPlace) -> CheckResult:
         of_variable = login.kind in ("env", "api-key", "provider")
         text = f"{login.source} is set" if of_variable else f"a Claude login: {login.source}{left(login.expires_at)}"
         if login.too_short(datetime.now(UTC)):
-            then = "runs that outlive it wait for another" if self._place == "gateway" else "runs are held until there is another"
+            then = "runs that outlive it wait for another" if place == "gateway" else "runs are held until there is another"
             return answer(self, "warn", f"{text}: {then}", RENEW)
         if login.kind == "setup-token" and login.expires_at and login.expires_at - datetime.now(UTC) <= VALID - WARN_AFTER:
             return answer(self, "warn", text, _REPLACE)

@@ -39,7 +39,7 @@ async def test_a_token_in_the_environment_is_a_login(env: dict[str, str]) -> Non
 
 async def test_a_login_that_the_gateway_replaces_when_it_ends_holds_nobody(env: dict[str, str]) -> None:
     own(env, login(expiresAt=soon(0.1)))
-    result = await LoginCheck(LOCAL, env, Logins(MemoryKeyring()), "gateway").run()
+    result = await LoginCheck(LOCAL, env, Logins(MemoryKeyring()), lambda: "gateway").run()
     assert (result.status, "runs that outlive it wait for another" in result.text) == ("warn", True)
 
 
