@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from ccterm import AgentService
 from ccterm.draft import Draft
 from ccterm.errors import StepError, UsageError
 from ccterm.events import Notice, StepStarted
-from ccterm.models import Run, State
+from ccterm.models import Run, State, Task
 from ccterm.pipeline.pipeline import Pipeline
 from ccterm.pipeline.run_control import RunControl
 from ccterm.proof import uncommitted
@@ -157,25 +159,70 @@ async def test_an_exception_at_any_await_after_the_agent_wrote_loses_nothing(
     assert at > 10
 
 
+async def lost_run(tested: Pipeline, state: StateDir, given: Task) -> Run:
+    """Return a run whose pipeline was left once its agent had written."""
+    recorder = recorder_of(state, given)
+    boxes = state.boxes(recorder.run.id)
+    written = Stepped(
+        tested.carry_out(recorder, RunControl()), asyncio.CancelledError(), 1, lambda: bool(list(boxes.glob("*/work/precious.txt")))
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await written
+    await recorder.close()
+    return recorder.run
+
+
+def reopened(run: Run, state: StateDir) -> Recorder:
+    return Recorder(run, Transcript(state.run(run.id), run.id), None)
+
+
+async def recovered_after_a_fault(tested: Pipeline, state: StateDir, place: Path, error: BaseException, at: int) -> tuple[str, bool]:
+    """Fail the recovery of a lost run at its `at`-th await, then recover it again if it has no end; as `carried_out_with_a_fault`."""
+    on_branch = not (place / ".git").exists()
+    where = {"branch": f"b{at}-{type(error).__name__}"} if on_branch else {"branch": None, "mode": "testing", "yes": True}
+    recorder = reopened(await lost_run(tested, state, task(place, PRECIOUS, **where)), state)
+    stepped = Stepped(tested.recover(recorder), error, at, lambda: True)
+    with suppress(type(error)):
+        await stepped
+    await recorder.close()
+    found = where_the_work_is(recorder.run, state, place)
+    if found and not recorder.run.state.final:
+        found = where_the_work_is(await tested.recover(reopened(recorder.run, state)), state, place)
+    return found, stepped.thrown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["branch", "working copy"])
+async def test_an_exception_at_any_await_of_a_recovery_loses_nothing(
+    remote: Path, tmp_path: Path, state: StateDir, sockets: Path, what: str, rounds: Callable[[int], int]
+) -> None:
+    """One of four awaits, unless CCTERM_TEST_ROUNDS wants more."""
+    lost, at, thrown, places = list[str](), 0, True, set[str]()
+    async with pipeline(state, sockets, os.environ) as tested:
+        while thrown:
+            at += 1 if rounds(1) > 1 else random.randint(1, 7)
+            for error in ERRORS if rounds(1) > 1 else [random.choice(ERRORS)]:
+                name = f"copy-{at}-{type(error).__name__}"
+                place = remote if what == "branch" else make_repository(tmp_path / name, {"README.md": "hello\n"})
+                found, thrown = await recovered_after_a_fault(tested, state, place, error, at)
+                places.add(found)
+                lost += [] if found else [f"await {at}: {error!r}"]
+    print(f"{at - 1} awaits; found in {places}")
+    assert not lost
+    assert at > 10
+
+
 @pytest.mark.parametrize("found", ["nothing", "a file"])
 async def test_a_conversation_that_is_not_there_keeps_no_work_from_being_kept(
     remote: Path, state: StateDir, sockets: Path, found: str
 ) -> None:
     async with pipeline(state, sockets, os.environ) as tested:
-        recorder = recorder_of(state, task(remote, PRECIOUS))
-        boxes = state.boxes(recorder.run.id)
-        stepped = Stepped(
-            tested.carry_out(recorder, RunControl()), asyncio.CancelledError(), 1, lambda: bool(list(boxes.glob("*/work/precious.txt")))
-        )
-        with pytest.raises(asyncio.CancelledError):
-            await stepped
-        await recorder.close()
-        for home in boxes.glob("*-agent/home"):
+        left = await lost_run(tested, state, task(remote, PRECIOUS))
+        for home in state.boxes(left.id).glob("*-agent/home"):
             shutil.rmtree(home / ".claude", ignore_errors=True)
             if found == "a file":
                 (home / ".claude").write_text("x")
-        again = Recorder(recorder.run, Transcript(state.run(recorder.run.id), recorder.run.id), None)
-        run = await tested.recover(again)
+        run = await tested.recover(reopened(left, state))
     assert where_the_work_is(run, state, remote) == "salvage"
     told = [event.text for event in read_events(state.run(run.id) / EVENTS_FILE) if isinstance(event, Notice)]
     assert [text for text in told if "conversation" in text] == ([] if found == "nothing" else [told[-1]])
