@@ -114,7 +114,11 @@ async def test_the_filter_shows_only_runs_with_all_words(show: Show, service: Fa
         await wait_until_gone(pilot, "● feature/login")
         await pilot.press("enter")
         await wait_for_text(pilot, "filter: failed auth", "fix/rounding")
-        await pilot.press("f", "escape")
+        await pilot.press("f")
+        await type_text(pilot, " nowhere")
+        await wait_for_text(pilot, "none of 2 runs passes the filter; esc shows all")
+        await wait_until_gone(pilot, "No runs yet")
+        await pilot.press("escape")
         await wait_for_text(pilot, "feature/login")
 
 

@@ -61,11 +61,22 @@ async def test_the_palette_finds_actions_by_their_words(show: Show, service: Fak
         await wait_for_call(service, "push", "01FAKE00000000000000000000")
 
 
+async def test_the_palette_begins_with_what_can_be_done_to_the_run(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
+    async with show((120, 60)) as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("ctrl+p")
+        await wait_for_text(pilot, "Steer  (s)", "Pin  (*)")
+        found = screen_text(pilot.app)
+        assert found.index("Steer  (s)") < found.index("Pin  (*)") < found.index("Next run  (tab)")
+        assert "Copy selected text" not in found
+
+
 async def test_the_palette_of_the_form_leaves_out_cursor_keys(show: Show) -> None:
     async with show() as pilot:
         await pilot.press("n")
         await wait_for_text(pilot, "What should be done?")
         await pilot.press("ctrl+p")
         await type_text(pilot, "l")
-        await wait_for_text(pilot, "Launch  (ctrl+s)")
+        await wait_for_text(pilot, "Launch  (^s)")
         assert "Cursor" not in screen_text(pilot.app)

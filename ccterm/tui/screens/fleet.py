@@ -170,7 +170,10 @@ class FleetScreen(RunActions):
             box.styles.grid_size_columns, box.styles.grid_size_rows = found.grid.columns, found.grid.rows
             for run, pane in self._panes.items():
                 pane.styles.row_span = 2 if found.grid.tall and run == found.panes[0] else 1
-            self.query_one(Welcome).display = not found.panes
+            welcome = self.query_one(Welcome)
+            welcome.display, welcome.filtered = not found.panes, bool(self.words)
+            if not found.panes:
+                welcome.show()
             self._focus_pane()
 
     def _show_states(self) -> None:

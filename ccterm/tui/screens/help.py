@@ -107,7 +107,8 @@ class ActionProvider(Provider):
     async def discover(self) -> Hits:
         """Offer all of them while nothing is typed."""
         for active in self._actions():
-            yield DiscoveryHit(_shown(active), partial(self._carry_out, active), text=_name(active.binding), help=_help(active))
+            name = self._name(active)
+            yield DiscoveryHit(_shown(name, active), partial(self._carry_out, active), text=name, help=_help(active))
 
     async def search(self, query: str) -> Hits:
         """Offer those that contain all words of the query, at the start of a word."""
@@ -115,7 +116,8 @@ class ActionProvider(Provider):
         for place, active in enumerate(self._actions()):
             if score := _score(words, active.binding):
                 score -= (0 if active.enabled else 0.5) + place / 10_000
-                yield Hit(score, _shown(active), partial(self._carry_out, active), text=_name(active.binding), help=_help(active))
+                name = self._name(active)
+                yield Hit(score, _shown(name, active), partial(self._carry_out, active), text=name, help=_help(active))
 
     def _actions(self) -> list[ActiveBinding]:
         """Return the actions of the screen, then those of the app, then those that only move about; of each, what cannot be done now last."""
@@ -124,9 +126,12 @@ class ActionProvider(Provider):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             edits = isinstance(active.node, Input | TextArea)  # their keys move a cursor: nobody looks for that by name
-            if binding.description and not (binding.system or edits or binding.action.startswith("focus_pane")):
+            if _is_listed(active) and not edits:
                 found.setdefault(binding.action, active)
-        return sorted(found.values(), key=lambda active: (not active.enabled, places.get(active.node, 2)))
+        return sorted(found.values(), key=lambda active: (not active.enabled, places.get(active.node, 2), not active.binding.tooltip))
+
+    def _name(self, active: ActiveBinding) -> str:
+        return f"{active.binding.description}  ({self.app.get_key_display(active.binding)})"
 
     async def _carry_out(self, active: ActiveBinding) -> None:
         if active.enabled:
@@ -135,12 +140,8 @@ class ActionProvider(Provider):
             self.app.notify(reason, severity="warning", markup=False)
 
 
-def _name(binding: Binding) -> str:
-    return f"{binding.description}  ({binding.key})"
-
-
-def _shown(active: ActiveBinding) -> Content:
-    return Content(_name(active.binding)) if active.enabled else Content.styled(_name(active.binding), "dim")
+def _shown(name: str, active: ActiveBinding) -> Content:
+    return Content(name) if active.enabled else Content.styled(name, "dim")
 
 
 def _help(active: ActiveBinding) -> str | None:

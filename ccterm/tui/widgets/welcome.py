@@ -35,14 +35,19 @@ class Welcome(Static):
     def __init__(self, app: AppBase) -> None:
         super().__init__(markup=False)
         self._ccterm = app
+        self.filtered = False
+        """Whether only some of the runs are to be shown."""
 
     def on_resize(self) -> None:
         """Show what is known in this width."""
         self.show()
 
     def show(self) -> None:
-        """Show what is known by now."""
-        app = self._ccterm
+        """Show what is known by now; of runs that are filtered, that none of them passes."""
+        app, count = self._ccterm, len(self._ccterm.runs)
+        if self.filtered and count:
+            self.update(f"none of {count} run{'' if count == 1 else 's'} passes the filter; esc shows all")
+            return
         facts = [("Repository", _repository(starting_directory())), *_checked(app.checked, running=app.checking)]
         if app.settings.execution_mode is ExecutionMode.LOCAL:
             facts.append(("Engine", Content("none needed")))
