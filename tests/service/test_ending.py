@@ -90,6 +90,7 @@ async def test_a_run_that_has_just_ended_is_not_stopped(service: Service, make_r
     late.released.set()
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_taken_out_of_the_queue_has_ended_for_whoever_waits_for_it(
     service: Service, make_remote: MakeRemote, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ async def test_what_is_done_with_an_ended_run_waits_for_the_record_of_the_last_r
     assert files_at(remote, "agent/x")["kept.txt"] == b"kept\n"
 
 
+@pytest.mark.slow
 async def test_a_review_during_a_delivery_is_not_lost(service: Service, make_remote: MakeRemote) -> None:
     remote = make_remote()
     [queued] = await service.submit([draft(remote, task=KEPT)])
