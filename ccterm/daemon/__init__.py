@@ -121,9 +121,11 @@ async def asked_checks(
     Raises PreflightError, SettingsError, BranchError and DaemonError.
     """
     from ccterm.preflight import run_checks
+    from ccterm.service.connection import changed_over
     from ccterm.service.remote import attached
 
     lock = DaemonLock(machine.state)
+    await changed_over(machine.state, lock)
     if lock.holder() is None or lock.is_other():  # an idle one of another version would be replaced
         async for result in run_checks(machine.questions(mode, repo, branch)):
             yield result
@@ -136,10 +138,12 @@ async def asked_checks(
 async def announce_login(environ: Mapping[str, str] = os.environ) -> None:
     """Tell the daemon, if one runs, that there is another login, for the runs that wait for one. It would find it by itself within a minute."""
     from ccterm.daemon.machine import ThisMachine
+    from ccterm.service.connection import changed_over
     from ccterm.service.remote import attached
 
     state = StateDir.from_environment(environ)
     lock = DaemonLock(state)
+    await changed_over(state, lock)
     if lock.holder() is None or lock.is_other():
         return
     with suppress(CctermError), attached(state, lock, ThisMachine(state, environ)) as service:

@@ -5,19 +5,19 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from ccterm import AgentService
-from ccterm.daemon import open_record
+from ccterm.daemon import asked_checks, open_record
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections
 from ccterm.daemon.spawn import attached_or_started
 from ccterm.daemon.wiring import serving
 from ccterm.errors import DaemonError
-from ccterm.models import State
+from ccterm.models import CheckResult, ExecutionMode, State
 from ccterm.service.local import LocalService
 from ccterm.service.lock import DaemonLock
 from ccterm.service.protocol import Service
@@ -161,6 +161,20 @@ async def test_a_terminal_meets_no_daemon_that_no_longer_takes_commands(state: S
         await asyncio.wait([opening], timeout=0.2)
         assert not opening.done()
     assert await opening is RemoteService
+
+
+@pytest.mark.slow
+async def test_what_a_machine_needs_is_not_asked_of_a_daemon_that_no_longer_takes_commands(state: StateDir) -> None:
+    async def first_answer() -> CheckResult:
+        async with aclosing(asked_checks(ThisMachine(state, os.environ), ExecutionMode.LOCAL, None, None)) as answers:
+            return await anext(answers)
+
+    with DaemonLock(state.prepare()) as ending:
+        assert ending.try_acquire()
+        asking = asyncio.ensure_future(first_answer())
+        await asyncio.wait([asking], timeout=0.2)
+        assert not asking.done()
+    assert (await asking).name
 
 
 async def _kind_of_service(opening: AbstractAsyncContextManager[Service]) -> type[Service]:
