@@ -63,6 +63,19 @@ def test_the_report_says_how_the_agent_ended(supervise: Supervise, action: objec
         assert without_seconds(run.report()) == ENDED_WELL | {"exit": exit_code, "signal": signal}
 
 
+@pytest.mark.parametrize("told", ["", "reftable"])
+def test_a_repository_that_the_agent_makes_has_its_refs_in_files_unless_it_is_told_otherwise(
+    supervise: Supervise, tmp_path: Path, told: str
+) -> None:
+    (tmp_path / "gitconfig").write_text("[init]\n\tdefaultRefFormat = reftable\n")  # as git 3 has it
+    env = {"GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")} | ({"GIT_DEFAULT_REF_FORMAT": told} if told else {})
+    make = 'git init -q made && cat made/.git/config; echo "$GIT_DEFAULT_REF_FORMAT"'
+    with supervise("", argv=["sh", "-c", make], env=env) as run:
+        assert run.report()["ok"]
+    assert run.lines()[-1] == (told or "files")
+    assert told or not any("reftable" in line for line in run.lines())
+
+
 def test_a_missing_program_is_reported(supervise: Supervise) -> None:
     with supervise("", argv=["no-such-program"]) as run:
         assert run.report() == {"ok": False, "reason": "not_found", "detail": "no-such-program does not exist"}

@@ -36,11 +36,14 @@ def command(argv: list[str]) -> list[str]:
 
 
 def environment(extra: Mapping[str, str], mark: str, home: str | None = None) -> dict[str, str]:
-    """Return our own environment without internal names, plus `extra`, the mark and HOME. home: a private one."""
+    """Return our own environment without internal names, plus `extra`, the mark and HOME. home: a private one.
+
+    Repositories that the agent makes, such as clones of submodules, store their refs in files, which are read as data when its work is committed.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_INTERNAL)}
     if home:
         kept = {name: value for name, value in kept.items() if not _LEADS_OUT.fullmatch(name)}
-    return kept | dict(extra) | {MARK: mark} | ({"HOME": os.path.abspath(home)} if home else {})
+    return {"GIT_DEFAULT_REF_FORMAT": "files"} | kept | dict(extra) | {MARK: mark} | ({"HOME": os.path.abspath(home)} if home else {})
 
 
 def mark_of(request: Mapping[str, Any]) -> str:
