@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.process import Serving, serving
 from tests.dagger_engine.engine import FakeEngine
-from tests.dagger_engine.tools import make_cli
+from tests.dagger_engine.tools import make_cli, require_git_servers
 from tests.e2e.arranged import configure
 from tests.servers.git_http import GitServer
 from tests.support.fake_engine import make_base
@@ -41,6 +41,7 @@ def working_copy(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(remote: Path, working_copy: Path, isolation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     """A server beside a working copy, whose runs use containers of a stand-in for an engine and an agent that writes a note."""
+    require_git_servers()
     monkeypatch.setenv("GIT_SERVER_TOKEN", TOKEN)
     with FakeEngine() as engine, GitServer(remote.parent, token=TOKEN) as host:
         monkeypatch.setenv("CCTERM_ENGINE", engine.runner)

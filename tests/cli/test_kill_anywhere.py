@@ -18,7 +18,7 @@ from ccterm.models import Run
 from ccterm.service.protocol import Service
 from ccterm.state_dir import StateDir
 from tests.dagger_engine.engine import FakeEngine
-from tests.dagger_engine.tools import make_cli
+from tests.dagger_engine.tools import make_cli, require_git_servers
 from tests.e2e.arranged import configure
 from tests.servers.git_http import GitServer
 from tests.support.core import script, start
@@ -164,6 +164,7 @@ def local_run(remote: Path, tmp_path: Path, isolation: Path, monkeypatch: pytest
 @pytest.fixture
 def boxed_run(remote: Path, tmp_path: Path, isolation: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Killed]]:
     """Return what makes a run in a container of a stand-in engine, from a remote that requires a token: (name, what)."""
+    require_git_servers()
     with FakeEngine() as engine, GitServer(remote.parent, token=TOKEN) as server:
         configure(isolation, f'checkpoint = "0.3s"\n{SETTINGS}[host."127.0.0.1:{server.port}"]\ntoken = "env:GIT_SERVER_TOKEN"\n')
         for variable, value in {

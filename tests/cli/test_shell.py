@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.dagger_engine.engine import FakeEngine
-from tests.dagger_engine.tools import make_cli
+from tests.dagger_engine.tools import make_cli, require_git_servers
 from tests.servers.git_http import GitServer
 from tests.support.core import EDIT, ccterm, script
 from tests.support.fake_engine import make_base
@@ -25,6 +25,7 @@ def remote(tmp_path: Path) -> Path:
 @pytest.fixture
 def url(state: Path, remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return the URL of a remote, in an environment that names a stand-in engine."""
+    require_git_servers()
     with FakeEngine() as engine, GitServer(remote.parent) as server:
         monkeypatch.setenv("CCTERM_ENGINE", engine.runner)
         monkeypatch.setenv("CCTERM_DAGGER_CLI", str(make_cli(tmp_path / "bin")))
