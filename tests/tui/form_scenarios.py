@@ -74,8 +74,9 @@ async def launch_several(service: FakeService, pilot: Pilot[None]) -> None:
         "Add rate limiting to the login endpoint, with tests.\n---\nRound the totals in one place.\n---\nDocument the API."
     )
     pilot.app.screen.query_one("#max_concurrent", Field).value = "2"
-    pilot.app.screen.query_one("#skip_permissions", Field).value = "yes"
-    await wait_for_text(pilot, "2 at once", "permissions are skipped", "agent/round-totals-one-place-2", "and 1 more to")
+    pilot.app.screen.query_one("#execution_mode", Field).value = "dagger"
+    pilot.app.screen.query_one("#egress", Field).value = "npm, github"
+    await wait_for_text(pilot, "2 at once", "network: ", "agent/round-totals-one-place-2", "and 1 more to")
 
 
 async def launch_wrong(service: FakeService, pilot: Pilot[None]) -> None:
