@@ -17,9 +17,9 @@ async def run_daemon(state: StateDir, environ: Mapping[str, str], idle_seconds: 
     with DaemonLock(state.prepare()) as lock:
         if not await lock.acquire():
             return
-        connections, stopped, retired, loop = Connections(), asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+        connections, retired, loop = Connections(), asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, connections.dismissed.set)
 
         def retire() -> bool:
             """End unless somebody else than the one who asks is connected."""
@@ -29,13 +29,14 @@ async def run_daemon(state: StateDir, environ: Mapping[str, str], idle_seconds: 
 
         async with serving(state, environ, connections, retire) as service:
             waits = [
-                asyncio.ensure_future(each) for each in (until_idle(service, connections, idle_seconds), stopped.wait(), retired.wait())
+                asyncio.ensure_future(each)
+                for each in (until_idle(service, connections, idle_seconds), connections.dismissed.wait(), retired.wait())
             ]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
-            if stopped.is_set():
-                connections.dismissed = True
+            if connections.dismissed.is_set():
+                service.refuse_runs()
                 await service.cancel_all()
 
 

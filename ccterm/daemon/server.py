@@ -14,6 +14,7 @@ from ccterm.executors.control import socket_directory
 from ccterm.git.bounded_json import OutOfBounds
 from ccterm.service.command_base import StreamCommand
 from ccterm.service.commands import from_line
+from ccterm.service.local import LocalService
 from ccterm.service.protocol import Service
 from ccterm.service.wire import LINE_LIMIT, Hello, Reply, WireError
 from ccterm.state_dir import StateDir, write_private
@@ -21,16 +22,31 @@ from ccterm.values import to_json
 
 MOMENT = 2.0
 COMMAND_SECONDS = 60.0
-"""How long a process that ends lets the commands of others be carried out: what is done with an ended run is no run that it would wait for."""
+"""How long a process that ends goes on while none of the commands that it has taken comes to an end."""
 
 
 class Connections:
-    """Counts the processes that are connected."""
+    """The processes that are connected, and what is carried out for them."""
 
     def __init__(self) -> None:
         self.open = 0
-        self.dismissed = False
-        """Whether this process ends by order, and gives what others asked for no more than a moment."""
+        self.commands: set[asyncio.Task[None]] = set()
+        self.dismissed = asyncio.Event()
+        """Set when this process ends by order, and gives what others asked for no more than a moment."""
+
+
+async def settled(service: LocalService, connections: Connections) -> None:
+    """Return once neither a run nor a command of another process is under way: until then both must stay within reach of others."""
+    dismissed = asyncio.ensure_future(connections.dismissed.wait())
+    try:
+        await service.idle()
+        while connections.commands and not dismissed.done():
+            done, _ = await asyncio.wait({dismissed, *connections.commands}, timeout=COMMAND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            await service.idle()  # what was carried out may have been a submission
+    finally:
+        dismissed.cancel()
 
 
 @asynccontextmanager
@@ -38,21 +54,16 @@ async def listening(service: Service, state: StateDir, connections: Connections 
     """Take commands for as long as the block lasts. connections: is kept up to date; an open one keeps the daemon from exiting."""
     directory = await asyncio.to_thread(socket_directory)
     path = directory / "daemon.sock"
-    connections = connections or Connections()
-    server = _Server(service, connections)
+    server = _Server(service, connections or Connections())
     listener = await asyncio.start_unix_server(server.converse, path, limit=LINE_LIMIT)
     try:
         path.chmod(0o600)
         await asyncio.to_thread(write_private, state.socket_address, f"{path}\n".encode())
         yield
-        state.socket_address.unlink(missing_ok=True)
-        listener.close()
-        if not connections.dismissed:
-            await server.finish(COMMAND_SECONDS, commands=True)
     finally:
         state.socket_address.unlink(missing_ok=True)
         listener.close()
-        await server.finish(MOMENT)
+        await server.finish()
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
@@ -63,13 +74,11 @@ class _Server:
         self._service = service
         self._connections = connections
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commands: set[asyncio.Task[None]] = set()
-        """Those of the tasks that carry out a command."""
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Greet, read one command, reply."""
         if (task := asyncio.current_task()) is not None:
-            for tasks in (self._tasks, self._commands):
+            for tasks in (self._tasks, self._connections.commands):
                 task.add_done_callback(tasks.discard)
             self._tasks.add(task)
         self._connections.open += 1
@@ -77,7 +86,7 @@ class _Server:
             with contextlib.suppress(OSError, ValueError):  # the peer went away, or its line is too long: nobody to answer
                 await _send(writer, Hello(pid=os.getpid()))
                 if line := await reader.readline():
-                    self._commands.update([task] if task else [])
+                    self._connections.commands.update([task] if task else [])
                     async with aclosing(self._answers(line)) as answers:
                         async for answer in answers:
                             await _send(writer, answer)
@@ -85,10 +94,10 @@ class _Server:
             self._connections.open -= 1
             writer.close()
 
-    async def finish(self, seconds: float, *, commands: bool = False) -> None:
-        """Give the conversations that are under way, or those with a command alone, so long to end."""
-        if tasks := self._commands if commands else self._tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+    async def finish(self) -> None:
+        """Give the conversations that are under way a moment to end."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=MOMENT)
 
     async def _answers(self, line: bytes) -> AsyncGenerator[Reply, None]:
         try:

@@ -11,7 +11,7 @@ from functools import partial
 from ccterm.daemon.equip import Equipper, questions
 from ccterm.daemon.executors import Executors, dagger_executor, local_executor
 from ccterm.daemon.machine import ThisMachine
-from ccterm.daemon.server import Connections, listening
+from ccterm.daemon.server import Connections, listening, settled
 from ccterm.executors.base import Check, Executor
 from ccterm.executors.control import socket_directory
 from ccterm.executors.temporary import sweep
@@ -47,6 +47,7 @@ async def serving(
     retire: ends this process if nobody else uses it.
     """
     state.socket_address.unlink(missing_ok=True)  # a daemon that was killed leaves one that names a dead socket
+    connections = connections or Connections()
     settings = await asyncio.to_thread(load_settings, None, environ)
     await asyncio.to_thread(state.reserve.keep)
     async with AsyncExitStack() as stack:
@@ -74,7 +75,8 @@ async def serving(
         )
         async with service.serving(), listening(service, state, connections):
             yield service
-            await service.idle()  # the runs of other processes must stay within their reach to the end
+            await settled(service, connections)
+            service.refuse_runs()
 
 
 async def _opened_store(state: StateDir, stack: AsyncExitStack) -> Store:

@@ -190,7 +190,7 @@ class LocalService(RunningAgents, FurtherRuns):
     ) -> list[Run]:
         """Queue runs and return them with their numbers."""
         if self._retired.is_set():
-            raise DaemonError("the daemon makes way for another one", "try again")
+            raise DaemonError("the daemon is about to end", "try again")
         for run in runs:
             await asyncio.to_thread(self._environments.store, run.id, equipment.caller)
         # before the transcripts: one without a document would be lost
@@ -283,6 +283,10 @@ class LocalService(RunningAgents, FurtherRuns):
         (await self._equipment()).forget_logins()
         await self._keeper.look_again()
         await self._credentials.look_again()
+
+    def refuse_runs(self) -> None:
+        """Take no further runs: this process is about to end."""
+        self._retired.set()
 
     async def make_way(self) -> bool:
         """End if nothing is queued or under way, and nobody else is connected."""

@@ -198,6 +198,31 @@ async def test_a_command_of_another_process_is_carried_out_before_its_daemon_end
 
 
 @pytest.mark.slow
+async def test_a_run_that_is_submitted_while_its_daemon_ends_stays_within_reach(state: StateDir, remote: Path, tmp_path: Path) -> None:
+    leave = asyncio.Event()
+
+    async def lead() -> None:
+        async with AgentService.open(state.path):
+            await leave.wait()
+
+    leading = asyncio.ensure_future(lead())
+    await until(state.socket_address.exists)
+    late = Late.here("store")
+    with attached(state, DaemonLock(state), ThisMachine(state, os.environ)) as other:
+        waiting = script({"bash": f"while [ ! -e {tmp_path / 'go'} ]; do sleep 0.02; done"})
+        submitting = asyncio.ensure_future(other.submit([draft(remote, task=waiting)]))
+        await until(late.waits.is_set)
+        leave.set()
+        await asyncio.wait([leading], timeout=0.2)
+        late.released.set()
+        [queued] = await submitting
+        await other.cancel(queued.id)
+    await leading
+    async with open_record(state.path) as record:
+        assert (await record.find(queued.id)).state is State.CANCELLED
+
+
+@pytest.mark.slow
 async def test_one_that_ends_by_order_waits_for_no_command(state: StateDir, remote: Path) -> None:
     connections = Connections()
     async with serving(state.prepare(), os.environ, connections) as service:
@@ -207,7 +232,7 @@ async def test_one_that_ends_by_order_waits_for_no_command(state: StateDir, remo
         with attached(state, DaemonLock(state), ThisMachine(state, os.environ)) as other:
             reviewing = asyncio.ensure_future(other.review(queued.id))
             await until(late.waits.is_set)
-        connections.dismissed = True
+        connections.dismissed.set()
     assert not reviewing.done()
     late.released.set()
     await asyncio.wait([reviewing])
