@@ -63,6 +63,7 @@ class EndedRuns(Service):
     async def undo(self, run: RunRef) -> Run:
         """Restore what a run's changes replaced."""
         run = await self._id(run)
+        await self._refuse_while_changing(run)
         return await self._afterwards(run, lambda known, recorder, equipment: equipment.applier.undo(known, recorder))
 
     async def commit(self, run: RunRef) -> Run:
@@ -89,6 +90,7 @@ class EndedRuns(Service):
     async def clean(self, run: RunRef) -> Run:
         """Remove what is kept of a run."""
         run = await self._id(run)
+        await self._refuse_while_changing(run)
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:  # noqa: ARG001 - there is nothing to record
             if known.salvage is None and known.kept_in is None:
@@ -117,6 +119,12 @@ class EndedRuns(Service):
                     await recorder.close()
                 await asyncio.to_thread(self._store.save, changed)  # before this process may be idle, and end
             return changed
+
+    async def _refuse_while_changing(self, run: RunId) -> None:
+        """Raise UsageError while something is done with an ended run: what takes work away must not follow a delivery unseen, which may fail."""
+        if self._changing(run).locked():
+            known = await self.find(run)
+            raise UsageError(f"something else is done with run {known.label} now", "try again when it has ended")
 
     async def _unoccupied(self, key: Key, known: Run) -> None:
         """Return once nothing uses a branch or working copy. Raises UsageError unless what does is about to end."""

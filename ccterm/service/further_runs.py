@@ -80,12 +80,13 @@ class FurtherRuns(EndedRuns):
         except ValueError as error:
             said, _, fix = str(error).partition("; ")
             raise UsageError(f"the request {said}", fix) from error
-        if active := self._active.get(known.id):
+        active = self._active.get(known.id)
+        if active and not active.recorder.run.state.final:
             active.recorder.change(**_with_hosts(active.recorder.run, wanted))
             await active.recorder.save()
             return active.recorder.run
         async with self._changing(known.id):
-            known = await self.find(known.id)
+            known = await self._settled(known.id)
             changed = known.model_copy(update=_with_hosts(known, wanted))
             await asyncio.to_thread(self._store.save, changed)
         return changed

@@ -200,7 +200,14 @@ class Service(AwaitedRuns):
 
     async def _committed(self, run: RunRef) -> Run:
         known = await self.find(run)
-        return await self.commit(run) if known.state.final and uncommitted(known) else known
+        if not (known.state.final and uncommitted(known)):
+            return known
+        try:
+            return await self.commit(known.id)
+        except UsageError:
+            if uncommitted(known := await self.find(known.id)):
+                raise
+            return known  # it was made meanwhile, for somebody else
 
     async def review(self, run: RunRef) -> Run:
         """Mark a run as reviewed. Raises UsageError when it has not ended."""

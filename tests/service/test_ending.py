@@ -132,6 +132,19 @@ async def test_what_is_done_with_an_ended_run_waits_for_the_record_of_the_last_r
 
 
 @pytest.mark.slow
+async def test_what_is_kept_is_not_removed_behind_a_delivery_that_may_fail(service: Service, make_remote: MakeRemote) -> None:
+    [queued] = await service.submit([draft(make_remote(), task=KEPT)])
+    await service.wait(queued.id)
+    late = Late.here("require_deliverable")
+    pushing = asyncio.ensure_future(service.push(queued.id))
+    await until(late.waits.is_set)
+    with pytest.raises(UsageError, match="something else is done with run #1 now"):
+        await service.clean(queued.id)
+    late.released.set()
+    assert (await pushing).pushed is not None
+
+
+@pytest.mark.slow
 async def test_a_review_during_a_delivery_is_not_lost(service: Service, make_remote: MakeRemote) -> None:
     remote = make_remote()
     [queued] = await service.submit([draft(remote, task=KEPT)])
