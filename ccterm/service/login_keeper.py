@@ -130,8 +130,9 @@ class LoginKeeper:
         """End the gateways that no run uses, but for the last few: environments may change with each run, as the password of a proxy does."""
         used = {held.gateway for held in self._held.values()}
         idle = [key for key, (gateway, _) in self._gateways.items() if gateway not in used]
-        for _, end in [self._gateways.pop(key) for key in idle[:-IDLE]]:
-            await end.aclose()
+        async with AsyncExitStack() as ends:  # all of them, whatever ends one
+            for key in idle[:-IDLE]:
+                ends.push_async_exit(self._gateways.pop(key)[1])
 
     async def _newest(self, held: HeldLogin) -> Login:
         """Return the login that a run gets that starts now. Runs that start together share one look."""
