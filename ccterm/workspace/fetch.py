@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccterm.errors import UsageError
-from ccterm.git.git import SIDE_REFS, WORK_REF, Git
+from ccterm.git.git import SIDE_REFS, WORK_REF, Git, GitError
 from ccterm.kept_refs import fetched_as
 from ccterm.models import Mode, Run
 from ccterm.state_dir import StateDir
-from ccterm.workspace.origin import ask
 from ccterm.workspace.work import bundle_of, side_bundle_of
 
 _EVENTS = ("reference-transaction", "post-index-change", "post-checkout", "pre-auto-gc")
@@ -74,7 +73,7 @@ def run_git(git: Git, repo: Path, *words: str, fix: str) -> None:
 def no_hooks(repo: Path, env: Mapping[str, str]) -> Sequence[tuple[str, str]]:
     """Return settings, names and values, under which no hook runs in `repo`: no file and, from git 2.54 on, no command of its configuration.
 
-    Hooks may lie in the tree that is brought, or take what is brought for the user's own work. Raises RemoteError when git does not answer.
+    Hooks may lie in the tree that is brought, or take what is brought for the user's own work. Raises UsageError when git does not answer.
     """
     names = named_by(repo, env, r"^hook\..*\.(command|event)$")
     hooks = dict.fromkeys([f"hook.{event}" for event in _EVENTS] + [name.rpartition(".")[0] for name in names])
@@ -82,6 +81,9 @@ def no_hooks(repo: Path, env: Mapping[str, str]) -> Sequence[tuple[str, str]]:
 
 
 def named_by(repo: Path, env: Mapping[str, str], pattern: str) -> Sequence[str]:
-    """Return the names of the settings that match a pattern, in any configuration that counts in `repo`. Raises RemoteError."""
-    answer = ask(repo, env, "config", "-z", "--name-only", "--get-regexp", pattern) or ""
-    return [name for name in answer.split("\0") if name]
+    """Return the names of the settings that match a pattern, in all that counts in `repo`, the environment too. Raises UsageError."""
+    try:
+        _, names, _ = Git.of_user(str(repo), env).answer("config", "-z", "--name-only", "--get-regexp", pattern, codes=(0, 1))
+    except GitError as error:
+        raise UsageError(f"git does not say how it is configured in {repo}: {error.detail}", f"git -C {repo} config --list") from error
+    return [name for name in names.decode("utf-8", "surrogateescape").split("\0") if name]

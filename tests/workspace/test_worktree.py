@@ -65,6 +65,21 @@ def test_no_filter_that_the_work_brings_runs(repo: Path, tmp_path: Path, key: st
     assert not (tmp_path / "ran").exists()
 
 
+def test_no_filter_of_the_work_runs_that_the_environment_names(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(repo, "config", "core.hooksPath", ".githooks")
+    files = {
+        "tools/filter": f"#!/bin/sh\ntouch {tmp_path}/ran\ncat\n",
+        ".gitattributes": "*.txt filter=x\n",
+        ".githooks/pre-push": "#!/bin/sh\n",
+        "z.txt": "z\n",
+    }
+    base = agent_commit(repo, files)
+    for name, value in (("COUNT", "1"), ("KEY_0", "filter.x.smudge"), ("VALUE_0", "sh ./tools/filter")):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    assert ".githooks/pre-push" in look(repo, base, tmp_path / "look")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_users_own_filters_do_their_work(repo: Path, tmp_path: Path) -> None:
     commit_files(repo, {".gitattributes": "*.txt filter=x\n"})
     base = agent_commit(repo, {"b.txt": "b\n"})
