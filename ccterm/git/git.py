@@ -237,10 +237,8 @@ def as_environment(settings: Sequence[tuple[str, str]], beside: Mapping[str, str
     """
     if not settings:
         return {}
-    if "=" not in "".join(name for name, _ in settings) or version() < (
-        2,
-        31,
-    ):  # the form that every git reads; the version takes a process
+    plain = "=" not in "".join(name for name, _ in settings)
+    if plain or version() < (2, 31):  # the form that every git reads; asking for the version takes a process
         words = ["'" + f"{name}={value}".replace("'", "'\\''") + "'" for name, value in settings]
         return {_PARAMETERS: " ".join([beside[_PARAMETERS], *words] if beside.get(_PARAMETERS) else words)}
     told = beside.get(_COUNT, "")

@@ -32,7 +32,7 @@ class HostNotes:
         self._known: dict[tuple[str, bool], _Known] = {}
 
     def take(self, frame: Frame) -> list[HostAsked | Notice]:
-        """Return what a note tells, if it is time for that. One without a host says that there were too many."""
+        """Return what a note tells, if it is time for that. One without a host is a sentence, such as that there were too many."""
         asked, allowed = str(frame.get("d", "")), frame.get("taken") is True
         if not asked:
             return [Notice(level="warn", text=self._reason(frame))] if "detail" in frame else []

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ccterm.box.agent.pipes import QueuedFrames
-from ccterm.box.network.git_settings import git_through
 from ccterm.box.network.proxy_process import RECONNECT
 from ccterm.box.process import child
 from ccterm.box.process.loop import Want, turn
@@ -94,9 +93,14 @@ class BoxNetwork:
         proxies = {**dict.fromkeys(_PROXIES, self._address), "NO_PROXY": past}
         own = {name: self.placed(value) for name, value in env.items() if name.upper() not in _VARIABLES}
         lower = {name.lower(): value for name, value in proxies.items()}
-        reads = self._request.get("git")
-        git = git_through(self._address, reads["repositories"], own.get(reads["pass_name"], ""), own) if reads else {}
-        return own | proxies | lower | git | ({_CERTIFICATES: self._certificates} if self._certificates else {})
+        return own | proxies | lower | self._git_settings(own) | ({_CERTIFICATES: self._certificates} if self._certificates else {})
+
+    def _git_settings(self, env: Mapping[str, str]) -> dict[str, str]:
+        if self._request is None or not (reads := self._request.get("git")):
+            return {}
+        from ccterm.box.network.git_settings import git_through  # deferred: few agents read repositories, and all should start at once
+
+        return git_through(self._address, reads["repositories"], env.get(reads["pass_name"], ""), env)
 
     def placed(self, text: str) -> str:
         """Return a value or an argument with the proxy's address in place of `@ccterm-box-proxy`."""
