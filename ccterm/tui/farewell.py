@@ -1,5 +1,6 @@
 """What is said on the shell once the terminal is left: what became of the runs that were active then, and what to do about them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from ccterm.errors import CctermError
 from ccterm.models import Run, RunId, State
 from ccterm.output.own_text import clean_text
-from ccterm.proof import work_kept
+from ccterm.proof import is_recovering, work_kept
 from ccterm.render import outcome
 from ccterm.tui.run_text import short_name
 
@@ -21,11 +22,18 @@ MOST_LINES = 2
 
 
 async def runs_as_left(service: "Service", runs: Iterable[RunId], *, stopped: bool) -> list[Run]:
-    """Return the documents of runs as the terminal leaves them. stopped: they have been cancelled, which is waited for."""
+    """Return the documents of runs as the terminal leaves them. stopped: they have been cancelled, which is waited for.
+
+    Lost runs whose work is still to be kept then are left out: that is the next start's, and takes as long as it takes.
+    """
     found = list[Run]()
     for run in runs:
         with suppress(CctermError):  # what cannot be read is not told of
-            found.append(await service.wait(run) if stopped else await service.find(run))
+            known = await service.find(run)
+            if not stopped:
+                found.append(known)
+            elif not is_recovering(known):
+                found.append(await service.wait(run))
     return found
 
 
@@ -48,9 +56,12 @@ def _ended(runs: Sequence[Run]) -> list[str]:
     if len(runs) <= MOST_LINES:
         return [f"{_names([run])}: {outcome(run)}" + (f"; {run.action}" if run.action else "") for run in runs]
     kept = [run for run in runs if work_kept(run)]
-    took = f"the work of {_names(kept)} is kept, ccterm show {kept[0].ref} says how to take it" if kept else "no work is left to be taken"
-    ended = "were stopped" if all(run.state is State.CANCELLED for run in runs) else "have ended"
-    return [f"{len(runs)} runs {ended}: {took}. ccterm runs lists them."]
+    counts = Counter(run.state.value for run in runs)
+    ended = (
+        "were stopped" if set(counts) == {State.CANCELLED} else f"have ended, {', '.join(f'{n} {state}' for state, n in counts.items())}"
+    )
+    took = f": the work of {_names(kept)} is kept, ccterm show {kept[0].ref} says how to take it" if kept else ""
+    return [f"{len(runs)} runs {ended}{took}. ccterm runs lists them."]
 
 
 def _names(runs: Sequence[Run]) -> str:

@@ -6,7 +6,7 @@ from textual.screen import ModalScreen
 from ccterm.causes import Cause
 from ccterm.events import Finished, Salvaged
 from ccterm.models import Run, State
-from ccterm.tui.farewell import farewell
+from ccterm.tui.farewell import farewell, runs_as_left
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -55,7 +55,7 @@ async def test_one_or_two_runs_that_ended_say_how_and_what_to_do(service: FakeSe
     ("kept", "told"),
     [
         ({1}, "3 runs were stopped: the work of #2 b1 is kept, ccterm show 2 says how to take it. ccterm runs lists them."),
-        ((), "3 runs were stopped: no work is left to be taken. ccterm runs lists them."),
+        ((), "3 runs were stopped. ccterm runs lists them."),
     ],
     ids=["kept", "nothing"],
 )
@@ -64,7 +64,14 @@ async def test_several_runs_that_were_stopped_share_a_line(service: FakeService,
         stop(service, service.add_run(f"b{number}"), kept=number in kept)
     assert await said(service) == told
     fail(service, service.add_run("b3"), Cause.AGENT)
-    assert "4 runs have ended" in await said(service)
+    assert "4 runs have ended, 3 cancelled, 1 failed" in await said(service)
+
+
+async def test_a_lost_run_whose_work_is_still_being_kept_is_not_waited_for(service: FakeService) -> None:
+    lost, stopped = service.add_run("lost"), service.add_run("stopped")
+    service.change(start_agent(service, lost).id, held="what it left is being kept")
+    stop(service, stopped, kept=False)
+    assert [run.id for run in await runs_as_left(service, [lost.id, stopped.id], stopped=True)] == [stopped.id]
 
 
 async def test_a_name_can_do_nothing_to_the_shell(service: FakeService) -> None:

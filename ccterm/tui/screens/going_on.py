@@ -26,7 +26,7 @@ class Way(NamedTuple):
     def fate(self, run: Run) -> str:
         """Return what becomes of the conversation and the work, for the user who writes."""
         if self.fresh:
-            return "its conversation is gone: a new one begins, which is told what came of it"
+            return "there is no conversation to go on with: a new one begins, which is told what came of it"
         if self.branch:
             return f"on {self.branch}, from where the earlier run began"
         return "its work comes along" if work_kept(run) else "same conversation"
@@ -35,7 +35,8 @@ class Way(NamedTuple):
 def ask_for_way(app: AppBase, run: Run, then: Callable[[Way], None]) -> None:
     """Call `then` with how the run is to go on; the user chooses where its work and newer commits on its branch do not go together."""
     if run.session_id is None or (run.cause, run.reason) == (Cause.CHECKOUT, "earlier"):
-        then(Way(fresh=True))
+        agent_began = any(step.name == "agent" for step in run.steps)
+        then(Way(fresh=True, text="" if agent_began else run.task.prompt))
     elif run.cause is Cause.CONFLICT and run.reason in ("merge", "base") and run.task.mode is Mode.PIPELINE:
         _ask(app, run, then)
     else:

@@ -29,13 +29,21 @@ class WritingScreen(CctermScreen):
         """Have the user write to the agent of a run, and pass on what is sent. fate: what becomes of it. begun: what the text is at first."""
         place = self.answer_place()
         if place is None:
-            foot = " · ".join(filter(None, (fate, "enter send · esc cancel")))
-            self.app.push_screen(LineDialog(title, foot=foot, value=begun), lambda text: send(text) if text else None)
+            self._ask_for_line(run, title, send, fate=fate, begun=begun)
             return
         self._put_away()
         box = AnswerBox(title, text=self._unsent.pop(run, "") or begun, fate=fate, may_be_empty=may_be_empty)
         self._box = (box, run, send)
         self.mount(box, after=place)
+
+    def _ask_for_line(self, run: RunId, title: str, send: Send, *, fate: str, begun: str) -> None:
+        def answer(text: str | None) -> None:
+            if text:
+                self._unsent.pop(run, None)
+                send(text)
+
+        value = " ".join(self._unsent.get(run, "").split()) or begun
+        self.app.push_screen(LineDialog(title, foot=" · ".join(filter(None, (fate, "enter send · esc cancel"))), value=value), answer)
 
     def keep_unsent(self, run: RunId, text: str) -> None:
         """Have a text that could not be delivered there again the next time, unless something else is written by then."""
@@ -44,8 +52,9 @@ class WritingScreen(CctermScreen):
     def _put_away(self) -> None:
         """Close the open box, and keep its text."""
         if self._box:
-            box, run, _ = self._box
-            self._unsent[run], self._box = box.text, None
+            (box, run, _), self._box = self._box, None
+            if box.text:  # else a message that was refused meanwhile is what there is to keep
+                self._unsent[run] = box.text
             box.remove()
 
     @on(AnswerBox.Closed)

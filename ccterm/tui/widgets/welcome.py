@@ -46,7 +46,7 @@ class Welcome(Static):
         """Show what is known by now; of runs that are filtered, that none of them passes."""
         app, count = self._ccterm, len(self._ccterm.runs)
         if self.filtered and count:
-            self.update(f"none of {count} run{'' if count == 1 else 's'} passes the filter; esc shows all")
+            self.update(f"{'the run does not pass' if count == 1 else f'none of {count} runs passes'} the filter; esc shows all")
             return
         facts = [("Repository", _repository(starting_directory())), *_checked(app.checked, running=app.checking)]
         if app.settings.execution_mode is ExecutionMode.LOCAL:
