@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, state_dir
 from ccterm.cli.main import environment
-from ccterm.cli.served import require_extra, served_repos
+from ccterm.cli.served import require_libraries, served_repos
 
 
 def serve_mcp(repos: Sequence[str], *, allow_local: bool) -> ExitCode:
     """Answer the requests of one client until it closes stdin; its runs go on in the daemon."""
-    require_extra("mcp", "ccterm mcp needs the MCP SDK", "mcp")
+    require_libraries("ccterm mcp needs the MCP SDK", "mcp")
     return carry_out(_serve(served_repos(repos), allow_local=allow_local))
 
 

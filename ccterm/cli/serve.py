@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ccterm.causes import ExitCode
 from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
-from ccterm.cli.served import require_extra, served_repos
+from ccterm.cli.served import require_libraries, served_repos
 
 if TYPE_CHECKING:
     from ccterm.api.server import ServedAt
@@ -57,7 +57,7 @@ def _say(address: "ServedAt", repos: Sequence[str], *, allow_local: bool) -> Non
 
 
 def _require_libraries() -> None:
-    require_extra("serve", "ccterm serve needs FastAPI and uvicorn", "fastapi", "uvicorn")
+    require_libraries("ccterm serve needs FastAPI with uvicorn", "fastapi", "uvicorn")
 
 
 def print_openapi() -> ExitCode:

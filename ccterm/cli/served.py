@@ -11,27 +11,29 @@ from ccterm.errors import PreflightError, UsageError
 from ccterm.git.bounded_json import read_json
 from ccterm.remotes import looks_like_url, parse_remote
 
+EXTRAS = "ccterm[serve,mcp]"
 
-def require_extra(extra: str, needs: str, *modules: str) -> None:
+
+def require_libraries(needs: str, *modules: str) -> None:
     """Refuse to go on without the libraries of an extra. needs: which command needs what. Raises PreflightError."""
     if all(map(find_spec, modules)):
         return
-    wanted = shlex.quote(_requirement(extra))
+    wanted = shlex.quote(_requirement())
     raise PreflightError(
-        f"{needs}, not installed here", f"install ccterm with it: uv tool install {wanted}, or pipx install --force {wanted}"
+        f"{needs}, which is not installed here", f"install ccterm with it: uv tool install {wanted}, or pipx install --force {wanted}"
     )
 
 
-def _requirement(extra: str) -> str:
-    """Return what to install for an extra: from where ccterm was installed, since no index needs to have it."""
+def _requirement() -> str:
+    """Return what to install: from where ccterm was installed, since no index needs to have it; both extras, since installing replaces."""
     try:
         origin = read_json(Distribution.from_name("ccterm").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
         origin = {"url": (Path(__file__).parents[2]).as_uri()}  # a checkout without an installation
     if not (url := origin.get("url")):
-        return f"ccterm[{extra}]"
+        return EXTRAS
     scheme = f"{origin['vcs_info']['vcs']}+" if "vcs_info" in origin else ""
-    return f"ccterm[{extra}] @ {scheme}{url}"
+    return f"{EXTRAS} @ {scheme}{url}"
 
 
 def served_repos(repos: Sequence[str]) -> Sequence[str]:

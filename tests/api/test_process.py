@@ -104,11 +104,11 @@ def examples(part: object) -> Iterator[tuple[dict[str, Any], object]]:
 @pytest.mark.parametrize(
     ("installed", "wanted"),
     [
-        pytest.param("", "'ccterm[{}]'", id="from an index"),
-        pytest.param('{"url": "file:///code/ccterm", "dir_info": {}}', "'ccterm[{}] @ file:///code/ccterm'", id="from a checkout"),
+        pytest.param("", "'ccterm[serve,mcp]'", id="from an index"),
+        pytest.param('{"url": "file:///code/ccterm", "dir_info": {}}', "'ccterm[serve,mcp] @ file:///code/ccterm'", id="from a checkout"),
         pytest.param(
             '{"url": "https://git.example/ccterm", "vcs_info": {"vcs": "git"}}',
-            "'ccterm[{}] @ git+https://git.example/ccterm'",
+            "'ccterm[serve,mcp] @ git+https://git.example/ccterm'",
             id="from a repository",
         ),
     ],
@@ -125,9 +125,8 @@ def test_without_its_libraries_it_says_what_to_install(
     if installed:
         (described / "direct_url.json").write_text(installed)
     done = command(name)
-    fix = wanted.format(name)
     assert done.returncode == 3
-    assert done.stderr.endswith(f"\n  install ccterm with it: uv tool install {fix}, or pipx install --force {fix}\n")
+    assert done.stderr.endswith(f"\n  install ccterm with it: uv tool install {wanted}, or pipx install --force {wanted}\n")
 
 
 @pytest.mark.parametrize("name", ["serve", "mcp"])
