@@ -12,19 +12,23 @@ from ccterm.errors import UsageError
 
 Loc = tuple[str | int, ...]
 _WRONG = {
-    "string_too_short": ("is empty", "leave it out, or write something"),
+    "string_too_short": ("is empty", "write something"),
     "string_too_long": ("is too long", "write at most {max_length:,} characters"),
     "string_type": ("is not text", "write text, in quotes"),
     "path_type": ("is not a path", "write it as text, in quotes"),
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), ("is not a whole number", "write one such as 3")),
     **dict.fromkeys(("float_type", "float_parsing"), ("is not a number", "write one such as 2.5")),
     "finite_number": ("is not a finite number", "write one such as 10"),
-    "greater_than_equal": ("is too small", "give at least {ge:,.15g}"),
-    "less_than_equal": ("is too large", "give at most {le:,.15g}"),
+    "greater_than_equal": ("is too small", "give at least {ge}"),
+    "less_than_equal": ("is too large", "give at most {le}"),
+    "greater_than": ("is too small", "give more than {gt}"),
+    "less_than": ("is too large", "give less than {lt}"),
+    "too_short": ("has too few entries", "give at least {min_length}"),
+    "too_long": ("has too many entries", "give at most {max_length}"),
     **dict.fromkeys(("bool_type", "bool_parsing"), ("is neither true nor false", "write true or false")),
     **dict.fromkeys(("literal_error", "enum"), ("has an unknown value", "give {expected}")),
     **dict.fromkeys(("dict_type", "model_type"), ("is not a table", "write keys and values")),
-    **dict.fromkeys(("tuple_type", "list_type"), ("is not a list", "write one")),
+    **dict.fromkeys(("tuple_type", "list_type"), ("is not a list", 'write it in brackets: ["…"]')),
     **dict.fromkeys(
         ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),
         ("is not a time with its offset", "write it as 2026-01-31T12:00:00Z"),
@@ -77,7 +81,8 @@ def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
 def wrong(kind: str, context: Mapping[str, Any], message: str) -> tuple[str, str]:
     """Return in our words what pydantic has against a value, and what to write instead. kind, context, message: as it says it."""
     text, fix = _WRONG.get(kind, ("is not valid", message.rstrip(".")))
-    return text, fix.format_map(context) if kind in _WRONG else fix
+    numbers = {name: f"{value:.15g}" if isinstance(value, float) else value for name, value in context.items()}
+    return text, fix.format_map(numbers) if kind in _WRONG else fix
 
 
 def usage_error(error: ValidationError, model: type[BaseModel]) -> UsageError:

@@ -154,7 +154,7 @@ PLACES = [
     ("- prompt: a\n  agent_args:\n    - x\n    - [y]\n", 4, 7, '"agent_args" is not text', "in quotes"),
     ("- prompt: a\n  branch: [x]\n", 2, 3, '"branch" is not text', "in quotes"),
     ('- prompt: a\n  setup: "a\\0b"\n', 2, 3, '"setup" contains a NUL', "remove it"),
-    ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" is empty', "leave it out"),
+    ("- prompt: a\n  setup: ''\n", 2, 3, '"setup" is empty', "write something"),
     ("- branch: a\n", 1, 3, '"task" is missing', "add it"),
     ("- prompt:\n", 1, 3, '"task" is missing', "add it"),
     ("- prompt: '  '\n", 1, 3, '"prompt" is empty', "say what"),

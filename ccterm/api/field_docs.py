@@ -38,7 +38,10 @@ def meanings(kind: type[BaseModel]) -> dict[str, str]:
 
 @cache
 def _classes(module: str) -> Mapping[str, ast.ClassDef]:
-    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    try:
+        body = ast.parse(inspect.getsource(sys.modules[module])).body
+    except OSError:  # installed without sources: then there are no descriptions
+        return {}
     return {each.name: each for each in body if isinstance(each, ast.ClassDef)}
 
 

@@ -151,7 +151,8 @@ async def test_a_parameter_that_there_is_not_is_refused(strict: Served) -> None:
     assert require_sentence(answer, 422) == '/api/v1/runs has no parameter "sate"'
     assert answer.json()["action"] == "did you mean state"
     require_sentence(await strict.client.post(f"{RUN}?waits=60", json=GOOD), 422)
-    assert (await strict.client.get("/healthz?wait=1")).json()["action"] == "leave it out"
+    assert (await strict.client.get("/api/v1/runs/1?x=1")).json()["action"] == "leave it out"
+    assert (await strict.client.get("/healthz?now=1")).json() == {"ok": True}
 
 
 async def test_a_wrong_key_or_place_is_named(strict: Served) -> None:

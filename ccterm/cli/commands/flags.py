@@ -48,19 +48,29 @@ def _completion(name: str) -> Callable[[str], list[tuple[str, str]]] | None:
     return offered
 
 
-def count(least: int = 0, most: int | None = None) -> Callable[[str | int], int]:
-    """Return what reads a whole number, which typer would refuse in pydantic's words. Typer has it read defaults, too."""
+def count(least: int | None = None, most: int | None = None) -> Callable[[str | int], int]:
+    """Return what reads a whole number, which typer would refuse in pydantic's words. Typer has it read defaults, too.
+
+    Without a least number the caller sees to what is too small, as the model of a task does.
+    """
 
     def read(text: str | int) -> int:
         if isinstance(text, int):
             return text
-        if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
+        digits = text.removeprefix("-")
+        if not digits.isascii() or not digits.isdecimal():
             raise typer.BadParameter(f"{shown(text)} is not a whole number; {wanted}")
-        if int(text) < least or (most is not None and int(text) > most):
-            raise typer.BadParameter(f"{text} is too {'small' if int(text) < least else 'large'}; {wanted}")
+        if len(digits) > _MOST_DIGITS:
+            raise typer.BadParameter(f"{shown(text)} has too many digits; {wanted}")
+        if least is not None and int(text) < least:
+            raise typer.BadParameter(f"{text} is too small; {wanted}")
+        if most is not None and int(text) > most:
+            raise typer.BadParameter(f"{text} is too large; {wanted}")
         return int(text)
 
-    wanted = f"give a number from {least} to {most}" if most is not None else f"give a number from {least} up"
+    wanted = "give one such as 3"
+    if least is not None:
+        wanted = f"give a number from {least} to {most}" if most is not None else f"give a number from {least} up"
     return read
 
 
