@@ -1,3 +1,5 @@
+"""The store: one document per run, found by id, number, branch or time, whole after whatever happens to its file."""
+
 import sqlite3
 import subprocess
 import sys

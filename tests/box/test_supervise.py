@@ -181,7 +181,7 @@ def test_waiting_is_not_silence_and_ends_well_at_the_time_limit(supervise: Super
 
 @pytest.mark.parametrize(("orders", "by"), [(["login_awaited"], "timeout"), (["login_awaited", "login_settled"], "stalled")])
 def test_to_wait_for_a_login_is_no_silence_but_takes_time(supervise: Supervise, orders: Sequence[str], by: str) -> None:
-    with supervise(HANG, silence_seconds=1.5, wall_seconds=4.0) as run:
+    with supervise(HANG, silence_seconds=1.5, wall_seconds=4.0 if by == "timeout" else 60.0) as run:
         run.until_said("hanging")
         for order in orders:
             run.order(order)
