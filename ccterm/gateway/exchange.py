@@ -61,7 +61,7 @@ class Exchange(NamedTuple):
             if refusal is None:
                 return
             refused_since = refused_since or time.monotonic()
-            with self.held.one_more():
+            with self.held.one_more() if self.login.may_be_renewed(version) else contextlib.nullcontext():
                 renewed = await self.login.renewed(version, refused_since)
             if not renewed:
                 await box.respond(refusal.status, refusal.body, refusal.headers)

@@ -79,12 +79,16 @@ class SharedLogin:
         self._given_up = True
         self._wake()
 
+    def may_be_renewed(self, version: int) -> bool:
+        """Whether another value than that of `version` is waited for."""
+        return self.version == version and not self._given_up
+
     async def renewed(self, version: int, since: float) -> bool:
         """Wait for another value than that of `version`, with which a request was refused at `since` on the monotonic clock.
 
         True: ask again. False: pass the refusal on.
         """
-        if self.version == version and not self._given_up:
+        if self.may_be_renewed(version):
             if not self._refused:
                 self._refused = True
                 self._tell_refused()
