@@ -68,7 +68,7 @@ def test_afterwards_it_says_what_became_of_the_runs(
 def test_without_runs_it_shows_itself_and_leaves(started: list[Screen], tmp_path: Path) -> None:
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
-    screen.until("in this process")
+    screen.until("this machine")  # the fleet, or the checks, which open by themselves when one fails
     screen.press("q")
     assert screen.wait() == 0
     assert screen.given_back
@@ -90,7 +90,7 @@ def test_settings_that_do_not_fit_give_the_terminal_back_and_are_named(started: 
 def test_a_signal_ends_the_program_cleanly(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
-    screen.until("in this process")
+    screen.until("this machine")  # the fleet, or the checks, which open by themselves when one fails
     os.kill(screen.pid, number)
     assert screen.wait() == 0
     assert screen.given_back
@@ -100,7 +100,7 @@ def test_a_signal_ends_the_program_cleanly(started: list[Screen], tmp_path: Path
 def test_a_screen_that_is_killed_leaves_the_terminal_as_it_was(started: list[Screen], tmp_path: Path, number: signal.Signals) -> None:
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
-    screen.until("in this process")
+    screen.until("this machine")  # the fleet, or the checks, which open by themselves when one fails
     assert screen.modes[1049]
     [child] = screen.children()
     os.kill(child, number)
@@ -112,7 +112,7 @@ def test_a_screen_that_is_killed_leaves_the_terminal_as_it_was(started: list[Scr
 def test_a_screen_whose_parent_is_killed_ends(started: list[Screen], tmp_path: Path) -> None:
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
-    screen.until("in this process")
+    screen.until("this machine")  # the fleet, or the checks, which open by themselves when one fails
     [child] = screen.children()
     os.kill(screen.pid, signal.SIGKILL)
     wait_until(lambda: (screen.read(0.01), dead(child))[1])
@@ -150,7 +150,7 @@ def test_an_exception_in_the_screen_gives_the_terminal_back(started: list[Screen
 def test_only_our_own_sequences_reach_the_terminal(started: list[Screen], tmp_path: Path) -> None:
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
-    screen.until("in this process")
+    screen.until("this machine")  # the fleet, or the checks, which open by themselves when one fails
     screen.press("q")
     screen.wait()
     assert screen.foreign() == ""

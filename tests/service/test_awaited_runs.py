@@ -4,8 +4,10 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIG_DFL, SIGINT, SIGTERM, Signals
+from signal import signal as set_handler
 from typing import Any, Unpack
 
 import pytest
@@ -217,7 +219,8 @@ async def test_a_script_that_is_interrupted_takes_its_run_along_and_keeps_the_wo
     state = tmp_path / "state"
     given = fields(remote, HANGS, branch="agent/x")
     program = f"import ccterm; ccterm.run(state_dir={str(state)!r}, **{given!r})"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.DEVNULL)
+    heard = partial(set_handler, SIGINT, SIG_DFL)  # where the tests run in the background, it is ignored
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.DEVNULL, preexec_fn=heard)
     try:
         transcript = ""
         while '"kind":"said"' not in transcript:

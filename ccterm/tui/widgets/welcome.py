@@ -48,14 +48,14 @@ class Welcome(Static):
         if self.filtered and count:
             self.update(f"{'the run does not pass' if count == 1 else f'none of {count} runs passes'} the filter; esc shows all")
             return
-        facts = [("Repository", _repository(starting_directory())), *_checked(app.checked, running=app.checking)]
+        facts = {"Repository": _repository(starting_directory()), **dict(_checked(app.checked, running=app.checking))}
         if app.settings.execution_mode is ExecutionMode.LOCAL:
-            facts.append(("Engine", Content("none needed")))
+            facts["Engine"] = Content("none needed")
         keys = [(app.get_key_display(Binding(app.key(key), "")), text) for key, text in _KEYS]
         lines = [
             Content.styled("No runs yet", "bold") if app.runs.known else Content.styled("looking for runs…", "dim"),
             Content(""),
-            *(self._line(name, text) for name, text in facts),
+            *(self._line(name, text) for name, text in facts.items()),
             Content(""),
             *(Content.assemble((f"{key:<4}", "bold $text-accent"), text) for key, text in keys),
         ]
