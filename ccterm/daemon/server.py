@@ -40,7 +40,7 @@ async def settled(service: LocalService, connections: Connections) -> None:
     dismissed = asyncio.ensure_future(connections.dismissed.wait())
     try:
         await service.idle()
-        while connections.commands and not dismissed.done():
+        while connections.commands and not connections.dismissed.is_set():
             done, _ = await asyncio.wait({dismissed, *connections.commands}, timeout=COMMAND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 break

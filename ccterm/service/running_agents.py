@@ -52,7 +52,8 @@ class RunningAgents(Service):
         run = await self._id(run)
         active = self._active.get(run)
         if active is None or active.control.look is None:
-            raise UsageError(f"no agent works on run {(await self.find(run)).label} now", f"ccterm show {run} shows its state")
+            known = await self.find(run)
+            raise UsageError(f"no agent works on run {known.label} now", f"ccterm show {known.ref} shows its state")
         await active.control.look()
 
     async def _control(self, run: RunId, send: Callable[[RunControl], Awaitable[bool]]) -> None:

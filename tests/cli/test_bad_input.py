@@ -105,6 +105,7 @@ def test_bad_input_is_one_clear_error_with_its_exit_code(
         ("run -f .", "the task cannot be read from .: is a directory; give a readable UTF-8 file"),
         ("runs -n", "-n needs a value; write -n VALUE"),
         ("runs --json=yes", "--json takes no value; write --json alone"),
+        ("retry 1 --model", "there is no flag '--model'; ccterm retry --help lists those that there are"),
         ("runs --fialed", "there is no flag '--fialed'; did you mean --failed?"),
         ("runs --\x1b[31m", "there is no flag '--\\x1b[31m'; ccterm runs --help lists those that there are"),
         ("egress allow 3", "HOST is missing; ccterm egress allow RUN HOST"),

@@ -111,6 +111,8 @@ async def test_undo_restores_the_working_copy_and_apply_can_be_repeated(service:
     assert undone.synced is not None
     assert undone.synced.undone
     assert digest(copy) == before
+    with pytest.raises(UsageError, match="was undone already"):
+        await service.undo(run.id)
     await service.apply(run.id)
     assert digest(copy) == after
 

@@ -40,8 +40,9 @@ async def test_the_diff_of_a_running_agent_follows_its_work(make_remote: MakeRem
         assert ended.state is State.SUCCEEDED
         assert files_at(remote, "agent/x").keys() == {"a.txt", "new.txt"}
         assert not service.state.live_patch(run.id).exists()
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="no agent works on run #1 now") as refused:
             await service.refresh_patch(run.id)
+        assert refused.value.fix == "ccterm show 1 shows its state"
 
 
 async def test_a_secret_is_masked_in_it(make_remote: MakeRemote, tmp_path: Path) -> None:

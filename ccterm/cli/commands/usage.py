@@ -60,7 +60,8 @@ def _explained(error: Any) -> "UsageError":  # noqa: ANN401 - one of several cla
             text, _, fix = error.message.partition("; ")
             return UsageError(f"{error.param.opts[-1]} {text}", fix or f"{command} --help explains it")
         case "NoSuchOption":
-            close = ", ".join(error.possibilities or ())
+            name = error.option_name.lstrip("-")
+            close = ", ".join(flag for flag in error.possibilities or () if get_close_matches(name, [flag.lstrip("-")]))  # dashes are alike
             fix = f"did you mean {close}?" if close else f"{command} --help lists those that there are"
             return UsageError(f"there is no flag {shown(error.option_name)}", fix)
         case "BadOptionUsage" if "requires" in message:

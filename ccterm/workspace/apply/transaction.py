@@ -70,7 +70,7 @@ class ApplyTransaction:
         applied = self._applied(run)
         if not applied:
             what = "was undone already" if self._state.applied(run).exists() else "has no changes that can still be undone"
-            raise UsageError(f"the run {what}", f"ccterm show {run}")
+            raise UsageError(f"the run {what}", "ccterm runs lists what became of it")
         root = Path(applied[0][1].root)
         done = list[Applied]()
         with working_copy_lock(self._state, root):
