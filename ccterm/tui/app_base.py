@@ -154,7 +154,8 @@ class AppBase(TellingApp):
         self.reached.set()
         self._watcher = Watcher(service, self.runs, self.run_changed, lambda: self._post(RunsChanged(())), opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
-        self._post(Connected())
+        for screen in self.screen_stack:  # this comes once, and what is behind another screen needs it as well
+            screen.post_message(Connected())
 
     @work(group="login", exclusive=True, exit_on_error=False)
     async def offer_renewed(self) -> None:

@@ -1,10 +1,8 @@
 """`ccterm serve` as a process of its own, and curl to ask it."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import pytest
 from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from tests.support.core import ccterm, start
+from tests.support.daemons import end_daemon
 from tests.support.waiting import wait_until
 
 
@@ -67,6 +66,4 @@ def serving(state: Path, repos: Sequence[Path | str], *flags: str, cwd: Path | N
     finally:
         process.terminate()
         process.communicate()
-        if holder := DaemonLock(StateDir(state)).holder():
-            os.kill(holder.pid, signal.SIGTERM)
-            wait_until(lambda: DaemonLock(StateDir(state)).holder() is None)
+        end_daemon(StateDir(state))

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,8 @@ async def _insist(client: httpx.AsyncClient, number: int) -> list[str]:
 async def _kill(server: Serving, times: int) -> None:
     for _ in range(times):
         await asyncio.sleep(0.3)
-        os.kill(await asyncio.to_thread(server.daemon), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(await asyncio.to_thread(server.daemon), signal.SIGKILL)
 
 
 @pytest.mark.slow

@@ -3,13 +3,14 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from ccterm.service.lock import DaemonLock
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
+from tests.support.daemons import end_daemon
 from tests.support.terminal import Screen
 
 
@@ -31,8 +32,8 @@ def started(tmp_path: Path) -> Iterator[list[Screen]]:
     screens: list[Screen] = []
     yield screens
     for screen in screens:
-        if Path(f"/proc/{screen.pid}").exists():
+        with suppress(ProcessLookupError, ChildProcessError):
             os.kill(screen.pid, signal.SIGKILL)
+            os.waitpid(screen.pid, 0)
         screen.close()
-    if holder := DaemonLock(StateDir(tmp_path / "state")).holder():
-        os.kill(holder.pid, signal.SIGTERM)
+    end_daemon(StateDir(tmp_path / "state"))

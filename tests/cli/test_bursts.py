@@ -35,7 +35,7 @@ def test_bursts_over_several_screens(started: list[Screen], make_remote: MakeRem
     git(tmp_path, "remote", "add", "origin", str(make_remote()))
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
-    screen.until("No runs yet")
+    screen.until_no_runs()
     screen.press(f"n{TASK}\x13")
     at = screen.until("The agent is up.")
     screen.press("sKeep it in one file.\rc\x1b?\x1bfscript\r\r/agent\r\x1b\x1bnA draft that stays.\x1b")

@@ -62,9 +62,7 @@ def test_nothing_that_agents_print_drives_the_terminal(
 ) -> None:
     screen = Screen(tmp_path, "--foreground", size=(100, 30))
     started.append(screen)
-    begin = screen.until("to fix")  # there is no login here, so the checks have opened
-    screen.press("\x1b")
-    at = screen.until("No runs yet", after=begin)
+    begin = at = screen.until_no_runs()
     words = local(remote, "hostile", "\x1b]0;owned\x07[red]go")
     run = start(*words, *staged(tmp_path, mixtures), env={"CCTERM_STATE_DIR": str(state)})
     at = screen.until(LAST, after=at)

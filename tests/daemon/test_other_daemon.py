@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from ccterm.service.remote import attached
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
 from tests.support.core import draft, script
+from tests.support.daemons import daemon_ended
 from tests.support.waiting import until
 
 
@@ -44,11 +44,10 @@ async def other_daemon(state: StateDir, tmp_path: Path) -> AsyncIterator[int]:
         assert not holder.like_this
         yield daemon.pid
     finally:
-        for pid in {daemon.pid, *([holder.pid] if (holder := DaemonLock(state).holder()) else [])} - {os.getpid()}:
-            if daemon.pid != pid or daemon.returncode is None:
-                os.kill(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it has made way
+            daemon.terminate()
         await daemon.wait()
-        await until(lambda: DaemonLock(state).holder() is None)
+        await daemon_ended(state)
 
 
 async def test_an_idle_one_makes_way_for_a_daemon_of_ours(state: StateDir, tmp_path: Path) -> None:

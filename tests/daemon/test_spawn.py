@@ -25,6 +25,7 @@ from ccterm.service.remote import RemoteService, attached
 from ccterm.state_dir import StateDir
 from tests.conftest import MakeRemote
 from tests.support.core import EDIT, draft, script
+from tests.support.daemons import daemon_ended
 from tests.support.git import tip
 from tests.support.late import Late
 from tests.support.waiting import until
@@ -50,9 +51,7 @@ async def opened(state: StateDir) -> AsyncIterator[Service]:
 @pytest.fixture(autouse=True)
 async def _no_daemon_left(state: StateDir) -> AsyncIterator[None]:
     yield
-    if holder := DaemonLock(state).holder():
-        os.kill(holder.pid, signal.SIGTERM)
-        await until(lambda: DaemonLock(state).holder() is None)
+    await daemon_ended(state)
 
 
 def daemon_of(state: StateDir) -> int:

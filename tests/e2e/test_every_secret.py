@@ -89,7 +89,7 @@ def leaked(told: bytes) -> list[bytes]:
 async def test_on_this_machine_with_the_real_cli(claude: Claude, tmp_path: Path, terminals: list[Screen]) -> None:
     screen = Screen(tmp_path, size=(180, 50))
     terminals.append(screen)
-    at = await asyncio.to_thread(screen.until, "No runs yet")
+    at = await asyncio.to_thread(screen.until_no_runs)
     run = await claude.run(use(bash(print_all(LOGIN, "REGISTRY"))), use(write("n.txt", "n\n")), say(f"The login is {TOKEN}, it seems."))
     assert run.state is State.SUCCEEDED, run.summary
     assert set(run.secrets_seen) == {"REGISTRY", "the Claude login", "the password in HTTPS_PROXY"}

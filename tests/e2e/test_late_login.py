@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.e2e.claude import TOKEN
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import use, write
 from tests.support.core import ccterm, documents, draft
+from tests.support.daemons import daemon_ended
 from tests.support.git import files_at
 from tests.support.waiting import until
 from tests.tui.on_screen import type_text, wait_for_text
@@ -41,9 +41,7 @@ async def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with attached_or_started(state, bare):
         pass
     yield state
-    if holder := DaemonLock(state).holder():
-        os.kill(holder.pid, signal.SIGTERM)
-        await until(lambda: DaemonLock(state).holder() is None)
+    await daemon_ended(state)
 
 
 def _with_git(directory: Path) -> str:

@@ -127,3 +127,10 @@ class Screen(Terminal):
         environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
         environ |= {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"}
         super().__init__([sys.executable, "-m", "ccterm", *args], env=environ, cwd=tmp_path, size=size)
+
+    def until_no_runs(self) -> int:
+        """Read until the empty fleet is shown and the checks, which open by themselves when one fails, can no longer come over it."""
+        self.press("p")
+        at = self.until("preflight")
+        self.press("\x1b")
+        return self.until("No runs yet", after=at)

@@ -3,6 +3,10 @@
 import pytest
 
 from ccterm.events import Held, Said, Started, StepStarted
+from ccterm.models import CheckResult
+from ccterm.settings import Settings
+from ccterm.tui.app import CctermApp
+from ccterm.tui.memory import Memory
 from ccterm.tui.pane.view import ViewportView
 from ccterm.tui.screens.run import RunScreen
 from ccterm.tui.widgets.run_pane import KeyStrip, RunPane
@@ -236,3 +240,14 @@ async def test_the_header_says_where_the_runs_are_whatever_new_ones_would_be(
         start_agent(service, service.add_run(mode, execution_mode=mode))
     async with show(settings={"mode": "local"}) as pilot:
         await wait_for_text(pilot, f"ccterm  {place}")
+
+
+async def test_what_came_behind_another_screen_is_shown(show: Show, service: FakeService) -> None:
+    service.check_results = [CheckResult(name="login", group="claude", status="pass", text="a login, valid for 8 h")]
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "dagger"}), memory=Memory(None))
+    async with app.run_test(size=(120, 32)) as pilot:
+        await pilot.press("p")
+        app.connected(service)
+        await until(lambda: app.runs.known and app.checked and not app.checking)
+        await pilot.press("escape")
+        await wait_for_text(pilot, "No runs yet", "a login, valid for 8 h")

@@ -7,8 +7,12 @@ from textual.widgets import TextArea
 
 from ccterm.errors import PreflightError
 from ccterm.models import Mode
+from ccterm.settings import Settings
+from ccterm.tui.app import CctermApp
 from ccterm.tui.memory import Memory
 from ccterm.tui.screens.launch import LaunchScreen
+from ccterm.tui.screens.preflight import PreflightScreen
+from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import as_ccterm, field_of, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
@@ -262,3 +266,16 @@ async def test_the_first_of_the_launched_runs_is_focused(show: Show, service: Fa
         await wait_for_text(pilot, "2 runs")
         await pilot.press("ctrl+s")
         await wait_for_text(pilot, "▌#2 ○ agent/add-license")
+
+
+async def test_a_form_behind_the_checks_hears_of_the_connection(service: FakeService) -> None:
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False)
+    async with app.run_test(size=(120, 32)) as pilot:
+        await pilot.press("n")
+        await type_text(pilot, "Add a LICENSE")
+        await wait_for_text(pilot, "connecting…")
+        app.push_screen(PreflightScreen())
+        app.connected(service)
+        await until(lambda: app.runs.known)
+        app.pop_screen()
+        await wait_for_text(pilot, "1 run on this machine; pushes")

@@ -16,6 +16,7 @@ from ccterm.tui.memory import Memory
 from ccterm.tui.run import daemon_watched
 from tests.conftest import MakeRemote
 from tests.support.core import draft, script
+from tests.support.daemons import daemon_ended
 from tests.support.waiting import until
 from tests.tui.on_screen import wait_for_text
 
@@ -24,9 +25,7 @@ from tests.tui.on_screen import wait_for_text
 async def state(tmp_path: Path) -> AsyncIterator[StateDir]:
     made = StateDir(tmp_path / "state")
     yield made
-    if holder := DaemonLock(made).holder():
-        os.kill(holder.pid, signal.SIGTERM)
-        await until(lambda: DaemonLock(made).holder() is None)
+    await daemon_ended(made)
 
 
 async def test_a_daemon_that_dies_is_noticed_and_another_one_ends_its_runs(state: StateDir, make_remote: MakeRemote) -> None:

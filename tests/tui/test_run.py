@@ -15,7 +15,7 @@ from ccterm.tui.widgets.patch_view import PatchView
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.on_screen import as_ccterm, screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import PATCH, commit, push, refuse, start_agent
 
 
@@ -283,3 +283,14 @@ async def test_until_a_running_agent_was_asked_what_it_has_changed_it_is_said_an
         await wait_until_gone(pilot, "LIMIT = 5", "Reading what")
         await pilot.press("d")
         await wait_for_text(pilot, "+ LIMIT = 5")
+
+
+async def test_a_run_that_was_reviewed_behind_another_screen_is_left(show: Show, service: FakeService) -> None:
+    push(service, service.add_run("feature/login"))
+    async with opened(show, "enter", "policy: fine") as pilot:
+        await pilot.press("question_mark")
+        await wait_for_text(pilot, "Mark the run as reviewed")
+        [view] = as_ccterm(pilot).runs
+        as_ccterm(pilot).update_run(view.run.model_copy(update={"reviewed": True}))
+        await pilot.press("escape")
+        await wait_for_text(pilot, "No runs yet")

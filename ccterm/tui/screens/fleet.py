@@ -84,7 +84,7 @@ class FleetScreen(RunActions):
 
     async def on_screen_resume(self) -> None:
         """Show what happened behind another screen."""
-        await self.rearrange()
+        await self._follow_runs()
 
     def current_run(self) -> RunView | None:
         """Return the focused run."""

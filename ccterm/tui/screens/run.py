@@ -88,6 +88,10 @@ class RunScreen(RunActions):
         if self._opened_on_diff:
             self.action_diff()
 
+    def on_screen_resume(self) -> None:
+        """Show what happened behind another screen."""
+        self._follow_runs(RunsChanged([self.run]))
+
     def on_resize(self) -> None:
         """Lay out for the new size."""
         self._lay_out()
@@ -130,7 +134,7 @@ class RunScreen(RunActions):
 
     @on(RunsChanged)
     def _follow_runs(self, event: RunsChanged) -> None:
-        if self.run in event.runs and self.current_run() is None:  # it was reviewed, and is no longer in the fleet
+        if self.run in event.runs and self.current_run() is None and self.is_current:  # it was reviewed, and is no longer in the fleet
             self.app.pop_screen()
             return
         self._show_run()
