@@ -20,6 +20,7 @@ from ccterm.models import ExecutionMode
 from ccterm.output.own_text import clean_text
 from ccterm.settings import RepoSettings, Settings
 from ccterm.settings.egress import login_place, resolved
+from ccterm.settings.load import unknown_variables
 from ccterm.state_dir import StateDir
 from ccterm.values import LoginPlace
 from ccterm.workspace.repository import repository_key
@@ -73,7 +74,8 @@ def core_checks(
     of_repo = partial(_settings_of, repo, settings, environ)
     login = LoginCheck(execution_mode, environ, logins, lambda: usual_place(settings, of_repo(), environ, execution_mode))
     tokens, network = token_checks(settings, environ), NetworkCheck(settings, environ, execution_mode, of_repo)
-    common: tuple[Check, ...] = (*api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
+    variables = [VariablesCheck(unknown)] if (unknown := unknown_variables(environ)) else []
+    common: tuple[Check, ...] = (*variables, *api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
         return (login, ExportCheck(environ, logins), *common)
     agent = ClaudeAgent(settings.claude_bin, path=environ.get("PATH"))
@@ -144,6 +146,20 @@ class NetworkCheck:
                 self, "fail", f"{text}; a list of hosts needs the login outside of the box", 'take login = "secret" out of the settings'
             )
         return answer(self, "pass", text)
+
+
+class VariablesCheck:
+    """Every variable that is named as ccterm's are is one of them."""
+
+    name, group = "variables", "settings"
+
+    def __init__(self, unknown: Sequence[CctermError]) -> None:
+        self._unknown = unknown
+
+    async def run(self) -> CheckResult:
+        """Name those that are none."""
+        texts, fixes = (list(dict.fromkeys(each)) for each in zip(*((error.message, error.fix) for error in self._unknown), strict=True))
+        return answer(self, "warn", "; ".join(texts), "; ".join(fixes))
 
 
 class StateCheck:

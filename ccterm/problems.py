@@ -1,15 +1,20 @@
 """Explains validation errors to the user: which key, what it accepts, which key was probably meant."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ccterm.errors import UsageError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+M = TypeVar("M", bound=BaseModel)
 Loc = tuple[str | int, ...]
 _WRONG = {
     "string_too_short": ("is empty", "write something"),
@@ -58,7 +63,54 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     """Return the first problem of a validation error, unknown keys before all others."""
     found = error.errors(include_url=False, include_input=False)
-    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    return _problem(next((one for one in found if one["type"] == "extra_forbidden"), found[0]), model)
+
+
+def all_problems(values: Mapping[str, Any], model: type[M], context: Mapping[str, Any] | None = None) -> tuple[M, Sequence[Problem]]:
+    """Return the model of values without those that are wrong, and what is wrong with each of these.
+
+    Some faults show only once others are gone: a rule about two keys is asked when both are sound. So what is wrong is taken out until the rest is sound.
+    """
+    left, found = deepcopy(dict(values)), list[Problem]()
+    while True:
+        sound, news = _validated(left, model, context)
+        found += news
+        if sound is not None:
+            return sound, found
+        cuts = [_existing(left, each.at) for each in news]
+        if not all(cuts):  # a rule of the whole is broken, between its keys
+            cut: Loc = next(
+                ((key,) for key in left if _validated({each: left[each] for each in left if each != key}, model, context)[0]), ()
+            )
+            cuts = [cut]
+        if cuts == [()]:
+            return model.model_construct(), found
+        for cut in cuts:
+            _take_out(left, cut)
+
+
+def _validated(values: dict[str, Any], model: type[M], context: Mapping[str, Any] | None) -> tuple[M | None, Sequence[Problem]]:
+    try:
+        return model.model_validate(values, context=dict(context or {})), ()
+    except ValidationError as error:
+        return None, [_problem(one, model) for one in error.errors(include_url=False, include_input=False)]
+
+
+def _existing(values: object, at: Loc) -> Loc:
+    """Return the keys at the begin of a location that there are; what is in a list is not told apart."""
+    if at and isinstance(values, dict) and at[0] in values:
+        return (at[0], *_existing(values[at[0]], at[1:]))
+    return ()
+
+
+def _take_out(values: dict[Any, Any], at: Loc) -> None:
+    for part in at[:-1]:
+        values = values.get(part, {})
+    for part in at[-1:]:
+        values.pop(part, None)
+
+
+def _problem(first: "ErrorDetails", model: type[BaseModel]) -> Problem:
     at: Loc = tuple(part for part in first["loc"] if part != "[key]")
     name = _name(at)
     if first["type"] == "extra_forbidden":

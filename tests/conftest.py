@@ -19,9 +19,12 @@ from tests.support.core import ccterm_here
 
 CLAUDE_VERSION = "2.1.330"
 SLOW_TIMEOUT = 1500.0
+_ROUNDS = float(os.environ.get("CCTERM_TEST_ROUNDS", "1"))
+_CLAUDE_REQUIRED = os.environ.get("CCTERM_REQUIRE_CLAUDE") == "1"
+"""Read before `isolation` takes them away: ccterm would warn of variables that it does not know."""
 
 _LEAKS = re.compile(
-    r"CCTERM_(?!TEST_ROUNDS$|CLAUDE_BIN$|REQUIRE_CLAUDE$|REQUIRE_TMPFS$)|GIT_|GH_|GITHUB_|GITLAB_|ANTHROPIC_|CLAUDE|SSH_A|XDG_|DBUS_|PYTHON_KEYRING|EMAIL$|IS_SANDBOX$|(https?|all|no)_proxy$",
+    r"CCTERM_(?!CLAUDE_BIN$)|GIT_|GH_|GITHUB_|GITLAB_|ANTHROPIC_|CLAUDE|SSH_A|XDG_|DBUS_|PYTHON_KEYRING|EMAIL$|IS_SANDBOX$|(https?|all|no)_proxy$",
     re.IGNORECASE,
 )
 
@@ -80,8 +83,7 @@ def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rounds() -> Callable[[int], int]:
     """Scale the number of rounds of a slow battery by CCTERM_TEST_ROUNDS, to at least one."""
-    factor = float(os.environ.get("CCTERM_TEST_ROUNDS", "1"))
-    return lambda count: max(1, round(count * factor))
+    return lambda count: max(1, round(count * _ROUNDS))
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def claude_bin() -> Path:
     reason = _unfit(named)
     if named and not reason:
         return Path(named)
-    if os.environ.get("CCTERM_REQUIRE_CLAUDE") == "1":
+    if _CLAUDE_REQUIRED:
         pytest.fail(f"the Claude CLI is required: {reason}", pytrace=False)
     pytest.skip(reason)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from difflib import get_close_matches
 from json import dumps
 from pathlib import Path
 
@@ -11,15 +10,13 @@ from pydantic import BaseModel
 from ccterm.causes import ExitCode
 from ccterm.cli.console import print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
+from ccterm.draft import starting_directory
 from ccterm.errors import SettingsError
 from ccterm.settings import Settings, load_settings
-from ccterm.settings.load import ENVIRONMENT
+from ccterm.settings.load import ENVIRONMENT, check
+from ccterm.settings.project import check_project
 from ccterm.settings.units import duration_text
 from ccterm.state_dir import settings_path
-
-_PREFIX = "CCTERM_"
-_OTHERS = frozenset({"CCTERM_SECRET_SOCKET"})
-"""Variables with that prefix that ccterm gives to its own children."""
 
 
 def print_paths(*, as_json: bool) -> ExitCode:
@@ -77,12 +74,12 @@ def _shown(value: object) -> str:
 
 
 def check_settings(*, as_json: bool) -> ExitCode:
-    """Print what is wrong with the settings and with ccterm's variables; exit 2 when anything is."""
-    found = list(_problems())
+    """Print everything that is wrong with the settings, those of the working copy here, and ccterm's variables; exit 2 when anything is."""
+    found = list(_faults())
     if as_json:
-        print_json(found)
-    for text in found if not as_json else ():
-        print_data(f"✗ {text}")
+        print_json([str(error) for error in found])
+    for error in found if not as_json else ():
+        print_data(f"✗ {error.message}" + (f"\n  {error.fix}" if error.fix else ""))
     if not found:
         print_note(
             f"nothing is wrong with {settings_path()}" if settings_path().exists() else f"there is no {settings_path()}: all defaults"
@@ -90,29 +87,19 @@ def check_settings(*, as_json: bool) -> ExitCode:
     return ExitCode.USAGE if found else ExitCode.OK
 
 
-def _problems() -> Iterator[str]:
-    from ccterm.output.own_text import clean_text  # deferred: few ask for it
-
+def _faults() -> Iterator[SettingsError]:
     environ = environment()
-    for name in sorted(environ):
-        if name.startswith(_PREFIX) and name not in ENVIRONMENT and name not in _OTHERS:
-            close = get_close_matches(name, ENVIRONMENT, 1)
-            known = f"did you mean {close[0]}?" if close else "unset it; ccterm help settings lists them all"
-            yield f"{clean_text(name)} is none of ccterm's variables; {known}"
-    try:
-        settings = load_settings(None, environ)
-    except SettingsError as error:
-        yield str(error)
-        return
+    settings, found = check(environ)
+    yield from found
     if settings.keys:
-        from ccterm.tui.own_keys import keymap  # deferred: it brings Textual
+        from ccterm.tui.own_keys import keymap_and_faults  # deferred: it brings Textual
 
-        try:
-            keymap(settings.keys)
-        except SettingsError as error:
-            yield str(error)
+        yield from keymap_and_faults(settings.keys)[1]
     if settings.tui.theme:
         from ccterm.tui.themes import theme_names  # deferred: it brings Textual
 
         if settings.tui.theme not in theme_names():
-            yield f"theme in [tui]: there is no theme {settings.tui.theme!r}; the themes are {', '.join(theme_names())}"
+            yield SettingsError(f"theme in [tui]: there is no theme {settings.tui.theme!r}", f"the themes are {', '.join(theme_names())}")
+    root = next((each for each in (starting_directory(), *starting_directory().parents) if (each / ".git").exists()), None)
+    if root is not None:
+        yield from check_project(root)

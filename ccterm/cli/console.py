@@ -57,6 +57,20 @@ def opened_service() -> "AbstractAsyncContextManager[Service]":
     return open_service(environ=environment())
 
 
+def starting_service() -> "AbstractAsyncContextManager[Service]":
+    """Open the service for a command that starts runs, and say which variables have no effect on them."""
+    note_unknown_variables()
+    return opened_service()
+
+
+def note_unknown_variables() -> None:
+    """Say on stderr which variables of the environment are named as ccterm's and are none of them, each with its fix."""
+    from ccterm.settings.load import unknown_variables  # deferred: not every command starts runs
+
+    for error in unknown_variables(environment()):
+        print_note(f"note: {error.message}\n  {error.fix}")
+
+
 def opened_record() -> "AbstractAsyncContextManager[Reader]":
     """Open the record of runs for reading."""
     from ccterm.daemon import open_record

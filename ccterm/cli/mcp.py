@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, state_dir
+from ccterm.cli.console import carry_out, note_unknown_variables, state_dir
 from ccterm.cli.main import environment
 from ccterm.cli.served import require_libraries, served_repos
 
@@ -21,6 +21,7 @@ async def _serve(repos: Sequence[str], *, allow_local: bool) -> ExitCode:
     from ccterm.settings import load_settings
 
     environ = environment()
+    note_unknown_variables()
     permissions = Permissions(repos, lambda: load_settings(None, environ), allow_local=allow_local, command="ccterm mcp")
     async with attached_or_started(state_dir(), environ) as attached, keep_running(attached):
         await McpServer(attached.acting_for(None), permissions).serve()

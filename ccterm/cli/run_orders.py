@@ -16,6 +16,7 @@ from ccterm.cli.console import (
     print_runs,
     require_one,
     settled,
+    starting_service,
     state_dir,
 )
 from ccterm.cli.run_tasks import follow_all, print_ended
@@ -130,7 +131,7 @@ def retry_run(ref: str | None, *, refused: bool, as_json: bool) -> ExitCode:
         return _started(ref, lambda service, run: service.retry(run), as_json=as_json)
 
     async def work() -> list[Run]:
-        async with opened_service() as service:
+        async with starting_service() as service:
             fresh = [await service.restart(run.id) for run in await service.refused()]
             async with interruptible(service):
                 await follow_all(service, fresh, as_json=as_json)
@@ -149,7 +150,7 @@ def continue_run(ref: str, text: str, *, branch: str | None, fresh: bool, as_jso
 
 def _started(ref: str, start: Callable[[Service, RunId], Awaitable[Run]], *, as_json: bool) -> ExitCode:
     async def work() -> Run:
-        async with opened_service() as service:
+        async with starting_service() as service:
             fresh = await start(service, (await settled(service, ref)).id)
             async with interruptible(service):
                 await follow_all(service, [fresh], as_json=as_json)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ccterm import render
 from ccterm.boundaries import refused_text
 from ccterm.causes import Cause, ExitCode, advice
-from ccterm.cli.console import carry_out, code_for, interruptible, opened_service, print_data, print_json_line, print_note, print_runs
+from ccterm.cli.console import carry_out, code_for, interruptible, print_data, print_json_line, print_note, print_runs, starting_service
 from ccterm.cli.streams import Output
 from ccterm.draft import BatchFile, Draft, anchored, at_terminal, draft
 from ccterm.errors import UsageError
@@ -78,7 +78,7 @@ async def _run(
     if sys.stdin.isatty() and sys.stderr.isatty():  # somebody can be asked
         settings = load_settings(None, os.environ)
         drafts = [at_terminal(draft, settings) for draft in drafts]
-    async with opened_service() as service:
+    async with starting_service() as service:
         queued = await service.submit(drafts, max_concurrent=max_concurrent, source=source)  # Ctrl-C ends it: nothing is recorded yet
         async with interruptible(service):
             await follow_all(service, queued, as_json=as_json)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ccterm.causes import ExitCode
-from ccterm.cli.console import carry_out, print_data, print_json, print_note, state_dir
+from ccterm.cli.console import carry_out, note_unknown_variables, print_data, print_json, print_note, state_dir
 from ccterm.cli.main import environment
 from ccterm.cli.served import require_libraries, served_repos
 
@@ -37,6 +37,7 @@ async def _serve(port: int | None, repos: Sequence[str], *, allow_local: bool) -
     environ, stopped, loop = environment(), asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    note_unknown_variables()
     permissions = Permissions(repos, lambda: load_settings(None, environ), allow_local=allow_local)
     state = state_dir().prepare()
     with server_sockets(state, port) as sockets:  # first, since it may be refused

@@ -1,14 +1,15 @@
 """Where settings come from: the user's file, then the environment, then flags, the later one winning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ccterm.errors import SettingsError
-from ccterm.problems import problem
+from ccterm.problems import Problem, all_problems, problem, quoted
 from ccterm.settings.model import Settings
-from ccterm.settings.toml_file import parse, read_bytes
+from ccterm.settings.toml_file import parse, parse_all, read_bytes
 from ccterm.state_dir import settings_path
 
 ENVIRONMENT = {
@@ -23,6 +24,8 @@ ENVIRONMENT = {
     "ANTHROPIC_BASE_URL": "base_url",
 }
 """Environment variable -> the setting that it overrides; an empty value counts as unset."""
+_PREFIX = "CCTERM_"
+_VARIABLES = {name: variable for variable, name in ENVIRONMENT.items()}
 
 
 def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
@@ -35,10 +38,51 @@ def load_settings(path: Path | None, env: Mapping[str, str], overrides: Mapping[
         raise SettingsError(f"{path} does not exist", "name an existing settings file")
     # defaults are not checked: what pydantic needs for that costs start-up time
     settings = parse(path or settings_path(), data, Settings) if data else Settings.model_construct()
-    given = {name: env[variable] for variable, name in ENVIRONMENT.items() if env.get(variable)}
-    settings = _overridden(settings, given, {name: variable for variable, name in ENVIRONMENT.items()})
+    settings = _overridden(settings, _given(env), _VARIABLES)
     flags = {name: value for name, value in (overrides or {}).items() if value is not None}
     return _overridden(settings, flags, {name: f"--{name.replace('_', '-')}" for name in flags})
+
+
+def check(env: Mapping[str, str]) -> tuple[Settings, Sequence[SettingsError]]:
+    """Return what is sound in the user's file and environment, and everything that is wrong with the rest."""
+    path = settings_path()
+    try:
+        data = read_bytes(path)
+    except SettingsError as error:
+        settings, found = Settings(), [error]
+    else:
+        settings, in_file = parse_all(path, data or b"", Settings)
+        found = list(in_file)
+    given = _given(env)
+    chosen, problems = all_problems(given, Settings)
+    found += [_wrong_value(each, _VARIABLES) for each in problems]
+    sound = {name: getattr(chosen, name) for name in given if name in chosen.model_fields_set}
+    return settings.model_copy(update=sound), [*found, *unknown_variables(env)]
+
+
+def unknown_variables(env: Mapping[str, str]) -> Sequence[SettingsError]:
+    """Return one error for each variable that is named as ccterm's are and that is none of them: it has no effect."""
+    return [_unknown(name) for name in sorted(env) if name.startswith(_PREFIX) and name not in ENVIRONMENT]
+
+
+def _unknown(variable: str) -> SettingsError:
+    name = variable.removeprefix(_PREFIX).lower()
+    if name in Settings.model_fields:
+        known = _VARIABLES.get(name)
+        fix = f"did you mean {known}?" if known else f"write {name} into {settings_path()}: no variable sets it"
+    else:
+        close = get_close_matches(variable, ENVIRONMENT, 1)
+        fix = f"did you mean {close[0]}?" if close else "unset it; ccterm help settings lists them all"
+    return SettingsError(f"{quoted(variable)[1:-1]} is none of ccterm's variables and has no effect", fix)
+
+
+def _given(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: env[variable] for variable, name in ENVIRONMENT.items() if env.get(variable)}
+
+
+def _wrong_value(found: Problem, names: Mapping[str, str]) -> SettingsError:
+    name = str(found.at[0])
+    return SettingsError(found.text.replace(f'"{name}"', names.get(name, name)), found.fix)
 
 
 def _overridden(settings: Settings, values: Mapping[str, object], names: Mapping[str, str]) -> Settings:
@@ -48,6 +92,5 @@ def _overridden(settings: Settings, values: Mapping[str, object], names: Mapping
     try:
         chosen = Settings.model_validate(values)
     except ValidationError as error:
-        found = problem(error, Settings)
-        raise SettingsError(found.text.replace(f'"{found.at[0]}"', names.get(str(found.at[0]), str(found.at[0]))), found.fix) from error
+        raise _wrong_value(problem(error, Settings), names) from error
     return settings.model_copy(update={name: getattr(chosen, name) for name in values})

@@ -1,13 +1,14 @@
 """What a working copy says for itself: a .ccterm.toml with a few keys, a .worktreeinclude, agent settings; and what of it is trusted."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
 from ccterm.errors import SettingsError
 from ccterm.settings.model import SettingsPart
-from ccterm.settings.toml_file import parse, read_bytes
+from ccterm.settings.toml_file import parse, parse_all, read_bytes
 from ccterm.settings.trust import AGENT_SETTINGS, INCLUDE_FILE, PROJECT_FILE, Trust
 from ccterm.settings.units import Base, Command, InsidePath
 
@@ -76,6 +77,22 @@ def load_project(directory: Path, trust: Trust) -> Project:
     )
 
 
+def check_project(directory: Path) -> Sequence[SettingsError]:
+    """Return everything that is wrong with what a working copy says for itself."""
+    found = list[SettingsError]()
+    path = directory / PROJECT_FILE
+    try:
+        if (content := read_bytes(path, follow=False, own=False)) is not None:
+            found += parse_all(path, content, ProjectSettings)[1]
+    except SettingsError as error:
+        found.append(error)
+    try:
+        _patterns_of(directory / INCLUDE_FILE)
+    except SettingsError as error:
+        found.append(error)
+    return found
+
+
 def _from_file(path: Path, trust: Trust) -> Project:
     content = read_bytes(path, follow=False, own=False)  # who owns it does not matter: trust is by content
     if content is None:
@@ -86,12 +103,17 @@ def _from_file(path: Path, trust: Trust) -> Project:
 
 def _patterns(path: Path, trust: Trust) -> tuple[tuple[str, ...], bool]:
     """Return the patterns of a .worktreeinclude, which is written as a .gitignore, and whether they are trusted."""
+    patterns, content = _patterns_of(path)
+    return patterns, content is not None and trust.holds(path, content)
+
+
+def _patterns_of(path: Path) -> tuple[tuple[str, ...], bytes | None]:
     content = read_bytes(path, follow=False, own=False)
     lines = [_stripped(line) for line in (content or b"").decode("utf-8", "replace").split("\n")]
     patterns = tuple(line for line in lines if line and not line.startswith("#") and "\0" not in line)
     if len(patterns) > _MOST_PATTERNS:
         raise SettingsError(f"{path} holds more than {_MOST_PATTERNS:,} patterns", "name directories instead of files")
-    return patterns, content is not None and trust.holds(path, content)
+    return patterns, content
 
 
 def _stripped(line: str) -> str:

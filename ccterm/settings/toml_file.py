@@ -3,13 +3,14 @@
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from ccterm.errors import SettingsError
-from ccterm.problems import Loc, problem
+from ccterm.problems import Loc, Problem, all_problems, problem
 
 if TYPE_CHECKING:  # most users have no such file, and the first frame waits for it
     import tomllib
@@ -51,23 +52,45 @@ def _refuse_strange(path: Path, info: os.stat_result, *, own: bool, largest: int
 
 def parse(path: Path, data: bytes, model: type[M]) -> M:
     """Return the model that the content of a file describes. Raises SettingsError."""
+    text = _decoded(path, data)
+    table = _table(path, text)
+    try:
+        return model.model_validate(table, context=_context(path))
+    except ValidationError as error:
+        raise _fault(path, text, problem(error, model)) from error
+
+
+def parse_all(path: Path, data: bytes, model: type[M]) -> tuple[M, Sequence[SettingsError]]:
+    """Return the model of what is sound in a file, and what is wrong with the rest, in the order of its lines."""
+    try:
+        text = _decoded(path, data)
+        table = _table(path, text)
+    except SettingsError as error:
+        return model.model_construct(), [error]
+    sound, problems = all_problems(table, model, _context(path))
+    return sound, [_fault(path, text, each) for each in sorted(problems, key=lambda each: line_of(text, each.at) or 0)]
+
+
+def _context(path: Path) -> dict[str, str]:
+    return {"base": str(path.parent)}
+
+
+def _fault(path: Path, text: str, found: Problem) -> SettingsError:
+    line = line_of(text, found.at)
+    return SettingsError(f"{path}{f', line {line}' if line else ''}: {found.text}", found.fix)
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
     import tomllib
 
-    text = _decoded(path, data)
     try:
-        table = tomllib.loads(text + "\n")  # without it an error at the end has no line
+        return tomllib.loads(text + "\n")  # without it an error at the end has no line
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, error) from error
     except ValueError as error:  # of Python: a number whose digits it will not count
         raise SettingsError(f"{path}{_long_number(text)}: a number of thousands of digits", "write a smaller one") from error
     except RecursionError as error:
         raise SettingsError(f"{path} is nested too deeply", "make it flat") from error
-    try:
-        return model.model_validate(table, context={"base": str(path.parent)})
-    except ValidationError as error:
-        found = problem(error, model)
-        line = line_of(text, found.at)
-        raise SettingsError(f"{path}{f', line {line}' if line else ''}: {found.text}", found.fix) from error
 
 
 def _long_number(text: str) -> str:

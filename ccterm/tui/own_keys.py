@@ -29,24 +29,35 @@ def name_of(binding: Binding) -> str | None:
 
 def keymap(keys: Mapping[str, str]) -> dict[str, str]:
     """Return the user's keys as Textual takes them: name -> keys. Raises SettingsError, which names what does not go together."""
+    found, faults = keymap_and_faults(keys)
+    if faults:
+        raise faults[0]
+    return found
+
+
+def keymap_and_faults(keys: Mapping[str, str]) -> tuple[dict[str, str], Sequence[SettingsError]]:
+    """Return those of the user's keys that there are as Textual takes them, and everything that is wrong with the others and between them."""
     if not keys:
-        return {}
+        return {}, ()
     groups = list(_groups())
     known = sorted({binding.id for group in groups for part in group for binding in part.values() if binding.id})
-    for name, typed in keys.items():
-        if name not in known:
-            close = get_close_matches(name, known, 3)
-            raise SettingsError(
-                f"[keys] there is no action {name!r}", f"did you mean {' or '.join(close)}?" if close else f"they are {', '.join(known)}"
-            )
-        if wrong := next((key for key in typed.split(",") if not _is_key(key.strip())), None):
-            raise SettingsError(
-                f"[keys] {name}: there is no key {wrong!r}", "write it as x, X, ?, f5, space, ctrl+x or shift+tab; several with commas"
-            )
-    found = {name: ",".join(_full_name(key.strip()) for key in typed.split(",")) for name, typed in keys.items()}
-    for group in groups:
-        _refuse_conflicts(group, found)
-    return found
+    wrong = {name: error for name, typed in keys.items() if (error := _wrong_key(name, typed, known))}
+    found = {name: ",".join(_full_name(key.strip()) for key in typed.split(",")) for name, typed in keys.items() if name not in wrong}
+    conflicts = {str(error): error for group in groups for error in _conflicts(group, found)}
+    return found, [*wrong.values(), *conflicts.values()]
+
+
+def _wrong_key(name: str, typed: str, known: Sequence[str]) -> SettingsError | None:
+    if name not in known:
+        close = get_close_matches(name, known, 3)
+        return SettingsError(
+            f"[keys] there is no action {name!r}", f"did you mean {' or '.join(close)}?" if close else f"they are {', '.join(known)}"
+        )
+    if wrong := next((key for key in typed.split(",") if not _is_key(key.strip())), None):
+        return SettingsError(
+            f"[keys] {name}: there is no key {wrong!r}", "write it as x, X, ?, f5, space, ctrl+x or shift+tab; several with commas"
+        )
+    return None
 
 
 def defaults(kinds: Sequence[type[DOMNode]], names: Mapping[str, str]) -> dict[str, str]:
@@ -84,8 +95,8 @@ def _bindings(kind: type[DOMNode]) -> Bindings:
     return found
 
 
-def _refuse_conflicts(group: Sequence[Bindings], keys: Mapping[str, str]) -> None:
-    """Raise SettingsError where a key of the user's would do two things at once."""
+def _conflicts(group: Sequence[Bindings], keys: Mapping[str, str]) -> Iterator[SettingsError]:
+    """Yield an error where a key of the user's would do two things at once."""
     used: dict[str, set[str]] = {}
     for part in group:
         for key, binding in part.items():
@@ -94,7 +105,7 @@ def _refuse_conflicts(group: Sequence[Bindings], keys: Mapping[str, str]) -> Non
     for name, typed in keys.items():
         for key in typed.split(","):
             if name in used.get(key, ()) and (others := sorted(used[key] - {name})):
-                raise SettingsError(f"[keys] {name}: the key {key} is that of {others[0]}, too", f"give {name} or {others[0]} another one")
+                yield SettingsError(f"[keys] {name}: the key {key} is that of {others[0]}, too", f"give {name} or {others[0]} another one")
 
 
 def _is_key(key: str) -> bool:

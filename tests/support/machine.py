@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+_TMPFS_REQUIRED = os.environ.get("CCTERM_REQUIRE_TMPFS") == "1"
+
 
 @contextmanager
 def small_disk(at: Path, size: str = "1m") -> Iterator[Path]:
@@ -17,7 +19,7 @@ def small_disk(at: Path, size: str = "1m") -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(at)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
         reason = "mounting a small disk needs more privileges"
-        if os.environ.get("CCTERM_REQUIRE_TMPFS") == "1":
+        if _TMPFS_REQUIRED:
             pytest.fail(f"a small disk is required: {reason}", pytrace=False)
         pytest.skip(reason)
     try:

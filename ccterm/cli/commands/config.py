@@ -18,7 +18,7 @@ def path(json: Json = False) -> None:
 
 
 def check(json: Json = False) -> None:
-    """Say what is wrong with the settings file and with variables that begin with CCTERM_."""
+    """Say all that is wrong with the settings file, the .ccterm.toml of the working copy here, and variables that begin with CCTERM_."""
     from ccterm.cli.config import check_settings
 
     leave(check_settings(as_json=json))
