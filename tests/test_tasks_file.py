@@ -214,14 +214,14 @@ def test_an_error_in_yaml_has_its_position_and_its_fix(text: str | bytes, line: 
 JSON_PLACES = [
     ('{"prompt":"a"}\n{"prompt":"b","brunch":"x"}', 2, 15, 'unknown key "brunch"', "did you mean branch"),
     ('{"prompt":"a"}\n\n  {"prompt":"b", "branch" : "a b"}', 3, 18, "the branch name", ""),
-    ('{"prompt":"a"}\n{"prompt":', 2, 11, "expecting value", "one task"),
-    ('{"prompt":"a"}\n{"prompt":"a",}', 2, 15, "", "one task"),
+    ('{"prompt":"a"}\n{"prompt":', 2, 11, "a value is expected, not the end", "one task"),
+    ('{"prompt":"a"}\n{"prompt":"a",}', 2, 14, "a comma before the end of an object", "one task"),
     ('{"prompt":"a"}\n["a"]', 2, 1, "not an object", "one task"),
-    ('{"prompt":"a"}\n{"prompt":"a"} x', 2, 16, "extra data", "one task"),
+    ('{"prompt":"a"}\n{"prompt":"a"} x', 2, 16, "the value ends before x", "one task"),
     ('{"prompt":"a","prompt":"b"}', 1, 15, "given twice", "keep one"),
     ('{"prompt":"a"}\n{"prompt":"a","budget":NaN}', 2, 1, "NaN", "number"),
     ('{"prompt":"a"}\n{"prompt":"a","budget":1e999}', 2, 15, '"budget" is not a finite number', "such as 10"),
-    ('{"prompt":"a"}\n{"prompt":"a","budget":' + "9" * 5000 + "}", 2, 1, "too many digits", "one task"),
+    ('{"prompt":"a"}\n{"prompt":"a","budget":' + "9" * 5000 + "}", 2, 1, "thousands of digits", "one task"),
     ('{"prompt":"a"}\n' + '{"a":' * 3000, 2, 1, "more than 400 deep", "one task"),
     ('{"prompt":"a"}\n{"prompt":"a","allow_path":[' + "[]," * 60_000 + "0]}", 2, 1, "more than 100,000 values", "one task"),
     ('{"prompt":"a","agent_args":[["x"]]}', 1, 1, "nested too deeply", "flat"),
@@ -244,6 +244,21 @@ def test_an_error_in_json_lines_has_its_position_and_its_fix(text: str, line: in
     assert error.column == column or not words
     assert words in error.message
     assert fix in error.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ('{"tasks": [\n {"task": "a" "branch": "x"}]}', 2, 15, 'a comma or the closing bracket is expected, not "branch"'),
+        ('[{"task": "a"}', 1, 15, "a comma or the closing bracket is expected, not the end"),
+        ('{"tasks": [{"task": "a}]}', 1, 21, "no closing quote"),
+    ],
+)
+def test_a_whole_file_that_was_meant_as_json_is_told_of_as_json(text: str, line: int, column: int, words: str) -> None:
+    error = fault(text, "tasks.json")
+    assert (error.line, error.column) == (line, column)
+    assert words in error.message
+    assert error.fix == 'write {"tasks": [{"task": "…", "branch": "…"}]}'
 
 
 def test_a_secret_in_a_refused_url_is_not_repeated() -> None:

@@ -52,7 +52,7 @@ async def body_object(request: Request) -> Mapping[str, Any]:
     except OutOfBounds as error:
         raise HttpProblem(400, "too-much-json", f"the body holds {error}", "send less") from error
     except ValueError as error:
-        raise HttpProblem(400, "not-json", f"the body is not valid JSON: {error}", "send one JSON object in UTF-8") from error
+        raise HttpProblem(400, "not-json", f"the body is not JSON: {error}", "send one JSON object in UTF-8") from error
     if not isinstance(found, dict):
         raise HttpProblem(422, "not-an-object", "the body is not a JSON object", 'send one, such as {"task": "Add a LICENSE"}')
     return found

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from functools import partial
 
-from ccterm.git.bounded_json import OutOfBounds, read_json
+from ccterm.git.bounded_json import NotJson, OutOfBounds, read_json
 from ccterm.problems import quoted
 from ccterm.tasks_file.nodes import MAX_NODES, MAX_TASKS, FilePosition, Pair, ParseError, TaskNode
 
@@ -45,12 +45,10 @@ def _line(line: str, start: FilePosition) -> TaskNode:
         raise ParseError(start, f"a line of more than {MAX_LINE:,} characters", "put the long part into a file of the repository")
     try:
         value: object = read_json(line, pairs=partial(_once, line, start), constant=partial(_no_constant, start))
-    except json.JSONDecodeError as error:
-        raise ParseError(FilePosition(start.line, start.column + error.pos), error.msg[:1].lower() + error.msg[1:], _FIX) from error
+    except NotJson as error:
+        raise ParseError(FilePosition(start.line, start.column + error.column - 1), error.what, _FIX) from error
     except OutOfBounds as error:
         raise ParseError(start, str(error), _FIX) from error
-    except ValueError as error:
-        raise ParseError(start, "a number with too many digits", _FIX) from error
     if not isinstance(value, dict):
         raise ParseError(start, "this line is not an object", _FIX)
     if len(value) > MAX_KEYS or any(isinstance(item, list | dict) and len(item) > MAX_NODES for item in value.values()):

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from ccterm.draft import BatchFile, Draft
 from ccterm.errors import TaskFileError
+from ccterm.git.bounded_json import NotJson, OutOfBounds, read_json
 from ccterm.problems import nearest, problem, quoted
 from ccterm.settings import digest_of
 from ccterm.task_fields import FIELD_OF
@@ -45,15 +47,30 @@ def read_tasks(path: Path) -> TaskFile:
 
 def parse_tasks(data: bytes, name: str) -> list[Draft]:
     """Return the tasks in the content of a batch file. name: for messages. Raises TaskFileError."""
-    from ccterm.tasks_file.yaml_nodes import read_yaml  # deferred: `ccterm run` needs no YAML
-
     try:
         text = _decoded(data)
         lines = name.endswith((".jsonl", ".ndjson")) or looks_like_json_lines(text)
-        return _entries(read_json_lines(text) if lines else read_yaml(text))
+        return _entries(read_json_lines(text) if lines else _read_yaml_or_json(text))
     except ParseError as error:
         where = f"{name}, line {error.position.line}, column {error.position.column}"
         raise TaskFileError(f"{where}: {error.text}", error.fix, line=error.position.line, column=error.position.column) from error
+
+
+def _read_yaml_or_json(text: str) -> TaskNode:
+    """Return what a text holds. What was meant as JSON is told of as such: every JSON text is YAML, too, but who writes one indents nothing."""
+    from ccterm.tasks_file.yaml_nodes import read_yaml  # deferred: `ccterm run` needs no YAML
+
+    try:
+        return read_yaml(text)
+    except ParseError:
+        if text.lstrip()[:1] in ("[", "{"):
+            try:
+                with suppress(OutOfBounds):
+                    read_json(text)
+            except NotJson as error:
+                fix = 'write {"tasks": [{"task": "…", "branch": "…"}]}'
+                raise ParseError(FilePosition(error.line, error.column), error.what, fix) from error
+        raise
 
 
 def _decoded(data: bytes) -> str:

@@ -121,6 +121,8 @@ async def test_what_is_no_task_in_json_is_refused(strict: Served) -> None:
     for body, status in NO_TASKS:
         answer = await strict.client.post(RUN, content=body, headers={"Content-Type": "application/json"})
         require_sentence(answer, status)
+    answer = await strict.client.post(RUN, content=b'{"task": "a"\n"repo": 1}', headers={"Content-Type": "application/json"})
+    assert answer.json()["detail"] == 'the body is not JSON: line 2, column 1: a comma or the closing bracket is expected, not "repo"'
 
 
 async def test_a_gigabyte_is_refused_before_it_comes(strict: Served) -> None:

@@ -189,6 +189,13 @@ def test_it_fails_like_the_real_cli(play: Play, kind: str, cause: Cause, reason:
     assert len([message for message in played.of("system") if message["subtype"] == "api_retry"]) == 1
 
 
+def test_a_script_that_is_not_json_is_a_failure_with_its_place(play: Play, box: Path) -> None:
+    outcome = play('{"script": [{"say": "x"}\n {"say": "y"}]}').outcome()
+    assert outcome.cause is Cause.AGENT
+    assert "the script is wrong: line 2, column 2: a comma or the closing bracket is expected, not {" in str(outcome)
+    assert not (box / "tree" / "AGENT_NOTES.md").exists()
+
+
 def test_an_unknown_action_is_a_failure(play: Play) -> None:
     assert play([{"sya": "typo"}]).outcome().cause is Cause.AGENT
 

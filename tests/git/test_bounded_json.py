@@ -1,6 +1,7 @@
 """JSON of others is counted before it is parsed."""
 
 import json
+import re
 import time
 import tracemalloc
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccterm.git.bounded_json import OutOfBounds, read_json, require_bounded
+from ccterm.git.bounded_json import NotJson, OutOfBounds, read_json, require_bounded
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text('ab"\\[]{},:é')
 _DOCUMENTS = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text('a"\\[{,'), inner, max_size=5))
@@ -86,6 +87,49 @@ def test_a_long_string_is_one_value() -> None:
 
 
 def test_quotes_cannot_be_hidden_in_another_encoding() -> None:
-    with pytest.raises(ValueError, match=r"Expecting value|decode"):
+    with pytest.raises(ValueError, match=r"a value is expected|not UTF-8"):
         read_json("[1]".encode("utf-16"))
     assert require_bounded('["é"]'.encode()) == '["é"]'
+
+
+WRONG: list[tuple[str | bytes, str]] = [
+    ("", "line 1, column 1: a value is expected, not the end"),
+    ('{"a":1,\n"b" 1}', "line 2, column 5: a colon is expected after the key, not 1"),
+    ('{"a":1,\n\n}', "line 1, column 7: a comma before the end of an object or list; leave it out"),
+    ("[1, ]", "line 1, column 3: a comma before the end of an object or list; leave it out"),
+    ("[1 2]", "line 1, column 4: a comma or the closing bracket is expected, not 2"),
+    ("{'a':1}", "line 1, column 2: a key in double quotes is expected, not '"),
+    ('{"a":tru}', "line 1, column 6: a value is expected, not tru"),
+    ('["é", "abc]', "line 1, column 7: the text that begins here has no closing quote"),
+    (r'"C:\dir"', "line 1, column 4: a text holds a backslash alone; write it twice"),
+    (r'"\u12"', r"line 1, column 3: \u needs four hexadecimal digits after it"),
+    ('"a\nb"', r"line 1, column 3: a text holds a line break or another control character (U+000A); write it as \n, \t or \u0000"),
+    ("{} {}", "line 1, column 4: the value ends before {; leave the rest out"),
+    ("\ufeff{}", "line 1, column 1: it begins with a byte order mark; leave that out"),
+    ("\0", "line 1, column 1: a value is expected, not U+0000"),
+    (b'["\xc3\xa9",\n "\xc3\xa9\xff"]', "line 2, column 4: bytes that are not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG, ids=range(len(WRONG)))
+def test_what_is_not_json_is_told_of_in_our_words(text: str | bytes, told: str) -> None:
+    with pytest.raises(NotJson) as caught:
+        read_json(text)
+    assert str(caught.value) == told
+
+
+@given(_DOCUMENTS, st.data())
+def test_whatever_is_not_json_is_told_of_in_our_words(document: object, data: st.DataObject) -> None:
+    """Also what the parser of a later Python says."""
+    text = json.dumps(document)
+    at, told = data.draw(st.integers(0, len(text) - 1)), ""
+    try:
+        read_json(text[:at] + data.draw(st.sampled_from(["", ",", "}", "]", '"', "\\", "\n", ":", "x"])) + text[at + 1 :])
+    except NotJson as error:
+        told = str(error)
+    assert not re.search(r"this is not JSON|[Ee]xpecting|delimiter|char \d", told)
+
+
+def test_a_number_of_thousands_of_digits_is_out_of_bounds() -> None:
+    with pytest.raises(OutOfBounds, match="thousands of digits"):
+        read_json("9" * 5000)

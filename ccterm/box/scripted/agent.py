@@ -39,15 +39,24 @@ garbage N                         print N lines that are not JSON, and N lines o
 fork holder | daemon              leave a process behind that holds stdout, or that has a session of its own
 """
 
+import re
 import sys
 from collections import deque
 from itertools import pairwise
 
 from ccterm.box import fresh_uuid
 from ccterm.box.scripted.actions import Action, Ended, Interrupted, ScriptedActions
+from ccterm.box.scripted.failures import fail
 from ccterm.box.scripted.stdin import Message, StdinReader
 from ccterm.box.scripted.stream import Conversation, Stream
 from ccterm.git.bounded_json import read_json
+
+_MEANT = re.compile(r'\s*\{\s*"script"\s*:\s*\[')
+"""The begin of a script, as no plain text begins."""
+
+
+class WrongScript(ValueError):
+    """A message begins as a script and is not JSON."""
 
 
 class ScriptPlayer:
@@ -81,6 +90,9 @@ class ScriptPlayer:
             self._abort()
         except Ended as ended:
             self._code = ended.code
+        except WrongScript as error:
+            fail(self._stream, "server_error", f"the script is wrong: {error}")
+            self._code = 1
         for message in taken:
             self._stream.lifecycle(message.key, "completed")
 
@@ -110,8 +122,13 @@ class ScriptPlayer:
 
 
 def script(text: str) -> list[Action]:
-    """Return the actions that a message holds, or those for plain text."""
-    given = _json(text)
+    """Return the actions that a message holds, or those for plain text. Raises WrongScript."""
+    try:
+        given = read_json(text) if text.lstrip()[:1] in ("[", "{") else None
+    except ValueError as error:
+        if _MEANT.match(text):
+            raise WrongScript(str(error)) from error
+        given = None
     actions = given.get("script") if isinstance(given, dict) else given
     if isinstance(actions, list) and all(isinstance(action, dict) and action for action in actions):
         return actions
@@ -121,13 +138,6 @@ def script(text: str) -> list[Action]:
         {"append": "AGENT_NOTES.md", "text": f"- {first}\n"},
         {"say": "Done: AGENT_NOTES.md holds the task."},
     ]
-
-
-def _json(text: str) -> object:
-    try:
-        return read_json(text) if text.lstrip()[:1] in ("[", "{") else None
-    except ValueError:
-        return None
 
 
 def main() -> None:
