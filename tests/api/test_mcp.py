@@ -130,6 +130,8 @@ async def test_a_log_is_read_in_parts_from_either_end(remote: Path, tmp_path: Pa
 async def test_a_running_agent_is_steered_cancelled_and_its_work_is_kept_and_pushed(remote: Path, tmp_path: Path) -> None:
     async with connected(tmp_path / "state", tmp_path, "--repo", str(remote), "--allow-local") as client:
         await client.call("run_agents", tasks=[{"task": WAITS, "branch": "agent/a"}], **LOCAL)
+        while "Half is done." not in (await client.call("read_log", run="1", after=-1))["lines"]:  # noqa: ASYNC110 - asked over MCP
+            await asyncio.sleep(0.05)
         waited = await client.call("wait", runs=["1"], seconds=3)
         assert (waited["ended"], waited["runs"][0]["state"]) == (False, "running")
         assert any(line.startswith("0 of 1 ended; #1 ") for line in client.told)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.box.boxed import Running, alive
 from tests.support.git import git
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT, wait_until
 
 Shell = Callable[..., Running]
 
@@ -78,8 +78,8 @@ def test_the_command_dies_with_the_host(shell: Shell) -> None:
     with shell("echo began; setsid sleep 600 & sleep 600", mark="m-host") as run:
         run.until_said("began")
         run.cut_parent_watch()
-        wait_until(lambda: not alive("m-host"), 5)
-        assert run.process.wait(5) == -9
+        wait_until(lambda: not alive("m-host"))
+        assert run.process.wait(LIMIT) == -9
 
 
 class Repository:

@@ -10,7 +10,7 @@ from tests.box.conftest import Supervise
 from tests.servers.loopback import Gate
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part, bash, say, use
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT, wait_until
 
 pytestmark = pytest.mark.claude
 ALSO_SHOWN_BY_RUNS = pytest.mark.slow
@@ -136,7 +136,7 @@ def test_kill_leaves_nothing_of_its_commands(start: Start, box: Path) -> None:
     with start(use(bash("touch begun; setsid nohup tail -f /dev/null & tail -f /dev/null")), mark="m-claude-kill") as run:
         wait_until((box / "tree" / "begun").exists)
         run.order("kill")
-        assert run.report(limit=10)["stopped_by"] == "now"
+        assert run.report()["stopped_by"] == "now"
     assert alive("m-claude-kill") == []
 
 
@@ -145,5 +145,5 @@ def test_a_dead_host_leaves_nothing_of_it(start: Start, box: Path) -> None:
     with start(HANGING, mark="m-claude-host") as run:
         wait_until((box / "tree" / "begun").exists)
         run.cut_parent_watch()
-        assert run.process.wait(5) == -9
+        assert run.process.wait(LIMIT) == -9
     assert alive("m-claude-host") == []

@@ -10,7 +10,7 @@ import pytest
 from tests.box.boxed import Running
 from tests.box.conftest import Supervise
 from tests.box.shapes import SHAPES
-from tests.support.waiting import wait_until
+from tests.support.waiting import LIMIT, wait_until
 
 PROGRAM = Path(__file__).with_name("shapes.py")
 
@@ -31,21 +31,21 @@ class Life:
 
 def by_kill(run: Running) -> None:
     run.order("kill")
-    assert run.report(limit=10)["stopped_by"] == "now"
+    assert run.report()["stopped_by"] == "now"
 
 
 def by_stop(run: Running) -> None:
     run.order("stop")
-    assert run.report(limit=10)["stopped_by"] == "asked"
+    assert run.report()["stopped_by"] == "asked"
 
 
 def by_itself(run: Running) -> None:
-    assert run.report(limit=10)["exit"] == 0
+    assert run.report()["exit"] == 0
 
 
 def by_life_line(run: Running) -> None:
     run.cut_parent_watch()
-    assert run.process.wait(5) == -9
+    assert run.process.wait(LIMIT) == -9
 
 
 def check_all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Running], None]) -> None:
@@ -54,7 +54,7 @@ def check_all_die(supervise: Supervise, box: Path, shape: str, end: Callable[[Ru
     with supervise("", argv=[sys.executable, str(PROGRAM), shape, stay], termination_seconds=[0.3, 0.3, 2.0]) as run:
         run.until_said("ready")
         end(run)
-        wait_until(life.over, 10)
+        wait_until(life.over)
 
 
 @pytest.mark.first_is_fast

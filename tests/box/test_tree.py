@@ -49,7 +49,7 @@ def test_a_marked_process_of_another_tree_is_found(run: Run) -> None:
         assert run(f"print([process.pid for process in tree.members({mark!r})])") == f"[{stranger.pid}]\n"
         assert run("print(tree.members('another'), tree.members(''))") == "[] []\n"
         assert run(f"print(tree.kill({mark!r}))") == "[]\n"
-        assert stranger.wait(5) == -9
+        assert stranger.wait(30) == -9
     finally:
         stranger.kill()
 

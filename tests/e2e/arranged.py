@@ -1,7 +1,9 @@
 """What the tests of whole runs against remotes share: settings for one test, and searches for what must not be there."""
 
 import base64
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ccterm.draft import Draft
@@ -27,10 +29,14 @@ def forms(secret: str, user: str = "x-access-token") -> tuple[bytes, ...]:
     return secret.encode(), base64.b64encode(secret.encode()).rstrip(b"="), base64.b64encode(f"{user}:{secret}".encode())
 
 
-def found_below(directory: Path, needles: tuple[bytes, ...]) -> list[Path]:
-    """Return the files whose name or bytes hold one of the needles."""
-    files = [path for path in directory.rglob("*") if path.is_file()]
-    return [path for path in files if any(needle in path.read_bytes() + str(path).encode() for needle in needles)]
+def found_below(directory: Path, needles: Sequence[bytes]) -> list[Path]:
+    """Return the files whose name or bytes hold one of the needles; others may make and remove files meanwhile."""
+    found = []
+    for path in (Path(place, name) for place, _, names in os.walk(directory) for name in names):
+        with suppress(FileNotFoundError):
+            if path.is_file() and any(needle in path.read_bytes() + str(path).encode() for needle in needles):
+                found.append(path)
+    return found
 
 
 def command_lines() -> Iterator[bytes]:

@@ -1,7 +1,5 @@
 """The real Claude CLI in whole runs: tasks go in through a service, and what the model says is scripted by the test."""
 
-import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,6 +11,7 @@ from ccterm.draft import Draft
 from ccterm.events import Event
 from ccterm.models import Run, RunId
 from ccterm.service.protocol import Service
+from tests.e2e.arranged import found_below
 from tests.servers.messages_api import MessagesServer
 from tests.servers.model_script import Part, bash, use
 from tests.support.waiting import until
@@ -73,14 +72,9 @@ class Claude:
         """Return the names of the files in the record of a run."""
         return sorted(path.name for path in (self.state / "runs" / run).iterdir() if path.is_file())
 
-    def files_with(self, needles: Sequence[bytes]) -> list[str]:
-        """Return the files of the state directory that hold one of these; the CLI may make and remove files meanwhile."""
-        found = []
-        for path in (Path(place, name) for place, _, names in os.walk(self.state) for name in names):
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and any(needle in path.read_bytes() for needle in needles):
-                    found.append(str(path))
-        return found
+    def files_with(self, needles: Sequence[bytes]) -> list[Path]:
+        """Return the files of the state directory that hold one of these."""
+        return found_below(self.state, needles)
 
     def processes(self) -> list[str]:
         """Return the names of all processes that were started for a box of this state directory."""

@@ -11,7 +11,7 @@ from ccterm.causes import Cause
 from ccterm.models import State
 from ccterm.service.protocol import Service
 from tests.conftest import MakeRemote
-from tests.e2e.arranged import carried_out
+from tests.e2e.arranged import carried_out, found_below
 from tests.support.core import draft, script
 from tests.support.git import files_at, tip, write_files
 
@@ -73,7 +73,7 @@ async def test_a_link_in_place_of_something_of_ours_leads_nowhere(service: Servi
     write_files(outside, held)
     run = await carried_out(service, draft(remote, task=script(WORK, {"bash": LINKS[place].format(outside=outside)}, DONE)))
     assert {str(path.relative_to(outside)): path.read_text() for path in outside.rglob("*") if path.is_file()} == held
-    assert not any(b"of-the-user-alone" in path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+    assert found_below(tmp_path / "state", [b"of-the-user-alone"]) == []
     delivered = tip(remote, "agent/x")
     if delivered is None:  # then its work is kept
         assert (run.state, run.salvage or run.kept_in) != (State.SUCCEEDED, None)

@@ -99,7 +99,7 @@ async def looks_around(claude: Claude) -> None:
     assert TOKEN.encode() not in seen
     assert tokens_seen(claude) == {TOKEN}
     assert claude.files_with([TOKEN.encode()]) == []
-    assert {Path(path).parent.name for path in claude.files_with([b"ccterm-pass-"])} == {"work"}  # the commit itself
+    assert {path.parent.name for path in claude.files_with([b"ccterm-pass-"])} == {"work"}  # the commit itself
     assert (run.requests, run.throttled) == (len(claude.api.calls), 0)
     spent = [event for event in await claude.events(run.id) if isinstance(event, Spent)]
     assert run.tokens.model_dump() == {name: getattr(spent[-1], name) for name in ("input", "output", "cache")}

@@ -47,7 +47,7 @@ def test_what_a_dead_daemon_left_running_is_killed(start: Start, mark: str, path
     stray, other = start(mark), start(f"not-{mark}")
     BoxRecord(mark=mark, owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
     reap([path])
-    assert stray.wait(5) == -signal.SIGKILL
+    assert stray.wait(30) == -signal.SIGKILL
     assert other.poll() is None
 
 
@@ -55,7 +55,7 @@ def test_so_are_the_other_processes_of_a_box_whose_own_process_is_dead(start: St
     stray = start(mark)
     BoxRecord(mark=mark, owner=NOBODY, process=NOBODY).write(path)
     reap([path])
-    assert stray.wait(5) == -signal.SIGKILL
+    assert stray.wait(30) == -signal.SIGKILL
 
 
 def test_so_are_descendants_without_the_mark(mark: str, path: Path) -> None:
@@ -65,7 +65,7 @@ def test_so_are_descendants_without_the_mark(mark: str, path: Path) -> None:
     child = ProcessMark.of(int(children.read_text().split()[0]))
     BoxRecord(mark=mark, owner=NOBODY, process=ProcessMark.of(stray.pid)).write(path)
     reap([path])
-    stray.wait(5)
+    stray.wait(30)
     assert child
     assert not child.alive
 

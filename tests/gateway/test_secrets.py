@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from ccterm.processes import run_command
+from tests.e2e.arranged import found_below
 from tests.gateway.boxes import LOGIN, TOKEN, Boxes, login
 from tests.gateway.raw import OAUTH, RawBox, get, request
 from tests.servers.messages_api import Document
@@ -66,5 +67,4 @@ async def test_a_login_is_neither_in_the_process_s_surroundings_nor_told(boxes: 
     await boxes.kill()
     everything = [*said, caplog.text, repr(boxes.heard), repr(LOGIN), repr(given), seen.decode("latin-1")]
     assert not any(secret in text for text in everything for secret in (TOKEN, given.token.get_secret_value()))
-    kept = [path for path in Path(boxes.directory).rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
-    assert kept == []
+    assert found_below(Path(boxes.directory), [TOKEN.encode()]) == []

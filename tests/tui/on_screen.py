@@ -13,7 +13,7 @@ from ccterm.tui.widgets.field import Field
 from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 
-LIMIT = 20.0
+LIMIT = 45.0
 PAUSE = 0.04
 """Rendering the screen as text costs more than most of what is waited for."""
 
@@ -49,7 +49,7 @@ async def _wait(pilot: Pilot[None], right: Callable[[str], bool]) -> None:
 
 async def wait_for_call(service: FakeService, *call: str) -> None:
     """Wait until the service was asked to do this."""
-    await until(lambda: call in service.calls, limit=10)
+    await until(lambda: call in service.calls)
 
 
 def field_of(pilot: Pilot[None], name: str) -> Field:

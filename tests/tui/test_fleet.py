@@ -191,7 +191,7 @@ async def test_a_smaller_window_folds_panes_and_a_larger_one_unfolds_them(show: 
         await wait_for_text(pilot, "feature/3")
         assert len(pilot.app.screen.query(RunPane)) == 4
         await pilot.resize_terminal(80, 24)
-        await until(lambda: len(pilot.app.screen.query(RunPane)) == 1, limit=10)
+        await until(lambda: len(pilot.app.screen.query(RunPane)) == 1)
         await wait_for_text(pilot, "#4 ● feature/3")
 
 

@@ -47,7 +47,7 @@ async def test_a_daemon_that_dies_is_noticed_and_another_one_ends_its_runs(state
         holder = DaemonLock(state).holder()
         assert holder is not None
         os.kill(holder.pid, signal.SIGKILL)
-        await until(lambda: app.without_daemon, limit=1.0)
+        await until(lambda: app.without_daemon, limit=10)
         await wait_for_text(pilot, "The daemon has ended", "1 run may be lost")
         await wait_for_text(pilot, "failed (lost)", "lost", "not delivered: later (the daemon died first)")
         await until(lambda: not app.without_daemon)

@@ -153,8 +153,8 @@ async def test_send_has_textual_paint_where_it_cannot_write(missing: str, monkey
 
 async def test_a_control_sequence_is_left_out_where_there_is_no_way_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Changing(driver_class=RecordingDriver)
-    async with app.run_test(headless=False, size=(40, 10)) as pilot:
-        await pilot.pause()
+    async with app.run_test(headless=False, size=(40, 10)):
+        await until(lambda: recorded(app, 40, 1) == ["one"])
         write_to_terminal(app, "\x1b[3;1Hwritten")
         assert "written" in recorded(app, 40, 10)
         hide(monkeypatch, "_driver")
@@ -194,11 +194,10 @@ def test_keys_are_read_as_usual_where_the_parser_is_another_one(monkeypatch: pyt
 async def test_every_pass_of_the_compositor_is_timed() -> None:
     took: list[float] = []
     app = Changing()
-    async with app.run_test() as pilot:
+    async with app.run_test():
         assert watch_passes(app.screen, took.append)
         app.query_one(Static).update("two")
-        await pilot.pause()
-        assert took
+        await until(lambda: took)
         assert all(seconds > 0 for seconds in took)
 
 
@@ -224,9 +223,8 @@ async def test_a_screen_is_laid_out_once_for_each_size() -> None:
         assert lay_out_once(app.screen)
         await pilot.resize_terminal(100, 30)
         await pilot.resize_terminal(80, 24)
-        await pilot.pause()
+        await until(lambda: len(done) >= 2 and app.query_one(Static).size.width == 80)
         assert done == [Size(100, 30), Size(80, 24)]
-        assert app.query_one(Static).size.width == 80
 
 
 async def test_panes_of_another_size_are_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,9 +240,8 @@ async def test_panes_of_another_size_are_laid_out_once(monkeypatch: pytest.Monke
 
         monkeypatch.setattr(app.screen._compositor, "reflow", reflow)
         await pilot.resize_terminal(100, 30)
-        await pilot.pause()
+        await until(lambda: app.query(ViewportView).last().region.bottom_right == (100, 30))
         assert sizes == [Size(100, 30)]
-        assert app.query(ViewportView).last().region.bottom_right == (100, 30)
 
 
 async def test_what_has_to_scroll_in_its_new_size_gets_its_scrollbar() -> None:
@@ -258,8 +255,7 @@ async def test_what_has_to_scroll_in_its_new_size_gets_its_scrollbar() -> None:
         await pilot.pause()
         assert not app.query_one(VerticalScroll).show_vertical_scrollbar
         await pilot.resize_terminal(80, 16)
-        await pilot.pause()
-        assert app.query_one(VerticalScroll).show_vertical_scrollbar
+        await until(lambda: app.query_one(VerticalScroll).show_vertical_scrollbar)
         assert app.query_one(VerticalScroll).scrollable_content_region.width < 80
 
 

@@ -8,6 +8,7 @@ from ccterm.tui.messages import BackgroundAnswered
 from ccterm.tui.opening import Look
 from ccterm.tui.textual_private import BACKGROUND_ANSWER, Answered, take_answers, takes_answers
 from ccterm.tui.themes import ThemeChoice, light_by_answer, light_by_environment
+from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.on_screen import as_ccterm, wait_for_text
 
@@ -43,8 +44,7 @@ async def test_a_light_terminal_gets_a_light_theme_at_once_and_the_next_time(sho
     async with show(memory=memory) as pilot:
         app = as_ccterm(pilot)
         app.post_message(BackgroundAnswered("rgb:ffff/ffff/dddd"))
-        await pilot.pause()
-        assert app.theme == "textual-light"
+        await until(lambda: app.theme == "textual-light")
     async with show(memory=memory) as pilot:
         assert pilot.app.theme == "textual-light"
 
