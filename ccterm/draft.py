@@ -41,15 +41,29 @@ __all__ = [
     "starting_directory",
 ]
 
-_TASK_LENGTH = 1_000_000
+MESSAGE_LENGTH = 1_000_000
+"""Most characters of a task, and of a message to an agent."""
 
 
 def _task(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty; say what the agent should do")
-    if len(text) > _TASK_LENGTH:
-        raise ValueError(f"is longer than {_TASK_LENGTH:,} characters; put the long part into a file of the repository")
+    if len(text) > MESSAGE_LENGTH:
+        raise ValueError(f"is longer than {MESSAGE_LENGTH:,} characters; put the long part into a file of the repository")
     return whole_text(text)
+
+
+def require_message(text: str, *, may_be_empty: bool = False) -> None:
+    """Raise UsageError for what cannot be said to an agent, in one piece: nothing of it is sent then."""
+    if not may_be_empty and not text.strip():
+        raise UsageError("the message is empty", "say what the agent should do")
+    if len(text) > MESSAGE_LENGTH:
+        raise UsageError(f"the message is longer than {MESSAGE_LENGTH:,} characters", "put the long part into a file, and name that")
+    try:
+        whole_text(text)
+    except ValueError as error:
+        what, _, fix = str(error).partition("; ")
+        raise UsageError(f"the message {what}", fix) from error
 
 
 def _repo(text: str) -> str:

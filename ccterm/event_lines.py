@@ -12,6 +12,8 @@ from ccterm.causes import FORMER_NAMES
 
 TEXT_CAP = 64 * 1024
 """Longest text of an event, in characters; the rest is in agent.ndjson."""
+KEY_LENGTH = 12
+"""How long the key is by which a message to an agent and its answer know each other."""
 _STAMP = rb'\{"seq":-?\d+,"at":(?:"[^"]*"|null),"run":"[^"]*",'
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 SEQ_OF_LINE = re.compile(rb'\{"seq":(-?\d+),')
@@ -33,11 +35,11 @@ def answer_to(call: str) -> bytes:
     return b'"kind":"tool_returned","id":' + json.dumps(call, ensure_ascii=False).encode(errors="replace") + b","
 
 
-def cut(text: str, cap: int = TEXT_CAP) -> str:
-    """Return text cut to `cap` characters, saying how much is missing."""
+def cut(text: str, cap: int = TEXT_CAP, *, where: str = " in agent.ndjson") -> str:
+    """Return text cut to `cap` characters, saying how much is missing. where: the rest is, if anywhere."""
     if len(text) <= cap:
         return text
-    return f"{text[:cap]}\n[{len(text) - cap} more characters in agent.ndjson]"
+    return f"{text[:cap]}\n[{len(text) - cap} more characters{where}]"
 
 
 FORMER_KINDS = {"published": "pushed"}

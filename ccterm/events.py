@@ -179,19 +179,24 @@ class Spent(Fact):
 
 
 class Steered(Fact):
-    """The answer to a message that the user sent to the running agent."""
+    """The answer to a message that the user sent to the running agent. A long text is cut; `message` is that of the `told` before it, if any."""
 
     kind: Literal["steered"] = "steered"
     text: str
     taken: bool
     detail: str = ""
+    message: str = ""
 
 
 class Told(Fact):
-    """A message of the user is on its way to the agent, which takes it up when the running tool ends; `steered` says what became of it."""
+    """A message of the user is on its way to the agent, which takes it up when the running tool ends; `steered` says what became of it.
+
+    A long text is cut: the agent gets all of it.
+    """
 
     kind: Literal["told"] = "told"
     text: str
+    message: str = ""
 
 
 class HoldChanged(Fact):

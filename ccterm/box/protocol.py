@@ -39,7 +39,7 @@ class Frame(TypedDict):
     until: NotRequired[float]
     """Of "waiting": unix seconds; absent = no longer waiting."""
     request: NotRequired[str]
-    """Of "answered": which of the agent's questions for permission; d is what the user said."""
+    """Of "answered": which of the agent's questions for permission; d is what the user said. Of "steered": which message, d is its text."""
     answer: NotRequired[str]
     """Of "answered": allowed, always, denied, expired (nobody answered) or withdrawn."""
     report: NotRequired[Mapping[str, Any]]  # the report of the program, one of the TypedDicts below; the host validates it

@@ -60,16 +60,25 @@ def run_batch(file: Path, max_concurrent: int | None, execution_mode: str | None
 def _prompt(task: str | None, file: Path | None) -> str:
     if (task is None) == (file is None):
         raise UsageError("give the task once", "ccterm run TASK, ccterm run -f FILE, or ccterm run - to read it from stdin")
-    try:
-        text = file.read_text("utf-8") if file else sys.stdin.read() if task == "-" else task or ""
-    except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and error.errno == EBADF:
-            raise UsageError("the task cannot be read: stdin is closed", "ccterm run TASK, or ccterm run -f FILE") from error
-        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"the task cannot be read from {file or 'stdin'}: {why}", "give a readable UTF-8 file") from error
+    text = _read(file, "the task") if file or task == "-" else task or ""
     if not text.strip():
         raise UsageError("the task is empty", "say what the agent should do")
     return text
+
+
+def typed(text: str) -> str:
+    """Return a message to an agent as it was typed, or what stdin holds for "-": an argument has at most 128 KiB. Raises UsageError."""
+    return _read(None, "the message") if text == "-" else text
+
+
+def _read(file: Path | None, what: str) -> str:
+    try:
+        return file.read_text("utf-8") if file else sys.stdin.read()
+    except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno == EBADF:
+            raise UsageError(f"{what} cannot be read: stdin is closed", "write it as an argument, in quotes") from error
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"{what} cannot be read from {file or 'stdin'}: {why}", "give a readable UTF-8 file") from error
 
 
 async def _run(

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from ccterm.agents.json_values import moment
 from ccterm.agents.stream import StreamParser
 from ccterm.box.protocol import Frame
-from ccterm.event_lines import TEXT_CAP, cut
+from ccterm.event_lines import KEY_LENGTH, TEXT_CAP, cut
 from ccterm.events import Event, Notice, PermissionAnswered, Printed, Said, Steered, Typing, Waiting
 from ccterm.output.clean import Cleaner
 from ccterm.output.decode import JSON_CAP, LineBuffer, OutputLine, parse_object
@@ -132,10 +132,11 @@ class OutputPipeline:
         self._emit_in_order(parser.feed(cleaned))
 
     def _note(self, frame: Frame) -> Event:
-        text = cut(self._cleaner.text(frame.get("d", "")))
+        text = cut(self._cleaner.text(frame.get("d", "")), where="")
         match frame.get("what", "text"):
             case "steered":
-                return Steered(text=text, taken=frame.get("taken", False), detail=self._cleaner.text(frame.get("detail", "")))
+                detail, message = self._cleaner.text(frame.get("detail", "")), str(frame.get("request", ""))[:KEY_LENGTH]
+                return Steered(text=text, taken=frame.get("taken", False), detail=detail, message=message)
             case "waiting":
                 return Waiting(until=moment(frame.get("until")))
             case "answered":

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from ccterm.agents.stream import StreamParser
 from ccterm.agents.verdict import Outcome
 from ccterm.causes import Cause
+from ccterm.event_lines import cut
 from ccterm.events import Steered
 from ccterm.executors.base import Artifact, Boxes, StepResult
 from ccterm.executors.control import Control
@@ -125,7 +126,12 @@ class AgentStep:
         finally:
             self._control.look = None
             unanswered = self._control.take_unanswered()
-            self._recorder.emit([Steered(text=text, taken=False, detail="the agent ended first") for text in unanswered])
+            self._recorder.emit(
+                [
+                    Steered(text=cut(text, where=""), taken=False, detail="the agent ended first", message=key)
+                    for key, text in unanswered.items()
+                ]
+            )
             await receiver.close()
             await live.forget()
         return ended

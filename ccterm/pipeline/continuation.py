@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ccterm.draft import require_message
 from ccterm.errors import UsageError
 from ccterm.events import Spent
 from ccterm.models import Mode, Run, RunId, Task
@@ -110,8 +111,7 @@ def undelivered(run: Run) -> EarlierWork | None:
 def continued_task(before: Run, text: str, branch: str | None, *, fresh: bool) -> Task:
     """Return the task that goes on with a run's. branch: a new one, from the commit that the run started from. Raises UsageError, BranchError."""
     task = before.task
-    if not text.strip():
-        raise UsageError("the message is empty", "say what is to be done now")
+    require_message(text)
     if before.session_id is None and not fresh:
         raise UsageError(
             f"run {before.label} has no conversation that could go on",

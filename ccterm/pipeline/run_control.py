@@ -40,7 +40,8 @@ class RunControl:
         self._step: asyncio.Task[object] | None = None
         self._stops: Stops = "never"
         self._control: Control | None = None
-        self._said: list[str] = []
+        self._said: dict[str, str] = {}
+        """The messages without an answer, by their keys."""
 
     async def guard(self, step: Coroutine[None, None, T], *, stops: Stops = "always", control: Control | None = None) -> T:
         """Run one step so that orders can reach or end it. Raises StoppedEarly if an order ended it or was given before it started.
@@ -89,26 +90,25 @@ class RunControl:
         elif self._stops != "never" and self._step:
             self._step.cancel()
 
-    async def say(self, text: str) -> bool:
-        """Send the agent a message. Returns False if no agent is listening."""
-        self._said.append(text)
-        sent = await self._order({"do": "say", "text": text})
+    async def say(self, text: str, key: str) -> bool:
+        """Send the agent a message. key: what the answer names it by. Returns False if no agent is listening."""
+        self._said[key] = text
+        sent = await self._order({"do": "say", "text": text, "request": key})
         if not sent:
-            self.answered(text)
+            self.answered(key)
         return sent
 
-    def answered(self, text: str) -> None:
+    def answered(self, key: str) -> None:
         """Note that the supervisor reported what became of a message."""
-        if text in self._said:
-            self._said.remove(text)
+        self._said.pop(key, None)
 
-    def unanswered(self, text: str) -> bool:
+    def unanswered(self, key: str) -> bool:
         """Whether a message is still without an answer."""
-        return text in self._said
+        return key in self._said
 
-    def take_unanswered(self) -> list[str]:
-        """Return the messages without an answer, and forget them: their agent has ended."""
-        unanswered, self._said = self._said, []
+    def take_unanswered(self) -> dict[str, str]:
+        """Return the messages without an answer by their keys, and forget them: their agent has ended."""
+        unanswered, self._said = self._said, {}
         return unanswered
 
     async def hold(self) -> bool:

@@ -105,7 +105,7 @@ class StepRunner:
             if frame["k"] == "line":
                 on_line()
             elif frame.get("what") == "steered":
-                self._control.answered(frame.get("d", ""))
+                self._control.answered(str(frame.get("request", "")))
             output.frame(frame)
 
         return sink

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ccterm.causes import Cause
-from ccterm.draft import BatchFile, Draft, anchored
+from ccterm.draft import BatchFile, Draft, anchored, require_message
 from ccterm.errors import DaemonError, UsageError
 from ccterm.events import Steered
 from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
@@ -111,6 +111,7 @@ class Service(AwaitedRuns):
 
     async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
+        require_message(text)
         await self.perform(commands.Steer(run=await self._id(run), text=text))
 
     async def say(self, run: RunRef, text: str, *, seconds: float = ANSWER_SECONDS) -> Steered | None:
@@ -138,6 +139,7 @@ class Service(AwaitedRuns):
 
         text: what the agent is told with a no. Raises UsageError when it no longer asks for that.
         """
+        require_message(text, may_be_empty=True)
         await self.perform(commands.Decide(run=await self._id(run), request=request, decision=decision, text=text))
 
     async def retry(self, run: RunRef) -> Run:
@@ -150,6 +152,7 @@ class Service(AwaitedRuns):
         Work that was not delivered goes along. branch: a new one instead, which begins where the run began. fresh: begin a new conversation,
         which is told what came of the earlier one. Raises UsageError while the run has not ended, or when it has no conversation.
         """
+        require_message(text)
         return await self.perform(commands.Continue(run=await self._id(run), text=text, branch=branch, fresh=fresh))
 
     async def shell(self, run: RunRef, terminal: Terminal) -> Run:

@@ -74,7 +74,9 @@ class Recovery:
         if run.state is State.QUEUED or not any(step.name == "checkout" and step.ok for step in run.steps):
             await equipment.pipelines[run.task.execution_mode].recover(recorder, control, began=False)
             return None
-        recorder.emit([Steered(text=text, taken=False, detail="the daemon died first") for text in undelivered(known)])
+        recorder.emit(
+            [Steered(text=told.text, taken=False, detail="the daemon died first", message=told.message) for told in undelivered(known)]
+        )
         recorder.emit([Held(reason=RECOVERING), StepStarted(step="recovering")])
         await recorder.save()
         return LostRun(recorder, control, equipment)
@@ -113,17 +115,18 @@ async def _keep(lost: Sequence[LostRun], ended: Callable[[RunId], None]) -> None
 
 def queued(run: Run) -> Queued:
     """Return the first event of a run."""
-    return Queued(target=run.task.target, prompt=cut(run.task.prompt))
+    return Queued(target=run.task.target, prompt=cut(run.task.prompt, where=""))
 
 
-def undelivered(events: Iterable[Event]) -> list[str]:
-    """Return the messages for an agent of which nothing was heard any more."""
-    waiting = list[str]()
+def undelivered(events: Iterable[Event]) -> list[Told]:
+    """Return the messages for an agent of which nothing was heard any more. Those of earlier versions have no keys: their texts tell."""
+    waiting = list[Told]()
     for event in events:
         if isinstance(event, Told):
-            waiting.append(event.text)
-        elif isinstance(event, Steered) and event.text in waiting:
-            waiting.remove(event.text)
+            waiting.append(event)
+        elif isinstance(event, Steered):
+            found = next((told for told in waiting if told.message == event.message and (told.message or told.text == event.text)), None)
+            waiting = [told for told in waiting if told is not found]
     return waiting
 
 

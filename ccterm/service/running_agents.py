@@ -1,8 +1,11 @@
 """What a user can say to an agent while it works: messages, to wait or not to wait, and answers to its requests for permission."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 
+from ccterm.draft import require_message
 from ccterm.errors import UsageError
+from ccterm.event_lines import KEY_LENGTH, cut
 from ccterm.events import HoldChanged, Told
 from ccterm.models import Run, RunId, RunRef
 from ccterm.pipeline.run_control import RunControl
@@ -18,13 +21,12 @@ class RunningAgents(Service):
 
     async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to a running agent."""
-        run = await self._id(run)
-        if not text.strip():
-            raise UsageError("the message is empty", "give some text")
-        await self._control(run, lambda control: control.say(text))
+        require_message(text)
+        run, key = await self._id(run), secrets.token_hex(KEY_LENGTH // 2)
+        await self._control(run, lambda control: control.say(text, key))
         active = self._active.get(run)
-        if active and active.control.unanswered(text) and not _listens(active.recorder.run):
-            active.recorder.emit([Told(text=text)])
+        if active and active.control.unanswered(key) and not _listens(active.recorder.run):
+            active.recorder.emit([Told(text=cut(text, where=""), message=key)])
 
     async def hold(self, run: RunRef) -> None:
         """Make a running agent wait for input when its turn ends."""
@@ -42,6 +44,7 @@ class RunningAgents(Service):
 
     async def decide(self, run: RunRef, request: str, decision: Decision, text: str = "") -> None:
         """Answer an agent that asks for permission."""
+        require_message(text, may_be_empty=True)
         known = await self.find(run)
         if not known.state.final and request not in [asked.id for asked in known.permission_requests]:
             raise UsageError(f"run {known.label} no longer asks for that permission", f"ccterm show {known.ref} shows its state")

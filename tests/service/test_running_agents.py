@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from ccterm import AgentService
-from ccterm.events import Held, HoldChanged, PermissionAnswered, PermissionAsked, Steered, Told, Waiting
+from ccterm.event_lines import TEXT_CAP, cut
+from ccterm.events import Event, Held, HoldChanged, PermissionAnswered, PermissionAsked, Steered, Told, Waiting
 from ccterm.models import State
 from ccterm.service.protocol import Service
+from ccterm.service.recovery import undelivered
 from tests.conftest import MakeRemote
 from tests.support.core import draft, script
 from tests.support.waiting import until
@@ -68,3 +70,21 @@ async def test_a_run_that_waits_for_its_user_leaves_its_slot_to_the_next(service
     assert (await service.wait(waiting.id)).state is State.SUCCEEDED
     kinds = [event.kind async for event in service.follow(waiting.id) if isinstance(event, Waiting | PermissionAsked | PermissionAnswered)]
     assert kinds == (["permission_asked", "waiting", "permission_answered", "waiting"] if permission else ["waiting", "waiting"])
+
+
+def test_only_messages_of_which_nothing_was_heard_count_as_undelivered() -> None:
+    """What came back is cut and masked, each in its own way; those of earlier versions have no keys."""
+    long = "x" * (TEXT_CAP + 1)
+    events: list[Event] = [
+        Told(text=long, message="1"),
+        Told(text="the password is hunter2", message="2"),
+        Told(text="the same", message="3"),
+        Told(text="the same", message="4"),
+        Told(text="old"),
+        Told(text="old and lost"),
+        Steered(text=cut(long), taken=True, message="1"),
+        Steered(text="the password is [MASKED]", taken=True, message="2"),
+        Steered(text="the same", taken=False, message="4"),
+        Steered(text="old", taken=True),
+    ]
+    assert [told.message or told.text for told in undelivered(events)] == ["3", "old and lost"]

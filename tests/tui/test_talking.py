@@ -1,6 +1,7 @@
 """What the user writes to agents: messages, orders to wait, and answers to what they ask."""
 
 import pytest
+from textual.events import Paste
 
 from ccterm.events import HoldChanged
 from tests.tui.conftest import Show
@@ -61,6 +62,21 @@ async def test_the_box_says_when_a_message_is_delivered(show: Show, service: Fak
         await wait_for_text(pilot, "Answer to one")
         await pilot.press("escape", "2", "s")
         await wait_for_text(pilot, "Message to two", "delivered when the running tool ends")
+
+
+@pytest.mark.parametrize("keys", ["s", "ts"], ids=["in the box", "in a line"])
+async def test_all_that_is_pasted_is_sent(show: Show, service: FakeService, keys: str) -> None:
+    """A line of Textual's own takes the first line of it and drops the others."""
+    run = start_agent(service, service.add_run("one"))
+    lines = [f"line {number} {'x' * 60}" for number in range(2_000)]
+    async with show() as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press(*keys)
+        await wait_for_text(pilot, "Message to one")
+        pilot.app.post_message(Paste("\n".join(lines)))
+        await settle(pilot)
+        await pilot.press("enter")
+        await wait_for_call(service, "steer", run.id, ("\n" if keys == "s" else " ").join(lines))
 
 
 async def test_what_is_written_is_seen_on_a_very_small_screen(show: Show, service: FakeService) -> None:

@@ -13,6 +13,7 @@ from ccterm.api.mcp.reports import LogPart, PatchPart, RunReport, RunReports, St
 from ccterm.api.mcp.waiting import ended_or_after
 from ccterm.api.permissions import Permissions
 from ccterm.api.schemas import BATCH_SCHEMA
+from ccterm.draft import MESSAGE_LENGTH
 from ccterm.errors import UsageError
 from ccterm.events import Event, Finished, Typing
 from ccterm.models import Run, RunId
@@ -184,7 +185,7 @@ class SteerRun(Tool[SteerAnswer]):
     name = "steer"
     answers = SteerAnswer
     run: RunName
-    text: Annotated[str, Field(min_length=1, max_length=100_000, description="What to tell the agent")]
+    text: Annotated[str, Field(min_length=1, max_length=MESSAGE_LENGTH, description="What to tell the agent")]
 
     async def call(self, desk: Desk) -> SteerAnswer:
         """Send it and wait for the answer a moment."""
@@ -199,7 +200,7 @@ class ContinueRun(Tool[RunReport]):
     name = "continue_run"
     answers = RunReport
     run: RunName
-    text: Annotated[str, Field(min_length=1, max_length=1_000_000, description="What the agent should do now")]
+    text: Annotated[str, Field(min_length=1, max_length=MESSAGE_LENGTH, description="What the agent should do now")]
     branch: Annotated[str | None, Field(description="A new branch instead, from where the run began")] = None
     fresh: Annotated[bool, Field(description="Begin a new conversation, which is told what came of the earlier one")] = False
 

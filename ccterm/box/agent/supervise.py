@@ -124,8 +124,8 @@ class Supervisor:
             "login_settled": lambda: self._await_login(False),
         }
         match order:
-            case {"do": "say", "text": text}:
-                self._turns.say(text)
+            case {"do": "say", "text": text, "request": message}:
+                self._turns.say(text, message)
             case {"do": "allow" | "always" as how, "request": request}:
                 self._permissions.allow(request, always=how == "always")
             case {"do": "deny", "request": request, "text": text}:
@@ -189,7 +189,7 @@ class Supervisor:
         drain(self._frames, self._outlets, HELD_OPEN)
         for order in self._orders.close():
             if order["do"] == "say":
-                self._turns.say(order["text"])
+                self._turns.say(order["text"], order["request"])
         self._turns.finish()
         self._permissions.finish()
         self._keep_files(self._agent.env.get("HOME", "."), self._request["keep"])

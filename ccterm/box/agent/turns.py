@@ -51,7 +51,7 @@ class Turns:
     ) -> None:
         self._stdin, self._frames, self._clock, self._worded = stdin, frames, clock, worded
         self._hold, self._hold_seconds, self._grace_seconds = hold, hold_seconds, grace_seconds
-        self._pending: dict[str, str] = {}
+        self._pending: dict[str, tuple[str, str]] = {}
         self._waits_until: float | None = None
         self._grace_until: float | None = None
 
@@ -74,14 +74,14 @@ class Turns:
         """Send the prompt as the first user message."""
         self.send({"type": "user", "message": {"role": "user", "content": self._worded(prompt)}})
 
-    def say(self, text: str) -> None:
-        """Send a message of the user. Exactly one note answers it: when the agent takes it up, or when it no longer can."""
+    def say(self, text: str, message: str = "") -> None:
+        """Send a message of the user. Exactly one note answers it: when the agent takes it up, or when it no longer can. message: what it is called."""
         if not self._stdin.open:
-            self._answer(text, taken=False)
+            self._answer(text, message, taken=False)
             return
         self._stop_waiting()
         key = fresh_uuid()
-        self._pending[key] = text
+        self._pending[key] = text, message
         self.send({"type": "user", "message": {"role": "user", "content": self._worded(text)}, "uuid": key})
 
     def interrupt(self) -> None:
@@ -106,8 +106,8 @@ class Turns:
     def finish(self) -> None:
         """Answer the messages that the agent never took up."""
         self._stop_waiting()
-        for text in self._pending.values():
-            self._answer(text, taken=False)
+        for text, message in self._pending.values():
+            self._answer(text, message, taken=False)
         self._pending.clear()
 
     def hear(self, message: Mapping[str, Any]) -> None:
@@ -119,7 +119,7 @@ class Turns:
                 self._grace_until = None
             case {"type": "command_lifecycle", "command_uuid": str(key), "state": "started" | "completed"} if key in self._pending:
                 self._grace_until = None
-                self._answer(self._pending.pop(key), taken=True)
+                self._answer(*self._pending.pop(key), taken=True)
 
     def overdue(self) -> bool:
         """Apply the deadlines that have passed; return whether the agent should have exited by now."""
@@ -151,8 +151,8 @@ class Turns:
             self._grace_until = self._clock() + self._grace_seconds
             self._frames.note("the agent is no longer waiting", what="waiting")
 
-    def _answer(self, text: str, *, taken: bool) -> None:
-        self._frames.note(text, what="steered", taken=taken, **({} if taken else {"detail": LATE}))
+    def _answer(self, text: str, message: str, *, taken: bool) -> None:
+        self._frames.note(text, what="steered", request=message, taken=taken, **({} if taken else {"detail": LATE}))
 
     def send(self, message: Mapping[str, object]) -> None:
         """Write one message, as the agent's program takes it."""

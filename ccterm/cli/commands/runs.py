@@ -58,11 +58,16 @@ def cancel(
     leave(cancel_run(run, everything=all_, now=now, as_json=json))
 
 
-def steer(run: RunRef, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tell the agent.")], json: Json = False) -> None:
+def steer(
+    run: RunRef,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tell the agent; - reads it from stdin.")],
+    json: Json = False,
+) -> None:
     """Send a message to a running agent."""
     from ccterm.cli.run_orders import steer_run
+    from ccterm.cli.run_tasks import typed
 
-    leave(steer_run(run, text, as_json=json))
+    leave(steer_run(run, typed(text), as_json=json))
 
 
 def hold(run: RunRef, json: Json = False) -> None:
@@ -114,15 +119,16 @@ def retry(
 
 def continue_(
     run: RunRef,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be done now.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be done now; - reads it from stdin.")],
     branch: Annotated[str | None, typer.Option(metavar="NAME", help="A new branch instead, from where the run began.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new conversation, which is told what came of the earlier one.")] = False,
     json: Json = False,
 ) -> None:
     """Go on with an ended run: same conversation, same branch."""
     from ccterm.cli.run_orders import continue_run
+    from ccterm.cli.run_tasks import typed
 
-    leave(continue_run(run, text, branch=branch, fresh=fresh, as_json=json))
+    leave(continue_run(run, typed(text), branch=branch, fresh=fresh, as_json=json))
 
 
 def shell(run: RunRef) -> None:

@@ -85,6 +85,20 @@ class ChoiceDialog(ModalScreen[str]):
             self.dismiss(event.key)
 
 
+class JoinedInput(Input):
+    """A line of text into which several can be pasted: as one, where Textual's own would take the first and drop the others."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Put in the pasted text."""
+        event.prevent_default()
+        event.stop()
+        text, selection = " ".join(event.text.split()), self.selection
+        if selection.is_empty:
+            self.insert_text_at_cursor(text)
+        else:
+            self.replace(text, *selection)
+
+
 class LineDialog(ModalScreen[str]):
     """Asks for a line of text; returns it, or "" for none."""
 
@@ -103,7 +117,7 @@ class LineDialog(ModalScreen[str]):
         """Lay out question and input."""
         with Vertical():
             yield Static(self._title, id="title", markup=False)
-            yield Input(self._value, placeholder=self._placeholder, select_on_focus=False)
+            yield JoinedInput(self._value, placeholder=self._placeholder, select_on_focus=False)
             yield Static(self._foot, id="foot", markup=False)
 
     @on(Input.Submitted)
