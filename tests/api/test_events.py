@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,7 @@ async def test_streams_beyond_the_limit_are_refused(api: Served, tmp_path: Path)
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:ccterm:problem:too-many-streams")
     for _, writer in held:
         writer.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await api.client.get("/api/v1/runs/999/events")).status_code != 404:
             continue
     await api.post(f"/api/v1/runs/{run['id']}/cancel", {"now": True})
@@ -163,7 +164,10 @@ async def test_a_follower_who_does_not_read_is_dropped_and_slows_nobody(api: Ser
     for other in others:
         assert [int(event.id) for event in await other] == everything
     await asyncio.sleep(limits.SLOW_SECONDS + 1)
-    seen = await reader.read()
+    seen = b""
+    with suppress(ConnectionResetError):  # what the system keeps of a connection that was dropped long ago
+        while data := await reader.read(65536):
+            seen += data
     assert b"event: queued" in seen
     assert b"event: finished" not in seen
     writer.close()

@@ -39,7 +39,7 @@ async def test_a_server_starts_a_daemon_and_ends_without_it(remote: Path, tmp_pa
         assert run["state"] == "succeeded", run["summary"]
         assert server.state.server_token.read_text().strip() == server.token
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         assert not server.state.server_token.exists()
         assert not server.state.server_socket.exists()
         assert server.daemon() == daemon
@@ -208,7 +208,7 @@ async def test_a_server_stops_although_somebody_follows(remote: Path, tmp_path: 
             async with following(client, "/api/v1/events") as events:
                 server.process.send_signal(signal.SIGTERM)
                 assert [event async for event in events] == []
-            assert await asyncio.to_thread(server.process.wait, 20) == 0
+            assert await asyncio.to_thread(server.process.wait, 60) == 0
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def test_keys_that_come_before_the_fleet_and_the_service_are_not_lost(started: l
     screen = Screen(tmp_path, "--foreground")
     started.append(screen)
     screen.press("nA draft")  # before anything is painted
-    screen.until("connecting")
+    screen.until("What should be done?")
     screen.press(" that stays.\x1bq")
     assert screen.wait() == 0
     assert screen.given_back

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.core import ccterm, script
-from tests.support.terminal import Screen, Terminal
+from tests.support.terminal import Screen
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -132,19 +131,13 @@ def test_an_exception_in_the_screen_gives_the_terminal_back(started: list[Screen
     broken += "def fail(self): raise RuntimeError('broken on purpose')\n"
     broken += "FleetScreen.action_zoom = FleetScreen.action_filter = fail\n"
     broken += "from ccterm.cli.main import main\nmain()\n"
-    screen = Terminal(
-        [sys.executable, "-c", broken],
-        env=os.environ | {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"},
-        cwd=tmp_path,
-    )
-    at = screen.until("to fix")  # there is no login here, so the checks have opened
-    screen.press("\x1b")
-    screen.until("No runs yet", after=at)
+    screen = Screen(tmp_path, program=("-c", broken))
+    started.append(screen)
+    screen.until_no_runs()
     screen.press("f")
     assert screen.wait() == 1
     assert screen.given_back
     assert b"broken on purpose" in screen.output
-    screen.close()
 
 
 def test_only_our_own_sequences_reach_the_terminal(started: list[Screen], tmp_path: Path) -> None:

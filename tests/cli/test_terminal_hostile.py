@@ -78,6 +78,6 @@ def test_nothing_that_agents_print_drives_the_terminal(
     screen.rest()
     screen.press("q")
     assert screen.wait() == 0
-    assert run.wait(timeout=20) == 0
+    assert run.wait(timeout=60) == 0
     assert screen.foreign() == ""
     assert screen.given_back

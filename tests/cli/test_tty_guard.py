@@ -27,4 +27,4 @@ def test_a_hanging_screen_ends_some_time_after_its_terminal() -> None:
         said += os.read(ours, 100)
     assert said.strip() == b"up"
     os.close(ours)
-    assert parent.wait(10) == 128 + signal.SIGHUP  # it waits for its child, the screen, and tells how that ended
+    assert parent.wait(60) == 128 + signal.SIGHUP  # it waits for its child, the screen, and tells how that ended

@@ -129,8 +129,11 @@ async def test_an_agent_that_is_killed_has_no_result(claude: Claude) -> None:
 
 @pytest.mark.slow
 async def test_a_time_limit_stops_a_command_that_hangs(claude: Claude) -> None:
-    run = await claude.run(HALF, use(bash("tail -f /dev/null")), timeout="15s")
-    assert (run.state, run.cause) == (State.FAILED, Cause.TIMEOUT), run.summary
+    for timeout in ("15s", "120s"):  # on a busy machine the first one may be over before the CLI is up
+        run = await claude.run(HALF, use(bash("tail -f /dev/null")), timeout=timeout)
+        assert (run.state, run.cause) == (State.FAILED, Cause.TIMEOUT), run.summary
+        if run.salvage:
+            break
     assert claude.processes() == []
     await check_kept(claude, run)
 

@@ -85,7 +85,7 @@ async def test_a_closed_port_is_named_at_once(fake: Fake, opened: Executors) -> 
 @pytest.mark.slow
 async def test_connecting_to_an_engine_that_opens_no_session_times_out_after_ten_seconds(fake: Fake, opened: Executors) -> None:
     fake.engine.faults.deaf = True
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         error = await refusal(opened(fake.options()))
     assert "did not open a session in time" in error.message
     wait_until(lambda: not children(fake.engine))
@@ -167,7 +167,7 @@ async def test_the_cli_is_started_where_there_is_no_repository(fake: Fake, opene
 @pytest.mark.slow
 async def test_a_process_that_does_not_end_is_killed(fake: Fake, opened: Executors, tmp_path: Path) -> None:
     cli = make_cli(tmp_path / "deaf", deaf=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with opened(replace(fake.options(), cli=cli)) as executor:
             await executor.prepare(ImageChoice())
     assert children(fake.engine) == []

@@ -129,7 +129,7 @@ async def test_a_login_is_changed_between_two_turns(boxes: Boxes) -> None:
 async def test_a_refused_login_holds_sixteen_runs_until_it_is_renewed_once(boxes: Boxes) -> None:
     refused = Refuse(401, "authentication_error", "Invalid bearer token", times=1)
     runs = [asyncio.ensure_future(boxes.run(use(bash("true")), refused, say("Done."))) for _ in range(16)]
-    await until(lambda: len(logins(boxes)) == 32, limit=100)
+    await until(lambda: len(logins(boxes)) == 32, limit=500)
     assert boxes.heard.refusals == ["login"]
     await boxes.gateway.renew("login", login("TWO"))
     ended = await asyncio.gather(*runs)

@@ -79,9 +79,19 @@ async def test_a_cancelled_caller_cancels_its_run_and_the_work_is_kept(service: 
 
 async def test_a_timeout_cancels_all_runs_of_a_call(service: Service, remote: Path) -> None:
     tasks = [fields(remote, HANGS, branch=f"agent/{name}") for name in "ab"]
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1):
+
+    async def end_when_there_are_two(limit: asyncio.Timeout) -> None:
+        while len(await service.runs()) < 2:  # noqa: ASYNC110 - another process may submit them
+            await asyncio.sleep(0.02)
+        limit.reschedule(0)
+
+    async def run() -> None:
+        async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+            group.create_task(end_when_there_are_two(limit))
             await service.run_parallel(tasks)
+
+    with pytest.raises(TimeoutError):
+        await run()
     assert {run.state for run in await service.runs()} == {State.CANCELLED}
 
 

@@ -121,12 +121,12 @@ class Terminal:
 
 
 class Screen(Terminal):
-    """ccterm on a terminal."""
+    """ccterm on a terminal. program: what Python runs in place of it."""
 
-    def __init__(self, tmp_path: Path, *args: str, size: tuple[int, int] = (120, 32)) -> None:
+    def __init__(self, tmp_path: Path, *args: str, size: tuple[int, int] = (120, 32), program: Sequence[str] = ("-m", "ccterm")) -> None:
         environ = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
         environ |= {"TERM": "xterm-256color", "CCTERM_STATE_DIR": str(tmp_path / "state"), "CCTERM_MODE": "local"}
-        super().__init__([sys.executable, "-m", "ccterm", *args], env=environ, cwd=tmp_path, size=size)
+        super().__init__([sys.executable, *program, *args], env=environ, cwd=tmp_path, size=size)
 
     def until_no_runs(self) -> int:
         """Read until the empty fleet is shown and the checks, which open by themselves when one fails, can no longer come over it."""
