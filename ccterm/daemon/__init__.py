@@ -29,7 +29,8 @@ class AgentService:
         """Become the daemon of the state directory, or attach to the one that runs: the same Service either way.
 
         None: the one that CCTERM_STATE_DIR names, else the user's own. Entering raises StateError and DaemonError. Leaving waits for the runs
-        that this process carries out; leaving by an exception cancels them.
+        that this process carries out; leaving by an exception cancels them. When the daemon ends to which this process is attached, the next
+        command starts another one in the background.
         """
         return open_service(Path(state_dir) if state_dir is not None else None)
 
@@ -90,9 +91,10 @@ async def open_service(state_dir: Path | None = None, environ: Mapping[str, str]
             lock.release()
     else:
         from ccterm.daemon.machine import ThisMachine  # deferred: only reading does without
+        from ccterm.daemon.spawn import reviving
         from ccterm.service.remote import attached
 
-        with attached(state, lock, ThisMachine(state, environ)) as service:
+        with attached(state, lock, ThisMachine(state, environ), reviving(state, lock, environ)) as service:
             yield service
 
 

@@ -13,7 +13,7 @@ from ccterm.errors import DaemonError
 from ccterm.service.caller import with_full_paths
 from ccterm.service.connection import changed_over, replace_other
 from ccterm.service.lock import DaemonLock
-from ccterm.service.remote import RemoteService, attached
+from ccterm.service.remote import RemoteService, Revive, attached
 from ccterm.state_dir import StateDir, private_file
 
 START_SECONDS = 20.0
@@ -26,17 +26,23 @@ _log = logging.getLogger(__name__)
 async def attached_or_started(state: StateDir, environ: Mapping[str, str]) -> AsyncIterator[RemoteService]:
     """Attach to the daemon, starting one when none runs; it stays up while the block lasts. Raises DaemonError and StateError."""
     lock = DaemonLock(state.prepare())
+    revive = reviving(state, lock, environ)
+    await replace_other(state, lock)
+    await revive()
+    with attached(state, lock, ThisMachine(state, environ), revive) as service:
+        async with service.staying():
+            yield service
+
+
+def reviving(state: StateDir, lock: DaemonLock, environ: Mapping[str, str]) -> Revive:
+    """Return what starts a daemon when none runs; it raises DaemonError."""
 
     async def revive() -> None:
         await changed_over(state, lock)
         if lock.holder() is None:
             await _start(state, lock, environ)
 
-    await replace_other(state, lock)
-    await revive()
-    with attached(state, lock, ThisMachine(state, environ), revive) as service:
-        async with service.staying():
-            yield service
+    return revive
 
 
 @asynccontextmanager

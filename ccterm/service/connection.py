@@ -1,6 +1,7 @@
 """Connections to the daemon of a state directory, and the change from one daemon to another."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,6 +13,8 @@ from ccterm.service.wire import LINE_LIMIT, PROTOCOL, Hello, Reply
 from ccterm.state_dir import StateDir
 
 GREETING_SECONDS = 10.0
+ABSENT_SECONDS = 0.5
+"""How long one daemon may be gone before the next one holds the lock."""
 LEAVING_SECONDS = 10.0
 CHANGING_SECONDS = 20.0
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -38,12 +41,16 @@ async def connect(state: StateDir, *, any_protocol: bool = False) -> Connection:
 
 
 async def _opened(state: StateDir) -> Connection:
-    """Connect to the daemon's socket, which does not exist yet while a new daemon recovers what the last one left."""
+    """Connect to the daemon's socket, which does not exist yet while a new daemon recovers what the last one left. Raises DaemonError."""
+    lock, seen = DaemonLock(state), time.monotonic()
     while True:
         try:
             socket = (await asyncio.to_thread(state.socket_address.read_text)).strip()
             return await asyncio.open_unix_connection(socket, limit=LINE_LIMIT)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            seen = time.monotonic() if lock.holder() else seen
+            if time.monotonic() - seen > ABSENT_SECONDS:
+                raise DaemonError("the daemon has ended", "try again; a command that needs one starts it") from error
             await asyncio.sleep(0.05)
 
 

@@ -125,6 +125,28 @@ async def test_an_idle_daemon_exits_but_not_while_a_process_stays_connected(stat
     assert await asyncio.wait_for(daemon.wait(), 30) == 0
 
 
+async def test_a_program_whose_daemon_has_ended_goes_on_with_another_one(state: StateDir, remote: Path) -> None:
+    daemon = await start_daemon(state)
+    await until(state.socket_address.exists)
+    async with AgentService.open(state.path) as service:
+        assert isinstance(service, RemoteService)
+        daemon.terminate()
+        await daemon.wait()
+        [run] = await service.submit([draft(remote, "x")])
+        assert (await service.wait(run.id)).state is State.SUCCEEDED
+        assert daemon_of(state) not in (daemon.pid, os.getpid())
+
+
+async def test_one_that_may_start_none_says_so_at_once(state: StateDir) -> None:
+    daemon = await start_daemon(state)
+    await until(state.socket_address.exists)
+    with attached(state, DaemonLock(state), ThisMachine(state, os.environ)) as service:
+        daemon.terminate()
+        await daemon.wait()
+        with pytest.raises(DaemonError, match="the daemon has ended"):
+            await service.cancel_all()
+
+
 async def test_a_second_daemon_leaves_the_first_alone(state: StateDir) -> None:
     async with opened(state):
         first = daemon_of(state)
