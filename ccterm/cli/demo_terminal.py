@@ -43,7 +43,7 @@ async def _play(place: Path, remote: Path, parent: int) -> int:
     from ccterm.tui.run import run
 
     settings = load_settings(None, environment(), {"execution_mode": "local", "agent": "scripted"})
-    app = CctermApp.provided_with(settings, memory=Memory(None), checks=False)
+    app = CctermApp.provided_with(settings, memory=Memory(None), checks=False, keeps=False)
     asyncio.get_running_loop().add_reader(parent, app.exit)
     return await run(app, lambda: staged(place, remote))
 

@@ -58,9 +58,14 @@ class CctermApp(AppBase):
         detached: bool = False,
         checks: bool = True,
         light: bool | None = None,
+        keeps: bool = True,
     ) -> None:
-        """Make what the first frame needs. checks: check at the start whether this machine has what runs need. light: see `ThemeChoice`."""
+        """Make what the first frame needs.
+
+        checks: check at the start whether this machine has what runs need. light: see `ThemeChoice`. keeps: whether runs and their work outlast it.
+        """
         super().__init__(detached=detached)
+        self._keeps = keeps
         self._look, self._checks = look, checks
         self._themes = ThemeChoice(look, light=light)
         take_answers(BACKGROUND_ANSWER, BackgroundAnswered)
@@ -73,11 +78,12 @@ class CctermApp(AppBase):
         memory: "Memory",
         detached: bool = False,
         checks: bool = True,
+        keeps: bool = True,
         clock: Callable[[], datetime] | None = None,
     ) -> "CctermApp":
         """Return an app that shows the fleet at once: its settings are there already. Raises SettingsError."""
         look = Look(settings.tui.theme, memory.now.theme, memory.now.light, bool(settings.keys))
-        app = cls(look, detached=detached, checks=checks)
+        app = cls(look, detached=detached, checks=checks, keeps=keeps)
         app.provide(settings, memory, clock=clock)
         return app
 
@@ -236,7 +242,7 @@ class CctermApp(AppBase):
 
         if self.runs.active and self.service:
             self.leaving = [view.run.id for view in self.runs if not view.run.state.final]
-            answer = await self.push_screen_wait(leave_dialog(self.runs.active, detached=self.detached))
+            answer = await self.push_screen_wait(leave_dialog(self.runs.active, detached=self.detached, keeps=self._keeps))
             if answer == STOP:
                 await self.service.cancel_all()
             if not answer or (answer != LEAVE and not await self.push_screen_wait(WaitDialog(self.runs))):

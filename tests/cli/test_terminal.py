@@ -29,7 +29,9 @@ def test_the_demonstration_from_start_to_end_by_keys_alone(started: list[Screen]
     screen.press("\x1b")
     at = screen.until("Zoom", after=at)  # a key of the fleet; one that came together with escape would be another key
     screen.press("q")
-    screen.until("Quit?", after=at)
+    at = screen.until("Quit?", after=at)
+    screen.until("removed then", after=at)
+    assert b"keep their work" not in screen.output
     screen.press("s")
     assert screen.wait() == 0
     assert screen.given_back

@@ -41,7 +41,12 @@ def show(service: FakeService) -> Show:
         memory = given.pop("memory", Memory(None))
         assert isinstance(memory, Memory)
         app = CctermApp.provided_with(
-            settings, memory=memory, detached=bool(given.get("detached")), checks=bool(given.get("checks")), clock=service.clock
+            settings,
+            memory=memory,
+            detached=bool(given.get("detached")),
+            checks=bool(given.get("checks")),
+            keeps=bool(given.get("keeps", True)),
+            clock=service.clock,
         )
         await service.settle()
         async with app.run_test(size=size, notifications=True) as pilot:

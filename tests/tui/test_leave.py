@@ -51,6 +51,15 @@ async def test_stop_cancels_all_and_keeps_their_work(show: Show, service: FakeSe
         await until(lambda: not pilot.app.is_running)
 
 
+async def test_a_demo_promises_to_keep_nothing(show: Show, service: FakeService) -> None:
+    start_agent(service, service.add_run("one"))
+    async with show((40, 16), keeps=False) as pilot:
+        await wait_for_text(pilot, "▌#1")
+        await pilot.press("q")
+        await wait_for_text(pilot, "Quit?", "all its work", "removed then", "s stop them")
+        await wait_until_gone(pilot, "keep their work")
+
+
 async def test_wait_quits_when_the_last_run_has_finished(show: Show, service: FakeService) -> None:
     run = start_agent(service, service.add_run("one"))
     async with show() as pilot:

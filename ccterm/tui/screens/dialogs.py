@@ -129,12 +129,14 @@ class LineDialog(ModalScreen[str]):
 LEAVE, WAIT, STOP = "l", "w", "s"
 
 
-def leave_dialog(active: int, *, detached: bool) -> ChoiceDialog:
-    """Return the question before quitting with active runs. detached: the daemon would carry on with them."""
+def leave_dialog(active: int, *, detached: bool, keeps: bool = True) -> ChoiceDialog:
+    """Return the question before quitting with active runs. detached: the daemon would carry on with them. keeps: as opposed to a demo."""
     subject = "1 run is" if active == 1 else f"{active} runs are"
     leave: Sequence[Choice] = [Choice(LEAVE, "leave them running; start ccterm to see them again")] if detached else []
-    choices = [*leave, Choice(WAIT, "wait here and quit when they have finished"), Choice(STOP, "stop them and keep their work")]
-    return ChoiceDialog(f"{subject} still active. Quit?", choices)
+    stop = "stop them and keep their work" if keeps else "stop them"
+    choices = [*leave, Choice(WAIT, "wait here and quit when they have finished"), Choice(STOP, stop)]
+    fate = "" if keeps else " The demo and all its work are removed then."
+    return ChoiceDialog(f"{subject} still active. Quit?{fate}", choices)
 
 
 class WaitDialog(ModalScreen[bool]):
