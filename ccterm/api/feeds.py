@@ -40,10 +40,10 @@ def frame_of(event: Event) -> SentEvent:
 
 
 class Feed:
-    """The newest events of one run. after: number of the event that it begins after."""
+    """The newest events of one run. after: number of the event that it begins after. kept: how many bytes of them."""
 
-    def __init__(self, service: Service, run: RunId, after: int) -> None:
-        self._service, self._run = service, run
+    def __init__(self, service: Service, run: RunId, after: int, kept: int) -> None:
+        self._service, self._run, self._kept = service, run, kept
         self._frames: deque[SentEvent] = deque()
         self._bytes = 0
         self._changed = asyncio.Event()
@@ -74,7 +74,7 @@ class Feed:
         self._frames.append(frame)
         self.last, self.over = frame.seq, last
         self._bytes += len(frame.data)
-        while self._bytes > KEPT_BYTES and len(self._frames) > 1:
+        while self._bytes > self._kept and len(self._frames) > 1:
             self._bytes -= len(self._frames.popleft().data)
         self.first = self._frames[0].seq
         self._wake()
@@ -104,10 +104,10 @@ class Feed:
 
 
 class Feeds:
-    """The feeds of all runs that somebody follows."""
+    """The feeds of all runs that somebody follows. kept: how much of each is kept in memory, in bytes."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, kept: int = KEPT_BYTES) -> None:
+        self._service, self._kept = service, kept
         self._feeds: dict[RunId, Feed] = {}
 
     async def follow(self, run: RunId, after: int = -1) -> AsyncGenerator[Sequence[SentEvent], None]:
@@ -137,7 +137,7 @@ class Feeds:
         newest, _ = await asyncio.to_thread(last_event, self._service.transcript(run))
         after = min(after, newest.seq if newest else -1)
         if run not in self._feeds:
-            self._feeds[run] = Feed(self._service, run, after)
+            self._feeds[run] = Feed(self._service, run, after, self._kept)
         feed = self._feeds[run]
         feed.followers += 1
         try:

@@ -34,13 +34,15 @@ class RequestGate:
     """Lets requests through to an application.
 
     token, hosts: what callers over TCP must show, and the exact Host headers that mean this server; None: they came through a private
-    socket, which only its user can open.
+    socket, which only its user can open. per_second: how many requests with the token, and how many without it, are let through.
     """
 
-    def __init__(self, app: ASGIApp, audit: "AuditLog", token: "Token | None" = None, hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, audit: "AuditLog", token: "Token | None" = None, hosts: Collection[str] = (), *, per_second: int
+    ) -> None:
         self._app, self._audit, self._token = app, audit, token
         self._hosts = {host.encode() for host in hosts}
-        self._known, self._unknown = RateLimit(), RateLimit()
+        self._known, self._unknown = RateLimit(per_second), RateLimit(per_second)
         self._noted = RateLimit(1)
         """Of those that nobody has asked for; they must not push the others out of the log."""
 

@@ -24,10 +24,10 @@ HEARTBEAT_SECONDS = 15.0
 
 
 class RateLimit:
-    """Lets so many requests a second through, and as many at once after a pause. per_second: 0 = REQUESTS_PER_SECOND."""
+    """Lets so many requests a second through, and as many at once after a pause."""
 
-    def __init__(self, per_second: int = 0) -> None:
-        self._most = self._left = float(per_second or REQUESTS_PER_SECOND)
+    def __init__(self, per_second: int) -> None:
+        self._most = self._left = float(per_second)
         self._at = time.monotonic()
 
     def lets_through(self) -> bool:

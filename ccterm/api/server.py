@@ -18,6 +18,7 @@ from ccterm.api.app import make_app
 from ccterm.api.audit import AuditLog
 from ccterm.api.backend import Backend
 from ccterm.api.gate import RequestGate
+from ccterm.api.limits import REQUESTS_PER_SECOND
 from ccterm.api.token import Token, only_server
 from ccterm.api.uvicorn_private import Server
 from ccterm.errors import PreflightError
@@ -59,13 +60,17 @@ def server_sockets(state: StateDir, port: int | None) -> Iterator[ServerSockets]
 
 
 @asynccontextmanager
-async def serving_http(backend: Backend, state: StateDir, sockets: ServerSockets) -> AsyncIterator[ServedAt]:
-    """Answer requests while the block lasts."""
+async def serving_http(
+    backend: Backend, state: StateDir, sockets: ServerSockets, *, per_second: int = REQUESTS_PER_SECOND
+) -> AsyncIterator[ServedAt]:
+    """Answer requests while the block lasts. per_second: how many of those with the token, and how many of those without it."""
     at = sockets.at
     async with _application(backend) as app:
         audit = AuditLog(state.audit_log)
         hosts = [f"{host}:{at.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
-        servers = {Server(RequestGate(app, audit)): [sockets.private], Server(RequestGate(app, audit, at.token, hosts)): [*sockets.open]}
+        private = RequestGate(app, audit, per_second=per_second)
+        opened = RequestGate(app, audit, at.token, hosts, per_second=per_second)
+        servers = {Server(private): [sockets.private], Server(opened): [*sockets.open]}
         tasks = [asyncio.ensure_future(server.serve(own)) for server, own in servers.items()]
         try:
             yield at

@@ -10,7 +10,8 @@ import httpx
 
 from ccterm import AgentService
 from ccterm.api.backend import Backend
-from ccterm.api.feeds import Feeds
+from ccterm.api.feeds import KEPT_BYTES, Feeds
+from ccterm.api.limits import REQUESTS_PER_SECOND
 from ccterm.api.permissions import Permissions
 from ccterm.api.server import ServedAt, server_sockets, serving_http
 from ccterm.service.protocol import Service
@@ -52,14 +53,22 @@ class Served:
 
 
 @asynccontextmanager
-async def served(place: Path, remote: Path, *repos: Path, allow_local: bool = True) -> AsyncIterator[Served]:
+async def served(
+    place: Path,
+    remote: Path,
+    *repos: Path,
+    allow_local: bool = True,
+    per_second: int = REQUESTS_PER_SECOND,
+    kept_bytes: int = KEPT_BYTES,
+) -> AsyncIterator[Served]:
     """Serve a remote and other repositories. place: where the state directory is."""
     state = StateDir(place / "state").prepare()
     async with AgentService.open(state.path) as service:
         asked = service.acting_for(None)
         permissions = Permissions([str(remote), *map(str, repos)], Settings, allow_local=allow_local)
         with server_sockets(state, 0) as sockets:
-            async with serving_http(Backend(asked, permissions, Feeds(asked)), state, sockets) as address:
+            backend = Backend(asked, permissions, Feeds(asked, kept_bytes))
+            async with serving_http(backend, state, sockets, per_second=per_second) as address:
                 headers = {"Authorization": f"Bearer {address.token.value}"}
                 async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", headers=headers, timeout=60) as client:
                     yield Served(address, service, client, remote, state)

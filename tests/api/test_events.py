@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ccterm.api import limits
 from ccterm.models import RunId
 from tests.api.events import Sent, all_of, following
 from tests.api.raw import host, request, token
-from tests.api.served import Served
+from tests.api.served import Served, served
 from tests.support.core import EDIT, script
 from tests.support.waiting import until
 
@@ -73,11 +74,15 @@ async def recorded_at_end(api: Served, run: str) -> list[int]:
     return await recorded(api, run)
 
 
+@pytest.fixture
+async def small_feed(tmp_path: Path, remote: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path, remote, kept_bytes=2000) as api:
+        yield api
+
+
 @pytest.mark.slow
-async def test_a_follower_who_begins_in_the_middle_gets_what_the_feed_no_longer_has(
-    api: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ccterm.api.feeds.KEPT_BYTES", 2000)
+async def test_a_follower_who_begins_in_the_middle_gets_what_the_feed_no_longer_has(small_feed: Served, tmp_path: Path) -> None:
+    api = small_feed
     go, stop = tmp_path / "go", tmp_path / "stop"
     task = script(*[{"say": f"line {n}"} for n in range(100)], {"bash": f"touch {go}; while [ ! -e {stop} ]; do sleep 0.02; done"})
     run = await api.run(task=task, wait=0)
