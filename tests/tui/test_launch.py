@@ -9,9 +9,11 @@ from ccterm.errors import PreflightError
 from ccterm.models import Mode
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
+from ccterm.tui.launch_form import MORE_NAMES
 from ccterm.tui.memory import Memory
 from ccterm.tui.screens.launch import LaunchScreen
 from ccterm.tui.screens.preflight import PreflightScreen
+from ccterm.tui.widgets.field import Fold
 from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
@@ -108,6 +110,16 @@ async def test_a_problem_in_a_folded_field_unfolds_it_and_gets_the_keys(show: Sh
         await wait_until_gone(pilot, "is not a duration")
         await pilot.press("f2")
         await wait_for_text(pilot, "▸ more: start, agent, limits, at once, network, login, setup, verify · Timeout 45m")
+
+
+@pytest.mark.parametrize("width", [80, 40])
+async def test_what_is_folded_is_told_whole_on_a_narrow_screen(show: Show, width: int) -> None:
+    async with show((width, 24), memory=remembering(timeout="45m", max_turns="40", setup="npm ci", verify="npm test")) as pilot:
+        await pilot.press("n")
+        await wait_for_text(pilot, "▸ more:", "Verify npm test")
+        fold = pilot.app.screen.query_one(Fold)
+        told = " ".join(" ".join(strip.text for strip in fold.render_lines(fold.outer_size.region)).split())
+        assert told == f"▸ more: {MORE_NAMES} · {fold.held}"
 
 
 async def test_what_was_typed_is_kept_until_it_is_launched(show: Show, service: FakeService, tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ class Field(Vertical):
 
 
 class Fold(Widget, can_focus=True):
-    """The line that shows or hides the fields below it, with what they hold while they are hidden."""
+    """The line that shows or hides the fields below it, with what they hold while they are hidden: two or three where it is narrow."""
 
     DEFAULT_CSS = """
-    Fold { height: 1; width: 1fr; padding: 0 1; color: $text-muted; }
+    Fold { height: auto; width: 1fr; padding: 0 1; color: $text-muted; }
     Fold:focus { color: $text-accent; text-style: bold; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -94,9 +94,9 @@ class Fold(Widget, can_focus=True):
         Binding("down", "app.focus_next", "Next field", show=False),
     ]
 
-    is_open: reactive[bool] = reactive(False)
+    is_open: reactive[bool] = reactive(False, layout=True)
     """Whether the fields are shown."""
-    held: reactive[str] = reactive("")
+    held: reactive[str] = reactive("", layout=True)
     """What they hold, in words."""
 
     class Toggled(Message):
