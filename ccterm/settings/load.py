@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ccterm.box import PARENT_WATCH
 from ccterm.errors import SettingsError
+from ccterm.git.types import GIT_HEADER, MARK
 from ccterm.problems import Problem, all_problems, problem, quoted
 from ccterm.settings.model import Settings
 from ccterm.settings.toml_file import parse, parse_all, read_bytes
@@ -25,6 +27,8 @@ ENVIRONMENT = {
 }
 """Environment variable -> the setting that it overrides; an empty value counts as unset."""
 _PREFIX = "CCTERM_"
+_TO_CHILDREN = frozenset({MARK, GIT_HEADER, PARENT_WATCH, "CCTERM_STEP"})
+"""Variables with that prefix that ccterm itself sets for the programs of a run: an agent that uses ccterm has them."""
 _VARIABLES = {name: variable for variable, name in ENVIRONMENT.items()}
 
 
@@ -62,7 +66,7 @@ def check(env: Mapping[str, str]) -> tuple[Settings, Sequence[SettingsError]]:
 
 def unknown_variables(env: Mapping[str, str]) -> Sequence[SettingsError]:
     """Return one error for each variable that is named as ccterm's are and that is none of them: it has no effect."""
-    return [_unknown(name) for name in sorted(env) if name.startswith(_PREFIX) and name not in ENVIRONMENT]
+    return [_unknown(name) for name in sorted(env) if name.startswith(_PREFIX) and name not in ENVIRONMENT and name not in _TO_CHILDREN]
 
 
 def _unknown(variable: str) -> SettingsError:

@@ -1,6 +1,7 @@
 """`ccterm config`: what the settings come to, and what is wrong with them."""
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from ccterm.state_dir import settings_path
 from tests.conftest import Command
-from tests.support.core import EDIT
+from tests.support.core import EDIT, script
+from tests.support.git import files_at
 
 FILE = """
 max_concurrent = 6
@@ -160,6 +162,20 @@ def test_a_run_is_started_with_a_note_of_variables_without_effect(
     for line in done.stdout.splitlines():
         json.loads(line)
     assert "CCTERM_EXECUTION_MODE" not in command("runs").stderr
+
+
+def test_what_an_agent_has_of_ccterm_is_no_fault_when_it_uses_ccterm(
+    command: Command, file: Path, remote: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = "import json, os; print(json.dumps([name for name in os.environ if name.startswith('CCTERM_')]))"
+    task = script({"bash": f'{sys.executable} -c "{show}" > names.json'})
+    done = command("run", task, "--repo", str(remote), "--branch", "agent/x", "--agent", "scripted", "--mode", "local")
+    assert done.returncode == 0, done.stderr
+    names = json.loads(files_at(remote, "agent/x")["names.json"])
+    assert names
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    assert command("config", "check").returncode == 0
 
 
 def test_the_checks_warn_of_variables_without_effect(command: Command, file: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
