@@ -105,13 +105,17 @@ def test_a_keyring_that_cannot_be_used_is_one_sentence(env: dict[str, str], tmp_
 
 def test_a_keyring_that_hangs_is_ended_and_left_alone_for_a_minute(env: dict[str, str], tmp_path: Path) -> None:
     env, now = with_backend(env, tmp_path, KEYRING_DOES="hang"), [100.0]
-    keyring = SystemKeyring(seconds=1.5, clock=lambda: now[0])
     asked = Path(env["HOME"], "asked")
-    for later in (0, 59, 2):
-        now[0] += later
-        with pytest.raises(PreflightError, match="the keyring does not answer"):
-            keyring.get(ITEM, env)
-    pids = [int(pid) for pid in asked.read_text().split()]
+    for seconds in (1.5, 15):  # on a busy machine the first ones may be over before the keyring is asked
+        asked.write_text("")
+        keyring = SystemKeyring(seconds=seconds, clock=lambda: now[0])
+        for later in (0, 59, 2):
+            now[0] += later
+            with pytest.raises(PreflightError, match="the keyring does not answer"):
+                keyring.get(ITEM, env)
+        pids = [int(pid) for pid in asked.read_text().split()]
+        if len(pids) >= 2:
+            break
     assert len(pids) == 2
     for pid in pids:
         wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists())  # type: ignore[misc]  # mypy: a lambda with a default

@@ -192,7 +192,7 @@ def test_nothing_outlives_a_killed_host(state: Path, bundles: Path, what: str) -
     assert alive(record.mark)
     os.kill(host.pid, signal.SIGKILL)
     host.wait()
-    wait_until(lambda: not alive(record.mark), 5)
+    wait_until(lambda: not alive(record.mark))
 
 
 async def test_cancelling_twice_cancels_once(boxes: Boxes, state: Path) -> None:

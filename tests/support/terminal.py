@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-LIMIT = 45.0
+LIMIT = 90.0
 OURS = re.compile(
     rb"\x1b\[[0-9;]*[ABCDGHJKmnstuqc]|\x1b\[[0-9]+ q|\x1b\[\?[0-9;]+\$?[hlpu]|\x1b\[[<>=][0-9;]*[umcq]"
     rb"|\x1b\](?:2;[^\x00-\x1f\x7f]*|22;[a-z]*)\x07|\x1b\]11;\?(?:\x07|\x1b\\)|\x1bP\+q[^\x1b]*\x1b\\\\|\x1b[78=>]"

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-LIMIT = 30.0
+LIMIT = 90.0
 PAUSE = 0.01
 
 

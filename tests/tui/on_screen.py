@@ -13,7 +13,7 @@ from ccterm.tui.widgets.field import Field
 from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 
-LIMIT = 45.0
+LIMIT = 90.0
 PAUSE = 0.04
 """Rendering the screen as text costs more than most of what is waited for."""
 
