@@ -60,9 +60,9 @@ async def test_a_name_is_completed(show: Show, directory: Path) -> None:
         await type_text(pilot, "f")
         await wait_until_gone(pilot, "second")
         await pilot.press("tab")
-        assert line.value == "more/first."
+        await until(lambda: line.value == "more/first.")
         await pilot.press("down", "down", "enter")
-        assert line.value == "more/first.yaml"
+        await until(lambda: line.value == "more/first.yaml")
         await wait_for_text(pilot, "2 runs on this machine")
 
 

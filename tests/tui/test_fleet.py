@@ -97,7 +97,7 @@ async def test_a_run_that_needs_attention_gets_a_pane(show: Show, service: FakeS
         assert runs[6].id not in [pane.run for pane in pilot.app.screen.query(RunPane)]
         wait_for_input(service, runs[6])
         await wait_for_text(pilot, "s answer", "waiting for input until 12:52")
-        assert runs[6].id in [pane.run for pane in pilot.app.screen.query(RunPane)]
+        await until(lambda: runs[6].id in [pane.run for pane in pilot.app.screen.query(RunPane)])
 
 
 async def test_a_pinned_run_keeps_its_pane(show: Show, service: FakeService) -> None:
@@ -105,7 +105,7 @@ async def test_a_pinned_run_keeps_its_pane(show: Show, service: FakeService) -> 
     async with show((80, 24)) as pilot:
         await pilot.press("tab", "asterisk", "tab", "tab")
         await wait_for_text(pilot, "pinned")
-        assert [pane.run for pane in pilot.app.screen.query(RunPane)] == [runs[1].id]
+        await until(lambda: [pane.run for pane in pilot.app.screen.query(RunPane)] == [runs[1].id])
 
 
 async def test_the_filter_shows_only_runs_with_all_words(show: Show, service: FakeService) -> None:
@@ -189,7 +189,7 @@ async def test_a_smaller_window_folds_panes_and_a_larger_one_unfolds_them(show: 
         start_agent(service, service.add_run(f"feature/{number}"))
     async with show((160, 48)) as pilot:
         await wait_for_text(pilot, "feature/3")
-        assert len(pilot.app.screen.query(RunPane)) == 4
+        await until(lambda: len(pilot.app.screen.query(RunPane)) == 4)
         await pilot.resize_terminal(80, 24)
         await until(lambda: len(pilot.app.screen.query(RunPane)) == 1)
         await wait_for_text(pilot, "#4 ● feature/3")

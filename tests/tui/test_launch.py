@@ -1,8 +1,10 @@
 """The launch form: problems are shown while typing, the summary before the start, and the last form is remembered."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from ccterm.errors import PreflightError
@@ -169,9 +171,9 @@ async def test_letters_choose_and_do_nothing_else(show: Show) -> None:
         model.take_focus()
         await pilot.press("h", "s", "a")
         await type_text(pilot, "claude-next")
-        assert (where.value, model.value) == ("dagger", "claude-next")
+        await until(lambda: (where.value, model.value) == ("dagger", "claude-next"))
         await pilot.press("shift+tab", "d")
-        assert model.value == ""
+        await until(lambda: model.value == "")
 
 
 async def test_the_form_can_be_emptied(show: Show) -> None:
@@ -181,6 +183,11 @@ async def test_the_form_can_be_emptied(show: Show) -> None:
         field_of(pilot, "branch").value = "mine"
         await pilot.press("ctrl+l")
         await wait_until_gone(pilot, "Add a LICENSE", "mine")
+
+
+def _has_repo(pilot: Pilot[None], repo: str) -> bool:
+    """Whether the form is there and names this repository."""
+    return isinstance(pilot.app.screen, LaunchScreen) and field_of(pilot, "repo").value == repo
 
 
 async def test_the_repository_is_that_of_the_current_directory_and_else_the_last_one(
@@ -193,7 +200,7 @@ async def test_the_repository_is_that_of_the_current_directory_and_else_the_last
         monkeypatch.chdir(directory)
         async with show(memory=remembering(repo="/src/last")) as pilot:
             await pilot.press("n")
-            assert field_of(pilot, "repo").value == first
+            await until(partial(_has_repo, pilot, first))
 
 
 @pytest.mark.slow

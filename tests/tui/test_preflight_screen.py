@@ -46,7 +46,7 @@ async def test_the_fix_of_the_first_failure_is_copied(show: Show, service: FakeS
         await pilot.press("p")
         await wait_for_text(pilot, "1 to fix")
         await pilot.press("y")
-        assert pilot.app.clipboard == "run claude and type /login"
+        await until(lambda: pilot.app.clipboard == "run claude and type /login")
 
 
 async def test_the_other_execution_mode_is_checked(show: Show, service: FakeService) -> None:

@@ -18,17 +18,16 @@ async def test_a_theme_is_shown_while_it_is_highlighted_and_kept_with_enter(show
     async with show(memory=memory) as pilot:
         await wait_for_text(pilot, "No runs yet")
         await pilot.press("T", "home", "end")
+        await until(lambda: pilot.app.theme != "textual-dark")
         previewed = pilot.app.theme
-        assert previewed != "textual-dark"
         await pilot.press("escape")
-        assert pilot.app.theme == "textual-dark"
+        await until(lambda: pilot.app.theme == "textual-dark")
         await pilot.press("T", "end", "enter")
-        assert pilot.app.theme == memory.now.theme == previewed
+        await until(lambda: pilot.app.theme == memory.now.theme == previewed)
     async with show(memory=memory) as pilot:
         assert pilot.app.theme == previewed
         await pilot.press("T", "home", "enter")
-        assert pilot.app.theme == "textual-dark"
-        assert memory.now.theme is None
+        await until(lambda: (pilot.app.theme, memory.now.theme) == ("textual-dark", None))
 
 
 async def test_the_settings_choose_the_theme(show: Show) -> None:

@@ -23,7 +23,7 @@ async def test_runs_that_fail_together_make_one_toast(show: Show, service: FakeS
         for run in runs:
             service.emit(run.id, Finished(state=State.FAILED, cause=Cause.AGENT, summary="it ended"))
         await wait_for_text(pilot, "5 runs failed", "and 2 more")
-        assert len(pilot.app.screen.query(Toast)) == 1
+        await until(lambda: len(pilot.app.screen.query(Toast)) == 1)
 
 
 async def test_what_is_done_is_told_in_one_line_and_makes_no_toast(show: Show, service: FakeService) -> None:
