@@ -255,7 +255,7 @@ def test_a_start_killed_half_way_is_repaired(checkout: Path, sign: str) -> None:
 def test_four_first_starts_at_once_make_one_environment(checkout: Path) -> None:
     command = [str(checkout / "scripts" / "ccterm"), "works"]
     starts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    outputs = [process.communicate(timeout=120) for process in starts]
+    outputs = [process.communicate(timeout=600) for process in starts]
     assert [out for out, _ in outputs] == ["works\n"] * 4
     assert sum("making its environment" in err for _, err in outputs) == 1
 

@@ -122,12 +122,17 @@ def test_the_proxy_ends_with_its_box(supervised: Supervised, end: str) -> None:
         wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED)
 
 
+def proxies(run: Running) -> list[int]:
+    """Return the children of a supervisor that are box proxies by now."""
+    children = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text().split()
+    return [int(child) for child in children if b"\0proxy\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the proxy in /proc")
 def test_that_the_proxy_has_ended_is_said(supervised: Supervised) -> None:
     with supervised([sys.executable, "-c", "input()"], OPEN) as run:
-        children = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children")
-        wait_until(lambda: len(children.read_text().split()) == 2)
-        (proxy,) = [int(child) for child in children.read_text().split() if b"\0proxy\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        wait_until(lambda: proxies(run))
+        (proxy,) = proxies(run)
         os.kill(proxy, signal.SIGKILL)
         run.until(lambda frame: frame["k"] == "note" and "the box proxy has ended" in frame["d"])
 

@@ -83,9 +83,15 @@ class Claude:
 
 def gateway_process() -> psutil.Process:
     """Return the gateway that this process has started."""
-    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    (found,) = (child for child in alive if "ccterm.gateway" in child.cmdline())
+    (found,) = (child for child in psutil.Process().children() if _is_gateway(child))
     return found
+
+
+def _is_gateway(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "ccterm.gateway" in process.cmdline()
+    except (psutil.Error, OSError):  # it has just ended
+        return False
 
 
 def _environment(process: psutil.Process) -> str:

@@ -54,11 +54,14 @@ async def carried_out(executor: DaggerExecutor, heard: Heard) -> None:
 
 def children(engine: FakeEngine) -> list[psutil.Process]:
     """Return our `dagger session` processes for an engine."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("_EXPERIMENTAL_DAGGER_RUNNER_HOST") == engine.runner
-    ]
+    return [process for process in psutil.Process().children(recursive=True) if _is_session(process, engine)]
+
+
+def _is_session(process: psutil.Process, engine: FakeEngine) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("_EXPERIMENTAL_DAGGER_RUNNER_HOST") == engine.runner
+    except (psutil.Error, OSError):  # it has just ended
+        return False
 
 
 async def refusal(executor: DaggerExecutor) -> PreflightError:

@@ -32,9 +32,9 @@ class _ConnectHandler(Handler):
             return
         self.close_connection = True
         with socket.create_connection(("127.0.0.1", self.server.to)) as server:
+            self.server.tunnels += 1
             self.send_response(200)
             self.end_headers()
-            self.server.tunnels += 1
             back = threading.Thread(target=_pump, args=(server, self.connection), daemon=True)
             back.start()
             _pump(self.connection, server)

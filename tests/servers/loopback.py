@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 300.0
 """Longest wait for a gate, in seconds, so that nothing hangs forever."""
 
 
