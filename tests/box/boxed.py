@@ -16,6 +16,12 @@ from ccterm.box.protocol import Frame
 from ccterm.git.types import MARK
 from tests.support.waiting import LIMIT, wait_until
 
+RESULT = """echo '{"type":"result"}'; cat > /dev/null"""
+"""An agent that is up at once, however busy the machine."""
+HANG = [{"say": "hanging"}, {"hang": True}]
+DEAF = [{"say": "hanging"}, {"hang": ["SIGINT", "SIGTERM"]}]
+ENDED_WELL = {"ok": True, "exit": 0, "signal": None, "stopped_by": ""}
+
 
 class Running:
     """A running step program. Leaving the block closes the pipe by which it watches its parent, and waits for its end."""
@@ -147,3 +153,8 @@ def alive(mark: str) -> list[int]:
             if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 found.append(int(process.name))
     return found
+
+
+def without_seconds(report: dict[str, object]) -> dict[str, object]:
+    """Return a report of the supervisor without the time that it took."""
+    return {name: value for name, value in report.items() if name != "seconds"}
