@@ -187,12 +187,16 @@ class DraftFields(DraftDefaults):
     task: str
 
 
-def draft(values: Mapping[str, object]) -> Draft:
-    """Return the draft that flags or arguments describe; None counts as not given. Raises UsageError."""
+def draft(values: Mapping[str, object], *, flags: bool = False) -> Draft:
+    """Return the draft that flags or arguments describe; None counts as not given. flags: what a refusal calls them. Raises UsageError."""
     try:
         return Draft.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        raise usage_error(error, Draft) from error
+        found = usage_error(error, Draft)
+        name, _, rest = found.message.partition(" ")
+        if flags and name in FIELDS and FIELDS[name].flags:
+            found = UsageError(f"{max(FIELDS[name].flags, key=len)} {rest}", found.fix)
+        raise found from error
 
 
 def draft_with(task: "Draft | DraftFields", defaults: DraftDefaults) -> Draft:

@@ -45,7 +45,7 @@ _MOST_HOSTS = 5
 def run_one(task: str | None, file: Path | None, fields: Mapping[str, object], *, ask: bool = False, as_json: bool) -> ExitCode:
     """Run one task; return the exit code of its cause."""
     asks = _may_ask(ask=ask, yes=bool(fields.get("apply")), branch=bool(fields.get("branch")))
-    return carry_out(_run([anchored(draft({"task": _prompt(task, file), **fields}))], None, ask=asks, as_json=as_json))
+    return carry_out(_run([anchored(draft({"task": _prompt(task, file), **fields}, flags=True))], None, ask=asks, as_json=as_json))
 
 
 def run_batch(file: Path, max_concurrent: int | None, execution_mode: str | None, *, as_json: bool) -> ExitCode:

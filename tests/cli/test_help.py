@@ -1,12 +1,16 @@
 """`ccterm help`: what a command does, and the pages of docs/."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.core
 
+from ccterm.cli.commands import app
 from ccterm.cli.topics import TOPICS, TROUBLESHOOTING
 from tests.conftest import Command
 from tests.support.core import ccterm_here
@@ -64,3 +68,33 @@ def test_help_on_a_command_is_its_help(topic: tuple[str, ...], usage: str, tmp_p
 
 def test_there_is_no_help_on_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ccterm_here("help", "cooking", cwd=tmp_path, monkeypatch=monkeypatch).returncode == 2
+
+
+def helps(group: typer.core.TyperGroup, name: str = "ccterm") -> Iterator[tuple[str, str]]:
+    """Yield the help of a group and of all its commands."""
+    context = group.make_context(name, ["--help"], resilient_parsing=True)
+    yield name, group.get_help(context)
+    for word, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from helps(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command.get_help(command.make_context(f"{name} {word}", [], resilient_parsing=True))
+
+
+def test_help_names_arguments_plainly_and_cuts_no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main = typer.main.get_group(app)
+    assert isinstance(main, typer.core.TyperGroup)
+    told = dict(helps(main))
+    assert len(told) > 40
+    for name, text in told.items():
+        usage, *lines = text.splitlines()
+        assert not re.search(r"[{<]", usage), name
+        assert not re.search(r"^  [A-Z]+ <", text, re.MULTILINE), name
+        assert not [line for line in lines if re.match(r"  [a-z]+ ", line) and line.endswith("...")], name
+
+
+def test_nothing_follows_a_topic(command: Command) -> None:
+    done = command("help", "http", "events")
+    assert (done.returncode, done.stderr) == (2, "ccterm: 'http' is a topic, and 'events' is more than that\n  ccterm help http\n")
+    assert command("help", "egress", "log").stdout.startswith("Usage: ccterm egress log [OPTIONS] RUN\n")

@@ -16,8 +16,9 @@ Examples:
 
 \b
 Exit code: 0 succeeded, 1 failed, 2 wrong request, 3 something is missing, 4 a
-rule forbids it, 5 not delivered, 6 login or limit, 130 cancelled; whatever it
-is, work that was begun is kept. See ccterm help commands."""
+rule forbids it, 5 not delivered, 6 login or limit, 7 the agent was denied
+something, 130 cancelled; whatever it is, work that was begun is kept. See
+ccterm help commands."""
 """Shown below `ccterm run --help`."""
 BATCH_KEYS = "\n".join(
     [
@@ -27,7 +28,10 @@ BATCH_KEYS = "\n".join(
         "",
         "\b",
         "Keys of a task in FILE:",
-        *(f"  {' or '.join((name, *field.also)):<24}{field.sentence}" for name, field in FIELDS.items()),
+        *(
+            f"  {' or '.join((name, *field.also)):<24}{field.sentence.replace('; repeatable', ', or a list of them')}"
+            for name, field in FIELDS.items()
+        ),
     ]
 )
 """Shown below `ccterm batch --help`."""

@@ -35,9 +35,12 @@ def explain_command(command: Sequence[str], topics: Iterable[str]) -> int:
     from ccterm.cli.commands import app  # deferred: its commands import this module
     from ccterm.errors import UsageError
 
-    word = command[0]
-    known = {*topics, *typer.main.get_group(app).commands}
-    if len(command) > 1 or word in known:
+    word, *more = command
+    commands = typer.main.get_group(app).commands
+    known = {*topics, *commands}
+    if more and word in known and word not in commands:
+        raise UsageError(f"{shown(word)} is a topic, and {shown(' '.join(more))} is more than that", f"ccterm help {word}")
+    if more or word in known:
         return carry_out(app, [*command, "--help"])
     close = get_close_matches(word, known, 1)
     raise UsageError(
@@ -61,7 +64,9 @@ def _explained(error: Any) -> "UsageError":  # noqa: ANN401 - one of several cla
             return UsageError(f"{error.param.opts[-1]} {text}", fix or f"{command} --help explains it")
         case "NoSuchOption":
             name = error.option_name.lstrip("-")
-            close = ", ".join(flag for flag in error.possibilities or () if get_close_matches(name, [flag.lstrip("-")]))  # dashes are alike
+            close = " or ".join(
+                flag for flag in error.possibilities or () if get_close_matches(name, [flag.lstrip("-")])
+            )  # dashes are alike
             fix = f"did you mean {close}?" if close else f"{command} --help lists those that there are"
             return UsageError(f"there is no flag {shown(error.option_name)}", fix)
         case "BadOptionUsage" if "requires" in message:
@@ -69,7 +74,11 @@ def _explained(error: Any) -> "UsageError":  # noqa: ANN401 - one of several cla
         case "BadOptionUsage":
             return UsageError(f"{error.option_name} takes no value", f"write {error.option_name} alone")
     if found := _NO_COMMAND.fullmatch(message):
-        fix = f"did you mean {found['close'].replace(chr(39), '')}?" if found["close"] else f"{command} --help lists those that there are"
+        fix = (
+            f"did you mean {found['close'].replace(chr(39), '').replace(', ', ' or ')}?"
+            if found["close"]
+            else f"{command} --help lists those that there are"
+        )
         return UsageError(f"there is no command {shown(found['name'])}", fix)
     if found := _TOO_MUCH.fullmatch(message):
         return UsageError(
