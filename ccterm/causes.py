@@ -158,6 +158,9 @@ CHECKOUT_REASONS = {
         "gh auth status; provide a token with write access (GH_TOKEN, or [host] in the settings), then ccterm retry {run}",
     ),
     "logins": Advice("The working copy holds logins that git does not ignore", "do what it says, then ccterm retry {run}"),
+    "no_base": Advice(
+        "What the branch is to start from is not on the remote", "start the task again with --base, which names what there is"
+    ),
     "earlier": Advice(
         "What the earlier run kept is no longer there",
         "ccterm continue {run} TEXT --fresh begins a new conversation, which is told what came before",

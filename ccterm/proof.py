@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ccterm.errors import UsageError
 from ccterm.models import Run, State
 
 
@@ -44,6 +45,12 @@ def is_recovering(run: Run) -> bool:
 def work_kept(run: Run) -> bool:
     """Return whether work of a run is kept that was not delivered."""
     return run.kept_in is not None or (run.salvage is not None and not run.salvage.delivered)
+
+
+def require_kept(run: Run) -> None:
+    """Raise UsageError when an ended run left nothing that could be removed."""
+    if run.salvage is None and run.kept_in is None:
+        raise UsageError(f"nothing is kept of run {run.label}", f"ccterm show {run.ref} says what became of it")
 
 
 def uncommitted(run: Run) -> bool:

@@ -9,7 +9,7 @@ from ccterm.cli.console import carry_out, opened_service, print_data, print_json
 from ccterm.cli.run_tasks import confirmed
 from ccterm.errors import UsageError
 from ccterm.models import Run
-from ccterm.proof import work_kept
+from ccterm.proof import require_kept, work_kept
 from ccterm.service.protocol import Service
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -43,7 +43,10 @@ def _print_cleaned(cleaned: Sequence[Run], *, as_json: bool) -> None:
 
 async def _chosen(service: Service, ref: str | None, *, undelivered: bool) -> list[Run]:
     if ref is not None:
-        return [await settled(service, ref)]
+        run = await settled(service, ref)
+        if run.state.final:  # else the service says that it has not ended
+            require_kept(run)
+        return [run]
     kept = [run for run in await service.runs() if run.state.final and (run.salvage or run.kept_in)]
     left = [run for run in kept if work_kept(run) and not undelivered]
     if left:

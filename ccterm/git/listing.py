@@ -76,7 +76,7 @@ def _start(refs: RemoteRefs, branch: str, base: str | None) -> tuple[str | None,
         return None, None
     if (default := refs.default_branch) is None or (sha := refs.shas.get(HEADS + default)) is None:
         head = f"the remote's HEAD names {default}, which does not exist" if default else "the remote has no default branch"
-        raise GitError("no_base", f"{head}; give --base{_some_of(refs)}")
+        raise GitError("no_base", f"{head}{_some_of(refs)}; give --base")
     return HEADS + default, sha
 
 

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from ccterm.errors import UsageError
 from ccterm.models import Allowances, BatchId, Run, RunId, RunRef, new_id
 from ccterm.output.own_text import clean_text
-from ccterm.proof import is_recovering, uncommitted
+from ccterm.proof import is_recovering, require_kept, uncommitted
 from ccterm.record import Recorder
 from ccterm.service.active import Active
 from ccterm.service.credential_gate import CredentialGate
@@ -93,8 +93,7 @@ class EndedRuns(Service):
         await self._refuse_while_changing(run)
 
         async def work(known: Run, recorder: Recorder, equipment: Equipment) -> Run:  # noqa: ARG001 - there is nothing to record
-            if known.salvage is None and known.kept_in is None:
-                raise UsageError(f"nothing is kept of run {known.label}", "ccterm runs lists what is")
+            require_kept(known)
             return await equipment.pipelines[known.task.execution_mode].clean(known)
 
         return await self._afterwards(run, work)

@@ -50,6 +50,11 @@ class FurtherRuns(EndedRuns):
             )
         more = known.allowed_hosts
         known = await self._last_begun(run)
+        if not began(known) and not fresh:
+            raise UsageError(
+                f"the agent of run {known.label} never began, so there is no conversation that could go on",
+                f"ccterm retry {known.ref} starts its task again",
+            )
         task = _reaching(continued_task(known, text, branch, fresh=fresh), (*known.allowed_hosts, *more))
         undelivered(known)  # it must still be there
         started = await self._again(known, task, continues=known.id, session_id=None if fresh else known.session_id)

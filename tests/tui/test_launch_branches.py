@@ -80,14 +80,14 @@ async def test_the_default_branch_is_refused_in_the_form_and_can_be_allowed_ther
 async def test_what_the_remote_has_against_a_form_is_said_once_and_asked_again_with_the_next_launch(
     show: Show, service: FakeService
 ) -> None:
-    problem = "the remote has no default branch; give --base; it has main"
+    problem = "the remote has no default branch; it has main; give --base"
     wrong = BranchState(branch="mine", problem=problem, concerns="base")
     service.remote_branches["mine"] = wrong
     async with show() as pilot:
         await pilot.press("n")
         await type_text(pilot, "Add")
         field_of(pilot, "branch").value = "mine"
-        await wait_for_text(pilot, "the remote has no default branch; fill in “From”; it has main")
+        await wait_for_text(pilot, "the remote has no default branch; it has main; fill in “From”")
         assert screen_text(pilot.app).count("no default branch") == 1
         service.remote_branches["mine"] = wrong.model_copy(update={"problem": "collides; give --branch", "concerns": "branch"})
         await pilot.press("ctrl+s")

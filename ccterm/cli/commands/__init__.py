@@ -9,7 +9,7 @@ import typer
 from ccterm import __version__
 from ccterm.cli.commands import agents, auth, config, launch, machine, network, runs, serve
 from ccterm.cli.commands.flags import leave
-from ccterm.cli.commands.plain_help import PlainCommand
+from ccterm.cli.commands.usage import PlainCommand
 
 _UNSET = dict.fromkeys(("help", "install_completion", "show_completion"), False)
 """Typer would import pydantic to make booleans of these flags when they are not given: 100 ms of `ccterm run --help`."""

@@ -1,4 +1,4 @@
-"""What is wrong with a command line in one sentence with its fix, in place of typer's words."""
+"""Help without what typer adds to the names of arguments, and what is wrong with a command line in one sentence with its fix, in place of typer's words."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ccterm.cli.commands.flags import shown
 
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 """What typer raises when a command line is wrong: click's class, or the one of typer's own copy of click."""
 _NO_COMMAND = re.compile(r"No such command '(?P<name>.*?)'\.(?: Did you mean (?P<close>.*)\?)?", re.DOTALL)
 _TOO_MUCH = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((?P<what>.*)\)", re.DOTALL)
+
+
+class PlainCommand(TyperCommand):
+    """A command whose arguments are shown by their names alone, in brackets where they may be left out.
+
+    It takes this from typer's insides: a version without them shows what it shows.
+    """
+
+    def __init__(self, *args: Any, **given: Any) -> None:  # noqa: ANN401 - typer's own
+        super().__init__(*args, **given)
+        for param in self.params:
+            if param.param_type_name == "argument":
+                name, more = param.metavar or param.name, "" if param.nargs == 1 else "..."
+                shown = f"{name}{more}" if param.required else f"[{name}]{more}"
+                vars(param).update(display_type_rich=lambda **_: None, _usage_display_name=lambda shown=shown: shown)
 
 
 def carry_out(app: typer.Typer, args: Sequence[str] | None = None) -> int:
