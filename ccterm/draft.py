@@ -45,7 +45,8 @@ MESSAGE_LENGTH = 1_000_000
 """Most characters of a task, and of a message to an agent."""
 
 
-def _task(text: str) -> str:
+def task_text(text: str) -> str:
+    """Return a task, or a message to an agent, which are given in one piece. Raises ValueError."""
     if not text.strip():
         raise ValueError("is empty; say what the agent should do")
     if len(text) > MESSAGE_LENGTH:
@@ -55,12 +56,9 @@ def _task(text: str) -> str:
 
 def require_message(text: str, *, may_be_empty: bool = False) -> None:
     """Raise UsageError for what cannot be said to an agent, in one piece: nothing of it is sent then."""
-    if not may_be_empty and not text.strip():
-        raise UsageError("the message is empty", "say what the agent should do")
-    if len(text) > MESSAGE_LENGTH:
-        raise UsageError(f"the message is longer than {MESSAGE_LENGTH:,} characters", "put the long part into a file, and name that")
     try:
-        whole_text(text)
+        if text.strip() or not may_be_empty:
+            task_text(text)
     except ValueError as error:
         what, _, fix = str(error).partition("; ")
         raise UsageError(f"the message {what}", fix) from error
@@ -103,7 +101,7 @@ class Draft(Value):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    task: Annotated[str, AfterValidator(_task), _also_named("task")]
+    task: Annotated[str, AfterValidator(task_text), _also_named("task")]
     repo: Annotated[str, Field(min_length=1), AfterValidator(_repo)] | None = None
     branch: Annotated[str, AfterValidator(_branch)] | None = None
     base: Base | None = None

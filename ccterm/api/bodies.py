@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ccterm.api.limits import JSON_DEPTH
 from ccterm.api.problems import HttpProblem, checked
+from ccterm.draft import task_text
 from ccterm.git.bounded_json import OutOfBounds, read_json
 from ccterm.values import Value
 
@@ -27,13 +28,13 @@ class CancelBody(Value):
 class SteerBody(Value):
     """The body of `steer`."""
 
-    text: Annotated[str, Field(description="What to tell the agent")]
+    text: Annotated[str, AfterValidator(task_text), Field(description="What to tell the agent")]
 
 
 class ContinueBody(Value):
     """The body of `continue`."""
 
-    text: Annotated[str, Field(description="What is to be done now")]
+    text: Annotated[str, AfterValidator(task_text), Field(description="What is to be done now")]
     branch: Annotated[str | None, Field(description="A new branch instead, from where the run began")] = None
     fresh: Annotated[bool, Field(description="Begin a new conversation, which is told what came of the earlier one")] = False
 

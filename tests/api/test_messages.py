@@ -116,6 +116,13 @@ async def test_what_cannot_be_sent_whole_is_refused_before_anything_is_sent(api:
     assert not [event async for event in api.service.follow("1") if isinstance(event, Told | Steered)]
 
 
+async def test_a_message_that_no_run_could_take_is_a_wrong_body(api: Served) -> None:
+    await api.run()
+    for order in ("steer", "continue"):
+        answer = await api.post(f"/api/v1/runs/1/{order}", {"text": " "})
+        assert (answer.status_code, answer.json()["detail"]) == (422, '"text" is empty')
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [("x" * (MESSAGE_LENGTH + 1), "longer than"), ("\ud800", "half a character"), (" ", "is empty")],
