@@ -57,7 +57,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     swapped = [name for name in names if sorted(name) == sorted(word)]
     close = swapped or get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}" if close else f"known keys are {', '.join(names)}"
+    return f"did you mean {close[0]}?" if close else f"known keys are {', '.join(names)}"
 
 
 def problem(error: ValidationError, model: type[BaseModel]) -> Problem:

@@ -135,7 +135,7 @@ def test_byte_order_marks_and_line_ends_of_other_systems_are_fine(data: bytes) -
 
 
 PLACES = [
-    ("- prompt: a\n- prompt: b\n  brunch: x\n", 3, 3, 'unknown key "brunch"', "did you mean branch"),
+    ("- prompt: a\n- prompt: b\n  brunch: x\n", 3, 3, 'unknown key "brunch"', "did you mean branch?"),
     ("- prompt: a\n\n\n\n\n\n  branch: 'a b'\n", 7, 3, "the branch name", "letters, digits"),
     ("- prompt: a\n  base: '--all'\n", 2, 3, "the base", "main"),
     ("- prompt: a\n  repo: https://u:p@h/r\n", 2, 3, "holds a password or a token", "GH_TOKEN"),
@@ -190,11 +190,11 @@ PLACES = [
     ("- [a]", 1, 3, "a task without keys", "- task"),
     ("-", 1, 2, "a task without keys", "- task"),
     ("prompt: a\nbranch: b\n", 1, 1, 'unknown key "prompt" at the top', "begin the task with -"),
-    ("task:\n- prompt: a\n", 1, 1, 'unknown key "task" at the top', "did you mean tasks"),
+    ("task:\n- prompt: a\n", 1, 1, 'unknown key "task" at the top', "did you mean tasks?"),
     ("defaults: [x]\ntasks: [{prompt: a}]", 1, 11, "defaults is not a mapping", "key: value"),
     ("defaults: {prompt: x}\ntasks: [{prompt: a}]", 1, 12, "a task among the defaults", "its own"),
-    ("defaults:\n  modle: x\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
-    ("defaults:\n  modle:\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model"),
+    ("defaults:\n  modle: x\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model?"),
+    ("defaults:\n  modle:\ntasks:\n- prompt: a\n", 2, 3, 'unknown key "modle"', "did you mean model?"),
     (b"- prompt: a\n- prompt: \xff\n", 2, 11, "not UTF-8", "UTF-8"),
     (b"- prompt: a\n  x\x00: b\n", 2, 4, "a control character (U+0000)", "remove it"),
     (b"- prompt: \x1b[31m\n", 1, 11, "a control character (U+001B)", "remove it"),
@@ -212,7 +212,7 @@ def test_an_error_in_yaml_has_its_position_and_its_fix(text: str | bytes, line: 
 
 
 JSON_PLACES = [
-    ('{"prompt":"a"}\n{"prompt":"b","brunch":"x"}', 2, 15, 'unknown key "brunch"', "did you mean branch"),
+    ('{"prompt":"a"}\n{"prompt":"b","brunch":"x"}', 2, 15, 'unknown key "brunch"', "did you mean branch?"),
     ('{"prompt":"a"}\n\n  {"prompt":"b", "branch" : "a b"}', 3, 18, "the branch name", ""),
     ('{"prompt":"a"}\n{"prompt":', 2, 11, "a value is expected, not the end", "one task"),
     ('{"prompt":"a"}\n{"prompt":"a",}', 2, 14, "a comma before the end of an object", "one task"),

@@ -93,7 +93,7 @@ def test_keys_without_commands_need_no_trust(tree: Path, trust: Trust) -> None:
     [
         ('max_concurrent = 9', 'line 1: unknown key "max_concurrent"'),
         ('\n[secrets.X]\nfrom = "cmd:id"', 'line 2: unknown key "secrets"'),
-        ('setupp = "x"', "did you mean setup"),
+        ('setupp = "x"', "did you mean setup?"),
         ('include = ["../../.ssh/id_ed25519"]', "below its directory"),
         ('base = "-x"', "the base"),
         ('setup = ""', '"setup" is empty'),

@@ -71,7 +71,7 @@ _REFUSAL = {
     "title": TITLES[422],
     "status": 422,
     "detail": 'unknown field "brnch"',
-    "action": "did you mean branch",
+    "action": "did you mean branch?",
 }
 _REFUSED: dict[int | str, Schema] = {
     "4XX": {"description": "Refused, and why", "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": _REFUSAL}}}

@@ -114,7 +114,7 @@ async def test_unknown_fields_are_refused(strict: Served) -> None:
     for name in UNKNOWN:
         assert "unknown field" in require_sentence(await strict.post(RUN, {**GOOD, name: 1}), 422)
     misspelt = (await strict.post(RUN, {**GOOD, "brnach": "x"})).json()
-    assert (misspelt["detail"], misspelt["action"]) == ('unknown field "brnach"', "did you mean branch")
+    assert (misspelt["detail"], misspelt["action"]) == ('unknown field "brnach"', "did you mean branch?")
 
 
 async def test_what_is_no_task_in_json_is_refused(strict: Served) -> None:
@@ -151,7 +151,7 @@ async def test_wrong_parameters_are_named(strict: Served) -> None:
 async def test_a_parameter_that_there_is_not_is_refused(strict: Served) -> None:
     answer = await strict.client.get("/api/v1/runs?sate=failed")
     assert require_sentence(answer, 422) == '/api/v1/runs has no parameter "sate"'
-    assert answer.json()["action"] == "did you mean state"
+    assert answer.json()["action"] == "did you mean state?"
     require_sentence(await strict.client.post(f"{RUN}?waits=60", json=GOOD), 422)
     assert (await strict.client.get("/api/v1/runs/1?x=1")).json()["action"] == "leave it out"
     assert (await strict.client.get("/healthz?now=1")).json() == {"ok": True}

@@ -151,7 +151,7 @@ def test_an_unknown_key_of_the_settings_names_the_nearest(command: Command, stat
     (config / "config.toml").write_text("max_concurent = 3\n")
     done = command("run", "x", "--branch", "b", "--mode", "local", cwd=tmp_path)
     assert done.returncode == 2
-    assert "did you mean max_concurrent" in one_sentence(done.stderr)
+    assert "did you mean max_concurrent?" in one_sentence(done.stderr)
 
 
 def test_a_batch_file_with_an_error_starts_nothing(command: Command, state: Path, tmp_path: Path, make_remote: MakeRemote) -> None:

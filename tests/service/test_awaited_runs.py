@@ -164,7 +164,7 @@ async def test_tasks_share_defaults_and_keep_what_they_say_themselves(service: S
     [
         ({"task": " "}, "task is empty"),
         ({"execution_mode": "docker"}, "execution_mode has an unknown value; give 'local' or 'dagger'"),
-        ({"brunch": "x"}, "unknown key brunch; did you mean branch"),
+        ({"brunch": "x"}, "unknown key brunch; did you mean branch?"),
         ({"branch": "a b"}, "branch is refused"),
         ({"branch": "agent/x", "apply": False}, "leave out apply, or branch"),
     ],
