@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccterm.settings import Settings
+from tests.credentials.login_documents import login
 
 MakeProgram = Callable[[str, str], Path]
 
@@ -34,3 +35,18 @@ def env(tmp_path: Path, isolation: Path) -> dict[str, str]:
 
 def settings(**tables: object) -> Settings:
     return Settings.model_validate(tables)
+
+
+@pytest.fixture
+def own(isolation: Path) -> Path:
+    """Return the file of the user's own login."""
+    path = isolation / ".claude" / ".credentials.json"
+    path.parent.mkdir()
+    path.write_bytes(login())
+    return path
+
+
+@pytest.fixture
+def copy(isolation: Path) -> Path:
+    """Return where the copy goes."""
+    return isolation / ".claude-container" / ".credentials.json"
