@@ -61,7 +61,7 @@ def fold(run: Run, event: Event) -> Run:
 
 def rewound(run: Run) -> Run:
     """Return a document without what events add to it bit by bit, to which they are to be applied from the first on."""
-    return run.model_copy(update={"steps": (), "refused_hosts": ()})
+    return run.model_copy(update={"steps": (), "refused_hosts": (), "permission_requests": ()})
 
 
 def replay(run: Run, events: Iterable[Event]) -> Run:

@@ -10,10 +10,11 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from ccterm.errors import CctermError
-from ccterm.tui.app_base import AppBase, CctermScreen
+from ccterm.tui.app_base import AppBase
 from ccterm.tui.messages import BackgroundAnswered, Checked
 from ccterm.tui.opening import Look, OpeningScreen
 from ccterm.tui.own_keys import defaults, keymap
+from ccterm.tui.screen_base import CctermScreen
 from ccterm.tui.textual_private import BACKGROUND_ANSWER, take_answers, takes_answers, write_to_terminal
 from ccterm.tui.themes import QUESTION, ThemeChoice, light_by_answer
 
@@ -142,19 +143,23 @@ class CctermApp(AppBase):
     @work(group="first checks", exit_on_error=False)
     async def _first_checks(self, service: "Service") -> None:
         """Open the checks if one fails; only mention it when the user is busy already."""
+        if await self._check(service).wait():
+            self._offer_checks(self.screen)
+
+    @work(group="checks", exclusive=True, exit_on_error=False)
+    async def _check(self, service: "Service") -> bool:
+        """Check whether runs could start, for the empty fleet; returns whether something is missing."""
+        self.checked, self.checking = [], True
         try:
-            self.checking = True
             async for answer in service.checks(self.settings.execution_mode):
                 self.checked.append(answer)
                 self._post(Checked())
-            failing = any(answer.status == "fail" for answer in self.checked)
         except CctermError:  # the executor itself is missing
-            failing = True
+            return True
         finally:
             self.checking = False
             self._post(Checked())
-        if failing:
-            self._offer_checks(self.screen)
+        return any(answer.status == "fail" for answer in self.checked)
 
     def _offer_checks(self, screen: Screen[object]) -> None:
         from ccterm.tui.screens.fleet import FleetScreen
@@ -199,7 +204,13 @@ class CctermApp(AppBase):
         """Re-export the Claude login."""
         from ccterm.tui.screens.run_actions import export_login
 
-        self.perform(lambda service: export_login(service, self.runs))
+        async def export(service: "Service") -> str:
+            said = await export_login(service, self.runs)
+            if self.checked:
+                self._check(service)
+            return said
+
+        self.perform(export)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done."""

@@ -1,23 +1,22 @@
 """What all screens share: the service, the runs, actions and their answers, notices. Knows no screen by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import events, work
-from textual.binding import ActiveBinding
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.worker import Worker, WorkerState
 
 from ccterm.errors import CctermError
 from ccterm.tui.keys import KeysInOrder
-from ccterm.tui.messages import Connected, ImageBuilt, RunsChanged, Ticked
+from ccterm.tui.messages import Connected, ImageBuilt, RunsChanged, Ticked, visible_screens
 from ccterm.tui.own_keys import named
-from ccterm.tui.telling import SaysWhyNot, TellingApp, TellingScreen, describe_error
+from ccterm.tui.telling import TellingApp, describe_error
 from ccterm.tui.textual_private import HarmlessText, keep_escape_apart, write_to_terminal
 
 if TYPE_CHECKING:  # importing the service and the models takes long, and the first frame does not need them
@@ -47,6 +46,7 @@ class AppBase(TellingApp):
     memory: "Memory"
     frames: "FrameClock"
     opened: datetime
+    _minute: datetime
     _notices: "Notices"
     _title: "TerminalTitle"
 
@@ -106,6 +106,7 @@ class AppBase(TellingApp):
 
         self.settings, self.memory, self.clock = settings, memory, clock or now
         self.opened, self.runs, self.frames = self.clock(), Runs(), FrameClock()
+        self._minute = _minute(self.opened)
         self._notices = Notices(self.note, self._toast, send or silent, opened=self.opened)
         self._title = TerminalTitle(settings.tui, lambda sequence: write_to_terminal(self, sequence))
         self.provided = True
@@ -152,10 +153,12 @@ class AppBase(TellingApp):
 
         self.service = service
         self.reached.set()
-        self._watcher = Watcher(service, self.runs, self.run_changed, lambda: self._post(RunsChanged(())), opened=self.opened)
+        self._watcher = Watcher(service, self.runs, self.run_changed, self.runs_changed, self._say_unreadable, opened=self.opened)
         self.run_worker(self._watcher.watch(), group="watcher", exit_on_error=False)
-        for screen in self.screen_stack:  # this comes once, and what is behind another screen needs it as well
-            screen.post_message(Connected())
+        self._post_to_all(Connected)
+
+    def _say_unreadable(self, error: CctermError) -> None:
+        self.notify(error.fix, title=f"runs cannot be read: {error.message}", severity="error", markup=False)
 
     @work(group="login", exclusive=True, exit_on_error=False)
     async def offer_renewed(self) -> None:
@@ -198,15 +201,18 @@ class AppBase(TellingApp):
             self.notify(fix, title=what, severity="error", markup=False)
 
     def run_changed(self, view: "RunView", event: "Event | None") -> None:
-        """Note that a run changed; the screen is told of many changes at once."""
+        """Note that a run changed; the screens are told of many changes at once."""
+        view.lost = self.without_daemon and not view.run.state.final
         if event is not None:
             self._notices.tell(view, event)
         if not self._changed:
-            self.set_timer(COALESCE_SECONDS, self._tell_screen)
+            self.set_timer(COALESCE_SECONDS, self.runs_changed)
         self._changed.add(view.run.id)
 
-    def _tell_screen(self) -> None:
-        self._post(RunsChanged(self._changed))
+    def runs_changed(self, runs: "Collection[RunId]" = ()) -> None:
+        """Show that something happened to these runs, beside those that are noted: on the screens and in the terminal's title."""
+        self.selected = {run for run in self.selected if run in self.runs}
+        self._post(RunsChanged({*self._changed, *runs}))
         self._changed.clear()
         self._title.show(self.runs)
 
@@ -220,7 +226,7 @@ class AppBase(TellingApp):
             try:
                 return await build.carry_out(service)
             finally:
-                self._post(ImageBuilt())
+                self._post_to_all(ImageBuilt)
 
         self.perform(carry_out)
 
@@ -240,7 +246,7 @@ class AppBase(TellingApp):
             )
         if problem:
             self.note(f"no daemon can be started: {problem}", "error")
-        self._post(RunsChanged([view.run.id for view in self.runs]))
+        self.runs_changed([view.run.id for view in self.runs])
 
     def daemon_there(self) -> None:
         """Show that there is a daemon."""
@@ -249,7 +255,8 @@ class AppBase(TellingApp):
             for view in self.runs:
                 view.lost = False
             self.note("another daemon was started")
-            self._post(RunsChanged([view.run.id for view in self.runs]))
+            self.runs_changed([view.run.id for view in self.runs])
+            self._post_to_all(Connected)
 
     @property
     def where(self) -> str:
@@ -283,17 +290,23 @@ class AppBase(TellingApp):
         return thread([(earlier, self.transcript(earlier.id)) for earlier in view.before] if view else [], self.transcript(run))
 
     def _post(self, message: Message) -> None:
-        """Tell the screen, unless the last one has been closed already."""
-        if self.screen_stack:
-            self.screen.post_message(message)
+        """Tell the screens that are visible; others look what there is when they come back, see `CctermScreen`."""
+        for screen in visible_screens(self):
+            screen.post_message(message)
+
+    def _post_to_all(self, kind: type[Message]) -> None:
+        """Tell all screens that are open: this comes once, and what is behind another screen needs it as well."""
+        for screen in self.screen_stack:
+            screen.post_message(kind())
 
     def update_run(self, run: "Run") -> None:
-        """Show a run's new document after an action; a reviewed run is no longer shown."""
+        """Show a run's new document after an action; a reviewed run is shown in the history alone."""
         self.runs.update(run)
+        if run.id in self.past:
+            self.past[run.id].run = run
         if run.reviewed:
             self.runs.remove(run.id)
-            self.selected.discard(run.id)
-        self._post(RunsChanged([run.id]))
+        self.runs_changed([run.id])
 
     def find_new_runs(self, focus: "RunId | None" = None) -> None:
         """Look for new runs at once. focus: the one that gets the focus."""
@@ -303,36 +316,11 @@ class AppBase(TellingApp):
 
     def _tick(self) -> None:
         self._toasts.flush()
-        if self.runs.active:
+        minute = _minute(self.clock())
+        if self.runs.active or minute != self._minute:  # a usage window may have been reset, or the day is over
+            self._minute = minute
             self._post(Ticked())
 
 
-class CctermScreen(TellingScreen):
-    """A screen of the app. Its keys can be changed in the settings."""
-
-    def __init_subclass__(cls, *args: bool, **given: bool) -> None:
-        cls.BINDINGS = named(vars(cls).get("BINDINGS", []))
-        super().__init_subclass__(*args, **given)
-
-    @property
-    def ccterm(self) -> AppBase:
-        """The app, by its own type."""
-        assert isinstance(self.app, AppBase)
-        return self.app
-
-    def why_not(self, action: str) -> str:  # noqa: ARG002 - the screens know
-        """Return why an action of this screen cannot be done now, as a sentence; "" when it can be, or nothing is to be said."""
-        return ""
-
-    def on_key(self, event: events.Key) -> None:
-        """Say why a key can do nothing now."""
-        active = self.active_bindings.get(event.key)
-        if active and not active.enabled and (reason := why_not(active)):
-            event.stop()
-            self.ccterm.note(reason, "warning")
-
-
-def why_not(active: ActiveBinding) -> str:
-    """Return why what a key is bound to cannot be done now, or ""."""
-    action = active.binding.action.split("(")[0].rpartition(".")[2]
-    return active.node.why_not(action) if isinstance(active.node, SaysWhyNot) else ""
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
+from textual.content import Content
 
 from ccterm.draft import FIELDS, Draft, TaskField
+from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode, Mode, Task
 from ccterm.problems import problem
 from ccterm.remotes import looks_like_url
@@ -178,6 +180,12 @@ def in_form_words(text: str) -> str:
     for flag, words in _ADVICE:
         text = re.sub(flag, words, text)
     return text
+
+
+def error_text(error: CctermError) -> Content:
+    """Return what is wrong and how to fix it, in those words."""
+    message, fix = in_form_words(error.message), in_form_words(error.fix)
+    return Content.assemble((message, "$text-error"), f"\n{fix}" if fix else "")
 
 
 def split_prompts(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from ccterm.git.bounded_json import read_json
-from ccterm.tui.app_base import CctermScreen
+from ccterm.tui.screen_base import CctermScreen
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
 

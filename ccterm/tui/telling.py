@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from textual.screen import ModalScreen, Screen
 
 from ccterm.errors import CctermError
+from ccterm.tui.messages import visible_screens
 from ccterm.tui.textual_private import QuietCrash
 from ccterm.tui.toasts import Happening, Severity, Toast, Toasts
 
@@ -49,8 +50,9 @@ class TellingApp(QuietCrash):
         from ccterm.tui.widgets.state_lines import StatusLine
 
         self.runs.last = Happening(self.clock(), clean_text(text).replace("\n", " "), severity)
-        for line in self.screen.query(StatusLine) if self.screen_stack else ():
-            line.show_state(self.clock())
+        for screen in visible_screens(self):
+            for line in screen.query(StatusLine):
+                line.show_state(self.clock())
 
     def notify(  # the parameters are Textual's; what is said here is never markup, and shown as long as every toast
         self,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ccterm.causes import Cause
@@ -18,6 +19,11 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
     from ccterm.service.protocol import Service
 
 POLL_SECONDS = 1.0
+ENDED_SECONDS, ENDED_SHARE = 5.0, 50
+"""How many seconds lie at least between two looks at runs that have ended, and how many times as long as a look took."""
+TOLD_AFTER = 3
+"""After so many looks in a row that failed, the user is told."""
+_ENDED = [state for state in State if state.final]
 RECENT = timedelta(hours=24)
 RECENT_RUNS = 500
 
@@ -26,35 +32,75 @@ Changed = Callable[[RunView, Event | None], None]
 
 
 class Watcher:
-    """Watches all runs of a service. changed: called for every change, looked: once the runs that were there are known; must not block."""
+    """Watches all runs of a service.
 
-    def __init__(self, service: "Service", runs: Runs, changed: Changed, looked: Callable[[], None], *, opened: datetime) -> None:
+    changed: called for every change. looked: called once the runs that were there are known. failed: called when runs cannot be read for
+    some time. None of them may block.
+    """
+
+    def __init__(
+        self,
+        service: "Service",
+        runs: Runs,
+        changed: Changed,
+        looked: Callable[[], None],
+        failed: Callable[[CctermError], None],
+        *,
+        opened: datetime,
+    ) -> None:
         self._service = service
         self._runs = runs
         self._changed = changed
         self._looked = looked
+        self._failed = failed
         self._newest = opened
         self._opened = opened
         self._nudged = asyncio.Event()
+        self._next_look_at_ended = 0.0
 
     def nudge(self) -> None:
-        """Look for new runs at once."""
+        """Look for new runs at once, and at those that have ended."""
+        self._next_look_at_ended = 0.0
         self._nudged.set()
 
     async def watch(self) -> None:
         """Watch until cancelled."""
+        failures = 0
         async with asyncio.TaskGroup() as group:
-            for run in await self._initial_runs():
-                await self._adopt(run, group)
-            self._runs.known = True
-            self._looked()
             while True:
-                with suppress(CctermError):  # what cannot be read now may be readable in a second; actions report the error
-                    for run in await self._service.runs(since=self._newest):
-                        await self._adopt(run, group)
+                try:
+                    await self._look(group)
+                    failures = 0
+                except CctermError as error:  # what cannot be read now may be readable in a second
+                    failures += 1
+                    if failures == TOLD_AFTER:
+                        self._failed(error)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._nudged.wait(), POLL_SECONDS)
                 self._nudged.clear()
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        for run in await (self._service.runs(since=self._newest) if self._runs.known else self._initial_runs()):
+            await self._adopt(run, group)
+        if not self._runs.known:
+            self._runs.known = True
+            self._looked()
+        elif monotonic() >= self._next_look_at_ended:
+            await self._look_at_ended()
+
+    async def _look_at_ended(self) -> None:
+        """Show what has been done elsewhere with runs that have ended: in another terminal, by a command, by the daemon."""
+        known = {view.run.id: view.run for view in self._runs if view.run.state.final}
+        if not known:
+            return
+        began = monotonic()
+        since = min(run.created for run in known.values())
+        for run in await self._service.runs(states=_ENDED, since=since, limit=RECENT_RUNS):
+            view = self._runs.get(run.id)
+            if view and view.run is known.get(run.id) and run != view.run:  # else it was changed here meanwhile
+                self._take_over(run, view)
+        ended = monotonic()
+        self._next_look_at_ended = ended + max(ENDED_SECONDS, ENDED_SHARE * (ended - began))
 
     async def _initial_runs(self) -> list[Run]:
         """Return what a user wants to see first: active runs, and recent ones that were not reviewed."""
@@ -96,6 +142,13 @@ class Watcher:
                     self._runs.note_limit(event)
         self._changed(view, None)
 
+    def _take_over(self, recorded: Run, view: RunView) -> None:
+        """Show an ended run as it is recorded; no longer where it has been reviewed."""
+        self._runs.update(recorded)
+        if recorded.reviewed:
+            self._runs.remove(recorded.id)
+        self._changed(view, None)
+
     async def _follow(self, view: RunView) -> None:
         """Follow a run to its end, even when the daemon dies: the next one finishes the record."""
         run = view.run.id
@@ -106,7 +159,6 @@ class Watcher:
                         self._changed(self._runs.apply(event), event)
                 recorded = await self._service.find(run)
                 if recorded.state.final:
-                    self._runs.update(recorded)
-                    self._changed(view, None)
+                    self._take_over(recorded, view)
                     return
             await asyncio.sleep(POLL_SECONDS)

@@ -114,6 +114,16 @@ class FakeService(Service):
         """Change a part of a run's document that no event carries."""
         self._recorders[run].change(**fields)
 
+    @property
+    def all_runs(self) -> list[Run]:
+        """All runs as they are now, the oldest first."""
+        return [recorder.run for recorder in self._recorders.values()]
+
+    @property
+    def continued(self) -> set[RunId]:
+        """The runs that another one goes on with."""
+        return {run.continues for run in self.all_runs if run.continues}
+
     async def settle(self) -> None:
         """Wait until all events are in the transcripts."""
         for recorder in self._recorders.values():

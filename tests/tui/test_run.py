@@ -80,7 +80,7 @@ async def test_brackets_go_to_the_next_and_previous_file(show: Show, service: Fa
 async def test_without_a_commit_the_diff_says_so(show: Show, service: FakeService) -> None:
     run = push(service, service.add_run("feature/login"))
     del service.patches[run.id]
-    async with opened(show, "d", "No commit yet"):
+    async with opened(show, "d", "There is no diff"):
         pass
 
 

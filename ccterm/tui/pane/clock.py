@@ -16,6 +16,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from ccterm.tui.code import Lexers
+from ccterm.tui.messages import visible_screens
 from ccterm.tui.textual_private import frames_waiting, lay_out_once, send, watch_passes
 
 TICK = 1 / 30
@@ -124,13 +125,11 @@ class FrameClock:
 
     def _poll(self) -> bool:
         """Return whether it is some pane's turn."""
-        live: dict[Screen[object], bool] = {}
+        visible = visible_screens(self._app) if self._app else ()
         stale = False
         now, due = self._now(), False
         for pane, turn in self._turns.items():
-            if turn.screen not in live:
-                live[turn.screen] = _visible(turn.screen)
-            if live[turn.screen]:
+            if turn.screen in visible:
                 turn.stale |= pane.poll()
                 stale |= turn.stale
                 due |= turn.due or (turn.stale and self._may_paint(pane, turn, now))
@@ -168,14 +167,6 @@ class FrameClock:
     def _may_paint(self, pane: TimedPane, turn: _Turn, now: float) -> bool:
         """Whether it is a pane's turn: on the beat, or at once if it has the focus or was quiet."""
         return now >= self._beat_at or pane.is_focused or now - turn.painted > QUIET
-
-
-def _visible(screen: Screen[object]) -> bool:
-    """Whether anything of a screen is visible: it is on top, or those above it are transparent."""
-    for above in reversed(screen.app.screen_stack):
-        if above is screen or above.styles.background.a == 1:
-            return above is screen
-    return False
 
 
 def _affordable(due: list[TimedPane]) -> list[TimedPane]:

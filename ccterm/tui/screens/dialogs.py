@@ -163,11 +163,16 @@ class WaitDialog(ModalScreen[bool]):
         """Show how many runs are left."""
         self._count()
 
+    def on_screen_resume(self) -> None:
+        """Show what has happened behind another dialog."""
+        self._count()
+
     @on(RunsChanged)
     def _count(self) -> None:
         active = self._runs.active
         if active == 0:
-            self.dismiss(True)
+            if self.is_active:  # else it has been closed already, or is when it comes back
+                self.dismiss(True)
         else:
             self.query_one("#title", Static).update(f"waiting for {active} run{'' if active == 1 else 's'} to finish")
             waiting = [short_name(view.run) for view in self._waiting]

@@ -53,7 +53,6 @@ class FleetScreen(RunActions):
         *(Binding(str(place), f"focus_pane({place})", f"Pane {place}", show=False) for place in range(1, 10)),
     ]
 
-    AUTO_FOCUS = ""
     SELECTS = True
 
     focused_run: reactive[RunId | None] = reactive(None)
@@ -82,10 +81,6 @@ class FleetScreen(RunActions):
         """Arrange the panes for the new size."""
         self.call_after_refresh(self.rearrange)
 
-    async def on_screen_resume(self) -> None:
-        """Show what happened behind another screen."""
-        await self._follow_runs()
-
     def current_run(self) -> RunView | None:
         """Return the focused run."""
         return None if self.on_done else self.ccterm.runs.get(self.focused_run)
@@ -110,8 +105,6 @@ class FleetScreen(RunActions):
     @on(RunsChanged)
     async def _follow_runs(self) -> None:
         await self.rearrange()
-        if not self._panes:
-            self.query_one(Welcome).show()
 
     @on(Checked)
     def _show_checks(self) -> None:
@@ -120,6 +113,8 @@ class FleetScreen(RunActions):
     @on(Ticked)
     def _tick(self) -> None:
         self._show_states()
+        if not self._panes:
+            self.query_one(Welcome).show()
 
     async def rearrange(self) -> None:
         """Give panes to the runs that should have one now, and show the state of all."""
@@ -134,6 +129,10 @@ class FleetScreen(RunActions):
         if found != self._arranged:
             self._arranged = found
             await self._lay_out(found)
+        if not found.panes:
+            welcome = self.query_one(Welcome)
+            welcome.filtered = bool(self.words)
+            welcome.show()
         self._show_states()
         self.refresh_bindings()
 
@@ -158,6 +157,7 @@ class FleetScreen(RunActions):
         box = self.query_one("#panes", Container)
         with self.app.batch_update():
             for run in [run for run in self._panes if run not in found.panes]:
+                self._put_away(run)
                 await self._panes.pop(run).remove()
             for run in found.panes:
                 if not box.is_attached:  # the app is closing, and nothing can be mounted any more
@@ -170,10 +170,7 @@ class FleetScreen(RunActions):
             box.styles.grid_size_columns, box.styles.grid_size_rows = found.grid.columns, found.grid.rows
             for run, pane in self._panes.items():
                 pane.styles.row_span = 2 if found.grid.tall and run == found.panes[0] else 1
-            welcome = self.query_one(Welcome)
-            welcome.display, welcome.filtered = not found.panes, bool(self.words)
-            if not found.panes:
-                welcome.show()
+            self.query_one(Welcome).display = not found.panes
             self._focus_pane()
 
     def _show_states(self) -> None:

@@ -15,8 +15,8 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static, TextArea
 
-from ccterm.tui.app_base import why_not
 from ccterm.tui.run_text import SIGNS, TONES
+from ccterm.tui.screen_base import why_not
 
 KEY_WIDTH = 12
 _WORD = re.compile(r"\w+")
@@ -45,32 +45,43 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
-        found = [active for active in screen.active_bindings.values() if _is_listed(active)]
-        here = [active for active in found if active.node is screen]
-        everywhere = [active for active in found if active.node is screen.app]
-        within = [active for active in found if active not in here and active not in everywhere]
-        numbers = [Entry("1-9", "Go to the pane at this place")] if "1" in screen.active_bindings else []
-        always = [Entry("ctrl+p", "All actions by name"), Entry("ctrl+c", "Copy the selected text; without a selection: quit")]
-        self._about = screen.HELP or ""
-        self._parts = [
-            ("This screen", [*_entries(screen, here), *numbers]),
-            ("Focused element", _entries(screen, within)),
-            ("Everywhere", [*_entries(screen, everywhere), *always]),
-        ]
+        self._below = screen
 
     def compose(self) -> ComposeResult:
         """Lay out keys, then signs."""
-        room = min(96, self.app.size.width * 96 // 100) - KEY_WIDTH - 11
         with VerticalScroll():
-            if self._about:
-                yield Static(f"{self._about}\n", markup=False)
-            for title, entries in self._parts:
-                if entries:
-                    yield Static(
-                        Content("\n").join([Content.styled(title, "bold"), *(_line(entry, room) for entry in entries), Content("")]),
-                        markup=False,
-                    )
-            yield Static(Content("\n").join([Content.styled("Signs", "bold"), *_signs()]), markup=False)
+            yield Static(markup=False)
+
+    def on_mount(self) -> None:
+        """List the keys, and again when what they can do has changed."""
+        self._below.bindings_updated_signal.subscribe(self, lambda _: self._show())
+        self._show()
+
+    def on_resize(self) -> None:
+        """Wrap the lines anew."""
+        self._show()
+
+    def _show(self) -> None:
+        """Show what each key does, and why one does nothing now."""
+        room = min(96, self.app.size.width * 96 // 100) - KEY_WIDTH - 11
+        lines = [Content(f"{self._below.HELP}\n")] if self._below.HELP else []
+        for title, entries in _parts(self._below):
+            if entries:
+                lines += [Content.styled(title, "bold"), *(_line(entry, room) for entry in entries), Content("")]
+        self.query_one(Static).update(Content("\n").join([*lines, Content.styled("Signs", "bold"), *_signs()]))
+
+
+def _parts(screen: Screen[object]) -> Iterator[tuple[str, Sequence[Entry]]]:
+    """Yield the keys of a screen by where they belong to."""
+    bindings = screen.active_bindings
+    found = [active for active in bindings.values() if _is_listed(active)]
+    here = [active for active in found if active.node is screen]
+    everywhere = [active for active in found if active.node is screen.app]
+    numbers = [Entry("1-9", "Go to the pane at this place")] if "1" in bindings else []
+    always = [Entry("ctrl+p", "All actions by name"), Entry("ctrl+c", "Copy the selected text; without a selection: quit")]
+    yield "This screen", [*_entries(screen, here), *numbers]
+    yield "Focused element", _entries(screen, [active for active in found if active not in here and active not in everywhere])
+    yield "Everywhere", [*_entries(screen, everywhere), *always]
 
 
 def _is_listed(active: ActiveBinding) -> bool:

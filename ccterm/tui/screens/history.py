@@ -50,6 +50,9 @@ class HistoryScreen(RunActions):
     def __init__(self) -> None:
         super().__init__()
         self._shown: list[RunId] = []
+        self._loading = False
+        self._outdated = False
+        """Whether something has happened since loading began."""
 
     def compose(self) -> ComposeResult:
         """Lay out header, runs and footer."""
@@ -65,27 +68,36 @@ class HistoryScreen(RunActions):
         self.query_one("#past").focus()
         self.load()
 
-    def on_screen_resume(self) -> None:
-        """Load them again after a run was shown."""
-        self.load()
+    def on_resize(self) -> None:
+        """Share the width out anew."""
+        self._show_runs()
 
     @on(Connected)
     @on(RunsChanged)
     def load(self) -> None:
-        """Load the runs."""
-        self._load()
+        """Load the runs; once more at the end where they are being loaded, as what is on its way may be older than what was just told."""
+        self._outdated = True
+        if not self._loading:
+            self._load()
 
     @on(Ticked)
     def _tick(self) -> None:
         self.query_one(StatusLine).show_state(self.ccterm.clock())
 
-    @work(group="history", exclusive=True, exit_on_error=False)
+    @work(group="history", exit_on_error=False)
     async def _load(self) -> None:
-        if self.ccterm.service is None:
+        service = self.ccterm.service
+        if service is None:
             return
-        runs = await self.ccterm.service.runs(limit=SHOWN)
-        self.ccterm.past = {view.run.id: view for view in folded(run for run in reversed(runs) if run.state.final)}
-        self._show_runs()
+        self._loading = True
+        try:
+            while self._outdated:
+                self._outdated = False
+                runs = await service.runs(limit=SHOWN)
+                self.ccterm.past = {view.run.id: view for view in folded(run for run in reversed(runs) if run.state.final)}
+                self._show_runs()
+        finally:
+            self._loading = False
 
     def _show_runs(self) -> None:
         past = list(self.ccterm.past.values())
@@ -140,11 +152,11 @@ class HistoryScreen(RunActions):
 
     def action_zoom(self) -> None:
         """Show the run alone."""
-        self.app.push_screen(RunScreen(self._run_id()))
+        self.app.push_screen(RunScreen(self._run_id(), past=True))
 
     def action_diff(self) -> None:
         """Show what the run changed."""
-        self.app.push_screen(RunScreen(self._run_id(), diff=True))
+        self.app.push_screen(RunScreen(self._run_id(), diff=True, past=True))
 
     def action_unreviewed(self) -> None:
         """Hide reviewed runs, or show them again."""

@@ -17,7 +17,6 @@ from ccterm.boundaries import boundary
 from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode
-from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.branch_notes import BranchKey, branch_key, branch_notes, guessed
 from ccterm.tui.completion import PresetSuggester, RepositorySuggester
 from ccterm.tui.launch_form import (
@@ -27,18 +26,18 @@ from ccterm.tui.launch_form import (
     MORE,
     MORE_NAMES,
     FormResult,
+    error_text,
     examine,
     held,
-    in_form_words,
     label_of,
     split_prompts,
     summarise,
     unneeded,
 )
-from ccterm.tui.messages import Connected
+from ccterm.tui.messages import Connected, RunsChanged
+from ccterm.tui.screen_base import CctermScreen
 from ccterm.tui.screens.preflight import PreflightScreen
 from ccterm.tui.start_form import defaults_of, first_form, kept_form
-from ccterm.tui.telling import describe_error
 from ccterm.tui.widgets.choices import Choices, OpenChoices
 from ccterm.tui.widgets.field import Field, Fold
 from ccterm.tui.widgets.footer import KeyFooter
@@ -161,6 +160,13 @@ class LaunchScreen(CctermScreen):
         self._key = ()
         self._examine()
 
+    @on(RunsChanged)
+    def _follow_runs(self) -> None:
+        """Ask again about the branches once a run that worked on one of them has ended: nothing waits for it any longer."""
+        busy = [state.last.run for state in self._states if state and state.last and state.last.active]
+        if any(view.run.state.final for view in map(self.ccterm.runs.get, busy) if view):
+            self._ask_now()
+
     @on(TextArea.Changed)
     @on(Input.Changed)
     @on(Choices.Changed)
@@ -188,8 +194,7 @@ class LaunchScreen(CctermScreen):
         prompts = split_prompts(form["prompt"])
         count = f"{len(prompts)} tasks" if len(prompts) > 1 else "several tasks: a line --- between them · f1 help"
         self.query_one("#asked", SplitLine).right = Content.styled(count, "dim")
-        problem = self._result.problems.get("prompt", "") if prompts else ""
-        self._show_prompt_problem(problem)
+        self._show_prompt_problem(self._result.problems.get("prompt", "") if prompts else "")
 
     def _show_fields(self, form: dict[str, str]) -> None:
         hidden = unneeded(form, self._states)
@@ -221,27 +226,26 @@ class LaunchScreen(CctermScreen):
     async def _plan(self, drafts: Sequence[Draft]) -> None:
         """Show what would happen, as the service plans it: what it would refuse is not promised."""
         await asyncio.sleep(PLAN_SECONDS)
+        text = await self._planned(drafts)
+        if self._submission is None or self._submission.is_finished:  # else they are being launched, which is what is said
+            self._summarise(text)
+
+    async def _planned(self, drafts: Sequence[Draft]) -> Content:
         service = self.ccterm.service
         if not drafts or service is None:
-            self._summarise(Content.styled("ctrl+s launches once the form is complete" if service else "connecting…", "dim"))
-            return
+            return Content.styled("ctrl+s launches once the form is complete" if service else "connecting…", "dim")
         names = [state.branch if state else None for state in self._states]
         named = [draft.model_copy(update={"branch": name}) for draft, name in zip(drafts, names, strict=True)] if names else drafts
         try:
             tasks = await service.plan([guessed(draft, self._today) for draft in named])
         except CctermError as error:
-            self._show_error(error)
-            return
+            return error_text(error)
         notes = list(dict.fromkeys(note for task in tasks for note in task.notes))
         at_once = self._result.at_once or self.ccterm.settings.max_concurrent
-        self._summarise(Content.assemble((summarise(tasks, at_once), "bold"), f"\n{boundary(tasks[0])}", *(f"\n{note}" for note in notes)))
+        return Content.assemble((summarise(tasks, at_once), "bold"), f"\n{boundary(tasks[0])}", *(f"\n{note}" for note in notes))
 
     def _summarise(self, text: Content) -> None:
         self.query_one("#summary", Static).update(text)
-
-    def _show_error(self, error: CctermError) -> None:
-        message, fix = map(in_form_words, describe_error(error))
-        self._summarise(Content.assemble((message, "$text-error"), f"\n{fix}" if fix else ""))
 
     def action_launch(self) -> None:
         """Start the tasks."""
@@ -270,6 +274,7 @@ class LaunchScreen(CctermScreen):
 
     @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self, drafts: Sequence[Draft]) -> None:
+        self.workers.cancel_group(self, "plan")  # it would write over what becomes of this
         if self.ccterm.service is None:
             self._summarise(Content.styled("connecting…", "dim"))
             await self.ccterm.reached.wait()
@@ -287,7 +292,7 @@ class LaunchScreen(CctermScreen):
             asking = [at_terminal(draft, self.ccterm.settings) for draft in drafts]
             runs = await service.submit(asking, max_concurrent=self._result.at_once)
         except CctermError as error:
-            self._show_error(error)
+            self._summarise(error_text(error))
             self.app.bell()
             return
         self.ccterm.memory.launched(form)

@@ -18,9 +18,9 @@ from textual.widgets.option_list import Option
 from ccterm.errors import CctermError
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.render import seconds
-from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.image_build import ImageBuildView
 from ccterm.tui.messages import Connected, ImageBuilt, RunsChanged, Ticked
+from ccterm.tui.screen_base import CctermScreen
 from ccterm.tui.screens.run_actions import export_login
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
@@ -80,6 +80,10 @@ class PreflightScreen(CctermScreen):
         self.set_interval(1.0, self._show_build)
         self._show_build()
         self.check()
+
+    def on_resize(self) -> None:
+        """Wrap the results anew."""
+        self._show_results()
 
     def watch_mode(self) -> None:
         """Check the other mode."""
@@ -180,6 +184,8 @@ class PreflightScreen(CctermScreen):
                 self._show_results()
             self.results = {name: result for name, result in self.results.items() if name in fresh}
             self.ccterm.remotes[self._repo, self._branch] = [result for result in self.results.values() if result.group == REMOTE]
+            if self.mode is self.ccterm.settings.execution_mode:
+                self.ccterm.checked = [result for result in self.results.values() if result.group != REMOTE]
         except CctermError as error:
             self.results = {"executor": CheckResult(name="executor", group="executor", status="fail", text=error.message, fix=error.fix)}
         finally:

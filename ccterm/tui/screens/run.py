@@ -34,6 +34,7 @@ from ccterm.tui.widgets.state_lines import StatusLine, tally
 WIDE, VERY_WIDE = 100, 150
 """From these widths on the facts are beside the transcript, and a diff has two columns."""
 _NO_COMMIT = "No commit yet: the diff appears once the agent has finished and its work is committed."
+_NO_DIFF = "There is no diff: the run has made no commit, or its patch has been removed."
 _NO_CHANGES = "The agent has changed nothing yet. This follows it while it works."
 _READING = "Reading what the agent has changed up to now…"
 _LARGE = 1 << 20
@@ -56,12 +57,16 @@ class RunScreen(RunActions):
         *(Binding(str(place), f"pick({place})", f"Pane {place}", show=False) for place in range(1, 10)),
     ]
 
-    def __init__(self, run: RunId, *, diff: bool = False) -> None:
+    def __init__(self, run: RunId, *, diff: bool = False, past: bool = False) -> None:
+        """run: which one. past: it is one of the history, and stays there when it is reviewed."""
         super().__init__()
         self.run = run
+        self.past = past
         self._opened_on_diff = diff
         self._seen: datetime | None = None
         """When the diff of a running agent was read; None = it is not one of those."""
+        self._may_change = False
+        """Whether the run had not ended when its diff was read, so that it may be another one by now."""
         self._looking = False
         self._next_look = 0.0
         self._showing_side = False
@@ -88,10 +93,6 @@ class RunScreen(RunActions):
         if self._opened_on_diff:
             self.action_diff()
 
-    def on_screen_resume(self) -> None:
-        """Show what happened behind another screen."""
-        self._follow_runs(RunsChanged([self.run]))
-
     def on_resize(self) -> None:
         """Lay out for the new size."""
         self._lay_out()
@@ -99,7 +100,7 @@ class RunScreen(RunActions):
 
     def current_run(self) -> RunView | None:
         """Return the run that is shown."""
-        return self.ccterm.runs.get(self.run) or self.ccterm.past.get(self.run)
+        return self.ccterm.runs.get(self.run) or (self.ccterm.past.get(self.run) if self.past else None)
 
     def why_not(self, action: str) -> str:
         """Return why an action cannot be done now; "" when it can be."""
@@ -133,25 +134,35 @@ class RunScreen(RunActions):
         return self.query_one(ContentSwitcher).current != "transcript"
 
     @on(RunsChanged)
-    def _follow_runs(self, event: RunsChanged) -> None:
-        if self.run in event.runs and self.current_run() is None and self.is_current:  # it was reviewed, and is no longer in the fleet
-            self.app.pop_screen()
+    def _follow_runs(self) -> None:
+        if self.current_run() is None:  # it was reviewed, and is no longer in the fleet
+            if self.app.screen is self:  # else it is left when it comes back
+                self.app.pop_screen()
             return
         self._show_run()
-        view = self.current_run()
-        if self._seen and view and view.run.state.final:  # the last look was at an agent that worked
-            self.action_refresh_diff()
+        self._follow_end()
         self.refresh_bindings()
+
+    def _follow_end(self) -> None:
+        """Look once more when the run has ended since its diff was read."""
+        view = self.current_run()
+        if self._may_change and view and view.run.state.final:
+            self.action_refresh_diff()
 
     @on(Ticked)
     def _show_run(self) -> None:
         view, at = self.current_run(), self.ccterm.clock()
         if view:
+            self._show_header(view)
+            self.query_one(RunFacts).show(view, at)
+            self.query_one(PatchView).comments = self.ccterm.memory.comments(self.run)
+        self.query_one(StatusLine).show_state(at)
+
+    def _show_header(self, view: RunView | None) -> None:
+        if view:
             live = f"changes up to {clock(self._seen)}" if self.shows_diff and self._seen else ""
             where = live or view.run.task.remote or view.run.task.repo
             self.query_one("#header", SplitLine).show(heading(f"{view.run.label}  {name(view.run)}", where), tally(self.ccterm.runs))
-            self.query_one(RunFacts).show(view, at)
-        self.query_one(StatusLine).show_state(at)
 
     def _lay_out(self) -> None:
         """Show both sides where there is room, else one of them."""
@@ -208,8 +219,8 @@ class RunScreen(RunActions):
 
     @on(Ticked)
     def _follow_diff(self) -> None:
-        """Look again every few seconds while an agent works."""
-        if self._seen and time.monotonic() >= self._next_look:
+        """Look again every few seconds until the run has ended."""
+        if self._may_change and time.monotonic() >= self._next_look:
             self.action_refresh_diff()
 
     @work(group="live", exclusive=True, exit_on_error=False)
@@ -223,17 +234,18 @@ class RunScreen(RunActions):
             self._looking = False
         if not self.shows_diff:
             return
-        self._show_run()
-        shown = self.query_one(ContentSwitcher).current == "patch"
-        if files and shown:
+        if files and self.query_one(ContentSwitcher).current == "patch":
             self.query_one(FileTree).show(files)
             self.query_one(PatchView).show(files)
-        elif files or shown:
+            self._show_header(self.current_run())
+        else:
             self._switch(files=files)
+        self._follow_end()
 
     async def _read_patch(self) -> list[FilePatch]:
         view, service, began = self.current_run(), self.ccterm.service, time.monotonic()
         live = view is not None and view.run.state is State.RUNNING
+        self._may_change = view is not None and not view.run.state.final
         patch = await service.patch(self.run) if service else None
         self._seen = self.ccterm.clock() if live and patch is not None else None
         ended = time.monotonic()
@@ -256,6 +268,7 @@ class RunScreen(RunActions):
             raise
         if self.shows_diff or not working:  # else the user has gone back meanwhile
             self._switch(files=files)
+            self._follow_end()
 
     def _switch(self, files: list[FilePatch] | None) -> None:
         """Show the changes of these files; None shows the transcript."""
@@ -266,12 +279,14 @@ class RunScreen(RunActions):
             patch.comments = self.ccterm.memory.comments(self.run)
             patch.show(files)
         elif files is not None:
-            self._say(_NO_CHANGES if self._seen else _NO_COMMIT)
+            self._say(_NO_CHANGES if self._seen else _NO_COMMIT if self._may_change else _NO_DIFF)
+            self._show_header(self.current_run())
             return
         self.query_one(ContentSwitcher).current = "patch" if files else "transcript"
         self._showing_side = False
         self._lay_out()
         self._main.focus()
+        self._show_header(self.current_run())
         self.refresh_bindings()
 
     def _say(self, text: str) -> None:

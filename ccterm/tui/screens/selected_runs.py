@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ccterm.errors import CctermError
 from ccterm.models import Run, RunId
-from ccterm.tui.app_base import CctermScreen
 from ccterm.tui.layout import in_order
 from ccterm.tui.possible import why_not
 from ccterm.tui.run_text import short_name
 from ccterm.tui.run_view import RunView
+from ccterm.tui.screen_base import CctermScreen
 from ccterm.tui.screens.dialogs import Choice, ChoiceDialog
 
 if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it

@@ -65,9 +65,9 @@ class TableScreen(RunActions):
         """List the runs."""
         self.show_runs()
 
-    def on_screen_resume(self) -> None:
-        """Show what happened behind another screen."""
-        self.show_runs()
+    def on_resize(self) -> None:
+        """Say as much of all runs as there is room for now."""
+        self._show_lines()
 
     @property
     def _moment(self) -> Moment:

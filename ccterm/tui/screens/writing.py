@@ -6,7 +6,7 @@ from textual import on
 from textual.widget import Widget
 
 from ccterm.models import RunId
-from ccterm.tui.app_base import CctermScreen
+from ccterm.tui.screen_base import CctermScreen
 from ccterm.tui.screens.dialogs import LineDialog
 from ccterm.tui.widgets.answer_box import AnswerBox
 
@@ -49,9 +49,9 @@ class WritingScreen(CctermScreen):
         """Have a text that could not be delivered there again the next time, unless something else is written by then."""
         self._unsent.setdefault(run, text)
 
-    def _put_away(self) -> None:
-        """Close the open box, and keep its text."""
-        if self._box:
+    def _put_away(self, run: RunId | None = None) -> None:
+        """Close the open box, and keep its text. run: only if it is that of this run, which is about to lose its place."""
+        if self._box and run in (None, self._box[1]):
             (box, run, _), self._box = self._box, None
             if box.text:  # else a message that was refused meanwhile is what there is to keep
                 self._unsent[run] = box.text

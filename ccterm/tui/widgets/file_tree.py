@@ -52,6 +52,7 @@ class FileTree(Tree[int | None]):
             branch[name if name not in branch else f"{name} ({number})"] = number
         self._grow(self.root, top, expand=len(files) <= OPEN)
         self.root.expand()
+        self.call_after_refresh(self.refresh, layout=True)  # a layout that is under way may keep the height before
 
     def _grow(self, node: TreeNode[int | None], branch: Branch, *, expand: bool) -> None:
         for name, inner in sorted(branch.items(), key=lambda item: (isinstance(item[1], int), item[0])):

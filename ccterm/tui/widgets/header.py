@@ -23,8 +23,12 @@ class SplitLine(Widget):
         self.set_reactive(SplitLine.right, _content(right))
 
     def show(self, left: Content | str, right: Content | str = "") -> None:
-        """Show other texts; repaints only when they differ."""
-        self.left, self.right = _content(left), _content(right)
+        """Show other texts; repaints only when they differ, be it in their colours alone, which `==` does not compare."""
+        left, right = _content(left), _content(right)
+        if not (left.is_same(self.left) and right.is_same(self.right)):
+            self.set_reactive(SplitLine.left, left)
+            self.set_reactive(SplitLine.right, right)
+            self.refresh()
 
     def render(self) -> Content:
         """Spread both ends over the width."""

@@ -71,9 +71,9 @@ class RunTable(ScrollView, can_focus=True):
         self._arrange()
 
     def refresh_times(self, moment: Moment) -> None:
-        """Show the same runs a moment later."""
+        """Show the same runs a moment later; by then they may be in another order."""
         self._moment = moment
-        self.refresh()
+        self._arrange()
 
     @property
     def shown(self) -> list[RunView]:
