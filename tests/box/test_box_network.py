@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ccterm.box.network.git_settings import HELPER
 from tests.box.box_proxy import echo, server
 from tests.box.boxed import Running, supervise_request
 from tests.box.closed_boxes import PYTHON, agent_request, lines, network, run_in_lab
@@ -86,10 +87,13 @@ def test_git_reads_through_the_proxy_beside_what_its_variables_say_already(super
     assert [re.sub(r"127.0.0.1:\d+", "PROXY", line) for line in shown] == [
         "user.name=Me",
         "http.http://PROXY/git/.postbuffer=33554432",
-        "url.http://run:secret@PROXY/git/git.example.com/o/Lib.insteadof=https://git.example.com/o/Lib",
-        "url.http://run:secret@PROXY/git/git.example.com/o/Lib.insteadof=git@git.example.com:o/Lib",
-        "url.http://run:secret@PROXY/git/git.example.com/o/Lib.insteadof=ssh://git@git.example.com/o/Lib",
-        "url.http://run:secret@PROXY/git/h:8443/lib.insteadof=https://h:8443/lib",
+        "credential.http://PROXY.helper=",
+        f"credential.http://PROXY.helper={HELPER}",
+        "ccterm.pass=secret",
+        "url.http://PROXY/git/git.example.com/o/Lib.insteadof=https://git.example.com/o/Lib",
+        "url.http://PROXY/git/git.example.com/o/Lib.insteadof=git@git.example.com:o/Lib",
+        "url.http://PROXY/git/git.example.com/o/Lib.insteadof=ssh://git@git.example.com/o/Lib",
+        "url.http://PROXY/git/h:8443/lib.insteadof=https://h:8443/lib",
     ]
 
 

@@ -80,7 +80,7 @@ async def test_it_neither_pushes_there_nor_reads_what_is_not_named(reading: Clau
     run = await reading.run(
         use(bash(f"git push {URL}.git HEAD:refs/heads/new > pushed.txt 2>&1; true")),
         use(bash(f"git clone https://{GIT_HOST}/other.git o > /dev/null 2>&1; true")),
-        use(bash(f'curl -s "{gateway}other/info/refs?service=git-upload-pack" > asked.txt; true')),
+        use(bash(f'curl -s -u "run:$(git config ccterm.pass)" "{gateway}other/info/refs?service=git-upload-pack" > asked.txt; true')),
         say("Done."),
     )
     seen = files_at(reading.remote, "agent/x")
