@@ -67,6 +67,8 @@ class Faults:
     """It has no log route, so nothing is streamed."""
     break_logs: int = 0
     """Each connection of the log stream is cut after so many events; 0 = never."""
+    late_logs: float = 0.0
+    """Seconds that the output of the next session comes later, as on a busy machine."""
     ending: Ending | None = None
     """How a query ends when its session closes; None = random."""
 
@@ -204,7 +206,7 @@ class FakeEngine:
 
     async def _hold(self, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep a session open while its client is connected."""
-        session = self._sessions[token] = Session()
+        session = self._sessions[token] = Session(Logs(self.faults.late_logs))
         writer.write(wire.answer(200))
         try:
             with contextlib.suppress(OSError):

@@ -56,9 +56,10 @@ def event(records: Sequence[Record], number: int) -> bytes:
 
 
 class Logs:
-    """All records of a session, in order."""
+    """All records of a session, in order. late: seconds that they come later."""
 
-    def __init__(self) -> None:
+    def __init__(self, late: float = 0.0) -> None:
+        self._pause = BATCH + late
         self._records: list[Record] = []
         self._sent = 0
         self._more = asyncio.Event()
@@ -66,7 +67,7 @@ class Logs:
     def add(self, *records: Record) -> None:
         """Add records to the next batch."""
         if len(self._records) == self._sent:
-            asyncio.get_running_loop().call_later(BATCH, self._send)
+            asyncio.get_running_loop().call_later(self._pause, self._send)
         self._records.extend(records)
 
     def _send(self) -> None:

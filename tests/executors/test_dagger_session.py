@@ -211,6 +211,14 @@ async def test_a_killed_session_ends_its_own_runs_and_no_others(fake: Fake, othe
         await asyncio.wait([running[1]])
 
 
+@pytest.mark.slow
+async def test_a_step_whose_output_comes_late_was_not_reused(fake: Fake, opened: Executors) -> None:
+    fake.engine.faults.late_logs = 0.5
+    async with opened(fake.options()) as executor, a_run(executor) as boxes:
+        step = shell_step(f"sleep 0.4; echo {new_id()}", reuse=True)
+        assert [(await boxes.execute(step, Heard().append)).reused for _ in range(2)] == [False, True]
+
+
 async def test_an_engine_that_dies_is_used_again_once_it_is_back(fake: Fake, opened: Executors) -> None:
     told, heard = list[str](), Heard()
     async with opened(fake.options()) as executor:
