@@ -111,8 +111,9 @@ class Service(AwaitedRuns):
 
     async def steer(self, run: RunRef, text: str) -> None:
         """Send a message to a running agent; the answer is a `steered` event. Raises UsageError when no agent listens."""
-        require_message(text)
-        await self.perform(commands.Steer(run=await self._id(run), text=text))
+        command = commands.Steer(run=await self._id(run), text=text)
+        require_message(command.text)
+        await self.perform(command)
 
     async def say(self, run: RunRef, text: str, *, seconds: float = ANSWER_SECONDS) -> Steered | None:
         """Send a message to a running agent and return its answer; None = it takes the message up later. Raises what `steer` does."""
@@ -139,8 +140,9 @@ class Service(AwaitedRuns):
 
         text: what the agent is told with a no. Raises UsageError when it no longer asks for that.
         """
-        require_message(text, may_be_empty=True)
-        await self.perform(commands.Decide(run=await self._id(run), request=request, decision=decision, text=text))
+        command = commands.Decide(run=await self._id(run), request=request, decision=decision, text=text)
+        require_message(command.text, may_be_empty=True)
+        await self.perform(command)
 
     async def retry(self, run: RunRef) -> Run:
         """Queue the same task again and return the new run. Raises UsageError while the run has not ended."""
@@ -152,8 +154,9 @@ class Service(AwaitedRuns):
         Work that was not delivered goes along. branch: a new one instead, which begins where the run began. fresh: begin a new conversation,
         which is told what came of the earlier one. Raises UsageError while the run has not ended, or when it has no conversation.
         """
-        require_message(text)
-        return await self.perform(commands.Continue(run=await self._id(run), text=text, branch=branch, fresh=fresh))
+        command = commands.Continue(run=await self._id(run), text=text, branch=branch, fresh=fresh)
+        require_message(command.text)
+        return await self.perform(command)
 
     async def shell(self, run: RunRef, terminal: Terminal) -> Run:
         """Open a shell where an ended run's agent was, and return the new run that keeps what comes of it: nothing is pushed.

@@ -56,8 +56,8 @@ def test_kill_takes_effect_at_once(supervise: Supervise) -> None:
 
 @pytest.mark.parametrize(("limit", "by"), [("wall_seconds", "timeout"), ("silence_seconds", "stalled")])
 def test_the_limits_are_enforced(supervise: Supervise, limit: str, by: str) -> None:
-    at_once = "trap 'kill $!; exit 0' INT; sleep 600 & while :; do wait; done"  # it is up at once, however busy the machine
-    with supervise("", argv=["sh", "-c", at_once], **{limit: 0.5}) as run:
+    until_interrupted = "read -r prompt; read -r interrupt"  # an agent that is up at once, however busy the machine
+    with supervise("", argv=["sh", "-c", until_interrupted], **{limit: 0.5}) as run:
         assert without_seconds(run.report()) == ENDED_WELL | {"stopped_by": by}
 
 

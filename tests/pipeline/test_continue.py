@@ -116,7 +116,10 @@ async def test_a_turn_that_failed_is_tried_again_in_the_same_conversation(servic
 
 
 async def test_what_cannot_go_on_is_refused_at_once(service: Service, remote: Path) -> None:
-    [running] = await service.submit([draft(remote, task=script({"sleep": 60}))])
+    [running] = await service.submit([draft(remote, task=script({"say": "up"}, {"sleep": 60}))])
+    async for event in service.follow(running.id):
+        if event.kind == "said":
+            break
     with pytest.raises(UsageError, match="ccterm steer"):
         await service.continue_(running.id, "more")
     await service.cancel(running.id, now=True)

@@ -40,6 +40,7 @@ R = TypeVar("R")
 
 COMMANDS: tuple[type[ServiceCommand[object]], ...] = get_args(AnyCommand)
 TEXTS = st.text(max_size=20)
+MESSAGES = TEXTS.filter(lambda text: bool(text.strip()) and "\0" not in text)
 WORDS = TEXTS.map(clean_text)
 """What an error says, as it crosses: the daemon has cleaned it."""
 NAMES = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26).map(RunId)
@@ -49,7 +50,7 @@ DURATIONS = st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=
 DRAFTS = st.builds(
     Draft,
     repo=st.just("https://github.com/acme/shop"),
-    task=TEXTS.filter(lambda text: bool(text.strip()) and "\0" not in text),
+    task=MESSAGES,
     execution_mode=st.none() | st.sampled_from(ExecutionMode),
     timeout=DURATIONS,
     silence=DURATIONS,
@@ -64,7 +65,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "source": st.none() | st.builds(BatchFile, path=TEXTS, digest=TEXTS),
     "run": NAMES,
     "now": st.booleans(),
-    "text": TEXTS,
+    "text": MESSAGES,
     "request": TEXTS,
     "decision": st.sampled_from(get_args(Decision)),
     "key": st.none(),

@@ -73,6 +73,8 @@ async def test_while_a_launch_takes_long_it_is_said(show: Show, service: FakeSer
         service.answering.clear()
         await pilot.press("ctrl+s")
         await wait_for_text(pilot, "launching…")
+        await until(lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "plan"))
+        await wait_for_text(pilot, "launching…")
         service.answering.set()
         await wait_for_text(pilot, "▌#1 ○")
 

@@ -274,7 +274,8 @@ class LaunchScreen(CctermScreen):
 
     @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self, drafts: Sequence[Draft]) -> None:
-        self.workers.cancel_group(self, "plan")  # it would write over what becomes of this
+        for group in ("plan", "branches"):  # they would write over what becomes of this
+            self.workers.cancel_group(self, group)
         if self.ccterm.service is None:
             self._summarise(Content.styled("connecting…", "dim"))
             await self.ccterm.reached.wait()
@@ -288,6 +289,7 @@ class LaunchScreen(CctermScreen):
                 if self._result.problems:
                     self._show_first_problem()
                     return
+                self.workers.cancel_group(self, "plan")
             self._summarise(Content.styled("launching…", "dim"))
             asking = [at_terminal(draft, self.ccterm.settings) for draft in drafts]
             runs = await service.submit(asking, max_concurrent=self._result.at_once)
@@ -323,10 +325,9 @@ class LaunchScreen(CctermScreen):
     def action_check(self) -> None:
         """Check the repository and the first branch of the form, and the machine."""
         self._examine()
-        known = next((state.branch for state in self._states if state), None)
-        guess = next((guessed(draft, self._today).branch for draft in self._result.complete), None)
-        form = self._form
-        self.app.push_screen(PreflightScreen(form["repo"].strip(), known or guess or "", ExecutionMode(form["execution_mode"])))
+        branches = [state.branch for state in self._states if state] + [guessed(each, self._today).branch for each in self._result.complete]
+        repo, mode = self._form["repo"].strip(), self._form["execution_mode"]
+        self.app.push_screen(PreflightScreen(repo, next(filter(None, branches), ""), ExecutionMode(mode)))
 
     def action_open(self) -> None:
         """Choose a batch file and launch its tasks."""
