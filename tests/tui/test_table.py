@@ -6,11 +6,13 @@ import pytest
 
 from ccterm.errors import UsageError
 from ccterm.models import Run
+from ccterm.tui.run_columns import Moment
 from ccterm.tui.screens.table import TableScreen
 from ccterm.tui.widgets.run_table import RunTable
+from tests.support.waiting import until
 from tests.tui.conftest import Show
 from tests.tui.fake_service import FakeService
-from tests.tui.on_screen import screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
+from tests.tui.on_screen import as_ccterm, screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import fail, push, refuse, start_agent, wait_for_input
 
 
@@ -165,3 +167,14 @@ async def test_the_narrowest_screen_shows_the_names_of_runs(show: Show, service:
         await wait_for_text(pilot, "▌#1")
         await pilot.press(key)
         await wait_for_text(pilot, "#1 ! chore/settings")
+
+
+async def test_a_table_that_is_laid_out_before_it_has_its_runs_keeps_the_current_one(show: Show, service: FakeService) -> None:
+    runs = [start_agent(service, service.add_run(name)) for name in ("one", "two")]
+    async with show() as pilot:
+        table = RunTable(Moment(service.clock()))
+        table.current = runs[1].id
+        await pilot.app.screen.mount(table)
+        await until(lambda: table.size.width > 0)
+        table.show(list(as_ccterm(pilot).runs), Moment(service.clock()))
+        assert table.current == runs[1].id

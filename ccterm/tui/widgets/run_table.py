@@ -66,9 +66,12 @@ class RunTable(ScrollView, can_focus=True):
         self._columns = Columns(COLUMNS, 80, [])
 
     def show(self, views: Sequence[RunView], moment: Moment) -> None:
-        """Show these runs."""
+        """Show these runs; the first is the current one where that is none of them."""
         self._moment, self._views = moment, list(views)
         self._arrange()
+        if self._place_of(self.current) is None:
+            self.set_reactive(RunTable.current, self._views[0].run.id if self._views else None)
+            self.post_message(self.Moved())
 
     def refresh_times(self, moment: Moment) -> None:
         """Show the same runs a moment later; by then they may be in another order."""
@@ -85,9 +88,6 @@ class RunTable(ScrollView, can_focus=True):
         self._views.sort(key=lambda view: COLUMNS[self.sorted_by].order(view, self._moment), reverse=self.backwards)
         self._columns = Columns(COLUMNS, max(20, self.size.width - 2), self._views)
         self.virtual_size = Size(self.size.width, len(self._views) + HEAD)
-        if self._place_of(self.current) is None:
-            self.set_reactive(RunTable.current, self._views[0].run.id if self._views else None)
-            self.post_message(self.Moved())
         self.refresh()
 
     def on_resize(self) -> None:
