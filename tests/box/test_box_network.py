@@ -127,15 +127,15 @@ def test_the_proxy_ends_with_its_box(supervised: Supervised, end: str) -> None:
 
 
 def proxies(run: Running) -> list[int]:
-    """Return the children of a supervisor that are box proxies by now."""
+    """Return the box proxies among the children of a supervisor."""
     children = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text().split()
     return [int(child) for child in children if b"\0proxy\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the proxy in /proc")
 def test_that_the_proxy_has_ended_is_said(supervised: Supervised) -> None:
-    with supervised([sys.executable, "-c", "input()"], OPEN) as run:
-        wait_until(lambda: proxies(run))
+    with supervised([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"], OPEN) as run:
+        run.until_said("up")
         (proxy,) = proxies(run)
         os.kill(proxy, signal.SIGKILL)
         run.until(lambda frame: frame["k"] == "note" and "the box proxy has ended" in frame["d"])

@@ -49,7 +49,7 @@ def test_another_process_follows_to_the_end(command: Command, daemon: "subproces
     assert follower.stdout is not None
     assert "ready" in next(line for line in follower.stdout if "ready" in line)
     assert command("cancel", "last").returncode == 0
-    rest, _ = follower.communicate(timeout=30)
+    rest, _ = follower.communicate(timeout=90)
     assert "cancelled" in rest
 
 
@@ -61,8 +61,8 @@ def test_a_run_stays_within_reach_when_that_of_the_command_that_carries_it_out_h
     wait_until(lambda: "other is ready" in transcript(state))
     assert command("cancel", "x").returncode == 0
     assert command("cancel", "y").returncode == 0
-    assert documents(other.communicate(timeout=30)[0])[-1]["state"] == "cancelled"
-    assert daemon.wait(30) == 130
+    assert documents(other.communicate(timeout=90)[0])[-1]["state"] == "cancelled"
+    assert daemon.wait(90) == 130
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_another_process_cancels_and_the_work_is_kept(command: Command, daemon: 
     [cancelled] = json.loads(done.stdout)
     assert cancelled["state"] == "cancelled"
     assert Path(cancelled["salvage"]["directory"], "work.bundle").exists()
-    stdout, _ = daemon.communicate(timeout=30)
+    stdout, _ = daemon.communicate(timeout=90)
     assert daemon.returncode == 130
     assert documents(stdout)[0]["state"] == "cancelled"
 
@@ -98,7 +98,7 @@ def test_a_refusal_by_the_daemon_reads_as_one_of_our_own(command: Command, daemo
 
 def test_ctrl_c_stops_and_keeps_the_work(command: Command, daemon: "subprocess.Popen[str]", state: Path, remote: Path) -> None:
     daemon.send_signal(2)
-    stdout, _ = daemon.communicate(timeout=30)
+    stdout, _ = daemon.communicate(timeout=90)
     assert daemon.returncode == 130
     [run] = documents(stdout)
     assert run["state"] == "cancelled"
@@ -118,7 +118,7 @@ def test_another_process_answers_a_request_for_permission(
     assert "+changed" in command("diff", "last").stdout
     done = command(order[0], "last", *order[1:])
     assert (done.returncode, "echo b > b.txt" in done.stderr) == (0, True), done.stderr
-    stdout, _ = run.communicate(timeout=30)
+    stdout, _ = run.communicate(timeout=90)
     [ended] = documents(stdout)
     assert run.returncode == (7 if order[0] == "deny" else 0)
     assert (ended["state"], ended["denied"]) == ("succeeded", ["Bash echo b > b.txt"] if order[0] == "deny" else [])

@@ -181,7 +181,7 @@ class CountingKeyring(MemoryKeyring):
         self._gate = gate
 
     def get(self, item: KeyringItem, env: Mapping[str, str]) -> SecretStr | None:
-        assert self._gate.wait(30)
+        assert self._gate.wait(90)
         return super().get(item, env)
 
 

@@ -111,7 +111,7 @@ def test_a_hanging_push_goes_on_when_the_gate_opens(server: GitServer, bare: Pat
         assert gate.reached(30)
         assert tip(bare, "side") is None
         gate.open()
-        assert pushing.wait(30) == 0
+        assert pushing.wait(90) == 0
     assert tip(bare, "side")
 
 

@@ -49,7 +49,7 @@ def start(*args: str, cwd: Path | None = None, env: Mapping[str, str] | None = N
 
 
 def ccterm(
-    *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 60.0, stdin: str | None = None
+    *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 300.0, stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end."""
     return subprocess.run(

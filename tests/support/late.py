@@ -31,7 +31,7 @@ class Late(ThreadPoolExecutor):
     def _keep_back(self, fn: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         answer = fn(*args, **kwargs) if self._answers else None
         self.waits.set()
-        assert self.released.wait(30)
+        assert self.released.wait(90)
         return answer if self._answers else fn(*args, **kwargs)
 
 

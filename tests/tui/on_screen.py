@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.events import Key
 from textual.keys import _character_to_key
@@ -19,7 +20,8 @@ PAUSE = 0.04
 
 
 def screen_text(app: App[None]) -> str:
-    """Return the screen as text."""
+    """Return the screen as text, with what is below a dialog: what is rendered here is what will be painted."""
+    visible_screen_stack.set(app._background_screens)
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
