@@ -1,7 +1,6 @@
 """Explains validation errors to the user: which key, what it accepts, which key was probably meant."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -71,7 +70,7 @@ def all_problems(values: Mapping[str, Any], model: type[M], context: Mapping[str
 
     Some faults show only once others are gone: a rule about two keys is asked when both are sound. So what is wrong is taken out until the rest is sound.
     """
-    left, found = deepcopy(dict(values)), list[Problem]()
+    left, found = _with_own_tables(values), list[Problem]()
     while True:
         sound, news = _validated(left, model, context)
         found += news
@@ -101,6 +100,19 @@ def _existing(values: object, at: Loc) -> Loc:
     if at and isinstance(values, dict) and at[0] in values:
         return (at[0], *_existing(values[at[0]], at[1:]))
     return ()
+
+
+def _with_own_tables(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy from which keys can be taken out. Not by recursion: a file may nest tables as deeply as it likes."""
+    copied = dict(values)
+    waiting: list[dict[str, Any]] = [copied]
+    while waiting:
+        table = waiting.pop()
+        for key, value in table.items():
+            if isinstance(value, dict):
+                table[key] = dict(value)
+                waiting.append(table[key])
+    return copied
 
 
 def _take_out(values: dict[Any, Any], at: Loc) -> None:

@@ -1,6 +1,7 @@
 """What is wrong with settings: every error has file, line and the key that was meant; no secret is repeated."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from ccterm.errors import SettingsError
 from ccterm.settings import load_settings
+from ccterm.settings.project import ProjectSettings
+from ccterm.settings.toml_file import parse_all
 from tests.test_settings import load
 
 
@@ -199,3 +202,16 @@ def test_any_overrides_are_settings_or_a_settings_error(values: dict[str, object
     except SettingsError:
         return
     assert settings.max_concurrent >= 1
+
+
+def test_the_faults_of_a_file_are_named_in_time_in_proportion_to_their_number() -> None:
+    content = "".join(f"key{number} = 1\n" for number in range(4000)).encode()
+    began = time.process_time()
+    found = parse_all(Path("/copy/.ccterm.toml"), content, ProjectSettings)[1]
+    assert time.process_time() - began < 30  # a second or so; with each fault's line sought anew, a quarter of an hour
+    assert [error.message.partition(":")[0] for error in found] == [f"/copy/.ccterm.toml, line {number}" for number in range(1, 4001)]
+
+
+@pytest.mark.parametrize("value", ["a." * 1500 + "a = 1", "x = {a = 1}\nx.b = " + "[" * 200 + "]" * 200, "a = " + "[" * 250 + "]" * 250])
+def test_what_is_nested_deeply_is_refused_in_a_sentence(value: str) -> None:
+    assert parse_all(Path("/copy/.ccterm.toml"), f"{value}\n".encode(), ProjectSettings)[1]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # most users have no such file, and the first frame waits for
 
 M = TypeVar("M", bound=BaseModel)
 _LARGEST = 1024 * 1024
+_DEEPEST = 10
+"""How many keys lead to a value at most: no table of ours is nested so deeply."""
 _KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
 _HEADER = re.compile(r"\s*\[[^\[].*\]\s*(#.*)?")
 
@@ -57,7 +59,7 @@ def parse(path: Path, data: bytes, model: type[M]) -> M:
     try:
         return model.model_validate(table, context=_context(path))
     except ValidationError as error:
-        raise _fault(path, text, problem(error, model)) from error
+        raise _fault(path, KeyLines(text), problem(error, model)) from error
 
 
 def parse_all(path: Path, data: bytes, model: type[M]) -> tuple[M, Sequence[SettingsError]]:
@@ -68,15 +70,16 @@ def parse_all(path: Path, data: bytes, model: type[M]) -> tuple[M, Sequence[Sett
     except SettingsError as error:
         return model.model_construct(), [error]
     sound, problems = all_problems(table, model, _context(path))
-    return sound, [_fault(path, text, each) for each in sorted(problems, key=lambda each: line_of(text, each.at) or 0)]
+    lines = KeyLines(text)
+    return sound, [_fault(path, lines, each) for each in sorted(problems, key=lambda each: lines.of(each.at) or 0)]
 
 
 def _context(path: Path) -> dict[str, str]:
     return {"base": str(path.parent)}
 
 
-def _fault(path: Path, text: str, found: Problem) -> SettingsError:
-    line = line_of(text, found.at)
+def _fault(path: Path, lines: "KeyLines", found: Problem) -> SettingsError:
+    line = lines.of(found.at)
     return SettingsError(f"{path}{f', line {line}' if line else ''}: {found.text}", found.fix)
 
 
@@ -113,24 +116,33 @@ def _syntax(path: Path, error: "tomllib.TOMLDecodeError") -> SettingsError:
     return SettingsError(f"{path}{where}: {text}", "write key = value, texts in quotes, tables as [name]")
 
 
-def line_of(text: str, at: Loc) -> int | None:
-    """Return the line, counted from 1, of the innermost of the keys that exists."""
-    wanted = tuple(str(part) for part in at)
-    header: tuple[str, ...] = ()
-    best, line = 0, None
-    for number, content in enumerate(text.splitlines(), 1):
-        key: tuple[str, ...] = ()
-        if _HEADER.fullmatch(content):
-            header = _path(content)
-        elif match := _KEY.match(content):
-            key = _path(f"{match[1]} = 0")
-        else:
-            continue
-        here = header + key
-        shared = min(len(here), len(wanted))
-        if here[:shared] == wanted[:shared] and shared > best:
-            best, line = shared, number
-    return line
+class KeyLines:
+    """The lines of a text in which its keys are, found once for all that is asked: a file of another's may hold as many faults as lines."""
+
+    def __init__(self, text: str) -> None:
+        self._keys: dict[Sequence[str], int] = {}
+        """Keys as they are written, with those of their table -> the first line."""
+        self._below: dict[Sequence[str], int] = {}
+        """The same for what such keys begin with."""
+        header: tuple[str, ...] = ()
+        for number, content in enumerate(text.splitlines(), 1):
+            key: tuple[str, ...] = ()
+            if _HEADER.fullmatch(content):
+                header = _path(content)
+            elif match := _KEY.match(content):
+                key = _path(f"{match[1]} = 0")
+            else:
+                continue
+            here = (header + key)[:_DEEPEST]
+            self._keys.setdefault(here, number)
+            for length in range(1, len(here) + 1):
+                self._below.setdefault(here[:length], number)
+
+    def of(self, at: Loc) -> int | None:
+        """Return the line, counted from 1, of the innermost of the keys that exists."""
+        wanted = tuple(str(part) for part in at)
+        shorter = (self._keys[wanted[:length]] for length in range(len(wanted) - 1, 0, -1) if wanted[:length] in self._keys)
+        return self._below.get(wanted) or next(shorter, None)
 
 
 def _path(text: str) -> tuple[str, ...]:
