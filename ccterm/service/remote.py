@@ -7,6 +7,7 @@ from copy import copy
 from typing import TypeVar
 
 from ccterm.draft import anchored_repo, starting_directory
+from ccterm.errors import DaemonError
 from ccterm.git.bounded_json import require_bounded
 from ccterm.models import CheckResult, ExecutionMode
 from ccterm.service import commands
@@ -109,4 +110,10 @@ class RemoteService(RecordReader, Service):
     async def _connect(self) -> Connection:
         if self._revive:
             await self._revive()
+        try:
+            return await connect(self._state)
+        except DaemonError:
+            if self._revive is None or self._daemon_alive():
+                raise
+        await self._revive()  # it ended just now: it was idle for long enough, or made way for another one
         return await connect(self._state)

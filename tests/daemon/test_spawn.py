@@ -14,7 +14,7 @@ from ccterm import AgentService
 from ccterm.daemon import asked_checks, open_record
 from ccterm.daemon.machine import ThisMachine
 from ccterm.daemon.server import Connections
-from ccterm.daemon.spawn import attached_or_started
+from ccterm.daemon.spawn import attached_or_started, reviving
 from ccterm.daemon.wiring import serving
 from ccterm.errors import DaemonError
 from ccterm.models import CheckResult, ExecutionMode, State
@@ -135,6 +135,23 @@ async def test_a_program_whose_daemon_has_ended_goes_on_with_another_one(state: 
         [run] = await service.submit([draft(remote, "x")])
         assert (await service.wait(run.id)).state is State.SUCCEEDED
         assert daemon_of(state) not in (daemon.pid, os.getpid())
+
+
+async def test_a_daemon_that_ends_after_it_was_looked_for_is_followed_by_another_one(state: StateDir) -> None:
+    daemon = await start_daemon(state)
+    await until(state.socket_address.exists)
+    lock = DaemonLock(state)
+    start = reviving(state, lock, os.environ)
+
+    async def ends_then() -> None:
+        await start()
+        if daemon.returncode is None:
+            daemon.terminate()
+            await daemon.wait()
+
+    with attached(state, lock, ThisMachine(state, os.environ), ends_then) as service:
+        await service.cancel_all()
+    assert daemon_of(state) != daemon.pid
 
 
 async def test_one_that_may_start_none_says_so_at_once(state: StateDir) -> None:
