@@ -135,13 +135,21 @@ class OutputPipeline:
         text = cut(self._cleaner.text(frame.get("d", "")), where="")
         match frame.get("what", "text"):
             case "steered":
-                detail, message = self._cleaner.text(frame.get("detail", "")), str(frame.get("request", ""))[:KEY_LENGTH]
-                return Steered(text=text, taken=frame.get("taken", False), detail=detail, message=message)
+                return Steered(
+                    text=text,
+                    taken=frame.get("taken", False),
+                    detail=self._cleaner.text(frame.get("detail", "")),
+                    message=self._named(frame, KEY_LENGTH),
+                )
             case "waiting":
                 return Waiting(until=moment(frame.get("until")))
             case "answered":
-                return PermissionAnswered(id=str(frame.get("request", ""))[:200], answer=_answer(frame.get("answer")), text=text)
+                return PermissionAnswered(id=self._named(frame, 200), answer=_answer(frame.get("answer")), text=text)
         return Notice(level="info", text=text)
+
+    def _named(self, frame: Frame, longest: int) -> str:
+        """Return which request a note is about; a box may say anything."""
+        return self._cleaner.text(str(frame.get("request", "")))[:longest]
 
     def _emit_in_order(self, events: Sequence[Event]) -> None:
         """Emit events in order; half-typed text goes at its own pace."""

@@ -106,6 +106,15 @@ def test_what_became_of_a_steering_message_is_an_event() -> None:
     assert watched.events == [Steered(text="also the README", taken=True), Steered(text="and the tests", taken=False, detail="too late")]
 
 
+@pytest.mark.parametrize("what", ["steered", "answered"])
+def test_whatever_a_box_calls_a_request_can_be_recorded(what: str) -> None:
+    watched = Watched()
+    watched.frame("note", d="x", what=what, request="\ud83d\x1b[2J")
+    (event,) = watched.events
+    assert from_line(to_line(event)) == event
+    assert "\x1b" not in str(event)
+
+
 def test_waiting_says_until_when() -> None:
     watched = Watched()
     watched.frame("note", d="waiting", what="waiting", until=1795435346.5)
