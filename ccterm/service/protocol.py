@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ccterm.causes import Cause
 from ccterm.draft import BatchFile, Draft, anchored, require_message
 from ccterm.errors import DaemonError, UsageError
-from ccterm.events import Steered
+from ccterm.events import Steered, Told
 from ccterm.models import Allowances, BranchState, CheckResult, ExecutionMode, Mode, Run, RunId, RunRef, State, Task
 from ccterm.proof import uncommitted
 from ccterm.service import commands
@@ -118,12 +118,14 @@ class Service(AwaitedRuns):
     async def say(self, run: RunRef, text: str, *, seconds: float = ANSWER_SECONDS) -> Steered | None:
         """Send a message to a running agent and return its answer; None = it takes the message up later. Raises what `steer` does."""
         known = await self._id(run)
-        last = max([event.seq async for event in self.follow(known, live=False)], default=-1)
+        before = [event async for event in self.follow(known, live=False)]
+        last = max((event.seq for event in before), default=-1)
+        others = {event.message for event in before if isinstance(event, Told) and event.message}
         await self.steer(known, text)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 async for event in self.follow(known, after=last):
-                    if isinstance(event, Steered):
+                    if isinstance(event, Steered) and event.message not in others:  # an earlier message may be answered meanwhile
                         return event
         return None
 

@@ -1,5 +1,6 @@
 """What is said to an agent while it works: it stands in the record as on its way, then as taken; and a run that waits leaves its slot to others."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -35,6 +36,24 @@ async def test_a_message_during_a_tool_is_queued_and_then_taken(service: Service
     await service.wait(run.id)
     said = [event.kind for event in [event async for event in service.follow(run.id)] if isinstance(event, Told | Steered)]
     assert said == ["told", "steered"]
+
+
+async def test_who_says_something_hears_nothing_of_an_earlier_message(service: Service, make_remote: MakeRemote, tmp_path: Path) -> None:
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    task = script({"bash": f"touch {begun}; while [ ! -e {go} ]; do sleep 0.02; done"}, {"say": "done"})
+    [run] = await service.submit([draft(make_remote(), task=task)])
+    await until(begun.exists)
+    first, second = script({"say": "first"}), script({"say": "second"})
+    await service.steer(run.id, first)
+    answer = asyncio.create_task(service.say(run.id, second, seconds=60))
+    async for event in service.follow(run.id):
+        if isinstance(event, Told) and event.text == second:
+            break
+    go.touch()
+    answered = await answer
+    assert answered is not None
+    assert (answered.text, answered.taken) == (second, True)
+    await service.wait(run.id)
 
 
 async def test_an_order_to_hold_is_on_record_and_can_be_taken_back(service: Service, make_remote: MakeRemote, tmp_path: Path) -> None:
