@@ -74,7 +74,7 @@ def core_checks(
     of_repo = partial(_settings_of, repo, settings, environ)
     login = LoginCheck(execution_mode, environ, logins, lambda: usual_place(settings, of_repo(), environ, execution_mode))
     tokens, network = token_checks(settings, environ), NetworkCheck(settings, environ, execution_mode, of_repo)
-    variables = [VariablesCheck(unknown)] if (unknown := unknown_variables(environ)) else []
+    variables = [VariablesCheck(unknown)] if (unknown := unknown_variables(environ, settings)) else []
     common: tuple[Check, ...] = (*variables, *api, *tokens, *secrets, network, StateCheck(state), DiskCheck(state.path))
     if execution_mode is ExecutionMode.DAGGER:
         return (login, ExportCheck(environ, logins), *common)

@@ -69,12 +69,6 @@ def _plain(name: str, value: str) -> str:
         ) from error
 
 
-def source_variables(settings: Settings) -> frozenset[str]:
-    """Return the environment variables that the settings name as sources of secrets: no step inherits them, whatever they are called."""
-    sources = [secret.source for secret in settings.secrets.values()] + [host.token for host in settings.host.values() if host.token]
-    return frozenset(source.removeprefix("env:") for source in sources if source.startswith("env:"))
-
-
 def keyring_item(name: str) -> KeyringItem:
     """Return the item that "keyring:NAME" or "keyring:SERVICE/NAME" means; without a service it is ccterm's own."""
     service, _, item = name.rpartition("/")

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from ccterm.agents.claude import CLAUDE_VERSION
-from ccterm.credentials.sources import source_variables
 from ccterm.executors.base import Executor
 from ccterm.executors.dagger.command import CERTIFICATES, PROXIES
 from ccterm.executors.dagger.executor import DaggerExecutor, DaggerOptions, EngineChoice
 from ccterm.executors.local.executor import LocalExecutor
 from ccterm.models import ExecutionMode
 from ccterm.settings import Settings
+from ccterm.settings.load import source_variables
 from ccterm.state_dir import StateDir
 
 _DECISIVE = ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", *PROXIES, *CERTIFICATES)

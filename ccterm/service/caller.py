@@ -45,7 +45,7 @@ class CallerEnvironment(Value):
     def of(cls, environ: Mapping[str, str], settings: Settings) -> Self:
         """Return what counts of a process's environment, with absolute paths: other processes work in other directories."""
         from ccterm.credentials.provider import provider_variables, secret_names  # deferred: commands that only read do without
-        from ccterm.credentials.sources import source_variables
+        from ccterm.settings.load import source_variables
 
         sources = source_variables(settings) | secret_names(environ)
         listed = tuple(sorted({*settings.pass_env, *sources, *provider_variables(environ)}))

@@ -8,7 +8,6 @@ from ccterm.agents.base import Agent, Launch, agent_by_name
 from ccterm.agents.claude import ClaudeAgent
 from ccterm.credentials.claude import Logins
 from ccterm.credentials.provider import provider_switch, provider_variables
-from ccterm.credentials.sources import source_variables
 from ccterm.draft import BatchFile, Draft, starting_directory
 from ccterm.errors import PreflightError, UsageError
 from ccterm.executors.local.environment import left_out
@@ -16,6 +15,7 @@ from ccterm.models import ExecutionMode, Mode, Task
 from ccterm.remotes import RemoteAddress
 from ccterm.settings import Project, ProjectSettings, RepoSettings, Settings, Trust, load_project
 from ccterm.settings.egress import login_place, resolved, within
+from ccterm.settings.load import source_variables
 from ccterm.values import NO_ISOLATION, NOT_PASSED_ON, CheckoutOptions, Egress, Limits, LoginPlace
 from ccterm.workspace.logins import require_not_home
 from ccterm.workspace.origin import find_origin

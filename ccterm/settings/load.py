@@ -1,6 +1,7 @@
 """Where settings come from: the user's file, then the environment, then flags, the later one winning."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -61,12 +62,27 @@ def check(env: Mapping[str, str]) -> tuple[Settings, Sequence[SettingsError]]:
     chosen, problems = all_problems(given, Settings)
     found += [_wrong_value(each, _VARIABLES) for each in problems]
     sound = {name: getattr(chosen, name) for name in given if name in chosen.model_fields_set}
-    return settings.model_copy(update=sound), [*found, *unknown_variables(env)]
+    settings = settings.model_copy(update=sound)
+    return settings, [*found, *unknown_variables(env, settings)]
 
 
-def unknown_variables(env: Mapping[str, str]) -> Sequence[SettingsError]:
-    """Return one error for each variable that is named as ccterm's are and that is none of them: it has no effect."""
-    return [_unknown(name) for name in sorted(env) if name.startswith(_PREFIX) and name not in ENVIRONMENT and name not in _TO_CHILDREN]
+def unknown_variables(env: Mapping[str, str], settings: Settings | None = None) -> Sequence[SettingsError]:
+    """Return one error for each variable that is named as ccterm's are and that is none of them: it has no effect.
+
+    settings: the variables that they name as sources of secrets have one. None = the user's own, which are read only if there is such a variable.
+    """
+    unknown = [name for name in sorted(env) if name.startswith(_PREFIX) and name not in ENVIRONMENT and name not in _TO_CHILDREN]
+    if unknown and settings is None:
+        with suppress(SettingsError):  # whoever needs them says so
+            settings = load_settings(None, env)
+    named = source_variables(settings) if settings else ()
+    return [_unknown(name) for name in unknown if name not in named]
+
+
+def source_variables(settings: Settings) -> frozenset[str]:
+    """Return the environment variables that the settings name as sources of secrets: no step inherits them, whatever they are called."""
+    sources = [secret.source for secret in settings.secrets.values()] + [host.token for host in settings.host.values() if host.token]
+    return frozenset(source.removeprefix("env:") for source in sources if source.startswith("env:"))
 
 
 def _unknown(variable: str) -> SettingsError:

@@ -164,6 +164,17 @@ def test_a_run_is_started_with_a_note_of_variables_without_effect(
     assert "CCTERM_EXECUTION_MODE" not in command("runs").stderr
 
 
+def test_a_variable_that_the_settings_name_as_a_source_has_an_effect(
+    command: Command, file: Path, remote: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[host."git.example"]\ntoken = "env:CCTERM_GIT_TOKEN"\n')
+    monkeypatch.setenv("CCTERM_GIT_TOKEN", "x")
+    assert command("config", "check").returncode == 0
+    arguments = ("--repo", str(remote), "--branch", "agent/x", "--agent", "scripted", "--mode", "local")
+    assert "none of ccterm's variables" not in command("run", EDIT, *arguments).stderr
+    assert "none of ccterm's variables" not in command("check", "--mode", "local").stdout
+
+
 def test_what_an_agent_has_of_ccterm_is_no_fault_when_it_uses_ccterm(
     command: Command, file: Path, remote: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
