@@ -50,7 +50,7 @@ class FurtherRuns(EndedRuns):
             )
         more = known.allowed_hosts
         known = await self._last_begun(run)
-        if not began(known) and not fresh:
+        if not await self._began(known) and not fresh:
             raise UsageError(
                 f"the agent of run {known.label} never began, so there is no conversation that could go on",
                 f"ccterm retry {known.ref} starts its task again",
@@ -99,9 +99,13 @@ class FurtherRuns(EndedRuns):
     async def _last_begun(self, run: RunId) -> Run:
         """Return the run whose work and conversation go on: one whose agent never began left nothing to go on with. Raises StepError."""
         known = await self._committed(run)
-        while known.continues and not began(known):
+        while known.continues and not await self._began(known):
             known = await self._committed(known.continues)
         return known
+
+    async def _began(self, run: Run) -> bool:
+        """Return whether the agent of an ended run began to work; of one that died with its daemon, its conversation alone may tell."""
+        return began(run) or await asyncio.to_thread((self._state.run(run.id) / CONVERSATION).is_file)
 
     async def _again(self, old: Run, task: Task, *, continues: RunId | None, session_id: str | None = None) -> Run:
         """Queue a task as a further attempt."""

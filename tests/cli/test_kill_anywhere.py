@@ -101,7 +101,8 @@ class Killed:
         runs = await service.runs()
         if not runs:
             return {}
-        [run] = runs
+        [known] = runs
+        run = await service.wait(known.id)  # what a lost run left is kept beside everything else
         assert run.state.final
         if self.copy and run.synced:
             return {path.name: path.read_bytes() for path in self.copy.glob("f*.txt")}
