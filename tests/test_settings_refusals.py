@@ -212,6 +212,13 @@ def test_the_faults_of_a_file_are_named_in_time_in_proportion_to_their_number() 
     assert [error.message.partition(":")[0] for error in found] == [f"/copy/.ccterm.toml, line {number}" for number in range(1, 4001)]
 
 
-@pytest.mark.parametrize("value", ["a." * 1500 + "a = 1", "x = {a = 1}\nx.b = " + "[" * 200 + "]" * 200, "a = " + "[" * 250 + "]" * 250])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("a." * 1500 + "a = 1", id="dotted"),
+        pytest.param("x = {a = 1}\nx.b = " + "[" * 200 + "]" * 200, id="extended"),
+        pytest.param("a = " + "[" * 250 + "]" * 250, id="lists"),
+    ],
+)
 def test_what_is_nested_deeply_is_refused_in_a_sentence(value: str) -> None:
     assert parse_all(Path("/copy/.ccterm.toml"), f"{value}\n".encode(), ProjectSettings)[1]
