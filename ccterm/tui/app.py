@@ -1,6 +1,6 @@
 """The terminal's app: which keys open which screens. The screens decide what is shown and done; what they share is in the base."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +19,7 @@ from ccterm.tui.textual_private import BACKGROUND_ANSWER, take_answers, takes_an
 from ccterm.tui.themes import QUESTION, ThemeChoice, light_by_answer
 
 if TYPE_CHECKING:  # importing the service and the models takes long, and the first frame does not need them
+    from ccterm.models import CheckResult
     from ccterm.service.protocol import Service
     from ccterm.settings import Settings
     from ccterm.tui.memory import Memory
@@ -67,6 +68,8 @@ class CctermApp(AppBase):
         """
         super().__init__(detached=detached)
         self._keeps = keeps
+        self._latest: Sequence[CheckResult] = ()
+        """What the checks have found that were begun last."""
         self._look, self._checks = look, checks
         self._themes = ThemeChoice(look, light=light)
         take_answers(BACKGROUND_ANSWER, BackgroundAnswered)
@@ -146,20 +149,25 @@ class CctermApp(AppBase):
         if await self._check(service).wait():
             self._offer_checks(self.screen)
 
-    @work(group="checks", exclusive=True, exit_on_error=False)
+    @work(group="checks", exit_on_error=False)
     async def _check(self, service: "Service") -> bool:
-        """Check whether runs could start, for the empty fleet; returns whether something is missing."""
-        self.checked, self.checking = [], True
+        """Check whether runs could start, for the empty fleet; returns whether something is missing, as far as it is not being checked anew."""
+        found: list[CheckResult] = []
+        self.checked, self._latest, self.checking = found, found, True
+        missing = False
         try:
             async for answer in service.checks(self.settings.execution_mode):
-                self.checked.append(answer)
+                found.append(answer)
+                missing |= answer.status == "fail"
                 self._post(Checked())
         except CctermError:  # the executor itself is missing
-            return True
+            missing = True
         finally:
-            self.checking = False
-            self._post(Checked())
-        return any(answer.status == "fail" for answer in self.checked)
+            latest = self._latest is found
+            if latest:
+                self.checking = False
+                self._post(Checked())
+        return missing and latest
 
     def _offer_checks(self, screen: Screen[object]) -> None:
         from ccterm.tui.screens.fleet import FleetScreen

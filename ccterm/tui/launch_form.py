@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 from textual.content import Content
 
+from ccterm.boundaries import boundary
 from ccterm.draft import FIELDS, Draft, TaskField
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode, Mode, Task
@@ -186,6 +187,12 @@ def error_text(error: CctermError) -> Content:
     """Return what is wrong and how to fix it, in those words."""
     message, fix = in_form_words(error.message), in_form_words(error.fix)
     return Content.assemble((message, "$text-error"), f"\n{fix}" if fix else "")
+
+
+def plan_text(tasks: Sequence[Task], at_once: int) -> Content:
+    """Return what will happen with these tasks in a bold sentence, and below it their boundary and what is to be said of them."""
+    notes = list(dict.fromkeys(note for task in tasks for note in task.notes))
+    return Content.assemble((summarise(tasks, at_once), "bold"), f"\n{boundary(tasks[0])}", *(f"\n{note}" for note in notes))
 
 
 def split_prompts(text: str) -> list[str]:

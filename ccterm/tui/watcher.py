@@ -19,8 +19,9 @@ if TYPE_CHECKING:  # importing the service takes long, and the first frame does 
     from ccterm.service.protocol import Service
 
 POLL_SECONDS = 1.0
-ENDED_SECONDS, ENDED_SHARE = 5.0, 50
-"""How many seconds lie at least between two looks at runs that have ended, and how many times as long as a look took."""
+ENDED_SECONDS, ENDED_MOST_SECONDS, ENDED_SHARE = 5.0, 20.0, 200
+"""How many seconds lie between two looks at runs that have ended, at least and at most, and between these how many times as long as a look took:
+with hundreds of runs a look takes a twentieth of a second, and a terminal that shows nothing new is to cost next to nothing."""
 TOLD_AFTER = 3
 """After so many looks in a row that failed, the user is told."""
 _ENDED = [state for state in State if state.final]
@@ -100,7 +101,7 @@ class Watcher:
             if view and view.run is known.get(run.id) and run != view.run:  # else it was changed here meanwhile
                 self._take_over(run, view)
         ended = monotonic()
-        self._next_look_at_ended = ended + max(ENDED_SECONDS, ENDED_SHARE * (ended - began))
+        self._next_look_at_ended = ended + min(ENDED_MOST_SECONDS, max(ENDED_SECONDS, ENDED_SHARE * (ended - began)))
 
     async def _initial_runs(self) -> list[Run]:
         """Return what a user wants to see first: active runs, and recent ones that were not reviewed."""

@@ -1,15 +1,18 @@
 """No screen keeps what is no longer so: what came behind another screen, below a dialog, from elsewhere, or when nothing was looking."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Unpack
 
 import pytest
 from textual.content import Content
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from ccterm.errors import StateError
 from ccterm.events import Limited, PermissionAsked
-from ccterm.models import CheckResult, Run, State
+from ccterm.models import CheckResult, ExecutionMode, Run, State
 from ccterm.settings import Settings
 from ccterm.store import RunFilter
 from ccterm.tui.app import CctermApp
@@ -195,12 +198,16 @@ async def test_a_run_of_the_fleet_is_left_when_it_is_reviewed_though_the_history
 
 
 class Slow(FakeService):
-    """A service that lists runs only when it is let."""
+    """A service that lists runs only when it is let. lists: how many lists of all runs it was asked for, and still makes."""
+
+    lists, under_way = 0, 0
 
     async def runs(self, **which: Unpack[RunFilter]) -> list[Run]:
         """Return runs, late where they are listed for the history."""
         if set(which) == {"limit"}:
+            self.lists, self.under_way = self.lists + 1, self.under_way + 1
             await self.answering.wait()
+            self.under_way -= 1
         return await super().runs(**which)
 
 
@@ -223,6 +230,85 @@ async def test_the_history_is_shown_though_runs_change_faster_than_it_is_read(tm
         assert not loading[0].is_cancelled
         service.answering.set()
         await wait_for_text(pilot, "✓ one")
+    await service.close()
+
+
+@asynccontextmanager
+async def slow_history(service: Slow) -> AsyncIterator[Pilot[None]]:
+    """Show the history of a service that has ended runs."""
+    await service.settle()
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False, clock=service.clock)
+    async with app.run_test(size=(120, 32)) as pilot:
+        app.connected(service)
+        await until(lambda: len(app.runs) == len(service.all_runs) and not app._changed)
+        await pilot.press("H")
+        await wait_for_text(pilot, "✓ one")
+        await settle(pilot)
+        yield pilot
+    await service.close()
+
+
+async def test_the_history_is_read_once_at_a_time_though_two_things_are_told_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    service = Slow(tmp_path_factory.mktemp("service"))
+    push(service, service.add_run("one"))
+    async with slow_history(service) as pilot:
+        app = as_ccterm(pilot)
+        app.daemon_lost()
+        await settle(pilot)
+        service.answering.clear()
+        app.daemon_there()
+        await settle(pilot)
+        app.runs_changed()
+        await settle(pilot)
+        assert service.under_way == 1
+        service.answering.set()
+
+
+async def test_the_history_is_not_read_again_for_what_a_running_agent_does(tmp_path_factory: pytest.TempPathFactory) -> None:
+    service = Slow(tmp_path_factory.mktemp("service"))
+    push(service, service.add_run("one"))
+    running = start_agent(service, service.add_run("two"))
+    async with slow_history(service) as pilot:
+        app, before = as_ccterm(pilot), service.lists
+        app.runs_changed([running.id])
+        await settle(pilot)
+        assert service.lists == before
+        push(service, running)
+        await wait_for_text(pilot, "✓ two")
+
+
+class SlowChecks(FakeService):
+    """A service whose checks are answered when it is let, and which takes a moment to end those that are no longer wanted."""
+
+    async def checks(
+        self, execution_mode: ExecutionMode | None = None, *, repo: str | None = None, branch: str | None = None, here: str | None = None
+    ) -> AsyncIterator[CheckResult]:
+        """Yield the results that the test has set, the first of them at once."""
+        try:
+            async for result in super().checks(execution_mode):
+                yield result
+                await self.answering.wait()
+        finally:
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+async def test_checks_that_are_made_anew_are_under_way_until_their_own_end(tmp_path_factory: pytest.TempPathFactory) -> None:
+    service = SlowChecks(tmp_path_factory.mktemp("service"))
+    service.check_results = [CheckResult(name="login", group="claude", status="pass", text="a login")]
+    service.answering.clear()
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=True, clock=service.clock)
+    async with app.run_test(size=(120, 32), notifications=True) as pilot:
+        app.connected(service)
+        await until(lambda: bool(app.checked))
+        await pilot.press("e")
+        await until(lambda: service.calls.count(("checks", "local")) == 2)
+        await settle(pilot)
+        assert app.checking
+        assert "cancelled" not in screen_text(app)
+        service.answering.set()
+        await until(lambda: not app.checking)
+        assert len(app.checked) == 1
     await service.close()
 
 
@@ -272,6 +358,18 @@ async def test_help_says_why_a_key_does_nothing_now(show: Show, service: FakeSer
         await wait_for_text(pilot, "Run the same task again (now: one has not ended yet)")
         push(service, run)
         await wait_until_gone(pilot, "one has not ended yet")
+
+
+async def test_help_that_says_the_same_is_not_laid_out_again(show: Show, service: FakeService) -> None:
+    run = start_agent(service, service.add_run("one"))
+    async with show() as pilot:
+        await pilot.press("question_mark")
+        await wait_for_text(pilot, "This screen")
+        await settle(pilot)
+        shown = pilot.app.screen.query_one(Static).visual
+        as_ccterm(pilot).runs_changed([run.id])
+        await settle(pilot)
+        assert pilot.app.screen.query_one(Static).visual is shown
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The launch form: problems are shown while typing, the summary before the start, and the last form is remembered."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
-from ccterm.errors import PreflightError
-from ccterm.models import Mode
+from ccterm.draft import Draft
+from ccterm.errors import PreflightError, UsageError
+from ccterm.models import BranchState, Mode
 from ccterm.settings import Settings
 from ccterm.tui.app import CctermApp
 from ccterm.tui.launch_form import MORE_NAMES
@@ -300,3 +302,47 @@ async def test_a_form_behind_the_checks_hears_of_the_connection(service: FakeSer
         await until(lambda: app.runs.known)
         app.pop_screen()
         await wait_for_text(pilot, "1 run on this machine; pushes")
+
+
+async def test_a_form_below_another_screen_is_closed_once_its_tasks_are_launched(show: Show, service: FakeService) -> None:
+    async with show() as pilot:
+        app = as_ccterm(pilot)
+        await pilot.press("n")
+        await type_text(pilot, "Add")
+        service.answering.clear()
+        await pilot.press("ctrl+s")
+        await wait_for_text(pilot, "launching…")
+        app.action_help()
+        await wait_for_text(pilot, "This screen")
+        service.answering.set()
+        await until(lambda: len(app.runs) == 1)
+        await wait_for_text(pilot, "This screen")
+        await pilot.press("escape")
+        await wait_for_text(pilot, "▌#1 ○")
+
+
+class Unreachable(FakeService):
+    """A service that asks remotes in vain at first. asked: how often it did."""
+
+    asked = 0
+
+    async def branches(self, drafts: Sequence[Draft]) -> list[BranchState | None]:
+        """Return what is known of the branches, except the first time."""
+        self.asked += 1
+        if self.asked == 1:
+            raise UsageError("the remote cannot be reached")
+        return await super().branches(drafts)
+
+
+async def test_the_branch_is_asked_about_again_when_a_launch_could_not_ask(tmp_path_factory: pytest.TempPathFactory) -> None:
+    service = Unreachable(tmp_path_factory.mktemp("service"))
+    app = CctermApp.provided_with(Settings.model_validate({"mode": "local"}), memory=Memory(None), checks=False, clock=service.clock)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.connected(service)
+        await pilot.press("n")
+        await type_text(pilot, "Add")
+        await pilot.press("ctrl+s")
+        await wait_for_text(pilot, "the remote cannot be reached")
+        await type_text(pilot, ".")
+        await wait_for_text(pilot, "agent/add · new, from main")
+    await service.close()

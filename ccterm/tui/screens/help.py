@@ -46,6 +46,7 @@ class HelpScreen(ModalScreen[None]):
     def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
         self._below = screen
+        self._shown = Content()
 
     def compose(self) -> ComposeResult:
         """Lay out keys, then signs."""
@@ -68,7 +69,10 @@ class HelpScreen(ModalScreen[None]):
         for title, entries in _parts(self._below):
             if entries:
                 lines += [Content.styled(title, "bold"), *(_line(entry, room) for entry in entries), Content("")]
-        self.query_one(Static).update(Content("\n").join([*lines, Content.styled("Signs", "bold"), *_signs()]))
+        text = Content("\n").join([*lines, Content.styled("Signs", "bold"), *_signs()])
+        if not text.is_same(self._shown):  # the screen below says many times a second that its keys may have changed
+            self._shown = text
+            self.query_one(Static).update(text)
 
 
 def _parts(screen: Screen[object]) -> Iterator[tuple[str, Sequence[Entry]]]:

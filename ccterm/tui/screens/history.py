@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -25,6 +25,9 @@ from ccterm.tui.widgets.filter_line import FilterLine
 from ccterm.tui.widgets.footer import KeyFooter
 from ccterm.tui.widgets.header import SplitLine, heading
 from ccterm.tui.widgets.state_lines import StatusLine
+
+if TYPE_CHECKING:  # importing the service takes long, and the first frame does not need it
+    from ccterm.service.protocol import Service
 
 SHOWN = 500
 """How many runs are listed at most."""
@@ -72,24 +75,27 @@ class HistoryScreen(RunActions):
         """Share the width out anew."""
         self._show_runs()
 
-    @on(Connected)
     @on(RunsChanged)
+    def _follow_runs(self, event: RunsChanged) -> None:
+        """Load the runs again, unless all that has changed are runs under way, which are not listed: they change many times a second."""
+        changed = [self.ccterm.runs.get(run) for run in event.runs]
+        if not changed or any(view is None or view.run.state.final for view in changed):
+            self.load()
+
+    @on(Connected)
     def load(self) -> None:
         """Load the runs; once more at the end where they are being loaded, as what is on its way may be older than what was just told."""
         self._outdated = True
-        if not self._loading:
-            self._load()
+        if not self._loading and self.ccterm.service is not None:
+            self._loading = True  # not by the worker, which begins later: the next message may come before it does
+            self._load(self.ccterm.service)
 
     @on(Ticked)
     def _tick(self) -> None:
         self.query_one(StatusLine).show_state(self.ccterm.clock())
 
     @work(group="history", exit_on_error=False)
-    async def _load(self) -> None:
-        service = self.ccterm.service
-        if service is None:
-            return
-        self._loading = True
+    async def _load(self, service: "Service") -> None:
         try:
             while self._outdated:
                 self._outdated = False

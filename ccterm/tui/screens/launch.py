@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 from textual.worker import Worker
 
-from ccterm.boundaries import boundary
 from ccterm.draft import FIELDS, Draft, at_terminal
 from ccterm.errors import CctermError
 from ccterm.models import BranchState, ExecutionMode
@@ -30,8 +29,8 @@ from ccterm.tui.launch_form import (
     examine,
     held,
     label_of,
+    plan_text,
     split_prompts,
-    summarise,
     unneeded,
 )
 from ccterm.tui.messages import Connected, RunsChanged
@@ -74,8 +73,7 @@ class LaunchScreen(CctermScreen):
         self._key: BranchKey = ()
         self._states: Sequence[BranchState | None] = ()
         """What is known of the branches of the tasks; empty while it is asked for."""
-        self._recalled = -1
-        self._changed, self._left = False, False
+        self._recalled, self._changed, self._left = -1, False, False
         self._submission: Worker[None] | None = None
         self._form: dict[str, str] = {}
         self._defaults: dict[str, str] = {}
@@ -141,7 +139,8 @@ class LaunchScreen(CctermScreen):
 
     def _close(self) -> None:
         self._left = True
-        self.app.pop_screen()
+        if self.app.screen is self:  # else it is closed when it comes back
+            self.app.pop_screen()
 
     def _of(self, name: str) -> Field:
         return self.query_one(f"#{name}", Field)
@@ -164,7 +163,9 @@ class LaunchScreen(CctermScreen):
     def _follow_runs(self) -> None:
         """Ask again about the branches once a run that worked on one of them has ended: nothing waits for it any longer."""
         busy = [state.last.run for state in self._states if state and state.last and state.last.active]
-        if any(view.run.state.final for view in map(self.ccterm.runs.get, busy) if view):
+        if self._left:
+            self._close()
+        elif any(view.run.state.final for view in map(self.ccterm.runs.get, busy) if view):
             self._ask_now()
 
     @on(TextArea.Changed)
@@ -240,9 +241,7 @@ class LaunchScreen(CctermScreen):
             tasks = await service.plan([guessed(draft, self._today) for draft in named])
         except CctermError as error:
             return error_text(error)
-        notes = list(dict.fromkeys(note for task in tasks for note in task.notes))
-        at_once = self._result.at_once or self.ccterm.settings.max_concurrent
-        return Content.assemble((summarise(tasks, at_once), "bold"), f"\n{boundary(tasks[0])}", *(f"\n{note}" for note in notes))
+        return plan_text(tasks, self._result.at_once or self.ccterm.settings.max_concurrent)
 
     def _summarise(self, text: Content) -> None:
         self.query_one("#summary", Static).update(text)
@@ -294,6 +293,7 @@ class LaunchScreen(CctermScreen):
             asking = [at_terminal(draft, self.ccterm.settings) for draft in drafts]
             runs = await service.submit(asking, max_concurrent=self._result.at_once)
         except CctermError as error:
+            self._key = self._key if self._states else ()  # what could not be asked is, with the next change
             self._summarise(error_text(error))
             self.app.bell()
             return
