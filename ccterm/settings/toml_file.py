@@ -20,6 +20,8 @@ _LARGEST = 1024 * 1024
 _DEEPEST = 10
 """How many keys lead to a value at most: no table of ours is nested so deeply."""
 _KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""")
+"""A key of so many parts takes tomllib as long as the square of their number: with a megabyte of them, a repository would stop every command."""
 _HEADER = re.compile(r"\s*\[[^\[].*\]\s*(#.*)?")
 
 
@@ -86,18 +88,20 @@ def _fault(path: Path, lines: "KeyLines", found: Problem) -> SettingsError:
 def _table(path: Path, text: str) -> dict[str, Any]:
     import tomllib
 
+    if long := _LONG_KEY.search(text):
+        raise SettingsError(f"{path}{_line_of(text, long)}: a key of more than a hundred parts", "write tables as [name]")
     try:
         return tomllib.loads(text + "\n")  # without it an error at the end has no line
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, error) from error
     except ValueError as error:  # of Python: a number whose digits it will not count
-        raise SettingsError(f"{path}{_long_number(text)}: a number of thousands of digits", "write a smaller one") from error
+        number = _line_of(text, re.search(r"[0-9_]{1000}", text))
+        raise SettingsError(f"{path}{number}: a number of thousands of digits", "write a smaller one") from error
     except RecursionError as error:
         raise SettingsError(f"{path} is nested too deeply", "make it flat") from error
 
 
-def _long_number(text: str) -> str:
-    found = re.search(r"[0-9_]{1000}", text)
+def _line_of(text: str, found: re.Match[str] | None) -> str:
     return f", line {text.count(chr(10), 0, found.start()) + 1}" if found else ""
 
 

@@ -41,7 +41,8 @@ _CACHED_SECONDS = 0.08
 """No exec is faster than this, so a faster answer came from the cache."""
 _FIRST_RECORD_SECONDS = 0.25
 """Seconds within which the first live record of an exec comes, where the machine is not busy."""
-_LATEST_RECORD_SECONDS = 5.0
+_LATEST_RECORD_SECONDS = 1.0
+"""The longest that a run waits only to tell whether a step was reused."""
 _PACKAGE_CACHES = {"/home/agent/.npm": "npm", "/home/agent/.cache/pip": "pip"}
 _USER = "agent"
 
@@ -153,7 +154,7 @@ class DaggerBoxes:
         """Return whether the answer came from the cache: a cached exec streams no output, and may have taken longer than its answer."""
         if feed.began.is_set() or seconds < max(_CACHED_SECONDS, feed.lasted):
             return not feed.began.is_set()
-        patience = max(_FIRST_RECORD_SECONDS, min(2 * seconds, _LATEST_RECORD_SECONDS))  # on a busy machine both come late
+        patience = max(_FIRST_RECORD_SECONDS, min(seconds, _LATEST_RECORD_SECONDS))  # on a busy machine both come late
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(feed.began.wait(), patience)
         return not feed.began.is_set()
