@@ -108,7 +108,9 @@ def test_it_goes_on_in_the_git_directory_that_checkpoints_wrote_into(box: GitBox
 
 
 def test_processes_of_the_agent_are_gone_before_it(box: GitBox) -> None:
-    leaving = {"bash": "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo late >> late.txt; done' > /dev/null 2>&1 &)"}
+    leaving = {
+        "bash": "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo late >> late.txt; done' > /dev/null 2>&1 &); until [ -s late.txt ]; do sleep 0.01; done"
+    }
     assert supervised(box, [leaving, *EDIT])["committed"] is True
     assert files(box)["late.txt"] == (box.tree / "late.txt").read_bytes()
 

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 from tests.tui.fake_service import FakeService
 
 LIMIT = 90.0
-PAUSE = 0.04
+PAUSE = 0.06
 """Rendering the screen as text costs more than most of what is waited for."""
 
 

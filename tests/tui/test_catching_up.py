@@ -31,6 +31,8 @@ from tests.tui.fake_service import FakeService
 from tests.tui.on_screen import as_ccterm, screen_text, settle, type_text, wait_for_call, wait_for_text, wait_until_gone
 from tests.tui.run_events import ask_permission, fail, push, start_agent
 
+pytestmark = pytest.mark.slow  # one screen of all is compared with one that is opened now in the fast tier, see test_never_stale
+
 IMAGE = CheckResult(name="image", group="engine", status="warn", text="the image is not built yet", fix="ccterm image build")
 
 

@@ -154,6 +154,10 @@ class World:
         self.service.clock.forward(minutes=self.dice.choice([1, 70]))
 
 
+LATEST = 20.0
+"""Seconds after which a screen shows what was done elsewhere, at the latest."""
+
+
 async def same_as_opened_anew(world: World, service: FakeService, pilot: Pilot[None]) -> None:
     """Compare the screen with one that is opened now."""
     while not all(can_be_opened_anew(screen) and screen not in world.resized for screen in pilot.app.screen_stack):
@@ -169,7 +173,7 @@ async def same_as_opened_anew(world: World, service: FakeService, pilot: Pilot[N
     async with opened_anew(pilot, service) as other:
         await text_at_rest(other)
         try:
-            await until(lambda: screen_text(pilot.app) == screen_text(other.app), limit=2.5)
+            await until(lambda: screen_text(pilot.app) == screen_text(other.app), limit=LATEST)
         except TimeoutError:
             shown, anew = screen_text(pilot.app).split("\n"), screen_text(other.app).split("\n")
             difference = "\n".join(unified_diff(shown, anew, "shown", "opened now", lineterm="", n=1))
