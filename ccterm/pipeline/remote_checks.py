@@ -77,7 +77,7 @@ class _RemoteChecks:
             return await self._unresolved()
         report = await self._report(target)
         if not _was_read(report):
-            return "fail", f"{target.remote.display} cannot be read: {report.get('detail')}", self._fix(target)
+            return "fail", f"{target.remote.display} cannot be read: {report.get('detail')}", self._reading_fix(target, report)
         start = f", default branch {report['default_branch']}" if report.get("default_branch") else ""
         return "pass", f"{target.git.remote.display} can be read{start}", ""
 
@@ -158,6 +158,10 @@ class _RemoteChecks:
 
     def _by(self, target: RemoteTarget) -> str:
         return f" with the token from {target.git.source}" if target.git.source else " with your ssh agent" if target.git.ssh_agent else ""
+
+    def _reading_fix(self, target: RemoteTarget, report: Mapping[str, object]) -> str:
+        unreachable = report.get("reason") == "network"  # no token helps then
+        return "check the address, and whether this machine reaches that host" if unreachable else self._fix(target)
 
     def _fix(self, target: RemoteTarget) -> str:
         where = f'a token for {target.remote.host_key} that may write: [host."{target.remote.host_key}"] in the settings'

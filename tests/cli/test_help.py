@@ -94,7 +94,13 @@ def test_help_names_arguments_plainly_and_cuts_no_summary(monkeypatch: pytest.Mo
         assert not [line for line in lines if re.match(r"  [a-z]+ ", line) and line.endswith("...")], name
 
 
-def test_nothing_follows_a_topic(command: Command) -> None:
-    done = command("help", "http", "events")
-    assert (done.returncode, done.stderr) == (2, "ccterm: 'http' is a topic, and 'events' is more than that\n  ccterm help http\n")
+@pytest.mark.parametrize(
+    ("named", "kind"), [(("http",), "topic"), (("run",), "command"), (("egress", "log"), "command")], ids=["topic", "command", "of a group"]
+)
+def test_nothing_follows_what_is_explained(command: Command, named: tuple[str, ...], kind: str) -> None:
+    done, words = command("help", *named, "events"), " ".join(named)
+    assert (done.returncode, done.stderr) == (2, f"ccterm: '{words}' is a {kind}, and 'events' is more than that\n  ccterm help {words}\n")
+
+
+def test_a_command_of_a_group_is_explained(command: Command) -> None:
     assert command("help", "egress", "log").stdout.startswith("Usage: ccterm egress log [OPTIONS] RUN\n")

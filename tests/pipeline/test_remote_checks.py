@@ -69,6 +69,15 @@ async def test_a_host_that_repeats_the_token_does_not_bring_it_into_an_answer(se
     assert not [text for text in said if TOKEN in text]
 
 
+async def test_a_host_that_is_not_reached_is_no_matter_of_tokens(tmp_path: Path) -> None:
+    with GitServer(tmp_path) as gone:
+        url = gone.url("x.git")
+    [found] = [
+        result async for result in run_checks(remote_checks(url, None, Settings(), os.environ, Path("/"))) if result.name == "remote"
+    ]
+    assert (found.status, found.fix) == ("fail", "check the address, and whether this machine reaches that host")
+
+
 async def test_what_cannot_be_read_is_said_once(server: GitServer) -> None:
     found = await answers(server, "agent/x", "another-0123456789")
     assert [name for name, result in found.items() if result.status == "fail"] == ["remote"]

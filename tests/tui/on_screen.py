@@ -9,6 +9,7 @@ from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+from ccterm.models import Run
 from ccterm.tui.app import CctermApp
 from ccterm.tui.widgets.field import Field
 from tests.support.waiting import until
@@ -84,3 +85,10 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
     await asyncio.sleep(0)
     await pilot.pause()
+
+
+async def all_told(pilot: Pilot[None], service: FakeService, run: Run) -> None:
+    """Wait until nothing more of a run that has ended will be told by itself."""
+    app, recorded = as_ccterm(pilot), await service.find(run.id)
+    await until(lambda: app.runs[run.id].run is recorded and not app._changed)
+    await settle(pilot)

@@ -76,6 +76,8 @@ async def test_while_a_launch_takes_long_it_is_said(show: Show, service: FakeSer
         await pilot.press("ctrl+s")
         await wait_for_text(pilot, "launching…")
         await until(lambda: all(worker.is_finished for worker in pilot.app.workers if worker.group == "plan"))
+        assert isinstance(pilot.app.screen, LaunchScreen)
+        await pilot.app.screen._plan(pilot.app.screen._result.drafts).wait()  # of what is typed meanwhile
         await wait_for_text(pilot, "launching…")
         service.answering.set()
         await wait_for_text(pilot, "▌#1 ○")

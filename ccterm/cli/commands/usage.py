@@ -51,12 +51,15 @@ def explain_command(command: Sequence[str], topics: Iterable[str]) -> int:
     from ccterm.cli.commands import app  # deferred: its commands import this module
     from ccterm.errors import UsageError
 
-    word, *more = command
+    word = command[0]
     commands = typer.main.get_group(app).commands
     known = {*topics, *commands}
-    if more and word in known and word not in commands:
-        raise UsageError(f"{shown(word)} is a topic, and {shown(' '.join(more))} is more than that", f"ccterm help {word}")
-    if more or word in known:
+    if word in known:
+        length = 2 if hasattr(commands.get(word), "commands") else 1  # of what there is to be explained
+        if more := " ".join(command[length:]):
+            named = " ".join(command[:length])
+            kind = "command" if word in commands else "topic"
+            raise UsageError(f"{shown(named)} is a {kind}, and {shown(more)} is more than that", f"ccterm help {named}")
         return carry_out(app, [*command, "--help"])
     close = get_close_matches(word, known, 1)
     raise UsageError(
